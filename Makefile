@@ -1,0 +1,47 @@
+# `make demo` and `make test` are all that a newcomer needs; both make .venv first.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+OUTPUT ?= demo-output
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check format demo-model clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/installed ## label the bundled sample videos with the bundled model and print the labels
+	@rm -rf $(OUTPUT)
+	@$(BIN)/reelbeam label pipeline/demo/videos --model demo --output $(OUTPUT)
+
+test: check ## format, lint, types and the whole suite
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/installed-dev ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/installed-dev ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed-dev ## put the code into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+demo-model: ## train and export the bundled model again, in an environment of its own (about an hour on 2 cores)
+	$(PYTHON) -m venv .venv-train
+	.venv-train/bin/pip install --quiet -r tools/requirements-train.txt
+	.venv-train/bin/python tools/train_demo_model.py
+
+clean: ## remove what make made
+	rm -rf $(VENV) .venv-train $(OUTPUT) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/installed: setup.py pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@

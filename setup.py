@@ -1,0 +1,41 @@
+"""Package metadata of Reelbeam. Tool settings stand in pyproject.toml."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "pipeline/__init__.py").read_text("utf-8")).group(1)
+
+setup(
+    name="reelbeam",
+    version=VERSION,
+    description="Puts MoViNet action labels on a whole corpus of videos, with Apache Beam.",
+    long_description=(HERE / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.12",
+    packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*"]),
+    package_data={
+        "pipeline.demo": ["model/*", "model/variables/*", "videos/*"],
+        "transforms.models": ["labels/*.txt"],
+    },
+    install_requires=[
+        "apache-beam==2.77.*",
+        "tensorflow==2.21.*",
+        "tensorflow-hub==0.16.*",
+        "setuptools<81",  # tensorflow-hub 0.16 imports pkg_resources, which setuptools 81 and later no longer have
+        "openvino==2026.*",
+        "av>=18,<19",
+        "pyarrow",
+        "numpy",
+        "rich",
+    ],
+    extras_require={
+        "gcp": ["apache-beam[gcp]==2.77.*"],
+        "aws": ["apache-beam[aws]==2.77.*"],
+        "dev": ["pytest", "pytest-timeout", "ruff", "mypy", "duckdb", "pandas", "imageio-ffmpeg"],
+    },
+    entry_points={"console_scripts": ["reelbeam = pipeline.cli:main"]},
+)
