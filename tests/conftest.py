@@ -1,0 +1,24 @@
+"""Fixtures: the folder of shared media, bundled samples, and a run of the program in this process."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> pathlib.Path:
+    """Real videos and official-architecture models, which are not part of the project."""
+    folder = ROOT.parent / "shared"
+    if not (folder / "media").is_dir():
+        pytest.skip(f"{folder} is absent: real videos and official models are not part of the project")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def samples_dir() -> pathlib.Path:
+    """The bundled sample videos."""
+    return ROOT / "pipeline" / "demo" / "videos"

@@ -1,0 +1,39 @@
+"""The error tree: its drawing, its codes, and URLs without their secrets."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from transforms import errors
+
+
+def test_the_drawn_tree_is_the_tree() -> None:
+    drawn = re.findall(r"── (\w+)\s+(?:(\w+)(?:\s+(transient))?)?", errors.__doc__ or "")
+    by_name = {cls.__name__: cls for cls in errors.error_classes()}
+    assert {name for name, *_ in drawn} == set(by_name)
+    for name, code, transient in drawn:
+        if code:
+            assert by_name[name].code == code
+            assert by_name[name].transient == bool(transient), name
+
+
+def test_codes_are_unique() -> None:
+    codes = [cls.code for cls in errors.error_classes()]
+    assert len(codes) == len(set(codes))
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("gs://b/a.mp4?X-Goog-Signature=abc", "gs://b/a.mp4"),
+        ("open https://h/p/a.mp4?sig=1&x=2 failed", "open https://h/p/a.mp4 failed"),
+        ("two: s3://a/b?x=1 s3://c/d?y=2", "two: s3://a/b s3://c/d"),
+        ("'https://h/a?token=x'", "'https://h/a'"),
+        ("/local/what?.mp4", "/local/what?.mp4"),
+        ("is it true? yes", "is it true? yes"),
+    ],
+)
+def test_queries_are_removed_from_urls_alone(text: str, clean: str) -> None:
+    assert errors.without_query(text) == clean

@@ -1,0 +1,194 @@
+"""Everything that may go wrong, as one tree. No Beam.
+
+    ReelbeamError
+    ├── ConfigError            invalid_config        a flag or a combination of flags: exit code 2
+    ├── MediaError             (one input's fault: becomes a row, the run goes on)
+    │   ├── VideoNotFoundError     not_found
+    │   ├── StorageError           storage_error         transient
+    │   ├── UnsupportedUriError    unsupported_uri
+    │   ├── EmptyFileError         empty_file
+    │   ├── FileTooLargeError      file_too_large
+    │   ├── NotAVideoError         not_a_video
+    │   ├── NoVideoStreamError     no_video_stream
+    │   ├── UnsupportedCodecError  unsupported_codec
+    │   ├── NoFramesError          no_frames
+    │   └── CorruptVideoError      corrupt_video
+    ├── InferenceError         inference_failed      one clip's fault: becomes a row
+    ├── ModelError             model_error           no run without a model: the job does not start
+    │   ├── ModelNotFoundError     model_not_found
+    │   ├── ModelDownloadError     model_download_failed transient
+    │   ├── NotASavedModelError    not_a_saved_model
+    │   ├── SignatureError         unsupported_signature
+    │   └── LabelMapError          bad_label_map
+    └── RunError               run_failed            the run as a whole: exit code 1
+        ├── TooManyFailuresError   too_many_failures     exit code 3, nothing is committed
+        └── ReconciliationError    rows_do_not_add_up    rows are missing or doubled: a bug, nothing is committed
+
+A code is an interface: it stands in the errors table, in counters and in the README's table of remedies, and is never
+renamed. A bug (TypeError, KeyError, ...) is not in this tree and fails the job.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+
+class ReelbeamError(Exception):
+    """Base of the tree. `code` names the error for machines; `transient` says that a later try may succeed."""
+
+    code: str = "error"
+    transient: bool = False
+
+
+class ConfigError(ReelbeamError):
+    """A flag, or a combination of flags, that cannot work."""
+
+    code = "invalid_config"
+
+
+class MediaError(ReelbeamError):
+    """One video's fault. Caught by the step that met it and turned into a row."""
+
+    code = "media_error"
+
+
+class VideoNotFoundError(MediaError):
+    """Nothing is at the URI."""
+
+    code = "not_found"
+
+
+class StorageError(MediaError):
+    """The store refused or broke off: permissions, network, time-out."""
+
+    code = "storage_error"
+    transient = True
+
+
+class UnsupportedUriError(MediaError):
+    """No file system is known for the URI's scheme."""
+
+    code = "unsupported_uri"
+
+
+class EmptyFileError(MediaError):
+    """The file has no bytes."""
+
+    code = "empty_file"
+
+
+class FileTooLargeError(MediaError):
+    """The file is larger than the cap for one video."""
+
+    code = "file_too_large"
+
+
+class NotAVideoError(MediaError):
+    """No demuxer can read the file: text, a truncated MP4 without its index, noise."""
+
+    code = "not_a_video"
+
+
+class NoVideoStreamError(MediaError):
+    """The container is fine but holds no moving pictures."""
+
+    code = "no_video_stream"
+
+
+class UnsupportedCodecError(MediaError):
+    """The stream's codec has no decoder in this build of FFmpeg."""
+
+    code = "unsupported_codec"
+
+
+class NoFramesError(MediaError):
+    """There is a video stream, but not one frame in it."""
+
+    code = "no_frames"
+
+
+class CorruptVideoError(MediaError):
+    """The stream broke off or could not be decoded where a clip needed it."""
+
+    code = "corrupt_video"
+
+
+class InferenceError(ReelbeamError):
+    """The model failed on one clip, or answered with values that are no numbers."""
+
+    code = "inference_failed"
+
+
+class ModelError(ReelbeamError):
+    """The model cannot be used; no run starts without one."""
+
+    code = "model_error"
+
+
+class ModelNotFoundError(ModelError):
+    """Neither a catalog name nor a place where a model is."""
+
+    code = "model_not_found"
+
+
+class ModelDownloadError(ModelError):
+    """The hub could not be reached, or the download broke off."""
+
+    code = "model_download_failed"
+    transient = True
+
+
+class NotASavedModelError(ModelError):
+    """The folder holds no SavedModel."""
+
+    code = "not_a_saved_model"
+
+
+class SignatureError(ModelError):
+    """The SavedModel does not take one image input of rank 5 and give one [N, C] output."""
+
+    code = "unsupported_signature"
+
+
+class LabelMapError(ModelError):
+    """The label file is unreadable, or its length differs from the model's outputs."""
+
+    code = "bad_label_map"
+
+
+class RunError(ReelbeamError):
+    """The run as a whole failed."""
+
+    code = "run_failed"
+
+
+class TooManyFailuresError(RunError):
+    """More of the inputs failed than `--max_failure_ratio` allows."""
+
+    code = "too_many_failures"
+
+
+class ReconciliationError(RunError):
+    """The written rows do not add up to the inputs."""
+
+    code = "rows_do_not_add_up"
+
+
+def error_classes(root: type[ReelbeamError] = ReelbeamError) -> Iterator[type[ReelbeamError]]:
+    """Yields every class below `root`, parents first, in the order of the tree above."""
+    for child in root.__subclasses__():
+        yield child
+        yield from error_classes(child)
+
+
+_SIGNED_QUERY = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s?#'\"]*)\?[^\s'\"]*")
+
+
+def without_query(text: str) -> str:
+    """Returns `text` with the query of every URL in it removed: signed URLs must not reach rows, logs or messages.
+
+    >>> without_query("cannot read https://host/a.mp4?sig=SECRET: gone")
+    'cannot read https://host/a.mp4 gone'
+    """
+    return _SIGNED_QUERY.sub(r"\1", text)

@@ -1,0 +1,248 @@
+"""The records that flow through the pipeline: one frozen class per stage, no Beam.
+
+Times are seconds or milliseconds **of the video**, counted from its first frame's presentation time, so 0 is the first
+frame whatever the container's start time says. Sample times are exact rationals: a frame is chosen by comparing
+rationals, never by rounding floats (see `transforms.media.sampling`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoRef:
+    """One input of the run, as listed: where a video is and which version of its content.
+
+    Attributes:
+      video_uri: absolute path or object-store URI; the row key of everything that comes out.
+      size_bytes: size of the object; None where the listing could not tell (the object is missing, say).
+      content_version: what the store knows of the content's age ("mtime:1700000000.0"); "" where unknown.
+      metadata: further columns of the input list, as (column, value) pairs, sorted by column.
+    """
+
+    video_uri: str
+    size_bytes: int | None = None
+    content_version: str = ""
+    metadata: tuple[tuple[str, str], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class MediaInfo:
+    """What the demuxer tells of a video without decoding anything.
+
+    Attributes:
+      container: demuxer name ("mov,mp4,m4a,3gp,3g2,mj2").
+      codec: decoder name of the chosen video stream ("h264").
+      stream_index: index of that stream in the container.
+      num_video_streams: video streams in the container, attached pictures not counted.
+      has_audio: whether an audio stream is there.
+      width, height: coded size in pixels, before rotation.
+      rotation_degrees: clockwise turn that shows the picture upright: 0, 90, 180 or 270.
+      pixel_aspect_ratio: width of a pixel divided by its height (sample aspect ratio); 1 where unknown.
+      source_fps: average frames a second; None where there is a single frame.
+      num_frames: packets of the video stream that carry a frame.
+      duration_seconds: from the first frame's presentation time to the end of the last frame's display time.
+    """
+
+    container: str
+    codec: str
+    stream_index: int
+    num_video_streams: int
+    has_audio: bool
+    width: int
+    height: int
+    rotation_degrees: int
+    pixel_aspect_ratio: Fraction
+    source_fps: float | None
+    num_frames: int
+    duration_seconds: Fraction
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipSpan:
+    """One planned clip: which instants of the video its frames show.
+
+    Attributes:
+      clip_index: number of the clip in its video, from 0.
+      start_seconds, end_seconds: the stretch that the clip stands for, half open; end = start + frames / target_fps.
+      sample_seconds: one instant per frame, [num_frames]; frame k is the frame shown at sample_seconds[k]. Instants
+        repeat where a short video loops or its last frame is held.
+      num_real_frames: frames that are not such repeats.
+    """
+
+    clip_index: int
+    start_seconds: Fraction
+    end_seconds: Fraction
+    sample_seconds: tuple[Fraction, ...]
+    num_real_frames: int
+
+    @property
+    def start_ms(self) -> int:
+        """Start in whole milliseconds, rounded."""
+        return round(self.start_seconds * 1000)
+
+    @property
+    def end_ms(self) -> int:
+        """End in whole milliseconds, rounded."""
+        return round(self.end_seconds * 1000)
+
+    @property
+    def num_frames(self) -> int:
+        """Frames that the model gets, repeats included."""
+        return len(self.sample_seconds)
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedVideo:
+    """A video whose headers could be read, and how many clips are to come from it."""
+
+    video: VideoRef
+    media: MediaInfo
+    num_segments: int
+    num_clips: int
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmentSpan:
+    """The unit of heavy work: the clips of one stretch of one video, decoded by one worker in one go.
+
+    Attributes:
+      video: the video that it is a part of.
+      media: its stream, so that the decoder reads the same one that was planned.
+      segment_index: number of the segment in its video, from 0.
+      num_segments: segments of the whole video.
+      clips: the clips to decode, ordered by start.
+    """
+
+    video: VideoRef
+    media: MediaInfo
+    segment_index: int
+    num_segments: int
+    clips: tuple[ClipSpan, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Clip:
+    """The frames that the model gets at once. The only record with pixels: it must never cross a shuffle.
+
+    Attributes:
+      video_uri: the video that it was cut from.
+      segment_index: the segment of that video.
+      span: the clip's place in the video.
+      frames: uint8 [T, H, W, 3], RGB, upright, scaled and cropped to the model's size.
+    """
+
+    video_uri: str
+    segment_index: int
+    span: ClipSpan
+    frames: npt.NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        shape = self.frames.shape
+        if self.frames.dtype != np.uint8 or len(shape) != 4 or shape[3] != 3:
+            raise ValueError(f"frames must be uint8 [T, H, W, 3], not {self.frames.dtype} {list(shape)}")
+
+    def __repr__(self) -> str:
+        size = ", ".join(str(n) for n in self.frames.shape)
+        return f"Clip({self.video_uri}#{self.span.clip_index}, frames: uint8[{size}])"
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelScore:
+    """A class and its softmax score in [0, 1]. `max_score`, in video rows, is its best clip's score."""
+
+    label: str
+    class_id: int
+    score: float
+    max_score: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ClipScores:
+    """What the model said of one clip.
+
+    Attributes:
+      video_uri, segment_index, span: of the clip.
+      labels: the best classes, best first, as asked for with `top_k` and `min_score`.
+      entropy: of the scores, in nats: 0 where the model is sure, log(C) where it knows nothing.
+      scores: softmax over all classes, float32 [C]: the video's mean needs them all, not only the best.
+    """
+
+    video_uri: str
+    segment_index: int
+    span: ClipSpan
+    labels: tuple[LabelScore, ...]
+    entropy: float
+    scores: npt.NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """One thing that went wrong, as data: a row of the errors table.
+
+    Attributes:
+      video_uri: the video that it hit.
+      stage: the step that met it: "list", "plan", "decode" or "classify".
+      code: short stable name, see `transforms.errors`.
+      message: names the file, the value and the remedy.
+      transient: True where trying again later may help.
+      segment_index, clip_index: what was lost; None where the whole video was.
+    """
+
+    video_uri: str
+    stage: str
+    code: str
+    message: str
+    transient: bool
+    segment_index: int | None = None
+    clip_index: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoSummary:
+    """How one input ended: a row of the videos table.
+
+    Attributes:
+      video: the input.
+      media: its headers; None where they could not be read.
+      status: "ok" (every planned clip has scores), "partial" (some have), "failed" (none has, and something broke).
+      labels: the best classes by the mean of the clips' scores, best first, each with its best clip's score.
+      num_planned_clips, num_clips: clips that were planned, and clips that have scores.
+      failure: the first thing that went wrong, by segment and clip; None for "ok".
+    """
+
+    video: VideoRef
+    media: MediaInfo | None
+    status: str
+    labels: tuple[LabelScore, ...]
+    num_planned_clips: int
+    num_clips: int
+    failure: Failure | None
+
+
+@dataclasses.dataclass(frozen=True)
+class RunInfo:
+    """What every video row of a run says about the run.
+
+    Attributes:
+      run_id: names the run's files; letters, digits, "-" and "_".
+      started_at: ISO 8601, UTC.
+      model: catalog name or handle of the model.
+      model_fingerprint: hash of the SavedModel's content.
+      label_map_fingerprint: hash of the label file's content.
+      sampling_fingerprint: hash of everything that decides which frames the model gets.
+      engine: "openvino" or "tensorflow".
+    """
+
+    run_id: str
+    started_at: str
+    model: str
+    model_fingerprint: str
+    label_map_fingerprint: str
+    sampling_fingerprint: str
+    engine: str

@@ -1,0 +1,168 @@
+"""The Arrow schemas of the three tables, and the way from a record to a row. No Beam.
+
+The tables are an interface: columns are added, never renamed; `SCHEMA_VERSION` moves when a reader has to know.
+DuckDB, pandas, Spark and BigQuery read them as they are; `run=RUN_ID` in the path is a Hive partition column.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from transforms.errors import without_query
+from transforms.records import ClipScores, Failure, LabelScore, RunInfo, VideoSummary
+
+SCHEMA_VERSION = 1
+
+Row = dict[str, Any]
+
+_CLIP_LABEL = [
+    pa.field("label", pa.string(), nullable=False),
+    pa.field("class_id", pa.int32(), nullable=False),
+    pa.field("score", pa.float32(), nullable=False),
+]
+_VIDEO_LABEL = [*_CLIP_LABEL, pa.field("max_score", pa.float32(), nullable=False)]
+
+
+def _list_of(fields: list[pa.Field]) -> pa.ListType:
+    # "element" is what Parquet calls it; Arrow's own "item" would come back renamed.
+    return pa.list_(pa.field("element", pa.struct(fields), nullable=False))
+
+
+def _schema(*fields: pa.Field) -> pa.Schema:
+    return pa.schema(fields, metadata={"reelbeam.schema_version": str(SCHEMA_VERSION)})
+
+
+VIDEOS = _schema(
+    pa.field("video_uri", pa.string(), nullable=False),
+    pa.field("status", pa.string(), nullable=False),
+    pa.field("top_label", pa.string()),
+    pa.field("top_score", pa.float32()),
+    pa.field("labels", _list_of(_VIDEO_LABEL), nullable=False),
+    pa.field("num_planned_clips", pa.int32(), nullable=False),
+    pa.field("num_clips", pa.int32(), nullable=False),
+    pa.field("error_code", pa.string()),
+    pa.field("error_message", pa.string()),
+    pa.field("duration_ms", pa.int64()),
+    pa.field("width", pa.int32()),
+    pa.field("height", pa.int32()),
+    pa.field("rotation_degrees", pa.int32()),
+    pa.field("source_fps", pa.float64()),
+    pa.field("num_frames", pa.int64()),
+    pa.field("codec", pa.string()),
+    pa.field("container", pa.string()),
+    pa.field("num_video_streams", pa.int32()),
+    pa.field("has_audio", pa.bool_()),
+    pa.field("size_bytes", pa.int64()),
+    pa.field("content_version", pa.string(), nullable=False),
+    pa.field("metadata", pa.map_(pa.string(), pa.string()), nullable=False),
+    pa.field("model", pa.string(), nullable=False),
+    pa.field("model_fingerprint", pa.string(), nullable=False),
+    pa.field("label_map_fingerprint", pa.string(), nullable=False),
+    pa.field("sampling_fingerprint", pa.string(), nullable=False),
+    pa.field("engine", pa.string(), nullable=False),
+    pa.field("run_id", pa.string(), nullable=False),
+    pa.field("labeled_at", pa.timestamp("us", tz="UTC"), nullable=False),
+    pa.field("schema_version", pa.int32(), nullable=False),
+)
+
+CLIPS = _schema(
+    pa.field("video_uri", pa.string(), nullable=False),
+    pa.field("clip_index", pa.int32(), nullable=False),
+    pa.field("start_ms", pa.int64(), nullable=False),
+    pa.field("end_ms", pa.int64(), nullable=False),
+    pa.field("top_label", pa.string()),
+    pa.field("top_score", pa.float32()),
+    pa.field("labels", _list_of(_CLIP_LABEL), nullable=False),
+    pa.field("entropy", pa.float32(), nullable=False),
+    pa.field("num_frames", pa.int32(), nullable=False),
+    pa.field("num_real_frames", pa.int32(), nullable=False),
+)
+
+ERRORS = _schema(
+    pa.field("video_uri", pa.string(), nullable=False),
+    pa.field("segment_index", pa.int32()),
+    pa.field("clip_index", pa.int32()),
+    pa.field("stage", pa.string(), nullable=False),
+    pa.field("code", pa.string(), nullable=False),
+    pa.field("message", pa.string(), nullable=False),
+    pa.field("transient", pa.bool_(), nullable=False),
+)
+
+TABLES: dict[str, pa.Schema] = {"videos": VIDEOS, "clips": CLIPS, "errors": ERRORS}
+"""Schema of each table, by the name of its folder."""
+
+SORT_KEYS: dict[str, tuple[str, ...]] = {
+    "videos": ("video_uri",),
+    "clips": ("video_uri", "clip_index"),
+    "errors": ("video_uri", "segment_index", "clip_index", "stage", "code"),
+}
+"""Order of the rows inside a file, so that a repeated run writes the same bytes in the same order."""
+
+
+def clip_row(scores: ClipScores) -> Row:
+    """Returns the row of the clips table for one classified clip."""
+    return {
+        "video_uri": without_query(scores.video_uri),
+        "clip_index": scores.span.clip_index,
+        "start_ms": scores.span.start_ms,
+        "end_ms": scores.span.end_ms,
+        **_top_columns(scores.labels),
+        "labels": [{"label": x.label, "class_id": x.class_id, "score": x.score} for x in scores.labels],
+        "entropy": scores.entropy,
+        "num_frames": scores.span.num_frames,
+        "num_real_frames": scores.span.num_real_frames,
+    }
+
+
+def error_row(failure: Failure) -> Row:
+    """Returns the row of the errors table for one failure."""
+    row = {name: getattr(failure, name) for name in ERRORS.names}
+    return row | {"video_uri": without_query(failure.video_uri), "message": without_query(failure.message)}
+
+
+def video_row(summary: VideoSummary, run: RunInfo) -> Row:
+    """Returns the row of the videos table for one input of the run."""
+    media = summary.media
+    return {
+        "video_uri": without_query(summary.video.video_uri),
+        "status": summary.status,
+        **_top_columns(summary.labels),
+        "labels": [
+            {"label": x.label, "class_id": x.class_id, "score": x.score, "max_score": x.max_score}
+            for x in summary.labels
+        ],
+        "num_planned_clips": summary.num_planned_clips,
+        "num_clips": summary.num_clips,
+        "error_code": summary.failure and summary.failure.code,
+        "error_message": summary.failure and without_query(summary.failure.message),
+        "duration_ms": media and round(media.duration_seconds * 1000),
+        "width": media and media.width,
+        "height": media and media.height,
+        "rotation_degrees": media and media.rotation_degrees,
+        "source_fps": media and media.source_fps,
+        "num_frames": media and media.num_frames,
+        "codec": media and media.codec,
+        "container": media and media.container,
+        "num_video_streams": media and media.num_video_streams,
+        "has_audio": media and media.has_audio,
+        "size_bytes": summary.video.size_bytes,
+        "content_version": summary.video.content_version,
+        "metadata": list(summary.video.metadata),
+        "model": run.model,
+        "model_fingerprint": run.model_fingerprint,
+        "label_map_fingerprint": run.label_map_fingerprint,
+        "sampling_fingerprint": run.sampling_fingerprint,
+        "engine": run.engine,
+        "run_id": run.run_id,
+        "labeled_at": datetime.datetime.fromisoformat(run.started_at),
+        "schema_version": SCHEMA_VERSION,
+    }
+
+
+def _top_columns(labels: tuple[LabelScore, ...]) -> Row:
+    """The best label once more as plain columns, for SQL without list functions; null where no label passed."""
+    best = labels[0] if labels else None
+    return {"top_label": best and best.label, "top_score": best and best.score}
