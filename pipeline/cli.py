@@ -1,0 +1,126 @@
+"""`reelbeam`: the only place that sees the command line. Whatever is slow to import is imported by the command."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from pipeline import __version__
+
+EXIT_OK, EXIT_FAILED, EXIT_BAD_FLAGS = 0, 1, 2
+_EXIT_INTERRUPTED = 130
+
+_DESCRIPTION = """\
+Reelbeam puts action labels on a whole corpus of videos.
+
+  reelbeam label INPUT… --output DIR   label videos, write Parquet
+  reelbeam models                      the models that there are
+  reelbeam models fetch NAME           download one
+  reelbeam probe FILE…                 what is in a file
+
+`reelbeam COMMAND --help` tells a command's flags."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code: 0 done, 1 failed, 2 bad flags, 3 too many inputs failed."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    commands = {"label": _label, "models": _models, "probe": _probe}
+    if argv and argv[0] in commands:
+        return _guarded(commands[argv[0]], argv[1:])
+    parser = argparse.ArgumentParser(
+        prog="reelbeam", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"reelbeam {__version__}")
+    parser.add_argument("command", choices=sorted(commands), metavar="COMMAND", help="label, models or probe")
+    parser.parse_args(argv)  # prints help, the version or what is wrong, and exits
+    return EXIT_BAD_FLAGS
+
+
+def _label(argv: Sequence[str]) -> int:
+    from pipeline import options
+
+    _set_up_logging("--verbose" in argv)
+    args, beam_flags = options.parse_label_flags(argv)
+    config = options.to_config(args)
+    beam_options = options.to_beam_options(beam_flags)
+
+    from rich.console import Console
+
+    from pipeline.launch import run_labeling
+    from pipeline.summary import print_outcome
+
+    outcome = run_labeling(config, beam_options)
+    print_outcome(outcome, Console(highlight=False))
+    return outcome.exit_code
+
+
+def _models(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="reelbeam models", description="List the models, or fetch one.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    fetch = commands.add_parser("fetch", help="download a model into the cache")
+    fetch.add_argument("name", help="catalog name or URL")
+    args = parser.parse_args(argv)
+
+    from pipeline import model_commands
+
+    if args.command == "fetch":
+        model_commands.fetch(args.name)
+    else:
+        model_commands.list_models()
+    return EXIT_OK
+
+
+def _probe(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="reelbeam probe", description="Tell what is in video files, from their headers and packets."
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="file, folder or pattern")
+    args = parser.parse_args(argv)
+    _set_up_logging(verbose=False)
+
+    from pipeline import probe_command
+
+    return probe_command.probe_files(args.files)
+
+
+def _guarded(command, argv: Sequence[str]) -> int:  # type: ignore[no-untyped-def]
+    """Runs a command; errors of our tree end as one line and an exit code, anything else is a bug with a traceback."""
+    from transforms import errors
+
+    try:
+        return command(argv)
+    except errors.ConfigError as error:
+        return _complain(error, EXIT_BAD_FLAGS)
+    except errors.ModelError as error:
+        # A wrong name or folder is a wrong flag; a hub that does not answer is a failed job that may be tried again.
+        return _complain(error, EXIT_FAILED if error.transient else EXIT_BAD_FLAGS)
+    except errors.ReelbeamError as error:
+        return _complain(error, EXIT_FAILED)
+    except KeyboardInterrupt:
+        print("\ninterrupted: nothing was committed", file=sys.stderr)
+        # Runner threads may still be inside native code, and would keep a normal exit waiting.
+        os._exit(_EXIT_INTERRUPTED)
+
+
+def _complain(error: Exception, exit_code: int) -> int:
+    from transforms.errors import without_query
+
+    print(f"reelbeam: {without_query(str(error))}", file=sys.stderr)
+    return exit_code
+
+
+def _set_up_logging(verbose: bool) -> None:
+    """Warnings of Reelbeam only; Beam and its friends are heard with --verbose."""
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("apache_beam").setLevel(logging.INFO if verbose else logging.CRITICAL)
+    logging.getLogger("pipeline").setLevel(logging.DEBUG if verbose else logging.WARNING)
+    logging.getLogger("transforms").setLevel(logging.INFO if verbose else logging.WARNING)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "INFO" if verbose else "ERROR")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

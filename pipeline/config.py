@@ -1,0 +1,96 @@
+"""What a run is to do: one frozen, validated record, made from flags by options.py and read by graph.py. No Beam."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from typing import Any
+
+from transforms.errors import ConfigError
+from transforms.media.decoder import Geometry
+from transforms.media.sampling import ClipSampling
+from transforms.models.catalog import ModelSpec
+from transforms.models.engine import EngineName
+
+MAX_VIDEO_BYTES = 50 << 30
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelingConfig:
+    """Everything that decides the rows of a run, and nothing of where it runs (those are Beam's options).
+
+    Attributes:
+      output: folder or object-store prefix of the tables.
+      inputs: files, folders and patterns.
+      input_list: list file, or None.
+      base_dir: what relative local paths are relative to.
+      model: the model, with the preset that is used.
+      engine: what runs it.
+      sampling: which clips.
+      top_k: labels that a row names.
+      min_score: labels below it are not named.
+      max_failure_ratio: share of failed inputs with which a run still counts.
+      max_video_bytes: larger files are failures.
+      num_threads: threads of the engine; None: the cores of the machine that it runs on.
+    """
+
+    output: str
+    inputs: tuple[str, ...]
+    input_list: str | None
+    base_dir: str
+    model: ModelSpec
+    engine: EngineName
+    sampling: ClipSampling
+    top_k: int = 5
+    min_score: float = 0.0
+    max_failure_ratio: float = 0.5
+    max_video_bytes: int = MAX_VIDEO_BYTES
+    num_threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.inputs and not self.input_list:
+            raise ConfigError("nothing to label: name files, folders or patterns, or give --input_list FILE")
+        _require(self.top_k >= 1, "--top_k", self.top_k, "at least 1")
+        _require(0 <= self.min_score <= 1, "--min_score", self.min_score, "from 0 to 1")
+        _require(0 <= self.max_failure_ratio <= 1, "--max_failure_ratio", self.max_failure_ratio, "from 0 to 1")
+        _require(self.max_video_bytes >= 1, "--max_video_bytes", self.max_video_bytes, "at least 1")
+        _require(self.num_threads is None or self.num_threads >= 1, "--num_threads", self.num_threads, "at least 1")
+
+    @property
+    def geometry(self) -> Geometry:
+        """Scale and crop, as the model was trained."""
+        return Geometry(self.model.preset.resize, self.model.preset.size)
+
+    @property
+    def sampling_fingerprint(self) -> str:
+        """Hash of everything that decides which pixels the model gets: instants, scale and crop."""
+        text = f"{self.sampling.fingerprint} {self.geometry.resize} {self.geometry.size}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the configuration as the run's JSON keeps it."""
+        preset, sampling = self.model.preset, self.sampling
+        return {
+            "inputs": list(self.inputs[:100]),
+            "num_input_arguments": len(self.inputs),
+            "input_list": self.input_list,
+            "model": self.model.name,
+            "model_handle": self.model.handle,
+            "engine": self.engine,
+            "num_frames": preset.num_frames,
+            "target_fps": str(preset.target_fps),
+            "resize": preset.resize,
+            "size": preset.size,
+            "clip_stride_seconds": None if sampling.clip_stride_seconds is None else str(sampling.clip_stride_seconds),
+            "clips_per_video": sampling.clips_per_video,
+            "tail_policy": sampling.tail_policy,
+            "top_k": self.top_k,
+            "min_score": self.min_score,
+            "max_failure_ratio": self.max_failure_ratio,
+            "max_video_bytes": self.max_video_bytes,
+        }
+
+
+def _require(holds: bool, flag: str, value: object, wanted: str) -> None:
+    if not holds:
+        raise ConfigError(f"{flag} is {value}: it must be {wanted}")

@@ -1,0 +1,1 @@
+"""The bundled model and its sample videos: data only, made by the scripts in tools/."""

@@ -1,0 +1,98 @@
+"""What a person sees at the end of a run: its videos, its errors, and where the rows are."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from pipeline.launch import Outcome
+from transforms import storage
+
+MAX_VIDEOS_SHOWN = 25
+MAX_ERRORS_SHOWN = 5
+_LABELS_SHOWN = 3
+_STYLES = {"ok": "green", "partial": "yellow", "failed": "red"}
+
+
+def print_outcome(outcome: Outcome, console: Console) -> None:
+    """Prints the tables of a run: each video of a small run, the most frequent labels of a large one."""
+    summary = outcome.summary
+    if summary is None:
+        console.print(Text(f"The run failed: {outcome.error}", style="red"))
+        console.print("Nothing was committed. --verbose shows the whole traceback.")
+        return
+    if summary["counts"]["videos"] <= MAX_VIDEOS_SHOWN and outcome.exit_code == 0:
+        console.print(_videos_table(_rows(summary)))
+    elif summary["labels"]:
+        console.print(_labels_table(summary["labels"]))
+    if summary["errors"]:
+        console.print(_errors_table(summary["errors"][:MAX_ERRORS_SHOWN]))
+    console.print(Text(_counts_line(summary)))
+    if outcome.exit_code:
+        console.print(Text(f"Refused: {outcome.error}. Nothing was committed.", style="red"))
+        console.print(Text(f"The summary is in {outcome.paths.refusal}", style="dim"), soft_wrap=True)
+        return
+    for table in ("videos", "clips", "errors"):
+        folder = f"{outcome.paths.output}/{table}/run={outcome.paths.run_id}/"
+        console.print(Text(f"  {table:<7} {_shown_path(folder)}"), soft_wrap=True)
+    console.print(Text(f"  {'summary':<7} {_shown_path(outcome.paths.marker)}"), soft_wrap=True)
+
+
+def _rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    columns = ["video_uri", "status", "labels", "num_clips", "error_code"]
+    rows: list[dict[str, Any]] = []
+    for path in summary["files"]["videos"]:
+        with storage.open_binary(path) as file:
+            rows += pq.read_table(file, columns=columns).to_pylist()
+    return rows
+
+
+def _videos_table(rows: Sequence[dict[str, Any]]) -> Table:
+    table = Table("video", "labels", Column("clips", justify="right"), "status")
+    for row in rows:
+        shown = ", ".join(f"{x['label']} {x['score']:.2f}" for x in row["labels"][:_LABELS_SHOWN])
+        status = Text(row["status"], style=_STYLES[row["status"]])
+        if row["error_code"]:
+            status.append(f" ({row['error_code']})")
+        table.add_row(Text(_file_name(row["video_uri"])), Text(shown or "-"), str(row["num_clips"]), status)
+    return table
+
+
+def _labels_table(labels: Sequence[dict[str, Any]]) -> Table:
+    table = Table("most frequent labels", Column("videos", justify="right"))
+    for entry in labels:
+        table.add_row(Text(entry["label"]), str(entry["videos"]))
+    return table
+
+
+def _errors_table(errors: Sequence[dict[str, Any]]) -> Table:
+    table = Table("error", Column("count", justify="right"), "for example")
+    for entry in errors:
+        table.add_row(Text(entry["code"], style="red"), str(entry["count"]), Text(entry["message"]))
+    return table
+
+
+def _counts_line(summary: dict[str, Any]) -> str:
+    counts = summary["counts"]
+    hours = counts["video_ms"] / 3_600_000
+    length = f"{hours:.1f} hours" if hours >= 1 else f"{counts['video_ms'] / 1000:.0f} seconds"
+    return (
+        f"{counts['videos']} videos ({length}): {counts['ok']} ok, {counts['partial']} partial, "
+        f"{counts['failed']} failed; {counts['clips']} clips; model {summary['model']} on {summary['engine']}"
+    )
+
+
+def _file_name(uri: str) -> str:
+    return uri.rsplit("/", 1)[-1]
+
+
+def _shown_path(path: str) -> str:
+    """Below the working directory, a relative path: shorter, and what the user typed."""
+    cwd = str(pathlib.Path.cwd()) + "/"
+    return path.removeprefix(cwd)

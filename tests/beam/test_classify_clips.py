@@ -1,0 +1,95 @@
+"""ClassifyClips: batches, one bad clip among good ones, and one load per process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import apache_beam as beam
+import numpy as np
+import pytest
+import record_factory as make
+from apache_beam.testing.util import assert_that, equal_to
+from fake_engine import BAD_VALUE, NAN_VALUE, FakeEngine
+from local_pipeline import LocalPipeline, counters
+
+from transforms import classify_clips, metrics
+from transforms.models.catalog import CATALOG, ModelSpec, Preset
+from transforms.records import ClipScores, Failure
+
+SPEC = ModelSpec("fake", "base", "nowhere", "nowhere", Preset(2, Fraction(1), 4, 4))
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    loaded = FakeEngine()
+    monkeypatch.setattr(classify_clips, "load_engine", lambda *_: loaded)
+    return loaded
+
+
+def handler(top_k: int = 2) -> classify_clips.MoViNetModelHandler:
+    return classify_clips.MoViNetModelHandler(SPEC, make.LABELS, top_k, 0.0, "auto", None)
+
+
+def test_every_clip_gets_its_own_scores(engine: FakeEngine) -> None:
+    clips = [make.clip(index=0, value=3), make.clip(index=1, value=100)]
+    first, second = handler().run_inference(clips, engine)
+    assert isinstance(first, ClipScores) and isinstance(second, ClipScores)
+    assert (first.span.clip_index, first.labels[0].label, len(first.labels)) == (0, "left", 2)
+    assert (second.span.clip_index, second.labels[0].label) == (1, "still")
+    np.testing.assert_allclose(first.scores, np.exp([3, 0, 0]) / (np.exp(3) + 2), rtol=1e-6)
+    assert first.labels[0].score == pytest.approx(float(first.scores[0]))
+
+
+def test_a_bad_clip_stands_alone_and_its_neighbours_keep_their_scores(engine: FakeEngine) -> None:
+    clips = [make.clip(index=i, value=BAD_VALUE if i == 5 else i) for i in range(8)]
+    results = handler().run_inference(clips, engine)
+    assert [type(result) for result in results] == [Failure if i == 5 else ClipScores for i in range(8)]
+    bad = results[5]
+    assert isinstance(bad, Failure)
+    assert (bad.stage, bad.code, bad.segment_index, bad.clip_index) == ("classify", "inference_failed", 0, 5)
+    assert "clip 5 of a.mp4" in bad.message and "cannot look at that" in bad.message
+    assert engine.batch_sizes == [8, 4, 4, 2, 1, 1, 2]
+
+
+def test_logits_that_are_no_numbers_cost_one_clip(engine: FakeEngine) -> None:
+    results = handler().run_inference([make.clip(index=0, value=NAN_VALUE), make.clip(index=1)], engine)
+    assert [type(result) for result in results] == [Failure, ClipScores]
+    assert engine.batch_sizes == [2]
+
+
+def test_a_bug_in_the_engine_is_not_a_row(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "classify", lambda frames: frames.no_such_thing)
+    with pytest.raises(AttributeError):
+        handler().run_inference([make.clip()], engine)
+
+
+def test_batches_are_bounded_by_bytes_for_every_model() -> None:
+    for spec in CATALOG.values():
+        batching = classify_clips.MoViNetModelHandler(spec, (), 1, 0.0, "auto", None).batch_elements_kwargs()
+        size = spec.preset.num_frames * spec.preset.size**2 * 3
+        assert 1 <= batching["max_batch_size"] <= classify_clips.MAX_BATCH_CLIPS
+        assert batching["max_batch_size"] == 1 or batching["max_batch_size"] * size <= classify_clips.MAX_BATCH_BYTES
+
+
+def test_a_batch_is_measured_without_pickling_it() -> None:
+    assert handler().get_num_bytes([make.clip(), make.clip()]) == 2 * 2 * 4 * 4 * 3
+
+
+def test_in_a_pipeline_each_clip_comes_out_once_and_the_model_is_loaded_once(engine: FakeEngine) -> None:
+    with LocalPipeline() as pipeline:
+        clips = pipeline | beam.Create(range(40)) | beam.ParDo(_MakeClips())
+        results = clips | classify_clips.ClassifyClips(SPEC, make.LABELS)
+        scored = results.scores | beam.Map(lambda scores: scores.span.clip_index)
+        failed = results.failures | beam.Map(lambda failure: failure.clip_index)
+        assert_that(scored, equal_to([i for i in range(40) if i not in (7, 23)]), label="scored")
+        assert_that(failed, equal_to([7, 23]), label="failed")
+    counted = counters(pipeline)
+    assert counted[metrics.MODELS_LOADED] == 1
+    assert (counted[metrics.CLIPS_CLASSIFIED], counted[metrics.CLIPS_UNCLASSIFIED]) == (38, 2)
+    assert counted[metrics.VIDEOS_BROKEN] == 1
+
+
+class _MakeClips(beam.DoFn):
+    def process(self, index: int) -> Iterator[object]:
+        yield make.clip("broken.mp4", index, BAD_VALUE if index in (7, 23) else index)

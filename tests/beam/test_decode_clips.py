@@ -1,0 +1,74 @@
+"""DecodeClips: the frames of the plan, failures as data, and pixels that are never coded."""
+
+from __future__ import annotations
+
+import pathlib
+
+import apache_beam as beam
+import numpy as np
+import pytest
+import record_factory as make
+from apache_beam.testing.util import assert_that, equal_to
+from fake_engine import FakeEngine
+from local_pipeline import LocalPipeline, counters
+
+from transforms import classify_clips, metrics
+from transforms.classify_clips import ClassifyClips
+from transforms.decode_clips import ClipCoder, DecodeClips
+from transforms.media.decoder import Geometry
+from transforms.media.sampling import ClipSampling
+from transforms.models.catalog import find
+from transforms.plan_clips import PlanClips
+from transforms.records import Clip, VideoRef
+
+DEMO = find("demo")
+SAMPLING = ClipSampling(DEMO.preset.num_frames, DEMO.preset.target_fps)
+GEOMETRY = Geometry(DEMO.preset.resize, DEMO.preset.size)
+CAP = 1 << 30
+
+
+def test_the_coder_keeps_everything_but_is_only_for_emergencies() -> None:
+    clip = make.clip(index=3, value=9)
+    again = ClipCoder().decode(ClipCoder().encode(clip))
+    assert (again.video_uri, again.segment_index, again.span) == (clip.video_uri, clip.segment_index, clip.span)
+    np.testing.assert_array_equal(again.frames, clip.frames)
+    assert ClipCoder().estimate_size(clip) >= clip.frames.nbytes
+
+
+def test_clips_of_good_videos_come_out_and_a_vanished_one_is_a_failure(samples_dir: pathlib.Path) -> None:
+    good = str(samples_dir / "growing.mp4")
+    with LocalPipeline() as pipeline:
+        plan = pipeline | beam.Create([VideoRef(good, 1)]) | PlanClips(SAMPLING, CAP)
+        vanished = plan.segments | beam.Map(_renamed)
+        segments = (plan.segments, vanished) | beam.Flatten()
+        decoded = segments | DecodeClips(GEOMETRY, CAP)
+        shapes = decoded.clips | beam.Map(lambda clip: (clip.video_uri, clip.span.clip_index, clip.frames.shape))
+        assert_that(shapes, equal_to([(good, i, (8, 64, 64, 3)) for i in (0, 1)]), label="clips")
+        failures = decoded.failures | beam.Map(lambda f: (f.video_uri, f.stage, f.code, f.segment_index))
+        assert_that(failures, equal_to([(good + ".gone", "decode", "not_found", 0)]), label="failures")
+    counted = counters(pipeline)
+    assert (counted[metrics.CLIPS_DECODED], counted[metrics.VIDEOS_DONE], counted[metrics.VIDEOS_BROKEN]) == (2, 2, 1)
+    assert counted[metrics.VIDEO_MS_DECODED] == 8000
+
+
+def _renamed(segment):  # type: ignore[no-untyped-def]
+    import dataclasses
+
+    return dataclasses.replace(segment, video=VideoRef(segment.video.video_uri + ".gone", 1))
+
+
+def test_no_clip_is_pickled_or_encoded_between_decoder_and_model(
+    samples_dir: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coded: list[str] = []
+    monkeypatch.setattr(ClipCoder, "encode", lambda self, clip: coded.append("encode") or b"")
+    monkeypatch.setattr(Clip, "__reduce_ex__", lambda self, protocol: coded.append("pickle") or (str, ()))
+    monkeypatch.setattr(classify_clips, "load_engine", lambda *_: FakeEngine())
+    videos = [VideoRef(str(path), 1) for path in sorted(samples_dir.iterdir()) if path.stem != "broken"]
+    with LocalPipeline() as pipeline:
+        plan = pipeline | beam.Create(videos) | PlanClips(SAMPLING, CAP)
+        decoded = plan.segments | beam.Reshuffle() | DecodeClips(GEOMETRY, CAP)
+        classified = decoded.clips | ClassifyClips(DEMO, make.LABELS)
+        assert_that(classified.failures, equal_to([]))
+    assert counters(pipeline)[metrics.CLIPS_CLASSIFIED] == counters(pipeline)[metrics.CLIPS_PLANNED] > 15
+    assert coded == []

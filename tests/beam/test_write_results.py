@@ -1,0 +1,153 @@
+"""WriteResults: tables, the check of what was written, and the commit."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import apache_beam as beam
+import pyarrow.parquet as pq
+import pytest
+import record_factory as make
+from local_pipeline import LocalPipeline
+
+from transforms import write_results
+from transforms.errors import ReconciliationError, TooManyFailuresError
+from transforms.records import VideoSummary
+from transforms.run_files import RunPaths, WrittenFile, to_table, write_atomically
+from transforms.schemas import TABLES, Row, clip_row, error_row, video_row
+from transforms.write_results import WriteResults, check, commit
+
+RUN = "r1"
+
+
+def video(uri: str, status: str = "ok", num_clips: int = 1) -> Row:
+    failed = None if status == "ok" else make.failure(uri)
+    labels = make.scores().labels if num_clips else ()
+    labels = tuple(type(x)(x.label, x.class_id, x.score, x.score) for x in labels)
+    summary = VideoSummary(make.video(uri), make.MEDIA, status, labels, 1, num_clips, failed)
+    return video_row(summary, make.RUN)
+
+
+def rows(num_ok: int, num_failed: int = 0) -> dict[str, list[Row]]:
+    ok, failed = [f"ok-{i:03d}.mp4" for i in range(num_ok)], [f"bad-{i:03d}.mp4" for i in range(num_failed)]
+    return {
+        "videos": [video(uri) for uri in reversed(ok)] + [video(uri, "failed", 0) for uri in failed],
+        "clips": [clip_row(make.scores(uri)) for uri in reversed(ok)],
+        "errors": [error_row(make.failure(uri)) for uri in failed],
+    }
+
+
+def write(output: pathlib.Path, tables: dict[str, list[Row]], ratio: float = 0.5, num_inputs: int = 0) -> None:
+    with LocalPipeline() as pipeline:
+        collections = {name: pipeline | f"Rows_{name}" >> beam.Create(table) for name, table in tables.items()}
+        collections["inputs"] = pipeline | "Inputs" >> beam.Create(range(num_inputs or len(tables["videos"])))
+        collections | WriteResults(str(output), RUN, ratio, {"run_id": RUN})
+
+
+def files(output: pathlib.Path) -> list[str]:
+    return sorted(str(path.relative_to(output)) for path in output.rglob("*") if path.is_file())
+
+
+def test_a_run_is_three_sorted_tables_and_its_json(tmp_path: pathlib.Path) -> None:
+    write(tmp_path, rows(num_ok=5, num_failed=1))
+    assert files(tmp_path) == [
+        "clips/run=r1/part-00000.parquet",
+        "errors/run=r1/part-00000.parquet",
+        "runs/r1.json",
+        "videos/run=r1/part-00000.parquet",
+    ]
+    for name, schema in TABLES.items():
+        table = pq.read_table(tmp_path / name / "run=r1" / "part-00000.parquet", partitioning=None)
+        assert table.schema.equals(schema)
+        assert table.schema.metadata[b"reelbeam.schema_version"] == b"1"
+        assert table["video_uri"].to_pylist() == sorted(table["video_uri"].to_pylist())
+    summary = json.loads((tmp_path / "runs/r1.json").read_text())
+    wanted = {"videos": 6, "ok": 5, "partial": 0, "failed": 1, "clips": 5, "video_ms": 24_000}
+    assert {name: summary["counts"][name] for name in wanted} == wanted
+    assert summary["errors"] == [
+        {"code": "corrupt_video", "count": 1, "video_uri": "bad-000.mp4", "message": "bad-000.mp4: broken"}
+    ]
+    assert summary["labels"] == [{"label": "left", "videos": 5}]
+
+
+def test_a_repeated_run_writes_the_same_bytes(tmp_path: pathlib.Path) -> None:
+    write(tmp_path / "a", rows(num_ok=20))
+    write(tmp_path / "b", {name: list(reversed(table)) for name, table in rows(num_ok=20).items()})
+    for name in TABLES:
+        part = f"{name}/run=r1/part-00000.parquet"
+        assert (tmp_path / "a" / part).read_bytes() == (tmp_path / "b" / part).read_bytes()
+
+
+def test_many_rows_are_spread_over_files_and_none_is_lost(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_results, "ROWS_PER_FILE", 10)
+    write(tmp_path, rows(num_ok=35))
+    parts = [pq.read_table(path, partitioning=None) for path in sorted((tmp_path / "clips").rglob("*.parquet"))]
+    assert len(parts) == 4
+    uris = [uri for part in parts for uri in part["video_uri"].to_pylist()]
+    assert sorted(uris) == [f"ok-{i:03d}.mp4" for i in range(35)]
+
+
+def test_an_empty_table_has_a_file_that_can_be_queried(tmp_path: pathlib.Path) -> None:
+    write(tmp_path, rows(num_ok=1))
+    assert pq.read_table(tmp_path / "errors/run=r1/part-00000.parquet", partitioning=None).num_rows == 0
+
+
+@pytest.mark.parametrize(("ratio", "committed"), [(0.5, True), (0.49, False)])
+def test_too_many_failures_commit_nothing(tmp_path: pathlib.Path, ratio: float, committed: bool) -> None:
+    if committed:
+        write(tmp_path, rows(num_ok=2, num_failed=2), ratio)
+    else:
+        with pytest.raises(RuntimeError, match="2 of 4 inputs failed, more than --max_failure_ratio 0.49 allows"):
+            write(tmp_path, rows(num_ok=2, num_failed=2), ratio)
+        refusal = json.loads((tmp_path / ".staging/run=r1/failed.json").read_text())
+        assert refusal["refused"]["code"] == TooManyFailuresError.code
+    assert bool(list(tmp_path.glob("runs/*.json"))) == committed
+    assert bool(list(tmp_path.rglob("*.parquet"))) == committed
+
+
+def test_rows_that_do_not_add_up_commit_nothing(tmp_path: pathlib.Path) -> None:
+    tables = rows(num_ok=3)
+    with pytest.raises(RuntimeError, match="clip rows do not add up"):
+        write(tmp_path, tables | {"clips": tables["clips"][:-1]})
+    with pytest.raises(RuntimeError, match="4 inputs, but the videos table has"):
+        write(tmp_path, tables, num_inputs=4)
+    assert not list(tmp_path.rglob("*.parquet")) and not list(tmp_path.glob("runs/*"))
+
+
+@pytest.mark.parametrize(
+    ("change", "num_inputs"),
+    [({}, 4), ({"failed": 1}, 3), ({"clips": 2}, 3), ({"ok_videos_without_all_clips": 1}, 3)],
+)
+def test_every_way_not_to_add_up(change: dict[str, int], num_inputs: int) -> None:
+    counts = {"videos": 3, "ok": 3, "partial": 0, "failed": 0, "clips": 3, "video_clips": 3}
+    counts |= {"ok_videos_without_all_clips": 0}
+    check(counts, 3, 0.0)
+    with pytest.raises(ReconciliationError):
+        check(counts | change, num_inputs, 1.0)
+
+
+def test_a_commit_that_was_cut_off_can_be_repeated(tmp_path: pathlib.Path) -> None:
+    paths = RunPaths(str(tmp_path), RUN)
+    written = []
+    for name, table in rows(num_ok=1).items():
+        arrow = to_table(name, table)
+        write_atomically(paths.staged(name, 0), lambda sink, arrow=arrow: pq.write_table(arrow, sink))
+        written.append(WrittenFile(name, 0, arrow.num_rows))
+    first = commit({"run_id": RUN}, paths, 0.5, written, 1)
+    before = files(tmp_path)
+    again = commit({"run_id": RUN}, paths, 0.5, written, 1)
+    assert files(tmp_path) == before
+    assert again["counts"] == first["counts"]
+
+
+def test_a_write_that_breaks_off_leaves_no_file_of_that_name(tmp_path: pathlib.Path) -> None:
+    def write_half(sink: object) -> None:
+        sink.write(b"half")  # type: ignore[attr-defined]
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(str(tmp_path / "t/part.parquet"), write_half)
+    assert not (tmp_path / "t/part.parquet").exists()

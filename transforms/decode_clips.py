@@ -1,0 +1,131 @@
+"""DecodeClips: SegmentSpan -> Clip. Pixels are born here, and must not leave the fused stage."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import NamedTuple
+
+import apache_beam as beam
+import numpy as np
+
+from transforms import metrics, storage
+from transforms.errors import MediaError, without_query
+from transforms.media.decoder import Geometry, decode_clips
+from transforms.records import Clip, ClipSpan, Failure, SegmentSpan
+
+_FAILURES = "failures"
+
+
+class DecodedClips(NamedTuple):
+    """What DecodeClips gives: clips, in the order of each segment, and one failure for each segment that broke off."""
+
+    clips: beam.PCollection[Clip]
+    failures: beam.PCollection[Failure]
+
+
+class DecodeClips(beam.PTransform):
+    """Decodes the planned clips of each segment, one clip in memory at a time.
+
+    Input: SegmentSpan. Output: DecodedClips. Clips of a segment that were whole before it broke off are kept. Between
+    this step and ClassifyClips nothing may stand that breaks fusion (Reshuffle, GroupByKey, a resource hint of one
+    step): a clip has 4 to 37 MB.
+
+    Counters: clips_decoded, videos_done, videos_broken, video_ms_decoded.
+
+    Args:
+      geometry: scale and crop of the frames.
+      max_video_bytes: see PlanClips.
+    """
+
+    def __init__(self, geometry: Geometry, max_video_bytes: int) -> None:
+        super().__init__()
+        self._geometry = geometry
+        self._max_video_bytes = max_video_bytes
+
+    def expand(self, segments: beam.PCollection[SegmentSpan]) -> DecodedClips:
+        """Wires the step."""
+        beam.coders.registry.register_coder(Clip, ClipCoder)
+        decoded = segments | "DecodeSegment" >> beam.ParDo(
+            _DecodeClipsFn(self._geometry, self._max_video_bytes)
+        ).with_outputs(_FAILURES, main="clips")
+        decoded["clips"].element_type = Clip
+        return DecodedClips(decoded["clips"], decoded[_FAILURES])
+
+
+class _DecodeClipsFn(beam.DoFn):
+    def __init__(self, geometry: Geometry, max_video_bytes: int) -> None:
+        self._geometry = geometry
+        self._max_video_bytes = max_video_bytes
+
+    def process(self, segment: SegmentSpan) -> Iterator[Clip | beam.pvalue.TaggedOutput]:
+        uri = segment.video.video_uri
+        try:
+            with storage.local_file(segment.video, self._max_video_bytes) as path:
+                for span, frames in decode_clips(path, segment.media, segment.clips, self._geometry):
+                    metrics.count(metrics.CLIPS_DECODED)
+                    yield Clip(uri, segment.segment_index, span, frames)
+        except MediaError as error:
+            metrics.count_broken(uri)
+            yield beam.pvalue.TaggedOutput(
+                _FAILURES,
+                Failure(
+                    uri,
+                    "decode",
+                    error.code,
+                    without_query(str(error)),
+                    error.transient,
+                    segment_index=segment.segment_index,
+                ),
+            )
+        metrics.count(metrics.VIDEO_MS_DECODED, segment.clips[-1].end_ms - segment.clips[0].start_ms)
+        metrics.count_segment_done(uri, segment.num_segments)
+
+
+class ClipCoder(beam.coders.Coder):
+    """Codes a Clip as a JSON header and its raw frames; above all, tells Beam its size without coding it.
+
+    Beam samples the sizes of elements on every edge, fused ones too, and its default coder pickles the element to do
+    so (apache_beam.runners.worker.opcounters). `encode` runs only where somebody broke the fusion.
+    """
+
+    def encode(self, clip: Clip) -> bytes:
+        """Returns the clip as bytes."""
+        span = clip.span
+        header = json.dumps(
+            {
+                "video_uri": clip.video_uri,
+                "segment_index": clip.segment_index,
+                "clip_index": span.clip_index,
+                "start": str(span.start_seconds),
+                "end": str(span.end_seconds),
+                "samples": [str(instant) for instant in span.sample_seconds],
+                "num_real_frames": span.num_real_frames,
+                "shape": clip.frames.shape,
+            }
+        ).encode()
+        return struct.pack("<I", len(header)) + header + clip.frames.tobytes()
+
+    def decode(self, encoded: bytes) -> Clip:
+        """Returns the clip that `encode` coded."""
+        (length,) = struct.unpack_from("<I", encoded)
+        header = json.loads(encoded[4 : 4 + length])
+        span = ClipSpan(
+            header["clip_index"],
+            Fraction(header["start"]),
+            Fraction(header["end"]),
+            tuple(Fraction(instant) for instant in header["samples"]),
+            header["num_real_frames"],
+        )
+        frames = np.frombuffer(encoded, np.uint8, offset=4 + length).reshape(header["shape"])
+        return Clip(header["video_uri"], header["segment_index"], span, frames)
+
+    def estimate_size(self, clip: Clip) -> int:
+        """Returns about the bytes that `encode` would give."""
+        return clip.frames.nbytes + 1024
+
+    def is_deterministic(self) -> bool:
+        """The same clip always gives the same bytes."""
+        return True

@@ -1,0 +1,86 @@
+"""The name of every counter, and the one way to move it.
+
+Counters are Beam's (`result.metrics()`, the Flink and Dataflow pages). `count` also keeps a tally of this process,
+which a launcher that runs the workers in its own process (the local runner) can read while the run goes on: Beam's
+local runner gives its metrics only at the end.
+"""
+
+from __future__ import annotations
+
+import collections
+import threading
+
+from apache_beam.metrics import Metrics
+
+NAMESPACE = "reelbeam"
+
+VIDEOS_LISTED = "videos_listed"
+"""Distinct inputs."""
+DUPLICATES_DROPPED = "duplicates_dropped"
+"""Inputs that were named more than once: each further mention."""
+FILES_IGNORED = "files_ignored"
+"""Files of a folder that do not bear a video's extension."""
+VIDEOS_PLANNED = "videos_planned"
+"""Inputs whose headers could be read."""
+VIDEOS_DONE = "videos_done"
+"""Planned videos whose every segment went through the decoder, whatever came of it."""
+VIDEOS_BROKEN = "videos_broken"
+"""Videos with at least one failure so far."""
+CLIPS_PLANNED = "clips_planned"
+"""Clips to decode."""
+CLIPS_DECODED = "clips_decoded"
+"""Clips that the decoder gave whole."""
+CLIPS_CLASSIFIED = "clips_classified"
+"""Clips that got scores."""
+CLIPS_UNCLASSIFIED = "clips_unclassified"
+"""Clips on which the model failed."""
+VIDEO_MS_DECODED = "video_ms_decoded"
+"""Milliseconds of video that went through the decoder."""
+MODELS_LOADED = "models_loaded"
+"""Loads of the model: one a worker process."""
+
+_lock = threading.Lock()
+_tally: collections.Counter[str] = collections.Counter()
+_open_segments: dict[str, int] = {}
+_broken: set[str] = set()
+
+
+def count(name: str, amount: int = 1) -> None:
+    """Moves the counter `name` by `amount`. Call it in a thread of the runner's: Beam loses other threads' counts."""
+    Metrics.counter(NAMESPACE, name).inc(amount)
+    with _lock:
+        _tally[name] += amount
+
+
+def count_segment_done(video_uri: str, num_segments: int) -> None:
+    """Counts a segment; the video is counted as done with its last one (of those that this process saw)."""
+    with _lock:
+        left = _open_segments.get(video_uri, num_segments) - 1
+        _open_segments[video_uri] = left
+        if left <= 0:
+            del _open_segments[video_uri]
+    if left <= 0:
+        count(VIDEOS_DONE)
+
+
+def count_broken(video_uri: str) -> None:
+    """Counts a video as broken, once in this process, however many of its clips fail."""
+    with _lock:
+        if video_uri in _broken:
+            return
+        _broken.add(video_uri)
+    count(VIDEOS_BROKEN)
+
+
+def tally() -> collections.Counter[str]:
+    """Returns what this process counted since `reset_tally`."""
+    with _lock:
+        return _tally.copy()
+
+
+def reset_tally() -> None:
+    """Forgets this process's tally: a new run starts."""
+    with _lock:
+        _tally.clear()
+        _open_segments.clear()
+        _broken.clear()
