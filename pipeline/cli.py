@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"reelbeam {__version__}")
     parser.add_argument("command", choices=sorted(commands), metavar="COMMAND", help="label, models or probe")
-    parser.parse_args(argv)  # prints help, the version or what is wrong, and exits
+    parser.parse_args(argv or ["--help"])  # prints help, the version or what is wrong, and exits
     return EXIT_BAD_FLAGS
 
 
@@ -47,13 +47,12 @@ def _label(argv: Sequence[str]) -> int:
     config = options.to_config(args)
     beam_options = options.to_beam_options(beam_flags)
 
-    from rich.console import Console
-
+    from pipeline.console import make_console
     from pipeline.launch import run_labeling
     from pipeline.summary import print_outcome
 
     outcome = run_labeling(config, beam_options)
-    print_outcome(outcome, Console(highlight=False))
+    print_outcome(outcome, make_console())
     return outcome.exit_code
 
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.table import Column, Table
 from rich.text import Text
 
+from pipeline.console import make_console, make_table, right
 from transforms.errors import ModelNotFoundError
 from transforms.models import catalog, resolver
 
 
 def list_models() -> None:
     """Prints the catalog: what each model looks at, what it costs, how good it is, and whether it is here."""
-    table = Table(
-        "model",
-        *(Column(name, justify="right") for name in ("frames", "fps", "resize", "size", "GFLOPs", "top-1 %")),
-        "here",
-    )
+    numbers = [right(name) for name in ("frames", "fps", "resize", "size", "GFLOPs", "top-1 %")]
+    table = make_table("model", *numbers, "here")
     for spec in catalog.CATALOG.values():
         preset = spec.preset
         table.add_row(
@@ -29,12 +25,13 @@ def list_models() -> None:
             "" if spec.top1_percent is None else f"{spec.top1_percent:.2f}",
             _state(spec),
         )
-    console = Console(highlight=False)
+    console = make_console()
     console.print(table)
     console.print(
         Text(
             "GFLOPs of one clip, and published top-1 accuracy on Kinetics-600 (TensorFlow Model Garden). "
-            "demo: nine motions, bundled.",
+            "demo knows nine motions and is bundled; `reelbeam models fetch NAME` brings another one here; "
+            "Stream models are not supported yet.",
             style="dim",
         )
     )
@@ -42,8 +39,8 @@ def list_models() -> None:
 
 def _state(spec: catalog.ModelSpec) -> str:
     if spec.kind == "stream":
-        return "not supported yet"
-    return "yes" if resolver.is_cached(spec.handle) else "no: reelbeam models fetch " + spec.name
+        return "not yet"
+    return "yes" if resolver.is_cached(spec.handle) else "no"
 
 
 def fetch(name: str) -> None:

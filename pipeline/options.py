@@ -220,7 +220,7 @@ def _beam_parser(own_flags: set[str]) -> argparse.ArgumentParser:
     """A parser of every flag that Beam has, but for names that Reelbeam uses itself (Dataflow's --labels)."""
     from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
 
-    class BeamFlags(_BeamArgumentParser):  # type: ignore[misc]
+    class BeamFlags(_BeamArgumentParser):
         def add_argument(self, *names: Any, **kwargs: Any) -> Any:
             return None if own_flags & set(names) else super().add_argument(*names, **kwargs)
 

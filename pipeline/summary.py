@@ -8,9 +8,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
+from pipeline.console import make_table, right
 from pipeline.launch import Outcome
 from transforms import storage
 
@@ -54,7 +55,7 @@ def _rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _videos_table(rows: Sequence[dict[str, Any]]) -> Table:
-    table = Table("video", "labels", Column("clips", justify="right"), "status")
+    table = make_table("video", "labels", right("clips"), "status")
     for row in rows:
         shown = ", ".join(f"{x['label']} {x['score']:.2f}" for x in row["labels"][:_LABELS_SHOWN])
         status = Text(row["status"], style=_STYLES[row["status"]])
@@ -65,14 +66,14 @@ def _videos_table(rows: Sequence[dict[str, Any]]) -> Table:
 
 
 def _labels_table(labels: Sequence[dict[str, Any]]) -> Table:
-    table = Table("most frequent labels", Column("videos", justify="right"))
+    table = make_table("most frequent labels", right("videos"))
     for entry in labels:
         table.add_row(Text(entry["label"]), str(entry["videos"]))
     return table
 
 
 def _errors_table(errors: Sequence[dict[str, Any]]) -> Table:
-    table = Table("error", Column("count", justify="right"), "for example")
+    table = make_table("error", right("count"), "for example")
     for entry in errors:
         table.add_row(Text(entry["code"], style="red"), str(entry["count"]), Text(entry["message"]))
     return table

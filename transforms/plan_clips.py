@@ -68,6 +68,7 @@ class _PlanClipsFn(beam.DoFn):
                 media = probe(path)
         except MediaError as error:
             metrics.count_broken(video.video_uri)
+            metrics.count(metrics.VIDEOS_DONE)
             message = without_query(str(error))
             failure = Failure(video.video_uri, "plan", error.code, message, error.transient)
             yield beam.pvalue.TaggedOutput(_FAILURES, failure)

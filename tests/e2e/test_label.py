@@ -1,0 +1,167 @@
+"""`reelbeam label` on files as they come: odd ones, broken ones, lists, and runs that fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import data_generation as generate
+import duckdb
+import pytest
+
+from pipeline.cli import main
+
+
+def label(output: pathlib.Path, *flags: object) -> int:
+    return main(["label", *map(str, flags), "--output", str(output)])
+
+
+def videos(output: pathlib.Path) -> dict[str, dict]:
+    """Rows of the videos table, by file name."""
+    table = duckdb.sql(f"SELECT * FROM '{output}/videos/*/*.parquet'").to_arrow_table().to_pylist()
+    return {os.path.basename(row["video_uri"]): row for row in table}
+
+
+def test_odd_and_broken_files_end_in_one_row_each(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "sub").mkdir(parents=True)
+    sample = samples_dir / "moving_left.mp4"
+    good = ["näme with späces & 'quotes'.mp4", "a[1].mp4", "sub/same.mp4", "same.mp4", "UPPER.MP4"]
+    for name in good:
+        shutil.copy(sample, folder / name)
+    generate.make_audio(folder / "audio.mp4")
+    generate.make_audio(folder / "cover.mp4", cover_art=True)
+    (folder / "empty.mp4").touch()
+    (folder / "text.mp4").write_text("this is no video\n" * 50)
+    generate.truncated(sample, folder / "truncated.mp4", 0.5)
+    generate.make_video(folder / "one_frame.mp4", 1)
+    generate.make_video(folder / "portrait.webm", 60, 24, 90, 160, codec="libvpx-vp9")
+    generate.make_video(folder / "rotated.mp4", 60, 25, rotation=90)
+    generate.make_video(folder / "variable.mkv", 40, pts=[i * 20 + (i % 3) * 7 for i in range(40)], time_base=None)
+    (folder / "notes.txt").write_text("not looked at")
+
+    assert label(tmp_path / "out", folder, "--max_failure_ratio", 1) == 0
+    table = duckdb.sql(f"SELECT video_uri, status, error_code FROM '{tmp_path}/out/videos/*/*.parquet'").fetchall()
+    found = {os.path.relpath(uri, folder): (status, code) for uri, status, code in table}
+    assert len(table) == len(found) == 14
+    assert {name: found[name] for name in good} == dict.fromkeys(good, ("ok", None))
+    assert [found[name] for name in ("audio.mp4", "cover.mp4")] == [("failed", "no_video_stream")] * 2
+    assert found["empty.mp4"] == ("failed", "empty_file")
+    assert found["text.mp4"] == found["truncated.mp4"] == ("failed", "not_a_video")
+    for name in ("one_frame.mp4", "portrait.webm", "rotated.mp4", "variable.mkv"):
+        assert found[name] == ("ok", None), name
+
+
+def test_a_stream_that_breaks_off_keeps_its_whole_clips(tmp_path: pathlib.Path) -> None:
+    # Fragments make a cut file readable up to the cut; its header still promises all eight seconds.
+    whole = generate.make_video(tmp_path / "whole.mkv", 240, 30, gop=30)
+    generate.truncated(whole, tmp_path / "cut.mkv", 0.6)
+    assert label(tmp_path / "out", tmp_path / "cut.mkv") == 0
+    row = videos(tmp_path / "out")["cut.mkv"]
+    assert row["status"] in ("ok", "partial")
+    assert 1 <= row["num_clips"] <= 3
+
+
+def test_a_missing_file_is_a_row_and_a_duplicate_is_none(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
+    sample = samples_dir / "growing.mp4"
+    assert label(tmp_path, sample, tmp_path / "gone.mp4", sample, f"file://{sample}") == 0
+    rows = videos(tmp_path)
+    assert {name: (row["status"], row["error_code"]) for name, row in rows.items()} == {
+        "growing.mp4": ("ok", None),
+        "gone.mp4": ("failed", "not_found"),
+    }
+
+
+def test_columns_of_the_list_are_carried_into_the_rows(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
+    listing = tmp_path / "list.csv"
+    listing.write_text(f"video_uri,camera,shift\n{samples_dir}/growing.mp4,7,night\n", encoding="utf-8")
+    assert label(tmp_path / "out", "--input_list", listing) == 0
+    ((camera, shift),) = duckdb.sql(
+        f"SELECT metadata['camera'], metadata['shift'] FROM '{tmp_path}/out/videos/*/*.parquet'"
+    ).fetchall()
+    assert (camera, shift) == ("7", "night")
+
+
+def test_flags_reach_the_rows(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
+    flags = ["--top_k=2", "--clips_per_video=1", "--engine=tensorflow"]
+    assert label(tmp_path / "one", samples_dir / "growing.mp4", *flags) == 0
+    row = videos(tmp_path / "one")["growing.mp4"]
+    assert (len(row["labels"]), row["num_clips"], row["engine"]) == (2, 1, "tensorflow")
+    assert label(tmp_path / "dense", samples_dir / "growing.mp4", "--clip_stride_seconds=0.5", "--min_score=0.5") == 0
+    row = videos(tmp_path / "dense")["growing.mp4"]
+    assert row["num_clips"] == 5 and len(row["labels"]) == 1
+
+
+def test_two_runs_stand_side_by_side(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
+    for _ in range(2):
+        assert label(tmp_path, samples_dir / "growing.mp4") == 0
+    runs = [json.loads(path.read_text()) for path in (tmp_path / "runs").iterdir()]
+    assert len({run["run_id"] for run in runs}) == 2
+    assert duckdb.sql(f"SELECT count(*), count(DISTINCT run) FROM '{tmp_path}/videos/*/*.parquet'").fetchall() == [
+        (2, 2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["no_such_*.mp4"], "no_such_*.mp4 matches no video"),
+        (["x.mp4", "--model=nonsense"], "no model is called 'nonsense'"),
+        (["x.mp4", "--model=a0-stream"], "Stream"),
+        (["x.mp4", "--top_k=0"], "--top_k is 0"),
+        (["x.mp4", "--labels=nowhere.txt"], "nowhere.txt"),
+        (["--input_list=nowhere.csv"], "nowhere.csv"),
+    ],
+)
+def test_bad_flags_exit_with_2_and_say_what_is_wrong(
+    tmp_path: pathlib.Path, flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert label(tmp_path / "out", *flags) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_many_failures_exit_with_3_and_commit_nothing(
+    tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inputs = [samples_dir / "growing.mp4", samples_dir / "broken.mp4", tmp_path / "gone.mp4"]
+    assert label(tmp_path / "out", *inputs) == 3
+    printed = capsys.readouterr().out
+    assert "2 of 3 inputs failed" in printed and "not_a_video" in printed and "not_found" in printed
+    assert not list((tmp_path / "out").rglob("*.parquet")) and not list((tmp_path / "out").glob("runs/*"))
+
+
+def test_a_job_that_fails_exits_with_1_and_commits_nothing(
+    tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = tmp_path / "eight.txt"
+    labels.write_text("\n".join("abcdefgh") + "\n")
+    code = label(tmp_path / "out", samples_dir / "growing.mp4", "--labels", labels)
+    captured = capsys.readouterr()
+    assert code in (1, 2)
+    assert "8" in captured.out + captured.err and "9" in captured.out + captured.err
+    assert not list((tmp_path / "out").rglob("*.parquet"))
+
+
+def test_a_killed_run_leaves_nothing_that_looks_finished(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
+    output = tmp_path / "out"
+    listing = tmp_path / "list.txt"
+    copies = [shutil.copy(samples_dir / "moving_left.mp4", tmp_path / f"{i}.mp4") for i in range(60)]
+    listing.write_text("\n".join(map(str, copies)))
+    command = [sys.executable, "-m", "pipeline", "label", "--input_list", str(listing), "--output", str(output)]
+    for seconds in (3, 6):
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+            time.sleep(seconds)
+            process.send_signal(signal.SIGKILL)
+        if process.returncode == 0:  # finished before it was killed: a fast machine
+            continue
+        assert not list(output.rglob("*.parquet")) and not list(output.glob("runs/*"))
+    assert label(output, "--input_list", listing) == 0
+    rows = duckdb.sql(f"SELECT count(*), count(DISTINCT video_uri) FROM '{output}/videos/*/*.parquet'").fetchall()
+    assert rows[0][1] == 60

@@ -1,0 +1,50 @@
+"""The README names every flag, every error code, every column and every model."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+
+import pytest
+
+from pipeline import __version__
+from pipeline.options import label_parser
+from transforms.errors import error_classes
+from transforms.models.catalog import CATALOG
+from transforms.schemas import TABLES
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def test_every_flag_is_documented() -> None:
+    flags = {name for action in label_parser()._actions for name in action.option_strings if name.startswith("--")}
+    assert {flag for flag in flags - {"--help"} if f"`{flag}" not in README} == set()
+
+
+def test_every_error_code_is_documented() -> None:
+    assert {cls.code for cls in error_classes() if f"`{cls.code}`" not in README} == set()
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_column_is_documented(table: str) -> None:
+    (text,) = re.findall(rf"^\*\*{table}\*\*: (.+?)\n\n", README, re.DOTALL | re.MULTILINE)
+    assert {name for name in TABLES[table].names if f"`{name}`" not in text} == set()
+
+
+def test_the_table_of_models_is_the_catalog() -> None:
+    rows = {row[0]: row[1:] for row in re.findall(r"^\| `(\S+)` \| (\d+) \| (\d+) \| (\d+) → (\d+) \| ", README, re.M)}
+    for name, spec in CATALOG.items():
+        if spec.kind == "base":
+            preset = spec.preset
+            told = (preset.num_frames, preset.target_fps, preset.resize, preset.size)
+            assert rows[name] == tuple(map(str, told)), name
+
+
+def test_no_placeholder_is_left() -> None:
+    assert not re.findall(r"@[A-Z]+@|TODO|FIXME", README)
+
+
+def test_the_changelog_starts_with_this_version() -> None:
+    (first,) = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M)[:1]
+    assert first == __version__

@@ -1,0 +1,136 @@
+"""Flags: both sets are parsed, both are checked, and they make the configuration that they say."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+from fractions import Fraction
+
+import pytest
+from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
+
+from pipeline import options
+from pipeline.config import LabelingConfig
+from transforms.errors import ConfigError, ModelNotFoundError
+
+
+def config(*flags: str) -> LabelingConfig:
+    args, beam_flags = options.parse_label_flags(["a.mp4", "--output", "out", *flags])
+    assert beam_flags == []
+    return options.to_config(args)
+
+
+def test_defaults_label_with_the_bundled_model() -> None:
+    made = config()
+    assert (made.inputs, made.output, made.model.name, made.engine) == (("a.mp4",), "out", "demo", "auto")
+    assert (made.sampling.num_frames, made.sampling.target_fps) == (8, 4)
+    assert (made.geometry.resize, made.geometry.size) == (72, 64)
+    assert (made.top_k, made.min_score, made.max_failure_ratio) == (5, 0.0, 0.5)
+
+
+def test_flags_of_both_sets_may_stand_in_any_order() -> None:
+    argv = "--runner FlinkRunner one.mp4 --output out --flink_master=localhost:1 two.mp4 --temp_location out --top_k 3"
+    args, beam_flags = options.parse_label_flags(argv.split())
+    assert args.inputs == ["one.mp4", "two.mp4"]
+    assert (args.output, args.top_k) == ("out", 3)
+    assert beam_flags == ["--runner", "FlinkRunner", "--flink_master=localhost:1", "--temp_location", "out"]
+
+
+@pytest.mark.parametrize("flag", ["--tok_k=3", "--runer=FlinkRunner", "--top"])
+def test_a_flag_that_nobody_knows_is_an_error(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        options.parse_label_flags(["a.mp4", "--output", "out", flag])
+    assert exit_info.value.code == 2
+    assert flag in capsys.readouterr().err
+
+
+def test_clips_are_chosen_as_the_flags_say() -> None:
+    made = config("--clip_stride_seconds", "1.5", "--clips_per_video=4", "--tail_policy", "drop")
+    assert made.sampling.clip_stride_seconds == Fraction(3, 2)
+    assert (made.sampling.clips_per_video, made.sampling.tail_policy) == (4, "drop")
+
+
+def test_a_catalog_model_can_be_changed_and_its_fingerprint_moves() -> None:
+    made = config("--model", "a0-base", "--target_fps", "30000/1001", "--resize", "200")
+    assert (made.model.preset.target_fps, made.model.preset.num_frames) == (Fraction(30000, 1001), 50)
+    assert made.geometry.resize == 200
+    prints = [config(*flags).sampling_fingerprint for flags in ((), ("--size=60",), ("--clips_per_video=2",))]
+    assert len(set(prints)) == 3
+    assert config().sampling_fingerprint == prints[0]
+
+
+def test_a_model_of_ones_own_needs_its_preset_and_labels(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ConfigError, match="needs --num_frames, --target_fps, --resize, --size, --labels as well"):
+        config("--model", str(tmp_path))
+    preset = ["--num_frames=16", "--target_fps=8", "--resize=112", "--size=112"]
+    made = config("--model", str(tmp_path), *preset, "--labels", "my.txt")
+    assert (made.model.handle, made.model.labels, made.model.preset.num_frames) == (str(tmp_path), "my.txt", 16)
+    url = "https://example.com/model/1"
+    assert config("--model", url, *preset, "--labels=kinetics-600").model.labels.endswith("kinetics_600.txt")
+
+
+def test_an_unknown_model_is_answered_with_near_names() -> None:
+    with pytest.raises(ModelNotFoundError, match="a0-base"):
+        config("--model", "a0base")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--top_k=0"], "--top_k is 0"),
+        (["--min_score=1.5"], "--min_score is 1.5"),
+        (["--max_failure_ratio=-1"], "--max_failure_ratio is -1"),
+        (["--clips_per_video=0"], "clips_per_video"),
+        (["--clip_stride_seconds=0"], "clip_stride_seconds"),
+        (["--target_fps=0"], "target_fps"),
+        (["--size=500"], "size"),
+        (["--num_threads=0"], "--num_threads is 0"),
+    ],
+)
+def test_a_value_out_of_range_is_named(flags: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        config(*flags)
+
+
+def test_nothing_to_label_is_an_error() -> None:
+    args, _ = options.parse_label_flags(["--output", "out"])
+    with pytest.raises(ConfigError, match="nothing to label"):
+        options.to_config(args)
+
+
+@pytest.mark.parametrize("flags", [[], ["--runner=DirectRunner"], ["--runner", "FnApiRunner"]])
+def test_the_local_runner_is_always_the_same_one(flags: list[str]) -> None:
+    made = options.to_beam_options(flags)
+    assert made.view_as(StandardOptions).runner == "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+    assert made.view_as(DirectOptions).direct_running_mode == "multi_threading"
+    assert made.view_as(DirectOptions).direct_num_workers >= 1
+    assert options.is_local(made)
+
+
+def test_workers_are_as_many_as_asked_for() -> None:
+    assert options.to_beam_options(["--direct_num_workers=3"]).view_as(DirectOptions).direct_num_workers == 3
+
+
+def test_the_mode_that_hangs_is_refused() -> None:
+    with pytest.raises(ConfigError, match="multi_processing hangs"):
+        options.to_beam_options(["--direct_running_mode=multi_processing"])
+
+
+def test_another_runner_is_left_alone() -> None:
+    made = options.to_beam_options(["--runner=FlinkRunner"])
+    assert made.view_as(StandardOptions).runner == "FlinkRunner" and not options.is_local(made)
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["label", "--help"], ["models", "--help"], ["probe", "--help"]])
+def test_help_imports_nothing_heavy(argv: list[str]) -> None:
+    program = (
+        "import sys; from pipeline.cli import main\n"
+        f"try: main({argv!r})\n"
+        "except SystemExit: pass\n"
+        "heavy = {'tensorflow', 'tensorflow_hub', 'openvino', 'apache_beam', 'pandas'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "usage: reelbeam" in done.stdout
