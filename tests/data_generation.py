@@ -24,6 +24,8 @@ _COLUMNS, _ROWS = 4, 3
 _GRID_SHARE = 0.75  # of the short side
 _MARGIN_LEVEL = 90
 
+_WITH_B_FRAMES = {"libx264", "libx265", "mpeg2video", "mpeg4"}
+
 # Red and blue weights of luma (ITU-R BT.601, BT.709, BT.2020) and FFmpeg's number for the matrix.
 _MATRICES = {"bt601": (0.299, 0.114, 6), "bt709": (0.2126, 0.0722, 1), "bt2020": (0.2627, 0.0593, 9)}
 
@@ -55,7 +57,7 @@ def read_frame_number(picture: Picture, crop: float = 1.0) -> int:
         if 80 < level < 170:
             raise ValueError(f"a block has level {level:.0f}, neither black nor white")
         number = 2 * number + (level > 128)
-    return number
+    return int(number)
 
 
 def _blocks(width: int, height: int, crop: float) -> list[tuple[int, int, int, int]]:
@@ -102,7 +104,7 @@ def make_video(
       pts: display time of each frame in `time_base`, for variable frame rate; None: 0, 1, 2, ...
       time_base: seconds a tick of `pts`; None: 1 / fps.
       start_pts: added to every pts.
-      b_frames, gop: for encoders that have them.
+      b_frames, gop: consecutive B-frames, and frames from key frame to key frame; for encoders that have them.
       rotation: clockwise degrees that a player has to turn the picture by.
       mirror: whether it has to mirror it too, left to right, after turning.
       pixel_aspect_ratio, colorspace, color_range: tags; colorspace and range in FFmpeg's numbers.
@@ -112,7 +114,9 @@ def make_video(
       The path.
     """
     with av.open(str(path), "w", container_options=container_options or {}) as container:
-        encoder_options = {"g": str(gop), "bf": str(b_frames), "threads": "1"}
+        encoder_options = {"g": str(gop), "threads": "1"}
+        if codec in _WITH_B_FRAMES:
+            encoder_options["bf"] = str(b_frames)
         if codec == "libx264":
             encoder_options |= {"preset": "veryfast", "crf": "18"}
         encoder_options |= options or {}

@@ -1,0 +1,17 @@
+"""Reads videos: which instants make a clip, what a file holds, and its frames as the model wants them.
+
+The only package that imports `av`. It knows neither Beam nor models and works as a plain library:
+
+    media = probe(path)                                            # headers and packet times
+    spans = plan_clip_spans(media.duration_seconds, sampling)      # exact instants, no file needed
+    for span, frames in decode_clips(path, media, spans, geometry):
+        ...                                                        # uint8 [T, size, size, 3]
+
+    sampling.py   which instants of a video its clips show (pure)
+    schedule.py   which clip is waiting for the frame at hand (pure)
+    container.py  opening a file and choosing its stream
+    timeline.py   when its frames are shown, as the packets tell it
+    probe.py      MediaInfo
+    picture.py    a decoded frame -> upright RGB at the model's size
+    decoder.py    clips out of a file
+"""

@@ -1,0 +1,136 @@
+"""A decoded frame as the model was trained on it: upright, RGB, short side scaled, centre cropped.
+
+One pass of swscale goes from the decoder's format to RGB at the final scale, bilinear as in Model Garden's
+own input pipeline. Turning and cropping happen on the small picture, and the only copy is the one into the
+clip's array.
+
+Colour follows the frame's tags (matrix BT.601, BT.709 or BT.2020; limited or full range). Where there are
+none, FFmpeg's defaults hold: BT.601, limited range (full for the yuvj formats). Transfer functions and
+primaries are left
+alone, as everywhere in the training data: HDR video comes out pale, not wrong in hue.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+from av.buffer import Buffer
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+
+# Without FULL_CHR_H_INT, pairs of neighbours in the small picture would share their colour.
+_INTERPOLATION = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
+
+
+@dataclasses.dataclass(frozen=True)
+class Geometry:
+    """How a picture gets the model's size.
+
+    Attributes:
+      resize: length of the short side after scaling, in pixels.
+      size: side of the square cut from the centre, in pixels; at most `resize`.
+    """
+
+    resize: int
+    size: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.size <= self.resize:
+            raise ValueError(f"size={self.size}, resize={self.resize}: must be 0 < size <= resize")
+
+    def scaled_size(self, width: int, height: int, pixel_aspect_ratio: Fraction) -> tuple[int, int]:
+        """Returns (width, height) after scaling: the short side of the displayed picture is `resize`."""
+        display_width = width * pixel_aspect_ratio
+        factor = self.resize / min(display_width, Fraction(height))
+        return _round_half_up(display_width * factor), _round_half_up(height * factor)
+
+
+@dataclasses.dataclass(frozen=True)
+class Orientation:
+    """How a stored picture is shown: transposed or not, then mirrored along either axis: all eight cases."""
+
+    transpose: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+
+    @classmethod
+    def of_frame(cls, frame: VideoFrame) -> Orientation:
+        """Reads the frame's display matrix."""
+        try:
+            matrix = cast(Mapping[str, Buffer], frame.side_data).get("DISPLAYMATRIX")
+        except ValueError:  # PyAV's enumeration doesn't know every kind of side data (EXIF of MJPEG).
+            return cls.of_degrees(-frame.rotation)
+        return cls() if matrix is None else cls.of_matrix(np.frombuffer(memoryview(matrix), np.int32))
+
+    @classmethod
+    def of_degrees(cls, clockwise_degrees: int) -> Orientation:
+        """Returns the orientation of a turn by the nearest multiple of 90 degrees."""
+        turns = round(clockwise_degrees / 90) % 4
+        return cls(transpose=turns in (1, 3), flip_x=turns in (1, 2), flip_y=turns in (2, 3))
+
+    @classmethod
+    def of_matrix(cls, matrix: npt.NDArray[np.int32]) -> Orientation:
+        """Reads a display matrix, int32 [9]: a stored point (x, y) is shown at (a x + c y, b x + d y)."""
+        a, b, _, c, d = (int(value) for value in matrix[:5])
+        if abs(a) + abs(d) >= abs(b) + abs(c):
+            return cls(transpose=False, flip_x=a < 0, flip_y=d < 0)
+        return cls(transpose=True, flip_x=c < 0, flip_y=b < 0)
+
+    def apply(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Returns a view of the picture [H, W, 3] as it is shown."""
+        if self.transpose:
+            picture = picture.transpose(1, 0, 2)
+        return picture[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
+
+
+class PictureConverter:
+    """Turns decoded frames into pictures of the model's size. Keeps the scaler's tables: one per decoder."""
+
+    def __init__(self, geometry: Geometry, pixel_aspect_ratio: Fraction) -> None:
+        self._geometry = geometry
+        self._pixel_aspect_ratio = pixel_aspect_ratio
+        self._reformatter = VideoReformatter()
+        self._orientations: dict[int, Orientation] = {}
+
+    def convert(self, frame: VideoFrame) -> npt.NDArray[np.uint8]:
+        """Returns uint8 [size, size, 3], RGB: a view that keeps the scaled picture alive.
+
+        Raises:
+          av.error.FFmpegError: swscale can't read the frame's format.
+        """
+        width, height = self._geometry.scaled_size(frame.width, frame.height, self._pixel_aspect_ratio)
+        scaled = self._reformatter.reformat(frame, width, height, "rgb24", interpolation=_INTERPOLATION, threads=1)
+        picture = self._orientation(frame).apply(_rgb_view(scaled))
+        size = self._geometry.size
+        top, left = (picture.shape[0] - size) // 2, (picture.shape[1] - size) // 2
+        return picture[top : top + size, left : left + size]
+
+    def _orientation(self, frame: VideoFrame) -> Orientation:
+        """Returns the frame's orientation; asks one frame of each rotation.
+
+        Asking ties the frame to its side data and the side data to the frame, so that only the garbage collector
+        frees them: hundreds of megabytes of large frames, if each were asked.
+        """
+        rotation = frame.rotation
+        if rotation not in self._orientations:
+            self._orientations[rotation] = Orientation.of_frame(frame)
+        return self._orientations[rotation]
+
+
+def _rgb_view(frame: VideoFrame) -> npt.NDArray[np.uint8]:
+    """Returns the pixels of an rgb24 frame, [H, W, 3], where they are: rows may be padded."""
+    plane = frame.planes[0]
+    rows = np.frombuffer(memoryview(plane), np.uint8, count=frame.height * plane.line_size)
+    # Not by reshape, which would copy padded rows.
+    return np.lib.stride_tricks.as_strided(
+        rows, (frame.height, frame.width, 3), (plane.line_size, 3, 1), writeable=False
+    )
+
+
+def _round_half_up(value: Fraction) -> int:
+    return int(value + Fraction(1, 2))

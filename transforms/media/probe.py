@@ -1,0 +1,117 @@
+"""What a file holds, from its headers and the times of its packets. Reads the file once, decodes one frame.
+
+The one decoded frame is for the rotation: FFmpeg 8 keeps a stream's display matrix where PyAV 18 does not
+expose it, and hands it out with decoded frames only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+import av.error
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from transforms import errors
+from transforms.media import container as containers
+from transforms.media import timeline as timelines
+from transforms.media.container import library_versions
+from transforms.media.timeline import Timeline, VideoPacket
+from transforms.records import MediaInfo
+
+__all__ = ["library_versions", "probe"]
+
+# A decoder that has shown nothing after so many packets is left alone: the rotation is not worth more.
+_MAX_PACKETS_TO_FIRST_FRAME = 64
+
+
+def probe(path: str | os.PathLike[str]) -> MediaInfo:
+    """Returns what is known of a local video without decoding it (except for its first frame).
+
+    Args:
+      path: a local file.
+
+    Raises:
+      VideoNotFoundError, StorageError: it cannot be read at all.
+      EmptyFileError, NotAVideoError, NoVideoStreamError, UnsupportedCodecError: it is not for us.
+      NoFramesError: the stream has no packets.
+      CorruptVideoError: reading broke off before the first packet, or the stream has no picture size.
+    """
+    name = os.fspath(path)
+    with containers.open_video(name) as (container, stream):
+        peek = _FirstFrame(stream)
+        timeline = timelines.read_timeline(peek.through(_packets(name, container, stream)), container, stream)
+        if timeline is None:
+            raise errors.NoFramesError(
+                f"{name}: video stream {stream.index} ({stream.codec_context.name}) has no frames;"
+                " the recording may have been broken off"
+            )
+        if stream.width <= 0 or stream.height <= 0:
+            raise errors.CorruptVideoError(
+                f"{name}: video stream {stream.index} ({stream.codec_context.name}) has no picture"
+                " size: FFmpeg could decode none of it; check that the file plays"
+            )
+        return _media_info(container, stream, timeline, peek.rotation_degrees)
+
+
+def _packets(name: str, container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
+    """Yields the packets; an error before the first one is the file's, later ones are noted."""
+    packets = timelines.frame_packets(container, stream)
+    try:
+        first = next(packets, None)
+    except av.error.FFmpegError as error:
+        raise errors.CorruptVideoError(
+            f"{name}: no frame could be read ({containers.words(error)}); the file may be truncated"
+        ) from error
+    if first is not None:
+        yield first
+    yield from packets
+
+
+def _media_info(container: InputContainer, stream: VideoStream, timeline: Timeline, rotation_degrees: int) -> MediaInfo:
+    shown_ticks = timeline.ticks[-1] - timeline.origin
+    return MediaInfo(
+        container=container.format.name,
+        codec=stream.codec_context.codec.canonical_name,
+        stream_index=stream.index,
+        num_video_streams=len(containers.moving_picture_streams(container)),
+        has_audio=bool(container.streams.audio),
+        width=stream.width,
+        height=stream.height,
+        rotation_degrees=rotation_degrees,
+        pixel_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
+        source_fps=float((len(timeline.ticks) - 1) / (shown_ticks * timeline.time_base)) if shown_ticks else None,
+        num_frames=len(timeline.ticks),
+        duration_seconds=timeline.duration_seconds,
+    )
+
+
+class _FirstFrame:
+    """Watches packets go by and decodes them until there is one frame."""
+
+    def __init__(self, stream: VideoStream) -> None:
+        self.rotation_degrees = 0
+        self._stream = stream
+        self._packets_left = _MAX_PACKETS_TO_FIRST_FRAME
+
+    def through(self, packets: Iterable[VideoPacket]) -> Iterator[VideoPacket]:
+        """Yields the packets unchanged."""
+        for packet in packets:
+            self._try(packet)
+            yield packet
+        self._try(None)
+
+    def _try(self, packet: VideoPacket | None) -> None:
+        if self._packets_left == 0:
+            return
+        self._packets_left -= 1
+        try:
+            frames = self._stream.decode(packet)
+        except av.error.FFmpegError:
+            return  # What can't be decoded is the decoder's to report, with the clips that it costs.
+        if frames:
+            # FFmpeg counts counterclockwise, in (-180, 180].
+            self.rotation_degrees = -round(frames[0].rotation / 90) * 90 % 360
+            self._packets_left = 0

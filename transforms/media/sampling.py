@@ -1,0 +1,158 @@
+"""Which instants of a video its clips show. Exact fractions of seconds: no file, no float, no frame index.
+
+Frame k of a clip is the frame shown at `clip_start + k / target_fps`, so nothing depends on nominal frame
+rates, and variable frame rate needs no care. Clips start at 0, s, 2s, ... (s: the stride, by default the
+clip's length) while a whole clip fits. What is left at the end is the tail policy's business.
+
+An example: 50 frames at 5 fps, so a clip is 10 s long and a sample interval is 0.2 s.
+
+    policy       2.3 s video: 12 instants, 0 to 2.2     23 s video
+    shift_back   [0, 10) 0 ... 2.2, 0 ... : 12 real     [0, 10) [10, 20) [13, 23): all real
+    repeat_last  [0, 10) 0 ... 2.2, 2.2 ... : 12 real   [0, 10) [10, 20) [20, 30): 20 ... 22.8, 22.8 ...: 15
+    drop         no clip                                [0, 10) [10, 20)
+
+Rules worth knowing:
+- A rest shorter than one sample interval gets no clip of its own: a 10.03 s video is one clip, not two.
+- `drop` keeps exactly those clips of `repeat_last` that repeat nothing: a 9.97 s video, whose 50 instants all
+  exist, is one clip.
+- Stride below the clip's length: clips overlap, and there is at most one more clip for the uncovered rest.
+- Stride above it: the gaps are wanted, so only what lies after the next start on the grid counts as a rest.
+- `clips_per_video=K` is a cap. Where full coverage needs more, the clips start at the centres of K equal
+  parts of the range that they can start in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from fractions import Fraction
+from typing import Literal, get_args
+
+from transforms.records import ClipSpan
+
+TailPolicy = Literal["shift_back", "repeat_last", "drop"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipSampling:
+    """How clips are chosen.
+
+    Attributes:
+      num_frames: frames that the model takes at once.
+      target_fps: frames a second in a clip, whatever the video's own rate.
+      clip_stride_seconds: distance between the starts of neighbouring clips; None: the clip's length.
+      clips_per_video: at most this many clips from a video, evenly spread; None: as many as cover it.
+      tail_policy: what happens where no whole clip fits, see the module's docstring.
+
+    Raises:
+      ValueError: a value makes no sense; the message names its flag.
+    """
+
+    num_frames: int
+    target_fps: Fraction
+    clip_stride_seconds: Fraction | None = None
+    clips_per_video: int | None = None
+    tail_policy: TailPolicy = "shift_back"
+
+    def __post_init__(self) -> None:
+        _check_count("--num_frames", self.num_frames)
+        _check_positive("--target_fps", self.target_fps)
+        if self.clip_stride_seconds is not None:
+            _check_positive("--clip_stride_seconds", self.clip_stride_seconds)
+        if self.clips_per_video is not None:
+            _check_count("--clips_per_video", self.clips_per_video)
+        if self.tail_policy not in get_args(TailPolicy):
+            choices = ", ".join(get_args(TailPolicy))
+            raise ValueError(f"--tail_policy={self.tail_policy}: must be one of {choices}")
+
+    @property
+    def clip_seconds(self) -> Fraction:
+        """Length of a clip: each frame stands for one sample interval."""
+        return Fraction(self.num_frames) / self.target_fps
+
+    @property
+    def stride_seconds(self) -> Fraction:
+        """Distance between the starts of neighbouring clips, with the default filled in."""
+        return self.clip_seconds if self.clip_stride_seconds is None else self.clip_stride_seconds
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that change exactly when a field does: only rows with equal ones compare."""
+        fields = [f"{field.name}={getattr(self, field.name)}" for field in dataclasses.fields(self)]
+        return hashlib.sha256("\n".join(fields).encode()).hexdigest()[:16]
+
+
+def plan_clip_spans(duration_seconds: Fraction, sampling: ClipSampling) -> tuple[ClipSpan, ...]:
+    """Returns the clips of a video, ordered by start. Empty only under the tail policy `drop`.
+
+    Args:
+      duration_seconds: from the first frame's presentation to the end of the last frame's.
+      sampling: how clips are chosen.
+
+    Raises:
+      ValueError: the duration is not positive.
+    """
+    if duration_seconds <= 0:
+        raise ValueError(f"duration_seconds={duration_seconds}: must be above 0")
+    room = duration_seconds - sampling.clip_seconds
+    if room < 0:
+        return _tail_spans(0, Fraction(0), duration_seconds, sampling)
+    num_whole = room // sampling.stride_seconds + 1
+    has_tail = _rest_seconds(num_whole, duration_seconds, sampling) * sampling.target_fps >= 1
+    limit = sampling.clips_per_video
+    if limit is not None and num_whole + has_tail > limit:
+        return tuple(_whole_span(i, room * (2 * i + 1) / (2 * limit), sampling) for i in range(limit))
+    spans = tuple(_whole_span(i, i * sampling.stride_seconds, sampling) for i in range(num_whole))
+    if not has_tail:
+        return spans
+    if sampling.tail_policy == "shift_back":
+        return (*spans, _whole_span(num_whole, room, sampling))
+    return spans + _tail_spans(num_whole, num_whole * sampling.stride_seconds, duration_seconds, sampling)
+
+
+def _rest_seconds(num_whole: int, duration_seconds: Fraction, sampling: ClipSampling) -> Fraction:
+    """Returns how much is left uncovered after the whole clips; wanted gaps don't count. May be negative."""
+    next_start = num_whole * sampling.stride_seconds
+    covered_until = next_start - sampling.stride_seconds + sampling.clip_seconds
+    return duration_seconds - max(next_start, covered_until)
+
+
+def _whole_span(clip_index: int, start: Fraction, sampling: ClipSampling) -> ClipSpan:
+    return _span(clip_index, start, tuple(range(sampling.num_frames)), sampling.num_frames, sampling)
+
+
+def _tail_spans(
+    clip_index: int, start: Fraction, duration_seconds: Fraction, sampling: ClipSampling
+) -> tuple[ClipSpan, ...]:
+    """Returns the clip from `start`, where the video ends before the clip does; none if `drop` says so."""
+    # k / fps < rest  <=>  k < rest * fps: so many instants lie inside the video.
+    num_real = min(math.ceil((duration_seconds - start) * sampling.target_fps), sampling.num_frames)
+    if sampling.tail_policy == "drop" and num_real < sampling.num_frames:
+        return ()
+    if sampling.tail_policy == "shift_back":
+        steps = tuple(k % num_real for k in range(sampling.num_frames))
+    else:
+        steps = tuple(min(k, num_real - 1) for k in range(sampling.num_frames))
+    return (_span(clip_index, start, steps, num_real, sampling),)
+
+
+def _span(clip_index: int, start: Fraction, steps: tuple[int, ...], num_real: int, sampling: ClipSampling) -> ClipSpan:
+    """Returns the clip that shows the instants `start + step / target_fps`."""
+    return ClipSpan(
+        clip_index=clip_index,
+        start_seconds=start,
+        end_seconds=start + sampling.clip_seconds,
+        sample_seconds=tuple(start + step / sampling.target_fps for step in steps),
+        num_real_frames=num_real,
+    )
+
+
+def _check_count(flag: str, value: int) -> None:
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{flag}={value}: must be a whole number, 1 or more")
+
+
+def _check_positive(flag: str, value: Fraction) -> None:
+    if not isinstance(value, (int, Fraction)) or value <= 0:
+        raise ValueError(f"{flag}={value}: must be an exact number (a Fraction) above 0")

@@ -1,0 +1,96 @@
+"""Which clip is waiting for the frame at hand. Pure bookkeeping: no file, no pixels.
+
+Wanted instants are turned into ticks of the stream's time base once, by rounding down: a frame's pts is at or
+before the instant exactly when it is at or before that tick. From there on everything is a comparison of
+integers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+from transforms.records import ClipSpan
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Slot:
+    """One frame that one clip is waiting for.
+
+    Attributes:
+      tick: the wanted instant, in the stream's time base; shown then is the frame with the largest pts <=
+        tick.
+      clip: position of the clip among the spans.
+      frame: position of the frame in the clip.
+    """
+
+    tick: int
+    clip: int
+    frame: int
+
+
+class FrameSchedule:
+    """The slots of some clips, handed out in the order in which a decoder delivers frames.
+
+    A clip is open from its first frame until it is complete or lost; both are told once, so that the caller
+    can hold pixels of open clips only.
+    """
+
+    def __init__(self, spans: Sequence[ClipSpan], origin: int, time_base: Fraction) -> None:
+        """Prepares the slots.
+
+        Args:
+          spans: the wanted clips.
+          origin: pts of the stream's first frame: second 0 of the spans.
+          time_base: seconds a tick.
+        """
+        self._slots = sorted(
+            Slot(origin + seconds // time_base, clip, frame)
+            for clip, span in enumerate(spans)
+            for frame, seconds in enumerate(span.sample_seconds)
+        )
+        self._next = 0
+        self._missing = [span.num_frames for span in spans]
+        self._last_ticks = [origin + max(span.sample_seconds) // time_base for span in spans]
+        self._lost: set[int] = set()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no clip waits for a frame any more."""
+        self._skip_lost()
+        return self._next == len(self._slots)
+
+    @property
+    def next_tick(self) -> int:
+        """The earliest instant that is still wanted. Only while not done."""
+        self._skip_lost()
+        return self._slots[self._next].tick
+
+    @property
+    def num_lost(self) -> int:
+        """Clips that were given up."""
+        return len(self._lost)
+
+    def take_before(self, tick: int | Fraction | None) -> Iterator[Slot]:
+        """Hands out every slot with an instant before `tick`, earliest first; None: all that are left."""
+        while not self.is_done and (tick is None or self.next_tick < tick):
+            self._next += 1
+            yield self._slots[self._next - 1]
+
+    def last_tick(self, clip: int) -> int:
+        """Returns the latest instant that a clip shows."""
+        return self._last_ticks[clip]
+
+    def fill(self, slot: Slot) -> bool:
+        """Notes that a slot has its frame; returns whether its clip is complete now."""
+        self._missing[slot.clip] -= 1
+        return self._missing[slot.clip] == 0
+
+    def lose(self, clip: int) -> None:
+        """Gives a clip up: its remaining slots are not handed out."""
+        self._lost.add(clip)
+
+    def _skip_lost(self) -> None:
+        while self._next < len(self._slots) and self._slots[self._next].clip in self._lost:
+            self._next += 1
