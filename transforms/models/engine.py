@@ -1,0 +1,135 @@
+"""What runs a model, and the choice of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pathlib
+import time
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from transforms.errors import ConfigError, LabelMapError, ModelError, without_query
+from transforms.models import resolver
+from transforms.models.catalog import ModelSpec
+from transforms.models.label_map import LabelMap, resolve_labels
+
+_LOGGER = logging.getLogger(__name__)
+
+EngineName = Literal["auto", "openvino", "tensorflow"]
+
+
+class Engine(Protocol):
+    """A loaded model. Many threads may call `classify` of the same one at once.
+
+    Attributes:
+      name: "openvino" or "tensorflow".
+      num_classes: logits of a clip.
+    """
+
+    name: str
+    num_classes: int
+
+    def classify(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Runs the model.
+
+        Args:
+          frames: uint8 [N, T, H, W, 3], RGB; T, H and W as in the model's preset.
+
+        Returns:
+          Logits, float32 [N, C].
+
+        Raises:
+          InferenceError: the engine failed on these clips, out of memory for instance.
+          ValueError: the array is of another type or shape.
+        """
+        ...
+
+    def close(self) -> None:
+        """Frees the model. The engine cannot be used afterwards; closing again does nothing."""
+        ...
+
+
+def cpu_count() -> int:
+    """Returns the CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def accelerator_visible() -> bool:
+    """Returns whether a GPU or TPU seems to be here. Looks at device files only: importing TensorFlow takes seconds."""
+    devices = pathlib.Path("/dev")
+    if any(devices.glob("accel[0-9]*")):
+        return True
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() in ("", "-1")
+    return not hidden and any(devices.glob("nvidia[0-9]*"))
+
+
+def load_engine(spec: ModelSpec, engine: EngineName = "auto", num_threads: int | None = None) -> Engine:
+    """Fetches a model if need be, loads it, and checks that its labels belong to it.
+
+    Args:
+      spec: the model.
+      engine: what runs it; "auto" is TensorFlow where an accelerator is visible, else OpenVINO.
+      num_threads: threads that will call `classify` at once, and CPUs that the engine may use; None for all CPUs.
+
+    Raises:
+      ModelError: one of its subclasses says what is wrong with the handle, the model, its signature or its labels.
+      ConfigError: no engine of that name.
+    """
+    _require_base(spec)
+    labels = LabelMap.load(resolve_labels(spec.labels))
+    folder = resolver.resolve(spec.handle)
+    start = time.monotonic()
+    loaded = _load(folder, spec, engine, cpu_count() if num_threads is None else num_threads)
+    try:
+        labels.check(loaded.num_classes)
+    except LabelMapError:
+        loaded.close()
+        raise
+    seconds = time.monotonic() - start
+    _LOGGER.info("Loaded %s (%s) with %s in %.1f s", spec.name, without_query(spec.handle), loaded.name, seconds)
+    return loaded
+
+
+def _require_base(spec: ModelSpec) -> None:
+    if spec.kind == "stream":
+        raise ModelError(
+            f"{spec.name} is a Stream model; these are not supported yet. Use {spec.name.replace('stream', 'base')}, "
+            "the Base model of that size"
+        )
+
+
+def _load(folder: pathlib.Path, spec: ModelSpec, engine: EngineName, num_threads: int) -> Engine:
+    if num_threads < 1:
+        raise ConfigError(f"num_threads must be at least 1, not {num_threads}")
+    if engine == "auto":
+        return _load_auto(folder, spec, num_threads)
+    if engine == "openvino":
+        return _load_openvino(folder, spec, num_threads)
+    if engine == "tensorflow":
+        from transforms.models.tensorflow_engine import TensorFlowEngine
+
+        return TensorFlowEngine.load(folder, spec.preset, num_threads)
+    raise ConfigError(f"no engine is called {engine!r}: there are auto, openvino and tensorflow")
+
+
+def _load_auto(folder: pathlib.Path, spec: ModelSpec, num_threads: int) -> Engine:
+    if accelerator_visible():
+        from transforms.models.tensorflow_engine import TensorFlowEngine, accelerators
+
+        if accelerators():
+            return TensorFlowEngine.load(folder, spec.preset, num_threads)
+        _LOGGER.warning(
+            "An accelerator is here but this TensorFlow cannot use it (install tensorflow[and-cuda] for NVIDIA GPUs): "
+            "%s runs on the CPU with OpenVINO",
+            spec.name,
+        )
+    return _load_openvino(folder, spec, num_threads)
+
+
+def _load_openvino(folder: pathlib.Path, spec: ModelSpec, num_threads: int) -> Engine:
+    from transforms.models.openvino_engine import OpenVinoEngine
+
+    return OpenVinoEngine.load(folder, spec.preset, num_threads)

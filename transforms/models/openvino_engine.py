@@ -1,0 +1,123 @@
+"""Runs a SavedModel on CPUs with OpenVINO: MoViNet's grouped 3-D convolutions cost TensorFlow a hundred times as much.
+
+How the model is prepared matters more than any tuning: read with unknown sizes, saved, read back, and only then fixed
+to one clip. Converted with fixed sizes it is several times slower, run with unknown ones twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+import queue
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from transforms.errors import InferenceError, ModelError
+from transforms.models import openvino_cache
+from transforms.models.catalog import Preset
+from transforms.models.signature import TensorInfo, check_frames, check_signature
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class OpenVinoEngine:
+    """One compiled model and a request for each of the threads that may call at once.
+
+    Each thread runs its clips on one CPU: N threads use N CPUs without waiting for each other, which costs less in sum
+    than N CPUs that share each clip. Clips of a batch follow each other; a CPU gains nothing from larger batches.
+    """
+
+    name = "openvino"
+
+    def __init__(self, compiled: Any, preset: Preset, num_threads: int) -> None:
+        """Makes the requests. Use `load`."""
+        self.num_classes = int(compiled.output(0).shape[1])
+        self._preset = preset
+        self._compiled: Any = compiled
+        self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
+        for _ in range(num_threads):
+            self._idle.put(compiled.create_infer_request())
+
+    @classmethod
+    def load(cls, folder: pathlib.Path, preset: Preset, num_threads: int) -> OpenVinoEngine:
+        """Loads a SavedModel; converts it on its first use on this machine.
+
+        Raises:
+          SignatureError: it takes or gives other tensors than a clip and logits.
+          ModelError: OpenVINO cannot read or run it.
+        """
+        import openvino
+
+        core = openvino.Core()
+        model = openvino_cache.read_converted(core, folder)
+        check_signature(folder, preset, _infos(model.inputs), _infos(model.outputs))
+        try:
+            model.reshape([1, preset.num_frames, preset.size, preset.size, 3])
+            compiled = core.compile_model(_with_uint8_input(model), "CPU", _cpu_config(num_threads))
+        except RuntimeError as error:
+            raise ModelError(f"OpenVINO cannot run {folder}: {error}; try --engine tensorflow") from error
+        return cls(compiled, preset, num_threads)
+
+    def classify(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Runs the model, see `Engine`."""
+        check_frames(frames, self._preset)
+        if self._compiled is None:
+            raise ValueError("the engine is closed")
+        logits = np.empty((len(frames), self.num_classes), np.float32)
+        idle = self._idle
+        request = idle.get()
+        try:
+            for k, clip in enumerate(frames):
+                # Copied, not shared: a request keeps its input alive, and would write its next one into it.
+                request.get_input_tensor(0).data[0] = clip
+                request.infer()
+                logits[k] = request.get_output_tensor(0).data[0]
+        except RuntimeError as error:
+            raise InferenceError(f"OpenVINO failed on a batch of {len(frames)} clips: {error}") from error
+        finally:
+            idle.put(request)
+        return logits
+
+    def close(self) -> None:
+        """Frees the model once running calls have returned."""
+        self._compiled = None
+        self._idle = queue.LifoQueue()
+
+
+def _with_uint8_input(model: Any) -> Any:
+    # In the graph, so that pixels stay uint8 up to the first convolution: a quarter of the memory traffic.
+    import openvino
+    from openvino.preprocess import PrePostProcessor
+
+    prepared = PrePostProcessor(model)
+    prepared.input().tensor().set_element_type(openvino.Type.u8)
+    prepared.input().preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
+    return prepared.build()
+
+
+def _cpu_config(num_threads: int) -> dict[str, Any]:
+    return {
+        # The default is bf16 or f16 where the CPU has them: scores would differ between machines, f16 even overflows.
+        "INFERENCE_PRECISION_HINT": "f32",
+        "NUM_STREAMS": num_threads,
+        "INFERENCE_NUM_THREADS": num_threads,
+        # Decoders share the machine; pinned threads would wait behind them.
+        "ENABLE_CPU_PINNING": False,
+    }
+
+
+def _infos(ports: list[Any]) -> list[TensorInfo]:
+    return [TensorInfo(_name(port), port.get_element_type().to_dtype().name, _shape(port)) for port in ports]
+
+
+def _name(port: Any) -> str:
+    return min(port.get_names(), default="unnamed", key=len)
+
+
+def _shape(port: Any) -> tuple[int | None, ...] | None:
+    shape = port.get_partial_shape()
+    if shape.rank.is_dynamic:
+        return None
+    return tuple(size.get_length() if size.is_static else None for size in shape)

@@ -1,0 +1,111 @@
+"""From a model's handle to a local folder with a SavedModel.
+
+package:PKG/PATH     PATH inside the installed package PKG: the same handle works on every worker
+FOLDER, file://...   a local folder, as it is
+http(s)://...        fetched through TensorFlow Hub into a cache; a cached model needs neither network nor TensorFlow
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import pathlib
+import urllib.parse
+import urllib.request
+
+from transforms.errors import ModelNotFoundError, NotASavedModelError, without_query
+from transforms.models import cache, hub, saved_model
+
+_PACKAGE = "package:"
+
+
+def resolve(handle: str) -> pathlib.Path:
+    """Returns the local folder of a model, fetching it first if need be.
+
+    Raises:
+      ModelNotFoundError: nothing is at the handle, or its scheme is unknown.
+      ModelDownloadError: the server could not be reached, failed, or broke off; trying again may help.
+      NotASavedModelError: what is there is no SavedModel.
+    """
+    folder = local_path(handle)
+    if folder is not None:
+        return _checked(folder, handle)
+    _require_http(handle)
+    cached = _cached_folder(handle)
+    if cached is not None:
+        return cached
+    return hub.download(handle, cache_name(handle))
+
+
+def is_cached(handle: str) -> bool:
+    """Returns whether `resolve` will need no network: the model is local, or was fetched before."""
+    try:
+        folder = local_path(handle)
+    except ModelNotFoundError:
+        return False
+    if folder is not None:
+        return saved_model.fault(folder) is None
+    return _cached_folder(handle) is not None
+
+
+def cache_name(handle: str) -> str:
+    """Returns the folder name of a URL in the hub's cache: the hub's own, so that both find each other's downloads."""
+    return hashlib.sha1(handle.encode("utf-8"), usedforsecurity=False).hexdigest()
+
+
+def local_path(handle: str) -> pathlib.Path | None:
+    """Returns the path that a `package:` handle, a file:// URL or a path means, there or not; None for other URLs.
+
+    Raises:
+      ModelNotFoundError: the package is not installed here, or not as files.
+    """
+    if handle.startswith(_PACKAGE):
+        return _package_path(handle)
+    if handle.startswith("file://"):
+        return pathlib.Path(urllib.request.url2pathname(urllib.parse.urlsplit(handle).path))
+    if "://" in handle:
+        return None
+    return pathlib.Path(handle).expanduser()
+
+
+def _package_path(handle: str) -> pathlib.Path:
+    package, _, inner = handle.removeprefix(_PACKAGE).partition("/")
+    if not package or not inner:
+        raise ModelNotFoundError(f"{handle!r} is not of the form package:PACKAGE/PATH")
+    try:
+        path = importlib.resources.files(package).joinpath(inner)
+    except ModuleNotFoundError as error:
+        raise ModelNotFoundError(f"{handle}: no package {package} is installed here ({error})") from error
+    if not isinstance(path, pathlib.Path):
+        raise ModelNotFoundError(f"{handle}: {package} is installed as an archive; install it unpacked")
+    return path
+
+
+def _checked(folder: pathlib.Path, handle: str) -> pathlib.Path:
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise ModelNotFoundError(
+            f"the model folder {folder} {what} ({handle}): pass a catalog name, a URL, or a SavedModel's folder"
+        )
+    if fault := saved_model.fault(folder):
+        raise NotASavedModelError(f"{folder} is no SavedModel: it {fault}; pass the folder that holds saved_model.pb")
+    return folder
+
+
+def _require_http(handle: str) -> None:
+    parts = urllib.parse.urlsplit(handle)
+    if parts.scheme not in ("http", "https"):
+        raise ModelNotFoundError(
+            f"models cannot be read from {parts.scheme}:// ({without_query(handle)}): copy the folder to a local disk "
+            "and pass that, or serve it over http(s)"
+        )
+    if not parts.hostname:
+        raise ModelNotFoundError(f"{without_query(handle)} names no server")
+
+
+def _cached_folder(handle: str) -> pathlib.Path | None:
+    for root in cache.folders("hub"):
+        folder = root / cache_name(handle)
+        if folder.is_dir() and saved_model.fault(folder) is None:
+            return folder
+    return None

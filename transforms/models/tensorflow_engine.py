@@ -1,0 +1,133 @@
+"""Runs a SavedModel with TensorFlow as it is: on a GPU or TPU, and as the reference for other engines."""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from transforms.errors import InferenceError, ModelError, SignatureError
+from transforms.models.catalog import Preset
+from transforms.models.signature import TensorInfo, check_frames, check_signature
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_LOGGER = logging.getLogger(__name__)
+_SIGNATURE = "serving_default"
+
+
+class TensorFlowEngine:
+    """A SavedModel's `serving_default` behind a graph function that takes uint8."""
+
+    name = "tensorflow"
+
+    def __init__(self, run: Callable[[Any], Any], num_classes: int, preset: Preset) -> None:
+        """Keeps what `load` made."""
+        self.num_classes = num_classes
+        self._preset = preset
+        self._run: Callable[[Any], Any] | None = run
+
+    @classmethod
+    def load(cls, folder: pathlib.Path, preset: Preset, num_threads: int) -> TensorFlowEngine:
+        """Loads a SavedModel onto the first accelerator, or the CPU where there is none.
+
+        Raises:
+          SignatureError: it takes or gives other tensors than a clip and logits.
+          ModelError: TensorFlow cannot load it.
+        """
+        import tensorflow as tf
+
+        _configure(num_threads)
+        try:
+            # Not a Keras loader: Keras 3 refuses these models.
+            model = tf.saved_model.load(str(folder))
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            raise ModelError(f"TensorFlow cannot load {folder}: {error}") from error
+        signature = _signature(model, folder)
+        inputs, outputs = _inputs(signature), _outputs(signature)
+        check_signature(folder, preset, inputs, outputs)
+        run = _with_uint8_input(model, signature, inputs[0].name, outputs[0].name, preset)
+        num_classes = run.structured_outputs.shape[1]
+        if num_classes is None:
+            raise SignatureError(f"cannot run {folder}: the number of classes of {outputs[0]} is not fixed")
+        return cls(run, int(num_classes), preset)
+
+    def classify(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Runs the model, see `Engine`. The whole batch at once: an accelerator gains from it."""
+        import tensorflow as tf
+
+        check_frames(frames, self._preset)
+        if self._run is None:
+            raise ValueError("the engine is closed")
+        if len(frames) == 0:
+            return np.empty((0, self.num_classes), np.float32)
+        try:
+            logits: npt.NDArray[np.float32] = self._run(tf.constant(frames)).numpy()
+        except tf.errors.OpError as error:
+            raise InferenceError(f"TensorFlow failed on a batch of {len(frames)} clips: {error.message}") from error
+        return logits
+
+    def close(self) -> None:
+        """Frees the model once running calls have returned."""
+        self._run = None
+
+
+def accelerators() -> list[str]:
+    """Returns the GPUs and TPUs that this TensorFlow can use. Starts its device runtime."""
+    import tensorflow as tf
+
+    return [device.name for kind in ("GPU", "TPU") for device in tf.config.list_physical_devices(kind)]
+
+
+def _configure(num_threads: int) -> None:
+    import tensorflow as tf
+
+    try:
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+        tf.config.threading.set_intra_op_parallelism_threads(num_threads)
+        tf.config.threading.set_inter_op_parallelism_threads(num_threads)
+    except RuntimeError as error:  # the process used TensorFlow before: its settings stay
+        _LOGGER.debug("TensorFlow keeps its settings: %s", error)
+
+
+def _signature(model: Any, folder: pathlib.Path) -> Any:
+    if _SIGNATURE not in model.signatures:
+        found = ", ".join(sorted(model.signatures)) or "none"
+        raise SignatureError(f"cannot run {folder}: it has no signature {_SIGNATURE}. Found: {found}")
+    return model.signatures[_SIGNATURE]
+
+
+def _with_uint8_input(model: Any, signature: Any, image: str, output: str, preset: Preset) -> Any:
+    import tensorflow as tf
+
+    clips = tf.TensorSpec([None, preset.num_frames, preset.size, preset.size, 3], tf.uint8)
+
+    def run(frames: Any) -> Any:
+        return signature(**{image: tf.cast(frames, tf.float32) / 255.0})[output]
+
+    concrete = tf.function(run, input_signature=[clips]).get_concrete_function()
+    # The signature alone does not keep the loaded variables alive.
+    concrete.reelbeam_model = model
+    return concrete
+
+
+def _inputs(signature: Any) -> list[TensorInfo]:
+    return [_info(name, spec) for name, spec in _specs(signature.structured_input_signature[1])]
+
+
+def _outputs(signature: Any) -> list[TensorInfo]:
+    return [_info(name, spec) for name, spec in _specs(signature.structured_outputs)]
+
+
+def _specs(tensors: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return sorted(tensors.items())
+
+
+def _info(name: str, spec: Any) -> TensorInfo:
+    shape = None if spec.shape.rank is None else tuple(spec.shape.as_list())
+    return TensorInfo(name, spec.dtype.name, shape)
