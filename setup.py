@@ -25,7 +25,8 @@ setup(
         "apache-beam==2.77.*",
         "tensorflow==2.21.*",
         "tensorflow-hub==0.16.*",
-        "setuptools<81",  # tensorflow-hub 0.16 imports pkg_resources, which setuptools 81 and later no longer have
+        "tf-keras==2.21.*",  # tensorflow-hub imports it; its version follows TensorFlow's
+        "setuptools<81",  # tensorflow-hub imports pkg_resources, which later versions no longer have
         "openvino==2026.*",
         "av>=18,<19",
         "pyarrow",

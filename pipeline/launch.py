@@ -25,6 +25,7 @@ from transforms import errors, metrics, storage
 from transforms.list_videos import matches_anything, read_input_list
 from transforms.media.probe import library_versions
 from transforms.models import resolver
+from transforms.models.engine import choose_engine, require_supported
 from transforms.models.label_map import LabelMap, resolve_labels
 from transforms.models.saved_model import content_hash
 from transforms.records import RunInfo
@@ -59,6 +60,7 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions) -> Outcome:
     """
     FileSystems.set_options(options)
     check_inputs(config)
+    config = dataclasses.replace(config, engine=choose_engine(config.engine))
     labels, run = prepare_run(config)
     paths = RunPaths(storage.normalize(config.output).rstrip("/"), run.run_id)
     config = dataclasses.replace(config, output=paths.output)
@@ -95,6 +97,7 @@ def prepare_run(config: LabelingConfig) -> tuple[LabelMap, RunInfo]:
     Raises:
       ModelError: the model or its labels cannot be used.
     """
+    require_supported(config.model)
     folder = resolver.resolve(config.model.handle)
     labels = LabelMap.load(resolve_labels(config.model.labels))
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)

@@ -18,6 +18,7 @@ from transforms import storage
 MAX_VIDEOS_SHOWN = 25
 MAX_ERRORS_SHOWN = 5
 _LABELS_SHOWN = 3
+_LOWEST_SHOWN = 0.01
 _STYLES = {"ok": "green", "partial": "yellow", "failed": "red"}
 
 
@@ -57,7 +58,8 @@ def _rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
 def _videos_table(rows: Sequence[dict[str, Any]]) -> Table:
     table = make_table("video", "labels", right("clips"), "status")
     for row in rows:
-        shown = ", ".join(f"{x['label']} {x['score']:.2f}" for x in row["labels"][:_LABELS_SHOWN])
+        labels = [x for x in row["labels"][:_LABELS_SHOWN] if x is row["labels"][0] or x["score"] >= _LOWEST_SHOWN]
+        shown = ", ".join(f"{x['label']} {x['score']:.2f}" for x in labels)
         status = Text(row["status"], style=_STYLES[row["status"]])
         if row["error_code"]:
             status.append(f" ({row['error_code']})")

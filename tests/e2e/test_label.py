@@ -113,7 +113,7 @@ def test_two_runs_stand_side_by_side(tmp_path: pathlib.Path, samples_dir: pathli
     [
         (["no_such_*.mp4"], "no_such_*.mp4 matches no video"),
         (["x.mp4", "--model=nonsense"], "no model is called 'nonsense'"),
-        (["x.mp4", "--model=a0-stream"], "Stream"),
+        (["x.mp4", "--model=a0-stream"], "not supported yet. Use a0-base"),
         (["x.mp4", "--top_k=0"], "--top_k is 0"),
         (["x.mp4", "--labels=nowhere.txt"], "nowhere.txt"),
         (["--input_list=nowhere.csv"], "nowhere.csv"),
@@ -149,19 +149,18 @@ def test_a_job_that_fails_exits_with_1_and_commits_nothing(
     assert not list((tmp_path / "out").rglob("*.parquet"))
 
 
-def test_a_killed_run_leaves_nothing_that_looks_finished(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
-    output = tmp_path / "out"
-    listing = tmp_path / "list.txt"
-    copies = [shutil.copy(samples_dir / "moving_left.mp4", tmp_path / f"{i}.mp4") for i in range(60)]
+@pytest.mark.parametrize("seconds", [2, 3, 4])
+def test_a_killed_run_leaves_nothing_that_looks_finished(
+    tmp_path: pathlib.Path, samples_dir: pathlib.Path, seconds: int
+) -> None:
+    output, listing = tmp_path / "out", tmp_path / "list.txt"
+    copies = [shutil.copy(samples_dir / "moving_left.mp4", tmp_path / f"{i}.mp4") for i in range(100)]
     listing.write_text("\n".join(map(str, copies)))
     command = [sys.executable, "-m", "pipeline", "label", "--input_list", str(listing), "--output", str(output)]
-    for seconds in (3, 6):
-        with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
-            time.sleep(seconds)
-            process.send_signal(signal.SIGKILL)
-        if process.returncode == 0:  # finished before it was killed: a fast machine
-            continue
-        assert not list(output.rglob("*.parquet")) and not list(output.glob("runs/*"))
-    assert label(output, "--input_list", listing) == 0
-    rows = duckdb.sql(f"SELECT count(*), count(DISTINCT video_uri) FROM '{output}/videos/*/*.parquet'").fetchall()
-    assert rows[0][1] == 60
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+    if list(output.glob("runs/*.json")):  # a fast machine was done before it was killed
+        assert len(videos(output)) == 100
+    else:
+        assert not list(output.rglob("*.parquet"))

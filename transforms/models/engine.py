@@ -66,6 +66,36 @@ def accelerator_visible() -> bool:
     return not hidden and any(devices.glob("nvidia[0-9]*"))
 
 
+def choose_engine(wanted: EngineName) -> EngineName:
+    """Returns the engine that "auto" means on this machine; any other name as it is.
+
+    Raises:
+      ConfigError: no engine of that name.
+    """
+    if wanted not in ("auto", "openvino", "tensorflow"):
+        raise ConfigError(f"no engine is called {wanted!r}: there are auto, openvino and tensorflow")
+    if wanted != "auto" or not accelerator_visible():
+        return "openvino" if wanted == "auto" else wanted
+    from transforms.models.tensorflow_engine import accelerators
+
+    if accelerators():
+        return "tensorflow"
+    _LOGGER.warning(
+        "An accelerator is here but this TensorFlow cannot use it (install tensorflow[and-cuda] for NVIDIA GPUs): "
+        "models run on the CPU with OpenVINO"
+    )
+    return "openvino"
+
+
+def require_supported(spec: ModelSpec) -> None:
+    """Raises ModelError where no engine can run the model yet."""
+    if spec.kind == "stream":
+        raise ModelError(
+            f"{spec.name} is a Stream model; these are not supported yet. Use {spec.name.replace('stream', 'base')}, "
+            "the Base model of that size"
+        )
+
+
 def load_engine(spec: ModelSpec, engine: EngineName = "auto", num_threads: int | None = None) -> Engine:
     """Fetches a model if need be, loads it, and checks that its labels belong to it.
 
@@ -78,7 +108,7 @@ def load_engine(spec: ModelSpec, engine: EngineName = "auto", num_threads: int |
       ModelError: one of its subclasses says what is wrong with the handle, the model, its signature or its labels.
       ConfigError: no engine of that name.
     """
-    _require_base(spec)
+    require_supported(spec)
     labels = LabelMap.load(resolve_labels(spec.labels))
     folder = resolver.resolve(spec.handle)
     start = time.monotonic()
@@ -93,43 +123,13 @@ def load_engine(spec: ModelSpec, engine: EngineName = "auto", num_threads: int |
     return loaded
 
 
-def _require_base(spec: ModelSpec) -> None:
-    if spec.kind == "stream":
-        raise ModelError(
-            f"{spec.name} is a Stream model; these are not supported yet. Use {spec.name.replace('stream', 'base')}, "
-            "the Base model of that size"
-        )
-
-
 def _load(folder: pathlib.Path, spec: ModelSpec, engine: EngineName, num_threads: int) -> Engine:
     if num_threads < 1:
         raise ConfigError(f"num_threads must be at least 1, not {num_threads}")
-    if engine == "auto":
-        return _load_auto(folder, spec, num_threads)
-    if engine == "openvino":
-        return _load_openvino(folder, spec, num_threads)
-    if engine == "tensorflow":
+    if choose_engine(engine) == "tensorflow":
         from transforms.models.tensorflow_engine import TensorFlowEngine
 
         return TensorFlowEngine.load(folder, spec.preset, num_threads)
-    raise ConfigError(f"no engine is called {engine!r}: there are auto, openvino and tensorflow")
-
-
-def _load_auto(folder: pathlib.Path, spec: ModelSpec, num_threads: int) -> Engine:
-    if accelerator_visible():
-        from transforms.models.tensorflow_engine import TensorFlowEngine, accelerators
-
-        if accelerators():
-            return TensorFlowEngine.load(folder, spec.preset, num_threads)
-        _LOGGER.warning(
-            "An accelerator is here but this TensorFlow cannot use it (install tensorflow[and-cuda] for NVIDIA GPUs): "
-            "%s runs on the CPU with OpenVINO",
-            spec.name,
-        )
-    return _load_openvino(folder, spec, num_threads)
-
-
-def _load_openvino(folder: pathlib.Path, spec: ModelSpec, num_threads: int) -> Engine:
     from transforms.models.openvino_engine import OpenVinoEngine
 
     return OpenVinoEngine.load(folder, spec.preset, num_threads)
