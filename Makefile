@@ -29,10 +29,10 @@ format: $(VENV)/installed-dev ## put the code into shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-demo-model: ## train and export the bundled model again, in an environment of its own (about an hour on 2 cores)
+demo-model: ## train and export the bundled model again, in an environment of its own (half an hour on 2 cores)
 	$(PYTHON) -m venv .venv-train
 	.venv-train/bin/pip install --quiet -r tools/requirements-train.txt
-	.venv-train/bin/python tools/train_demo_model.py
+	.venv-train/bin/python -m tools.train_demo_model
 
 clean: ## remove what make made
 	rm -rf $(VENV) .venv-train $(OUTPUT) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
