@@ -48,3 +48,9 @@ def test_no_placeholder_is_left() -> None:
 def test_the_changelog_starts_with_this_version() -> None:
     (first,) = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M)[:1]
     assert first == __version__
+
+
+def test_the_printed_table_shows_every_sample_with_its_label() -> None:
+    shown = dict(re.findall(r"^ (\w+\.\w+) +(.+?) \d\.\d\d  ", README, re.M))
+    samples = {path.name for path in (ROOT / "pipeline/demo/videos").iterdir()} - {"broken.mp4"}
+    assert shown == {name: name.rsplit(".", 1)[0].replace("_", " ") for name in samples}
