@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import pathlib
+from collections.abc import Iterator
 
 import pytest
 
@@ -22,3 +24,13 @@ def shared_dir() -> pathlib.Path:
 def samples_dir() -> pathlib.Path:
     """The bundled sample videos."""
     return ROOT / "pipeline" / "demo" / "videos"
+
+
+@pytest.fixture(autouse=True)
+def quiet_ends() -> Iterator[None]:
+    """Puts the loggers' levels back: a command of the program sets them for its whole process."""
+    loggers = [logging.getLogger(name) for name in (None, "apache_beam", "pipeline", "transforms")]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)

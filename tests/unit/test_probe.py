@@ -119,7 +119,7 @@ def test_title_in_an_odd_encoding_is_no_error(tmp_path: pathlib.Path) -> None:
         frame = av.VideoFrame.from_ndarray(generate.draw_number(1, 64, 64), "rgb24").reformat(format="yuv420p")
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    path.write_bytes(path.read_bytes().replace(b"TITLETITLE", b"\xff\xfe\xe9ITLETITL"))
+    path.write_bytes(path.read_bytes().replace(b"TITLETITLE", b"\xff\xfe\xe9LETITLE"))
     assert probe(path).num_frames == 1
 
 
