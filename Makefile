@@ -2,7 +2,6 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-OUTPUT ?= demo-output
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow check format demo-model clean
@@ -11,8 +10,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(VENV)/installed ## label the bundled sample videos with the bundled model and print the labels
-	@rm -rf $(OUTPUT)
-	@$(BIN)/reelbeam label pipeline/demo/videos --model demo --output $(OUTPUT)
+	@$(BIN)/reelbeam label pipeline/demo/videos --model demo --output demo-output
 
 test: check ## format, lint, types and the whole suite
 	$(BIN)/python -m pytest
@@ -35,7 +33,7 @@ demo-model: ## train and export the bundled model again, in an environment of it
 	.venv-train/bin/python -m tools.train_demo_model
 
 clean: ## remove what make made
-	rm -rf $(VENV) .venv-train $(OUTPUT) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-train demo-output build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/installed: setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -38,5 +38,5 @@ setup(
         "aws": ["apache-beam[aws]==2.77.*"],
         "dev": ["pytest", "pytest-timeout", "ruff", "mypy", "duckdb", "pandas", "imageio-ffmpeg"],
     },
-    entry_points={"console_scripts": ["reelbeam = pipeline.cli:main"]},
+    entry_points={"console_scripts": ["reelbeam = pipeline.cli:entry_point"]},
 )

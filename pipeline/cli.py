@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from pipeline import __version__
 
@@ -63,6 +64,7 @@ def _models(argv: Sequence[str]) -> int:
     fetch.add_argument("name", help="catalog name or URL")
     args = parser.parse_args(argv)
 
+    _set_up_logging(verbose=False)
     from pipeline import model_commands
 
     if args.command == "fetch":
@@ -121,5 +123,12 @@ def _set_up_logging(verbose: bool) -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "INFO" if verbose else "ERROR")
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def entry_point() -> NoReturn:
+    """What the `reelbeam` command calls: `main`, and the way out."""
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if code == EXIT_FAILED:
+        # A failed job may leave the runner's threads in native code, which aborts a normal interpreter exit.
+        os._exit(code)
+    sys.exit(code)

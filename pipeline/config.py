@@ -6,13 +6,14 @@ import dataclasses
 import hashlib
 from typing import Any
 
-from transforms.errors import ConfigError
+from transforms.errors import ConfigError, without_query
 from transforms.media.decoder import Geometry
 from transforms.media.sampling import ClipSampling
 from transforms.models.catalog import ModelSpec
 from transforms.models.engine import EngineName
 
 MAX_VIDEO_BYTES = 50 << 30
+_MAX_INPUTS_TOLD = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,11 +72,11 @@ class LabelingConfig:
         """Returns the configuration as the run's JSON keeps it."""
         preset, sampling = self.model.preset, self.sampling
         return {
-            "inputs": list(self.inputs[:100]),
+            "inputs": [without_query(given) for given in self.inputs[:_MAX_INPUTS_TOLD]],
             "num_input_arguments": len(self.inputs),
-            "input_list": self.input_list,
-            "model": self.model.name,
-            "model_handle": self.model.handle,
+            "input_list": self.input_list and without_query(self.input_list),
+            "model": without_query(self.model.name),
+            "model_handle": without_query(self.model.handle),
             "engine": self.engine,
             "num_frames": preset.num_frames,
             "target_fps": str(preset.target_fps),

@@ -11,6 +11,11 @@ from rich.table import Column, Table
 _WIDTH_WITHOUT_TERMINAL = 110
 
 
+def printable(text: str) -> str:
+    """Returns text as one line without control characters: a file's name must not command the terminal."""
+    return "".join(c if c.isprintable() else "�" for c in text)
+
+
 def make_console() -> Console:
     """Returns a console that is as wide as the terminal, and wide enough for the tables where there is none."""
     console = Console(highlight=False, soft_wrap=False)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import importlib.metadata
+import io
 import json
 import logging
 import re
 import secrets
+from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -25,11 +28,11 @@ from transforms import errors, metrics, storage
 from transforms.list_videos import matches_anything, read_input_list
 from transforms.media.probe import library_versions
 from transforms.models import resolver
-from transforms.models.engine import choose_engine, require_supported
+from transforms.models.engine import choose_engine, load_engine, require_supported
 from transforms.models.label_map import LabelMap, resolve_labels
 from transforms.models.saved_model import content_hash
 from transforms.records import RunInfo
-from transforms.run_files import RunPaths
+from transforms.run_files import RunPaths, claim, remove_remains
 
 _PACKAGES = ("apache-beam", "openvino", "tensorflow", "tensorflow-hub", "av", "numpy", "pyarrow")
 
@@ -55,40 +58,80 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions) -> Outcome:
     """Labels videos as `config` says, on the runner that `options` name, and waits for the end.
 
     Raises:
-      ConfigError: an input matches nothing.
+      ConfigError: an input or the list cannot be read or names nothing, the output cannot be written, or there is no
+        such runner.
       ModelError: the model or its labels cannot be used.
     """
     FileSystems.set_options(options)
+    local = is_local(options)
+    config = dataclasses.replace(
+        config,
+        output=storage.normalize(config.output).rstrip("/"),
+        engine=choose_engine(config.engine),
+    )
+    program = make_program(options)
     check_inputs(config)
-    config = dataclasses.replace(config, engine=choose_engine(config.engine))
     labels, run = prepare_run(config)
-    paths = RunPaths(storage.normalize(config.output).rstrip("/"), run.run_id)
-    config = dataclasses.replace(config, output=paths.output)
+    # Loaded here, so that a model that does not fit is met before the work; local workers share this very copy.
+    engine = load_engine(config.model, config.engine, config.num_threads)
+    paths = begin(config.output, run.run_id, local)
     metrics.reset_tally()
-    program = beam.Pipeline(options=options)
     build_graph(program, config, labels, run, run_facts(config, run))
     try:
-        with ProgressLine(enabled=is_local(options)):
+        with ProgressLine(enabled=local), quiet_stderr():
             program.run().wait_until_finish()
     except (RuntimeError, BeamIOError) as error:  # what runners raise for a failed job
-        logging.getLogger(__name__).debug("the job failed", exc_info=True)
+        logging.getLogger(__name__).info("the job failed", exc_info=True)
         return _failed(paths, error)
+    finally:
+        del engine
     return Outcome(0, paths, _read_json(paths.marker))
+
+
+def make_program(options: PipelineOptions) -> beam.Pipeline:
+    """Returns an empty pipeline; raises ConfigError where Beam refuses its own flags, such as an unknown runner."""
+    try:
+        return beam.Pipeline(options=options)
+    except ValueError as error:
+        raise errors.ConfigError(str(error)) from error
+
+
+def begin(output: str, run_id: str, local: bool) -> RunPaths:
+    """Clears away what dead runs left and claims a place for this one; raises ConfigError where none can be had."""
+    paths = RunPaths(output, run_id)
+    try:
+        with storage.storage_errors(output):
+            for dead in remove_remains(output):
+                logging.getLogger(__name__).warning("removed what run %s left when it died or was refused", dead)
+            claim(paths, local)
+    except errors.MediaError as error:
+        raise errors.ConfigError(f"--output {output} cannot be written: {error}") from error
+    return paths
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keeps Beam's local workers from printing a failed bundle's traceback, unless --verbose asks for it."""
+    if logging.getLogger().isEnabledFor(logging.INFO):
+        yield
+        return
+    with contextlib.redirect_stderr(io.StringIO()):
+        yield
 
 
 def check_inputs(config: LabelingConfig) -> None:
     """Raises ConfigError where an input names nothing: a typing mistake is better met before the work than after it."""
-    for given in config.inputs:
-        if not matches_anything(given, config.base_dir):
-            raise errors.ConfigError(
-                f"{given} matches no video: an empty folder, or a pattern without a match; "
-                "a folder is searched for files with a video's extension"
-            )
-    if config.input_list:
-        try:
-            next(iter(read_input_list(config.input_list, config.base_dir)), None)
-        except (OSError, ValueError) as error:
-            raise errors.ConfigError(f"--input_list {config.input_list} cannot be read: {error}") from error
+    try:
+        for given in config.inputs:
+            if not matches_anything(given, config.base_dir):
+                raise errors.ConfigError(
+                    f"{given} matches no video: an empty folder, or a pattern without a match; "
+                    "a folder is searched for files with a video's extension"
+                )
+        if config.input_list and not sum(1 for _ in read_input_list(config.input_list, config.base_dir)):
+            raise errors.ConfigError(f"--input_list {config.input_list} names no video")
+    except errors.MediaError as error:
+        raise errors.ConfigError(str(error)) from error
 
 
 def prepare_run(config: LabelingConfig) -> tuple[LabelMap, RunInfo]:
@@ -137,7 +180,8 @@ def plain_message(text: str) -> str:
     """Returns the one line that matters of a runner's error, which holds the worker's traceback as text."""
     own = re.findall(r"transforms\.errors\.(?:\w+): (.+)", text)
     lines = [line for line in text.splitlines() if line.strip()]
-    return errors.without_query(own[-1] if own else lines[-1] if lines else "the job failed")
+    line = own[-1] if own else lines[-1] if lines else "the job failed"
+    return errors.without_query(re.sub(r" \[while running '[^']*'\]", "", line))
 
 
 def _read_json(path: str) -> dict[str, Any] | None:

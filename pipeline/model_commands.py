@@ -7,6 +7,7 @@ from rich.text import Text
 from pipeline.console import make_console, make_table, right
 from transforms.errors import ModelNotFoundError
 from transforms.models import catalog, resolver
+from transforms.models.engine import require_supported
 
 
 def list_models() -> None:
@@ -50,7 +51,9 @@ def fetch(name: str) -> None:
       ModelError: see `resolver.resolve`.
     """
     try:
-        handle = catalog.find(name).handle
+        spec = catalog.find(name)
+        require_supported(spec)
+        handle = spec.handle
     except ModelNotFoundError:
         if "://" not in name:
             raise

@@ -7,6 +7,7 @@ error, where Beam alone would drop it with a warning.
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import pathlib
 from collections.abc import Sequence
@@ -106,8 +107,14 @@ def parse_label_flags(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str
     if {"-h", "--help"} & set(argv):
         parser.parse_args(["--help"])  # prints and exits, without the seconds that importing Beam takes
     own_flags = {name for action in parser._actions for name in action.option_strings}
-    _, ours = _beam_parser(own_flags).parse_known_args(list(argv))
-    return parser.parse_intermixed_args(ours), _without(argv, ours)
+    tokens = [_Token(token) for token in argv]
+    _, ours = _beam_parser(own_flags).parse_known_args(tokens)
+    taken = {id(token) for token in ours}
+    args, unknown = parser.parse_known_intermixed_args(ours)
+    if unknown:
+        near = difflib.get_close_matches(unknown[0].split("=")[0], own_flags, n=1)
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}" + (f" (did you mean {near[0]}?)" if near else ""))
+    return args, [str(token) for token in tokens if id(token) not in taken]
 
 
 def to_config(args: argparse.Namespace) -> LabelingConfig:
@@ -230,12 +237,5 @@ def _beam_parser(own_flags: set[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _without(argv: Sequence[str], taken: Sequence[str]) -> list[str]:
-    """Returns `argv` less `taken`, which is a subsequence of it."""
-    left, rest = [], list(taken)
-    for token in argv:
-        if rest and token == rest[0]:
-            rest.pop(0)
-        else:
-            left.append(token)
-    return left
+class _Token(str):
+    """One word of the command line: two words that read the same are still two objects."""

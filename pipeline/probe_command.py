@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from pipeline.config import MAX_VIDEO_BYTES
-from pipeline.console import make_console, make_table, right
+from pipeline.console import make_console, make_table, printable, right
 from transforms import storage
 from transforms.errors import ConfigError, MediaError
 from transforms.list_videos import expand_input
@@ -29,12 +29,12 @@ def probe_files(inputs: Sequence[str]) -> int:
         if not videos:
             raise ConfigError(f"{given} matches no video")
         for video in videos:
-            name = Text(video.video_uri.rsplit("/", 1)[-1])
+            name = Text(printable(video.video_uri.rsplit("/", 1)[-1]))
             try:
                 table.add_row(name, *_facts(_probe(video)))
             except MediaError as error:
                 table.add_row(name, *[""] * 6, Text(error.code, style="red"))
-                complaints.append(Text(f"{error.code}: {error}"))
+                complaints.append(Text(printable(f"{error.code}: {error}")))
     console = make_console()
     console.print(table)
     for complaint in complaints:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.console import make_table, right
+from pipeline.console import make_table, printable, right
 from pipeline.launch import Outcome
 from transforms import storage
 
@@ -57,14 +58,19 @@ def _rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _videos_table(rows: Sequence[dict[str, Any]]) -> Table:
     table = make_table("video", "labels", right("clips"), "status")
+    start = _common_folder([row["video_uri"] for row in rows])
     for row in rows:
         labels = [x for x in row["labels"][:_LABELS_SHOWN] if x is row["labels"][0] or x["score"] >= _LOWEST_SHOWN]
-        shown = ", ".join(f"{x['label']} {x['score']:.2f}" for x in labels)
+        shown = ", ".join(f"{x['label']} {_shown_score(x['score'])}" for x in labels)
         status = Text(row["status"], style=_STYLES[row["status"]])
         if row["error_code"]:
             status.append(f" ({row['error_code']})")
-        table.add_row(Text(_file_name(row["video_uri"])), Text(shown or "-"), str(row["num_clips"]), status)
+        table.add_row(Text(printable(row["video_uri"][start:])), Text(shown or "-"), str(row["num_clips"]), status)
     return table
+
+
+def _shown_score(score: float) -> str:
+    return f"{score:.2f}" if score >= 0.1 else f"{score:.3f}"
 
 
 def _labels_table(labels: Sequence[dict[str, Any]]) -> Table:
@@ -77,7 +83,9 @@ def _labels_table(labels: Sequence[dict[str, Any]]) -> Table:
 def _errors_table(errors: Sequence[dict[str, Any]]) -> Table:
     table = make_table("error", right("count"), "for example")
     for entry in errors:
-        table.add_row(Text(entry["code"], style="red"), str(entry["count"]), Text(entry["message"]))
+        table.add_row(
+            Text(entry["code"], style="red"), str(entry["count"]), Text(printable(_shown_path(entry["message"])))
+        )
     return table
 
 
@@ -91,8 +99,9 @@ def _counts_line(summary: dict[str, Any]) -> str:
     )
 
 
-def _file_name(uri: str) -> str:
-    return uri.rsplit("/", 1)[-1]
+def _common_folder(uris: Sequence[str]) -> int:
+    """Returns the length of the folder that all URIs share: what follows tells them apart."""
+    return os.path.commonprefix(uris if len(uris) > 1 else [uris[0], uris[0].rsplit("/", 1)[0] + "/"]).rfind("/") + 1
 
 
 def _shown_path(path: str) -> str:

@@ -182,13 +182,25 @@ def error_classes(root: type[ReelbeamError] = ReelbeamError) -> Iterator[type[Re
         yield from error_classes(child)
 
 
-_SIGNED_QUERY = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s?#'\"]*)\?[^\s'\"]*")
+_WEB_URL = re.compile(r"\bhttps?://[^\s'\"]+", re.IGNORECASE)
 
 
 def without_query(text: str) -> str:
-    """Returns `text` with the query of every URL in it removed: signed URLs must not reach rows, logs or messages.
+    """Returns `text` with the secrets of every web address in it removed: its query, its fragment, its user name.
 
-    >>> without_query("cannot read https://host/a.mp4?sig=SECRET: gone")
-    'cannot read https://host/a.mp4 gone'
+    Signed URLs must not reach rows, logs or messages. Only http and https have a query: in an object's name on gs:// or
+    s3://, and in a local path, "?" is a letter like any other.
+
+    >>> without_query("cannot read https://me:pw@host/a.mp4?sig=SECRET now")
+    'cannot read https://host/a.mp4 now'
     """
-    return _SIGNED_QUERY.sub(r"\1", text)
+    if re.match(r"https?://", text, re.IGNORECASE) and "\n" not in text and ": " not in text:
+        return _bare_url(text)  # an address as a whole, in which spaces and quotes may stand
+    return _WEB_URL.sub(lambda match: _bare_url(match.group()), text)
+
+
+def _bare_url(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    place = re.split(r"[?#]", rest, maxsplit=1)[0]
+    host, slash, path = place.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"

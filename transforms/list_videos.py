@@ -6,13 +6,13 @@ import csv
 import dataclasses
 import io
 import json
+import os
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
 import pyarrow.parquet as pq
-from apache_beam.io.filesystems import FileSystems
 
 from transforms import metrics, storage
 from transforms.errors import ConfigError, MediaError
@@ -78,22 +78,38 @@ class ListVideos(beam.PTransform):
         )
 
 
-def expand_input(given: str, base_dir: str | None = None) -> Iterator[VideoRef]:
-    """Yields the videos that one input names; see `ListVideos` for what an input may be."""
+def expand_input(given: str, base_dir: str | None = None, limit: int | None = None) -> Iterator[VideoRef]:
+    """Yields the videos that one input names; see `ListVideos` for what an input may be.
+
+    Args:
+      given: a path, a URI or a pattern.
+      base_dir: what a relative path is relative to.
+      limit: enough if so many come out (of a pattern or a folder in an object store).
+
+    Raises:
+      UnsupportedUriError, StorageError: a pattern or a folder cannot be listed.
+    """
     uri = storage.normalize(given, base_dir)
-    if _is_file(uri):
+    path = storage.local_path(uri)
+    if path is not None and os.path.isdir(path):  # noqa: PTH112
+        yield from _videos_of_folder(pathlib.Path(path))
+    elif path is not None and os.path.lexists(path):
         yield VideoRef(uri)
-    elif _is_folder(uri):
-        yield from _videos_of_folder(uri)
-    elif _WILDCARDS & set(uri):
-        yield from (storage.to_video_ref(match) for match in _match(uri))
+    elif _is_pattern(uri):
+        yield from storage.match(path or uri, limit)
+    elif path is None and _is_remote_folder(uri):
+        yield from _only_videos(storage.match(f"{uri.rstrip('/')}/**", limit))
     else:
         yield VideoRef(uri)
 
 
 def matches_anything(given: str, base_dir: str | None = None) -> bool:
-    """Whether an input names at least one file; a missing file counts, since it gets its row."""
-    return next(iter(expand_input(given, base_dir)), None) is not None
+    """Whether an input names at least one file; a missing file counts, since it gets its row.
+
+    Raises:
+      UnsupportedUriError, StorageError: as `expand_input`.
+    """
+    return next(iter(expand_input(given, base_dir, limit=100)), None) is not None
 
 
 def read_input_list(path: str, base_dir: str | None = None) -> Iterator[VideoRef]:
@@ -108,19 +124,27 @@ def read_input_list(path: str, base_dir: str | None = None) -> Iterator[VideoRef
     suffix = pathlib.PurePosixPath(path).suffix.lower()
     if suffix not in _LIST_SUFFIXES:
         raise ConfigError(f"--input_list {path}: unknown kind {suffix!r}; give one of {', '.join(_LIST_SUFFIXES)}")
-    with storage.open_binary(storage.normalize(path, base_dir)) as file:
-        for number, row in enumerate(_rows_of_list(file, suffix, path), start=1):
-            uri = row.pop(URI_COLUMN, None)
-            if not uri:
-                raise ConfigError(f"--input_list {path}: row {number} has no {URI_COLUMN}")
-            metadata = tuple(sorted((str(k), _as_text(v)) for k, v in row.items() if v is not None))
-            yield VideoRef(storage.normalize(str(uri), base_dir), metadata=metadata)
+    place = storage.normalize(path, base_dir)
+    with storage.storage_errors(place), storage.open_binary(place) as file:
+        try:
+            for number, row in enumerate(_rows_of_list(file, suffix), start=1):
+                yield _listed_video(row, number, base_dir)
+        except (ValueError, csv.Error) as error:  # json's, csv's, pyarrow's and Unicode's errors
+            raise ConfigError(f"--input_list {path}: {error}") from error
 
 
-def _rows_of_list(file: Any, suffix: str, path: str) -> Iterator[dict[str, Any]]:
+def _listed_video(row: dict[str, Any], number: int, base_dir: str | None) -> VideoRef:
+    uri = row.pop(URI_COLUMN, None)
+    if not uri:
+        raise ValueError(f"row {number} has no {URI_COLUMN}")
+    metadata = tuple(sorted((str(k), _as_text(v)) for k, v in row.items() if v is not None))
+    return VideoRef(storage.normalize(str(uri), base_dir), metadata=metadata)
+
+
+def _rows_of_list(file: Any, suffix: str) -> Iterator[dict[str, Any]]:
     if suffix == ".parquet":
         parquet = pq.ParquetFile(file)
-        _require_uri_column(parquet.schema_arrow.names, path)
+        _require_uri_column(parquet.schema_arrow.names)
         for batch in parquet.iter_batches():
             yield from batch.to_pylist()
         return
@@ -128,64 +152,59 @@ def _rows_of_list(file: Any, suffix: str, path: str) -> Iterator[dict[str, Any]]
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     if suffix == ".csv":
         reader = csv.DictReader(text)
-        _require_uri_column(reader.fieldnames or [], path)
+        _require_uri_column(reader.fieldnames or [])
         yield from ({k: v for k, v in row.items() if k} for row in reader)
     elif suffix == ".jsonl":
-        yield from (_parse_json(line, path) for line in text if line.strip())
+        yield from (_parse_json(line, number) for number, line in enumerate(text, start=1) if line.strip())
     else:
         yield from ({URI_COLUMN: line.strip()} for line in text if line.strip())
 
 
-def _require_uri_column(columns: Sequence[str], path: str) -> None:
+def _require_uri_column(columns: Sequence[str]) -> None:
     if URI_COLUMN not in columns:
-        raise ConfigError(f"--input_list {path}: no column {URI_COLUMN!r} among {', '.join(columns) or 'none'}")
+        raise ValueError(f"no column {URI_COLUMN!r} among {', '.join(columns) or 'none'}")
 
 
-def _parse_json(line: str, path: str) -> dict[str, Any]:
+def _parse_json(line: str, number: int) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
-        raise ConfigError(f"--input_list {path}: not JSON: {line.strip()[:80]!r} ({error})") from error
+        raise ValueError(f"line {number} is not JSON: {line.strip()[:80]!r} ({error.msg})") from error
     if not isinstance(row, dict):
-        raise ConfigError(f"--input_list {path}: not a JSON object: {line.strip()[:80]!r}")
+        raise ValueError(f"line {number} is not a JSON object: {line.strip()[:80]!r}")
     return row
 
 
 def _as_text(value: Any) -> str:
     """Metadata are text: a nested value as JSON, the rest as Python prints it."""
-    return json.dumps(value, sort_keys=True, default=str) if isinstance(value, dict | list | bool) else str(value)
+    text = json.dumps(value, sort_keys=True, default=str) if isinstance(value, dict | list | bool) else str(value)
+    return text.encode("utf-8", "replace").decode()  # JSON may hold half a surrogate pair, which no table can
 
 
-def _is_file(uri: str) -> bool:
-    return not storage.is_remote(uri) and pathlib.Path(uri).is_file()
+def _is_pattern(uri: str) -> bool:
+    return bool(_WILDCARDS & set(uri)) and not uri.startswith(("http://", "https://"))
 
 
-def _is_folder(uri: str) -> bool:
-    """A local folder; remotely, what ends with a slash or has no wildcard and something below it."""
-    if not storage.is_remote(uri):
-        return pathlib.Path(uri).is_dir()
-    if _WILDCARDS & set(uri):
+def _is_remote_folder(uri: str) -> bool:
+    """What ends with a slash, or has something below it; a scheme that nobody knows has files only."""
+    try:
+        return uri.endswith("/") or bool(storage.match(f"{uri}/**", limit=1))
+    except MediaError:
         return False
-    return uri.endswith("/") or next(iter(_match(f"{uri}/**", limit=1)), None) is not None
 
 
-def _videos_of_folder(uri: str) -> Iterator[VideoRef]:
-    if storage.is_remote(uri):
-        found: Iterable[VideoRef] = (storage.to_video_ref(match) for match in _match(f"{uri.rstrip('/')}/**"))
-    else:
-        found = (VideoRef(str(path)) for path in sorted(pathlib.Path(uri).rglob("*")) if path.is_file())
+def _videos_of_folder(folder: pathlib.Path) -> Iterator[VideoRef]:
+    """Everything below a local folder but folders: broken links, for instance, shall get their row."""
+    paths = (path for path in sorted(folder.rglob("*")) if not os.path.isdir(path))  # noqa: PTH112
+    return _only_videos(VideoRef(storage.normalize(str(path))) for path in paths)
+
+
+def _only_videos(found: Iterable[VideoRef]) -> Iterator[VideoRef]:
     for video in found:
         if pathlib.PurePosixPath(video.video_uri).suffix.lower() in VIDEO_EXTENSIONS:
             yield video
         else:
             metrics.count(metrics.FILES_IGNORED)
-
-
-def _match(pattern: str, limit: int | None = None) -> list[Any]:
-    try:
-        return FileSystems.match([pattern], limits=[limit])[0].metadata_list
-    except ValueError:  # no file system for the scheme: the row of the missing file will say so
-        return []
 
 
 def _keep_one(entry: tuple[str, Iterable[VideoRef]]) -> VideoRef:

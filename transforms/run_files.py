@@ -1,6 +1,7 @@
 """The files of one run: where they stand, how each is written whole or not at all, and what they say when read back.
 
-    OUTPUT/.staging/run=RUN_ID/TABLE/part-00000.parquet.staged    written first, by many workers
+    OUTPUT/.staging/run=RUN_ID/claim.json                         written before the work: the run has begun
+    OUTPUT/.staging/run=RUN_ID/TABLE/part-00000.parquet.staged    written by many workers
     OUTPUT/TABLE/run=RUN_ID/part-00000.parquet                    moved there once every file is written and adds up
     OUTPUT/runs/RUN_ID.json                                       written last: a run without it does not exist
     OUTPUT/.staging/run=RUN_ID/failed.json                        instead of it, where the run was refused
@@ -13,6 +14,10 @@ from __future__ import annotations
 import collections
 import itertools
 import json
+import os
+import pathlib
+import socket
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -26,7 +31,9 @@ from transforms import storage
 from transforms.schemas import SCHEMA_VERSION, SORT_KEYS, TABLES, Row
 
 _ROWS_PER_BATCH = 5_000
+_ABANDONED_SECONDS = 7 * 24 * 3600
 _TOP_LABELS = 20
+_COUNTS = ("videos", "ok", "partial", "failed", "video_clips", "ok_videos_without_all_clips", "video_ms")
 _COUNTED_COLUMNS = ["status", "num_clips", "num_planned_clips", "duration_ms", "top_label"]
 
 
@@ -53,6 +60,11 @@ class RunPaths(NamedTuple):
     def staging(self) -> str:
         """Folder of everything that is not committed."""
         return FileSystems.join(self.output, ".staging", f"run={self.run_id}")
+
+    @property
+    def claim(self) -> str:
+        """Says who runs the run, as long as it is not committed."""
+        return FileSystems.join(self.staging, "claim.json")
 
     @property
     def marker(self) -> str:
@@ -120,9 +132,49 @@ def make_folder(path: str) -> None:
             raise
 
 
+def claim(paths: RunPaths, is_local: bool) -> None:
+    """Marks a run as begun, before any work: whatever makes the output unwritable is met here.
+
+    Args:
+      paths: of the run.
+      is_local: whether the run ends with this process.
+
+    Raises:
+      OSError, BeamIOError: the output cannot be written.
+    """
+    owner = {"host": socket.gethostname(), "process_id": os.getpid() if is_local else None, "started_at": time.time()}
+    write_atomically(paths.claim, lambda sink: sink.write(to_json(owner)))
+
+
+def remove_remains(output: str) -> list[str]:
+    """Deletes what runs that died have left, committed runs and running ones untouched; returns their names.
+
+    A run is dead if it was local and its process is gone, or if it began more than a week ago and never ended.
+    """
+    dead = []
+    for uri in storage.find_files(output, ".staging/*/claim.json"):
+        with storage.open_binary(uri) as file:
+            owner = json.load(file)
+        run_id = uri.split("/")[-2].removeprefix("run=")
+        if _is_dead(owner):
+            paths = RunPaths(output, run_id)
+            if not FileSystems.exists(paths.marker):
+                for table in TABLES:
+                    storage.delete_folder(FileSystems.join(output, table, f"run={run_id}"))
+            storage.delete_folder(paths.staging)
+            dead.append(run_id)
+    return dead
+
+
+def _is_dead(owner: Mapping[str, Any]) -> bool:
+    if owner["process_id"] is not None and owner["host"] == socket.gethostname():
+        return not pathlib.Path(f"/proc/{owner['process_id']}").exists()
+    return time.time() - owner["started_at"] > _ABANDONED_SECONDS
+
+
 def summarize_files(paths: RunPaths, files: Sequence[WrittenFile]) -> dict[str, Any]:
     """Returns counts, errors by code and the files of a run, read back from what was written."""
-    counts: collections.Counter[str] = collections.Counter(dict.fromkeys(("ok", "partial", "failed"), 0))
+    counts: collections.Counter[str] = collections.Counter(dict.fromkeys(_COUNTS, 0))
     labels: collections.Counter[str] = collections.Counter()
     errors: collections.Counter[str] = collections.Counter()
     samples: dict[str, dict[str, str]] = {}

@@ -1,19 +1,23 @@
 """Where bytes live: one door to local disk and to every file system that Beam knows (gs, s3, hdfs, ...).
 
-Two habits of Beam's file systems are kept out here: a path with "[" or "*" in it is a file's name before it is a
-pattern, and a file that is called .gz is not unpacked on the way.
+Three habits of Beam's file systems are kept out here: a path with "[" or "*" in it is a file's name before it is a
+pattern, a file that is called .gz is not unpacked on the way, and the exceptions of a store's client library become
+errors of our tree.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import pathlib
 import shutil
 import tempfile
+import urllib.parse
 from collections.abc import Iterator
+from typing import Any
 
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata, FileSystem
 from apache_beam.io.filesystems import FileSystems
 
 from transforms.errors import (
@@ -27,20 +31,33 @@ from transforms.records import VideoRef
 
 COPY_CHUNK_BYTES = 8 << 20
 
+_FILE_SCHEME = "file://"
+_CLIENT_ERRORS = ("google.api_core.exceptions:GoogleAPIError", "botocore.exceptions:BotoCoreError")
+"""What stores' clients raise beside OSError: those of their base classes that are installed count as storage errors."""
+
 
 def normalize(uri: str, base_dir: str | None = None) -> str:
-    """Returns `uri` as rows name it: local paths absolute (from `base_dir`), without "file://"; others untouched."""
-    if uri.startswith("file://"):
-        uri = uri.removeprefix("file://")
-    if is_remote(uri):
+    """Returns `uri` as rows name it: local paths absolute (from `base_dir`) and plain, remote ones untouched.
+
+    A local name that is no UTF-8 cannot stand in a table; it is named as file:// with its bytes percent-encoded.
+    """
+    path = local_path(uri)
+    if path is None:
         return uri
-    trailing = "/" if uri.endswith("/") else ""
-    return os.path.abspath(os.path.join(base_dir or ".", uri)) + trailing  # noqa: PTH100, PTH118
+    trailing = "/" if path.endswith("/") else ""
+    path = os.path.abspath(os.path.join(base_dir or ".", path)) + trailing  # noqa: PTH100, PTH118
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return _FILE_SCHEME + urllib.parse.quote(os.fsencode(path))
+    return path
 
 
-def is_remote(uri: str) -> bool:
-    """Whether `uri` has a scheme, such as s3://."""
-    return FileSystems.get_scheme(uri) is not None
+def local_path(uri: str) -> str | None:
+    """Returns the path of a local file or folder; None for what has another scheme than file://."""
+    if uri.startswith(_FILE_SCHEME):
+        return os.fsdecode(urllib.parse.unquote_to_bytes(uri.removeprefix(_FILE_SCHEME)))
+    return uri if FileSystems.get_scheme(uri) is None else None
 
 
 def stat(uri: str) -> VideoRef:
@@ -51,19 +68,35 @@ def stat(uri: str) -> VideoRef:
       UnsupportedUriError: no file system for the scheme.
       StorageError: the store refuses to tell.
     """
-    if not is_remote(uri) and pathlib.Path(uri).is_dir():
-        raise VideoNotFoundError(f"{uri} is a folder, not a video; name it as an input to label what is in it")
-    with _storage_errors(uri):
-        system = FileSystems.get_filesystem(uri)
+    path = local_path(uri)
+    with storage_errors(uri):
+        if path is not None:
+            if os.path.isdir(path):  # noqa: PTH112  # unlike pathlib's, it never raises
+                raise VideoNotFoundError(f"{uri} is a folder, not a video; name it as an input to label what is in it")
+            facts = os.stat(path)  # noqa: PTH116
+            return VideoRef(uri, facts.st_size, f"mtime:{facts.st_mtime:.6f}")
+        system = file_system(uri)
         if not system.exists(uri):
-            raise VideoNotFoundError(f"{without_query(uri)} does not exist; check the path and its spelling")
+            raise FileNotFoundError(uri)
         return to_video_ref(system.metadata(uri))
 
 
 def to_video_ref(metadata: FileMetadata) -> VideoRef:
     """Returns the listing's entry as a record; a store that tells no time gives an empty version."""
     updated = metadata.last_updated_in_seconds
-    return VideoRef(metadata.path, metadata.size_in_bytes, f"mtime:{updated:.6f}" if updated else "")
+    return VideoRef(normalize(metadata.path), metadata.size_in_bytes, f"mtime:{updated:.6f}" if updated else "")
+
+
+def match(pattern: str, limit: int | None = None) -> list[VideoRef]:
+    """Returns the files that a pattern of Beam's matches, at most `limit`.
+
+    Raises:
+      UnsupportedUriError, StorageError: as `stat`.
+    """
+    with storage_errors(pattern):
+        file_system(pattern)
+        found = FileSystems.match([pattern], limits=[limit])[0].metadata_list
+    return [to_video_ref(metadata) for metadata in found]
 
 
 @contextlib.contextmanager
@@ -74,59 +107,83 @@ def local_file(video: VideoRef, max_bytes: int) -> Iterator[str]:
       FileTooLargeError: the video is larger than `max_bytes`.
       MediaError: as `stat` and the store raise.
     """
-    if video.size_bytes is None:
-        video = stat(video.video_uri)
-    size_bytes = video.size_bytes or 0
-    if size_bytes > max_bytes:
-        raise FileTooLargeError(
-            f"{without_query(video.video_uri)} has {size_bytes} bytes, more than --max_video_bytes {max_bytes}"
-        )
-    if not is_remote(video.video_uri):
-        yield _readable(video.video_uri)
+    uri = video.video_uri
+    path = local_path(uri)
+    size_bytes = stat(uri).size_bytes if path is not None or video.size_bytes is None else video.size_bytes
+    if (size_bytes or 0) > max_bytes:
+        raise FileTooLargeError(f"{without_query(uri)} has {size_bytes} bytes, more than --max_video_bytes {max_bytes}")
+    if path is not None:
+        if not os.access(path, os.R_OK):
+            raise StorageError(f"{uri} cannot be read: permission denied for user id {os.getuid()}")
+        yield path
         return
     with tempfile.TemporaryDirectory(prefix="reelbeam-") as folder:
-        # The extension stays: some demuxers (raw streams, image sequences) are chosen by it.
-        path = pathlib.Path(folder, "video" + pathlib.PurePosixPath(video.video_uri).suffix[:16])
-        with _storage_errors(video.video_uri), open_binary(video.video_uri) as source, path.open("wb") as target:
+        # The extension stays: some demuxers (raw streams) are chosen by it.
+        copy = pathlib.Path(folder, "video" + pathlib.PurePosixPath(uri).suffix[:16])
+        with storage_errors(uri), open_binary(uri) as source, copy.open("wb") as target:
             shutil.copyfileobj(source, target, COPY_CHUNK_BYTES)
-        yield str(path)
+        yield str(copy)
 
 
-def open_binary(uri: str):  # type: ignore[no-untyped-def]  # Beam gives a file-like object without a common type
-    """Opens `uri` for reading its bytes as they are stored."""
+def open_binary(uri: str) -> Any:
+    """Opens `uri` for reading its bytes as they are stored; Beam gives file-like objects without a common type."""
+    path = local_path(uri)
+    if path is not None:
+        return open(path, "rb")  # noqa: PTH123, SIM115
     return FileSystems.open(uri, "application/octet-stream", CompressionTypes.UNCOMPRESSED)
+
+
+def find_files(folder: str, pattern: str) -> list[str]:
+    """Returns the URIs of the files below `folder` that match a pattern; the folder may hold any letter."""
+    path = local_path(folder)
+    if path is not None:
+        return sorted(str(found) for found in pathlib.Path(path).glob(pattern))
+    return sorted(video.video_uri for video in match(f"{folder.rstrip('/')}/{pattern}"))
 
 
 def delete_folder(uri: str) -> None:
     """Deletes everything below `uri`; nothing being there is fine."""
-    if not is_remote(uri):
-        shutil.rmtree(uri, ignore_errors=True)
+    path = local_path(uri)
+    if path is not None:
+        shutil.rmtree(path, ignore_errors=True)
         return
-    found = [metadata.path for metadata in FileSystems.match([f"{uri.rstrip('/')}/**"])[0].metadata_list]
+    found = [video.video_uri for video in match(f"{uri.rstrip('/')}/**")]
     if found:
         FileSystems.delete(found)
 
 
-def _readable(path: str) -> str:
-    """Returns `path` if this process may read it: a clearer error than the demuxer would give."""
-    if not pathlib.Path(path).exists():
-        raise VideoNotFoundError(f"{path} does not exist any more: it vanished after it was listed")
-    if not os.access(path, os.R_OK):
-        raise StorageError(f"{path} cannot be read: permission denied for user id {os.getuid()}")
-    return path
+def file_system(uri: str) -> FileSystem:
+    """Returns Beam's file system for `uri`.
 
-
-@contextlib.contextmanager
-def _storage_errors(uri: str) -> Iterator[None]:
-    """Turns what Beam's file systems raise into the error tree."""
+    Raises:
+      UnsupportedUriError: there is none for its scheme, or the store's client library is not installed.
+    """
     try:
-        yield
-    except ValueError as error:  # get_filesystem: no file system for the scheme
+        return FileSystems.get_filesystem(uri)
+    except (ValueError, ImportError) as error:
         raise UnsupportedUriError(
             f"no file system for {without_query(uri)}: supported are local paths and what Beam's extras add "
             "(pip install 'reelbeam[gcp]' for gs://, 'reelbeam[aws]' for s3://)"
         ) from error
+
+
+@contextlib.contextmanager
+def storage_errors(uri: str) -> Iterator[None]:
+    """Turns what file systems and stores' clients raise into the error tree."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise VideoNotFoundError(f"{without_query(uri)} does not exist; check the path and its spelling") from error
-    except (BeamIOError, OSError) as error:
-        raise StorageError(f"{without_query(uri)} cannot be read: {without_query(str(error))}") from error
+    except (BeamIOError, OSError, *_client_errors()) as error:
+        if "requirement" in str(error):  # Beam's way to say that a client library is missing
+            raise UnsupportedUriError(f"{without_query(uri)}: {error} (pip install 'reelbeam[aws]')") from error
+        raise StorageError(f"{without_query(uri)}: the storage says {without_query(str(error))}") from error
+
+
+def _client_errors() -> tuple[type[Exception], ...]:
+    found = []
+    for place in _CLIENT_ERRORS:
+        module, name = place.split(":")
+        with contextlib.suppress(ImportError):
+            found.append(getattr(importlib.import_module(module), name))
+    return tuple(found)

@@ -129,7 +129,8 @@ def commit(
         summary["refused"] = {"code": error.code, "message": str(error)}
         write_atomically(paths.refusal, lambda sink: sink.write(to_json(summary)))
         raise
-    for file in sorted(files):
+    # Videos last: they are what readers start from, should the moving be cut off.
+    for file in sorted(files, key=lambda file: (file.table == "videos", file)):
         _move(paths.staged(file.table, file.shard), paths.final(file.table, file.shard))
     write_atomically(paths.marker, lambda sink: sink.write(to_json(summary)))
     storage.delete_folder(paths.staging)

@@ -21,9 +21,15 @@ SPEC = ModelSpec("fake", "base", "nowhere", "nowhere", Preset(2, Fraction(1), 4,
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
-    loaded = FakeEngine()
-    monkeypatch.setattr(classify_clips, "load_engine", lambda *_: loaded)
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[FakeEngine]:
+    """Every engine that was loaded: a new one each time."""
+    loaded: list[FakeEngine] = []
+    monkeypatch.setattr(classify_clips, "load_engine", lambda *_: loaded.append(FakeEngine()) or loaded[-1])
     return loaded
 
 
@@ -76,7 +82,7 @@ def test_a_batch_is_measured_without_pickling_it() -> None:
     assert handler().get_num_bytes([make.clip(), make.clip()]) == 2 * 2 * 4 * 4 * 3
 
 
-def test_in_a_pipeline_each_clip_comes_out_once_and_the_model_is_loaded_once(engine: FakeEngine) -> None:
+def test_in_a_pipeline_each_clip_comes_out_once_and_the_model_is_loaded_once(loads: list[FakeEngine]) -> None:
     with LocalPipeline() as pipeline:
         clips = pipeline | beam.Create(range(40)) | beam.ParDo(_MakeClips())
         results = clips | classify_clips.ClassifyClips(SPEC, make.LABELS)
@@ -85,7 +91,8 @@ def test_in_a_pipeline_each_clip_comes_out_once_and_the_model_is_loaded_once(eng
         assert_that(scored, equal_to([i for i in range(40) if i not in (7, 23)]), label="scored")
         assert_that(failed, equal_to([7, 23]), label="failed")
     counted = counters(pipeline)
-    assert counted[metrics.MODELS_LOADED] == 1
+    assert len(loads) == counted[metrics.MODELS_LOADED] == 1
+    assert sum(size for size in loads[0].batch_sizes if size == 1) >= 2 and max(loads[0].batch_sizes) > 1
     assert (counted[metrics.CLIPS_CLASSIFIED], counted[metrics.CLIPS_UNCLASSIFIED]) == (38, 2)
     assert counted[metrics.VIDEOS_BROKEN] == 1
 

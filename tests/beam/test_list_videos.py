@@ -13,8 +13,8 @@ import pytest
 from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline, counters
 
-from transforms import metrics
-from transforms.errors import ConfigError
+from transforms import metrics, storage
+from transforms.errors import ConfigError, UnsupportedUriError
 from transforms.list_videos import ListVideos, expand_input, matches_anything, read_input_list
 from transforms.records import VideoRef
 
@@ -84,6 +84,36 @@ def test_metadata_of_a_listed_video_survive_a_mention_without(folder: pathlib.Pa
         assert_that(videos | beam.Map(lambda v: v.metadata), equal_to([(("camera", "7"),)]))
 
 
+def test_a_name_that_is_no_utf8_can_be_listed_and_opened(tmp_path: pathlib.Path) -> None:
+    (tmp_path / os.fsdecode(b"bad_\xff\xfe.mp4")).write_bytes(b"12345")
+    with LocalPipeline() as pipeline:
+        videos = pipeline | ListVideos([str(tmp_path)])
+        found = videos | beam.Map(lambda v: (v.video_uri, v.size_bytes))
+        assert_that(found, equal_to([(f"file://{tmp_path}/bad_%FF%FE.mp4", 5)]))
+    with storage.local_file(VideoRef(f"file://{tmp_path}/bad_%FF%FE.mp4"), 100) as path:
+        assert pathlib.Path(path).read_bytes() == b"12345"
+
+
+def test_what_is_no_folder_but_bears_a_video_name_gets_its_row(folder: pathlib.Path) -> None:
+    (folder / "dangling.mp4").symlink_to(folder / "nowhere")
+    (folder / "loop.mp4").symlink_to(folder / "loop.mp4")
+    os.mkfifo(folder / "pipe.mp4")
+    assert {"dangling.mp4", "loop.mp4", "pipe.mp4"} <= set(names(folder, "."))
+
+
+@pytest.mark.parametrize("given", ["gs://bucket/*.mp4", "gs://bucket/folder/", "nowhere://x/*"])
+def test_a_pattern_on_a_store_that_is_not_installed_says_so(given: str) -> None:
+    with pytest.raises(UnsupportedUriError, match="reelbeam\\[gcp\\]"):
+        matches_anything(given)
+
+
+def test_half_a_surrogate_pair_cannot_break_the_tables(tmp_path: pathlib.Path) -> None:
+    listing = tmp_path / "list.jsonl"
+    listing.write_text('{"video_uri": "a.mp4", "note": "\\ud83d"}\n')
+    ((_, note),) = next(iter(read_input_list(str(listing)))).metadata
+    note.encode("utf-8")
+
+
 LISTED = [("a.mp4", {"camera": "7", "note": "x, y"}), ("häuser & höfe.mov", {"camera": "8"})]
 
 
@@ -115,13 +145,15 @@ def test_lists_carry_further_columns(folder: pathlib.Path, suffix: str) -> None:
     [
         ("list.csv", "uri,camera\na.mp4,7\n", "no column 'video_uri' among uri, camera"),
         ("list.csv", "video_uri,camera\na.mp4,7\n,8\n", "row 2 has no video_uri"),
-        ("list.jsonl", '{"video_uri": "a.mp4"}\nnonsense\n', "not JSON: 'nonsense'"),
+        ("list.jsonl", '{"video_uri": "a.mp4"}\nnonsense\n', "line 2 is not JSON: 'nonsense'"),
         ("list.jsonl", "[1]\n", "not a JSON object"),
         ("list.xml", "<a/>", "unknown kind '.xml'"),
+        ("list.txt", b"a.mp4\nb\xe9.mp4\n", "can't decode byte 0xe9"),
+        ("list.csv", "video_uri,x\n" + '"' + "y" * 200_000 + '",1\n', "field larger than field limit"),
     ],
 )
-def test_a_bad_list_is_named_with_its_row(tmp_path: pathlib.Path, name: str, text: str, message: str) -> None:
+def test_a_bad_list_is_named_with_its_row(tmp_path: pathlib.Path, name: str, text: str | bytes, message: str) -> None:
     path = tmp_path / name
-    path.write_text(text, encoding="utf-8")
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ConfigError, match=message):
         list(read_input_list(str(path)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import subprocess
 
 import apache_beam as beam
 import pyarrow.parquet as pq
@@ -11,10 +12,10 @@ import pytest
 import record_factory as make
 from local_pipeline import LocalPipeline
 
-from transforms import write_results
+from transforms import run_files, write_results
 from transforms.errors import ReconciliationError, TooManyFailuresError
 from transforms.records import VideoSummary
-from transforms.run_files import RunPaths, WrittenFile, to_table, write_atomically
+from transforms.run_files import RunPaths, WrittenFile, claim, remove_remains, to_table, write_atomically
 from transforms.schemas import TABLES, Row, clip_row, error_row, video_row
 from transforms.write_results import WriteResults, check, commit
 
@@ -141,6 +142,45 @@ def test_a_commit_that_was_cut_off_can_be_repeated(tmp_path: pathlib.Path) -> No
     again = commit({"run_id": RUN}, paths, 0.5, written, 1)
     assert files(tmp_path) == before
     assert again["counts"] == first["counts"]
+
+
+@pytest.mark.parametrize("moves", [0, 1, 2, 3])
+def test_a_commit_that_dies_is_cleared_away_by_the_next_run(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, moves: int
+) -> None:
+    paths = RunPaths(str(tmp_path), RUN)
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    monkeypatch.setattr(run_files.os, "getpid", lambda: dead.pid)
+    claim(paths, is_local=True)
+    written = []
+    for name, table in rows(num_ok=1).items():
+        arrow = to_table(name, table)
+        write_atomically(paths.staged(name, 0), lambda sink, arrow=arrow: pq.write_table(arrow, sink))
+        written.append(WrittenFile(name, 0, len(table)))
+    left = iter([None] * moves)
+    move = write_results._move
+    monkeypatch.setattr(write_results, "_move", lambda a, b: move(a, b) if next(left, 0) is None else os_error())
+    if moves < 3:
+        with pytest.raises(OSError, match="killed"):
+            commit({"run_id": RUN}, paths, 0.5, written, 1)
+        assert not list(tmp_path.glob("videos/*/*.parquet")) and not list(tmp_path.glob("runs/*"))
+        assert len(list(tmp_path.glob("*/*/*.parquet"))) == moves
+    else:
+        commit({"run_id": RUN}, paths, 0.5, written, 1)
+    assert remove_remains(str(tmp_path)) == ([RUN] if moves < 3 else [])
+    assert len(list(tmp_path.rglob("*.parquet"))) == (0 if moves < 3 else 3)
+
+
+def os_error() -> None:
+    raise OSError("killed")
+
+
+def test_a_run_that_goes_on_is_not_cleared_away(tmp_path: pathlib.Path) -> None:
+    claim(RunPaths(str(tmp_path), "here"), is_local=True)
+    claim(RunPaths(str(tmp_path), "elsewhere"), is_local=False)
+    assert remove_remains(str(tmp_path)) == []
+    assert len(files(tmp_path)) == 2
 
 
 def test_a_write_that_breaks_off_leaves_no_file_of_that_name(tmp_path: pathlib.Path) -> None:

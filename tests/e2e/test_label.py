@@ -59,13 +59,15 @@ def test_odd_and_broken_files_end_in_one_row_each(tmp_path: pathlib.Path, sample
 
 
 def test_a_stream_that_breaks_off_keeps_its_whole_clips(tmp_path: pathlib.Path) -> None:
-    # Fragments make a cut file readable up to the cut; its header still promises all eight seconds.
-    whole = generate.make_video(tmp_path / "whole.mkv", 240, 30, gop=30)
-    generate.truncated(whole, tmp_path / "cut.mkv", 0.6)
-    assert label(tmp_path / "out", tmp_path / "cut.mkv") == 0
-    row = videos(tmp_path / "out")["cut.mkv"]
-    assert row["status"] in ("ok", "partial")
-    assert 1 <= row["num_clips"] <= 3
+    # With the index in front, a cut MP4 can be read up to the cut, and still promises all eight seconds.
+    options = {"movflags": "faststart"}
+    whole = generate.make_video(tmp_path / "whole.mp4", 240, 30, gop=30, container_options=options)
+    generate.truncated(whole, tmp_path / "cut.mp4", 0.6)
+    assert label(tmp_path / "out", tmp_path / "cut.mp4") == 0
+    row = videos(tmp_path / "out")["cut.mp4"]
+    assert (row["status"], row["error_code"]) == ("partial", "corrupt_video")
+    assert (row["num_clips"], row["num_planned_clips"]) == (2, 4)
+    assert row["top_label"] is not None
 
 
 def test_a_missing_file_is_a_row_and_a_duplicate_is_none(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
@@ -117,11 +119,21 @@ def test_two_runs_stand_side_by_side(tmp_path: pathlib.Path, samples_dir: pathli
         (["x.mp4", "--top_k=0"], "--top_k is 0"),
         (["x.mp4", "--labels=nowhere.txt"], "nowhere.txt"),
         (["--input_list=nowhere.csv"], "nowhere.csv"),
+        (["--input_list=empty.txt"], "names no video"),
+        (["gs://bucket/*.mp4"], "reelbeam[gcp]"),
+        (["x.mp4", "--runner=Nope"], "Unexpected pipeline runner: Nope"),
+        (["x.mp4", "--labels=kinetics-600"], "holds 600 labels but the model gives 9 scores"),
     ],
 )
 def test_bad_flags_exit_with_2_and_say_what_is_wrong(
-    tmp_path: pathlib.Path, flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: pathlib.Path,
+    flags: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.txt").touch()
     assert label(tmp_path / "out", *flags) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
@@ -137,16 +149,30 @@ def test_too_many_failures_exit_with_3_and_commit_nothing(
     assert not list((tmp_path / "out").rglob("*.parquet")) and not list((tmp_path / "out").glob("runs/*"))
 
 
-def test_a_job_that_fails_exits_with_1_and_commits_nothing(
+def test_an_output_that_cannot_be_written_is_met_before_the_work(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    labels = tmp_path / "eight.txt"
-    labels.write_text("\n".join("abcdefgh") + "\n")
-    code = label(tmp_path / "out", samples_dir / "growing.mp4", "--labels", labels)
+    (tmp_path / "file").write_text("keep me")
+    assert label(tmp_path / "file", samples_dir / "growing.mp4") == 2
+    assert "file cannot be written" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "keep me"
+
+
+def test_a_job_that_fails_exits_with_1_and_commits_nothing(
+    tmp_path: pathlib.Path,
+    samples_dir: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("transforms.run_files.to_table", broken)
+    monkeypatch.setattr("transforms.write_results.to_table", broken)
+    assert label(tmp_path / "out", samples_dir / "growing.mp4") == 1
     captured = capsys.readouterr()
-    assert code in (1, 2)
-    assert "8" in captured.out + captured.err and "9" in captured.out + captured.err
-    assert not list((tmp_path / "out").rglob("*.parquet"))
+    assert 'The run failed: KeyError: "a bug"' in captured.out and "Traceback" not in captured.err
+    assert not list((tmp_path / "out").rglob("*.parquet")) and not list((tmp_path / "out").glob("runs/*"))
 
 
 @pytest.mark.parametrize("seconds", [2, 3, 4])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 
+import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline import __version__
@@ -54,3 +57,20 @@ def test_the_printed_table_shows_every_sample_with_its_label() -> None:
     shown = dict(re.findall(r"^ (\w+\.\w+) +(.+?) \d\.\d\d  ", README, re.M))
     samples = {path.name for path in (ROOT / "pipeline/demo/videos").iterdir()} - {"broken.mp4"}
     assert shown == {name: name.rsplit(".", 1)[0].replace("_", " ") for name in samples}
+
+
+def test_the_figures_of_the_demo_model_are_those_that_were_measured() -> None:
+    results = {path.stem: json.loads(path.read_text()) for path in (ROOT / "benchmarks/results").glob("demo_*.json")}
+    full, half = results["demo_accuracy"], results["demo_accuracy_half_rate"]
+    assert f"{round(full['accuracy'] * full['videos'])} of {full['videos']} held-out" in README.replace("\n", " ")
+    assert full["accuracy"] >= 0.97 and full["videos"] == half["videos"] == 300
+    assert f"{half['accuracy']:.0%}".replace("%", " %") in README
+
+
+def test_the_queries_run(tmp_path: pathlib.Path) -> None:
+    (text,) = re.findall(r"```sql\n(.+?)```", README, re.DOTALL)
+    for table, schema in TABLES.items():
+        folder = tmp_path / table / "run=r1"
+        folder.mkdir(parents=True)
+        pq.write_table(schema.empty_table(), folder / "part-00000.parquet")
+    duckdb.connect().execute(text.replace("labels/", f"{tmp_path}/"))

@@ -441,3 +441,11 @@ def test_a_cache_that_cannot_be_written_does_not_stop_the_engine(
     monkeypatch.setattr("tempfile.tempdir", None)
     engine = load_engine(save(tiny_function(), image(None, None, None, None, 3)), "openvino", 1)
     npt.assert_allclose(engine.classify(clips(1, TINY)), expected_logits(clips(1, TINY)), atol=1e-5)
+
+
+def test_a_process_has_one_copy_of_a_model() -> None:
+    spec = find("demo")
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        engines = list(pool.map(lambda _: load_engine(spec, "openvino", 1), range(4)))
+    assert len({id(engine) for engine in engines}) == 1
+    assert load_engine(spec, "openvino", 2) is not engines[0]

@@ -27,13 +27,17 @@ def test_codes_are_unique() -> None:
 @pytest.mark.parametrize(
     ("text", "clean"),
     [
-        ("gs://b/a.mp4?X-Goog-Signature=abc", "gs://b/a.mp4"),
+        ("https://h/b/a.mp4?X-Goog-Signature=abc", "https://h/b/a.mp4"),
         ("open https://h/p/a.mp4?sig=1&x=2 failed", "open https://h/p/a.mp4 failed"),
-        ("two: s3://a/b?x=1 s3://c/d?y=2", "two: s3://a/b s3://c/d"),
+        ("two: http://a/b?x=1 https://c/d#y=2", "two: http://a/b https://c/d"),
         ("'https://h/a?token=x'", "'https://h/a'"),
+        ("https://user:password@h/a.mp4", "https://h/a.mp4"),
+        ("https://h/a b's.mp4?sig=SECRET", "https://h/a b's.mp4"),
+        ("HTTPS://h/a#x?sig=SECRET", "HTTPS://h/a"),
+        ("gs://bucket/vid?1.mp4", "gs://bucket/vid?1.mp4"),
         ("/local/what?.mp4", "/local/what?.mp4"),
         ("is it true? yes", "is it true? yes"),
     ],
 )
-def test_queries_are_removed_from_urls_alone(text: str, clean: str) -> None:
+def test_secrets_are_removed_from_web_addresses_alone(text: str, clean: str) -> None:
     assert errors.without_query(text) == clean

@@ -37,6 +37,26 @@ def test_flags_of_both_sets_may_stand_in_any_order() -> None:
     assert beam_flags == ["--runner", "FlinkRunner", "--flink_master=localhost:1", "--temp_location", "out"]
 
 
+def test_a_word_that_comes_twice_goes_where_it_belongs() -> None:
+    argv = ["--temp_location", "/data", "--region", "eu", "/data", "--output", "o"]
+    args, beam_flags = options.parse_label_flags(argv)
+    assert (args.inputs, beam_flags) == (["/data"], ["--temp_location", "/data", "--region", "eu"])
+
+
+def test_a_misspelled_flag_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        options.parse_label_flags(["a.mp4", "--output", "o", "--tailpolicy=drop"])
+    assert "did you mean --tail_policy?" in capsys.readouterr().err
+
+
+def test_the_run_summary_keeps_no_secret() -> None:
+    url = "https://me:pw@host/a.mp4?sig=SECRET"
+    preset = ["--num_frames=16", "--target_fps=8", "--resize=112", "--size=112", "--labels=my.txt"]
+    args, _ = options.parse_label_flags([url, "--output=o", f"--model={url}", f"--input_list={url}", *preset])
+    told = str(options.to_config(args).to_json())
+    assert "SECRET" not in told and "pw" not in told and "https://host/a.mp4" in told
+
+
 @pytest.mark.parametrize("flag", ["--tok_k=3", "--runer=FlinkRunner", "--top"])
 def test_a_flag_that_nobody_knows_is_an_error(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_info:

@@ -25,6 +25,7 @@ __all__ = ["library_versions", "probe"]
 
 # A decoder that has shown nothing after so many packets is left alone: the rotation is not worth more.
 _MAX_PACKETS_TO_FIRST_FRAME = 64
+_WIDEST_PIXEL = Fraction(16)
 
 
 def probe(path: str | os.PathLike[str]) -> MediaInfo:
@@ -81,7 +82,7 @@ def _media_info(container: InputContainer, stream: VideoStream, timeline: Timeli
         width=stream.width,
         height=stream.height,
         rotation_degrees=rotation_degrees,
-        pixel_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
+        pixel_aspect_ratio=_pixel_aspect_ratio(stream),
         source_fps=float((len(timeline.ticks) - 1) / (shown_ticks * timeline.time_base)) if shown_ticks else None,
         num_frames=len(timeline.ticks),
         duration_seconds=timeline.duration_seconds,
@@ -115,3 +116,9 @@ class _FirstFrame:
             # FFmpeg counts counterclockwise, in (-180, 180].
             self.rotation_degrees = -round(frames[0].rotation / 90) * 90 % 360
             self._packets_left = 0
+
+
+def _pixel_aspect_ratio(stream: VideoStream) -> Fraction:
+    """Returns the stream's pixel aspect ratio; one that no picture can have is a mistake, and counts as square."""
+    ratio = Fraction(stream.sample_aspect_ratio or 1)
+    return ratio if 1 / _WIDEST_PIXEL <= ratio <= _WIDEST_PIXEL else Fraction(1)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import pathlib
+import threading
 import time
+import weakref
 from typing import Literal, Protocol
 
 import numpy as np
@@ -99,6 +101,8 @@ def require_supported(spec: ModelSpec) -> None:
 def load_engine(spec: ModelSpec, engine: EngineName = "auto", num_threads: int | None = None) -> Engine:
     """Fetches a model if need be, loads it, and checks that its labels belong to it.
 
+    As long as somebody holds the engine, asking again for the same one gives the same one: a process has one copy.
+
     Args:
       spec: the model.
       engine: what runs it; "auto" is TensorFlow where an accelerator is visible, else OpenVINO.
@@ -109,6 +113,19 @@ def load_engine(spec: ModelSpec, engine: EngineName = "auto", num_threads: int |
       ConfigError: no engine of that name.
     """
     require_supported(spec)
+    with _loading:
+        key = (spec, choose_engine(engine), num_threads)
+        loaded = _loaded.get(key)
+        if loaded is None:
+            loaded = _loaded[key] = _load_checked(spec, engine, num_threads)
+        return loaded
+
+
+_loading = threading.Lock()
+_loaded: weakref.WeakValueDictionary[tuple[ModelSpec, EngineName, int | None], Engine] = weakref.WeakValueDictionary()
+
+
+def _load_checked(spec: ModelSpec, engine: EngineName, num_threads: int | None) -> Engine:
     labels = LabelMap.load(resolve_labels(spec.labels))
     folder = resolver.resolve(spec.handle)
     start = time.monotonic()
