@@ -38,7 +38,19 @@ _REFUSED = {
     "network": (41, 42, 43, 49, 50, 53, 288),  # socket, connect, accept, bind, listen, socketpair, accept4
     "programs": (57, 58, 59, 322),  # fork, vfork, execve, execveat
     "processes": (62, 101, 129, 200, 297, 310, 311, 424, 434, 438, 440),  # kill, ptrace, tkill, process_vm_*, pidfd_*
-    "namespaces": (155, 161, 165, 166, 272, 308, 428, 429, 430, 432, 442),  # pivot_root, chroot, mount, unshare, setns …
+    "namespaces": (
+        155,
+        161,
+        165,
+        166,
+        272,
+        308,
+        428,
+        429,
+        430,
+        432,
+        442,
+    ),  # pivot_root, chroot, mount, unshare, setns …
     "shared memory": (29, 30, 64, 68, 240, 319),  # shmget, shmat, semget, msgget, mq_open, memfd_create
     "kernel": (16, 175, 248, 249, 250, 253, 294, 298, 300, 313, 321, 323, 425),  # ioctl, modules, keys, bpf, io_uring …
 }

@@ -84,7 +84,9 @@ class DecoderLimits:
             )
 
 
-_current: contextvars.ContextVar[DecoderLimits] = contextvars.ContextVar("limits", default=DecoderLimits())  # noqa: B039
+DEFAULT_LIMITS = DecoderLimits()
+
+_current: contextvars.ContextVar[DecoderLimits] = contextvars.ContextVar("limits", default=DEFAULT_LIMITS)
 
 
 def current() -> DecoderLimits:

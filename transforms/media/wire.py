@@ -1,13 +1,13 @@
 """What a decoder process and its owner tell each other: JSON lines over a socket. No pickle: neither trusts the other.
 
-    owner    {"probe": NAME, "limits": {…}}                             with the file's descriptor
-             {"decode": NAME, "media": {…}, "spans": […], "geometry": […], "limits": {…}, "slot_bytes": N}     likewise
-             {"release": 1}                                             a slot of the ring was copied out
-    process  {"ready": true}                                            once, after its start
-             {"media": {…}}                                             the end of a probe
-             {"clip": POSITION}                                         the next slot of the ring holds this span
-             {"done": true}                                             the end of a decode
-             {"error": [CODE, MESSAGE]}                                 the end of either
+owner    {"probe": NAME, "limits": {…}}                             with the file's descriptor
+         {"decode": NAME, "media": {…}, "spans": […], "geometry": […], "limits": {…}, "slot_bytes": N}     likewise
+         {"release": 1}                                             a slot of the ring was copied out
+process  {"ready": true}                                            once, after its start
+         {"media": {…}}                                             the end of a probe
+         {"clip": POSITION}                                         the next slot of the ring holds this span
+         {"done": true}                                             the end of a decode
+         {"error": [CODE, MESSAGE]}                                 the end of either
 """
 
 from __future__ import annotations
@@ -119,7 +119,9 @@ def checked_media(values: object, limits: DecoderLimits) -> MediaInfo:
     if not isinstance(values, dict) or sorted(values) != sorted(names):
         raise GarbageError("media information without its fields")
     for name in ("container", "codec"):
-        _require(name, values[name], isinstance(values[name], str) and re.fullmatch(r"[\x20-\x7e]{1,100}", values[name]))
+        _require(
+            name, values[name], isinstance(values[name], str) and re.fullmatch(r"[\x20-\x7e]{1,100}", values[name])
+        )
     for name in ("stream_index", "num_video_streams"):
         _require(name, values[name], _is_whole(values[name], 0, limits.max_streams))
     _require("has_audio", values["has_audio"], isinstance(values["has_audio"], bool))
