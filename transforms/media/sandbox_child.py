@@ -10,12 +10,12 @@ Whatever else goes wrong here (a defect, or a file that provokes one) ends the p
 from __future__ import annotations
 
 import contextlib
-import errno
 import importlib
 import itertools
 import mmap
 import os
 import pkgutil
+import resource
 import socket
 import sys
 from types import TracebackType
@@ -30,6 +30,8 @@ from transforms.media import confinement, files, limits, wire
 from transforms.media.decoder import Geometry, decode_clips
 from transforms.media.probe import probe
 
+_MAX_BYTES_PER_PIXEL = 8
+
 
 def main() -> None:
     """Serves until the socket is closed."""
@@ -39,9 +41,10 @@ def main() -> None:
     channel = wire.Channel(socket.socket(fileno=end))
     sys.excepthook = _Reporter(channel)
     _import_all_of_av()
+    memory = _Memory()
     confined = confinement.confine(memory_bytes)
     channel.send({"ready": True, "confined": confined})
-    server = _Server(channel, ring)
+    server = _Server(channel, ring, memory)
     while (request := channel.receive(with_descriptors=True)) is not None:
         if "release" not in request:  # left over from a request that is done
             server.serve(request)
@@ -77,23 +80,29 @@ class _Reporter:
 class _Server:
     """Carries out requests, one after the other."""
 
-    def __init__(self, channel: wire.Channel, ring: int) -> None:
+    def __init__(self, channel: wire.Channel, ring: int, memory: _Memory) -> None:
         self._channel = channel
         self._ring = _Ring(ring)
+        self._memory = memory
 
     def serve(self, request: dict[str, Any]) -> None:
         """Answers one request: clips, then how it ended."""
         name = request["probe"] if "probe" in request else request["decode"]
         caps = limits.DecoderLimits(**request["limits"])
+        peak_bytes = self._memory.peak_bytes()
         with files.lent(name, self._channel.descriptors.pop()), limits.in_force(caps):
             try:
                 self._channel.send(self._probe(name) if "probe" in request else self._decode(name, request))
             except errors.MediaError as error:
-                kind = errors.DecoderOutOfMemoryError if _is_out_of_memory(error) else type(error)
-                self._channel.send({"error": [kind.code, str(error)]})
+                if self._memory.was_short(peak_bytes, request.get("media")):
+                    self._send_error(errors.DecoderOutOfMemoryError, f"{error}; {_short_of(caps)}")
+                else:
+                    self._send_error(type(error), str(error))
             except MemoryError:
-                message = f"{name}: decoding takes more memory than --decoder_memory_bytes {caps.memory_bytes}"
-                self._channel.send({"error": [errors.DecoderOutOfMemoryError.code, message]})
+                self._send_error(errors.DecoderOutOfMemoryError, f"{name}: {_short_of(caps)}")
+
+    def _send_error(self, kind: type[errors.MediaError], message: str) -> None:
+        self._channel.send({"error": [kind.code, message]})
 
     def _probe(self, name: str) -> dict[str, Any]:
         return {"media": wire.media_to_json(probe(name))}
@@ -117,9 +126,31 @@ class _Server:
             sys.exit()
 
 
-def _is_out_of_memory(error: errors.MediaError) -> bool:
-    """Whether FFmpeg was refused memory: all that the decoder says of it is the system's word for it."""
-    return os.strerror(errno.ENOMEM) in str(error)
+def _short_of(caps: limits.DecoderLimits) -> str:
+    return f"decoding takes more memory than --decoder_memory_bytes {caps.memory_bytes}"
+
+
+class _Memory:
+    """Tells whether memory was short. FFmpeg's decoders don't: they call the packet invalid, and go on.
+
+    Its file is opened before nothing can be opened any more.
+    """
+
+    def __init__(self) -> None:
+        self._status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+
+    def peak_bytes(self) -> int:
+        """Returns the largest address space that this process ever had."""
+        (line,) = [line for line in os.pread(self._status, 1 << 16, 0).splitlines() if line.startswith(b"VmPeak:")]
+        return int(line.split()[1]) * 1024
+
+    def was_short(self, earlier_peak_bytes: int, media: dict[str, Any] | None) -> bool:
+        """Whether the address space grew since, to within a picture of its limit."""
+        if media is None:
+            return False
+        peak_bytes, (limit_bytes, _) = self.peak_bytes(), resource.getrlimit(resource.RLIMIT_AS)
+        picture_bytes = media["width"] * media["height"] * _MAX_BYTES_PER_PIXEL
+        return peak_bytes > earlier_peak_bytes and peak_bytes > limit_bytes - picture_bytes
 
 
 class _Ring:
