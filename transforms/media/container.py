@@ -66,8 +66,8 @@ def open_video(
         for other in container.streams:
             if other.index != stream.index:
                 other.discard = Discard.all
-        # The header's size is not the last word: packets carry their own.
-        stream.codec_context.options = {"max_pixels": str(caps.max_pixels)}
+        # The header's size is not the last word: packets carry their own. Decoders count their padding, too.
+        stream.codec_context.options = {"max_pixels": str(2 * caps.max_pixels + (1 << 16))}
         stream.thread_count = 1
         stream.thread_type = "NONE"
         yield container, stream

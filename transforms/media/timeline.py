@@ -73,10 +73,10 @@ def frame_packets(container: InputContainer, stream: VideoStream) -> Iterator[Vi
     either, which would take the first one for the end of the stream.
     """
     caps = limits.current()
-    for count, packet in enumerate(container.demux(stream)):
-        if count >= caps.max_packets:
-            caps.check_packets(container.name, count + 1)
+    for count, packet in enumerate(container.demux(stream), 1):
         if packet.size > 0:
+            if count > caps.max_packets:
+                caps.check_packets(container.name, count)
             yield packet
 
 
