@@ -7,12 +7,14 @@ import hashlib
 from typing import Any
 
 from transforms.errors import ConfigError, without_query
-from transforms.media.decoder import Geometry
+from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
+from transforms.media.picture import Geometry
 from transforms.media.sampling import ClipSampling
 from transforms.models.catalog import ModelSpec
 from transforms.models.engine import EngineName
 
 MAX_VIDEO_BYTES = 50 << 30
+MIN_DECODER_MEMORY_BYTES = 64 << 20
 _MAX_INPUTS_TOLD = 100
 
 
@@ -32,6 +34,7 @@ class LabelingConfig:
       min_score: labels below it are not named.
       max_failure_ratio: share of failed inputs with which a run still counts.
       max_video_bytes: larger files are failures.
+      decoder_limits: what a video may ask for, and what a decoder process may use.
       num_threads: threads of the engine; None: the cores of the machine that it runs on.
     """
 
@@ -46,6 +49,7 @@ class LabelingConfig:
     min_score: float = 0.0
     max_failure_ratio: float = 0.5
     max_video_bytes: int = MAX_VIDEO_BYTES
+    decoder_limits: DecoderLimits = DEFAULT_LIMITS
     num_threads: int | None = None
 
     def __post_init__(self) -> None:
@@ -55,6 +59,12 @@ class LabelingConfig:
         _require(0 <= self.min_score <= 1, "--min_score", self.min_score, "from 0 to 1")
         _require(0 <= self.max_failure_ratio <= 1, "--max_failure_ratio", self.max_failure_ratio, "from 0 to 1")
         _require(self.max_video_bytes >= 1, "--max_video_bytes", self.max_video_bytes, "at least 1")
+        limits = self.decoder_limits
+        least = MIN_DECODER_MEMORY_BYTES
+        _require(limits.memory_bytes >= least, "--decoder_memory_bytes", limits.memory_bytes, f"at least {least}")
+        _require(limits.deadline_seconds > 0, "--decode_deadline_seconds", limits.deadline_seconds, "above 0")
+        _require(limits.max_pixels >= 1, "--max_pixels", limits.max_pixels, "at least 1")
+        _require(limits.max_duration_seconds > 0, "--max_duration_seconds", limits.max_duration_seconds, "above 0")
         _require(self.num_threads is None or self.num_threads >= 1, "--num_threads", self.num_threads, "at least 1")
 
     @property
@@ -89,6 +99,7 @@ class LabelingConfig:
             "min_score": self.min_score,
             "max_failure_ratio": self.max_failure_ratio,
             "max_video_bytes": self.max_video_bytes,
+            "decoder_limits": dataclasses.asdict(self.decoder_limits),
         }
 
 

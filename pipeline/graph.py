@@ -24,11 +24,15 @@ def build_graph(
 ) -> beam.PCollection[dict[str, Any]]:
     """Adds the steps to `pipeline`; returns the run's summary, one element, there once the run is committed."""
     videos = pipeline | ListVideos(config.inputs, config.input_list, config.base_dir)
-    plan = videos | "SpreadVideos" >> beam.Reshuffle() | PlanClips(config.sampling, config.max_video_bytes)
+    plan = (
+        videos
+        | "SpreadVideos" >> beam.Reshuffle()
+        | PlanClips(config.sampling, config.max_video_bytes, config.decoder_limits)
+    )
 
     # From here to the scores no pixel may cross a shuffle: nothing stands between DecodeClips and ClassifyClips.
     segments = plan.segments | "SpreadSegments" >> beam.Reshuffle()
-    decoded = segments | DecodeClips(config.geometry, config.max_video_bytes)
+    decoded = segments | DecodeClips(config.geometry, config.max_video_bytes, config.decoder_limits)
     classified = decoded.clips | ClassifyClips(
         config.model, labels.labels, config.top_k, config.min_score, config.engine, config.num_threads
     )

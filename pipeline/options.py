@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.config import MAX_VIDEO_BYTES, LabelingConfig
 from transforms.errors import ConfigError, ModelNotFoundError
+from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from transforms.media.sampling import ClipSampling
 from transforms.models import catalog
 
@@ -68,6 +69,39 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
         "or leave it out; default shift_back",
     )
 
+    limits = parser.add_argument_group("limits of one video: what goes over costs a row")
+    limits.add_argument(
+        "--max_video_bytes", type=int, default=MAX_VIDEO_BYTES, metavar="N", help="size of a file; default 50 GiB"
+    )
+    limits.add_argument(
+        "--max_pixels",
+        type=int,
+        default=DEFAULT_LIMITS.max_pixels,
+        metavar="N",
+        help="of a picture; default 8192 x 8192",
+    )
+    limits.add_argument(
+        "--max_duration_seconds",
+        type=float,
+        default=DEFAULT_LIMITS.max_duration_seconds,
+        metavar="S",
+        help="of a video; default 48 hours",
+    )
+    limits.add_argument(
+        "--decoder_memory_bytes",
+        type=int,
+        default=DEFAULT_LIMITS.memory_bytes,
+        metavar="N",
+        help="memory of a decoder process, of which there is one a thread; default 2 GiB",
+    )
+    limits.add_argument(
+        "--decode_deadline_seconds",
+        type=float,
+        default=DEFAULT_LIMITS.deadline_seconds,
+        metavar="S",
+        help="how long the decoder may keep the model waiting over a segment, on top of 5 x its duration; default 60",
+    )
+
     parser.add_argument("--verbose", action="store_true", help="show the logs of Beam and of the engines")
 
     rows = parser.add_argument_group("rows")
@@ -79,9 +113,6 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
         default=0.5,
         metavar="R",
         help="commit nothing and exit with 3 if more of the inputs fail; default 0.5",
-    )
-    rows.add_argument(
-        "--max_video_bytes", type=int, default=MAX_VIDEO_BYTES, metavar="N", help="larger files fail; default 50 GiB"
     )
 
 
@@ -147,6 +178,12 @@ def to_config(args: argparse.Namespace) -> LabelingConfig:
         min_score=args.min_score,
         max_failure_ratio=args.max_failure_ratio,
         max_video_bytes=args.max_video_bytes,
+        decoder_limits=DecoderLimits(
+            memory_bytes=args.decoder_memory_bytes,
+            deadline_seconds=args.decode_deadline_seconds,
+            max_pixels=args.max_pixels,
+            max_duration_seconds=args.max_duration_seconds,
+        ),
         num_threads=args.num_threads,
     )
 

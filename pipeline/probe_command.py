@@ -11,7 +11,8 @@ from pipeline.console import make_console, make_table, printable, right
 from transforms import storage
 from transforms.errors import ConfigError, MediaError
 from transforms.list_videos import expand_input
-from transforms.media.probe import probe
+from transforms.media import sandbox
+from transforms.media.limits import DEFAULT_LIMITS
 from transforms.records import MediaInfo, VideoRef
 
 
@@ -44,7 +45,7 @@ def probe_files(inputs: Sequence[str]) -> int:
 
 def _probe(video: VideoRef) -> MediaInfo:
     with storage.local_file(video, MAX_VIDEO_BYTES) as path:
-        return probe(path)
+        return sandbox.probe(path, DEFAULT_LIMITS)
 
 
 def _facts(media: MediaInfo) -> tuple[str, ...]:

@@ -12,8 +12,10 @@ import apache_beam as beam
 import numpy as np
 
 from transforms import metrics, storage
-from transforms.errors import MediaError, without_query
-from transforms.media.decoder import Geometry, decode_clips
+from transforms.errors import DecoderFailedError, MediaError, without_query
+from transforms.media import sandbox
+from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
+from transforms.media.picture import Geometry
 from transforms.records import Clip, ClipSpan, Failure, SegmentSpan
 
 _FAILURES = "failures"
@@ -29,45 +31,50 @@ class DecodedClips(NamedTuple):
 class DecodeClips(beam.PTransform):
     """Decodes the planned clips of each segment, one clip in memory at a time.
 
-    Input: SegmentSpan. Output: DecodedClips. Clips of a segment that were whole before it broke off are kept. Between
+    Input: SegmentSpan. Output: DecodedClips. A decoder process does the work, a few clips ahead of the model, see
+    `transforms.media.sandbox`. Clips of a segment that were whole before it broke off are kept. Between
     this step and ClassifyClips nothing may stand that breaks fusion (Reshuffle, GroupByKey, a resource hint of one
     step): a clip has 4 to 37 MB.
 
-    Counters: clips_decoded, videos_done, videos_broken, video_ms_decoded.
+    Counters: clips_decoded, videos_done, videos_broken, video_ms_decoded, decoder_restarts.
 
     Args:
       geometry: scale and crop of the frames.
-      max_video_bytes: see PlanClips.
+      max_video_bytes, limits: see PlanClips.
     """
 
-    def __init__(self, geometry: Geometry, max_video_bytes: int) -> None:
+    def __init__(self, geometry: Geometry, max_video_bytes: int, limits: DecoderLimits = DEFAULT_LIMITS) -> None:
         super().__init__()
         self._geometry = geometry
         self._max_video_bytes = max_video_bytes
+        self._limits = limits
 
     def expand(self, segments: beam.PCollection[SegmentSpan]) -> DecodedClips:
         """Wires the step."""
         beam.coders.registry.register_coder(Clip, ClipCoder)
-        decoded = segments | "DecodeSegment" >> beam.ParDo(
-            _DecodeClipsFn(self._geometry, self._max_video_bytes)
-        ).with_outputs(_FAILURES, main="clips")
+        decode_segment = _DecodeClipsFn(self._geometry, self._max_video_bytes, self._limits)
+        decoded = segments | "DecodeSegment" >> beam.ParDo(decode_segment).with_outputs(_FAILURES, main="clips")
         decoded["clips"].element_type = Clip
         return DecodedClips(decoded["clips"], decoded[_FAILURES])
 
 
 class _DecodeClipsFn(beam.DoFn):
-    def __init__(self, geometry: Geometry, max_video_bytes: int) -> None:
+    def __init__(self, geometry: Geometry, max_video_bytes: int, limits: DecoderLimits) -> None:
         self._geometry = geometry
         self._max_video_bytes = max_video_bytes
+        self._limits = limits
 
     def process(self, segment: SegmentSpan) -> Iterator[Clip | beam.pvalue.TaggedOutput]:
         uri = segment.video.video_uri
         try:
             with storage.local_file(segment.video, self._max_video_bytes) as path:
-                for span, frames in decode_clips(path, segment.media, segment.clips, self._geometry):
+                clips = sandbox.decode_clips(path, segment.media, segment.clips, self._geometry, self._limits)
+                for span, frames in clips:
                     metrics.count(metrics.CLIPS_DECODED)
                     yield Clip(uri, segment.segment_index, span, frames)
         except MediaError as error:
+            if isinstance(error, DecoderFailedError):
+                metrics.count(metrics.DECODER_RESTARTS)
             metrics.count_broken(uri)
             yield beam.pvalue.TaggedOutput(
                 _FAILURES,

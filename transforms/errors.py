@@ -12,7 +12,13 @@
     │   ├── NoVideoStreamError     no_video_stream
     │   ├── UnsupportedCodecError  unsupported_codec
     │   ├── NoFramesError          no_frames
-    │   └── CorruptVideoError      corrupt_video
+    │   ├── CorruptVideoError      corrupt_video
+    │   ├── OverLimitError         over_limit
+    │   └── DecoderFailedError     decoder_failed        the decoder process had to be replaced
+    │       ├── DecoderCrashedError      decoder_crashed
+    │       ├── DecoderTimeoutError      decoder_timeout
+    │       ├── DecoderOutOfMemoryError  decoder_out_of_memory
+    │       └── DecoderGarbageError      decoder_garbage
     ├── InferenceError         inference_failed      one clip's fault: becomes a row
     ├── ModelError             model_error           no run without a model: the job does not start
     │   ├── ModelNotFoundError     model_not_found
@@ -112,6 +118,42 @@ class CorruptVideoError(MediaError):
     """The stream broke off or could not be decoded where a clip needed it."""
 
     code = "corrupt_video"
+
+
+class OverLimitError(MediaError):
+    """The file asks for more than a cap allows: pixels, duration, streams, packets or clips."""
+
+    code = "over_limit"
+
+
+class DecoderFailedError(MediaError):
+    """The decoder process failed over the file; it was killed, and the next file gets a new one."""
+
+    code = "decoder_failed"
+
+
+class DecoderCrashedError(DecoderFailedError):
+    """The decoder process ended: a fault in native code, or somebody killed it."""
+
+    code = "decoder_crashed"
+
+
+class DecoderTimeoutError(DecoderFailedError):
+    """The decoder process kept its caller waiting for longer than the deadline."""
+
+    code = "decoder_timeout"
+
+
+class DecoderOutOfMemoryError(DecoderFailedError):
+    """The file asks for more memory than the decoder process may have."""
+
+    code = "decoder_out_of_memory"
+
+
+class DecoderGarbageError(DecoderFailedError):
+    """What the decoder process sent makes no sense: the file may have taken it over."""
+
+    code = "decoder_garbage"
 
 
 class InferenceError(ReelbeamError):

@@ -36,6 +36,8 @@ CLIPS_UNCLASSIFIED = "clips_unclassified"
 """Clips on which the model failed."""
 VIDEO_MS_DECODED = "video_ms_decoded"
 """Milliseconds of video that went through the decoder."""
+DECODER_RESTARTS = "decoder_restarts"
+"""Decoder processes that failed over a video and were replaced."""
 MODELS_LOADED = "models_loaded"
 """Loads of the model: one a worker process."""
 

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import apache_beam as beam
 
 from transforms import metrics, storage
-from transforms.errors import MediaError, without_query
-from transforms.media.probe import probe
-from transforms.media.sampling import ClipSampling, plan_clip_spans
+from transforms.errors import DecoderFailedError, MediaError, without_query
+from transforms.media import sandbox
+from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
+from transforms.media.sampling import ClipSampling, max_num_clips, plan_clip_spans
 from transforms.records import Failure, PlannedVideo, SegmentSpan, VideoRef
 
 _PLANNED = "planned"
@@ -35,38 +36,44 @@ class PlanClips(beam.PTransform):
     """Decides from the headers and packet times of each video which frames the model is to see.
 
     Input: VideoRef. Output: ClipPlan. Nothing is decoded. Every video comes out once, as planned or as failure (stage
-    "plan", the code of the MediaError). Elements are tiny: shuffle them before the heavy step.
+    "plan", the code of the MediaError). Elements are tiny: shuffle them before the heavy step. A decoder process reads
+    the files, see `transforms.media.sandbox`.
 
-    Counters: videos_planned, clips_planned, videos_broken.
+    Counters: videos_planned, clips_planned, videos_broken, decoder_restarts.
 
     Args:
       sampling: which clips, and which instants of each.
       max_video_bytes: a larger file is a failure, `file_too_large`.
+      limits: what a video may ask for, and what a decoder process may use.
     """
 
-    def __init__(self, sampling: ClipSampling, max_video_bytes: int) -> None:
+    def __init__(self, sampling: ClipSampling, max_video_bytes: int, limits: DecoderLimits = DEFAULT_LIMITS) -> None:
         super().__init__()
         self._sampling = sampling
         self._max_video_bytes = max_video_bytes
+        self._limits = limits
 
     def expand(self, videos: beam.PCollection[VideoRef]) -> ClipPlan:
         """Wires the step."""
-        plan = videos | "PlanVideo" >> beam.ParDo(_PlanClipsFn(self._sampling, self._max_video_bytes)).with_outputs(
-            _PLANNED, _FAILURES, main="segments"
-        )
+        plan_video = _PlanClipsFn(self._sampling, self._max_video_bytes, self._limits)
+        plan = videos | "PlanVideo" >> beam.ParDo(plan_video).with_outputs(_PLANNED, _FAILURES, main="segments")
         return ClipPlan(plan["segments"], plan[_PLANNED], plan[_FAILURES])
 
 
 class _PlanClipsFn(beam.DoFn):
-    def __init__(self, sampling: ClipSampling, max_video_bytes: int) -> None:
+    def __init__(self, sampling: ClipSampling, max_video_bytes: int, limits: DecoderLimits) -> None:
         self._sampling = sampling
         self._max_video_bytes = max_video_bytes
+        self._limits = limits
 
     def process(self, video: VideoRef) -> Iterator[SegmentSpan | beam.pvalue.TaggedOutput]:
         try:
             with storage.local_file(video, self._max_video_bytes) as path:
-                media = probe(path)
+                media = sandbox.probe(path, self._limits)
+            self._limits.check_clips(video.video_uri, max_num_clips(media.duration_seconds, self._sampling))
         except MediaError as error:
+            if isinstance(error, DecoderFailedError):
+                metrics.count(metrics.DECODER_RESTARTS)
             metrics.count_broken(video.video_uri)
             metrics.count(metrics.VIDEOS_DONE)
             message = without_query(str(error))

@@ -1,5 +1,9 @@
 """Opening a local file and choosing its video stream.
 
+A file can neither name another one nor reach the network. FFmpeg gets bytes and no path; playlists, image
+sequences and devices are not among the demuxers below; and what a demuxer wants to open beside the file
+(external tracks of MOV, say) is refused.
+
 FFmpeg writes nothing to stderr: PyAV's log callback is off, and it stays off because a callback into Python
 takes the GIL inside decoder threads. What went wrong comes with FFmpeg's exceptions.
 """
@@ -7,9 +11,11 @@ takes the GIL inside decoder threads. What went wrong comes with FFmpeg's except
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
 from collections.abc import Iterator
+from typing import NoReturn
 
 import av
 import av.error
@@ -19,8 +25,18 @@ from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
 from transforms import errors
+from transforms.media import files, limits
 
 av.logging.set_level(None)
+
+# Demuxers that read one file of moving pictures, or of sound, which is told apart from what is no media at all.
+_DEMUXERS = (
+    "mov matroska avi asf flv live_flv kux mpeg mpegvideo mpegts mxf gxf lxf ogg rm nut nuv wtv dv gif apng ivf"
+    " m4v h261 h263 h264 hevc vvc evc av1 obu avs2 avs3 cavsvideo dirac dnxhd vc1 vc1test mjpeg mjpeg_2000 ingenient"
+    " yuv4mpegpipe smjpeg swf dhav ifv ipu iv8 ivr mtv pmp pva ty vivo xmv bink smk thp roq flic cine film_cpk"
+    " jpegxl_anim moflex usm"
+    " mp3 aac ac3 eac3 aiff ape caf flac wav w64 amr tta wv"
+)
 
 
 @contextlib.contextmanager
@@ -39,55 +55,54 @@ def open_video(
 
     Raises:
       VideoNotFoundError, StorageError, EmptyFileError, NotAVideoError, NoVideoStreamError,
-      UnsupportedCodecError.
+      UnsupportedCodecError, OverLimitError.
     """
     name = os.fspath(path)
-    container = _open_container(name)
-    try:
+    caps = limits.current()
+    with contextlib.closing(files.open_file(name)) as file, contextlib.closing(_open_container(file)) as container:
+        caps.check_streams(name, len(container.streams))
         stream = _choose_stream(name, container, stream_index)
+        caps.check_picture(name, stream.width, stream.height)
         for other in container.streams:
             if other.index != stream.index:
                 other.discard = Discard.all
+        # The header's size is not the last word: packets carry their own. Decoders count their padding, too.
+        stream.codec_context.options = {"max_pixels": str(2 * caps.max_pixels + (1 << 16))}
         stream.thread_count = 1
         stream.thread_type = "NONE"
         yield container, stream
-    finally:
-        container.close()
 
 
-def _open_container(name: str) -> InputContainer:
+def _open_container(file: files.LocalFile) -> InputContainer:
     try:
-        size = os.stat(name).st_size
-    except FileNotFoundError as error:
-        raise errors.VideoNotFoundError(f"{name}: no such file") from error
-    except OSError as error:
-        raise errors.StorageError(f"{name}: cannot be read: {error.strerror}") from error
-    if size == 0:
-        raise errors.EmptyFileError(f"{name}: the file is empty (0 bytes); upload it again")
-    try:
-        # "file:" keeps a colon in a name from being read as a protocol. A title in an odd encoding is fine.
-        container = av.open(
-            f"file:{name}",
+        return av.open(
+            file,
             mode="r",
+            # A title in an odd encoding is fine.
             metadata_errors="replace",
-            container_options={"protocol_whitelist": "file"},
+            io_open=_refuse_to_open,
+            container_options={"format_whitelist": ",".join(_DEMUXERS.split()), "protocol_whitelist": "none"},
         )
-    except OSError as error:
-        raise errors.StorageError(f"{name}: cannot be read: {words(error)}") from error
+    except MemoryError as error:
+        raise errors.DecoderOutOfMemoryError(
+            f"{file.name}: its headers ask for more memory than there is; the file is broken, or too large for"
+            " --decoder_memory_bytes"
+        ) from error
+    except av.error.ArgumentError as error:
+        raise errors.NotAVideoError(
+            f"{file.name}: not a video but a picture, a playlist, text, or a format that is not supported"
+        ) from error
     except av.error.FFmpegError as error:
         raise errors.NotAVideoError(
-            f"{name}: not a video that FFmpeg can read ({words(error)}); it may be truncated"
+            f"{file.name}: not a video that FFmpeg can read ({words(error)}); it may be truncated"
         ) from error
-    if _is_still_or_text(container.format.name):
-        demuxer = container.format.name
-        container.close()
-        raise errors.NotAVideoError(f"{name}: not a video but a picture or text (FFmpeg's demuxer: {demuxer})")
-    return container
+    except OSError as error:  # from the file itself: FFmpeg's own are caught above
+        raise errors.StorageError(f"{file.name}: cannot be read: {words(error)}") from error
 
 
-def _is_still_or_text(demuxer: str) -> bool:
-    """FFmpeg opens pictures as one-frame videos, and renders text files as an ANSI terminal would."""
-    return demuxer in ("image2", "tty", "bin", "xbin", "idf") or demuxer.endswith("_pipe")
+def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> NoReturn:
+    """Answers a demuxer that wants to open another file or an address."""
+    raise PermissionError(errno.EACCES, "a video may not open other files", url)
 
 
 def _choose_stream(name: str, container: InputContainer, stream_index: int | None) -> VideoStream:

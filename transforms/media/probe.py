@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from transforms import errors
 from transforms.media import container as containers
+from transforms.media import limits
 from transforms.media import timeline as timelines
 from transforms.media.container import library_versions
 from transforms.media.timeline import Timeline, VideoPacket
@@ -39,6 +40,7 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
       EmptyFileError, NotAVideoError, NoVideoStreamError, UnsupportedCodecError: it is not for us.
       NoFramesError: the stream has no packets.
       CorruptVideoError: reading broke off before the first packet, or the stream has no picture size.
+      OverLimitError: it asks for more than the limits in force allow.
     """
     name = os.fspath(path)
     with containers.open_video(name) as (container, stream):
@@ -54,6 +56,7 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
                 f"{name}: video stream {stream.index} ({stream.codec_context.name}) has no picture"
                 " size: FFmpeg could decode none of it; check that the file plays"
             )
+        limits.current().check_duration(name, timeline.duration_seconds, container.size)
         return _media_info(container, stream, timeline, peek.rotation_degrees)
 
 

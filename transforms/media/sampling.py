@@ -111,6 +111,12 @@ def plan_clip_spans(duration_seconds: Fraction, sampling: ClipSampling) -> tuple
     return spans + _tail_spans(num_whole, num_whole * sampling.stride_seconds, duration_seconds, sampling)
 
 
+def max_num_clips(duration_seconds: Fraction, sampling: ClipSampling) -> int:
+    """Returns how many clips a video of that duration has at most: what `plan_clip_spans` would have to hold."""
+    num_clips = duration_seconds // sampling.stride_seconds + 1
+    return num_clips if sampling.clips_per_video is None else min(num_clips, sampling.clips_per_video)
+
+
 def _rest_seconds(num_whole: int, duration_seconds: Fraction, sampling: ClipSampling) -> Fraction:
     """Returns how much is left uncovered after the whole clips; wanted gaps don't count. May be negative."""
     next_start = num_whole * sampling.stride_seconds

@@ -17,6 +17,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from transforms.media import limits
 from transforms.media.container import words
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"
@@ -71,8 +72,11 @@ def frame_packets(container: InputContainer, stream: VideoStream) -> Iterator[Vi
     Empty packets inside a file (AVI writes them for "show the last frame again") must not reach the decoder
     either, which would take the first one for the end of the stream.
     """
-    for packet in container.demux(stream):
+    caps = limits.current()
+    for count, packet in enumerate(container.demux(stream), 1):
         if packet.size > 0:
+            if count > caps.max_packets:
+                caps.check_packets(container.name, count)
             yield packet
 
 

@@ -1,0 +1,157 @@
+"""Bombs: files of a few bytes that ask for much. Each costs one error, a moment and no memory to speak of."""
+
+from __future__ import annotations
+
+import pathlib
+import struct
+import time
+from collections.abc import Callable
+from fractions import Fraction
+
+import av
+import data_generation as generate
+import pytest
+
+from transforms import errors
+from transforms.media import limits, sandbox
+from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
+from transforms.media.picture import Geometry
+from transforms.media.probe import probe
+from transforms.media.sampling import ClipSampling, max_num_clips, plan_clip_spans
+
+
+def with_size(path: pathlib.Path, width: int, height: int, layout: str, swapped: bool = False) -> pathlib.Path:
+    """Lets a video of 96x72 claim to be larger, wherever its size stands in the file."""
+    small, large = ((72, 96), (height, width)) if swapped else ((96, 72), (width, height))
+    data = path.read_bytes()
+    assert struct.pack(layout, *small) in data
+    path.write_bytes(data.replace(struct.pack(layout, *small), struct.pack(layout, *large)))
+    return path
+
+
+def huge_vp8(folder: pathlib.Path) -> pathlib.Path:
+    return with_size(generate.make_video(folder / "b.ivf", 2, codec="libvpx"), 16000, 16000, "<HH")
+
+
+def huge_vp8_frame_in_a_small_track(folder: pathlib.Path) -> pathlib.Path:
+    return with_size(generate.make_video(folder / "b.mkv", 2, codec="libvpx"), 16000, 16000, "<HH")
+
+
+def huge_gif(folder: pathlib.Path) -> pathlib.Path:
+    return with_size(generate.make_video(folder / "b.gif", 2, codec="gif", pix_fmt="rgb8"), 16000, 16000, "<HH")
+
+
+def beyond_ffmpeg_gif(folder: pathlib.Path) -> pathlib.Path:
+    return with_size(generate.make_video(folder / "b.gif", 2, codec="gif", pix_fmt="rgb8"), 65535, 65535, "<HH")
+
+
+def huge_ffv1(folder: pathlib.Path) -> pathlib.Path:
+    return with_size(generate.make_video(folder / "b.avi", 2, codec="ffv1"), 16000, 16000, "<II")
+
+
+def huge_mjpeg(folder: pathlib.Path) -> pathlib.Path:
+    path = generate.make_video(folder / "b.avi", 2, codec="mjpeg", pix_fmt="yuvj420p")
+    return with_size(path, 16000, 16000, ">HH", swapped=True)
+
+
+def huge_h264(folder: pathlib.Path) -> pathlib.Path:
+    """A real one: coded, not claimed. 12000 x 8000 grey pixels are some kilobytes."""
+    grey, *_ = generate.solid_colour((90, 90, 90))
+    options = {"preset": "ultrafast"}
+    return generate.make_video(folder / "b.mp4", 1, 25, 12000, 8000, draw=grey, options=options)
+
+
+PICTURES: dict[Callable[[pathlib.Path], pathlib.Path], str] = {
+    huge_vp8: "over_limit",
+    huge_vp8_frame_in_a_small_track: "corrupt_video",
+    huge_gif: "over_limit",
+    beyond_ffmpeg_gif: "corrupt_video",
+    huge_ffv1: "over_limit",
+    huge_mjpeg: "corrupt_video",
+    huge_h264: "over_limit",
+}
+
+
+def outcome(path: pathlib.Path, bounds: DecoderLimits = DEFAULT_LIMITS) -> str:
+    """Returns the code that a file ends with, or "ok"."""
+    try:
+        media = sandbox.probe(path, bounds)
+        spans = plan_clip_spans(media.duration_seconds, ClipSampling(2, Fraction(25)))
+        for _ in sandbox.decode_clips(path, media, spans, Geometry(64, 64), bounds):
+            pass
+    except errors.MediaError as error:
+        return error.code
+    return "ok"
+
+
+@pytest.mark.parametrize("make", PICTURES)
+def test_huge_pictures(tmp_path: pathlib.Path, make: Callable[[pathlib.Path], pathlib.Path]) -> None:
+    path = make(tmp_path)
+    outcome(generate.make_video(tmp_path / "warm.mp4", 2))
+    start = time.monotonic()
+    assert outcome(path) == PICTURES[make]
+    assert time.monotonic() - start < 10
+    sandbox.close_idle()
+
+
+def test_size_of_a_picture_is_a_flag(tmp_path: pathlib.Path) -> None:
+    path = generate.make_video(tmp_path / "v.mp4", 2)
+    assert outcome(path, DecoderLimits(max_pixels=96 * 72)) == "ok"
+    with pytest.raises(errors.OverLimitError, match=r"v\.mp4: .*96x72 has 6912 pixels, more than --max_pixels 6911"):
+        sandbox.probe(path, DecoderLimits(max_pixels=96 * 72 - 1))
+
+
+def test_absurd_times(tmp_path: pathlib.Path) -> None:
+    hours_11 = generate.make_video(tmp_path / "11h.mkv", 2, pts=[0, 39_600], time_base=Fraction(1))
+    assert hours_11.stat().st_size < 6000
+    with pytest.raises(errors.OverLimitError, match=r"11h\.mkv: \d+ s in \d+ bytes cannot be right"):
+        sandbox.probe(hours_11, DEFAULT_LIMITS)
+    days_3 = generate.make_video(tmp_path / "3d.mkv", 2, pts=[0, 259_200], time_base=Fraction(1))
+    with pytest.raises(errors.OverLimitError, match=r"3d\.mkv: .* more than --max_duration_seconds 172800"):
+        sandbox.probe(days_3, DEFAULT_LIMITS)
+
+
+def test_a_still_picture_may_stand_for_long(tmp_path: pathlib.Path) -> None:
+    slides = generate.make_video(tmp_path / "slides.mkv", 4, pts=[0, 300, 900, 1500], time_base=Fraction(1))
+    assert probe(slides).duration_seconds > 1500
+
+
+def test_streams(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "v.mkv"
+    with av.open(str(path), "w") as file:
+        streams = [file.add_stream("mpeg4", rate=25) for _ in range(20)]
+        for stream in streams:
+            stream.width = stream.height = 16
+            stream.pix_fmt = "yuv420p"
+        for stream in streams:
+            file.mux(stream.encode(av.VideoFrame(16, 16, "yuv420p")))
+            file.mux(stream.encode(None))
+    assert outcome(path) == "ok"
+    with pytest.raises(errors.OverLimitError, match="20 streams, more than 19"):
+        sandbox.probe(path, DecoderLimits(max_streams=19))
+
+
+def test_packets(tmp_path: pathlib.Path) -> None:
+    path = generate.make_video(tmp_path / "v.mp4", 30)
+    assert outcome(path, DecoderLimits(max_packets=30)) == "ok"
+    with pytest.raises(errors.OverLimitError, match=r"v\.mp4: more than 29 frames"):
+        sandbox.probe(path, DecoderLimits(max_packets=29))
+
+
+def test_clips() -> None:
+    dense = ClipSampling(5, Fraction(5), clip_stride_seconds=Fraction(1, 1000))
+    assert max_num_clips(Fraction(100), dense) == 100_001
+    with pytest.raises(errors.OverLimitError, match="--clip_stride_seconds"):
+        DEFAULT_LIMITS.check_clips("v.mp4", max_num_clips(Fraction(100), dense))
+    few = ClipSampling(5, Fraction(5), clips_per_video=3)
+    assert max_num_clips(Fraction(10**9), few) == 3
+    for seconds in (Fraction(1, 3), Fraction(7), Fraction(61, 3)):
+        sampling = ClipSampling(5, Fraction(5))
+        assert len(plan_clip_spans(seconds, sampling)) <= max_num_clips(seconds, sampling)
+
+
+def test_the_library_keeps_the_limits_as_well(tmp_path: pathlib.Path) -> None:
+    path = generate.make_video(tmp_path / "v.mp4", 30)
+    with limits.in_force(DecoderLimits(max_packets=29)), pytest.raises(errors.OverLimitError):
+        probe(path)
+    assert probe(path).num_frames == 30

@@ -1,0 +1,250 @@
+"""The decoder in its cage: the same frames as without it, and one row at most for whatever a file does to it."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import os
+import pathlib
+import signal
+from collections.abc import Iterator
+from fractions import Fraction
+
+import data_generation as generate
+import numpy as np
+import processes
+import pytest
+
+from transforms import errors
+from transforms.media import decoder, decoder_process, probe, sandbox, wire
+from transforms.media.limits import DecoderLimits
+from transforms.media.picture import Geometry
+from transforms.media.sampling import ClipSampling, plan_clip_spans
+from transforms.records import ClipSpan, MediaInfo
+
+GEOMETRY = Geometry(72, 64)
+LIMITS = DecoderLimits()
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Ten seconds, 40 clips."""
+    return generate.make_video(tmp_path_factory.mktemp("sandbox") / "video.mp4", 250, 25, 320, 240, b_frames=2)
+
+
+@pytest.fixture(autouse=True)
+def _no_process_left() -> Iterator[None]:
+    yield
+    sandbox.close_idle()
+    assert processes.decoders_of(os.getpid()) == []
+
+
+def plan(path: pathlib.Path, num_frames: int = 5, fps: int = 20) -> tuple[MediaInfo, tuple[ClipSpan, ...]]:
+    media = probe.probe(path)
+    return media, plan_clip_spans(media.duration_seconds, ClipSampling(num_frames, Fraction(fps)))
+
+
+def assert_works(path: pathlib.Path) -> None:
+    media, spans = plan(path)
+    assert sandbox.probe(path, LIMITS) == media
+    assert len(list(sandbox.decode_clips(path, media, spans, GEOMETRY, LIMITS))) == len(spans)
+
+
+def assert_same(path: pathlib.Path, num_frames: int = 5, fps: int = 20) -> None:
+    """Holds the sandbox against the library in this process."""
+    media, spans = plan(path, num_frames, fps)
+    assert sandbox.probe(path, LIMITS) == media
+    caged = list(sandbox.decode_clips(path, media, spans, GEOMETRY, LIMITS))
+    free = list(decoder.decode_clips(path, media, spans, GEOMETRY))
+    assert [span for span, _ in caged] == [span for span, _ in free]
+    for (_, frames), (_, expected) in zip(caged, free, strict=True):
+        np.testing.assert_array_equal(frames, expected)
+        assert frames.flags.c_contiguous and frames.flags.owndata
+
+
+@pytest.mark.parametrize("name", ["v.mp4", "v.mkv", "v.ts", "v.avi", "http:v?x=1.mp4", "bad \udcff name.mp4"])
+def test_frames_are_those_of_the_library(tmp_path: pathlib.Path, name: str) -> None:
+    plain = generate.make_video(tmp_path / f"plain{pathlib.Path(name).suffix}", 60, b_frames=2)
+    assert_same(plain.rename(tmp_path / name))
+
+
+@pytest.mark.parametrize("name", ["kinetics_style_256p.mp4", "mpeg4_packed_bframes.avi", "nasa_13013.mp4", "av1.mkv"])
+def test_frames_of_real_files(shared_dir: pathlib.Path, name: str) -> None:
+    assert_same(shared_dir / "media" / name, num_frames=20, fps=5)
+
+
+def test_errors_of_the_library_come_through_with_their_clips(tmp_path: pathlib.Path, video: pathlib.Path) -> None:
+    broken = generate.with_broken_packets(video, tmp_path / "broken.mp4", range(100, 110))
+    media, spans = plan(broken)
+    clips = sandbox.decode_clips(broken, media, spans, GEOMETRY, LIMITS)
+    whole = []
+    with pytest.raises(errors.CorruptVideoError, match=r"clips lost: decoded up to"):
+        whole.extend(span.clip_index for span, _ in clips)
+    assert 15 <= len(whole) < 40
+    for name, error in [("gone.mp4", errors.VideoNotFoundError), ("text.mp4", errors.NotAVideoError)]:
+        (tmp_path / "text.mp4").write_text("no video\n" * 9)
+        with pytest.raises(error, match=name):
+            sandbox.probe(tmp_path / name, LIMITS)
+    assert len(processes.decoders_of(os.getpid())) == 1  # none of this is the process's fault: it is kept
+
+
+def test_the_process_is_kept_and_starts_with_nothing_of_weight(video: pathlib.Path) -> None:
+    with sandbox.borrow(LIMITS.memory_bytes) as process:
+        first = process.pid
+        libraries = pathlib.Path(f"/proc/{first}/maps").read_text()
+        environment = pathlib.Path(f"/proc/{first}/environ").read_bytes()
+        status = pathlib.Path(f"/proc/{first}/status").read_text()
+    assert_works(video)
+    assert processes.decoders_of(os.getpid()) == [first]
+    for heavy in ("tensorflow", "openvino", "arrow", "grpc", "orjson"):
+        assert heavy not in libraries
+    assert b"HOME=" not in environment.replace(b"PYTHONHOME=", b"")
+    assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_killed_decoder_costs_one_error_and_keeps_whole_clips(video: pathlib.Path, number: signal.Signals) -> None:
+    media, spans = plan(video)
+    expected = dict(decoder.decode_clips(video, media, spans, GEOMETRY))
+    whole = []
+    with (
+        pytest.raises(errors.DecoderCrashedError, match=f"video.mp4: .* killed by {number.name}"),
+        sandbox.borrow(LIMITS.memory_bytes) as process,
+    ):
+        for span, frames in process.decode_clips(video, media, spans, GEOMETRY, LIMITS):
+            np.testing.assert_array_equal(frames, expected[span])
+            whole.append(span)
+            os.kill(process.pid, number)
+    # What was in the ring is not lost: the decoder worked ahead.
+    assert whole == list(spans[: len(whole)]) and 1 <= len(whole) <= 1 + wire.NUM_SLOTS
+    assert_works(video)
+
+
+def test_a_decoder_killed_while_idle_costs_nothing(video: pathlib.Path) -> None:
+    assert_works(video)
+    (idle,) = processes.decoders_of(os.getpid())
+    os.kill(idle, signal.SIGKILL)
+    processes.wait_until(lambda: not processes.is_running(idle))
+    assert_works(video)
+
+
+def test_a_hung_decoder_is_killed_at_its_deadline(tmp_path: pathlib.Path, video: pathlib.Path) -> None:
+    short = DecoderLimits(deadline_seconds=0.5)
+    with (
+        pytest.raises(errors.DecoderTimeoutError, match="--decode_deadline_seconds"),
+        sandbox.borrow(short.memory_bytes) as process,
+    ):
+        os.kill(process.pid, signal.SIGSTOP)
+        process.probe(video, short)
+    brief = generate.make_video(tmp_path / "brief.mp4", 10, 50)
+    media, spans = plan(brief, num_frames=2, fps=50)
+    whole = []
+    with (
+        pytest.raises(errors.DecoderTimeoutError, match="brief.mp4"),
+        sandbox.borrow(short.memory_bytes) as process,
+    ):
+        for span, _ in process.decode_clips(brief, media, spans, GEOMETRY, short):
+            whole.append(span)
+            os.kill(process.pid, signal.SIGSTOP)
+    assert 1 <= len(whole) <= 1 + wire.NUM_SLOTS
+    assert_works(video)
+
+
+def test_a_slow_caller_is_not_held_against_the_decoder(video: pathlib.Path) -> None:
+    media, spans = plan(video)
+    clock = decoder_process._Budget(100)
+    end = clock.end()
+    with clock.paused():
+        processes.wait_until(lambda: True)
+    assert clock.end() >= end
+    long = decoder_process.allowed_seconds(LIMITS, 1 << 30, spans)
+    assert long == pytest.approx(60 + 128 + 5 * 10)
+
+
+def test_memory_runs_out_for_one_video_only(tmp_path: pathlib.Path, video: pathlib.Path) -> None:
+    grey, *_ = generate.solid_colour((90, 90, 90))
+    large = generate.make_video(tmp_path / "large.mkv", 2, 25, 4096, 4096, draw=grey, options={"preset": "ultrafast"})
+    tight = DecoderLimits(memory_bytes=48 << 20)
+    media, spans = plan(large)
+    with pytest.raises(errors.DecoderOutOfMemoryError):
+        list(sandbox.decode_clips(large, media, spans, GEOMETRY, tight))
+    assert len(list(sandbox.decode_clips(large, media, spans, GEOMETRY, LIMITS))) == len(spans)
+    assert sandbox.probe(video, tight) == probe.probe(video)
+
+
+GOOD = wire.media_to_json(
+    MediaInfo("mov", "h264", 0, 1, False, 64, 48, 0, Fraction(1), 25.0, 100, Fraction(4))  # what a sane one says
+)
+GARBAGE = {
+    "binary": b"\xff\x00\x01\n",
+    "deep": b"[" * 100_000 + b"\n",
+    "endless": b"x" * (3 << 20),
+    "list": b"[1]\n",
+    "nothing": b"{}\n",
+    "no media": b'{"media": 7}\n',
+    "missing fields": b'{"media": {"width": 1}}\n',
+    "unknown error": b'{"error": ["no_such_code", "x"]}\n',
+    "error of another kind": b'{"error": ["rows_do_not_add_up", "x"]}\n',
+    "error without text": b'{"error": ["corrupt_video", 7]}\n',
+    "clip twice": b'{"clip": 0}\n{"clip": 0}\n{"done": true}\n',
+    "clip beyond": b'{"clip": 99}\n',
+    "clip before": b'{"clip": -1}\n',
+    "clip true": b'{"clip": true}\n',
+    "done too early": b'{"done": true}\n',
+} | {
+    f"{field}={value}": json.dumps({"media": {**GOOD, field: value}}).encode() + b"\n"
+    for field, value in [
+        ("width", 0), ("width", 10**9), ("height", True), ("height", "48"), ("num_frames", -5), ("source_fps", "inf"),
+        ("source_fps", float("nan")), ("duration_seconds", "1/0"), ("duration_seconds", "-1"),
+        ("duration_seconds", "9" * 30), ("duration_seconds", 4), ("rotation_degrees", 45), ("codec", "a\nb"),
+        ("container", None), ("stream_index", 10**6), ("pixel_aspect_ratio", "1e999999999"),
+    ]
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GARBAGE)
+def test_garbage_has_its_own_error(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, name: str, video: pathlib.Path
+) -> None:
+    monkeypatch.setattr(decoder_process, "_MODULE", "babbling_decoder")
+    script = tmp_path / "script"
+    script.write_text(repr(GARBAGE[name]))
+    media, spans = plan(video)
+    with pytest.raises(errors.DecoderGarbageError, match="garbage"), sandbox.borrow(1 << 30) as process:
+        if "clip" in name or "done" in name:
+            list(process.decode_clips(script, media, spans, GEOMETRY, LIMITS))
+        else:
+            process.probe(script, LIMITS)
+
+
+def test_two_threads_have_a_decoder_each(video: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    other = generate.make_video(tmp_path / "other.mkv", 120, 25, 160, 120)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for job in [pool.submit(assert_same, path) for path in (video, other) * 3]:
+            job.result()
+    assert 1 <= len(processes.decoders_of(os.getpid())) <= 2
+
+
+def test_nothing_is_left_open(video: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    media, spans = plan(video)
+    before, shared = processes.open_descriptors(), os.listdir("/dev/shm")
+    for _ in range(3):
+        clips = sandbox.decode_clips(video, media, spans, GEOMETRY, LIMITS)
+        next(clips)
+        clips.close()  # type: ignore[attr-defined]  # given up halfway: the decoder is in the middle of it
+        assert_works(video)
+        with sandbox.borrow(LIMITS.memory_bytes) as process:
+            os.kill(process.pid, signal.SIGKILL)
+            with pytest.raises(errors.DecoderCrashedError):
+                process.probe(video, LIMITS)
+    sandbox.close_idle()
+    assert (processes.open_descriptors(), os.listdir("/dev/shm")) == (before, shared)
+
+
+def test_a_fork_lets_go_of_the_decoders(video: pathlib.Path) -> None:
+    assert_works(video)
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if not sandbox._all and not sandbox._idle else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert_works(video)

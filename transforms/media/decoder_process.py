@@ -1,0 +1,303 @@
+"""The owner's side of one decoder process: start, ask, wait no longer than allowed, kill, reap.
+
+Nothing that comes from the process is trusted. The file is opened here; the process gets its descriptor, and frames
+come back in anonymous shared memory that disappears with the last process that has it open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import logging
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from transforms import errors
+from transforms.media import files, wire
+from transforms.media.limits import DecoderLimits
+from transforms.media.picture import Geometry
+from transforms.records import ClipSpan, MediaInfo
+
+_MODULE = "transforms.media.sandbox_child"
+_START_SECONDS = 120
+_MAX_LINE_BYTES = 1 << 20
+_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "PYTHONHOME")  # no credentials in there
+_ERROR_CLASSES: dict[str, type[errors.ReelbeamError]] = {errors.MediaError.code: errors.MediaError}
+_ERROR_CLASSES |= {cls.code: cls for cls in errors.error_classes(errors.MediaError)}
+
+_log = logging.getLogger(__name__)
+
+
+class DecoderProcess:
+    """A decoder process. One thread at a time may use it.
+
+    Attributes:
+      is_idle: whether it waits for a request. One that does not, outside of a call, is to be closed.
+      num_requests: requests that it has answered.
+    """
+
+    def __init__(self, memory_bytes: int) -> None:
+        """Starts the process and waits until it is ready.
+
+        Raises:
+          RunError: it does not start; that is no video's fault.
+        """
+        self.is_idle = False
+        self.num_requests = 0
+        self._name = "the decoder process"
+        self._ring = os.memfd_create("reelbeam-clips", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        # Memory that the process could shrink would be pulled away from under its owner's feet.
+        fcntl.fcntl(self._ring, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
+        self._ring_bytes = 0
+        self._socket, theirs = socket.socketpair()
+        liveness, self._liveness = os.pipe()
+        self._process = _spawn(theirs.fileno(), self._ring, liveness, memory_bytes)
+        theirs.close()
+        os.close(liveness)
+        self._channel = wire.Channel(self._socket, _MAX_LINE_BYTES)
+        try:
+            self._receive(time.monotonic() + _START_SECONDS)
+        except errors.DecoderFailedError as error:
+            self.close()
+            raise errors.RunError(f"the decoder process does not start: {error}") from error
+        self.is_idle = True
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """Kills the process, reaps it and gives back everything that belongs to it."""
+        if self._liveness < 0:
+            return
+        self.is_idle = False
+        self._process.kill()
+        self._process.wait()
+        self.forget()
+
+    def forget(self) -> None:
+        """Closes this process's ends and lets the decoder process be: in a fork, it belongs to the parent."""
+        self._socket.close()
+        os.close(self._ring)
+        os.close(self._liveness)
+        self._liveness = -1
+
+    def probe(self, path: str | os.PathLike[str], limits: DecoderLimits) -> MediaInfo:
+        """Does what `transforms.media.probe.probe` does, and raises what it raises, or DecoderFailedError."""
+        with self._request(path, {"probe": os.fspath(path)}, limits) as budget:
+            reply = self._receive(budget.end())
+            try:
+                media = wire.checked_media(reply.get("media"), limits)
+            except wire.GarbageError as error:
+                self._garbage(str(error))
+            self.is_idle = True
+            return media
+
+    def decode_clips(
+        self,
+        path: str | os.PathLike[str],
+        media: MediaInfo,
+        spans: Sequence[ClipSpan],
+        geometry: Geometry,
+        limits: DecoderLimits,
+    ) -> Iterator[tuple[ClipSpan, npt.NDArray[np.uint8]]]:
+        """Does what `transforms.media.decoder.decode_clips` does, and raises what it raises, or DecoderFailedError.
+
+        A caller that stops early leaves the process busy: close it.
+        """
+        shapes = [(span.num_frames, geometry.size, geometry.size, 3) for span in spans]
+        slot_bytes = max(int(np.prod(shape)) for shape in shapes)
+        self._reserve(slot_bytes * wire.NUM_SLOTS)
+        request = {
+            "decode": os.fspath(path),
+            "media": wire.media_to_json(media),
+            "spans": [wire.span_to_json(span) for span in spans],
+            "geometry": [geometry.resize, geometry.size],
+            "slot_bytes": slot_bytes,
+        }
+        missing = set(range(len(spans)))
+        with self._request(path, request, limits, spans) as budget:
+            while "done" not in (reply := self._receive(budget.end())):
+                position = reply.get("clip")
+                if type(position) is not int or position not in missing:
+                    self._garbage(f"clip {wire.shown(repr(position)[:100])} of {len(spans)}")
+                slot = (len(spans) - len(missing)) % wire.NUM_SLOTS
+                missing.remove(position)
+                frames = self._copy_out(slot * slot_bytes, shapes[position])
+                self._send({"release": 1})
+                with budget.paused():
+                    yield spans[position], frames
+            if missing:
+                self._garbage(f"{len(missing)} of {len(spans)} clips never came")
+            self.is_idle = True
+
+    @contextlib.contextmanager
+    def _request(
+        self,
+        path: str | os.PathLike[str],
+        request: Mapping[str, Any],
+        limits: DecoderLimits,
+        spans: Sequence[ClipSpan] = (),
+    ) -> Iterator[_Budget]:
+        """Sends a request with the opened file; whatever ends it but its last reply leaves the process not idle."""
+        self.is_idle = False
+        self._name = os.fspath(path)
+        with contextlib.closing(files.open_file(self._name)) as file:
+            budget = _Budget(allowed_seconds(limits, os.fstat(file.fileno()).st_size, spans))
+            self._send({**request, "limits": dataclasses.asdict(limits)}, file.fileno(), budget.end())
+        self.num_requests += 1
+        yield budget
+
+    def _reserve(self, size: int) -> None:
+        if self._ring_bytes < size:
+            os.ftruncate(self._ring, size)
+            self._ring_bytes = size
+
+    def _copy_out(self, offset: int, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+        """Returns a clip of one's own. Reading, not mapping: no page of the process's is ever in this one."""
+        frames = np.empty(shape, np.uint8)
+        target = frames.data.cast("B")
+        while len(target):
+            num_read = os.preadv(self._ring, [target], offset)
+            if num_read == 0:
+                self._garbage("the shared memory is too small")
+            target, offset = target[num_read:], offset + num_read
+        return frames
+
+    def _send(self, message: Mapping[str, Any], descriptor: int | None = None, end: float | None = None) -> None:
+        self._socket.settimeout(max((end or time.monotonic() + 10) - time.monotonic(), 0.01))
+        try:
+            self._channel.send(message, descriptor)
+        except TimeoutError:
+            self._timed_out()
+        except OSError:  # it is gone; what it said before comes with the next `_receive`
+            _log.debug("decoder process %d is gone", self.pid)
+
+    def _receive(self, end: float) -> dict[str, Any]:
+        """Returns the next message that is good news."""
+        self._socket.settimeout(max(end - time.monotonic(), 0.001))
+        try:
+            reply = self._channel.receive()
+        except TimeoutError:
+            self._timed_out()
+        except ConnectionError:
+            reply = None
+        except wire.GarbageError as error:
+            self._garbage(str(error))
+        if reply is None:
+            self._crashed()
+        if "bug" in reply:
+            self._crashed(wire.shown(str(reply["bug"])))
+        if "error" in reply:
+            self._raise(reply["error"])
+        return reply
+
+    def _raise(self, error: object) -> NoReturn:
+        """Raises the error that the process met, by its code."""
+        code, message = error if isinstance(error, list) and len(error) == 2 else (None, None)
+        if not isinstance(code, str) or code not in _ERROR_CLASSES or not isinstance(message, str):
+            self._garbage(f"an error of an unknown kind: {wire.shown(repr(error)[:100])}")
+        kind = _ERROR_CLASSES[code]
+        # Memory that was short once may be short again: fragments stay behind.
+        self.is_idle = not issubclass(kind, errors.DecoderFailedError)
+        raise kind(wire.shown(message))
+
+    def _timed_out(self) -> NoReturn:
+        self.close()
+        raise errors.DecoderTimeoutError(
+            f"{self._name}: the decoder took too long; if the video plays, raise --decode_deadline_seconds"
+        )
+
+    def _garbage(self, what: str) -> NoReturn:
+        self.close()
+        raise errors.DecoderGarbageError(
+            f"{self._name}: the decoder sent garbage ({what}); treat the file as hostile, and report it"
+        )
+
+    def _crashed(self, bug: str = "") -> NoReturn:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+        status = self._process.poll()
+        self.close()
+        raise errors.DecoderCrashedError(
+            f"{self._name}: the decoder process {_end(status, bug)}; check that the file plays, and report it"
+        )
+
+
+class _Budget:
+    """The time that a request may take, in which only its owner's waiting counts: a slow model costs nothing."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def end(self) -> float:
+        """Returns when the time is over, on the monotonic clock."""
+        return self._end
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stops the clock for the block."""
+        start = time.monotonic()
+        yield
+        self._end += time.monotonic() - start
+
+
+_SECONDS_PER_VIDEO_SECOND = 5.0
+_SECONDS_PER_SKIPPED_SECOND = 0.5
+_BYTES_PER_SECOND = 8 << 20
+
+
+def allowed_seconds(limits: DecoderLimits, size_bytes: int, spans: Sequence[ClipSpan]) -> float:
+    """Returns how long a request may take: the flag, plus time to read the file and to decode the segment."""
+    seconds = limits.deadline_seconds + size_bytes / _BYTES_PER_SECOND
+    if spans:
+        start = min(span.start_seconds for span in spans)
+        length = max(span.end_seconds for span in spans) - start
+        seconds += _SECONDS_PER_VIDEO_SECOND * float(length) + _SECONDS_PER_SKIPPED_SECOND * float(start)
+    return seconds
+
+
+def _end(status: int | None, bug: str) -> str:
+    if bug:
+        return f"broke off with {bug}"
+    if status is not None and status < 0:
+        hint = ", by the kernel for want of memory perhaps" if status == -signal.SIGKILL else ""
+        return f"was killed by {signal.Signals(-status).name}{hint}"
+    return "closed its socket" if status is None else f"ended with exit code {status}"
+
+
+def _spawn(end: int, ring: int, liveness: int, memory_bytes: int) -> subprocess.Popen[bytes]:
+    """Starts the process: a new program, not a fork; no shell; a session of its own: Ctrl-C is its owner's."""
+    root = str(pathlib.Path(__file__).resolve().parents[2])
+    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    environment |= {
+        "PYTHONPATH": os.pathsep.join([root, *(entry for entry in sys.path if entry)]),
+        "OPENBLAS_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",
+    }
+    arguments = [str(number) for number in (end, ring, liveness, memory_bytes)]
+    return subprocess.Popen(
+        [sys.executable, "-P", "-S", "-m", _MODULE, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        pass_fds=(end, ring, liveness),
+        start_new_session=True,
+    )

@@ -1,0 +1,179 @@
+"""The decoder process: `python -m transforms.media.sandbox_child SOCKET RING LIVENESS MEMORY_BYTES`.
+
+Started by `decoder_process.py` only. It reads requests from its socket, decodes the file whose descriptor comes with
+each, and writes the clips into a ring of slots in shared memory, always a little ahead of its owner. It ends when the
+socket is closed, and is killed by the kernel when its owner dies.
+
+Whatever else goes wrong here (a defect, or a file that provokes one) ends the process; the owner makes a row of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import itertools
+import mmap
+import os
+import pkgutil
+import resource
+import socket
+import sys
+from types import TracebackType
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from transforms import errors
+from transforms.media import confinement, files, limits, wire
+from transforms.media.decoder import Geometry, decode_clips
+from transforms.media.probe import probe
+
+_MAX_BYTES_PER_PIXEL = 8
+
+
+def main() -> None:
+    """Serves until the socket is closed."""
+    end, ring, liveness, memory_bytes = map(int, sys.argv[1:])
+    confinement.die_with_parent(liveness)
+    _offer_to_oom_killer()
+    channel = wire.Channel(socket.socket(fileno=end))
+    sys.excepthook = _Reporter(channel)
+    _import_all_of_av()
+    memory = _Memory()
+    confined = confinement.confine(memory_bytes)
+    channel.send({"ready": True, "confined": confined})
+    server = _Server(channel, ring, memory)
+    while (request := channel.receive(with_descriptors=True)) is not None:
+        if "release" not in request:  # left over from a request that is done
+            server.serve(request)
+
+
+def _import_all_of_av() -> None:
+    """Imports what PyAV would import when it first meets a subtitle, say: no file can be opened by then."""
+    for module in pkgutil.walk_packages(av.__path__, "av."):
+        if module.name not in ("av.__main__", "av.datasets"):
+            importlib.import_module(module.name)
+
+
+def _offer_to_oom_killer() -> None:
+    """Where the machine runs out of memory, this process is to go, not the worker that waits for it."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123
+        file.write("1000")
+
+
+class _Reporter:
+    """Tells the owner which exception ends this process."""
+
+    def __init__(self, channel: wire.Channel) -> None:
+        self._channel = channel
+
+    def __call__(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        while traceback is not None and traceback.tb_next is not None:
+            traceback = traceback.tb_next
+        place = f"{traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}" if traceback else "nowhere"
+        with contextlib.suppress(OSError):
+            self._channel.send({"bug": f"{kind.__name__}: {error} (at {place})"[:1000]})
+
+
+class _Server:
+    """Carries out requests, one after the other."""
+
+    def __init__(self, channel: wire.Channel, ring: int, memory: _Memory) -> None:
+        self._channel = channel
+        self._ring = _Ring(ring)
+        self._memory = memory
+
+    def serve(self, request: dict[str, Any]) -> None:
+        """Answers one request: clips, then how it ended."""
+        name = request["probe"] if "probe" in request else request["decode"]
+        caps = limits.DecoderLimits(**request["limits"])
+        peak_bytes = self._memory.peak_bytes()
+        with files.lent(name, self._channel.descriptors.pop()), limits.in_force(caps):
+            try:
+                self._channel.send(self._probe(name) if "probe" in request else self._decode(name, request))
+            except errors.MediaError as error:
+                if self._memory.was_short(peak_bytes, request.get("media")):
+                    self._send_error(errors.DecoderOutOfMemoryError, f"{error}; {_short_of(caps)}")
+                else:
+                    self._send_error(type(error), str(error))
+            except MemoryError:
+                self._send_error(errors.DecoderOutOfMemoryError, f"{name}: {_short_of(caps)}")
+
+    def _send_error(self, kind: type[errors.MediaError], message: str) -> None:
+        self._channel.send({"error": [kind.code, message]})
+
+    def _probe(self, name: str) -> dict[str, Any]:
+        return {"media": wire.media_to_json(probe(name))}
+
+    def _decode(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
+        spans = [wire.span_from_json(values) for values in request["spans"]]
+        positions = {id(span): position for position, span in enumerate(spans)}
+        media = wire.media_from_json(request["media"])
+        self._ring.resize(request["slot_bytes"])
+        clips = decode_clips(name, media, spans, Geometry(*request["geometry"]))
+        for count, (span, frames) in zip(itertools.count(), clips):
+            if count >= wire.NUM_SLOTS:
+                self._await_release()
+            self._ring.put(count % wire.NUM_SLOTS, frames)
+            self._channel.send({"clip": positions[id(span)]})
+        return {"done": True}
+
+    def _await_release(self) -> None:
+        """Waits until the owner has copied the oldest slot out."""
+        if self._channel.receive() is None:
+            sys.exit()
+
+
+def _short_of(caps: limits.DecoderLimits) -> str:
+    return f"decoding takes more memory than --decoder_memory_bytes {caps.memory_bytes}"
+
+
+class _Memory:
+    """Tells whether memory was short. FFmpeg's decoders don't: they call the packet invalid, and go on.
+
+    Its file is opened before nothing can be opened any more.
+    """
+
+    def __init__(self) -> None:
+        self._status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+
+    def peak_bytes(self) -> int:
+        """Returns the largest address space that this process ever had."""
+        (line,) = [line for line in os.pread(self._status, 1 << 16, 0).splitlines() if line.startswith(b"VmPeak:")]
+        return int(line.split()[1]) * 1024
+
+    def was_short(self, earlier_peak_bytes: int, media: dict[str, Any] | None) -> bool:
+        """Whether the address space grew since, to within a picture of its limit."""
+        if media is None:
+            return False
+        peak_bytes, (limit_bytes, _) = self.peak_bytes(), resource.getrlimit(resource.RLIMIT_AS)
+        picture_bytes = media["width"] * media["height"] * _MAX_BYTES_PER_PIXEL
+        return peak_bytes > earlier_peak_bytes and peak_bytes > limit_bytes - picture_bytes
+
+
+class _Ring:
+    """The shared memory in which clips are handed over."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._slot_bytes = 0
+        self._memory: mmap.mmap | None = None
+
+    def resize(self, slot_bytes: int) -> None:
+        """Divides the memory into slots of this size; its owner has made it large enough."""
+        size = slot_bytes * wire.NUM_SLOTS
+        if self._memory is None or len(self._memory) < size:
+            self._memory = mmap.mmap(self._descriptor, size)
+        self._slot_bytes = slot_bytes
+
+    def put(self, slot: int, frames: npt.NDArray[np.uint8]) -> None:
+        """Copies a clip into a slot."""
+        assert self._memory is not None
+        target = np.frombuffer(self._memory, np.uint8, frames.size, slot * self._slot_bytes)
+        np.copyto(target.reshape(frames.shape), frames)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""What a decoder process and its owner tell each other: JSON lines over a socket. No pickle: neither trusts the other.
+
+owner    {"probe": NAME, "limits": {…}}                             with the file's descriptor
+         {"decode": NAME, "media": {…}, "spans": […], "geometry": […], "limits": {…}, "slot_bytes": N}     likewise
+         {"release": 1}                                             a slot of the ring was copied out
+process  {"ready": true}                                            once, after its start
+         {"media": {…}}                                             the end of a probe
+         {"clip": POSITION}                                         the next slot of the ring holds this span
+         {"done": true}                                             the end of a decode
+         {"error": [CODE, MESSAGE]}                                 the end of either
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+import socket
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from transforms.media.limits import DecoderLimits
+from transforms.records import ClipSpan, MediaInfo
+
+NUM_SLOTS = 2
+"""Clips that the process may be ahead of its owner."""
+
+_CHUNK_BYTES = 1 << 16
+_MAX_SHOWN_TEXT = 2000
+_FRACTION = re.compile(r"\d{1,40}(/\d{1,40})?")
+
+
+class GarbageError(Exception):
+    """A message that no sane process sends. The words say what is wrong with it."""
+
+
+class Channel:
+    """One end of the socket.
+
+    Args:
+      end: the socket; its timeout holds for every call here.
+      max_line_bytes: a longer message is garbage; None: any length.
+    """
+
+    def __init__(self, end: socket.socket, max_line_bytes: int | None = None) -> None:
+        self._socket = end
+        self._max_line_bytes = max_line_bytes
+        self._unread = b""
+        self.descriptors: list[int] = []
+
+    def send(self, message: Mapping[str, Any], descriptor: int | None = None) -> None:
+        """Sends one message, and a copy of a descriptor along with it."""
+        line = json.dumps(message).encode() + b"\n"
+        if descriptor is not None:
+            line = line[socket.send_fds(self._socket, [line[:_CHUNK_BYTES]], [descriptor]) :]
+        self._socket.sendall(line)
+
+    def receive(self, with_descriptors: bool = False) -> dict[str, Any] | None:
+        """Returns the next message; None: the other end is closed. Descriptors go to `descriptors`.
+
+        Raises:
+          GarbageError: no JSON object, or too long.
+          TimeoutError: the socket's timeout is over.
+        """
+        chunks = [self._unread]
+        while b"\n" not in chunks[-1]:
+            if self._max_line_bytes is not None and sum(map(len, chunks)) > self._max_line_bytes:
+                raise GarbageError("a message without an end")
+            if with_descriptors:
+                chunk, received, _, _ = socket.recv_fds(self._socket, _CHUNK_BYTES, 1)
+                self.descriptors += received
+            else:
+                chunk = self._socket.recv(_CHUNK_BYTES)
+            if not chunk:
+                return None
+            chunks.append(chunk)
+        line, _, self._unread = b"".join(chunks).partition(b"\n")
+        return _object(line)
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise GarbageError(f"no JSON: {shown(line[:40])}") from error
+    if not isinstance(message, dict):
+        raise GarbageError(f"no JSON object: {shown(line[:40])}")
+    return message
+
+
+def shown(text: str | bytes) -> str:
+    """Returns text of the other side as a message may show it: of bounded length, without control characters."""
+    text = text.decode(errors="replace") if isinstance(text, bytes) else text
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:_MAX_SHOWN_TEXT])
+
+
+def media_to_json(media: MediaInfo) -> dict[str, Any]:
+    """Returns a MediaInfo as JSON values; fractions as text."""
+    values = dataclasses.asdict(media)
+    return {name: str(value) if isinstance(value, Fraction) else value for name, value in values.items()}
+
+
+def media_from_json(values: object) -> MediaInfo:
+    """Returns the MediaInfo that `media_to_json` wrote; takes its owner's word for the values."""
+    assert isinstance(values, dict)
+    fractions = {name: Fraction(values[name]) for name in ("pixel_aspect_ratio", "duration_seconds")}
+    return MediaInfo(**(values | fractions))
+
+
+def checked_media(values: object, limits: DecoderLimits) -> MediaInfo:
+    """Returns the MediaInfo that a decoder process sent, every field checked.
+
+    Raises:
+      GarbageError: a field is missing, or no decoder could have meant its value.
+    """
+    names = [field.name for field in dataclasses.fields(MediaInfo)]
+    if not isinstance(values, dict) or sorted(values) != sorted(names):
+        raise GarbageError("media information without its fields")
+    for name in ("container", "codec"):
+        _require(
+            name, values[name], isinstance(values[name], str) and re.fullmatch(r"[\x20-\x7e]{1,100}", values[name])
+        )
+    for name in ("stream_index", "num_video_streams"):
+        _require(name, values[name], _is_whole(values[name], 0, limits.max_streams))
+    _require("has_audio", values["has_audio"], isinstance(values["has_audio"], bool))
+    for name in ("width", "height"):
+        _require(name, values[name], _is_whole(values[name], 1, limits.max_pixels))
+    _require("size", values["width"], values["width"] * values["height"] <= limits.max_pixels)
+    degrees = values["rotation_degrees"]
+    _require("rotation_degrees", degrees, _is_whole(degrees, 0, 270) and degrees % 90 == 0)
+    fps = values["source_fps"]
+    _require("source_fps", fps, fps is None or (isinstance(fps, float) and math.isfinite(fps) and fps >= 0))
+    _require("num_frames", values["num_frames"], _is_whole(values["num_frames"], 1, limits.max_packets))
+    for name in ("pixel_aspect_ratio", "duration_seconds"):
+        _require(name, values[name], _is_positive_fraction(values[name]))
+    media = media_from_json(values)
+    _require("duration_seconds", values["duration_seconds"], media.duration_seconds <= limits.max_duration_seconds)
+    return media
+
+
+def _require(name: str, value: object, holds: object) -> None:
+    if not holds:
+        raise GarbageError(f"{name} is {shown(repr(value)[:100])}")
+
+
+def _is_whole(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_positive_fraction(value: object) -> bool:
+    if not isinstance(value, str) or not _FRACTION.fullmatch(value):
+        return False
+    numerator, _, denominator = value.partition("/")
+    return int(numerator) > 0 and int(denominator or 1) > 0
+
+
+def span_to_json(span: ClipSpan) -> list[Any]:
+    """Returns a span as JSON values."""
+    instants = [str(instant) for instant in span.sample_seconds]
+    return [span.clip_index, str(span.start_seconds), str(span.end_seconds), instants, span.num_real_frames]
+
+
+def span_from_json(values: list[Any]) -> ClipSpan:
+    """Returns the span that `span_to_json` wrote."""
+    clip_index, start, end, instants, num_real_frames = values
+    return ClipSpan(clip_index, Fraction(start), Fraction(end), tuple(map(Fraction, instants)), num_real_frames)
