@@ -18,6 +18,7 @@ from transforms import errors
 from transforms.media import container as containers
 from transforms.media import timeline as timelines
 from transforms.media.container import library_versions
+from transforms.media.key_frames import KeyFrames
 from transforms.media.timeline import Timeline, VideoPacket
 from transforms.records import MediaInfo
 
@@ -41,8 +42,9 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
     """
     name = os.fspath(path)
     with containers.open_video(name) as (container, stream):
-        peek = _FirstFrame(stream)
-        timeline = timelines.read_timeline(peek.through(_packets(name, container, stream)), container, stream)
+        peek, key_frames = _FirstFrame(stream), KeyFrames(stream)
+        packets = key_frames.through(peek.through(_packets(name, container, stream)))
+        timeline = timelines.read_timeline(packets, container, stream)
         if timeline is None:
             raise errors.NoFramesError(
                 f"{name}: video stream {stream.index} ({stream.codec_context.name}) has no frames;"
@@ -53,7 +55,8 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
                 f"{name}: video stream {stream.index} ({stream.codec_context.name}) has no picture"
                 " size: FFmpeg could decode none of it; check that the file plays"
             )
-        return _media_info(container, stream, timeline, peek.rotation_degrees)
+        key_frame_ticks = () if timeline.by_order else key_frames.ticks
+        return _media_info(container, stream, timeline, peek.rotation_degrees, key_frame_ticks)
 
 
 def _packets(name: str, container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
@@ -70,7 +73,13 @@ def _packets(name: str, container: InputContainer, stream: VideoStream) -> Itera
     yield from packets
 
 
-def _media_info(container: InputContainer, stream: VideoStream, timeline: Timeline, rotation_degrees: int) -> MediaInfo:
+def _media_info(
+    container: InputContainer,
+    stream: VideoStream,
+    timeline: Timeline,
+    rotation_degrees: int,
+    key_frame_ticks: tuple[int, ...],
+) -> MediaInfo:
     shown_ticks = timeline.ticks[-1] - timeline.origin
     return MediaInfo(
         container=container.format.name,
@@ -85,6 +94,9 @@ def _media_info(container: InputContainer, stream: VideoStream, timeline: Timeli
         source_fps=float((len(timeline.ticks) - 1) / (shown_ticks * timeline.time_base)) if shown_ticks else None,
         num_frames=len(timeline.ticks),
         duration_seconds=timeline.duration_seconds,
+        time_base=timeline.time_base,
+        start_tick=timeline.origin,
+        key_frame_ticks=key_frame_ticks,
     )
 
 
