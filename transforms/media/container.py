@@ -10,17 +10,21 @@ import contextlib
 import functools
 import os
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import av
 import av.error
 import av.logging
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
 from transforms import errors
 
 av.logging.set_level(None)
+
+VideoPacket: TypeAlias = "Packet[VideoStream]"
 
 
 @contextlib.contextmanager

@@ -22,11 +22,10 @@ import av.error
 from av.video.frame import VideoFrame
 
 from transforms.media import timeline as timelines
-from transforms.media.container import words
-from transforms.media.key_frames import is_in_order
+from transforms.media.container import VideoPacket, words
+from transforms.media.packet_order import PacketOrder
 from transforms.media.packet_plan import Run, ShortcutError, plan_runs
 from transforms.media.reader import PacketReader
-from transforms.media.timeline import VideoPacket
 from transforms.records import MediaInfo
 
 # Wanted instants further apart than this are looked up apart, with a seek between them.
@@ -56,6 +55,7 @@ class _Stretch:
         if is_entry:
             self.entries.append(len(self.times))
         self.times.append(cast(int, packet.pts))
+        self.last_dts = self.last_dts if packet.dts is None else packet.dts
         self.shown.append(not packet.is_discard)
         if self.shown[-1]:
             self.last_frame = max(self.last_frame, (self.times[-1], packet.duration or 0))
@@ -126,17 +126,15 @@ class FastSource:
         """Reads packets until no later one can be shown at or before the last instant."""
         stretch = _Stretch()
         rules = self._reader.rules
-        last_dts: int | None = None
+        order = PacketOrder()
         for packet in self._reader.packets_from(entry_tick):
             data = memoryview(packet)
-            if not is_in_order(packet, last_dts) or not rules.is_one_frame(data):
+            if not order.accepts(packet) or not rules.is_one_frame(data):
                 raise ShortcutError("packets and frames don't go together")
             stretch.add(packet, packet.is_keyframe and rules.starts_clean(data))
-            last_dts = last_dts if packet.dts is None else packet.dts
-            if last_dts is not None and last_dts > last_instant:
+            if order.is_past(last_instant):
                 return stretch
         stretch.is_to_the_end = True
-        stretch.last_dts = last_dts
         return stretch
 
     def _check_ends(self, stretch: _Stretch, entry_tick: int) -> None:

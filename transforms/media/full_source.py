@@ -13,8 +13,8 @@ import av.error
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from transforms.media.container import words
-from transforms.media.timeline import Timeline, VideoPacket
+from transforms.media.container import VideoPacket, words
+from transforms.media.timeline import Timeline
 
 
 class FullSource:

@@ -8,7 +8,8 @@ from fractions import Fraction
 from av.video.stream import VideoStream
 
 from transforms.media.bitstream import packet_rules
-from transforms.media.timeline import VideoPacket
+from transforms.media.container import VideoPacket
+from transforms.media.packet_order import PacketOrder
 
 # Nearer ones are not worth a place: a three-hour film of intra frames would have hundreds of thousands.
 _MIN_SPACING_SECONDS = Fraction(1, 2)
@@ -23,7 +24,7 @@ class KeyFrames:
         self._min_spacing = int(_MIN_SPACING_SECONDS / (stream.time_base or 1))
         self._is_proven = self._rules.is_known
         self._ticks: list[int] = []
-        self._last_dts: int | None = None
+        self._order = PacketOrder()
 
     @property
     def ticks(self) -> tuple[int, ...]:
@@ -38,22 +39,10 @@ class KeyFrames:
             yield packet
 
     def _note(self, packet: VideoPacket) -> None:
-        self._is_proven = is_in_order(packet, self._last_dts) and self._rules.is_one_frame(memoryview(packet))
-        self._last_dts = self._last_dts if packet.dts is None else packet.dts
+        self._is_proven = self._order.accepts(packet) and self._rules.is_one_frame(memoryview(packet))
         if not packet.is_keyframe or packet.pts is None:
             return
         if (not self._ticks or packet.pts >= self._ticks[-1] + self._min_spacing) and self._rules.starts_clean(
             memoryview(packet)
         ):
             self._ticks.append(packet.pts)
-
-
-def is_in_order(packet: VideoPacket, last_dts: int | None) -> bool:
-    """Returns whether a packet's times make sense alone and after the ones before; and no headers come with it.
-
-    A recording that was joined from several jumps back in time; MP4 brings new headers beside a packet.
-    """
-    pts, dts = packet.pts, packet.dts
-    if pts is None or packet.has_sidedata("new_extradata"):
-        return False
-    return dts is None or (dts <= pts and (last_dts is None or dts >= last_dts))

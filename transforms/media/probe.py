@@ -17,9 +17,9 @@ from av.video.stream import VideoStream
 from transforms import errors
 from transforms.media import container as containers
 from transforms.media import timeline as timelines
-from transforms.media.container import library_versions
+from transforms.media.container import VideoPacket, library_versions
 from transforms.media.key_frames import KeyFrames
-from transforms.media.timeline import Timeline, VideoPacket
+from transforms.media.timeline import Timeline
 from transforms.records import MediaInfo
 
 __all__ = ["library_versions", "probe"]

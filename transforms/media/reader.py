@@ -21,8 +21,8 @@ from av.video.stream import VideoStream
 from transforms.media import container as containers
 from transforms.media import timeline as timelines
 from transforms.media.bitstream import packet_rules
+from transforms.media.container import VideoPacket
 from transforms.media.packet_plan import ShortcutError
-from transforms.media.timeline import VideoPacket
 from transforms.records import MediaInfo
 
 # A seek that lands behind its target is tried again from so much earlier.
@@ -91,7 +91,7 @@ class PacketReader:
         for packet in packets:
             if packet.pts == entry_tick and packet.is_keyframe and self.rules.starts_clean(memoryview(packet)):
                 return itertools.chain([packet], packets)
-            if packet.dts is not None and packet.dts > entry_tick:
+            if packet.is_keyframe and packet.pts is not None and packet.pts > entry_tick:
                 break
         raise ShortcutError("a key frame isn't where it was")
 

@@ -11,16 +11,13 @@ import bisect
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from typing import TypeAlias
 
 import av.error
 from av.container import InputContainer
-from av.packet import Packet
 from av.video.stream import VideoStream
 
-from transforms.media.container import words
-
-VideoPacket: TypeAlias = "Packet[VideoStream]"
+from transforms.media.container import VideoPacket, words
+from transforms.media.packet_order import PacketOrder
 
 # Frames a second where the file tells neither a rate nor times.
 _DEFAULT_RATE = Fraction(25)
@@ -94,11 +91,12 @@ def read_timeline(
     shown = _PacketTimes()
     read_error = ""
     reaches_end = True
+    order = PacketOrder()
     try:
         for packet in packets:
             if not packet.is_discard:
                 shown.add(packet)
-            if until_tick is not None and packet.dts is not None and packet.dts > until_tick:
+            if until_tick is not None and order.accepts(packet) and order.is_past(until_tick):
                 reaches_end = False
                 break
     except av.error.FFmpegError as error:
