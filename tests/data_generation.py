@@ -216,6 +216,20 @@ def truncated(source: pathlib.Path, path: pathlib.Path, share: float) -> pathlib
     return path
 
 
+def with_edited_packets(
+    source: pathlib.Path, path: pathlib.Path, edit: Callable[[int, memoryview], None]
+) -> pathlib.Path:
+    """Copies a video; `edit` is given each packet's number in the file and its data, to be changed in place."""
+    data = bytearray(source.read_bytes())
+    with av.open(str(source)) as container:
+        for index, packet in enumerate(container.demux(container.streams.video[0])):
+            if packet.pos is not None and packet.size:
+                at = data.index(bytes(packet), packet.pos)
+                edit(index, memoryview(data)[at : at + packet.size])
+    path.write_bytes(data)
+    return path
+
+
 def with_broken_packets(
     source: pathlib.Path, path: pathlib.Path, broken: Collection[int], fill: bytes = b"\xff"
 ) -> pathlib.Path:

@@ -120,3 +120,34 @@ def test_proven_codecs(tmp_path: pathlib.Path, name: str) -> None:
     media = probe(path)
     assert media.key_frame_ticks, "the fast way is not taken"
     assert_same_as_full(path, media)
+
+
+def test_hevc_frames_of_a_lower_layer_are_kept_for_higher_ones(tmp_path: pathlib.Path) -> None:
+    """FFmpeg takes "not referred to in its own layer" for "not referred to"."""
+    made = x265("bframes=3:b-pyramid=1:temporal-layers=3:keyint=24")
+    plain = generate.make_video(tmp_path / "plain.mp4", 100, 30, draw=generate.draw_moving, **made)
+    renamed = []
+
+    def edit(index: int, data: memoryview) -> None:
+        at = 0
+        while at + 6 < len(data):
+            kind, layer = data[at + 4] >> 1 & 63, (data[at + 5] & 7) - 1
+            if kind in (1, 3, 5) and layer == 1:
+                data[at + 4] = kind - 1 << 1
+                renamed.append(index)
+            at += 4 + int.from_bytes(data[at : at + 4], "big")
+
+    path = generate.with_edited_packets(plain, tmp_path / "v.mp4", edit)
+    assert renamed
+    assert_same_as_full(path, probe(path))
+
+
+def test_vp8_frames_that_are_not_shown(tmp_path: pathlib.Path) -> None:
+    plain = generate.make_video(tmp_path / "plain.webm", 100, 30, codec="libvpx", draw=generate.draw_moving)
+
+    def edit(index: int, data: memoryview) -> None:
+        if index % 12 in (5, 7, 8):
+            data[0] &= 0xEF
+
+    path = generate.with_edited_packets(plain, tmp_path / "v.webm", edit)
+    assert_same_as_full(path, probe(path))

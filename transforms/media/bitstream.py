@@ -40,6 +40,10 @@ class PacketRules:
         """Whether decoding can start at this packet, which the container calls a key frame."""
         return False
 
+    def is_shown(self, data: memoryview) -> bool:
+        """Whether this packet's frame is meant to be seen: VP8 and VP9 also store frames to refer to only."""
+        return True
+
     def may_skip(self, data: memoryview) -> bool:
         """Whether NONREF is right for this packet, which nobody wants."""
         return False
@@ -189,15 +193,22 @@ class _Vp8Rules(PacketRules):
     def starts_clean(self, data: memoryview) -> bool:
         return len(data) > 6 and data[0] & 0x11 == 0x10 and data[3:6] == b"\x9d\x01\x2a"
 
+    def is_shown(self, data: memoryview) -> bool:
+        return len(data) == 0 or data[0] & 0x10 != 0
+
 
 class _Vp9Rules(PacketRules):
     def starts_clean(self, data: memoryview) -> bool:
-        """Reads the first frame's header: a marker, two bits of profile, and then what is asked for."""
-        if len(data) == 0 or data[0] >> 6 != 2:
-            return False
-        has_reserved_bit = data[0] & 0x30 == 0x30  # profile 3
         # show_existing_frame = 0, frame_type = 0 (key), show_frame = 1.
-        return (data[0] if has_reserved_bit else data[0] >> 1) & 7 == 1
+        return len(data) > 0 and data[0] >> 6 == 2 and self._flags(data) == 1
+
+    def is_shown(self, data: memoryview) -> bool:
+        """The last of several frames (a superframe) is shown; a lone one says whether it is."""
+        return len(data) == 0 or data[-1] & 0xE0 == 0xC0 or self._flags(data) & 5 != 0
+
+    def _flags(self, data: memoryview) -> int:
+        """Returns three bits: they stand behind a marker and the profile, which has one more bit where it is 3."""
+        return (data[0] if data[0] & 0x30 == 0x30 else data[0] >> 1) & 7
 
 
 class _Av1Rules(PacketRules):

@@ -51,13 +51,13 @@ class _Stretch:
     def is_held(self) -> bool:
         return self.num_bytes <= _MAX_HELD_BYTES
 
-    def add(self, packet: VideoPacket, is_entry: bool) -> None:
+    def add(self, packet: VideoPacket, is_entry: bool, is_shown: bool) -> None:
         if is_entry:
             self.entries.append(len(self.times))
         self.times.append(cast(int, packet.pts))
         self.last_dts = self.last_dts if packet.dts is None else packet.dts
-        self.shown.append(not packet.is_discard)
-        if self.shown[-1]:
+        self.shown.append(is_shown and not packet.is_discard)
+        if not packet.is_discard:
             self.last_frame = max(self.last_frame, (self.times[-1], packet.duration or 0))
         self.num_bytes += packet.size
         if self.is_held:
@@ -131,7 +131,7 @@ class FastSource:
             data = memoryview(packet)
             if not order.accepts(packet) or not rules.is_one_frame(data):
                 raise ShortcutError("packets and frames don't go together")
-            stretch.add(packet, packet.is_keyframe and rules.starts_clean(data))
+            stretch.add(packet, packet.is_keyframe and rules.starts_clean(data), rules.is_shown(data))
             if order.is_past(last_instant):
                 return stretch
         stretch.is_to_the_end = True
