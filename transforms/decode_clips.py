@@ -13,7 +13,7 @@ import numpy as np
 
 from transforms import metrics, storage
 from transforms.errors import MediaError, without_query
-from transforms.media.decoder import Geometry, decode_clips
+from transforms.media.decoder import DecodeStats, Geometry, decode_clips
 from transforms.records import Clip, ClipSpan, Failure, SegmentSpan
 
 _FAILURES = "failures"
@@ -33,7 +33,7 @@ class DecodeClips(beam.PTransform):
     this step and ClassifyClips nothing may stand that breaks fusion (Reshuffle, GroupByKey, a resource hint of one
     step): a clip has 4 to 37 MB.
 
-    Counters: clips_decoded, videos_done, videos_broken, video_ms_decoded.
+    Counters: clips_decoded, full_decodes, videos_done, videos_broken, video_ms_decoded.
 
     Args:
       geometry: scale and crop of the frames.
@@ -62,9 +62,10 @@ class _DecodeClipsFn(beam.DoFn):
 
     def process(self, segment: SegmentSpan) -> Iterator[Clip | beam.pvalue.TaggedOutput]:
         uri = segment.video.video_uri
+        stats = DecodeStats()
         try:
             with storage.local_file(segment.video, self._max_video_bytes) as path:
-                for span, frames in decode_clips(path, segment.media, segment.clips, self._geometry):
+                for span, frames in decode_clips(path, segment.media, segment.clips, self._geometry, stats):
                     metrics.count(metrics.CLIPS_DECODED)
                     yield Clip(uri, segment.segment_index, span, frames)
         except MediaError as error:
@@ -80,6 +81,7 @@ class _DecodeClipsFn(beam.DoFn):
                     segment_index=segment.segment_index,
                 ),
             )
+        metrics.count(metrics.FULL_DECODES, stats.full_decodes)
         metrics.count(metrics.VIDEO_MS_DECODED, segment.clips[-1].end_ms - segment.clips[0].start_ms)
         metrics.count_segment_done(uri, segment.num_segments)
 
