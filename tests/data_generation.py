@@ -24,7 +24,7 @@ _COLUMNS, _ROWS = 4, 3
 _GRID_SHARE = 0.75  # of the short side
 _MARGIN_LEVEL = 90
 
-_WITH_B_FRAMES = {"libx264", "libx265", "mpeg2video", "mpeg4"}
+_WITH_B_FRAMES = {"libx264", "libx265", "mpeg1video", "mpeg2video", "mpeg4"}
 
 # Red and blue weights of luma (ITU-R BT.601, BT.709, BT.2020) and FFmpeg's number for the matrix.
 _MATRICES = {"bt601": (0.299, 0.114, 6), "bt709": (0.2126, 0.0722, 1), "bt2020": (0.2627, 0.0593, 9)}
@@ -37,6 +37,18 @@ def draw_number(index: int, width: int, height: int) -> Picture:
     for (top, bottom, left, right), bit in zip(_blocks(width, height, 1.0), bits, strict=True):
         picture[top:bottom, left:right] = 235 if bit else 16
     return picture
+
+
+def draw_moving(index: int, width: int, height: int) -> Picture:
+    """Returns a numbered picture before noise that moves and turns over: no frame can be made up of another."""
+    random = np.random.default_rng(7)
+    noise = random.integers(0, 255, (height // 4 + 1, width // 4 + 1, 3), np.uint8)
+    background = np.roll(noise.repeat(4, 0).repeat(4, 1)[:height, :width], (3 * index, 5 * index), (0, 1)).copy()
+    if index // 9 % 2:
+        background = background[::-1].copy()
+    for top, bottom, left, right in _blocks(width, height, 1.0):
+        background[top:bottom, left:right] = draw_number(index, width, height)[top:bottom, left:right]
+    return background
 
 
 def read_frame_number(picture: Picture, crop: float = 1.0) -> int:
@@ -201,6 +213,20 @@ def truncated(source: pathlib.Path, path: pathlib.Path, share: float) -> pathlib
     """Copies the first part of a file: an upload that broke off."""
     data = source.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
+    return path
+
+
+def with_edited_packets(
+    source: pathlib.Path, path: pathlib.Path, edit: Callable[[int, memoryview], None]
+) -> pathlib.Path:
+    """Copies a video; `edit` is given each packet's number in the file and its data, to be changed in place."""
+    data = bytearray(source.read_bytes())
+    with av.open(str(source)) as container:
+        for index, packet in enumerate(container.demux(container.streams.video[0])):
+            if packet.pos is not None and packet.size:
+                at = data.index(bytes(packet), packet.pos)
+                edit(index, memoryview(data)[at : at + packet.size])
+    path.write_bytes(data)
     return path
 
 

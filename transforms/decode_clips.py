@@ -14,6 +14,7 @@ import numpy as np
 from transforms import metrics, storage
 from transforms.errors import DecoderFailedError, MediaError, without_query
 from transforms.media import sandbox
+from transforms.media.decoder import DecodeStats
 from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from transforms.media.picture import Geometry
 from transforms.records import Clip, ClipSpan, Failure, SegmentSpan
@@ -36,7 +37,7 @@ class DecodeClips(beam.PTransform):
     this step and ClassifyClips nothing may stand that breaks fusion (Reshuffle, GroupByKey, a resource hint of one
     step): a clip has 4 to 37 MB.
 
-    Counters: clips_decoded, videos_done, videos_broken, video_ms_decoded, decoder_restarts.
+    Counters: clips_decoded, full_decodes, videos_done, videos_broken, video_ms_decoded, decoder_restarts.
 
     Args:
       geometry: scale and crop of the frames.
@@ -66,9 +67,10 @@ class _DecodeClipsFn(beam.DoFn):
 
     def process(self, segment: SegmentSpan) -> Iterator[Clip | beam.pvalue.TaggedOutput]:
         uri = segment.video.video_uri
+        stats = DecodeStats()
         try:
             with storage.local_file(segment.video, self._max_video_bytes) as path:
-                clips = sandbox.decode_clips(path, segment.media, segment.clips, self._geometry, self._limits)
+                clips = sandbox.decode_clips(path, segment.media, segment.clips, self._geometry, self._limits, stats)
                 for span, frames in clips:
                     metrics.count(metrics.CLIPS_DECODED)
                     yield Clip(uri, segment.segment_index, span, frames)
@@ -87,6 +89,7 @@ class _DecodeClipsFn(beam.DoFn):
                     segment_index=segment.segment_index,
                 ),
             )
+        metrics.count(metrics.FULL_DECODES, stats.full_decodes)
         metrics.count(metrics.VIDEO_MS_DECODED, segment.clips[-1].end_ms - segment.clips[0].start_ms)
         metrics.count_segment_done(uri, segment.num_segments)
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import apache_beam as beam
+from apache_beam.transforms.window import GlobalWindows
+from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms import metrics, storage
 from transforms.errors import DecoderFailedError, MediaError, without_query
 from transforms.media import sandbox
 from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from transforms.media.sampling import ClipSampling, max_num_clips, plan_clip_spans
+from transforms.media.segments import clip_seconds, key_frame_seconds, media_of_segment, plan_segments
 from transforms.records import Failure, PlannedVideo, SegmentSpan, VideoRef
+
+# Segments that are held back to be sorted: a few kilobytes each.
+_MAX_HELD_SEGMENTS = 2000
 
 _PLANNED = "planned"
 _FAILURES = "failures"
@@ -22,7 +29,8 @@ class ClipPlan(NamedTuple):
     """What PlanClips gives.
 
     Attributes:
-      segments: the heavy work, SegmentSpan. A video without a clip (`--tail_policy drop`) has none.
+      segments: the heavy work, SegmentSpan, the heaviest of each bundle first. A long video has several, one without a
+        clip (`--tail_policy drop`) none.
       planned: one PlannedVideo for each video whose headers could be read.
       failures: one Failure for each other video.
     """
@@ -65,6 +73,7 @@ class _PlanClipsFn(beam.DoFn):
         self._sampling = sampling
         self._max_video_bytes = max_video_bytes
         self._limits = limits
+        self._held: list[SegmentSpan] = []
 
     def process(self, video: VideoRef) -> Iterator[SegmentSpan | beam.pvalue.TaggedOutput]:
         try:
@@ -83,9 +92,32 @@ class _PlanClipsFn(beam.DoFn):
         clips = plan_clip_spans(media.duration_seconds, self._sampling)
         metrics.count(metrics.VIDEOS_PLANNED)
         metrics.count(metrics.CLIPS_PLANNED, len(clips))
-        num_segments = 1 if clips else 0
-        if clips:
-            yield SegmentSpan(video, media, segment_index=0, num_segments=num_segments, clips=clips)
-        else:
+        parts = plan_segments(clips, key_frame_seconds(media))
+        if not parts:
             metrics.count(metrics.VIDEOS_DONE)
-        yield beam.pvalue.TaggedOutput(_PLANNED, PlannedVideo(video, media, num_segments, len(clips)))
+        bare = dataclasses.replace(media, key_frame_ticks=())
+        yield beam.pvalue.TaggedOutput(_PLANNED, PlannedVideo(video, bare, len(parts), len(clips)))
+        for index, part in enumerate(parts):
+            self._held.append(SegmentSpan(video, media_of_segment(media, part), index, len(parts), part))
+        if len(self._held) >= _MAX_HELD_SEGMENTS:
+            yield from self._heaviest_first()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        for segment in self._heaviest_first():
+            yield GlobalWindows.windowed_value(segment)
+
+    def _heaviest_first(self) -> list[SegmentSpan]:
+        """Returns the segments held back so far, by falling weight.
+
+        Runners that share out work as it is asked for end evenly that way, and so does the local one, which deals
+        elements out in turns.
+        """
+        segments = sorted(self._held, key=_weight, reverse=True)
+        self._held = []
+        return segments
+
+
+def _weight(segment: SegmentSpan) -> float:
+    """Returns about how much there is to decode: pixels."""
+    media = segment.media
+    return float(clip_seconds(segment.clips)) * (media.source_fps or 1) * media.width * media.height

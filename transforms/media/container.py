@@ -15,12 +15,13 @@ import errno
 import functools
 import os
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 import av
 import av.error
 import av.logging
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
@@ -37,6 +38,8 @@ _DEMUXERS = (
     " jpegxl_anim moflex usm"
     " mp3 aac ac3 eac3 aiff ape caf flac wav w64 amr tta wv"
 )
+
+VideoPacket: TypeAlias = "Packet[VideoStream]"
 
 
 @contextlib.contextmanager

@@ -1,7 +1,9 @@
-"""Clips out of a file: the plain version, which decodes every frame in this process.
+"""Clips out of a file.
 
-Two things are kept apart: which frames are wanted (`schedule.py`, `timeline.py`) and where frames come from
-(`_FrameSource` here), so that a source that decodes less can take its place.
+Two things are kept apart: which frames are wanted (`schedule.py`, `timeline.py`) and where frames come from. There are
+two sources: one that decodes only what is needed (`fast_source.py`) and one that decodes everything
+(`full_source.py`). The fast one is taken where it is proven; where its proof fails, the clips that are not out yet
+are decoded again in full, from the key frame before them, so that both give the same frames of every file.
 
 A frame is shown from its own pts until the next frame's. Where the stream is damaged, a clip is given up
 rather than filled with something else:
@@ -17,40 +19,59 @@ Packets that yield no picture and no error ("not coded": nothing changed) leave 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
-from collections.abc import Generator, Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Iterator, Sequence
 
 import av.error
 import numpy as np
 import numpy.typing as npt
-from av.container import InputContainer
-from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from transforms import errors
-from transforms.media import container as containers
 from transforms.media import timeline as timelines
+from transforms.media.assembly import ClipAssembly
+from transforms.media.fast_source import FastSource, last_entry_before
+from transforms.media.full_source import FullSource
+from transforms.media.packet_plan import ShortcutError
 from transforms.media.picture import Geometry, PictureConverter
-from transforms.media.schedule import FrameSchedule, Slot
-from transforms.media.timeline import Timeline, VideoPacket
+from transforms.media.reader import PacketReader
+from transforms.media.timeline import Timeline
 from transforms.records import ClipSpan, MediaInfo
 
-__all__ = ["Geometry", "decode_clips"]
+__all__ = ["DecodeStats", "Geometry", "decode_clips"]
 
-_Frames = npt.NDArray[np.uint8]
+_Clip = tuple[ClipSpan, npt.NDArray[np.uint8]]
+
+
+@dataclasses.dataclass
+class DecodeStats:
+    """What `decode_clips` had to do.
+
+    Attributes:
+      full_decodes: 1 where the proof of the fast way failed, and everything that was still missing was decoded in
+        full. Streams for which there is no proof to begin with don't count.
+      reason: why.
+    """
+
+    full_decodes: int = 0
+    reason: str = ""
 
 
 def decode_clips(
-    path: str | os.PathLike[str], media: MediaInfo, spans: Sequence[ClipSpan], geometry: Geometry
-) -> Iterator[tuple[ClipSpan, _Frames]]:
+    path: str | os.PathLike[str],
+    media: MediaInfo,
+    spans: Sequence[ClipSpan],
+    geometry: Geometry,
+    stats: DecodeStats | None = None,
+) -> Iterator[_Clip]:
     """Yields each clip as soon as it is whole; holds the frames of clips that are open at one time, no more.
 
     Args:
       path: a local file.
-      media: what `probe` said of it; names the stream.
+      media: what `probe` said of it; names the stream, and the key frames that decoding can start at.
       spans: the wanted clips, instants within the video's duration.
       geometry: size of the pictures.
+      stats: told what had to be done.
 
     Yields:
       (span, frames): frames is uint8 [T, size, size, 3], RGB, C-contiguous, and the caller's own.
@@ -60,177 +81,77 @@ def decode_clips(
         yielded.
       MediaError: as in `probe`, if the file changed since.
     """
-    if not spans:
-        return
-    with containers.open_video(path, media.stream_index) as (container, stream):
-        timeline = timelines.read_timeline(timelines.frame_packets(container, stream), container, stream)
-    if timeline is None:
-        raise errors.NoFramesError(f"{os.fspath(path)}: video stream {media.stream_index} has no frames any more")
-    with containers.open_video(path, media.stream_index) as (container, stream):
-        assembly = _Assembly(spans, timeline, PictureConverter(geometry, media.pixel_aspect_ratio))
-        source = _FrameSource(container, stream, timeline)
+    missing = list(spans)
+    if media.key_frame_ticks and missing:
+        try:
+            for span, frames in _fast_clips(path, media, spans, geometry):
+                missing.remove(span)
+                yield span, frames
+        except ShortcutError as error:
+            if stats is not None:
+                stats.full_decodes += 1
+                stats.reason = str(error)
+    if missing:
+        yield from _full_clips(path, media, missing, geometry, len(spans))
+
+
+def _fast_clips(
+    path: str | os.PathLike[str], media: MediaInfo, spans: Sequence[ClipSpan], geometry: Geometry
+) -> Iterator[_Clip]:
+    converter = PictureConverter(geometry, media.pixel_aspect_ratio)
+    assembly = ClipAssembly(spans, media.start_tick, media.time_base, converter)
+    with contextlib.closing(PacketReader(path, media)) as reader:
+        source = FastSource(reader, media, assembly.schedule.ticks)
         yield from assembly.clips(source)
     if assembly.schedule.num_lost:
-        raise errors.CorruptVideoError(_loss_message(path, assembly, source))
+        raise ShortcutError(source.cause or "a clip was lost")
 
 
-def _loss_message(path: str | os.PathLike[str], assembly: _Assembly, source: _FrameSource) -> str:
-    reached = float((source.last_tick - assembly.timeline.origin) * assembly.timeline.time_base)
+def _full_clips(
+    path: str | os.PathLike[str], media: MediaInfo, spans: Sequence[ClipSpan], geometry: Geometry, num_clips: int
+) -> Iterator[_Clip]:
+    """Decodes everything; `num_clips`, with those that are out already, is for the message."""
+    converter = PictureConverter(geometry, media.pixel_aspect_ratio)
+    with contextlib.closing(PacketReader(path, media)) as reader:
+        timeline, entry_tick = _read_times(path, reader, media, spans)
+        assembly = ClipAssembly(spans, timeline.origin, timeline.time_base, converter)
+        packets = reader.packets() if entry_tick is None else reader.packets_from(entry_tick)
+        source = FullSource(packets, reader.stream, timeline)
+        yield from assembly.clips(source)
+    if assembly.schedule.num_lost:
+        raise errors.CorruptVideoError(_loss_message(path, assembly.schedule.num_lost, num_clips, timeline, source))
+
+
+def _read_times(
+    path: str | os.PathLike[str], reader: PacketReader, media: MediaInfo, spans: Sequence[ClipSpan]
+) -> tuple[Timeline, int | None]:
+    """Returns the times of the packets to decode in full, and the key frame to start at; None: the stream's start."""
+    instants = [seconds // media.time_base for span in spans for seconds in span.sample_seconds]
+    entry_tick = last_entry_before(media, media.start_tick + min(instants))
+    if entry_tick is not None and entry_tick > media.start_tick:
+        with contextlib.suppress(ShortcutError, av.error.FFmpegError):
+            timeline = timelines.read_timeline(
+                reader.packets_from(entry_tick),
+                reader.container,
+                reader.stream,
+                media.start_tick,
+                media.start_tick + max(instants),
+            )
+            if timeline is not None:
+                return timeline, entry_tick
+    timeline = timelines.read_timeline(reader.packets(), reader.container, reader.stream)
+    if timeline is None:
+        raise errors.NoFramesError(f"{os.fspath(path)}: video stream {media.stream_index} has no frames any more")
+    return timeline, None
+
+
+def _loss_message(
+    path: str | os.PathLike[str], num_lost: int, num_clips: int, timeline: Timeline, source: FullSource
+) -> str:
+    reached = float((source.last_tick - timeline.origin) * timeline.time_base)
     return (
-        f"{os.fspath(path)}: {assembly.schedule.num_lost} of {assembly.num_clips} clips lost: decoded up to"
-        f" {max(reached, 0):.3f} s of {float(assembly.timeline.duration_seconds):.3f} s,"
-        f" {len(source.rejected_positions)} packets rejected"
+        f"{os.fspath(path)}: {num_lost} of {num_clips} clips lost: decoded up to"
+        f" {max(reached, 0):.3f} s of {float(timeline.duration_seconds):.3f} s,"
+        f" {source.num_rejected} packets rejected"
         f" ({source.cause or 'FFmpeg reported no error'}); check that the file plays, or upload it again"
     )
-
-
-class _FrameSource:
-    """Decodes a whole stream, in display order, and remembers what went wrong.
-
-    Attributes:
-      rejected_positions: frames of the timeline whose packets the decoder refused.
-      damaged_positions: these, and the frames that may be spoilt by them.
-      last_tick: display time of the last frame that came out.
-      cause: FFmpeg's words for the first error; "" if there was none.
-    """
-
-    def __init__(self, container: InputContainer, stream: VideoStream, timeline: Timeline) -> None:
-        self.rejected_positions: set[int] = set()
-        self.damaged_positions: set[int] = set()
-        self.last_tick = timeline.origin
-        self.cause = timeline.read_error
-        self._container = container
-        self._stream = stream
-        self._timeline = timeline
-        self._clean_from: int | None = 0
-
-    def frames(self) -> Generator[tuple[int, VideoFrame], None, None]:
-        """Yields (display time, frame), times ascending; where two are equal the later frame counts."""
-        position = -1
-        latest: int | None = None
-        for frame in self._decoded_frames():
-            if self._timeline.by_order or frame.pts is None:
-                position = self._next_position(position)
-                tick = self._timeline.ticks[position]
-            else:
-                tick = frame.pts
-                position = self._timeline.position_at(tick)
-            # A clock that jumps back (joined recordings) would show the past again: such frames are left out.
-            if latest is None or tick >= latest:
-                latest = self.last_tick = tick
-                yield tick, frame
-
-    def _next_position(self, position: int) -> int:
-        """Returns the next place on the timeline that a frame can have: its packet was not rejected."""
-        position += 1
-        while position in self.rejected_positions:
-            position += 1
-        return min(position, len(self._timeline.ticks) - 1)
-
-    def _decoded_frames(self) -> Iterator[VideoFrame]:
-        packets = timelines.frame_packets(self._container, self._stream)
-        try:
-            for index, packet in enumerate(packets):
-                tick = packet.dts if packet.pts is None else packet.pts
-                position = index if tick is None else self._timeline.position_at(tick)
-                yield from self._decode(packet, position)
-                self._note_damage(packet, position)
-        except av.error.FFmpegError as error:
-            # Reading broke off; the decoder may still hold frames.
-            self.cause = self.cause or containers.words(error)
-        yield from self._decode(None, None)
-
-    def _decode(self, packet: VideoPacket | None, position: int | None) -> list[VideoFrame]:
-        try:
-            return self._stream.decode(packet)
-        except av.error.FFmpegError as error:
-            self.cause = self.cause or containers.words(error)
-        if position is not None:
-            self.rejected_positions.add(position)
-        return []
-
-    def _note_damage(self, packet: VideoPacket, position: int) -> None:
-        """Follows what a rejected packet spoils: all that may refer to it, up to the next key frame.
-
-        Frames that are stored after that key frame but shown before it (open GOP) may refer to it, too. Where
-        frames are paired with times by order, the count is off from there on: the rest is lost.
-        """
-        if position in self.rejected_positions:
-            self._clean_from = None
-        elif packet.is_keyframe and self._clean_from is None and not self._timeline.by_order:
-            self._clean_from = position
-        if self._clean_from is None or position < self._clean_from:
-            self.damaged_positions.add(position)
-
-
-class _Assembly:
-    """Fills clips with frames."""
-
-    def __init__(self, spans: Sequence[ClipSpan], timeline: Timeline, converter: PictureConverter) -> None:
-        self.timeline = timeline
-        self.schedule = FrameSchedule(spans, timeline.origin, timeline.time_base)
-        self.num_clips = len(spans)
-        self._spans = spans
-        self._converter = converter
-        self._open: dict[int, _Frames] = {}
-        self._first_tick = timeline.origin
-
-    def clips(self, source: _FrameSource) -> Iterator[tuple[ClipSpan, _Frames]]:
-        """Yields clips as they become whole; stops reading once no clip waits for anything."""
-        shown: tuple[int, VideoFrame] | None = None
-        with contextlib.closing(source.frames()) as frames:
-            for tick, frame in frames:
-                if shown is None:
-                    self._start_at(tick)
-                else:
-                    yield from self._show(shown[1], tick, source)
-                if self.schedule.is_done:
-                    return
-                shown = (tick, frame)
-        if shown is not None:
-            yield from self._show(shown[1], self._end_of_last(shown[0]), source)
-        for slot in self.schedule.take_before(None):
-            self._lose(slot.clip)
-
-    def _start_at(self, first_tick: int) -> None:
-        """Gives up the clips that end before the first frame that could be decoded: it is not theirs."""
-        self._first_tick = first_tick
-        for clip in range(self.num_clips):
-            if self.schedule.last_tick(clip) < first_tick:
-                self._lose(clip)
-
-    def _show(
-        self, frame: VideoFrame, until_tick: int | Fraction, source: _FrameSource
-    ) -> Iterator[tuple[ClipSpan, _Frames]]:
-        """Puts a frame where it is wanted before `until_tick`; converts it only if it is wanted at all."""
-        picture: _Frames | None = None
-        for slot in self.schedule.take_before(until_tick):
-            if frame.is_corrupt or self._is_damaged(slot, source):
-                self._lose(slot.clip)
-                continue
-            if picture is None:
-                try:
-                    picture = self._converter.convert(frame)
-                except av.error.FFmpegError as error:
-                    source.cause = source.cause or containers.words(error)
-                    self._lose(slot.clip)
-                    continue
-            if slot.clip not in self._open:
-                self._open[slot.clip] = np.empty((self._spans[slot.clip].num_frames, *picture.shape), np.uint8)
-            self._open[slot.clip][slot.frame] = picture
-            if self.schedule.fill(slot):
-                yield self._spans[slot.clip], self._open.pop(slot.clip)
-
-    def _is_damaged(self, slot: Slot, source: _FrameSource) -> bool:
-        position = self.timeline.position_at(slot.tick)
-        return slot.tick >= self._first_tick and position in source.damaged_positions
-
-    def _end_of_last(self, tick: int) -> int | Fraction:
-        """Returns until when the last frame stands."""
-        position = self.timeline.position_at(tick) + 2
-        ticks = self.timeline.ticks
-        return ticks[position] if position < len(ticks) else self.timeline.end_tick
-
-    def _lose(self, clip: int) -> None:
-        self.schedule.lose(clip)
-        self._open.pop(clip, None)

@@ -25,13 +25,14 @@ import numpy.typing as npt
 
 from transforms import errors
 from transforms.media import files, wire
+from transforms.media.decoder import DecodeStats
 from transforms.media.limits import DecoderLimits
 from transforms.media.picture import Geometry
 from transforms.records import ClipSpan, MediaInfo
 
 _MODULE = "transforms.media.sandbox_child"
 _START_SECONDS = 120
-_MAX_LINE_BYTES = 1 << 20
+_MAX_LINE_BYTES = 8 << 20  # the key frames of the longest video fit
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "PYTHONHOME")  # no credentials in there
 _ERROR_CLASSES: dict[str, type[errors.ReelbeamError]] = {errors.MediaError.code: errors.MediaError}
 _ERROR_CLASSES |= {cls.code: cls for cls in errors.error_classes(errors.MediaError)}
@@ -116,6 +117,7 @@ class DecoderProcess:
         spans: Sequence[ClipSpan],
         geometry: Geometry,
         limits: DecoderLimits,
+        stats: DecodeStats | None = None,
     ) -> Iterator[tuple[ClipSpan, npt.NDArray[np.uint8]]]:
         """Does what `transforms.media.decoder.decode_clips` does, and raises what it raises, or DecoderFailedError.
 
@@ -134,6 +136,10 @@ class DecoderProcess:
         missing = set(range(len(spans)))
         with self._request(path, request, limits, spans) as budget:
             while "done" not in (reply := self._receive(budget.end())):
+                if "full_decode" in reply:
+                    if stats is not None:
+                        stats.full_decodes, stats.reason = 1, wire.shown(str(reply["full_decode"]))
+                    continue
                 position = reply.get("clip")
                 if type(position) is not int or position not in missing:
                     self._garbage(f"clip {wire.shown(repr(position)[:100])} of {len(spans)}")

@@ -96,6 +96,7 @@ class PictureConverter:
         self._pixel_aspect_ratio = pixel_aspect_ratio
         self._reformatter = VideoReformatter()
         self._orientations: dict[int, Orientation] = {}
+        self._scaled_sizes: dict[tuple[int, int], tuple[int, int]] = {}
 
     def convert(self, frame: VideoFrame) -> npt.NDArray[np.uint8]:
         """Returns uint8 [size, size, 3], RGB: a view that keeps the scaled picture alive.
@@ -103,12 +104,18 @@ class PictureConverter:
         Raises:
           av.error.FFmpegError: swscale can't read the frame's format.
         """
-        width, height = self._geometry.scaled_size(frame.width, frame.height, self._pixel_aspect_ratio)
+        width, height = self._scaled_size(frame.width, frame.height)
         scaled = self._reformatter.reformat(frame, width, height, "rgb24", interpolation=_INTERPOLATION, threads=1)
         picture = self._orientation(frame).apply(_rgb_view(scaled))
         size = self._geometry.size
         top, left = (picture.shape[0] - size) // 2, (picture.shape[1] - size) // 2
         return picture[top : top + size, left : left + size]
+
+    def _scaled_size(self, width: int, height: int) -> tuple[int, int]:
+        if (width, height) not in self._scaled_sizes:
+            scaled = self._geometry.scaled_size(width, height, self._pixel_aspect_ratio)
+            self._scaled_sizes[width, height] = scaled
+        return self._scaled_sizes[width, height]
 
     def _orientation(self, frame: VideoFrame) -> Orientation:
         """Returns the frame's orientation; asks one frame of each rotation.
@@ -125,11 +132,8 @@ class PictureConverter:
 def _rgb_view(frame: VideoFrame) -> npt.NDArray[np.uint8]:
     """Returns the pixels of an rgb24 frame, [H, W, 3], where they are: rows may be padded."""
     plane = frame.planes[0]
-    rows = np.frombuffer(memoryview(plane), np.uint8, count=frame.height * plane.line_size)
-    # Not by reshape, which would copy padded rows.
-    return np.lib.stride_tricks.as_strided(
-        rows, (frame.height, frame.width, 3), (plane.line_size, 3, 1), writeable=False
-    )
+    strides = (plane.line_size, 3, 1)
+    return np.ndarray((frame.height, frame.width, 3), np.uint8, memoryview(plane).toreadonly(), strides=strides)
 
 
 def _round_half_up(value: Fraction) -> int:

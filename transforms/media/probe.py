@@ -18,8 +18,9 @@ from transforms import errors
 from transforms.media import container as containers
 from transforms.media import limits
 from transforms.media import timeline as timelines
-from transforms.media.container import library_versions
-from transforms.media.timeline import Timeline, VideoPacket
+from transforms.media.container import VideoPacket, library_versions
+from transforms.media.key_frames import KeyFrames
+from transforms.media.timeline import Timeline
 from transforms.records import MediaInfo
 
 __all__ = ["library_versions", "probe"]
@@ -44,8 +45,9 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
     """
     name = os.fspath(path)
     with containers.open_video(name) as (container, stream):
-        peek = _FirstFrame(stream)
-        timeline = timelines.read_timeline(peek.through(_packets(name, container, stream)), container, stream)
+        peek, key_frames = _FirstFrame(stream), KeyFrames(stream)
+        packets = key_frames.through(peek.through(_packets(name, container, stream)))
+        timeline = timelines.read_timeline(packets, container, stream)
         if timeline is None:
             raise errors.NoFramesError(
                 f"{name}: video stream {stream.index} ({stream.codec_context.name}) has no frames;"
@@ -57,7 +59,8 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
                 " size: FFmpeg could decode none of it; check that the file plays"
             )
         limits.current().check_duration(name, timeline.duration_seconds, container.size)
-        return _media_info(container, stream, timeline, peek.rotation_degrees)
+        key_frame_ticks = () if timeline.by_order else key_frames.ticks
+        return _media_info(container, stream, timeline, peek.rotation_degrees, key_frame_ticks)
 
 
 def _packets(name: str, container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
@@ -74,7 +77,13 @@ def _packets(name: str, container: InputContainer, stream: VideoStream) -> Itera
     yield from packets
 
 
-def _media_info(container: InputContainer, stream: VideoStream, timeline: Timeline, rotation_degrees: int) -> MediaInfo:
+def _media_info(
+    container: InputContainer,
+    stream: VideoStream,
+    timeline: Timeline,
+    rotation_degrees: int,
+    key_frame_ticks: tuple[int, ...],
+) -> MediaInfo:
     shown_ticks = timeline.ticks[-1] - timeline.origin
     return MediaInfo(
         container=container.format.name,
@@ -89,6 +98,9 @@ def _media_info(container: InputContainer, stream: VideoStream, timeline: Timeli
         source_fps=float((len(timeline.ticks) - 1) / (shown_ticks * timeline.time_base)) if shown_ticks else None,
         num_frames=len(timeline.ticks),
         duration_seconds=timeline.duration_seconds,
+        time_base=timeline.time_base,
+        start_tick=timeline.origin,
+        key_frame_ticks=key_frame_ticks,
     )
 
 

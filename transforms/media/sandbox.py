@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from transforms.media.decoder import DecodeStats
 from transforms.media.decoder_process import DecoderProcess
 from transforms.media.limits import DecoderLimits
 from transforms.media.picture import Geometry
@@ -49,6 +50,7 @@ def decode_clips(
     spans: Sequence[ClipSpan],
     geometry: Geometry,
     limits: DecoderLimits,
+    stats: DecodeStats | None = None,
 ) -> Iterator[tuple[ClipSpan, npt.NDArray[np.uint8]]]:
     """Yields each clip as soon as it is whole, see `transforms.media.decoder.decode_clips`.
 
@@ -61,7 +63,7 @@ def decode_clips(
     if not spans:
         return
     with borrow(limits.memory_bytes) as process:
-        yield from process.decode_clips(path, media, spans, geometry, limits)
+        yield from process.decode_clips(path, media, spans, geometry, limits, stats)
 
 
 @contextlib.contextmanager

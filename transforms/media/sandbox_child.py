@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from transforms import errors
 from transforms.media import confinement, files, limits, wire
-from transforms.media.decoder import Geometry, decode_clips
+from transforms.media.decoder import DecodeStats, Geometry, decode_clips
 from transforms.media.probe import probe
 
 _MAX_BYTES_PER_PIXEL = 8
@@ -112,12 +112,17 @@ class _Server:
         positions = {id(span): position for position, span in enumerate(spans)}
         media = wire.media_from_json(request["media"])
         self._ring.resize(request["slot_bytes"])
-        clips = decode_clips(name, media, spans, Geometry(*request["geometry"]))
-        for count, (span, frames) in zip(itertools.count(), clips):
-            if count >= wire.NUM_SLOTS:
-                self._await_release()
-            self._ring.put(count % wire.NUM_SLOTS, frames)
-            self._channel.send({"clip": positions[id(span)]})
+        stats = DecodeStats()
+        clips = decode_clips(name, media, spans, Geometry(*request["geometry"]), stats)
+        try:
+            for count, (span, frames) in zip(itertools.count(), clips):
+                if count >= wire.NUM_SLOTS:
+                    self._await_release()
+                self._ring.put(count % wire.NUM_SLOTS, frames)
+                self._channel.send({"clip": positions[id(span)]})
+        finally:
+            if stats.full_decodes:
+                self._channel.send({"full_decode": stats.reason})
         return {"done": True}
 
     def _await_release(self) -> None:

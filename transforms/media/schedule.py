@@ -68,6 +68,11 @@ class FrameSchedule:
         return self._slots[self._next].tick
 
     @property
+    def ticks(self) -> list[int]:
+        """Every instant that is wanted, ascending, each as often as it is."""
+        return [slot.tick for slot in self._slots]
+
+    @property
     def num_lost(self) -> int:
         """Clips that were given up."""
         return len(self._lost)

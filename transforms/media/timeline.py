@@ -6,21 +6,19 @@ rates mean nothing under variable frame rate. The packets are what the decoder w
 
 from __future__ import annotations
 
+import array
 import bisect
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from typing import TypeAlias
 
 import av.error
 from av.container import InputContainer
-from av.packet import Packet
 from av.video.stream import VideoStream
 
 from transforms.media import limits
-from transforms.media.container import words
-
-VideoPacket: TypeAlias = "Packet[VideoStream]"
+from transforms.media.container import VideoPacket, words
+from transforms.media.packet_order import PacketOrder
 
 # Frames a second where the file tells neither a rate nor times.
 _DEFAULT_RATE = Fraction(25)
@@ -32,7 +30,8 @@ class Timeline:
 
     Attributes:
       time_base: seconds a tick.
-      ticks: display time of each frame, ascending. The first one is second 0 of the video.
+      ticks: display time of each frame, ascending; eight bytes each, as a long film has many.
+      origin: display time of the stream's first frame, second 0 of the video: often not 0, sometimes negative.
       end_tick: end of the last frame's display time.
       promised_end_tick: where reading broke off, the end that the header promises; else `end_tick`.
       by_order: True where the packets' times are right as a set but not those of the frames that carry them,
@@ -42,16 +41,12 @@ class Timeline:
     """
 
     time_base: Fraction
-    ticks: tuple[int, ...]
+    ticks: Sequence[int]
+    origin: int
     end_tick: Fraction
     promised_end_tick: Fraction
     by_order: bool
     read_error: str = ""
-
-    @property
-    def origin(self) -> int:
-        """Display time of the first frame: often not 0, sometimes negative."""
-        return self.ticks[0]
 
     @property
     def duration_seconds(self) -> Fraction:
@@ -80,75 +75,119 @@ def frame_packets(container: InputContainer, stream: VideoStream) -> Iterator[Vi
             yield packet
 
 
-def read_timeline(packets: Iterable[VideoPacket], container: InputContainer, stream: VideoStream) -> Timeline | None:
+def read_timeline(
+    packets: Iterable[VideoPacket],
+    container: InputContainer,
+    stream: VideoStream,
+    origin: int | None = None,
+    until_tick: int | None = None,
+) -> Timeline | None:
     """Reads all packets; returns None if there are none.
 
     Packets that an edit list cuts away (`is_discard`) are decoded but never shown: they don't count.
+
+    Args:
+      packets: those of the whole stream, or from a key frame on.
+      container, stream: where they come from.
+      origin: display time of the stream's first frame, where the packets start later; None: they start there.
+      until_tick: reading may stop once no frame of this time or an earlier one can follow; None: at the end.
     """
-    shown: list[_PacketTimes] = []
+    shown = _PacketTimes()
     read_error = ""
+    reaches_end = True
+    order = PacketOrder()
     try:
         for packet in packets:
             if not packet.is_discard:
-                shown.append(_PacketTimes(packet.pts, packet.dts, packet.duration or 0))
+                shown.add(packet)
+            if until_tick is not None and order.accepts(packet) and order.is_past(until_tick):
+                reaches_end = False
+                break
     except av.error.FFmpegError as error:
         read_error = words(error)
-    if not shown:
+    if not shown.durations:
         return None
-    read_error = read_error or _missing_frames(shown, container.format.name, stream)
+    if reaches_end:
+        read_error = read_error or missing_frames(shown.last_dts, container.format.name, stream)
     time_base = stream.time_base or Fraction(1, 1)
     spacing = 1 / (stream.guessed_rate or _DEFAULT_RATE) / time_base
-    times = sorted(_ticks_and_durations(shown, spacing))
-    ticks = tuple(tick for tick, _ in times)
-    end_tick = ticks[-1] + _last_frame_ticks(ticks, times[-1][1], spacing)
-    promised = Fraction(ticks[0] + stream.duration) if read_error and stream.duration else end_tick
-    by_order = _is_by_order(shown, container.format.name, stream.codec_context.reorder_depth)
-    return Timeline(time_base, ticks, end_tick, max(end_tick, promised), by_order, read_error)
+    ticks = shown.sorted_ticks(spacing)
+    end_tick = ticks[-1] + _last_frame_ticks(ticks, shown.last_duration(spacing), spacing)
+    origin = ticks[0] if origin is None else origin
+    promised = Fraction(origin + stream.duration) if read_error and stream.duration else end_tick
+    by_order = shown.is_by_order(container.format.name, stream.codec_context.reorder_depth)
+    return Timeline(time_base, ticks, origin, end_tick, max(end_tick, promised), by_order, read_error)
 
 
-@dataclasses.dataclass(frozen=True)
 class _PacketTimes:
-    pts: int | None
-    dts: int | None
-    duration: int
+    """The times of a stream's packets, in file order: pts, or dts where that is all there is.
+
+    Attributes:
+      durations: as the packets say, 0 where they don't.
+      last_dts: the highest.
+    """
+
+    def __init__(self) -> None:
+        self.durations = array.array("q")
+        self.last_dts: int | None = None
+        self._times = array.array("q")
+        self._times_durations = array.array("q")
+        self._has_pts = False
+        self._lacks_pts = False
+        self._is_ascending = True
+        self._last_pts: int | None = None
+
+    def add(self, packet: VideoPacket) -> None:
+        """Notes a packet."""
+        pts, dts, duration = packet.pts, packet.dts, packet.duration or 0
+        self.durations.append(duration)
+        if dts is not None and (self.last_dts is None or dts > self.last_dts):
+            self.last_dts = dts
+        if pts is not None:
+            self._is_ascending = self._is_ascending and (self._last_pts is None or pts >= self._last_pts)
+            self._has_pts, self._last_pts = True, pts
+        elif dts is not None:
+            self._lacks_pts = True
+        if pts is not None or dts is not None:
+            self._times.append(dts if pts is None else pts)  # type: ignore[arg-type]  # one of them is known
+            self._times_durations.append(duration)
+
+    def sorted_ticks(self, spacing: Fraction) -> Sequence[int]:
+        """Returns the display times.
+
+        Packets without any time are passed over, unless all are: then they are spaced evenly (raw streams).
+        """
+        if self._times:
+            return array.array("q", sorted(self._times))
+        return array.array("q", (round(n * spacing) for n in range(len(self.durations))))
+
+    def last_duration(self, spacing: Fraction) -> int:
+        """Returns the duration of the frame that is shown last."""
+        if not self._times:
+            return round(spacing)
+        return max(zip(self._times, self._times_durations, strict=True))[1]
+
+    def is_by_order(self, demuxer: str, reorder_depth: int) -> bool:
+        """Returns whether times and frames have to be paired by order, see `Timeline.by_order`."""
+        if not self._has_pts or self._lacks_pts:
+            return True
+        # FFmpeg makes pts up from dts where the container has none: ascending although the frames are reordered.
+        return reorder_depth > 0 and (demuxer == "avi" or self._is_ascending)
 
 
-def _missing_frames(shown: list[_PacketTimes], demuxer: str, stream: VideoStream) -> str:
+def missing_frames(last_dts: int | None, demuxer: str, stream: VideoStream) -> str:
     """Returns what to say where an MP4's own index lists frames that are not in the file any more; "" else.
 
     FFmpeg takes a broken off upload whose index stands at the front for a regular, shorter file.
     """
     if "mp4" not in demuxer.split(",") or len(stream.index_entries) == 0:
         return ""
-    last_read = max((packet.dts for packet in shown if packet.dts is not None), default=None)
-    if last_read is None or stream.index_entries[-1].timestamp <= last_read:
+    if last_dts is None or stream.index_entries[-1].timestamp <= last_dts:
         return ""
     return "the file ends before the last frame that its index lists"
 
 
-def _ticks_and_durations(shown: list[_PacketTimes], spacing: Fraction) -> Iterator[tuple[int, int]]:
-    """Yields (display time, duration): pts, or dts where that is all there is.
-
-    Packets without either are passed over, unless all are: then they are spaced evenly (raw streams).
-    """
-    if all(packet.pts is None and packet.dts is None for packet in shown):
-        yield from ((round(n * spacing), round(spacing)) for n in range(len(shown)))
-    for packet in shown:
-        tick = packet.dts if packet.pts is None else packet.pts
-        if tick is not None:
-            yield tick, packet.duration
-
-
-def _is_by_order(shown: list[_PacketTimes], demuxer: str, reorder_depth: int) -> bool:
-    """Returns whether times and frames have to be paired by order, see `Timeline.by_order`."""
-    known = [packet.pts for packet in shown if packet.pts is not None]
-    if not known or any(packet.pts is None and packet.dts is not None for packet in shown):
-        return True
-    # FFmpeg makes pts up from dts where the container has none: ascending although the frames are reordered.
-    return reorder_depth > 0 and (demuxer == "avi" or known == sorted(known))
-
-
-def _last_frame_ticks(ticks: tuple[int, ...], packet_duration: int, spacing: Fraction) -> Fraction:
+def _last_frame_ticks(ticks: Sequence[int], packet_duration: int, spacing: Fraction) -> Fraction:
     """Returns how long the last frame is shown: as its packet says, else as long as the others on average."""
     if packet_duration > 0:
         return Fraction(packet_duration)

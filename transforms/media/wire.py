@@ -6,6 +6,7 @@ owner    {"probe": NAME, "limits": {…}}                             with the f
 process  {"ready": true}                                            once, after its start
          {"media": {…}}                                             the end of a probe
          {"clip": POSITION}                                         the next slot of the ring holds this span
+         {"full_decode": REASON}                                    the proof of the fast way failed, see `decoder.py`
          {"done": true}                                             the end of a decode
          {"error": [CODE, MESSAGE]}                                 the end of either
 """
@@ -29,6 +30,7 @@ NUM_SLOTS = 2
 
 _CHUNK_BYTES = 1 << 16
 _MAX_SHOWN_TEXT = 2000
+_FRACTIONS = ("pixel_aspect_ratio", "duration_seconds", "time_base")
 _FRACTION = re.compile(r"\d{1,40}(/\d{1,40})?")
 
 
@@ -105,8 +107,9 @@ def media_to_json(media: MediaInfo) -> dict[str, Any]:
 def media_from_json(values: object) -> MediaInfo:
     """Returns the MediaInfo that `media_to_json` wrote; takes its owner's word for the values."""
     assert isinstance(values, dict)
-    fractions = {name: Fraction(values[name]) for name in ("pixel_aspect_ratio", "duration_seconds")}
-    return MediaInfo(**(values | fractions))
+    others: dict[str, Any] = {name: Fraction(values[name]) for name in _FRACTIONS}
+    others["key_frame_ticks"] = tuple(values["key_frame_ticks"])
+    return MediaInfo(**(values | others))
 
 
 def checked_media(values: object, limits: DecoderLimits) -> MediaInfo:
@@ -133,7 +136,11 @@ def checked_media(values: object, limits: DecoderLimits) -> MediaInfo:
     fps = values["source_fps"]
     _require("source_fps", fps, fps is None or (isinstance(fps, float) and math.isfinite(fps) and fps >= 0))
     _require("num_frames", values["num_frames"], _is_whole(values["num_frames"], 1, limits.max_packets))
-    for name in ("pixel_aspect_ratio", "duration_seconds"):
+    ticks = values["key_frame_ticks"]
+    _require("key_frame_ticks", ticks, isinstance(ticks, list) and all(_is_tick(tick) for tick in ticks))
+    _require("key_frame_ticks", ticks, ticks == sorted(ticks) and len(ticks) <= limits.max_packets)
+    _require("start_tick", values["start_tick"], _is_tick(values["start_tick"]))
+    for name in _FRACTIONS:
         _require(name, values[name], _is_positive_fraction(values[name]))
     media = media_from_json(values)
     _require("duration_seconds", values["duration_seconds"], media.duration_seconds <= limits.max_duration_seconds)
@@ -147,6 +154,10 @@ def _require(name: str, value: object, holds: object) -> None:
 
 def _is_whole(value: object, least: int, most: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_tick(value: object) -> bool:
+    return _is_whole(value, -(1 << 63), (1 << 63) - 1)
 
 
 def _is_positive_fraction(value: object) -> bool:

@@ -1,0 +1,153 @@
+"""Decoding only what is needed gives the frames of a full decode, byte for byte, codec by codec."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from fractions import Fraction
+from typing import Any
+
+import data_generation as generate
+import pytest
+
+from transforms import errors
+from transforms.media.decoder import DecodeStats, Geometry, decode_clips
+from transforms.media.probe import probe
+from transforms.media.sampling import ClipSampling, plan_clip_spans
+from transforms.records import ClipSpan, MediaInfo
+
+GEOMETRY = Geometry(72, 72)
+
+QUIET = {"x265-params": "log-level=none"}
+
+
+def x265(params: str) -> dict[str, Any]:
+    return {"codec": "libx265", "options": {"x265-params": f"log-level=none:{params}"}}
+
+
+# name of the file -> how it is made. All of these are decoded the fast way.
+PROVEN: dict[str, dict[str, Any]] = {
+    "h264.mp4": {"b_frames": 2},
+    "h264_deep_pyramid.mp4": {"b_frames": 7, "options": {"b-pyramid": "normal", "refs": "5"}},
+    "h264_strict_pyramid.mkv": {"b_frames": 3, "options": {"b-pyramid": "strict"}},
+    "h264_no_b.mp4": {"b_frames": 0},
+    "h264_open_gop.mp4": {"b_frames": 3, "options": {"x264-params": "open-gop=1"}},
+    "h264_slices.mp4": {"b_frames": 2, "options": {"x264-params": "slices=4"}},
+    "h264_weighted.mp4": {"b_frames": 3, "options": {"x264-params": "weightp=2:weightb=1:direct=temporal"}},
+    "h264_one_gop.mp4": {"b_frames": 3, "gop": 1000},
+    "h264.ts": {"b_frames": 2},
+    "h264.flv": {"b_frames": 2},
+    "h264_10_bit.mp4": {"b_frames": 2, "pix_fmt": "yuv420p10le"},
+    "h264_444.mkv": {"b_frames": 2, "pix_fmt": "yuv444p"},
+    "h264_odd_size.mp4": {"b_frames": 2, "width": 101, "height": 77, "pix_fmt": "yuv444p"},
+    "hevc.mp4": x265("bframes=3:b-pyramid=1:keyint=12"),
+    "hevc_open_gop.mkv": x265("bframes=4:open-gop=1:keyint=12"),
+    "hevc_closed_gop.mp4": x265("bframes=4:open-gop=0:keyint=12"),
+    "hevc_temporal_layers.mp4": x265("bframes=3:b-pyramid=1:temporal-layers=3:keyint=12"),
+    "hevc_temporal_layers.mkv": x265("bframes=3:b-pyramid=1:temporal-layers=2:keyint=24"),
+    "hevc_10_bit.mp4": {**x265("bframes=3"), "pix_fmt": "yuv420p10le"},
+    "hevc.ts": x265("bframes=3:repeat-headers=1:keyint=12"),
+    "mpeg2.ts": {"codec": "mpeg2video", "b_frames": 2},
+    "mpeg2.mkv": {"codec": "mpeg2video", "b_frames": 2},
+    "mpeg2_closed_gop.mp4": {"codec": "mpeg2video", "b_frames": 2, "options": {"flags": "+cgop"}},
+    "mpeg1.mkv": {"codec": "mpeg1video", "b_frames": 2, "fps": 25},
+    "mpeg4.mp4": {"codec": "mpeg4", "b_frames": 2},
+    "mpeg4.mkv": {"codec": "mpeg4", "b_frames": 2, "options": {"flags": "+qpel+mv4"}},
+    "mpeg4_no_b.mp4": {"codec": "mpeg4"},
+    "vp8_hidden.webm": {"codec": "libvpx", "options": {"auto-alt-ref": "1", "lag-in-frames": "10"}},
+    "vp9.webm": {"codec": "libvpx-vp9", "options": {"cpu-used": "8", "deadline": "realtime"}},
+    "vp9_hidden.webm": {"codec": "libvpx-vp9", "options": {"auto-alt-ref": "1", "lag-in-frames": "12"}},
+    "vp9.mp4": {"codec": "libvpx-vp9", "options": {"cpu-used": "5", "lag-in-frames": "12"}},
+    "av1.mp4": {"codec": "libsvtav1", "options": {"preset": "12"}},
+    "av1.mkv": {"codec": "libsvtav1", "options": {"preset": "10"}},
+    "av1_10_bit.webm": {"codec": "libsvtav1", "pix_fmt": "yuv420p10le", "options": {"preset": "12"}},
+    "motion.mov": {"codec": "mjpeg", "pix_fmt": "yuvj420p"},
+    "prores.mov": {"codec": "prores_ks", "pix_fmt": "yuv422p10le"},
+    "prores_alpha.mov": {"codec": "prores_ks", "pix_fmt": "yuva444p10le"},
+    "huffyuv.nut": {"codec": "ffvhuff", "pix_fmt": "yuv420p"},
+    "png.mov": {"codec": "png", "pix_fmt": "rgba"},
+    "raw.nut": {"codec": "rawvideo", "pix_fmt": "yuv420p"},
+}  # fmt: skip
+
+
+def span(index: int, *instants: Fraction) -> ClipSpan:
+    return ClipSpan(index, min(instants), max(instants), instants, len(instants))
+
+
+def samplings(media: MediaInfo) -> dict[str, list[ClipSpan]]:
+    """Returns ways to want frames of a video of at least three seconds."""
+    duration = media.duration_seconds
+    whole = plan_clip_spans(duration, ClipSampling(5, Fraction(5)))
+    spread = plan_clip_spans(duration, ClipSampling(2, Fraction(8), clips_per_video=3))
+    return {
+        "every frame": [span(0, *[Fraction(n, 60) for n in range(int(duration * 60))])],
+        "five a second": list(whole),
+        "few": list(spread),
+        "each alone": [span(n, n * duration / 23) for n in range(23)],
+        "the middle": list(whole)[len(whole) // 2 :],
+        "the end": [span(0, duration - Fraction(1, 100))],
+    }
+
+
+def clips(
+    path: pathlib.Path, media: MediaInfo, spans: list[ClipSpan], stats: DecodeStats | None = None
+) -> tuple[dict[int, bytes], str]:
+    """Returns each clip's bytes, and the error's message."""
+    found: dict[int, bytes] = {}
+    try:
+        for clip, frames in decode_clips(path, media, spans, GEOMETRY, stats):
+            assert clip.clip_index not in found
+            found[clip.clip_index] = frames.tobytes()
+    except errors.CorruptVideoError as error:
+        return found, str(error)
+    return found, ""
+
+
+def assert_same_as_full(path: pathlib.Path, media: MediaInfo, full_decodes: int = 0) -> None:
+    full = dataclasses.replace(media, key_frame_ticks=())
+    for name, spans in samplings(media).items():
+        stats = DecodeStats()
+        fast = clips(path, media, spans, stats)
+        assert fast == clips(path, full, spans), name
+        assert fast[0], name
+        assert stats.full_decodes == full_decodes, (name, stats.reason)
+
+
+@pytest.mark.parametrize("name", PROVEN)
+def test_proven_codecs(tmp_path: pathlib.Path, name: str) -> None:
+    made = {"fps": 30, "draw": generate.draw_moving, **PROVEN[name]}
+    path = generate.make_video(tmp_path / name, 100, **made)
+    media = probe(path)
+    assert media.key_frame_ticks, "the fast way is not taken"
+    assert_same_as_full(path, media)
+
+
+def test_hevc_frames_of_a_lower_layer_are_kept_for_higher_ones(tmp_path: pathlib.Path) -> None:
+    """FFmpeg takes "not referred to in its own layer" for "not referred to"."""
+    made = x265("bframes=3:b-pyramid=1:temporal-layers=3:keyint=24")
+    plain = generate.make_video(tmp_path / "plain.mp4", 100, 30, draw=generate.draw_moving, **made)
+    renamed = []
+
+    def edit(index: int, data: memoryview) -> None:
+        at = 0
+        while at + 6 < len(data):
+            kind, layer = data[at + 4] >> 1 & 63, (data[at + 5] & 7) - 1
+            if kind in (1, 3, 5) and layer == 1:
+                data[at + 4] = kind - 1 << 1
+                renamed.append(index)
+            at += 4 + int.from_bytes(data[at : at + 4], "big")
+
+    path = generate.with_edited_packets(plain, tmp_path / "v.mp4", edit)
+    assert renamed
+    assert_same_as_full(path, probe(path))
+
+
+def test_vp8_frames_that_are_not_shown(tmp_path: pathlib.Path) -> None:
+    plain = generate.make_video(tmp_path / "plain.webm", 100, 30, codec="libvpx", draw=generate.draw_moving)
+
+    def edit(index: int, data: memoryview) -> None:
+        if index % 12 in (5, 7, 8):
+            data[0] &= 0xEF
+
+    path = generate.with_edited_packets(plain, tmp_path / "v.webm", edit)
+    assert_same_as_full(path, probe(path))

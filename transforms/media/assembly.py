@@ -1,0 +1,112 @@
+"""Fills clips with frames as they come out of a source."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Iterator, Sequence
+from fractions import Fraction
+from typing import Protocol
+
+import av.error
+import numpy as np
+import numpy.typing as npt
+from av.video.frame import VideoFrame
+
+from transforms.media.container import words
+from transforms.media.picture import PictureConverter
+from transforms.media.schedule import FrameSchedule, Slot
+from transforms.records import ClipSpan
+
+_Frames = npt.NDArray[np.uint8]
+
+
+class FrameSource(Protocol):
+    """Where frames come from.
+
+    Attributes:
+      cause: FFmpeg's words for the first error; "" if there was none.
+    """
+
+    cause: str
+
+    def frames(self) -> Generator[tuple[int, VideoFrame], None, None]:
+        """Yields (display time, frame), times ascending; where two are equal the later frame counts."""
+
+    def is_damaged(self, tick: int) -> bool:
+        """Returns whether the frame that should be shown at `tick` was rejected or may refer to one that was."""
+
+    def end_of_last(self, tick: int) -> int | Fraction | None:
+        """Returns until when the last frame stands, that of `tick`; None: as long as anything waits."""
+
+
+class ClipAssembly:
+    """Puts frames where they are wanted, and holds the pixels of open clips only.
+
+    Args:
+      spans: the wanted clips.
+      origin: display time of the stream's first frame.
+      time_base: seconds a tick.
+      converter: makes pictures of frames.
+    """
+
+    def __init__(
+        self, spans: Sequence[ClipSpan], origin: int, time_base: Fraction, converter: PictureConverter
+    ) -> None:
+        self.schedule = FrameSchedule(spans, origin, time_base)
+        self._spans = spans
+        self._converter = converter
+        self._open: dict[int, _Frames] = {}
+        self._first_tick = origin
+
+    def clips(self, source: FrameSource) -> Iterator[tuple[ClipSpan, _Frames]]:
+        """Yields clips as they become whole; stops reading once no clip waits for anything."""
+        shown: tuple[int, VideoFrame] | None = None
+        with contextlib.closing(source.frames()) as frames:
+            for tick, frame in frames:
+                if shown is None:
+                    self._start_at(tick)
+                else:
+                    yield from self._show(shown[1], tick, source)
+                if self.schedule.is_done:
+                    return
+                shown = (tick, frame)
+        if shown is not None:
+            yield from self._show(shown[1], source.end_of_last(shown[0]), source)
+        for slot in self.schedule.take_before(None):
+            self._lose(slot.clip)
+
+    def _start_at(self, first_tick: int) -> None:
+        """Gives up the clips that end before the first frame that could be decoded: it is not theirs."""
+        self._first_tick = first_tick
+        for clip in range(len(self._spans)):
+            if self.schedule.last_tick(clip) < first_tick:
+                self._lose(clip)
+
+    def _show(
+        self, frame: VideoFrame, until_tick: int | Fraction | None, source: FrameSource
+    ) -> Iterator[tuple[ClipSpan, _Frames]]:
+        """Puts a frame where it is wanted before `until_tick`; converts it only if it is wanted at all."""
+        picture: _Frames | None = None
+        for slot in self.schedule.take_before(until_tick):
+            if frame.is_corrupt or self._is_damaged(slot, source):
+                self._lose(slot.clip)
+                continue
+            if picture is None:
+                try:
+                    picture = self._converter.convert(frame)
+                except av.error.FFmpegError as error:
+                    source.cause = source.cause or words(error)
+                    self._lose(slot.clip)
+                    continue
+            if slot.clip not in self._open:
+                self._open[slot.clip] = np.empty((self._spans[slot.clip].num_frames, *picture.shape), np.uint8)
+            self._open[slot.clip][slot.frame] = picture
+            if self.schedule.fill(slot):
+                yield self._spans[slot.clip], self._open.pop(slot.clip)
+
+    def _is_damaged(self, slot: Slot, source: FrameSource) -> bool:
+        return slot.tick >= self._first_tick and source.is_damaged(slot.tick)
+
+    def _lose(self, clip: int) -> None:
+        self.schedule.lose(clip)
+        self._open.pop(clip, None)

@@ -1,0 +1,255 @@
+"""What the bytes of a packet tell before it is decoded, codec by codec. Pure: bytes in, facts out.
+
+Two questions, and for each codec of the list below the answers are proven by tests that compare with a full decode:
+- Can decoding start here as if nothing had come before? A container's key flag is not enough: the packet has to hold
+  a picture that resets the decoder, and the headers that it needs. The answer holds for all frames that are stored
+  from here on and shown at this one's time or later; frames shown earlier (open GOP) may refer to older ones.
+- May the decoder leave this packet's frame out, if nobody wants it and nothing refers to it (`skip_frame` NONREF)?
+
+    H.264          IDR, or a recovery point that promises exact frames at once      yes
+    HEVC           IDR, CRA, BLA                                                    yes, in the highest temporal layer:
+                   FFmpeg's test is about the frame's own layer, and higher layers may still refer to it
+    MPEG-1, -2     I picture behind a sequence header                               yes: B pictures
+    MPEG-4 ASP     I-VOP                                                            yes: B-VOPs. One VOP a packet, or
+                   none of it holds: packed B-frames
+    VP8, VP9       key frame                                                        no: a frame without followers still
+                   leaves probabilities, vectors and segment maps behind
+    AV1            key frame behind a sequence header                               no: libdav1d doesn't know how
+    intra codecs   any packet                                                       nothing to leave out
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_START_CODE = re.compile(rb"\x00\x00\x01")
+_MPEG12_HEADERS = re.compile(rb"\x00\x00\x01([\x00\xb3])", re.DOTALL)
+_INTRA_CODECS = frozenset({"prores", "dnxhd", "huffyuv", "ffvhuff", "utvideo", "rawvideo", "png"})
+
+
+class PacketRules:
+    """The rules of one stream. This one knows nothing, so it allows nothing."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything at all may be left out."""
+        return type(self) is not PacketRules
+
+    def starts_clean(self, data: memoryview) -> bool:
+        """Whether decoding can start at this packet, which the container calls a key frame."""
+        return False
+
+    def is_shown(self, data: memoryview) -> bool:
+        """Whether this packet's frame is meant to be seen: VP8 and VP9 also store frames to refer to only."""
+        return True
+
+    def may_skip(self, data: memoryview) -> bool:
+        """Whether NONREF is right for this packet, which nobody wants."""
+        return False
+
+    def is_one_frame(self, data: memoryview) -> bool:
+        """Whether this packet holds one frame, so that its time is the frame's."""
+        return True
+
+
+def packet_rules(codec: str, extradata: bytes | None) -> PacketRules:
+    """Returns the rules for a stream.
+
+    Args:
+      codec: FFmpeg's canonical name ("h264").
+      extradata: the stream's headers as its container has them.
+    """
+    extradata = extradata or b""
+    if codec in ("h264", "hevc"):
+        return _H264Rules(extradata) if codec == "h264" else _HevcRules(extradata)
+    if codec in ("mpeg1video", "mpeg2video"):
+        return _Mpeg12Rules()
+    if codec in _INTRA_CODECS:
+        return _IntraRules()
+    simple = {"mpeg4": _Mpeg4Rules, "vp8": _Vp8Rules, "vp9": _Vp9Rules, "av1": _Av1Rules, "mjpeg": _MjpegRules}
+    return simple.get(codec, PacketRules)()
+
+
+class _NalRules(PacketRules):
+    """NAL units, behind start codes or behind their lengths (MP4, Matroska)."""
+
+    def __init__(self, length_size: int) -> None:
+        self._length_size = length_size
+        self._has_headers_in_band = length_size == 0
+
+    def _units(self, data: memoryview) -> Iterator[memoryview]:
+        if self._length_size == 0:
+            starts = [match.end() for match in _START_CODE.finditer(data)]
+            yield from (data[start:stop] for start, stop in zip(starts, [*starts[1:], None], strict=True))
+            return
+        at = 0
+        while at + self._length_size < len(data):
+            start = at + self._length_size
+            at = start + int.from_bytes(data[at:start], "big")
+            yield data[start:at]
+
+    def _has_headers(self, types: set[int], headers: set[int]) -> bool:
+        """Whether a decoder that comes from elsewhere has this packet's parameter sets.
+
+        Either they are here, or no packet has any and they are the container's.
+        """
+        if headers <= types:
+            self._has_headers_in_band = True
+        return headers <= types or not (self._has_headers_in_band or headers & types)
+
+
+class _H264Rules(_NalRules):
+    def __init__(self, extradata: bytes) -> None:
+        super().__init__((extradata[4] & 3) + 1 if extradata[:1] == b"\x01" and len(extradata) > 4 else 0)
+
+    def starts_clean(self, data: memoryview) -> bool:
+        units = [unit for unit in self._units(data) if len(unit) > 1]
+        types = {unit[0] & 31 for unit in units}
+        if not self._has_headers(types, {7, 8}):
+            return False
+        return 5 in types or (1 in types and any(_recovers_at_once(unit) for unit in units if unit[0] & 31 == 6))
+
+    def may_skip(self, data: memoryview) -> bool:
+        return True
+
+
+def _recovers_at_once(sei: memoryview) -> bool:
+    """Whether a SEI unit has message 6, recovery point, with recovery_frame_cnt = 0 and exact_match_flag = 1."""
+    at = 1
+    while at + 2 < len(sei):
+        kind, size = sei[at], sei[at + 1]
+        if kind == 6:
+            return sei[at + 2] & 0xC0 == 0xC0  # 0 is coded as one bit, "1".
+        if 255 in (kind, size):  # Longer numbers: not worth it.
+            return False
+        at += 2 + size
+    return False
+
+
+class _HevcRules(_NalRules):
+    def __init__(self, extradata: bytes) -> None:
+        is_hvcc = extradata[:1] == b"\x01" and len(extradata) > 22
+        super().__init__((extradata[21] & 3) + 1 if is_hvcc else 0)
+        self._highest_layer = 7
+        units = _hvcc_units(extradata) if is_hvcc else self._units(memoryview(extradata))
+        self._note_layers(list(units))
+
+    def starts_clean(self, data: memoryview) -> bool:
+        units = [unit for unit in self._units(data) if len(unit) > 2]
+        self._note_layers(units)
+        types = {unit[0] >> 1 & 63 for unit in units}
+        pictures = {kind for kind in types if kind < 32}
+        return bool(pictures) and all(16 <= k <= 21 for k in pictures) and self._has_headers(types, {32, 33, 34})
+
+    def may_skip(self, data: memoryview) -> bool:
+        if self._highest_layer == 0:
+            return True
+        units = (unit for unit in self._units(data) if len(unit) > 2)
+        return all((unit[1] & 7) - 1 == self._highest_layer for unit in units if unit[0] >> 1 & 63 < 32)
+
+    def _note_layers(self, units: list[memoryview]) -> None:
+        layers = [unit[2] >> 1 & 7 for unit in units if len(unit) > 2 and unit[0] >> 1 & 63 == 33]
+        if layers:
+            self._highest_layer = max(layers)
+
+
+def _hvcc_units(extradata: bytes) -> Iterator[memoryview]:
+    at = 23
+    for _ in range(extradata[22] if len(extradata) > 22 else 0):
+        count = int.from_bytes(extradata[at + 1 : at + 3], "big")
+        at += 3
+        for _ in range(count):
+            size = int.from_bytes(extradata[at : at + 2], "big")
+            yield memoryview(extradata)[at + 2 : at + 2 + size]
+            at += 2 + size
+
+
+class _Mpeg12Rules(PacketRules):
+    def starts_clean(self, data: memoryview) -> bool:
+        first = _MPEG12_HEADERS.search(data)
+        picture = next((m for m in _MPEG12_HEADERS.finditer(data) if m[1] == b"\x00"), None)
+        if first is None or picture is None or first[1] != b"\xb3" or len(data) < picture.end() + 2:
+            return False
+        return data[picture.end() + 1] >> 3 & 7 == 1
+
+    def may_skip(self, data: memoryview) -> bool:
+        return True
+
+
+class _Mpeg4Rules(PacketRules):
+    def starts_clean(self, data: memoryview) -> bool:
+        at = bytes(data).find(b"\x00\x00\x01\xb6")
+        return at >= 0 and len(data) > at + 4 and data[at + 4] >> 6 == 0
+
+    def may_skip(self, data: memoryview) -> bool:
+        return True
+
+    def is_one_frame(self, data: memoryview) -> bool:
+        return bytes(data).count(b"\x00\x00\x01\xb6") == 1
+
+
+class _Vp8Rules(PacketRules):
+    def starts_clean(self, data: memoryview) -> bool:
+        return len(data) > 6 and data[0] & 0x11 == 0x10 and data[3:6] == b"\x9d\x01\x2a"
+
+    def is_shown(self, data: memoryview) -> bool:
+        return len(data) == 0 or data[0] & 0x10 != 0
+
+
+class _Vp9Rules(PacketRules):
+    def starts_clean(self, data: memoryview) -> bool:
+        # show_existing_frame = 0, frame_type = 0 (key), show_frame = 1.
+        return len(data) > 0 and data[0] >> 6 == 2 and self._flags(data) == 1
+
+    def is_shown(self, data: memoryview) -> bool:
+        """The last of several frames (a superframe) is shown; a lone one says whether it is."""
+        return len(data) == 0 or data[-1] & 0xE0 == 0xC0 or self._flags(data) & 5 != 0
+
+    def _flags(self, data: memoryview) -> int:
+        """Returns three bits: they stand behind a marker and the profile, which has one more bit where it is 3."""
+        return (data[0] if data[0] & 0x30 == 0x30 else data[0] >> 1) & 7
+
+
+class _Av1Rules(PacketRules):
+    def starts_clean(self, data: memoryview) -> bool:
+        """Looks for a sequence header and then, as the first frame, a key frame that is shown."""
+        has_sequence = False
+        for kind, payload in _obus(data):
+            if kind == 1:
+                has_sequence = True
+            elif kind in (3, 6):
+                # show_existing_frame = 0, frame_type = 0 (key), show_frame = 1.
+                return has_sequence and len(payload) > 0 and payload[0] & 0xF0 == 0x10
+        return False
+
+
+def _obus(data: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Yields (type, payload) of the open bitstream units of a packet."""
+    at = 0
+    while at < len(data):
+        header = data[at]
+        at += 2 if header & 4 else 1
+        size = len(data) - at
+        if header & 2:
+            size = shift = 0
+            while at < len(data):
+                byte = data[at]
+                size |= (byte & 0x7F) << shift
+                at, shift = at + 1, shift + 7
+                if byte < 0x80 or shift > 56:
+                    break
+        yield header >> 3 & 15, data[at : at + size]
+        at += size
+
+
+class _IntraRules(PacketRules):
+    def starts_clean(self, data: memoryview) -> bool:
+        return True
+
+
+class _MjpegRules(PacketRules):
+    def starts_clean(self, data: memoryview) -> bool:
+        """Tables may stand in an earlier picture: this one needs its own."""
+        head = bytes(data[:4096])
+        return b"\xff\xdb" in head and b"\xff\xc4" in head

@@ -1,0 +1,210 @@
+"""Frames out of a file with as little decoding as gives the very same frames.
+
+The packets' times tell which frames are wanted before anything is decoded. Then
+- whole GOPs that hold no wanted frame are left out: read over where they are near, else skipped by seeking;
+- so is the rest of a GOP behind its last wanted frame;
+- in between, frames that nothing refers to and nobody wants are left out by the decoder (`skip_frame` NONREF).
+
+All that is proven codec by codec (`bitstream.py`), and checked while it runs: every wanted frame has to come out, at
+its packet's time and in order, whole, from a decoder that complained of nothing. Else `ShortcutError` says that the
+proof failed, and the caller decodes fully. Damage in packets that are left out goes unnoticed: it costs no frame that
+is wanted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Generator, Iterator, Sequence
+from fractions import Fraction
+from typing import cast
+
+import av.error
+from av.video.frame import VideoFrame
+
+from transforms.media import timeline as timelines
+from transforms.media.container import VideoPacket, words
+from transforms.media.packet_order import PacketOrder
+from transforms.media.packet_plan import Run, ShortcutError, plan_runs
+from transforms.media.reader import PacketReader
+from transforms.records import MediaInfo
+
+# Wanted instants further apart than this are looked up apart, with a seek between them.
+_MAX_GAP_SECONDS = 10
+# Compressed packets of a stretch are kept in memory up to here; longer ones are read a second time.
+_MAX_HELD_BYTES = 16 << 20
+
+
+@dataclasses.dataclass
+class _Stretch:
+    """What the packets of one stretch say, in decoding order; and the packets themselves, if they are few."""
+
+    times: list[int] = dataclasses.field(default_factory=list)
+    shown: list[bool] = dataclasses.field(default_factory=list)
+    entries: list[int] = dataclasses.field(default_factory=list)
+    packets: list[VideoPacket] = dataclasses.field(default_factory=list)
+    num_bytes: int = 0
+    is_to_the_end: bool = False
+    last_frame: tuple[int, int] = (-(1 << 63), 0)  # time and duration
+    last_dts: int | None = None
+
+    @property
+    def is_held(self) -> bool:
+        return self.num_bytes <= _MAX_HELD_BYTES
+
+    def add(self, packet: VideoPacket, is_entry: bool, is_shown: bool) -> None:
+        if is_entry:
+            self.entries.append(len(self.times))
+        self.times.append(cast(int, packet.pts))
+        self.last_dts = self.last_dts if packet.dts is None else packet.dts
+        self.shown.append(is_shown and not packet.is_discard)
+        if not packet.is_discard:
+            self.last_frame = max(self.last_frame, (self.times[-1], packet.duration or 0))
+        self.num_bytes += packet.size
+        if self.is_held:
+            self.packets.append(packet)
+        else:
+            self.packets.clear()
+
+
+class FastSource:
+    """Decodes the wanted frames of a stream, and what they refer to.
+
+    Args:
+      reader: the file.
+      media: what the probe said of it; lists the key frames that decoding can start at.
+      instants: the wanted instants, in ticks of the stream, ascending.
+
+    Attributes:
+      cause: FFmpeg's words for the first error; "" if there was none.
+    """
+
+    def __init__(self, reader: PacketReader, media: MediaInfo, instants: Sequence[int]) -> None:
+        self.cause = ""
+        self._reader = reader
+        self._media = media
+        self._instants = instants
+
+    def is_damaged(self, tick: int) -> bool:
+        """Never: damage is a ShortcutError."""
+        return False
+
+    def end_of_last(self, tick: int) -> None:
+        """The last frame that is wanted stands as long as anything waits."""
+
+    def frames(self) -> Generator[tuple[int, VideoFrame], None, None]:
+        """Yields (time, frame) for each wanted frame, times ascending; where two are equal the later frame counts.
+
+        Raises:
+          ShortcutError: as the module says.
+        """
+        max_gap = int(Fraction(_MAX_GAP_SECONDS) / self._media.time_base)
+        try:
+            for instants in _split_at_gaps(self._instants, max_gap):
+                yield from self._frames_of_stretch(instants)
+        except av.error.FFmpegError as error:
+            raise ShortcutError(words(error)) from error
+
+    def _frames_of_stretch(self, instants: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
+        entry_tick = last_entry_before(self._media, instants[0])
+        if entry_tick is None:
+            raise ShortcutError("no key frame is known before the first wanted instant")
+        stretch = self._read(entry_tick, instants[-1])
+        self._check_ends(stretch, entry_tick)
+        runs = plan_runs(stretch.times, stretch.shown, stretch.entries, instants)
+        if stretch.is_held:
+            packets = iter(stretch.packets)
+        else:
+            packets = self._reader.packets_from(entry_tick)
+        at = 0
+        for run in runs:
+            for _ in range(run.first - at):
+                next(packets)
+            yield from self._frames_of_run(run, _same_times(packets, stretch.times[run.first : run.last + 1]))
+            at = run.last + 1
+
+    def _read(self, entry_tick: int, last_instant: int) -> _Stretch:
+        """Reads packets until no later one can be shown at or before the last instant."""
+        stretch = _Stretch()
+        rules = self._reader.rules
+        order = PacketOrder()
+        for packet in self._reader.packets_from(entry_tick):
+            data = memoryview(packet)
+            if not order.accepts(packet) or not rules.is_one_frame(data):
+                raise ShortcutError("packets and frames don't go together")
+            stretch.add(packet, packet.is_keyframe and rules.starts_clean(data), rules.is_shown(data))
+            if order.is_past(last_instant):
+                return stretch
+        stretch.is_to_the_end = True
+        return stretch
+
+    def _check_ends(self, stretch: _Stretch, entry_tick: int) -> None:
+        """Clips reach up to the file's ends, so these have to be where they were when the clips were planned."""
+        media = self._media
+        times = zip(stretch.times, stretch.shown, strict=True)
+        if entry_tick <= media.start_tick and media.start_tick != min(
+            (t for t, is_shown in times if is_shown), default=0
+        ):
+            raise ShortcutError("the file has changed: it starts at another time")
+        if stretch.is_to_the_end:
+            container, stream = self._reader.container, self._reader.stream
+            if timelines.missing_frames(stretch.last_dts, container.format.name, stream):
+                raise ShortcutError("the file is truncated")
+            last_tick, duration = stretch.last_frame
+            if media.num_frames > 1:
+                length = Fraction(duration or Fraction(last_tick - media.start_tick, media.num_frames - 1))
+                if media.duration_seconds != (last_tick + length - media.start_tick) * media.time_base:
+                    raise ShortcutError("the file has changed, or is broken off: it ends at another time")
+
+    def _frames_of_run(self, run: Run, packets: Iterator[VideoPacket]) -> Iterator[tuple[int, VideoFrame]]:
+        missing = list(reversed(run.ticks))
+        for frame in self._decode(run, packets):
+            if not missing:
+                break
+            if frame.pts is None or frame.pts > missing[-1]:
+                raise ShortcutError(f"the frame of {missing[-1]} didn't come out")
+            if frame.pts == missing[-1]:
+                if frame.is_corrupt:
+                    raise ShortcutError("a frame is corrupt")
+                yield missing.pop(), frame
+        if missing:
+            raise ShortcutError(f"the frame of {missing[-1]} didn't come out")
+
+    def _decode(self, run: Run, packets: Iterator[VideoPacket]) -> Iterator[VideoFrame]:
+        """Yields what a fresh decoder makes of a run."""
+        decoder, stream, rules = self._reader.decoder, self._reader.stream, self._reader.rules
+        depth = decoder.reorder_depth
+        decoder.flush_buffers()
+        # Flushing may forget how far frames are reordered; then the first ones would come out too early.
+        decoder.reorder_depth = max(depth, decoder.reorder_depth)
+        skips: bool | None = None
+        for position, packet in enumerate(packets, run.first):
+            may_skip = position not in run.wanted and rules.may_skip(memoryview(packet))
+            if may_skip is not skips:
+                decoder.skip_frame = "NONREF" if may_skip else "DEFAULT"
+                skips = may_skip
+            yield from stream.decode(packet)
+        yield from stream.decode(None)
+
+
+def last_entry_before(media: MediaInfo, tick: int) -> int | None:
+    """Returns the time of the last listed key frame that is shown at or before `tick`; None: there is none."""
+    return max((key for key in media.key_frame_ticks if key <= tick), default=None)
+
+
+def _same_times(packets: Iterator[VideoPacket], times: Sequence[int]) -> Iterator[VideoPacket]:
+    """Yields as many packets as there are times, which have to be theirs."""
+    for time in times:
+        packet = next(packets, None)
+        if packet is None or packet.pts != time:
+            raise ShortcutError("reading twice gives different packets")
+        yield packet
+
+
+def _split_at_gaps(instants: Sequence[int], max_gap: int) -> Iterator[Sequence[int]]:
+    first = 0
+    for index in range(1, len(instants)):
+        if instants[index] - instants[index - 1] > max_gap:
+            yield instants[first:index]
+            first = index
+    if instants:
+        yield instants[first:]

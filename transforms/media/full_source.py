@@ -1,0 +1,113 @@
+"""Every frame of a stream: what all shortcuts are measured by, and what is left where none is proven.
+
+A packet that the decoder rejects is skipped, and what it may have spoilt is remembered: its frame, and all up to the
+next key frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from fractions import Fraction
+
+import av.error
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from transforms.media.container import VideoPacket, words
+from transforms.media.timeline import Timeline
+
+
+class FullSource:
+    """Decodes a stream, in display order, and remembers what went wrong.
+
+    Args:
+      packets: those with data, in file order, from the start or from a key frame that decoding can start at.
+      stream: decodes them.
+      timeline: the times of these packets.
+
+    Attributes:
+      last_tick: display time of the last frame that came out.
+      cause: FFmpeg's words for the first error; "" if there was none.
+    """
+
+    def __init__(self, packets: Iterable[VideoPacket], stream: VideoStream, timeline: Timeline) -> None:
+        self.last_tick = timeline.origin
+        self.cause = timeline.read_error
+        self._packets = packets
+        self._stream = stream
+        self._timeline = timeline
+        self._rejected_positions: set[int] = set()
+        self._damaged_positions: set[int] = set()
+        self._clean_from: int | None = 0
+
+    @property
+    def num_rejected(self) -> int:
+        """Packets that the decoder refused."""
+        return len(self._rejected_positions)
+
+    def is_damaged(self, tick: int) -> bool:
+        """Returns whether the frame that should be shown at `tick` was rejected or may refer to one that was."""
+        return self._timeline.position_at(tick) in self._damaged_positions
+
+    def end_of_last(self, tick: int) -> int | Fraction:
+        """Returns until when the last frame stands, that of `tick`."""
+        position = self._timeline.position_at(tick) + 2
+        ticks = self._timeline.ticks
+        return ticks[position] if position < len(ticks) else self._timeline.end_tick
+
+    def frames(self) -> Generator[tuple[int, VideoFrame], None, None]:
+        """Yields (display time, frame), times ascending; where two are equal the later frame counts."""
+        position = -1
+        latest: int | None = None
+        for frame in self._decoded_frames():
+            if self._timeline.by_order or frame.pts is None:
+                position = self._next_position(position)
+                tick = self._timeline.ticks[position]
+            else:
+                tick = frame.pts
+                position = self._timeline.position_at(tick)
+            # A clock that jumps back (joined recordings) would show the past again: such frames are left out.
+            if latest is None or tick >= latest:
+                latest = self.last_tick = tick
+                yield tick, frame
+
+    def _next_position(self, position: int) -> int:
+        """Returns the next place on the timeline that a frame can have: its packet was not rejected."""
+        position += 1
+        while position in self._rejected_positions:
+            position += 1
+        return min(position, len(self._timeline.ticks) - 1)
+
+    def _decoded_frames(self) -> Iterator[VideoFrame]:
+        try:
+            for index, packet in enumerate(self._packets):
+                tick = packet.dts if packet.pts is None else packet.pts
+                position = index if tick is None else self._timeline.position_at(tick)
+                yield from self._decode(packet, position)
+                self._note_damage(packet, position)
+        except av.error.FFmpegError as error:
+            # Reading broke off; the decoder may still hold frames.
+            self.cause = self.cause or words(error)
+        yield from self._decode(None, None)
+
+    def _decode(self, packet: VideoPacket | None, position: int | None) -> list[VideoFrame]:
+        try:
+            return self._stream.decode(packet)
+        except av.error.FFmpegError as error:
+            self.cause = self.cause or words(error)
+        if position is not None:
+            self._rejected_positions.add(position)
+        return []
+
+    def _note_damage(self, packet: VideoPacket, position: int) -> None:
+        """Follows what a rejected packet spoils: all that may refer to it, up to the next key frame.
+
+        Frames that are stored after that key frame but shown before it (open GOP) may refer to it, too. Where
+        frames are paired with times by order, the count is off from there on: the rest is lost.
+        """
+        if position in self._rejected_positions:
+            self._clean_from = None
+        elif packet.is_keyframe and self._clean_from is None and not self._timeline.by_order:
+            self._clean_from = position
+        if self._clean_from is None or position < self._clean_from:
+            self._damaged_positions.add(position)

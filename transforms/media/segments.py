@@ -1,0 +1,97 @@
+"""How a long video is cut into segments, the units of heavy work. Pure: times in, clips out.
+
+A segment decodes from the last key frame before its first clip, so a cut is the dearer the further that key frame lies
+back into what the segment before it decodes anyway. Cuts are made where that costs least, at clips that start one to
+two minutes after the segment does; gaps between clips don't count. Where key frames are so rare that every cut would
+cost more than a quarter of a minute, segments grow; where none is known, the video is one segment.
+
+An example: clips of 10 s, key frames every 7 s. A segment may end at 60, 70, ... 120 s; a key frame stands at 70, so
+the cut there costs nothing.
+"""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+from collections.abc import Sequence
+from fractions import Fraction
+
+from transforms.records import ClipSpan, MediaInfo
+
+_MIN_SECONDS = 60
+_MAX_SECONDS = 120
+_MAX_WASTE_SECONDS = 15
+# A shorter rest stays with the segment before it.
+_MIN_REST_SECONDS = 30
+
+
+def plan_segments(clips: Sequence[ClipSpan], key_frame_seconds: Sequence[Fraction]) -> tuple[tuple[ClipSpan, ...], ...]:
+    """Returns the clips of each segment: every clip in exactly one, in order. Empty only if there are no clips.
+
+    Args:
+      clips: of one video, ordered by start.
+      key_frame_seconds: instants of the video, ascending, at which decoding can start.
+    """
+    segments: list[tuple[ClipSpan, ...]] = []
+    first, rest = 0, clip_seconds(clips)
+    while first < len(clips):
+        stop = _best_cut(clips, first, rest, key_frame_seconds)
+        segments.append(tuple(clips[first:stop]))
+        first, rest = stop, rest - clip_seconds(segments[-1])
+    return tuple(segments)
+
+
+def media_of_segment(media: MediaInfo, clips: Sequence[ClipSpan]) -> MediaInfo:
+    """Returns what the decoder of one segment needs to know of its video: key frames of these clips only."""
+    keys = media.key_frame_ticks
+    kept: set[int] = set()
+    for clip in clips:
+        start = media.start_tick + clip.start_seconds // media.time_base
+        stop = media.start_tick + clip.end_seconds // media.time_base
+        kept.update(keys[max(bisect.bisect_right(keys, start) - 1, 0) : bisect.bisect_right(keys, stop)])
+    return dataclasses.replace(media, key_frame_ticks=tuple(sorted(kept)))
+
+
+def key_frame_seconds(media: MediaInfo) -> tuple[Fraction, ...]:
+    """Returns the listed key frames as instants of the video; those that an edit list cuts away are below 0."""
+    return tuple((tick - media.start_tick) * media.time_base for tick in media.key_frame_ticks)
+
+
+def clip_seconds(clips: Sequence[ClipSpan]) -> Fraction:
+    """Returns how much of a video some clips show: overlaps count once, gaps not at all."""
+    seconds, covered_until = Fraction(0), Fraction(0)
+    for clip in clips:
+        seconds += _new_seconds(clip, covered_until)
+        covered_until = max(covered_until, clip.end_seconds)
+    return seconds
+
+
+def _best_cut(clips: Sequence[ClipSpan], first: int, rest: Fraction, key_frames: Sequence[Fraction]) -> int:
+    """Returns the clip that the segment after the one from `first` starts with; the number of clips: there is none.
+
+    `rest` is about how many seconds of clips there are from `first` on.
+    """
+    best, least_waste = len(clips), Fraction(_MAX_WASTE_SECONDS)
+    seconds, covered_until = Fraction(0), Fraction(0)
+    for stop in range(first, len(clips)):
+        if seconds >= _MIN_SECONDS and rest - seconds >= _MIN_REST_SECONDS:
+            waste = _waste(clips[stop].start_seconds, covered_until, key_frames)
+            if waste is not None and waste < least_waste:
+                best, least_waste = stop, waste
+        seconds += _new_seconds(clips[stop], covered_until)
+        covered_until = max(covered_until, clips[stop].end_seconds)
+        if seconds > _MAX_SECONDS and best < len(clips):
+            break
+    return best
+
+
+def _new_seconds(clip: ClipSpan, covered_until: Fraction) -> Fraction:
+    return max(clip.end_seconds - max(clip.start_seconds, covered_until), Fraction(0))
+
+
+def _waste(start: Fraction, covered_until: Fraction, key_frames: Sequence[Fraction]) -> Fraction | None:
+    """Returns the seconds that a cut makes two segments decode; None: decoding can't start before this clip."""
+    position = bisect.bisect_right(key_frames, start) - 1
+    if position < 0:
+        return None
+    return max(covered_until - key_frames[position], Fraction(0))
