@@ -283,7 +283,7 @@ def _end(status: int | None, bug: str) -> str:
 
 
 def _spawn(end: int, ring: int, liveness: int, memory_bytes: int) -> subprocess.Popen[bytes]:
-    """Starts the process: a new program, not a fork; no shell; a session of its own: Ctrl-C is its owner's."""
+    """Starts the process: a new program, not a fork; no shell; a group of its own: Ctrl-C is its owner's."""
     root = str(pathlib.Path(__file__).resolve().parents[2])
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     environment |= {
@@ -299,5 +299,5 @@ def _spawn(end: int, ring: int, liveness: int, memory_bytes: int) -> subprocess.
         stderr=subprocess.DEVNULL,
         env=environment,
         pass_fds=(end, ring, liveness),
-        start_new_session=True,
+        process_group=0,
     )
