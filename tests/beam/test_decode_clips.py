@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import pathlib
+import signal
+from fractions import Fraction
 
 import apache_beam as beam
+import data_generation as generate
 import numpy as np
 import pytest
 import record_factory as make
@@ -15,7 +20,8 @@ from local_pipeline import LocalPipeline, counters
 from transforms import classify_clips, metrics
 from transforms.classify_clips import ClassifyClips
 from transforms.decode_clips import ClipCoder, DecodeClips
-from transforms.media.decoder import Geometry
+from transforms.media import sandbox
+from transforms.media.picture import Geometry
 from transforms.media.sampling import ClipSampling
 from transforms.models.catalog import find
 from transforms.plan_clips import PlanClips
@@ -51,9 +57,32 @@ def test_clips_of_good_videos_come_out_and_a_vanished_one_is_a_failure(samples_d
     assert counted[metrics.VIDEO_MS_DECODED] == 8000
 
 
-def _renamed(segment):  # type: ignore[no-untyped-def]
-    import dataclasses
+def test_a_decoder_that_dies_costs_its_segment_only(tmp_path: pathlib.Path) -> None:
+    path = generate.make_video(tmp_path / "v.mp4", 250, 25, 320, 240)
+    many = ClipSampling(5, Fraction(20))
+    with LocalPipeline() as pipeline:
+        plan = pipeline | beam.Create([VideoRef(str(path), 1)]) | PlanClips(many, CAP)
+        segments = plan.segments | beam.FlatMap(lambda s: [s, dataclasses.replace(s, video=VideoRef(str(path), 2))])
+        decoded = segments | DecodeClips(GEOMETRY, CAP)
+        # The model's side of the first clip that comes kills the decoder that is at work on it.
+        seen = decoded.clips | beam.Map(_kill_the_decoder_once, marker=str(tmp_path / "killed"))
+        assert_that(seen, lambda indices: None, label="clips")
+        assert_that(decoded.failures | beam.Map(lambda f: f.code), equal_to(["decoder_crashed"]), label="failures")
+    assert counters(pipeline)[metrics.DECODER_RESTARTS] == 1
+    # What the ring held when the decoder died is not lost, and the other segment is whole.
+    assert 41 <= counters(pipeline)[metrics.CLIPS_DECODED] <= 43
 
+
+def _kill_the_decoder_once(clip: Clip, marker: str) -> int:
+    if not os.path.exists(marker):
+        pathlib.Path(marker).touch()
+        for process in list(sandbox._all):
+            if not process.is_idle:
+                os.kill(process.pid, signal.SIGKILL)
+    return clip.span.clip_index
+
+
+def _renamed(segment):  # type: ignore[no-untyped-def]
     return dataclasses.replace(segment, video=VideoRef(segment.video.video_uri + ".gone", 1))
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
+import signal
 
 import apache_beam as beam
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline, counters
 
+from pipeline.options import to_beam_options
 from transforms import metrics
+from transforms.media import sandbox
+from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from transforms.media.sampling import ClipSampling
 from transforms.models.catalog import find
 from transforms.plan_clips import PlanClips
@@ -60,3 +65,30 @@ def test_a_file_over_the_cap_is_not_opened(samples_dir: pathlib.Path, size_bytes
     with LocalPipeline() as pipeline:
         plan = pipeline | beam.Create([video]) | PlanClips(sampling(), max_video_bytes=1000)
         assert_that(plan.failures | beam.Map(lambda f: f.code), equal_to(["file_too_large"]))
+
+
+@pytest.mark.parametrize(
+    ("limits", "changes"), [(DecoderLimits(max_packets=3), {}), (DecoderLimits(max_clips=1), {"clips_per_video": 2})]
+)
+def test_a_video_over_a_limit_is_a_failure(
+    samples_dir: pathlib.Path, limits: DecoderLimits, changes: dict[str, object]
+) -> None:
+    video = VideoRef(str(samples_dir / "growing.mp4"))
+    with LocalPipeline() as pipeline:
+        plan = pipeline | beam.Create([video]) | PlanClips(sampling(**changes), 1 << 30, limits)
+        assert_that(plan.failures | beam.Map(lambda f: (f.code, f.stage)), equal_to([("over_limit", "plan")]))
+    assert counters(pipeline).get(metrics.DECODER_RESTARTS) is None
+
+
+def test_a_decoder_that_does_not_answer_is_a_failure_and_a_restart(samples_dir: pathlib.Path) -> None:
+    videos = [VideoRef(str(samples_dir / f"{name}.mp4")) for name in ("growing", "moving_left")]
+    sandbox.close_idle()
+    with sandbox.borrow(DEFAULT_LIMITS.memory_bytes) as process:
+        pass  # kept: the first video meets it
+    os.kill(process.pid, signal.SIGSTOP)
+    limits = DecoderLimits(deadline_seconds=1)
+    with beam.Pipeline(options=to_beam_options(["--direct_num_workers=1"])) as pipeline:
+        plan = pipeline | beam.Create(videos, reshuffle=False) | PlanClips(sampling(), 1 << 30, limits)
+        assert_that(plan.failures | beam.Map(lambda f: f.code), equal_to(["decoder_timeout"]), label="failures")
+        assert_that(plan.planned | beam.Map(lambda p: p.num_clips > 0), equal_to([True]), label="planned")
+    assert counters(pipeline)[metrics.DECODER_RESTARTS] == 1

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import signal
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -16,7 +17,7 @@ import processes
 import pytest
 
 from transforms import errors
-from transforms.media import decoder, decoder_process, probe, sandbox, wire
+from transforms.media import deadline, decoder, probe, sandbox, spawn, wire
 from transforms.media.limits import DecoderLimits
 from transforms.media.picture import Geometry
 from transforms.media.sampling import ClipSampling, plan_clip_spans
@@ -94,6 +95,8 @@ def test_the_process_is_kept_and_starts_with_nothing_of_weight(video: pathlib.Pa
         libraries = pathlib.Path(f"/proc/{first}/maps").read_text()
         environment = pathlib.Path(f"/proc/{first}/environ").read_bytes()
         status = pathlib.Path(f"/proc/{first}/status").read_text()
+    with pytest.raises(errors.VideoNotFoundError):
+        sandbox.probe(video.with_name("gone.mp4"), LIMITS)
     assert_works(video)
     assert processes.decoders_of(os.getpid()) == [first]
     for heavy in ("tensorflow", "openvino", "arrow", "grpc", "orjson"):
@@ -151,14 +154,12 @@ def test_a_hung_decoder_is_killed_at_its_deadline(tmp_path: pathlib.Path, video:
 
 
 def test_a_slow_caller_is_not_held_against_the_decoder(video: pathlib.Path) -> None:
-    media, spans = plan(video)
-    clock = decoder_process._Budget(100)
-    end = clock.end()
-    with clock.paused():
-        processes.wait_until(lambda: True)
-    assert clock.end() >= end
-    long = decoder_process.allowed_seconds(LIMITS, 1 << 30, spans)
-    assert long == pytest.approx(60 + 128 + 5 * 10)
+    budget = deadline.Budget(100)
+    end = budget.end()
+    with budget.paused():
+        time.sleep(0.05)
+    assert budget.end() >= end + 0.05
+    assert deadline.allowed_seconds(LIMITS, 1 << 30, plan(video)[1]) == pytest.approx(60 + 128 + 5 * 10)
 
 
 def test_memory_runs_out_for_one_video_only(tmp_path: pathlib.Path, video: pathlib.Path) -> None:
@@ -208,7 +209,7 @@ GARBAGE = {
 def test_garbage_has_its_own_error(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, name: str, video: pathlib.Path
 ) -> None:
-    monkeypatch.setattr(decoder_process, "_MODULE", "babbling_decoder")
+    monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
     script = tmp_path / "script"
     script.write_text(repr(GARBAGE[name]))
     media, spans = plan(video)

@@ -9,9 +9,21 @@ The only package that imports `av`. It knows neither Beam nor models and works a
 
     sampling.py   which instants of a video its clips show (pure)
     schedule.py   which clip is waiting for the frame at hand (pure)
+    limits.py     how much a video may ask for
+    files.py      local files as FFmpeg gets them: opened already
     container.py  opening a file and choosing its stream
     timeline.py   when its frames are shown, as the packets tell it
     probe.py      MediaInfo
     picture.py    a decoded frame -> upright RGB at the model's size
     decoder.py    clips out of a file
+
+The same two functions in a cage, for files that nobody vouches for:
+
+    sandbox.py          probe and decode_clips, carried out by processes that are lent to threads
+    decoder_process.py  the owner's side of a process
+    sandbox_child.py    the process's side
+    spawn.py            starting one
+    wire.py             what the two tell each other
+    deadline.py         how long the process may take
+    confinement.py      what it gives up before it reads a file
 """

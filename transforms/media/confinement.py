@@ -8,6 +8,7 @@ a container forbids filters, the rest holds.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import mmap
@@ -65,9 +66,10 @@ def die_with_parent(liveness: int) -> None:
     It needs no cooperation of this process, which may be deep in native code, hung or stopped. PR_SET_PDEATHSIG would
     not do: it fires when the parent's thread ends, not its process.
     """
-    fcntl.fcntl(liveness, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(liveness, fcntl.F_SETSIG, signal.SIGKILL)
-    fcntl.fcntl(liveness, fcntl.F_SETFL, fcntl.fcntl(liveness, fcntl.F_GETFL) | os.O_ASYNC)
+    with contextlib.suppress(OSError):  # where the kernel cannot, the process ends with its next message
+        fcntl.fcntl(liveness, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(liveness, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(liveness, fcntl.F_SETFL, fcntl.fcntl(liveness, fcntl.F_GETFL) | os.O_ASYNC)
     poll = select.poll()
     poll.register(liveness, 0)
     if poll.poll(0):  # the parent ended before the kernel was asked

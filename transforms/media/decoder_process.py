@@ -11,11 +11,9 @@ import dataclasses
 import fcntl
 import logging
 import os
-import pathlib
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
@@ -24,16 +22,15 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms import errors
-from transforms.media import files, wire
+from transforms.media import files, spawn, wire
+from transforms.media.deadline import Budget, allowed_seconds
 from transforms.media.decoder import DecodeStats
 from transforms.media.limits import DecoderLimits
 from transforms.media.picture import Geometry
 from transforms.records import ClipSpan, MediaInfo
 
-_MODULE = "transforms.media.sandbox_child"
 _START_SECONDS = 120
 _MAX_LINE_BYTES = 8 << 20  # the key frames of the longest video fit
-_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "PYTHONHOME")  # no credentials in there
 _ERROR_CLASSES: dict[str, type[errors.ReelbeamError]] = {errors.MediaError.code: errors.MediaError}
 _ERROR_CLASSES |= {cls.code: cls for cls in errors.error_classes(errors.MediaError)}
 
@@ -63,7 +60,7 @@ class DecoderProcess:
         self._ring_bytes = 0
         self._socket, theirs = socket.socketpair()
         liveness, self._liveness = os.pipe()
-        self._process = _spawn(theirs.fileno(), self._ring, liveness, memory_bytes)
+        self._process = spawn.spawn(theirs.fileno(), self._ring, liveness, memory_bytes)
         theirs.close()
         os.close(liveness)
         self._channel = wire.Channel(self._socket, _MAX_LINE_BYTES)
@@ -160,12 +157,12 @@ class DecoderProcess:
         request: Mapping[str, Any],
         limits: DecoderLimits,
         spans: Sequence[ClipSpan] = (),
-    ) -> Iterator[_Budget]:
+    ) -> Iterator[Budget]:
         """Sends a request with the opened file; whatever ends it but its last reply leaves the process not idle."""
-        self.is_idle = False
         self._name = os.fspath(path)
         with contextlib.closing(files.open_file(self._name)) as file:
-            budget = _Budget(allowed_seconds(limits, os.fstat(file.fileno()).st_size, spans))
+            self.is_idle = False
+            budget = Budget(allowed_seconds(limits, os.fstat(file.fileno()).st_size, spans))
             self._send({**request, "limits": dataclasses.asdict(limits)}, file.fileno(), budget.end())
         self.num_requests += 1
         yield budget
@@ -246,39 +243,6 @@ class DecoderProcess:
         )
 
 
-class _Budget:
-    """The time that a request may take, in which only its owner's waiting counts: a slow model costs nothing."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-
-    def end(self) -> float:
-        """Returns when the time is over, on the monotonic clock."""
-        return self._end
-
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """Stops the clock for the block."""
-        start = time.monotonic()
-        yield
-        self._end += time.monotonic() - start
-
-
-_SECONDS_PER_VIDEO_SECOND = 5.0
-_SECONDS_PER_SKIPPED_SECOND = 0.5
-_BYTES_PER_SECOND = 8 << 20
-
-
-def allowed_seconds(limits: DecoderLimits, size_bytes: int, spans: Sequence[ClipSpan]) -> float:
-    """Returns how long a request may take: the flag, plus time to read the file and to decode the segment."""
-    seconds = limits.deadline_seconds + size_bytes / _BYTES_PER_SECOND
-    if spans:
-        start = min(span.start_seconds for span in spans)
-        length = max(span.end_seconds for span in spans) - start
-        seconds += _SECONDS_PER_VIDEO_SECOND * float(length) + _SECONDS_PER_SKIPPED_SECOND * float(start)
-    return seconds
-
-
 def _end(status: int | None, bug: str) -> str:
     if bug:
         return f"broke off with {bug}"
@@ -286,24 +250,3 @@ def _end(status: int | None, bug: str) -> str:
         hint = ", by the kernel for want of memory perhaps" if status == -signal.SIGKILL else ""
         return f"was killed by {signal.Signals(-status).name}{hint}"
     return "closed its socket" if status is None else f"ended with exit code {status}"
-
-
-def _spawn(end: int, ring: int, liveness: int, memory_bytes: int) -> subprocess.Popen[bytes]:
-    """Starts the process: a new program, not a fork; no shell; a session of its own: Ctrl-C is its owner's."""
-    root = str(pathlib.Path(__file__).resolve().parents[2])
-    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    environment |= {
-        "PYTHONPATH": os.pathsep.join([root, *(entry for entry in sys.path if entry)]),
-        "OPENBLAS_NUM_THREADS": "1",
-        "MALLOC_ARENA_MAX": "2",
-    }
-    arguments = [str(number) for number in (end, ring, liveness, memory_bytes)]
-    return subprocess.Popen(
-        [sys.executable, "-P", "-S", "-m", _MODULE, *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-        pass_fds=(end, ring, liveness),
-        start_new_session=True,
-    )

@@ -68,11 +68,22 @@ def frame_packets(container: InputContainer, stream: VideoStream) -> Iterator[Vi
     either, which would take the first one for the end of the stream.
     """
     caps = limits.current()
-    for count, packet in enumerate(container.demux(stream), 1):
+    for count, packet in enumerate(_demuxed(container, stream), 1):
         if packet.size > 0:
             if count > caps.max_packets:
                 caps.check_packets(container.name, count)
             yield packet
+
+
+def _demuxed(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
+    """Yields what `demux` yields, and ends where it trips over a stream that appeared on the way (MPEG-TS).
+
+    PyAV 18 does so after the last packet, when it adds the empty ones.
+    """
+    try:
+        yield from container.demux(stream)
+    except IndexError:
+        return
 
 
 def read_timeline(
