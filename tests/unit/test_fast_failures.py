@@ -70,19 +70,34 @@ def test_decoding_again_starts_at_the_key_frame_before_what_is_missing(
     assert sorted(found) == [0, 1, 2, 3, 4, 5, 6, 7, 9]
     assert "1 of 10 clips lost" in message
     assert stats.full_decodes == 1
-    # Clips 0 to 6 are out when packet 245 fails; the last frame of clip 7 is waiting for the next one.
-    assert min(sent) * media.time_base >= 7
+    # Clips 0 to 6 are out when packet 245 fails: two key frames before clip 7, one a second.
+    assert min(sent) * media.time_base == 5
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("fill", [b"\x00", b"\xff"])
+def test_rejected_packets_give_no_other_frames(
+    tmp_path: pathlib.Path, ten_seconds: Callable[..., pathlib.Path], fill: bytes, seed: int
+) -> None:
+    """A packet that is left out can't be rejected, so there may be more clips than from a full decode."""
+    broken = random.Random(seed).sample(range(10, 300), 3)
+    path = generate.with_broken_packets(ten_seconds(), tmp_path / "broken.mp4", broken, fill)
+    media = probe(path)
+    full = dataclasses.replace(media, key_frame_ticks=())
+    for kind, spans in samplings(media).items():
+        expected, (found, _) = decoded(path, full, spans)[0], decoded(path, media, spans)
+        assert expected.keys() <= found.keys(), kind
+        assert all(found[clip] == expected[clip] for clip in expected), kind
+
+
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("name", ["v.mp4", "v.ts", "v.mkv"])
-def test_damage_never_gives_other_frames(
+def test_random_damage_costs_no_clip_more(
     tmp_path: pathlib.Path, ten_seconds: Callable[..., pathlib.Path], name: str, seed: int
 ) -> None:
-    """Damage in a frame that is left out costs nothing, so there may be more clips, and intact ones, but no others."""
+    """Pixels are not compared: FFmpeg conceals what it can without a word, from whatever pictures it has at hand."""
     chance = random.Random(f"{name}{seed}")
-    intact = ten_seconds(name)
-    data = bytearray(intact.read_bytes())
+    data = bytearray(ten_seconds(name).read_bytes())
     for _ in range(3):
         at = chance.randrange(len(data) // 10, len(data) * 9 // 10)
         data[at : at + 40] = chance.randbytes(40)
@@ -91,13 +106,7 @@ def test_damage_never_gives_other_frames(
     media = probe(path)
     full = dataclasses.replace(media, key_frame_ticks=())
     for kind, spans in samplings(media).items():
-        expected, (found, _) = decoded(path, full, spans)[0], decoded(path, media, spans)
-        assert expected.keys() <= found.keys(), kind
-        different = [clip for clip in expected if found[clip] != expected[clip]]
-        undamaged = (
-            decoded(intact, dataclasses.replace(probe(intact), key_frame_ticks=()), spans)[0] if different else {}
-        )
-        assert all(found[clip] == undamaged[clip] for clip in different), kind
+        assert decoded(path, full, spans)[0].keys() <= decoded(path, media, spans)[0].keys(), kind
 
 
 class _LyingContainer:
