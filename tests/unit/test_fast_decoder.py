@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
-from fractions import Fraction
 from typing import Any
 
 import data_generation as generate
 import pytest
+from fast_and_full import assert_same_as_full
 
-from transforms import errors
-from transforms.media.decoder import DecodeStats, Geometry, decode_clips
 from transforms.media.probe import probe
-from transforms.media.sampling import ClipSampling, plan_clip_spans
-from transforms.records import ClipSpan, MediaInfo
-
-GEOMETRY = Geometry(72, 72)
-
-QUIET = {"x265-params": "log-level=none"}
 
 
 def x265(params: str) -> dict[str, Any]:
     return {"codec": "libx265", "options": {"x265-params": f"log-level=none:{params}"}}
 
+
+CLOSED = {"flags": "+cgop", "sc_threshold": "1000000000"}
 
 # name of the file -> how it is made. All of these are decoded the fast way.
 PROVEN: dict[str, dict[str, Any]] = {
@@ -31,7 +24,6 @@ PROVEN: dict[str, dict[str, Any]] = {
     "h264_deep_pyramid.mp4": {"b_frames": 7, "options": {"b-pyramid": "normal", "refs": "5"}},
     "h264_strict_pyramid.mkv": {"b_frames": 3, "options": {"b-pyramid": "strict"}},
     "h264_no_b.mp4": {"b_frames": 0},
-    "h264_open_gop.mp4": {"b_frames": 3, "options": {"x264-params": "open-gop=1"}},
     "h264_slices.mp4": {"b_frames": 2, "options": {"x264-params": "slices=4"}},
     "h264_weighted.mp4": {"b_frames": 3, "options": {"x264-params": "weightp=2:weightb=1:direct=temporal"}},
     "h264_one_gop.mp4": {"b_frames": 3, "gop": 1000},
@@ -49,7 +41,7 @@ PROVEN: dict[str, dict[str, Any]] = {
     "hevc.ts": x265("bframes=3:repeat-headers=1:keyint=12"),
     "mpeg2.ts": {"codec": "mpeg2video", "b_frames": 2},
     "mpeg2.mkv": {"codec": "mpeg2video", "b_frames": 2},
-    "mpeg2_closed_gop.mp4": {"codec": "mpeg2video", "b_frames": 2, "options": {"flags": "+cgop"}},
+    "mpeg2_closed_gop.mp4": {"codec": "mpeg2video", "b_frames": 2, "options": CLOSED},
     "mpeg1.mkv": {"codec": "mpeg1video", "b_frames": 2, "fps": 25},
     "mpeg4.mp4": {"codec": "mpeg4", "b_frames": 2},
     "mpeg4.mkv": {"codec": "mpeg4", "b_frames": 2, "options": {"flags": "+qpel+mv4"}},
@@ -70,49 +62,6 @@ PROVEN: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def span(index: int, *instants: Fraction) -> ClipSpan:
-    return ClipSpan(index, min(instants), max(instants), instants, len(instants))
-
-
-def samplings(media: MediaInfo) -> dict[str, list[ClipSpan]]:
-    """Returns ways to want frames of a video of at least three seconds."""
-    duration = media.duration_seconds
-    whole = plan_clip_spans(duration, ClipSampling(5, Fraction(5)))
-    spread = plan_clip_spans(duration, ClipSampling(2, Fraction(8), clips_per_video=3))
-    return {
-        "every frame": [span(0, *[Fraction(n, 60) for n in range(int(duration * 60))])],
-        "five a second": list(whole),
-        "few": list(spread),
-        "each alone": [span(n, n * duration / 23) for n in range(23)],
-        "the middle": list(whole)[len(whole) // 2 :],
-        "the end": [span(0, duration - Fraction(1, 100))],
-    }
-
-
-def clips(
-    path: pathlib.Path, media: MediaInfo, spans: list[ClipSpan], stats: DecodeStats | None = None
-) -> tuple[dict[int, bytes], str]:
-    """Returns each clip's bytes, and the error's message."""
-    found: dict[int, bytes] = {}
-    try:
-        for clip, frames in decode_clips(path, media, spans, GEOMETRY, stats):
-            assert clip.clip_index not in found
-            found[clip.clip_index] = frames.tobytes()
-    except errors.CorruptVideoError as error:
-        return found, str(error)
-    return found, ""
-
-
-def assert_same_as_full(path: pathlib.Path, media: MediaInfo, full_decodes: int = 0) -> None:
-    full = dataclasses.replace(media, key_frame_ticks=())
-    for name, spans in samplings(media).items():
-        stats = DecodeStats()
-        fast = clips(path, media, spans, stats)
-        assert fast == clips(path, full, spans), name
-        assert fast[0], name
-        assert stats.full_decodes == full_decodes, (name, stats.reason)
-
-
 @pytest.mark.parametrize("name", PROVEN)
 def test_proven_codecs(tmp_path: pathlib.Path, name: str) -> None:
     made = {"fps": 30, "draw": generate.draw_moving, **PROVEN[name]}
@@ -120,6 +69,15 @@ def test_proven_codecs(tmp_path: pathlib.Path, name: str) -> None:
     media = probe(path)
     assert media.key_frame_ticks, "the fast way is not taken"
     assert_same_as_full(path, media)
+
+
+def test_h264_recovery_points(tmp_path: pathlib.Path) -> None:
+    """What follows one may release frames from before it; where the decoder complains, all is decoded."""
+    options = {"x264-params": "open-gop=1"}
+    path = generate.make_video(tmp_path / "v.mp4", 100, 30, draw=generate.draw_moving, b_frames=3, options=options)
+    media = probe(path)
+    assert len(media.key_frame_ticks) > 3
+    assert_same_as_full(path, media, None)
 
 
 def test_hevc_frames_of_a_lower_layer_are_kept_for_higher_ones(tmp_path: pathlib.Path) -> None:

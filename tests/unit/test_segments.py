@@ -68,6 +68,6 @@ def test_a_segment_knows_the_key_frames_of_its_clips_only() -> None:
     assert key_frame_seconds(media)[:2] == (-2, 1)
     clips = plan_clip_spans(Fraction(1000), A0)
     trimmed = media_of_segment(media, clips[6:8])
-    # 60 to 80 s are ticks 607 to 807; the key frame before them counts.
-    assert (trimmed.key_frame_ticks[0], trimmed.key_frame_ticks[-1]) == (587, 797)
+    # 60 to 80 s are ticks 607 to 807; the key frame before them counts, and two more.
+    assert (trimmed.key_frame_ticks[0], trimmed.key_frame_ticks[-1]) == (527, 797)
     assert dataclasses.replace(trimmed, key_frame_ticks=()) == dataclasses.replace(media, key_frame_ticks=())

@@ -45,8 +45,12 @@ class PacketRules:
         return True
 
     def may_skip(self, data: memoryview) -> bool:
-        """Whether NONREF is right for this packet, which nobody wants."""
+        """Whether nothing refers to this packet's frame."""
         return False
+
+    def resets(self, data: memoryview) -> bool:
+        """Whether decoders take this packet, at which decoding can start, without a complaint about what is missing."""
+        return self.starts_clean(data)
 
     def is_one_frame(self, data: memoryview) -> bool:
         """Whether this packet holds one frame, so that its time is the frame's."""
@@ -110,8 +114,14 @@ class _H264Rules(_NalRules):
             return False
         return 5 in types or (1 in types and any(_recovers_at_once(unit) for unit in units if unit[0] & 31 == 6))
 
+    def resets(self, data: memoryview) -> bool:
+        """Not at recovery points: what follows may release frames from before it, which are not there."""
+        return self.starts_clean(data) and any(unit[0] & 31 == 5 for unit in self._units(data) if len(unit))
+
     def may_skip(self, data: memoryview) -> bool:
-        return True
+        """Both fields, where a picture has two: the decoder must not be left with half a frame."""
+        pictures = [unit[0] for unit in self._units(data) if len(unit) and 1 <= unit[0] & 31 <= 5]
+        return bool(pictures) and not any(header & 0x60 for header in pictures)
 
 
 def _recovers_at_once(sei: memoryview) -> bool:
@@ -143,15 +153,19 @@ class _HevcRules(_NalRules):
         return bool(pictures) and all(16 <= k <= 21 for k in pictures) and self._has_headers(types, {32, 33, 34})
 
     def may_skip(self, data: memoryview) -> bool:
-        if self._highest_layer == 0:
-            return True
-        units = (unit for unit in self._units(data) if len(unit) > 2)
-        return all((unit[1] & 7) - 1 == self._highest_layer for unit in units if unit[0] >> 1 & 63 < 32)
+        pictures = [unit for unit in self._units(data) if len(unit) > 2 and unit[0] >> 1 & 63 < 32]
+        return bool(pictures) and all(
+            unit[0] >> 1 & 63 in _HEVC_UNREFERENCED and (unit[1] & 7) - 1 == self._highest_layer for unit in pictures
+        )
 
     def _note_layers(self, units: list[memoryview]) -> None:
         layers = [unit[2] >> 1 & 7 for unit in units if len(unit) > 2 and unit[0] >> 1 & 63 == 33]
         if layers:
             self._highest_layer = max(layers)
+
+
+# TRAIL_N, TSA_N, STSA_N, RADL_N, RASL_N: nothing in the same layer refers to them.
+_HEVC_UNREFERENCED = frozenset({0, 2, 4, 6, 8})
 
 
 def _hvcc_units(extradata: bytes) -> Iterator[memoryview]:
@@ -168,22 +182,30 @@ def _hvcc_units(extradata: bytes) -> Iterator[memoryview]:
 class _Mpeg12Rules(PacketRules):
     def starts_clean(self, data: memoryview) -> bool:
         first = _MPEG12_HEADERS.search(data)
-        picture = next((m for m in _MPEG12_HEADERS.finditer(data) if m[1] == b"\x00"), None)
-        if first is None or picture is None or first[1] != b"\xb3" or len(data) < picture.end() + 2:
-            return False
-        return data[picture.end() + 1] >> 3 & 7 == 1
+        return first is not None and first[1] == b"\xb3" and self._picture_type(data) == 1
 
     def may_skip(self, data: memoryview) -> bool:
-        return True
+        return self._picture_type(data) == 3
+
+    def _picture_type(self, data: memoryview) -> int:
+        """Returns 1 for I, 2 for P, 3 for B; of the first field, where there are two: I goes with P, B with B."""
+        for header in _MPEG12_HEADERS.finditer(data):
+            if header[1] == b"\x00" and len(data) > header.end() + 1:
+                return data[header.end() + 1] >> 3 & 7
+        return 0
 
 
 class _Mpeg4Rules(PacketRules):
     def starts_clean(self, data: memoryview) -> bool:
-        at = bytes(data).find(b"\x00\x00\x01\xb6")
-        return at >= 0 and len(data) > at + 4 and data[at + 4] >> 6 == 0
+        return self._vop_type(data) == 0
 
     def may_skip(self, data: memoryview) -> bool:
-        return True
+        return self._vop_type(data) == 2
+
+    def _vop_type(self, data: memoryview) -> int:
+        """Returns 0 for I, 1 for P, 2 for B, 3 for S."""
+        at = bytes(data).find(b"\x00\x00\x01\xb6")
+        return data[at + 4] >> 6 if at >= 0 and len(data) > at + 4 else -1
 
     def is_one_frame(self, data: memoryview) -> bool:
         return bytes(data).count(b"\x00\x00\x01\xb6") == 1

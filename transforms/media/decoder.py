@@ -35,6 +35,7 @@ from transforms.media.full_source import FullSource
 from transforms.media.packet_plan import ShortcutError
 from transforms.media.picture import Geometry, PictureConverter
 from transforms.media.reader import PacketReader
+from transforms.media.segments import KEY_FRAMES_BEFORE
 from transforms.media.timeline import Timeline
 from transforms.records import ClipSpan, MediaInfo
 
@@ -100,7 +101,7 @@ def _fast_clips(
 ) -> Iterator[_Clip]:
     converter = PictureConverter(geometry, media.pixel_aspect_ratio)
     assembly = ClipAssembly(spans, media.start_tick, media.time_base, converter)
-    with contextlib.closing(PacketReader(path, media)) as reader:
+    with contextlib.closing(PacketReader(path, media, is_strict=True)) as reader:
         source = FastSource(reader, media, assembly.schedule.ticks)
         yield from assembly.clips(source)
     if assembly.schedule.num_lost:
@@ -127,7 +128,8 @@ def _read_times(
 ) -> tuple[Timeline, int | None]:
     """Returns the times of the packets to decode in full, and the key frame to start at; None: the stream's start."""
     instants = [seconds // media.time_base for span in spans for seconds in span.sample_seconds]
-    entry_tick = last_entry_before(media, media.start_tick + min(instants))
+    # What is damaged is concealed with older frames: those have to be there, as when all is decoded.
+    entry_tick = last_entry_before(media, media.start_tick + min(instants), margin=KEY_FRAMES_BEFORE)
     if entry_tick is not None and entry_tick > media.start_tick:
         with contextlib.suppress(ShortcutError, av.error.FFmpegError):
             timeline = timelines.read_timeline(

@@ -5,15 +5,18 @@ The packets' times tell which frames are wanted before anything is decoded. Then
 - so is the rest of a GOP behind its last wanted frame;
 - in between, frames that nothing refers to and nobody wants are left out by the decoder (`skip_frame` NONREF).
 
-All that is proven codec by codec (`bitstream.py`), and checked while it runs: every wanted frame has to come out, at
-its packet's time and in order, whole, from a decoder that complained of nothing. Else `ShortcutError` says that the
-proof failed, and the caller decodes fully. Damage in packets that are left out goes unnoticed: it costs no frame that
-is wanted.
+All that is proven codec by codec (`bitstream.py`), and checked while it runs: every packet that is not left out has to
+give one frame, at its own time and in order, from a decoder that is told to conceal nothing. Else `ShortcutError` says
+that the proof failed, and the caller decodes fully. Damage in packets that are left out goes unnoticed: it costs no
+frame that is wanted.
 """
 
 from __future__ import annotations
 
+import bisect
+import contextlib
 import dataclasses
+import heapq
 from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
 from typing import cast
@@ -119,7 +122,8 @@ class FastSource:
         for run in runs:
             for _ in range(run.first - at):
                 next(packets)
-            yield from self._frames_of_run(run, _same_times(packets, stretch.times[run.first : run.last + 1]))
+            same = _same_times(packets, stretch.times[run.first : run.last + 1])
+            yield from self._frames_of_run(run, stretch, same)
             at = run.last + 1
 
     def _read(self, entry_tick: int, last_instant: int) -> _Stretch:
@@ -131,7 +135,8 @@ class FastSource:
             data = memoryview(packet)
             if not order.accepts(packet) or not rules.is_one_frame(data):
                 raise ShortcutError("packets and frames don't go together")
-            stretch.add(packet, packet.is_keyframe and rules.starts_clean(data), rules.is_shown(data))
+            is_entry = not stretch.times or (packet.is_keyframe and rules.resets(data))
+            stretch.add(packet, is_entry, rules.is_shown(data))
             if order.is_past(last_instant):
                 return stretch
         stretch.is_to_the_end = True
@@ -155,40 +160,63 @@ class FastSource:
                 if media.duration_seconds != (last_tick + length - media.start_tick) * media.time_base:
                     raise ShortcutError("the file has changed, or is broken off: it ends at another time")
 
-    def _frames_of_run(self, run: Run, packets: Iterator[VideoPacket]) -> Iterator[tuple[int, VideoFrame]]:
+    def _frames_of_run(
+        self, run: Run, stretch: _Stretch, packets: Iterator[VideoPacket]
+    ) -> Iterator[tuple[int, VideoFrame]]:
         missing = list(reversed(run.ticks))
-        for frame in self._decode(run, packets):
-            if not missing:
-                break
-            if frame.pts is None or frame.pts > missing[-1]:
-                raise ShortcutError(f"the frame of {missing[-1]} didn't come out")
-            if frame.pts == missing[-1]:
+        for time, frame in self._decode(run, stretch, packets):
+            if time == missing[-1]:
                 if frame.is_corrupt:
                     raise ShortcutError("a frame is corrupt")
                 yield missing.pop(), frame
-        if missing:
-            raise ShortcutError(f"the frame of {missing[-1]} didn't come out")
+            if not missing:
+                return
 
-    def _decode(self, run: Run, packets: Iterator[VideoPacket]) -> Iterator[VideoFrame]:
-        """Yields what a fresh decoder makes of a run."""
+    def _decode(self, run: Run, stretch: _Stretch, packets: Iterator[VideoPacket]) -> Iterator[tuple[int, VideoFrame]]:
+        """Yields what a fresh decoder makes of a run: exactly the frames of the packets that aren't left out.
+
+        Those that are stored after the first packet but shown before it (open GOP) may come out or not: what they
+        refer to is missing.
+        """
         decoder, stream, rules = self._reader.decoder, self._reader.stream, self._reader.rules
         depth = decoder.reorder_depth
         decoder.flush_buffers()
         # Flushing may forget how far frames are reordered; then the first ones would come out too early.
         decoder.reorder_depth = max(depth, decoder.reorder_depth)
+        first_time = stretch.times[run.first]
+        expected: list[int] = []
         skips: bool | None = None
         for position, packet in enumerate(packets, run.first):
             may_skip = position not in run.wanted and rules.may_skip(memoryview(packet))
             if may_skip is not skips:
                 decoder.skip_frame = "NONREF" if may_skip else "DEFAULT"
                 skips = may_skip
-            yield from stream.decode(packet)
-        yield from stream.decode(None)
+            is_leading = stretch.times[position] < first_time
+            if stretch.shown[position] and not may_skip and not is_leading:
+                heapq.heappush(expected, stretch.times[position])
+            with contextlib.suppress(av.error.FFmpegError) if is_leading else contextlib.nullcontext():
+                yield from _check(stream.decode(packet), expected, first_time)
+        yield from _check(stream.decode(None), expected, first_time)
+        if expected:
+            raise ShortcutError(f"the frame of {expected[0]} didn't come out")
 
 
-def last_entry_before(media: MediaInfo, tick: int) -> int | None:
-    """Returns the time of the last listed key frame that is shown at or before `tick`; None: there is none."""
-    return max((key for key in media.key_frame_ticks if key <= tick), default=None)
+def _check(frames: list[VideoFrame], expected: list[int], first_time: int) -> Iterator[tuple[int, VideoFrame]]:
+    """Yields the frames with their times, if these are the next ones of the heap `expected`."""
+    for frame in frames:
+        if frame.pts is None or (frame.pts >= first_time and (not expected or frame.pts != expected[0])):
+            raise ShortcutError(f"a frame of {frame.pts} came out where {expected[:1]} was expected")
+        if frame.pts >= first_time:
+            yield heapq.heappop(expected), frame
+
+
+def last_entry_before(media: MediaInfo, tick: int, margin: int = 0) -> int | None:
+    """Returns the time of the last listed key frame that is shown at or before `tick`; None: there is none.
+
+    With a margin, that of the key frame so many before it, or the first.
+    """
+    index = bisect.bisect_right(media.key_frame_ticks, tick) - 1
+    return media.key_frame_ticks[max(index - margin, 0)] if index >= 0 else None
 
 
 def _same_times(packets: Iterator[VideoPacket], times: Sequence[int]) -> Iterator[VideoPacket]:

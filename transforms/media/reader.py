@@ -37,11 +37,18 @@ class PacketReader:
       rules: what this stream's packets allow.
     """
 
-    def __init__(self, path: str | os.PathLike[str], media: MediaInfo) -> None:
-        """Opens the file. Raises as `container.open_video`."""
+    def __init__(self, path: str | os.PathLike[str], media: MediaInfo, is_strict: bool = False) -> None:
+        """Opens the file. Raises as `container.open_video`.
+
+        Args:
+          path: a local file.
+          media: what the probe said of it.
+          is_strict: the decoder reports what it would otherwise conceal.
+        """
         self.container: InputContainer
         self.stream: VideoStream
         self._path = path
+        self._is_strict = is_strict
         self._media = media
         self._opened = contextlib.ExitStack()
         self._is_at_start = False
@@ -99,4 +106,6 @@ class PacketReader:
         self._opened.close()
         opened = containers.open_video(self._path, self._media.stream_index)
         self.container, self.stream = self._opened.enter_context(opened)
+        if self._is_strict:
+            self.stream.codec_context.options = {"err_detect": "explode"}
         self._is_at_start = True

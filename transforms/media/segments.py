@@ -18,6 +18,9 @@ from fractions import Fraction
 
 from transforms.records import ClipSpan, MediaInfo
 
+# Key frames before its first one that the decoder of a segment is told of, besides the one before its start.
+KEY_FRAMES_BEFORE = 2
+
 _MIN_SECONDS = 60
 _MAX_SECONDS = 120
 _MAX_WASTE_SECONDS = 15
@@ -46,9 +49,9 @@ def media_of_segment(media: MediaInfo, clips: Sequence[ClipSpan]) -> MediaInfo:
     keys = media.key_frame_ticks
     kept: set[int] = set()
     for clip in clips:
-        start = media.start_tick + clip.start_seconds // media.time_base
-        stop = media.start_tick + clip.end_seconds // media.time_base
-        kept.update(keys[max(bisect.bisect_right(keys, start) - 1, 0) : bisect.bisect_right(keys, stop)])
+        start = bisect.bisect_right(keys, media.start_tick + clip.start_seconds // media.time_base)
+        stop = bisect.bisect_right(keys, media.start_tick + clip.end_seconds // media.time_base)
+        kept.update(keys[max(start - 1 - KEY_FRAMES_BEFORE, 0) : stop])
     return dataclasses.replace(media, key_frame_ticks=tuple(sorted(kept)))
 
 

@@ -1,0 +1,61 @@
+"""Compares the fast way of decoding with a full decode, for many ways to want frames."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from fractions import Fraction
+
+from transforms import errors
+from transforms.media.decoder import DecodeStats, Geometry, decode_clips
+from transforms.media.sampling import ClipSampling, plan_clip_spans
+from transforms.records import ClipSpan, MediaInfo
+
+GEOMETRY = Geometry(72, 72)
+
+
+def span(index: int, *instants: Fraction) -> ClipSpan:
+    """Returns a clip that shows these instants."""
+    return ClipSpan(index, min(instants), max(instants), instants, len(instants))
+
+
+def samplings(media: MediaInfo) -> dict[str, list[ClipSpan]]:
+    """Returns ways to want frames of a video."""
+    duration = media.duration_seconds
+    whole = plan_clip_spans(duration, ClipSampling(5, Fraction(5)))
+    spread = plan_clip_spans(duration, ClipSampling(2, Fraction(8), clips_per_video=3))
+    rate = round(media.source_fps or 1) * 2
+    return {
+        "every frame": [span(0, *[Fraction(n, rate) for n in range(int(duration * rate) or 1)])],
+        "five a second": list(whole),
+        "few": list(spread),
+        "each alone": [span(n, n * duration / 23) for n in range(23)],
+        "the middle": list(whole)[len(whole) // 2 :],
+        "the end": [span(0, duration * Fraction(99, 100))],
+    }
+
+
+def decoded(
+    path: pathlib.Path, media: MediaInfo, spans: Sequence[ClipSpan], stats: DecodeStats | None = None
+) -> tuple[dict[int, bytes], str]:
+    """Returns each clip's bytes, and the error's message; no clip may come twice."""
+    found: dict[int, bytes] = {}
+    try:
+        for clip, frames in decode_clips(path, media, spans, GEOMETRY, stats):
+            assert clip.clip_index not in found
+            found[clip.clip_index] = frames.tobytes()
+    except errors.CorruptVideoError as error:
+        return found, str(error)
+    return found, ""
+
+
+def assert_same_as_full(path: pathlib.Path, media: MediaInfo, full_decodes: int | None = 0) -> None:
+    """Fails where the fast way gives other bytes, clips or errors, or had to be given up more or less often."""
+    full = dataclasses.replace(media, key_frame_ticks=())
+    for name, spans in samplings(media).items():
+        stats = DecodeStats()
+        fast = decoded(path, media, spans, stats)
+        assert fast == decoded(path, full, spans), name
+        assert fast[0], name
+        assert full_decodes in (None, stats.full_decodes), (name, stats.reason)

@@ -1,0 +1,165 @@
+"""Where the proof of the fast way fails at run time, and where seeks lie: the frames of a full decode, still."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import pathlib
+import random
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+import data_generation as generate
+import pytest
+from fast_and_full import assert_same_as_full, decoded, samplings, span
+
+from transforms.media import full_source
+from transforms.media import reader as reader_module
+from transforms.media.decoder import DecodeStats
+from transforms.media.probe import probe
+from transforms.media.sampling import ClipSampling, plan_clip_spans
+
+
+@pytest.fixture
+def ten_seconds(tmp_path: pathlib.Path) -> Callable[..., pathlib.Path]:
+    def make(name: str = "v.mp4", **options: Any) -> pathlib.Path:
+        made = {"b_frames": 2, "gop": 30, "draw": generate.draw_moving, "options": {"sc_threshold": "0"}, **options}
+        return generate.make_video(tmp_path / name, 300, 30, **made)
+
+    return make
+
+
+def test_a_wanted_frame_that_does_not_come_out(
+    tmp_path: pathlib.Path, ten_seconds: Callable[..., pathlib.Path]
+) -> None:
+    """A packet becomes a lone end-of-sequence mark: the decoder says nothing and shows nothing."""
+
+    def edit(index: int, data: memoryview) -> None:
+        if index == 155:
+            data[:] = (len(data) - 4).to_bytes(4, "big") + b"\x0a" + bytes([255]) * (len(data) - 5)
+
+    path = generate.with_edited_packets(ten_seconds(), tmp_path / "hole.mp4", edit)
+    media = probe(path)
+    spans = list(plan_clip_spans(media.duration_seconds, ClipSampling(30, Fraction(30))))
+    stats = DecodeStats()
+    fast = decoded(path, media, spans, stats)
+    assert fast == decoded(path, dataclasses.replace(media, key_frame_ticks=()), spans)
+    assert len(fast[0]) >= 9
+    assert stats.full_decodes == 1
+    assert "was expected" in stats.reason
+
+
+def test_decoding_again_starts_at_the_key_frame_before_what_is_missing(
+    tmp_path: pathlib.Path, ten_seconds: Callable[..., pathlib.Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = generate.with_broken_packets(ten_seconds(), tmp_path / "broken.mp4", [245], b"\x00")
+    media = probe(path)
+    spans = list(plan_clip_spans(media.duration_seconds, ClipSampling(10, Fraction(10))))
+    sent: list[int] = []
+    original = full_source.FullSource._decode
+
+    def spy(self: full_source.FullSource, packet: Any, position: int | None) -> list[av.VideoFrame]:
+        sent.extend([] if packet is None else [packet.pts])
+        return original(self, packet, position)
+
+    monkeypatch.setattr(full_source.FullSource, "_decode", spy)
+    stats = DecodeStats()
+    found, message = decoded(path, media, spans, stats)
+    assert sorted(found) == [0, 1, 2, 3, 4, 5, 6, 7, 9]
+    assert "1 of 10 clips lost" in message
+    assert stats.full_decodes == 1
+    # Clips 0 to 6 are out when packet 245 fails: two key frames before clip 7, one a second.
+    assert min(sent) * media.time_base == 5
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("fill", [b"\x00", b"\xff"])
+def test_rejected_packets_give_no_other_frames(
+    tmp_path: pathlib.Path, ten_seconds: Callable[..., pathlib.Path], fill: bytes, seed: int
+) -> None:
+    """A packet that is left out can't be rejected, so there may be more clips than from a full decode."""
+    broken = random.Random(seed).sample(range(10, 300), 3)
+    path = generate.with_broken_packets(ten_seconds(), tmp_path / "broken.mp4", broken, fill)
+    media = probe(path)
+    full = dataclasses.replace(media, key_frame_ticks=())
+    for kind, spans in samplings(media).items():
+        expected, (found, _) = decoded(path, full, spans)[0], decoded(path, media, spans)
+        assert expected.keys() <= found.keys(), kind
+        assert all(found[clip] == expected[clip] for clip in expected), kind
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", ["v.mp4", "v.ts", "v.mkv"])
+def test_random_damage_costs_no_clip_more(
+    tmp_path: pathlib.Path, ten_seconds: Callable[..., pathlib.Path], name: str, seed: int
+) -> None:
+    """Pixels are not compared: FFmpeg conceals what it can without a word, from whatever pictures it has at hand."""
+    chance = random.Random(f"{name}{seed}")
+    data = bytearray(ten_seconds(name).read_bytes())
+    for _ in range(3):
+        at = chance.randrange(len(data) // 10, len(data) * 9 // 10)
+        data[at : at + 40] = chance.randbytes(40)
+    path = tmp_path / f"damaged_{name}"
+    path.write_bytes(data)
+    media = probe(path)
+    full = dataclasses.replace(media, key_frame_ticks=())
+    for kind, spans in samplings(media).items():
+        assert decoded(path, full, spans)[0].keys() <= decoded(path, media, spans)[0].keys(), kind
+
+
+class _LyingContainer:
+    """Seeks a few seconds too late, or nowhere."""
+
+    def __init__(self, container: Any, how: str) -> None:
+        self._container, self._how = container, how
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._container, name)
+
+    def seek(self, tick: int, stream: av.VideoStream) -> None:
+        if self._how == "refuses":
+            raise av.error.PermissionError(1, "Operation not permitted")
+        if self._how == "late":
+            self._container.seek(tick + int(4 / stream.time_base), stream=stream)
+
+
+@pytest.mark.parametrize("how", ["late", "refuses", "stays"])
+def test_seeks_that_lie(ten_seconds: Callable[..., pathlib.Path], monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    path = ten_seconds()
+    media = probe(path)
+    original = reader_module.containers.open_video
+
+    @contextlib.contextmanager
+    def open_liar(*arguments: Any) -> Iterator[tuple[Any, av.VideoStream]]:
+        with original(*arguments) as (container, stream):
+            yield _LyingContainer(container, how), stream
+
+    monkeypatch.setattr(reader_module.containers, "open_video", open_liar)
+    assert_same_as_full(path, media)
+
+
+def test_file_that_was_replaced(ten_seconds: Callable[..., pathlib.Path]) -> None:
+    media = probe(ten_seconds())
+    path = ten_seconds("other.mp4", gop=17, b_frames=0)
+    assert_same_as_full(path, media, None)
+
+
+def test_gops_that_nobody_wants_are_not_decoded(
+    ten_seconds: Callable[..., pathlib.Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = ten_seconds()
+    media = probe(path)
+    asked: list[int] = []
+    original = reader_module.PacketReader.packets_from
+
+    def spy(self: reader_module.PacketReader, entry_tick: int) -> Any:
+        asked.append(entry_tick)
+        return original(self, entry_tick)
+
+    monkeypatch.setattr(reader_module.PacketReader, "packets_from", spy)
+    stats = DecodeStats()
+    decoded(path, media, [span(0, Fraction(17, 2))], stats)
+    assert stats.full_decodes == 0
+    assert [tick * media.time_base for tick in asked] == [8]

@@ -1,0 +1,83 @@
+"""Memory stays flat however long the video is."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+from fractions import Fraction
+
+import av
+import data_generation as generate
+import pytest
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+# Probes a video and decodes all its segments; prints the highest resident memory in KiB and the number of clips.
+_WORKER = """
+import pathlib, resource, sys
+sys.path.insert(0, sys.argv[2])
+from fractions import Fraction
+from transforms.media.decoder import DecodeStats, Geometry, decode_clips
+from transforms.media.probe import probe
+from transforms.media.sampling import ClipSampling, plan_clip_spans
+from transforms.media.segments import key_frame_seconds, media_of_segment, plan_segments
+
+media = probe(sys.argv[1])
+clips = plan_clip_spans(media.duration_seconds, ClipSampling(50, Fraction(5)))
+parts = plan_segments(clips, key_frame_seconds(media))
+stats, num_clips = DecodeStats(), 0
+for part in parts:
+    for span, frames in decode_clips(sys.argv[1], media_of_segment(media, part), part, Geometry(192, 172), stats):
+        num_clips += 1
+assert stats.full_decodes == 0, stats.reason
+peak_kib = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(peak_kib, len(parts), num_clips)
+"""
+
+
+def looped(source: pathlib.Path, path: pathlib.Path, times: int) -> pathlib.Path:
+    """Copies the packets of a video many times over, each time later: a long film without a long encode."""
+    with av.open(str(source)) as container, av.open(str(path), "w") as target:
+        stream = container.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        packets = [(bytes(p), p.pts, p.dts, p.is_keyframe) for p in container.demux(stream) if p.size]
+        assert stream.time_base is not None
+        length = int(len(packets) / Fraction(stream.average_rate or 1) / stream.time_base)
+        for turn in range(times):
+            for data, pts, dts, is_keyframe in packets:
+                packet = av.Packet(data)
+                assert pts is not None and dts is not None
+                packet.pts, packet.dts, packet.time_base = pts + turn * length, dts + turn * length, stream.time_base
+                packet.is_keyframe, packet.stream = is_keyframe, copy
+                target.mux(packet)
+    return path
+
+
+def peak_mib(path: pathlib.Path) -> tuple[float, int, int]:
+    command = [sys.executable, "-c", _WORKER, str(path), str(_ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    kib, num_segments, num_clips = map(int, done.stdout.split())
+    return kib / 1024, num_segments, num_clips
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not pathlib.Path("/proc/self/status").exists(), reason="needs /proc")
+def test_three_hours_need_no_more_than_one_minute(tmp_path: pathlib.Path) -> None:
+    minute = generate.make_video(
+        tmp_path / "minute.mp4",
+        60 * 30,
+        30,
+        128,
+        96,
+        b_frames=2,
+        gop=60,
+        draw=lambda n, w, h: generate.draw_moving(n // 9, w, h),
+    )
+    film = looped(minute, tmp_path / "film.mp4", 180)
+    short_mib, _, num_clips = peak_mib(minute)
+    assert num_clips == 6
+    long_mib, num_segments, num_clips = peak_mib(film)
+    assert num_clips == 1080
+    assert num_segments >= 90
+    assert long_mib < 1.1 * short_mib, f"{short_mib:.0f} MiB for a minute, {long_mib:.0f} MiB for three hours"
