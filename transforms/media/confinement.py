@@ -95,7 +95,7 @@ def confine(memory_bytes: int) -> bool:
     instructions = _filter(os.getpid())
     program = ctypes.create_string_buffer(b"".join(instructions))
     header = struct.pack("@HP", len(instructions), ctypes.addressof(program))
-    # By system call: the flag keeps older kernels from slowing the process down with mitigations that it has no use for.
+    # By system call, for the flag: older kernels would slow the process down with mitigations that it has no use for.
     if libc.syscall(_SECCOMP, _SECCOMP_SET_MODE_FILTER, _SECCOMP_FILTER_FLAG_SPEC_ALLOW, header) == 0:
         return True
     return libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0) == 0
