@@ -3,8 +3,9 @@
     python tools/fuzz_decoder.py --files 2000 --seed 1 [--keep FOLDER]
 
 The seeds are made in code, in many containers and codecs; headers, indexes and payload are mutated in turn, by a
-generator that depends on the seed and the file's number alone. Exit code 1 where a file ends the decoder process or
-lets it run into its deadline: each is a defect, kept in FOLDER. An error that is no MediaError ends the program.
+generator that depends on the seed and the file's number alone. Files over which the decoder process ends or runs into
+its deadline are listed, and kept in FOLDER: FFmpeg's defects, which the cage is there for. Exit code 1 where it is not
+FFmpeg's: an exception in our own code, or garbage. An error that is no MediaError ends the program.
 """
 
 from __future__ import annotations
@@ -148,7 +149,7 @@ def run(args: argparse.Namespace, folder: pathlib.Path) -> int:
                 defects.append(f"{number}-{name}: {message}")
     _print(table, time.monotonic() - started, slowest)
     print("\n".join(defects))
-    return int(bool(defects))
+    return int(any("broke off with" in defect or "sent garbage" in defect for defect in defects))
 
 
 def _print(table: dict[str, collections.Counter[str]], seconds: float, slowest: tuple[float, str]) -> None:
