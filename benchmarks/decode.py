@@ -12,7 +12,8 @@ process and its children, start-up left out; the best of N. Ours and the full de
     opencv     VideoCapture on one thread, `grab` for every frame, `retrieve` and a bilinear `resize` for wanted ones
     ffmpeg     the command, on one thread: `-vf fps=5,scale=...` to raw RGB
 
-The others need the extra `bench`; a method that isn't installed is left out.
+The others need the extra `bench`; a method that isn't installed, or that can't decode a file, is left out. Where a file
+has several video streams, decord and OpenCV may take a smaller one than ours.
 """
 
 from __future__ import annotations

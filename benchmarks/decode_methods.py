@@ -36,7 +36,11 @@ def measure(method: str, path: pathlib.Path) -> dict[str, Any]:
     decode = _OTHERS[method](path, media, spans)
     before = _cpu_seconds()
     num_frames = decode()
-    return {"cpu_seconds": _cpu_seconds() - before, "frames": num_frames}
+    cpu_seconds = _cpu_seconds() - before
+    wanted = {index for clip in _wanted_indices(path, media, spans) for index in clip}
+    if num_frames < 0.9 * len(wanted):
+        raise RuntimeError(f"{method} gave {num_frames} frames of {len(wanted)}")
+    return {"cpu_seconds": cpu_seconds}
 
 
 def _measure_ours(path: pathlib.Path, media: MediaInfo, spans: Sequence[ClipSpan], is_full: bool) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
 import av.error
+import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
@@ -116,14 +117,14 @@ def read_timeline(
                 break
     except av.error.FFmpegError as error:
         read_error = words(error)
-    if not shown.durations:
+    if not shown.num_packets:
         return None
     if reaches_end:
         read_error = read_error or missing_frames(shown.last_dts, container.format.name, stream)
     time_base = stream.time_base or Fraction(1, 1)
     spacing = 1 / (stream.guessed_rate or _DEFAULT_RATE) / time_base
     ticks = shown.sorted_ticks(spacing)
-    end_tick = ticks[-1] + _last_frame_ticks(ticks, shown.last_duration(spacing), spacing)
+    end_tick = ticks[-1] + _last_frame_ticks(ticks, shown.last_duration, spacing)
     origin = ticks[0] if origin is None else origin
     promised = Fraction(origin + stream.duration) if read_error and stream.duration else end_tick
     by_order = shown.is_by_order(container.format.name, stream.codec_context.reorder_depth)
@@ -134,15 +135,17 @@ class _PacketTimes:
     """The times of a stream's packets, in file order: pts, or dts where that is all there is.
 
     Attributes:
-      durations: as the packets say, 0 where they don't.
+      num_packets: how many there are.
       last_dts: the highest.
+      last_duration: of the frame that is shown last; 0 where its packet doesn't say.
     """
 
     def __init__(self) -> None:
-        self.durations = array.array("q")
+        self.num_packets = 0
+        self.last_duration = 0
         self.last_dts: int | None = None
         self._times = array.array("q")
-        self._times_durations = array.array("q")
+        self._last_time: int | None = None
         self._has_pts = False
         self._lacks_pts = False
         self._is_ascending = True
@@ -151,7 +154,7 @@ class _PacketTimes:
     def add(self, packet: VideoPacket) -> None:
         """Notes a packet."""
         pts, dts, duration = packet.pts, packet.dts, packet.duration or 0
-        self.durations.append(duration)
+        self.num_packets += 1
         if dts is not None and (self.last_dts is None or dts > self.last_dts):
             self.last_dts = dts
         if pts is not None:
@@ -159,9 +162,12 @@ class _PacketTimes:
             self._has_pts, self._last_pts = True, pts
         elif dts is not None:
             self._lacks_pts = True
-        if pts is not None or dts is not None:
-            self._times.append(dts if pts is None else pts)  # type: ignore[arg-type]  # one of them is known
-            self._times_durations.append(duration)
+        time = dts if pts is None else pts
+        if time is None:
+            return
+        self._times.append(time)
+        if self._last_time is None or (time, duration) > (self._last_time, self.last_duration):
+            self._last_time, self.last_duration = time, duration
 
     def sorted_ticks(self, spacing: Fraction) -> Sequence[int]:
         """Returns the display times.
@@ -169,14 +175,11 @@ class _PacketTimes:
         Packets without any time are passed over, unless all are: then they are spaced evenly (raw streams).
         """
         if self._times:
-            return array.array("q", sorted(self._times))
-        return array.array("q", (round(n * spacing) for n in range(len(self.durations))))
-
-    def last_duration(self, spacing: Fraction) -> int:
-        """Returns the duration of the frame that is shown last."""
-        if not self._times:
-            return round(spacing)
-        return max(zip(self._times, self._times_durations, strict=True))[1]
+            # NumPy sorts where they are; a list would need five times the memory.
+            np.frombuffer(self._times, np.int64).sort()
+            return self._times
+        self.last_duration = round(spacing)
+        return array.array("q", (round(n * spacing) for n in range(self.num_packets)))
 
     def is_by_order(self, demuxer: str, reorder_depth: int) -> bool:
         """Returns whether times and frames have to be paired by order, see `Timeline.by_order`."""
