@@ -7,15 +7,24 @@ The only package that imports `av`. It knows neither Beam nor models and works a
     for span, frames in decode_clips(path, media, spans, geometry):
         ...                                                        # uint8 [T, size, size, 3]
 
-    sampling.py   which instants of a video its clips show (pure)
-    schedule.py   which clip is waiting for the frame at hand (pure)
-    limits.py     how much a video may ask for
-    files.py      local files as FFmpeg gets them: opened already
-    container.py  opening a file and choosing its stream
-    timeline.py   when its frames are shown, as the packets tell it
-    probe.py      MediaInfo
-    picture.py    a decoded frame -> upright RGB at the model's size
-    decoder.py    clips out of a file
+    sampling.py       which instants of a video its clips show (pure)
+    segments.py       how a long video is cut into units of work (pure)
+    schedule.py       which clip is waiting for the frame at hand (pure)
+    limits.py         how much a video may ask for
+    files.py          local files as FFmpeg gets them: opened already
+    container.py      opening a file and choosing its stream
+    timeline.py       when its frames are shown, as the packets tell it
+    packet_order.py   how far apart frames can be stored and shown
+    bitstream.py      what a packet's bytes tell before decoding, codec by codec (nal_rules.py, packet_rules.py)
+    key_frames.py     where decoding can start
+    probe.py          MediaInfo
+    reader.py         packets from a key frame on, wherever seeks lead
+    packet_plan.py    which packets have to be decoded (pure)
+    fast_source.py    the wanted frames, with as little decoding as gives the very same ones
+    full_source.py    every frame
+    picture.py        a decoded frame -> upright RGB at the model's size
+    assembly.py       frames -> clips
+    decoder.py        clips out of a file: the fast way, and the full one where that isn't proven
 
 The same two functions in a cage, for files that nobody vouches for:
 

@@ -23,38 +23,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_START_CODE = re.compile(rb"\x00\x00\x01")
+from transforms.media.nal_rules import H264Rules, HevcRules
+from transforms.media.packet_rules import PacketRules
+
 _MPEG12_HEADERS = re.compile(rb"\x00\x00\x01([\x00\xb3])", re.DOTALL)
 _INTRA_CODECS = frozenset({"prores", "dnxhd", "huffyuv", "ffvhuff", "utvideo", "rawvideo", "png"})
-
-
-class PacketRules:
-    """The rules of one stream. This one knows nothing, so it allows nothing."""
-
-    @property
-    def is_known(self) -> bool:
-        """Whether anything at all may be left out."""
-        return type(self) is not PacketRules
-
-    def starts_clean(self, data: memoryview) -> bool:
-        """Whether decoding can start at this packet, which the container calls a key frame."""
-        return False
-
-    def is_shown(self, data: memoryview) -> bool:
-        """Whether this packet's frame is meant to be seen: VP8 and VP9 also store frames to refer to only."""
-        return True
-
-    def may_skip(self, data: memoryview) -> bool:
-        """Whether nothing refers to this packet's frame."""
-        return False
-
-    def resets(self, data: memoryview) -> bool:
-        """Whether decoders take this packet, at which decoding can start, without a complaint about what is missing."""
-        return self.starts_clean(data)
-
-    def is_one_frame(self, data: memoryview) -> bool:
-        """Whether this packet holds one frame, so that its time is the frame's."""
-        return True
 
 
 def packet_rules(codec: str, extradata: bytes | None) -> PacketRules:
@@ -66,117 +39,13 @@ def packet_rules(codec: str, extradata: bytes | None) -> PacketRules:
     """
     extradata = extradata or b""
     if codec in ("h264", "hevc"):
-        return _H264Rules(extradata) if codec == "h264" else _HevcRules(extradata)
+        return H264Rules(extradata) if codec == "h264" else HevcRules(extradata)
     if codec in ("mpeg1video", "mpeg2video"):
         return _Mpeg12Rules()
     if codec in _INTRA_CODECS:
         return _IntraRules()
     simple = {"mpeg4": _Mpeg4Rules, "vp8": _Vp8Rules, "vp9": _Vp9Rules, "av1": _Av1Rules, "mjpeg": _MjpegRules}
     return simple.get(codec, PacketRules)()
-
-
-class _NalRules(PacketRules):
-    """NAL units, behind start codes or behind their lengths (MP4, Matroska)."""
-
-    def __init__(self, length_size: int) -> None:
-        self._length_size = length_size
-        self._has_headers_in_band = length_size == 0
-
-    def _units(self, data: memoryview) -> Iterator[memoryview]:
-        if self._length_size == 0:
-            starts = [match.end() for match in _START_CODE.finditer(data)]
-            yield from (data[start:stop] for start, stop in zip(starts, [*starts[1:], None], strict=True))
-            return
-        at = 0
-        while at + self._length_size < len(data):
-            start = at + self._length_size
-            at = start + int.from_bytes(data[at:start], "big")
-            yield data[start:at]
-
-    def _has_headers(self, types: set[int], headers: set[int]) -> bool:
-        """Whether a decoder that comes from elsewhere has this packet's parameter sets.
-
-        Either they are here, or no packet has any and they are the container's.
-        """
-        if headers <= types:
-            self._has_headers_in_band = True
-        return headers <= types or not (self._has_headers_in_band or headers & types)
-
-
-class _H264Rules(_NalRules):
-    def __init__(self, extradata: bytes) -> None:
-        super().__init__((extradata[4] & 3) + 1 if extradata[:1] == b"\x01" and len(extradata) > 4 else 0)
-
-    def starts_clean(self, data: memoryview) -> bool:
-        units = [unit for unit in self._units(data) if len(unit) > 1]
-        types = {unit[0] & 31 for unit in units}
-        if not self._has_headers(types, {7, 8}):
-            return False
-        return 5 in types or (1 in types and any(_recovers_at_once(unit) for unit in units if unit[0] & 31 == 6))
-
-    def resets(self, data: memoryview) -> bool:
-        """Not at recovery points: what follows may release frames from before it, which are not there."""
-        return self.starts_clean(data) and any(unit[0] & 31 == 5 for unit in self._units(data) if len(unit))
-
-    def may_skip(self, data: memoryview) -> bool:
-        """Both fields, where a picture has two: the decoder must not be left with half a frame."""
-        pictures = [unit[0] for unit in self._units(data) if len(unit) and 1 <= unit[0] & 31 <= 5]
-        return bool(pictures) and not any(header & 0x60 for header in pictures)
-
-
-def _recovers_at_once(sei: memoryview) -> bool:
-    """Whether a SEI unit has message 6, recovery point, with recovery_frame_cnt = 0 and exact_match_flag = 1."""
-    at = 1
-    while at + 2 < len(sei):
-        kind, size = sei[at], sei[at + 1]
-        if kind == 6:
-            return sei[at + 2] & 0xC0 == 0xC0  # 0 is coded as one bit, "1".
-        if 255 in (kind, size):  # Longer numbers: not worth it.
-            return False
-        at += 2 + size
-    return False
-
-
-class _HevcRules(_NalRules):
-    def __init__(self, extradata: bytes) -> None:
-        is_hvcc = extradata[:1] == b"\x01" and len(extradata) > 22
-        super().__init__((extradata[21] & 3) + 1 if is_hvcc else 0)
-        self._highest_layer = 7
-        units = _hvcc_units(extradata) if is_hvcc else self._units(memoryview(extradata))
-        self._note_layers(list(units))
-
-    def starts_clean(self, data: memoryview) -> bool:
-        units = [unit for unit in self._units(data) if len(unit) > 2]
-        self._note_layers(units)
-        types = {unit[0] >> 1 & 63 for unit in units}
-        pictures = {kind for kind in types if kind < 32}
-        return bool(pictures) and all(16 <= k <= 21 for k in pictures) and self._has_headers(types, {32, 33, 34})
-
-    def may_skip(self, data: memoryview) -> bool:
-        pictures = [unit for unit in self._units(data) if len(unit) > 2 and unit[0] >> 1 & 63 < 32]
-        return bool(pictures) and all(
-            unit[0] >> 1 & 63 in _HEVC_UNREFERENCED and (unit[1] & 7) - 1 == self._highest_layer for unit in pictures
-        )
-
-    def _note_layers(self, units: list[memoryview]) -> None:
-        layers = [unit[2] >> 1 & 7 for unit in units if len(unit) > 2 and unit[0] >> 1 & 63 == 33]
-        if layers:
-            self._highest_layer = max(layers)
-
-
-# TRAIL_N, TSA_N, STSA_N, RADL_N, RASL_N: nothing in the same layer refers to them.
-_HEVC_UNREFERENCED = frozenset({0, 2, 4, 6, 8})
-
-
-def _hvcc_units(extradata: bytes) -> Iterator[memoryview]:
-    at = 23
-    for _ in range(extradata[22] if len(extradata) > 22 else 0):
-        count = int.from_bytes(extradata[at + 1 : at + 3], "big")
-        at += 3
-        for _ in range(count):
-            size = int.from_bytes(extradata[at : at + 2], "big")
-            yield memoryview(extradata)[at + 2 : at + 2 + size]
-            at += 2 + size
 
 
 class _Mpeg12Rules(PacketRules):

@@ -1,0 +1,32 @@
+"""What may be left out of a stream: the questions, which `bitstream.py` and `nal_rules.py` answer codec by codec."""
+
+from __future__ import annotations
+
+
+class PacketRules:
+    """The rules of one stream. This one knows nothing, so it allows nothing."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything at all may be left out."""
+        return type(self) is not PacketRules
+
+    def starts_clean(self, data: memoryview) -> bool:
+        """Whether decoding can start at this packet, which the container calls a key frame."""
+        return False
+
+    def is_shown(self, data: memoryview) -> bool:
+        """Whether this packet's frame is meant to be seen: VP8 and VP9 also store frames to refer to only."""
+        return True
+
+    def may_skip(self, data: memoryview) -> bool:
+        """Whether nothing refers to this packet's frame."""
+        return False
+
+    def resets(self, data: memoryview) -> bool:
+        """Whether decoders take this packet, at which decoding can start, without a complaint about what is missing."""
+        return self.starts_clean(data)
+
+    def is_one_frame(self, data: memoryview) -> bool:
+        """Whether this packet holds one frame, so that its time is the frame's."""
+        return True
