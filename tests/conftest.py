@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import pathlib
-from collections.abc import Iterator
 
 import pytest
 
@@ -27,10 +26,8 @@ def samples_dir() -> pathlib.Path:
 
 
 @pytest.fixture(autouse=True)
-def quiet_ends() -> Iterator[None]:
-    """Puts the loggers' levels back: a command of the program sets them for its whole process."""
-    loggers = [logging.getLogger(name) for name in (None, "apache_beam", "pipeline", "transforms")]
-    levels = [logger.level for logger in loggers]
-    yield
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
+def untouched_loggers() -> None:
+    """Gives every test loggers as they are at the start: a command of the program sets them for its whole process."""
+    logging.getLogger().setLevel(logging.WARNING)
+    for name in ("apache_beam", "pipeline", "transforms"):
+        logging.getLogger(name).setLevel(logging.NOTSET)

@@ -446,7 +446,7 @@ print([name for name in ("tensorflow", "tensorflow_hub", "openvino", "av", "apac
         ("package:no_such_package/model", "no package no_such_package is installed"),
         ("package:transforms.models/no_such_model", "no_such_model does not exist"),
         ("package:transforms", "not of the form package:PACKAGE/PATH"),
-        ("gs://bucket/model?token=SECRET", r"cannot be read from gs:// \(gs://bucket/model\): copy"),
+        ("gs://bucket/model", r"cannot be read from gs:// \(gs://bucket/model\): copy"),
         ("https:///model", "names no server"),
     ],
 )
