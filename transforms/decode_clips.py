@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import struct
 from collections.abc import Iterator
 from fractions import Fraction
@@ -20,6 +21,8 @@ from transforms.media.picture import Geometry
 from transforms.records import Clip, ClipSpan, Failure, SegmentSpan
 
 _FAILURES = "failures"
+
+_log = logging.getLogger(__name__)
 
 
 class DecodedClips(NamedTuple):
@@ -89,7 +92,9 @@ class _DecodeClipsFn(beam.DoFn):
                     segment_index=segment.segment_index,
                 ),
             )
-        metrics.count(metrics.FULL_DECODES, stats.full_decodes)
+        if stats.full_decodes:
+            _log.info("decoded %s in full: %s", without_query(uri), stats.reason)
+            metrics.count(metrics.FULL_DECODES, stats.full_decodes)
         metrics.count(metrics.VIDEO_MS_DECODED, segment.clips[-1].end_ms - segment.clips[0].start_ms)
         metrics.count_segment_done(uri, segment.num_segments)
 

@@ -75,6 +75,9 @@ class _PlanClipsFn(beam.DoFn):
         self._limits = limits
         self._held: list[SegmentSpan] = []
 
+    def start_bundle(self) -> None:
+        self._held = []  # a bundle that failed may have left some
+
     def process(self, video: VideoRef) -> Iterator[SegmentSpan | beam.pvalue.TaggedOutput]:
         try:
             with storage.local_file(video, self._max_video_bytes) as path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import struct
 import time
@@ -14,6 +15,7 @@ import pytest
 
 from transforms import errors
 from transforms.media import limits, sandbox
+from transforms.media.decoder import decode_clips
 from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from transforms.media.picture import Geometry
 from transforms.media.probe import probe
@@ -155,3 +157,42 @@ def test_the_library_keeps_the_limits_as_well(tmp_path: pathlib.Path) -> None:
     with limits.in_force(DecoderLimits(max_packets=29)), pytest.raises(errors.OverLimitError):
         probe(path)
     assert probe(path).num_frames == 30
+
+
+def growing_stream(path: pathlib.Path) -> pathlib.Path:
+    """H.264 in MPEG-TS whose picture grows from 320x240 to 2560x1440 after ten seconds, far beyond its first header."""
+    packets = []
+    for width, height, num_frames in ((320, 240, 100), (2560, 1440, 30)):
+        encoder = av.CodecContext.create("libx264", "w")
+        encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+        encoder.time_base, encoder.framerate = Fraction(1, 10), Fraction(10)
+        encoder.options = {"preset": "ultrafast", "x264-params": "repeat-headers=1:keyint=10:bframes=0"}
+        for index in range(num_frames):
+            frame = av.VideoFrame.from_ndarray(generate.draw_number(index, width, height), format="rgb24")
+            frame.pts = index
+            packets += encoder.encode(frame.reformat(format="yuv420p"))
+        packets += encoder.encode(None)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for index, encoded in enumerate(bytes(packet) for packet in packets):
+            packet = av.Packet(encoded)
+            packet.stream, packet.time_base = stream, Fraction(1, 90_000)
+            packet.pts = packet.dts = index * 9000
+            packet.is_keyframe = index % 10 == 0
+            container.mux(packet)
+    return path
+
+
+def test_a_picture_that_grows_on_the_way_meets_its_cap_in_both_ways_of_decoding(tmp_path: pathlib.Path) -> None:
+    path = growing_stream(tmp_path / "grow.ts")
+    whole_clips = []
+    with limits.in_force(DecoderLimits(max_pixels=320 * 240)):
+        media = probe(path)
+        assert media.key_frame_ticks
+        spans = plan_clip_spans(media.duration_seconds, ClipSampling(10, Fraction(5)))
+        for way in (media, dataclasses.replace(media, key_frame_ticks=())):
+            whole_clips.append([])
+            with pytest.raises(errors.CorruptVideoError):
+                whole_clips[-1].extend(span.clip_index for span, _ in decode_clips(path, way, spans, Geometry(64, 64)))
+    assert whole_clips == [[0, 1, 2, 3, 4]] * 2

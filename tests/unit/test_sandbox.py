@@ -7,6 +7,8 @@ import json
 import os
 import pathlib
 import signal
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -251,3 +253,23 @@ def test_a_fork_lets_go_of_the_decoders(video: pathlib.Path) -> None:
         os._exit(0 if not sandbox._all and not sandbox._idle else 1)
     assert os.waitpid(pid, 0)[1] == 0
     assert_works(video)
+
+
+def test_whoever_sends_a_byte_now_and_then_meets_the_deadline() -> None:
+    ours, theirs = socket.socketpair()
+    stop = threading.Event()
+
+    def drip() -> None:
+        while not stop.wait(0.05):
+            theirs.send(b"x")
+
+    dripping = threading.Thread(target=drip)
+    dripping.start()
+    try:
+        with pytest.raises(TimeoutError):
+            wire.Channel(ours, 1 << 20).receive(until=time.monotonic() + 0.3)
+    finally:
+        stop.set()
+        dripping.join()
+        ours.close()
+        theirs.close()

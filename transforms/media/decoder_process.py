@@ -194,9 +194,8 @@ class DecoderProcess:
 
     def _receive(self, end: float) -> dict[str, Any]:
         """Returns the next message that is good news."""
-        self._socket.settimeout(max(end - time.monotonic(), 0.001))
         try:
-            reply = self._channel.receive()
+            reply = self._channel.receive(until=end)
         except TimeoutError:
             self._timed_out()
         except ConnectionError:

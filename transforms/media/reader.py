@@ -107,5 +107,6 @@ class PacketReader:
         opened = containers.open_video(self._path, self._media.stream_index)
         self.container, self.stream = self._opened.enter_context(opened)
         if self._is_strict:
-            self.stream.codec_context.options = {"err_detect": "explode"}
+            codec = self.stream.codec_context
+            codec.options = {**codec.options, "err_detect": "explode"}  # the limits on pictures stand there already
         self._is_at_start = True

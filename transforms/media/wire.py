@@ -18,6 +18,7 @@ import json
 import math
 import re
 import socket
+import time
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -42,7 +43,7 @@ class Channel:
     """One end of the socket.
 
     Args:
-      end: the socket; its timeout holds for every call here.
+      end: the socket; its timeout holds for what is sent.
       max_line_bytes: a longer message is garbage; None: any length.
     """
 
@@ -59,17 +60,23 @@ class Channel:
             line = line[socket.send_fds(self._socket, [line[:_CHUNK_BYTES]], [descriptor]) :]
         self._socket.sendall(line)
 
-    def receive(self, with_descriptors: bool = False) -> dict[str, Any] | None:
+    def receive(self, until: float | None = None, with_descriptors: bool = False) -> dict[str, Any] | None:
         """Returns the next message; None: the other end is closed. Descriptors go to `descriptors`.
+
+        Args:
+          until: how long to wait for all of it, on the monotonic clock; None: for ever.
+          with_descriptors: whether descriptors may come along.
 
         Raises:
           GarbageError: no JSON object, or too long.
-          TimeoutError: the socket's timeout is over.
+          TimeoutError: it is not there in time.
         """
-        chunks = [self._unread]
+        chunks, num_bytes = [self._unread], len(self._unread)
         while b"\n" not in chunks[-1]:
-            if self._max_line_bytes is not None and sum(map(len, chunks)) > self._max_line_bytes:
+            if self._max_line_bytes is not None and num_bytes > self._max_line_bytes:
                 raise GarbageError("a message without an end")
+            if until is not None:  # anew for each piece: whoever sends a byte now and then must not live for ever
+                self._socket.settimeout(max(until - time.monotonic(), 0.001))
             if with_descriptors:
                 chunk, received, _, _ = socket.recv_fds(self._socket, _CHUNK_BYTES, 1)
                 self.descriptors += received
@@ -78,6 +85,7 @@ class Channel:
             if not chunk:
                 return None
             chunks.append(chunk)
+            num_bytes += len(chunk)
         line, _, self._unread = b"".join(chunks).partition(b"\n")
         return _object(line)
 
