@@ -94,7 +94,7 @@ class _DecodeClipsFn(beam.DoFn):
             )
         if stats.full_decodes:
             _log.info("decoded %s in full: %s", without_query(uri), stats.reason)
-            metrics.count(metrics.FULL_DECODES, stats.full_decodes)
+        metrics.count(metrics.FULL_DECODES, stats.full_decodes)
         metrics.count(metrics.VIDEO_MS_DECODED, segment.clips[-1].end_ms - segment.clips[0].start_ms)
         metrics.count_segment_done(uri, segment.num_segments)
 
