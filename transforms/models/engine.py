@@ -8,7 +8,7 @@ import pathlib
 import threading
 import time
 import weakref
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from transforms.errors import ConfigError, LabelMapError, ModelError, without_qu
 from transforms.models import resolver
 from transforms.models.catalog import ModelSpec
 from transforms.models.label_map import LabelMap, resolve_labels
+from transforms.models.stream import StreamEngine
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -113,6 +114,23 @@ def load_engine(spec: ModelSpec, engine: EngineName = "auto", num_threads: int |
       ConfigError: no engine of that name.
     """
     require_supported(spec)
+    loaded: Engine = _load_once(spec, engine, num_threads)
+    return loaded
+
+
+def load_stream_engine(spec: ModelSpec, engine: EngineName = "auto", num_threads: int | None = None) -> StreamEngine:
+    """Does for a Stream model what `load_engine` does for a Base model, with the same arguments and errors."""
+    if spec.kind != "stream":
+        raise ModelError(f"{spec.name} is no Stream model")
+    loaded: StreamEngine = _load_once(spec, engine, num_threads)
+    return loaded
+
+
+_loading = threading.Lock()
+_loaded: weakref.WeakValueDictionary[tuple[ModelSpec, EngineName, int | None], Any] = weakref.WeakValueDictionary()
+
+
+def _load_once(spec: ModelSpec, engine: EngineName, num_threads: int | None) -> Any:
     with _loading:
         key = (spec, choose_engine(engine), num_threads)
         loaded = _loaded.get(key)
@@ -121,11 +139,7 @@ def load_engine(spec: ModelSpec, engine: EngineName = "auto", num_threads: int |
         return loaded
 
 
-_loading = threading.Lock()
-_loaded: weakref.WeakValueDictionary[tuple[ModelSpec, EngineName, int | None], Engine] = weakref.WeakValueDictionary()
-
-
-def _load_checked(spec: ModelSpec, engine: EngineName, num_threads: int | None) -> Engine:
+def _load_checked(spec: ModelSpec, engine: EngineName, num_threads: int | None) -> Any:
     labels = LabelMap.load(resolve_labels(spec.labels))
     folder = resolver.resolve(spec.handle)
     start = time.monotonic()
@@ -140,13 +154,20 @@ def _load_checked(spec: ModelSpec, engine: EngineName, num_threads: int | None) 
     return loaded
 
 
-def _load(folder: pathlib.Path, spec: ModelSpec, engine: EngineName, num_threads: int) -> Engine:
+def _load(folder: pathlib.Path, spec: ModelSpec, engine: EngineName, num_threads: int) -> Any:
     if num_threads < 1:
         raise ConfigError(f"num_threads must be at least 1, not {num_threads}")
-    if choose_engine(engine) == "tensorflow":
+    kind = _engine_class(choose_engine(engine), spec.kind)
+    return kind.load(folder, spec.preset, num_threads)
+
+
+def _engine_class(engine: EngineName, kind: str) -> Any:
+    if engine == "tensorflow":
         from transforms.models.tensorflow_engine import TensorFlowEngine
+        from transforms.models.tensorflow_stream import TensorFlowStreamEngine
 
-        return TensorFlowEngine.load(folder, spec.preset, num_threads)
+        return TensorFlowStreamEngine if kind == "stream" else TensorFlowEngine
     from transforms.models.openvino_engine import OpenVinoEngine
+    from transforms.models.openvino_stream import OpenVinoStreamEngine
 
-    return OpenVinoEngine.load(folder, spec.preset, num_threads)
+    return OpenVinoStreamEngine if kind == "stream" else OpenVinoEngine

@@ -51,11 +51,11 @@ class OpenVinoEngine:
         import openvino
 
         core = openvino.Core()
-        model = openvino_cache.read_converted(core, folder)
+        model = openvino_cache.read_converted(core, folder)[openvino_cache.MODEL]
         check_signature(folder, preset, _infos(model.inputs), _infos(model.outputs))
         try:
             model.reshape([1, preset.num_frames, preset.size, preset.size, 3])
-            compiled = core.compile_model(_with_uint8_input(model), "CPU", _cpu_config(num_threads))
+            compiled = core.compile_model(with_uint8_input(model), "CPU", cpu_config(num_threads))
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot run {folder}: {error}; try --engine tensorflow") from error
         return cls(compiled, preset, num_threads)
@@ -86,18 +86,22 @@ class OpenVinoEngine:
         self._idle = queue.LifoQueue()
 
 
-def _with_uint8_input(model: Any) -> Any:
-    # In the graph, so that pixels stay uint8 up to the first convolution: a quarter of the memory traffic.
+def with_uint8_input(model: Any, image: str | int = 0) -> Any:
+    """Returns a model whose input `image`, a name or a position, takes uint8 and is divided by 255.
+
+    In the graph, so that pixels stay uint8 up to the first convolution: a quarter of the memory traffic.
+    """
     import openvino
     from openvino.preprocess import PrePostProcessor
 
     prepared = PrePostProcessor(model)
-    prepared.input().tensor().set_element_type(openvino.Type.u8)
-    prepared.input().preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
+    prepared.input(image).tensor().set_element_type(openvino.Type.u8)
+    prepared.input(image).preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
     return prepared.build()
 
 
-def _cpu_config(num_threads: int) -> dict[str, Any]:
+def cpu_config(num_threads: int) -> dict[str, Any]:
+    """Returns how a model is compiled, for so many threads that each run a clip of their own."""
     return {
         # The default is bf16 or f16 where the CPU has them: scores would differ between machines, f16 even overflows.
         "INFERENCE_PRECISION_HINT": "f32",

@@ -39,14 +39,7 @@ class TensorFlowEngine:
           SignatureError: it takes or gives other tensors than a clip and logits.
           ModelError: TensorFlow cannot load it.
         """
-        import tensorflow as tf
-
-        _configure(num_threads)
-        try:
-            # Not a Keras loader: Keras 3 refuses these models.
-            model = tf.saved_model.load(str(folder))
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            raise ModelError(f"TensorFlow cannot load {folder}: {error}") from error
+        model = load_saved_model(folder, num_threads)
         signature = _signature(model, folder)
         inputs, outputs = _inputs(signature), _outputs(signature)
         check_signature(folder, preset, inputs, outputs)
@@ -74,6 +67,22 @@ class TensorFlowEngine:
     def close(self) -> None:
         """Frees the model once running calls have returned."""
         self._run = None
+
+
+def load_saved_model(folder: pathlib.Path, num_threads: int) -> Any:
+    """Returns what TensorFlow makes of a SavedModel.
+
+    Raises:
+      ModelError: TensorFlow cannot load it.
+    """
+    import tensorflow as tf
+
+    _configure(num_threads)
+    try:
+        # Not a Keras loader: Keras 3 refuses these models.
+        return tf.saved_model.load(str(folder))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise ModelError(f"TensorFlow cannot load {folder}: {error}") from error
 
 
 def accelerators() -> list[str]:
