@@ -55,8 +55,10 @@ def read_converted(core: Any, folder: pathlib.Path, stream: StreamSignatures | N
         converted = _find_sound(name)
         if converted is None:
             converted = cache.writable_folder("openvino") / name
-            with _only_one(name):
+            with _only_one(name) as alone:
                 if not is_sound(converted):  # else the process that was waited for has made it
+                    if alone:
+                        _remove_remains(converted)
                     _convert(core, folder, converted, stream)
         return {part: core.read_model(converted / f"{part}.xml") for part in _parts(stream)}
     except RuntimeError as error:
@@ -115,14 +117,16 @@ def _find_sound(name: str) -> pathlib.Path | None:
 
 
 @contextlib.contextmanager
-def _only_one(name: str) -> Iterator[None]:
-    """Waits until no other process converts this model, and keeps others waiting meanwhile."""
+def _only_one(name: str) -> Iterator[bool]:
+    """Waits until no other process converts this model, and keeps others waiting meanwhile. Yields whether it could."""
     with (cache.writable_folder("locks") / name).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            alone = True
         except OSError as error:  # a network file system without locks: all convert, and the first one's stays
             _LOGGER.debug("no lock for %s: %s", name, error)
-        yield
+            alone = False
+        yield alone
 
 
 def _convert(core: Any, folder: pathlib.Path, target: pathlib.Path, stream: StreamSignatures | None) -> None:
@@ -133,6 +137,12 @@ def _convert(core: Any, folder: pathlib.Path, target: pathlib.Path, stream: Stre
         temporary.chmod(0o755)
         _replace(temporary, target)
     finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_remains(target: pathlib.Path) -> None:
+    """Removes what processes left that died while they converted."""
+    for temporary in target.parent.glob(f"{target.name}.*.tmp"):
         shutil.rmtree(temporary, ignore_errors=True)
 
 
