@@ -10,7 +10,7 @@ from transforms.errors import ConfigError, without_query
 from transforms.media.decoder import Geometry
 from transforms.media.sampling import ClipSampling
 from transforms.models.catalog import ModelSpec
-from transforms.models.engine import EngineName
+from transforms.models.engine import EngineName, Precision
 
 MAX_VIDEO_BYTES = 50 << 30
 _MAX_INPUTS_TOLD = 100
@@ -33,6 +33,7 @@ class LabelingConfig:
       max_failure_ratio: share of failed inputs with which a run still counts.
       max_video_bytes: larger files are failures.
       num_threads: threads of the engine; None: the cores of the machine that it runs on.
+      precision: of the engine's arithmetic.
     """
 
     output: str
@@ -47,6 +48,7 @@ class LabelingConfig:
     max_failure_ratio: float = 0.5
     max_video_bytes: int = MAX_VIDEO_BYTES
     num_threads: int | None = None
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         if not self.inputs and not self.input_list:
@@ -78,6 +80,7 @@ class LabelingConfig:
             "model": without_query(self.model.name),
             "model_handle": without_query(self.model.handle),
             "engine": self.engine,
+            "precision": self.precision,
             "num_frames": preset.num_frames,
             "target_fps": str(preset.target_fps),
             "resize": preset.resize,

@@ -14,7 +14,7 @@ from apache_beam.ml.inference.base import ModelHandler, RunInference
 from transforms import metrics
 from transforms.errors import InferenceError
 from transforms.models.catalog import ModelSpec
-from transforms.models.engine import Engine, EngineName, load_engine
+from transforms.models.engine import Engine, EngineName, Precision, load_engine
 from transforms.models.scores import entropy, softmax, top_labels
 from transforms.records import Clip, ClipScores, Failure
 
@@ -50,6 +50,7 @@ class ClassifyClips(beam.PTransform):
       min_score: labels below it are not named.
       engine: what runs the model.
       num_threads: threads that the engine may use; None: the machine's cores.
+      precision: of the engine's arithmetic.
     """
 
     def __init__(
@@ -60,9 +61,10 @@ class ClassifyClips(beam.PTransform):
         min_score: float = 0.0,
         engine: EngineName = "auto",
         num_threads: int | None = None,
+        precision: Precision = "float32",
     ) -> None:
         super().__init__()
-        self._handler = MoViNetModelHandler(spec, tuple(labels), top_k, min_score, engine, num_threads)
+        self._handler = MoViNetModelHandler(spec, tuple(labels), top_k, min_score, engine, num_threads, precision)
 
     def expand(self, clips: beam.PCollection[Clip]) -> ClassifiedClips:
         """Wires the step."""
@@ -85,6 +87,7 @@ class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine]):
         min_score: float,
         engine: EngineName,
         num_threads: int | None,
+        precision: Precision = "float32",
     ) -> None:
         # A maximum always: RunInference's own default is 10,000 elements, which is 44 GB of clips.
         batch = max(1, min(MAX_BATCH_CLIPS, MAX_BATCH_BYTES // _clip_bytes(spec)))
@@ -95,10 +98,11 @@ class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine]):
         self._min_score = min_score
         self._engine = engine
         self._num_threads = num_threads
+        self._precision = precision
 
     def load_model(self) -> Engine:
         """Loads the engine; RunInference calls it once per process and shares the result between threads."""
-        return load_engine(self._spec, self._engine, self._num_threads)
+        return load_engine(self._spec, self._engine, self._num_threads, self._precision)
 
     def run_inference(
         self, batch: Sequence[Clip], model: Engine, inference_args: dict[str, Any] | None = None

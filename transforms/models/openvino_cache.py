@@ -21,8 +21,9 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from transforms.errors import ModelError
+from transforms.errors import ModelError, SignatureError
 from transforms.models import cache, saved_model
+from transforms.models.manifest import is_exported
 from transforms.models.signature_defs import serve
 from transforms.models.stream import StreamSignatures
 
@@ -37,11 +38,11 @@ _FORMAT = 1
 
 
 def read_converted(core: Any, folder: pathlib.Path, stream: StreamSignatures | None = None) -> dict[str, Any]:
-    """Returns a SavedModel as OpenVINO's, sizes unknown, from the cache or by converting it into the cache.
+    """Returns a model as OpenVINO's, sizes unknown: from the cache, by converting it into the cache, or as exported.
 
     Args:
       core: OpenVINO's.
-      folder: the SavedModel.
+      folder: the SavedModel, or an exported model.
       stream: its signatures where it is a Stream model; otherwise `serving_default` is read.
 
     Returns:
@@ -51,15 +52,7 @@ def read_converted(core: Any, folder: pathlib.Path, stream: StreamSignatures | N
       ModelError: OpenVINO cannot convert the model, or there is no room for the result.
     """
     try:
-        name = _cache_name(folder, stream)
-        converted = _find_sound(name)
-        if converted is None:
-            converted = cache.writable_folder("openvino") / name
-            with _only_one(name) as alone:
-                if not is_sound(converted):  # else the process that was waited for has made it
-                    if alone:
-                        _remove_remains(converted)
-                    _convert(core, folder, converted, stream)
+        converted = folder if is_exported(folder) else _converted(core, folder, stream)
         return {part: core.read_model(converted / f"{part}.xml") for part in _parts(stream)}
     except RuntimeError as error:
         raise ModelError(f"OpenVINO cannot convert {folder}: {error}; try --engine tensorflow") from error
@@ -67,6 +60,29 @@ def read_converted(core: Any, folder: pathlib.Path, stream: StreamSignatures | N
         raise ModelError(
             f"cannot keep the converted {folder}: {error}; free the disk or set {cache.ROOT_VARIABLE}"
         ) from error
+
+
+def copy_converted(folder: pathlib.Path, target: pathlib.Path, stream: StreamSignatures | None = None) -> int:
+    """Copies a SavedModel's conversion into a folder that is there already, and returns the model's number of classes.
+
+    Raises:
+      ModelError: as `read_converted`; or the number of classes is not fixed.
+      OSError: the folder cannot be written.
+    """
+    import openvino
+
+    core = openvino.Core()
+    model = read_converted(core, folder, stream)[MODEL]
+    converted = folder if is_exported(folder) else _converted(core, folder, stream)
+    for part in _parts(stream):
+        for suffix in (".xml", ".bin"):
+            shutil.copyfile(converted / f"{part}{suffix}", target / f"{part}{suffix}")
+    if stream:
+        return stream.num_classes
+    classes = model.output(0).get_partial_shape()[-1]
+    if classes.is_dynamic:
+        raise SignatureError(f"cannot run {folder}: the number of classes is not fixed")
+    return int(classes.get_length())
 
 
 def is_sound(converted: pathlib.Path) -> bool:
@@ -98,6 +114,19 @@ def write_converted(core: Any, folder: pathlib.Path, target: pathlib.Path, strea
             openvino.save_model(core.read_model(source), target / f"{part}.xml", compress_to_fp16=False)
     digests = {path.name: saved_model.file_hash(path) for path in sorted(target.glob("*.*"))}
     (target / _DIGESTS).write_text(json.dumps(digests), encoding="utf-8")
+
+
+def _converted(core: Any, folder: pathlib.Path, stream: StreamSignatures | None) -> pathlib.Path:
+    name = _cache_name(folder, stream)
+    converted = _find_sound(name)
+    if converted is None:
+        converted = cache.writable_folder("openvino") / name
+        with _only_one(name) as alone:
+            if not is_sound(converted):  # else the process that was waited for has made it
+                if alone:
+                    _remove_remains(converted)
+                _convert(core, folder, converted, stream)
+    return converted
 
 
 def _parts(stream: StreamSignatures | None) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ class OpenVinoEngine:
             self._idle.put(compiled.create_infer_request())
 
     @classmethod
-    def load(cls, folder: pathlib.Path, preset: Preset, num_threads: int) -> OpenVinoEngine:
+    def load(cls, folder: pathlib.Path, preset: Preset, num_threads: int, precision: str = "float32") -> OpenVinoEngine:
         """Loads a SavedModel; converts it on its first use on this machine.
 
         Raises:
@@ -55,7 +55,7 @@ class OpenVinoEngine:
         check_signature(folder, preset, _infos(model.inputs), _infos(model.outputs))
         try:
             model.reshape([1, preset.num_frames, preset.size, preset.size, 3])
-            compiled = core.compile_model(with_uint8_input(model), "CPU", cpu_config(num_threads))
+            compiled = core.compile_model(with_uint8_input(model), "CPU", cpu_config(num_threads, precision))
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot run {folder}: {error}; try --engine tensorflow") from error
         return cls(compiled, preset, num_threads)
@@ -100,11 +100,14 @@ def with_uint8_input(model: Any, image: str | int = 0) -> Any:
     return prepared.build()
 
 
-def cpu_config(num_threads: int) -> dict[str, Any]:
+_PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
+
+
+def cpu_config(num_threads: int, precision: str = "float32") -> dict[str, Any]:
     """Returns how a model is compiled, for so many threads that each run a clip of their own."""
     return {
         # The default is bf16 or f16 where the CPU has them: scores would differ between machines, f16 even overflows.
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
         "NUM_STREAMS": num_threads,
         "INFERENCE_NUM_THREADS": num_threads,
         # Decoders share the machine; pinned threads would wait behind them.

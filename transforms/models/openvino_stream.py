@@ -45,7 +45,9 @@ class OpenVinoStreamEngine:
             self._idle.put({})
 
     @classmethod
-    def load(cls, folder: pathlib.Path, preset: Preset, num_threads: int) -> OpenVinoStreamEngine:
+    def load(
+        cls, folder: pathlib.Path, preset: Preset, num_threads: int, precision: str = "float32"
+    ) -> OpenVinoStreamEngine:
         """Loads a SavedModel; converts it on its first use on this machine.
 
         Raises:
@@ -59,7 +61,8 @@ class OpenVinoStreamEngine:
         models = openvino_cache.read_converted(core, folder, signatures)
         try:
             zeros = _make_states(core, models[openvino_cache.INIT], signatures, preset)
-            lengths = _Lengths(core, models[openvino_cache.MODEL], signatures, zeros, preset, num_threads)
+            config = cpu_config(num_threads, precision)
+            lengths = _Lengths(core, models[openvino_cache.MODEL], signatures, zeros, preset, config)
             lengths.compiled(lengths.chunk_frames)
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot run {folder}: {error}; try --engine tensorflow") from error
@@ -106,7 +109,7 @@ class _Lengths:
         signatures: StreamSignatures,
         zeros: _Tensors,
         preset: Preset,
-        num_threads: int,
+        config: dict[str, Any],
     ) -> None:
         self.signatures = signatures
         self.chunk_frames = signatures.chunk_frames(preset.num_frames)
@@ -114,7 +117,7 @@ class _Lengths:
         self._model = model
         self._shapes = {name: zero.shape for name, zero in zeros.items()}
         self._size = preset.size
-        self._config = cpu_config(num_threads)
+        self._config = config
         self._compiled: dict[int, Any] = {}
         self._lock = threading.Lock()
 

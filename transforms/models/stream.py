@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from transforms.errors import SignatureError
 from transforms.models.catalog import Preset
+from transforms.models.manifest import is_exported, read_manifest
 from transforms.models.signature import TensorInfo
 from transforms.models.signature_defs import Signature, read_signatures
 
@@ -108,6 +109,18 @@ class StreamSignatures:
         assert self.image.shape is not None
         return self.image.shape[1] or clip_frames // -(-clip_frames // _MOST_CHUNK_FRAMES)
 
+    @classmethod
+    def from_json(cls, values: dict[str, Any] | None) -> StreamSignatures | None:
+        """Returns what `dataclasses.asdict` gave, after a way through JSON; None for None."""
+        if values is None:
+            return None
+        states = {name: _info(info) for name, info in values["states"].items()}
+        return cls(**{**values, "image": _info(values["image"]), "states": states})
+
+
+def _info(values: dict[str, Any]) -> TensorInfo:
+    return TensorInfo(**{**values, "shape": None if values["shape"] is None else tuple(values["shape"])})
+
 
 def find_stream_signatures(folder: pathlib.Path, preset: Preset) -> StreamSignatures:
     """Finds the signatures of a Stream model by what they take and give; their names do not matter.
@@ -116,8 +129,11 @@ def find_stream_signatures(folder: pathlib.Path, preset: Preset) -> StreamSignat
       SignatureError: there are none, or they do not take pictures of the preset; the message lists what is there.
       NotASavedModelError: the graph file is missing or damaged.
     """
-    signatures = read_signatures(folder)
-    found = _find(signatures)
+    if is_exported(folder):
+        signatures, found = {}, StreamSignatures.from_json(read_manifest(folder).signatures)
+    else:
+        signatures = read_signatures(folder)
+        found = _find(signatures)
     if found is None:
         problem = "it is no Stream model"
     elif fault := _image_fault(found.image, preset):
