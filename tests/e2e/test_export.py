@@ -119,3 +119,16 @@ def test_a_stream_model_is_exported_too(shared_dir: pathlib.Path, tmp_path: path
     logits, _ = engine.classify_next([engine.initial_state()], frames)
     reference = np.load(shared_dir / "models" / "reference_logits.npz")["stream_logits_whole"]
     npt.assert_allclose(logits, reference, atol=1e-4, rtol=0)
+
+
+def test_a_runs_summary_tells_the_model(
+    exported: pathlib.Path, samples_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    video = str(samples_dir / "moving_left.mp4")
+    assert main(["label", video, f"--model={exported}", f"--output={tmp_path / 'labels'}"]) == 0
+    (path,) = (tmp_path / "labels/runs").glob("*.json")
+    said = json.loads(path.read_text())["model_info"]
+    assert said["content_hash"] == content_hash(ROOT / "pipeline/demo/model")
+    assert (said["handle"], said["engine"], said["precision"]) == (str(exported), "openvino", "float32")
+    assert set(said["library_versions"]) == {"openvino", "numpy"}
+    assert len(said["label_map_hash"]) == 64

@@ -257,6 +257,7 @@ def test_the_official_a0_gives_the_reference_logits(name: Any, a0: ModelSpec, sh
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("size", ["a1", "a2", "a3", "a4", "a5"])
 def test_larger_official_models_agree_between_engines(size: str, official_models: pathlib.Path) -> None:
     """A3 to A5 have positions in their state. Small pictures: the published graph takes any, and TensorFlow is slow."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transforms.errors import InferenceError, ModelError
+from transforms.errors import InferenceError, ModelError, OutOfMemoryError
 from transforms.models import openvino_cache
 from transforms.models.catalog import Preset
 from transforms.models.signature import TensorInfo, check_frames, check_signature
@@ -75,7 +75,7 @@ class OpenVinoEngine:
                 request.infer()
                 logits[k] = request.get_output_tensor(0).data[0]
         except RuntimeError as error:
-            raise InferenceError(f"OpenVINO failed on a batch of {len(frames)} clips: {error}") from error
+            raise inference_error(f"{len(frames)} clips", error) from error
         finally:
             idle.put(request)
         return logits
@@ -84,6 +84,14 @@ class OpenVinoEngine:
         """Frees the model once running calls have returned."""
         self._compiled = None
         self._idle = queue.LifoQueue()
+
+
+def inference_error(batch: str, error: RuntimeError) -> InferenceError:
+    """Returns what OpenVINO's error on a batch means to callers. It has one type for all; memory shows in the text."""
+    text = str(error)
+    no_memory = any(sign in text.lower() for sign in ("bad_alloc", "out of memory", "cannot allocate", "not allocate"))
+    kind = OutOfMemoryError if no_memory else InferenceError
+    return kind(f"OpenVINO failed on a batch of {batch}: {text}")
 
 
 def with_uint8_input(model: Any, image: str | int = 0) -> Any:

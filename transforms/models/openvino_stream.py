@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transforms.errors import InferenceError, ModelError
+from transforms.errors import ModelError
 from transforms.models import openvino_cache
 from transforms.models.catalog import Preset
-from transforms.models.openvino_engine import cpu_config, with_uint8_input
+from transforms.models.openvino_engine import cpu_config, inference_error, with_uint8_input
 from transforms.models.stream import State, StreamSignatures, check_next, find_stream_signatures
 
 _Tensors = dict[str, npt.NDArray[Any]]
@@ -88,7 +88,7 @@ class OpenVinoStreamEngine:
                 logits[k], tensors = _run(lengths, requests, state.tensors, segment)
                 after.append(State(state.num_frames + len(segment), tensors))
         except RuntimeError as error:
-            raise InferenceError(f"OpenVINO failed on a batch of {len(frames)} segments: {error}") from error
+            raise inference_error(f"{len(frames)} segments", error) from error
         finally:
             idle.put(requests)
         return logits, after

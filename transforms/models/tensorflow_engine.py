@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from transforms.errors import InferenceError, ModelError, SignatureError
+from transforms.errors import InferenceError, ModelError, OutOfMemoryError, SignatureError
 from transforms.models.catalog import Preset
 from transforms.models.signature import TensorInfo, check_frames, check_signature
 
@@ -61,7 +61,7 @@ class TensorFlowEngine:
         try:
             logits: npt.NDArray[np.float32] = self._run(tf.constant(frames)).numpy()
         except tf.errors.OpError as error:
-            raise InferenceError(f"TensorFlow failed on a batch of {len(frames)} clips: {error.message}") from error
+            raise inference_error(f"{len(frames)} clips", error) from error
         return logits
 
     def close(self) -> None:
@@ -83,6 +83,14 @@ def load_saved_model(folder: pathlib.Path, num_threads: int) -> Any:
         return tf.saved_model.load(str(folder))
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise ModelError(f"TensorFlow cannot load {folder}: {error}") from error
+
+
+def inference_error(batch: str, error: Any) -> InferenceError:
+    """Returns what TensorFlow's error on a batch means to callers."""
+    import tensorflow as tf
+
+    kind = OutOfMemoryError if isinstance(error, tf.errors.ResourceExhaustedError) else InferenceError
+    return kind(f"TensorFlow failed on a batch of {batch}: {error.message}")
 
 
 def accelerators() -> list[str]:

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transforms.errors import InferenceError
 from transforms.models.catalog import Preset
 from transforms.models.stream import State, StreamSignatures, check_next, find_stream_signatures
-from transforms.models.tensorflow_engine import load_saved_model
+from transforms.models.tensorflow_engine import inference_error, load_saved_model
 
 _Run = Callable[[Any, Mapping[str, Any]], Mapping[str, Any]]
 
@@ -79,8 +78,7 @@ class TensorFlowStreamEngine:
                 for row, k in enumerate(members):
                     after[k] = State(states[k].num_frames + frames.shape[1], self._row(joined, row))
         except tf.errors.OpError as error:
-            message = f"TensorFlow failed on a batch of {len(frames)} segments: {error.message}"
-            raise InferenceError(message) from error
+            raise inference_error(f"{len(frames)} segments", error) from error
         return logits, after
 
     def close(self) -> None:
