@@ -52,6 +52,27 @@ class Engine(Protocol):
         """
         ...
 
+    def embedding_size(self) -> int | None:
+        """Returns how many activations the classifier's last layer takes; None where the graph has no such layer.
+
+        TensorFlow prepares the graph for this at the first call, which takes seconds.
+        """
+        ...
+
+    def classify_with_embeddings(
+        self, frames: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Does what `classify` does, and tells the activations before the classifier too.
+
+        Returns:
+          Logits, float32 [N, C], and embeddings, float32 [N, D] with D = `embedding_size()`.
+
+        Raises:
+          ModelError: the graph has none.
+          InferenceError, ValueError: as `classify`.
+        """
+        ...
+
     def close(self) -> None:
         """Frees the model. The engine cannot be used afterwards; closing again does nothing."""
         ...

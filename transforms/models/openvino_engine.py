@@ -17,6 +17,7 @@ import numpy.typing as npt
 from transforms.errors import InferenceError, ModelError, OutOfMemoryError
 from transforms.models import openvino_cache
 from transforms.models.catalog import Preset
+from transforms.models.embeddings import openvino_embedding
 from transforms.models.signature import TensorInfo, check_frames, check_signature
 
 _LOGGER = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class OpenVinoEngine:
     def __init__(self, compiled: Any, preset: Preset, num_threads: int) -> None:
         """Makes the requests. Use `load`."""
         self.num_classes = int(compiled.output(0).shape[1])
+        self._embedding_size = int(np.prod(compiled.output(1).shape)) if len(compiled.outputs) > 1 else None
         self._preset = preset
         self._compiled: Any = compiled
         self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
@@ -55,6 +57,7 @@ class OpenVinoEngine:
         check_signature(folder, preset, _infos(model.inputs), _infos(model.outputs))
         try:
             model.reshape([1, preset.num_frames, preset.size, preset.size, 3])
+            _add_embedding(model)
             compiled = core.compile_model(with_uint8_input(model), "CPU", cpu_config(num_threads, precision))
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot run {folder}: {error}; try --engine tensorflow") from error
@@ -62,10 +65,30 @@ class OpenVinoEngine:
 
     def classify(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Runs the model, see `Engine`."""
+        logits = np.empty((len(frames), self.num_classes), np.float32)
+        self._run(frames, [logits])
+        return logits
+
+    def embedding_size(self) -> int | None:
+        """Returns the size of an embedding, see `Engine`."""
+        return self._embedding_size
+
+    def classify_with_embeddings(
+        self, frames: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Runs the model, see `Engine`. It costs nothing more: the activations are there anyway."""
+        if self._embedding_size is None:
+            raise ModelError("the model has no dense layer before its logits: there are no embeddings to save")
+        logits = np.empty((len(frames), self.num_classes), np.float32)
+        embeddings = np.empty((len(frames), self._embedding_size), np.float32)
+        self._run(frames, [logits, embeddings])
+        return logits, embeddings
+
+    def _run(self, frames: npt.NDArray[np.uint8], results: list[npt.NDArray[np.float32]]) -> None:
+        """Writes the model's first outputs for each clip into a row of each of `results`."""
         check_frames(frames, self._preset)
         if self._compiled is None:
             raise ValueError("the engine is closed")
-        logits = np.empty((len(frames), self.num_classes), np.float32)
         idle = self._idle
         request = idle.get()
         try:
@@ -73,17 +96,25 @@ class OpenVinoEngine:
                 # Copied, not shared: a request keeps its input alive, and would write its next one into it.
                 request.get_input_tensor(0).data[0] = clip
                 request.infer()
-                logits[k] = request.get_output_tensor(0).data[0]
+                for port, rows in enumerate(results):
+                    rows[k] = request.get_output_tensor(port).data.reshape(-1)
         except RuntimeError as error:
             raise inference_error(f"{len(frames)} clips", error) from error
         finally:
             idle.put(request)
-        return logits
 
     def close(self) -> None:
         """Frees the model once running calls have returned."""
         self._compiled = None
         self._idle = queue.LifoQueue()
+
+
+def _add_embedding(model: Any) -> None:
+    num_classes = model.output(0).get_partial_shape()[1]
+    if num_classes.is_static:
+        port = openvino_embedding(model.output(0), num_classes.get_length())
+        if port is not None:
+            model.add_outputs([port])
 
 
 def inference_error(batch: str, error: RuntimeError) -> InferenceError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pathlib
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from transforms.errors import InferenceError, ModelError, OutOfMemoryError, SignatureError
 from transforms.models.catalog import Preset
+from transforms.models.embeddings import tensorflow_embedding
 from transforms.models.signature import TensorInfo, check_frames, check_signature
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ class TensorFlowEngine:
         self.num_classes = num_classes
         self._preset = preset
         self._run: Callable[[Any], Any] | None = run
+        self._frozen: Any = None
+        self._lock = threading.Lock()
 
     @classmethod
     def load(cls, folder: pathlib.Path, preset: Preset, num_threads: int) -> TensorFlowEngine:
@@ -51,22 +55,54 @@ class TensorFlowEngine:
 
     def classify(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Runs the model, see `Engine`. The whole batch at once: an accelerator gains from it."""
-        import tensorflow as tf
-
-        check_frames(frames, self._preset)
         if self._run is None:
             raise ValueError("the engine is closed")
         if len(frames) == 0:
+            check_frames(frames, self._preset)
             return np.empty((0, self.num_classes), np.float32)
+        (logits,) = self._call(self._run, frames)
+        return logits
+
+    def embedding_size(self) -> int | None:
+        """Returns the size of an embedding, see `Engine`."""
+        function = self._with_embeddings()
+        return None if function is None else int(function.outputs[1].shape[1])
+
+    def classify_with_embeddings(
+        self, frames: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Runs the model, see `Engine`, in a frozen copy of its graph."""
+        function = self._with_embeddings()
+        if function is None:
+            raise ModelError("the model has no dense layer before its logits: there are no embeddings to save")
+        if len(frames) == 0:
+            check_frames(frames, self._preset)
+            sizes = (self.num_classes, int(function.outputs[1].shape[1]))
+            return np.empty((0, sizes[0]), np.float32), np.empty((0, sizes[1]), np.float32)
+        logits, embeddings = self._call(function, frames)
+        return logits, embeddings
+
+    def _with_embeddings(self) -> Any:
+        with self._lock:
+            if self._run is None:
+                raise ValueError("the engine is closed")
+            if self._frozen is None:
+                self._frozen = _frozen_with_embeddings(self._run, self.num_classes)
+            return self._frozen or None
+
+    def _call(self, function: Any, frames: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
+        import tensorflow as tf
+
+        check_frames(frames, self._preset)
         try:
-            logits: npt.NDArray[np.float32] = self._run(tf.constant(frames)).numpy()
+            results = function(tf.constant(frames))
+            return [result.numpy() for result in (results if isinstance(results, list | tuple) else [results])]
         except tf.errors.OpError as error:
             raise inference_error(f"{len(frames)} clips", error) from error
-        return logits
 
     def close(self) -> None:
         """Frees the model once running calls have returned."""
-        self._run = None
+        self._run = self._frozen = None
 
 
 def load_saved_model(folder: pathlib.Path, num_threads: int) -> Any:
@@ -131,6 +167,21 @@ def _with_uint8_input(model: Any, signature: Any, image: str, output: str, prese
     # The signature alone does not keep the loaded variables alive.
     concrete.reelbeam_model = model
     return concrete
+
+
+def _frozen_with_embeddings(function: Any, num_classes: int) -> Any:
+    """Returns a function that gives logits and embeddings; False where the graph has none."""
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    # Freezing puts the bodies of nested functions into one graph, in which the last layer can be looked for.
+    frozen = convert_variables_to_constants_v2(function)
+    source = tensorflow_embedding(frozen.outputs[0], num_classes)
+    if source is None:
+        return False
+    with frozen.graph.as_default():
+        embedding = tf.reshape(source, [-1, source.shape[-1]])
+    return frozen.prune(frozen.inputs, [frozen.outputs[0], embedding])
 
 
 def _inputs(signature: Any) -> list[TensorInfo]:
