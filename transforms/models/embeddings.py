@@ -25,7 +25,8 @@ _OPENVINO = _Kinds(
 )
 _TENSORFLOW = _Kinds(
     frozenset("Identity Transpose Squeeze ExpandDims Reshape Add AddV2 BiasAdd Mul Cast Softmax Mean".split()),
-    frozenset("Conv2D Conv3D MatMul BatchMatMulV2".split()),
+    # A layer that asks to be compiled by itself stays a call, of its input, its weights and its bias.
+    frozenset("Conv2D Conv3D MatMul BatchMatMulV2 PartitionedCall StatefulPartitionedCall".split()),
 )
 
 
@@ -49,11 +50,14 @@ def openvino_embedding(logits: Any, num_classes: int) -> Any | None:
     if dense is None:
         return None
     source, weights = inputs(dense)[:2]
-    return source if _is_classifier(list(source.get_shape()), list(weights.get_shape()), num_classes) else None
+    size = _features(list(weights.get_shape()), num_classes)
+    return source if size and [each for each in source.get_shape()[1:] if each != 1] == [size] else None
 
 
-def tensorflow_embedding(logits: Any, num_classes: int) -> Any | None:
-    """Returns the tensor of a frozen TensorFlow graph that holds embeddings; None where there is none.
+def tensorflow_embedding(logits: Any, num_classes: int) -> tuple[Any, int] | None:
+    """Returns the tensor of a frozen TensorFlow graph that holds embeddings, and their size; None where there is none.
+
+    The other dimensions may be unknown here; they are 1 where each clip has one embedding.
 
     Args:
       logits: the graph's output tensor.
@@ -62,12 +66,10 @@ def tensorflow_embedding(logits: Any, num_classes: int) -> Any | None:
     dense = _last_dense(
         logits.op, _TENSORFLOW, kind=lambda op: str(op.type), inputs=lambda op: [tensor.op for tensor in op.inputs]
     )
-    if dense is None:
+    if dense is None or dense.inputs[1].shape.rank is None:
         return None
-    source, weights = dense.inputs[:2]
-    # Sizes between batch and channels may be unknown here, and are 1 when the graph runs, or the reshape fails.
-    last = source.shape[-1] if source.shape.rank is not None else None
-    return source if last and _is_classifier([1, last], weights.shape.as_list(), num_classes) else None
+    size = _features(dense.inputs[1].shape.as_list(), num_classes)
+    return (dense.inputs[0], size) if size else None
 
 
 def _last_dense(
@@ -76,7 +78,7 @@ def _last_dense(
     for _ in range(_MOST_STEPS):
         before = inputs(node)
         if kind(node) in kinds.dense:
-            return node if _is_constant(before[1], kind, inputs) else None
+            return node if len(before) > 1 and _is_constant(before[1], kind, inputs) else None
         if kind(node) not in kinds.passed:
             return None
         computed = [each for each in before if not _is_constant(each, kind, inputs)]
@@ -93,8 +95,9 @@ def _is_constant(node: Any, kind: Callable[[Any], str], inputs: Callable[[Any], 
     return kind(node) in ("Const", "Constant")
 
 
-def _is_classifier(source: Sequence[int], weights: Sequence[int], num_classes: int) -> bool:
-    """Whether one vector a clip goes in, and one number for each class comes out."""
-    features = [size for size in source[1:] if size != 1]
-    sizes = sorted(size for size in weights if size != 1)
-    return len(features) == 1 and sizes == sorted([features[0], num_classes])
+def _features(weights: Sequence[int], num_classes: int) -> int | None:
+    """Returns how many numbers weights of that shape take to give one for each class; None where they do not."""
+    sizes = [size for size in weights if size != 1]
+    if len(sizes) != 2 or num_classes not in sizes:
+        return None
+    return sizes[0] if sizes[1] == num_classes else sizes[1]

@@ -176,11 +176,13 @@ def _frozen_with_embeddings(function: Any, num_classes: int) -> Any:
 
     # Freezing puts the bodies of nested functions into one graph, in which the last layer can be looked for.
     frozen = convert_variables_to_constants_v2(function)
-    source = tensorflow_embedding(frozen.outputs[0], num_classes)
-    if source is None:
+    found = tensorflow_embedding(frozen.outputs[0], num_classes)
+    if found is None:
         return False
+    source, size = found
     with frozen.graph.as_default():
-        embedding = tf.reshape(source, [-1, source.shape[-1]])
+        # Fails where a clip has more than one: a layer that looks at places, and an average after it.
+        embedding = tf.ensure_shape(tf.reshape(source, [tf.shape(frozen.outputs[0])[0], size]), [None, size])
     return frozen.prune(frozen.inputs, [frozen.outputs[0], embedding])
 
 
