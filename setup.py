@@ -31,6 +31,7 @@ setup(
         "av>=18,<19",
         "pyarrow",
         "numpy",
+        "protobuf",
         "rich",
     ],
     extras_require={

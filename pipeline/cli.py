@@ -20,6 +20,7 @@ Reelbeam puts action labels on a whole corpus of videos.
   reelbeam label INPUT… --output DIR   label videos, write Parquet
   reelbeam models                      the models that there are
   reelbeam models fetch NAME           download one
+  reelbeam models export NAME --to DIR make a folder of one, for workers without a hub
   reelbeam probe FILE…                 what is in a file
 
 `reelbeam COMMAND --help` tells a command's flags."""
@@ -58,10 +59,16 @@ def _label(argv: Sequence[str]) -> int:
 
 
 def _models(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="reelbeam models", description="List the models, or fetch one.")
+    parser = argparse.ArgumentParser(prog="reelbeam models", description="List the models, fetch or export one.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     fetch = commands.add_parser("fetch", help="download a model into the cache")
     fetch.add_argument("name", help="catalog name or URL")
+    export = commands.add_parser("export", help="write a folder with which workers need no hub and no TensorFlow")
+    export.add_argument("model", metavar="NAME", help="catalog name, URL or folder")
+    export.add_argument("--to", metavar="DIR", required=True, help="the new folder")
+    from pipeline import options
+
+    options.add_preset_flags(export)
     args = parser.parse_args(argv)
 
     _set_up_logging(verbose=False)
@@ -69,6 +76,8 @@ def _models(argv: Sequence[str]) -> int:
 
     if args.command == "fetch":
         model_commands.fetch(args.name)
+    elif args.command == "export":
+        model_commands.export_model(options.to_model_spec(args), args.to)
     else:
         model_commands.list_models()
     return EXIT_OK

@@ -11,7 +11,7 @@ from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from transforms.media.picture import Geometry
 from transforms.media.sampling import ClipSampling
 from transforms.models.catalog import ModelSpec
-from transforms.models.engine import EngineName
+from transforms.models.engine import EngineName, Precision
 
 MAX_VIDEO_BYTES = 50 << 30
 MIN_DECODER_MEMORY_BYTES = 64 << 20
@@ -36,6 +36,7 @@ class LabelingConfig:
       max_video_bytes: larger files are failures.
       decoder_limits: what a video may ask for, and what a decoder process may use.
       num_threads: threads of the engine; None: the cores of the machine that it runs on.
+      precision: of the engine's arithmetic.
     """
 
     output: str
@@ -51,6 +52,7 @@ class LabelingConfig:
     max_video_bytes: int = MAX_VIDEO_BYTES
     decoder_limits: DecoderLimits = DEFAULT_LIMITS
     num_threads: int | None = None
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         if not self.inputs and not self.input_list:
@@ -88,6 +90,7 @@ class LabelingConfig:
             "model": without_query(self.model.name),
             "model_handle": without_query(self.model.handle),
             "engine": self.engine,
+            "precision": self.precision,
             "num_frames": preset.num_frames,
             "target_fps": str(preset.target_fps),
             "resize": preset.resize,

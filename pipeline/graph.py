@@ -34,7 +34,13 @@ def build_graph(
     segments = plan.segments | "SpreadSegments" >> beam.Reshuffle()
     decoded = segments | DecodeClips(config.geometry, config.max_video_bytes, config.decoder_limits)
     classified = decoded.clips | ClassifyClips(
-        config.model, labels.labels, config.top_k, config.min_score, config.engine, config.num_threads
+        config.model,
+        labels.labels,
+        config.top_k,
+        config.min_score,
+        config.engine,
+        config.num_threads,
+        config.precision,
     )
 
     failures = (plan.failures, decoded.failures, classified.failures) | "Failures" >> beam.Flatten()

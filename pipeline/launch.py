@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import importlib.metadata
 import io
 import json
 import logging
@@ -30,7 +29,8 @@ from transforms.media.probe import library_versions
 from transforms.models import resolver
 from transforms.models.engine import choose_engine, load_engine, require_supported
 from transforms.models.label_map import LabelMap, resolve_labels
-from transforms.models.saved_model import content_hash
+from transforms.models.manifest import content_hash
+from transforms.models.model_info import installed_versions, model_info
 from transforms.records import RunInfo
 from transforms.run_files import RunPaths, claim, remove_remains
 
@@ -67,13 +67,13 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions) -> Outcome:
     config = dataclasses.replace(
         config,
         output=storage.normalize(config.output).rstrip("/"),
-        engine=choose_engine(config.engine),
+        engine=choose_engine(config.engine, config.model),
     )
     program = make_program(options)
     check_inputs(config)
     labels, run = prepare_run(config)
     # Loaded here, so that a model that does not fit is met before the work; local workers share this very copy.
-    engine = load_engine(config.model, config.engine, config.num_threads)
+    engine = load_engine(config.model, config.engine, config.num_threads, config.precision)
     paths = begin(config.output, run.run_id, local)
     metrics.reset_tally()
     build_graph(program, config, labels, run, run_facts(config, run))
@@ -158,9 +158,11 @@ def prepare_run(config: LabelingConfig) -> tuple[LabelMap, RunInfo]:
 
 def run_facts(config: LabelingConfig, run: RunInfo) -> dict[str, Any]:
     """Returns what the run's JSON says beside the counts."""
-    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    versions = installed_versions(_PACKAGES)
+    info = model_info(config.model, run.model_fingerprint, run.label_map_fingerprint, config.engine, config.precision)
     return {
         **dataclasses.asdict(run),
+        "model_info": dataclasses.asdict(info),
         "configuration": config.to_json(),
         "versions": {"reelbeam": pipeline.__version__, **versions, **library_versions()},
     }

@@ -1,12 +1,14 @@
-"""`reelbeam models` and `reelbeam models fetch`."""
+"""`reelbeam models`, `reelbeam models fetch` and `reelbeam models export`."""
 
 from __future__ import annotations
+
+import pathlib
 
 from rich.text import Text
 
 from pipeline.console import make_console, make_table, right
 from transforms.errors import ModelNotFoundError
-from transforms.models import catalog, resolver
+from transforms.models import catalog, export, resolver
 from transforms.models.engine import require_supported
 
 
@@ -59,3 +61,15 @@ def fetch(name: str) -> None:
             raise
         handle = name
     print(resolver.resolve(handle))
+
+
+def export_model(spec: catalog.ModelSpec, to: str) -> None:
+    """Writes a model as a folder for `--model`, and prints where it is.
+
+    Raises:
+      ConfigError: something is there already, or the folder cannot be written.
+      ModelError: the model or its labels cannot be used.
+    """
+    target = pathlib.Path(to).resolve()
+    export.export(spec, target)
+    print(target)

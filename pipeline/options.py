@@ -7,18 +7,21 @@ error, where Beam alone would drop it with a warning.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import os
 import pathlib
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.config import MAX_VIDEO_BYTES, LabelingConfig
-from transforms.errors import ConfigError, ModelNotFoundError
+from transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelError
 from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from transforms.media.sampling import ClipSampling
 from transforms.models import catalog
+from transforms.models.manifest import is_exported, read_manifest
+from transforms.models.stream import is_stream_model
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -41,18 +44,22 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
 
     model = parser.add_argument_group("model")
     model.add_argument(
-        "--model", default="demo", help="catalog name (see `reelbeam models`), URL, or SavedModel folder; default demo"
+        "--model",
+        default="demo",
+        help="catalog name (see `reelbeam models`), URL, SavedModel folder, or exported folder; default demo",
     )
-    model.add_argument("--labels", metavar="FILE", help="one label a line, by class id; or kinetics-600")
-    model.add_argument("--num_frames", type=int, metavar="N", help="frames of a clip")
-    model.add_argument("--target_fps", type=_fraction, metavar="R", help="frames a second: 5, 12.5 or 30000/1001")
-    model.add_argument("--resize", type=int, metavar="PX", help="short side of the picture after scaling")
-    model.add_argument("--size", type=int, metavar="PX", help="side of the square cut from its centre")
+    add_preset_flags(model)
     model.add_argument(
         "--engine",
         choices=("auto", "openvino", "tensorflow"),
         default="auto",
         help="auto: tensorflow where a GPU or TPU is visible, else openvino",
+    )
+    model.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="arithmetic of the model; bfloat16 is for openvino on CPUs that have it; default float32",
     )
     model.add_argument("--num_threads", type=int, metavar="N", help="threads of the model; default: all cores")
 
@@ -116,6 +123,15 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_preset_flags(parser: argparse._ActionsContainer) -> None:
+    """Adds the flags that say what a model was trained on."""
+    parser.add_argument("--labels", metavar="FILE", help="one label a line, by class id; or kinetics-600")
+    parser.add_argument("--num_frames", type=int, metavar="N", help="frames of a clip")
+    parser.add_argument("--target_fps", type=_fraction, metavar="R", help="frames a second: 5, 12.5 or 30000/1001")
+    parser.add_argument("--resize", type=int, metavar="PX", help="short side of the picture after scaling")
+    parser.add_argument("--size", type=int, metavar="PX", help="side of the square cut from its centre")
+
+
 def label_parser(prog: str = "reelbeam label") -> argparse.ArgumentParser:
     """Returns the parser of `reelbeam label`'s own flags."""
     parser = argparse.ArgumentParser(
@@ -154,6 +170,7 @@ def to_config(args: argparse.Namespace) -> LabelingConfig:
     Raises:
       ConfigError: a value is out of range, or flags do not go together.
       ModelNotFoundError: `--model` is neither a catalog name, nor a URL, nor an existing folder.
+      ModelError: `--model` is a folder that was exported, and is damaged.
     """
     spec = to_model_spec(args)
     try:
@@ -185,6 +202,7 @@ def to_config(args: argparse.Namespace) -> LabelingConfig:
             max_duration_seconds=args.max_duration_seconds,
         ),
         num_threads=args.num_threads,
+        precision=args.precision,
     )
 
 
@@ -193,7 +211,7 @@ def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
     given = {name: getattr(args, name) for name in _PRESET_FLAGS if getattr(args, name) is not None}
     labels = "package:transforms.models/labels/kinetics_600.txt" if args.labels == "kinetics-600" else args.labels
     try:
-        known = catalog.find(args.model)
+        known = _known_model(args.model)
     except ModelNotFoundError:
         if "://" not in args.model and not pathlib.Path(args.model).is_dir():
             raise
@@ -202,7 +220,7 @@ def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
             flags = ", ".join(f"--{name}" for name in missing)
             raise ConfigError(f"--model {args.model} is not in the catalog: it needs {flags} as well") from None
         handle = args.model if "://" in args.model else str(pathlib.Path(args.model).resolve())
-        return catalog.ModelSpec(args.model, "base", handle, labels, _preset(given), gflops=None, top1_percent=None)
+        return catalog.ModelSpec(args.model, _kind(handle), handle, labels, _preset(given))
     defaults = {name: getattr(known.preset, name) for name in _PRESET_FLAGS}
     return catalog.ModelSpec(
         known.name,
@@ -213,6 +231,21 @@ def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
         known.gflops,
         known.top1_percent,
     )
+
+
+def _known_model(name: str) -> catalog.ModelSpec:
+    folder = pathlib.Path(name)
+    if is_exported(folder):
+        return read_manifest(folder).to_spec(folder.resolve())
+    return catalog.find(name)
+
+
+def _kind(handle: str) -> Literal["base", "stream"]:
+    # A textual or damaged graph is left to the engine, which says what is wrong with it.
+    with contextlib.suppress(NotASavedModelError):
+        if "://" not in handle and is_stream_model(pathlib.Path(handle)):
+            return "stream"
+    return "base"
 
 
 def to_beam_options(beam_flags: Sequence[str]) -> PipelineOptions:

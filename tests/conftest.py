@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import pathlib
 
 import pytest
@@ -17,6 +18,15 @@ def shared_dir() -> pathlib.Path:
     if not (folder / "media").is_dir():
         pytest.skip(f"{folder} is absent: real videos and official models are not part of the project")
     return folder
+
+
+@pytest.fixture(scope="session")
+def official_models() -> pathlib.Path:
+    """Folders such as a3-stream with official models that are too large to be shared."""
+    named = os.environ.get("REELBEAM_OFFICIAL_MODELS")
+    if not named:
+        pytest.skip("REELBEAM_OFFICIAL_MODELS names no folder with a1-base ... a5-stream")
+    return pathlib.Path(named)
 
 
 @pytest.fixture(scope="session")

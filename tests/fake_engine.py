@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from transforms.errors import InferenceError
+from transforms.errors import InferenceError, OutOfMemoryError
 
 BAD_VALUE = 255
 """A clip that begins with this pixel makes the whole batch fail."""
@@ -19,11 +19,14 @@ class FakeEngine:
     name = "fake"
     num_classes = 3
 
-    def __init__(self) -> None:
+    def __init__(self, memory_clips: int = 1000) -> None:
         self.batch_sizes: list[int] = []
+        self.memory_clips = memory_clips
 
     def classify(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         self.batch_sizes.append(len(frames))
+        if len(frames) > self.memory_clips:
+            raise OutOfMemoryError("no room")
         values = frames[:, 0, 0, 0, 0]
         if (values == BAD_VALUE).any():
             raise InferenceError("cannot look at that")

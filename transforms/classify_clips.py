@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
@@ -12,12 +13,13 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 
 from transforms import metrics
-from transforms.errors import InferenceError
+from transforms.errors import InferenceError, OutOfMemoryError
 from transforms.models.catalog import ModelSpec
-from transforms.models.engine import Engine, EngineName, load_engine
+from transforms.models.engine import Engine, EngineName, Precision, load_engine
 from transforms.models.scores import entropy, softmax, top_labels
 from transforms.records import Clip, ClipScores, Failure
 
+_LOGGER = logging.getLogger(__name__)
 _FAILURES = "failures"
 
 MAX_BATCH_BYTES = 64 << 20
@@ -39,7 +41,7 @@ class ClassifyClips(beam.PTransform):
 
     Input: Clip, fused with the step that decoded it. Output: ClassifiedClips; every clip comes out once. A batch on
     which the model fails is halved until the bad clip stands alone: it becomes a failure (stage "classify",
-    `inference_failed`), its neighbours keep their scores.
+    `inference_failed`), its neighbours keep their scores. Out of memory halves all later batches of the process too.
 
     Counters: clips_classified, clips_unclassified, videos_broken, models_loaded, and RunInference's own.
 
@@ -50,6 +52,7 @@ class ClassifyClips(beam.PTransform):
       min_score: labels below it are not named.
       engine: what runs the model.
       num_threads: threads that the engine may use; None: the machine's cores.
+      precision: of the engine's arithmetic.
     """
 
     def __init__(
@@ -60,9 +63,10 @@ class ClassifyClips(beam.PTransform):
         min_score: float = 0.0,
         engine: EngineName = "auto",
         num_threads: int | None = None,
+        precision: Precision = "float32",
     ) -> None:
         super().__init__()
-        self._handler = MoViNetModelHandler(spec, tuple(labels), top_k, min_score, engine, num_threads)
+        self._handler = MoViNetModelHandler(spec, tuple(labels), top_k, min_score, engine, num_threads, precision)
 
     def expand(self, clips: beam.PCollection[Clip]) -> ClassifiedClips:
         """Wires the step."""
@@ -85,6 +89,7 @@ class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine]):
         min_score: float,
         engine: EngineName,
         num_threads: int | None,
+        precision: Precision = "float32",
     ) -> None:
         # A maximum always: RunInference's own default is 10,000 elements, which is 44 GB of clips.
         batch = max(1, min(MAX_BATCH_CLIPS, MAX_BATCH_BYTES // _clip_bytes(spec)))
@@ -95,10 +100,12 @@ class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine]):
         self._min_score = min_score
         self._engine = engine
         self._num_threads = num_threads
+        self._precision = precision
+        self._most_clips = batch
 
     def load_model(self) -> Engine:
         """Loads the engine; RunInference calls it once per process and shares the result between threads."""
-        return load_engine(self._spec, self._engine, self._num_threads)
+        return load_engine(self._spec, self._engine, self._num_threads, self._precision)
 
     def run_inference(
         self, batch: Sequence[Clip], model: Engine, inference_args: dict[str, Any] | None = None
@@ -108,18 +115,28 @@ class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine]):
         return list(self._classify(batch, model))
 
     def _classify(self, clips: Sequence[Clip], engine: Engine) -> Iterator[ClipScores | Failure]:
+        if len(clips) > self._most_clips:
+            yield from self._in_halves(clips, engine)
+            return
         try:
             logits = engine.classify(np.stack([clip.frames for clip in clips]))
         except (InferenceError, MemoryError) as error:
             if len(clips) == 1:
                 yield _failure(clips[0], error)
                 return
-            middle = len(clips) // 2
-            yield from self._classify(clips[:middle], engine)
-            yield from self._classify(clips[middle:], engine)
+            if isinstance(error, OutOfMemoryError | MemoryError):
+                # Remembered: the next batch of this size would fail as this one did, for the price of a batch.
+                self._most_clips = min(self._most_clips, (len(clips) + 1) // 2)
+                _LOGGER.warning("Out of memory with %d clips: from now on at most %d", len(clips), self._most_clips)
+            yield from self._in_halves(clips, engine)
             return
         for clip, clip_logits in zip(clips, logits, strict=True):
             yield self._to_scores(clip, clip_logits)
+
+    def _in_halves(self, clips: Sequence[Clip], engine: Engine) -> Iterator[ClipScores | Failure]:
+        middle = len(clips) // 2
+        yield from self._classify(clips[:middle], engine)
+        yield from self._classify(clips[middle:], engine)
 
     def _to_scores(self, clip: Clip, logits: np.ndarray) -> ClipScores | Failure:
         try:
@@ -167,12 +184,13 @@ class _SplitFailuresFn(beam.DoFn):
 
 
 def _failure(clip: Clip, error: InferenceError | MemoryError) -> Failure:
+    out_of_memory = isinstance(error, OutOfMemoryError | MemoryError)
     return Failure(
         clip.video_uri,
         "classify",
-        InferenceError.code,
+        OutOfMemoryError.code if out_of_memory else InferenceError.code,
         f"the model failed on clip {clip.span.clip_index} of {clip.video_uri}: {error or type(error).__name__}",
-        transient=isinstance(error, MemoryError),
+        transient=out_of_memory,
         segment_index=clip.segment_index,
         clip_index=clip.span.clip_index,
     )

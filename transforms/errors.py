@@ -20,6 +20,7 @@
     │       ├── DecoderOutOfMemoryError  decoder_out_of_memory
     │       └── DecoderGarbageError      decoder_garbage
     ├── InferenceError         inference_failed      one clip's fault: becomes a row
+    │   └── OutOfMemoryError       out_of_memory         transient
     ├── ModelError             model_error           no run without a model: the job does not start
     │   ├── ModelNotFoundError     model_not_found
     │   ├── ModelDownloadError     model_download_failed transient
@@ -160,6 +161,13 @@ class InferenceError(ReelbeamError):
     """The model failed on one clip, or answered with values that are no numbers."""
 
     code = "inference_failed"
+
+
+class OutOfMemoryError(InferenceError):
+    """The engine found no memory for a batch, or in the end for one clip."""
+
+    code = "out_of_memory"
+    transient = True
 
 
 class ModelError(ReelbeamError):

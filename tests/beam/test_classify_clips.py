@@ -64,6 +64,21 @@ def test_logits_that_are_no_numbers_cost_one_clip(engine: FakeEngine) -> None:
     assert engine.batch_sizes == [2]
 
 
+def test_out_of_memory_halves_the_batch_and_is_remembered() -> None:
+    engine = FakeEngine(memory_clips=3)
+    own = handler()
+    for _ in range(2):
+        results = own.run_inference([make.clip(index=i, value=i) for i in range(8)], engine)
+        assert [type(result) for result in results] == [ClipScores] * 8
+    assert engine.batch_sizes == [8, 4, 2, 2, 2, 2] + [2, 2, 2, 2]
+
+
+def test_no_memory_for_one_clip_is_a_failure_that_may_be_tried_again() -> None:
+    (result,) = handler().run_inference([make.clip(index=0, value=1)], FakeEngine(memory_clips=0))
+    assert isinstance(result, Failure)
+    assert (result.code, result.transient) == ("out_of_memory", True)
+
+
 def test_a_bug_in_the_engine_is_not_a_row(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "classify", lambda frames: frames.no_such_thing)
     with pytest.raises(AttributeError):

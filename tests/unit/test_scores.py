@@ -9,7 +9,7 @@ import numpy.testing as npt
 import pytest
 
 from transforms.errors import InferenceError
-from transforms.models.scores import entropy, softmax, top_labels
+from transforms.models.scores import entropy, log_sum_exp, softmax, top_labels
 from transforms.records import LabelScore
 
 LABELS = ("a", "b", "c", "d")
@@ -61,6 +61,19 @@ def test_softmax_wants_two_axes() -> None:
 def test_entropy_in_nats(scores: list[float], nats: float) -> None:
     assert entropy(np.array(scores, np.float32)) == pytest.approx(nats, abs=1e-6)
     assert entropy(np.array(scores, np.float32)) >= 0
+
+
+@pytest.mark.parametrize(
+    ("logits", "wanted"),
+    [([0.0], 0.0), ([0.0, 0.0], math.log(2)), ([-5.0, 1.0, 2.0], 2.313928), ([3e38, 0.0], 3e38), ([-3e38], -3e38)],
+)
+def test_log_sum_exp(logits: list[float], wanted: float) -> None:
+    assert log_sum_exp(np.array(logits, np.float32)) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_with_log_sum_exp_scores_become_logits_again() -> None:
+    logits = np.random.default_rng(0).normal(scale=5, size=(1, 600)).astype(np.float32)
+    npt.assert_allclose(np.log(softmax(logits)[0]) + log_sum_exp(logits[0]), logits[0], atol=1e-4)
 
 
 def test_top_labels_are_best_first() -> None:

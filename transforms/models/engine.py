@@ -8,7 +8,7 @@ import pathlib
 import threading
 import time
 import weakref
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,13 @@ from transforms.errors import ConfigError, LabelMapError, ModelError, without_qu
 from transforms.models import resolver
 from transforms.models.catalog import ModelSpec
 from transforms.models.label_map import LabelMap, resolve_labels
+from transforms.models.manifest import is_exported
+from transforms.models.stream import StreamEngine
 
 _LOGGER = logging.getLogger(__name__)
 
 EngineName = Literal["auto", "openvino", "tensorflow"]
+Precision = Literal["float32", "bfloat16"]
 
 
 class Engine(Protocol):
@@ -49,6 +52,27 @@ class Engine(Protocol):
         """
         ...
 
+    def embedding_size(self) -> int | None:
+        """Returns how many activations the classifier's last layer takes; None where the graph has no such layer.
+
+        TensorFlow prepares the graph for this at the first call, which takes seconds.
+        """
+        ...
+
+    def classify_with_embeddings(
+        self, frames: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Does what `classify` does, and tells the activations before the classifier too.
+
+        Returns:
+          Logits, float32 [N, C], and embeddings, float32 [N, D] with D = `embedding_size()`.
+
+        Raises:
+          ModelError: the graph has none.
+          InferenceError, ValueError: as `classify`.
+        """
+        ...
+
     def close(self) -> None:
         """Frees the model. The engine cannot be used afterwards; closing again does nothing."""
         ...
@@ -68,14 +92,18 @@ def accelerator_visible() -> bool:
     return not hidden and any(devices.glob("nvidia[0-9]*"))
 
 
-def choose_engine(wanted: EngineName) -> EngineName:
-    """Returns the engine that "auto" means on this machine; any other name as it is.
+def choose_engine(wanted: EngineName, spec: ModelSpec | None = None) -> EngineName:
+    """Returns the engine that "auto" means on this machine, and for this model; any other name as it is.
 
     Raises:
-      ConfigError: no engine of that name.
+      ConfigError: no engine of that name, or it cannot run the model.
     """
     if wanted not in ("auto", "openvino", "tensorflow"):
         raise ConfigError(f"no engine is called {wanted!r}: there are auto, openvino and tensorflow")
+    if spec is not None and _is_exported(spec):
+        if wanted == "tensorflow":
+            raise ConfigError(f"{spec.name} is an exported model, which only --engine openvino runs")
+        return "openvino"
     if wanted != "auto" or not accelerator_visible():
         return "openvino" if wanted == "auto" else wanted
     from transforms.models.tensorflow_engine import accelerators
@@ -89,6 +117,11 @@ def choose_engine(wanted: EngineName) -> EngineName:
     return "openvino"
 
 
+def _is_exported(spec: ModelSpec) -> bool:
+    folder = resolver.local_path(spec.handle)
+    return folder is not None and is_exported(folder)
+
+
 def require_supported(spec: ModelSpec) -> None:
     """Raises ModelError where no engine can run the model yet."""
     if spec.kind == "stream":
@@ -98,7 +131,9 @@ def require_supported(spec: ModelSpec) -> None:
         )
 
 
-def load_engine(spec: ModelSpec, engine: EngineName = "auto", num_threads: int | None = None) -> Engine:
+def load_engine(
+    spec: ModelSpec, engine: EngineName = "auto", num_threads: int | None = None, precision: Precision = "float32"
+) -> Engine:
     """Fetches a model if need be, loads it, and checks that its labels belong to it.
 
     As long as somebody holds the engine, asking again for the same one gives the same one: a process has one copy.
@@ -107,29 +142,61 @@ def load_engine(spec: ModelSpec, engine: EngineName = "auto", num_threads: int |
       spec: the model.
       engine: what runs it; "auto" is TensorFlow where an accelerator is visible, else OpenVINO.
       num_threads: threads that will call `classify` at once, and CPUs that the engine may use; None for all CPUs.
+      precision: of the arithmetic; "bfloat16" is for OpenVINO only.
 
     Raises:
       ModelError: one of its subclasses says what is wrong with the handle, the model, its signature or its labels.
-      ConfigError: no engine of that name.
+      ConfigError: no engine of that name, or it cannot run the model, or not with that precision.
     """
     require_supported(spec)
-    with _loading:
-        key = (spec, choose_engine(engine), num_threads)
-        loaded = _loaded.get(key)
-        if loaded is None:
-            loaded = _loaded[key] = _load_checked(spec, engine, num_threads)
-        return loaded
+    loaded: Engine = _load_once(spec, engine, num_threads, precision)
+    return loaded
+
+
+def load_stream_engine(
+    spec: ModelSpec, engine: EngineName = "auto", num_threads: int | None = None, precision: Precision = "float32"
+) -> StreamEngine:
+    """Does for a Stream model what `load_engine` does for a Base model, with the same arguments and errors."""
+    if spec.kind != "stream":
+        raise ModelError(f"{spec.name} is no Stream model")
+    loaded: StreamEngine = _load_once(spec, engine, num_threads, precision)
+    return loaded
 
 
 _loading = threading.Lock()
-_loaded: weakref.WeakValueDictionary[tuple[ModelSpec, EngineName, int | None], Engine] = weakref.WeakValueDictionary()
+_loaded: weakref.WeakValueDictionary[tuple[Any, ...], Any] = weakref.WeakValueDictionary()
 
 
-def _load_checked(spec: ModelSpec, engine: EngineName, num_threads: int | None) -> Engine:
+def _load_once(spec: ModelSpec, engine: EngineName, num_threads: int | None, precision: Precision) -> Any:
+    threads = cpu_count() if num_threads is None else num_threads
+    if threads < 1:
+        raise ConfigError(f"num_threads must be at least 1, not {threads}")
+    chosen = choose_engine(engine, spec)
+    require_precision(precision, chosen)
+    with _loading:
+        key = (spec, chosen, threads, precision)
+        loaded = _loaded.get(key)
+        if loaded is None:
+            loaded = _loaded[key] = _load_checked(spec, chosen, threads, precision)
+        return loaded
+
+
+def require_precision(precision: Precision, engine: EngineName) -> None:
+    """Raises ConfigError where an engine does not compute with that precision."""
+    if precision not in ("float32", "bfloat16"):
+        raise ConfigError(f"--precision {precision}: there are float32 and bfloat16")
+    if precision != "float32" and engine != "openvino":
+        raise ConfigError(f"--precision {precision} needs --engine openvino: TensorFlow runs a SavedModel as it is")
+
+
+def _load_checked(spec: ModelSpec, engine: EngineName, num_threads: int, precision: Precision) -> Any:
     labels = LabelMap.load(resolve_labels(spec.labels))
     folder = resolver.resolve(spec.handle)
     start = time.monotonic()
-    loaded = _load(folder, spec, engine, cpu_count() if num_threads is None else num_threads)
+    if engine == "tensorflow":
+        loaded = _engine_class(engine, spec.kind).load(folder, spec.preset, num_threads)
+    else:
+        loaded = _engine_class(engine, spec.kind).load(folder, spec.preset, num_threads, precision)
     try:
         labels.check(loaded.num_classes)
     except LabelMapError:
@@ -140,13 +207,13 @@ def _load_checked(spec: ModelSpec, engine: EngineName, num_threads: int | None) 
     return loaded
 
 
-def _load(folder: pathlib.Path, spec: ModelSpec, engine: EngineName, num_threads: int) -> Engine:
-    if num_threads < 1:
-        raise ConfigError(f"num_threads must be at least 1, not {num_threads}")
-    if choose_engine(engine) == "tensorflow":
+def _engine_class(engine: EngineName, kind: str) -> Any:
+    if engine == "tensorflow":
         from transforms.models.tensorflow_engine import TensorFlowEngine
+        from transforms.models.tensorflow_stream import TensorFlowStreamEngine
 
-        return TensorFlowEngine.load(folder, spec.preset, num_threads)
+        return TensorFlowStreamEngine if kind == "stream" else TensorFlowEngine
     from transforms.models.openvino_engine import OpenVinoEngine
+    from transforms.models.openvino_stream import OpenVinoStreamEngine
 
-    return OpenVinoEngine.load(folder, spec.preset, num_threads)
+    return OpenVinoStreamEngine if kind == "stream" else OpenVinoEngine

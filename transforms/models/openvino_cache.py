@@ -1,44 +1,59 @@
 """Converted models on disk, so that only the first worker on a machine converts.
 
     openvino/HASH/model.xml, model.bin    the model with unknown sizes, float32 weights
-    openvino/HASH/sha256.json             digests of both: a damaged model is converted anew, never run
+    openvino/HASH/init.xml, init.bin      of a Stream model: what makes its states
+    openvino/HASH/sha256.json             digests of all: a damaged model is converted anew, never run
+    locks/HASH                            held by the process that converts; the kernel frees it when that one dies
 
 HASH covers the SavedModel's content and OpenVINO's version. A folder appears complete, by a rename.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import logging
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
-from transforms.errors import ModelError
+from transforms.errors import ModelError, SignatureError
 from transforms.models import cache, saved_model
+from transforms.models.manifest import is_exported
+from transforms.models.signature_defs import serve
+from transforms.models.stream import StreamSignatures
 
 _LOGGER = logging.getLogger(__name__)
-_MODEL, _WEIGHTS, _DIGESTS = "model.xml", "model.bin", "sha256.json"
+MODEL, INIT = "model", "init"
+NEXT_STATE = "next/"
+"""Stands before the names of a Stream model's outputs: a state that is given back has the name of the one taken."""
+
+_DIGESTS = "sha256.json"
 # Raised when the way of converting changes: older conversions are then left alone.
 _FORMAT = 1
 
 
-def read_converted(core: Any, folder: pathlib.Path) -> Any:
-    """Returns a SavedModel as OpenVINO's, sizes unknown, from the cache or by converting it into the cache.
+def read_converted(core: Any, folder: pathlib.Path, stream: StreamSignatures | None = None) -> dict[str, Any]:
+    """Returns a model as OpenVINO's, sizes unknown: from the cache, by converting it into the cache, or as exported.
+
+    Args:
+      core: OpenVINO's.
+      folder: the SavedModel, or an exported model.
+      stream: its signatures where it is a Stream model; otherwise `serving_default` is read.
+
+    Returns:
+      The model as MODEL, and what makes its states as INIT if it is a Stream model.
 
     Raises:
       ModelError: OpenVINO cannot convert the model, or there is no room for the result.
     """
     try:
-        name = _cache_name(folder)
-        for root in cache.folders("openvino"):
-            if _is_sound(root / name):
-                return core.read_model(root / name / _MODEL)
-        target = cache.writable_folder("openvino") / name
-        _convert(core, folder, target)
-        return core.read_model(target / _MODEL)
+        converted = folder if is_exported(folder) else _converted(core, folder, stream)
+        return {part: core.read_model(converted / f"{part}.xml") for part in _parts(stream)}
     except RuntimeError as error:
         raise ModelError(f"OpenVINO cannot convert {folder}: {error}; try --engine tensorflow") from error
     except OSError as error:
@@ -47,46 +62,125 @@ def read_converted(core: Any, folder: pathlib.Path) -> Any:
         ) from error
 
 
-def _cache_name(folder: pathlib.Path) -> str:
+def copy_converted(folder: pathlib.Path, target: pathlib.Path, stream: StreamSignatures | None = None) -> int:
+    """Copies a SavedModel's conversion into a folder that is there already, and returns the model's number of classes.
+
+    Raises:
+      ModelError: as `read_converted`; or the number of classes is not fixed.
+      OSError: the folder cannot be written.
+    """
     import openvino
 
-    key = f"{_FORMAT} {openvino.get_version()} {saved_model.content_hash(folder)}"
-    return hashlib.sha256(key.encode()).hexdigest()[:40]
+    core = openvino.Core()
+    model = read_converted(core, folder, stream)[MODEL]
+    converted = folder if is_exported(folder) else _converted(core, folder, stream)
+    for part in _parts(stream):
+        for suffix in (".xml", ".bin"):
+            shutil.copyfile(converted / f"{part}{suffix}", target / f"{part}{suffix}")
+    if stream:
+        return stream.num_classes
+    classes = model.output(0).get_partial_shape()[-1]
+    if classes.is_dynamic:
+        raise SignatureError(f"cannot run {folder}: the number of classes is not fixed")
+    return int(classes.get_length())
 
 
-def _is_sound(converted: pathlib.Path) -> bool:
+def is_sound(converted: pathlib.Path) -> bool:
+    """Returns whether a folder holds a complete, undamaged conversion."""
     try:
         digests = json.loads((converted / _DIGESTS).read_text(encoding="utf-8"))
-        return bool(digests == _digests(converted))
+        return bool(digests) and all(saved_model.file_hash(converted / name) == digests[name] for name in digests)
     except (OSError, ValueError):
         return False
 
 
-def _digests(converted: pathlib.Path) -> dict[str, str]:
-    return {name: saved_model.file_hash(converted / name) for name in (_MODEL, _WEIGHTS)}
+def write_converted(core: Any, folder: pathlib.Path, target: pathlib.Path, stream: StreamSignatures | None) -> None:
+    """Converts a SavedModel into a folder that is there already.
 
-
-def _convert(core: Any, folder: pathlib.Path, target: pathlib.Path) -> None:
+    Raises:
+      RuntimeError: OpenVINO cannot convert it.
+      OSError: the folder cannot be written.
+    """
     import openvino
 
+    with tempfile.TemporaryDirectory(prefix="reelbeam-served-") as served:
+        sources = {MODEL: folder}
+        if stream:
+            sources = {MODEL: pathlib.Path(served) / MODEL, INIT: pathlib.Path(served) / INIT}
+            serve(folder, stream.call, sources[MODEL], NEXT_STATE)
+            serve(folder, stream.init, sources[INIT])
+        for part, source in sources.items():
+            # Not compressed to f16: the weights are to be the model's own.
+            openvino.save_model(core.read_model(source), target / f"{part}.xml", compress_to_fp16=False)
+    digests = {path.name: saved_model.file_hash(path) for path in sorted(target.glob("*.*"))}
+    (target / _DIGESTS).write_text(json.dumps(digests), encoding="utf-8")
+
+
+def _converted(core: Any, folder: pathlib.Path, stream: StreamSignatures | None) -> pathlib.Path:
+    name = _cache_name(folder, stream)
+    converted = _find_sound(name)
+    if converted is None:
+        converted = cache.writable_folder("openvino") / name
+        with _only_one(name) as alone:
+            if not is_sound(converted):  # else the process that was waited for has made it
+                if alone:
+                    _remove_remains(converted)
+                _convert(core, folder, converted, stream)
+    return converted
+
+
+def _parts(stream: StreamSignatures | None) -> tuple[str, ...]:
+    return (MODEL, INIT) if stream else (MODEL,)
+
+
+def _cache_name(folder: pathlib.Path, stream: StreamSignatures | None) -> str:
+    import openvino
+
+    kind = f" {stream.call} {stream.init}" if stream else ""
+    key = f"{_FORMAT} {openvino.get_version()} {saved_model.content_hash(folder)}{kind}"
+    return hashlib.sha256(key.encode()).hexdigest()[:40]
+
+
+def _find_sound(name: str) -> pathlib.Path | None:
+    return next((root / name for root in cache.folders("openvino") if is_sound(root / name)), None)
+
+
+@contextlib.contextmanager
+def _only_one(name: str) -> Iterator[bool]:
+    """Waits until no other process converts this model, and keeps others waiting meanwhile. Yields whether it could."""
+    with (cache.writable_folder("locks") / name).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            alone = True
+        except OSError as error:  # a network file system without locks: all convert, and the first one's stays
+            _LOGGER.debug("no lock for %s: %s", name, error)
+            alone = False
+        yield alone
+
+
+def _convert(core: Any, folder: pathlib.Path, target: pathlib.Path, stream: StreamSignatures | None) -> None:
     _LOGGER.info("Converting %s for OpenVINO into %s", folder, target)
     temporary = pathlib.Path(tempfile.mkdtemp(prefix=f"{target.name}.", suffix=".tmp", dir=target.parent))
     try:
-        # Not compressed to f16: the weights are to be the model's own.
-        openvino.save_model(core.read_model(folder), temporary / _MODEL, compress_to_fp16=False)
-        (temporary / _DIGESTS).write_text(json.dumps(_digests(temporary)), encoding="utf-8")
+        write_converted(core, folder, temporary, stream)
         temporary.chmod(0o755)
         _replace(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _remove_remains(target: pathlib.Path) -> None:
+    """Removes what processes left that died while they converted."""
+    for temporary in target.parent.glob(f"{target.name}.*.tmp"):
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def _replace(temporary: pathlib.Path, target: pathlib.Path) -> None:
-    if target.exists() and not _is_sound(target):
+    if target.exists() and not is_sound(target):
         _LOGGER.warning("Replacing the damaged %s", target)
         shutil.rmtree(target, ignore_errors=True)
     try:
         temporary.rename(target)
     except OSError:
-        if not _is_sound(target):  # else another worker was faster
+        if not is_sound(target):  # else another worker was faster
             raise

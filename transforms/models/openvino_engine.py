@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transforms.errors import InferenceError, ModelError
+from transforms.errors import InferenceError, ModelError, OutOfMemoryError
 from transforms.models import openvino_cache
 from transforms.models.catalog import Preset
+from transforms.models.embeddings import openvino_embedding
 from transforms.models.signature import TensorInfo, check_frames, check_signature
 
 _LOGGER = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class OpenVinoEngine:
     def __init__(self, compiled: Any, preset: Preset, num_threads: int) -> None:
         """Makes the requests. Use `load`."""
         self.num_classes = int(compiled.output(0).shape[1])
+        self._embedding_size = int(np.prod(compiled.output(1).shape)) if len(compiled.outputs) > 1 else None
         self._preset = preset
         self._compiled: Any = compiled
         self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
@@ -41,7 +43,7 @@ class OpenVinoEngine:
             self._idle.put(compiled.create_infer_request())
 
     @classmethod
-    def load(cls, folder: pathlib.Path, preset: Preset, num_threads: int) -> OpenVinoEngine:
+    def load(cls, folder: pathlib.Path, preset: Preset, num_threads: int, precision: str = "float32") -> OpenVinoEngine:
         """Loads a SavedModel; converts it on its first use on this machine.
 
         Raises:
@@ -51,21 +53,42 @@ class OpenVinoEngine:
         import openvino
 
         core = openvino.Core()
-        model = openvino_cache.read_converted(core, folder)
+        model = openvino_cache.read_converted(core, folder)[openvino_cache.MODEL]
         check_signature(folder, preset, _infos(model.inputs), _infos(model.outputs))
         try:
             model.reshape([1, preset.num_frames, preset.size, preset.size, 3])
-            compiled = core.compile_model(_with_uint8_input(model), "CPU", _cpu_config(num_threads))
+            _add_embedding(model)
+            compiled = core.compile_model(with_uint8_input(model), "CPU", cpu_config(num_threads, precision))
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot run {folder}: {error}; try --engine tensorflow") from error
         return cls(compiled, preset, num_threads)
 
     def classify(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Runs the model, see `Engine`."""
+        logits = np.empty((len(frames), self.num_classes), np.float32)
+        self._run(frames, [logits])
+        return logits
+
+    def embedding_size(self) -> int | None:
+        """Returns the size of an embedding, see `Engine`."""
+        return self._embedding_size
+
+    def classify_with_embeddings(
+        self, frames: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Runs the model, see `Engine`. It costs nothing more: the activations are there anyway."""
+        if self._embedding_size is None:
+            raise ModelError("the model has no dense layer before its logits: there are no embeddings to save")
+        logits = np.empty((len(frames), self.num_classes), np.float32)
+        embeddings = np.empty((len(frames), self._embedding_size), np.float32)
+        self._run(frames, [logits, embeddings])
+        return logits, embeddings
+
+    def _run(self, frames: npt.NDArray[np.uint8], results: list[npt.NDArray[np.float32]]) -> None:
+        """Writes the model's first outputs for each clip into a row of each of `results`."""
         check_frames(frames, self._preset)
         if self._compiled is None:
             raise ValueError("the engine is closed")
-        logits = np.empty((len(frames), self.num_classes), np.float32)
         idle = self._idle
         request = idle.get()
         try:
@@ -73,12 +96,12 @@ class OpenVinoEngine:
                 # Copied, not shared: a request keeps its input alive, and would write its next one into it.
                 request.get_input_tensor(0).data[0] = clip
                 request.infer()
-                logits[k] = request.get_output_tensor(0).data[0]
+                for port, rows in enumerate(results):
+                    rows[k] = request.get_output_tensor(port).data.reshape(-1)
         except RuntimeError as error:
-            raise InferenceError(f"OpenVINO failed on a batch of {len(frames)} clips: {error}") from error
+            raise inference_error(f"{len(frames)} clips", error) from error
         finally:
             idle.put(request)
-        return logits
 
     def close(self) -> None:
         """Frees the model once running calls have returned."""
@@ -86,21 +109,44 @@ class OpenVinoEngine:
         self._idle = queue.LifoQueue()
 
 
-def _with_uint8_input(model: Any) -> Any:
-    # In the graph, so that pixels stay uint8 up to the first convolution: a quarter of the memory traffic.
+def _add_embedding(model: Any) -> None:
+    num_classes = model.output(0).get_partial_shape()[1]
+    if num_classes.is_static:
+        port = openvino_embedding(model.output(0), num_classes.get_length())
+        if port is not None:
+            model.add_outputs([port])
+
+
+def inference_error(batch: str, error: RuntimeError) -> InferenceError:
+    """Returns what OpenVINO's error on a batch means to callers. It has one type for all; memory shows in the text."""
+    text = str(error)
+    no_memory = any(sign in text.lower() for sign in ("bad_alloc", "out of memory", "cannot allocate", "not allocate"))
+    kind = OutOfMemoryError if no_memory else InferenceError
+    return kind(f"OpenVINO failed on a batch of {batch}: {text}")
+
+
+def with_uint8_input(model: Any, image: str | int = 0) -> Any:
+    """Returns a model whose input `image`, a name or a position, takes uint8 and is divided by 255.
+
+    In the graph, so that pixels stay uint8 up to the first convolution: a quarter of the memory traffic.
+    """
     import openvino
     from openvino.preprocess import PrePostProcessor
 
     prepared = PrePostProcessor(model)
-    prepared.input().tensor().set_element_type(openvino.Type.u8)
-    prepared.input().preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
+    prepared.input(image).tensor().set_element_type(openvino.Type.u8)
+    prepared.input(image).preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
     return prepared.build()
 
 
-def _cpu_config(num_threads: int) -> dict[str, Any]:
+_PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
+
+
+def cpu_config(num_threads: int, precision: str = "float32") -> dict[str, Any]:
+    """Returns how a model is compiled, for so many threads that each run a clip of their own."""
     return {
         # The default is bf16 or f16 where the CPU has them: scores would differ between machines, f16 even overflows.
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
         "NUM_STREAMS": num_threads,
         "INFERENCE_NUM_THREADS": num_threads,
         # Decoders share the machine; pinned threads would wait behind them.

@@ -1,7 +1,7 @@
-"""From a model's handle to a local folder with a SavedModel.
+"""From a model's handle to a local folder with the model.
 
 package:PKG/PATH     PATH inside the installed package PKG: the same handle works on every worker
-FOLDER, file://...   a local folder, as it is
+FOLDER, file://...   a local folder, as it is: a SavedModel, or a model that was exported
 http(s)://...        fetched through TensorFlow Hub into a cache; a cached model needs neither network nor TensorFlow
 """
 
@@ -15,6 +15,7 @@ import urllib.request
 
 from transforms.errors import ModelNotFoundError, NotASavedModelError, without_query
 from transforms.models import cache, hub, saved_model
+from transforms.models.manifest import check_files, is_exported
 
 _PACKAGE = "package:"
 
@@ -26,6 +27,7 @@ def resolve(handle: str) -> pathlib.Path:
       ModelNotFoundError: nothing is at the handle, or its scheme is unknown.
       ModelDownloadError: the server could not be reached, failed, or broke off; trying again may help.
       NotASavedModelError: what is there is no SavedModel.
+      ModelError: what is there was exported, and is damaged.
     """
     folder = local_path(handle)
     if folder is not None:
@@ -44,7 +46,7 @@ def is_cached(handle: str) -> bool:
     except ModelNotFoundError:
         return False
     if folder is not None:
-        return saved_model.fault(folder) is None
+        return is_exported(folder) or saved_model.fault(folder) is None
     return _cached_folder(handle) is not None
 
 
@@ -87,7 +89,9 @@ def _checked(folder: pathlib.Path, handle: str) -> pathlib.Path:
         raise ModelNotFoundError(
             f"the model folder {folder} {what} ({handle}): pass a catalog name, a URL, or a SavedModel's folder"
         )
-    if fault := saved_model.fault(folder):
+    if is_exported(folder):
+        check_files(folder)
+    elif fault := saved_model.fault(folder):
         raise NotASavedModelError(f"{folder} is no SavedModel: it {fault}; pass the folder that holds saved_model.pb")
     return folder
 

@@ -40,6 +40,20 @@ def softmax(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     return scores
 
 
+def log_sum_exp(logits: npt.NDArray[np.floating]) -> float:
+    """Returns log(sum(exp(logits))) of a clip: with it, scores can be turned back into logits.
+
+    A softmax forgets how large the logits were. A clip of something that the model has never seen tends to have small
+    ones, and so a small sum, even where one class wins clearly.
+
+    Args:
+      logits: float [C], finite.
+    """
+    largest = float(logits.max())
+    # The largest logit is taken off first: exp() of what remains cannot overflow.
+    return largest + float(np.log(np.exp(logits.astype(np.float64) - largest).sum()))
+
+
 def entropy(scores: npt.NDArray[np.floating]) -> float:
     """Returns how undecided a clip's scores are, in nats: 0 for one certain class, log(C) for all alike.
 

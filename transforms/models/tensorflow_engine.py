@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import pathlib
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from transforms.errors import InferenceError, ModelError, SignatureError
+from transforms.errors import InferenceError, ModelError, OutOfMemoryError, SignatureError
 from transforms.models.catalog import Preset
+from transforms.models.embeddings import tensorflow_embedding
 from transforms.models.signature import TensorInfo, check_frames, check_signature
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ class TensorFlowEngine:
         self.num_classes = num_classes
         self._preset = preset
         self._run: Callable[[Any], Any] | None = run
+        self._frozen: Any = None
+        self._lock = threading.Lock()
 
     @classmethod
     def load(cls, folder: pathlib.Path, preset: Preset, num_threads: int) -> TensorFlowEngine:
@@ -39,14 +43,7 @@ class TensorFlowEngine:
           SignatureError: it takes or gives other tensors than a clip and logits.
           ModelError: TensorFlow cannot load it.
         """
-        import tensorflow as tf
-
-        _configure(num_threads)
-        try:
-            # Not a Keras loader: Keras 3 refuses these models.
-            model = tf.saved_model.load(str(folder))
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            raise ModelError(f"TensorFlow cannot load {folder}: {error}") from error
+        model = load_saved_model(folder, num_threads)
         signature = _signature(model, folder)
         inputs, outputs = _inputs(signature), _outputs(signature)
         check_signature(folder, preset, inputs, outputs)
@@ -58,22 +55,78 @@ class TensorFlowEngine:
 
     def classify(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Runs the model, see `Engine`. The whole batch at once: an accelerator gains from it."""
-        import tensorflow as tf
-
-        check_frames(frames, self._preset)
         if self._run is None:
             raise ValueError("the engine is closed")
         if len(frames) == 0:
+            check_frames(frames, self._preset)
             return np.empty((0, self.num_classes), np.float32)
-        try:
-            logits: npt.NDArray[np.float32] = self._run(tf.constant(frames)).numpy()
-        except tf.errors.OpError as error:
-            raise InferenceError(f"TensorFlow failed on a batch of {len(frames)} clips: {error.message}") from error
+        (logits,) = self._call(self._run, frames)
         return logits
+
+    def embedding_size(self) -> int | None:
+        """Returns the size of an embedding, see `Engine`."""
+        function = self._with_embeddings()
+        return None if function is None else int(function.outputs[1].shape[1])
+
+    def classify_with_embeddings(
+        self, frames: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Runs the model, see `Engine`, in a frozen copy of its graph."""
+        function = self._with_embeddings()
+        if function is None:
+            raise ModelError("the model has no dense layer before its logits: there are no embeddings to save")
+        if len(frames) == 0:
+            check_frames(frames, self._preset)
+            sizes = (self.num_classes, int(function.outputs[1].shape[1]))
+            return np.empty((0, sizes[0]), np.float32), np.empty((0, sizes[1]), np.float32)
+        logits, embeddings = self._call(function, frames)
+        return logits, embeddings
+
+    def _with_embeddings(self) -> Any:
+        with self._lock:
+            if self._run is None:
+                raise ValueError("the engine is closed")
+            if self._frozen is None:
+                self._frozen = _frozen_with_embeddings(self._run, self.num_classes)
+            return self._frozen or None
+
+    def _call(self, function: Any, frames: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
+        import tensorflow as tf
+
+        check_frames(frames, self._preset)
+        try:
+            results = function(tf.constant(frames))
+            return [result.numpy() for result in (results if isinstance(results, list | tuple) else [results])]
+        except tf.errors.OpError as error:
+            raise inference_error(f"{len(frames)} clips", error) from error
 
     def close(self) -> None:
         """Frees the model once running calls have returned."""
-        self._run = None
+        self._run = self._frozen = None
+
+
+def load_saved_model(folder: pathlib.Path, num_threads: int) -> Any:
+    """Returns what TensorFlow makes of a SavedModel.
+
+    Raises:
+      ModelError: TensorFlow cannot load it.
+    """
+    import tensorflow as tf
+
+    _configure(num_threads)
+    try:
+        # Not a Keras loader: Keras 3 refuses these models.
+        return tf.saved_model.load(str(folder))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise ModelError(f"TensorFlow cannot load {folder}: {error}") from error
+
+
+def inference_error(batch: str, error: Any) -> InferenceError:
+    """Returns what TensorFlow's error on a batch means to callers."""
+    import tensorflow as tf
+
+    kind = OutOfMemoryError if isinstance(error, tf.errors.ResourceExhaustedError) else InferenceError
+    return kind(f"TensorFlow failed on a batch of {batch}: {error.message}")
 
 
 def accelerators() -> list[str]:
@@ -114,6 +167,23 @@ def _with_uint8_input(model: Any, signature: Any, image: str, output: str, prese
     # The signature alone does not keep the loaded variables alive.
     concrete.reelbeam_model = model
     return concrete
+
+
+def _frozen_with_embeddings(function: Any, num_classes: int) -> Any:
+    """Returns a function that gives logits and embeddings; False where the graph has none."""
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    # Freezing puts the bodies of nested functions into one graph, in which the last layer can be looked for.
+    frozen = convert_variables_to_constants_v2(function)
+    found = tensorflow_embedding(frozen.outputs[0], num_classes)
+    if found is None:
+        return False
+    source, size = found
+    with frozen.graph.as_default():
+        # Fails where a clip has more than one: a layer that looks at places, and an average after it.
+        embedding = tf.ensure_shape(tf.reshape(source, [tf.shape(frozen.outputs[0])[0], size]), [None, size])
+    return frozen.prune(frozen.inputs, [frozen.outputs[0], embedding])
 
 
 def _inputs(signature: Any) -> list[TensorInfo]:

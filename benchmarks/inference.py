@@ -1,0 +1,176 @@
+"""What a clip costs: our engines, OpenVINO's own benchmark_app on the same converted model, and TensorFlow.
+
+    python -m benchmarks.inference a0-base a0-stream=FOLDER --tensorflow --json inference.json
+
+CPU seconds of one thread, so that other work on the machine matters little; the fastest third of the runs counts. For a
+Stream model a clip is as many frames as for the Base model of its size, in chunks. TensorFlow takes minutes for larger
+models, and is only asked with --tensorflow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.clips import named_models
+from transforms.models.catalog import ModelSpec
+from transforms.models.engine import EngineName, cpu_count, load_engine, load_stream_engine
+from transforms.models.export import export
+
+_Classify = Callable[[npt.NDArray[np.uint8]], object]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU seconds of a clip; None for what was not measured."""
+
+    model: str
+    openvino: float
+    benchmark_app: float
+    tensorflow: float | None
+    clips_per_second: float
+
+
+def main() -> None:
+    """Measures, prints a table and writes JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="+", metavar="NAME[=FOLDER]")
+    parser.add_argument("--runs", type=int, default=9, help="clips that are timed; default 9")
+    parser.add_argument("--tensorflow", action="store_true", help="time TensorFlow too")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    print("| model | CPU s a clip | benchmark_app | ours / its | TensorFlow | its / ours | clips/s, all cores |")
+    print("|---|---|---|---|---|---|---|")
+    costs = []
+    for spec in named_models(args.models):
+        cost = measure(spec, args.runs, args.tensorflow)
+        costs.append(asdict(cost))
+        print(row(cost), flush=True)
+    if args.json:
+        args.json.write_text(json.dumps(costs, indent=2) + "\n", encoding="utf-8")
+
+
+def row(cost: Cost) -> str:
+    """Returns a line of the table."""
+    theirs = (
+        ("", "") if cost.tensorflow is None else (f"{cost.tensorflow:.2f}", f"{cost.tensorflow / cost.openvino:.0f}")
+    )
+    return (
+        f"| {cost.model} | {cost.openvino:.4f} | {cost.benchmark_app:.4f} | {cost.openvino / cost.benchmark_app:.2f} "
+        f"| {theirs[0]} | {theirs[1]} | {cost.clips_per_second:.2f} |"
+    )
+
+
+def measure(spec: ModelSpec, runs: int, tensorflow: bool) -> Cost:
+    """Returns what a model costs. Ours and benchmark_app take turns, so that a busy machine disturbs both."""
+    clip = np.random.default_rng(1).integers(
+        0, 256, (1, spec.preset.num_frames, spec.preset.size, spec.preset.size, 3), dtype=np.uint8
+    )
+    ours = classifier(spec, "openvino", 1)
+    ours(clip)
+    mine, its = [], []
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "model"
+        export(spec, folder)
+        for _ in range(3):
+            mine += [cpu_seconds(ours, clip) for _ in range(max(1, runs // 3))]
+            its.append(benchmark_app_seconds(spec, folder, max(1, runs // 3)))
+    theirs = None
+    if tensorflow:
+        run = classifier(spec, "tensorflow", cpu_count())
+        run(clip)
+        theirs = cpu_seconds(run, clip)
+    return Cost(spec.name, fastest(mine), min(its), theirs, throughput(spec, clip, runs))
+
+
+def classifier(spec: ModelSpec, engine: EngineName, num_threads: int) -> _Classify:
+    """Returns a function that runs a clip through the model."""
+    if spec.kind == "base":
+        return load_engine(spec, engine, num_threads).classify
+    stream = load_stream_engine(spec, engine, num_threads)
+    return lambda clip: stream.classify_next([stream.initial_state()], clip)
+
+
+def cpu_seconds(run: _Classify, clip: npt.NDArray[np.uint8]) -> float:
+    """Returns the CPU time of one run, of all threads together."""
+    start = time.process_time()
+    run(clip)
+    return time.process_time() - start
+
+
+def fastest(seconds: list[float]) -> float:
+    """Returns the mean of the fastest third."""
+    return float(np.mean(sorted(seconds)[: max(1, len(seconds) // 3)]))
+
+
+def throughput(spec: ModelSpec, clip: npt.NDArray[np.uint8], runs: int) -> float:
+    """Returns clips per second of the clock with a thread for each core."""
+    cores = cpu_count()
+    run = classifier(spec, "openvino", cores)
+    with concurrent.futures.ThreadPoolExecutor(cores) as pool:
+        list(pool.map(run, [clip] * cores))
+        start = time.monotonic()
+        list(pool.map(run, [clip] * runs * cores))
+    return runs * cores / (time.monotonic() - start)
+
+
+def benchmark_app_seconds(spec: ModelSpec, folder: Path, runs: int) -> float:
+    """Returns benchmark_app's CPU seconds a clip: what more runs take more, so that its start does not count."""
+    flags, runs_of_a_clip = benchmark_app_flags(spec, folder)
+    few, many = (_child_cpu_seconds([*flags, "-niter", str(n * runs_of_a_clip)]) for n in (1, 1 + runs))
+    return (many - few) / runs
+
+
+def benchmark_app_flags(spec: ModelSpec, folder: Path) -> tuple[list[str], int]:
+    """Returns flags that have benchmark_app do what our engine does, and its runs for one clip."""
+    shapes, runs_of_a_clip, image = _shapes(spec, folder)
+    flags = ["-m", str(folder / "model.xml"), "-d", "CPU", "-hint", "none", "-api", "sync", "-infer_precision", "f32"]
+    flags += ["-nstreams", "1", "-nthreads", "1", "-pin", "NO", "-inference_only", "False"]
+    flags += ["-shape", ",".join(f"{name}[{','.join(map(str, shape))}]" for name, shape in shapes.items())]
+    return [*flags, "-iop", f"{image}:u8"], runs_of_a_clip
+
+
+def _shapes(spec: ModelSpec, folder: Path) -> tuple[dict[str, Any], int, str]:
+    from transforms.models.manifest import read_manifest
+    from transforms.models.stream import find_stream_signatures
+
+    preset = spec.preset
+    exported = read_manifest(folder).to_spec(folder)
+    if spec.kind == "base":
+        import openvino
+
+        (image,) = openvino.Core().read_model(folder / "model.xml").inputs
+        name = image.get_any_name()
+        return {name: (1, preset.num_frames, preset.size, preset.size, 3)}, 1, name
+    engine = load_stream_engine(exported, "openvino", 1)
+    image_name = find_stream_signatures(folder, preset).image.name
+    shapes = {name: state.shape for name, state in engine.initial_state().tensors.items()}
+    shapes[image_name] = (1, engine.chunk_frames, preset.size, preset.size, 3)
+    return shapes, preset.num_frames // engine.chunk_frames, image_name
+
+
+def _child_cpu_seconds(flags: list[str]) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-c", "from openvino.tools.benchmark.main import main; main()", *flags]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"benchmark_app failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Finds the activations before a classifier: what the last dense layer takes, 2048 numbers a clip in MoViNet.
+
+By structure, not by name: from the logits upward through what only reshapes, adds or scales, to the first layer that
+mixes its inputs with constant weights and gives one number for each class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+_MOST_STEPS = 32
+
+
+class _Kinds(NamedTuple):
+    """Names of operations: those that are passed through, and those that are dense layers."""
+
+    passed: frozenset[str]
+    dense: frozenset[str]
+
+
+_OPENVINO = _Kinds(
+    frozenset("Result Transpose Squeeze Unsqueeze Reshape Add Multiply Convert Softmax ReduceMean".split()),
+    frozenset("Convolution MatMul".split()),
+)
+_TENSORFLOW = _Kinds(
+    frozenset("Identity Transpose Squeeze ExpandDims Reshape Add AddV2 BiasAdd Mul Cast Softmax Mean".split()),
+    # A layer that asks to be compiled by itself stays a call, of its input, its weights and its bias.
+    frozenset("Conv2D Conv3D MatMul BatchMatMulV2 PartitionedCall StatefulPartitionedCall".split()),
+)
+
+
+def openvino_embedding(logits: Any, num_classes: int) -> Any | None:
+    """Returns the output port of an OpenVINO model whose values are a clip's embedding; None where there is none.
+
+    Args:
+      logits: the model's output port, with sizes fixed to one clip.
+      num_classes: its size.
+    """
+
+    def inputs(node: Any) -> list[Any]:
+        return [node.input_value(k) for k in range(node.get_input_size())]
+
+    dense = _last_dense(
+        logits.get_node(),
+        _OPENVINO,
+        kind=lambda node: str(node.get_type_name()),
+        inputs=lambda node: [port.get_node() for port in inputs(node)],
+    )
+    if dense is None:
+        return None
+    source, weights = inputs(dense)[:2]
+    size = _features(list(weights.get_shape()), num_classes)
+    return source if size and [each for each in source.get_shape()[1:] if each != 1] == [size] else None
+
+
+def tensorflow_embedding(logits: Any, num_classes: int) -> tuple[Any, int] | None:
+    """Returns the tensor of a frozen TensorFlow graph that holds embeddings, and their size; None where there is none.
+
+    The other dimensions may be unknown here; they are 1 where each clip has one embedding.
+
+    Args:
+      logits: the graph's output tensor.
+      num_classes: its last size.
+    """
+    dense = _last_dense(
+        logits.op, _TENSORFLOW, kind=lambda op: str(op.type), inputs=lambda op: [tensor.op for tensor in op.inputs]
+    )
+    if dense is None or dense.inputs[1].shape.rank is None:
+        return None
+    size = _features(dense.inputs[1].shape.as_list(), num_classes)
+    return (dense.inputs[0], size) if size else None
+
+
+def _last_dense(
+    node: Any, kinds: _Kinds, kind: Callable[[Any], str], inputs: Callable[[Any], Sequence[Any]]
+) -> Any | None:
+    for _ in range(_MOST_STEPS):
+        before = inputs(node)
+        if kind(node) in kinds.dense:
+            return node if len(before) > 1 and _is_constant(before[1], kind, inputs) else None
+        if kind(node) not in kinds.passed:
+            return None
+        computed = [each for each in before if not _is_constant(each, kind, inputs)]
+        # The shape of a Reshape may be computed too; what is reshaped stands first.
+        if not computed:
+            return None
+        node = computed[0]
+    return None
+
+
+def _is_constant(node: Any, kind: Callable[[Any], str], inputs: Callable[[Any], Sequence[Any]]) -> bool:
+    while kind(node) in ("Identity", "Convert", "ReadVariableOp"):
+        node = inputs(node)[0]
+    return kind(node) in ("Const", "Constant")
+
+
+def _features(weights: Sequence[int], num_classes: int) -> int | None:
+    """Returns how many numbers weights of that shape take to give one for each class; None where they do not."""
+    sizes = [size for size in weights if size != 1]
+    if len(sizes) != 2 or num_classes not in sizes:
+        return None
+    return sizes[0] if sizes[1] == num_classes else sizes[1]

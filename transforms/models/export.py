@@ -1,0 +1,62 @@
+"""Writes exported models: folders that a container image or a bucket carries, see `manifest`."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import shutil
+import tempfile
+
+from transforms.errors import ConfigError, without_query
+from transforms.models import openvino_cache, resolver, saved_model
+from transforms.models.catalog import ModelSpec
+from transforms.models.label_map import LabelMap, resolve_labels
+from transforms.models.manifest import LABELS, MANIFEST, Manifest, content_hash
+from transforms.models.stream import StreamSignatures, find_stream_signatures
+
+
+def export(spec: ModelSpec, target: pathlib.Path) -> None:
+    """Writes a model into a new folder, which appears complete or not at all.
+
+    Raises:
+      ConfigError: something is there already, or the folder cannot be written.
+      ModelError: the model or its labels cannot be used.
+    """
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise ConfigError(f"--to {target}: something is there already; name a new folder")
+    labels = LabelMap.load(resolve_labels(spec.labels))
+    folder = resolver.resolve(spec.handle)
+    signatures = find_stream_signatures(folder, spec.preset) if spec.kind == "stream" else None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = pathlib.Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        try:
+            labels.check(openvino_cache.copy_converted(folder, temporary, signatures))
+            (temporary / LABELS).write_text("".join(f"{label}\n" for label in labels.labels), encoding="utf-8")
+            manifest = _manifest(spec, folder, temporary, signatures)
+            (temporary / MANIFEST).write_text(manifest.to_text(), encoding="utf-8")
+            temporary.chmod(0o755)
+            temporary.rename(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise ConfigError(f"--to {target} cannot be written: {error}") from error
+
+
+def _manifest(
+    spec: ModelSpec, folder: pathlib.Path, written: pathlib.Path, signatures: StreamSignatures | None
+) -> Manifest:
+    import openvino
+
+    return Manifest(
+        name=without_query(spec.name),
+        kind=spec.kind,
+        preset=spec.preset,
+        gflops=spec.gflops,
+        top1_percent=spec.top1_percent,
+        source=without_query(spec.handle),
+        content_hash=content_hash(folder),
+        openvino_version=openvino.get_version(),
+        signatures=dataclasses.asdict(signatures) if signatures else None,
+        files={path.name: saved_model.file_hash(path) for path in sorted(written.iterdir())},
+    )

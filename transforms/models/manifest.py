@@ -1,0 +1,119 @@
+"""The file that makes a folder an exported model. Reading it needs neither OpenVINO nor TensorFlow.
+
+DIR/reelbeam_model.json      preset, signatures, where it came from, and the digest of every other file
+DIR/labels.txt
+DIR/model.xml, model.bin     what OpenVINO runs, see `openvino_cache`
+DIR/init.xml, init.bin       of a Stream model
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+from fractions import Fraction
+from typing import Any, Literal
+
+from transforms.errors import ModelError
+from transforms.models import saved_model
+from transforms.models.catalog import ModelSpec, Preset
+
+MANIFEST, LABELS = "reelbeam_model.json", "labels.txt"
+# Raised when a folder of the new kind cannot be read by an older program.
+FORMAT = 1
+_REMEDY = "export the model again"
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """What an exported model says of itself.
+
+    Attributes:
+      name: how rows and messages call the model.
+      kind: "base" or "stream".
+      preset: the clips that it takes.
+      gflops: as in `ModelSpec`.
+      top1_percent: as in `ModelSpec`.
+      source: where its SavedModel was, without a query.
+      content_hash: digest of the SavedModel: rows made with either have the same model fingerprint.
+      openvino_version: what converted it.
+      signatures: of a Stream model, its signatures as JSON.
+      files: hex SHA-256 of each file beside the manifest.
+    """
+
+    name: str
+    kind: Literal["base", "stream"]
+    preset: Preset
+    gflops: float | None
+    top1_percent: float | None
+    source: str
+    content_hash: str
+    openvino_version: str
+    signatures: dict[str, Any] | None
+    files: dict[str, str]
+
+    def to_text(self) -> str:
+        """Returns the manifest's file."""
+        values = dataclasses.asdict(self)
+        values["preset"]["target_fps"] = str(self.preset.target_fps)
+        return json.dumps({"format": FORMAT, **values}, indent=2) + "\n"
+
+    def to_spec(self, folder: pathlib.Path) -> ModelSpec:
+        """Returns the model of the folder that holds this manifest."""
+        labels = str(folder / LABELS)
+        return ModelSpec(self.name, self.kind, str(folder), labels, self.preset, self.gflops, self.top1_percent)
+
+
+def is_exported(folder: pathlib.Path) -> bool:
+    """Returns whether a folder holds an exported model, sound or not."""
+    return (folder / MANIFEST).is_file()
+
+
+def read_manifest(folder: pathlib.Path) -> Manifest:
+    """Returns what an exported model says of itself.
+
+    Raises:
+      ModelError: the manifest is damaged, or was written by a later version of this program.
+    """
+    try:
+        values = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        written = values.pop("format")
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise ModelError(f"{folder / MANIFEST} cannot be read ({error}): {_REMEDY}") from error
+    if written != FORMAT:
+        raise ModelError(
+            f"{folder} holds an exported model of format {written}, this version reads {FORMAT}: {_REMEDY} with it"
+        )
+    try:
+        preset = values.pop("preset")
+        fps = Fraction(preset.pop("target_fps"))
+        return Manifest(preset=Preset(target_fps=fps, **preset), **values)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelError(f"{folder / MANIFEST} is damaged ({error}): {_REMEDY}") from error
+
+
+def check_files(folder: pathlib.Path) -> Manifest:
+    """Returns the manifest of an exported model whose files are all there and undamaged.
+
+    Raises:
+      ModelError: one is missing or differs from its digest, or the manifest cannot be read.
+    """
+    manifest = read_manifest(folder)
+    for name, digest in manifest.files.items():
+        try:
+            damaged = saved_model.file_hash(folder / name) != digest
+        except OSError as error:
+            raise ModelError(f"the exported model {folder} lacks {name} ({error.strerror}): {_REMEDY}") from error
+        if damaged:
+            raise ModelError(f"the exported model {folder} is damaged, {name} is not what was exported: {_REMEDY}")
+    return manifest
+
+
+def content_hash(folder: pathlib.Path) -> str:
+    """Returns the digest that a model has as a SavedModel, whether the folder holds that or an export of it.
+
+    Raises:
+      ModelError: the manifest of an exported model cannot be read.
+      OSError: a file of a SavedModel cannot be read.
+    """
+    return read_manifest(folder).content_hash if is_exported(folder) else saved_model.content_hash(folder)

@@ -1,0 +1,53 @@
+"""What labeled a corpus: everything about the model that its scores depend on, for the run's summary."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+from collections.abc import Mapping
+
+from transforms.errors import without_query
+from transforms.models.catalog import ModelSpec
+from transforms.models.engine import EngineName, Precision
+
+_LIBRARIES = {"openvino": ("openvino", "numpy"), "tensorflow": ("tensorflow", "numpy")}
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelInfo:
+    """A model as it was run. Two runs with equal ModelInfo give a clip the same scores.
+
+    Attributes:
+      handle: where the model is, without a URL's query.
+      content_hash: digest of its SavedModel, whichever form it was read in.
+      label_map_hash: digest of its classes.
+      engine: what ran it; "auto" where every worker chooses for itself.
+      precision: of the arithmetic.
+      library_versions: of the libraries that the engine is made of, as far as they are installed here.
+    """
+
+    handle: str
+    content_hash: str
+    label_map_hash: str
+    engine: EngineName
+    precision: Precision
+    library_versions: Mapping[str, str]
+
+
+def model_info(
+    spec: ModelSpec, content_hash: str, label_map_hash: str, engine: EngineName, precision: Precision
+) -> ModelInfo:
+    """Returns what is to be told of a model."""
+    versions = installed_versions(_LIBRARIES.get(engine, ()))
+    return ModelInfo(without_query(spec.handle), content_hash, label_map_hash, engine, precision, versions)
+
+
+def installed_versions(packages: tuple[str, ...]) -> dict[str, str]:
+    """Returns the versions of those packages that are installed: a worker of an exported model needs no TensorFlow."""
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
