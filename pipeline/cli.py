@@ -66,9 +66,9 @@ def _models(argv: Sequence[str]) -> int:
     export = commands.add_parser("export", help="write a folder with which workers need no hub and no TensorFlow")
     export.add_argument("model", metavar="NAME", help="catalog name, URL or folder")
     export.add_argument("--to", metavar="DIR", required=True, help="the new folder")
-    from pipeline import options
+    from pipeline import flags, options
 
-    options.add_preset_flags(export)
+    flags.add_preset_flags(export)
     args = parser.parse_args(argv)
 
     _set_up_logging(verbose=False)

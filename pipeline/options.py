@@ -12,12 +12,12 @@ import difflib
 import os
 import pathlib
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipeline.config import MAX_VIDEO_BYTES, LabelingConfig
+from pipeline.config import LabelingConfig
+from pipeline.flags import label_parser
 from transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelError
-from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
+from transforms.media.limits import DecoderLimits
 from transforms.media.sampling import ClipSampling
 from transforms.models import catalog
 from transforms.models.manifest import is_exported, read_manifest
@@ -29,120 +29,6 @@ if TYPE_CHECKING:
 LOCAL_RUNNERS = ("DirectRunner", "FnApiRunner")
 _FN_API_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 _PRESET_FLAGS = ("num_frames", "target_fps", "resize", "size")
-
-
-def add_label_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags of `reelbeam label`."""
-    what = parser.add_argument_group("what to label")
-    what.add_argument("inputs", nargs="*", metavar="INPUT", help="video file, folder, or pattern (quote it)")
-    what.add_argument(
-        "--input_list",
-        metavar="FILE",
-        help="txt (a URI a line), csv, jsonl or parquet with a video_uri column; further columns are kept as metadata",
-    )
-    what.add_argument("--output", metavar="DIR", required=True, help="folder or object-store prefix of the tables")
-
-    model = parser.add_argument_group("model")
-    model.add_argument(
-        "--model",
-        default="demo",
-        help="catalog name (see `reelbeam models`), URL, SavedModel folder, or exported folder; default demo",
-    )
-    add_preset_flags(model)
-    model.add_argument(
-        "--engine",
-        choices=("auto", "openvino", "tensorflow"),
-        default="auto",
-        help="auto: tensorflow where a GPU or TPU is visible, else openvino",
-    )
-    model.add_argument(
-        "--precision",
-        choices=("float32", "bfloat16"),
-        default="float32",
-        help="arithmetic of the model; bfloat16 is for openvino on CPUs that have it; default float32",
-    )
-    model.add_argument("--num_threads", type=int, metavar="N", help="threads of the model; default: all cores")
-
-    clips = parser.add_argument_group("clips")
-    clips.add_argument(
-        "--clip_stride_seconds", type=_fraction, metavar="S", help="from clip start to clip start; default: no gap"
-    )
-    clips.add_argument("--clips_per_video", type=int, metavar="K", help="at most K clips, evenly spread")
-    clips.add_argument(
-        "--tail_policy",
-        choices=("shift_back", "repeat_last", "drop"),
-        default="shift_back",
-        help="the rest that is shorter than a clip: move the clip back (a short video loops), hold the last frame, "
-        "or leave it out; default shift_back",
-    )
-
-    limits = parser.add_argument_group("limits of one video: what goes over costs a row")
-    limits.add_argument(
-        "--max_video_bytes", type=int, default=MAX_VIDEO_BYTES, metavar="N", help="size of a file; default 50 GiB"
-    )
-    limits.add_argument(
-        "--max_pixels",
-        type=int,
-        default=DEFAULT_LIMITS.max_pixels,
-        metavar="N",
-        help="of a picture; default 8192 x 8192",
-    )
-    limits.add_argument(
-        "--max_duration_seconds",
-        type=float,
-        default=DEFAULT_LIMITS.max_duration_seconds,
-        metavar="S",
-        help="of a video; default 48 hours",
-    )
-    limits.add_argument(
-        "--decoder_memory_bytes",
-        type=int,
-        default=DEFAULT_LIMITS.memory_bytes,
-        metavar="N",
-        help="memory of a decoder process, of which there is one a thread; default 2 GiB",
-    )
-    limits.add_argument(
-        "--decode_deadline_seconds",
-        type=float,
-        default=DEFAULT_LIMITS.deadline_seconds,
-        metavar="S",
-        help="how long the decoder may keep the model waiting over a segment, on top of 5 x its duration; default 60",
-    )
-
-    parser.add_argument("--verbose", action="store_true", help="show the logs of Beam and of the engines")
-
-    rows = parser.add_argument_group("rows")
-    rows.add_argument("--top_k", type=int, default=5, metavar="K", help="labels of a row; default 5")
-    rows.add_argument("--min_score", type=float, default=0.0, metavar="S", help="leave out lower scores; default 0")
-    rows.add_argument(
-        "--max_failure_ratio",
-        type=float,
-        default=0.5,
-        metavar="R",
-        help="commit nothing and exit with 3 if more of the inputs fail; default 0.5",
-    )
-
-
-def add_preset_flags(parser: argparse._ActionsContainer) -> None:
-    """Adds the flags that say what a model was trained on."""
-    parser.add_argument("--labels", metavar="FILE", help="one label a line, by class id; or kinetics-600")
-    parser.add_argument("--num_frames", type=int, metavar="N", help="frames of a clip")
-    parser.add_argument("--target_fps", type=_fraction, metavar="R", help="frames a second: 5, 12.5 or 30000/1001")
-    parser.add_argument("--resize", type=int, metavar="PX", help="short side of the picture after scaling")
-    parser.add_argument("--size", type=int, metavar="PX", help="side of the square cut from its centre")
-
-
-def label_parser(prog: str = "reelbeam label") -> argparse.ArgumentParser:
-    """Returns the parser of `reelbeam label`'s own flags."""
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        allow_abbrev=False,
-        description="Label videos and write the videos, clips and errors tables.",
-        epilog="Every flag of Beam passes through: --runner, --temp_location, --direct_num_workers, … "
-        "Exit codes: 0 done, 1 the job failed, 2 bad flags, 3 too many inputs failed.",
-    )
-    add_label_flags(parser)
-    return parser
 
 
 def parse_label_flags(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -284,13 +170,6 @@ def _preset(values: dict[str, Any]) -> catalog.Preset:
         return catalog.Preset(**values)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-
-
-def _fraction(text: str) -> Fraction:
-    try:
-        return Fraction(text)
-    except (ValueError, ZeroDivisionError) as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number such as 5, 12.5 or 30000/1001") from error
 
 
 def _beam_parser(own_flags: set[str]) -> argparse.ArgumentParser:

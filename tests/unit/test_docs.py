@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import __version__
-from pipeline.options import label_parser
+from pipeline.flags import label_parser
 from transforms.errors import error_classes
 from transforms.models.catalog import CATALOG
 from transforms.schemas import TABLES
