@@ -57,6 +57,38 @@ def test_decoding_again_starts_at_the_key_frame_before_what_is_missing(
     path = generate.with_broken_packets(ten_seconds(), tmp_path / "broken.mp4", [245], b"\x00")
     media = probe(path)
     spans = list(plan_clip_spans(media.duration_seconds, ClipSampling(10, Fraction(10))))
+    sent = _fully_decoded(monkeypatch)
+    stats = DecodeStats()
+    found, message = decoded(path, media, spans, stats)
+    assert sorted(found) == [0, 1, 2, 3, 4, 5, 6, 7, 9]
+    assert "1 of 10 clips lost" in message
+    assert stats.full_decodes == 1
+    # Clips 0 to 7 are out when packet 245 fails: two key frames, one a second, before clip 8.
+    assert min(sent) * media.time_base == 6
+
+
+def test_only_the_stretch_that_failed_is_decoded_again(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its neighbours, behind gaps that decoding can skip, stay on the fast way, and the gaps are not decoded."""
+    made: dict[str, Any] = {"b_frames": 2, "gop": 30, "draw": generate.draw_moving, "options": {"sc_threshold": "0"}}
+    whole = generate.make_video(tmp_path / "v.mp4", 1800, 30, **made)
+    path = generate.with_broken_packets(whole, tmp_path / "broken.mp4", [845], b"\x00")
+    media = probe(path)
+    spans = [span(n, *[Fraction(20 * n + 8) + Fraction(k, 10) for k in range(10)]) for n in range(3)]
+    spans.append(span(3, Fraction(57, 2)))
+    full = decoded(path, dataclasses.replace(media, key_frame_ticks=()), spans)
+    sent = _fully_decoded(monkeypatch)
+    stats = DecodeStats()
+    found, message = decoded(path, media, spans, stats)
+    assert found == full[0]
+    assert sorted(found) == [0, 2]
+    assert "2 of 4 clips lost" in message
+    assert stats.full_decodes == 1
+    assert min(sent) * media.time_base == 26
+    assert max(sent) * media.time_base < 31
+
+
+def _fully_decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Returns a list that grows by the time of each packet that is decoded in full."""
     sent: list[int] = []
     original = full_source.FullSource._decode
 
@@ -65,13 +97,7 @@ def test_decoding_again_starts_at_the_key_frame_before_what_is_missing(
         return original(self, packet, position)
 
     monkeypatch.setattr(full_source.FullSource, "_decode", spy)
-    stats = DecodeStats()
-    found, message = decoded(path, media, spans, stats)
-    assert sorted(found) == [0, 1, 2, 3, 4, 5, 6, 7, 9]
-    assert "1 of 10 clips lost" in message
-    assert stats.full_decodes == 1
-    # Clips 0 to 7 are out when packet 245 fails: two key frames, one a second, before clip 8.
-    assert min(sent) * media.time_base == 6
+    return sent
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -13,7 +13,6 @@ frame that is wanted.
 
 from __future__ import annotations
 
-import bisect
 import contextlib
 import dataclasses
 import heapq
@@ -29,10 +28,9 @@ from transforms.media.container import VideoPacket, words
 from transforms.media.packet_order import PacketOrder
 from transforms.media.packet_plan import Run, ShortcutError, plan_runs
 from transforms.media.reader import PacketReader
+from transforms.media.stretches import last_entry_before, split_at_gaps
 from transforms.records import MediaInfo
 
-# Wanted instants further apart than this are looked up apart, with a seek between them.
-_MAX_GAP_SECONDS = 10
 # Compressed packets of a stretch are kept in memory up to here; longer ones are read a second time.
 _MAX_HELD_BYTES = 16 << 20
 
@@ -100,9 +98,8 @@ class FastSource:
         Raises:
           ShortcutError: as the module says.
         """
-        max_gap = int(Fraction(_MAX_GAP_SECONDS) / self._media.time_base)
         try:
-            for instants in _split_at_gaps(self._instants, max_gap):
+            for instants in split_at_gaps(self._media, self._instants):
                 yield from self._frames_of_stretch(instants)
         except av.error.FFmpegError as error:
             raise ShortcutError(words(error)) from error
@@ -210,15 +207,6 @@ def _check(frames: list[VideoFrame], expected: list[int], first_time: int) -> It
             yield heapq.heappop(expected), frame
 
 
-def last_entry_before(media: MediaInfo, tick: int, margin: int = 0) -> int | None:
-    """Returns the time of the last listed key frame that is shown at or before `tick`; None: there is none.
-
-    With a margin, that of the key frame so many before it, or the first.
-    """
-    index = bisect.bisect_right(media.key_frame_ticks, tick) - 1
-    return media.key_frame_ticks[max(index - margin, 0)] if index >= 0 else None
-
-
 def _same_times(packets: Iterator[VideoPacket], times: Sequence[int]) -> Iterator[VideoPacket]:
     """Yields as many packets as there are times, which have to be theirs."""
     for time in times:
@@ -226,13 +214,3 @@ def _same_times(packets: Iterator[VideoPacket], times: Sequence[int]) -> Iterato
         if packet is None or packet.pts != time:
             raise ShortcutError("reading twice gives different packets")
         yield packet
-
-
-def _split_at_gaps(instants: Sequence[int], max_gap: int) -> Iterator[Sequence[int]]:
-    first = 0
-    for index in range(1, len(instants)):
-        if instants[index] - instants[index - 1] > max_gap:
-            yield instants[first:index]
-            first = index
-    if instants:
-        yield instants[first:]
