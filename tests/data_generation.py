@@ -241,3 +241,15 @@ def with_broken_packets(
                 data[packet.pos : packet.pos + packet.size] = fill * packet.size
     path.write_bytes(data)
     return path
+
+
+def without_packets(source: pathlib.Path, path: pathlib.Path, lost: Collection[int]) -> pathlib.Path:
+    """Copies a video but for some packets, counted in file order."""
+    with av.open(str(source)) as container, av.open(str(path), "w") as copy:
+        stream = container.streams.video[0]
+        copied = copy.add_stream_from_template(stream)
+        for index, packet in enumerate(container.demux(stream)):
+            if packet.dts is not None and index not in lost:
+                packet.stream = copied
+                copy.mux(packet)
+    return path

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from typing import Any
 
 import data_generation as generate
 import pytest
-from fast_and_full import assert_same_as_full
+from fast_and_full import assert_same_as_full, decoded, span
 
+from transforms.media.decoder import DecodeStats
 from transforms.media.probe import probe
 
 
@@ -71,13 +73,21 @@ def test_proven_codecs(tmp_path: pathlib.Path, name: str) -> None:
     assert_same_as_full(path, media)
 
 
-def test_h264_recovery_points(tmp_path: pathlib.Path) -> None:
-    """What follows one may release frames from before it; where the decoder complains, all is decoded."""
-    options = {"x264-params": "open-gop=1"}
-    path = generate.make_video(tmp_path / "v.mp4", 100, 30, draw=generate.draw_moving, b_frames=3, options=options)
+@pytest.mark.parametrize("name", ["v.mp4", "v.mkv", "v.ts"])
+@pytest.mark.parametrize("params", ["ref=1", "ref=3", "b-pyramid=normal:ref=4", "keyint=30:ref=5", "weightp=2:ref=16"])
+def test_h264_recovery_points(tmp_path: pathlib.Path, name: str, params: str) -> None:
+    """What follows one may release frames from before it, which have to be there."""
+    options = {"x264-params": f"open-gop=1:{params}"}
+    path = generate.make_video(tmp_path / name, 200, 30, draw=generate.draw_moving, b_frames=3, options=options)
     media = probe(path)
     assert len(media.key_frame_ticks) > 3
-    assert_same_as_full(path, media, None)
+    assert_same_as_full(path, media, 0)
+    full = dataclasses.replace(media, key_frame_ticks=())
+    for instant in (media.duration_seconds * n / 23 for n in range(23)):
+        stats = DecodeStats()
+        alone = [span(0, instant)]
+        assert decoded(path, media, alone, stats) == decoded(path, full, alone)
+        assert stats.full_decodes == 0, (instant, stats.reason)
 
 
 def test_hevc_frames_of_a_lower_layer_are_kept_for_higher_ones(tmp_path: pathlib.Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import pathlib
 import random
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from fast_and_full import assert_same_as_full, decoded, samplings, span
 from transforms.media import full_source
 from transforms.media import reader as reader_module
 from transforms.media.decoder import DecodeStats
+from transforms.media.packet_order import has_hole
 from transforms.media.probe import probe
 from transforms.media.sampling import ClipSampling, plan_clip_spans
 
@@ -57,6 +59,38 @@ def test_decoding_again_starts_at_the_key_frame_before_what_is_missing(
     path = generate.with_broken_packets(ten_seconds(), tmp_path / "broken.mp4", [245], b"\x00")
     media = probe(path)
     spans = list(plan_clip_spans(media.duration_seconds, ClipSampling(10, Fraction(10))))
+    sent = _fully_decoded(monkeypatch)
+    stats = DecodeStats()
+    found, message = decoded(path, media, spans, stats)
+    assert sorted(found) == [0, 1, 2, 3, 4, 5, 6, 7, 9]
+    assert "1 of 10 clips lost" in message
+    assert stats.full_decodes == 1
+    # Clips 0 to 7 are out when packet 245 fails: two key frames, one a second, before clip 8.
+    assert min(sent) * media.time_base == 6
+
+
+def test_only_the_stretch_that_failed_is_decoded_again(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its neighbours, behind gaps that decoding can skip, stay on the fast way, and the gaps are not decoded."""
+    made: dict[str, Any] = {"b_frames": 2, "gop": 30, "draw": generate.draw_moving, "options": {"sc_threshold": "0"}}
+    whole = generate.make_video(tmp_path / "v.mp4", 1800, 30, **made)
+    path = generate.with_broken_packets(whole, tmp_path / "broken.mp4", [845], b"\x00")
+    media = probe(path)
+    spans = [span(n, *[Fraction(20 * n + 8) + Fraction(k, 10) for k in range(10)]) for n in range(3)]
+    spans.append(span(3, Fraction(57, 2)))
+    full = decoded(path, dataclasses.replace(media, key_frame_ticks=()), spans)
+    sent = _fully_decoded(monkeypatch)
+    stats = DecodeStats()
+    found, message = decoded(path, media, spans, stats)
+    assert found == full[0]
+    assert sorted(found) == [0, 2]
+    assert "2 of 4 clips lost" in message
+    assert stats.full_decodes == 1
+    assert min(sent) * media.time_base == 26
+    assert max(sent) * media.time_base < 31
+
+
+def _fully_decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Returns a list that grows by the time of each packet that is decoded in full."""
     sent: list[int] = []
     original = full_source.FullSource._decode
 
@@ -65,13 +99,7 @@ def test_decoding_again_starts_at_the_key_frame_before_what_is_missing(
         return original(self, packet, position)
 
     monkeypatch.setattr(full_source.FullSource, "_decode", spy)
-    stats = DecodeStats()
-    found, message = decoded(path, media, spans, stats)
-    assert sorted(found) == [0, 1, 2, 3, 4, 5, 6, 7, 9]
-    assert "1 of 10 clips lost" in message
-    assert stats.full_decodes == 1
-    # Clips 0 to 7 are out when packet 245 fails: two key frames, one a second, before clip 8.
-    assert min(sent) * media.time_base == 6
+    return sent
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -107,6 +135,47 @@ def test_random_damage_costs_no_clip_more(
     full = dataclasses.replace(media, key_frame_ticks=())
     for kind, spans in samplings(media).items():
         assert decoded(path, full, spans)[0].keys() <= decoded(path, media, spans)[0].keys(), kind
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("v.flv", "libx264"), ("v.ts", "libx264"), ("v.mpg", "mpeg2video"), ("v.ts", "mpeg2video")]
+)
+@pytest.mark.parametrize("lost", [[33], [40], [37, 61]])
+def test_packets_that_a_damaged_container_lost(
+    tmp_path: pathlib.Path, ten_seconds: Callable[..., pathlib.Path], name: str, codec: str, lost: list[int]
+) -> None:
+    """Decoders fill in for them without a word: differently, where frames are skipped."""
+    path = generate.without_packets(ten_seconds(f"whole_{name}", codec=codec), tmp_path / name, lost)
+    media = probe(path)
+    assert media.key_frame_ticks
+    assert_same_as_full(path, media, None)
+    stats = DecodeStats()
+    decoded(path, media, samplings(media)["five a second"], stats)
+    assert (stats.full_decodes, stats.reason) == (1, "a packet seems to be missing")
+    stats = DecodeStats()
+    decoded(path, media, samplings(media)["the middle"], stats)
+    assert "missing" not in stats.reason, "nothing is missing there"
+
+
+@pytest.mark.parametrize(
+    ("steps", "is_to_the_end", "expected"),
+    [
+        ([40] * 50, True, False),
+        ([40] * 25 + [80] + [40] * 25, True, True),
+        ([33, 33, 34] * 10 + [67] + [33, 33, 34] * 10, True, True),
+        ([40] * 25 + [0, 40, 80] + [40] * 25, True, False),
+        ([40] * 25 + [0] + [40] * 20 + [80] + [40] * 25, True, True),
+        ([33, 50, 33, 17] * 20, True, False),
+        ([1, 1, 1, 2] * 20, True, False),
+        ([40] * 45 + [80] + [40] * 4, False, False),
+        ([40] * 45 + [80] + [40] * 4, True, True),
+        ([], True, False),
+    ],
+)
+def test_holes_in_a_constant_frame_rate(steps: list[int], is_to_the_end: bool, expected: bool) -> None:
+    times = list(itertools.accumulate(steps, initial=1000))
+    times[1:] = sorted(times[1:], key=lambda time: time // 200 * 200 - time % 200)  # Stored in another order.
+    assert has_hole(times, is_to_the_end) is expected
 
 
 class _LyingContainer:

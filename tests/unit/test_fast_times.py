@@ -51,7 +51,8 @@ def test_times_and_pictures(tmp_path: pathlib.Path, name: str) -> None:
     path = generate.make_video(tmp_path / name, num_frames, 30, **made)
     media = probe(path)
     assert media.key_frame_ticks, "the fast way is not taken"
-    assert_same_as_full(path, media)
+    # A gap in Matroska may be one in the file, too; an MP4's index tells these apart.
+    assert_same_as_full(path, media, None if name == "gap.mkv" else 0)
 
 
 @pytest.mark.parametrize("fps", ["24000/1001", "24", "25", "30000/1001", "50", "60", "120", "240"])

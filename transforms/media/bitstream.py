@@ -49,6 +49,8 @@ def packet_rules(codec: str, extradata: bytes | None) -> PacketRules:
 
 
 class _Mpeg12Rules(PacketRules):
+    can_skip = True
+
     def starts_clean(self, data: memoryview) -> bool:
         first = _MPEG12_HEADERS.search(data)
         return first is not None and first[1] == b"\xb3" and self._picture_type(data) == 1
@@ -65,6 +67,8 @@ class _Mpeg12Rules(PacketRules):
 
 
 class _Mpeg4Rules(PacketRules):
+    can_skip = True
+
     def starts_clean(self, data: memoryview) -> bool:
         return self._vop_type(data) == 0
 

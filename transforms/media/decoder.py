@@ -2,8 +2,8 @@
 
 Two things are kept apart: which frames are wanted (`schedule.py`, `timeline.py`) and where frames come from. There are
 two sources: one that decodes only what is needed (`fast_source.py`) and one that decodes everything
-(`full_source.py`). The fast one is taken where it is proven; where its proof fails, the clips that are not out yet
-are decoded again in full, from the key frame before them, so that both give the same frames of every file.
+(`full_source.py`). The fast one is taken where it is proven; where its proof fails, the clips of that stretch that are
+not out yet are decoded again in full, from a key frame before them, so that both give the same frames of every file.
 
 A frame is shown from its own pts until the next frame's. Where the stream is damaged, a clip is given up
 rather than filled with something else:
@@ -18,10 +18,12 @@ Packets that yield no picture and no error ("not coded": nothing changed) leave 
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import os
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 
 import av.error
 import numpy as np
@@ -30,12 +32,13 @@ import numpy.typing as npt
 from transforms import errors
 from transforms.media import timeline as timelines
 from transforms.media.assembly import ClipAssembly
-from transforms.media.fast_source import FastSource, last_entry_before
+from transforms.media.fast_source import FastSource
 from transforms.media.full_source import FullSource
 from transforms.media.packet_plan import ShortcutError
 from transforms.media.picture import Geometry, PictureConverter
 from transforms.media.reader import PacketReader
 from transforms.media.segments import KEY_FRAMES_BEFORE
+from transforms.media.stretches import last_entry_before, split_clips
 from transforms.media.timeline import Timeline
 from transforms.records import ClipSpan, MediaInfo
 
@@ -49,13 +52,40 @@ class DecodeStats:
     """What `decode_clips` had to do.
 
     Attributes:
-      full_decodes: 1 where the proof of the fast way failed, and everything that was still missing was decoded in
-        full. Streams for which there is no proof to begin with don't count.
-      reason: why.
+      full_decodes: stretches for which the proof of the fast way failed, so that what was still missing of them was
+        decoded in full. Streams for which there is no proof to begin with don't count.
+      reason: why, the last time.
     """
 
     full_decodes: int = 0
     reason: str = ""
+
+
+@dataclasses.dataclass
+class _Losses:
+    """The clips that are lost, and what is known of the last stretch that lost any."""
+
+    num_clips: int = 0
+    num_rejected: int = 0
+    reached_seconds: Fraction = Fraction(0)
+    duration_seconds: Fraction = Fraction(0)
+    cause: str = ""
+
+    def add(self, num_clips: int, timeline: Timeline, source: FullSource) -> None:
+        self.num_clips += num_clips
+        self.num_rejected += source.num_rejected
+        self.reached_seconds = max((source.last_tick - timeline.origin) * timeline.time_base, Fraction(0))
+        self.duration_seconds = timeline.duration_seconds
+        self.cause = self.cause or source.cause
+
+    def message(self, path: str | os.PathLike[str], num_clips: int) -> str:
+        """Returns what to say; `num_clips` counts those that are not lost, too."""
+        return (
+            f"{os.fspath(path)}: {self.num_clips} of {num_clips} clips lost: decoded up to"
+            f" {float(self.reached_seconds):.3f} s of {float(self.duration_seconds):.3f} s,"
+            f" {self.num_rejected} packets rejected"
+            f" ({self.cause or 'FFmpeg reported no error'}); check that the file plays, or upload it again"
+        )
 
 
 def decode_clips(
@@ -82,36 +112,46 @@ def decode_clips(
         yielded.
       MediaError: as in `probe`, if the file changed since.
     """
-    missing = list(spans)
-    if media.key_frame_ticks and missing:
-        try:
-            for span, frames in _fast_clips(path, media, spans, geometry):
-                missing.remove(span)
-                yield span, frames
-        except ShortcutError as error:
-            if stats is not None:
-                stats.full_decodes += 1
-                stats.reason = str(error)
-    if missing:
-        yield from _full_clips(path, media, missing, geometry, len(spans))
+    stretches = collections.deque(
+        split_clips(media, spans) if media.key_frame_ticks else [list(spans)] if spans else []
+    )
+    losses = _Losses()
+    while stretches:
+        if media.key_frame_ticks:
+            try:
+                yield from _fast_clips(path, media, stretches, geometry)
+                break
+            except ShortcutError as error:
+                if stats is not None:
+                    stats.full_decodes += 1
+                    stats.reason = str(error)
+        yield from _full_clips(path, media, stretches.popleft(), geometry, losses)
+    if losses.num_clips:
+        raise errors.CorruptVideoError(losses.message(path, len(spans)))
 
 
 def _fast_clips(
-    path: str | os.PathLike[str], media: MediaInfo, spans: Sequence[ClipSpan], geometry: Geometry
+    path: str | os.PathLike[str], media: MediaInfo, stretches: collections.deque[list[ClipSpan]], geometry: Geometry
 ) -> Iterator[_Clip]:
+    """Takes clips and stretches out of `stretches` as they are whole: where the proof fails, that one is the first."""
     converter = PictureConverter(geometry, media.pixel_aspect_ratio)
-    assembly = ClipAssembly(spans, media.start_tick, media.time_base, converter)
     with contextlib.closing(PacketReader(path, media, is_strict=True)) as reader:
-        source = FastSource(reader, media, assembly.schedule.ticks)
-        yield from assembly.clips(source)
-    if assembly.schedule.num_lost:
-        raise ShortcutError(source.cause or "a clip was lost")
+        while stretches:
+            missing = stretches[0]
+            assembly = ClipAssembly(tuple(missing), media.start_tick, media.time_base, converter)
+            source = FastSource(reader, media, assembly.schedule.ticks)
+            for span, frames in assembly.clips(source):
+                missing.remove(span)
+                yield span, frames
+            if missing:
+                raise ShortcutError(source.cause or "a clip was lost")
+            stretches.popleft()
 
 
 def _full_clips(
-    path: str | os.PathLike[str], media: MediaInfo, spans: Sequence[ClipSpan], geometry: Geometry, num_clips: int
+    path: str | os.PathLike[str], media: MediaInfo, spans: Sequence[ClipSpan], geometry: Geometry, losses: _Losses
 ) -> Iterator[_Clip]:
-    """Decodes everything; `num_clips`, with those that are out already, is for the message."""
+    """Decodes everything from a key frame before the clips to their end; adds to the losses."""
     converter = PictureConverter(geometry, media.pixel_aspect_ratio)
     with contextlib.closing(PacketReader(path, media)) as reader:
         timeline, entry_tick = _read_times(path, reader, media, spans)
@@ -120,7 +160,7 @@ def _full_clips(
         source = FullSource(packets, reader.stream, timeline)
         yield from assembly.clips(source)
     if assembly.schedule.num_lost:
-        raise errors.CorruptVideoError(_loss_message(path, assembly.schedule.num_lost, num_clips, timeline, source))
+        losses.add(assembly.schedule.num_lost, timeline, source)
 
 
 def _read_times(
@@ -145,15 +185,3 @@ def _read_times(
     if timeline is None:
         raise errors.NoFramesError(f"{os.fspath(path)}: video stream {media.stream_index} has no frames any more")
     return timeline, None
-
-
-def _loss_message(
-    path: str | os.PathLike[str], num_lost: int, num_clips: int, timeline: Timeline, source: FullSource
-) -> str:
-    reached = float((source.last_tick - timeline.origin) * timeline.time_base)
-    return (
-        f"{os.fspath(path)}: {num_lost} of {num_clips} clips lost: decoded up to"
-        f" {max(reached, 0):.3f} s of {float(timeline.duration_seconds):.3f} s,"
-        f" {source.num_rejected} packets rejected"
-        f" ({source.cause or 'FFmpeg reported no error'}); check that the file plays, or upload it again"
-    )

@@ -134,8 +134,11 @@ class DecoderProcess:
         with self._request(path, request, limits, spans) as budget:
             while "done" not in (reply := self._receive(budget.end())):
                 if "full_decode" in reply:
+                    num_stretches = reply.get("stretches")
+                    if type(num_stretches) is not int or not 0 < num_stretches <= len(spans):
+                        self._garbage(f"{wire.shown(repr(num_stretches)[:100])} stretches with {len(spans)} clips")
                     if stats is not None:
-                        stats.full_decodes, stats.reason = 1, wire.shown(str(reply["full_decode"]))
+                        stats.full_decodes, stats.reason = num_stretches, wire.shown(str(reply["full_decode"]))
                     continue
                 position = reply.get("clip")
                 if type(position) is not int or position not in missing:

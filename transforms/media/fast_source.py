@@ -13,10 +13,10 @@ frame that is wanted.
 
 from __future__ import annotations
 
-import bisect
 import contextlib
 import dataclasses
 import heapq
+import itertools
 from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
 from typing import cast
@@ -26,13 +26,12 @@ from av.video.frame import VideoFrame
 
 from transforms.media import timeline as timelines
 from transforms.media.container import VideoPacket, words
-from transforms.media.packet_order import PacketOrder
+from transforms.media.packet_order import PacketOrder, has_hole
 from transforms.media.packet_plan import Run, ShortcutError, plan_runs
 from transforms.media.reader import PacketReader
+from transforms.media.stretches import last_entry_before, split_at_gaps
 from transforms.records import MediaInfo
 
-# Wanted instants further apart than this are looked up apart, with a seek between them.
-_MAX_GAP_SECONDS = 10
 # Compressed packets of a stretch are kept in memory up to here; longer ones are read a second time.
 _MAX_HELD_BYTES = 16 << 20
 
@@ -53,6 +52,14 @@ class _Stretch:
     @property
     def is_held(self) -> bool:
         return self.num_bytes <= _MAX_HELD_BYTES
+
+    @property
+    def first_tick(self) -> int:
+        return self.times[0]
+
+    def first_packet_for(self, run: Run) -> int:
+        """Returns where decoding starts: packets before the first entry are for its run, see `_read`."""
+        return 0 if run.first == self.entries[0] else run.first
 
     def add(self, packet: VideoPacket, is_entry: bool, is_shown: bool) -> None:
         if is_entry:
@@ -100,9 +107,8 @@ class FastSource:
         Raises:
           ShortcutError: as the module says.
         """
-        max_gap = int(Fraction(_MAX_GAP_SECONDS) / self._media.time_base)
         try:
-            for instants in _split_at_gaps(self._instants, max_gap):
+            for instants in split_at_gaps(self._media, self._instants):
                 yield from self._frames_of_stretch(instants)
         except av.error.FFmpegError as error:
             raise ShortcutError(words(error)) from error
@@ -112,7 +118,9 @@ class FastSource:
         if entry_tick is None:
             raise ShortcutError("no key frame is known before the first wanted instant")
         stretch = self._read(entry_tick, instants[-1])
+        entry_tick = stretch.first_tick
         self._check_ends(stretch, entry_tick)
+        self._check_holes(stretch)
         runs = plan_runs(stretch.times, stretch.shown, stretch.entries, instants)
         if stretch.is_held:
             packets = iter(stretch.packets)
@@ -120,9 +128,10 @@ class FastSource:
             packets = self._reader.packets_from(entry_tick)
         at = 0
         for run in runs:
-            for _ in range(run.first - at):
+            first = stretch.first_packet_for(run)
+            for _ in range(first - at):
                 next(packets)
-            same = _same_times(packets, stretch.times[run.first : run.last + 1])
+            same = _same_times(packets, stretch.times[first : run.last + 1])
             yield from self._frames_of_run(run, stretch, same)
             at = run.last + 1
 
@@ -131,16 +140,29 @@ class FastSource:
         stretch = _Stretch()
         rules = self._reader.rules
         order = PacketOrder()
-        for packet in self._reader.packets_from(entry_tick):
+        for packet in self._packets_towards(entry_tick):
             data = memoryview(packet)
             if not order.accepts(packet) or not rules.is_one_frame(data):
                 raise ShortcutError("packets and frames don't go together")
-            is_entry = not stretch.times or (packet.is_keyframe and rules.resets(data))
+            is_start = packet.pts == entry_tick and rules.starts_clean(data) and not stretch.entries
+            is_entry = packet.is_keyframe and (is_start or rules.resets(data))
             stretch.add(packet, is_entry, rules.is_shown(data))
             if order.is_past(last_instant):
                 return stretch
         stretch.is_to_the_end = True
         return stretch
+
+    def _packets_towards(self, entry_tick: int) -> Iterator[VideoPacket]:
+        """Yields the packets from a listed key frame on, or from the one before it.
+
+        What follows a recovery point may release frames from before it. Decoders complain where these are not there.
+        """
+        packets = self._reader.packets_from(entry_tick)
+        first = next(packets)
+        earlier_tick = last_entry_before(self._media, entry_tick, margin=1)
+        if earlier_tick is None or earlier_tick == entry_tick or self._reader.rules.resets(memoryview(first)):
+            return itertools.chain([first], packets)
+        return self._reader.packets_from(earlier_tick)
 
     def _check_ends(self, stretch: _Stretch, entry_tick: int) -> None:
         """Clips reach up to the file's ends, so these have to be where they were when the clips were planned."""
@@ -160,6 +182,15 @@ class FastSource:
                 if media.duration_seconds != (last_tick + length - media.start_tick) * media.time_base:
                     raise ShortcutError("the file has changed, or is broken off: it ends at another time")
 
+    def _check_holes(self, stretch: _Stretch) -> None:
+        """Decoders fill in for a lost packet without a word, and with what depends on the frames that they skip.
+
+        An MP4's index knows of every packet: none gets lost, and where a frame is missing the camera dropped it.
+        """
+        has_index = "mp4" in self._reader.container.format.name.split(",")
+        if self._reader.rules.can_skip and not has_index and has_hole(stretch.times, stretch.is_to_the_end):
+            raise ShortcutError("a packet seems to be missing")
+
     def _frames_of_run(
         self, run: Run, stretch: _Stretch, packets: Iterator[VideoPacket]
     ) -> Iterator[tuple[int, VideoFrame]]:
@@ -176,7 +207,7 @@ class FastSource:
         """Yields what a fresh decoder makes of a run: exactly the frames of the packets that aren't left out.
 
         Those that are stored after the first packet but shown before it (open GOP) may come out or not: what they
-        refer to is missing.
+        refer to may be missing. So may those before the run, which are decoded for the decoder's sake only.
         """
         decoder, stream, rules = self._reader.decoder, self._reader.stream, self._reader.rules
         depth = decoder.reorder_depth
@@ -186,12 +217,12 @@ class FastSource:
         first_time = stretch.times[run.first]
         expected: list[int] = []
         skips: bool | None = None
-        for position, packet in enumerate(packets, run.first):
+        for position, packet in enumerate(packets, stretch.first_packet_for(run)):
             may_skip = position not in run.wanted and rules.may_skip(memoryview(packet))
             if may_skip is not skips:
                 decoder.skip_frame = "NONREF" if may_skip else "DEFAULT"
                 skips = may_skip
-            is_leading = stretch.times[position] < first_time
+            is_leading = position < run.first or stretch.times[position] < first_time
             if stretch.shown[position] and not may_skip and not is_leading:
                 heapq.heappush(expected, stretch.times[position])
             with contextlib.suppress(av.error.FFmpegError) if is_leading else contextlib.nullcontext():
@@ -210,15 +241,6 @@ def _check(frames: list[VideoFrame], expected: list[int], first_time: int) -> It
             yield heapq.heappop(expected), frame
 
 
-def last_entry_before(media: MediaInfo, tick: int, margin: int = 0) -> int | None:
-    """Returns the time of the last listed key frame that is shown at or before `tick`; None: there is none.
-
-    With a margin, that of the key frame so many before it, or the first.
-    """
-    index = bisect.bisect_right(media.key_frame_ticks, tick) - 1
-    return media.key_frame_ticks[max(index - margin, 0)] if index >= 0 else None
-
-
 def _same_times(packets: Iterator[VideoPacket], times: Sequence[int]) -> Iterator[VideoPacket]:
     """Yields as many packets as there are times, which have to be theirs."""
     for time in times:
@@ -226,13 +248,3 @@ def _same_times(packets: Iterator[VideoPacket], times: Sequence[int]) -> Iterato
         if packet is None or packet.pts != time:
             raise ShortcutError("reading twice gives different packets")
         yield packet
-
-
-def _split_at_gaps(instants: Sequence[int], max_gap: int) -> Iterator[Sequence[int]]:
-    first = 0
-    for index in range(1, len(instants)):
-        if instants[index] - instants[index - 1] > max_gap:
-            yield instants[first:index]
-            first = index
-    if instants:
-        yield instants[first:]

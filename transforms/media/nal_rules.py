@@ -13,6 +13,8 @@ _START_CODE = re.compile(rb"\x00\x00\x01")
 class _NalRules(PacketRules):
     """NAL units, behind start codes or behind their lengths (MP4, Matroska)."""
 
+    can_skip = True
+
     def __init__(self, length_size: int) -> None:
         self._length_size = length_size
         self._has_headers_in_band = length_size == 0

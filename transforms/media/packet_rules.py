@@ -4,7 +4,13 @@ from __future__ import annotations
 
 
 class PacketRules:
-    """The rules of one stream. This one knows nothing, so it allows nothing."""
+    """The rules of one stream. This one knows nothing, so it allows nothing.
+
+    Attributes:
+      can_skip: whether there are frames that may be skipped at all.
+    """
+
+    can_skip = False
 
     @property
     def is_known(self) -> bool:

@@ -122,7 +122,7 @@ class _Server:
                 self._channel.send({"clip": positions[id(span)]})
         finally:
             if stats.full_decodes:
-                self._channel.send({"full_decode": stats.reason})
+                self._channel.send({"full_decode": stats.reason, "stretches": stats.full_decodes})
         return {"done": True}
 
     def _await_release(self) -> None:

@@ -6,7 +6,7 @@ owner    {"probe": NAME, "limits": {…}}                             with the f
 process  {"ready": true}                                            once, after its start
          {"media": {…}}                                             the end of a probe
          {"clip": POSITION}                                         the next slot of the ring holds this span
-         {"full_decode": REASON}                                    the proof of the fast way failed, see `decoder.py`
+         {"full_decode": REASON, "stretches": NUMBER}               the proof of the fast way failed, see `decoder.py`
          {"done": true}                                             the end of a decode
          {"error": [CODE, MESSAGE]}                                 the end of either
 """

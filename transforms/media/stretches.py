@@ -1,0 +1,56 @@
+"""Wanted instants and clips that lie near enough to each other to be decoded in one go. Pure: times in, groups out."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+from transforms.media.segments import KEY_FRAMES_BEFORE
+from transforms.records import ClipSpan, MediaInfo
+
+# Wanted instants further apart than this are looked up apart, with a seek between them.
+_MAX_GAP_SECONDS = 10
+
+
+def last_entry_before(media: MediaInfo, tick: int, margin: int = 0) -> int | None:
+    """Returns the time of the last listed key frame that is shown at or before `tick`; None: there is none.
+
+    With a margin, that of the key frame so many before it, or the first.
+    """
+    index = bisect.bisect_right(media.key_frame_ticks, tick) - 1
+    return media.key_frame_ticks[max(index - margin, 0)] if index >= 0 else None
+
+
+def split_at_gaps(media: MediaInfo, instants: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Yields ascending instants, in ticks, in groups with long gaps between them."""
+    max_gap = int(Fraction(_MAX_GAP_SECONDS) / media.time_base)
+    first = 0
+    for index in range(1, len(instants)):
+        if instants[index] - instants[index - 1] > max_gap:
+            yield instants[first:index]
+            first = index
+    if instants:
+        yield instants[first:]
+
+
+def split_clips(media: MediaInfo, clips: Sequence[ClipSpan]) -> list[list[ClipSpan]]:
+    """Returns clips, by their first instants, in groups that cost no more to decode in full apart than together.
+
+    That is where a long gap holds all the key frames that decoding in full wants before its first clip.
+    """
+    groups: list[list[ClipSpan]] = []
+    reached: Fraction | None = None
+    for clip in sorted(clips, key=lambda clip: min(clip.sample_seconds)):
+        start = min(clip.sample_seconds)
+        if reached is None or (start > reached + _MAX_GAP_SECONDS and _entry_seconds(media, start) > reached):
+            groups.append([])
+        groups[-1].append(clip)
+        reached = max(clip.sample_seconds) if reached is None else max(reached, *clip.sample_seconds)
+    return groups
+
+
+def _entry_seconds(media: MediaInfo, seconds: Fraction) -> Fraction:
+    """Returns the instant at which decoding in full starts for a clip; that of the video's start if none is listed."""
+    tick = last_entry_before(media, media.start_tick + seconds // media.time_base, KEY_FRAMES_BEFORE)
+    return Fraction(0) if tick is None else (tick - media.start_tick) * media.time_base
