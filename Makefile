@@ -16,7 +16,7 @@ test: check ## format, lint, types and the whole suite
 	$(BIN)/python -m pytest
 
 test-slow: $(VENV)/installed-dev ## the tests that take minutes
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --timeout=1800
 
 check: $(VENV)/installed-dev ## format, lint and types
 	$(BIN)/ruff format --check .
