@@ -13,7 +13,7 @@ import apache_beam as beam
 import numpy as np
 
 from transforms import metrics, storage
-from transforms.errors import DecoderFailedError, MediaError, without_query
+from transforms.errors import MediaError, without_query
 from transforms.media import sandbox
 from transforms.media.decoder import DecodeStats
 from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
@@ -78,20 +78,9 @@ class _DecodeClipsFn(beam.DoFn):
                     metrics.count(metrics.CLIPS_DECODED)
                     yield Clip(uri, segment.segment_index, span, frames)
         except MediaError as error:
-            if isinstance(error, DecoderFailedError):
-                metrics.count(metrics.DECODER_RESTARTS)
-            metrics.count_broken(uri)
-            yield beam.pvalue.TaggedOutput(
-                _FAILURES,
-                Failure(
-                    uri,
-                    "decode",
-                    error.code,
-                    without_query(str(error)),
-                    error.transient,
-                    segment_index=segment.segment_index,
-                ),
-            )
+            metrics.count_failure(uri, error)
+            failure = Failure.of(error, uri, "decode", segment.segment_index)
+            yield beam.pvalue.TaggedOutput(_FAILURES, failure)
         if stats.full_decodes:
             _log.info("decoded %s in full: %s", without_query(uri), stats.reason)
         metrics.count(metrics.FULL_DECODES, stats.full_decodes)

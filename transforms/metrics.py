@@ -12,6 +12,8 @@ import threading
 
 from apache_beam.metrics import Metrics
 
+from transforms.errors import DecoderFailedError, MediaError
+
 NAMESPACE = "reelbeam"
 
 VIDEOS_LISTED = "videos_listed"
@@ -75,6 +77,13 @@ def count_broken(video_uri: str) -> None:
             return
         _broken.add(video_uri)
     count(VIDEOS_BROKEN)
+
+
+def count_failure(video_uri: str, error: MediaError) -> None:
+    """Counts a video that could not be read, or a part of it, and the decoder process that it may have cost."""
+    if isinstance(error, DecoderFailedError):
+        count(DECODER_RESTARTS)
+    count_broken(video_uri)
 
 
 def tally() -> collections.Counter[str]:

@@ -11,7 +11,7 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms import metrics, storage
-from transforms.errors import DecoderFailedError, MediaError, without_query
+from transforms.errors import MediaError
 from transforms.media import sandbox
 from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from transforms.media.sampling import ClipSampling, max_num_clips, plan_clip_spans
@@ -84,13 +84,9 @@ class _PlanClipsFn(beam.DoFn):
                 media = sandbox.probe(path, self._limits)
             self._limits.check_clips(video.video_uri, max_num_clips(media.duration_seconds, self._sampling))
         except MediaError as error:
-            if isinstance(error, DecoderFailedError):
-                metrics.count(metrics.DECODER_RESTARTS)
-            metrics.count_broken(video.video_uri)
+            metrics.count_failure(video.video_uri, error)
             metrics.count(metrics.VIDEOS_DONE)
-            message = without_query(str(error))
-            failure = Failure(video.video_uri, "plan", error.code, message, error.transient)
-            yield beam.pvalue.TaggedOutput(_FAILURES, failure)
+            yield beam.pvalue.TaggedOutput(_FAILURES, Failure.of(error, video.video_uri, "plan"))
             return
         clips = plan_clip_spans(media.duration_seconds, self._sampling)
         metrics.count(metrics.VIDEOS_PLANNED)

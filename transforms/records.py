@@ -13,6 +13,8 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from transforms.errors import MediaError, without_query
+
 
 @dataclasses.dataclass(frozen=True)
 class VideoRef:
@@ -209,6 +211,11 @@ class Failure:
     transient: bool
     segment_index: int | None = None
     clip_index: int | None = None
+
+    @classmethod
+    def of(cls, error: MediaError, video_uri: str, stage: str, segment_index: int | None = None) -> Failure:
+        """Returns what a step that met `error` says of the video, or of one segment of it."""
+        return cls(video_uri, stage, error.code, without_query(str(error)), error.transient, segment_index)
 
 
 @dataclasses.dataclass(frozen=True)
