@@ -37,7 +37,7 @@ setup(
     extras_require={
         "gcp": ["apache-beam[gcp]==2.77.*"],
         "aws": ["apache-beam[aws]==2.77.*"],
-        "bench": ["decord", "opencv-python-headless", "imageio-ffmpeg"],
+        "bench": ["ai-edge-litert", "decord", "opencv-python-headless", "imageio-ffmpeg"],
         "dev": ["pytest", "pytest-timeout", "ruff", "mypy", "duckdb", "pandas", "imageio-ffmpeg"],
     },
     entry_points={"console_scripts": ["reelbeam = pipeline.cli:entry_point"]},
