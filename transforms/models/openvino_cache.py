@@ -23,7 +23,7 @@ from typing import Any
 
 from transforms.errors import ModelError, SignatureError
 from transforms.models import cache, saved_model
-from transforms.models.manifest import is_exported
+from transforms.models.manifest import MANIFEST, is_exported
 from transforms.models.signature_defs import serve
 from transforms.models.stream import StreamSignatures
 
@@ -83,6 +83,16 @@ def copy_converted(folder: pathlib.Path, target: pathlib.Path, stream: StreamSig
     if classes.is_dynamic:
         raise SignatureError(f"cannot run {folder}: the number of classes is not fixed")
     return int(classes.get_length())
+
+
+def identity(folder: pathlib.Path, stream: StreamSignatures | None = None) -> str:
+    """Returns what tells this conversion from every other one: equal for equal models converted by equal means.
+
+    Raises:
+      OSError: a file of the model cannot be read.
+    """
+    # The manifest has the digest of every file of an exported model.
+    return saved_model.file_hash(folder / MANIFEST) if is_exported(folder) else _cache_name(folder, stream)
 
 
 def is_sound(converted: pathlib.Path) -> bool:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from transforms.errors import InferenceError, ModelError, OutOfMemoryError
 from transforms.models import openvino_cache
 from transforms.models.catalog import Preset
+from transforms.models.compiled_cache import compile_model
 from transforms.models.embeddings import openvino_embedding
 from transforms.models.signature import TensorInfo, check_frames, check_signature
 
@@ -53,14 +54,22 @@ class OpenVinoEngine:
         import openvino
 
         core = openvino.Core()
-        model = openvino_cache.read_converted(core, folder)[openvino_cache.MODEL]
-        check_signature(folder, preset, _infos(model.inputs), _infos(model.outputs))
-        try:
-            model.reshape([1, preset.num_frames, preset.size, preset.size, 3])
+        shape = [1, preset.num_frames, preset.size, preset.size, 3]
+
+        def prepared() -> Any:
+            model = openvino_cache.read_converted(core, folder)[openvino_cache.MODEL]
+            check_signature(folder, preset, _infos(model.inputs), _infos(model.outputs))
+            model.reshape(shape)
             _add_embedding(model)
-            compiled = core.compile_model(with_uint8_input(model), "CPU", cpu_config(num_threads, precision))
+            return with_uint8_input(model)
+
+        try:
+            key = f"clip {shape} of {openvino_cache.identity(folder)}"
+            compiled = compile_model(core, key, prepared, cpu_config(num_threads, precision))
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot run {folder}: {error}; try --engine tensorflow") from error
+        except OSError as error:
+            raise ModelError(f"{folder} cannot be read: {error}") from error
         return cls(compiled, preset, num_threads)
 
     def classify(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
