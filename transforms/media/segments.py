@@ -86,7 +86,7 @@ def _best_cut(
     seconds, covered_until = Fraction(0), Fraction(0)
     for stop in range(first, len(clips)):
         if seconds >= _MIN_SECONDS and rest - seconds >= _MIN_REST_SECONDS:
-            warm_up = warm_up_seconds if clips[stop].continues else Fraction(0)
+            warm_up = min(warm_up_seconds, clips[stop].start_seconds) if clips[stop].continues else Fraction(0)
             waste = _waste(clips[stop].first_seconds - warm_up, covered_until - warm_up, key_frames)
             if waste is not None and waste < least_waste:
                 best, least_waste = stop, waste
