@@ -63,7 +63,7 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
         "--warm_up_seconds",
         type=_fraction,
         metavar="S",
-        help="how much a Stream model sees before it begins anew in the middle of a video; default 10",
+        help="how much a Stream model sees before it begins anew in the middle of a video; default 20",
     )
 
     limits = parser.add_argument_group("limits of one video: what goes over costs a row")

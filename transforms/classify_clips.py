@@ -24,8 +24,12 @@ from transforms.records import Clip, ClipScores, Failure
 _FAILURES = "failures"
 
 MAX_BATCH_BYTES = 64 << 20
-"""Pixels of one batch. CPU engines gain little from more than a few clips at once, and a batch stands in memory twice:
-as clips and as the array that the model reads."""
+"""Pixels of one batch, which stands in memory twice: as clips and as the array that the model reads."""
+
+CPU_BATCH_BYTES = 1 << 20
+"""OpenVINO runs the clips of a batch one after the other, and larger batches save nothing (`benchmarks.inference
+--batches`: 0.14 CPU-seconds a clip of A0 in batches of 1, 2, 4 and 8, but 30 MB more): small clips share a batch, to
+spread Beam's own cost, and larger ones come alone."""
 
 MAX_BATCH_CLIPS = 8
 
@@ -177,6 +181,8 @@ def max_batch_clips(
     spec: ModelSpec, engine: EngineName, max_batch_bytes: int = MAX_BATCH_BYTES, clip_frames: int | None = None
 ) -> int:
     """Returns how many clips a batch has at most."""
+    if engine == "openvino":
+        max_batch_bytes = min(max_batch_bytes, CPU_BATCH_BYTES)
     clip_bytes = (clip_frames or spec.preset.num_frames) * spec.preset.size**2 * 3
     return max(1, min(MAX_BATCH_CLIPS, max_batch_bytes // clip_bytes))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import pathlib
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -125,9 +124,12 @@ def test_the_failure_says_what_is_missing(engine: FakeStreamEngine) -> None:
     assert (failure.segment_index, failure.clip_index, failure.transient) == (0, 2, False)
 
 
-def test_batches_are_bounded_by_bytes_with_the_warm_up(tmp_path: pathlib.Path) -> None:
+def test_batches_are_bounded_by_bytes_with_the_warm_up() -> None:
     a0 = CATALOG["a0-stream"]
     frame_bytes = 172 * 172 * 3
     most = classify_clips.max_batch_clips(a0, "tensorflow", 64 << 20, clip_frames=100)
     assert most == min(8, (64 << 20) // (100 * frame_bytes))
     assert classify_clips.max_batch_clips(a0, "tensorflow", 1, clip_frames=100) == 1
+    # A CPU gains nothing from more than one of A0's, and something from eight of the demo's.
+    assert classify_clips.max_batch_clips(a0, "openvino") == 1
+    assert classify_clips.max_batch_clips(CATALOG["demo"], "openvino") == 8

@@ -210,8 +210,8 @@ def test_the_official_a0_stream_labels_real_videos(
     assert (counts["long_1080p.mp4"], counts["nasa_13013.mp4"], counts["hevc.mp4"]) == (13, 2, 1)
     shown = {(pathlib.Path(row["video_uri"]).name, row["clip_index"]): row for row in clips(tmp_path)}
     assert len(shown) == 21
-    # 122.7 s: the last clip has the 14 frames from 120 s on, or 13 where the last one is not shown any more.
-    assert shown["long_1080p.mp4", 12]["num_frames"] == 14
+    # The pictures end at 122.6 s.
+    assert shown["long_1080p.mp4", 12]["num_frames"] == 13
     assert shown["hevc.mp4", 0]["num_frames"] == 5
     assert all(len(row["embedding"]) == 2048 for row in shown.values())
 

@@ -156,5 +156,5 @@ def test_the_fingerprint_covers_the_kind_and_the_warm_up() -> None:
     others = [ClipSampling(50, Fraction(5)), with_(warm_up_seconds=Fraction(11)), with_(tail_policy="drop")]
     assert len({sampling.fingerprint for sampling in [A0, *others]}) == 4
     # A default that is named is no other sampling.
-    named = with_(warm_up_seconds=Fraction(10), tail_policy="keep")
+    named = with_(warm_up_seconds=Fraction(20), tail_policy="keep")
     assert named.fingerprint == A0.fingerprint

@@ -40,7 +40,7 @@ _POLICIES: dict[str, tuple[TailPolicy, ...]] = {
 }
 """The policies of each kind of model, its default first."""
 
-DEFAULT_WARM_UP_SECONDS = Fraction(10)
+DEFAULT_WARM_UP_SECONDS = Fraction(20)
 """See `benchmarks/warm_up.py`."""
 
 
