@@ -218,6 +218,24 @@ def test_the_official_a0_gives_the_reference_logits(name: Any, a0: ModelSpec, sh
     engine.close()
 
 
+def test_the_official_a0s_embeddings_are_found_in_chunks_of_any_length(a0: ModelSpec) -> None:
+    engine = load_stream_engine(a0, "openvino", num_threads=2)
+    frames = video(1, 22, 172)
+    assert engine.embedding_size() == 2048
+    found = []
+    for cuts in ([22], [11, 11], [21, 1]):
+        _, states = watch(engine, frames, cuts[:-1]) if cuts[1:] else (None, [engine.initial_state()])
+        logits, embeddings, after = engine.classify_next_with_embeddings(states, frames[:, 22 - cuts[-1] :])
+        assert (embeddings.dtype, embeddings.shape, after[0].num_frames) == (np.float32, (1, 2048), 22)
+        assert set(after[0].tensors) == set(engine.initial_state().tensors)
+        npt.assert_allclose(logits, watch(engine, frames, [22])[0], atol=TOLERANCE, rtol=0)
+        found.append(embeddings)
+    npt.assert_allclose(found[1], found[0], atol=1e-3, rtol=0)
+    npt.assert_allclose(found[2], found[0], atol=1e-3, rtol=0)
+    other = engine.classify_next_with_embeddings([engine.initial_state()], 255 - frames)[1]
+    assert np.abs(other - found[0]).max() > 0.01
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("size", ["a1", "a2", "a3", "a4", "a5"])
