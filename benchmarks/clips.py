@@ -24,7 +24,7 @@ def real_clips(videos: list[Path], preset: Preset, most: int) -> npt.NDArray[np.
     clips: list[npt.NDArray[np.uint8]] = []
     for path in videos:
         frames: list[npt.NDArray[np.uint8]] = []
-        for frame in _frames_at(path, preset):
+        for frame in frames_at(path, preset):
             frames.append(frame)
             if len(frames) == preset.num_frames:
                 clips.append(np.stack(frames))
@@ -34,7 +34,7 @@ def real_clips(videos: list[Path], preset: Preset, most: int) -> npt.NDArray[np.
     return np.stack(clips)
 
 
-def _frames_at(path: Path, preset: Preset) -> Iterator[npt.NDArray[np.uint8]]:
+def frames_at(path: Path, preset: Preset) -> Iterator[npt.NDArray[np.uint8]]:
     """Yields a picture for each tick of the preset's rate: scaled, and cropped to its centre."""
     with av.open(str(path)) as container:
         wanted = 0.0

@@ -1,6 +1,7 @@
 """What a clip costs: our engines, OpenVINO's own benchmark_app on the same converted model, and TensorFlow.
 
     python -m benchmarks.inference a0-base a0-stream=FOLDER --tensorflow --json inference.json
+    python -m benchmarks.inference a0-base --batches          what larger batches save, and what memory they take
 
 CPU seconds of one thread, so that other work on the machine matters little; the fastest third of the runs counts. For a
 Stream model a clip is as many frames as for the Base model of its size, in chunks. TensorFlow takes minutes for larger
@@ -50,8 +51,12 @@ def main() -> None:
     parser.add_argument("models", nargs="+", metavar="NAME[=FOLDER]")
     parser.add_argument("--runs", type=int, default=9, help="clips that are timed; default 9")
     parser.add_argument("--tensorflow", action="store_true", help="time TensorFlow too")
+    parser.add_argument("--batches", action="store_true", help="compare batches of 1, 2, 4 and 8 clips instead")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
+    if args.batches:
+        compare_batches(list(named_models(args.models)), args.runs, args.json)
+        return
     print("| model | CPU s a clip | benchmark_app | ours / its | TensorFlow | its / ours | clips/s, all cores |")
     print("|---|---|---|---|---|---|---|")
     costs = []
@@ -61,6 +66,36 @@ def main() -> None:
         print(row(cost), flush=True)
     if args.json:
         args.json.write_text(json.dumps(costs, indent=2) + "\n", encoding="utf-8")
+
+
+def compare_batches(specs: list[ModelSpec], runs: int, target: Path | None) -> None:
+    """Prints what clips cost in batches of several sizes, as a thread of the pipeline runs them."""
+    print("| model | clips a batch | CPU s a clip | resident MB |\n|---|---|---|---|")
+    costs = []
+    for spec in specs:
+        preset = spec.preset
+        shape = (preset.num_frames, preset.size, preset.size, 3)
+        frames = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+        run = classifier(spec, "openvino", 1)
+        for size in (1, 2, 4, 8):
+            batches = [[frames.copy() for _ in range(size)] for _ in range(max(1, -(-runs // size)))]
+            run(np.stack(batches[0]))
+            seconds = []
+            for clips in batches:
+                start = time.process_time()
+                run(np.stack(clips))
+                seconds.append((time.process_time() - start) / size)
+            del batches[1:]
+            cost = {"model": spec.name, "clips": size, "cpu_seconds": min(seconds), "resident_mb": _resident_mb()}
+            costs.append(cost)
+            print(f"| {spec.name} | {size} | {min(seconds):.4f} | {cost['resident_mb']:.0f} |", flush=True)
+    if target:
+        target.write_text(json.dumps(costs, indent=2) + "\n", encoding="utf-8")
+
+
+def _resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
 
 
 def row(cost: Cost) -> str:
@@ -101,7 +136,7 @@ def classifier(spec: ModelSpec, engine: EngineName, num_threads: int) -> _Classi
     if spec.kind == "base":
         return load_engine(spec, engine, num_threads).classify
     stream = load_stream_engine(spec, engine, num_threads)
-    return lambda clip: stream.classify_next([stream.initial_state()], clip)
+    return lambda clips: stream.classify_next([stream.initial_state()] * len(clips), clips)
 
 
 def cpu_seconds(run: _Classify, clip: npt.NDArray[np.uint8]) -> float:

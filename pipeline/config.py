@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from typing import Any
 
 from transforms.errors import ConfigError, without_query
@@ -14,6 +15,7 @@ from transforms.models.catalog import ModelSpec
 from transforms.models.engine import EngineName, Precision
 
 MAX_VIDEO_BYTES = 50 << 30
+MAX_BATCH_BYTES = 64 << 20
 MIN_DECODER_MEMORY_BYTES = 64 << 20
 _MAX_INPUTS_TOLD = 100
 
@@ -37,6 +39,8 @@ class LabelingConfig:
       decoder_limits: what a video may ask for, and what a decoder process may use.
       num_threads: threads of the engine; None: the cores of the machine that it runs on.
       precision: of the engine's arithmetic.
+      max_batch_bytes: pixels that the model is given at once.
+      save_logits, save_embeddings: whether the clips table has these columns.
     """
 
     output: str
@@ -53,6 +57,9 @@ class LabelingConfig:
     decoder_limits: DecoderLimits = DEFAULT_LIMITS
     num_threads: int | None = None
     precision: Precision = "float32"
+    max_batch_bytes: int = MAX_BATCH_BYTES
+    save_logits: bool = False
+    save_embeddings: bool = False
 
     def __post_init__(self) -> None:
         if not self.inputs and not self.input_list:
@@ -67,7 +74,29 @@ class LabelingConfig:
         _require(limits.deadline_seconds > 0, "--decode_deadline_seconds", limits.deadline_seconds, "above 0")
         _require(limits.max_pixels >= 1, "--max_pixels", limits.max_pixels, "at least 1")
         _require(limits.max_duration_seconds > 0, "--max_duration_seconds", limits.max_duration_seconds, "above 0")
+        _require(self.max_batch_bytes >= 1, "--max_batch_bytes", self.max_batch_bytes, "at least 1")
         _require(self.num_threads is None or self.num_threads >= 1, "--num_threads", self.num_threads, "at least 1")
+
+    def with_model(self, model: ModelSpec) -> LabelingConfig:
+        """Returns the configuration for a model of which more is known now: its kind decides how clips are chosen.
+
+        Raises:
+          ConfigError: the flags do not go with a model of this kind.
+        """
+        try:
+            return dataclasses.replace(self, model=model, sampling=dataclasses.replace(self.sampling, kind=model.kind))
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+
+    @property
+    def clip_frames(self) -> int:
+        """Most frames of a clip, warm-up included."""
+        return self.sampling.num_frames + math.floor(self.sampling.warm_up * self.sampling.target_fps)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What is to be kept of each clip besides its scores."""
+        return ("logits",) * self.save_logits + ("embedding",) * self.save_embeddings
 
     @property
     def geometry(self) -> Geometry:
@@ -88,16 +117,21 @@ class LabelingConfig:
             "num_input_arguments": len(self.inputs),
             "input_list": self.input_list and without_query(self.input_list),
             "model": without_query(self.model.name),
+            "model_kind": self.model.kind,
             "model_handle": without_query(self.model.handle),
             "engine": self.engine,
             "precision": self.precision,
+            "max_batch_bytes": self.max_batch_bytes,
+            "save_logits": self.save_logits,
+            "save_embeddings": self.save_embeddings,
             "num_frames": preset.num_frames,
             "target_fps": str(preset.target_fps),
             "resize": preset.resize,
             "size": preset.size,
             "clip_stride_seconds": None if sampling.clip_stride_seconds is None else str(sampling.clip_stride_seconds),
             "clips_per_video": sampling.clips_per_video,
-            "tail_policy": sampling.tail_policy,
+            "tail_policy": sampling.tail,
+            "warm_up_seconds": str(sampling.warm_up),
             "top_k": self.top_k,
             "min_score": self.min_score,
             "max_failure_ratio": self.max_failure_ratio,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from fractions import Fraction
 
-from pipeline.config import MAX_VIDEO_BYTES
+from pipeline.config import MAX_BATCH_BYTES, MAX_VIDEO_BYTES
 from transforms.media.limits import DEFAULT_LIMITS
 
 
@@ -39,6 +39,13 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
         default="float32",
         help="arithmetic of the model; bfloat16 is for openvino on CPUs that have it; default float32",
     )
+    model.add_argument(
+        "--max_batch_bytes",
+        type=int,
+        default=MAX_BATCH_BYTES,
+        metavar="N",
+        help="pixels that the model is given at once, at least one clip; default 64 MiB",
+    )
     model.add_argument("--num_threads", type=int, metavar="N", help="threads of the model; default: all cores")
 
     clips = parser.add_argument_group("clips")
@@ -48,10 +55,15 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
     clips.add_argument("--clips_per_video", type=int, metavar="K", help="at most K clips, evenly spread")
     clips.add_argument(
         "--tail_policy",
-        choices=("shift_back", "repeat_last", "drop"),
-        default="shift_back",
+        choices=("shift_back", "repeat_last", "drop", "keep"),
         help="the rest that is shorter than a clip: move the clip back (a short video loops), hold the last frame, "
-        "or leave it out; default shift_back",
+        "or leave it out; default shift_back. Stream models: keep it as a short clip (the default), or drop",
+    )
+    clips.add_argument(
+        "--warm_up_seconds",
+        type=_fraction,
+        metavar="S",
+        help="how much a Stream model sees before it begins anew in the middle of a video; default 20",
     )
 
     limits = parser.add_argument_group("limits of one video: what goes over costs a row")
@@ -92,6 +104,12 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
     rows = parser.add_argument_group("rows")
     rows.add_argument("--top_k", type=int, default=5, metavar="K", help="labels of a row; default 5")
     rows.add_argument("--min_score", type=float, default=0.0, metavar="S", help="leave out lower scores; default 0")
+    rows.add_argument("--save_logits", action="store_true", help="clip rows get the logits, float16")
+    rows.add_argument(
+        "--save_embeddings",
+        action="store_true",
+        help="clip rows get the activations before the classifier, float16 (2048 of a MoViNet)",
+    )
     rows.add_argument(
         "--max_failure_ratio",
         type=float,

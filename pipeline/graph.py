@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import apache_beam as beam
+import pyarrow as pa
 
 from pipeline.config import LabelingConfig
 from transforms.classify_clips import ClassifyClips
@@ -14,13 +15,18 @@ from transforms.list_videos import ListVideos
 from transforms.models.label_map import LabelMap
 from transforms.plan_clips import PlanClips
 from transforms.records import RunInfo
-from transforms.schemas import clip_row, error_row, video_row
+from transforms.schemas import TABLES, clip_row, error_row, video_row
 from transforms.summarize_videos import SummarizeVideos
 from transforms.write_results import WriteResults
 
 
 def build_graph(
-    pipeline: beam.Pipeline, config: LabelingConfig, labels: LabelMap, run: RunInfo, run_facts: Mapping[str, Any]
+    pipeline: beam.Pipeline,
+    config: LabelingConfig,
+    labels: LabelMap,
+    run: RunInfo,
+    run_facts: Mapping[str, Any],
+    schemas: Mapping[str, pa.Schema] = TABLES,
 ) -> beam.PCollection[dict[str, Any]]:
     """Adds the steps to `pipeline`; returns the run's summary, one element, there once the run is committed."""
     videos = pipeline | ListVideos(config.inputs, config.input_list, config.base_dir)
@@ -41,6 +47,9 @@ def build_graph(
         config.engine,
         config.num_threads,
         config.precision,
+        config.max_batch_bytes,
+        config.outputs,
+        config.clip_frames,
     )
 
     failures = (plan.failures, decoded.failures, classified.failures) | "Failures" >> beam.Flatten()
@@ -53,4 +62,4 @@ def build_graph(
         "clips": classified.scores | "ClipRows" >> beam.Map(clip_row),
         "errors": failures | "ErrorRows" >> beam.Map(error_row),
     }
-    return tables | WriteResults(config.output, run.run_id, config.max_failure_ratio, run_facts)
+    return tables | WriteResults(config.output, run.run_id, config.max_failure_ratio, run_facts, schemas)

@@ -27,12 +27,19 @@ from transforms import errors, metrics, storage
 from transforms.list_videos import matches_anything, read_input_list
 from transforms.media.probe import library_versions
 from transforms.models import resolver
-from transforms.models.engine import choose_engine, load_engine, require_supported
+from transforms.models.engine import (
+    check_embeddings,
+    choose_engine,
+    load_engine,
+    load_stream_engine,
+    with_found_kind,
+)
 from transforms.models.label_map import LabelMap, resolve_labels
 from transforms.models.manifest import content_hash
 from transforms.models.model_info import installed_versions, model_info
 from transforms.records import RunInfo
 from transforms.run_files import RunPaths, claim, remove_remains
+from transforms.schemas import tables_of_run
 
 _PACKAGES = ("apache-beam", "openvino", "tensorflow", "tensorflow-hub", "av", "numpy", "pyarrow")
 
@@ -71,12 +78,16 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions) -> Outcome:
     )
     program = make_program(options)
     check_inputs(config)
+    config = config.with_model(with_found_kind(config.model))
     labels, run = prepare_run(config)
     # Loaded here, so that a model that does not fit is met before the work; local workers share this very copy.
-    engine = load_engine(config.model, config.engine, config.num_threads, config.precision)
+    load = load_stream_engine if config.model.kind == "stream" else load_engine
+    engine = load(config.model, config.engine, config.num_threads, config.precision)
+    embedding_size = check_embeddings(engine, config.model) if config.save_embeddings else None
+    tables = tables_of_run(engine.num_classes if config.save_logits else None, embedding_size)
     paths = begin(config.output, run.run_id, local)
     metrics.reset_tally()
-    build_graph(program, config, labels, run, run_facts(config, run))
+    build_graph(program, config, labels, run, run_facts(config, run), tables)
     try:
         with ProgressLine(enabled=local), quiet_stderr():
             program.run().wait_until_finish()
@@ -140,7 +151,6 @@ def prepare_run(config: LabelingConfig) -> tuple[LabelMap, RunInfo]:
     Raises:
       ModelError: the model or its labels cannot be used.
     """
-    require_supported(config.model)
     folder = resolver.resolve(config.model.handle)
     labels = LabelMap.load(resolve_labels(config.model.labels))
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)

@@ -9,7 +9,7 @@ from rich.text import Text
 from pipeline.console import make_console, make_table, right
 from transforms.errors import ModelNotFoundError
 from transforms.models import catalog, export, resolver
-from transforms.models.engine import require_supported
+from transforms.models.engine import with_found_kind
 
 
 def list_models() -> None:
@@ -26,24 +26,17 @@ def list_models() -> None:
             str(preset.size),
             "" if spec.gflops is None else f"{spec.gflops:g}",
             "" if spec.top1_percent is None else f"{spec.top1_percent:.2f}",
-            _state(spec),
+            "yes" if resolver.is_cached(spec.handle) else "no",
         )
     console = make_console()
     console.print(table)
     console.print(
         Text(
             "GFLOPs of one clip, and published top-1 accuracy on Kinetics-600 (TensorFlow Model Garden). "
-            "demo knows nine motions and is bundled; `reelbeam models fetch NAME` brings another one here; "
-            "Stream models are not supported yet.",
+            "demo knows nine motions and is bundled; `reelbeam models fetch NAME` brings another one here.",
             style="dim",
         )
     )
-
-
-def _state(spec: catalog.ModelSpec) -> str:
-    if spec.kind == "stream":
-        return "not yet"
-    return "yes" if resolver.is_cached(spec.handle) else "no"
 
 
 def fetch(name: str) -> None:
@@ -53,9 +46,7 @@ def fetch(name: str) -> None:
       ModelError: see `resolver.resolve`.
     """
     try:
-        spec = catalog.find(name)
-        require_supported(spec)
-        handle = spec.handle
+        handle = catalog.find(name).handle
     except ModelNotFoundError:
         if "://" not in name:
             raise
@@ -71,5 +62,5 @@ def export_model(spec: catalog.ModelSpec, to: str) -> None:
       ModelError: the model or its labels cannot be used.
     """
     target = pathlib.Path(to).resolve()
-    export.export(spec, target)
+    export.export(with_found_kind(spec), target)
     print(target)

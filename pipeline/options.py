@@ -66,6 +66,8 @@ def to_config(args: argparse.Namespace) -> LabelingConfig:
             clip_stride_seconds=args.clip_stride_seconds,
             clips_per_video=args.clips_per_video,
             tail_policy=args.tail_policy,
+            kind=_sampled_kind(spec, args),
+            warm_up_seconds=args.warm_up_seconds,
         )
     except ValueError as error:
         raise ConfigError(str(error)) from error
@@ -89,6 +91,9 @@ def to_config(args: argparse.Namespace) -> LabelingConfig:
         ),
         num_threads=args.num_threads,
         precision=args.precision,
+        max_batch_bytes=args.max_batch_bytes,
+        save_logits=args.save_logits,
+        save_embeddings=args.save_embeddings,
     )
 
 
@@ -124,6 +129,13 @@ def _known_model(name: str) -> catalog.ModelSpec:
     if is_exported(folder):
         return read_manifest(folder).to_spec(folder.resolve())
     return catalog.find(name)
+
+
+def _sampled_kind(spec: catalog.ModelSpec, args: argparse.Namespace) -> Literal["base", "stream"]:
+    """Returns the model's kind; what flags say of it where a URL tells it only once it was fetched."""
+    is_unknown = "://" in spec.handle and spec.name not in catalog.CATALOG
+    says_stream = args.warm_up_seconds is not None or args.tail_policy == "keep"
+    return "stream" if is_unknown and says_stream else spec.kind
 
 
 def _kind(handle: str) -> Literal["base", "stream"]:

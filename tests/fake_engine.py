@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from transforms.errors import InferenceError, OutOfMemoryError
+from transforms.models.stream import State
 
 BAD_VALUE = 255
 """A clip that begins with this pixel makes the whole batch fail."""
@@ -37,3 +41,64 @@ class FakeEngine:
 
     def close(self) -> None:
         pass
+
+
+class FakeStreamEngine:
+    """Tells what it saw: logits are the sum of the first pixels so far, the last of them, and the number of frames.
+
+    Keeps no state itself. `live_states` counts those that somebody still holds.
+    """
+
+    name = "fake"
+    num_classes = 3
+    state_bytes = 16
+
+    def __init__(self, chunk_frames: int = 2, memory_segments: int = 1000) -> None:
+        self.chunk_frames = chunk_frames
+        self.memory_segments = memory_segments
+        self.calls: list[tuple[int, ...]] = []
+        self._states: weakref.WeakSet[_Memory] = weakref.WeakSet()
+
+    @property
+    def live_states(self) -> int:
+        return len(self._states)
+
+    def initial_state(self) -> State:
+        return self._state(0, 0)
+
+    def classify_next(
+        self, states: Sequence[State], frames: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.float32], list[State]]:
+        self.calls.append(frames.shape[:2])
+        if len(frames) > self.memory_segments:
+            raise OutOfMemoryError("no room")
+        values = frames[:, :, 0, 0, 0].astype(int)
+        if (values == BAD_VALUE).any():
+            raise InferenceError("cannot look at that")
+        sums = [state.tensors["memory"].total + int(row.sum()) for state, row in zip(states, values, strict=True)]
+        counts = [state.num_frames + frames.shape[1] for state in states]
+        logits = np.stack([sums, values[:, -1], counts], axis=1).astype(np.float32)
+        logits[(values == NAN_VALUE).any(axis=1)] = np.nan
+        return logits, [self._state(*each) for each in zip(sums, counts, strict=True)]
+
+    def embedding_size(self) -> int:
+        return 2
+
+    def classify_next_with_embeddings(
+        self, states: Sequence[State], frames: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], list[State]]:
+        logits, after = self.classify_next(states, frames)
+        return logits, logits[:, :2] * 10, after
+
+    def close(self) -> None:
+        pass
+
+    def _state(self, total: int, num_frames: int) -> State:
+        memory = _Memory(total)
+        self._states.add(memory)
+        return State(num_frames, {"memory": memory})
+
+
+class _Memory:
+    def __init__(self, total: int) -> None:
+        self.total = total

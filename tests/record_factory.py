@@ -50,7 +50,7 @@ def clip(uri: str = "a.mp4", index: int = 0, value: int = 0) -> Clip:
 def scores(uri: str = "a.mp4", index: int = 0, values: tuple[float, ...] = (0.7, 0.2, 0.1)) -> ClipScores:
     best = int(np.argmax(values))
     return ClipScores(
-        uri, 0, span(index), (LabelScore(LABELS[best], best, values[best]),), 0.5, np.array(values, np.float32)
+        uri, 0, span(index), (LabelScore(LABELS[best], best, values[best]),), 0.5, 1.5, np.array(values, np.float32)
     )
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -13,18 +12,24 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 
 from transforms import metrics
-from transforms.errors import InferenceError, OutOfMemoryError
+from transforms.errors import InferenceError, PredecessorLostError
+from transforms.models.batches import Answer, BaseBatches
 from transforms.models.catalog import ModelSpec
-from transforms.models.engine import Engine, EngineName, Precision, load_engine
-from transforms.models.scores import entropy, softmax, top_labels
+from transforms.models.engine import Engine, EngineName, Precision, load_engine, load_stream_engine
+from transforms.models.scores import entropy, log_sum_exp, softmax, top_labels
+from transforms.models.stream import StreamEngine
+from transforms.models.stream_batches import StreamBatches
 from transforms.records import Clip, ClipScores, Failure
 
-_LOGGER = logging.getLogger(__name__)
 _FAILURES = "failures"
 
 MAX_BATCH_BYTES = 64 << 20
-"""Pixels of one batch. CPU engines gain little from more than a few clips at once, and a batch stands in memory twice:
-as clips and as the array that the model reads."""
+"""Pixels of one batch, which stands in memory twice: as clips and as the array that the model reads."""
+
+CPU_BATCH_BYTES = 1 << 20
+"""OpenVINO runs the clips of a batch one after the other, and larger batches save nothing (`benchmarks.inference
+--batches`: 0.14 CPU-seconds a clip of A0 in batches of 1, 2, 4 and 8, but 30 MB more): small clips share a batch, to
+spread Beam's own cost, and larger ones come alone."""
 
 MAX_BATCH_CLIPS = 8
 
@@ -43,6 +48,9 @@ class ClassifyClips(beam.PTransform):
     which the model fails is halved until the bad clip stands alone: it becomes a failure (stage "classify",
     `inference_failed`), its neighbours keep their scores. Out of memory halves all later batches of the process too.
 
+    A Stream model goes through the clips of a segment in order and carries its state along, see
+    `transforms.models.stream_batches`; a clip whose predecessor is missing is a failure, `predecessor_lost`.
+
     Counters: clips_classified, clips_unclassified, videos_broken, models_loaded, and RunInference's own.
 
     Args:
@@ -53,6 +61,9 @@ class ClassifyClips(beam.PTransform):
       engine: what runs the model.
       num_threads: threads that the engine may use; None: the machine's cores.
       precision: of the engine's arithmetic.
+      max_batch_bytes: pixels of a batch; a single clip may have more.
+      outputs: what is kept of a clip besides its scores: "logits", "embedding".
+      clip_frames: most frames of a clip, warm-up included; None: as the model's preset says.
     """
 
     def __init__(
@@ -64,9 +75,23 @@ class ClassifyClips(beam.PTransform):
         engine: EngineName = "auto",
         num_threads: int | None = None,
         precision: Precision = "float32",
+        max_batch_bytes: int = MAX_BATCH_BYTES,
+        outputs: Collection[str] = (),
+        clip_frames: int | None = None,
     ) -> None:
         super().__init__()
-        self._handler = MoViNetModelHandler(spec, tuple(labels), top_k, min_score, engine, num_threads, precision)
+        self._handler = MoViNetModelHandler(
+            spec,
+            tuple(labels),
+            top_k,
+            min_score,
+            engine,
+            num_threads,
+            precision,
+            max_batch_bytes,
+            tuple(outputs),
+            clip_frames,
+        )
 
     def expand(self, clips: beam.PCollection[Clip]) -> ClassifiedClips:
         """Wires the step."""
@@ -78,8 +103,11 @@ class ClassifyClips(beam.PTransform):
         return ClassifiedClips(results["scores"], results[_FAILURES])
 
 
-class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine]):
-    """Tells RunInference how to load an engine and how to classify a batch of clips. See ClassifyClips for the args."""
+class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine | StreamEngine]):
+    """Tells RunInference how to load an engine and how to classify a batch of clips. See ClassifyClips for the args.
+
+    Beam gives each of its threads a copy of the handler, so that states of segments need no lock.
+    """
 
     def __init__(
         self,
@@ -90,9 +118,12 @@ class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine]):
         engine: EngineName,
         num_threads: int | None,
         precision: Precision = "float32",
+        max_batch_bytes: int = MAX_BATCH_BYTES,
+        outputs: tuple[str, ...] = (),
+        clip_frames: int | None = None,
     ) -> None:
         # A maximum always: RunInference's own default is 10,000 elements, which is 44 GB of clips.
-        batch = max(1, min(MAX_BATCH_CLIPS, MAX_BATCH_BYTES // _clip_bytes(spec)))
+        batch = max_batch_clips(spec, engine, max_batch_bytes, clip_frames)
         super().__init__(min_batch_size=batch, max_batch_size=batch)
         self._spec = spec
         self._labels = labels
@@ -101,50 +132,41 @@ class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine]):
         self._engine = engine
         self._num_threads = num_threads
         self._precision = precision
-        self._most_clips = batch
+        self._outputs = outputs
+        kind = StreamBatches if spec.kind == "stream" else BaseBatches
+        self._batches: Any = kind(batch, with_embeddings="embedding" in outputs)
 
-    def load_model(self) -> Engine:
+    def load_model(self) -> Engine | StreamEngine:
         """Loads the engine; RunInference calls it once per process and shares the result between threads."""
-        return load_engine(self._spec, self._engine, self._num_threads, self._precision)
+        load = load_stream_engine if self._spec.kind == "stream" else load_engine
+        return load(self._spec, self._engine, self._num_threads, self._precision)
 
     def run_inference(
-        self, batch: Sequence[Clip], model: Engine, inference_args: dict[str, Any] | None = None
+        self, batch: Sequence[Clip], model: Engine | StreamEngine, inference_args: dict[str, Any] | None = None
     ) -> list[ClipScores | Failure]:
         """Returns scores or a failure for each clip of the batch, in order. The pixels stay behind."""
         _count_load(model)
-        return list(self._classify(batch, model))
+        answers = self._batches.classify(batch, model)
+        return [self._to_result(clip, answer) for clip, answer in zip(batch, answers, strict=True)]
 
-    def _classify(self, clips: Sequence[Clip], engine: Engine) -> Iterator[ClipScores | Failure]:
-        if len(clips) > self._most_clips:
-            yield from self._in_halves(clips, engine)
-            return
+    def _to_result(self, clip: Clip, answer: Answer | InferenceError) -> ClipScores | Failure:
+        if isinstance(answer, InferenceError):
+            return _failure(clip, answer)
         try:
-            logits = engine.classify(np.stack([clip.frames for clip in clips]))
-        except (InferenceError, MemoryError) as error:
-            if len(clips) == 1:
-                yield _failure(clips[0], error)
-                return
-            if isinstance(error, OutOfMemoryError | MemoryError):
-                # Remembered: the next batch of this size would fail as this one did, for the price of a batch.
-                self._most_clips = min(self._most_clips, (len(clips) + 1) // 2)
-                _LOGGER.warning("Out of memory with %d clips: from now on at most %d", len(clips), self._most_clips)
-            yield from self._in_halves(clips, engine)
-            return
-        for clip, clip_logits in zip(clips, logits, strict=True):
-            yield self._to_scores(clip, clip_logits)
-
-    def _in_halves(self, clips: Sequence[Clip], engine: Engine) -> Iterator[ClipScores | Failure]:
-        middle = len(clips) // 2
-        yield from self._classify(clips[:middle], engine)
-        yield from self._classify(clips[middle:], engine)
-
-    def _to_scores(self, clip: Clip, logits: np.ndarray) -> ClipScores | Failure:
-        try:
-            scores = softmax(logits[None])[0]
+            scores = softmax(answer.logits[None])[0]
         except InferenceError as error:
             return _failure(clip, error)
-        labels = top_labels(scores, self._labels, self._top_k, self._min_score)
-        return ClipScores(clip.video_uri, clip.segment_index, clip.span, labels, entropy(scores), scores)
+        return ClipScores(
+            clip.video_uri,
+            clip.segment_index,
+            clip.span,
+            labels=top_labels(scores, self._labels, self._top_k, self._min_score),
+            entropy=entropy(scores),
+            log_sum_exp=log_sum_exp(answer.logits),
+            scores=scores,
+            logits=answer.logits.astype(np.float16) if "logits" in self._outputs else None,
+            embedding=answer.embedding.astype(np.float16) if answer.embedding is not None else None,
+        )
 
     def get_num_bytes(self, batch: Sequence[Clip]) -> int:
         """Returns the bytes of the batch's frames; the default pickles the batch to find out."""
@@ -155,15 +177,21 @@ class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine]):
         return metrics.NAMESPACE
 
 
-def _clip_bytes(spec: ModelSpec) -> int:
-    return spec.preset.num_frames * spec.preset.size**2 * 3
+def max_batch_clips(
+    spec: ModelSpec, engine: EngineName, max_batch_bytes: int = MAX_BATCH_BYTES, clip_frames: int | None = None
+) -> int:
+    """Returns how many clips a batch has at most."""
+    if engine == "openvino":
+        max_batch_bytes = min(max_batch_bytes, CPU_BATCH_BYTES)
+    clip_bytes = (clip_frames or spec.preset.num_frames) * spec.preset.size**2 * 3
+    return max(1, min(MAX_BATCH_CLIPS, max_batch_bytes // clip_bytes))
 
 
-_counted_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+_counted_engines: weakref.WeakSet[Engine | StreamEngine] = weakref.WeakSet()
 _counted_lock = threading.Lock()
 
 
-def _count_load(engine: Engine) -> None:
+def _count_load(engine: Engine | StreamEngine) -> None:
     """Counts an engine at its first batch: Beam drops what is counted while the model is loaded."""
     with _counted_lock:
         if engine in _counted_engines:
@@ -183,14 +211,14 @@ class _SplitFailuresFn(beam.DoFn):
             yield beam.pvalue.TaggedOutput(_FAILURES, result)
 
 
-def _failure(clip: Clip, error: InferenceError | MemoryError) -> Failure:
-    out_of_memory = isinstance(error, OutOfMemoryError | MemoryError)
+def _failure(clip: Clip, error: InferenceError) -> Failure:
+    place = f"the model failed on clip {clip.span.clip_index} of {clip.video_uri}: "
     return Failure(
         clip.video_uri,
         "classify",
-        OutOfMemoryError.code if out_of_memory else InferenceError.code,
-        f"the model failed on clip {clip.span.clip_index} of {clip.video_uri}: {error or type(error).__name__}",
-        transient=out_of_memory,
+        error.code,
+        f"{'' if isinstance(error, PredecessorLostError) else place}{error}",
+        transient=error.transient,
         segment_index=clip.segment_index,
         clip_index=clip.span.clip_index,
     )

@@ -6,7 +6,6 @@ import json
 import logging
 import struct
 from collections.abc import Iterator
-from fractions import Fraction
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -14,11 +13,11 @@ import numpy as np
 
 from transforms import metrics, storage
 from transforms.errors import MediaError, without_query
-from transforms.media import sandbox
+from transforms.media import sandbox, wire
 from transforms.media.decoder import DecodeStats
 from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from transforms.media.picture import Geometry
-from transforms.records import Clip, ClipSpan, Failure, SegmentSpan
+from transforms.records import Clip, Failure, SegmentSpan
 
 _FAILURES = "failures"
 
@@ -97,16 +96,11 @@ class ClipCoder(beam.coders.Coder):
 
     def encode(self, clip: Clip) -> bytes:
         """Returns the clip as bytes."""
-        span = clip.span
         header = json.dumps(
             {
                 "video_uri": clip.video_uri,
                 "segment_index": clip.segment_index,
-                "clip_index": span.clip_index,
-                "start": str(span.start_seconds),
-                "end": str(span.end_seconds),
-                "samples": [str(instant) for instant in span.sample_seconds],
-                "num_real_frames": span.num_real_frames,
+                "span": wire.span_to_json(clip.span),
                 "shape": clip.frames.shape,
             }
         ).encode()
@@ -116,13 +110,7 @@ class ClipCoder(beam.coders.Coder):
         """Returns the clip that `encode` coded."""
         (length,) = struct.unpack_from("<I", encoded)
         header = json.loads(encoded[4 : 4 + length])
-        span = ClipSpan(
-            header["clip_index"],
-            Fraction(header["start"]),
-            Fraction(header["end"]),
-            tuple(Fraction(instant) for instant in header["samples"]),
-            header["num_real_frames"],
-        )
+        span = wire.span_from_json(header["span"])
         frames = np.frombuffer(encoded, np.uint8, offset=4 + length).reshape(header["shape"])
         return Clip(header["video_uri"], header["segment_index"], span, frames)
 

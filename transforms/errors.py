@@ -20,7 +20,8 @@
     │       ├── DecoderOutOfMemoryError  decoder_out_of_memory
     │       └── DecoderGarbageError      decoder_garbage
     ├── InferenceError         inference_failed      one clip's fault: becomes a row
-    │   └── OutOfMemoryError       out_of_memory         transient
+    │   ├── OutOfMemoryError       out_of_memory         transient
+    │   └── PredecessorLostError   predecessor_lost      of a Stream model: the clip before gave no state
     ├── ModelError             model_error           no run without a model: the job does not start
     │   ├── ModelNotFoundError     model_not_found
     │   ├── ModelDownloadError     model_download_failed transient
@@ -168,6 +169,12 @@ class OutOfMemoryError(InferenceError):
 
     code = "out_of_memory"
     transient = True
+
+
+class PredecessorLostError(InferenceError):
+    """A Stream model did not see the clip before this one, whose state it would have to go on from."""
+
+    code = "predecessor_lost"
 
 
 class ModelError(ReelbeamError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -16,7 +16,8 @@ from transforms.media import sandbox
 from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from transforms.media.sampling import ClipSampling, max_num_clips, plan_clip_spans
 from transforms.media.segments import clip_seconds, key_frame_seconds, media_of_segment, plan_segments
-from transforms.records import Failure, PlannedVideo, SegmentSpan, VideoRef
+from transforms.media.stream_sampling import plan_stream_spans, warm_up_segments
+from transforms.records import ClipSpan, Failure, MediaInfo, PlannedVideo, SegmentSpan, VideoRef
 
 # Segments that are held back to be sorted: a few kilobytes each.
 _MAX_HELD_SEGMENTS = 2000
@@ -88,14 +89,14 @@ class _PlanClipsFn(beam.DoFn):
             metrics.count(metrics.VIDEOS_DONE)
             yield beam.pvalue.TaggedOutput(_FAILURES, Failure.of(error, video.video_uri, "plan"))
             return
-        clips = plan_clip_spans(media.duration_seconds, self._sampling)
+        parts = plan_parts(media, self._sampling)
+        num_clips = sum(map(len, parts))
         metrics.count(metrics.VIDEOS_PLANNED)
-        metrics.count(metrics.CLIPS_PLANNED, len(clips))
-        parts = plan_segments(clips, key_frame_seconds(media))
+        metrics.count(metrics.CLIPS_PLANNED, num_clips)
         if not parts:
             metrics.count(metrics.VIDEOS_DONE)
         bare = dataclasses.replace(media, key_frame_ticks=())
-        yield beam.pvalue.TaggedOutput(_PLANNED, PlannedVideo(video, bare, len(parts), len(clips)))
+        yield beam.pvalue.TaggedOutput(_PLANNED, PlannedVideo(video, bare, len(parts), num_clips))
         for index, part in enumerate(parts):
             self._held.append(SegmentSpan(video, media_of_segment(media, part), index, len(parts), part))
         if len(self._held) >= _MAX_HELD_SEGMENTS:
@@ -114,6 +115,15 @@ class _PlanClipsFn(beam.DoFn):
         segments = sorted(self._held, key=_weight, reverse=True)
         self._held = []
         return segments
+
+
+def plan_parts(media: MediaInfo, sampling: ClipSampling) -> Sequence[tuple[ClipSpan, ...]]:
+    """Returns the clips of each segment of a video, for either kind of model."""
+    if sampling.kind == "base":
+        return plan_segments(plan_clip_spans(media.duration_seconds, sampling), key_frame_seconds(media))
+    clips = plan_stream_spans(media.duration_seconds, sampling)
+    parts = plan_segments(clips, key_frame_seconds(media), sampling.warm_up)
+    return warm_up_segments(parts, sampling)
 
 
 def _weight(segment: SegmentSpan) -> float:

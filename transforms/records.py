@@ -80,9 +80,12 @@ class ClipSpan:
     Attributes:
       clip_index: number of the clip in its video, from 0.
       start_seconds, end_seconds: the stretch that the clip stands for, half open; end = start + frames / target_fps.
-      sample_seconds: one instant per frame, [num_frames]; frame k is the frame shown at sample_seconds[k]. Instants
-        repeat where a short video loops or its last frame is held.
-      num_real_frames: frames that are not such repeats.
+      sample_seconds: one instant per frame that is decoded, [num_warm_up_frames + num_frames]; the frame shown at each.
+        Instants repeat where a short video loops or its last frame is held.
+      num_real_frames: frames of the clip that are not such repeats.
+      num_warm_up_frames: the first of them: frames before the clip, from which a Stream model makes its state anew.
+      continues: whether a Stream model goes on from its state after the clip before, number clip_index - 1.
+      is_continued: whether the next clip continues this one, in the same segment.
     """
 
     clip_index: int
@@ -90,6 +93,9 @@ class ClipSpan:
     end_seconds: Fraction
     sample_seconds: tuple[Fraction, ...]
     num_real_frames: int
+    num_warm_up_frames: int = 0
+    continues: bool = False
+    is_continued: bool = False
 
     @property
     def start_ms(self) -> int:
@@ -103,8 +109,18 @@ class ClipSpan:
 
     @property
     def num_frames(self) -> int:
-        """Frames that the model gets, repeats included."""
+        """Frames that the model answers for, repeats included, warm-up not."""
+        return len(self.sample_seconds) - self.num_warm_up_frames
+
+    @property
+    def num_decoded_frames(self) -> int:
+        """Frames that the decoder gives and the model sees, warm-up included."""
         return len(self.sample_seconds)
+
+    @property
+    def first_seconds(self) -> Fraction:
+        """The earliest instant that is decoded; before the start where there is a warm-up."""
+        return min(self.sample_seconds[0], self.start_seconds)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +160,7 @@ class Clip:
       video_uri: the video that it was cut from.
       segment_index: the segment of that video.
       span: the clip's place in the video.
-      frames: uint8 [T, H, W, 3], RGB, upright, scaled and cropped to the model's size.
+      frames: uint8 [T, H, W, 3], T = span.num_decoded_frames, RGB, upright, scaled and cropped to the model's size.
     """
 
     video_uri: str
@@ -180,7 +196,10 @@ class ClipScores:
       video_uri, segment_index, span: of the clip.
       labels: the best classes, best first, as asked for with `top_k` and `min_score`.
       entropy: of the scores, in nats: 0 where the model is sure, log(C) where it knows nothing.
+      log_sum_exp: of the logits: a logit is its log score plus this.
       scores: softmax over all classes, float32 [C]: the video's mean needs them all, not only the best.
+      logits: float16 [C], and
+      embedding: float16 [D], the activations before the classifier; None unless asked for.
     """
 
     video_uri: str
@@ -188,7 +207,10 @@ class ClipScores:
     span: ClipSpan
     labels: tuple[LabelScore, ...]
     entropy: float
+    log_sum_exp: float
     scores: npt.NDArray[np.float32]
+    logits: npt.NDArray[np.float16] | None = None
+    embedding: npt.NDArray[np.float16] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

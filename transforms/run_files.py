@@ -85,13 +85,13 @@ class WrittenFile(NamedTuple):
     num_rows: int
 
 
-def to_table(name: str, rows: Iterable[Row]) -> pa.Table:
-    """Returns rows as a sorted Arrow table of the schema `name`.
+def to_table(name: str, rows: Iterable[Row], schema: pa.Schema | None = None) -> pa.Table:
+    """Returns rows as a sorted Arrow table of the run's schema for the table `name`; None: the table's plain one.
 
     Raises:
       ValueError, KeyError: a row does not fit the schema: a bug.
     """
-    schema = TABLES[name]
+    schema = TABLES[name] if schema is None else schema
     batches = []
     iterator = iter(rows)
     while chunk := list(itertools.islice(iterator, _ROWS_PER_BATCH)):

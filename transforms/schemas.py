@@ -77,6 +77,7 @@ CLIPS = _schema(
     pa.field("top_score", pa.float32()),
     pa.field("labels", _list_of(_CLIP_LABEL), nullable=False),
     pa.field("entropy", pa.float32(), nullable=False),
+    pa.field("log_sum_exp", pa.float32(), nullable=False),
     pa.field("num_frames", pa.int32(), nullable=False),
     pa.field("num_real_frames", pa.int32(), nullable=False),
 )
@@ -93,6 +94,22 @@ ERRORS = _schema(
 
 TABLES: dict[str, pa.Schema] = {"videos": VIDEOS, "clips": CLIPS, "errors": ERRORS}
 """Schema of each table, by the name of its folder."""
+
+
+def tables_of_run(num_logits: int | None = None, embedding_size: int | None = None) -> dict[str, pa.Schema]:
+    """Returns the schemas of a run: TABLES, with the columns that were asked for in the clips table.
+
+    Args:
+      num_logits: size of the column `logits`; None: no such column.
+      embedding_size: size of the column `embedding`; None: no such column.
+    """
+    clips = CLIPS
+    for name, size in (("logits", num_logits), ("embedding", embedding_size)):
+        if size is not None:
+            values = pa.field("element", pa.float16(), nullable=False)
+            clips = clips.append(pa.field(name, pa.list_(values, size), nullable=False))
+    return TABLES | {"clips": clips}
+
 
 SORT_KEYS: dict[str, tuple[str, ...]] = {
     "videos": ("video_uri",),
@@ -112,8 +129,11 @@ def clip_row(scores: ClipScores) -> Row:
         **_top_columns(scores.labels),
         "labels": [{"label": x.label, "class_id": x.class_id, "score": x.score} for x in scores.labels],
         "entropy": scores.entropy,
+        "log_sum_exp": scores.log_sum_exp,
         "num_frames": scores.span.num_frames,
         "num_real_frames": scores.span.num_real_frames,
+        **({} if scores.logits is None else {"logits": scores.logits}),
+        **({} if scores.embedding is None else {"embedding": scores.embedding}),
     }
 
 

@@ -39,7 +39,9 @@ class SummarizeVideos(beam.PTransform):
         keyed = {
             "videos": videos | "KeyVideos" >> beam.Map(lambda x: (x.video_uri, x)),
             "planned": planned | "KeyPlanned" >> beam.Map(lambda x: (x.video.video_uri, x)),
-            "scores": scores | "KeyScores" >> beam.Map(lambda x: (x.video_uri, x)),
+            # What only clip rows bear need not be shuffled here: an embedding is larger than all the rest.
+            "scores": scores
+            | "KeyScores" >> beam.Map(lambda x: (x.video_uri, dataclasses.replace(x, logits=None, embedding=None))),
             "failures": failures | "KeyFailures" >> beam.Map(lambda x: (x.video_uri, x)),
         }
         for name, collection in keyed.items():

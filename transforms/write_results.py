@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
+import pyarrow as pa
 from apache_beam.io.filesystems import FileSystems
 
 from transforms import storage
@@ -27,6 +28,9 @@ from transforms.schemas import TABLES, Row
 ROWS_PER_FILE = 250_000
 """Clip rows take about 100 bytes in Parquet, so a file gets tens of MB, and sorting it 100 MB of memory."""
 
+MAX_FILE_BYTES = 64 << 20
+"""Of logits and embeddings, which hardly compress."""
+
 
 class WriteResults(beam.PTransform):
     """Writes the tables and commits the run.
@@ -44,10 +48,19 @@ class WriteResults(beam.PTransform):
       run_id: name of the run.
       max_failure_ratio: highest share of failed inputs, 0 to 1, with which a run counts.
       run_facts: what else the run's JSON is to say (configuration, model, versions), JSON-serializable.
+      schemas: of the run's tables, see `transforms.schemas.tables_of_run`.
     """
 
-    def __init__(self, output: str, run_id: str, max_failure_ratio: float, run_facts: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        output: str,
+        run_id: str,
+        max_failure_ratio: float,
+        run_facts: Mapping[str, Any],
+        schemas: Mapping[str, pa.Schema] = TABLES,
+    ) -> None:
         super().__init__()
+        self._schemas = dict(schemas)
         self._output = output
         self._run_id = run_id
         self._max_failure_ratio = max_failure_ratio
@@ -56,7 +69,7 @@ class WriteResults(beam.PTransform):
     def expand(self, tables: dict[str, beam.PCollection[Any]]) -> beam.PCollection[dict[str, Any]]:
         """Wires the step."""
         paths = RunPaths(self._output, self._run_id)
-        written = [tables[name] | f"Write_{name}" >> _WriteTable(name, paths) for name in TABLES]
+        written = [tables[name] | f"Write_{name}" >> _WriteTable(name, paths, self._schemas[name]) for name in TABLES]
         num_inputs = tables["inputs"] | "CountInputs" >> beam.combiners.Count.Globally()
         return (
             written[0].pipeline
@@ -75,13 +88,18 @@ class WriteResults(beam.PTransform):
 class _WriteTable(beam.PTransform):
     """Rows of one table -> WrittenFile for each file; at least one, so that every table can be queried."""
 
-    def __init__(self, table: str, paths: RunPaths) -> None:
+    def __init__(self, table: str, paths: RunPaths, schema: pa.Schema) -> None:
         super().__init__()
+        self._schema = schema
         self._table = table
         self._paths = paths
 
     def expand(self, rows: beam.PCollection[Row]) -> beam.PCollection[WrittenFile]:
-        num_shards = rows | "CountRows" >> beam.combiners.Count.Globally() | "CountFiles" >> beam.Map(_num_files)
+        num_shards = (
+            rows
+            | "CountRows" >> beam.combiners.Count.Globally()
+            | "CountFiles" >> beam.Map(_num_files, rows_per_file(self._schema))
+        )
         keyed = rows | "KeyByShard" >> beam.Map(_key_by_shard, beam.pvalue.AsSingleton(num_shards))
         # One None in shard 0: an empty table gets its file too, so that every table can be queried.
         first = rows.pipeline | "FirstShard" >> beam.Create([(0, None)], reshuffle=False)
@@ -90,13 +108,20 @@ class _WriteTable(beam.PTransform):
         return (keyed, first) | beam.Flatten() | beam.GroupByKey() | "WriteFile" >> beam.MapTuple(self._write)
 
     def _write(self, shard: int, rows: Iterable[Row | None]) -> WrittenFile:
-        table = to_table(self._table, (row for row in rows if row is not None))
+        table = to_table(self._table, (row for row in rows if row is not None), self._schema)
         write_atomically(self._paths.staged(self._table, shard), lambda sink: write_parquet(table, sink))
         return WrittenFile(self._table, shard, table.num_rows)
 
 
-def _num_files(num_rows: int) -> int:
-    return max(1, -(-num_rows // ROWS_PER_FILE))
+def rows_per_file(schema: pa.Schema) -> int:
+    """Returns how many rows a file gets: fewer where rows bear embeddings, of which a file would be a gigabyte."""
+    wide = [field.type for field in schema if pa.types.is_fixed_size_list(field.type)]
+    row_bytes = sum(kind.list_size * kind.value_type.bit_width // 8 for kind in wide)
+    return min(ROWS_PER_FILE, MAX_FILE_BYTES // row_bytes) if row_bytes else ROWS_PER_FILE
+
+
+def _num_files(num_rows: int, most_rows: int) -> int:
+    return max(1, -(-num_rows // most_rows))
 
 
 def _key_by_shard(row: Row, num_shards: int) -> tuple[int, Row]:

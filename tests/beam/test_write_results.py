@@ -16,7 +16,7 @@ from transforms import run_files, write_results
 from transforms.errors import ReconciliationError, TooManyFailuresError
 from transforms.records import VideoSummary
 from transforms.run_files import RunPaths, WrittenFile, claim, remove_remains, to_table, write_atomically
-from transforms.schemas import TABLES, Row, clip_row, error_row, video_row
+from transforms.schemas import TABLES, Row, clip_row, error_row, tables_of_run, video_row
 from transforms.write_results import WriteResults, check, commit
 
 RUN = "r1"
@@ -89,6 +89,12 @@ def test_many_rows_are_spread_over_files_and_none_is_lost(
     assert len(parts) == 4
     uris = [uri for part in parts for uri in part["video_uri"].to_pylist()]
     assert sorted(uris) == [f"ok-{i:03d}.mp4" for i in range(35)]
+
+
+def test_files_with_embeddings_have_fewer_rows() -> None:
+    wide = tables_of_run(num_logits=600, embedding_size=2048)["clips"]
+    assert write_results.rows_per_file(wide) == (64 << 20) // (2 * (600 + 2048))
+    assert write_results.rows_per_file(TABLES["clips"]) == write_results.ROWS_PER_FILE
 
 
 def test_an_empty_table_has_a_file_that_can_be_queried(tmp_path: pathlib.Path) -> None:

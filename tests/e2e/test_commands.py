@@ -20,7 +20,7 @@ def test_models_lists_the_catalog(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
     assert set(CATALOG) <= set(lines)
-    assert "72.28" in lines["a0-base"] and "not yet" in lines["a0-stream"] and "yes" in lines["demo"]
+    assert "72.28" in lines["a0-base"] and "no" in lines["a0-stream"] and "yes" in lines["demo"]
 
 
 def test_fetching_the_bundled_model_prints_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:

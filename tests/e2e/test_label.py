@@ -115,7 +115,12 @@ def test_two_runs_stand_side_by_side(tmp_path: pathlib.Path, samples_dir: pathli
     [
         (["no_such_*.mp4"], "no_such_*.mp4 matches no video"),
         (["x.mp4", "--model=nonsense"], "no model is called 'nonsense'"),
-        (["x.mp4", "--model=a0-stream"], "not supported yet. Use a0-base"),
+        (["x.mp4", "--warm_up_seconds=5"], "--warm_up_seconds is for Stream models"),
+        (["x.mp4", "--tail_policy=keep"], "must be one of shift_back, repeat_last, drop for a Base model"),
+        (["x.mp4", "--model=a0-stream", "--tail_policy=shift_back"], "must be one of keep, drop for a Stream model"),
+        (["x.mp4", "--model=a0-stream", "--clip_stride_seconds=5"], "clips of a Stream model cannot overlap"),
+        (["x.mp4", "--model=a0-stream", "--warm_up_seconds=-1"], "--warm_up_seconds=-1: must be 0 or more"),
+        (["x.mp4", "--max_batch_bytes=0"], "--max_batch_bytes is 0"),
         (["x.mp4", "--top_k=0"], "--top_k is 0"),
         (["x.mp4", "--labels=nowhere.txt"], "nowhere.txt"),
         (["--input_list=nowhere.csv"], "nowhere.csv"),

@@ -1,7 +1,7 @@
 """Stream models: both engines against TensorFlow's own logits of the official ones, and against arithmetic by hand.
 
-A small Stream model is made here: it has every kind of state that the official ones have (a buffer of the last frames,
-a running sum, a frame counter, positions), and its answers can be told by hand.
+The small Stream model of `tiny_stream_model` has every kind of state that the official ones have, and its answers can
+be told by hand.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.testing as npt
 import pytest
+from tiny_stream_model import tiny_model
 
 from transforms.errors import ModelError, SignatureError
 from transforms.models.catalog import ModelSpec, Preset, find
@@ -55,45 +56,6 @@ def watch(engine: StreamEngine, frames: np.ndarray, cuts: list[int]) -> tuple[np
 
 
 # --- a small Stream model
-
-
-def tiny_model(folder: pathlib.Path, image_frames: int | None = None) -> None:
-    """Names unlike MoViNet's; logits = (mean colour so far) + (colour two frames ago) * (frames so far)."""
-    import tensorflow as tf
-
-    class Tiny(tf.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.scale = tf.Variable([1.0, 2.0, 3.0])
-
-        @tf.function(input_signature=[tf.TensorSpec([5], tf.int32, name="like")])
-        def begin(self, like: Any) -> dict[str, Any]:
-            size = tf.math.floordiv(like[2], 2)
-            return {
-                "last": tf.zeros(tf.stack([like[0], 2, size, size, 3])),
-                "sum": tf.zeros(tf.stack([like[0], 3])),
-                "count": tf.zeros([1], tf.int32),
-            }
-
-        @tf.function(
-            input_signature=[
-                tf.TensorSpec([None, image_frames, None, None, 3], tf.float32, name="pictures"),
-                tf.TensorSpec([None, 2, None, None, 3], tf.float32, name="last"),
-                tf.TensorSpec([None, 3], tf.float32, name="sum"),
-                tf.TensorSpec([1], tf.int32, name="count"),
-            ]
-        )
-        def step(self, pictures: Any, last: Any, sum: Any, count: Any) -> dict[str, Any]:
-            seen = tf.concat([last, pictures[:, :, ::2, ::2]], axis=1)
-            frames = tf.shape(pictures)[1]
-            sum = sum + tf.reduce_sum(tf.reduce_mean(seen[:, 2:], axis=[2, 3]), axis=1)
-            count = count + frames
-            ago = tf.reduce_mean(seen[:, -3], axis=[1, 2])
-            logits = (sum / tf.cast(count, tf.float32) + ago * tf.cast(count, tf.float32)) * self.scale
-            return {"answer": logits, "last": seen[:, -2:], "sum": sum, "count": count}
-
-    model = Tiny()
-    tf.saved_model.save(model, str(folder), signatures={"begin": model.begin, "step": model.step})
 
 
 def expected(frames: np.ndarray) -> np.ndarray:
@@ -254,6 +216,24 @@ def test_the_official_a0_gives_the_reference_logits(name: Any, a0: ModelSpec, sh
     for cuts in ([50], [13, 36, 1], [1] * 50 if name == "openvino" else [25, 25]):
         npt.assert_allclose(watch(engine, frames, cuts)[0], reference["stream_logits_whole"], atol=TOLERANCE, rtol=0)
     engine.close()
+
+
+def test_the_official_a0s_embeddings_are_found_in_chunks_of_any_length(a0: ModelSpec) -> None:
+    engine = load_stream_engine(a0, "openvino", num_threads=2)
+    frames = video(1, 22, 172)
+    assert engine.embedding_size() == 2048
+    found = []
+    for cuts in ([22], [11, 11], [21, 1]):
+        _, states = watch(engine, frames, cuts[:-1]) if cuts[1:] else (None, [engine.initial_state()])
+        logits, embeddings, after = engine.classify_next_with_embeddings(states, frames[:, 22 - cuts[-1] :])
+        assert (embeddings.dtype, embeddings.shape, after[0].num_frames) == (np.float32, (1, 2048), 22)
+        assert set(after[0].tensors) == set(engine.initial_state().tensors)
+        npt.assert_allclose(logits, watch(engine, frames, [22])[0], atol=TOLERANCE, rtol=0)
+        found.append(embeddings)
+    npt.assert_allclose(found[1], found[0], atol=1e-3, rtol=0)
+    npt.assert_allclose(found[2], found[0], atol=1e-3, rtol=0)
+    other = engine.classify_next_with_embeddings([engine.initial_state()], 255 - frames)[1]
+    assert np.abs(other - found[0]).max() > 0.01
 
 
 @pytest.mark.slow

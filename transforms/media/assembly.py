@@ -99,7 +99,7 @@ class ClipAssembly:
                     self._lose(slot.clip)
                     continue
             if slot.clip not in self._open:
-                self._open[slot.clip] = np.empty((self._spans[slot.clip].num_frames, *picture.shape), np.uint8)
+                self._open[slot.clip] = np.empty((self._spans[slot.clip].num_decoded_frames, *picture.shape), np.uint8)
             self._open[slot.clip][slot.frame] = picture
             if self.schedule.fill(slot):
                 yield self._spans[slot.clip], self._open.pop(slot.clip)

@@ -36,7 +36,7 @@ def allowed_seconds(limits: DecoderLimits, size_bytes: int, spans: Sequence[Clip
     """Returns how long a request may take: the flag, plus time to read the file and to decode the segment."""
     seconds = limits.deadline_seconds + size_bytes / _BYTES_PER_SECOND
     if spans:
-        start = min(span.start_seconds for span in spans)
+        start = min(span.first_seconds for span in spans)
         length = max(span.end_seconds for span in spans) - start
         seconds += _SECONDS_PER_VIDEO_SECOND * float(length) + _SECONDS_PER_SKIPPED_SECOND * float(start)
     return seconds

@@ -120,7 +120,7 @@ class DecoderProcess:
 
         A caller that stops early leaves the process busy: close it.
         """
-        shapes = [(span.num_frames, geometry.size, geometry.size, 3) for span in spans]
+        shapes = [(span.num_decoded_frames, geometry.size, geometry.size, 3) for span in spans]
         slot_bytes = max(int(np.prod(shape)) for shape in shapes)
         self._reserve(slot_bytes * wire.NUM_SLOTS)
         request = {

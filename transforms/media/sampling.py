@@ -19,6 +19,8 @@ Rules worth knowing:
 - Stride above it: the gaps are wanted, so only what lies after the next start on the grid counts as a rest.
 - `clips_per_video=K` is a cap. Where full coverage needs more, the clips start at the centres of K equal
   parts of the range that they can start in.
+
+Stream models take clips of any length, and have a file of their own: `stream_sampling.py`.
 """
 
 from __future__ import annotations
@@ -27,11 +29,19 @@ import dataclasses
 import hashlib
 import math
 from fractions import Fraction
-from typing import Literal, get_args
+from typing import Literal
 
 from transforms.records import ClipSpan
 
-TailPolicy = Literal["shift_back", "repeat_last", "drop"]
+TailPolicy = Literal["shift_back", "repeat_last", "drop", "keep"]
+_POLICIES: dict[str, tuple[TailPolicy, ...]] = {
+    "base": ("shift_back", "repeat_last", "drop"),
+    "stream": ("keep", "drop"),
+}
+"""The policies of each kind of model, its default first."""
+
+DEFAULT_WARM_UP_SECONDS = Fraction(20)
+"""See `benchmarks/warm_up.py`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +53,10 @@ class ClipSampling:
       target_fps: frames a second in a clip, whatever the video's own rate.
       clip_stride_seconds: distance between the starts of neighbouring clips; None: the clip's length.
       clips_per_video: at most this many clips from a video, evenly spread; None: as many as cover it.
-      tail_policy: what happens where no whole clip fits, see the module's docstring.
+      tail_policy: what happens where no whole clip fits, see the module's docstring; None: the default of the kind.
+      kind: "base" or "stream", as of the model.
+      warm_up_seconds: of a Stream model only, how much of a video is shown to it before it begins anew somewhere in the
+        middle; None: the default.
 
     Raises:
       ValueError: a value makes no sense; the message names its flag.
@@ -53,7 +66,9 @@ class ClipSampling:
     target_fps: Fraction
     clip_stride_seconds: Fraction | None = None
     clips_per_video: int | None = None
-    tail_policy: TailPolicy = "shift_back"
+    tail_policy: TailPolicy | None = None
+    kind: Literal["base", "stream"] = "base"
+    warm_up_seconds: Fraction | None = None
 
     def __post_init__(self) -> None:
         _check_count("--num_frames", self.num_frames)
@@ -62,9 +77,18 @@ class ClipSampling:
             _check_positive("--clip_stride_seconds", self.clip_stride_seconds)
         if self.clips_per_video is not None:
             _check_count("--clips_per_video", self.clips_per_video)
-        if self.tail_policy not in get_args(TailPolicy):
-            choices = ", ".join(get_args(TailPolicy))
-            raise ValueError(f"--tail_policy={self.tail_policy}: must be one of {choices}")
+        if self.tail not in _POLICIES[self.kind]:
+            choices = ", ".join(_POLICIES[self.kind])
+            raise ValueError(f"--tail_policy={self.tail}: must be one of {choices} for a {self.kind.title()} model")
+        if self.kind == "base" and self.warm_up_seconds is not None:
+            raise ValueError("--warm_up_seconds is for Stream models: a Base model remembers nothing between clips")
+        if self.warm_up < 0:
+            raise ValueError(f"--warm_up_seconds={self.warm_up}: must be 0 or more")
+        if self.kind == "stream" and self.stride_seconds < self.clip_seconds:
+            raise ValueError(
+                f"--clip_stride_seconds={float(self.stride_seconds):g}: clips of a Stream model cannot overlap, its "
+                f"frames are seen once and in order; at least {float(self.clip_seconds):g}, the clip's length"
+            )
 
     @property
     def clip_seconds(self) -> Fraction:
@@ -77,14 +101,29 @@ class ClipSampling:
         return self.clip_seconds if self.clip_stride_seconds is None else self.clip_stride_seconds
 
     @property
+    def tail(self) -> TailPolicy:
+        """What happens where no whole clip fits, with the default filled in."""
+        return _POLICIES[self.kind][0] if self.tail_policy is None else self.tail_policy
+
+    @property
+    def warm_up(self) -> Fraction:
+        """Seconds of warm-up, with the default filled in; 0 for a Base model."""
+        if self.warm_up_seconds is None:
+            return DEFAULT_WARM_UP_SECONDS if self.kind == "stream" else Fraction(0)
+        return self.warm_up_seconds
+
+    @property
     def fingerprint(self) -> str:
-        """16 hex digits that change exactly when a field does: only rows with equal ones compare."""
-        fields = [f"{field.name}={getattr(self, field.name)}" for field in dataclasses.fields(self)]
+        """16 hex digits that change exactly when what is sampled does: only rows with equal ones compare."""
+        values = dataclasses.asdict(self) | {"tail_policy": self.tail, "warm_up_seconds": self.warm_up}
+        if self.kind == "base":  # these mean nothing to it
+            del values["kind"], values["warm_up_seconds"]
+        fields = [f"{name}={value}" for name, value in values.items()]
         return hashlib.sha256("\n".join(fields).encode()).hexdigest()[:16]
 
 
 def plan_clip_spans(duration_seconds: Fraction, sampling: ClipSampling) -> tuple[ClipSpan, ...]:
-    """Returns the clips of a video, ordered by start. Empty only under the tail policy `drop`.
+    """Returns the clips of a video for a Base model, ordered by start. Empty only under the tail policy `drop`.
 
     Args:
       duration_seconds: from the first frame's presentation to the end of the last frame's.
@@ -106,7 +145,7 @@ def plan_clip_spans(duration_seconds: Fraction, sampling: ClipSampling) -> tuple
     spans = tuple(_whole_span(i, i * sampling.stride_seconds, sampling) for i in range(num_whole))
     if not has_tail:
         return spans
-    if sampling.tail_policy == "shift_back":
+    if sampling.tail == "shift_back":
         return (*spans, _whole_span(num_whole, room, sampling))
     return spans + _tail_spans(num_whole, num_whole * sampling.stride_seconds, duration_seconds, sampling)
 
@@ -134,9 +173,9 @@ def _tail_spans(
     """Returns the clip from `start`, where the video ends before the clip does; none if `drop` says so."""
     # k / fps < rest  <=>  k < rest * fps: so many instants lie inside the video.
     num_real = min(math.ceil((duration_seconds - start) * sampling.target_fps), sampling.num_frames)
-    if sampling.tail_policy == "drop" and num_real < sampling.num_frames:
+    if sampling.tail == "drop" and num_real < sampling.num_frames:
         return ()
-    if sampling.tail_policy == "shift_back":
+    if sampling.tail == "shift_back":
         steps = tuple(k % num_real for k in range(sampling.num_frames))
     else:
         steps = tuple(min(k, num_real - 1) for k in range(sampling.num_frames))

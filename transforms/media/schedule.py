@@ -51,7 +51,7 @@ class FrameSchedule:
             for frame, seconds in enumerate(span.sample_seconds)
         )
         self._next = 0
-        self._missing = [span.num_frames for span in spans]
+        self._missing = [span.num_decoded_frames for span in spans]
         self._last_ticks = [origin + max(span.sample_seconds) // time_base for span in spans]
         self._lost: set[int] = set()
 

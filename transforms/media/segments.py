@@ -5,6 +5,9 @@ back into what the segment before it decodes anyway. Cuts are made where that co
 two minutes after the segment does; gaps between clips don't count. Where key frames are so rare that every cut would
 cost more than a quarter of a minute, segments grow; where none is known, the video is one segment.
 
+A Stream model's segment shows a warm-up first. That is wanted and no waste; but a cut is then the cheaper the nearer a
+key frame stands to the warm-up's start.
+
 An example: clips of 10 s, key frames every 7 s. A segment may end at 60, 70, ... 120 s; a key frame stands at 70, so
 the cut there costs nothing.
 """
@@ -28,17 +31,20 @@ _MAX_WASTE_SECONDS = 15
 _MIN_REST_SECONDS = 30
 
 
-def plan_segments(clips: Sequence[ClipSpan], key_frame_seconds: Sequence[Fraction]) -> tuple[tuple[ClipSpan, ...], ...]:
+def plan_segments(
+    clips: Sequence[ClipSpan], key_frame_seconds: Sequence[Fraction], warm_up_seconds: Fraction = Fraction(0)
+) -> tuple[tuple[ClipSpan, ...], ...]:
     """Returns the clips of each segment: every clip in exactly one, in order. Empty only if there are no clips.
 
     Args:
       clips: of one video, ordered by start.
       key_frame_seconds: instants of the video, ascending, at which decoding can start.
+      warm_up_seconds: what a segment will show before its first clip, where that continues another.
     """
     segments: list[tuple[ClipSpan, ...]] = []
     first, rest = 0, clip_seconds(clips)
     while first < len(clips):
-        stop = _best_cut(clips, first, rest, key_frame_seconds)
+        stop = _best_cut(clips, first, rest, key_frame_seconds, warm_up_seconds)
         segments.append(tuple(clips[first:stop]))
         first, rest = stop, rest - clip_seconds(segments[-1])
     return tuple(segments)
@@ -49,7 +55,7 @@ def media_of_segment(media: MediaInfo, clips: Sequence[ClipSpan]) -> MediaInfo:
     keys = media.key_frame_ticks
     kept: set[int] = set()
     for clip in clips:
-        start = bisect.bisect_right(keys, media.start_tick + clip.start_seconds // media.time_base)
+        start = bisect.bisect_right(keys, media.start_tick + clip.first_seconds // media.time_base)
         stop = bisect.bisect_right(keys, media.start_tick + clip.end_seconds // media.time_base)
         kept.update(keys[max(start - 1 - KEY_FRAMES_BEFORE, 0) : stop])
     return dataclasses.replace(media, key_frame_ticks=tuple(sorted(kept)))
@@ -69,7 +75,9 @@ def clip_seconds(clips: Sequence[ClipSpan]) -> Fraction:
     return seconds
 
 
-def _best_cut(clips: Sequence[ClipSpan], first: int, rest: Fraction, key_frames: Sequence[Fraction]) -> int:
+def _best_cut(
+    clips: Sequence[ClipSpan], first: int, rest: Fraction, key_frames: Sequence[Fraction], warm_up_seconds: Fraction
+) -> int:
     """Returns the clip that the segment after the one from `first` starts with; the number of clips: there is none.
 
     `rest` is about how many seconds of clips there are from `first` on.
@@ -78,7 +86,8 @@ def _best_cut(clips: Sequence[ClipSpan], first: int, rest: Fraction, key_frames:
     seconds, covered_until = Fraction(0), Fraction(0)
     for stop in range(first, len(clips)):
         if seconds >= _MIN_SECONDS and rest - seconds >= _MIN_REST_SECONDS:
-            waste = _waste(clips[stop].start_seconds, covered_until, key_frames)
+            warm_up = min(warm_up_seconds, clips[stop].start_seconds) if clips[stop].continues else Fraction(0)
+            waste = _waste(clips[stop].first_seconds - warm_up, covered_until - warm_up, key_frames)
             if waste is not None and waste < least_waste:
                 best, least_waste = stop, waste
         seconds += _new_seconds(clips[stop], covered_until)

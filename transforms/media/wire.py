@@ -32,6 +32,7 @@ NUM_SLOTS = 2
 _CHUNK_BYTES = 1 << 16
 _MAX_SHOWN_TEXT = 2000
 _FRACTIONS = ("pixel_aspect_ratio", "duration_seconds", "time_base")
+_SPAN_TIMES = ("start_seconds", "end_seconds")
 _FRACTION = re.compile(r"\d{1,40}(/\d{1,40})?")
 
 
@@ -175,13 +176,15 @@ def _is_positive_fraction(value: object) -> bool:
     return int(numerator) > 0 and int(denominator or 1) > 0
 
 
-def span_to_json(span: ClipSpan) -> list[Any]:
+def span_to_json(span: ClipSpan) -> dict[str, Any]:
     """Returns a span as JSON values."""
-    instants = [str(instant) for instant in span.sample_seconds]
-    return [span.clip_index, str(span.start_seconds), str(span.end_seconds), instants, span.num_real_frames]
+    values = {field.name: getattr(span, field.name) for field in dataclasses.fields(span)}
+    times = {name: str(values[name]) for name in _SPAN_TIMES}
+    return values | times | {"sample_seconds": [str(instant) for instant in span.sample_seconds]}
 
 
-def span_from_json(values: list[Any]) -> ClipSpan:
+def span_from_json(values: dict[str, Any]) -> ClipSpan:
     """Returns the span that `span_to_json` wrote."""
-    clip_index, start, end, instants, num_real_frames = values
-    return ClipSpan(clip_index, Fraction(start), Fraction(end), tuple(map(Fraction, instants)), num_real_frames)
+    others: dict[str, Any] = {name: Fraction(values[name]) for name in _SPAN_TIMES}
+    others["sample_seconds"] = tuple(map(Fraction, values["sample_seconds"]))
+    return ClipSpan(**(values | others))

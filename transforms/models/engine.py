@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import pathlib
@@ -15,10 +16,10 @@ import numpy.typing as npt
 
 from transforms.errors import ConfigError, LabelMapError, ModelError, without_query
 from transforms.models import resolver
-from transforms.models.catalog import ModelSpec
+from transforms.models.catalog import CATALOG, ModelSpec
 from transforms.models.label_map import LabelMap, resolve_labels
-from transforms.models.manifest import is_exported
-from transforms.models.stream import StreamEngine
+from transforms.models.manifest import is_exported, read_manifest
+from transforms.models.stream import StreamEngine, is_stream_model
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -122,13 +123,34 @@ def _is_exported(spec: ModelSpec) -> bool:
     return folder is not None and is_exported(folder)
 
 
-def require_supported(spec: ModelSpec) -> None:
-    """Raises ModelError where no engine can run the model yet."""
-    if spec.kind == "stream":
-        raise ModelError(
-            f"{spec.name} is a Stream model; these are not supported yet. Use {spec.name.replace('stream', 'base')}, "
-            "the Base model of that size"
+def with_found_kind(spec: ModelSpec) -> ModelSpec:
+    """Returns a model that a URL names as what its graph says it is, fetching it first; any other model as it is.
+
+    The kind of a catalog's model is known, and that of a folder was found when its flags were read.
+
+    Raises:
+      ModelError: the model cannot be had.
+    """
+    if "://" not in spec.handle or spec.name in CATALOG:
+        return spec
+    folder = resolver.resolve(spec.handle)
+    if is_exported(folder):
+        return dataclasses.replace(spec, kind=read_manifest(folder).kind)
+    return dataclasses.replace(spec, kind="stream" if is_stream_model(folder) else "base")
+
+
+def check_embeddings(engine: Engine | StreamEngine, spec: ModelSpec) -> int:
+    """Returns the size of a model's embeddings.
+
+    Raises:
+      ConfigError: it has none, or not with this engine.
+    """
+    size = engine.embedding_size()
+    if size is None:
+        raise ConfigError(
+            f"--save_embeddings: {spec.name} has no dense layer before its logits, so there are no embeddings to save"
         )
+    return size
 
 
 def load_engine(
@@ -148,7 +170,8 @@ def load_engine(
       ModelError: one of its subclasses says what is wrong with the handle, the model, its signature or its labels.
       ConfigError: no engine of that name, or it cannot run the model, or not with that precision.
     """
-    require_supported(spec)
+    if spec.kind == "stream":
+        raise ModelError(f"{spec.name} is a Stream model: it is loaded with load_stream_engine")
     loaded: Engine = _load_once(spec, engine, num_threads, precision)
     return loaded
 

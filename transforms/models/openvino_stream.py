@@ -18,10 +18,13 @@ import numpy.typing as npt
 from transforms.errors import ModelError
 from transforms.models import openvino_cache
 from transforms.models.catalog import Preset
+from transforms.models.embeddings import openvino_embedding
 from transforms.models.openvino_engine import cpu_config, inference_error, with_uint8_input
 from transforms.models.stream import State, StreamSignatures, check_next, find_stream_signatures
 
 _Tensors = dict[str, npt.NDArray[Any]]
+_EMBEDDING = "embedding/"
+"""What the output with the embedding is called; no tensor of a SavedModel can be."""
 
 
 class OpenVinoStreamEngine:
@@ -37,7 +40,9 @@ class OpenVinoStreamEngine:
         self.num_classes = lengths.signatures.num_classes
         self.chunk_frames = lengths.chunk_frames
         self.state_bytes = sum(zero.nbytes for zero in zeros.values())
+        self._embedding_size = lengths.embedding_size()
         self._preset = preset
+        self._logits = lengths.signatures.logits
         self._lengths: _Lengths | None = lengths
         self._zeros = zeros
         self._idle: queue.LifoQueue[dict[int, _Request]] = queue.LifoQueue()
@@ -76,22 +81,45 @@ class OpenVinoStreamEngine:
         self, states: Sequence[State], frames: npt.NDArray[np.uint8]
     ) -> tuple[npt.NDArray[np.float32], list[State]]:
         """Runs the model, see `StreamEngine`."""
+        logits = np.empty((len(frames), self.num_classes), np.float32)
+        return logits, self._run(states, frames, {self._logits: logits})
+
+    def embedding_size(self) -> int | None:
+        """Returns the size of an embedding, see `StreamEngine`."""
+        return self._embedding_size
+
+    def classify_next_with_embeddings(
+        self, states: Sequence[State], frames: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], list[State]]:
+        """Runs the model, see `StreamEngine`. It costs nothing more: the activations are there anyway."""
+        if self._embedding_size is None:
+            raise ModelError("the model has no dense layer before its logits: there are no embeddings to save")
+        logits = np.empty((len(frames), self.num_classes), np.float32)
+        embeddings = np.empty((len(frames), self._embedding_size), np.float32)
+        after = self._run(states, frames, {self._logits: logits, _EMBEDDING: embeddings})
+        return logits, embeddings, after
+
+    def _run(
+        self, states: Sequence[State], frames: npt.NDArray[np.uint8], results: dict[str, npt.NDArray[np.float32]]
+    ) -> list[State]:
+        """Writes outputs after each segment's last frame into a row of each of `results`; returns the next states."""
         check_next(len(states), frames, self._preset)
         lengths, idle = self._lengths, self._idle
         if lengths is None:
             raise ValueError("the engine is closed")
-        logits = np.empty((len(frames), self.num_classes), np.float32)
         after: list[State] = []
         requests = idle.get()
         try:
             for k, (state, segment) in enumerate(zip(states, frames, strict=True)):
-                logits[k], tensors = _run(lengths, requests, state.tensors, segment)
-                after.append(State(state.num_frames + len(segment), tensors))
+                tensors = _run(lengths, requests, state.tensors, segment)
+                for name, rows in results.items():
+                    rows[k] = tensors[name].reshape(-1)
+                after.append(State(state.num_frames + len(segment), {name: tensors[name] for name in self._zeros}))
         except RuntimeError as error:
             raise inference_error(f"{len(frames)} segments", error) from error
         finally:
             idle.put(requests)
-        return logits, after
+        return after
 
     def close(self) -> None:
         """Frees the model once running calls have returned."""
@@ -133,12 +161,26 @@ class _Lengths:
                 self._compiled[num_frames] = self._compile(num_frames)
             return self._compiled[num_frames]
 
+    def embedding_size(self) -> int | None:
+        """Returns the size of the output with the embedding; None where the graph has none."""
+        outputs = self.compiled(self.chunk_frames).outputs
+        return next((int(np.prod(port.shape)) for port in outputs if _EMBEDDING in port.get_names()), None)
+
     def _compile(self, num_frames: int) -> Any:
         model = self._model.clone()
         shapes = {**self._shapes, self.signatures.image.name: (1, num_frames, self._size, self._size, 3)}
         model.reshape({port: list(_by_name(shapes, port)) for port in model.inputs})
+        _add_embedding(model, self.signatures)
         prepared = with_uint8_input(model, self.signatures.image.name)
         return self._core.compile_model(prepared, "CPU", self._config)
+
+
+def _add_embedding(model: Any, signatures: StreamSignatures) -> None:
+    named = {name: port for port in model.outputs for name in port.get_names()}
+    port = openvino_embedding(named[openvino_cache.NEXT_STATE + signatures.logits], signatures.num_classes)
+    if port is not None:
+        (output,) = model.add_outputs([port])
+        output.add_names({_EMBEDDING})
 
 
 class _Request:
@@ -147,6 +189,7 @@ class _Request:
     def __init__(self, compiled: Any, signatures: StreamSignatures) -> None:
         states = {name: name for name in signatures.states}
         nexts = {openvino_cache.NEXT_STATE + name: name for name in (*states, signatures.logits)}
+        nexts[_EMBEDDING] = _EMBEDDING
         states[signatures.image.name] = signatures.image.name
         self._request = compiled.create_infer_request()
         self._inputs = [(_by_name(states, port), self._request.get_tensor(port)) for port in compiled.inputs]
@@ -159,15 +202,14 @@ class _Request:
         return {name: self._request.get_tensor(port).data.copy() for name, port in self._outputs}
 
 
-def _run(
-    lengths: _Lengths, requests: dict[int, _Request], tensors: Any, segment: npt.NDArray[np.uint8]
-) -> tuple[npt.NDArray[np.float32], _Tensors]:
+def _run(lengths: _Lengths, requests: dict[int, _Request], tensors: Any, segment: npt.NDArray[np.uint8]) -> _Tensors:
+    """Returns all outputs by name after the segment's last frame."""
     signatures = lengths.signatures
     for start, length in lengths.cut(len(segment)):
         if length not in requests:
             requests[length] = _Request(lengths.compiled(length), signatures)
         tensors = requests[length].run({**tensors, signatures.image.name: segment[None, start : start + length]})
-    return tensors.pop(signatures.logits)[0], tensors
+    return dict(tensors)
 
 
 def _make_states(core: Any, init: Any, signatures: StreamSignatures, preset: Preset) -> _Tensors:

@@ -73,6 +73,28 @@ class StreamEngine(Protocol):
         """
         ...
 
+    def embedding_size(self) -> int | None:
+        """Returns how many activations the classifier's last layer takes; None where the graph has no such layer.
+
+        Raises:
+          ConfigError: the engine cannot find that out for Stream models.
+        """
+        ...
+
+    def classify_next_with_embeddings(
+        self, states: Sequence[State], frames: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], list[State]]:
+        """Does what `classify_next` does, and tells the activations before the classifier too.
+
+        Returns:
+          Logits, float32 [N, C], embeddings, float32 [N, D] with D = `embedding_size()`, and the next states.
+
+        Raises:
+          ModelError: the graph has none.
+          InferenceError, ValueError: as `classify_next`.
+        """
+        ...
+
     def close(self) -> None:
         """Frees the model. The engine cannot be used afterwards; closing again does nothing."""
         ...

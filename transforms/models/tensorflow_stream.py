@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from transforms.errors import ConfigError
 from transforms.models.catalog import Preset
 from transforms.models.stream import State, StreamSignatures, check_next, find_stream_signatures
 from transforms.models.tensorflow_engine import inference_error, load_saved_model
@@ -80,6 +81,16 @@ class TensorFlowStreamEngine:
         except tf.errors.OpError as error:
             raise inference_error(f"{len(frames)} segments", error) from error
         return logits, after
+
+    def embedding_size(self) -> int | None:
+        """Refuses, see `StreamEngine`: the last layer is looked for in OpenVINO's graph only."""
+        raise ConfigError("--save_embeddings of a Stream model needs --engine openvino")
+
+    def classify_next_with_embeddings(
+        self, states: Sequence[State], frames: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], list[State]]:
+        """Refuses, as `embedding_size`."""
+        raise ConfigError("--save_embeddings of a Stream model needs --engine openvino")
 
     def close(self) -> None:
         """Frees the model once running calls have returned."""

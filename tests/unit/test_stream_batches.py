@@ -1,0 +1,191 @@
+"""States of segments: an answer depends on the segment's frames alone, and no state outlives its segment."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import random
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from fake_engine import BAD_VALUE, NAN_VALUE, FakeStreamEngine
+
+from transforms.errors import InferenceError, OutOfMemoryError, PredecessorLostError
+from transforms.models.batches import Answer
+from transforms.models.stream_batches import MAX_OPEN_SEGMENTS, StreamBatches
+from transforms.records import Clip, ClipSpan
+
+LENGTHS = (4, 4, 4, 3)
+
+
+def segment(uri: str = "a.mp4", index: int = 0, seed: int = 0, lengths: Sequence[int] = LENGTHS) -> list[Clip]:
+    """The clips of a segment that begins at clip 10 * index, with three frames of warm-up where that is not 0."""
+    pixels = np.random.default_rng([seed, index]).integers(0, 200, 100).astype(np.uint8)
+    clips, start = [], 0
+    for position, length in enumerate(lengths):
+        warm_up = 3 if index and not position else 0
+        span = ClipSpan(
+            clip_index=10 * index + position,
+            start_seconds=Fraction(start),
+            end_seconds=Fraction(start + length),
+            sample_seconds=tuple(Fraction(start + k) for k in range(warm_up + length)),
+            num_real_frames=length,
+            num_warm_up_frames=warm_up,
+            continues=position > 0,
+            is_continued=position < len(lengths) - 1,
+        )
+        values = pixels[start : start + warm_up + length]
+        clips.append(
+            Clip(uri, index, span, np.broadcast_to(values[:, None, None, None], (len(values), 2, 2, 3)).copy())
+        )
+        start += warm_up + length
+    return clips
+
+
+def told(clips: Sequence[Clip]) -> list[list[float]]:
+    """What FakeStreamEngine has to say of a segment."""
+    values: list[int] = []
+    answers = []
+    for clip in clips:
+        values += clip.frames[:, 0, 0, 0].tolist()
+        answers.append([float(sum(values)), float(values[-1]), float(len(values))])
+    return answers
+
+
+def logits(results: Sequence[Answer | InferenceError]) -> list[list[float]]:
+    assert all(isinstance(result, Answer) for result in results), results
+    return [result.logits.tolist() for result in results if isinstance(result, Answer)]
+
+
+def run(clips: Sequence[Clip], cuts: Sequence[int], batches: StreamBatches, engine: FakeStreamEngine) -> list:
+    results = []
+    for start, stop in zip([0, *cuts], [*cuts, len(clips)], strict=True):
+        results += batches.classify(clips[start:stop], engine)
+    return results
+
+
+@pytest.mark.parametrize("cut", range(1, 8))
+@pytest.mark.parametrize("other", [1, 3, 5, 7])
+def test_answers_do_not_depend_on_where_batches_are_cut(cut: int, other: int) -> None:
+    clips = segment() + segment(index=1)
+    batches, engine = StreamBatches(8), FakeStreamEngine()
+    results = run(clips, sorted({cut, other}), batches, engine)
+    assert logits(results) == told(clips[:4]) + told(clips[4:])
+    assert batches.num_open_segments == 0
+
+
+@pytest.mark.parametrize("chunk_frames", [1, 2, 3, 4, 50])
+def test_frames_go_one_at_a_time_in_chunks_or_all_at_once(chunk_frames: int) -> None:
+    engine = FakeStreamEngine(chunk_frames)
+    clips = segment(index=2)
+    assert logits(StreamBatches(8).classify(clips, engine)) == told(clips)
+    assert {length for _, length in engine.calls} <= {chunk_frames, 7 % chunk_frames, 4 % chunk_frames, 3, 4, 7}
+    assert max(length for _, length in engine.calls) <= chunk_frames
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_interleaved_segments_do_not_mix(seed: int) -> None:
+    chance = random.Random(seed)
+    segments = [segment(f"{k}.mp4", k % 3, seed=k, lengths=[4] * chance.randint(1, 5)) for k in range(6)]
+    waiting = [list(clips) for clips in segments]
+    order = []
+    while any(waiting):
+        order.append(chance.choice([clips for clips in waiting if clips]).pop(0))
+    cuts = sorted(chance.sample(range(1, len(order)), min(5, len(order) - 1)))
+    batches, engine = StreamBatches(chance.choice([1, 2, 8])), FakeStreamEngine()
+    results = dict(zip(map(id, order), run(order, cuts, batches, engine), strict=True))
+    for clips in segments:
+        assert logits([results[id(clip)] for clip in clips]) == told(clips)
+    assert batches.num_open_segments == 0
+
+
+def test_segments_share_a_call_where_their_frame_counts_agree() -> None:
+    engine = FakeStreamEngine(chunk_frames=4)
+    clips = segment("a.mp4", lengths=[4, 4]) + segment("b.mp4", lengths=[4, 3]) + segment("c.mp4", lengths=[4, 4])
+    assert logits(StreamBatches(8).classify(clips, engine)) == told(clips[:2]) + told(clips[2:4]) + told(clips[4:])
+    assert engine.calls == [(3, 4), (2, 4), (1, 3)]
+
+
+def kinds(results: Sequence[object]) -> list[type]:
+    return [type(result) for result in results]
+
+
+@pytest.mark.parametrize("cuts", [[], [1], [2], [1, 2]])
+def test_a_clip_whose_predecessor_is_missing_is_an_error_and_so_are_those_after_it(cuts: list[int]) -> None:
+    clips = segment()
+    del clips[1]
+    batches, engine = StreamBatches(8), FakeStreamEngine()
+    results = run(clips, cuts, batches, engine)
+    assert kinds(results) == [Answer, PredecessorLostError, PredecessorLostError]
+    assert "clip 2 of a.mp4 continues clip 1, of which the model gave no answer" in str(results[1])
+    assert batches.num_open_segments == 0
+
+
+@pytest.mark.parametrize(("value", "kind"), [(BAD_VALUE, InferenceError), (NAN_VALUE, Answer)])
+def test_after_a_clip_on_which_the_model_failed_nothing_is_made_up(value: int, kind: type) -> None:
+    good, bad = segment("good.mp4"), segment("bad.mp4", seed=1)
+    bad[1].frames[2] = value
+    mixed = [clip for pair in zip(good, bad, strict=True) for clip in pair]
+    results = StreamBatches(8).classify(mixed, FakeStreamEngine())
+    assert logits(results[::2]) == told(good)
+    assert kinds(results[1::2]) == [Answer, kind, PredecessorLostError, PredecessorLostError]
+
+
+def test_a_segment_of_another_video_or_place_is_no_predecessor() -> None:
+    clips = segment()
+    other = dataclasses.replace(clips[1], video_uri="b.mp4")
+    later = dataclasses.replace(clips[1], segment_index=1)
+    assert kinds(StreamBatches(8).classify([clips[0], other, later], FakeStreamEngine())) == [
+        Answer,
+        PredecessorLostError,
+        PredecessorLostError,
+    ]
+
+
+@pytest.mark.parametrize("broke_after", [1, 2, 3])
+def test_a_bundle_that_is_tried_again_begins_the_segment_anew(broke_after: int) -> None:
+    clips = segment(index=1)
+    batches, engine = StreamBatches(8), FakeStreamEngine()
+    batches.classify(clips[:broke_after], engine)
+    assert logits(batches.classify(clips, engine)) == told(clips)
+    assert batches.num_open_segments == 0
+
+
+def test_no_state_outlives_its_segment() -> None:
+    batches, engine = StreamBatches(8), FakeStreamEngine()
+    for k in range(50):
+        clips = segment(f"{k}.mp4", seed=k)
+        for clip in clips:
+            batches.classify([clip], engine)
+            gc.collect()
+            assert engine.live_states == batches.num_open_segments == int(clip.span.is_continued)
+
+
+def test_states_of_segments_that_broke_off_do_not_pile_up() -> None:
+    batches, engine = StreamBatches(8), FakeStreamEngine()
+    for k in range(50):
+        batches.classify(segment(f"{k}.mp4", seed=k)[:2], engine)
+    gc.collect()
+    assert engine.live_states == batches.num_open_segments == MAX_OPEN_SEGMENTS
+    whole = segment("whole.mp4")
+    assert logits(batches.classify(whole, engine)) == told(whole)
+
+
+def test_out_of_memory_halves_the_batch_for_good() -> None:
+    batches, engine = StreamBatches(8), FakeStreamEngine(chunk_frames=4, memory_segments=2)
+    firsts = [segment(f"{k}.mp4", seed=k, lengths=[4]) for k in range(4)]
+    for _ in range(2):
+        results = batches.classify([clips[0] for clips in firsts], engine)
+        assert logits(results) == [answer for clips in firsts for answer in told(clips)]
+    assert engine.calls == [(4, 4), (2, 4), (2, 4), (2, 4), (2, 4)]
+    (alone,) = batches.classify(firsts[0], FakeStreamEngine(memory_segments=0))
+    assert isinstance(alone, OutOfMemoryError)
+
+
+def test_embeddings_are_those_of_the_clips_end() -> None:
+    clips = segment()
+    results = StreamBatches(8, with_embeddings=True).classify(clips, FakeStreamEngine())
+    assert logits(results) == told(clips)
+    assert [result.embedding.tolist() for result in results] == [[10 * a, 10 * b] for a, b, _ in told(clips)]

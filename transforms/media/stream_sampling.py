@@ -1,0 +1,102 @@
+"""Which instants of a video a Stream model sees. Pure: times in, clips out.
+
+A Stream model sees each frame once, in order, and remembers. So clips are stretches of one grid of frames, k /
+target_fps, and follow each other without overlap; the answer for a clip is what the model says at its end. The rest
+that is shorter than a clip is a clip of its own, with fewer frames: nothing is shifted, looped or held.
+
+Where the model begins anew in the middle of a video (a segment that another worker has, or a clip after a gap), the
+first clip carries a warm-up: frames before it, which the model sees and gives no answer for.
+
+An example: 50 frames at 5 fps, a video of 132.3 s, a warm-up of 10 s, and a cut into two segments at 70 s:
+
+    segment 0    [0, 10) [10, 20) ... [60, 70)
+    segment 1    60 ... 69.8 for warm-up, [70, 80) ... [120, 130) [130, 132.4): 12 frames
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+
+from transforms.media.sampling import ClipSampling
+from transforms.records import ClipSpan
+
+
+def plan_stream_spans(duration_seconds: Fraction, sampling: ClipSampling) -> tuple[ClipSpan, ...]:
+    """Returns the clips of a video for a Stream model, ordered by start. Empty only under the tail policy `drop`.
+
+    Args:
+      duration_seconds: from the first frame's presentation to the end of the last frame's.
+      sampling: how clips are chosen; clips after a gap have their warm-up.
+
+    Raises:
+      ValueError: the duration is not positive.
+    """
+    if duration_seconds <= 0:
+        raise ValueError(f"duration_seconds={duration_seconds}: must be above 0")
+    starts = _starts(duration_seconds, sampling)
+    limit = sampling.clips_per_video
+    if limit is not None and len(starts) > limit:
+        room = duration_seconds - sampling.clip_seconds
+        centres = (room * (2 * i + 1) / (2 * limit) for i in range(limit))
+        starts = [(start * sampling.target_fps // 1) / sampling.target_fps for start in centres]
+        is_unbroken = False
+    else:
+        is_unbroken = sampling.stride_seconds == sampling.clip_seconds
+    spans = []
+    for index, start in enumerate(starts):
+        num_frames = _num_frames(duration_seconds - start, sampling)
+        continues = is_unbroken and index > 0
+        is_continued = is_unbroken and index + 1 < len(starts)
+        span = ClipSpan(
+            clip_index=index,
+            start_seconds=start,
+            end_seconds=start + num_frames / sampling.target_fps,
+            sample_seconds=tuple(start + k / sampling.target_fps for k in range(num_frames)),
+            num_real_frames=num_frames,
+            continues=continues,
+            is_continued=is_continued,
+        )
+        spans.append(span if continues else _begun_anew(span, sampling))
+    return tuple(spans)
+
+
+def warm_up_segments(segments: Sequence[Sequence[ClipSpan]], sampling: ClipSampling) -> list[tuple[ClipSpan, ...]]:
+    """Returns the segments with a warm-up for each that was cut off from the one before it."""
+    warmed = []
+    for clips in segments:
+        first, *others = clips
+        whole = [_begun_anew(first, sampling) if first.continues else first, *others]
+        whole[-1] = dataclasses.replace(whole[-1], is_continued=False)
+        warmed.append(tuple(whole))
+    return warmed
+
+
+def _starts(duration_seconds: Fraction, sampling: ClipSampling) -> list[Fraction]:
+    """Returns the starts of all clips that there is room for, the last of which may be shorter."""
+    starts: list[Fraction] = []
+    start = Fraction(0)
+    while not starts or (duration_seconds - start) * sampling.target_fps >= 1:
+        starts.append(start)
+        start += sampling.stride_seconds
+    if sampling.tail == "drop" and _num_frames(duration_seconds - starts[-1], sampling) < sampling.num_frames:
+        starts.pop()
+    return starts
+
+
+def _num_frames(rest_seconds: Fraction, sampling: ClipSampling) -> int:
+    """Returns how many frames a clip has before which so much of the video is left."""
+    # k / fps < rest  <=>  k < rest * fps: so many instants lie inside the video.
+    return min(math.ceil(rest_seconds * sampling.target_fps), sampling.num_frames)
+
+
+def _begun_anew(span: ClipSpan, sampling: ClipSampling) -> ClipSpan:
+    """Returns a clip that needs no predecessor: with as much warm-up as is wanted, and as there is before it."""
+    seconds = min(sampling.warm_up, span.start_seconds)
+    num_frames = math.floor(seconds * sampling.target_fps)
+    instants = tuple(span.start_seconds - k / sampling.target_fps for k in range(num_frames, 0, -1))
+    return dataclasses.replace(
+        span, sample_seconds=instants + span.sample_seconds, num_warm_up_frames=num_frames, continues=False
+    )

@@ -1,0 +1,126 @@
+"""Runs clips through a Stream model, in order, with the state of each segment carried from clip to clip.
+
+A segment's state is made when the segment begins, is replaced with each clip, and is dropped with its last one: memory
+does not grow with a video's length. A clip whose predecessor gave no state (it was lost, or the model failed on it) is
+an error and never an answer. So an answer depends on the frames of the segment up to the clip's end, and on nothing
+else: not on where batches are cut, nor on what else is in them.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from transforms.errors import InferenceError, PredecessorLostError
+from transforms.models.batches import Answer, Halving
+from transforms.models.stream import State, StreamEngine
+from transforms.records import Clip
+
+MAX_OPEN_SEGMENTS = 8
+"""Segments that may be unfinished at one time; the one not seen for longest is given up for another. A decoder finishes
+one before it begins the next, so that there is one, and those whose rest was lost. A state has 3 (A0) to 50 MB (A5)."""
+
+_Segment = tuple[str, int]
+
+
+class _Turn(NamedTuple):
+    """A clip, and the state that it starts from."""
+
+    position: int
+    clip: Clip
+    state: State
+
+
+class StreamBatches:
+    """Classifies clips of segments. For one thread, which is given the clips of each segment in order.
+
+    Args:
+      most_clips: clips that the engine gets at once, each of another segment.
+      with_embeddings: whether answers bear them.
+    """
+
+    def __init__(self, most_clips: int, with_embeddings: bool = False) -> None:
+        self._halving = Halving(most_clips)
+        self._with_embeddings = with_embeddings
+        # Which clip each unfinished segment has come to, and the state after it; the latest at the end.
+        self._open: collections.OrderedDict[_Segment, tuple[int, State]] = collections.OrderedDict()
+
+    @property
+    def num_open_segments(self) -> int:
+        """Segments whose state is kept for a clip that is to come."""
+        return len(self._open)
+
+    def classify(self, clips: Sequence[Clip], engine: StreamEngine) -> list[Answer | InferenceError]:
+        """Returns an answer or an error for each clip, in order."""
+        results: dict[int, Answer | InferenceError] = {}
+        for round_ in _rounds(clips):
+            turns: dict[int, list[_Turn]] = collections.defaultdict(list)
+            for position in round_:
+                state = self._state_before(clips[position], engine)
+                if isinstance(state, State):
+                    turns[len(clips[position].frames)].append(_Turn(position, clips[position], state))
+                else:
+                    results[position] = state
+            for group in turns.values():
+                results.update(self._take(group, engine))
+        return [results[position] for position in range(len(clips))]
+
+    def _state_before(self, clip: Clip, engine: StreamEngine) -> State | PredecessorLostError:
+        # Taken out in any case: whatever becomes of this clip, that state is of no use to another.
+        index, state = self._open.pop(_segment(clip), (None, None))
+        if not clip.span.continues:
+            return engine.initial_state()
+        before = clip.span.clip_index - 1
+        if state is None or index != before:
+            return PredecessorLostError(
+                f"clip {before + 1} of {clip.video_uri} continues clip {before}, of which the model gave no answer: a "
+                "Stream model has to see every frame before a clip; remove the cause of that one's failure"
+            )
+        return state
+
+    def _take(self, turns: Sequence[_Turn], engine: StreamEngine) -> Iterator[tuple[int, Answer | InferenceError]]:
+        """Feeds clips with equally many frames; yields (position, answer or error), and keeps the new states."""
+        for turn, result in zip(turns, self._halving.run(turns, lambda some: self._feed(some, engine)), strict=True):
+            if isinstance(result, InferenceError):
+                yield turn.position, result
+                continue
+            answer, state = result
+            # A state after an answer that is no number would spoil the next ones.
+            if turn.clip.span.is_continued and np.isfinite(answer.logits).all():
+                self._keep(turn.clip, state)
+            yield turn.position, answer
+
+    def _keep(self, clip: Clip, state: State) -> None:
+        self._open[_segment(clip)] = (clip.span.clip_index, state)
+        if len(self._open) > MAX_OPEN_SEGMENTS:
+            self._open.popitem(last=False)
+
+    def _feed(self, turns: Sequence[_Turn], engine: StreamEngine) -> list[tuple[Answer, State]]:
+        states = [turn.state for turn in turns]
+        num_frames, length = len(turns[0].clip.frames), engine.chunk_frames
+        for start in range(0, num_frames, length):
+            frames = np.stack([turn.clip.frames[start : start + length] for turn in turns])
+            if self._with_embeddings and start + length >= num_frames:
+                logits, embeddings, states = engine.classify_next_with_embeddings(states, frames)
+                return list(zip(map(Answer, logits, embeddings), states, strict=True))
+            logits, states = engine.classify_next(states, frames)
+        return list(zip(map(Answer, logits), states, strict=True))
+
+
+def _segment(clip: Clip) -> _Segment:
+    return clip.video_uri, clip.segment_index
+
+
+def _rounds(clips: Sequence[Clip]) -> list[list[int]]:
+    """Returns positions of clips: first those of the first clip of each segment, then of the second, and so on."""
+    rounds: list[list[int]] = []
+    seen: collections.Counter[_Segment] = collections.Counter()
+    for position, clip in enumerate(clips):
+        if seen[_segment(clip)] == len(rounds):
+            rounds.append([])
+        rounds[seen[_segment(clip)]].append(position)
+        seen[_segment(clip)] += 1
+    return rounds
