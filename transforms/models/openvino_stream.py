@@ -6,10 +6,11 @@ chunk, and one frame for what is left of a segment that is no multiple of it.
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from transforms.errors import ModelError
 from transforms.models import openvino_cache
 from transforms.models.catalog import Preset
+from transforms.models.compiled_cache import compile_model
 from transforms.models.embeddings import openvino_embedding
 from transforms.models.openvino_engine import cpu_config, inference_error, with_uint8_input
 from transforms.models.stream import State, StreamSignatures, check_next, find_stream_signatures
@@ -63,14 +65,15 @@ class OpenVinoStreamEngine:
 
         signatures = find_stream_signatures(folder, preset)
         core = openvino.Core()
-        models = openvino_cache.read_converted(core, folder, signatures)
         try:
-            zeros = _make_states(core, models[openvino_cache.INIT], signatures, preset)
-            config = cpu_config(num_threads, precision)
-            lengths = _Lengths(core, models[openvino_cache.MODEL], signatures, zeros, preset, config)
+            source = _Source(core, folder, signatures)
+            zeros = _make_states(source, preset)
+            lengths = _Lengths(source, zeros, preset, cpu_config(num_threads, precision))
             lengths.compiled(lengths.chunk_frames)
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot run {folder}: {error}; try --engine tensorflow") from error
+        except OSError as error:
+            raise ModelError(f"{folder} cannot be read: {error}") from error
         return cls(lengths, zeros, preset, num_threads)
 
     def initial_state(self) -> State:
@@ -127,22 +130,32 @@ class OpenVinoStreamEngine:
         self._idle = queue.LifoQueue()
 
 
+class _Source:
+    """Compiles the two graphs of a model, which are read only if the cache of compiled ones lacks something."""
+
+    def __init__(self, core: Any, folder: pathlib.Path, signatures: StreamSignatures) -> None:
+        self.signatures = signatures
+        self._core = core
+        self._folder = folder
+        self._identity = openvino_cache.identity(folder, signatures)
+
+    @functools.cached_property
+    def graphs(self) -> dict[str, Any]:
+        """The graphs as converted, sizes unknown."""
+        return openvino_cache.read_converted(self._core, self._folder, self.signatures)
+
+    def compile(self, what: str, build: Callable[[], Any], config: dict[str, Any]) -> Any:
+        """Compiles what `build` makes of the graphs; `what` is to say all that it does to them."""
+        return compile_model(self._core, f"{what} of {self._identity}", build, config)
+
+
 class _Lengths:
     """The model, compiled for a number of frames when that is first needed."""
 
-    def __init__(
-        self,
-        core: Any,
-        model: Any,
-        signatures: StreamSignatures,
-        zeros: _Tensors,
-        preset: Preset,
-        config: dict[str, Any],
-    ) -> None:
-        self.signatures = signatures
-        self.chunk_frames = signatures.chunk_frames(preset.num_frames)
-        self._core = core
-        self._model = model
+    def __init__(self, source: _Source, zeros: _Tensors, preset: Preset, config: dict[str, Any]) -> None:
+        self.signatures = source.signatures
+        self.chunk_frames = source.signatures.chunk_frames(preset.num_frames)
+        self._source = source
         self._shapes = {name: zero.shape for name, zero in zeros.items()}
         self._size = preset.size
         self._config = config
@@ -167,12 +180,14 @@ class _Lengths:
         return next((int(np.prod(port.shape)) for port in outputs if _EMBEDDING in port.get_names()), None)
 
     def _compile(self, num_frames: int) -> Any:
-        model = self._model.clone()
-        shapes = {**self._shapes, self.signatures.image.name: (1, num_frames, self._size, self._size, 3)}
-        model.reshape({port: list(_by_name(shapes, port)) for port in model.inputs})
-        _add_embedding(model, self.signatures)
-        prepared = with_uint8_input(model, self.signatures.image.name)
-        return self._core.compile_model(prepared, "CPU", self._config)
+        def fixed() -> Any:
+            model = self._source.graphs[openvino_cache.MODEL].clone()
+            shapes = {**self._shapes, self.signatures.image.name: (1, num_frames, self._size, self._size, 3)}
+            model.reshape({port: list(_by_name(shapes, port)) for port in model.inputs})
+            _add_embedding(model, self.signatures)
+            return with_uint8_input(model, self.signatures.image.name)
+
+        return self._source.compile(f"{num_frames} frames of {self._size} pixels", fixed, self._config)
 
 
 def _add_embedding(model: Any, signatures: StreamSignatures) -> None:
@@ -212,8 +227,9 @@ def _run(lengths: _Lengths, requests: dict[int, _Request], tensors: Any, segment
     return dict(tensors)
 
 
-def _make_states(core: Any, init: Any, signatures: StreamSignatures, preset: Preset) -> _Tensors:
-    compiled = core.compile_model(init, "CPU", cpu_config(num_threads=1))
+def _make_states(source: _Source, preset: Preset) -> _Tensors:
+    signatures = source.signatures
+    compiled = source.compile("states", lambda: source.graphs[openvino_cache.INIT], cpu_config(num_threads=1))
     shape = np.array([1, preset.num_frames, preset.size, preset.size, 3], np.int32)
     made = compiled({signatures.input_shape: shape})
     named = {name: value for port, value in made.items() for name in port.get_names()}
