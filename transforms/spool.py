@@ -155,30 +155,38 @@ class Spool:
 def remove_abandoned(place: pathlib.Path) -> None:
     """Removes the folders of processes that are gone; those of other users and of living processes stay."""
     for folder in place.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError), _locked(folder):  # BlockingIOError: its process lives
-            shutil.rmtree(folder)
+        with contextlib.suppress(OSError):  # BlockingIOError: its process lives
+            lock = _lock(folder)
+            try:
+                shutil.rmtree(folder)
+            finally:
+                os.close(lock)
 
 
 def _make_folder(place: pathlib.Path) -> tuple[pathlib.Path, int]:
     """Returns a new folder and the descriptor of its lock."""
     while True:
         folder = pathlib.Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
-        with contextlib.suppress(BlockingIOError, FileNotFoundError), contextlib.ExitStack() as stack:
-            lock = stack.enter_context(_locked(folder))
-            if folder.exists():  # nobody took it for abandoned in the moment before it was locked
-                stack.pop_all()
+        with contextlib.suppress(BlockingIOError, FileNotFoundError):
+            lock = _lock(folder)
+            if folder.exists():
                 return folder, lock
+            os.close(lock)  # somebody took it for abandoned in the moment before it was locked
 
 
-@contextlib.contextmanager
-def _locked(folder: pathlib.Path) -> Iterator[int]:
-    """Holds the lock of a folder. The kernel frees it when this process ends, however it ends."""
+def _lock(folder: pathlib.Path) -> int:
+    """Returns a descriptor that holds the lock of a folder; the kernel frees it with the process, however that ends.
+
+    Raises:
+      BlockingIOError: another process holds it.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield descriptor
-    finally:
+    except OSError:
         os.close(descriptor)
+        raise
+    return descriptor
 
 
 class _SparseFile:

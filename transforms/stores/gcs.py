@@ -55,7 +55,7 @@ class GcsStore:
             with contextlib.suppress(VideoNotFoundError):
                 yield self.stat(pattern)
             return
-        bucket, prefix = bucket_and_key(wanted.prefix)
+        bucket, prefix = bucket_and_key(pattern)[0], bucket_and_key(wanted.prefix)[1]
         token: str | None = None
         while True:
             page, token = _insist(pattern, functools.partial(self._page, bucket, prefix, token))

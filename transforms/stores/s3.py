@@ -86,7 +86,7 @@ class S3Store:
             with contextlib.suppress(VideoNotFoundError):
                 yield self.stat(pattern)
             return
-        bucket, prefix = bucket_and_key(wanted.prefix)
+        bucket, prefix = bucket_and_key(pattern)[0], bucket_and_key(wanted.prefix)[1]
         request = {"Bucket": bucket, "Prefix": prefix}
         while True:
             page = _insist(pattern, lambda: self._client.list_objects_v2(**request))
