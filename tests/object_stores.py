@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import http.client
 import http.server
+import logging
 import socket
 import struct
 import threading
@@ -113,6 +114,7 @@ class FaultyProxy:
                 handler.send_header(name, value)
         handler.send_header("Content-Length", length)
         handler.end_headers()
+        request.num_bytes = len(data)
         if fault == "cut":
             handler.wfile.write(data[: len(data) // 2])
             _reset(handler)
@@ -120,7 +122,6 @@ class FaultyProxy:
         for start in range(0, len(data), 1 << 20 if fault != "slow" else -(-len(data) // 5)):
             handler.wfile.write(data[start : start + (1 << 20 if fault != "slow" else -(-len(data) // 5))])
             time.sleep(0.05 if fault == "slow" else 0)
-        request.num_bytes = len(data)
 
 
 def _reset(handler: http.server.BaseHTTPRequestHandler) -> None:
@@ -144,6 +145,7 @@ class S3Server:
         import boto3
         from moto.server import ThreadedMotoServer
 
+        logging.getLogger("werkzeug").setLevel(logging.WARNING)  # else a line for each request
         self._server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
         self._server.start()
         self.port = self._server.get_host_and_port()[1]

@@ -33,13 +33,13 @@ from transforms.errors import FileTooLargeError, StorageError, without_query
 from transforms.records import VideoRef
 from transforms.stores.base import Store
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 256 << 10
 MAX_BYTES = 20 << 30
 """The cap where no other is asked for; less where the disk has less than 5/4 of it free."""
 
 _PREFIX = "reelbeam-spool-"
 _FREE_SHARE = 0.8
-_MAX_READ_AHEAD_BLOCKS = 16
+_MAX_READ_BLOCKS = 64
 _MAX_WAIT_SECONDS = 3600.0
 
 
@@ -244,16 +244,17 @@ class Blocks:
     def claim(self, first: int, stop: int) -> tuple[int, int] | None:
         """Says which blocks the caller is to fetch next; None: nothing in between is missing, or others fetch it.
 
-        A request that goes on where blocks are there already is taken for a reader that reads on: it gets half as much
-        again as that run is long, up to 16 blocks, so that reading a part fetches at most half as much more.
+        A request that goes on where blocks are there already is taken for a reader that reads on: it gets a quarter as
+        much again as that run is long, so that reading a part fetches at most a quarter more. A request never exceeds
+        16 MiB.
         """
         missing = (k for k in range(first, stop) if not self._are_there[k] and k not in self._on_their_way)
         start = next(missing, None)
         if start is None:
             return None
-        ahead = min((start - self.run_around(start)[0]) // 2, _MAX_READ_AHEAD_BLOCKS)
+        ahead = min((start - self.run_around(start)[0]) // 4, _MAX_READ_BLOCKS)
         end = start
-        while end < min(max(stop, start + ahead), len(self._are_there), start + _MAX_READ_AHEAD_BLOCKS):
+        while end < min(max(stop, start + ahead), len(self._are_there), start + _MAX_READ_BLOCKS):
             if self._are_there[end] or end in self._on_their_way:
                 break
             end += 1
