@@ -63,6 +63,7 @@ class DecoderProcess:
         fcntl.fcntl(self._ring, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
         self._ring_bytes = 0
         self._socket, theirs = socket.socketpair()
+        theirs.setblocking(True)  # whatever socket.setdefaulttimeout says, which Google's libraries call
         liveness, self._liveness = os.pipe()
         self._process = spawn.spawn(theirs.fileno(), self._ring, liveness, memory_bytes)
         theirs.close()

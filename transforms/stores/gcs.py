@@ -82,12 +82,11 @@ class GcsStore:
         def request() -> bytes:
             data: bytes = (
                 self._client.bucket(bucket)
-                .blob(key)
+                .blob(key, generation=generation)
                 .download_as_bytes(
                     start=start,
                     end=stop - 1,
                     raw_download=True,
-                    if_generation_match=generation,
                     timeout=_TIMEOUT,
                     checksum=None,  # there is none of a range
                     retry=None,
@@ -97,11 +96,19 @@ class GcsStore:
                 raise PassingError(f"an answer of {len(data)} bytes to a request for {stop - start}")
             return data
 
-        return _insist(video.video_uri, request)
+        try:
+            return _insist(video.video_uri, request)
+        except VideoNotFoundError:
+            self.stat(video.video_uri)  # raises where it vanished
+            raise _changed(video.video_uri) from None
 
 
 def _to_video_ref(bucket: str, blob: Any) -> VideoRef:
     return VideoRef(f"gs://{bucket}/{blob.name}", blob.size, f"{_GENERATION}{blob.generation}")
+
+
+def _changed(uri: str) -> VideoChangedError:
+    return VideoChangedError(f"{without_query(uri)} changed after it was listed; run again")
 
 
 def _missing(uri: str) -> VideoNotFoundError:
@@ -134,5 +141,5 @@ def _from_reply(uri: str, error: Any) -> Exception:
     if error.code in (408, 429) or (error.code or 0) >= 500:
         return PassingError(str(error))
     if error.code in (412, 416):
-        return VideoChangedError(f"{without_query(uri)} changed after it was listed; run again")
+        return _changed(uri)
     return StorageError(f"{without_query(uri)}: the storage says {without_query(str(error))}; check the permissions")
