@@ -147,37 +147,28 @@ def test_a_full_disk_names_the_flags(s3: S3Server, proxy: FaultyProxy, spool: Sp
 
 
 SPOOLER = """
-    import sys, time
-    from transforms.spool import Spool, SpoolConfig, spool_of
+    import sys
+    from transforms.spool import SpoolConfig, spool_of
     spool = spool_of(SpoolConfig(sys.argv[1]))
     (spool.folder / "1").write_bytes(b"x" * 1000)
     print(spool.folder, flush=True)
-    if sys.argv[2] == "stay":
-        time.sleep(600)
+    sys.stdin.read()
 """
 
 
-def start_spooler(place: pathlib.Path, what: str) -> tuple[subprocess.Popen[str], pathlib.Path]:
-    command = [sys.executable, "-c", textwrap.dedent(SPOOLER), str(place), what]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    return process, pathlib.Path(process.stdout.readline().strip())
-
-
 def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: pathlib.Path) -> None:
-    living, living_folder = start_spooler(tmp_path, "stay")
-    killed, killed_folder = start_spooler(tmp_path, "stay")
-    assert (killed_folder / "1").exists()
+    command = [sys.executable, "-c", textwrap.dedent(SPOOLER), str(tmp_path)]
+    killed, living = (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    )
+    assert killed.stdout and living.stdout
+    killed_folder, living_folder = (pathlib.Path(p.stdout.readline().strip()) for p in (killed, living) if p.stdout)
     killed.kill()
     killed.wait()
     assert (killed_folder / "1").exists()  # nobody could remove it
-    ended, ended_folder = start_spooler(tmp_path, "end")
-    ended.wait()
-    assert not killed_folder.exists() and not ended_folder.exists()
-    assert (living_folder / "1").exists()
-    living.terminate()
-    living.wait()
     Spool(SpoolConfig(str(tmp_path))).close()
+    assert not killed_folder.exists() and (living_folder / "1").exists()
+    living.communicate()  # ends by itself
     assert list(tmp_path.iterdir()) == []
 
 
