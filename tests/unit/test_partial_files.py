@@ -55,6 +55,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture(autouse=True)
 def _no_process_left() -> Iterator[None]:
+    sandbox.close_idle()  # of other tests
     yield
     sandbox.close_idle()
     assert processes.decoders_of(os.getpid()) == []
