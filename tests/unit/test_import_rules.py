@@ -29,7 +29,7 @@ def layer(module: str) -> str:
     for package in ("transforms.media", "transforms.models"):
         if module == package or module.startswith(package + "."):
             return package
-    if module.startswith("transforms.stores"):
+    if module.startswith(("transforms.stores", "transforms.spool_")):
         return "helper"
     return "helper" if module in SHARED_BY_STEPS or module == "transforms" else "step"
 

@@ -19,7 +19,8 @@ from object_stores import FaultyProxy, S3Server
 from transforms import metrics, storage
 from transforms.errors import FileTooLargeError, StorageError
 from transforms.records import VideoRef
-from transforms.spool import BLOCK_BYTES, Blocks, Spool, SpoolConfig
+from transforms.spool import BLOCK_BYTES, Spool, SpoolConfig
+from transforms.spool_blocks import Blocks
 from transforms.stores.base import store_for
 
 DATA = np.random.default_rng(5).bytes(20 * BLOCK_BYTES + 12345)
