@@ -38,7 +38,10 @@ setup(
         "gcp": ["apache-beam[gcp]==2.77.*"],
         "aws": ["apache-beam[aws]==2.77.*"],
         "bench": ["ai-edge-litert", "decord", "opencv-python-headless", "imageio-ffmpeg"],
-        "dev": ["pytest", "pytest-timeout", "ruff", "mypy", "duckdb", "pandas", "imageio-ffmpeg"],
+        "dev": [
+            *["pytest", "pytest-timeout", "ruff", "mypy", "duckdb", "pandas", "imageio-ffmpeg"],
+            *["apache-beam[aws]==2.77.*", "moto[s3]", "flask", "flask-cors"],  # an S3 server on loopback
+        ],
     },
     entry_points={"console_scripts": ["reelbeam = pipeline.cli:entry_point"]},
 )

@@ -37,6 +37,8 @@ class LabelingConfig:
       max_failure_ratio: share of failed inputs with which a run still counts.
       max_video_bytes: larger files are failures.
       decoder_limits: what a video may ask for, and what a decoder process may use.
+      spool_dir, spool_bytes: where remote videos are kept on their way to the decoder, and how much of them at most;
+        None: the folder for temporary files, and what `transforms.spool` finds fit.
       num_threads: threads of the engine; None: the cores of the machine that it runs on.
       precision: of the engine's arithmetic.
       max_batch_bytes: pixels that the model is given at once.
@@ -55,6 +57,8 @@ class LabelingConfig:
     max_failure_ratio: float = 0.5
     max_video_bytes: int = MAX_VIDEO_BYTES
     decoder_limits: DecoderLimits = DEFAULT_LIMITS
+    spool_dir: str | None = None
+    spool_bytes: int | None = None
     num_threads: int | None = None
     precision: Precision = "float32"
     max_batch_bytes: int = MAX_BATCH_BYTES
@@ -75,6 +79,7 @@ class LabelingConfig:
         _require(limits.max_pixels >= 1, "--max_pixels", limits.max_pixels, "at least 1")
         _require(limits.max_duration_seconds > 0, "--max_duration_seconds", limits.max_duration_seconds, "above 0")
         _require(self.max_batch_bytes >= 1, "--max_batch_bytes", self.max_batch_bytes, "at least 1")
+        _require(self.spool_bytes is None or self.spool_bytes >= 1, "--spool_bytes", self.spool_bytes, "at least 1")
         _require(self.num_threads is None or self.num_threads >= 1, "--num_threads", self.num_threads, "at least 1")
 
     def with_model(self, model: ModelSpec) -> LabelingConfig:

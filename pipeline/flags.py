@@ -99,6 +99,17 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
         help="how long the decoder may keep the model waiting over a segment, on top of 5 x its duration; default 60",
     )
 
+    remote = parser.add_argument_group("videos of object stores")
+    remote.add_argument(
+        "--spool_dir", metavar="DIR", help="local disk that they pass through; default: the folder for temporary files"
+    )
+    remote.add_argument(
+        "--spool_bytes",
+        type=int,
+        metavar="N",
+        help="how much of them a process keeps there; default 20 GiB, or 0.8 of what is free if that is less",
+    )
+
     parser.add_argument("--verbose", action="store_true", help="show the logs of Beam and of the engines")
 
     rows = parser.add_argument_group("rows")

@@ -16,6 +16,7 @@ from transforms.models.label_map import LabelMap
 from transforms.plan_clips import PlanClips
 from transforms.records import RunInfo
 from transforms.schemas import TABLES, clip_row, error_row, video_row
+from transforms.spool import SpoolConfig
 from transforms.summarize_videos import SummarizeVideos
 from transforms.write_results import WriteResults
 
@@ -29,16 +30,17 @@ def build_graph(
     schemas: Mapping[str, pa.Schema] = TABLES,
 ) -> beam.PCollection[dict[str, Any]]:
     """Adds the steps to `pipeline`; returns the run's summary, one element, there once the run is committed."""
+    spool = SpoolConfig(config.spool_dir, config.spool_bytes)
     videos = pipeline | ListVideos(config.inputs, config.input_list, config.base_dir)
     plan = (
         videos
         | "SpreadVideos" >> beam.Reshuffle()
-        | PlanClips(config.sampling, config.max_video_bytes, config.decoder_limits)
+        | PlanClips(config.sampling, config.max_video_bytes, config.decoder_limits, spool)
     )
 
     # From here to the scores no pixel may cross a shuffle: nothing stands between DecodeClips and ClassifyClips.
     segments = plan.segments | "SpreadSegments" >> beam.Reshuffle()
-    decoded = segments | DecodeClips(config.geometry, config.max_video_bytes, config.decoder_limits)
+    decoded = segments | DecodeClips(config.geometry, config.max_video_bytes, config.decoder_limits, spool)
     classified = decoded.clips | ClassifyClips(
         config.model,
         labels.labels,

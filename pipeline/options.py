@@ -89,6 +89,8 @@ def to_config(args: argparse.Namespace) -> LabelingConfig:
             max_pixels=args.max_pixels,
             max_duration_seconds=args.max_duration_seconds,
         ),
+        spool_dir=args.spool_dir and str(pathlib.Path(args.spool_dir).resolve()),
+        spool_bytes=args.spool_bytes,
         num_threads=args.num_threads,
         precision=args.precision,
         max_batch_bytes=args.max_batch_bytes,

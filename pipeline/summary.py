@@ -14,7 +14,7 @@ from rich.text import Text
 
 from pipeline.console import make_table, printable, right
 from pipeline.launch import Outcome
-from transforms import storage
+from transforms import metrics, storage
 
 MAX_VIDEOS_SHOWN = 25
 MAX_ERRORS_SHOWN = 5
@@ -37,6 +37,8 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
     if summary["errors"]:
         console.print(_errors_table(summary["errors"][:MAX_ERRORS_SHOWN]))
     console.print(Text(_counts_line(summary)))
+    if fetched := _fetched_line():
+        console.print(Text(fetched))
     if outcome.exit_code:
         console.print(Text(f"Refused: {outcome.error}. Nothing was committed.", style="red"))
         console.print(Text(f"The summary is in {outcome.paths.refusal}", style="dim"), soft_wrap=True)
@@ -97,6 +99,15 @@ def _counts_line(summary: dict[str, Any]) -> str:
         f"{counts['videos']} videos ({length}): {counts['ok']} ok, {counts['partial']} partial, "
         f"{counts['failed']} failed; {counts['clips']} clips; model {summary['model']} on {summary['engine']}"
     )
+
+
+def _fetched_line() -> str:
+    """What came from object stores, as far as this process knows; "" for nothing."""
+    tally = metrics.tally()
+    if not tally[metrics.BYTES_FETCHED]:
+        return ""
+    megabytes, retries = tally[metrics.BYTES_FETCHED] / 1e6, tally[metrics.STORAGE_RETRIES]
+    return f"{megabytes:.1f} MB fetched from object stores; {retries} requests made again"
 
 
 def _common_folder(uris: Sequence[str]) -> int:

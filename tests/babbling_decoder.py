@@ -19,7 +19,7 @@ def main() -> None:
     channel = wire.Channel(end)
     channel.send({"ready": True})
     while (request := channel.receive(with_descriptors=True)) is not None:
-        if "release" not in request:
+        if "probe" in request or "decode" in request:
             script = pathlib.Path(request.get("probe") or request["decode"]).read_text("utf-8")
             end.sendall(ast.literal_eval(script))
 

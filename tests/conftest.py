@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import pathlib
+from collections.abc import Iterator
 
+import object_stores
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -41,3 +43,28 @@ def untouched_loggers() -> None:
     logging.getLogger().setLevel(logging.WARNING)
     for name in ("apache_beam", "pipeline", "transforms"):
         logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+@pytest.fixture(scope="session")
+def _s3_server() -> Iterator[object_stores.S3Server]:
+    pytest.importorskip("boto3", reason="boto3 is absent: pip install 'reelbeam[aws]'")
+    pytest.importorskip("moto", reason="moto is absent: pip install 'reelbeam[dev]'")
+    server = object_stores.S3Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def s3(_s3_server: object_stores.S3Server) -> Iterator[object_stores.S3Server]:
+    """A server with an empty bucket."""
+    yield _s3_server
+    _s3_server.clear()
+
+
+@pytest.fixture
+def proxy(s3: object_stores.S3Server) -> Iterator[object_stores.FaultyProxy]:
+    """A proxy before the server, and Beam's file systems behind the proxy."""
+    proxy = object_stores.FaultyProxy(s3.port)
+    with object_stores.used_by_beam(object_stores.s3_flags(proxy.url)):
+        yield proxy
+    proxy.close()

@@ -18,6 +18,7 @@ from transforms.media.decoder import DecodeStats
 from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from transforms.media.picture import Geometry
 from transforms.records import Clip, Failure, SegmentSpan
+from transforms.spool import DEFAULT_SPOOL, SpoolConfig
 
 _FAILURES = "failures"
 
@@ -43,36 +44,44 @@ class DecodeClips(beam.PTransform):
 
     Args:
       geometry: scale and crop of the frames.
-      max_video_bytes, limits: see PlanClips.
+      max_video_bytes, limits, spool: see PlanClips.
     """
 
-    def __init__(self, geometry: Geometry, max_video_bytes: int, limits: DecoderLimits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self,
+        geometry: Geometry,
+        max_video_bytes: int,
+        limits: DecoderLimits = DEFAULT_LIMITS,
+        spool: SpoolConfig = DEFAULT_SPOOL,
+    ) -> None:
         super().__init__()
         self._geometry = geometry
         self._max_video_bytes = max_video_bytes
         self._limits = limits
+        self._spool = spool
 
     def expand(self, segments: beam.PCollection[SegmentSpan]) -> DecodedClips:
         """Wires the step."""
         beam.coders.registry.register_coder(Clip, ClipCoder)
-        decode_segment = _DecodeClipsFn(self._geometry, self._max_video_bytes, self._limits)
+        decode_segment = _DecodeClipsFn(self._geometry, self._max_video_bytes, self._limits, self._spool)
         decoded = segments | "DecodeSegment" >> beam.ParDo(decode_segment).with_outputs(_FAILURES, main="clips")
         decoded["clips"].element_type = Clip
         return DecodedClips(decoded["clips"], decoded[_FAILURES])
 
 
 class _DecodeClipsFn(beam.DoFn):
-    def __init__(self, geometry: Geometry, max_video_bytes: int, limits: DecoderLimits) -> None:
+    def __init__(self, geometry: Geometry, max_video_bytes: int, limits: DecoderLimits, spool: SpoolConfig) -> None:
         self._geometry = geometry
         self._max_video_bytes = max_video_bytes
         self._limits = limits
+        self._spool = spool
 
     def process(self, segment: SegmentSpan) -> Iterator[Clip | beam.pvalue.TaggedOutput]:
         uri = segment.video.video_uri
         stats = DecodeStats()
         try:
-            with storage.local_file(segment.video, self._max_video_bytes) as path:
-                clips = sandbox.decode_clips(path, segment.media, segment.clips, self._geometry, self._limits, stats)
+            with storage.local_file(segment.video, self._max_video_bytes, self._spool) as file:
+                clips = sandbox.decode_clips(file, segment.media, segment.clips, self._geometry, self._limits, stats)
                 for span, frames in clips:
                     metrics.count(metrics.CLIPS_DECODED)
                     yield Clip(uri, segment.segment_index, span, frames)

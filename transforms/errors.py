@@ -4,6 +4,7 @@
     ├── ConfigError            invalid_config        a flag or a combination of flags: exit code 2
     ├── MediaError             (one input's fault: becomes a row, the run goes on)
     │   ├── VideoNotFoundError     not_found
+    │   ├── VideoChangedError      video_changed         transient
     │   ├── StorageError           storage_error         transient
     │   ├── UnsupportedUriError    unsupported_uri
     │   ├── EmptyFileError         empty_file
@@ -65,6 +66,13 @@ class VideoNotFoundError(MediaError):
     """Nothing is at the URI."""
 
     code = "not_found"
+
+
+class VideoChangedError(MediaError):
+    """The object is not the version that was listed: it was written again meanwhile."""
+
+    code = "video_changed"
+    transient = True
 
 
 class StorageError(MediaError):

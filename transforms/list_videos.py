@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -96,9 +97,9 @@ def expand_input(given: str, base_dir: str | None = None, limit: int | None = No
     elif path is not None and os.path.lexists(path):
         yield VideoRef(uri)
     elif _is_pattern(uri):
-        yield from storage.match(path or uri, limit)
+        yield from itertools.islice(storage.matching(path or uri), limit)
     elif path is None and _is_remote_folder(uri):
-        yield from _only_videos(storage.match(f"{uri.rstrip('/')}/**", limit))
+        yield from _only_videos(itertools.islice(storage.matching(f"{uri.rstrip('/')}/**"), limit))
     else:
         yield VideoRef(uri)
 
@@ -195,8 +196,7 @@ def _is_remote_folder(uri: str) -> bool:
 
 def _videos_of_folder(folder: pathlib.Path) -> Iterator[VideoRef]:
     """Everything below a local folder but folders: broken links, for instance, shall get their row."""
-    paths = (path for path in sorted(folder.rglob("*")) if not os.path.isdir(path))  # noqa: PTH112
-    return _only_videos(VideoRef(storage.normalize(str(path))) for path in paths)
+    return _only_videos(VideoRef(storage.normalize(path)) for path in storage.walk(str(folder)))
 
 
 def _only_videos(found: Iterable[VideoRef]) -> Iterator[VideoRef]:

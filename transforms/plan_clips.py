@@ -18,6 +18,7 @@ from transforms.media.sampling import ClipSampling, max_num_clips, plan_clip_spa
 from transforms.media.segments import clip_seconds, key_frame_seconds, media_of_segment, plan_segments
 from transforms.media.stream_sampling import plan_stream_spans, warm_up_segments
 from transforms.records import ClipSpan, Failure, MediaInfo, PlannedVideo, SegmentSpan, VideoRef
+from transforms.spool import DEFAULT_SPOOL, SpoolConfig
 
 # Segments that are held back to be sorted: a few kilobytes each.
 _MAX_HELD_SEGMENTS = 2000
@@ -54,26 +55,35 @@ class PlanClips(beam.PTransform):
       sampling: which clips, and which instants of each.
       max_video_bytes: a larger file is a failure, `file_too_large`.
       limits: what a video may ask for, and what a decoder process may use.
+      spool: where remote videos are kept on their way to the decoder.
     """
 
-    def __init__(self, sampling: ClipSampling, max_video_bytes: int, limits: DecoderLimits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self,
+        sampling: ClipSampling,
+        max_video_bytes: int,
+        limits: DecoderLimits = DEFAULT_LIMITS,
+        spool: SpoolConfig = DEFAULT_SPOOL,
+    ) -> None:
         super().__init__()
         self._sampling = sampling
         self._max_video_bytes = max_video_bytes
         self._limits = limits
+        self._spool = spool
 
     def expand(self, videos: beam.PCollection[VideoRef]) -> ClipPlan:
         """Wires the step."""
-        plan_video = _PlanClipsFn(self._sampling, self._max_video_bytes, self._limits)
+        plan_video = _PlanClipsFn(self._sampling, self._max_video_bytes, self._limits, self._spool)
         plan = videos | "PlanVideo" >> beam.ParDo(plan_video).with_outputs(_PLANNED, _FAILURES, main="segments")
         return ClipPlan(plan["segments"], plan[_PLANNED], plan[_FAILURES])
 
 
 class _PlanClipsFn(beam.DoFn):
-    def __init__(self, sampling: ClipSampling, max_video_bytes: int, limits: DecoderLimits) -> None:
+    def __init__(self, sampling: ClipSampling, max_video_bytes: int, limits: DecoderLimits, spool: SpoolConfig) -> None:
         self._sampling = sampling
         self._max_video_bytes = max_video_bytes
         self._limits = limits
+        self._spool = spool
         self._held: list[SegmentSpan] = []
 
     def start_bundle(self) -> None:
@@ -81,8 +91,8 @@ class _PlanClipsFn(beam.DoFn):
 
     def process(self, video: VideoRef) -> Iterator[SegmentSpan | beam.pvalue.TaggedOutput]:
         try:
-            with storage.local_file(video, self._max_video_bytes) as path:
-                media = sandbox.probe(path, self._limits)
+            with storage.local_file(video, self._max_video_bytes, self._spool) as file:
+                media = sandbox.probe(file, self._limits)
             self._limits.check_clips(video.video_uri, max_num_clips(media.duration_seconds, self._sampling))
         except MediaError as error:
             metrics.count_failure(video.video_uri, error)

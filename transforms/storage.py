@@ -8,32 +8,45 @@ errors of our tree.
 from __future__ import annotations
 
 import contextlib
-import importlib
+import dataclasses
+import itertools
 import os
 import pathlib
 import shutil
-import tempfile
 import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata, FileSystem
+from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from transforms.errors import (
+    EmptyFileError,
     FileTooLargeError,
     StorageError,
-    UnsupportedUriError,
     VideoNotFoundError,
     without_query,
 )
 from transforms.records import VideoRef
+from transforms.spool import DEFAULT_SPOOL, SpoolConfig, SpooledVideo, spool_of
+from transforms.stores.base import Pattern, store_for
+from transforms.stores.beam import file_system, storage_errors
 
-COPY_CHUNK_BYTES = 8 << 20
+__all__ = [
+    "delete_folder",
+    "file_system",
+    "find_files",
+    "local_file",
+    "local_path",
+    "match",
+    "matching",
+    "normalize",
+    "open_binary",
+    "stat",
+    "storage_errors",
+]
 
 _FILE_SCHEME = "file://"
-_CLIENT_ERRORS = ("google.api_core.exceptions:GoogleAPIError", "botocore.exceptions:BotoCoreError")
-"""What stores' clients raise beside OSError: those of their base classes that are installed count as storage errors."""
 
 
 def normalize(uri: str, base_dir: str | None = None) -> str:
@@ -69,60 +82,86 @@ def stat(uri: str) -> VideoRef:
       StorageError: the store refuses to tell.
     """
     path = local_path(uri)
+    if path is None:
+        return store_for(uri).stat(uri)
     with storage_errors(uri):
-        if path is not None:
-            if os.path.isdir(path):  # noqa: PTH112  # unlike pathlib's, it never raises
-                raise VideoNotFoundError(f"{uri} is a folder, not a video; name it as an input to label what is in it")
-            facts = os.stat(path)  # noqa: PTH116
-            return VideoRef(uri, facts.st_size, f"mtime:{facts.st_mtime:.6f}")
-        system = file_system(uri)
-        if not system.exists(uri):
-            raise FileNotFoundError(uri)
-        return to_video_ref(system.metadata(uri))
+        if os.path.isdir(path):  # noqa: PTH112  # unlike pathlib's, it never raises
+            raise VideoNotFoundError(f"{uri} is a folder, not a video; name it as an input to label what is in it")
+        facts = os.stat(path)  # noqa: PTH116
+        return VideoRef(uri, facts.st_size, f"mtime:{facts.st_mtime:.6f}")
 
 
-def to_video_ref(metadata: FileMetadata) -> VideoRef:
-    """Returns the listing's entry as a record; a store that tells no time gives an empty version."""
-    updated = metadata.last_updated_in_seconds
-    return VideoRef(normalize(metadata.path), metadata.size_in_bytes, f"mtime:{updated:.6f}" if updated else "")
-
-
-def match(pattern: str, limit: int | None = None) -> list[VideoRef]:
-    """Returns the files that a pattern of Beam's matches, at most `limit`.
+def matching(pattern: str) -> Iterator[VideoRef]:
+    """Yields the files that a pattern of Beam's matches, of an object store a page at a time; local ones without size.
 
     Raises:
       UnsupportedUriError, StorageError: as `stat`.
     """
-    with storage_errors(pattern):
-        file_system(pattern)
-        found = FileSystems.match([pattern], limits=[limit])[0].metadata_list
-    return [to_video_ref(metadata) for metadata in found]
+    if local_path(pattern) is None:
+        yield from store_for(pattern).matching(pattern)
+        return
+    wanted = Pattern(pattern)
+    if wanted.is_plain:
+        with contextlib.suppress(VideoNotFoundError):
+            yield stat(pattern)
+        return
+    for path in walk(os.path.dirname(wanted.prefix)):  # noqa: PTH120
+        if wanted.matches(path):
+            yield VideoRef(normalize(path))
+
+
+def match(pattern: str, limit: int | None = None) -> list[VideoRef]:
+    """Returns what `matching` yields, at most `limit`: for few files, or for a look at the first."""
+    return list(itertools.islice(matching(pattern), limit))
+
+
+def walk(folder: str) -> Iterator[str]:
+    """Yields the path of everything below a local folder that is no folder, in no order; links are not followed.
+
+    What may not be read is passed over.
+    """
+    folders = [folder]
+    while folders:
+        with contextlib.suppress(PermissionError, FileNotFoundError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif not os.path.isdir(entry.path):  # noqa: PTH112
+                    yield entry.path
 
 
 @contextlib.contextmanager
-def local_file(video: VideoRef, max_bytes: int) -> Iterator[str]:
-    """Gives a local path with the video's bytes; a remote video is copied to a temporary file for the while.
+def local_file(
+    video: VideoRef,
+    max_bytes: int,
+    spool: SpoolConfig = DEFAULT_SPOOL,
+) -> Iterator[str | SpooledVideo]:
+    """Gives a video as the decoder takes it: the path of a local one, a remote one by way of the spool.
 
     Raises:
-      FileTooLargeError: the video is larger than `max_bytes`.
+      FileTooLargeError: the video is larger than `max_bytes`, or than the spool.
+      VideoChangedError: a remote video is not the version that was listed.
       MediaError: as `stat` and the store raise.
     """
     uri = video.video_uri
     path = local_path(uri)
-    size_bytes = stat(uri).size_bytes if path is not None or video.size_bytes is None else video.size_bytes
-    if (size_bytes or 0) > max_bytes:
-        raise FileTooLargeError(f"{without_query(uri)} has {size_bytes} bytes, more than --max_video_bytes {max_bytes}")
+    if path is not None or video.size_bytes is None:
+        found = stat(uri)
+        video = dataclasses.replace(video, size_bytes=found.size_bytes, content_version=found.content_version)
+    assert video.size_bytes is not None
+    if video.size_bytes > max_bytes:
+        raise FileTooLargeError(
+            f"{without_query(uri)} has {video.size_bytes} bytes, more than --max_video_bytes {max_bytes}"
+        )
     if path is not None:
         if not os.access(path, os.R_OK):
             raise StorageError(f"{uri} cannot be read: permission denied for user id {os.getuid()}")
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="reelbeam-") as folder:
-        # The extension stays: some demuxers (raw streams) are chosen by it.
-        copy = pathlib.Path(folder, "video" + pathlib.PurePosixPath(uri).suffix[:16])
-        with storage_errors(uri), open_binary(uri) as source, copy.open("wb") as target:
-            shutil.copyfileobj(source, target, COPY_CHUNK_BYTES)
-        yield str(copy)
+    if video.size_bytes == 0:
+        raise EmptyFileError(f"{without_query(uri)}: the file is empty (0 bytes); upload it again")
+    with spool_of(spool).lend(video, store_for(uri)) as spooled:
+        yield spooled
 
 
 def open_binary(uri: str) -> Any:
@@ -150,40 +189,3 @@ def delete_folder(uri: str) -> None:
     found = [video.video_uri for video in match(f"{uri.rstrip('/')}/**")]
     if found:
         FileSystems.delete(found)
-
-
-def file_system(uri: str) -> FileSystem:
-    """Returns Beam's file system for `uri`.
-
-    Raises:
-      UnsupportedUriError: there is none for its scheme, or the store's client library is not installed.
-    """
-    try:
-        return FileSystems.get_filesystem(uri)
-    except (ValueError, ImportError) as error:
-        raise UnsupportedUriError(
-            f"no file system for {without_query(uri)}: supported are local paths and what Beam's extras add "
-            "(pip install 'reelbeam[gcp]' for gs://, 'reelbeam[aws]' for s3://)"
-        ) from error
-
-
-@contextlib.contextmanager
-def storage_errors(uri: str) -> Iterator[None]:
-    """Turns what file systems and stores' clients raise into the error tree."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise VideoNotFoundError(f"{without_query(uri)} does not exist; check the path and its spelling") from error
-    except (BeamIOError, OSError, *_client_errors()) as error:
-        if "requirement" in str(error):  # Beam's way to say that a client library is missing
-            raise UnsupportedUriError(f"{without_query(uri)}: {error} (pip install 'reelbeam[aws]')") from error
-        raise StorageError(f"{without_query(uri)}: the storage says {without_query(str(error))}") from error
-
-
-def _client_errors() -> tuple[type[Exception], ...]:
-    found = []
-    for place in _CLIENT_ERRORS:
-        module, name = place.split(":")
-        with contextlib.suppress(ImportError):
-            found.append(getattr(importlib.import_module(module), name))
-    return tuple(found)

@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FILES = sorted([*ROOT.glob("transforms/**/*.py"), *ROOT.glob("pipeline/**/*.py")])
 
 GROUND = {"transforms.records", "transforms.errors", "transforms.schemas"}
-SHARED_BY_STEPS = {"transforms.metrics", "transforms.storage", "transforms.run_files"}
+SHARED_BY_STEPS = {"transforms.metrics", "transforms.storage", "transforms.spool", "transforms.run_files"}
 HEAVY = {"tensorflow", "tensorflow_hub", "openvino"}
 
 
@@ -29,6 +29,8 @@ def layer(module: str) -> str:
     for package in ("transforms.media", "transforms.models"):
         if module == package or module.startswith(package + "."):
             return package
+    if module.startswith(("transforms.stores", "transforms.spool_")):
+        return "helper"
     return "helper" if module in SHARED_BY_STEPS or module == "transforms" else "step"
 
 

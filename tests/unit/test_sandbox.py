@@ -222,6 +222,14 @@ def test_garbage_has_its_own_error(
             process.probe(script, LIMITS)
 
 
+def test_a_default_timeout_of_sockets_is_not_inherited(video: pathlib.Path) -> None:
+    socket.setdefaulttimeout(60)  # as Beam does for Google Cloud
+    try:
+        assert_works(video)
+    finally:
+        socket.setdefaulttimeout(None)
+
+
 def test_two_threads_have_a_decoder_each(video: pathlib.Path, tmp_path: pathlib.Path) -> None:
     other = generate.make_video(tmp_path / "other.mkv", 120, 25, 160, 120)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:

@@ -11,7 +11,7 @@ The only package that imports `av`. It knows neither Beam nor models and works a
     segments.py       how a long video is cut into units of work (pure)
     schedule.py       which clip is waiting for the frame at hand (pure)
     limits.py         how much a video may ask for
-    files.py          local files as FFmpeg gets them: opened already
+    files.py          local files as FFmpeg gets them: opened already; and such as are still on their way here
     container.py      opening a file and choosing its stream
     timeline.py       when its frames are shown, as the packets tell it
     packet_order.py   how far apart frames can be stored and shown

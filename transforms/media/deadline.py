@@ -12,6 +12,8 @@ from transforms.records import ClipSpan
 _SECONDS_PER_VIDEO_SECOND = 5.0
 _SECONDS_PER_SKIPPED_SECOND = 0.5
 _BYTES_PER_SECOND = 8 << 20
+_FETCH_SECONDS = 600.0
+_FETCHED_BYTES_PER_SECOND = 1 << 20
 
 
 class Budget:
@@ -40,3 +42,8 @@ def allowed_seconds(limits: DecoderLimits, size_bytes: int, spans: Sequence[Clip
         length = max(span.end_seconds for span in spans) - start
         seconds += _SECONDS_PER_VIDEO_SECOND * float(length) + _SECONDS_PER_SKIPPED_SECOND * float(start)
     return seconds
+
+
+def allowed_fetch_seconds(size_bytes: int) -> float:
+    """Returns how long a request may take to fetch what it reads of a remote file, on top of its own time."""
+    return _FETCH_SECONDS + size_bytes / _FETCHED_BYTES_PER_SECOND

@@ -1,7 +1,9 @@
 """The owner's side of one decoder process: start, ask, wait no longer than allowed, kill, reap.
 
 Nothing that comes from the process is trusted. The file is opened here; the process gets its descriptor, and frames
-come back in anonymous shared memory that disappears with the last process that has it open.
+come back in anonymous shared memory that disappears with the last process that has it open. Of a file that is still on
+its way from an object store, the process asks for what it is about to read, and its owner fetches that: the clock of
+the decoder stands still meanwhile, and one of its own runs.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import numpy.typing as npt
 
 from transforms import errors
 from transforms.media import files, spawn, wire
-from transforms.media.deadline import Budget, allowed_seconds
+from transforms.media.deadline import Budget, allowed_fetch_seconds, allowed_seconds
 from transforms.media.decoder import DecodeStats
 from transforms.media.limits import DecoderLimits
 from transforms.media.picture import Geometry
@@ -54,18 +56,21 @@ class DecoderProcess:
         self.is_idle = False
         self.num_requests = 0
         self._name = "the decoder process"
+        self._partial: files.PartialFile | None = None
+        self._fetch_seconds_left = 0.0
         self._ring = os.memfd_create("reelbeam-clips", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         # Memory that the process could shrink would be pulled away from under its owner's feet.
         fcntl.fcntl(self._ring, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
         self._ring_bytes = 0
         self._socket, theirs = socket.socketpair()
+        theirs.setblocking(True)  # whatever socket.setdefaulttimeout says, which Google's libraries call
         liveness, self._liveness = os.pipe()
         self._process = spawn.spawn(theirs.fileno(), self._ring, liveness, memory_bytes)
         theirs.close()
         os.close(liveness)
         self._channel = wire.Channel(self._socket, _MAX_LINE_BYTES)
         try:
-            self._receive(time.monotonic() + _START_SECONDS)
+            self._receive(Budget(_START_SECONDS))
         except errors.DecoderFailedError as error:
             self.close()
             raise errors.RunError(f"the decoder process does not start: {error}") from error
@@ -96,10 +101,10 @@ class DecoderProcess:
         os.close(self._liveness)
         self._liveness = -1
 
-    def probe(self, path: str | os.PathLike[str], limits: DecoderLimits) -> MediaInfo:
+    def probe(self, video: files.VideoFile, limits: DecoderLimits) -> MediaInfo:
         """Does what `transforms.media.probe.probe` does, and raises what it raises, or DecoderFailedError."""
-        with self._request(path, {"probe": os.fspath(path)}, limits) as budget:
-            reply = self._receive(budget.end())
+        with self._request(video, {"probe": files.name_of(video)}, limits) as budget:
+            reply = self._receive(budget)
             try:
                 media = wire.checked_media(reply.get("media"), limits)
             except wire.GarbageError as error:
@@ -109,7 +114,7 @@ class DecoderProcess:
 
     def decode_clips(
         self,
-        path: str | os.PathLike[str],
+        video: files.VideoFile,
         media: MediaInfo,
         spans: Sequence[ClipSpan],
         geometry: Geometry,
@@ -124,15 +129,15 @@ class DecoderProcess:
         slot_bytes = max(int(np.prod(shape)) for shape in shapes)
         self._reserve(slot_bytes * wire.NUM_SLOTS)
         request = {
-            "decode": os.fspath(path),
+            "decode": files.name_of(video),
             "media": wire.media_to_json(media),
             "spans": [wire.span_to_json(span) for span in spans],
             "geometry": [geometry.resize, geometry.size],
             "slot_bytes": slot_bytes,
         }
         missing = set(range(len(spans)))
-        with self._request(path, request, limits, spans) as budget:
-            while "done" not in (reply := self._receive(budget.end())):
+        with self._request(video, request, limits, spans) as budget:
+            while "done" not in (reply := self._receive(budget)):
                 if "full_decode" in reply:
                     num_stretches = reply.get("stretches")
                     if type(num_stretches) is not int or not 0 < num_stretches <= len(spans):
@@ -156,17 +161,21 @@ class DecoderProcess:
     @contextlib.contextmanager
     def _request(
         self,
-        path: str | os.PathLike[str],
+        video: files.VideoFile,
         request: Mapping[str, Any],
         limits: DecoderLimits,
         spans: Sequence[ClipSpan] = (),
     ) -> Iterator[Budget]:
         """Sends a request with the opened file; whatever ends it but its last reply leaves the process not idle."""
-        self._name = os.fspath(path)
-        with contextlib.closing(files.open_file(self._name)) as file:
+        self._name = files.name_of(video)
+        self._partial = None if isinstance(video, str | os.PathLike) else video
+        with files.readable(video) as descriptor:
             self.is_idle = False
-            budget = Budget(allowed_seconds(limits, os.fstat(file.fileno()).st_size, spans))
-            self._send({**request, "limits": dataclasses.asdict(limits)}, file.fileno(), budget.end())
+            size_bytes = os.fstat(descriptor).st_size
+            budget = Budget(allowed_seconds(limits, size_bytes, spans))
+            self._fetch_seconds_left = allowed_fetch_seconds(size_bytes)
+            rest = {"limits": dataclasses.asdict(limits), "is_partial": self._partial is not None}
+            self._send({**request, **rest}, descriptor, budget.end())
         self.num_requests += 1
         yield budget
 
@@ -195,8 +204,29 @@ class DecoderProcess:
         except OSError:  # it is gone; what it said before comes with the next `_receive`
             _log.debug("decoder process %d is gone", self.pid)
 
-    def _receive(self, end: float) -> dict[str, Any]:
-        """Returns the next message that is good news."""
+    def _receive(self, budget: Budget) -> dict[str, Any]:
+        """Returns the next message that is good news; fetches what the process asks for until then."""
+        while "need" in (reply := self._next(budget.end())):
+            self._fetch(reply["need"], budget)
+        return reply
+
+    def _fetch(self, needed: object, budget: Budget) -> None:
+        """Fetches a part of the file and says so."""
+        if self._partial is None:
+            self._garbage("a request for bytes of a file that is there")
+        try:
+            start, stop = wire.checked_range(needed, self._partial.size_bytes)
+        except wire.GarbageError as error:
+            self._garbage(str(error))
+        began = time.monotonic()
+        with budget.paused():
+            there = self._partial.fetch(start, stop)
+        self._fetch_seconds_left -= time.monotonic() - began
+        if self._fetch_seconds_left < 0:
+            raise errors.StorageError(f"{self._name}: the storage is too slow: fetching was given up; run again later")
+        self._send({"there": there}, end=budget.end())
+
+    def _next(self, end: float) -> dict[str, Any]:
         try:
             reply = self._channel.receive(until=end)
         except TimeoutError:

@@ -1,7 +1,8 @@
 """Local files as FFmpeg gets them: opened here, read-only, and handed over as bytes.
 
 FFmpeg never sees a path that it could take for a URL, and in the decoder process it could not open one: there the
-caller's descriptor is lent under the file's name.
+caller's descriptor is lent under the file's name. Of a `PartialFile` the caller first fetches what
+is to be read.
 """
 
 from __future__ import annotations
@@ -9,20 +10,48 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeAlias
 
 from transforms import errors
 
-_lent: dict[str, int] = {}
+Fetch: TypeAlias = Callable[[int, int], tuple[int, int]]
+"""Makes the bytes from START to before STOP be there; returns the bounds of the stretch around them that is there."""
+
+
+class PartialFile(Protocol):
+    """A video of which parts are on local disk, and others still to be fetched.
+
+    Attributes:
+      name: of the video, for messages.
+      size_bytes: of the whole file.
+    """
+
+    name: str
+    size_bytes: int
+
+    def fileno(self) -> int:
+        """Returns a descriptor for reading only; it is as long as the whole file from the beginning."""
+
+    def fetch(self, start: int, stop: int) -> tuple[int, int]:
+        """See `Fetch`. Raises MediaError where that fails."""
+
+
+VideoFile: TypeAlias = str | os.PathLike[str] | PartialFile
+"""A path on local disk, or what is on its way there."""
+
+_lent: dict[str, tuple[int, Fetch | None]] = {}
 
 
 class LocalFile:
     """A regular file with a position of its own, whoever else reads the same descriptor. Closes it in the end."""
 
-    def __init__(self, name: str, descriptor: int) -> None:
+    def __init__(self, name: str, descriptor: int, fetch: Fetch | None = None) -> None:
         self.name = name
         self._descriptor = descriptor
         self._position = 0
+        self._fetch = fetch
+        self._there: list[tuple[int, int]] = []
 
     def fileno(self) -> int:
         """Returns the descriptor."""
@@ -30,9 +59,19 @@ class LocalFile:
 
     def read(self, size: int) -> bytes:
         """Returns at most `size` bytes; none at the end."""
+        if self._fetch is not None:
+            self._await(self._position, size, self._fetch)
         data = os.pread(self._descriptor, size, self._position)
         self._position += len(data)
         return data
+
+    def _await(self, start: int, size: int, fetch: Fetch) -> None:
+        """Has the bytes fetched that are about to be read, if it isn't known that they are there."""
+        stop = min(start + size, os.fstat(self._descriptor).st_size)
+        if start < stop and not any(first <= start and stop <= end for first, end in self._there):
+            first, end = fetch(start, stop)
+            # Two or three at most: a file is read in a few places at a time, and each stretch swallows what it touches.
+            self._there = [part for part in self._there if not (first <= part[0] and part[1] <= end)] + [(first, end)]
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Moves as `io.RawIOBase.seek` does."""
@@ -64,7 +103,8 @@ def open_file(name: str) -> LocalFile:
     """
     try:
         if name in _lent:
-            return LocalFile(name, os.dup(_lent[name]))
+            lent_descriptor, fetch = _lent[name]
+            return LocalFile(name, os.dup(lent_descriptor), fetch)
         # Without O_NONBLOCK, opening a pipe would wait for its writer.
         descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except FileNotFoundError as error:
@@ -80,6 +120,21 @@ def open_file(name: str) -> LocalFile:
     return file
 
 
+def name_of(video: VideoFile) -> str:
+    """Returns what a video is called."""
+    return os.fspath(video) if isinstance(video, str | os.PathLike) else video.name
+
+
+@contextlib.contextmanager
+def readable(video: VideoFile) -> Iterator[int]:
+    """Gives a descriptor of a video for the block. Raises as `open_file`."""
+    if isinstance(video, str | os.PathLike):
+        with contextlib.closing(open_file(os.fspath(video))) as file:
+            yield file.fileno()
+    else:
+        yield video.fileno()
+
+
 def _check(name: str, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise errors.StorageError(f"{name}: cannot be read: a folder, pipe or device, not a file")
@@ -88,9 +143,9 @@ def _check(name: str, status: os.stat_result) -> None:
 
 
 @contextlib.contextmanager
-def lent(name: str, descriptor: int) -> Iterator[None]:
+def lent(name: str, descriptor: int, fetch: Fetch | None = None) -> Iterator[None]:
     """Lets `open_file(name)` give this descriptor's file for the block, and closes the descriptor afterwards."""
-    _lent[name] = descriptor
+    _lent[name] = descriptor, fetch
     try:
         yield
     finally:

@@ -4,7 +4,8 @@ A file that crashes the decoder, hangs it or eats its memory costs that file's c
 gets a new one. Processes are kept and lent to one thread at a time: a thread pays for one start, not for one a video.
 
 The deadline of a request is `limits.deadline_seconds`, plus 5 s for a second of video in its segment, plus what
-reading the file takes. Only the time in which the caller waits for the decoder counts.
+reading the file takes. Only the time in which the caller waits for the decoder counts. Fetching a remote file does not:
+it has 10 minutes of its own, and a second for each MiB of the file.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy.typing as npt
 
 from transforms.media.decoder import DecodeStats
 from transforms.media.decoder_process import DecoderProcess
+from transforms.media.files import VideoFile
 from transforms.media.limits import DecoderLimits
 from transforms.media.picture import Geometry
 from transforms.records import ClipSpan, MediaInfo
@@ -34,18 +36,22 @@ _idle: dict[int, list[DecoderProcess]] = {}
 _all: set[DecoderProcess] = set()
 
 
-def probe(path: str | os.PathLike[str], limits: DecoderLimits) -> MediaInfo:
-    """Returns what is known of a local video, see `transforms.media.probe.probe`.
+def probe(video: VideoFile, limits: DecoderLimits) -> MediaInfo:
+    """Returns what is known of a video, see `transforms.media.probe.probe`.
+
+    Args:
+      video: a local path, or a file that is still on its way to local disk.
+      limits: what it may ask for.
 
     Raises:
-      MediaError: as there, and DecoderFailedError where the decoder process failed over the file.
+      MediaError: as there, DecoderFailedError where the decoder process failed over the file, and what fetching raises.
     """
     with borrow(limits.memory_bytes) as process:
-        return process.probe(path, limits)
+        return process.probe(video, limits)
 
 
 def decode_clips(
-    path: str | os.PathLike[str],
+    video: VideoFile,
     media: MediaInfo,
     spans: Sequence[ClipSpan],
     geometry: Geometry,
@@ -57,13 +63,13 @@ def decode_clips(
     The decoder works ahead of the caller, by a few clips.
 
     Raises:
-      MediaError: as there, and DecoderFailedError where the decoder process failed over the file; in any case after
-        all clips that came out whole.
+      MediaError: as there, DecoderFailedError where the decoder process failed over the file, and what fetching raises;
+        in any case after all clips that came out whole.
     """
     if not spans:
         return
     with borrow(limits.memory_bytes) as process:
-        yield from process.decode_clips(path, media, spans, geometry, limits, stats)
+        yield from process.decode_clips(video, media, spans, geometry, limits, stats)
 
 
 @contextlib.contextmanager

@@ -84,13 +84,16 @@ class _Server:
         self._channel = channel
         self._ring = _Ring(ring)
         self._memory = memory
+        self._num_released = 0
 
     def serve(self, request: dict[str, Any]) -> None:
         """Answers one request: clips, then how it ended."""
         name = request["probe"] if "probe" in request else request["decode"]
         caps = limits.DecoderLimits(**request["limits"])
         peak_bytes = self._memory.peak_bytes()
-        with files.lent(name, self._channel.descriptors.pop()), limits.in_force(caps):
+        self._num_released = 0
+        fetch = self._fetch if request["is_partial"] else None
+        with files.lent(name, self._channel.descriptors.pop(), fetch), limits.in_force(caps):
             try:
                 self._channel.send(self._probe(name) if "probe" in request else self._decode(name, request))
             except errors.MediaError as error:
@@ -127,8 +130,24 @@ class _Server:
 
     def _await_release(self) -> None:
         """Waits until the owner has copied the oldest slot out."""
-        if self._channel.receive() is None:
+        while not self._num_released:
+            self._receive()
+        self._num_released -= 1
+
+    def _fetch(self, start: int, stop: int) -> tuple[int, int]:
+        """Waits until the owner has fetched what is to be read."""
+        self._channel.send({"need": [start, stop]})
+        while "there" not in (message := self._receive()):
+            pass
+        first, end = message["there"]
+        return first, end
+
+    def _receive(self) -> dict[str, Any]:
+        message = self._channel.receive()
+        if message is None:
             sys.exit()
+        self._num_released += "release" in message
+        return message
 
 
 def _short_of(caps: limits.DecoderLimits) -> str:

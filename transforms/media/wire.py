@@ -1,10 +1,12 @@
 """What a decoder process and its owner tell each other: JSON lines over a socket. No pickle: neither trusts the other.
 
-owner    {"probe": NAME, "limits": {…}}                             with the file's descriptor
+owner    {"probe": NAME, "limits": {…}, "is_partial": BOOL}          with the file's descriptor
          {"decode": NAME, "media": {…}, "spans": […], "geometry": […], "limits": {…}, "slot_bytes": N}     likewise
          {"release": 1}                                             a slot of the ring was copied out
+         {"there": [START, STOP]}                                   the answer to "need": these bytes can be read
 process  {"ready": true}                                            once, after its start
          {"media": {…}}                                             the end of a probe
+         {"need": [START, STOP]}                                    bytes of a partial file that it wants to read next
          {"clip": POSITION}                                         the next slot of the ring holds this span
          {"full_decode": REASON, "stretches": NUMBER}               the proof of the fast way failed, see `decoder.py`
          {"done": true}                                             the end of a decode
@@ -174,6 +176,17 @@ def _is_positive_fraction(value: object) -> bool:
         return False
     numerator, _, denominator = value.partition("/")
     return int(numerator) > 0 and int(denominator or 1) > 0
+
+
+def checked_range(values: object, size_bytes: int) -> tuple[int, int]:
+    """Returns the range of a file's bytes that a decoder process asks for.
+
+    Raises:
+      GarbageError: it is none, is empty, or is not within the file.
+    """
+    start, stop = values if isinstance(values, list) and len(values) == 2 else (-1, -1)
+    _require("need", values, _is_whole(start, 0, size_bytes - 1) and _is_whole(stop, 1, size_bytes) and start < stop)
+    return int(start), int(stop)
 
 
 def span_to_json(span: ClipSpan) -> dict[str, Any]:

@@ -1,0 +1,94 @@
+"""`reelbeam label` with input and output in an object store: the rows of a local run, in fair weather and in foul."""
+
+from __future__ import annotations
+
+import io
+import json
+import pathlib
+import threading
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+from object_stores import BUCKET, FaultyProxy, Request, S3Server, s3_flags, used_by_beam
+
+from pipeline.cli import main
+from transforms.schemas import TABLES
+
+_OF_ONE_RUN = {"run_id", "labeled_at", "run", "content_version"}
+
+
+def comparable(row: dict[str, Any], folder: str) -> tuple[tuple[str, str], ...]:
+    """A row without what differs from run to run, and from store to store."""
+    values = {name: value for name, value in row.items() if name not in _OF_ONE_RUN}
+    return tuple((name, str(value).replace(folder, "")) for name, value in sorted(values.items()))
+
+
+def rows_of(store: S3Server, table: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    page = store.client.list_objects_v2(Bucket=BUCKET, Prefix=f"out/{table}/")
+    for item in page.get("Contents", ()):
+        body = store.client.get_object(Bucket=BUCKET, Key=item["Key"])["Body"].read()
+        rows += pq.ParquetFile(io.BytesIO(body)).read().to_pylist()
+    return rows
+
+
+def test_rows_are_those_of_a_local_run(
+    s3: S3Server,
+    proxy: FaultyProxy,
+    samples_dir: pathlib.Path,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for path in samples_dir.iterdir():
+        s3.put(f"in/{path.name}", path.read_bytes())
+    s3.put("in/notes.txt", b"not looked at")
+    assert main(["label", str(samples_dir), "--output", str(tmp_path / "out")]) == 0
+
+    dealt = threading.Lock()
+    times: dict[str, int] = {}
+    faults = ("reset", "503", "cut", "slow", "short", "429", "500")
+
+    def fault(request: Request) -> str:
+        """Every video's first try fails, each in its own way."""
+        if request.method != "GET" or "/in/" not in request.path or request.path.endswith("/in/"):
+            return ""
+        with dealt:
+            times[request.path] = times.get(request.path, 0) + 1
+            return faults[len(times) % len(faults)] if times[request.path] == 1 else ""
+
+    proxy.fault = fault
+    flags = ["--spool_dir", str(tmp_path / "spool"), *s3_flags(proxy.url)]
+    assert main(["label", f"s3://{BUCKET}/in/", "--output", f"s3://{BUCKET}/out", *flags]) == 0
+    num_failed = sum(kind not in ("", "slow") for kind in proxy.faults())
+    assert num_failed >= 6 and f"{num_failed} requests made again" in capsys.readouterr().out
+
+    for table in TABLES:
+        local = duckdb.sql(f"SELECT * FROM '{tmp_path}/out/{table}/*/*.parquet'").to_arrow_table().to_pylist()
+        remote = rows_of(s3, table)
+        assert sorted(comparable(row, f"s3://{BUCKET}/in/") for row in remote) == sorted(
+            comparable(row, f"{samples_dir}/") for row in local
+        ), table
+    versions = {row["video_uri"]: row["content_version"] for row in rows_of(s3, "videos")}
+    assert len(versions) == 10 and all(version.startswith("etag:") for version in versions.values())
+
+    (marker,) = s3.client.list_objects_v2(Bucket=BUCKET, Prefix="out/runs/")["Contents"]
+    summary = json.loads(s3.client.get_object(Bucket=BUCKET, Key=marker["Key"])["Body"].read())
+    assert summary["counts"]["videos"] == 10
+
+
+def test_an_object_that_is_not_there_is_a_row(s3: S3Server, proxy: FaultyProxy, tmp_path: pathlib.Path) -> None:
+    listing = tmp_path / "list.txt"
+    listing.write_text(f"s3://{BUCKET}/gone.mp4\n")
+    flags = ["--max_failure_ratio", "1", *s3_flags(proxy.url)]
+    assert main(["label", "--input_list", str(listing), "--output", f"s3://{BUCKET}/out", *flags]) == 0
+    (row,) = rows_of(s3, "videos")
+    assert (row["status"], row["error_code"]) == ("failed", "not_found")
+
+
+def test_a_folder_without_videos_is_a_bad_input(s3: S3Server, proxy: FaultyProxy, tmp_path: pathlib.Path) -> None:
+    s3.put("in/notes.txt", b"")
+    with used_by_beam(s3_flags(proxy.url)):
+        flags = ["--output", str(tmp_path / "out"), *s3_flags(proxy.url)]
+        assert main(["label", f"s3://{BUCKET}/in/", *flags]) == 2

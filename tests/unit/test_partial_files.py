@@ -1,0 +1,140 @@
+"""Files that are still on their way: the decoder gets what it asks for, its clock stands still, nothing is believed."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+
+import data_generation as generate
+import numpy as np
+import processes
+import pytest
+
+from transforms import errors
+from transforms.media import decoder, decoder_process, probe, sandbox, spawn, wire
+from transforms.media.limits import DecoderLimits
+from transforms.media.picture import Geometry
+from transforms.media.sampling import ClipSampling, plan_clip_spans
+
+GEOMETRY = Geometry(72, 64)
+LIMITS = DecoderLimits()
+BLOCK = 4096
+
+
+class ArrivingFile:
+    """A file that is copied block by block, as it is asked for; as slow as wanted."""
+
+    def __init__(self, source: pathlib.Path, folder: pathlib.Path, seconds: float = 0) -> None:
+        self.name = str(source)
+        self.size_bytes = source.stat().st_size
+        self.asked: list[tuple[int, int]] = []
+        self._data = source.read_bytes()
+        self._seconds = seconds
+        self._file = (folder / "arriving").open("w+b")
+        self._file.truncate(self.size_bytes)
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def fetch(self, start: int, stop: int) -> tuple[int, int]:
+        self.asked.append((start, stop))
+        time.sleep(self._seconds)
+        start, stop = start // BLOCK * BLOCK, min(-(-stop // BLOCK) * BLOCK, self.size_bytes)
+        os.pwrite(self.fileno(), self._data[start:stop], start)
+        return start, stop
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Ten seconds; the index is at the end."""
+    return generate.make_video(tmp_path_factory.mktemp("partial") / "video.mp4", 250, 25, 160, 120, b_frames=2)
+
+
+@pytest.fixture(autouse=True)
+def _no_process_left() -> Iterator[None]:
+    sandbox.close_idle()  # of other tests
+    yield
+    sandbox.close_idle()
+    assert processes.decoders_of(os.getpid()) == []
+
+
+def test_frames_are_those_of_the_whole_file(video: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    media = probe.probe(video)
+    spans = plan_clip_spans(media.duration_seconds, ClipSampling(5, Fraction(20)))
+    expected = [frames for _, frames in decoder.decode_clips(video, media, spans, GEOMETRY)]
+    file = ArrivingFile(video, tmp_path)
+    assert sandbox.probe(file, LIMITS) == media
+    found = [
+        frames for _, frames in sandbox.decode_clips(ArrivingFile(video, tmp_path), media, spans, GEOMETRY, LIMITS)
+    ]
+    np.testing.assert_array_equal(found, expected)
+    assert len(processes.decoders_of(os.getpid())) == 1  # the same process served both
+    assert all(0 <= start < stop <= file.size_bytes for start, stop in file.asked)
+    assert len(set(file.asked)) == len(file.asked)  # what is there isn't asked for again
+
+
+def test_a_slow_store_is_no_slow_decoder(
+    video: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fetching takes 2 s and more; the decoder may take 1.5."""
+    monkeypatch.setattr(decoder_process, "allowed_seconds", lambda limits, size, spans: 1.5)
+    file = ArrivingFile(video, tmp_path, seconds=2 / (video.stat().st_size // BLOCK))
+    assert sandbox.probe(file, LIMITS).num_frames == 250
+
+
+def test_a_store_that_is_too_slow_is_given_up(
+    video: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoder_process, "allowed_fetch_seconds", lambda size: 0.01)
+    with pytest.raises(errors.StorageError, match="too slow") as caught:
+        sandbox.probe(ArrivingFile(video, tmp_path, seconds=0.02), LIMITS)
+    assert caught.value.transient
+
+
+@pytest.mark.parametrize(
+    "needed",
+    ["[0, 1000000]", "[-1, 5]", "[5, 5]", "[9, 5]", "[0]", "[0, 1, 2]", "null", '"0-5"', "[0.5, 5]", "[true, 5]"]
+    + ["[0, 1e400]", "[0, NaN]", "{}", "[[0], 5]"],
+)
+def test_a_range_outside_the_file_is_garbage(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, needed: str
+) -> None:
+    monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
+    script = tmp_path / "script"
+    script.write_text(repr(b'{"need": %s}\n' % needed.encode()))
+    file = ArrivingFile(script, tmp_path)
+    with pytest.raises(errors.DecoderGarbageError, match="need"):
+        sandbox.probe(file, LIMITS)
+    assert file.asked == []
+
+
+def test_who_asks_for_a_file_that_is_there_sends_garbage(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
+    script = tmp_path / "script"
+    script.write_text(repr(b'{"need": [0, 5]}\n'))
+    with pytest.raises(errors.DecoderGarbageError, match="a file that is there"):
+        sandbox.probe(script, LIMITS)
+
+
+def test_who_asks_for_the_same_for_ever_meets_the_deadline(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
+    monkeypatch.setattr(decoder_process, "allowed_seconds", lambda limits, size, spans: 0.3)
+    script = tmp_path / "script"
+    script.write_text(repr(b'{"need": [0, 5]}\n' * 50))
+    file = ArrivingFile(script, tmp_path)
+    with pytest.raises(errors.DecoderTimeoutError):
+        sandbox.probe(file, LIMITS)
+    assert len(file.asked) == 50
+
+
+def test_the_range_that_is_checked_is_the_range_that_is_fetched() -> None:
+    assert wire.checked_range([0, 100], 100) == (0, 100)
+    with pytest.raises(wire.GarbageError):
+        wire.checked_range([0, 101], 100)

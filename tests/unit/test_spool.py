@@ -1,0 +1,203 @@
+"""Remote videos on local disk: fetched once, in parts, within a cap, and gone with the process."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import processes
+import pytest
+from object_stores import FaultyProxy, S3Server
+
+from transforms import metrics, storage
+from transforms.errors import FileTooLargeError, StorageError
+from transforms.records import VideoRef
+from transforms.spool import BLOCK_BYTES, Spool, SpoolConfig
+from transforms.spool_blocks import Blocks
+from transforms.stores.base import store_for
+
+DATA = np.random.default_rng(5).bytes(20 * BLOCK_BYTES + 12345)
+
+
+@pytest.fixture
+def spool(tmp_path: pathlib.Path) -> Iterator[Spool]:
+    spool = Spool(SpoolConfig(str(tmp_path / "spool"), 30 * BLOCK_BYTES))
+    yield spool
+    spool.close()
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+def read(spool: Spool, video: VideoRef, start: int, stop: int) -> bytes:
+    with spool.lend(video, store_for(video.video_uri)) as file:
+        file.fetch(start, stop)
+        return os.pread(file.fileno(), stop - start, start)
+
+
+def on_disk(spool: Spool) -> int:
+    return sum(path.stat().st_blocks * 512 for path in spool.folder.iterdir())
+
+
+def test_a_part_costs_its_blocks_and_the_same_part_nothing(s3: S3Server, proxy: FaultyProxy, spool: Spool) -> None:
+    video = storage.stat(s3.put("a.mp4", DATA))
+    start, stop = 7 * BLOCK_BYTES + 100, 8 * BLOCK_BYTES + 100
+    for _ in range(2):
+        assert read(spool, video, start, stop) == DATA[start:stop]
+    assert proxy.bytes_of("a.mp4") == 2 * BLOCK_BYTES == on_disk(spool)
+
+
+def test_reading_on_takes_few_requests_and_each_byte_once(s3: S3Server, proxy: FaultyProxy, spool: Spool) -> None:
+    video = storage.stat(s3.put("a.mp4", DATA))
+    with spool.lend(video, store_for(video.video_uri)) as file:
+        for start in range(0, len(DATA), 1 << 15):
+            stop = min(start + (1 << 15), len(DATA))
+            there = file.fetch(start, stop)
+            assert there[0] == 0 and there[1] >= stop
+            assert os.pread(file.fileno(), stop - start, start) == DATA[start:stop]
+    ranges = [request.range for request in proxy.requests if request.method == "GET"]
+    assert len(ranges) <= 14 and len(set(ranges)) == len(ranges)
+    assert proxy.bytes_of("a.mp4") == len(DATA)
+
+
+def test_threads_share_what_is_fetched(s3: S3Server, proxy: FaultyProxy, spool: Spool) -> None:
+    video = storage.stat(s3.put("a.mp4", DATA))
+    proxy.fault = lambda request: "slow"
+    found: list[bytes] = []
+    threads = [threading.Thread(target=lambda: found.append(read(spool, video, 0, len(DATA)))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [DATA] * 4
+    assert proxy.bytes_of("a.mp4") == len(DATA)
+
+
+def test_the_descriptor_cannot_write(s3: S3Server, proxy: FaultyProxy, spool: Spool) -> None:
+    video = storage.stat(s3.put("a.mp4", b"12345"))
+    with spool.lend(video, store_for(video.video_uri)) as file, pytest.raises(OSError):
+        os.write(file.fileno(), b"x")
+
+
+def test_the_oldest_goes_first_and_one_in_use_never(s3: S3Server, proxy: FaultyProxy, spool: Spool) -> None:
+    size = 10 * BLOCK_BYTES
+    videos = [storage.stat(s3.put(f"{k}.mp4", DATA[k : k + size])) for k in range(4)]
+    metrics.reset_tally()
+    with spool.lend(videos[0], store_for(videos[0].video_uri)) as first:
+        first.fetch(0, 2 * BLOCK_BYTES)
+        for k in (1, 2, 3):
+            assert read(spool, videos[k], 0, size) == DATA[k : k + size]
+            assert on_disk(spool) <= spool.max_bytes
+        assert metrics.tally()[metrics.SPOOL_EVICTIONS] == 1
+        assert os.pread(first.fileno(), 100, 0) == DATA[:100]
+    sent = [proxy.bytes_of(f"{k}.mp4") for k in range(4)]
+    assert sent[0] == 2 * BLOCK_BYTES and sent[1:] == [size] * 3
+    assert read(spool, videos[3], 0, size) == DATA[3 : 3 + size]  # is there still
+    assert proxy.bytes_of("3.mp4") == size
+    assert read(spool, videos[1], 0, size) == DATA[1 : 1 + size]  # had to go
+    assert proxy.bytes_of("1.mp4") == 2 * size
+    assert metrics.tally()[metrics.BYTES_FETCHED] == sum(proxy.bytes_of(f"{k}.mp4") for k in range(4))
+
+
+def test_who_finds_no_room_waits_for_it(s3: S3Server, proxy: FaultyProxy, spool: Spool) -> None:
+    first, second = (storage.stat(s3.put(name, DATA)) for name in ("a.mp4", "b.mp4"))
+    found: list[bytes] = []
+    thread = threading.Thread(target=lambda: found.append(read(spool, second, 0, 5)))
+    with spool.lend(first, store_for(first.video_uri)):
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive() and proxy.bytes_of("b.mp4") == 0
+    thread.join(30)
+    assert found == [DATA[:5]]
+
+
+def test_what_is_larger_than_the_cap_names_the_flag(spool: Spool) -> None:
+    video = VideoRef("s3://corpus/huge.mp4", 31 * BLOCK_BYTES, "etag:0")
+    with pytest.raises(FileTooLargeError, match="--spool_bytes"), spool.lend(video, store_for("s3://corpus/huge.mp4")):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_names_the_flag(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="--spool_dir"):
+        Spool(SpoolConfig(str(tmp_path / "file" / "spool")))
+
+
+def test_a_full_disk_names_the_flags(s3: S3Server, proxy: FaultyProxy, spool: Spool) -> None:
+    """A file size limit stands for the full disk: the same path, another number."""
+    import resource
+
+    video = storage.stat(s3.put("a.mp4", DATA))
+    store = store_for(video.video_uri)
+    earlier = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with spool.lend(video, store) as file:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+        try:
+            with pytest.raises(StorageError, match="--spool_bytes.*--spool_dir"):
+                file.fetch(0, 5)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            signal.signal(signal.SIGXFSZ, earlier)
+        file.fetch(0, 5)  # the failed fetch left no claim behind
+
+
+SPOOLER = """
+    import sys
+    from transforms.spool import SpoolConfig, spool_of
+    spool = spool_of(SpoolConfig(sys.argv[1]))
+    (spool.folder / "1").write_bytes(b"x" * 1000)
+    print(spool.folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: pathlib.Path) -> None:
+    command = [sys.executable, "-c", textwrap.dedent(SPOOLER), str(tmp_path)]
+    killed, living = (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    )
+    assert killed.stdout and living.stdout
+    killed_folder, living_folder = (pathlib.Path(p.stdout.readline().strip()) for p in (killed, living) if p.stdout)
+    killed.kill()
+    killed.wait()
+    assert (killed_folder / "1").exists()  # nobody could remove it
+    Spool(SpoolConfig(str(tmp_path))).close()
+    assert not killed_folder.exists() and (living_folder / "1").exists()
+    living.communicate()  # ends by itself
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_descriptor_stays_open(s3: S3Server, proxy: FaultyProxy, spool: Spool) -> None:
+    videos = [storage.stat(s3.put(f"{k}.mp4", b"12345")) for k in range(5)]
+    assert read(spool, videos[0], 0, 5) == b"12345"  # the client's connection stays
+    before = processes.open_descriptors()
+    for video in videos:
+        assert read(spool, video, 0, 5) == b"12345"
+    assert processes.open_descriptors() <= before
+
+
+def test_claims() -> None:
+    blocks = Blocks(100)
+    assert blocks.claim(40, 42) == (40, 42)
+    assert blocks.claim(40, 42) is None and not blocks.is_there(40, 42)
+    assert blocks.claim(41, 44) == (42, 44)  # what others fetch is left out
+    blocks.settle((40, 42), are_there=True)
+    blocks.settle((42, 44), are_there=False)
+    assert blocks.is_there(40, 42) and not blocks.is_there(40, 43)
+    assert blocks.run_around(41) == (40, 42)
+    assert blocks.claim(42, 43) == (42, 43)
+    blocks.settle((42, 43), are_there=True)
+    for expected in ((43, 44), (44, 45), (45, 46), (46, 47), (47, 48), (48, 50), (50, 52), (52, 55)):
+        claimed = blocks.claim(expected[0], expected[0] + 1)
+        assert claimed == expected
+        blocks.settle(claimed, are_there=True)
+    blocks.settle((0, 40), are_there=True)
+    assert blocks.claim(55, 56) == (55, 68)
+    assert blocks.claim(99, 100) == (99, 100)
+    assert Blocks(100).claim(0, 100) == (0, 64)  # a request is never larger than that

@@ -1,0 +1,162 @@
+"""Object stores: one version of an object, whole ranges, what may pass is tried again, listings come by pages."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+
+import pytest
+from object_stores import BUCKET, FaultyProxy, Request, S3Server
+
+from transforms import metrics, storage
+from transforms.errors import StorageError, UnsupportedUriError, VideoChangedError, VideoNotFoundError
+from transforms.records import VideoRef
+from transforms.stores import retrying
+from transforms.stores.base import store_for
+from transforms.stores.s3 import S3Store
+
+DATA = bytes(range(256)) * 4096
+
+
+@pytest.fixture(autouse=True)
+def _tally() -> None:
+    metrics.reset_tally()
+
+
+def fail(proxy: FaultyProxy, faults: Iterable[str], method: str = "GET") -> None:
+    """Has the proxy deal out faults to requests of a method, then none."""
+    dealt = itertools.chain(faults, itertools.repeat(""))
+    proxy.fault = lambda request: next(dealt) if request.method == method else ""
+
+
+def num_retries() -> int:
+    return metrics.tally()[metrics.STORAGE_RETRIES]
+
+
+def test_size_and_version(s3: S3Server, proxy: FaultyProxy) -> None:
+    uri = s3.put("folder/[odd] name?.mp4", b"12345")
+    video = storage.stat(uri)
+    assert (video.video_uri, video.size_bytes) == (uri, 5)
+    assert video.content_version == "etag:827ccb0eea8a706c4c34a16891f84e7b"
+    s3.put("folder/[odd] name?.mp4", b"12345")
+    assert storage.stat(uri) == video  # the same bytes again are the same version
+    s3.put("folder/[odd] name?.mp4", b"54321")
+    assert storage.stat(uri).content_version != video.content_version
+
+
+def test_the_listing_tells_the_same(s3: S3Server, proxy: FaultyProxy) -> None:
+    uris = [s3.put(key, key.encode()) for key in ("a/1.mp4", "a/2.mkv", "a/b/3.mp4", "a/ä?.mp4", "c/5.mp4")]
+    assert list(storage.matching(f"s3://{BUCKET}/a/**")) == [storage.stat(uri) for uri in uris[:4]]
+    assert [v.video_uri for v in storage.matching(f"s3://{BUCKET}/a/*.mp4")] == [uris[0], uris[3]]
+    assert [v.video_uri for v in storage.matching(f"s3://{BUCKET}/")] == []
+    assert [v.video_uri for v in storage.matching(uris[4])] == [uris[4]]
+    assert list(storage.matching(f"s3://{BUCKET}/c/6.mp4")) == []
+    assert [v.video_uri for v in storage.match(f"s3://{BUCKET}/**", limit=2)] == uris[:2]
+
+
+def test_a_listing_comes_by_pages(s3: S3Server, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "10")  # the server's pages, in this process
+    uris = [s3.put(f"{k:05d}.mp4", b"") for k in range(25)]
+    found = storage.matching(f"s3://{BUCKET}/*.mp4")
+    names = [next(found).video_uri]
+    assert len(proxy.requests) == 1
+    fail(proxy, ["503", "reset"])
+    names += [video.video_uri for video in found]
+    assert names == uris
+    assert len(proxy.requests) == 3 + 2 and num_retries() == 2
+
+
+@pytest.mark.parametrize("fault", ["reset", "cut", "short", "500", "503", "429"])
+def test_what_may_pass_is_tried_again(s3: S3Server, proxy: FaultyProxy, fault: str) -> None:
+    video = storage.stat(s3.put("a.mp4", DATA))
+    fail(proxy, [fault, fault])
+    assert store_for(video.video_uri).read(video, 1000, 300_000) == DATA[1000:300_000]
+    assert proxy.faults() == [fault, fault]
+    assert num_retries() == 2
+
+
+def test_slow_is_no_error(s3: S3Server, proxy: FaultyProxy) -> None:
+    video = storage.stat(s3.put("a.mp4", DATA))
+    fail(proxy, ["slow"])
+    assert store_for(video.video_uri).read(video, 0, len(DATA)) == DATA
+    assert num_retries() == 0
+
+
+def test_an_answer_that_never_comes_is_a_time_out(
+    s3: S3Server, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = storage.stat(s3.put("a.mp4", DATA))
+    store = store_for(video.video_uri)
+    assert isinstance(store, S3Store)
+    config = store._client.meta.config
+    assert 0 < config.connect_timeout <= 60 and 0 < config.read_timeout <= 60
+    assert config.retries["total_max_attempts"] == 1
+
+
+def test_what_does_not_pass_is_given_up(s3: S3Server, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrying, "_FIRST_DELAY_SECONDS", 0.001)
+    video = storage.stat(s3.put("a.mp4", DATA))
+    proxy.fault = lambda request: "503"
+    with pytest.raises(StorageError, match="a.mp4: the storage failed 6 times") as caught:
+        store_for(video.video_uri).read(video, 0, 10)
+    assert caught.value.transient
+    assert len(proxy.faults()) == 6 and num_retries() == 5
+
+
+def test_trying_again_ends_in_time(s3: S3Server, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrying, "_MAX_SECONDS", 0.0)
+    proxy.fault = lambda request: "503"
+    with pytest.raises(StorageError, match="failed 1 times"):
+        storage.stat(f"s3://{BUCKET}/a.mp4")
+
+
+def test_a_refusal_is_not_tried_again(s3: S3Server, proxy: FaultyProxy) -> None:
+    video = storage.stat(s3.put("a.mp4", DATA))
+    proxy.fault = lambda request: "403"
+    with pytest.raises(StorageError, match="permissions"):
+        store_for(video.video_uri).read(video, 0, 10)
+    assert proxy.faults() == ["403"] and num_retries() == 0
+
+
+def test_what_vanished_is_not_found(s3: S3Server, proxy: FaultyProxy) -> None:
+    video = storage.stat(s3.put("a.mp4", DATA))
+    s3.client.delete_object(Bucket=BUCKET, Key="a.mp4")
+    with pytest.raises(VideoNotFoundError):
+        store_for(video.video_uri).read(video, 0, 10)
+    with pytest.raises(VideoNotFoundError):
+        storage.stat(video.video_uri)
+    with pytest.raises(VideoNotFoundError):
+        storage.stat("s3://no-such-bucket/a.mp4")
+    assert num_retries() == 0
+
+
+@pytest.mark.parametrize("data", [DATA[::-1], DATA[:100]], ids=["other bytes", "shorter"])
+def test_what_changed_says_so(s3: S3Server, proxy: FaultyProxy, data: bytes) -> None:
+    video = storage.stat(s3.put("a.mp4", DATA))
+    s3.put("a.mp4", data)
+    with pytest.raises(VideoChangedError) as caught:
+        store_for(video.video_uri).read(video, 500, 600)
+    assert caught.value.transient and num_retries() == 0
+
+
+def test_a_range_behind_the_end_says_so_without_a_version_too(s3: S3Server, proxy: FaultyProxy) -> None:
+    uri = s3.put("a.mp4", DATA[:100])
+    with pytest.raises(VideoChangedError):
+        store_for(uri).read(VideoRef(uri, 1000), 500, 600)
+
+
+@pytest.mark.parametrize("uri", ["s3://", "s3:///a.mp4", "s3://buck*/a.mp4"])
+def test_no_bucket(uri: str) -> None:
+    with pytest.raises(UnsupportedUriError, match="names no bucket"):
+        list(storage.matching(uri))
+
+
+def test_one_client_serves_all(s3: S3Server, proxy: FaultyProxy) -> None:
+    uri = s3.put("a.mp4", b"")
+    assert store_for(uri) is store_for(f"s3://{BUCKET}/b.mp4")
+
+
+def test_requests_are_ranges(s3: S3Server, proxy: FaultyProxy) -> None:
+    video = storage.stat(s3.put("a.mp4", DATA))
+    store_for(video.video_uri).read(video, 10, 20)
+    assert proxy.requests[-1] == Request("GET", f"/{BUCKET}/a.mp4", "bytes=10-19", 10)

@@ -1,0 +1,295 @@
+"""Remote videos on local disk, as far as somebody has read them.
+
+A spooled video is a sparse file as long as the video, filled block by block as the decoder asks. Planning reads all of
+it, and decoding finds it there; a worker that has only one segment of a long film fetches about that part.
+
+The files of a process stand in a folder of their own, on which it holds a lock; whose lock can be had, its process is
+gone, and its folder is removed by the next one that starts on this machine. (Files without a name would need no such
+broom, but an open descriptor each: too few for the small videos of a corpus, which planning leaves for decoding.)
+
+One spool serves the threads of a process. A video in use counts with its whole size against the cap, one that is kept
+for later with what was fetched of it. The one that was not used for longest goes first; one in use never.
+"""
+
+from __future__ import annotations
+
+import atexit
+import collections
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import functools
+import os
+import pathlib
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+
+from transforms import metrics
+from transforms.errors import FileTooLargeError, StorageError, without_query
+from transforms.records import VideoRef
+from transforms.spool_blocks import Blocks
+from transforms.stores.base import Store
+
+BLOCK_BYTES = 256 << 10
+MAX_BYTES = 20 << 30
+"""The cap where no other is asked for; less where the disk has less than 5/4 of it free."""
+
+_PREFIX = "reelbeam-spool-"
+_FREE_SHARE = 0.8
+_MAX_WAIT_SECONDS = 3600.0
+
+
+@dataclasses.dataclass(frozen=True)
+class SpoolConfig:
+    """Where remote videos are kept, and how much of them.
+
+    Attributes:
+      folder: on local disk; None: the folder for temporary files.
+      max_bytes: of all videos of a process together; None: `MAX_BYTES`, or what the disk allows.
+    """
+
+    folder: str | None = None
+    max_bytes: int | None = None
+
+
+DEFAULT_SPOOL = SpoolConfig()
+
+
+@functools.lru_cache
+def spool_of(config: SpoolConfig) -> Spool:
+    """Returns this process's spool of that configuration."""
+    return Spool(config)
+
+
+class Spool:
+    """Lends remote videos as local files. Safe for threads; a thread may have one at a time.
+
+    Attributes:
+      folder: this process's own.
+      max_bytes: the cap.
+    """
+
+    def __init__(self, config: SpoolConfig) -> None:
+        """Makes the folder, and removes those of processes that are gone. Raises StorageError where that is refused."""
+        place = pathlib.Path(config.folder or tempfile.gettempdir())
+        with disk_errors(place):
+            place.mkdir(parents=True, exist_ok=True)
+            remove_abandoned(place)
+            self.folder, self._lock = _make_folder(place)
+            free_bytes = shutil.disk_usage(place).free
+        atexit.register(self.close)
+        self.max_bytes = config.max_bytes or min(MAX_BYTES, int(free_bytes * _FREE_SHARE))
+        self._num_files = 0
+        self._changed = threading.Condition()
+        self._files: collections.OrderedDict[VideoRef, _SparseFile] = collections.OrderedDict()  # last used: last
+
+    @contextlib.contextmanager
+    def lend(self, video: VideoRef, store: Store) -> Iterator[SpooledVideo]:
+        """Gives a remote video whose size and version are known; waits while the others leave no room.
+
+        Raises:
+          FileTooLargeError: it is larger than the cap.
+          StorageError: the disk is full, or nobody gave room for an hour.
+        """
+        assert video.size_bytes is not None
+        if video.size_bytes > self.max_bytes:
+            raise FileTooLargeError(
+                f"{without_query(video.video_uri)} has {video.size_bytes} bytes, more than the {self.max_bytes} that"
+                " may be kept on local disk: raise --spool_bytes, or name a larger disk with --spool_dir"
+            )
+        key = dataclasses.replace(video, metadata=())
+        file = self._take(key, video.size_bytes)
+        try:
+            yield SpooledVideo(key, store, file, self._changed)
+        finally:
+            self._give_back(key, file)
+
+    @property
+    def used_bytes(self) -> int:
+        """What the cap is held against: sizes of the videos in use, and fetched bytes of the others."""
+        return sum(file.size_bytes if file.num_users else file.num_fetched_bytes for file in self._files.values())
+
+    def _take(self, key: VideoRef, size_bytes: int) -> _SparseFile:
+        end = time.monotonic() + _MAX_WAIT_SECONDS
+        with self._changed:
+            while not self._has_room(key, size_bytes):
+                if not self._changed.wait(end - time.monotonic()):
+                    raise StorageError(f"{without_query(key.video_uri)}: no room within --spool_bytes {self.max_bytes}")
+            file = self._files.get(key)
+            if file is None:
+                self._num_files += 1
+                file = self._files[key] = _SparseFile(self.folder / str(self._num_files), size_bytes)
+            file.open()
+            self._files.move_to_end(key)
+            self._evict()
+        return file
+
+    def _evict(self) -> None:
+        for key in [key for key, file in self._files.items() if not file.num_users]:
+            if self.used_bytes <= self.max_bytes:
+                break
+            self._files.pop(key).remove()
+            metrics.count(metrics.SPOOL_EVICTIONS)
+
+    def _has_room(self, key: VideoRef, size_bytes: int) -> bool:
+        in_use = {key: file.size_bytes for key, file in self._files.items() if file.num_users}
+        return sum((in_use | {key: size_bytes}).values()) <= self.max_bytes
+
+    def _give_back(self, key: VideoRef, file: _SparseFile) -> None:
+        with self._changed:
+            file.close()
+            self._files.move_to_end(key)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Removes everything."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.close(self._lock)
+        atexit.unregister(self.close)
+
+
+def remove_abandoned(place: pathlib.Path) -> None:
+    """Removes the folders of processes that are gone; those of other users and of living processes stay."""
+    for folder in place.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):  # BlockingIOError: its process lives
+            lock = _lock(folder)
+            try:
+                shutil.rmtree(folder)
+            finally:
+                os.close(lock)
+
+
+def _make_folder(place: pathlib.Path) -> tuple[pathlib.Path, int]:
+    """Returns a new folder and the descriptor of its lock."""
+    while True:
+        folder = pathlib.Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
+        with contextlib.suppress(BlockingIOError, FileNotFoundError):
+            lock = _lock(folder)
+            if folder.exists():
+                return folder, lock
+            os.close(lock)  # somebody took it for abandoned in the moment before it was locked
+
+
+def _lock(folder: pathlib.Path) -> int:
+    """Returns a descriptor that holds the lock of a folder; the kernel frees it with the process, however that ends.
+
+    Raises:
+      BlockingIOError: another process holds it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+class _SparseFile:
+    """A file and what is in it. The spool's lock guards all of it but the bytes; descriptors are open while in use."""
+
+    def __init__(self, path: pathlib.Path, size_bytes: int) -> None:
+        self.size_bytes = size_bytes
+        self.num_users = 0
+        self.num_fetched_bytes = 0
+        self.blocks = Blocks(-(-size_bytes // BLOCK_BYTES))
+        self.read_only = self._writable = -1
+        self._path = path
+
+    def open(self) -> None:
+        """Counts a user in."""
+        if not self.num_users:
+            with disk_errors(self._path.parent):
+                self._writable = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                os.ftruncate(self._writable, self.size_bytes)
+                # Whoever decodes gets a descriptor that cannot write.
+                self.read_only = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        self.num_users += 1
+
+    def close(self) -> None:
+        """Counts a user out."""
+        self.num_users -= 1
+        if not self.num_users:
+            os.close(self._writable)
+            os.close(self.read_only)
+
+    def write(self, data: bytes, offset: int) -> None:
+        """Puts bytes in their place."""
+        with memoryview(data) as view, disk_errors(self._path.parent):
+            while len(view):
+                written = os.pwrite(self._writable, view, offset)
+                view, offset = view[written:], offset + written
+
+    def remove(self) -> None:
+        """Gives the disk space back."""
+        self._path.unlink(missing_ok=True)
+
+
+class SpooledVideo:
+    """A remote video on local disk, see `transforms.media.files.PartialFile`. One thread uses it.
+
+    Attributes:
+      name: its URI without secrets.
+      size_bytes: of the whole video.
+    """
+
+    def __init__(self, video: VideoRef, store: Store, file: _SparseFile, changed: threading.Condition) -> None:
+        self.name = without_query(video.video_uri)
+        self.size_bytes = file.size_bytes
+        self._video = video
+        self._store = store
+        self._file = file
+        self._changed = changed
+
+    def fileno(self) -> int:
+        """Returns a descriptor for reading; what was not fetched reads as zeros."""
+        return self._file.read_only
+
+    def fetch(self, start: int, stop: int) -> tuple[int, int]:
+        """Sees to it that these bytes are there.
+
+        Returns:
+          start and end of the stretch around them that is there as well.
+
+        Raises:
+          MediaError: as `stores.base.Store.read`; the disk is full.
+        """
+        assert 0 <= start < stop <= self.size_bytes
+        first, last = start // BLOCK_BYTES, -(-stop // BLOCK_BYTES)
+        blocks = self._file.blocks
+        while True:
+            with self._changed:
+                while (claimed := blocks.claim(first, last)) is None and not blocks.is_there(first, last):
+                    self._changed.wait()
+                if claimed is None:
+                    start_block, end_block = blocks.run_around(first)
+                    return start_block * BLOCK_BYTES, min(end_block * BLOCK_BYTES, self.size_bytes)
+            self._fetch_blocks(claimed)
+
+    def _fetch_blocks(self, claimed: tuple[int, int]) -> None:
+        start, stop = claimed[0] * BLOCK_BYTES, min(claimed[1] * BLOCK_BYTES, self.size_bytes)
+        num_bytes = 0
+        try:
+            self._file.write(self._store.read(self._video, start, stop), start)
+            num_bytes = stop - start
+        finally:
+            with self._changed:
+                self._file.blocks.settle(claimed, are_there=num_bytes > 0)
+                self._file.num_fetched_bytes += num_bytes
+                self._changed.notify_all()
+        metrics.count(metrics.BYTES_FETCHED, num_bytes)
+
+
+@contextlib.contextmanager
+def disk_errors(place: object) -> Iterator[None]:
+    """Turns what a disk refuses into an error that names the flag."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        remedy = "lower --spool_bytes, or name a larger disk with --spool_dir" if full else "name another --spool_dir"
+        raise StorageError(f"remote videos cannot be kept in {place}: {error.strerror}; {remedy}") from error

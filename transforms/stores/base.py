@@ -1,0 +1,90 @@
+"""What a store does, and the way to the one of a URI."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Protocol
+
+from apache_beam.io.filesystem import FileSystem
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from transforms.errors import UnsupportedUriError, without_query
+from transforms.records import VideoRef
+
+
+class Store(Protocol):
+    """An object store. Safe for threads. Requests are made again where that may help, see `retrying.insist`.
+
+    All methods raise MediaError: VideoNotFoundError, StorageError, UnsupportedUriError.
+    """
+
+    def stat(self, uri: str) -> VideoRef:
+        """Returns size and version of an object."""
+
+    def matching(self, pattern: str) -> Iterator[VideoRef]:
+        """Yields the objects that a pattern of Beam's matches; no more than a page of them is in memory."""
+
+    def read(self, video: VideoRef, start: int, stop: int) -> bytes:
+        """Returns the bytes from `start` to before `stop`, all of them.
+
+        Raises:
+          VideoChangedError: the object is not the version that was listed.
+        """
+
+
+def store_for(uri: str) -> Store:
+    """Returns the store of a URI with a scheme.
+
+    Raises:
+      UnsupportedUriError: nobody knows its scheme, or the client library is not installed.
+    """
+    from transforms.stores import beam, gcs, s3  # they need what stands here
+
+    scheme = FileSystems.get_scheme(uri)
+    beam.file_system(uri)
+    try:
+        if scheme == "s3":
+            return s3.store(pipeline_options())
+        if scheme == "gs":
+            return gcs.store(pipeline_options())
+    except ImportError as error:
+        raise beam.unsupported(uri) from error
+    return beam.BeamStore()
+
+
+def pipeline_options() -> PipelineOptions:
+    """Returns the options that Beam's file systems of this process have: endpoints, credentials, project."""
+    return FileSystems._pipeline_options or PipelineOptions()  # Beam has no public way to them
+
+
+def bucket_and_key(uri: str) -> tuple[str, str]:
+    """Returns the two parts of SCHEME://BUCKET/KEY.
+
+    Raises:
+      UnsupportedUriError: there is no bucket.
+    """
+    found = re.fullmatch(r"\w+://([^/]+)/?(.*)", uri, re.DOTALL)
+    if found is None or re.search(r"[*?\[]", found[1]):
+        raise UnsupportedUriError(f"{without_query(uri)} names no bucket; write SCHEME://BUCKET/NAME")
+    return found[1], found[2]
+
+
+class Pattern:
+    """A pattern in Beam's language: `*`, `?`, `[…]` within a folder's name, `**` for any depth.
+
+    Attributes:
+      prefix: what all that it matches begins with.
+      is_plain: whether it has no wildcard.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        pattern += "*" if pattern.endswith("/") else ""
+        self.prefix = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+        self.is_plain = self.prefix == pattern
+        self._regex = re.compile(FileSystem.translate_pattern(pattern))
+
+    def matches(self, uri: str) -> bool:
+        """Whether a URI is one of them."""
+        return self._regex.match(uri) is not None

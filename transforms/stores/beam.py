@@ -1,0 +1,126 @@
+"""Stores that only Beam knows (hdfs, Azure, …), through its file systems; and the errors that those raise.
+
+Here Beam's buffering holds: each read may fetch up to 16 MiB more than was asked for. Listings stand in memory, as Beam
+makes them. The version is the time of the last change, and is compared before each read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata, FileSystem
+from apache_beam.io.filesystems import FileSystems
+
+from transforms.errors import StorageError, UnsupportedUriError, VideoChangedError, VideoNotFoundError, without_query
+from transforms.records import VideoRef
+from transforms.stores.retrying import PassingError, insist
+
+_CLIENT_ERRORS = (
+    "google.api_core.exceptions:GoogleAPIError",
+    "botocore.exceptions:BotoCoreError",
+    "botocore.exceptions:ClientError",
+    "apache_beam.io.aws.clients.s3.messages:S3ClientError",
+)
+"""What stores' clients raise beside OSError: those of their base classes that are installed count as storage errors."""
+
+T = TypeVar("T")
+
+
+class BeamStore:
+    """See `base.Store`."""
+
+    def stat(self, uri: str) -> VideoRef:
+        """See `base.Store`."""
+
+        def request() -> VideoRef:
+            system = file_system(uri)
+            if not system.exists(uri):
+                raise FileNotFoundError(uri)
+            return to_video_ref(system.metadata(uri))
+
+        return _insist(uri, request)
+
+    def matching(self, pattern: str) -> Iterator[VideoRef]:
+        """See `base.Store`."""
+        found = _insist(pattern, lambda: FileSystems.match([pattern])[0].metadata_list)
+        yield from map(to_video_ref, found)
+
+    def read(self, video: VideoRef, start: int, stop: int) -> bytes:
+        """See `base.Store`."""
+        uri = video.video_uri
+
+        def request() -> bytes:
+            if to_video_ref(file_system(uri).metadata(uri)).content_version != video.content_version:
+                raise VideoChangedError(f"{without_query(uri)} changed after it was listed; run again")
+            with FileSystems.open(uri, "application/octet-stream", CompressionTypes.UNCOMPRESSED) as file:
+                file.seek(start)
+                data: bytes = file.read(stop - start)
+            if len(data) < stop - start:
+                raise PassingError(f"an answer of {len(data)} bytes to a request for {stop - start}")
+            return data
+
+        return _insist(uri, request)
+
+
+def _insist(uri: str, request: Callable[[], T]) -> T:
+    """Makes a request again where Beam says no more than that it failed: its errors don't tell what may pass."""
+
+    def translated() -> T:
+        try:
+            with storage_errors(uri):
+                return request()
+        except StorageError as error:
+            raise PassingError(str(error)) from error
+
+    return insist(uri, translated)
+
+
+def to_video_ref(metadata: FileMetadata) -> VideoRef:
+    """Returns the listing's entry as a record; a store that tells no time gives an empty version."""
+    updated = metadata.last_updated_in_seconds
+    return VideoRef(metadata.path, metadata.size_in_bytes, f"mtime:{updated:.6f}" if updated else "")
+
+
+def file_system(uri: str) -> FileSystem:
+    """Returns Beam's file system for `uri`.
+
+    Raises:
+      UnsupportedUriError: there is none for its scheme, or the store's client library is not installed.
+    """
+    try:
+        return FileSystems.get_filesystem(uri)
+    except (ValueError, ImportError) as error:
+        raise unsupported(uri) from error
+
+
+def unsupported(uri: str) -> UnsupportedUriError:
+    """Returns the error for a URI that nobody can read here."""
+    return UnsupportedUriError(
+        f"no file system for {without_query(uri)}: supported are local paths and what Beam's extras add "
+        "(pip install 'reelbeam[gcp]' for gs://, 'reelbeam[aws]' for s3://)"
+    )
+
+
+@contextlib.contextmanager
+def storage_errors(uri: str) -> Iterator[None]:
+    """Turns what file systems and stores' clients raise into the error tree."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise VideoNotFoundError(f"{without_query(uri)} does not exist; check the path and its spelling") from error
+    except (BeamIOError, OSError, *_client_errors()) as error:
+        if "requirement" in str(error):  # Beam's way to say that a client library is missing
+            raise UnsupportedUriError(f"{without_query(uri)}: {error} (pip install 'reelbeam[aws]')") from error
+        raise StorageError(f"{without_query(uri)}: the storage says {without_query(str(error))}") from error
+
+
+def _client_errors() -> tuple[type[Exception], ...]:
+    found = []
+    for place in _CLIENT_ERRORS:
+        module, name = place.split(":")
+        with contextlib.suppress(ImportError):
+            found.append(getattr(importlib.import_module(module), name))
+    return tuple(found)

@@ -1,0 +1,50 @@
+"""Trying again: a store that is busy, a connection that broke off, an answer that came too late."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from apache_beam.utils.retry import FuzzedExponentialIntervals
+
+from transforms import metrics
+from transforms.errors import StorageError, without_query
+
+MAX_TRIES = 6
+_MAX_SECONDS = 180.0
+_FIRST_DELAY_SECONDS = 0.25
+_FACTOR = 3  # 0.25, 0.75, 2.3, 6.8, 20 seconds, each up to half shorter: an object store's bad half-minute is outlived
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class PassingError(Exception):
+    """A request failed in a way that may pass: a time-out, a cut connection, 429 or 5xx. The words say how."""
+
+
+def insist(uri: str, request: Callable[[], T]) -> T:
+    """Returns what a request gives, made again after a `PassingError`, with longer and longer pauses.
+
+    Counts each further try (storage_retries).
+
+    Raises:
+      StorageError: it failed too often, or for too long. Whatever else the request raises is passed on.
+    """
+    end = time.monotonic() + _MAX_SECONDS
+    delays = iter(FuzzedExponentialIntervals(_FIRST_DELAY_SECONDS, MAX_TRIES - 1, factor=_FACTOR))
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            return request()
+        except PassingError as error:
+            delay = next(delays, None)
+            if delay is None or time.monotonic() + delay > end:
+                words = f"the storage failed {tries} times, last with: {without_query(str(error))}; run again later"
+                raise StorageError(f"{without_query(uri)}: {words}") from error
+            _log.info("%s: %s; trying again", without_query(uri), without_query(str(error)))
+        metrics.count(metrics.STORAGE_RETRIES)
+        time.sleep(delay)
