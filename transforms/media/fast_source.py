@@ -13,7 +13,6 @@ frame that is wanted.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import heapq
 import itertools
@@ -225,8 +224,14 @@ class FastSource:
             is_leading = position < run.first or stretch.times[position] < first_time
             if stretch.shown[position] and not may_skip and not is_leading:
                 heapq.heappush(expected, stretch.times[position])
-            with contextlib.suppress(av.error.FFmpegError) if is_leading else contextlib.nullcontext():
-                yield from _check(stream.decode(packet), expected, first_time)
+            try:
+                frames = stream.decode(packet)
+            except av.error.FFmpegError:
+                if not is_leading:
+                    raise
+                continue
+            if frames:
+                yield from _check(frames, expected, first_time)
         yield from _check(stream.decode(None), expected, first_time)
         if expected:
             raise ShortcutError(f"the frame of {expected[0]} didn't come out")

@@ -41,12 +41,12 @@ def split_clips(media: MediaInfo, clips: Sequence[ClipSpan]) -> list[list[ClipSp
     """
     groups: list[list[ClipSpan]] = []
     reached: Fraction | None = None
-    for clip in sorted(clips, key=lambda clip: min(clip.sample_seconds)):
-        start = min(clip.sample_seconds)
+    ends = [(min(clip.sample_seconds), max(clip.sample_seconds), clip) for clip in clips]
+    for start, end, clip in sorted(ends, key=lambda found: found[0]):
         if reached is None or (start > reached + _MAX_GAP_SECONDS and _entry_seconds(media, start) > reached):
             groups.append([])
         groups[-1].append(clip)
-        reached = max(clip.sample_seconds) if reached is None else max(reached, *clip.sample_seconds)
+        reached = end if reached is None else max(reached, end)
     return groups
 
 
