@@ -15,10 +15,8 @@ def make_film(path: pathlib.Path, minutes: int, width: int, height: int, fps: in
 
     # Without b-adapt=0 the encoder leaves out the B-frames that a nearly still picture doesn't need.
     options = {"x264-params": "b-adapt=0", "preset": "ultrafast"}
-    minute = path.with_name(f"minute_of_{path.name}")
+    minute = path.with_name(f"minute_of_{path.stem}.mp4")
     generate.make_video(minute, 60 * fps, fps, width, height, b_frames=2, gop=2 * fps, options=options)
-    if minutes == 1:
-        return minute.rename(path)
     return generate.looped(minute, path, minutes)
 
 
