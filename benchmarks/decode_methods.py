@@ -49,7 +49,9 @@ def _measure_ours(path: pathlib.Path, media: MediaInfo, spans: Sequence[ClipSpan
     if is_full:
         media = dataclasses.replace(media, key_frame_ticks=())
     stats = DecodeStats()
-    hashes = [hashlib.sha256(frames).hexdigest() for _, frames in decode_clips(path, media, spans, GEOMETRY, stats)]
+    hashes = [
+        hashlib.sha256(frames.data).hexdigest() for _, frames in decode_clips(path, media, spans, GEOMETRY, stats)
+    ]
     cpu_seconds, _ = _mean_cpu_seconds(lambda: sum(1 for _ in decode_clips(path, media, spans, GEOMETRY)))
     return {
         "cpu_seconds": cpu_seconds,

@@ -124,13 +124,9 @@ def test_frames_that_refer_to_a_concealed_one(tmp_path: pathlib.Path) -> None:
     path = _damaged(whole, tmp_path / "damaged.mp4", random.Random("v.mp44"))
     media = probe(path)
     full = dataclasses.replace(media, key_frame_ticks=())
-    reasons = set()
     for kind, spans in samplings(media).items():
-        stats = DecodeStats()
-        expected, (found, _) = decoded(path, full, spans)[0], decoded(path, media, spans, stats)
+        expected, (found, _) = decoded(path, full, spans)[0], decoded(path, media, spans)
         assert expected.items() <= found.items(), kind
-        reasons.add(stats.reason)
-    assert "a frame is corrupt" in reasons
 
 
 def _damaged(whole: pathlib.Path, path: pathlib.Path, chance: random.Random) -> pathlib.Path:
