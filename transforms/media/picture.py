@@ -4,7 +4,7 @@ One pass of swscale goes from the decoder's format to RGB at the final scale, bi
 own input pipeline. Turning and cropping happen on the small picture, before its pixels are copied.
 
 Where pictures get clearly smaller, swscale gives the three colours as planes, and they are put together here: the same
-bytes for half the time, as FFmpeg has vector code for planes only. Else it gives RGB: where vertical filters have one
+bytes in less time, as FFmpeg has vector code for planes only. Else it gives RGB: where vertical filters have one
 or two taps, it rounds RGB in another way than planes.
 
 Colour follows the frame's tags (matrix BT.601, BT.709 or BT.2020; limited or full range). Where there are
