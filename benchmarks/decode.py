@@ -4,7 +4,8 @@
 
 Every method runs in a process of its own, one after the other, on the same files, for the same wanted frames: the clips
 of A0's preset (50 frames at 5 a second, short side 192, crop 172) over the whole video. Counted is the CPU time of that
-process and its children, start-up left out; the best of N. Ours and the full decode are compared byte for byte.
+process and its children, start-up left out, short videos decoded many times over; the best of N. Ours and the full
+decode are compared byte for byte.
 
     reelbeam   what the pipeline does: `decode_clips`
     pyav full  the same without its shortcuts: every frame is decoded
@@ -89,6 +90,7 @@ def compare(video: pathlib.Path, repeat: int) -> dict[str, Any]:
         "full_decodes": ours["full_decodes"],
         "cpu_seconds": {method: result["cpu_seconds"] for method, result in results.items()},
         "parts": ours["parts"],
+        "rounds": repeat,
     }
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
 
 LOCAL_RUNNERS = ("DirectRunner", "FnApiRunner")
+_NEVER_MS = 10**9
 _FN_API_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 _PRESET_FLAGS = ("num_frames", "target_fps", "resize", "size")
 
@@ -169,7 +170,20 @@ def to_beam_options(beam_flags: Sequence[str]) -> PipelineOptions:
         if not any(flag.startswith("--direct_num_workers") for flag in beam_flags) or not direct.direct_num_workers:
             direct.direct_num_workers = len(os.sched_getaffinity(0))
         direct.direct_running_mode = "multi_threading"
+        _send_whole_elements()
     return options
+
+
+def _send_whole_elements() -> None:
+    """Keeps Beam's local workers from sending what they have written every second: at bundle ends is often enough.
+
+    The thread that does so (`TimeBasedBufferingClosableOutputStream`) takes no notice of an element that is being
+    written. Where encoding one calls Python, which many a record does, the first half is sent alone; what is read after
+    that is garbage, and a length in it may ask for all the memory that there is.
+    """
+    from apache_beam.runners.portability.fn_api_runner import worker_handlers
+
+    worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = _NEVER_MS
 
 
 def is_local(options: PipelineOptions) -> bool:

@@ -253,3 +253,21 @@ def without_packets(source: pathlib.Path, path: pathlib.Path, lost: Collection[i
                 packet.stream = copied
                 copy.mux(packet)
     return path
+
+
+def looped(source: pathlib.Path, path: pathlib.Path, times: int) -> pathlib.Path:
+    """Copies the packets of a video many times over, each time later: a long film without a long encode."""
+    with av.open(str(source)) as container, av.open(str(path), "w") as target:
+        stream = container.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        packets = [(bytes(p), p.pts, p.dts, p.is_keyframe) for p in container.demux(stream) if p.size]
+        assert stream.time_base is not None
+        length = int(len(packets) / Fraction(stream.average_rate or 1) / stream.time_base)
+        for turn in range(times):
+            for data, pts, dts, is_keyframe in packets:
+                packet = av.Packet(data)
+                assert pts is not None and dts is not None
+                packet.pts, packet.dts, packet.time_base = pts + turn * length, dts + turn * length, stream.time_base
+                packet.is_keyframe, packet.stream = is_keyframe, copy
+                target.mux(packet)
+    return path

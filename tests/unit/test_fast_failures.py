@@ -118,19 +118,33 @@ def test_rejected_packets_give_no_other_frames(
         assert all(found[clip] == expected[clip] for clip in expected), kind
 
 
+def test_frames_that_refer_to_a_concealed_one(tmp_path: pathlib.Path) -> None:
+    """The decoder reports no error but marks a frame that nobody wants; those that refer to it are not marked."""
+    whole = generate.make_video(tmp_path / "v.mp4", 300, 30, b_frames=2, gop=30, draw=generate.draw_moving)
+    path = _damaged(whole, tmp_path / "damaged.mp4", random.Random("v.mp44"))
+    media = probe(path)
+    full = dataclasses.replace(media, key_frame_ticks=())
+    for kind, spans in samplings(media).items():
+        expected, (found, _) = decoded(path, full, spans)[0], decoded(path, media, spans)
+        assert expected.items() <= found.items(), kind
+
+
+def _damaged(whole: pathlib.Path, path: pathlib.Path, chance: random.Random) -> pathlib.Path:
+    data = bytearray(whole.read_bytes())
+    for _ in range(3):
+        at = chance.randrange(len(data) // 10, len(data) * 9 // 10)
+        data[at : at + 40] = chance.randbytes(40)
+    path.write_bytes(data)
+    return path
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("name", ["v.mp4", "v.ts", "v.mkv"])
 def test_random_damage_costs_no_clip_more(
     tmp_path: pathlib.Path, ten_seconds: Callable[..., pathlib.Path], name: str, seed: int
 ) -> None:
     """Pixels are not compared: FFmpeg conceals what it can without a word, from whatever pictures it has at hand."""
-    chance = random.Random(f"{name}{seed}")
-    data = bytearray(ten_seconds(name).read_bytes())
-    for _ in range(3):
-        at = chance.randrange(len(data) // 10, len(data) * 9 // 10)
-        data[at : at + 40] = chance.randbytes(40)
-    path = tmp_path / f"damaged_{name}"
-    path.write_bytes(data)
+    path = _damaged(ten_seconds(name), tmp_path / f"damaged_{name}", random.Random(f"{name}{seed}"))
     media = probe(path)
     full = dataclasses.replace(media, key_frame_ticks=())
     for kind, spans in samplings(media).items():

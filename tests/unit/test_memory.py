@@ -5,9 +5,7 @@ from __future__ import annotations
 import pathlib
 import subprocess
 import sys
-from fractions import Fraction
 
-import av
 import data_generation as generate
 import pytest
 
@@ -36,24 +34,6 @@ print(peak_kib, len(parts), num_clips)
 """
 
 
-def looped(source: pathlib.Path, path: pathlib.Path, times: int) -> pathlib.Path:
-    """Copies the packets of a video many times over, each time later: a long film without a long encode."""
-    with av.open(str(source)) as container, av.open(str(path), "w") as target:
-        stream = container.streams.video[0]
-        copy = target.add_stream_from_template(stream)
-        packets = [(bytes(p), p.pts, p.dts, p.is_keyframe) for p in container.demux(stream) if p.size]
-        assert stream.time_base is not None
-        length = int(len(packets) / Fraction(stream.average_rate or 1) / stream.time_base)
-        for turn in range(times):
-            for data, pts, dts, is_keyframe in packets:
-                packet = av.Packet(data)
-                assert pts is not None and dts is not None
-                packet.pts, packet.dts, packet.time_base = pts + turn * length, dts + turn * length, stream.time_base
-                packet.is_keyframe, packet.stream = is_keyframe, copy
-                target.mux(packet)
-    return path
-
-
 def peak_mib(path: pathlib.Path) -> tuple[float, int, int]:
     command = [sys.executable, "-c", _WORKER, str(path), str(_ROOT)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -65,7 +45,7 @@ def peak_mib(path: pathlib.Path) -> tuple[float, int, int]:
 @pytest.mark.skipif(not pathlib.Path("/proc/self/status").exists(), reason="needs /proc")
 def test_three_hours_need_little_more_than_one_minute(tmp_path: pathlib.Path) -> None:
     minute = generate.make_video(tmp_path / "minute.mp4", 60 * 30, 30, 128, 96, b_frames=2, gop=60)
-    film = looped(minute, tmp_path / "film.mp4", 180)
+    film = generate.looped(minute, tmp_path / "film.mp4", 180)
     short_mib, _, num_clips = peak_mib(minute)
     assert num_clips == 6
     long_mib, num_segments, num_clips = peak_mib(film)

@@ -11,6 +11,7 @@ import data_generation as generate
 import numpy as np
 import numpy.typing as npt
 import pytest
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from transforms.media.decoder import Geometry, decode_clips
 from transforms.media.picture import Orientation, PictureConverter
@@ -161,6 +162,33 @@ def test_pictures_are_those_of_ffmpegs_scale_filter(shared_dir: pathlib.Path, na
             scaled = graph.pull()
             assert isinstance(scaled, av.VideoFrame)
             assert np.array_equal(converter.convert(frame), scaled.to_ndarray()[6:166, 35:195])
+
+
+@pytest.mark.parametrize(("width", "height"), [(340, 256), (330, 240), (640, 360), (97, 201), (1280, 720), (172, 172)])
+@pytest.mark.parametrize(
+    "pix_fmt",
+    "yuv420p yuvj420p yuv422p yuv444p yuv411p nv12 yuv420p10le yuv422p10le yuva420p p010le gray ya8 monow rgb24 bgra"
+    " gbrp gbrap10le rgb48le rgb565le pal8 yuyv422".split(),
+)
+def test_planes_give_the_bytes_of_rgb(pix_fmt: str, width: int, height: int) -> None:
+    """Whatever the ratio, pictures are those that one pass of swscale to RGB gives."""
+    frame = av.VideoFrame(width, height, pix_fmt)
+    chance = np.random.default_rng(width)
+    for plane in frame.planes:
+        samples = chance.integers(0, 256, plane.buffer_size, np.uint8)
+        if "10" in pix_fmt:  # of 16 bits
+            samples[1::2] %= 4
+        plane.update(samples.tobytes())
+    geometry = Geometry(192, 172)
+    scaled = VideoReformatter().reformat(
+        frame,
+        *geometry.scaled_size(width, height, Fraction(1)),
+        "rgb24",
+        interpolation=Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND,
+    )
+    top, left = (scaled.height - 172) // 2, (scaled.width - 172) // 2
+    expected = scaled.to_ndarray()[top : top + 172, left : left + 172]
+    assert np.array_equal(PictureConverter(geometry, Fraction(1)).convert(frame), expected)
 
 
 COLOURS = [(200, 30, 30), (30, 200, 30), (30, 30, 200), (255, 255, 255), (0, 0, 0), (128, 128, 128), (230, 190, 60)]

@@ -6,20 +6,18 @@ The packets' times tell which frames are wanted before anything is decoded. Then
 - in between, frames that nothing refers to and nobody wants are left out by the decoder (`skip_frame` NONREF).
 
 All that is proven codec by codec (`bitstream.py`), and checked while it runs: every packet that is not left out has to
-give one frame, at its own time and in order, from a decoder that is told to conceal nothing. Else `ShortcutError` says
-that the proof failed, and the caller decodes fully. Damage in packets that are left out goes unnoticed: it costs no
-frame that is wanted.
+give one frame, at its own time and in order, from a decoder that is told to conceal nothing and marks no frame as
+corrupt. Else `ShortcutError` says that the proof failed, and the caller decodes fully. Damage in packets that are left
+out goes unnoticed: it costs no frame that is wanted.
 """
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
+import collections
 import heapq
 import itertools
 from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
-from typing import cast
 
 import av.error
 from av.video.frame import VideoFrame
@@ -29,51 +27,8 @@ from transforms.media.container import VideoPacket, words
 from transforms.media.packet_order import PacketOrder, has_hole
 from transforms.media.packet_plan import Run, ShortcutError, plan_runs
 from transforms.media.reader import PacketReader
-from transforms.media.stretches import last_entry_before, split_at_gaps
+from transforms.media.stretches import Stretch, last_entry_before, split_at_gaps
 from transforms.records import MediaInfo
-
-# Compressed packets of a stretch are kept in memory up to here; longer ones are read a second time.
-_MAX_HELD_BYTES = 16 << 20
-
-
-@dataclasses.dataclass
-class _Stretch:
-    """What the packets of one stretch say, in decoding order; and the packets themselves, if they are few."""
-
-    times: list[int] = dataclasses.field(default_factory=list)
-    shown: list[bool] = dataclasses.field(default_factory=list)
-    entries: list[int] = dataclasses.field(default_factory=list)
-    packets: list[VideoPacket] = dataclasses.field(default_factory=list)
-    num_bytes: int = 0
-    is_to_the_end: bool = False
-    last_frame: tuple[int, int] = (-(1 << 63), 0)  # time and duration
-    last_dts: int | None = None
-
-    @property
-    def is_held(self) -> bool:
-        return self.num_bytes <= _MAX_HELD_BYTES
-
-    @property
-    def first_tick(self) -> int:
-        return self.times[0]
-
-    def first_packet_for(self, run: Run) -> int:
-        """Returns where decoding starts: packets before the first entry are for its run, see `_read`."""
-        return 0 if run.first == self.entries[0] else run.first
-
-    def add(self, packet: VideoPacket, is_entry: bool, is_shown: bool) -> None:
-        if is_entry:
-            self.entries.append(len(self.times))
-        self.times.append(cast(int, packet.pts))
-        self.last_dts = self.last_dts if packet.dts is None else packet.dts
-        self.shown.append(is_shown and not packet.is_discard)
-        if not packet.is_discard:
-            self.last_frame = max(self.last_frame, (self.times[-1], packet.duration or 0))
-        self.num_bytes += packet.size
-        if self.is_held:
-            self.packets.append(packet)
-        else:
-            self.packets.clear()
 
 
 class FastSource:
@@ -135,9 +90,9 @@ class FastSource:
             yield from self._frames_of_run(run, stretch, same)
             at = run.last + 1
 
-    def _read(self, entry_tick: int, last_instant: int) -> _Stretch:
+    def _read(self, entry_tick: int, last_instant: int) -> Stretch:
         """Reads packets until no later one can be shown at or before the last instant."""
-        stretch = _Stretch()
+        stretch = Stretch()
         rules = self._reader.rules
         order = PacketOrder()
         for packet in self._packets_towards(entry_tick):
@@ -164,7 +119,7 @@ class FastSource:
             return itertools.chain([first], packets)
         return self._reader.packets_from(earlier_tick)
 
-    def _check_ends(self, stretch: _Stretch, entry_tick: int) -> None:
+    def _check_ends(self, stretch: Stretch, entry_tick: int) -> None:
         """Clips reach up to the file's ends, so these have to be where they were when the clips were planned."""
         media = self._media
         times = zip(stretch.times, stretch.shown, strict=True)
@@ -182,7 +137,7 @@ class FastSource:
                 if media.duration_seconds != (last_tick + length - media.start_tick) * media.time_base:
                     raise ShortcutError("the file has changed, or is broken off: it ends at another time")
 
-    def _check_holes(self, stretch: _Stretch) -> None:
+    def _check_holes(self, stretch: Stretch) -> None:
         """Decoders fill in for a lost packet without a word, and with what depends on the frames that they skip.
 
         An MP4's index knows of every packet: none gets lost, and where a frame is missing the camera dropped it.
@@ -192,22 +147,41 @@ class FastSource:
             raise ShortcutError("a packet seems to be missing")
 
     def _frames_of_run(
-        self, run: Run, stretch: _Stretch, packets: Iterator[VideoPacket]
+        self, run: Run, stretch: Stretch, packets: Iterator[VideoPacket]
     ) -> Iterator[tuple[int, VideoFrame]]:
-        missing = list(reversed(run.ticks))
-        for time, frame in self._decode(run, stretch, packets):
-            if time == missing[-1]:
-                if frame.is_corrupt:
-                    raise ShortcutError("a frame is corrupt")
-                yield missing.pop(), frame
-            if not missing:
+        """Yields the wanted frames, each as soon as all that are stored before it have come out, too, and are sound.
+
+        A frame may refer to one that is shown later, and what a decoder conceals is marked only there.
+        """
+        num_missing = len(run.wanted)
+        held: collections.deque[tuple[int, int, VideoFrame]] = collections.deque()
+        awaited: list[tuple[int, int]] = []
+        for time, position, frame in self._decode(run, stretch, packets, awaited):
+            if frame.is_corrupt:
+                raise ShortcutError("a frame is corrupt")
+            if position in run.wanted:
+                held.append((time, position, frame))
+            while held and all(held[0][1] < other for _, other in awaited):
+                time, _, frame = held.popleft()
+                num_missing -= 1
+                yield time, frame
+            if num_missing == 0:
                 return
 
-    def _decode(self, run: Run, stretch: _Stretch, packets: Iterator[VideoPacket]) -> Iterator[tuple[int, VideoFrame]]:
+    def _decode(
+        self, run: Run, stretch: Stretch, packets: Iterator[VideoPacket], awaited: list[tuple[int, int]]
+    ) -> Iterator[tuple[int, int, VideoFrame]]:
         """Yields what a fresh decoder makes of a run: exactly the frames of the packets that aren't left out.
 
         Those that are stored after the first packet but shown before it (open GOP) may come out or not: what they
         refer to may be missing. So may those before the run, which are decoded for the decoder's sake only.
+
+        Args:
+          run, stretch, packets: what to decode.
+          awaited: a heap, empty; holds the time and position of each packet whose frame is still to come.
+
+        Yields:
+          Time, position of the packet, and the frame.
         """
         decoder, stream, rules = self._reader.decoder, self._reader.stream, self._reader.rules
         depth = decoder.reorder_depth
@@ -215,30 +189,39 @@ class FastSource:
         # Flushing may forget how far frames are reordered; then the first ones would come out too early.
         decoder.reorder_depth = max(depth, decoder.reorder_depth)
         first_time = stretch.times[run.first]
-        expected: list[int] = []
         skips: bool | None = None
         for position, packet in enumerate(packets, stretch.first_packet_for(run)):
             may_skip = position not in run.wanted and rules.may_skip(memoryview(packet))
             if may_skip is not skips:
                 decoder.skip_frame = "NONREF" if may_skip else "DEFAULT"
                 skips = may_skip
-            is_leading = position < run.first or stretch.times[position] < first_time
+            time = stretch.times[position]
+            is_leading = position < run.first or time < first_time
             if stretch.shown[position] and not may_skip and not is_leading:
-                heapq.heappush(expected, stretch.times[position])
-            with contextlib.suppress(av.error.FFmpegError) if is_leading else contextlib.nullcontext():
-                yield from _check(stream.decode(packet), expected, first_time)
-        yield from _check(stream.decode(None), expected, first_time)
-        if expected:
-            raise ShortcutError(f"the frame of {expected[0]} didn't come out")
+                heapq.heappush(awaited, (time, position))
+            try:
+                frames = stream.decode(packet)
+            except av.error.FFmpegError:
+                if not is_leading:
+                    raise
+                continue
+            if frames:
+                yield from _check(frames, awaited, first_time)
+        yield from _check(stream.decode(None), awaited, first_time)
+        if awaited:
+            raise ShortcutError(f"the frame of {awaited[0][0]} didn't come out")
 
 
-def _check(frames: list[VideoFrame], expected: list[int], first_time: int) -> Iterator[tuple[int, VideoFrame]]:
-    """Yields the frames with their times, if these are the next ones of the heap `expected`."""
+def _check(
+    frames: list[VideoFrame], awaited: list[tuple[int, int]], first_time: int
+) -> Iterator[tuple[int, int, VideoFrame]]:
+    """Yields the frames with their times and positions, if these are the next ones of the heap `awaited`."""
     for frame in frames:
-        if frame.pts is None or (frame.pts >= first_time and (not expected or frame.pts != expected[0])):
-            raise ShortcutError(f"a frame of {frame.pts} came out where {expected[:1]} was expected")
+        if frame.pts is None or (frame.pts >= first_time and (not awaited or frame.pts != awaited[0][0])):
+            expected = [time for time, _ in awaited[:1]]
+            raise ShortcutError(f"a frame of {frame.pts} came out where {expected} was expected")
         if frame.pts >= first_time:
-            yield heapq.heappop(expected), frame
+            yield *heapq.heappop(awaited), frame
 
 
 def _same_times(packets: Iterator[VideoPacket], times: Sequence[int]) -> Iterator[VideoPacket]:

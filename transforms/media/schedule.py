@@ -14,7 +14,12 @@ from fractions import Fraction
 from transforms.records import ClipSpan
 
 
-@dataclasses.dataclass(frozen=True, order=True)
+def floor_ticks(seconds: Fraction, time_base: Fraction) -> int:
+    """Returns `seconds // time_base`, several times faster: clips have a hundred instants and fractions are slow."""
+    return (seconds.numerator * time_base.denominator) // (seconds.denominator * time_base.numerator)
+
+
+@dataclasses.dataclass(frozen=True)
 class Slot:
     """One frame that one clip is waiting for.
 
@@ -45,14 +50,12 @@ class FrameSchedule:
           origin: pts of the stream's first frame: second 0 of the spans.
           time_base: seconds a tick.
         """
-        self._slots = sorted(
-            Slot(origin + seconds // time_base, clip, frame)
-            for clip, span in enumerate(spans)
-            for frame, seconds in enumerate(span.sample_seconds)
-        )
+        clips = [[origin + floor_ticks(seconds, time_base) for seconds in span.sample_seconds] for span in spans]
+        slots = [Slot(tick, clip, frame) for clip, ticks in enumerate(clips) for frame, tick in enumerate(ticks)]
+        self._slots = sorted(slots, key=lambda slot: slot.tick)  # stable: then by clip and frame
         self._next = 0
         self._missing = [span.num_decoded_frames for span in spans]
-        self._last_ticks = [origin + max(span.sample_seconds) // time_base for span in spans]
+        self._last_ticks = [max(ticks) for ticks in clips]
         self._lost: set[int] = set()
 
     @property

@@ -22,6 +22,8 @@ def spawn(end: int, ring: int, liveness: int, memory_bytes: int) -> subprocess.P
         "PYTHONPATH": os.pathsep.join([root, *(entry for entry in sys.path if entry)]),
         "OPENBLAS_NUM_THREADS": "1",
         "MALLOC_ARENA_MAX": "2",
+        "MALLOC_MMAP_THRESHOLD_": "1048576",
+        "MALLOC_TRIM_THRESHOLD_": "4194304",
     }
     arguments = [str(number) for number in (end, ring, liveness, memory_bytes)]
     return subprocess.Popen(

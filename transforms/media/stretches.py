@@ -1,16 +1,63 @@
-"""Wanted instants and clips that lie near enough to each other to be decoded in one go. Pure: times in, groups out."""
+"""Wanted instants and clips that lie near enough to each other to be decoded in one go, and what is read for them."""
 
 from __future__ import annotations
 
+import array
 import bisect
+import dataclasses
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from typing import cast
 
+from transforms.media.container import VideoPacket
+from transforms.media.packet_plan import Run
 from transforms.media.segments import KEY_FRAMES_BEFORE
 from transforms.records import ClipSpan, MediaInfo
 
 # Wanted instants further apart than this are looked up apart, with a seek between them.
 _MAX_GAP_SECONDS = 10
+# Compressed packets of a stretch are kept in memory up to here; longer ones are read a second time.
+_MAX_HELD_BYTES = 16 << 20
+
+
+@dataclasses.dataclass
+class Stretch:
+    """What the packets of one stretch say, in decoding order; and the packets themselves, if they are few."""
+
+    times: array.array[int] = dataclasses.field(default_factory=lambda: array.array("q"))
+    shown: list[bool] = dataclasses.field(default_factory=list)
+    entries: list[int] = dataclasses.field(default_factory=list)
+    packets: list[VideoPacket] = dataclasses.field(default_factory=list)
+    num_bytes: int = 0
+    is_to_the_end: bool = False
+    last_frame: tuple[int, int] = (-(1 << 63), 0)  # time and duration
+    last_dts: int | None = None
+
+    @property
+    def is_held(self) -> bool:
+        return self.num_bytes <= _MAX_HELD_BYTES
+
+    @property
+    def first_tick(self) -> int:
+        return self.times[0]
+
+    def first_packet_for(self, run: Run) -> int:
+        """Returns where decoding starts: packets before the first entry are for its run, see `_read`."""
+        return 0 if run.first == self.entries[0] else run.first
+
+    def add(self, packet: VideoPacket, is_entry: bool, is_shown: bool) -> None:
+        if is_entry:
+            self.entries.append(len(self.times))
+        self.times.append(cast(int, packet.pts))
+        self.last_dts = self.last_dts if packet.dts is None else packet.dts
+        self.shown.append(is_shown and not packet.is_discard)
+        if not packet.is_discard:
+            self.last_frame = max(self.last_frame, (self.times[-1], packet.duration or 0))
+        self.num_bytes += packet.size
+        if self.is_held:
+            self.packets.append(packet)
+        else:
+            self.packets.clear()
 
 
 def last_entry_before(media: MediaInfo, tick: int, margin: int = 0) -> int | None:
@@ -41,12 +88,12 @@ def split_clips(media: MediaInfo, clips: Sequence[ClipSpan]) -> list[list[ClipSp
     """
     groups: list[list[ClipSpan]] = []
     reached: Fraction | None = None
-    for clip in sorted(clips, key=lambda clip: min(clip.sample_seconds)):
-        start = min(clip.sample_seconds)
+    ends = [(min(clip.sample_seconds), max(clip.sample_seconds), clip) for clip in clips]
+    for start, end, clip in sorted(ends, key=lambda found: found[0]):
         if reached is None or (start > reached + _MAX_GAP_SECONDS and _entry_seconds(media, start) > reached):
             groups.append([])
         groups[-1].append(clip)
-        reached = max(clip.sample_seconds) if reached is None else max(reached, *clip.sample_seconds)
+        reached = end if reached is None else max(reached, end)
     return groups
 
 
