@@ -12,6 +12,7 @@ from transforms.media.picture import Geometry
 from transforms.media.sampling import ClipSampling
 from transforms.models.catalog import ModelSpec
 from transforms.models.engine import EngineName, Precision
+from transforms.records import SkipRules
 
 MAX_VIDEO_BYTES = 50 << 30
 MIN_DECODER_MEMORY_BYTES = 64 << 20
@@ -37,6 +38,10 @@ class LabelingConfig:
       decoder_limits: what a video may ask for, and what a decoder process may use.
       num_threads: threads of the engine; None: the cores of the machine that it runs on.
       precision: of the engine's arithmetic.
+      skip_rules: which of the listed videos are left out.
+      videos_per_part: videos of a part that is committed by itself; 0: everything is one run, chosen and labeled by one
+        job; None: as suits the runner.
+      wait_for_lock: whether to wait while another run writes to the output.
     """
 
     output: str
@@ -53,6 +58,9 @@ class LabelingConfig:
     decoder_limits: DecoderLimits = DEFAULT_LIMITS
     num_threads: int | None = None
     precision: Precision = "float32"
+    skip_rules: SkipRules = SkipRules()
+    videos_per_part: int | None = None
+    wait_for_lock: bool = False
 
     def __post_init__(self) -> None:
         if not self.inputs and not self.input_list:
@@ -68,6 +76,10 @@ class LabelingConfig:
         _require(limits.max_pixels >= 1, "--max_pixels", limits.max_pixels, "at least 1")
         _require(limits.max_duration_seconds > 0, "--max_duration_seconds", limits.max_duration_seconds, "above 0")
         _require(self.num_threads is None or self.num_threads >= 1, "--num_threads", self.num_threads, "at least 1")
+        rules = self.skip_rules
+        _require(rules.max_attempts >= 1, "--max_attempts", rules.max_attempts, "at least 1")
+        _require(rules.limit is None or rules.limit >= 1, "--limit", rules.limit, "at least 1")
+        _require((self.videos_per_part or 0) >= 0, "--videos_per_part", self.videos_per_part, "at least 0")
 
     @property
     def geometry(self) -> Geometry:
@@ -103,6 +115,7 @@ class LabelingConfig:
             "max_failure_ratio": self.max_failure_ratio,
             "max_video_bytes": self.max_video_bytes,
             "decoder_limits": dataclasses.asdict(self.decoder_limits),
+            "skip_rules": dataclasses.asdict(self.skip_rules) | {"retry_failed": sorted(self.skip_rules.retry_failed)},
         }
 
 

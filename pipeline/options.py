@@ -22,6 +22,7 @@ from transforms.media.sampling import ClipSampling
 from transforms.models import catalog
 from transforms.models.manifest import is_exported, read_manifest
 from transforms.models.stream import is_stream_model
+from transforms.records import SkipRules
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -89,6 +90,16 @@ def to_config(args: argparse.Namespace) -> LabelingConfig:
         ),
         num_threads=args.num_threads,
         precision=args.precision,
+        skip_rules=SkipRules(
+            max_attempts=args.max_attempts,
+            retry_failed=frozenset(code for codes in args.retry_failed for code in codes),
+            force=args.force,
+            shard=args.shard,
+            limit=args.limit,
+            since=args.since,
+        ),
+        videos_per_part=args.videos_per_part,
+        wait_for_lock=args.wait_for_lock,
     )
 
 
