@@ -44,7 +44,7 @@ CASES: list[tuple[str, VideoRef, list[LedgerRow], SkipRules, tuple[str, int]]] =
     ("another size", VIDEO, [row(size_bytes=999)], SkipRules(), ("changed", 1)),
     ("another version", VIDEO, [row(content_version="mtime:4.000000")], SkipRules(), ("changed", 1)),
     ("failed, then changed", VIDEO, [failed(size_bytes=999)], SkipRules(), ("changed", 1)),
-    ("content of an earlier day", VIDEO, [row(), row(size_bytes=9, labeled_at=9e9)], SkipRules(), ("already_labeled", 1)),
+    ("earlier content", VIDEO, [row(), row(size_bytes=9, labeled_at=9e9)], SkipRules(), ("already_labeled", 1)),
     ("no version is no proof", VideoRef("/a.mp4", 1000), [row(content_version="")], SkipRules(), ("unversioned", 1)),
     ("still missing", VideoRef("/a.mp4"), [MISSING], SkipRules(), ("failed_before", 1)),
     ("here at last", VIDEO, [MISSING], SkipRules(), ("changed", 1)),
@@ -63,7 +63,7 @@ CASES: list[tuple[str, VideoRef, list[LedgerRow], SkipRules, tuple[str, int]]] =
     ("in part, for good", VIDEO, [failed()._replace(**IN_PART)], SkipRules(), ("already_labeled", 1)),
     ("in part, may pass", VIDEO, [transient(1)._replace(**IN_PART)], SkipRules(), ("retried", 2)),
     ("in part, too often", VIDEO, [transient(3)._replace(**IN_PART)], SkipRules(), ("gave_up", 1)),
-    ("in part, another decoder", VIDEO, [failed(decoder_version="x")._replace(**IN_PART)], SkipRules(), ("new_decoder", 1)),
+    ("in part, new decoder", VIDEO, [failed(decoder_version="x")._replace(**IN_PART)], SkipRules(), ("new_decoder", 1)),
 ]  # fmt: skip
 
 
