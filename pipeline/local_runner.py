@@ -10,8 +10,8 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner, worker_ha
 class LocalRunner(FnApiRunner):
     """FnApiRunner whose buffers are handed on when they are full, and never by the clock.
 
-    With `multi_threading`, Beam 2.77 empties the buffers between runner and workers once a second, from a thread of its
-    own. That thread takes the bytes and clears the buffer in two steps, and what is written in between is lost: elements
+    With `multi_threading`, Beam 2.77 empties the buffers between runner and workers once a second, from another thread.
+    That one takes the bytes and clears the buffer in two steps, and what is written in between is lost: elements
     disappear, or the next step reads noise. Where a step yields for longer than a second, on a busy machine, it happens
     in every second run.
     """
