@@ -18,7 +18,7 @@ from transforms.commits import read_json
 from transforms.ledger import Work
 from transforms.records import SkipRules, VideoRef
 from transforms.run_files import RunPaths
-from transforms.selection import ReadSelection, WriteSelection, selection_path, to_parts
+from transforms.selection import Part, ReadSelection, WriteSelection, selection_path, to_parts
 from transforms.skip_labeled import SkipLabeled
 
 URIS = [f"/v/{i:03d}.mp4" for i in range(100)]
@@ -128,5 +128,4 @@ def test_a_selection_of_nothing_still_accounts_for_its_inputs(output: pathlib.Pa
         pipeline | beam.Create(videos) | skip(output) | WriteSelection(paths, 1000)
     selection = read_json(selection_path(paths))
     assert selection is not None
-    ((path, num_inputs, fates),) = to_parts(paths, selection)
-    assert (path, num_inputs, fates) == (None, 84, {"already_labeled": 79, "failed_before": 5})
+    assert to_parts(paths, selection) == [Part(None, 84, {"already_labeled": 79, "failed_before": 5})]
