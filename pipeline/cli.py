@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from pipeline import __version__
 
-EXIT_OK, EXIT_FAILED, EXIT_BAD_FLAGS = 0, 1, 2
+EXIT_OK, EXIT_FAILED, EXIT_BAD_FLAGS, EXIT_LOCKED = 0, 1, 2, 5
 _EXIT_INTERRUPTED = 130
 
 _DESCRIPTION = """\
@@ -27,7 +27,10 @@ Reelbeam puts action labels on a whole corpus of videos.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code: 0 done, 1 failed, 2 bad flags, 3 too many inputs failed."""
+    """Runs one command and returns its exit code.
+
+    0 done, 1 failed, 2 bad flags, 3 too many inputs failed, 5 another run writes to the output.
+    """
     argv = list(sys.argv[1:] if argv is None else argv)
     commands = {"label": _label, "models": _models, "probe": _probe}
     if argv and argv[0] in commands:
@@ -51,11 +54,15 @@ def _label(argv: Sequence[str]) -> int:
 
     from pipeline.console import make_console
     from pipeline.launch import run_labeling
-    from pipeline.summary import print_outcome
+    from pipeline.summary import print_outcome, print_total
 
-    outcome = run_labeling(config, beam_options)
-    print_outcome(outcome, make_console())
-    return outcome.exit_code
+    console = make_console()
+    outcomes = []
+    for outcome in run_labeling(config, beam_options):
+        print_outcome(outcome, console)
+        outcomes.append(outcome)
+    print_total(outcomes, console)
+    return outcomes[-1].exit_code
 
 
 def _models(argv: Sequence[str]) -> int:
@@ -107,10 +114,12 @@ def _guarded(command, argv: Sequence[str]) -> int:  # type: ignore[no-untyped-de
     except errors.ModelError as error:
         # A wrong name or folder is a wrong flag; a hub that does not answer is a failed job that may be tried again.
         return _complain(error, EXIT_FAILED if error.transient else EXIT_BAD_FLAGS)
+    except errors.OutputLockedError as error:
+        return _complain(error, EXIT_LOCKED)
     except errors.ReelbeamError as error:
         return _complain(error, EXIT_FAILED)
     except KeyboardInterrupt:
-        print("\ninterrupted: nothing was committed", file=sys.stderr)
+        print("\ninterrupted: what was not committed before is lost, and labeled by the next run", file=sys.stderr)
         # Runner threads may still be inside native code, and would keep a normal exit waiting.
         os._exit(_EXIT_INTERRUPTED)
 

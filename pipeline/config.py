@@ -13,6 +13,7 @@ from transforms.media.picture import Geometry
 from transforms.media.sampling import ClipSampling
 from transforms.models.catalog import ModelSpec
 from transforms.models.engine import EngineName, Precision
+from transforms.records import SkipRules
 
 MAX_VIDEO_BYTES = 50 << 30
 MAX_BATCH_BYTES = 64 << 20
@@ -43,6 +44,10 @@ class LabelingConfig:
       precision: of the engine's arithmetic.
       max_batch_bytes: pixels that the model is given at once.
       save_logits, save_embeddings: whether the clips table has these columns.
+      skip_rules: which of the listed videos are left out.
+      videos_per_part: videos of a part that is committed by itself; 0: everything is one run, chosen and labeled by one
+        job; None: as suits the runner.
+      wait_for_lock: whether to wait while another run writes to the output.
     """
 
     output: str
@@ -64,6 +69,9 @@ class LabelingConfig:
     max_batch_bytes: int = MAX_BATCH_BYTES
     save_logits: bool = False
     save_embeddings: bool = False
+    skip_rules: SkipRules = SkipRules()
+    videos_per_part: int | None = None
+    wait_for_lock: bool = False
 
     def __post_init__(self) -> None:
         if not self.inputs and not self.input_list:
@@ -81,6 +89,10 @@ class LabelingConfig:
         _require(self.max_batch_bytes >= 1, "--max_batch_bytes", self.max_batch_bytes, "at least 1")
         _require(self.spool_bytes is None or self.spool_bytes >= 1, "--spool_bytes", self.spool_bytes, "at least 1")
         _require(self.num_threads is None or self.num_threads >= 1, "--num_threads", self.num_threads, "at least 1")
+        rules = self.skip_rules
+        _require(rules.max_attempts >= 1, "--max_attempts", rules.max_attempts, "at least 1")
+        _require(rules.limit is None or rules.limit >= 1, "--limit", rules.limit, "at least 1")
+        _require((self.videos_per_part or 0) >= 0, "--videos_per_part", self.videos_per_part, "at least 0")
 
     def with_model(self, model: ModelSpec) -> LabelingConfig:
         """Returns the configuration for a model of which more is known now: its kind decides how clips are chosen.
@@ -142,6 +154,7 @@ class LabelingConfig:
             "max_failure_ratio": self.max_failure_ratio,
             "max_video_bytes": self.max_video_bytes,
             "decoder_limits": dataclasses.asdict(self.decoder_limits),
+            "skip_rules": dataclasses.asdict(self.skip_rules) | {"retry_failed": sorted(self.skip_rules.retry_failed)},
         }
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import datetime
+import difflib
 from fractions import Fraction
 
 from pipeline.config import MAX_BATCH_BYTES, MAX_VIDEO_BYTES
+from transforms.errors import error_classes
 from transforms.media.limits import DEFAULT_LIMITS
+from transforms.records import ALL_CODES
 
 
 def add_label_flags(parser: argparse.ArgumentParser) -> None:
@@ -110,6 +114,7 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
         help="how much of them a process keeps there; default 20 GiB, or 0.8 of what is free if that is less",
     )
 
+    add_night_flags(parser.add_argument_group("every night: what is left out, and who goes first"))
     parser.add_argument("--verbose", action="store_true", help="show the logs of Beam and of the engines")
 
     rows = parser.add_argument_group("rows")
@@ -130,6 +135,45 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_night_flags(night: argparse._ActionsContainer) -> None:
+    """Adds the flags that say which of the listed videos are labeled, and how runs on one output get along."""
+    night.add_argument("--force", action="store_true", help="label everything again, whatever the output holds")
+    night.add_argument(
+        "--max_attempts",
+        type=int,
+        default=3,
+        metavar="N",
+        help="runs that try a video whose failure may pass (storage, time-out); default 3",
+    )
+    night.add_argument(
+        "--retry_failed",
+        type=_codes,
+        action="append",
+        default=[],
+        metavar="CODE",
+        help="try again what failed with this error code before; a list a,b or `all`; may be repeated",
+    )
+    night.add_argument(
+        "--shard", type=_shard, metavar="I/N", help="only the I-th of N shares of the videos, 1/N to N/N, by a hash"
+    )
+    night.add_argument("--limit", type=int, metavar="N", help="label so many videos at most; the next run goes on")
+    night.add_argument(
+        "--since",
+        type=_time,
+        metavar="TIME",
+        help="only files modified since: 2026-01-31 (UTC), 2026-01-31T06:00+02:00",
+    )
+    night.add_argument(
+        "--videos_per_part",
+        type=int,
+        metavar="N",
+        help="commit after so many videos, part by part; 0: all at once; default 5000, on a cluster 0",
+    )
+    night.add_argument(
+        "--wait_for_lock", action="store_true", help="wait while another run writes to the output; default: exit with 5"
+    )
+
+
 def add_preset_flags(parser: argparse._ActionsContainer) -> None:
     """Adds the flags that say what a model was trained on."""
     parser.add_argument("--labels", metavar="FILE", help="one label a line, by class id; or kinetics-600")
@@ -146,10 +190,36 @@ def label_parser(prog: str = "reelbeam label") -> argparse.ArgumentParser:
         allow_abbrev=False,
         description="Label videos and write the videos, clips and errors tables.",
         epilog="Every flag of Beam passes through: --runner, --temp_location, --direct_num_workers, … "
-        "Exit codes: 0 done, 1 the job failed, 2 bad flags, 3 too many inputs failed.",
+        "Exit codes: 0 done, 1 the job failed, 2 bad flags, 3 too many inputs failed, 5 the output is in use.",
     )
     add_label_flags(parser)
     return parser
+
+
+def _codes(text: str) -> list[str]:
+    known = {ALL_CODES, *(error.code for error in error_classes())}
+    codes = [code.strip() for code in text.split(",") if code.strip()]
+    for code in codes:
+        if code not in known:
+            near = difflib.get_close_matches(code, known, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise argparse.ArgumentTypeError(f"{code!r} is no error code{hint}")
+    return codes
+
+
+def _shard(text: str) -> tuple[int, int]:
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no share such as 1/4, 2/4, 3/4, 4/4")
+    return int(index) - 1, int(count)
+
+
+def _time(text: str) -> float:
+    try:
+        time = datetime.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 2026-01-31 or 2026-01-31T06:00+02:00") from error
+    return (time if time.tzinfo else time.replace(tzinfo=datetime.UTC)).timestamp()
 
 
 def _fraction(text: str) -> Fraction:

@@ -11,14 +11,32 @@ import pyarrow as pa
 from pipeline.config import LabelingConfig
 from transforms.classify_clips import ClassifyClips
 from transforms.decode_clips import DecodeClips
+from transforms.ledger import Chosen, Work
 from transforms.list_videos import ListVideos
 from transforms.models.label_map import LabelMap
+from transforms.output_lock import LockTicket
 from transforms.plan_clips import PlanClips
 from transforms.records import RunInfo
+from transforms.run_files import RunPaths
 from transforms.schemas import TABLES, clip_row, error_row, video_row
+from transforms.selection import Part, ReadSelection, WriteSelection
+from transforms.skip_labeled import SkipLabeled
 from transforms.spool import SpoolConfig
 from transforms.summarize_videos import SummarizeVideos
 from transforms.write_results import WriteResults
+
+
+def choose(pipeline: beam.Pipeline, config: LabelingConfig, run: RunInfo) -> Chosen:
+    """Adds the steps that find out what is to be labeled."""
+    videos = pipeline | ListVideos(config.inputs, config.input_list, config.base_dir)
+    return videos | SkipLabeled(config.output, Work.of(run), run.decoder_version, config.skip_rules)
+
+
+def build_selection(
+    pipeline: beam.Pipeline, config: LabelingConfig, run: RunInfo, videos_per_part: int
+) -> beam.PCollection[dict[str, Any]]:
+    """Makes `pipeline` write down what is to be labeled, in parts; returns the selection, one element."""
+    return choose(pipeline, config, run) | WriteSelection(RunPaths(config.output, run.run_id), videos_per_part)
 
 
 def build_graph(
@@ -28,12 +46,18 @@ def build_graph(
     run: RunInfo,
     run_facts: Mapping[str, Any],
     schemas: Mapping[str, pa.Schema] = TABLES,
+    lock: LockTicket | None = None,
+    part: Part | None = None,
 ) -> beam.PCollection[dict[str, Any]]:
-    """Adds the steps to `pipeline`; returns the run's summary, one element, there once the run is committed."""
+    """Makes `pipeline` label what is to be labeled, or one part of it.
+
+    Returns:
+      the run's summary, one element, there once the run is committed.
+    """
     spool = SpoolConfig(config.spool_dir, config.spool_bytes)
-    videos = pipeline | ListVideos(config.inputs, config.input_list, config.base_dir)
+    chosen = choose(pipeline, config, run) if part is None else pipeline | ReadSelection(part)
     plan = (
-        videos
+        chosen.videos
         | "SpreadVideos" >> beam.Reshuffle()
         | PlanClips(config.sampling, config.max_video_bytes, config.decoder_limits, spool)
     )
@@ -55,13 +79,17 @@ def build_graph(
     )
 
     failures = (plan.failures, decoded.failures, classified.failures) | "Failures" >> beam.Flatten()
-    summaries = (videos, plan.planned, classified.scores, failures) | SummarizeVideos(
+    summaries = (chosen.videos, plan.planned, classified.scores, failures) | SummarizeVideos(
         labels.labels, config.top_k, config.min_score
     )
     tables = {
-        "inputs": videos,
+        "num_inputs": chosen.num_inputs,
+        "fates": chosen.fates,
         "videos": summaries | "VideoRows" >> beam.Map(video_row, run),
         "clips": classified.scores | "ClipRows" >> beam.Map(clip_row),
         "errors": failures | "ErrorRows" >> beam.Map(error_row),
     }
-    return tables | WriteResults(config.output, run.run_id, config.max_failure_ratio, run_facts, schemas)
+    num_vouching = part.num_vouching if part else 0
+    return tables | WriteResults(
+        config.output, run.run_id, config.max_failure_ratio, run_facts, schemas, lock, num_vouching
+    )

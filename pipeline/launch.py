@@ -6,28 +6,31 @@ import contextlib
 import dataclasses
 import datetime
 import io
-import json
 import logging
 import re
 import secrets
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import apache_beam as beam
+import pyarrow as pa
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 import pipeline
 from pipeline.config import LabelingConfig
-from pipeline.graph import build_graph
+from pipeline.graph import build_graph, build_selection
 from pipeline.options import is_local
 from pipeline.progress import ProgressLine
 from transforms import errors, metrics, storage
+from transforms.commits import committed_runs, read_json, recover
+from transforms.ledger import ALREADY_LABELED
 from transforms.list_videos import matches_anything, read_input_list
-from transforms.media.probe import library_versions
+from transforms.media.probe import decoder_version, library_versions
 from transforms.models import resolver
 from transforms.models.engine import (
+    Engine,
     check_embeddings,
     choose_engine,
     load_engine,
@@ -37,16 +40,24 @@ from transforms.models.engine import (
 from transforms.models.label_map import LabelMap, resolve_labels
 from transforms.models.manifest import content_hash
 from transforms.models.model_info import installed_versions, model_info
+from transforms.models.stream import StreamEngine
+from transforms.output_lock import CLUSTER_LEASE_SECONDS, LOCAL_LEASE_SECONDS, LockTicket, OutputLock
 from transforms.records import RunInfo
-from transforms.run_files import RunPaths, claim, remove_remains
+from transforms.run_files import RunPaths
 from transforms.schemas import tables_of_run
+from transforms.selection import Part, selection_path, to_parts
+from transforms.write_results import commit
 
 _PACKAGES = ("apache-beam", "openvino", "tensorflow", "tensorflow-hub", "av", "numpy", "pyarrow")
+
+_LOCAL_VIDEOS_PER_PART = 5_000
+"""Half an hour of work with the smallest models and ten-second videos, on two cores: what a crash may cost. More would
+be few and larger files."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How a run ended.
+    """How a run ended: that of one part, where there are several.
 
     Attributes:
       exit_code: 0 committed, 1 the job failed, 3 refused because too many inputs failed.
@@ -61,13 +72,21 @@ class Outcome:
     error: str | None = None
 
 
-def run_labeling(config: LabelingConfig, options: PipelineOptions) -> Outcome:
+def run_labeling(config: LabelingConfig, options: PipelineOptions) -> Iterator[Outcome]:
     """Labels videos as `config` says, on the runner that `options` name, and waits for the end.
+
+    Where the runner is local, a first job finds out what is to be labeled, and each part of that is a run of its own,
+    see `transforms.selection`. On a cluster one job does it all, unless `videos_per_part` is given: workers take long
+    to start there.
+
+    Yields:
+      the outcome of each part, as soon as it is committed. The first one that isn't is the last.
 
     Raises:
       ConfigError: an input or the list cannot be read or names nothing, the output cannot be written, or there is no
         such runner.
       ModelError: the model or its labels cannot be used.
+      OutputLockedError: another run writes to the output.
     """
     FileSystems.set_options(options)
     local = is_local(options)
@@ -76,27 +95,115 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions) -> Outcome:
         output=storage.normalize(config.output).rstrip("/"),
         engine=choose_engine(config.engine, config.model),
     )
-    program = make_program(options)
+    make_program(options)  # flags that Beam refuses are met first
     check_inputs(config)
     config = config.with_model(with_found_kind(config.model))
     labels, run = prepare_run(config)
-    # Loaded here, so that a model that does not fit is met before the work; local workers share this very copy.
-    load = load_stream_engine if config.model.kind == "stream" else load_engine
-    engine = load(config.model, config.engine, config.num_threads, config.precision)
-    embedding_size = check_embeddings(engine, config.model) if config.save_embeddings else None
-    tables = tables_of_run(engine.num_classes if config.save_logits else None, embedding_size)
-    paths = begin(config.output, run.run_id, local)
+    # Loaded here, so that a model that does not fit is met before the work, and on a new output before anything is
+    # written; local workers share this very copy. A night with nothing to do does without.
+    model = LoadedModel.load(config) if not has_runs(config.output) else None
+    videos_per_part = _LOCAL_VIDEOS_PER_PART if local else 0
+    if config.videos_per_part is not None:
+        videos_per_part = config.videos_per_part
+    lock = LockTicket(config.output, run.run_id, outlives_launcher=not local and not videos_per_part)
+    with hold_output(lock, local, config.wait_for_lock):
+        if not videos_per_part:
+            model = model or LoadedModel.load(config)
+            yield label(config, options, labels, run, model.tables, lock)
+            return
+        parts = select(config, options, run, videos_per_part)
+        if isinstance(parts, Outcome):
+            yield parts
+            return
+        if parts[0].path is None and has_runs(config.output):
+            yield commit_nothing(config, run, lock, parts[0])
+            return
+        model = model or LoadedModel.load(config)
+        num_vouching = 0
+        for number, part in enumerate(parts, start=1):
+            part_run = name_part(run, number, len(parts))
+            part = part._replace(num_vouching=num_vouching)
+            outcome = label(config, options, labels, part_run, model.tables, lock, part)
+            yield outcome
+            if outcome.exit_code or outcome.summary is None:
+                return
+            num_vouching += outcome.summary["counts"]["ok"] + outcome.summary["skipped"].get(ALREADY_LABELED, 0)
+        storage.delete_folder(RunPaths(config.output, run.run_id).staging)
+    del model
+
+
+class LoadedModel(NamedTuple):
+    """A model in this process, and the schemas of the tables that it fills."""
+
+    engine: Engine | StreamEngine
+    tables: Mapping[str, pa.Schema]
+
+    @classmethod
+    def load(cls, config: LabelingConfig) -> LoadedModel:
+        """Loads the model; raises ModelError or ConfigError where it cannot do what `config` asks for."""
+        load = load_stream_engine if config.model.kind == "stream" else load_engine
+        engine = load(config.model, config.engine, config.num_threads, config.precision)
+        embedding_size = check_embeddings(engine, config.model) if config.save_embeddings else None
+        return cls(engine, tables_of_run(engine.num_classes if config.save_logits else None, embedding_size))
+
+
+def select(
+    config: LabelingConfig, options: PipelineOptions, run: RunInfo, videos_per_part: int
+) -> list[Part] | Outcome:
+    """Runs the job that finds out what is to be labeled; returns its parts, or what went wrong."""
+    program = make_program(options)
+    paths = RunPaths(config.output, run.run_id)
     metrics.reset_tally()
-    build_graph(program, config, labels, run, run_facts(config, run), tables)
+    build_selection(program, config, run, videos_per_part)
+    error = run_job(program, is_local(options))
+    if error is not None:
+        return failed(paths, error)
+    selection = read_json(selection_path(paths))
+    assert selection is not None, "the job that ended well wrote it"
+    return to_parts(paths, selection)
+
+
+def label(
+    config: LabelingConfig,
+    options: PipelineOptions,
+    labels: LabelMap,
+    run: RunInfo,
+    tables: Mapping[str, pa.Schema],
+    lock: LockTicket,
+    part: Part | None = None,
+) -> Outcome:
+    """Runs the job that labels, all that is to be labeled or one part of it, and commits."""
+    program = make_program(options)
+    paths = RunPaths(config.output, run.run_id)
+    metrics.reset_tally()
+    build_graph(program, config, labels, run, run_facts(config, run), tables, lock, part)
+    error = run_job(program, is_local(options))
+    return failed(paths, error) if error is not None else Outcome(0, paths, read_json(paths.marker))
+
+
+def run_job(program: beam.Pipeline, local: bool) -> Exception | None:
+    """Runs a job to its end; returns what a runner raises for a failed one."""
     try:
         with ProgressLine(enabled=local), quiet_stderr():
             program.run().wait_until_finish()
-    except (RuntimeError, BeamIOError) as error:  # what runners raise for a failed job
+    except (RuntimeError, BeamIOError) as error:
         logging.getLogger(__name__).info("the job failed", exc_info=True)
-        return _failed(paths, error)
-    finally:
-        del engine
-    return Outcome(0, paths, _read_json(paths.marker))
+        return error
+    return None
+
+
+def commit_nothing(config: LabelingConfig, run: RunInfo, lock: LockTicket, part: Part) -> Outcome:
+    """Commits a run in which everything was skipped: it needs no job, no model and no files but its JSON."""
+    paths = RunPaths(config.output, run.run_id)
+    facts = run_facts(config, run)
+    return Outcome(0, paths, commit(facts, paths, config.max_failure_ratio, lock, [], part.num_inputs, part.fates))
+
+
+def name_part(run: RunInfo, number: int, count: int) -> RunInfo:
+    """Returns the run of one part; a single part bears the name of the whole."""
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
+    run_id = run.run_id if count == 1 else f"{run.run_id}-part{number:0{len(str(count))}d}of{count}"
+    return dataclasses.replace(run, run_id=run_id, started_at=now)
 
 
 def make_program(options: PipelineOptions) -> beam.Pipeline:
@@ -107,17 +214,36 @@ def make_program(options: PipelineOptions) -> beam.Pipeline:
         raise errors.ConfigError(str(error)) from error
 
 
-def begin(output: str, run_id: str, local: bool) -> RunPaths:
-    """Clears away what dead runs left and claims a place for this one; raises ConfigError where none can be had."""
-    paths = RunPaths(output, run_id)
+@contextlib.contextmanager
+def hold_output(lock: LockTicket, local: bool, wait: bool) -> Iterator[None]:
+    """Keeps other runs from the output meanwhile, after seeing to what runs left that were cut off.
+
+    Raises:
+      ConfigError: the output cannot be written.
+      OutputLockedError: another run writes there.
+    """
+    lease_seconds = LOCAL_LEASE_SECONDS if local else CLUSTER_LEASE_SECONDS
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(OutputLock(lock, lease_seconds, wait))
+            with storage.storage_errors(lock.output):
+                recovered = recover(lock.output)
+        except errors.MediaError as error:
+            raise errors.ConfigError(f"--output {lock.output} cannot be written: {error}") from error
+        log = logging.getLogger(__name__)
+        for run_id in recovered.finished:
+            log.warning("finished the commit of run %s, which was cut off", run_id)
+        for run_id in recovered.removed:
+            log.warning("removed what run %s left when it was cut off or refused", run_id)
+        yield
+
+
+def has_runs(output: str) -> bool:
+    """Whether a run has been committed; raises ConfigError where the output cannot be read."""
     try:
-        with storage.storage_errors(output):
-            for dead in remove_remains(output):
-                logging.getLogger(__name__).warning("removed what run %s left when it died or was refused", dead)
-            claim(paths, local)
+        return next(committed_runs(output), None) is not None
     except errors.MediaError as error:
-        raise errors.ConfigError(f"--output {output} cannot be written: {error}") from error
-    return paths
+        raise errors.ConfigError(f"--output {output} cannot be read: {error}") from error
 
 
 @contextlib.contextmanager
@@ -162,6 +288,8 @@ def prepare_run(config: LabelingConfig) -> tuple[LabelMap, RunInfo]:
         label_map_fingerprint=labels.sha256,
         sampling_fingerprint=config.sampling_fingerprint,
         engine=config.engine,
+        precision=config.precision,
+        decoder_version=decoder_version(),
     )
     return labels, run
 
@@ -178,9 +306,9 @@ def run_facts(config: LabelingConfig, run: RunInfo) -> dict[str, Any]:
     }
 
 
-def _failed(paths: RunPaths, error: Exception) -> Outcome:
+def failed(paths: RunPaths, error: Exception) -> Outcome:
     """A refused run left its summary; any other failure is told by the last error of our tree in the runner's text."""
-    refused = _read_json(paths.refusal)
+    refused = read_json(paths.refusal)
     if refused is not None:
         code = refused["refused"]["code"]
         exit_code = 3 if code == errors.TooManyFailuresError.code else 1
@@ -194,10 +322,3 @@ def plain_message(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
     line = own[-1] if own else lines[-1] if lines else "the job failed"
     return errors.without_query(re.sub(r" \[while running '[^']*'\]", "", line))
-
-
-def _read_json(path: str) -> dict[str, Any] | None:
-    if not FileSystems.exists(path):
-        return None
-    with storage.open_binary(path) as file:
-        return json.load(file)

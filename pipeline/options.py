@@ -22,13 +22,13 @@ from transforms.media.sampling import ClipSampling
 from transforms.models import catalog
 from transforms.models.manifest import is_exported, read_manifest
 from transforms.models.stream import is_stream_model
+from transforms.records import SkipRules
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
 
 LOCAL_RUNNERS = ("DirectRunner", "FnApiRunner")
-_NEVER_MS = 10**9
-_FN_API_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+_LOCAL_RUNNER = "pipeline.local_runner.LocalRunner"
 _PRESET_FLAGS = ("num_frames", "target_fps", "resize", "size")
 
 
@@ -97,6 +97,16 @@ def to_config(args: argparse.Namespace) -> LabelingConfig:
         max_batch_bytes=args.max_batch_bytes,
         save_logits=args.save_logits,
         save_embeddings=args.save_embeddings,
+        skip_rules=SkipRules(
+            max_attempts=args.max_attempts,
+            retry_failed=frozenset(code for codes in args.retry_failed for code in codes),
+            force=args.force,
+            shard=args.shard,
+            limit=args.limit,
+            since=args.since,
+        ),
+        videos_per_part=args.videos_per_part,
+        wait_for_lock=args.wait_for_lock,
     )
 
 
@@ -162,35 +172,22 @@ def to_beam_options(beam_flags: Sequence[str]) -> PipelineOptions:
 
     options = PipelineOptions(list(beam_flags))
     standard = options.view_as(StandardOptions)
-    if standard.runner in (None, *LOCAL_RUNNERS, _FN_API_RUNNER):
-        standard.runner = _FN_API_RUNNER
+    if standard.runner in (None, *LOCAL_RUNNERS, _LOCAL_RUNNER):
+        standard.runner = _LOCAL_RUNNER
         direct = options.view_as(DirectOptions)
         if direct.direct_running_mode == "multi_processing":
             raise ConfigError("--direct_running_mode=multi_processing hangs when a worker dies: leave the flag out")
         if not any(flag.startswith("--direct_num_workers") for flag in beam_flags) or not direct.direct_num_workers:
             direct.direct_num_workers = len(os.sched_getaffinity(0))
         direct.direct_running_mode = "multi_threading"
-        _send_whole_elements()
     return options
-
-
-def _send_whole_elements() -> None:
-    """Keeps Beam's local workers from sending what they have written every second: at bundle ends is often enough.
-
-    The thread that does so (`TimeBasedBufferingClosableOutputStream`) takes no notice of an element that is being
-    written. Where encoding one calls Python, which many a record does, the first half is sent alone; what is read after
-    that is garbage, and a length in it may ask for all the memory that there is.
-    """
-    from apache_beam.runners.portability.fn_api_runner import worker_handlers
-
-    worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = _NEVER_MS
 
 
 def is_local(options: PipelineOptions) -> bool:
     """Whether the workers are threads of this process."""
     from apache_beam.options.pipeline_options import StandardOptions
 
-    return options.view_as(StandardOptions).runner == _FN_API_RUNNER
+    return options.view_as(StandardOptions).runner == _LOCAL_RUNNER
 
 
 def _preset(values: dict[str, Any]) -> catalog.Preset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import os
 import pathlib
 from collections.abc import Sequence
@@ -28,15 +29,19 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
     summary = outcome.summary
     if summary is None:
         console.print(Text(f"The run failed: {outcome.error}", style="red"))
-        console.print("Nothing was committed. --verbose shows the whole traceback.")
+        console.print("It committed nothing. --verbose shows the whole traceback.")
         return
-    if summary["counts"]["videos"] <= MAX_VIDEOS_SHOWN and outcome.exit_code == 0:
+    if not summary["counts"]["videos"]:
+        pass  # nothing to show: everything was skipped
+    elif summary["counts"]["videos"] <= MAX_VIDEOS_SHOWN and outcome.exit_code == 0:
         console.print(_videos_table(_rows(summary)))
     elif summary["labels"]:
         console.print(_labels_table(summary["labels"]))
     if summary["errors"]:
         console.print(_errors_table(summary["errors"][:MAX_ERRORS_SHOWN]))
     console.print(Text(_counts_line(summary)))
+    if summary["counts"]["skipped"]:
+        console.print(Text(_skipped_line(summary)))
     if fetched := _fetched_line():
         console.print(Text(fetched))
     if outcome.exit_code:
@@ -44,9 +49,30 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
         console.print(Text(f"The summary is in {outcome.paths.refusal}", style="dim"), soft_wrap=True)
         return
     for table in ("videos", "clips", "errors"):
+        if not summary["files"][table]:
+            continue
         folder = f"{outcome.paths.output}/{table}/run={outcome.paths.run_id}/"
         console.print(Text(f"  {table:<7} {_shown_path(folder)}"), soft_wrap=True)
     console.print(Text(f"  {'summary':<7} {_shown_path(outcome.paths.marker)}"), soft_wrap=True)
+
+
+def print_total(outcomes: Sequence[Outcome], console: Console) -> None:
+    """Prints the sum of a run's parts, where there are several."""
+    committed = [outcome for outcome in outcomes if outcome.exit_code == 0 and outcome.summary]
+    if len(outcomes) < 2 or not committed:
+        return
+    last = committed[-1].summary
+    assert last is not None
+    counts: collections.Counter[str] = collections.Counter()
+    skipped: collections.Counter[str] = collections.Counter()
+    for outcome in committed:
+        if outcome.summary is not None:
+            counts.update(outcome.summary["counts"])
+            skipped.update(outcome.summary["skipped"])
+    total = {**last, "counts": counts, "skipped": skipped}
+    console.print(Text(f"Committed {len(committed)} parts. {_counts_line(total)}"))
+    if skipped:
+        console.print(Text(_skipped_line(total)))
 
 
 def _rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
@@ -108,6 +134,21 @@ def _fetched_line() -> str:
         return ""
     megabytes, retries = tally[metrics.BYTES_FETCHED] / 1e6, tally[metrics.STORAGE_RETRIES]
     return f"{megabytes:.1f} MB fetched from object stores; {retries} requests made again"
+
+
+_REASONS = {
+    "already_labeled": "labeled already",
+    "failed_before": "failed before",
+    "gave_up": "failed too often",
+    "other_shard": "in other shards",
+    "before_since": "older than --since",
+    "beyond_limit": "beyond --limit",
+}
+
+
+def _skipped_line(summary: dict[str, Any]) -> str:
+    reasons = ", ".join(f"{n} {_REASONS[reason]}" for reason, n in summary["skipped"].items())
+    return f"{summary['counts']['inputs']} inputs, {summary['counts']['skipped']} skipped: {reasons}"
 
 
 def _common_folder(uris: Sequence[str]) -> int:

@@ -35,7 +35,9 @@ MEDIA = MediaInfo(
     duration_seconds=Fraction(4),
 )
 
-RUN = RunInfo("20260101T000000Z-abc123", "2026-01-01T00:00:00+00:00", "demo", "m0", "l0", "s0", "openvino")
+RUN = RunInfo(
+    "20260101T000000Z-abc123", "2026-01-01T00:00:00+00:00", "demo", "m0", "l0", "s0", "openvino", "float32", "av 1"
+)
 
 
 def span(index: int, num_frames: int = 2) -> ClipSpan:

@@ -17,7 +17,7 @@
     │   ├── OverLimitError         over_limit
     │   └── DecoderFailedError     decoder_failed        the decoder process had to be replaced
     │       ├── DecoderCrashedError      decoder_crashed
-    │       ├── DecoderTimeoutError      decoder_timeout
+    │       ├── DecoderTimeoutError      decoder_timeout       transient
     │       ├── DecoderOutOfMemoryError  decoder_out_of_memory
     │       └── DecoderGarbageError      decoder_garbage
     ├── InferenceError         inference_failed      one clip's fault: becomes a row
@@ -31,7 +31,9 @@
     │   └── LabelMapError          bad_label_map
     └── RunError               run_failed            the run as a whole: exit code 1
         ├── TooManyFailuresError   too_many_failures     exit code 3, nothing is committed
-        └── ReconciliationError    rows_do_not_add_up    rows are missing or doubled: a bug, nothing is committed
+        ├── ReconciliationError    rows_do_not_add_up    rows are missing or doubled: a bug, nothing is committed
+        ├── OutputLockedError      output_locked         another run writes there: exit code 5, nothing is begun
+        └── LockLostError          lock_lost             another run took the output over: nothing is committed
 
 A code is an interface: it stands in the errors table, in counters and in the README's table of remedies, and is never
 renamed. A bug (TypeError, KeyError, ...) is not in this tree and fails the job.
@@ -149,9 +151,10 @@ class DecoderCrashedError(DecoderFailedError):
 
 
 class DecoderTimeoutError(DecoderFailedError):
-    """The decoder process kept its caller waiting for longer than the deadline."""
+    """The decoder process kept its caller waiting for longer than the deadline: the file, or a busy machine."""
 
     code = "decoder_timeout"
+    transient = True
 
 
 class DecoderOutOfMemoryError(DecoderFailedError):
@@ -238,6 +241,18 @@ class ReconciliationError(RunError):
     """The written rows do not add up to the inputs."""
 
     code = "rows_do_not_add_up"
+
+
+class OutputLockedError(RunError):
+    """Another run writes to the output."""
+
+    code = "output_locked"
+
+
+class LockLostError(RunError):
+    """The run's lease of the output was over before the run was, and another run has taken over."""
+
+    code = "lock_lost"
 
 
 def error_classes(root: type[ReelbeamError] = ReelbeamError) -> Iterator[type[ReelbeamError]]:

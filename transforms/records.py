@@ -8,6 +8,7 @@ rationals, never by rounding floats (see `transforms.media.sampling`).
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from fractions import Fraction
 
 import numpy as np
@@ -25,12 +26,14 @@ class VideoRef:
       size_bytes: size of the object; None where the listing could not tell (the object is missing, say).
       content_version: what the store knows of the content's age ("mtime:1700000000.0"); "" where unknown.
       metadata: further columns of the input list, as (column, value) pairs, sorted by column.
+      attempt: how many runs have tried this content in the same way, this one included.
     """
 
     video_uri: str
     size_bytes: int | None = None
     content_version: str = ""
     metadata: tuple[tuple[str, str], ...] = ()
+    attempt: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,6 +254,7 @@ class VideoSummary:
       labels: the best classes by the mean of the clips' scores, best first, each with its best clip's score.
       num_planned_clips, num_clips: clips that were planned, and clips that have scores.
       failure: the first thing that went wrong, by segment and clip; None for "ok".
+      transient: whether a later try may help: one of the things that went wrong was transient.
     """
 
     video: VideoRef
@@ -260,6 +264,7 @@ class VideoSummary:
     num_planned_clips: int
     num_clips: int
     failure: Failure | None
+    transient: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -274,6 +279,8 @@ class RunInfo:
       label_map_fingerprint: hash of the label file's content.
       sampling_fingerprint: hash of everything that decides which frames the model gets.
       engine: "openvino" or "tensorflow".
+      precision: of the engine's arithmetic.
+      decoder_version: of the library that reads videos.
     """
 
     run_id: str
@@ -283,3 +290,43 @@ class RunInfo:
     label_map_fingerprint: str
     sampling_fingerprint: str
     engine: str
+    precision: str
+    decoder_version: str
+
+
+@dataclasses.dataclass(frozen=True)
+class SkipRules:
+    """What a run asks for, out of what is listed.
+
+    Attributes:
+      max_attempts: runs that try a video whose failure is transient.
+      retry_failed: codes of failures to be tried again whatever they are; "all" for every one.
+      force: label everything, the ledger is not asked.
+      shard: (I, N): only the I-th of N shares of the videos, I from 0, by a hash of the URI.
+      limit: label so many at most: those with the smallest hash, so that the next run goes on with others.
+      since: only content that is as new as that, in seconds since 1970. Where the store doesn't tell, it is taken up.
+    """
+
+    max_attempts: int = 3
+    retry_failed: frozenset[str] = frozenset()
+    force: bool = False
+    shard: tuple[int, int] | None = None
+    limit: int | None = None
+    since: float | None = None
+
+
+ALL_CODES = "all"
+"""What `--retry_failed` takes for every code."""
+
+
+def stable_hash(video_uri: str, purpose: str) -> int:
+    """Returns 64 bits, as a signed number, that are the same for a video in every process, run and version.
+
+    Hashes for different purposes are independent: who takes every fourth video by one of them still finds all values
+    of another. The query of a signed URL, which changes from night to night, does not count.
+
+    >>> stable_hash("https://host/a.mp4?sig=1", "ledger") == stable_hash("https://host/a.mp4?sig=2", "ledger")
+    True
+    """
+    text = without_query(video_uri).encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8, person=purpose.encode()).digest(), "big", signed=True)

@@ -1,12 +1,13 @@
 """The files of one run: where they stand, how each is written whole or not at all, and what they say when read back.
 
-    OUTPUT/.staging/run=RUN_ID/claim.json                         written before the work: the run has begun
     OUTPUT/.staging/run=RUN_ID/TABLE/part-00000.parquet.staged    written by many workers
-    OUTPUT/TABLE/run=RUN_ID/part-00000.parquet                    moved there once every file is written and adds up
+    OUTPUT/.staging/run=RUN_ID/commit.json                        the decision: every file is written, and adds up
+    OUTPUT/TABLE/run=RUN_ID/part-00000.parquet                    moved there after the decision
     OUTPUT/runs/RUN_ID.json                                       written last: a run without it does not exist
-    OUTPUT/.staging/run=RUN_ID/failed.json                        instead of it, where the run was refused
+    OUTPUT/.staging/run=RUN_ID/failed.json                        instead of all that, where the run was refused
 
-Staged files do not end in ".parquet", so that no reader's glob takes them for results.
+Staged files do not end in ".parquet", so that no reader's glob takes them for results. `transforms.commits` has the
+order of the steps, and what becomes of a run that was cut off between two of them.
 """
 
 from __future__ import annotations
@@ -14,10 +15,6 @@ from __future__ import annotations
 import collections
 import itertools
 import json
-import os
-import pathlib
-import socket
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -31,10 +28,12 @@ from transforms import storage
 from transforms.schemas import SCHEMA_VERSION, SORT_KEYS, TABLES, Row
 
 _ROWS_PER_BATCH = 5_000
-_ABANDONED_SECONDS = 7 * 24 * 3600
 _TOP_LABELS = 20
-_COUNTS = ("videos", "ok", "partial", "failed", "video_clips", "ok_videos_without_all_clips", "video_ms")
-_COUNTED_COLUMNS = ["status", "num_clips", "num_planned_clips", "duration_ms", "top_label"]
+_COUNTS = (
+    *("videos", "ok", "partial", "failed", "video_clips", "ok_videos_without_all_clips", "video_ms"),
+    *("first_attempts", "failed_first_attempts"),
+)
+_COUNTED_COLUMNS = ["status", "num_clips", "num_planned_clips", "duration_ms", "top_label", "attempts"]
 
 
 class RunPaths(NamedTuple):
@@ -62,9 +61,9 @@ class RunPaths(NamedTuple):
         return FileSystems.join(self.output, ".staging", f"run={self.run_id}")
 
     @property
-    def claim(self) -> str:
-        """Says who runs the run, as long as it is not committed."""
-        return FileSystems.join(self.staging, "claim.json")
+    def decision(self) -> str:
+        """Says that the run is to be committed, and how: from here on it is finished, whoever finishes it."""
+        return FileSystems.join(self.staging, "commit.json")
 
     @property
     def marker(self) -> str:
@@ -113,11 +112,18 @@ def write_parquet(table: pa.Table, sink: Any) -> None:
     pq.write_table(table, sink, compression="zstd", row_group_size=64_000)
 
 
-def write_atomically(path: str, write: Callable[[Any], None]) -> None:
-    """Writes a file that is there whole or not at all: under a name of its own first, then renamed over `path`."""
+def write_atomically(path: str, write: Callable[[Any], None], draft_folder: str | None = None) -> None:
+    """Writes a file that is there whole or not at all: under a name of its own first, then renamed over `path`.
+
+    Args:
+      path: of the file.
+      write: writes to an open file.
+      draft_folder: where the draft stands that a killed process leaves behind; by default beside the file.
+    """
     folder, _ = FileSystems.split(path)
     make_folder(folder)
-    draft = FileSystems.join(folder, f".draft-{uuid.uuid4().hex}")
+    make_folder(draft_folder or folder)
+    draft = FileSystems.join(draft_folder or folder, f".draft-{uuid.uuid4().hex}")
     with FileSystems.create(draft, "application/octet-stream", CompressionTypes.UNCOMPRESSED) as sink:
         write(sink)
     FileSystems.rename([draft], [path])
@@ -130,46 +136,6 @@ def make_folder(path: str) -> None:
     except (BeamIOError, OSError):  # it is there already, or another worker was faster
         if not FileSystems.exists(path):
             raise
-
-
-def claim(paths: RunPaths, is_local: bool) -> None:
-    """Marks a run as begun, before any work: whatever makes the output unwritable is met here.
-
-    Args:
-      paths: of the run.
-      is_local: whether the run ends with this process.
-
-    Raises:
-      OSError, BeamIOError: the output cannot be written.
-    """
-    owner = {"host": socket.gethostname(), "process_id": os.getpid() if is_local else None, "started_at": time.time()}
-    write_atomically(paths.claim, lambda sink: sink.write(to_json(owner)))
-
-
-def remove_remains(output: str) -> list[str]:
-    """Deletes what runs that died have left, committed runs and running ones untouched; returns their names.
-
-    A run is dead if it was local and its process is gone, or if it began more than a week ago and never ended.
-    """
-    dead = []
-    for uri in storage.find_files(output, ".staging/*/claim.json"):
-        with storage.open_binary(uri) as file:
-            owner = json.load(file)
-        run_id = uri.split("/")[-2].removeprefix("run=")
-        if _is_dead(owner):
-            paths = RunPaths(output, run_id)
-            if not FileSystems.exists(paths.marker):
-                for table in TABLES:
-                    storage.delete_folder(FileSystems.join(output, table, f"run={run_id}"))
-            storage.delete_folder(paths.staging)
-            dead.append(run_id)
-    return dead
-
-
-def _is_dead(owner: Mapping[str, Any]) -> bool:
-    if owner["process_id"] is not None and owner["host"] == socket.gethostname():
-        return not pathlib.Path(f"/proc/{owner['process_id']}").exists()
-    return time.time() - owner["started_at"] > _ABANDONED_SECONDS
 
 
 def summarize_files(paths: RunPaths, files: Sequence[WrittenFile]) -> dict[str, Any]:
@@ -187,6 +153,8 @@ def summarize_files(paths: RunPaths, files: Sequence[WrittenFile]) -> dict[str, 
                 row["status"] == "ok" and row["num_clips"] != row["num_planned_clips"]
             )
             counts["video_ms"] += row["duration_ms"] or 0
+            counts["first_attempts"] += row["attempts"] == 1
+            counts["failed_first_attempts"] += row["attempts"] == 1 and row["status"] == "failed"
             labels[row["top_label"]] += row["top_label"] is not None
     for batch in _read(paths, files, "errors", ["code", "video_uri", "message"]):
         for row in batch:

@@ -12,9 +12,13 @@ from typing import Any
 import pyarrow as pa
 
 from transforms.errors import without_query
-from transforms.records import ClipScores, Failure, LabelScore, RunInfo, VideoSummary
+from transforms.records import ClipScores, Failure, LabelScore, RunInfo, VideoSummary, stable_hash
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: the columns of the ledger (`uri_key`, `precision`, `decoder_version`, `attempts`, `transient`)."""
+
+URI_KEY = "ledger"
+"""Purpose of the hash in `uri_key`: with it, whoever looks for some videos passes over the others by 8 bytes each."""
 
 Row = dict[str, Any]
 
@@ -63,6 +67,11 @@ VIDEOS = _schema(
     pa.field("label_map_fingerprint", pa.string(), nullable=False),
     pa.field("sampling_fingerprint", pa.string(), nullable=False),
     pa.field("engine", pa.string(), nullable=False),
+    pa.field("precision", pa.string(), nullable=False),
+    pa.field("decoder_version", pa.string(), nullable=False),
+    pa.field("attempts", pa.int32(), nullable=False),
+    pa.field("transient", pa.bool_(), nullable=False),
+    pa.field("uri_key", pa.int64(), nullable=False),
     pa.field("run_id", pa.string(), nullable=False),
     pa.field("labeled_at", pa.timestamp("us", tz="UTC"), nullable=False),
     pa.field("schema_version", pa.int32(), nullable=False),
@@ -176,6 +185,11 @@ def video_row(summary: VideoSummary, run: RunInfo) -> Row:
         "label_map_fingerprint": run.label_map_fingerprint,
         "sampling_fingerprint": run.sampling_fingerprint,
         "engine": run.engine,
+        "precision": run.precision,
+        "decoder_version": run.decoder_version,
+        "attempts": summary.video.attempt,
+        "transient": summary.transient,
+        "uri_key": stable_hash(summary.video.video_uri, URI_KEY),
         "run_id": run.run_id,
         "labeled_at": datetime.datetime.fromisoformat(run.started_at),
         "schema_version": SCHEMA_VERSION,

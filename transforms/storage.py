@@ -8,6 +8,7 @@ errors of our tree.
 from __future__ import annotations
 
 import contextlib
+import logging
 import dataclasses
 import itertools
 import os
@@ -116,18 +117,21 @@ def match(pattern: str, limit: int | None = None) -> list[VideoRef]:
 
 
 def walk(folder: str) -> Iterator[str]:
-    """Yields the path of everything below a local folder that is no folder, in no order; links are not followed.
+    """Yields the path of everything below a local folder that is no folder, in no order.
 
-    What may not be read is passed over.
+    Links to folders are not followed: they may lead in circles. A folder that may not be read is told of and left out.
     """
     folders = [folder]
     while folders:
-        with contextlib.suppress(PermissionError, FileNotFoundError), os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                elif not os.path.isdir(entry.path):  # noqa: PTH112
-                    yield entry.path
+        try:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    elif not (entry.is_symlink() and os.path.isdir(entry.path)):  # noqa: PTH112
+                        yield entry.path
+        except OSError as error:
+            logging.getLogger(__name__).warning("left out: %s", error)
 
 
 @contextlib.contextmanager

@@ -76,6 +76,7 @@ def summarize(
     'failed'
     """
     num_clips = sum(1 for _ in scores)
+    failures = list(failures)
     first = min(failures, key=_order, default=None)
     if first is None:
         status = "ok"
@@ -89,6 +90,7 @@ def summarize(
         num_planned_clips=planned[0].num_clips if planned else 0,
         num_clips=num_clips,
         failure=first,
+        transient=any(failure.transient for failure in failures),
     )
 
 

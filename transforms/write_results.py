@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
-from apache_beam.io.filesystems import FileSystems
 
-from transforms import storage
+from transforms.commits import finish, record_decision
 from transforms.errors import ReconciliationError, RunError, TooManyFailuresError
+from transforms.ledger import ALREADY_LABELED, SKIPPED, TAKEN
+from transforms.output_lock import LockTicket
+from transforms.records import stable_hash
 from transforms.run_files import (
     RunPaths,
     WrittenFile,
-    make_folder,
     summarize_files,
     to_json,
     to_table,
@@ -30,18 +30,21 @@ ROWS_PER_FILE = 250_000
 
 MAX_FILE_BYTES = 64 << 20
 """Of logits and embeddings, which hardly compress."""
+_VOUCHERS = 20
+"""How many videos that are labeled already stand in for good ones when the share of failures is judged."""
 
 
 class WriteResults(beam.PTransform):
     """Writes the tables and commits the run.
 
-    Input: a dict of PCollections: rows by table name (see transforms.schemas.TABLES), and the listed VideoRefs as
-    "inputs", which are only counted. Output: a PCollection of the one run summary that was committed, as a dict.
+    Input: a dict of PCollections: rows by table name (see transforms.schemas.TABLES), the number of listed inputs as
+    "num_inputs" (one element), and as "fates" pairs of a reason and how many inputs were taken up or skipped for it.
+    Output: a PCollection of the one run summary that was committed, as a dict.
 
     Files are named by shard, and rows go to shards by a hash of their video, so a repeated bundle writes the same file
-    again. The commit counts the rows of the written files: every listed input must have exactly one video row, and
-    every "ok" video all of its clips. Otherwise, or if more than `max_failure_ratio` of the inputs failed, nothing is
-    committed and the job fails.
+    again. The commit counts the rows of the written files: every listed input must have exactly one video row or have
+    been skipped, and every "ok" video must have all of its clips. Otherwise, or if more than `max_failure_ratio` of the
+    inputs failed, nothing is committed and the job fails.
 
     Args:
       output: folder or object-store prefix.
@@ -49,6 +52,8 @@ class WriteResults(beam.PTransform):
       max_failure_ratio: highest share of failed inputs, 0 to 1, with which a run counts.
       run_facts: what else the run's JSON is to say (configuration, model, versions), JSON-serializable.
       schemas: of the run's tables, see `transforms.schemas.tables_of_run`.
+      lock: what the run holds of the output; None where nobody else can write there.
+      num_vouching: videos that other runs are known to have labeled, beside those that are skipped; see `check`.
     """
 
     def __init__(
@@ -58,6 +63,8 @@ class WriteResults(beam.PTransform):
         max_failure_ratio: float,
         run_facts: Mapping[str, Any],
         schemas: Mapping[str, pa.Schema] = TABLES,
+        lock: LockTicket | None = None,
+        num_vouching: int = 0,
     ) -> None:
         super().__init__()
         self._schemas = dict(schemas)
@@ -65,12 +72,13 @@ class WriteResults(beam.PTransform):
         self._run_id = run_id
         self._max_failure_ratio = max_failure_ratio
         self._run_facts = dict(run_facts)
+        self._lock = lock
+        self._num_vouching = num_vouching
 
     def expand(self, tables: dict[str, beam.PCollection[Any]]) -> beam.PCollection[dict[str, Any]]:
         """Wires the step."""
         paths = RunPaths(self._output, self._run_id)
         written = [tables[name] | f"Write_{name}" >> _WriteTable(name, paths, self._schemas[name]) for name in TABLES]
-        num_inputs = tables["inputs"] | "CountInputs" >> beam.combiners.Count.Globally()
         return (
             written[0].pipeline
             | "CommitOnce" >> beam.Create([self._run_facts], reshuffle=False)
@@ -79,8 +87,11 @@ class WriteResults(beam.PTransform):
                 commit,
                 paths,
                 self._max_failure_ratio,
+                self._lock,
+                num_vouching=self._num_vouching,
                 files=beam.pvalue.AsList(written | "WrittenFiles" >> beam.Flatten()),
-                num_inputs=beam.pvalue.AsSingleton(num_inputs),
+                num_inputs=beam.pvalue.AsSingleton(tables["num_inputs"]),
+                fates=beam.pvalue.AsDict(tables["fates"]),
             )
         )
 
@@ -126,18 +137,28 @@ def _num_files(num_rows: int, most_rows: int) -> int:
 
 def _key_by_shard(row: Row, num_shards: int) -> tuple[int, Row]:
     """Rows of a video go to one file, whichever worker made them: a hash that does not change from run to run."""
-    digest = hashlib.sha256(row["video_uri"].encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(digest[:8], "big") % num_shards, row
+    return stable_hash(row["video_uri"], "file") % num_shards, row
 
 
 def commit(
     run_facts: dict[str, Any],
     paths: RunPaths,
     max_failure_ratio: float,
+    lock: LockTicket | None,
     files: Sequence[WrittenFile],
     num_inputs: int,
+    fates: Mapping[str, int],
+    num_vouching: int = 0,
 ) -> dict[str, Any]:
-    """Checks the written files, moves them to their places and writes the run's JSON.
+    """Checks the written files and commits the run, in the steps that `transforms.commits` tells.
+
+    Args:
+      run_facts, paths, max_failure_ratio: see `WriteResults`.
+      lock: what the run holds of the output; None where nobody else can write there.
+      files: what was written.
+      num_inputs: listed inputs, skipped ones included.
+      fates: how many inputs were taken up and skipped, by reason, see `transforms.ledger`.
+      num_vouching: see `WriteResults`.
 
     Returns:
       the summary, as it stands in the run's JSON.
@@ -145,39 +166,46 @@ def commit(
     Raises:
       ReconciliationError: the rows do not add up to `num_inputs`.
       TooManyFailuresError: more than `max_failure_ratio` of the inputs failed.
+      LockLostError: another run has taken over the output meanwhile.
     """
+    finished = finish(paths)  # a bundle that is repeated
+    if finished is not None:
+        return finished
     summary = run_facts | summarize_files(paths, files)
     summary["finished_at"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    summary["taken_up"] = {reason: fates[reason] for reason in TAKEN if fates.get(reason)}
+    summary["skipped"] = {reason: fates[reason] for reason in SKIPPED if fates.get(reason)}
+    counts = {"inputs": num_inputs, **summary["counts"], "skipped": sum(summary["skipped"].values())}
+    summary["counts"] = counts
     try:
-        check(summary["counts"], num_inputs, max_failure_ratio)
+        check(counts, max_failure_ratio, summary["skipped"].get(ALREADY_LABELED, 0) + num_vouching)
+        if lock is not None:
+            lock.require()
     except RunError as error:
         summary["refused"] = {"code": error.code, "message": str(error)}
         write_atomically(paths.refusal, lambda sink: sink.write(to_json(summary)))
         raise
-    # Videos last: they are what readers start from, should the moving be cut off.
-    for file in sorted(files, key=lambda file: (file.table == "videos", file)):
-        _move(paths.staged(file.table, file.shard), paths.final(file.table, file.shard))
-    write_atomically(paths.marker, lambda sink: sink.write(to_json(summary)))
-    storage.delete_folder(paths.staging)
+    record_decision(paths, summary, files)
+    finish(paths)
+    if lock is not None:
+        lock.release_after_commit()
     return summary
 
 
-def check(counts: Mapping[str, int], num_inputs: int, max_failure_ratio: float) -> None:
-    """Raises where the rows do not add up, or too many inputs failed. See `commit`."""
-    if not num_inputs == counts["videos"] == counts["ok"] + counts["partial"] + counts["failed"]:
-        raise ReconciliationError(f"{num_inputs} inputs, but the videos table has {dict(counts)}")
+def check(counts: Mapping[str, int], max_failure_ratio: float, num_labeled: int = 0) -> None:
+    """Raises where the rows do not add up, or too many inputs failed. See `commit`.
+
+    What counts as failing is what fails for the first time: a video that is tried again has been told of, and a night
+    that does nothing but try again must count as a try. Videos that are labeled already vouch for the job, as many as
+    `_VOUCHERS` of them: one bad upload as a night's only new video is no reason to refuse the night, every night.
+    """
+    rows = counts["ok"] + counts["partial"] + counts["failed"]
+    if not counts["inputs"] - counts["skipped"] == counts["videos"] == rows:
+        raise ReconciliationError(f"{counts['inputs']} inputs, but the videos table has {dict(counts)}")
     if counts["clips"] != counts["video_clips"] or counts["ok_videos_without_all_clips"]:
         raise ReconciliationError(f"clip rows do not add up to what the videos table says: {dict(counts)}")
-    if num_inputs and counts["failed"] / num_inputs > max_failure_ratio:
+    failed, tried = counts["failed_first_attempts"], counts["first_attempts"]
+    if failed > max_failure_ratio * (tried + min(num_labeled, _VOUCHERS)):
         raise TooManyFailuresError(
-            f"{counts['failed']} of {num_inputs} inputs failed, more than "
-            f"--max_failure_ratio {max_failure_ratio:g} allows"
+            f"{failed} of {tried} inputs failed, more than --max_failure_ratio {max_failure_ratio:g} allows"
         )
-
-
-def _move(staged: str, final: str) -> None:
-    """Moves a file; a commit that is repeated after it was cut off finds some moved already."""
-    if not FileSystems.exists(staged) and FileSystems.exists(final):
-        return
-    make_folder(FileSystems.split(final)[0])
-    FileSystems.rename([staged], [final])

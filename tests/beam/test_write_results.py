@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pathlib
-import subprocess
 
 import apache_beam as beam
 import pyarrow.parquet as pq
@@ -12,12 +11,12 @@ import pytest
 import record_factory as make
 from local_pipeline import LocalPipeline
 
-from transforms import run_files, write_results
+from transforms import write_results
 from transforms.errors import ReconciliationError, TooManyFailuresError
 from transforms.records import VideoSummary
-from transforms.run_files import RunPaths, WrittenFile, claim, remove_remains, to_table, write_atomically
-from transforms.schemas import TABLES, Row, clip_row, error_row, tables_of_run, video_row
-from transforms.write_results import WriteResults, check, commit
+from transforms.run_files import write_atomically
+from transforms.schemas import SCHEMA_VERSION, TABLES, Row, clip_row, error_row, tables_of_run, video_row
+from transforms.write_results import WriteResults, check
 
 RUN = "r1"
 
@@ -39,11 +38,20 @@ def rows(num_ok: int, num_failed: int = 0) -> dict[str, list[Row]]:
     }
 
 
-def write(output: pathlib.Path, tables: dict[str, list[Row]], ratio: float = 0.5, num_inputs: int = 0) -> None:
+def write(
+    output: pathlib.Path,
+    tables: dict[str, list[Row]],
+    ratio: float = 0.5,
+    num_inputs: int = 0,
+    fates: dict[str, int] | None = None,
+    num_vouching: int = 0,
+) -> None:
     with LocalPipeline() as pipeline:
         collections = {name: pipeline | f"Rows_{name}" >> beam.Create(table) for name, table in tables.items()}
-        collections["inputs"] = pipeline | "Inputs" >> beam.Create(range(num_inputs or len(tables["videos"])))
-        collections | WriteResults(str(output), RUN, ratio, {"run_id": RUN})
+        num_inputs = num_inputs or len(tables["videos"]) + sum((fates or {}).values())
+        collections["num_inputs"] = pipeline | "Inputs" >> beam.Create([num_inputs])
+        collections["fates"] = pipeline | "Fates" >> beam.Create(list((fates or {}).items()))
+        collections | WriteResults(str(output), RUN, ratio, {"run_id": RUN}, num_vouching=num_vouching)
 
 
 def files(output: pathlib.Path) -> list[str]:
@@ -61,7 +69,7 @@ def test_a_run_is_three_sorted_tables_and_its_json(tmp_path: pathlib.Path) -> No
     for name, schema in TABLES.items():
         table = pq.read_table(tmp_path / name / "run=r1" / "part-00000.parquet", partitioning=None)
         assert table.schema.equals(schema)
-        assert table.schema.metadata[b"reelbeam.schema_version"] == b"1"
+        assert table.schema.metadata[b"reelbeam.schema_version"] == str(SCHEMA_VERSION).encode()
         assert table["video_uri"].to_pylist() == sorted(table["video_uri"].to_pylist())
     summary = json.loads((tmp_path / "runs/r1.json").read_text())
     wanted = {"videos": 6, "ok": 5, "partial": 0, "failed": 1, "clips": 5, "video_ms": 24_000}
@@ -125,68 +133,57 @@ def test_rows_that_do_not_add_up_commit_nothing(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "num_inputs"),
-    [({}, 4), ({"failed": 1}, 3), ({"clips": 2}, 3), ({"ok_videos_without_all_clips": 1}, 3)],
+    "change",
+    [{"inputs": 6}, {"skipped": 1}, {"failed": 1}, {"clips": 2}, {"ok_videos_without_all_clips": 1}],
 )
-def test_every_way_not_to_add_up(change: dict[str, int], num_inputs: int) -> None:
-    counts = {"videos": 3, "ok": 3, "partial": 0, "failed": 0, "clips": 3, "video_clips": 3}
-    counts |= {"ok_videos_without_all_clips": 0}
-    check(counts, 3, 0.0)
+def test_every_way_not_to_add_up(change: dict[str, int]) -> None:
+    counts = {"inputs": 5, "skipped": 2, "videos": 3, "ok": 3, "partial": 0, "failed": 0, "clips": 3, "video_clips": 3}
+    counts |= {"ok_videos_without_all_clips": 0, "first_attempts": 3, "failed_first_attempts": 0}
+    check(counts, 0.0)
     with pytest.raises(ReconciliationError):
-        check(counts | change, num_inputs, 1.0)
+        check(counts | change, 1.0)
 
 
-def test_a_commit_that_was_cut_off_can_be_repeated(tmp_path: pathlib.Path) -> None:
-    paths = RunPaths(str(tmp_path), RUN)
-    written = []
-    for name, table in rows(num_ok=1).items():
-        arrow = to_table(name, table)
-        write_atomically(paths.staged(name, 0), lambda sink, arrow=arrow: pq.write_table(arrow, sink))
-        written.append(WrittenFile(name, 0, arrow.num_rows))
-    first = commit({"run_id": RUN}, paths, 0.5, written, 1)
-    before = files(tmp_path)
-    again = commit({"run_id": RUN}, paths, 0.5, written, 1)
-    assert files(tmp_path) == before
-    assert again["counts"] == first["counts"]
-
-
-@pytest.mark.parametrize("moves", [0, 1, 2, 3])
-def test_a_commit_that_dies_is_cleared_away_by_the_next_run(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, moves: int
+@pytest.mark.parametrize(
+    ("failed", "tried", "num_labeled", "ratio", "refused"),
+    [
+        (1, 1, 0, 0.5, True),  # the only video there is
+        (1, 1, 1000, 0.5, False),  # one bad upload as the only news of a night
+        (20, 20, 1000, 0.5, False),
+        (21, 21, 1000, 0.5, True),  # too many to be chance, however many are labeled
+        (500, 1000, 0, 0.5, False),
+        (501, 1000, 0, 0.5, True),
+        (1, 1000, 1000, 0.0, True),
+        (0, 0, 0, 0.0, False),  # nothing but videos that are tried again
+    ],
+)
+def test_which_share_of_failures_refuses_a_run(
+    failed: int, tried: int, num_labeled: int, ratio: float, refused: bool
 ) -> None:
-    paths = RunPaths(str(tmp_path), RUN)
-    dead = subprocess.Popen(["true"])
-    dead.wait()
-    monkeypatch.setattr(run_files.os, "getpid", lambda: dead.pid)
-    claim(paths, is_local=True)
-    written = []
-    for name, table in rows(num_ok=1).items():
-        arrow = to_table(name, table)
-        write_atomically(paths.staged(name, 0), lambda sink, arrow=arrow: pq.write_table(arrow, sink))
-        written.append(WrittenFile(name, 0, len(table)))
-    left = iter([None] * moves)
-    move = write_results._move
-    monkeypatch.setattr(write_results, "_move", lambda a, b: move(a, b) if next(left, 0) is None else os_error())
-    if moves < 3:
-        with pytest.raises(OSError, match="killed"):
-            commit({"run_id": RUN}, paths, 0.5, written, 1)
-        assert not list(tmp_path.glob("videos/*/*.parquet")) and not list(tmp_path.glob("runs/*"))
-        assert len(list(tmp_path.glob("*/*/*.parquet"))) == moves
-    else:
-        commit({"run_id": RUN}, paths, 0.5, written, 1)
-    assert remove_remains(str(tmp_path)) == ([RUN] if moves < 3 else [])
-    assert len(list(tmp_path.rglob("*.parquet"))) == (0 if moves < 3 else 3)
+    counts = dict.fromkeys(("ok", "partial", "clips", "video_clips", "ok_videos_without_all_clips"), 0)
+    retried = 7
+    counts |= {"videos": tried + retried, "ok": tried - failed, "failed": failed + retried, "skipped": num_labeled}
+    counts |= {"inputs": tried + retried + num_labeled, "first_attempts": tried, "failed_first_attempts": failed}
+    if not refused:
+        check(counts, ratio, num_labeled)
+        return
+    with pytest.raises(TooManyFailuresError, match=f"{failed} of {tried} inputs failed"):
+        check(counts, ratio, num_labeled)
 
 
-def os_error() -> None:
-    raise OSError("killed")
+def test_earlier_parts_vouch_for_a_later_one(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(RuntimeError, match="1 of 1 inputs failed"):
+        write(tmp_path, rows(num_ok=0, num_failed=1))
+    write(tmp_path, rows(num_ok=0, num_failed=1), num_vouching=5000)
+    assert (tmp_path / "runs/r1.json").exists()
 
 
-def test_a_run_that_goes_on_is_not_cleared_away(tmp_path: pathlib.Path) -> None:
-    claim(RunPaths(str(tmp_path), "here"), is_local=True)
-    claim(RunPaths(str(tmp_path), "elsewhere"), is_local=False)
-    assert remove_remains(str(tmp_path)) == []
-    assert len(files(tmp_path)) == 2
+def test_what_was_taken_up_and_skipped_is_told_by_reason(tmp_path: pathlib.Path) -> None:
+    write(tmp_path, rows(num_ok=2), num_inputs=9, fates={"new": 2, "already_labeled": 6, "failed_before": 1})
+    summary = json.loads((tmp_path / "runs/r1.json").read_text())
+    assert summary["taken_up"] == {"new": 2}
+    assert summary["skipped"] == {"already_labeled": 6, "failed_before": 1}
+    assert (summary["counts"]["inputs"], summary["counts"]["skipped"], summary["counts"]["videos"]) == (9, 7, 2)
 
 
 def test_a_write_that_breaks_off_leaves_no_file_of_that_name(tmp_path: pathlib.Path) -> None:

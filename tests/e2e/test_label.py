@@ -102,7 +102,7 @@ def test_flags_reach_the_rows(tmp_path: pathlib.Path, samples_dir: pathlib.Path)
 
 def test_two_runs_stand_side_by_side(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     for _ in range(2):
-        assert label(tmp_path, samples_dir / "growing.mp4") == 0
+        assert label(tmp_path, samples_dir / "growing.mp4", "--force") == 0
     runs = [json.loads(path.read_text()) for path in (tmp_path / "runs").iterdir()]
     assert len({run["run_id"] for run in runs}) == 2
     assert duckdb.sql(f"SELECT count(*), count(DISTINCT run) FROM '{tmp_path}/videos/*/*.parquet'").fetchall() == [

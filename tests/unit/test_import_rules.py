@@ -12,7 +12,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FILES = sorted([*ROOT.glob("transforms/**/*.py"), *ROOT.glob("pipeline/**/*.py")])
 
 GROUND = {"transforms.records", "transforms.errors", "transforms.schemas"}
-SHARED_BY_STEPS = {"transforms.metrics", "transforms.storage", "transforms.spool", "transforms.run_files"}
+SHARED_BY_STEPS = {
+    f"transforms.{name}"
+    for name in ("metrics", "storage", "spool", "run_files", "commits", "ledger", "output_lock", "conditional_files")
+}
 HEAVY = {"tensorflow", "tensorflow_hub", "openvino"}
 
 

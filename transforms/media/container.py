@@ -148,3 +148,11 @@ def library_versions() -> dict[str, str]:
     """Returns the versions of PyAV and of the FFmpeg libraries in it, for the run's summary."""
     parts = {name: ".".join(str(n) for n in version) for name, version in sorted(av.library_versions.items())}
     return {"av": av.__version__, "ffmpeg": av.ffmpeg_version_info, **parts}
+
+
+def decoder_version() -> str:
+    """Returns one line that changes with the decoder: a file that it cannot read, another version perhaps can.
+
+    Patch levels count: a fixed decoder is what a failed video waits for.
+    """
+    return f"PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}"

@@ -18,12 +18,12 @@ from transforms import errors
 from transforms.media import container as containers
 from transforms.media import limits
 from transforms.media import timeline as timelines
-from transforms.media.container import VideoPacket, library_versions
+from transforms.media.container import VideoPacket, decoder_version, library_versions
 from transforms.media.key_frames import KeyFrames
 from transforms.media.timeline import Timeline
 from transforms.records import MediaInfo
 
-__all__ = ["library_versions", "probe"]
+__all__ = ["decoder_version", "library_versions", "probe"]
 
 # A decoder that has shown nothing after so many packets is left alone: the rotation is not worth more.
 _MAX_PACKETS_TO_FIRST_FRAME = 64

@@ -1,0 +1,225 @@
+"""The ledger: what is labeled already, and what becomes of a video that is listed again. No step, only its rules.
+
+The ledger is the output itself: the rows of the videos table, those of committed runs. A row speaks for a video if both
+show the same **work** (model, label map, sampling, precision, schema version) and the same **content** (URI without its
+query, size, and the store's version). The engine is no part of the work: engines agree to 1e-5. The precision is:
+bfloat16 moves scores in the second digit, and changes labels.
+
+Where the store tells no version, the size alone proves nothing: such a video is labeled every night, and counted as
+"unversioned", so that whoever pays for it sees why. To skip it would be wrong in silence, and for good. A file that is
+missing has neither size nor version, and that is proof enough that nothing came.
+
+A table of 10 million rows is read by its column `uri_key` alone, 8 bytes a row, one row group at a time; the other
+columns only of row groups in which one of the listed videos is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from transforms import storage
+from transforms.commits import committed_runs
+from transforms.records import ALL_CODES, RunInfo, SkipRules, VideoRef, stable_hash
+from transforms.schemas import SCHEMA_VERSION, URI_KEY
+
+NEW, CHANGED, UNVERSIONED = "new", "changed", "unversioned"
+RETRIED, NEW_DECODER, ASKED_FOR, FORCED = "retried", "new_decoder", "asked_for", "forced"
+TAKEN = (NEW, CHANGED, UNVERSIONED, RETRIED, NEW_DECODER, ASKED_FOR, FORCED)
+"""Why a video is taken up: no row of this work speaks of its URI; rows do, but of other content; the store tells no
+version; it failed for a transient reason; it failed with another version of the decoder; `--retry_failed`; `--force`.
+"""
+
+ALREADY_LABELED, FAILED_BEFORE, GAVE_UP = "already_labeled", "failed_before", "gave_up"
+OTHER_SHARD, BEFORE_SINCE, BEYOND_LIMIT = "other_shard", "before_since", "beyond_limit"
+SKIPPED = (ALREADY_LABELED, FAILED_BEFORE, GAVE_UP, OTHER_SHARD, BEFORE_SINCE, BEYOND_LIMIT)
+"""Why a video is skipped: it is labeled, wholly or as far as it can be; it failed for good; it failed `--max_attempts`
+times for a transient reason; `--shard`, `--since`, `--limit`."""
+
+_MTIME = "mtime:"
+_WORK_COLUMNS = ("model_fingerprint", "label_map_fingerprint", "sampling_fingerprint", "precision", "schema_version")
+_ROW_COLUMNS = (
+    *("video_uri", "size_bytes", "content_version", "status", "error_code", "transient", "attempts"),
+    *("decoder_version", "labeled_at"),
+)
+
+
+class Work(NamedTuple):
+    """What is done to a video, but for the video itself: rows of the same work need not be made again."""
+
+    model_fingerprint: str
+    label_map_fingerprint: str
+    sampling_fingerprint: str
+    precision: str
+    schema_version: int = SCHEMA_VERSION
+
+    @classmethod
+    def of(cls, run: RunInfo) -> Work:
+        """Returns the work of a run."""
+        return cls(run.model_fingerprint, run.label_map_fingerprint, run.sampling_fingerprint, run.precision)
+
+
+class LedgerRow(NamedTuple):
+    """What a row of the videos table says to the ledger; the names are those of the columns."""
+
+    video_uri: str
+    size_bytes: int | None
+    content_version: str
+    status: str
+    error_code: str | None
+    transient: bool
+    attempts: int
+    decoder_version: str
+    labeled_at: float
+
+
+class Chosen(NamedTuple):
+    """What becomes of the listed videos, as PCollections: what the steps that choose give to those that label.
+
+    Attributes:
+      videos: the VideoRefs to label, with the number of the attempt.
+      num_inputs: one number: how many were listed.
+      fates: (reason, count), for what is taken up and for what is skipped.
+    """
+
+    videos: Any
+    num_inputs: Any
+    fates: Any
+
+
+class Decision(NamedTuple):
+    """Whether a video is taken up, and why or why not.
+
+    Attributes:
+      reason: one of TAKEN or SKIPPED.
+      attempt: which try at this content it would be, from 1.
+    """
+
+    reason: str
+    attempt: int = 1
+
+    @property
+    def taken(self) -> bool:
+        """Whether the video is to be labeled."""
+        return self.reason in TAKEN
+
+
+def sift(video: VideoRef, rules: SkipRules) -> str | None:
+    """Returns why a video is skipped whatever the ledger says; None where the ledger is to be asked."""
+    if rules.shard is not None:
+        index, count = rules.shard
+        if stable_hash(video.video_uri, "shard") % count != index:
+            return OTHER_SHARD
+    if rules.since is not None:
+        modified = modified_seconds(video)
+        if modified is not None and modified < rules.since:
+            return BEFORE_SINCE
+    return None
+
+
+def decide(video: VideoRef, rows: Iterable[LedgerRow], rules: SkipRules, decoder_version: str) -> Decision:
+    """Returns what becomes of a listed video.
+
+    Of the rows that speak of the same content the last one counts. What failed for good is tried again when the decoder
+    is another one, and attempts are counted anew: a later decoder may read what this one could not. A video that is
+    labeled in part is treated like a failed one as long as there is hope, and else counts as labeled: what can be had
+    of it is there.
+
+    Args:
+      video: as listed now.
+      rows: those of the same work and the same URI.
+      rules: what the run asks for.
+      decoder_version: that of this run.
+    """
+    if rules.force:
+        return Decision(FORCED)
+    rows = list(rows)
+    if not rows:
+        return Decision(NEW)
+    same = [row for row in rows if (row.size_bytes, row.content_version) == (video.size_bytes, video.content_version)]
+    if not same:
+        return Decision(CHANGED)
+    if not video.content_version and video.size_bytes is not None:
+        return Decision(UNVERSIONED)
+    last = max(same, key=lambda row: (row.labeled_at, row.attempts))
+    if last.status == "ok":
+        return Decision(ALREADY_LABELED)
+    if {last.error_code, ALL_CODES} & rules.retry_failed:
+        return Decision(ASKED_FOR, last.attempts + 1)
+    if last.decoder_version != decoder_version:
+        return Decision(NEW_DECODER)
+    if last.transient:
+        more = last.attempts < rules.max_attempts
+        return Decision(RETRIED, last.attempts + 1) if more else Decision(GAVE_UP)
+    return Decision(ALREADY_LABELED if last.status == "partial" else FAILED_BEFORE)
+
+
+def modified_seconds(video: VideoRef) -> float | None:
+    """Returns when the content was written, in seconds since 1970; None where the store doesn't tell."""
+    if not video.content_version.startswith(_MTIME):
+        return None
+    return float(video.content_version.removeprefix(_MTIME))
+
+
+def uri_key(video_uri: str) -> int:
+    """Returns the number that stands for a URI in the column `uri_key`."""
+    return stable_hash(video_uri, URI_KEY)
+
+
+def ledger_files(output: str, work: Work) -> Iterator[str]:
+    """Yields the files of the videos table that may hold rows of a work; those of other work are not opened.
+
+    A run's JSON shows its work, or a list of them as "works" where it holds rows of several.
+
+    Raises:
+      MediaError: the output cannot be read.
+    """
+    for run in committed_runs(output):
+        if work in _works(run.summary):
+            yield from run.files("videos")
+
+
+def _works(summary: Mapping[str, Any]) -> list[Work]:
+    shown = summary.get("works") or [summary]
+    return [Work(*(entry.get(name) for name in _WORK_COLUMNS)) for entry in shown]
+
+
+def read_rows(path: str, keys: npt.NDArray[np.int64], work: Work) -> Iterator[LedgerRow]:
+    """Yields the rows of one file that are of a work and whose `uri_key` is among `keys`.
+
+    Args:
+      path: a file of the videos table.
+      keys: int64 [N], ascending.
+      work: as the run's own.
+
+    Raises:
+      MediaError: the file cannot be read.
+    """
+    with storage.storage_errors(path), storage.open_binary(path) as file:
+        parquet = pq.ParquetFile(file)
+        for group in range(parquet.num_row_groups):
+            found = parquet.read_row_group(group, ["uri_key"], use_threads=False)["uri_key"].to_numpy()
+            hits = _are_among(found, keys)
+            if hits.any():
+                columns = [*_ROW_COLUMNS, *_WORK_COLUMNS]
+                yield from _to_rows(parquet.read_row_group(group, columns, use_threads=False), hits, work)
+
+
+def _are_among(found: npt.NDArray[np.int64], keys: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    # np.isin would sort all keys again for each row group.
+    if not len(keys):
+        return np.zeros(len(found), bool)
+    places = np.minimum(np.searchsorted(keys, found), len(keys) - 1)
+    return keys[places] == found
+
+
+def _to_rows(table: pa.Table, hits: npt.NDArray[np.bool_], work: Work) -> Iterator[LedgerRow]:
+    for row in table.filter(pa.array(hits)).to_pylist():
+        if work == Work(*(row[name] for name in _WORK_COLUMNS)):
+            facts = {name: row[name] for name in _ROW_COLUMNS}
+            yield LedgerRow(**facts | {"labeled_at": row["labeled_at"].timestamp()})

@@ -1,0 +1,190 @@
+"""SkipLabeled: the listed videos and the ledger -> the videos to label, and what became of all, by reason."""
+
+from __future__ import annotations
+
+import array
+import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.pvalue import TaggedOutput
+
+from transforms import metrics
+from transforms.errors import without_query
+from transforms.ledger import (
+    BEYOND_LIMIT,
+    Chosen,
+    LedgerRow,
+    Work,
+    decide,
+    ledger_files,
+    read_rows,
+    sift,
+    uri_key,
+)
+from transforms.records import SkipRules, VideoRef, stable_hash
+
+_FATE, _VIDEO = "fate", "video"
+
+
+class SkipLabeled(beam.PTransform):
+    """Leaves out what is labeled already, and what a run is told to leave out.
+
+    Input: VideoRef. Output: `Chosen`. The rules are in `transforms.ledger`.
+
+    Memory does not grow with the ledger, on any runner. The keys of the listed videos, 8 bytes each, go to all who read
+    the ledger; they read a file row group by row group and pass on the few rows whose key is listed. Only those are
+    joined with the listing, by URI, where the exact comparison is made. A runner that holds what it shuffles in memory,
+    as the local one does, holds the listing and one row for each of its videos.
+
+    Args:
+      output: where the ledger is.
+      work: what the run does to a video.
+      decoder_version: of this run.
+      rules: what the run asks for.
+    """
+
+    def __init__(self, output: str, work: Work, decoder_version: str, rules: SkipRules) -> None:
+        super().__init__()
+        self._output = output
+        self._work = work
+        self._decoder_version = decoder_version
+        self._rules = rules
+
+    def expand(self, videos: beam.PCollection[VideoRef]) -> Chosen:
+        """Wires the step."""
+        sifted = videos | "Sift" >> beam.FlatMap(_sift, self._rules).with_outputs(_FATE, main=_VIDEO)
+        rows = self._read_ledger(sifted[_VIDEO])
+        listed = sifted[_VIDEO] | "KeyListed" >> beam.Map(lambda video: (without_query(video.video_uri), video))
+        for collection in (listed, rows):
+            # Said, not inferred: otherwise Beam encodes the key with a coder that may change from run to run.
+            collection.element_type = beam.typehints.Tuple[str, Any]
+        decided = (
+            {"videos": listed, "rows": rows}
+            | "JoinLedger" >> beam.CoGroupByKey()
+            | "Decide" >> beam.FlatMap(_decide, self._rules, self._decoder_version).with_outputs(_FATE, main=_VIDEO)
+        )
+        fates = [sifted[_FATE], decided[_FATE]]
+        taken = decided[_VIDEO]
+        if self._rules.limit is not None:
+            within = self._cut(taken, self._rules.limit)
+            taken = within[_VIDEO]
+            fates.append(within[_FATE])
+        fates.append(taken | "ReasonOfTaken" >> beam.Map(lambda entry: entry[0]).with_output_types(str))
+        return Chosen(
+            taken | "Chosen" >> beam.Map(lambda entry: entry[1]).with_output_types(VideoRef),
+            videos | "CountInputs" >> beam.combiners.Count.Globally(),
+            fates | "Fates" >> beam.Flatten() | "CountFates" >> beam.combiners.Count.PerElement(),
+        )
+
+    def _read_ledger(self, videos: beam.PCollection[VideoRef]) -> beam.PCollection[tuple[str, Any]]:
+        keys = (
+            videos
+            | "ToKey" >> beam.Map(lambda video: uri_key(video.video_uri)).with_output_types(int)
+            | "PackKeys" >> beam.CombineGlobally(_PackSorted())
+        )
+        outputs = [] if self._rules.force else [self._output]
+        return (
+            videos.pipeline
+            | "Ledger" >> beam.Create(outputs, reshuffle=False)
+            | "LedgerFiles" >> beam.FlatMap(ledger_files, self._work).with_output_types(str)
+            | "SpreadFiles" >> beam.Reshuffle()
+            | "ReadLedger" >> beam.FlatMap(_read_rows, self._work, beam.pvalue.AsSingleton(keys))
+        )
+
+    def _cut(self, taken: beam.PCollection[tuple[str, VideoRef]], limit: int) -> Any:
+        highest = (
+            taken
+            | "ToOrder" >> beam.Map(lambda entry: _order(entry[1])).with_output_types(int)
+            | "NthOrder" >> beam.CombineGlobally(_NthSmallest(limit))
+        )
+        return taken | "Cut" >> beam.FlatMap(_cut, beam.pvalue.AsSingleton(highest)).with_outputs(_FATE, main=_VIDEO)
+
+
+def _sift(video: VideoRef, rules: SkipRules) -> Iterator[Any]:
+    reason = sift(video, rules)
+    yield video if reason is None else _skip(reason)
+
+
+def _skip(reason: str) -> TaggedOutput:
+    metrics.count(metrics.VIDEOS_SKIPPED)
+    return TaggedOutput(_FATE, reason)
+
+
+def _read_rows(path: str, work: Work, keys: bytes) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    # Plain tuples: the runner's own coder packs them, where it would pickle a class.
+    for row in read_rows(path, np.frombuffer(keys, np.int64), work):
+        yield row.video_uri, tuple(row)
+
+
+def _decide(entry: tuple[str, dict[str, Iterable[Any]]], rules: SkipRules, decoder_version: str) -> Iterator[Any]:
+    """One video a URI, but for signed URLs that differ in nothing else than their query."""
+    _, found = entry
+    rows = [LedgerRow(*row) for row in found["rows"]]
+    for video in found["videos"]:
+        decision = decide(video, rows, rules, decoder_version)
+        if decision.taken:
+            yield decision.reason, dataclasses.replace(video, attempt=decision.attempt)
+        else:
+            yield _skip(decision.reason)
+
+
+def _order(video: VideoRef) -> int:
+    return stable_hash(video.video_uri, "limit")
+
+
+def _cut(entry: tuple[str, VideoRef], highest: int) -> Iterator[Any]:
+    yield entry if _order(entry[1]) <= highest else _skip(BEYOND_LIMIT)
+
+
+class _PackSorted(beam.CombineFn):
+    """Numbers -> the distinct ones as int64 [N], ascending, as bytes."""
+
+    def create_accumulator(self) -> array.array[int]:
+        return array.array("q")
+
+    def add_input(self, accumulator: array.array[int], number: int) -> array.array[int]:
+        accumulator.append(number)
+        return accumulator
+
+    def merge_accumulators(self, accumulators: Iterable[array.array[int]]) -> array.array[int]:
+        merged = array.array("q")
+        for accumulator in accumulators:
+            merged.extend(accumulator)
+        return merged
+
+    def extract_output(self, accumulator: array.array[int]) -> bytes:
+        return np.unique(np.frombuffer(accumulator, np.int64)).tobytes()
+
+
+class _NthSmallest(beam.CombineFn):
+    """Numbers -> the `count`-th smallest; the highest that there can be where there are fewer."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def create_accumulator(self) -> array.array[int]:
+        return array.array("q")
+
+    def add_input(self, accumulator: array.array[int], number: int) -> array.array[int]:
+        accumulator.append(number)
+        return self._shortened(accumulator) if len(accumulator) >= 2 * self._count + 1000 else accumulator
+
+    def merge_accumulators(self, accumulators: Iterable[array.array[int]]) -> array.array[int]:
+        merged = array.array("q")
+        for accumulator in accumulators:
+            merged.extend(accumulator)
+            merged = self._shortened(merged)
+        return merged
+
+    def extract_output(self, accumulator: array.array[int]) -> int:
+        kept = self._shortened(accumulator)
+        return max(kept) if len(kept) == self._count else int(np.iinfo(np.int64).max)
+
+    def _shortened(self, accumulator: array.array[int]) -> array.array[int]:
+        if len(accumulator) <= self._count:
+            return accumulator
+        numbers = np.partition(np.frombuffer(accumulator, np.int64), self._count - 1)[: self._count]
+        return array.array("q", numbers.tobytes())
