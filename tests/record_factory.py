@@ -65,4 +65,4 @@ def planned(uri: str = "a.mp4", num_clips: int = 2) -> PlannedVideo:
 
 
 def video(uri: str = "a.mp4", **metadata: str) -> VideoRef:
-    return VideoRef(uri, 1000, "mtime:1.0", tuple(sorted(metadata.items())))
+    return VideoRef(uri, 1000, "mtime:1.0", tuple(sorted(metadata.items())), modified_seconds=1.0)

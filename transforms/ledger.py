@@ -41,7 +41,6 @@ SKIPPED = (ALREADY_LABELED, FAILED_BEFORE, GAVE_UP, OTHER_SHARD, BEFORE_SINCE, B
 """Why a video is skipped: it is labeled, wholly or as far as it can be; it failed for good; it failed `--max_attempts`
 times for a transient reason; `--shard`, `--since`, `--limit`."""
 
-_MTIME = "mtime:"
 _WORK_COLUMNS = ("model_fingerprint", "label_map_fingerprint", "sampling_fingerprint", "precision", "schema_version")
 _ROW_COLUMNS = (
     *("video_uri", "size_bytes", "content_version", "status", "error_code", "transient", "attempts"),
@@ -115,10 +114,8 @@ def sift(video: VideoRef, rules: SkipRules) -> str | None:
         index, count = rules.shard
         if stable_hash(video.video_uri, "shard") % count != index:
             return OTHER_SHARD
-    if rules.since is not None:
-        modified = modified_seconds(video)
-        if modified is not None and modified < rules.since:
-            return BEFORE_SINCE
+    if rules.since is not None and video.modified_seconds is not None and video.modified_seconds < rules.since:
+        return BEFORE_SINCE
     return None
 
 
@@ -157,13 +154,6 @@ def decide(video: VideoRef, rows: Iterable[LedgerRow], rules: SkipRules, decoder
         more = last.attempts < rules.max_attempts
         return Decision(RETRIED, last.attempts + 1) if more else Decision(GAVE_UP)
     return Decision(ALREADY_LABELED if last.status == "partial" else FAILED_BEFORE)
-
-
-def modified_seconds(video: VideoRef) -> float | None:
-    """Returns when the content was written, in seconds since 1970; None where the store doesn't tell."""
-    if not video.content_version.startswith(_MTIME):
-        return None
-    return float(video.content_version.removeprefix(_MTIME))
 
 
 def uri_key(video_uri: str) -> int:

@@ -222,4 +222,9 @@ def _with_size(video: VideoRef) -> VideoRef:
         found = storage.stat(video.video_uri)
     except MediaError:  # met again, and turned into a row, by the step that opens the file
         return video
-    return dataclasses.replace(video, size_bytes=found.size_bytes, content_version=found.content_version)
+    return dataclasses.replace(
+        video,
+        size_bytes=found.size_bytes,
+        content_version=found.content_version,
+        modified_seconds=found.modified_seconds,
+    )

@@ -27,6 +27,7 @@ class VideoRef:
       content_version: what the store knows of the content's age ("mtime:1700000000.0"); "" where unknown.
       metadata: further columns of the input list, as (column, value) pairs, sorted by column.
       attempt: how many runs have tried this content in the same way, this one included.
+      modified_seconds: when the content was written, in seconds since 1970; None where the store doesn't tell.
     """
 
     video_uri: str
@@ -34,6 +35,7 @@ class VideoRef:
     content_version: str = ""
     metadata: tuple[tuple[str, str], ...] = ()
     attempt: int = 1
+    modified_seconds: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -32,6 +32,7 @@ _SCHEMA = pa.schema(
         pa.field("content_version", pa.string(), nullable=False),
         pa.field("metadata", pa.map_(pa.string(), pa.string()), nullable=False),
         pa.field("attempt", pa.int32(), nullable=False),
+        pa.field("modified_seconds", pa.float64()),
     ]
 )
 

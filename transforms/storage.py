@@ -8,9 +8,9 @@ errors of our tree.
 from __future__ import annotations
 
 import contextlib
-import logging
 import dataclasses
 import itertools
+import logging
 import os
 import pathlib
 import shutil
@@ -89,7 +89,7 @@ def stat(uri: str) -> VideoRef:
         if os.path.isdir(path):  # noqa: PTH112  # unlike pathlib's, it never raises
             raise VideoNotFoundError(f"{uri} is a folder, not a video; name it as an input to label what is in it")
         facts = os.stat(path)  # noqa: PTH116
-        return VideoRef(uri, facts.st_size, f"mtime:{facts.st_mtime:.6f}")
+        return VideoRef(uri, facts.st_size, f"mtime:{facts.st_mtime:.6f}", modified_seconds=facts.st_mtime)
 
 
 def matching(pattern: str) -> Iterator[VideoRef]:

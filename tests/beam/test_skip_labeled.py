@@ -72,7 +72,7 @@ def test_only_what_is_not_labeled_comes_out(
 def test_metadata_and_attempts_go_with_the_video(output: pathlib.Path) -> None:
     with LocalPipeline() as pipeline:
         videos = pipeline | beam.Create(listed()[80:81]) | skip(output, retry_failed=frozenset({"all"}))
-        wanted = VideoRef(URIS[80], 1000, "mtime:1.0", (("camera", "7"),), attempt=2)
+        wanted = dataclasses.replace(listed()[80], attempt=2)
         assert_that(videos.videos, equal_to([wanted]))
 
 

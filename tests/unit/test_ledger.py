@@ -12,10 +12,10 @@ import pytest
 import record_factory as make
 
 from transforms import ledger
-from transforms.ledger import LedgerRow, Work, decide, ledger_files, modified_seconds, read_rows, sift, uri_key
+from transforms.ledger import LedgerRow, Work, decide, ledger_files, read_rows, sift, uri_key
 from transforms.records import SkipRules, VideoRef, stable_hash
 
-VIDEO = VideoRef("/a.mp4", 1000, "mtime:5.000000")
+VIDEO = VideoRef("/a.mp4", 1000, "mtime:5.000000", modified_seconds=5.0)
 ROW = LedgerRow("/a.mp4", 1000, "mtime:5.000000", "ok", None, False, 1, "av 1", 100.0)
 
 
@@ -97,9 +97,8 @@ def test_hashes_for_two_purposes_are_independent() -> None:
 def test_only_content_since_a_time() -> None:
     rules = SkipRules(since=5.0)
     assert sift(VIDEO, rules) is None
-    assert sift(dataclasses.replace(VIDEO, content_version="mtime:4.999999"), rules) == "before_since"
-    assert sift(dataclasses.replace(VIDEO, content_version=""), rules) is None  # nobody knows: not lost in silence
-    assert modified_seconds(VIDEO) == 5.0
+    assert sift(dataclasses.replace(VIDEO, modified_seconds=4.999999), rules) == "before_since"
+    assert sift(dataclasses.replace(VIDEO, modified_seconds=None), rules) is None  # nobody knows: not lost in silence
 
 
 def test_only_rows_of_listed_videos_and_of_the_same_work_are_read(tmp_path: pathlib.Path) -> None:

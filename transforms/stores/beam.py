@@ -81,7 +81,8 @@ def _insist(uri: str, request: Callable[[], T]) -> T:
 def to_video_ref(metadata: FileMetadata) -> VideoRef:
     """Returns the listing's entry as a record; a store that tells no time gives an empty version."""
     updated = metadata.last_updated_in_seconds
-    return VideoRef(metadata.path, metadata.size_in_bytes, f"mtime:{updated:.6f}" if updated else "")
+    version = f"mtime:{updated:.6f}" if updated else ""
+    return VideoRef(metadata.path, metadata.size_in_bytes, version, modified_seconds=updated or None)
 
 
 def file_system(uri: str) -> FileSystem:

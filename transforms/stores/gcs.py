@@ -17,7 +17,7 @@ from transforms.stores.retrying import PassingError, insist
 
 _TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of an answer
 _GENERATION = "generation:"
-_FIELDS = "items(name,size,generation),nextPageToken"
+_FIELDS = "items(name,size,generation,updated),nextPageToken"
 _lock = threading.Lock()
 
 
@@ -104,7 +104,9 @@ class GcsStore:
 
 
 def _to_video_ref(bucket: str, blob: Any) -> VideoRef:
-    return VideoRef(f"gs://{bucket}/{blob.name}", blob.size, f"{_GENERATION}{blob.generation}")
+    modified = blob.updated.timestamp() if blob.updated else None
+    uri, version = f"gs://{bucket}/{blob.name}", f"{_GENERATION}{blob.generation}"
+    return VideoRef(uri, blob.size, version, modified_seconds=modified)
 
 
 def _changed(uri: str) -> VideoChangedError:

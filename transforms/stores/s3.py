@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
@@ -77,7 +78,7 @@ class S3Store:
         """See `base.Store`."""
         bucket, key = bucket_and_key(uri)
         reply = _insist(uri, lambda: self._client.head_object(Bucket=bucket, Key=key))
-        return VideoRef(uri, reply["ContentLength"], _version(reply["ETag"]))
+        return VideoRef(uri, reply["ContentLength"], _version(reply["ETag"]), modified_seconds=_seconds(reply))
 
     def matching(self, pattern: str) -> Iterator[VideoRef]:
         """See `base.Store`."""
@@ -93,7 +94,7 @@ class S3Store:
             for item in page.get("Contents", ()):
                 uri = f"s3://{bucket}/{item['Key']}"
                 if wanted.matches(uri):
-                    yield VideoRef(uri, item["Size"], _version(item["ETag"]))
+                    yield VideoRef(uri, item["Size"], _version(item["ETag"]), modified_seconds=_seconds(item))
             if not page.get("NextContinuationToken"):
                 return
             request["ContinuationToken"] = page["NextContinuationToken"]
@@ -113,6 +114,11 @@ class S3Store:
             return data
 
         return _insist(video.video_uri, request)
+
+
+def _seconds(facts: Mapping[str, Any]) -> float:
+    modified: datetime.datetime = facts["LastModified"]
+    return modified.timestamp()
 
 
 def _version(etag: str) -> str:
