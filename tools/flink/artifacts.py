@@ -1,0 +1,123 @@
+"""What the cluster runs from: Flink's jars and Beam's job server, fetched once by Maven into a folder of the user's.
+
+Maven knows the repository, the mirrors and the proxies of this machine (its settings.xml), and checks what it fetches
+against the repository's checksums. Further runs check against the checksums that were kept beside the first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from typing import NamedTuple
+
+HERE = pathlib.Path(__file__).resolve().parent
+FLINK_VERSION = "1.19.3"
+_MIN_JAVA = 11
+_JOB_SERVER = "flink-job-server.jar"
+_SUMS = "SHA256SUMS"
+
+
+class Artifacts(NamedTuple):
+    """Folder of Flink's jars, and the job server's jar."""
+
+    flink: pathlib.Path
+    job_server: pathlib.Path
+
+
+class MissingError(Exception):
+    """Something that the cluster needs is not on this machine and cannot be fetched; the message says what to do."""
+
+
+def cache_dir() -> pathlib.Path:
+    """Returns the folder of what was fetched."""
+    root = os.environ.get("REELBEAM_FLINK_CACHE")
+    if root:
+        return pathlib.Path(root)
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "reelbeam" / "flink"
+
+
+def fetch() -> Artifacts:
+    """Returns where the jars are; the first call fetches them (300 MB, a minute or two).
+
+    Raises:
+      MissingError: there is no Java or no Maven, or the repository does not have them.
+    """
+    check_java()
+    folder = cache_dir()
+    artifacts = Artifacts(folder / f"flink-{FLINK_VERSION}", folder / f"job-server-{_version_key()}" / _JOB_SERVER)
+    if not _is_whole(artifacts.flink):
+        _install(artifacts.flink, _fetch_flink)
+    if not _is_whole(artifacts.job_server.parent):
+        _install(artifacts.job_server.parent, _build_job_server)
+    return artifacts
+
+
+def check_java() -> None:
+    """Raises MissingError where there is no Java that Flink can use."""
+    java = shutil.which("java")
+    if not java:
+        raise MissingError("there is no `java` on the PATH: install a JDK 11 or 17 (Debian: apt-get install openjdk-17-jre-headless)")
+    text = subprocess.run([java, "-XshowSettings:properties", "-version"], capture_output=True, text=True).stderr
+    (line,) = [line for line in text.splitlines() if "java.specification.version" in line][:1] or ["= 0"]
+    version = line.partition("=")[2].strip()
+    if int(version.split(".")[0]) < _MIN_JAVA:
+        raise MissingError(f"`java` is version {version}: Flink needs {_MIN_JAVA} or later")
+
+
+def _version_key() -> str:
+    """Changes with whatever decides what is in the job server's jar."""
+    return f"{FLINK_VERSION}-" + hashlib.sha256((HERE / "job_server" / "pom.xml").read_bytes()).hexdigest()[:12]
+
+
+def _fetch_flink(target: pathlib.Path) -> None:
+    shutil.copy(HERE / "cluster" / "pom.xml", target.parent)
+    goal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+    _maven(target.parent, goal, "-DincludeScope=runtime", f"-DoutputDirectory={target}")
+
+
+def _build_job_server(target: pathlib.Path) -> None:
+    shutil.copy(HERE / "job_server" / "pom.xml", target.parent)
+    _maven(target.parent, "package")
+    shutil.move(target.parent / "target" / _JOB_SERVER, target)
+
+
+def _maven(folder: pathlib.Path, *goals: str) -> None:
+    maven = shutil.which("mvn")
+    if not maven:
+        raise MissingError("there is no `mvn` on the PATH to fetch Flink with (Debian: apt-get install maven)")
+    print(f"fetching with Maven into {cache_dir()} (once) …", file=sys.stderr, flush=True)
+    command = [maven, "--batch-mode", "--no-transfer-progress", "--quiet", f"-Dflink.version={FLINK_VERSION}", *goals]
+    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        told = [line for line in done.stdout.splitlines() if "ERROR" in line][:1] or ["no output"]
+        raise MissingError(f"Maven could not fetch what the cluster runs from: {told[0]}")
+
+
+def _install(folder: pathlib.Path, make) -> None:  # type: ignore[no-untyped-def]
+    """Makes a folder that is there whole or not at all, with the checksums of its files."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as scratch:
+        target = pathlib.Path(scratch) / "made"
+        target.mkdir()
+        make(target)
+        (target / _SUMS).write_text("".join(f"{_sha256(jar)}  {jar.name}\n" for jar in sorted(target.glob("*.jar"))))
+        shutil.rmtree(folder, ignore_errors=True)
+        target.rename(folder)
+
+
+def _is_whole(folder: pathlib.Path) -> bool:
+    sums = folder / _SUMS
+    if not sums.is_file():
+        return False
+    told = dict(reversed(line.split("  ")) for line in sums.read_text().splitlines())
+    return bool(told) and all((folder / name).is_file() and _sha256(folder / name) == x for name, x in told.items())
+
+
+def _sha256(path: pathlib.Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
