@@ -19,6 +19,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 import pipeline
+from pipeline import flink
 from pipeline.config import LabelingConfig
 from pipeline.graph import build_graph
 from pipeline.options import is_local
@@ -77,8 +78,13 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions) -> Outcome:
     paths = begin(config.output, run.run_id, local)
     metrics.reset_tally()
     build_graph(program, config, labels, run, run_facts(config, run))
+    job = flink.job_of(options)
     try:
-        with ProgressLine(enabled=local), quiet_stderr():
+        with (
+            ProgressLine(local or job is not None, job and job.progress),
+            quiet_stderr(),
+            flink.cancelled_on_error(job),
+        ):
             program.run().wait_until_finish()
     except (RuntimeError, BeamIOError) as error:  # what runners raise for a failed job
         logging.getLogger(__name__).info("the job failed", exc_info=True)
@@ -170,6 +176,9 @@ def run_facts(config: LabelingConfig, run: RunInfo) -> dict[str, Any]:
 
 def _failed(paths: RunPaths, error: Exception) -> Outcome:
     """A refused run left its summary; any other failure is told by the last error of our tree in the runner's text."""
+    committed = _read_json(paths.marker)
+    if committed is not None:  # the runner broke after the graph had committed the run: it counts
+        return Outcome(0, paths, committed)
     refused = _read_json(paths.refusal)
     if refused is not None:
         code = refused["refused"]["code"]

@@ -61,7 +61,9 @@ def check_java() -> None:
     """Raises MissingError where there is no Java that Flink can use."""
     java = shutil.which("java")
     if not java:
-        raise MissingError("there is no `java` on the PATH: install a JDK 11 or 17 (Debian: apt-get install openjdk-17-jre-headless)")
+        raise MissingError(
+            "there is no `java` on the PATH: install a JDK 11 or 17 (Debian: apt-get install openjdk-17-jre-headless)"
+        )
     text = subprocess.run([java, "-XshowSettings:properties", "-version"], capture_output=True, text=True).stderr
     (line,) = [line for line in text.splitlines() if "java.specification.version" in line][:1] or ["= 0"]
     version = line.partition("=")[2].strip()

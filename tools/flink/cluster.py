@@ -132,7 +132,14 @@ class Cluster:
         conf = self.folder / "conf"
         command = ["java", "-Xms64m", "-Xmx512m", "-XX:MaxDirectMemorySize=640m", "-XX:+UseSerialGC", *_JVM_FLAGS]
         command += [f"-Dlog.file={self.folder}/logs/{name}.log", f"-Dlog4j.configurationFile={conf}/log4j.properties"]
-        command += ["-cp", f"{jars}/*", f"{package}.{entrypoint}", "--configDir", str(conf), *flags]
+        command += [
+            "-cp",
+            f"{jars}/*:{artifacts.fetch().job_server}",
+            f"{package}.{entrypoint}",
+            "--configDir",
+            str(conf),
+            *flags,
+        ]
         log_dir = str(self.folder / "logs")
         processes.start(self.folder, name, command, {"FLINK_CONF_DIR": str(conf), LOG_DIR: log_dir})
 
@@ -182,6 +189,7 @@ class Cluster:
             "taskmanager.numberOfTaskSlots": self.slots,
             "taskmanager.cpu.cores": 1.0,
             **{f"taskmanager.memory.{what}": size for what, size in _MEMORY.items()},
+            "classloader.resolve-order": "parent-first",
             "io.tmp.dirs": str(work),
             "blob.storage.directory": str(work),
             "heartbeat.interval": 2000,
