@@ -19,8 +19,8 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 import pipeline
-from pipeline import flink
 from pipeline.config import LabelingConfig
+from pipeline.flink import cancelled_on_error, job_of
 from pipeline.graph import build_graph
 from pipeline.options import is_local
 from pipeline.progress import ProgressLine
@@ -78,13 +78,10 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions) -> Outcome:
     paths = begin(config.output, run.run_id, local)
     metrics.reset_tally()
     build_graph(program, config, labels, run, run_facts(config, run))
-    job = flink.job_of(options)
+    job = job_of(options)
     try:
-        with (
-            ProgressLine(local or job is not None, job and job.progress),
-            quiet_stderr(),
-            flink.cancelled_on_error(job),
-        ):
+        progress = ProgressLine(local or job is not None, job.progress if job else None)
+        with progress, quiet_stderr(), cancelled_on_error(job):
             program.run().wait_until_finish()
     except (RuntimeError, BeamIOError) as error:  # what runners raise for a failed job
         logging.getLogger(__name__).info("the job failed", exc_info=True)

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from typing import NamedTuple
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -100,7 +101,7 @@ def _maven(folder: pathlib.Path, *goals: str) -> None:
         raise MissingError(f"Maven could not fetch what the cluster runs from: {told[0]}")
 
 
-def _install(folder: pathlib.Path, make) -> None:  # type: ignore[no-untyped-def]
+def _install(folder: pathlib.Path, make: Callable[[pathlib.Path], None]) -> None:
     """Makes a folder that is there whole or not at all, with the checksums of its files."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as scratch:
@@ -116,8 +117,8 @@ def _is_whole(folder: pathlib.Path) -> bool:
     sums = folder / _SUMS
     if not sums.is_file():
         return False
-    told = dict(reversed(line.split("  ")) for line in sums.read_text().splitlines())
-    return bool(told) and all((folder / name).is_file() and _sha256(folder / name) == x for name, x in told.items())
+    told = [line.split("  ") for line in sums.read_text().splitlines()]
+    return bool(told) and all((folder / name).is_file() and _sha256(folder / name) == digest for digest, name in told)
 
 
 def _sha256(path: pathlib.Path) -> str:

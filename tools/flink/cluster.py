@@ -30,9 +30,11 @@ from tools.flink.worker_boot import LOG_DIR
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 _SECONDS_TO_COME_UP = 120.0
-_JVM_PACKAGES = ("java.lang", "java.net", "java.io", "java.nio", "java.text", "java.time", "java.util")
-_JVM_PACKAGES += ("java.util.concurrent", "java.util.concurrent.atomic", "java.util.concurrent.locks")
-_JVM_FLAGS = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in (*_JVM_PACKAGES, "java.lang.reflect")]
+_JVM_PACKAGES = (
+    "lang lang.reflect net io nio text time util util.concurrent util.concurrent.atomic util.concurrent.locks"
+)
+_JVM_FLAGS = [f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in _JVM_PACKAGES.split()]
+"""What Flink reads by reflection, and Java 17 would not let it."""
 _MEMORY = {
     "task.heap.size": "256m",
     "task.off-heap.size": "64m",
