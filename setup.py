@@ -38,7 +38,17 @@ setup(
         "gcp": ["apache-beam[gcp]==2.77.*"],
         "aws": ["apache-beam[aws]==2.77.*"],
         "bench": ["decord", "opencv-python-headless", "imageio-ffmpeg"],
-        "dev": ["pytest", "pytest-timeout", "ruff", "mypy", "duckdb", "pandas", "imageio-ffmpeg"],
+        "dev": [
+            "pytest",
+            "pytest-timeout",
+            "ruff",
+            "mypy",
+            "duckdb",
+            "pandas",
+            "imageio-ffmpeg",
+            "jsonschema",
+            "pyyaml",
+        ],
     },
     entry_points={"console_scripts": ["reelbeam = pipeline.cli:entry_point"]},
 )

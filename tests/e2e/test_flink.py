@@ -22,7 +22,7 @@ from tools.flink.cluster import Cluster
 
 pytestmark = pytest.mark.slow
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-COPIES = 12
+COPIES = 8
 FRAMES_OF_A_CLIP = 8 * 64 * 64 * 3
 
 

@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 HERE = pathlib.Path(__file__).resolve().parent
 FLINK_VERSION = "1.19.3"
+OPERATOR_VERSION = "1.10.0"
+_DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 _MIN_JAVA = 11
 _JOB_SERVER = "flink-job-server.jar"
 _SUMS = "SHA256SUMS"
@@ -58,6 +60,15 @@ def fetch() -> Artifacts:
     return artifacts
 
 
+def fetch_operator_api() -> pathlib.Path:
+    """Returns the jar in which the Flink Kubernetes operator publishes its schemas; raises MissingError as `fetch`."""
+    name = f"flink-kubernetes-operator-api-{OPERATOR_VERSION}"
+    jar = cache_dir() / name / f"{name}.jar"
+    if not _is_whole(jar.parent):
+        _install(jar.parent, _fetch_operator_api)
+    return jar
+
+
 def check_java() -> None:
     """Raises MissingError where there is no Java that Flink can use."""
     java = shutil.which("java")
@@ -79,8 +90,17 @@ def _version_key() -> str:
 
 def _fetch_flink(target: pathlib.Path) -> None:
     shutil.copy(HERE / "cluster" / "pom.xml", target.parent)
-    goal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
-    _maven(target.parent, goal, "-DincludeScope=runtime", f"-DoutputDirectory={target}")
+    _maven(
+        target.parent,
+        f"{_DEPENDENCY_PLUGIN}:copy-dependencies",
+        "-DincludeScope=runtime",
+        f"-DoutputDirectory={target}",
+    )
+
+
+def _fetch_operator_api(target: pathlib.Path) -> None:
+    artifact = f"org.apache.flink:flink-kubernetes-operator-api:{OPERATOR_VERSION}"
+    _maven(target.parent, f"{_DEPENDENCY_PLUGIN}:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={target}")
 
 
 def _build_job_server(target: pathlib.Path) -> None:

@@ -53,19 +53,44 @@ def start(
 
 
 def find(folder: pathlib.Path) -> list[Process]:
-    """Returns the running processes of the cluster whose state is in `folder`."""
-    found = []
-    for entry in pathlib.Path("/proc").glob("[0-9]*"):
-        try:
-            variables = dict(item.partition(b"=")[::2] for item in (entry / "environ").read_bytes().split(b"\0"))
-            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-            where, _, name = os.fsdecode(variables.get(MARK.encode(), b"")).rpartition(":")
-            if where == str(folder):
-                pid = int(entry.name)
-                found.append(Process(pid, name, os.getsid(pid) == pid, command))
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue  # it ended while we looked, or is another user's
-    return sorted(found)
+    """Returns the running processes of the cluster whose state is in `folder`, with their descendants."""
+    found: dict[int, Process] = {}
+    seen = {pid: facts for pid in _pids() if (facts := _facts(pid))}
+    for pid in seen:
+        mark, ancestor = "", pid
+        while (
+            not mark and ancestor in seen
+        ):  # decoders are started without the environment: their parents bear the mark
+            mark, ancestor = seen[ancestor].mark, seen[ancestor].parent
+        where, _, name = mark.rpartition(":")
+        if where == str(folder):
+            found[pid] = Process(pid, name, seen[pid].session == pid, seen[pid].command)
+    return [found[pid] for pid in sorted(found)]
+
+
+class _Facts(NamedTuple):
+    mark: str
+    parent: int
+    session: int
+    command: str
+
+
+def _pids() -> list[int]:
+    return [int(entry.name) for entry in pathlib.Path("/proc").glob("[0-9]*")]
+
+
+def _facts(pid: int) -> _Facts | None:
+    """What /proc tells of a process; None where it has ended, or is another user's."""
+    folder = pathlib.Path("/proc") / str(pid)
+    try:
+        variables = dict(item.partition(b"=")[::2] for item in (folder / "environ").read_bytes().split(b"\0"))
+        command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        state, parent, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None
+    if state == "Z":
+        return None
+    return _Facts(os.fsdecode(variables.get(MARK.encode(), b"")), int(parent), int(session), command)
 
 
 def leaders(folder: pathlib.Path) -> dict[str, int]:
