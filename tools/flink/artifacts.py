@@ -17,7 +17,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 HERE = pathlib.Path(__file__).resolve().parent
-FLINK_VERSION = "1.19.3"
+PUBLISHED_FLINK, ASSEMBLED_FLINK = "1.20.3", "1.19.3"
+"""Beam publishes a job server for Flink 1.20. Where the repository does not carry that jar, one for 1.19 is put
+together from the runner's library, of an older Beam (tools/flink/job_server/pom.xml).
+"""
+BEAM_VERSION = "2.77.0"
 OPERATOR_VERSION = "1.10.0"
 _DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 _MIN_JAVA = 11
@@ -30,6 +34,11 @@ class Artifacts(NamedTuple):
 
     flink: pathlib.Path
     job_server: pathlib.Path
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether both were fetched and are as they were then."""
+        return _is_whole(self.flink) and _is_whole(self.job_server.parent)
 
 
 class MissingError(Exception):
@@ -52,12 +61,21 @@ def fetch() -> Artifacts:
     """
     check_java()
     folder = cache_dir()
-    artifacts = Artifacts(folder / f"flink-{FLINK_VERSION}", folder / f"job-server-{_version_key()}" / _JOB_SERVER)
-    if not _is_whole(artifacts.flink):
-        _install(artifacts.flink, _fetch_flink)
-    if not _is_whole(artifacts.job_server.parent):
-        _install(artifacts.job_server.parent, _build_job_server)
-    return artifacts
+    published = Artifacts(folder / f"flink-{PUBLISHED_FLINK}", folder / f"job-server-{BEAM_VERSION}" / _JOB_SERVER)
+    pom = hashlib.sha256((HERE / "job_server" / "pom.xml").read_bytes()).hexdigest()[:12]
+    assembled = Artifacts(folder / f"flink-{ASSEMBLED_FLINK}", folder / f"job-server-{pom}" / _JOB_SERVER)
+    for artifacts in (published, assembled):
+        if artifacts.is_whole:
+            return artifacts
+    try:
+        _install(published.job_server.parent, _fetch_job_server)
+    except MissingError as error:
+        print(f"{error}\nput together from its parts instead, for Flink {ASSEMBLED_FLINK}", file=sys.stderr)
+        _install(assembled.job_server.parent, _build_job_server)
+        _install(assembled.flink, lambda target: _fetch_flink(target, ASSEMBLED_FLINK))
+        return assembled
+    _install(published.flink, lambda target: _fetch_flink(target, PUBLISHED_FLINK))
+    return published
 
 
 def fetch_operator_api() -> pathlib.Path:
@@ -83,19 +101,18 @@ def check_java() -> None:
         raise MissingError(f"`java` is version {version}: Flink needs {_MIN_JAVA} or later")
 
 
-def _version_key() -> str:
-    """Changes with whatever decides what is in the job server's jar."""
-    return f"{FLINK_VERSION}-" + hashlib.sha256((HERE / "job_server" / "pom.xml").read_bytes()).hexdigest()[:12]
-
-
-def _fetch_flink(target: pathlib.Path) -> None:
+def _fetch_flink(target: pathlib.Path, version: str) -> None:
     shutil.copy(HERE / "cluster" / "pom.xml", target.parent)
-    _maven(
-        target.parent,
-        f"{_DEPENDENCY_PLUGIN}:copy-dependencies",
-        "-DincludeScope=runtime",
-        f"-DoutputDirectory={target}",
-    )
+    goal, flink = f"{_DEPENDENCY_PLUGIN}:copy-dependencies", f"-Dflink.version={version}"
+    _maven(target.parent, goal, flink, "-DincludeScope=runtime", f"-DoutputDirectory={target}")
+
+
+def _fetch_job_server(target: pathlib.Path) -> None:
+    minor = PUBLISHED_FLINK.rpartition(".")[0]
+    artifact = f"org.apache.beam:beam-runners-flink-{minor}-job-server:{BEAM_VERSION}"
+    _maven(target.parent, f"{_DEPENDENCY_PLUGIN}:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={target}")
+    (jar,) = target.glob("*.jar")
+    jar.rename(target / _JOB_SERVER)
 
 
 def _fetch_operator_api(target: pathlib.Path) -> None:
@@ -105,7 +122,7 @@ def _fetch_operator_api(target: pathlib.Path) -> None:
 
 def _build_job_server(target: pathlib.Path) -> None:
     shutil.copy(HERE / "job_server" / "pom.xml", target.parent)
-    _maven(target.parent, "package")
+    _maven(target.parent, "package", f"-Dflink.version={ASSEMBLED_FLINK}")
     shutil.move(target.parent / "target" / _JOB_SERVER, target)
 
 
@@ -114,11 +131,11 @@ def _maven(folder: pathlib.Path, *goals: str) -> None:
     if not maven:
         raise MissingError("there is no `mvn` on the PATH to fetch Flink with (Debian: apt-get install maven)")
     print(f"fetching with Maven into {cache_dir()} (once) …", file=sys.stderr, flush=True)
-    command = [maven, "--batch-mode", "--no-transfer-progress", "--quiet", f"-Dflink.version={FLINK_VERSION}", *goals]
+    command = [maven, "--batch-mode", "--no-transfer-progress", "--quiet", *goals]
     done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
-        told = [line for line in done.stdout.splitlines() if "ERROR" in line][:1] or ["no output"]
-        raise MissingError(f"Maven could not fetch what the cluster runs from: {told[0]}")
+        lines = [line.partition("ERROR] ")[2] for line in done.stdout.splitlines() if "ERROR] " in line]
+        raise MissingError(f"Maven could not fetch what the cluster runs from: {lines[0] if lines else done.stdout}")
 
 
 def _install(folder: pathlib.Path, make: Callable[[pathlib.Path], None]) -> None:
