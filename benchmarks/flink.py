@@ -55,9 +55,9 @@ def main() -> None:
             for sample in SAMPLES.iterdir():
                 shutil.copy(sample, pathlib.Path(folder) / f"{copy:03d}_{sample.name}")
         for _ in range(args.repeats):
-            for parallelism, measured in runs.items():
-                measured.append(measure(args.flink_master, pathlib.Path(folder), parallelism))
-    best = {parallelism: min(measured) for parallelism, measured in runs.items()}
+            for parallelism, measurements in runs.items():
+                measurements.append(measure(args.flink_master, pathlib.Path(folder), parallelism))
+    best = {parallelism: min(measurements) for parallelism, measurements in runs.items()}
     for parallelism, measured in best.items():
         print(
             f"{parallelism} TaskManager(s): {measured.step:.1f} s decoding and inference, {measured.job:.1f} s the job"
