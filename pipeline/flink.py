@@ -18,7 +18,9 @@ import json
 import re
 import secrets
 import shutil
+import signal
 import socket
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -231,13 +233,16 @@ def job_of(options: PipelineOptions) -> Job | None:
 def cancelled_on_error(job: Job | None) -> Iterator[None]:
     """Takes the job off the cluster where the watch over it breaks off: nobody would know that it still writes.
 
+    SIGTERM, with which schedulers end a launcher, counts as an interruption here.
+
     Raises:
       RuntimeError: the connection to the job server broke. Other errors go through.
     """
     import grpc
 
     try:
-        yield
+        with _interrupted_by_sigterm() if job else contextlib.nullcontext():
+            yield
     except (grpc.RpcError, grpc.FutureTimeoutError) as error:
         ended = "the job was cancelled" if job is None or job.cancel() else "the job may still run: cancel it there"
         detail = error.details() if isinstance(error, grpc.Call) else type(error).__name__
@@ -246,6 +251,18 @@ def cancelled_on_error(job: Job | None) -> Iterator[None]:
         if job:
             job.cancel()
         raise
+
+
+@contextlib.contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # only there may handlers be set
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def progress_line(job: dict[str, Any]) -> str:

@@ -85,6 +85,14 @@ class Run:
         self.printed = self._process.communicate(timeout=400)[0]
         return self._process.returncode
 
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def terminate(self) -> None:
+        """Asks it to end, as schedulers do."""
+        self._process.terminate()
+
     def rows(self, table: str) -> list[tuple]:
         """Rows of all committed runs, without what tells runs apart."""
         columns = duckdb.sql(f"FROM '{self.output}/{table}/*/*.parquet'").columns
@@ -137,7 +145,7 @@ def while_decoding(cluster: Cluster, run: Run) -> None:
 
     def decodes() -> bool:
         step = heavy_step(newest_job(cluster))
-        assert run._process.poll() is None, run.wait()
+        assert run.is_running(), run.wait()
         return step is not None and step["status"] == "RUNNING" and len(parts(cluster, DECODER)) >= 2
 
     wait_until(decodes, seconds=200)
@@ -227,6 +235,16 @@ def test_without_its_job_server_a_run_fails_and_the_next_one_labels_each_video_o
     again = start()
     assert again.wait() == 0, again.printed
     same(again, local, "videos")
+
+
+def test_a_launcher_that_is_ended_takes_its_job_along(cluster: Cluster, start: Callable[[], Run]) -> None:
+    run = start()
+    while_decoding(cluster, run)
+    run.terminate()
+    assert run.wait() == 130, run.printed
+    assert "interrupted: nothing was committed" in run.printed and "Traceback" not in run.printed
+    assert newest_job(cluster)["state"] == "CANCELED"
+    assert not list(run.output.glob("*/*/*.parquet")) and not list(run.output.glob("runs/*"))
 
 
 @pytest.mark.parametrize(
