@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import http.client
 import json
+import logging
 import re
 import secrets
 import shutil
@@ -38,6 +39,7 @@ _CANCEL_SECONDS = 60.0
 _KEEP_WORKERS_MS = 60_000
 """Beam stops a Python worker as soon as no step of the job uses it. Between two steps of one job it had better wait:
 a new one takes seconds to start, and loads the model again."""
+_SIGNS_OF_ANOTHER_VERSION = ("Failed to deserialize JobGraph", "InvalidClassException")
 _TERMINAL = ("FINISHED", "FAILED", "CANCELED")
 
 
@@ -236,21 +238,58 @@ def cancelled_on_error(job: Job | None) -> Iterator[None]:
     SIGTERM, with which schedulers end a launcher, counts as an interruption here.
 
     Raises:
-      RuntimeError: the connection to the job server broke. Other errors go through.
+      RuntimeError: the connection to the job server broke, or the job failed. Other errors go through.
     """
     import grpc
 
+    if job is None:
+        yield
+        return
     try:
-        with _interrupted_by_sigterm() if job else contextlib.nullcontext():
+        with _interrupted_by_sigterm(), _quiet_messages():
             yield
+    except RuntimeError as error:
+        job.cancel()
+        raise RuntimeError(reason(str(error))) from error
     except (grpc.RpcError, grpc.FutureTimeoutError) as error:
-        ended = "the job was cancelled" if job is None or job.cancel() else "the job may still run: cancel it there"
+        ended = "the job was cancelled" if job.cancel() else "the job may still run: cancel it there"
         detail = error.details() if isinstance(error, grpc.Call) else type(error).__name__
         raise RuntimeError(f"the connection to Beam's job server broke ({detail}); {ended}. Run it again") from error
     except BaseException:
-        if job:
-            job.cancel()
+        job.cancel()
         raise
+
+
+def reason(text: str) -> str:
+    """Returns what a failed job says without the frames of Java, so that its last line is the cause."""
+    if any(sign in text for sign in _SIGNS_OF_ANOTHER_VERSION):
+        return (
+            "the cluster could not read the job: Beam's job server is made for another Flink version than "
+            "the cluster's. Name one for its version with --job_endpoint, or --flink_job_server_jar"
+        )
+    lines = [line for line in text.splitlines() if not re.match(r"\s*(at \S+\(|\.\.\. \d+ more|\]?\s*$)", line)]
+    return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def _quiet_messages() -> Iterator[None]:
+    """Drops the job server's messages, Java's stack traces among them, unless --verbose asks for them.
+
+    Beam logs them on the root logger itself, where no level of a package reaches them.
+    """
+    root = logging.getLogger()
+    if root.isEnabledFor(logging.INFO):
+        yield
+        return
+    root.addFilter(_nothing)
+    try:
+        yield
+    finally:
+        root.removeFilter(_nothing)
+
+
+def _nothing(record: logging.LogRecord) -> bool:
+    return False
 
 
 @contextlib.contextmanager

@@ -13,7 +13,6 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-import jsonschema
 import yaml
 
 from tools.flink import artifacts
@@ -38,6 +37,8 @@ def deployments(manifest: pathlib.Path = MANIFEST) -> list[dict[str, Any]]:
 
 def mistakes(deployment: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
     """Yields what is wrong with a FlinkDeployment."""
+    import jsonschema
+
     if deployment["apiVersion"] != f"{schema['group']}/{schema['version']}":
         yield f"apiVersion: {deployment['apiVersion']}"
     for error in jsonschema.Draft7Validator(_strict(schema)).iter_errors({"spec": deployment["spec"]}):

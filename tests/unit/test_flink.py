@@ -13,6 +13,7 @@ import pytest
 
 from pipeline import flink
 from pipeline.cli import main
+from pipeline.launch import plain_message
 from transforms.errors import ConfigError, RunError
 
 OVERVIEW = {"flink-version": "1.20.3", "taskmanagers": 2, "slots-total": 4}
@@ -152,3 +153,21 @@ def test_progress_is_told_while_the_job_runs(manager: JobManager) -> None:
     ]
     manager.answers["/jobs/b"] = {"state": "RUNNING", "vertices": vertices}
     assert job.progress() == "running, 1 of 2 steps done, 7 segments taken up"
+
+
+JAVA = "\n\tat org.apache.flink.Task.run(Task.java:77)\n\t... 7 more\n]"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            f"java.lang.Exception: failed{JAVA}\nCaused by: java.io.IOException: full{JAVA}",
+            "Caused by: java.io.IOException: full",
+        ),
+        (f"Error received from SDK harness: Traceback\n  File x\nKeyError: 'bug'\n{JAVA}", "KeyError: 'bug'"),
+        (f"RestHandlerException: Failed to deserialize JobGraph.{JAVA}", "another Flink version"),
+    ],
+)
+def test_of_javas_traces_the_cause_is_left(text: str, told: str) -> None:
+    assert told in plain_message(flink.reason(text))

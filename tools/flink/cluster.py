@@ -21,7 +21,6 @@ import shutil
 import socket
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Sequence
 
@@ -218,17 +217,18 @@ class Cluster:
         started = processes.leaders(self.folder)
         wanted = sum(name.startswith("taskmanager") for name in started)
         deadline = time.monotonic() + _SECONDS_TO_COME_UP
-        while not (self._registered() >= wanted and _listens(self.job_endpoint)):
+        while not (self._slots() >= wanted * self.slots and _listens(self.job_endpoint)):
             ended = started.keys() - processes.leaders(self.folder).keys()
             if ended or time.monotonic() > deadline:
                 what = f"{sorted(ended)[0]} ended" if ended else f"not ready after {_SECONDS_TO_COME_UP:.0f} s"
                 raise ClusterError(f"the cluster did not come up, {what}: see {self.folder}/logs")
             time.sleep(0.25)
 
-    def _registered(self) -> int:
+    def _slots(self) -> int:
+        """A TaskManager has joined when its slots are known: that comes a moment after its registration."""
         try:
-            return self.get("/overview")["taskmanagers"]
-        except (urllib.error.URLError, OSError):
+            return self.get("/overview")["slots-total"]
+        except OSError:
             return 0
 
 
