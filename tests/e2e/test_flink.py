@@ -268,6 +268,18 @@ def test_what_does_not_fit_the_cluster_is_told_in_one_line(
     assert not (tmp_path / "out").exists()
 
 
+def test_too_many_failures_exit_with_3_there_too(cluster: Cluster, tmp_path: pathlib.Path) -> None:
+    samples = ROOT / "pipeline" / "demo" / "videos"
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, sample in {"a.mp4": "broken.mp4", "b.mp4": "broken.mp4", "c.mp4": "growing.mp4"}.items():
+        shutil.copy(samples / sample, folder / name)
+    run = Run(tmp_path / "out", folder, "--runner=FlinkRunner", f"--flink_master={cluster.address}")
+    assert run.wait() == 3, run.printed
+    assert "2 of 3 inputs failed" in run.printed and "Traceback" not in run.printed
+    assert not list(run.output.glob("*/*/*.parquet"))
+
+
 def test_up_twice_says_so(cluster: Cluster) -> None:
     again = script(cluster, "up")
     assert "is up already" in again.stderr and again.stdout == f"{cluster.address}\n"
