@@ -20,7 +20,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 import pipeline
 from pipeline.config import LabelingConfig
-from pipeline.flink import cancelled_on_error, job_of
+from pipeline.flink_job import cancelled_on_error, job_of
 from pipeline.graph import build_graph
 from pipeline.options import is_local
 from pipeline.progress import ProgressLine

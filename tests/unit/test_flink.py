@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import flink
+from pipeline import flink, flink_job
 from pipeline.cli import main
 from pipeline.launch import plain_message
 from transforms.errors import ConfigError, RunError
@@ -138,12 +138,12 @@ def test_a_job_is_cancelled_by_its_name(manager: JobManager) -> None:
     jobs = [{"jid": "a", "name": "other", "state": "RUNNING"}, {"jid": "b", "name": "mine", "state": "FINISHED"}]
     manager.answers["/jobs/overview"] = {"jobs": jobs}
     for name in ("mine", "gone"):
-        assert flink.Job(flink.Cluster(manager.address), name).cancel()
+        assert flink_job.Job(flink.Cluster(manager.address), name).cancel()
     assert {*manager.requests} == {"GET /jobs/overview"}
 
 
 def test_progress_is_told_while_the_job_runs(manager: JobManager) -> None:
-    job = flink.Job(flink.Cluster(manager.address), "mine")
+    job = flink_job.Job(flink.Cluster(manager.address), "mine")
     manager.answers["/jobs/overview"] = {"jobs": []}
     assert job.progress() == "waiting for the cluster to take the job"
     manager.answers["/jobs/overview"] = {"jobs": [{"jid": "b", "name": "mine", "state": "RUNNING"}]}
@@ -170,4 +170,4 @@ JAVA = "\n\tat org.apache.flink.Task.run(Task.java:77)\n\t... 7 more\n]"
     ],
 )
 def test_of_javas_traces_the_cause_is_left(text: str, told: str) -> None:
-    assert told in plain_message(flink.reason(text))
+    assert told in plain_message(flink_job.reason(text))

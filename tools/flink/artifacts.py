@@ -102,7 +102,7 @@ def check_java() -> None:
 
 
 def _fetch_flink(target: pathlib.Path, version: str) -> None:
-    shutil.copy(HERE / "cluster" / "pom.xml", target.parent)
+    shutil.copy(HERE / "jars" / "pom.xml", target.parent)
     goal, flink = f"{_DEPENDENCY_PLUGIN}:copy-dependencies", f"-Dflink.version={version}"
     _maven(target.parent, goal, flink, "-DincludeScope=runtime", f"-DoutputDirectory={target}")
 
