@@ -40,6 +40,7 @@ setup(
         "bench": ["ai-edge-litert", "decord", "opencv-python-headless", "imageio-ffmpeg"],
         "dev": [
             *["pytest", "pytest-timeout", "ruff", "mypy", "duckdb", "pandas", "imageio-ffmpeg"],
+            *["jsonschema", "pyyaml"],
             *["apache-beam[aws]==2.77.*", "moto[s3]", "flask", "flask-cors"],  # an S3 server on loopback
         ],
     },

@@ -20,6 +20,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 import pipeline
 from pipeline.config import LabelingConfig
+from pipeline.flink_job import cancelled_on_error, job_of
 from pipeline.graph import build_graph, build_selection
 from pipeline.options import is_local
 from pipeline.progress import ProgressLine
@@ -155,7 +156,7 @@ def select(
     paths = RunPaths(config.output, run.run_id)
     metrics.reset_tally()
     build_selection(program, config, run, videos_per_part)
-    error = run_job(program, is_local(options))
+    error = run_job(program, options)
     if error is not None:
         return failed(paths, error)
     selection = read_json(selection_path(paths))
@@ -177,14 +178,16 @@ def label(
     paths = RunPaths(config.output, run.run_id)
     metrics.reset_tally()
     build_graph(program, config, labels, run, run_facts(config, run), tables, lock, part)
-    error = run_job(program, is_local(options))
+    error = run_job(program, options)
     return failed(paths, error) if error is not None else Outcome(0, paths, read_json(paths.marker))
 
 
-def run_job(program: beam.Pipeline, local: bool) -> Exception | None:
+def run_job(program: beam.Pipeline, options: PipelineOptions) -> Exception | None:
     """Runs a job to its end; returns what a runner raises for a failed one."""
+    job = job_of(options)
     try:
-        with ProgressLine(enabled=local), quiet_stderr():
+        progress = ProgressLine(is_local(options) or job is not None, job.progress if job else None)
+        with progress, quiet_stderr(), cancelled_on_error(job):
             program.run().wait_until_finish()
     except (RuntimeError, BeamIOError) as error:
         logging.getLogger(__name__).info("the job failed", exc_info=True)
@@ -308,6 +311,9 @@ def run_facts(config: LabelingConfig, run: RunInfo) -> dict[str, Any]:
 
 def failed(paths: RunPaths, error: Exception) -> Outcome:
     """A refused run left its summary; any other failure is told by the last error of our tree in the runner's text."""
+    committed = read_json(paths.marker)
+    if committed is not None:  # the runner broke after the graph had committed the run: it counts
+        return Outcome(0, paths, committed)
     refused = read_json(paths.refusal)
     if refused is not None:
         code = refused["refused"]["code"]

@@ -14,6 +14,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from pipeline import flink
 from pipeline.config import LabelingConfig
 from pipeline.flags import label_parser
 from transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelError
@@ -167,10 +168,11 @@ def to_beam_options(beam_flags: Sequence[str]) -> PipelineOptions:
 
     Raises:
       ConfigError: `--direct_running_mode=multi_processing`, which hangs for ever when a worker dies.
+      ConfigError, RunError: the Flink cluster that is named cannot be used, see pipeline.flink.
     """
     from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 
-    options = PipelineOptions(list(beam_flags))
+    options = PipelineOptions(flink.complete_flags(beam_flags))
     standard = options.view_as(StandardOptions)
     if standard.runner in (None, *LOCAL_RUNNERS, _LOCAL_RUNNER):
         standard.runner = _LOCAL_RUNNER

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
@@ -17,10 +18,16 @@ _SECONDS_BETWEEN_LINES = {True: 0.25, False: 15.0}
 
 
 class ProgressLine:
-    """While it is open, shows the tally of this process on stderr: videos done and failed, clips, speed."""
+    """While it is open, shows on stderr the tally of this process: videos done and failed, clips, speed.
 
-    def __init__(self, enabled: bool) -> None:
+    Args:
+      enabled: whether to show anything.
+      source: tells the line instead, where the workers are not in this process; must not raise.
+    """
+
+    def __init__(self, enabled: bool, source: Callable[[], str] | None = None) -> None:
         self._enabled = enabled
+        self._source = source
         self._console = Console(file=sys.stderr, highlight=False)
         self._stop = threading.Event()
         self._started = time.monotonic()
@@ -50,6 +57,8 @@ class ProgressLine:
 
     def line(self) -> str:
         """Returns the line as it is now."""
+        if self._source:
+            return self._source()
         return progress_line(metrics.tally(), time.monotonic() - self._started)
 
 

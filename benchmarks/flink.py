@@ -1,0 +1,71 @@
+"""Throughput on a Flink cluster with two TaskManagers against one, on the same videos and the same cluster.
+
+    tools/flink_cluster.sh up
+    python -m benchmarks.flink --flink_master 127.0.0.1:8081
+
+The times are Flink's own, of the step that decodes and classifies, best of several runs that alternate: what a job
+costs to start does not grow with the corpus, so it is told apart. A TaskManager has one slot, its worker one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from typing import NamedTuple
+
+from pipeline.flink import Cluster
+
+SAMPLES = pathlib.Path(__file__).resolve().parents[1] / "pipeline" / "demo" / "videos"
+
+
+class Measured(NamedTuple):
+    """Seconds of one run: of the heavy step, and of the whole job."""
+
+    step: float
+    job: float
+
+
+def measure(master: str, corpus: pathlib.Path, parallelism: int) -> Measured:
+    """Labels the corpus once with so many TaskManagers."""
+    with tempfile.TemporaryDirectory() as output:
+        command = [sys.executable, "-m", "pipeline", "label", str(corpus), "--output", output, "--num_threads=1"]
+        command += ["--clip_stride_seconds=1/4", "--runner=FlinkRunner", f"--flink_master={master}"]
+        subprocess.run([*command, f"--parallelism={parallelism}"], check=True, capture_output=True)
+    cluster = Cluster(master)
+    newest = max(cluster.call("/jobs/overview")["jobs"], key=lambda job: job["start-time"])
+    job = cluster.call(f"/jobs/{newest['jid']}")
+    (step,) = [step for step in job["vertices"] if "DecodeClips" in step["name"]]
+    return Measured(step["duration"] / 1000, job["duration"] / 1000)
+
+
+def main() -> None:
+    """Prints the times and their ratio."""
+    parser = argparse.ArgumentParser(description="Two TaskManagers against one.")
+    parser.add_argument("--flink_master", required=True)
+    parser.add_argument("--copies", type=int, default=24, help="of each bundled sample; default 24")
+    parser.add_argument("--repeats", type=int, default=2, help="runs of each; default 2")
+    args = parser.parse_args()
+    runs: dict[int, list[Measured]] = {1: [], 2: []}
+    with tempfile.TemporaryDirectory() as folder:
+        for copy in range(args.copies):
+            for sample in SAMPLES.iterdir():
+                shutil.copy(sample, pathlib.Path(folder) / f"{copy:03d}_{sample.name}")
+        for _ in range(args.repeats):
+            for parallelism, measurements in runs.items():
+                measurements.append(measure(args.flink_master, pathlib.Path(folder), parallelism))
+    best = {parallelism: min(measurements) for parallelism, measurements in runs.items()}
+    for parallelism, measured in best.items():
+        print(
+            f"{parallelism} TaskManager(s): {measured.step:.1f} s decoding and inference, {measured.job:.1f} s the job"
+        )
+    print(
+        f"two against one: {best[1].step / best[2].step:.2f} times as fast ({best[1].job / best[2].job:.2f}: the job)"
+    )
+
+
+if __name__ == "__main__":
+    main()

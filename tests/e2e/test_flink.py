@@ -1,0 +1,286 @@
+"""`reelbeam label` on a real Flink session cluster: the same rows, no pixel on the wire, and processes that die."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import duckdb
+import pytest
+from processes import DECODER, wait_until
+
+from tools.flink import artifacts, processes
+from tools.flink.cluster import Cluster
+
+pytestmark = pytest.mark.slow
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+COPIES = 8
+FRAMES_OF_A_CLIP = 8 * 64 * 64 * 3
+
+
+def free_port() -> int:
+    """Returns the first of thirty ports in a row that nobody listens at."""
+    for port in range(20081, 32000, 100):
+        if all(socket.socket().connect_ex(("127.0.0.1", port + offset)) for offset in range(30)):
+            return port
+    raise AssertionError("no free ports")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A session cluster of the script's, for all tests here."""
+    try:
+        artifacts.fetch()
+    except artifacts.MissingError as error:
+        pytest.skip(str(error))
+    cluster = Cluster(tmp_path_factory.mktemp("flink"), free_port())
+    assert script(cluster, "up").stdout.splitlines()[-1] == cluster.address
+    yield cluster
+    assert "taskmanager" in script(cluster, "down").stdout
+    assert processes.find(cluster.folder) == []
+
+
+def script(cluster: Cluster, command: str) -> subprocess.CompletedProcess[str]:
+    variables = {"REELBEAM_FLINK_DIR": str(cluster.folder), "REELBEAM_FLINK_PORT": str(cluster.port)}
+    environment = {**os.environ, "REELBEAM_PYTHON": sys.executable, **variables}
+    tool = str(ROOT / "tools" / "flink_cluster.sh")
+    return subprocess.run([tool, command], env=environment, capture_output=True, text=True, check=True, timeout=900)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Each bundled sample a dozen times, the broken one too."""
+    folder = tmp_path_factory.mktemp("corpus")
+    for copy in range(COPIES):
+        for sample in (ROOT / "pipeline" / "demo" / "videos").iterdir():
+            shutil.copy(sample, folder / f"{copy:02d}_{sample.name}")
+    return folder
+
+
+class Run:
+    """`reelbeam label` as a process of its own."""
+
+    def __init__(self, output: pathlib.Path, corpus: pathlib.Path, *flags: str) -> None:
+        self.output = output
+        command = [sys.executable, "-m", "pipeline", "label", str(corpus), f"--output={output}", "--num_threads=1"]
+        self._process = subprocess.Popen(
+            [*command, "--clip_stride_seconds=1/4", *flags],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.printed = ""
+
+    def wait(self) -> int:
+        """Returns the exit code."""
+        self.printed = self._process.communicate(timeout=400)[0]
+        return self._process.returncode
+
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def terminate(self) -> None:
+        """Asks it to end, as schedulers do."""
+        self._process.terminate()
+
+    def rows(self, table: str) -> list[tuple]:
+        """Rows of all committed runs, without what tells runs apart."""
+        columns = duckdb.sql(f"FROM '{self.output}/{table}/*/*.parquet'").columns
+        apart = [name for name in ("run", "run_id", "labeled_at") if name in columns]
+        return duckdb.sql(
+            f"SELECT * EXCLUDE ({', '.join(apart)}) FROM '{self.output}/{table}/*/*.parquet' ORDER BY ALL"
+        ).fetchall()
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory, corpus: pathlib.Path) -> Run:
+    """The same videos, labeled by the local runner."""
+    run = Run(tmp_path_factory.mktemp("local"), corpus)
+    assert run.wait() == 0, run.printed
+    return run
+
+
+@pytest.fixture
+def start(cluster: Cluster, corpus: pathlib.Path, tmp_path: pathlib.Path) -> Callable[[], Run]:
+    """Starts a run on the cluster, with nothing but its address."""
+    return lambda: Run(tmp_path / "out", corpus, "--runner=FlinkRunner", f"--flink_master={cluster.address}")
+
+
+def same(run: Run, local: Run, table: str) -> None:
+    assert rounded(run.rows(table)) == rounded(local.rows(table))
+
+
+def rounded(value: Any) -> Any:
+    """Scores of a clip differ in the last bits with the batch that it was in."""
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    return [rounded(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def newest_job(cluster: Cluster) -> dict[str, Any]:
+    """The job that was submitted last, with its steps."""
+    jobs = sorted(cluster.get("/jobs/overview")["jobs"], key=lambda job: job["start-time"])
+    if not jobs:
+        return {"state": "", "vertices": []}
+    # What Flink tells of one job may be three seconds old; the overview is not.
+    return cluster.get(f"/jobs/{jobs[-1]['jid']}") | {"state": jobs[-1]["state"]}
+
+
+def heavy_step(job: dict[str, Any]) -> dict[str, Any] | None:
+    """The step that decodes and classifies."""
+    return next((step for step in job["vertices"] if "DecodeClips" in step["name"]), None)
+
+
+def while_decoding(cluster: Cluster, run: Run) -> None:
+    """Waits until decoder processes of both TaskManagers work for the run."""
+
+    def decodes() -> bool:
+        step = heavy_step(newest_job(cluster))
+        assert run.is_running(), run.wait()
+        return step is not None and step["status"] == "RUNNING" and len(parts(cluster, DECODER)) >= 2
+
+    wait_until(decodes, seconds=200)
+
+
+def parts(cluster: Cluster, command: str) -> list[int]:
+    return [process.pid for process in processes.find(cluster.folder) if command in process.command]
+
+
+def test_the_rows_are_those_of_the_local_runner_and_no_pixel_travels(
+    cluster: Cluster, start: Callable[[], Run], local: Run
+) -> None:
+    run = start()
+    assert run.wait() == 0, run.printed
+    for table in ("videos", "clips", "errors"):
+        same(run, local, table)
+    assert "steps done" in run.printed and f"{10 * COPIES} videos" in run.printed
+    job = newest_job(cluster)
+    step = heavy_step(job)
+    assert step is not None and "ClassifyClips" in step["name"], "decoding and inference are one step"
+    pixels = len(run.rows("clips")) * FRAMES_OF_A_CLIP
+    sent = sum(step["metrics"]["write-bytes"] for step in job["vertices"])
+    assert step["metrics"]["write-bytes"] * 10 < pixels and sent * 3 < pixels
+    shares = [
+        subtask["metrics"]["read-records"]
+        for subtask in cluster.get(f"/jobs/{job['jid']}/vertices/{step['id']}")["subtasks"]
+    ]
+    assert len(shares) == 2 and min(shares) > 0 and sum(shares) == 9 * COPIES
+
+
+def test_a_killed_task_manager_is_replaced_and_the_run_ends_right(
+    cluster: Cluster, start: Callable[[], Run], local: Run
+) -> None:
+    run = start()
+    while_decoding(cluster, run)
+    name = next(name for name in processes.leaders(cluster.folder) if name.startswith("taskmanager"))
+    os.kill(processes.leaders(cluster.folder)[name], signal.SIGKILL)
+    assert "has joined" in script(cluster, "add").stdout
+    assert run.wait() == 0, run.printed
+    same(run, local, "videos")
+    same(run, local, "clips")
+    left = lambda: [process for process in processes.find(cluster.folder) if process.name == name]  # noqa: E731
+    wait_until(lambda: not left(), seconds=60)
+
+
+def test_a_killed_worker_is_replaced_and_the_run_ends_right(
+    cluster: Cluster, start: Callable[[], Run], local: Run
+) -> None:
+    run = start()
+    while_decoding(cluster, run)
+    os.kill(parts(cluster, "worker_boot.py")[0], signal.SIGKILL)
+    assert run.wait() == 0, run.printed
+    same(run, local, "videos")
+    same(run, local, "clips")
+
+
+def test_a_killed_decoder_costs_no_more_than_its_video(cluster: Cluster, start: Callable[[], Run], local: Run) -> None:
+    run = start()
+    while_decoding(cluster, run)
+    os.kill(parts(cluster, DECODER)[0], signal.SIGKILL)
+    assert run.wait() == 0, run.printed
+    here, there = ({row[0]: rounded(row) for row in rows} for rows in (run.rows("videos"), local.rows("videos")))
+    assert here.keys() == there.keys() and len(run.rows("videos")) == len(here)
+    hurt = [uri for uri in here if here[uri] != there[uri]]
+    assert len(hurt) <= 1
+    crashed = [row for row in run.rows("errors") if "decoder_crashed" in row]
+    assert [row[0] for row in crashed] == hurt
+
+
+def test_without_its_job_server_a_run_fails_and_the_next_one_labels_each_video_once(
+    cluster: Cluster, start: Callable[[], Run], local: Run
+) -> None:
+    run = start()
+    while_decoding(cluster, run)
+    os.kill(processes.leaders(cluster.folder)["jobserver"], signal.SIGKILL)
+    assert run.wait() == 1, run.printed
+    assert "job server broke" in run.printed and "the job was cancelled" in re.sub(r"\s+", " ", run.printed)
+    assert "Traceback" not in run.printed
+    assert newest_job(cluster)["state"] == "CANCELED"
+    assert not list(run.output.glob("*/*/*.parquet"))
+
+    again = start()
+    assert again.wait() == 1
+    assert "job server does not answer" in again.printed and "flink_cluster.sh up" in again.printed
+
+    assert script(cluster, "up").stdout.splitlines()[-1] == cluster.address
+    again = start()
+    assert again.wait() == 0, again.printed
+    same(again, local, "videos")
+
+
+def test_a_launcher_that_is_ended_takes_its_job_along(cluster: Cluster, start: Callable[[], Run]) -> None:
+    run = start()
+    while_decoding(cluster, run)
+    run.terminate()
+    assert run.wait() == 130, run.printed
+    assert "interrupted: nothing was committed" in run.printed and "Traceback" not in run.printed
+    assert newest_job(cluster)["state"] == "CANCELED"
+    assert not list(run.output.glob("*/*/*.parquet")) and not list(run.output.glob("runs/*"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        (["--flink_version=2.2"], 2, "runs Flink 1.19"),
+        (["--parallelism=50"], 2, "has 2 slots"),
+        (["--no_such_flag=1"], 2, "unrecognized arguments: --no_such_flag=1"),
+        (["--job_endpoint=127.0.0.1:1"], 1, "job server does not answer at 127.0.0.1:1"),
+    ],
+)
+def test_what_does_not_fit_the_cluster_is_told_in_one_line(
+    cluster: Cluster, corpus: pathlib.Path, tmp_path: pathlib.Path, flags: list[str], code: int, message: str
+) -> None:
+    run = Run(tmp_path / "out", corpus, "--runner=FlinkRunner", f"--flink_master={cluster.address}", *flags)
+    assert run.wait() == code
+    assert message in run.printed and "Traceback" not in run.printed
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_many_failures_exit_with_3_there_too(cluster: Cluster, tmp_path: pathlib.Path) -> None:
+    samples = ROOT / "pipeline" / "demo" / "videos"
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, sample in {"a.mp4": "broken.mp4", "b.mp4": "broken.mp4", "c.mp4": "growing.mp4"}.items():
+        shutil.copy(samples / sample, folder / name)
+    run = Run(tmp_path / "out", folder, "--runner=FlinkRunner", f"--flink_master={cluster.address}")
+    assert run.wait() == 3, run.printed
+    assert "2 of 3 inputs failed" in run.printed and "Traceback" not in run.printed
+    assert not list(run.output.glob("*/*/*.parquet"))
+
+
+def test_up_twice_says_so(cluster: Cluster) -> None:
+    again = script(cluster, "up")
+    assert "is up already" in again.stderr and again.stdout == f"{cluster.address}\n"
+    assert cluster.get("/overview")["taskmanagers"] == 2

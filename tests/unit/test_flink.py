@@ -1,0 +1,173 @@
+"""What a Flink cluster tells, and what becomes of it on the command line. Real clusters: tests/e2e/test_flink.py."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pipeline import flink, flink_job
+from pipeline.cli import main
+from pipeline.launch import plain_message
+from transforms.errors import ConfigError, RunError
+
+OVERVIEW = {"flink-version": "1.20.3", "taskmanagers": 2, "slots-total": 4}
+
+
+class JobManager(http.server.ThreadingHTTPServer):
+    """Answers as a JobManager's REST API does."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {"/overview": OVERVIEW, "/jobmanager/config": []}
+        self.requests: list[str] = []
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.server_port}"
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: JobManager
+
+    def do_GET(self) -> None:
+        self.server.requests.append(f"{self.command} {self.path}")
+        body = json.dumps(self.server.answers[self.path]).encode()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def manager() -> Iterator[JobManager]:
+    with JobManager() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def job_server() -> Iterator[str]:
+    """Something that listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def flags_of(manager: JobManager, *given: str) -> dict[str, str]:
+    completed = flink.complete_flags(["--runner=FlinkRunner", f"--flink_master={manager.address}", *given])
+    return dict(flag.removeprefix("--").split("=", 1) for flag in completed)
+
+
+def told(**entries: str) -> list[dict[str, str]]:
+    return [{"key": "reelbeam." + key.replace("_", "-"), "value": value} for key, value in entries.items()]
+
+
+def test_the_cluster_tells_what_the_command_line_leaves_out(manager: JobManager, job_server: str) -> None:
+    manager.answers["/jobmanager/config"] = told(
+        job_endpoint=job_server, environment_type="EXTERNAL", environment_config="localhost:50000"
+    )
+    flags = flags_of(manager)
+    assert flags["job_endpoint"] == job_server
+    assert (flags["environment_type"], flags["environment_config"]) == ("EXTERNAL", "localhost:50000")
+    assert flags["parallelism"] == "4" and flags["job_name"].startswith("reelbeam-")
+    assert flags_of(manager)["job_name"] != flags["job_name"]
+
+
+def test_what_the_command_line_says_goes_first(manager: JobManager, job_server: str) -> None:
+    manager.answers["/jobmanager/config"] = told(job_endpoint="127.0.0.1:1", environment_type="EXTERNAL")
+    given = {"job_endpoint": job_server, "parallelism": "3", "environment_type": "DOCKER", "job_name": "nightly"}
+    flags = flags_of(manager, *(f"--{name}={value}" for name, value in given.items()))
+    assert flags["job_name"].startswith("nightly-")
+    assert {name: flags[name] for name in given} | {"job_name": "nightly"} == given
+
+
+def test_without_a_job_server_beam_starts_one_for_the_clusters_version(manager: JobManager) -> None:
+    flags = flags_of(manager)
+    assert flags["flink_version"] == "1.20" and "job_endpoint" not in flags and "environment_type" not in flags
+
+
+@pytest.mark.parametrize(
+    ("change", "given", "error", "message"),
+    [
+        ({}, ["--flink_version=2.2"], ConfigError, "runs Flink 1.20.3: leave the flag out"),
+        ({"flink-version": "1.15.4"}, [], ConfigError, "runs Flink 1.15.4, and Beam has job servers for 1.19"),
+        ({}, ["--parallelism=5"], ConfigError, "has 4 slots"),
+        ({"slots-total": 0}, [], RunError, "no TaskManager has joined"),
+        ({}, ["--job_endpoint=127.0.0.1:1"], RunError, "job server does not answer at 127.0.0.1:1"),
+        ({}, ["--job_endpoint=nonsense"], RunError, "job server does not answer at nonsense"),
+    ],
+)
+def test_what_does_not_fit_is_told(
+    manager: JobManager, change: dict[str, Any], given: list[str], error: type[Exception], message: str
+) -> None:
+    manager.answers["/overview"] = OVERVIEW | change
+    with pytest.raises(error, match=message):
+        flags_of(manager, *given)
+
+
+def test_what_is_no_job_manager_is_told(manager: JobManager) -> None:
+    manager.answers["/overview"] = ["something else"]
+    with pytest.raises(ConfigError, match="is no Flink JobManager"):
+        flags_of(manager)
+
+
+def test_a_cluster_that_does_not_answer_is_one_line_and_exit_code_1(
+    tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--output", str(tmp_path / "out"), "--runner=FlinkRunner", "--flink_master=127.0.0.1:1"]
+    assert main(["label", "x.mp4", *flags]) == 1
+    told = capsys.readouterr().err
+    assert "127.0.0.1:1: no Flink JobManager answers there" in told and "flink_cluster.sh up" in told
+    assert told.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("given", [[], ["--runner=FlinkRunner"], ["--runner=DirectRunner", "--flink_master=nowhere:1"]])
+def test_other_runners_and_an_embedded_flink_are_left_alone(given: list[str]) -> None:
+    assert flink.complete_flags(given) == given
+
+
+def test_a_job_is_cancelled_by_its_name(manager: JobManager) -> None:
+    jobs = [{"jid": "a", "name": "other", "state": "RUNNING"}, {"jid": "b", "name": "mine", "state": "FINISHED"}]
+    manager.answers["/jobs/overview"] = {"jobs": jobs}
+    for name in ("mine", "gone"):
+        assert flink_job.Job(flink.Cluster(manager.address), name).cancel()
+    assert {*manager.requests} == {"GET /jobs/overview"}
+
+
+def test_progress_is_told_while_the_job_runs(manager: JobManager) -> None:
+    job = flink_job.Job(flink.Cluster(manager.address), "mine")
+    manager.answers["/jobs/overview"] = {"jobs": []}
+    assert job.progress() == "waiting for the cluster to take the job"
+    manager.answers["/jobs/overview"] = {"jobs": [{"jid": "b", "name": "mine", "state": "RUNNING"}]}
+    vertices = [
+        {"name": "{PlanClips}", "status": "FINISHED", "metrics": {}},
+        {"name": "{DecodeClips, ClassifyClips}", "status": "RUNNING", "metrics": {"read-records": 7}},
+    ]
+    manager.answers["/jobs/b"] = {"state": "RUNNING", "vertices": vertices}
+    assert job.progress() == "running, 1 of 2 steps done, 7 segments taken up"
+
+
+JAVA = "\n\tat org.apache.flink.Task.run(Task.java:77)\n\t... 7 more\n]"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            f"java.lang.Exception: failed{JAVA}\nCaused by: java.io.IOException: full{JAVA}",
+            "Caused by: java.io.IOException: full",
+        ),
+        (f"Error received from SDK harness: Traceback\n  File x\nKeyError: 'bug'\n{JAVA}", "KeyError: 'bug'"),
+        (f"RestHandlerException: Failed to deserialize JobGraph.{JAVA}", "another Flink version"),
+    ],
+)
+def test_of_javas_traces_the_cause_is_left(text: str, told: str) -> None:
+    assert told in plain_message(flink_job.reason(text))

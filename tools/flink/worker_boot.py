@@ -1,0 +1,60 @@
+"""Starts a Python worker for a Flink TaskManager: what Beam's PROCESS environment calls, with the addresses as flags.
+
+It does what the boot program of Beam's containers does, but for artifacts: the package is installed already, in the
+environment of the Python that runs this. All that is printed goes to a file of the worker's own: nobody reads a pipe.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import sys
+
+LOG_DIR = "REELBEAM_WORKER_LOGS"
+"""The environment variable that names the folder for the logs of workers."""
+
+
+def main() -> None:
+    """Fetches the pipeline's options from the TaskManager and becomes the worker."""
+    args = _parse_flags()
+    _log_to_file(args.id)
+    # Beam reads the worker's name when its modules are imported: it must be there before.
+    os.environ["WORKER_ID"] = args.id
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+    import grpc
+    from apache_beam.portability.api import beam_provision_api_pb2, beam_provision_api_pb2_grpc
+    from google.protobuf import json_format
+
+    with grpc.insecure_channel(args.provision_endpoint) as channel:
+        service = beam_provision_api_pb2_grpc.ProvisionServiceStub(channel)
+        request = beam_provision_api_pb2.GetProvisionInfoRequest()
+        info = service.GetProvisionInfo(request, timeout=60, metadata=[("worker_id", args.id)]).info
+    os.environ["PIPELINE_OPTIONS"] = json_format.MessageToJson(info.pipeline_options)
+    os.environ["LOGGING_API_SERVICE_DESCRIPTOR"] = f'url: "{info.logging_endpoint.url}"'
+    os.environ["CONTROL_API_SERVICE_DESCRIPTOR"] = f'url: "{info.control_endpoint.url}"'
+    os.environ["RUNNER_CAPABILITIES"] = " ".join(info.runner_capabilities)
+
+    from apache_beam.runners.worker import sdk_worker_main
+
+    sdk_worker_main.main(sys.argv[:1])
+
+
+def _parse_flags() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Start a Python worker for a Flink TaskManager.", allow_abbrev=False)
+    parser.add_argument("--id", required=True, help="the worker's name")
+    parser.add_argument("--provision_endpoint", required=True, metavar="HOST:PORT", help="where to ask for the rest")
+    return parser.parse_known_args()[0]
+
+
+def _log_to_file(worker_id: str) -> None:
+    folder = pathlib.Path(os.environ.get(LOG_DIR) or ".")
+    folder.mkdir(parents=True, exist_ok=True)
+    file = os.open(folder / f"worker-{worker_id}-{os.getpid()}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+
+
+if __name__ == "__main__":
+    main()

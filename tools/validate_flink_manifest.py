@@ -1,0 +1,71 @@
+"""Checks templates/flink against the schema that the Flink Kubernetes operator publishes (on Maven Central).
+
+    python -m tools.validate_flink_manifest
+
+Stricter than a cluster: a field that the schema does not know is an error too, where Kubernetes would drop it.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from tools.flink import artifacts
+
+MANIFEST = pathlib.Path(__file__).resolve().parents[1] / "templates" / "flink" / "cluster.yaml"
+_SCHEMA_FILE = "META-INF/fabric8/flinkdeployments.flink.apache.org-v1.yml"
+
+
+def operator_schema() -> dict[str, Any]:
+    """Returns the schema of a FlinkDeployment; raises MissingError where Maven cannot fetch it."""
+    with zipfile.ZipFile(artifacts.fetch_operator_api()) as jar:
+        resource = yaml.load(jar.read(_SCHEMA_FILE), yaml.CSafeLoader)  # half a megabyte: SafeLoader takes seconds
+    (version,) = resource["spec"]["versions"]
+    return {"version": version["name"], "group": resource["spec"]["group"], **version["schema"]["openAPIV3Schema"]}
+
+
+def deployments(manifest: pathlib.Path = MANIFEST) -> list[dict[str, Any]]:
+    """Returns the FlinkDeployments of a manifest."""
+    documents = yaml.safe_load_all(manifest.read_text("utf-8"))
+    return [document for document in documents if document["kind"] == "FlinkDeployment"]
+
+
+def mistakes(deployment: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
+    """Yields what is wrong with a FlinkDeployment."""
+    import jsonschema
+
+    if deployment["apiVersion"] != f"{schema['group']}/{schema['version']}":
+        yield f"apiVersion: {deployment['apiVersion']}"
+    for error in jsonschema.Draft7Validator(_strict(schema)).iter_errors({"spec": deployment["spec"]}):
+        yield f"{'.'.join(map(str, error.absolute_path))}: {error.message[:200]}"
+
+
+def _strict(schema: Any) -> Any:
+    """The schema, with every field that it does not name forbidden."""
+    if isinstance(schema, list):
+        return [_strict(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    strict = {key: _strict(value) for key, value in schema.items()}
+    if isinstance(schema.get("properties"), dict) and not schema.get("x-kubernetes-preserve-unknown-fields"):
+        strict.setdefault("additionalProperties", False)
+    if schema.get("x-kubernetes-int-or-string"):
+        strict.pop("type", None)
+    return strict
+
+
+def main() -> int:
+    """Prints what is wrong and returns the exit code."""
+    schema = operator_schema()
+    found = [mistake for deployment in deployments() for mistake in mistakes(deployment, schema)]
+    print("\n".join(found) or f"{MANIFEST.name}: valid")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
