@@ -38,7 +38,17 @@ setup(
         "gcp": ["apache-beam[gcp]==2.77.*"],
         "aws": ["apache-beam[aws]==2.77.*"],
         "bench": ["decord", "opencv-python-headless", "imageio-ffmpeg"],
-        "dev": ["pytest", "pytest-timeout", "ruff", "mypy", "duckdb", "pandas", "imageio-ffmpeg"],
+        "dev": [
+            "pytest",
+            "pytest-timeout",
+            "ruff",
+            "mypy",
+            "duckdb",
+            "pandas",
+            "pyyaml",
+            "imageio-ffmpeg",
+            "apache-beam[gcp]==2.77.*",  # tests look at the job that Dataflow would get
+        ],
     },
     entry_points={"console_scripts": ["reelbeam = pipeline.cli:entry_point"]},
 )

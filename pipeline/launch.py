@@ -19,6 +19,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 import pipeline
+from pipeline import dataflow
 from pipeline.config import LabelingConfig
 from pipeline.graph import build_graph
 from pipeline.options import is_local
@@ -46,16 +47,18 @@ class Outcome:
       paths: where the run's files are.
       summary: the run's JSON, or that of the refused run; None where the job broke before it was written.
       error: what broke, in one line; None for exit code 0.
+      job: the submitted job's name for its runner, where nobody waited for its end; None where somebody did.
     """
 
     exit_code: int
     paths: RunPaths
     summary: dict[str, Any] | None
     error: str | None = None
+    job: str | None = None
 
 
-def run_labeling(config: LabelingConfig, options: PipelineOptions) -> Outcome:
-    """Labels videos as `config` says, on the runner that `options` name, and waits for the end.
+def run_labeling(config: LabelingConfig, options: PipelineOptions, wait: bool = True) -> Outcome:
+    """Labels videos as `config` says, on the runner that `options` name, and waits for the end if it is to.
 
     Raises:
       ConfigError: an input or the list cannot be read or names nothing, the output cannot be written, or there is no
@@ -64,6 +67,10 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions) -> Outcome:
     """
     FileSystems.set_options(options)
     local = is_local(options)
+    if local and not wait:
+        raise errors.ConfigError("--no_wait: a local run ends with its process; leave the flag out")
+    if dataflow.is_dataflow(options):
+        config = dataflow.for_workers(config, options)
     config = dataclasses.replace(
         config,
         output=storage.normalize(config.output).rstrip("/"),
@@ -79,8 +86,11 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions) -> Outcome:
     build_graph(program, config, labels, run, run_facts(config, run))
     try:
         with ProgressLine(enabled=local), quiet_stderr():
-            program.run().wait_until_finish()
-    except (RuntimeError, BeamIOError) as error:  # what runners raise for a failed job
+            result = program.run()
+            if not wait or dataflow.is_template_launch(options):
+                return Outcome(0, paths, None, job=job_name(result))
+            result.wait_until_finish()
+    except (RuntimeError, BeamIOError, *dataflow.submission_errors()) as error:  # what runners raise for a failed job
         logging.getLogger(__name__).info("the job failed", exc_info=True)
         return _failed(paths, error)
     finally:
@@ -88,12 +98,19 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions) -> Outcome:
     return Outcome(0, paths, _read_json(paths.marker))
 
 
+def job_name(result: Any) -> str:
+    """Returns what the runner calls a submitted job; "template" where it only wrote the job down."""
+    if getattr(result, "has_job", False):  # Dataflow
+        return str(result.job_id())
+    return str(getattr(result, "_job_id", "template"))  # a job server's
+
+
 def make_program(options: PipelineOptions) -> beam.Pipeline:
     """Returns an empty pipeline; raises ConfigError where Beam refuses its own flags, such as an unknown runner."""
     try:
         return beam.Pipeline(options=options)
     except ValueError as error:
-        raise errors.ConfigError(str(error)) from error
+        raise errors.ConfigError(" ".join(str(error).split())) from error
 
 
 def begin(output: str, run_id: str, local: bool) -> RunPaths:

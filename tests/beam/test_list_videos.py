@@ -101,9 +101,9 @@ def test_what_is_no_folder_but_bears_a_video_name_gets_its_row(folder: pathlib.P
     assert {"dangling.mp4", "loop.mp4", "pipe.mp4"} <= set(names(folder, "."))
 
 
-@pytest.mark.parametrize("given", ["gs://bucket/*.mp4", "gs://bucket/folder/", "nowhere://x/*"])
+@pytest.mark.parametrize("given", ["s3://bucket/*.mp4", "s3://bucket/folder/", "nowhere://x/*"])
 def test_a_pattern_on_a_store_that_is_not_installed_says_so(given: str) -> None:
-    with pytest.raises(UnsupportedUriError, match="reelbeam\\[gcp\\]"):
+    with pytest.raises(UnsupportedUriError, match="reelbeam\\[aws\\]"):
         matches_anything(given)
 
 

@@ -120,7 +120,7 @@ def test_two_runs_stand_side_by_side(tmp_path: pathlib.Path, samples_dir: pathli
         (["x.mp4", "--labels=nowhere.txt"], "nowhere.txt"),
         (["--input_list=nowhere.csv"], "nowhere.csv"),
         (["--input_list=empty.txt"], "names no video"),
-        (["gs://bucket/*.mp4"], "reelbeam[gcp]"),
+        (["s3://bucket/*.mp4"], "reelbeam[aws]"),
         (["x.mp4", "--runner=Nope"], "Unexpected pipeline runner: Nope"),
         (["x.mp4", "--labels=kinetics-600"], "holds 600 labels but the model gives 9 scores"),
     ],
