@@ -28,7 +28,7 @@ def main() -> None:
         check(dag, OPERATORS[name])
         DagSerialization.from_dict(DagSerialization.to_dict(dag))  # what the scheduler gets
         tasks = " >> ".join(f"{task.task_id} ({task.task_type})" for task in dag.topological_sort())
-        print(f"{name}: {tasks}; {dag.timetable.summary}, deadline {dag.deadline[0].interval}")
+        print(f"{name}: {tasks}; {dag.schedule}, deadline {dag.deadline[0].interval}")
 
 
 def check(dag: Any, operator: str) -> None:
@@ -38,7 +38,7 @@ def check(dag: Any, operator: str) -> None:
     assert (label.task_type, verify.task_type) == (operator, "BashOperator")
     assert (label.downstream_task_ids, verify.downstream_task_ids) == ({"verify"}, set())
     assert dag.catchup is False and dag.max_active_runs == 1
-    assert dag.timetable.summary == "0 2 * * *"
+    assert dag.schedule == "0 2 * * *"
     for task in (label, verify):
         assert task.retries == 2 and task.retry_delay == datetime.timedelta(minutes=10)
         assert task.on_failure_callback
