@@ -92,13 +92,14 @@ def measure(spec: ModelSpec, video: pathlib.Path, threads: list[int], cpu: bool)
 def run(spec: ModelSpec, video: pathlib.Path, threads: int, copies: int) -> tuple[float, float, int]:
     """Labels copies of a video; returns the most memory in MB, the CPU-seconds, and the number of clips."""
     preset = spec.preset
+    model = spec.handle if pathlib.Path(spec.handle).is_dir() else spec.name
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         for number in range(copies):
             (folder / f"{number}{video.suffix}").symlink_to(video.resolve())
         command = [sys.executable, "-m", "pipeline", "label", *map(str, sorted(folder.iterdir()))]
-        command += [f"--output={folder / 'out'}", f"--model={spec.handle}", f"--direct_num_workers={threads}"]
-        command += [f"--num_threads={threads}", "--summary_json", "--labels=kinetics-600"]
+        command += [f"--output={folder / 'out'}", f"--model={model}", f"--direct_num_workers={threads}"]
+        command += [f"--num_threads={threads}", "--summary_json", f"--labels={spec.labels}"]
         command += [f"--num_frames={preset.num_frames}", f"--target_fps={preset.target_fps}"]
         command += [f"--resize={preset.resize}", f"--size={preset.size}"]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

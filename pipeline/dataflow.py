@@ -97,7 +97,9 @@ def for_workers(config: LabelingConfig, options: PipelineOptions) -> LabelingCon
     for what, places in given.items():
         for place in places:
             if place and "://" not in place.removeprefix("file://"):
-                raise ConfigError(f"{what} {place} is on this machine, where Dataflow's workers cannot reach it")
+                raise ConfigError(
+                    f"{what} {place} is on this machine, where Dataflow's workers cannot reach it: give gs://…"
+                )
     _require_few(config.inputs)
     setup = options.view_as(SetupOptions)
     image = options.view_as(WorkerOptions).sdk_container_image
