@@ -1,11 +1,11 @@
-"""What a worker takes: memory, by its number of threads, and CPU time of the whole pipeline for a clip.
+"""What memory a worker takes, by its number of threads.
 
     python -m benchmarks.worker a0-base=FOLDER [--video FILE] [--threads 1 2 4] [--json FILE]
 
-`reelbeam label` runs in a process of its own on copies of one video, the largest pictures of which one expects. Counted
-is the proportional set size (shared pages once) of it and of its decoders, at its highest; CPU time is that of twice as
-many copies less that of once, so that start-up does not count. What a thread adds is the slope between the fewest and
-the most threads: its decoder, the frames between the two, a batch of clips and the model's buffers.
+`reelbeam label` runs in a process of its own on copies of one video, with the largest pictures that one expects.
+Counted is the proportional set size (shared pages once) of it and of its decoders, at its highest. What a thread adds
+is the slope between the fewest and the most threads: its decoder, the frames between the two, a batch of clips and the
+model's buffers.
 """
 
 from __future__ import annotations
@@ -16,13 +16,11 @@ import os
 import pathlib
 import platform
 import re
-import resource
 import subprocess
 import sys
 import tempfile
 import threading
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from benchmarks.clips import named_models
 from benchmarks.decode import ROOT, default_videos
@@ -34,7 +32,7 @@ _SECONDS_BETWEEN_SAMPLES = 0.1
 
 @dataclass(frozen=True)
 class Worker:
-    """What a worker took: memory in MB (1e6 bytes) by its threads, and CPU-seconds of a clip if asked for."""
+    """What a worker took: memory in MB (1e6 bytes) by its threads, and the line through the first and the last."""
 
     machine: str
     cores: int
@@ -43,7 +41,6 @@ class Worker:
     memory_mb: dict[int, float]
     base_mb: float
     thread_mb: float
-    cpu_seconds_a_clip: float | None
 
 
 def main() -> None:
@@ -52,31 +49,25 @@ def main() -> None:
     parser.add_argument("models", nargs="+", metavar="NAME[=FOLDER]")
     parser.add_argument("--video", type=pathlib.Path, help="default: the 1080p video that is there")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2, 4], metavar="N")
-    parser.add_argument("--cpu", action="store_true", help="measure CPU time too")
     parser.add_argument("--json", type=pathlib.Path)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         video = args.video or next(x for x in default_videos(pathlib.Path(folder)) if "1080p" in x.name)
-        workers = [measure(spec, video, sorted(args.threads), args.cpu) for spec in named_models(args.models)]
+        workers = [measure(spec, video, sorted(args.threads)) for spec in named_models(args.models)]
     for worker in workers:
-        print(
-            f"{worker.model} on {worker.video}: {worker.base_mb:.0f} MB and {worker.thread_mb:.0f} MB a thread; ",
-            end="",
-        )
-        print(f"{worker.cpu_seconds_a_clip:.3f} CPU-seconds a clip; {worker.machine}, {worker.cores} cores")
+        print(f"{worker.model} on {worker.video}: {worker.base_mb:.0f} MB and {worker.thread_mb:.0f} MB a thread")
     if args.json:
         args.json.write_text(json.dumps([asdict(worker) for worker in workers], indent=2) + "\n", "utf-8")
 
 
-def measure(spec: ModelSpec, video: pathlib.Path, threads: list[int], cpu: bool) -> Worker:
+def measure(spec: ModelSpec, video: pathlib.Path, threads: list[int]) -> Worker:
     """Returns what a worker takes with one model."""
     memory = {}
     for number in threads:
-        memory[number], _, _ = run(spec, video, number, _COPIES_A_THREAD * number)
+        memory[number] = peak_mb(spec, video, number, _COPIES_A_THREAD * number)
         print(f"{spec.name}, {number} threads: {memory[number]:.0f} MB", flush=True)
     few, many = threads[0], threads[-1]
     thread_mb = (memory[many] - memory[few]) / (many - few) if many > few else 0.0
-    (_, once, clips_once), (_, twice, clips_twice) = (run(spec, video, 2, n) if cpu else (0, 0, 0) for n in (2, 4))
     return Worker(
         machine=cpu_name(),
         cores=len(os.sched_getaffinity(0)),
@@ -85,12 +76,11 @@ def measure(spec: ModelSpec, video: pathlib.Path, threads: list[int], cpu: bool)
         memory_mb=memory,
         base_mb=memory[few] - few * thread_mb,
         thread_mb=thread_mb,
-        cpu_seconds_a_clip=(twice - once) / (clips_twice - clips_once) if cpu else None,
     )
 
 
-def run(spec: ModelSpec, video: pathlib.Path, threads: int, copies: int) -> tuple[float, float, int]:
-    """Labels copies of a video; returns the most memory in MB, the CPU-seconds, and the number of clips."""
+def peak_mb(spec: ModelSpec, video: pathlib.Path, threads: int, copies: int) -> float:
+    """Labels copies of a video; returns the most memory in MB."""
     preset = spec.preset
     model = spec.handle if pathlib.Path(spec.handle).is_dir() else spec.name
     with tempfile.TemporaryDirectory() as name:
@@ -99,19 +89,15 @@ def run(spec: ModelSpec, video: pathlib.Path, threads: int, copies: int) -> tupl
             (folder / f"{number}{video.suffix}").symlink_to(video.resolve())
         command = [sys.executable, "-m", "pipeline", "label", *map(str, sorted(folder.iterdir()))]
         command += [f"--output={folder / 'out'}", f"--model={model}", f"--direct_num_workers={threads}"]
-        command += [f"--num_threads={threads}", "--summary_json", f"--labels={spec.labels}"]
+        command += [f"--num_threads={threads}", f"--labels={spec.labels}"]
         command += [f"--num_frames={preset.num_frames}", f"--target_fps={preset.target_fps}"]
         command += [f"--resize={preset.resize}", f"--size={preset.size}"]
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT)
         peak = Peak(process.pid)
-        printed, complaints = process.communicate()
+        _, complaints = process.communicate()
         if process.returncode:
             sys.exit(f"{' '.join(command)} failed: {complaints.decode()}")
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)  # its decoders are in it: it has waited for them
-        cpu_seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        line: dict[str, Any] = json.loads(printed.splitlines()[-1])
-        return peak.stop(), cpu_seconds, line["counts"]["clips"]
+        return peak.stop()
 
 
 class Peak:
