@@ -22,28 +22,28 @@ mkdir -p "$work/src"
 (cd "$root" && cp -r pipeline transforms "$work/src" && find "$work/src" -name __pycache__ -prune -exec rm -r {} +)
 export REELBEAM_CACHE_DIR=$work/cache PYTHONNOUSERSITE=1
 
-weigh() { du -sm "$work/$1/lib/python3.11/site-packages" | cut -f1; }
+weigh() { du -sm "$work/env-$1/lib/python3.11/site-packages" | cut -f1; }
 
 echo "== flavour tensorflow: everything"
-"$python" -m venv "$work/tensorflow"
-"$work/tensorflow/bin/pip" install --quiet "$work/src[gcp]"
+"$python" -m venv "$work/env-tensorflow"
+"$work/env-tensorflow/bin/pip" install --quiet "$work/src[gcp]"
 rm -rf "$work/src/build" "$work/src"/*.egg-info
 cd "$work"
-tensorflow/bin/reelbeam models export demo --to "$work/model"
+env-tensorflow/bin/reelbeam models export demo --to "$work/model"
 
 echo "== flavour openvino: no TensorFlow"
-"$python" -m venv "$work/openvino"
-openvino/bin/pip install --quiet -r src/requirements-worker.txt
-openvino/bin/pip install --quiet --no-deps src
-openvino/bin/python - <<'END'
+"$python" -m venv "$work/env-openvino"
+env-openvino/bin/pip install --quiet -r src/requirements-worker.txt
+env-openvino/bin/pip install --quiet --no-deps "$work/src"
+env-openvino/bin/python - <<'END'
 import importlib.util, sys
 
 found = [name for name in ("tensorflow", "tensorflow_hub", "keras", "tf_keras") if importlib.util.find_spec(name)]
 sys.exit(f"is there all the same: {found}" if found else 0)
 END
-videos=$(openvino/bin/python -c 'import importlib.resources as r; print(r.files("pipeline.demo") / "videos")')
-openvino/bin/reelbeam label "$videos" --model "$work/model" --output "$work/labels" --summary_json | tee labels.log
-tail -n 1 labels.log | openvino/bin/python -c '
+videos=$(env-openvino/bin/python -c 'import importlib.resources as r; print(r.files("pipeline.demo") / "videos")')
+env-openvino/bin/reelbeam label "$videos" --model "$work/model" --output "$work/labels" --summary_json | tee labels.log
+tail -n 1 labels.log | env-openvino/bin/python -c '
 import json, sys
 line = json.load(sys.stdin)
 found = (line["status"], line["counts"]["ok"], line["counts"]["failed"], sorted(x["label"] for x in line["labels"]))
