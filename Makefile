@@ -33,7 +33,7 @@ demo-model: ## train and export the bundled model again, in an environment of it
 	.venv-train/bin/python -m tools.train_demo_model
 
 clean: ## remove what make made
-	rm -rf $(VENV) .venv-train demo-output build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-train .venv-airflow demo-output build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/installed: setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)

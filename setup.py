@@ -42,6 +42,7 @@ setup(
             *["pytest", "pytest-timeout", "ruff", "mypy", "duckdb", "pandas", "imageio-ffmpeg"],
             *["jsonschema", "pyyaml"],
             *["apache-beam[aws]==2.77.*", "moto[s3]", "flask", "flask-cors"],  # an S3 server on loopback
+            "apache-beam[gcp]==2.77.*",  # tests look at the job that Dataflow would get
         ],
     },
     entry_points={"console_scripts": ["reelbeam = pipeline.cli:entry_point"]},

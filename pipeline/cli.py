@@ -52,16 +52,19 @@ def _label(argv: Sequence[str]) -> int:
     config = options.to_config(args)
     beam_options = options.to_beam_options(beam_flags)
 
+    from pipeline import summary_json
     from pipeline.console import make_console
     from pipeline.launch import run_labeling
     from pipeline.summary import print_outcome, print_total
 
     console = make_console()
     outcomes = []
-    for outcome in run_labeling(config, beam_options):
+    for outcome in run_labeling(config, beam_options, wait=not args.no_wait):
         print_outcome(outcome, console)
         outcomes.append(outcome)
     print_total(outcomes, console)
+    if args.summary_json:
+        print(summary_json.of_outcomes(outcomes))
     return outcomes[-1].exit_code
 
 
@@ -105,30 +108,38 @@ def _probe(argv: Sequence[str]) -> int:
 
 def _guarded(command, argv: Sequence[str]) -> int:  # type: ignore[no-untyped-def]
     """Runs a command; errors of our tree end as one line and an exit code, anything else is a bug with a traceback."""
+    from pipeline import summary_json
     from transforms import errors
 
+    as_json = "--summary_json" in argv
     try:
         return command(argv)
-    except errors.ConfigError as error:
-        return _complain(error, EXIT_BAD_FLAGS)
-    except errors.ModelError as error:
-        # A wrong name or folder is a wrong flag; a hub that does not answer is a failed job that may be tried again.
-        return _complain(error, EXIT_FAILED if error.transient else EXIT_BAD_FLAGS)
-    except errors.OutputLockedError as error:
-        return _complain(error, EXIT_LOCKED)
+    except SystemExit as stop:  # argparse's: it has said what is wrong, or has printed the help
+        if as_json and stop.code:
+            print(summary_json.of_error(None, EXIT_BAD_FLAGS))
+        raise
     except errors.ReelbeamError as error:
-        return _complain(error, EXIT_FAILED)
+        # A wrong name or folder is a wrong flag; a hub that does not answer is a failed job that may be tried again.
+        bad_flags = isinstance(error, errors.ConfigError | errors.ModelError) and not error.transient
+        code = EXIT_BAD_FLAGS if bad_flags else EXIT_FAILED
+        if isinstance(error, errors.OutputLockedError):
+            code = EXIT_LOCKED
+        _complain(error)
+        if as_json:
+            print(summary_json.of_error(error, code))
+        return code
     except KeyboardInterrupt:
         print("\ninterrupted: what was not committed before is lost, and labeled by the next run", file=sys.stderr)
+        if as_json:
+            print(summary_json.of_interrupt(_EXIT_INTERRUPTED), flush=True)
         # Runner threads may still be inside native code, and would keep a normal exit waiting.
         os._exit(_EXIT_INTERRUPTED)
 
 
-def _complain(error: Exception, exit_code: int) -> int:
+def _complain(error: Exception) -> None:
     from transforms.errors import without_query
 
     print(f"reelbeam: {without_query(str(error))}", file=sys.stderr)
-    return exit_code
 
 
 def _set_up_logging(verbose: bool) -> None:

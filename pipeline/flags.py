@@ -116,6 +116,12 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
 
     add_night_flags(parser.add_argument_group("every night: what is left out, and who goes first"))
     parser.add_argument("--verbose", action="store_true", help="show the logs of Beam and of the engines")
+    parser.add_argument(
+        "--no_wait", action="store_true", help="submit the job and return: it commits its run by itself; not locally"
+    )
+    parser.add_argument(
+        "--summary_json", action="store_true", help="end with one line of JSON on stdout: how it ended, counts, paths"
+    )
 
     rows = parser.add_argument_group("rows")
     rows.add_argument("--top_k", type=int, default=5, metavar="K", help="labels of a row; default 5")

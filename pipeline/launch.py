@@ -1,55 +1,34 @@
-"""Starts a run and waits for its end: model checked first, then the graph, then the summary that the graph wrote."""
+"""Starts a run, part by part where it is long, and says how each ended."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import datetime
-import io
 import logging
-import re
-import secrets
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-import apache_beam as beam
 import pyarrow as pa
-from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
-import pipeline
+from pipeline import dataflow
 from pipeline.config import LabelingConfig
-from pipeline.flink_job import cancelled_on_error, job_of
 from pipeline.graph import build_graph, build_selection
+from pipeline.jobs import make_program, plain_message, run_job
 from pipeline.options import is_local
-from pipeline.progress import ProgressLine
+from pipeline.preparation import LoadedModel, check_inputs, prepare_run, run_facts
 from transforms import errors, metrics, storage
 from transforms.commits import committed_runs, read_json, recover
 from transforms.ledger import ALREADY_LABELED
-from transforms.list_videos import matches_anything, read_input_list
-from transforms.media.probe import decoder_version, library_versions
-from transforms.models import resolver
-from transforms.models.engine import (
-    Engine,
-    check_embeddings,
-    choose_engine,
-    load_engine,
-    load_stream_engine,
-    with_found_kind,
-)
-from transforms.models.label_map import LabelMap, resolve_labels
-from transforms.models.manifest import content_hash
-from transforms.models.model_info import installed_versions, model_info
-from transforms.models.stream import StreamEngine
+from transforms.models.engine import choose_engine, with_found_kind
+from transforms.models.label_map import LabelMap
 from transforms.output_lock import CLUSTER_LEASE_SECONDS, LOCAL_LEASE_SECONDS, LockTicket, OutputLock
 from transforms.records import RunInfo
 from transforms.run_files import RunPaths
-from transforms.schemas import tables_of_run
 from transforms.selection import Part, selection_path, to_parts
 from transforms.write_results import commit
-
-_PACKAGES = ("apache-beam", "openvino", "tensorflow", "tensorflow-hub", "av", "numpy", "pyarrow")
 
 _LOCAL_VIDEOS_PER_PART = 5_000
 """Half an hour of work with the smallest models and ten-second videos, on two cores: what a crash may cost. More would
@@ -65,16 +44,18 @@ class Outcome:
       paths: where the run's files are.
       summary: the run's JSON, or that of the refused run; None where the job broke before it was written.
       error: what broke, in one line; None for exit code 0.
+      job: the submitted job's name for its runner, where nobody waited for its end; None where somebody did.
     """
 
     exit_code: int
     paths: RunPaths
     summary: dict[str, Any] | None
     error: str | None = None
+    job: str | None = None
 
 
-def run_labeling(config: LabelingConfig, options: PipelineOptions) -> Iterator[Outcome]:
-    """Labels videos as `config` says, on the runner that `options` name, and waits for the end.
+def run_labeling(config: LabelingConfig, options: PipelineOptions, wait: bool = True) -> Iterator[Outcome]:
+    """Labels videos as `config` says, on the runner that `options` name, and waits for the end if it is to.
 
     Where the runner is local, a first job finds out what is to be labeled, and each part of that is a run of its own,
     see `transforms.selection`. On a cluster one job does it all, unless `videos_per_part` is given: workers take long
@@ -91,6 +72,10 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions) -> Iterator[O
     """
     FileSystems.set_options(options)
     local = is_local(options)
+    if local and not wait:
+        raise errors.ConfigError("--no_wait: a local run ends with its process; leave the flag out")
+    if dataflow.is_dataflow(options):
+        config = dataflow.for_workers(config, options)
     config = dataclasses.replace(
         config,
         output=storage.normalize(config.output).rstrip("/"),
@@ -103,14 +88,15 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions) -> Iterator[O
     # Loaded here, so that a model that does not fit is met before the work, and on a new output before anything is
     # written; local workers share this very copy. A night with nothing to do does without.
     model = LoadedModel.load(config) if not has_runs(config.output) else None
-    videos_per_part = _LOCAL_VIDEOS_PER_PART if local else 0
-    if config.videos_per_part is not None:
-        videos_per_part = config.videos_per_part
+    videos_per_part = _videos_per_part(config, local, wait)
     lock = LockTicket(config.output, run.run_id, outlives_launcher=not local and not videos_per_part)
-    with hold_output(lock, local, config.wait_for_lock):
+    with hold_output(lock, local, config.wait_for_lock) as held:
         if not videos_per_part:
             model = model or LoadedModel.load(config)
-            yield label(config, options, labels, run, model.tables, lock)
+            outcome = label(config, options, labels, run, model.tables, lock, wait=wait)
+            if outcome.job:
+                held.leave_to_job()
+            yield outcome
             return
         parts = select(config, options, run, videos_per_part)
         if isinstance(parts, Outcome):
@@ -133,19 +119,12 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions) -> Iterator[O
     del model
 
 
-class LoadedModel(NamedTuple):
-    """A model in this process, and the schemas of the tables that it fills."""
-
-    engine: Engine | StreamEngine
-    tables: Mapping[str, pa.Schema]
-
-    @classmethod
-    def load(cls, config: LabelingConfig) -> LoadedModel:
-        """Loads the model; raises ModelError or ConfigError where it cannot do what `config` asks for."""
-        load = load_stream_engine if config.model.kind == "stream" else load_engine
-        engine = load(config.model, config.engine, config.num_threads, config.precision)
-        embedding_size = check_embeddings(engine, config.model) if config.save_embeddings else None
-        return cls(engine, tables_of_run(engine.num_classes if config.save_logits else None, embedding_size))
+def _videos_per_part(config: LabelingConfig, local: bool, wait: bool) -> int:
+    if not wait and config.videos_per_part:
+        raise errors.ConfigError("--no_wait submits one job: leave out --videos_per_part, or wait for the parts")
+    if config.videos_per_part is None:
+        return _LOCAL_VIDEOS_PER_PART if local else 0
+    return config.videos_per_part
 
 
 def select(
@@ -156,9 +135,9 @@ def select(
     paths = RunPaths(config.output, run.run_id)
     metrics.reset_tally()
     build_selection(program, config, run, videos_per_part)
-    error = run_job(program, options)
-    if error is not None:
-        return failed(paths, error)
+    end = run_job(program, options)
+    if end.error is not None:
+        return failed(paths, end.error)
     selection = read_json(selection_path(paths))
     assert selection is not None, "the job that ended well wrote it"
     return to_parts(paths, selection)
@@ -172,27 +151,17 @@ def label(
     tables: Mapping[str, pa.Schema],
     lock: LockTicket,
     part: Part | None = None,
+    wait: bool = True,
 ) -> Outcome:
     """Runs the job that labels, all that is to be labeled or one part of it, and commits."""
     program = make_program(options)
     paths = RunPaths(config.output, run.run_id)
     metrics.reset_tally()
     build_graph(program, config, labels, run, run_facts(config, run), tables, lock, part)
-    error = run_job(program, options)
-    return failed(paths, error) if error is not None else Outcome(0, paths, read_json(paths.marker))
-
-
-def run_job(program: beam.Pipeline, options: PipelineOptions) -> Exception | None:
-    """Runs a job to its end; returns what a runner raises for a failed one."""
-    job = job_of(options)
-    try:
-        progress = ProgressLine(is_local(options) or job is not None, job.progress if job else None)
-        with progress, quiet_stderr(), cancelled_on_error(job):
-            program.run().wait_until_finish()
-    except (RuntimeError, BeamIOError) as error:
-        logging.getLogger(__name__).info("the job failed", exc_info=True)
-        return error
-    return None
+    end = run_job(program, options, wait)
+    if end.error is not None:
+        return failed(paths, end.error)
+    return Outcome(0, paths, None if end.job else read_json(paths.marker), job=end.job)
 
 
 def commit_nothing(config: LabelingConfig, run: RunInfo, lock: LockTicket, part: Part) -> Outcome:
@@ -209,16 +178,8 @@ def name_part(run: RunInfo, number: int, count: int) -> RunInfo:
     return dataclasses.replace(run, run_id=run_id, started_at=now)
 
 
-def make_program(options: PipelineOptions) -> beam.Pipeline:
-    """Returns an empty pipeline; raises ConfigError where Beam refuses its own flags, such as an unknown runner."""
-    try:
-        return beam.Pipeline(options=options)
-    except ValueError as error:
-        raise errors.ConfigError(str(error)) from error
-
-
 @contextlib.contextmanager
-def hold_output(lock: LockTicket, local: bool, wait: bool) -> Iterator[None]:
+def hold_output(lock: LockTicket, local: bool, wait: bool) -> Iterator[OutputLock]:
     """Keeps other runs from the output meanwhile, after seeing to what runs left that were cut off.
 
     Raises:
@@ -228,7 +189,7 @@ def hold_output(lock: LockTicket, local: bool, wait: bool) -> Iterator[None]:
     lease_seconds = LOCAL_LEASE_SECONDS if local else CLUSTER_LEASE_SECONDS
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(OutputLock(lock, lease_seconds, wait))
+            held = stack.enter_context(OutputLock(lock, lease_seconds, wait))
             with storage.storage_errors(lock.output):
                 recovered = recover(lock.output)
         except errors.MediaError as error:
@@ -238,7 +199,7 @@ def hold_output(lock: LockTicket, local: bool, wait: bool) -> Iterator[None]:
             log.warning("finished the commit of run %s, which was cut off", run_id)
         for run_id in recovered.removed:
             log.warning("removed what run %s left when it was cut off or refused", run_id)
-        yield
+        yield held
 
 
 def has_runs(output: str) -> bool:
@@ -247,66 +208,6 @@ def has_runs(output: str) -> bool:
         return next(committed_runs(output), None) is not None
     except errors.MediaError as error:
         raise errors.ConfigError(f"--output {output} cannot be read: {error}") from error
-
-
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Keeps Beam's local workers from printing a failed bundle's traceback, unless --verbose asks for it."""
-    if logging.getLogger().isEnabledFor(logging.INFO):
-        yield
-        return
-    with contextlib.redirect_stderr(io.StringIO()):
-        yield
-
-
-def check_inputs(config: LabelingConfig) -> None:
-    """Raises ConfigError where an input names nothing: a typing mistake is better met before the work than after it."""
-    try:
-        for given in config.inputs:
-            if not matches_anything(given, config.base_dir):
-                raise errors.ConfigError(
-                    f"{given} matches no video: an empty folder, or a pattern without a match; "
-                    "a folder is searched for files with a video's extension"
-                )
-        if config.input_list and not sum(1 for _ in read_input_list(config.input_list, config.base_dir)):
-            raise errors.ConfigError(f"--input_list {config.input_list} names no video")
-    except errors.MediaError as error:
-        raise errors.ConfigError(str(error)) from error
-
-
-def prepare_run(config: LabelingConfig) -> tuple[LabelMap, RunInfo]:
-    """Fetches the model, so that a wrong name fails here and not on a hundred workers, and names the run.
-
-    Raises:
-      ModelError: the model or its labels cannot be used.
-    """
-    folder = resolver.resolve(config.model.handle)
-    labels = LabelMap.load(resolve_labels(config.model.labels))
-    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
-    run = RunInfo(
-        run_id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
-        started_at=now.isoformat(),
-        model=errors.without_query(config.model.name),
-        model_fingerprint=content_hash(folder),
-        label_map_fingerprint=labels.sha256,
-        sampling_fingerprint=config.sampling_fingerprint,
-        engine=config.engine,
-        precision=config.precision,
-        decoder_version=decoder_version(),
-    )
-    return labels, run
-
-
-def run_facts(config: LabelingConfig, run: RunInfo) -> dict[str, Any]:
-    """Returns what the run's JSON says beside the counts."""
-    versions = installed_versions(_PACKAGES)
-    info = model_info(config.model, run.model_fingerprint, run.label_map_fingerprint, config.engine, config.precision)
-    return {
-        **dataclasses.asdict(run),
-        "model_info": dataclasses.asdict(info),
-        "configuration": config.to_json(),
-        "versions": {"reelbeam": pipeline.__version__, **versions, **library_versions()},
-    }
 
 
 def failed(paths: RunPaths, error: Exception) -> Outcome:
@@ -320,11 +221,3 @@ def failed(paths: RunPaths, error: Exception) -> Outcome:
         exit_code = 3 if code == errors.TooManyFailuresError.code else 1
         return Outcome(exit_code, paths, refused, refused["refused"]["message"])
     return Outcome(1, paths, None, plain_message(str(error)))
-
-
-def plain_message(text: str) -> str:
-    """Returns the one line that matters of a runner's error, which holds the worker's traceback as text."""
-    own = re.findall(r"transforms\.errors\.(?:\w+): (.+)", text)
-    lines = [line for line in text.splitlines() if line.strip()]
-    line = own[-1] if own else lines[-1] if lines else "the job failed"
-    return errors.without_query(re.sub(r" \[while running '[^']*'\]", "", line))

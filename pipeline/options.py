@@ -14,7 +14,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipeline import flink
+from pipeline import dataflow, flink
 from pipeline.config import LabelingConfig
 from pipeline.flags import label_parser
 from transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelError
@@ -167,7 +167,8 @@ def to_beam_options(beam_flags: Sequence[str]) -> PipelineOptions:
     different engines with and without a network.
 
     Raises:
-      ConfigError: `--direct_running_mode=multi_processing`, which hangs for ever when a worker dies.
+      ConfigError: `--direct_running_mode=multi_processing`, which hangs for ever when a worker dies; or see
+        `dataflow.set_defaults`.
       ConfigError, RunError: the Flink cluster that is named cannot be used, see pipeline.flink.
     """
     from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
@@ -182,6 +183,8 @@ def to_beam_options(beam_flags: Sequence[str]) -> PipelineOptions:
         if not any(flag.startswith("--direct_num_workers") for flag in beam_flags) or not direct.direct_num_workers:
             direct.direct_num_workers = len(os.sched_getaffinity(0))
         direct.direct_running_mode = "multi_threading"
+    elif dataflow.is_dataflow(options):
+        dataflow.set_defaults(options)
     return options
 
 

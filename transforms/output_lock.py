@@ -88,6 +88,7 @@ class OutputLock:
         self._ticket = ticket
         self._lease_seconds = lease_seconds
         self._wait = wait
+        self._is_left = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="output-lock", daemon=True)
 
@@ -103,11 +104,17 @@ class OutputLock:
     ) -> None:
         self._stop.set()
         self._thread.join()
+        if self._is_left:
+            return
         try:
             with storage.storage_errors(self._ticket.output):
                 _release(self._file, self._ticket.holder)
         except MediaError as failure:  # the lease ends by itself
             logging.getLogger(__name__).warning("the output's lock could not be released: %s", failure)
+
+    def leave_to_job(self) -> None:
+        """Keeps the output locked when this ends: a job goes on, and its commit releases the lock."""
+        self._is_left = True
 
     def _take(self, file: ConditionalFile) -> None:
         told = False

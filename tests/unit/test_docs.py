@@ -12,6 +12,7 @@ import pytest
 
 from pipeline import __version__
 from pipeline.flags import label_parser
+from transforms import metrics
 from transforms.errors import error_classes
 from transforms.models.catalog import CATALOG
 from transforms.schemas import TABLES, tables_of_run
@@ -27,6 +28,14 @@ def test_every_flag_is_documented() -> None:
 
 def test_every_error_code_is_documented() -> None:
     assert {cls.code for cls in error_classes() if f"`{cls.code}`" not in README} == set()
+
+
+def test_every_counter_is_documented() -> None:
+    counters = {value for name, value in vars(metrics).items() if name.isupper() and name != "NAMESPACE"}
+    (table,) = re.findall(r"^\| counter \| counts \|\n(.+?)\n\n", README, re.DOTALL | re.MULTILINE)
+    told = {name for row in table.splitlines()[1:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert told == counters
+    assert f"namespace `{metrics.NAMESPACE}`" in README
 
 
 @pytest.mark.parametrize("table", TABLES)

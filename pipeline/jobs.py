@@ -1,0 +1,81 @@
+"""Running a job on whatever runner it is: the empty pipeline, the wait for the end, and what is said of a failure."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+from apache_beam.io.filesystem import BeamIOError
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipeline import dataflow
+from pipeline.flink_job import cancelled_on_error, job_of
+from pipeline.options import is_local
+from pipeline.progress import ProgressLine
+from transforms import errors
+
+
+class JobEnd(NamedTuple):
+    """How far a job was followed.
+
+    Attributes:
+      error: what the runner raised for a failed job; None where it didn't.
+      job: what the runner calls a job that goes on by itself; None where it came to its end.
+    """
+
+    error: Exception | None = None
+    job: str | None = None
+
+
+def make_program(options: PipelineOptions) -> beam.Pipeline:
+    """Returns an empty pipeline; raises ConfigError where Beam refuses its own flags, such as an unknown runner."""
+    try:
+        return beam.Pipeline(options=options)
+    except ValueError as error:
+        raise errors.ConfigError(" ".join(str(error).split())) from error
+
+
+def run_job(program: beam.Pipeline, options: PipelineOptions, wait: bool = True) -> JobEnd:
+    """Runs a job, to its end if that is to be waited for."""
+    followed = job_of(options)
+    try:
+        progress = ProgressLine(is_local(options) or followed is not None, followed.progress if followed else None)
+        with progress, quiet_stderr(), cancelled_on_error(followed):
+            result = program.run()
+            if not wait or dataflow.is_template_launch(options):
+                return JobEnd(job=job_name(result))
+            result.wait_until_finish()
+    except (RuntimeError, BeamIOError, *dataflow.submission_errors()) as error:  # what runners raise for a failed job
+        logging.getLogger(__name__).info("the job failed", exc_info=True)
+        return JobEnd(error)
+    return JobEnd()
+
+
+def job_name(result: Any) -> str:
+    """Returns what the runner calls a submitted job; "template" where it only wrote the job down."""
+    if getattr(result, "has_job", False):  # Dataflow
+        return str(result.job_id())
+    return str(getattr(result, "_job_id", "template"))  # a job server's
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keeps Beam's local workers from printing a failed bundle's traceback, unless --verbose asks for it."""
+    if logging.getLogger().isEnabledFor(logging.INFO):
+        yield
+        return
+    with contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+def plain_message(text: str) -> str:
+    """Returns the one line that matters of a runner's error, which holds the worker's traceback as text."""
+    own = re.findall(r"transforms\.errors\.(?:\w+): (.+)", text)
+    lines = [line for line in text.splitlines() if line.strip()]
+    line = own[-1] if own else lines[-1] if lines else "the job failed"
+    return errors.without_query(re.sub(r" \[while running '[^']*'\]", "", line))

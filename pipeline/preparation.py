@@ -1,0 +1,92 @@
+"""What is found out before a job starts, so that a mistake is met at once: inputs, model, labels, the run's facts."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import secrets
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+import pipeline
+from pipeline.config import LabelingConfig
+from transforms import errors
+from transforms.list_videos import matches_anything, read_input_list
+from transforms.media.probe import decoder_version, library_versions
+from transforms.models import resolver
+from transforms.models.engine import Engine, check_embeddings, load_engine, load_stream_engine
+from transforms.models.label_map import LabelMap, resolve_labels
+from transforms.models.manifest import content_hash
+from transforms.models.model_info import installed_versions, model_info
+from transforms.models.stream import StreamEngine
+from transforms.records import RunInfo
+from transforms.schemas import tables_of_run
+
+_PACKAGES = ("apache-beam", "openvino", "tensorflow", "tensorflow-hub", "av", "numpy", "pyarrow")
+
+
+class LoadedModel(NamedTuple):
+    """A model in this process, and the schemas of the tables that it fills."""
+
+    engine: Engine | StreamEngine
+    tables: Mapping[str, pa.Schema]
+
+    @classmethod
+    def load(cls, config: LabelingConfig) -> LoadedModel:
+        """Loads the model; raises ModelError or ConfigError where it cannot do what `config` asks for."""
+        load = load_stream_engine if config.model.kind == "stream" else load_engine
+        engine = load(config.model, config.engine, config.num_threads, config.precision)
+        embedding_size = check_embeddings(engine, config.model) if config.save_embeddings else None
+        return cls(engine, tables_of_run(engine.num_classes if config.save_logits else None, embedding_size))
+
+
+def check_inputs(config: LabelingConfig) -> None:
+    """Raises ConfigError where an input names nothing: a typing mistake is better met before the work than after it."""
+    try:
+        for given in config.inputs:
+            if not matches_anything(given, config.base_dir):
+                raise errors.ConfigError(
+                    f"{given} matches no video: an empty folder, or a pattern without a match; "
+                    "a folder is searched for files with a video's extension"
+                )
+        if config.input_list and not sum(1 for _ in read_input_list(config.input_list, config.base_dir)):
+            raise errors.ConfigError(f"--input_list {config.input_list} names no video")
+    except errors.MediaError as error:
+        raise errors.ConfigError(str(error)) from error
+
+
+def prepare_run(config: LabelingConfig) -> tuple[LabelMap, RunInfo]:
+    """Fetches the model, so that a wrong name fails here and not on a hundred workers, and names the run.
+
+    Raises:
+      ModelError: the model or its labels cannot be used.
+    """
+    folder = resolver.resolve(config.model.handle)
+    labels = LabelMap.load(resolve_labels(config.model.labels))
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    run = RunInfo(
+        run_id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+        started_at=now.isoformat(),
+        model=errors.without_query(config.model.name),
+        model_fingerprint=content_hash(folder),
+        label_map_fingerprint=labels.sha256,
+        sampling_fingerprint=config.sampling_fingerprint,
+        engine=config.engine,
+        precision=config.precision,
+        decoder_version=decoder_version(),
+    )
+    return labels, run
+
+
+def run_facts(config: LabelingConfig, run: RunInfo) -> dict[str, Any]:
+    """Returns what the run's JSON says beside the counts."""
+    versions = installed_versions(_PACKAGES)
+    info = model_info(config.model, run.model_fingerprint, run.label_map_fingerprint, config.engine, config.precision)
+    return {
+        **dataclasses.asdict(run),
+        "model_info": dataclasses.asdict(info),
+        "configuration": config.to_json(),
+        "versions": {"reelbeam": pipeline.__version__, **versions, **library_versions()},
+    }

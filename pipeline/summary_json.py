@@ -1,0 +1,76 @@
+"""The line of JSON with which a run ends under --summary_json: what a scheduler reads instead of the tables."""
+
+from __future__ import annotations
+
+import collections
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from transforms.errors import ReelbeamError, without_query
+
+if TYPE_CHECKING:
+    from pipeline.launch import Outcome
+
+
+def of_outcome(outcome: Outcome) -> str:
+    """Returns the line of a run that began: its JSON, with how it ended and where its files are.
+
+    `status` is committed, refused, failed or submitted; `error` is null or has a code and a message.
+    """
+    summary = dict(outcome.summary or {})
+    refused = summary.pop("refused", None)
+    if outcome.job is not None:
+        status = "submitted"
+    elif outcome.exit_code == 0:
+        status = "committed"
+    else:
+        status = "refused" if refused else "failed"
+    error = refused or (outcome.error and {"code": "run_failed", "message": outcome.error})
+    marker = {"refused": outcome.paths.refusal, "failed": None}.get(status, outcome.paths.marker)
+    return _line(
+        {
+            "status": status,
+            "exit_code": outcome.exit_code,
+            "error": error,
+            "job": outcome.job,
+            "output": outcome.paths.output,
+            "run_json": marker,
+            **summary,
+            "run_id": outcome.paths.run_id,
+        }
+    )
+
+
+def of_outcomes(outcomes: Sequence[Outcome]) -> str:
+    """Returns the line of a run of one or more parts: that of the last one, with the counts of all that were committed.
+
+    `parts` then lists the runs, in order.
+    """
+    *earlier, last = outcomes
+    if not earlier:
+        return of_outcome(last)
+    values = json.loads(of_outcome(last))
+    for name in ("counts", "skipped"):
+        sums: collections.Counter[str] = collections.Counter()
+        for outcome in outcomes:
+            if outcome.exit_code == 0 and outcome.summary:
+                sums.update(outcome.summary[name])
+        values[name] = dict(sums)
+    return _line(values | {"parts": [outcome.paths.run_id for outcome in outcomes]})
+
+
+def of_error(error: ReelbeamError | None, exit_code: int) -> str:
+    """Returns the line of a run that never began; None: what is wrong with the flags stands on stderr."""
+    code = error.code if error else "invalid_config"
+    message = without_query(str(error)) if error else "see stderr"
+    return _line({"status": "failed", "exit_code": exit_code, "error": {"code": code, "message": message}})
+
+
+def of_interrupt(exit_code: int) -> str:
+    """Returns the line of a run that was interrupted from the keyboard."""
+    return _line({"status": "failed", "exit_code": exit_code, "error": {"code": "interrupted", "message": ""}})
+
+
+def _line(values: dict[str, Any]) -> str:
+    return json.dumps(values, ensure_ascii=True)

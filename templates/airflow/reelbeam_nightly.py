@@ -1,0 +1,110 @@
+"""Two DAGs for Airflow 3.1 or later that label every night what has come in: on Dataflow, or on one machine or Flink.
+
+Copy this file into the DAGs' folder, keep the DAG that you need, and set these Airflow Variables. The DAG for Dataflow
+needs the providers google and apache-beam; without them, delete it with its import.
+
+    reelbeam_inputs     places or patterns, with spaces between them, e.g. gs://bucket/videos/**.mp4
+    reelbeam_output     e.g. gs://bucket/labels
+    reelbeam_model      e.g. a0-base; on Dataflow, with the image's model: /opt/reelbeam/model
+    reelbeam_command    the program on Airflow's workers, e.g. /opt/reelbeam/bin/reelbeam
+
+    for one machine or Flink
+    reelbeam_runner     further flags: empty, or --runner=FlinkRunner --flink_master=HOST:PORT ...
+
+    for Dataflow
+    reelbeam_project, reelbeam_region, reelbeam_temp_location
+    reelbeam_template   gs://.../reelbeam.json, see templates/dataflow
+    reelbeam_image      the image that the template was built from
+
+The last line that `--summary_json` prints becomes the task's XCom. The run commits everything or nothing, so a retry
+does no harm; `verify` exits with 4, and fails its task, where the tables do not add up.
+"""
+
+from __future__ import annotations
+
+import datetime
+
+from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import DAG, AsyncCallback, DeadlineAlert, DeadlineReference
+
+ALERT_EMAIL = "video-team@example.com"
+
+LABEL_COMMAND = """\
+set -f  # the patterns are Reelbeam's to expand, not the shell's
+exec {{ var.value.reelbeam_command }} label {{ var.value.reelbeam_inputs }} \
+--output '{{ var.value.reelbeam_output }}' --model '{{ var.value.reelbeam_model }}' \
+--summary_json {{ var.value.get('reelbeam_runner', '') }}
+"""
+
+VERIFY_COMMAND = "exec {{ var.value.reelbeam_command }} verify '{{ var.value.reelbeam_output }}'"
+
+SCHEDULE = {
+    "schedule": "0 2 * * *",
+    "start_date": datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
+    "catchup": False,  # a run takes up whatever is there: the nights that were missed are in it
+    "max_active_runs": 1,
+    "tags": ["reelbeam"],
+    "default_args": {
+        "retries": 2,
+        "retry_delay": datetime.timedelta(minutes=10),
+        "retry_exponential_backoff": True,
+        "execution_timeout": datetime.timedelta(hours=12),
+        "on_failure_callback": SmtpNotifier(
+            to=ALERT_EMAIL,
+            subject="Reelbeam: {{ ti.task_id }} failed",
+            html_content="{{ dag.dag_id }}, run {{ run_id }}: <a href='{{ ti.log_url }}'>log</a>",
+        ),
+    },
+    "deadline": DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=datetime.timedelta(hours=6),
+        callback=AsyncCallback(
+            SmtpNotifier,
+            kwargs={
+                "to": ALERT_EMAIL,
+                "subject": "Reelbeam: last night's labels are late",
+                "html_content": "The run is not done six hours after it was due.",
+            },
+        ),
+    ),
+}
+
+
+with DAG("reelbeam_nightly", doc_md=__doc__, **SCHEDULE):
+    label = BashOperator(task_id="label", bash_command=LABEL_COMMAND, append_env=True)
+    verify = BashOperator(task_id="verify", bash_command=VERIFY_COMMAND, append_env=True)
+    label >> verify
+
+
+from airflow.providers.google.cloud.operators.dataflow import DataflowStartFlexTemplateOperator  # noqa: E402
+
+FLEX_TEMPLATE = {
+    "launchParameter": {
+        "jobName": "reelbeam-nightly",
+        "containerSpecGcsPath": "{{ var.value.reelbeam_template }}",
+        "parameters": {
+            "inputs": "{{ var.value.reelbeam_inputs }}",
+            "output": "{{ var.value.reelbeam_output }}",
+            "model": "{{ var.value.reelbeam_model }}",
+            "sdk_container_image": "{{ var.value.reelbeam_image }}",
+        },
+        "environment": {
+            "machineType": "n2-standard-8",
+            "maxWorkers": 10,
+            "tempLocation": "{{ var.value.reelbeam_temp_location }}",
+        },
+    }
+}
+
+with DAG("reelbeam_nightly_dataflow", doc_md=__doc__, **SCHEDULE):
+    label_on_dataflow = DataflowStartFlexTemplateOperator(
+        task_id="label",
+        body=FLEX_TEMPLATE,
+        project_id="{{ var.value.reelbeam_project }}",
+        location="{{ var.value.reelbeam_region }}",
+        append_job_name=True,
+        deferrable=True,  # hours of waiting take no worker's slot
+    )
+    verify_on_worker = BashOperator(task_id="verify", bash_command=VERIFY_COMMAND, append_env=True)
+    label_on_dataflow >> verify_on_worker

@@ -1,0 +1,51 @@
+"""Loads templates/airflow with a real Airflow and checks what Airflow made of it; started by tools/airflow_check.sh.
+
+Airflow is no dependency of the project, so this runs in an environment of its own, and imports nothing of Reelbeam.
+"""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from pathlib import Path
+from typing import Any
+
+DAGS = Path(__file__).resolve().parents[1] / "templates" / "airflow"
+OPERATORS = {"reelbeam_nightly": "BashOperator", "reelbeam_nightly_dataflow": "DataflowStartFlexTemplateOperator"}
+
+
+def main() -> None:
+    """Prints each DAG that was checked; exits with what is wrong."""
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    bag = DagBag(str(DAGS))
+    if bag.import_errors:
+        sys.exit(f"import errors: {bag.import_errors}")
+    if sorted(bag.dags) != sorted(OPERATORS):
+        sys.exit(f"found the DAGs {sorted(bag.dags)}")
+    for name, dag in sorted(bag.dags.items()):
+        check(dag, OPERATORS[name])
+        DagSerialization.from_dict(DagSerialization.to_dict(dag))  # what the scheduler gets
+        tasks = " >> ".join(f"{task.task_id} ({task.task_type})" for task in dag.topological_sort())
+        print(f"{name}: {tasks}; {dag.schedule}, deadline {dag.deadline[0].interval}")
+
+
+def check(dag: Any, operator: str) -> None:
+    """Asserts what the schedule promises: one run at a time, no catching up, retries, the check after the run."""
+    label, verify = dag.get_task("label"), dag.get_task("verify")
+    assert dag.task_ids == ["label", "verify"]
+    assert (label.task_type, verify.task_type) == (operator, "BashOperator")
+    assert (label.downstream_task_ids, verify.downstream_task_ids) == ({"verify"}, set())
+    assert dag.catchup is False and dag.max_active_runs == 1
+    assert dag.schedule == "0 2 * * *"
+    for task in (label, verify):
+        assert task.retries == 2 and task.retry_delay == datetime.timedelta(minutes=10)
+        assert task.on_failure_callback
+    assert verify.trigger_rule == "all_success"
+    (deadline,) = dag.deadline
+    assert deadline.interval == datetime.timedelta(hours=6)
+
+
+if __name__ == "__main__":
+    main()
