@@ -39,9 +39,19 @@ setup(
         "aws": ["apache-beam[aws]==2.77.*"],
         "bench": ["ai-edge-litert", "decord", "opencv-python-headless", "imageio-ffmpeg"],
         "dev": [
-            *["pytest", "pytest-timeout", "ruff", "mypy", "duckdb", "pandas", "imageio-ffmpeg"],
-            *["jsonschema", "pyyaml"],
-            *["apache-beam[aws]==2.77.*", "moto[s3]", "flask", "flask-cors"],  # an S3 server on loopback
+            "pytest",
+            "pytest-timeout",
+            "ruff",
+            "mypy",
+            "duckdb",
+            "pandas",
+            "imageio-ffmpeg",
+            "jsonschema",
+            "pyyaml",
+            "apache-beam[aws]==2.77.*",
+            "moto[s3]",  # an S3 server on loopback, with the next two
+            "flask",
+            "flask-cors",
             "apache-beam[gcp]==2.77.*",  # tests look at the job that Dataflow would get
         ],
     },
