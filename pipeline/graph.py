@@ -79,7 +79,7 @@ def build_graph(
         "num_inputs": chosen.num_inputs,
         "fates": chosen.fates,
         "videos": summaries | "VideoRows" >> beam.Map(video_row, run),
-        "clips": classified.scores | "ClipRows" >> beam.Map(clip_row),
-        "errors": failures | "ErrorRows" >> beam.Map(error_row),
+        "clips": classified.scores | "ClipRows" >> beam.Map(clip_row, run),
+        "errors": failures | "ErrorRows" >> beam.Map(error_row, run),
     }
     return tables | WriteResults(config.output, run.run_id, config.max_failure_ratio, run_facts, lock)
