@@ -18,6 +18,7 @@ setup(
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*"]),
     package_data={
+        "pipeline": ["costs.json"],
         "pipeline.demo": ["model/*", "model/variables/*", "videos/*"],
         "transforms.models": ["labels/*.txt"],
     },
@@ -38,7 +39,8 @@ setup(
         "gcp": ["apache-beam[gcp]==2.77.*"],
         "aws": ["apache-beam[aws]==2.77.*"],
         "bench": ["decord", "opencv-python-headless", "imageio-ffmpeg"],
-        "dev": ["pytest", "pytest-timeout", "ruff", "mypy", "duckdb", "pandas", "imageio-ffmpeg"],
+        "spark": ["pyspark"],  # for a test of the views: 500 MB, and it needs java
+        "dev": ["pytest", "pytest-timeout", "ruff", "mypy", "duckdb", "pandas", "imageio-ffmpeg", "sqlglot"],
     },
     entry_points={"console_scripts": ["reelbeam = pipeline.cli:entry_point"]},
 )
