@@ -18,6 +18,7 @@ _DESCRIPTION = """\
 Reelbeam puts action labels on a whole corpus of videos.
 
   reelbeam label INPUT… --output DIR   label videos, write Parquet
+  reelbeam plan INPUT… --output DIR    what `label` would do, and what it would cost
   reelbeam status OUTPUT               runs, totals, errors, what is under way
   reelbeam verify OUTPUT               does everything add up? counts again from the files
   reelbeam diff OUTPUT RUN_A RUN_B     how two runs differ
@@ -39,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     commands = {
         "label": _label,
+        "plan": _plan,
         "models": _models,
         "probe": _probe,
         "status": output_commands.status,
@@ -77,6 +79,13 @@ def _label(argv: Sequence[str]) -> int:
         outcomes.append(outcome)
     print_total(outcomes, console)
     return outcomes[-1].exit_code
+
+
+def _plan(argv: Sequence[str]) -> int:
+    from pipeline import options, plan_command
+
+    args, beam_flags = options.parse_label_flags(argv, plan_command.plan_parser())
+    return plan_command.plan(args, beam_flags)
 
 
 def _models(argv: Sequence[str]) -> int:

@@ -18,6 +18,10 @@ MAX_VIDEO_BYTES = 50 << 30
 MIN_DECODER_MEMORY_BYTES = 64 << 20
 _MAX_INPUTS_TOLD = 100
 
+LOCAL_VIDEOS_PER_PART = 5_000
+"""Half an hour of work with the smallest models and ten-second videos, on two cores: what a crash may cost. More would
+be few and larger files."""
+
 
 @dataclasses.dataclass(frozen=True)
 class LabelingConfig:

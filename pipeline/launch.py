@@ -19,7 +19,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 import pipeline
-from pipeline.config import LabelingConfig
+from pipeline.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
 from pipeline.graph import build_graph, build_selection
 from pipeline.options import is_local
 from pipeline.progress import ProgressLine
@@ -39,10 +39,6 @@ from transforms.selection import Part, selection_path, to_parts
 from transforms.write_results import commit
 
 _PACKAGES = ("apache-beam", "openvino", "tensorflow", "tensorflow-hub", "av", "numpy", "pyarrow")
-
-_LOCAL_VIDEOS_PER_PART = 5_000
-"""Half an hour of work with the smallest models and ten-second videos, on two cores: what a crash may cost. More would
-be few and larger files."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +88,7 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions) -> Iterator[O
     # Loaded here, so that a model that does not fit is met before the work, and on a new output before anything is
     # written; local workers share this very copy. A night with nothing to do does without.
     engine = load() if not has_runs(config.output) else None
-    videos_per_part = _LOCAL_VIDEOS_PER_PART if local else 0
+    videos_per_part = LOCAL_VIDEOS_PER_PART if local else 0
     if config.videos_per_part is not None:
         videos_per_part = config.videos_per_part
     lock = LockTicket(config.output, run.run_id, outlives_launcher=not local and not videos_per_part)
