@@ -40,7 +40,18 @@ setup(
         "aws": ["apache-beam[aws]==2.77.*"],
         "bench": ["decord", "opencv-python-headless", "imageio-ffmpeg"],
         "spark": ["pyspark"],  # for a test of the views: 500 MB, and it needs java
-        "dev": ["pytest", "pytest-timeout", "ruff", "mypy", "duckdb", "pandas", "imageio-ffmpeg", "sqlglot"],
+        "dev": [
+            "pytest",
+            "pytest-timeout",
+            "ruff",
+            "mypy",
+            "duckdb",
+            "pandas",
+            "imageio-ffmpeg",
+            "boto3",
+            "moto[server]",
+            "sqlglot",
+        ],
     },
     entry_points={"console_scripts": ["reelbeam = pipeline.cli:entry_point"]},
 )

@@ -82,4 +82,5 @@ def build_graph(
         "clips": classified.scores | "ClipRows" >> beam.Map(clip_row, run),
         "errors": failures | "ErrorRows" >> beam.Map(error_row, run),
     }
-    return tables | WriteResults(config.output, run.run_id, config.max_failure_ratio, run_facts, lock)
+    num_vouching = part.num_vouching if part else 0
+    return tables | WriteResults(config.output, run.run_id, config.max_failure_ratio, run_facts, lock, num_vouching)

@@ -25,6 +25,7 @@ from pipeline.options import is_local
 from pipeline.progress import ProgressLine
 from transforms import errors, metrics, storage
 from transforms.commits import committed_runs, read_json, recover
+from transforms.ledger import ALREADY_LABELED
 from transforms.list_videos import matches_anything, read_input_list
 from transforms.media.probe import decoder_version, library_versions
 from transforms.models import resolver
@@ -105,11 +106,14 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions) -> Iterator[O
             yield commit_nothing(config, run, lock, parts[0])
             return
         engine = engine or load()
+        num_vouching = 0
         for number, part in enumerate(parts, start=1):
-            outcome = label(config, options, labels, name_part(run, number, len(parts)), lock, part)
+            part_run = name_part(run, number, len(parts))
+            outcome = label(config, options, labels, part_run, lock, part._replace(num_vouching=num_vouching))
             yield outcome
-            if outcome.exit_code:
+            if outcome.exit_code or outcome.summary is None:
                 return
+            num_vouching += outcome.summary["counts"]["ok"] + outcome.summary["skipped"].get(ALREADY_LABELED, 0)
         storage.delete_folder(RunPaths(config.output, run.run_id).staging)
     del engine
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
 
 LOCAL_RUNNERS = ("DirectRunner", "FnApiRunner")
-_FN_API_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+_LOCAL_RUNNER = "pipeline.local_runner.LocalRunner"
 _PRESET_FLAGS = ("num_frames", "target_fps", "resize", "size")
 
 
@@ -160,8 +160,8 @@ def to_beam_options(beam_flags: Sequence[str]) -> PipelineOptions:
 
     options = PipelineOptions(list(beam_flags))
     standard = options.view_as(StandardOptions)
-    if standard.runner in (None, *LOCAL_RUNNERS, _FN_API_RUNNER):
-        standard.runner = _FN_API_RUNNER
+    if standard.runner in (None, *LOCAL_RUNNERS, _LOCAL_RUNNER):
+        standard.runner = _LOCAL_RUNNER
         direct = options.view_as(DirectOptions)
         if direct.direct_running_mode == "multi_processing":
             raise ConfigError("--direct_running_mode=multi_processing hangs when a worker dies: leave the flag out")
@@ -175,7 +175,7 @@ def is_local(options: PipelineOptions) -> bool:
     """Whether the workers are threads of this process."""
     from apache_beam.options.pipeline_options import StandardOptions
 
-    return options.view_as(StandardOptions).runner == _FN_API_RUNNER
+    return options.view_as(StandardOptions).runner == _LOCAL_RUNNER
 
 
 def _preset(values: dict[str, Any]) -> catalog.Preset:

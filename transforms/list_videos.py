@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import logging
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -92,7 +93,7 @@ def expand_input(given: str, base_dir: str | None = None, limit: int | None = No
     uri = storage.normalize(given, base_dir)
     path = storage.local_path(uri)
     if path is not None and os.path.isdir(path):  # noqa: PTH112
-        yield from _videos_of_folder(pathlib.Path(path))
+        yield from _only_videos(VideoRef(storage.normalize(found)) for found in _files_below(path))
     elif path is not None and os.path.lexists(path):
         yield VideoRef(uri)
     elif _is_pattern(uri):
@@ -193,10 +194,22 @@ def _is_remote_folder(uri: str) -> bool:
         return False
 
 
-def _videos_of_folder(folder: pathlib.Path) -> Iterator[VideoRef]:
-    """Everything below a local folder but folders: broken links, for instance, shall get their row."""
-    paths = (path for path in sorted(folder.rglob("*")) if not os.path.isdir(path))  # noqa: PTH112
-    return _only_videos(VideoRef(storage.normalize(str(path))) for path in paths)
+def _files_below(folder: str) -> Iterator[str]:
+    """Everything below a local folder but folders, as it is found: broken links, for instance, shall get their row.
+
+    A million files never stand in memory at once. Links to folders are not followed: they may lead in circles.
+    """
+    folders = [folder]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    elif not (entry.is_symlink() and os.path.isdir(entry.path)):  # noqa: PTH112
+                        yield entry.path
+        except OSError as error:
+            logging.getLogger(__name__).warning("left out: %s", error)
 
 
 def _only_videos(found: Iterable[VideoRef]) -> Iterator[VideoRef]:

@@ -43,11 +43,13 @@ class Part(NamedTuple):
       path: of its file; None for the part of a selection without videos.
       num_inputs: what it accounts for: its own videos, and in the first part also all that were skipped.
       fates: how many were taken up and skipped, by reason. Those of all parts are told by the first one.
+      num_vouching: videos that are known to be labeled, beside those that the part skips: those of earlier parts.
     """
 
     path: str | None
     num_inputs: int
     fates: dict[str, int]
+    num_vouching: int = 0
 
 
 class WriteSelection(beam.PTransform):

@@ -32,7 +32,11 @@ from transforms.records import VideoRef
 COPY_CHUNK_BYTES = 8 << 20
 
 _FILE_SCHEME = "file://"
-_CLIENT_ERRORS = ("google.api_core.exceptions:GoogleAPIError", "botocore.exceptions:BotoCoreError")
+_CLIENT_ERRORS = (
+    "google.api_core.exceptions:GoogleAPIError",
+    "botocore.exceptions:BotoCoreError",
+    "botocore.exceptions:ClientError",
+)
 """What stores' clients raise beside OSError: those of their base classes that are installed count as storage errors."""
 
 

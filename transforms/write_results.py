@@ -49,6 +49,7 @@ class WriteResults(beam.PTransform):
       max_failure_ratio: highest share of failed inputs, 0 to 1, with which a run counts.
       run_facts: what else the run's JSON is to say (configuration, model, versions), JSON-serializable.
       lock: what the run holds of the output; None where nobody else can write there.
+      num_vouching: videos that other runs are known to have labeled, beside those that are skipped; see `check`.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class WriteResults(beam.PTransform):
         max_failure_ratio: float,
         run_facts: Mapping[str, Any],
         lock: LockTicket | None = None,
+        num_vouching: int = 0,
     ) -> None:
         super().__init__()
         self._output = output
@@ -65,6 +67,7 @@ class WriteResults(beam.PTransform):
         self._max_failure_ratio = max_failure_ratio
         self._run_facts = dict(run_facts)
         self._lock = lock
+        self._num_vouching = num_vouching
 
     def expand(self, tables: dict[str, beam.PCollection[Any]]) -> beam.PCollection[dict[str, Any]]:
         """Wires the step."""
@@ -79,6 +82,7 @@ class WriteResults(beam.PTransform):
                 paths,
                 self._max_failure_ratio,
                 self._lock,
+                num_vouching=self._num_vouching,
                 files=beam.pvalue.AsList(written | "WrittenFiles" >> beam.Flatten()),
                 num_inputs=beam.pvalue.AsSingleton(tables["num_inputs"]),
                 fates=beam.pvalue.AsDict(tables["fates"]),
@@ -126,6 +130,7 @@ def commit(
     files: Sequence[WrittenFile],
     num_inputs: int,
     fates: Mapping[str, int],
+    num_vouching: int = 0,
 ) -> dict[str, Any]:
     """Checks the written files and commits the run, in the steps that `transforms.commits` tells.
 
@@ -135,6 +140,7 @@ def commit(
       files: what was written.
       num_inputs: listed inputs, skipped ones included.
       fates: how many inputs were taken up and skipped, by reason, see `transforms.ledger`.
+      num_vouching: see `WriteResults`.
 
     Returns:
       the summary, as it stands in the run's JSON.
@@ -154,7 +160,7 @@ def commit(
     counts = {"inputs": num_inputs, **summary["counts"], "skipped": sum(summary["skipped"].values())}
     summary["counts"] = counts
     try:
-        check(counts, max_failure_ratio, summary["skipped"].get(ALREADY_LABELED, 0))
+        check(counts, max_failure_ratio, summary["skipped"].get(ALREADY_LABELED, 0) + num_vouching)
         if lock is not None:
             lock.require()
     except RunError as error:

@@ -44,13 +44,14 @@ def write(
     ratio: float = 0.5,
     num_inputs: int = 0,
     fates: dict[str, int] | None = None,
+    num_vouching: int = 0,
 ) -> None:
     with LocalPipeline() as pipeline:
         collections = {name: pipeline | f"Rows_{name}" >> beam.Create(table) for name, table in tables.items()}
         num_inputs = num_inputs or len(tables["videos"]) + sum((fates or {}).values())
         collections["num_inputs"] = pipeline | "Inputs" >> beam.Create([num_inputs])
         collections["fates"] = pipeline | "Fates" >> beam.Create(list((fates or {}).items()))
-        collections | WriteResults(str(output), RUN, ratio, {"run_id": RUN})
+        collections | WriteResults(str(output), RUN, ratio, {"run_id": RUN}, num_vouching=num_vouching)
 
 
 def files(output: pathlib.Path) -> list[str]:
@@ -162,6 +163,13 @@ def test_which_share_of_failures_refuses_a_run(
         return
     with pytest.raises(TooManyFailuresError, match=f"{failed} of {tried} inputs failed"):
         check(counts, ratio, num_labeled)
+
+
+def test_earlier_parts_vouch_for_a_later_one(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(RuntimeError, match="1 of 1 inputs failed"):
+        write(tmp_path, rows(num_ok=0, num_failed=1))
+    write(tmp_path, rows(num_ok=0, num_failed=1), num_vouching=5000)
+    assert (tmp_path / "runs/r1.json").exists()
 
 
 def test_what_was_taken_up_and_skipped_is_told_by_reason(tmp_path: pathlib.Path) -> None:

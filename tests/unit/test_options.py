@@ -122,7 +122,7 @@ def test_nothing_to_label_is_an_error() -> None:
 @pytest.mark.parametrize("flags", [[], ["--runner=DirectRunner"], ["--runner", "FnApiRunner"]])
 def test_the_local_runner_is_always_the_same_one(flags: list[str]) -> None:
     made = options.to_beam_options(flags)
-    assert made.view_as(StandardOptions).runner == "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+    assert made.view_as(StandardOptions).runner == "pipeline.local_runner.LocalRunner"
     assert made.view_as(DirectOptions).direct_running_mode == "multi_threading"
     assert made.view_as(DirectOptions).direct_num_workers >= 1
     assert options.is_local(made)

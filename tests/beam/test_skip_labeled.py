@@ -1,0 +1,131 @@
+"""SkipLabeled: the join with the ledger, exact rows and exact counts; and the parts that are written and read."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import apache_beam as beam
+import ledger_factory as ledger_of
+import pytest
+import record_factory as make
+from apache_beam.testing.util import assert_that, equal_to
+from local_pipeline import LocalPipeline, counters
+
+from transforms import metrics
+from transforms.commits import read_json
+from transforms.ledger import Work
+from transforms.records import SkipRules, VideoRef
+from transforms.run_files import RunPaths
+from transforms.selection import Part, ReadSelection, WriteSelection, selection_path, to_parts
+from transforms.skip_labeled import SkipLabeled
+
+URIS = [f"/v/{i:03d}.mp4" for i in range(100)]
+
+
+@pytest.fixture
+def output(tmp_path: pathlib.Path) -> pathlib.Path:
+    """80 videos are labeled, in two runs, 5 failed; another model has labeled all."""
+    ledger_of.commit_rows(tmp_path, "r1", ledger_of.rows(URIS[:50]), row_group_size=7)
+    ledger_of.commit_rows(tmp_path, "r2", ledger_of.rows(URIS[50:80]) + ledger_of.rows(URIS[80:85], "failed"))
+    other = dataclasses.replace(make.RUN, model_fingerprint="m1")
+    ledger_of.commit_rows(tmp_path, "r3", ledger_of.rows(URIS, run=other), model_fingerprint="m1")
+    return tmp_path
+
+
+def skip(output: pathlib.Path, **rules: Any) -> SkipLabeled:
+    return SkipLabeled(str(output), Work.of(make.RUN), make.RUN.decoder_version, SkipRules(**rules))
+
+
+def listed() -> list[VideoRef]:
+    """As the ledger knows them, but one that has other content and one with another query."""
+    videos = [make.video(uri, camera="7") for uri in URIS]
+    videos[3] = dataclasses.replace(videos[3], size_bytes=1001)
+    return videos
+
+
+CASES = [
+    ({}, [URIS[3], *URIS[85:]], {"new": 15, "changed": 1, "already_labeled": 79, "failed_before": 5}),
+    ({"force": True}, URIS, {"forced": 100}),
+    (
+        {"retry_failed": frozenset({"corrupt_video"})},
+        [URIS[3], *URIS[80:]],
+        {"new": 15, "changed": 1, "asked_for": 5, "already_labeled": 79},
+    ),
+    ({"since": 2.0}, [], {"before_since": 100}),
+]
+
+
+@pytest.mark.parametrize(("rules", "wanted", "fates"), CASES)
+def test_only_what_is_not_labeled_comes_out(
+    output: pathlib.Path, rules: dict[str, Any], wanted: list[str], fates: dict[str, int]
+) -> None:
+    with LocalPipeline() as pipeline:
+        chosen = pipeline | beam.Create(listed()) | skip(output, **rules)
+        assert_that(chosen.videos | beam.Map(lambda video: video.video_uri), equal_to(wanted), "videos")
+        assert_that(chosen.fates, equal_to(list(fates.items())), "fates")
+        assert_that(chosen.num_inputs, equal_to([100]), "inputs")
+    assert counters(pipeline).get(metrics.VIDEOS_SKIPPED, 0) == 100 - len(wanted)
+
+
+def test_metadata_and_attempts_go_with_the_video(output: pathlib.Path) -> None:
+    with LocalPipeline() as pipeline:
+        videos = pipeline | beam.Create(listed()[80:81]) | skip(output, retry_failed=frozenset({"all"}))
+        wanted = VideoRef(URIS[80], 1000, "mtime:1.0", (("camera", "7"),), attempt=2)
+        assert_that(videos.videos, equal_to([wanted]))
+
+
+def test_a_limit_goes_on_where_it_stopped(tmp_path: pathlib.Path) -> None:
+    taken: list[str] = []
+    for night in range(4):
+        with LocalPipeline() as pipeline:
+            chosen = pipeline | beam.Create(listed()) | skip(tmp_path, limit=30)
+            chosen | WriteSelection(RunPaths(str(tmp_path), f"r{night}"), 1000)
+        selection = read_json(selection_path(RunPaths(str(tmp_path), f"r{night}")))
+        assert selection is not None
+        assert selection["fates"].get("beyond_limit", 0) == max(0, 70 - 30 * night)
+        found = pathlib.Path(tmp_path).glob(f".staging/run=r{night}/selected/*.staged")
+        uris = [row["video_uri"] for path in found for row in ledger_of.pq.read_table(path).to_pylist()]
+        assert len(uris) == min(30, 100 - 30 * night)
+        taken += uris
+        rows = [row | {"size_bytes": 1001 if row["video_uri"] == URIS[3] else 1000} for row in ledger_of.rows(uris)]
+        ledger_of.commit_rows(tmp_path, f"n{night}", rows)
+    assert sorted(taken) == URIS
+
+
+def test_signed_urls_are_known_by_their_bare_form(tmp_path: pathlib.Path) -> None:
+    ledger_of.commit_rows(tmp_path, "r1", ledger_of.rows(["https://host/a.mp4?sig=1"]))
+    with LocalPipeline() as pipeline:
+        videos = [make.video("https://host/a.mp4?sig=2"), make.video("https://host/b.mp4?sig=2")]
+        chosen = pipeline | beam.Create(videos) | skip(tmp_path)
+        assert_that(chosen.videos, equal_to(videos[1:]))
+
+
+@pytest.mark.parametrize(("videos_per_part", "num_parts"), [(1000, 1), (40, 3)])
+def test_parts_hold_every_video_once(tmp_path: pathlib.Path, videos_per_part: int, num_parts: int) -> None:
+    paths = RunPaths(str(tmp_path / "a b [c]"), "r1")
+    ledger_of.commit_rows(tmp_path / "a b [c]", "r0", ledger_of.rows(URIS[:10]))
+    with LocalPipeline() as pipeline:
+        chosen = pipeline | beam.Create(listed()) | skip(tmp_path / "a b [c]")
+        chosen | WriteSelection(paths, videos_per_part)
+    selection = read_json(selection_path(paths))
+    assert selection is not None
+    parts = to_parts(paths, selection)
+    assert len(parts) == num_parts and sum(part.num_inputs for part in parts) == 100
+    assert parts[0].fates == {"new": 90, "changed": 1, "already_labeled": 9}
+    assert not any(part.fates for part in parts[1:])
+    with LocalPipeline() as pipeline:
+        read = [pipeline | f"Part{i}" >> ReadSelection(part) for i, part in enumerate(parts)]
+        videos = [chosen.videos for chosen in read] | beam.Flatten()
+        assert_that(videos, equal_to([listed()[3], *listed()[10:]]))
+
+
+def test_a_selection_of_nothing_still_accounts_for_its_inputs(output: pathlib.Path) -> None:
+    paths = RunPaths(str(output), "r9")
+    with LocalPipeline() as pipeline:
+        videos = [video for video in listed()[:85] if video.size_bytes == 1000]
+        pipeline | beam.Create(videos) | skip(output) | WriteSelection(paths, 1000)
+    selection = read_json(selection_path(paths))
+    assert selection is not None
+    assert to_parts(paths, selection) == [Part(None, 84, {"already_labeled": 79, "failed_before": 5})]

@@ -1,0 +1,66 @@
+"""Committed runs for tests: rows of the videos table, without labeling anything."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow.parquet as pq
+import record_factory as make
+
+from transforms import commits
+from transforms.records import LabelScore, RunInfo, VideoSummary
+from transforms.run_files import RunPaths, WrittenFile, summarize_files, to_table, write_atomically
+from transforms.schemas import TABLES, Row, clip_row, error_row, video_row
+
+
+def rows(uris: Sequence[str], status: str = "ok", run: RunInfo = make.RUN) -> list[Row]:
+    """Returns a row of the videos table for each URI."""
+    labels = (LabelScore("left", 0, 0.7, 0.7),) if status == "ok" else ()
+    failure = None if status == "ok" else make.failure()
+    num_clips = 1 if status == "ok" else 0
+    return [
+        video_row(VideoSummary(make.video(uri), make.MEDIA, status, labels, 1, num_clips, failure), run) for uri in uris
+    ]
+
+
+def stage(output: pathlib.Path, run_id: str, videos: list[Row], row_group_size: int = 64_000) -> list[WrittenFile]:
+    """Writes the tables of a run to its staging folder, as its workers do."""
+    paths = RunPaths(str(output), run_id)
+    tables = {
+        "videos": videos,
+        "clips": [clip_row(make.scores(row["video_uri"]), make.RUN) for row in videos if row["status"] == "ok"],
+        "errors": [error_row(make.failure(row["video_uri"]), make.RUN) for row in videos if row["status"] != "ok"],
+    }
+    files = []
+    for name in TABLES:
+        table = to_table(name, tables[name])
+        write_atomically(
+            paths.staged(name, 0),
+            lambda sink, table=table: pq.write_table(table, sink, row_group_size=row_group_size),  # type: ignore[misc]
+        )
+        files.append(WrittenFile(name, 0, table.num_rows))
+    return files
+
+
+def summary_of(output: pathlib.Path, run_id: str, files: list[WrittenFile], **more: Any) -> dict[str, Any]:
+    """Returns the JSON of a run."""
+    run = make.RUN
+    work = {
+        "model_fingerprint": run.model_fingerprint,
+        "label_map_fingerprint": run.label_map_fingerprint,
+        "sampling_fingerprint": run.sampling_fingerprint,
+        "precision": run.precision,
+    }
+    return {"run_id": run_id, **work, **summarize_files(RunPaths(str(output), run_id), files), **more}
+
+
+def commit_rows(
+    output: pathlib.Path, run_id: str, videos: list[Row], row_group_size: int = 64_000, **more: Any
+) -> None:
+    """Commits rows as a run."""
+    paths = RunPaths(str(output), run_id)
+    files = stage(output, run_id, videos, row_group_size)
+    commits.record_decision(paths, summary_of(output, run_id, files, **more), files)
+    commits.finish(paths)

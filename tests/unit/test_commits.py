@@ -1,0 +1,81 @@
+"""A commit that is cut off at any step is finished or removed by whoever comes next, and never seen in between."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+
+import ledger_factory as ledger_of
+import pytest
+
+from transforms import commits
+from transforms.run_files import RunPaths
+
+URIS = ["/a.mp4", "/b.mp4"]
+
+
+def files(output: pathlib.Path) -> list[str]:
+    return sorted(str(path.relative_to(output)) for path in output.rglob("*") if path.is_file())
+
+
+COMMITTED = [
+    "clips/run=r1/part-00000.parquet",
+    "errors/run=r1/part-00000.parquet",
+    "runs/r1.json",
+    "videos/run=r1/part-00000.parquet",
+]
+
+
+@pytest.mark.parametrize("num_moves", range(4))
+@pytest.mark.parametrize("marked", [False, True])
+def test_what_was_decided_is_finished(tmp_path: pathlib.Path, num_moves: int, marked: bool) -> None:
+    """Every state in which a killed commit can leave an output: so many files moved, the run's JSON there or not."""
+    paths = RunPaths(str(tmp_path), "r1")
+    written = ledger_of.stage(tmp_path, "r1", ledger_of.rows(URIS))
+    commits.record_decision(paths, ledger_of.summary_of(tmp_path, "r1", written), written)
+    decision = json.loads(pathlib.Path(paths.decision).read_text())
+    for table, shard in decision["moves"][: 3 if marked else num_moves]:
+        final = pathlib.Path(paths.final(table, shard))
+        final.parent.mkdir(parents=True)
+        pathlib.Path(paths.staged(table, shard)).rename(final)
+    if marked:
+        marker = pathlib.Path(paths.marker)
+        marker.parent.mkdir()
+        marker.write_text(json.dumps(decision["summary"]))
+    assert commits.recover(str(tmp_path)) == commits.Recovered(["r1"], [])
+    assert files(tmp_path) == COMMITTED
+    ((_, summary, _),) = commits.committed_runs(str(tmp_path))
+    assert summary["counts"]["videos"] == 2
+    assert commits.recover(str(tmp_path)) == commits.Recovered([], [])
+
+
+def test_videos_are_moved_last(tmp_path: pathlib.Path) -> None:
+    paths = RunPaths(str(tmp_path), "r1")
+    written = ledger_of.stage(tmp_path, "r1", ledger_of.rows(URIS))
+    commits.record_decision(paths, {}, written)
+    moves = json.loads(pathlib.Path(paths.decision).read_text())["moves"]
+    assert [table for table, _ in moves] == ["clips", "errors", "videos"]
+
+
+@pytest.mark.parametrize("num_tables", range(4))
+def test_what_was_not_decided_is_removed(tmp_path: pathlib.Path, num_tables: int) -> None:
+    ledger_of.commit_rows(tmp_path, "r1", ledger_of.rows(URIS))
+    before = files(tmp_path)
+    ledger_of.stage(tmp_path, "r2", ledger_of.rows(URIS))
+    staging = tmp_path / ".staging/run=r2"
+    for table in ("clips", "errors", "videos")[num_tables:]:
+        shutil.rmtree(staging / table)
+    (staging / ".draft-0123").write_bytes(b'{"half a decision')
+    assert not [path for path in tmp_path.glob("*/*/*.parquet") if "run=r1" not in str(path)]
+    assert commits.recover(str(tmp_path)) == commits.Recovered([], ["r2"])
+    assert files(tmp_path) == before
+
+
+def test_a_finished_commit_that_is_repeated_changes_nothing(tmp_path: pathlib.Path) -> None:
+    ledger_of.commit_rows(tmp_path, "r1", ledger_of.rows(URIS))
+    before = {name: (tmp_path / name).read_bytes() for name in files(tmp_path)}
+    summary = commits.finish(RunPaths(str(tmp_path), "r1"))
+    assert summary is not None and summary["run_id"] == "r1"
+    assert {name: (tmp_path / name).read_bytes() for name in files(tmp_path)} == before
+    assert commits.finish(RunPaths(str(tmp_path), "r2")) is None

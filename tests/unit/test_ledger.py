@@ -1,0 +1,138 @@
+"""What becomes of a listed video, case by case, and what is read of a ledger."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import ledger_factory as ledger_of
+import numpy as np
+import pytest
+import record_factory as make
+
+from transforms import ledger
+from transforms.ledger import LedgerRow, Work, decide, ledger_files, modified_seconds, read_rows, sift, uri_key
+from transforms.records import SkipRules, VideoRef, stable_hash
+
+VIDEO = VideoRef("/a.mp4", 1000, "mtime:5.000000")
+ROW = LedgerRow("/a.mp4", 1000, "mtime:5.000000", "ok", None, False, 1, "av 1", 100.0)
+
+
+def row(**changes: Any) -> LedgerRow:
+    return ROW._replace(**changes)
+
+
+def failed(code: str = "corrupt_video", **changes: Any) -> LedgerRow:
+    return row(status="failed", error_code=code, **changes)
+
+
+def transient(attempts: int, **changes: Any) -> LedgerRow:
+    return failed("storage_error", transient=True, attempts=attempts, **changes)
+
+
+def asking(code: str) -> SkipRules:
+    return SkipRules(retry_failed=frozenset({code}))
+
+
+MISSING = failed("not_found", size_bytes=None, content_version="")
+IN_PART = {"status": "partial"}
+CASES: list[tuple[str, VideoRef, list[LedgerRow], SkipRules, tuple[str, int]]] = [
+    ("no row", VIDEO, [], SkipRules(), ("new", 1)),
+    ("labeled", VIDEO, [row()], SkipRules(), ("already_labeled", 1)),
+    ("labeled, forced", VIDEO, [row()], SkipRules(force=True), ("forced", 1)),
+    ("another size", VIDEO, [row(size_bytes=999)], SkipRules(), ("changed", 1)),
+    ("another version", VIDEO, [row(content_version="mtime:4.000000")], SkipRules(), ("changed", 1)),
+    ("failed, then changed", VIDEO, [failed(size_bytes=999)], SkipRules(), ("changed", 1)),
+    ("earlier content", VIDEO, [row(), row(size_bytes=9, labeled_at=9e9)], SkipRules(), ("already_labeled", 1)),
+    ("no version is no proof", VideoRef("/a.mp4", 1000), [row(content_version="")], SkipRules(), ("unversioned", 1)),
+    ("still missing", VideoRef("/a.mp4"), [MISSING], SkipRules(), ("failed_before", 1)),
+    ("here at last", VIDEO, [MISSING], SkipRules(), ("changed", 1)),
+    ("failed for good", VIDEO, [failed()], SkipRules(), ("failed_before", 1)),
+    ("failed, another decoder", VIDEO, [failed(decoder_version="av 0", attempts=4)], SkipRules(), ("new_decoder", 1)),
+    ("failed, asked for", VIDEO, [failed()], asking("corrupt_video"), ("asked_for", 2)),
+    ("failed, other code asked for", VIDEO, [failed()], asking("not_found"), ("failed_before", 1)),
+    ("failed, all asked for", VIDEO, [failed()], asking("all"), ("asked_for", 2)),
+    ("labeled, all asked for", VIDEO, [row()], asking("all"), ("already_labeled", 1)),
+    ("failed once, may pass", VIDEO, [transient(1)], SkipRules(), ("retried", 2)),
+    ("failed twice, may pass", VIDEO, [transient(1), transient(2, labeled_at=200.0)], SkipRules(), ("retried", 3)),
+    ("failed three times", VIDEO, [transient(3, labeled_at=200.0), transient(1)], SkipRules(), ("gave_up", 1)),
+    ("failed three times of four", VIDEO, [transient(3)], SkipRules(max_attempts=4), ("retried", 4)),
+    ("failed three times, asked for", VIDEO, [transient(3)], asking("storage_error"), ("asked_for", 4)),
+    ("failed, then labeled", VIDEO, [row(labeled_at=200.0), transient(1)], SkipRules(), ("already_labeled", 1)),
+    ("in part, for good", VIDEO, [failed()._replace(**IN_PART)], SkipRules(), ("already_labeled", 1)),
+    ("in part, may pass", VIDEO, [transient(1)._replace(**IN_PART)], SkipRules(), ("retried", 2)),
+    ("in part, too often", VIDEO, [transient(3)._replace(**IN_PART)], SkipRules(), ("gave_up", 1)),
+    ("in part, new decoder", VIDEO, [failed(decoder_version="x")._replace(**IN_PART)], SkipRules(), ("new_decoder", 1)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "video", "rows", "rules", "wanted"), CASES, ids=[case[0] for case in CASES])
+def test_every_case(
+    name: str, video: VideoRef, rows: list[LedgerRow], rules: SkipRules, wanted: tuple[str, int]
+) -> None:
+    decision = decide(video, rows, rules, "av 1")
+    assert (decision.reason, decision.attempt) == wanted
+    assert decision.taken == (wanted[0] in ledger.TAKEN) == (wanted[0] not in ledger.SKIPPED)
+
+
+def test_every_reason_is_a_case_or_a_filter() -> None:
+    decided = {case[4][0] for case in CASES}
+    assert decided | {"other_shard", "before_since", "beyond_limit"} == {*ledger.TAKEN, *ledger.SKIPPED}
+
+
+def test_shards_divide_the_videos() -> None:
+    videos = [VideoRef(f"/v/{i}.mp4") for i in range(1000)]
+    shares = [{v.video_uri for v in videos if sift(v, SkipRules(shard=(i, 4))) is None} for i in range(4)]
+    assert sum(map(len, shares)) == 1000 == len(set().union(*shares))
+    assert all(200 < len(share) < 300 for share in shares)
+
+
+def test_hashes_for_two_purposes_are_independent() -> None:
+    uris = [f"/v/{i}.mp4" for i in range(4000)]
+    share = [uri for uri in uris if stable_hash(uri, "shard") % 4 == 0]
+    assert all(200 < sum(stable_hash(uri, "part") % 4 == k for uri in share) < 300 for k in range(4))
+
+
+def test_only_content_since_a_time() -> None:
+    rules = SkipRules(since=5.0)
+    assert sift(VIDEO, rules) is None
+    assert sift(dataclasses.replace(VIDEO, content_version="mtime:4.999999"), rules) == "before_since"
+    assert sift(dataclasses.replace(VIDEO, content_version=""), rules) is None  # nobody knows: not lost in silence
+    assert modified_seconds(VIDEO) == 5.0
+
+
+def test_only_rows_of_listed_videos_and_of_the_same_work_are_read(tmp_path: pathlib.Path) -> None:
+    uris = [f"/v/{i:04d}.mp4" for i in range(3000)]
+    rows = ledger_of.rows(uris)
+    rows[7]["precision"] = "bfloat16"  # as in a file that holds rows of several runs
+    ledger_of.commit_rows(tmp_path, "r1", rows, row_group_size=500)
+    (path,) = ledger_files(str(tmp_path), Work.of(make.RUN))
+    keys = np.unique(np.array([uri_key(uri) for uri in (uris[3], uris[7], uris[2999], "/not/there.mp4")], np.int64))
+    found = {row.video_uri: row for row in read_rows(path, keys, Work.of(make.RUN))}
+    assert set(found) == {uris[3], uris[2999]}
+    assert found[uris[3]] == LedgerRow(uris[3], 1000, "mtime:1.0", "ok", None, False, 1, "av 1", 1767225600.0)
+    assert not list(read_rows(path, np.array([], np.int64), Work.of(make.RUN)))
+
+
+@pytest.mark.parametrize("name", Work._fields)
+def test_runs_of_other_work_are_not_opened(tmp_path: pathlib.Path, name: str) -> None:
+    ledger_of.commit_rows(tmp_path, "r1", ledger_of.rows(["/a.mp4"]))
+    work = Work.of(make.RUN)
+    other = 99 if name == "schema_version" else "other"
+    assert len(list(ledger_files(str(tmp_path), work))) == 1
+    assert not list(ledger_files(str(tmp_path), work._replace(**{name: other})))
+
+
+def test_a_run_that_holds_rows_of_several_works_is_opened_for_each(tmp_path: pathlib.Path) -> None:
+    work, other = Work.of(make.RUN), Work.of(make.RUN)._replace(precision="bfloat16")
+    ledger_of.commit_rows(tmp_path, "r1", ledger_of.rows(["/a.mp4"]), works=[work._asdict(), other._asdict()])
+    for each in (work, other):
+        assert len(list(ledger_files(str(tmp_path), each))) == 1
+
+
+def test_an_output_that_was_moved_is_still_a_ledger(tmp_path: pathlib.Path) -> None:
+    ledger_of.commit_rows(tmp_path / "a", "r1", ledger_of.rows(["/a.mp4"]))
+    (tmp_path / "a").rename(tmp_path / "b")
+    (path,) = ledger_files(str(tmp_path / "b"), Work.of(make.RUN))
+    assert pathlib.Path(path).is_file()

@@ -1,0 +1,177 @@
+"""One run at a time: who holds an output is told, a dead holder is found out, a run that was taken over is refused."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from processes import wait_until
+
+from transforms import output_lock
+from transforms.conditional_files import conditional_file
+from transforms.errors import LockLostError, OutputLockedError, StorageError
+from transforms.output_lock import LockTicket, OutputLock, is_free, read_lock, this_process
+
+HOLD = """
+import sys, time
+from transforms.output_lock import LockTicket, OutputLock
+with OutputLock(LockTicket(sys.argv[1], "other")):
+    print("held", flush=True)
+    time.sleep(100)
+"""
+
+
+def lock(folder: pathlib.Path, holder: str = "mine", **more: object) -> OutputLock:
+    return OutputLock(LockTicket(str(folder), holder), **more)  # type: ignore[arg-type]
+
+
+def hold_elsewhere(folder: pathlib.Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    return process
+
+
+def test_the_second_is_told_who_holds_it(tmp_path: pathlib.Path) -> None:
+    with lock(tmp_path), pytest.raises(OutputLockedError, match=r"run mine on \S+ \(process \d+\) holds it since"):
+        lock(tmp_path, "second").__enter__()
+    with lock(tmp_path, "second"):
+        assert read_lock(str(tmp_path))["holder"] == "second"  # type: ignore[index]
+
+
+def test_a_holder_that_was_killed_is_found_out_at_once(tmp_path: pathlib.Path) -> None:
+    process = hold_elsewhere(tmp_path)
+    with pytest.raises(OutputLockedError, match=f"process {process.pid}"):
+        lock(tmp_path).__enter__()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with lock(tmp_path):
+        pass
+
+
+def test_who_waits_gets_it_after_the_other(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output_lock, "_SECONDS_BETWEEN_LOOKS", 0.05)
+    order = []
+    first = lock(tmp_path, "first")
+    first.__enter__()
+
+    def second() -> None:
+        with lock(tmp_path, "second", wait=True):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    time.sleep(0.3)
+    order.append("first")
+    first.__exit__(None, None, None)
+    thread.join(20)
+    assert order == ["first", "second"]
+
+
+def test_of_many_that_come_at_once_one_gets_it(tmp_path: pathlib.Path) -> None:
+    start = threading.Barrier(8)
+    results: list[str] = []
+
+    def run(number: int) -> None:
+        start.wait()
+        try:
+            lock(tmp_path, f"run{number}").__enter__()
+            results.append("got")
+        except OutputLockedError:
+            results.append("told")
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == ["got"] + ["told"] * 7
+
+
+def elsewhere(**changes: object) -> dict[str, object]:
+    """The lock of a process of another machine."""
+    process = {**(this_process() or {}), "kernel": "another"}
+    return {"holder": "x", "process": process, "process_id": 1, "host": "far", "since": "", **changes}
+
+
+def test_a_holder_elsewhere_is_believed_until_its_lease_ends() -> None:
+    assert not is_free(elsewhere(lease_ends_at=time.time() + 5))
+    assert is_free(elsewhere(lease_ends_at=time.time() - 5))
+    assert is_free(elsewhere(lease_ends_at=time.time() + 5, released_at="2026-01-01T00:00:00+00:00"))
+    assert not is_free(elsewhere(process=None, lease_ends_at=time.time() + 5))
+
+
+def test_a_process_of_the_same_number_is_another_one() -> None:
+    here = this_process()
+    assert here is not None
+    assert not is_free(elsewhere(process=here, lease_ends_at=0.0))  # alive, however old its lease
+    assert is_free(elsewhere(process=here | {"start": here["start"] - 1}, lease_ends_at=time.time() + 99))
+
+
+def test_a_lease_is_renewed(tmp_path: pathlib.Path) -> None:
+    def end() -> float:
+        found = read_lock(str(tmp_path))
+        assert found is not None
+        return found["lease_ends_at"]
+
+    with lock(tmp_path, lease_seconds=1.0):
+        first = end()
+        wait_until(lambda: end() > first)
+
+
+def test_a_run_that_was_taken_over_is_refused(tmp_path: pathlib.Path) -> None:
+    ticket = LockTicket(str(tmp_path), "mine")
+    with pytest.raises(LockLostError, match="nobody does"):
+        ticket.require()
+    with OutputLock(ticket):
+        ticket.require()
+        file = conditional_file(f"{tmp_path}/.staging/lock.json")
+        found = file.read()
+        assert found is not None
+        taken = json.loads(found.data) | {"holder": "other"}
+        assert file.write(json.dumps(taken).encode(), found.version)
+        with pytest.raises(LockLostError, match="run other on"):
+            ticket.require()
+    assert read_lock(str(tmp_path)) == taken  # and it doesn't release what is another's
+
+
+def test_the_commit_releases_the_lock_of_a_job_without_launcher(tmp_path: pathlib.Path) -> None:
+    ticket = LockTicket(str(tmp_path), "mine", outlives_launcher=True)
+    with OutputLock(ticket):
+        with pytest.raises(OutputLockedError):
+            lock(tmp_path, "second").__enter__()
+        ticket.release_after_commit()
+        with pytest.raises(LockLostError, match="released it at"):
+            ticket.require()
+        with lock(tmp_path, "second"):
+            pass
+
+
+def test_an_output_that_is_a_file_cannot_be_held(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError):
+        lock(tmp_path / "file").__enter__()
+
+
+def test_a_conditional_file_is_written_only_over_what_was_read(tmp_path: pathlib.Path) -> None:
+    check_conditions(f"{tmp_path}/deep/down/file")
+
+
+def check_conditions(uri: str) -> None:
+    """What every kind of store must hold to."""
+    file = conditional_file(uri)
+    assert file.read() is None
+    assert not file.write(b"0", "some version")
+    assert file.write(b"1", None)
+    assert not file.write(b"2", None)
+    first = file.read()
+    assert first is not None and first.data == b"1"
+    assert file.write(b"3", first.version)
+    assert not file.write(b"4", first.version)
+    found = file.read()
+    assert found is not None and found.data == b"3"
