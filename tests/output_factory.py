@@ -54,7 +54,7 @@ def rows_of(run: RunInfo, videos: list[Video]) -> dict[str, list[Row]]:
     return tables
 
 
-def stage(output: pathlib.Path, run: RunInfo, videos: list[Video], num_files: int = 1) -> list[WrittenFile]:
+def stage(output: pathlib.Path | str, run: RunInfo, videos: list[Video], num_files: int = 1) -> list[WrittenFile]:
     """Writes the files of a run into its staging folder."""
     paths = RunPaths(str(output), run.run_id)
     written = []
@@ -67,7 +67,7 @@ def stage(output: pathlib.Path, run: RunInfo, videos: list[Video], num_files: in
 
 
 def commit_run(
-    output: pathlib.Path,
+    output: pathlib.Path | str,
     number: int,
     videos: list[Video],
     model: str = "m0",

@@ -18,7 +18,10 @@ import pyarrow as pa
 
 from transforms.ledger import uri_key
 from transforms.records import stable_hash
-from transforms.tables import ROWS_IN_MEMORY, read_batches
+from transforms.tables import read_batches
+
+ROWS_IN_MEMORY = 1_000_000
+"""How many rows are sorted at once: some 100 MB."""
 
 _ROW = np.dtype(
     [("key", "<u8"), ("clip", "<i4"), ("file", "<i4"), ("num_clips", "<i4"), ("num_planned", "<i4"), ("ok", "?")]
@@ -82,7 +85,7 @@ class RowChecks:
         """Yields what does not add up: each kind once a file, with an example."""
         for share in self._shares:
             rows = np.fromfile(share, _ROW) if share.exists() else np.zeros(0, _ROW)
-            rows.sort(order=("key", "clip"))
+            rows = rows[np.lexsort((rows["clip"], rows["key"]))]
             for found, what in _odd_rows(rows):
                 for file in np.unique(found["file"]):
                     mine = found[found["file"] == file]

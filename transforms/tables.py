@@ -18,7 +18,7 @@ from transforms import storage
 from transforms.commits import Run, committed_runs
 from transforms.errors import ConfigError, StorageError
 
-ROWS_IN_MEMORY = 4_000_000
+ROWS_IN_MEMORY = 2_000_000
 """How many rows are compared at once; more are compared in as many passes as it takes."""
 
 _NAMES_TOLD = 5

@@ -95,7 +95,7 @@ def _check_holder(output: Output, holder: Run, on_file: Callable[[str], None]) -
         for table in TABLES:
             for path in holder.files(table):
                 on_file(path)
-                found = list(_check_file(path, table, runs, checks, counts))
+                found = list(_check_file(path, table, holder, runs, checks, counts))
                 damaged = damaged or bool(found)
                 yield from found
         if not damaged:  # else everything that follows from it would be told as well
@@ -104,10 +104,12 @@ def _check_holder(output: Output, holder: Run, on_file: Callable[[str], None]) -
                 yield from _compare(run, counts)
 
 
-def _check_file(path: str, table: str, runs: dict[str, Run], checks: RowChecks, counts: _Counts) -> Iterator[Fault]:
+def _check_file(
+    path: str, table: str, holder: Run, runs: dict[str, Run], checks: RowChecks, counts: _Counts
+) -> Iterator[Fault]:
     wrong_keys, strangers = 0, set()
     try:
-        faults = list(_check_schema(path, table))
+        faults = list(_check_schema(path, table, holder.summary.get("schema_version")))
         if faults:
             yield from faults
             return
@@ -126,7 +128,7 @@ def _check_file(path: str, table: str, runs: dict[str, Run], checks: RowChecks, 
         yield Fault(path, f"has rows of runs that it should not hold: {', '.join(sorted(strangers)[:3])}")
 
 
-def _check_schema(path: str, table: str) -> Iterator[Fault]:
+def _check_schema(path: str, table: str, told: int | None) -> Iterator[Fault]:
     try:
         with storage.storage_errors(path), storage.open_binary(path) as file:
             schema = pq.read_schema(file)
@@ -134,8 +136,11 @@ def _check_schema(path: str, table: str) -> Iterator[Fault]:
         yield Fault(path, f"cannot be read as Parquet: {error}")
         return
     version = (schema.metadata or {}).get(b"reelbeam.schema_version", b"none").decode()
+    if version != str(told):
+        yield Fault(path, f"has schema version {version}, its run says {told}")
     if version != str(SCHEMA_VERSION):
-        yield Fault(path, f"has schema version {version}, this program knows {SCHEMA_VERSION}")
+        yield Fault(path, f"has schema version {version}, this program can only verify {SCHEMA_VERSION}")
+        return
     for field in TABLES[table]:
         place = schema.get_field_index(field.name)
         if place < 0 or not schema.field(place).equals(field):

@@ -168,6 +168,11 @@ DAMAGES: dict[str, tuple[str, Callable[[pathlib.Path], object], str]] = {
     "emptied": ("errors", lambda path: path.write_bytes(b""), "cannot be read as Parquet"),
     "type": ("clips", lambda path: rewrite(path, with_long_index), "column clip_index"),
     "column": ("clips", lambda path: rewrite(path, lambda t: t.drop_columns(["entropy"])), "column entropy: missing"),
+    "version": (
+        "errors",
+        lambda path: pq.write_table(pq.read_table(path, partitioning=None).replace_schema_metadata({}), path),
+        "has schema version none, its run says",
+    ),
     "repeated": (
         "videos",
         lambda path: rewrite(path, lambda t: pa.concat_tables([t, t.slice(1, 1)])),
