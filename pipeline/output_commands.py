@@ -20,7 +20,7 @@ def status(argv: Sequence[str]) -> int:
     parser = _parser("status", "Tell what an output holds: its runs, what is under way, totals over current rows.")
     parser.add_argument("--runs", type=int, default=10, metavar="N", help="how many of the last runs; default 10")
     _add_json(parser)
-    args = parser.parse_args(argv)
+    args = _parse(parser, argv)
 
     from pipeline.console import WorkLine
     from pipeline.output_reports import print_status
@@ -41,7 +41,7 @@ def verify(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--run", action="append", default=[], metavar="ID", help="only this run; may be repeated")
     _add_json(parser)
-    args = parser.parse_args(argv)
+    args = _parse(parser, argv)
 
     from pipeline.console import WorkLine
     from pipeline.output_reports import print_faults
@@ -60,7 +60,7 @@ def diff(argv: Sequence[str]) -> int:
     parser.add_argument("before", metavar="RUN_A", help="name of a run, of a run with parts, or how a name begins")
     parser.add_argument("after", metavar="RUN_B")
     _add_json(parser)
-    args = parser.parse_args(argv)
+    args = _parse(parser, argv)
 
     from pipeline.output_reports import print_difference
     from transforms.comparison import compare
@@ -79,7 +79,7 @@ def sql(argv: Sequence[str]) -> int:
         "--min_score", type=float, default=0.5, metavar="S", help="of a label in label_timeline; default 0.5"
     )
     parser.add_argument("--dataset", default="reelbeam", metavar="NAME", help="BigQuery's; default reelbeam")
-    args = parser.parse_args(argv)
+    args = _parse(parser, argv)
 
     from transforms import storage
     from transforms.views import create_views
@@ -97,7 +97,7 @@ def compact(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--wait_for_lock", action="store_true", help="wait while a run writes to the output; default: exit with 5"
     )
-    args = parser.parse_args(argv)
+    args = _parse(parser, argv)
 
     from pipeline.console import WorkLine
     from pipeline.launch import hold_output
@@ -120,9 +120,26 @@ def compact(argv: Sequence[str]) -> int:
 
 
 def _parser(command: str, description: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"reelbeam {command}", description=description, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog=f"reelbeam {command}",
+        description=description,
+        epilog="Beam's flags pass through, for stores that need some: --s3_endpoint_url, …",
+        allow_abbrev=False,
+    )
     parser.add_argument("output", metavar="OUTPUT", help="folder or prefix that was --output of `reelbeam label`")
     return parser
+
+
+def _parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
+    """Parses flags, and gives Beam its own: a store may need them, `--s3_endpoint_url` for instance."""
+    from pipeline import options
+
+    args, beam_flags = options.parse_label_flags(argv, parser)
+
+    from apache_beam.io.filesystems import FileSystems
+
+    FileSystems.set_options(options.to_beam_options(beam_flags))
+    return args
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:

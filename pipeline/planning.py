@@ -189,7 +189,7 @@ def make_plan(config: LabelingConfig, selection: Selection, headers: Headers) ->
         "sampled": num_sampled,
         "extrapolated": num_sampled < selection.num_taken,
         "hours": hours,
-        "hours_error": _error(seconds + [0.0] * sum(headers.failures.values()), selection.num_taken) / 3600,
+        "hours_error": estimate_error(seconds + [0.0] * sum(headers.failures.values()), selection.num_taken) / 3600,
         "failures": {code: round(n * factor) for code, n in sorted(headers.failures.items())},
         "clips": chosen["clips"],
         "engine": config.engine,
@@ -198,7 +198,7 @@ def make_plan(config: LabelingConfig, selection: Selection, headers: Headers) ->
     }
 
 
-def _error(values: Sequence[float], num_all: int) -> float:
+def estimate_error(values: Sequence[float], num_all: int) -> float:
     """Returns how far the extrapolated sum may be off, with a confidence of 95 %; 0 where all were looked at."""
     n = len(values)
     if n < 2 or n >= num_all:

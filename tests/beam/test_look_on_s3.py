@@ -13,50 +13,49 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from output_factory import Video
 
 from pipeline.cli import main
-from transforms import compaction, storage
-from transforms.output_lock import LockTicket, OutputLock
-from transforms.tables import Output
+from transforms import storage
 
 boto3 = pytest.importorskip("boto3")
 moto_server = pytest.importorskip("moto.server")
 
 
 @pytest.fixture
-def output() -> Iterator[str]:
+def flags() -> Iterator[list[str]]:
     server = moto_server.ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     endpoint = f"http://{host}:{port}"
-    flags = {"s3_endpoint_url": endpoint, "s3_access_key_id": "key", "s3_secret_access_key": "secret"}
-    options = PipelineOptions([f"--{name}={value}" for name, value in flags.items()] + ["--s3_region_name=us-east-1"])
+    values = {"s3_endpoint_url": endpoint, "s3_access_key_id": "key", "s3_secret_access_key": "secret"}
+    flags = [f"--{name}={value}" for name, value in values.items()] + ["--s3_region_name=us-east-1"]
     boto3.client(
         "s3", "us-east-1", endpoint_url=endpoint, aws_access_key_id="key", aws_secret_access_key="secret"
     ).create_bucket(Bucket="bucket")
     before = FileSystems._pipeline_options
-    FileSystems.set_options(options)
-    yield "s3://bucket/out"
+    FileSystems.set_options(PipelineOptions(flags))
+    yield flags
     FileSystems.set_options(before)
     server.stop()
 
 
-def test_every_answer_is_the_same_before_and_after_compaction(output: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_answer_is_the_same_before_and_after_compaction(
+    flags: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = "s3://bucket/out"
+
     def told(*argv: str) -> Any:
-        assert main([*argv, "--json"]) == 0
+        assert main([*argv, "--json", *flags]) == 0
         return json.loads(capsys.readouterr().out)
 
     first = factory.commit_run(output, 1, [Video("a.mp4"), Video("b.mp4", None)])
     second = factory.commit_run(output, 2, [Video("a.mp4", "still", version="mtime:2.0")])
     totals, difference = told("status", output)["totals"], told("diff", output, first, second)
     assert told("verify", output)["faults"] == [] and totals["videos"] == 2
-    found = Output.read(output)
-    lock = LockTicket(output, compaction.compaction_id())
-    with OutputLock(lock):
-        sizes = compaction.compact(found, compaction.small_runs(found), lock)
-    assert sizes.before["clips"] == 2 and sizes.after == {"videos": 1, "clips": 1, "errors": 1}
+    assert main(["compact", output, *flags]) == 0
+    assert "videos 2 -> 1, clips 2 -> 1, errors 2 -> 1" in capsys.readouterr().out
     assert len(storage.find_files(output, "*/*/*.parquet")) == 3 and not storage.find_files(output, ".staging/run=*/**")
     assert told("status", output)["totals"] == totals and told("diff", output, first, second) == difference
     assert told("verify", output)["faults"] == []
     for path in storage.find_files(output, "clips/*/*.parquet"):
         FileSystems.delete([path])
-    assert main(["verify", output]) == 4
+    assert main(["verify", output, *flags]) == 4
     assert "does not exist" in capsys.readouterr().out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import random
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from benchmarks import cost_table
-from pipeline import costs
+from pipeline import costs, planning
 from pipeline.cli import main
 from transforms.media.sampling import ClipSampling, count_clips, plan_clip_spans
 from transforms.models.catalog import CATALOG
@@ -77,9 +78,20 @@ def test_a_sample_is_the_same_at_every_call_and_said_so(
     whole, sampled = plan(capsys, *flags), plan(capsys, *flags, "--sample", 10)
     assert sampled == plan(capsys, *flags, "--sample", 10)
     assert (sampled["sampled"], sampled["to_label"], sampled["extrapolated"]) == (10, 30, True)
-    assert 0 < abs(sampled["hours"] - whole["hours"]) < 2 * sampled["hours_error"] < whole["hours"]
+    assert sampled["hours"] == pytest.approx(whole["hours"], rel=0.5) and 0 < sampled["hours_error"] < whole["hours"]
     assert main(["plan", *map(str, flags), "--sample", "10"]) == 0
     assert "reckoned from the headers of 10 videos" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_error_of_a_sample_is_what_samples_show() -> None:
+    chance = random.Random(1)
+    videos = [chance.expovariate(0.1) for _ in range(1000)]
+    within = 0
+    for _ in range(400):
+        sample = chance.sample(videos, 100)
+        within += abs(sum(sample) * 10 - sum(videos)) <= planning.estimate_error(sample, 1000)
+    assert 0.9 < within / 400 < 0.99
+    assert planning.estimate_error(videos, 1000) == 0
 
 
 def test_a_long_run_gets_smaller_parts(
