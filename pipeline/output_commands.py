@@ -62,12 +62,15 @@ def diff(argv: Sequence[str]) -> int:
     _add_json(parser)
     args = _parse(parser, argv)
 
+    from pipeline.console import WorkLine
     from pipeline.output_reports import print_difference
     from transforms.comparison import compare
     from transforms.tables import Output
 
-    output = Output.read(args.output)
-    _print(compare(output, output.find(args.before), output.find(args.after)), args.json, print_difference)
+    with WorkLine("reading") as line:
+        output = Output.read(args.output)
+        found = compare(output, output.find(args.before), output.find(args.after), line.show)
+    _print(found, args.json, print_difference)
     return 0
 
 

@@ -140,9 +140,11 @@ def _summary(found: dict[str, Any]) -> str:
 
 
 def _number(value: float) -> str:
-    """Returns a number with three digits that count.
+    """Returns a number with three digits that count, or says that it is next to nothing.
 
-    >>> [_number(value) for value in (1234.5, 12.345, 0.00123, 0)]
-    ['1234', '12.3', '0.00123', '0']
+    >>> [_number(value) for value in (1234.5, 12.345, 0.0123, 0.0002, 0)]
+    ['1234', '12.3', '0.012', '< 0.001', '0']
     """
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+    if 0 < value < 0.001:
+        return "< 0.001"
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}" if value >= 0.1 else f"{value:.2g}"

@@ -6,7 +6,7 @@ not mean that a video is gone, unless B was to label everything (`--force`). How
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -18,13 +18,15 @@ from transforms.tables import Output, count_by, read_run
 _COLUMNS = ("video_uri", "status", "top_label", "top_score", "error_code")
 
 
-def compare(output: Output, first: Sequence[Run], second: Sequence[Run]) -> dict[str, Any]:
+def compare(
+    output: Output, first: Sequence[Run], second: Sequence[Run], on_file: Callable[[str], None] = lambda path: None
+) -> dict[str, Any]:
     """Returns how the rows of two runs differ, JSON-serializable; each may be several, the parts of a backfill.
 
     Raises:
       MediaError: a file cannot be read.
     """
-    before, after = (read_run(output, runs, "videos", _COLUMNS) for runs in (first, second))
+    before, after = (read_run(output, runs, "videos", _COLUMNS, on_file) for runs in (first, second))
     both = before.join(after, "video_uri", join_type="inner", left_suffix="_before", right_suffix="_after")
     both = both.sort_by("video_uri")
     relabeled = both.filter(_differs(both, "top_label"))

@@ -91,12 +91,19 @@ def read_batches(path: str, columns: Sequence[str] | None = None, checked: bool 
         raise StorageError(f"{path} cannot be read as Parquet: {error}") from error
 
 
-def read_run(output: Output, runs: Sequence[Run], table: str, columns: Sequence[str]) -> pa.Table:
+def read_run(
+    output: Output,
+    runs: Sequence[Run],
+    table: str,
+    columns: Sequence[str],
+    on_file: Callable[[str], None] = lambda path: None,
+) -> pa.Table:
     """Returns some columns of the rows of some runs, as one table."""
     names = pa.array([run.run_id for run in runs])
     files = dict.fromkeys(path for run in runs for path in output.files(table, run))
     batches = []
     for path in files:
+        on_file(path)
         for batch in read_batches(path, [*columns, "run_id"]):
             batches.append(batch.filter(pc.is_in(batch["run_id"], names)))
     found = pa.Table.from_batches(batches) if batches else None

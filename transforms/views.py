@@ -106,8 +106,9 @@ def _duckdb(output: str, dataset: str) -> _Syntax:
 
 
 def _spark(output: str, dataset: str) -> _Syntax:
+    place = re.sub("^s3://", "s3a://", output)  # the name of Hadoop's client for S3
     # First for Hadoop's patterns, then for the string.
-    place = re.sub(r"([*?\[\]{}\\])", r"\\\1", output).replace("\\", "\\\\").replace("'", "\\'")
+    place = re.sub(r"([*?\[\]{}\\])", r"\\\1", place).replace("\\", "\\\\").replace("'", "\\'")
     sources = "".join(
         f"CREATE OR REPLACE TEMPORARY VIEW all_{table} USING parquet\nOPTIONS (path '{place}/{table}');\n"
         for table in TABLES

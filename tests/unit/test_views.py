@@ -89,6 +89,10 @@ def test_duckdb_takes_a_backslash_for_a_slash() -> None:
         create_views("/data/a\\b", "duckdb", 0.5)
 
 
+def test_spark_reads_s3_by_the_name_of_hadoops_client() -> None:
+    assert "(path 's3a://bucket/labels/videos')" in create_views("s3://bucket/labels", "spark", 0.5)
+
+
 def test_bigquery_reads_no_local_folder_and_takes_no_odd_dataset() -> None:
     with pytest.raises(ConfigError, match="reads gs:// only"):
         create_views("/data", "bigquery", 0.5)
