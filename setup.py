@@ -18,6 +18,7 @@ setup(
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*"]),
     package_data={
+        "pipeline": ["costs.json"],
         "pipeline.demo": ["model/*", "model/variables/*", "videos/*"],
         "transforms.models": ["labels/*.txt"],
     },
@@ -38,6 +39,7 @@ setup(
         "gcp": ["apache-beam[gcp]==2.77.*"],
         "aws": ["apache-beam[aws]==2.77.*"],
         "bench": ["ai-edge-litert", "decord", "opencv-python-headless", "imageio-ffmpeg"],
+        "spark": ["pyspark"],  # for a test of the views: 500 MB, and it needs java
         "dev": [
             "pytest",
             "pytest-timeout",
@@ -53,6 +55,7 @@ setup(
             "flask",
             "flask-cors",
             "apache-beam[gcp]==2.77.*",  # tests look at the job that Dataflow would get
+            "sqlglot",
         ],
     },
     entry_points={"console_scripts": ["reelbeam = pipeline.cli:entry_point"]},

@@ -36,11 +36,11 @@ _Classify = Callable[[npt.NDArray[np.uint8]], object]
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU seconds of a clip; None for what was not measured."""
+    """CPU seconds of a clip; None for what was not measured, or is lost in the noise of starting it."""
 
     model: str
     openvino: float
-    benchmark_app: float
+    benchmark_app: float | None
     tensorflow: float | None
     clips_per_second: float
 
@@ -103,8 +103,10 @@ def row(cost: Cost) -> str:
     theirs = (
         ("", "") if cost.tensorflow is None else (f"{cost.tensorflow:.2f}", f"{cost.tensorflow / cost.openvino:.0f}")
     )
+    its = cost.benchmark_app
+    compared = ("", "") if its is None else (f"{its:.4f}", f"{cost.openvino / its:.2f}")
     return (
-        f"| {cost.model} | {cost.openvino:.4f} | {cost.benchmark_app:.4f} | {cost.openvino / cost.benchmark_app:.2f} "
+        f"| {cost.model} | {cost.openvino:.4f} | {compared[0]} | {compared[1]} "
         f"| {theirs[0]} | {theirs[1]} | {cost.clips_per_second:.2f} |"
     )
 
@@ -128,7 +130,8 @@ def measure(spec: ModelSpec, runs: int, tensorflow: bool) -> Cost:
         run = classifier(spec, "tensorflow", cpu_count())
         run(clip)
         theirs = cpu_seconds(run, clip)
-    return Cost(spec.name, fastest(mine), min(its), theirs, throughput(spec, clip, runs))
+    least = min(its)
+    return Cost(spec.name, fastest(mine), least if least > 0 else None, theirs, throughput(spec, clip, runs))
 
 
 def classifier(spec: ModelSpec, engine: EngineName, num_threads: int) -> _Classify:

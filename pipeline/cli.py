@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from pipeline import __version__
+from pipeline import __version__, output_commands
 
 EXIT_OK, EXIT_FAILED, EXIT_BAD_FLAGS, EXIT_LOCKED = 0, 1, 2, 5
 _EXIT_INTERRUPTED = 130
@@ -18,6 +18,12 @@ _DESCRIPTION = """\
 Reelbeam puts action labels on a whole corpus of videos.
 
   reelbeam label INPUT… --output DIR   label videos, write Parquet
+  reelbeam plan INPUT… --output DIR    what `label` would do, and what it would cost
+  reelbeam status OUTPUT               runs, totals, errors, what is under way
+  reelbeam verify OUTPUT               does everything add up? counts again from the files
+  reelbeam diff OUTPUT RUN_A RUN_B     how two runs differ
+  reelbeam sql OUTPUT                  views for DuckDB, BigQuery or Spark
+  reelbeam compact OUTPUT              put many small runs into few files
   reelbeam models                      the models that there are
   reelbeam models fetch NAME           download one
   reelbeam models export NAME --to DIR make a folder of one, for workers without a hub
@@ -29,17 +35,28 @@ Reelbeam puts action labels on a whole corpus of videos.
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code.
 
-    0 done, 1 failed, 2 bad flags, 3 too many inputs failed, 5 another run writes to the output.
+    0 done, 1 failed, 2 bad flags, 3 too many inputs failed, 4 an output does not add up, 5 another run writes to it.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    commands = {"label": _label, "models": _models, "probe": _probe}
+    commands = {
+        "label": _label,
+        "plan": _plan,
+        "models": _models,
+        "probe": _probe,
+        "status": output_commands.status,
+        "verify": output_commands.verify,
+        "diff": output_commands.diff,
+        "sql": output_commands.sql,
+        "compact": output_commands.compact,
+    }
     if argv and argv[0] in commands:
+        _set_up_logging("--verbose" in argv)
         return _guarded(commands[argv[0]], argv[1:])
     parser = argparse.ArgumentParser(
         prog="reelbeam", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--version", action="version", version=f"reelbeam {__version__}")
-    parser.add_argument("command", choices=sorted(commands), metavar="COMMAND", help="label, models or probe")
+    parser.add_argument("command", choices=sorted(commands), metavar="COMMAND", help=", ".join(sorted(commands)))
     parser.parse_args(argv or ["--help"])  # prints help, the version or what is wrong, and exits
     return EXIT_BAD_FLAGS
 
@@ -47,7 +64,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _label(argv: Sequence[str]) -> int:
     from pipeline import options
 
-    _set_up_logging("--verbose" in argv)
     args, beam_flags = options.parse_label_flags(argv)
     config = options.to_config(args)
     beam_options = options.to_beam_options(beam_flags)
@@ -68,6 +84,13 @@ def _label(argv: Sequence[str]) -> int:
     return outcomes[-1].exit_code
 
 
+def _plan(argv: Sequence[str]) -> int:
+    from pipeline import options, plan_command
+
+    args, beam_flags = options.parse_label_flags(argv, plan_command.plan_parser())
+    return plan_command.plan(args, beam_flags)
+
+
 def _models(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="reelbeam models", description="List the models, fetch or export one.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
@@ -81,7 +104,6 @@ def _models(argv: Sequence[str]) -> int:
     flags.add_preset_flags(export)
     args = parser.parse_args(argv)
 
-    _set_up_logging(verbose=False)
     from pipeline import model_commands
 
     if args.command == "fetch":
@@ -99,8 +121,6 @@ def _probe(argv: Sequence[str]) -> int:
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="file, folder or pattern")
     args = parser.parse_args(argv)
-    _set_up_logging(verbose=False)
-
     from pipeline import probe_command
 
     return probe_command.probe_files(args.files)

@@ -20,6 +20,10 @@ MAX_BATCH_BYTES = 64 << 20
 MIN_DECODER_MEMORY_BYTES = 64 << 20
 _MAX_INPUTS_TOLD = 100
 
+LOCAL_VIDEOS_PER_PART = 5_000
+"""Half an hour of work with the smallest models and ten-second videos, on two cores: what a crash may cost. More would
+be few and larger files."""
+
 
 @dataclasses.dataclass(frozen=True)
 class LabelingConfig:

@@ -165,7 +165,7 @@ def add_night_flags(night: argparse._ActionsContainer) -> None:
     night.add_argument("--limit", type=int, metavar="N", help="label so many videos at most; the next run goes on")
     night.add_argument(
         "--since",
-        type=_time,
+        type=parse_time,
         metavar="TIME",
         help="only files modified since: 2026-01-31 (UTC), 2026-01-31T06:00+02:00",
     )
@@ -220,7 +220,8 @@ def _shard(text: str) -> tuple[int, int]:
     return int(index) - 1, int(count)
 
 
-def _time(text: str) -> float:
+def parse_time(text: str) -> float:
+    """Returns a flag's time in seconds since 1970; UTC where it names no offset."""
     try:
         time = datetime.datetime.fromisoformat(text)
     except ValueError as error:

@@ -86,8 +86,8 @@ def build_graph(
         "num_inputs": chosen.num_inputs,
         "fates": chosen.fates,
         "videos": summaries | "VideoRows" >> beam.Map(video_row, run),
-        "clips": classified.scores | "ClipRows" >> beam.Map(clip_row),
-        "errors": failures | "ErrorRows" >> beam.Map(error_row),
+        "clips": classified.scores | "ClipRows" >> beam.Map(clip_row, run),
+        "errors": failures | "ErrorRows" >> beam.Map(error_row, run),
     }
     num_vouching = part.num_vouching if part else 0
     return tables | WriteResults(

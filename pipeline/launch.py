@@ -14,7 +14,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline import dataflow
-from pipeline.config import LabelingConfig
+from pipeline.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
 from pipeline.graph import build_graph, build_selection
 from pipeline.jobs import make_program, plain_message, run_job
 from pipeline.options import is_local
@@ -29,10 +29,6 @@ from transforms.records import RunInfo
 from transforms.run_files import RunPaths
 from transforms.selection import Part, selection_path, to_parts
 from transforms.write_results import commit
-
-_LOCAL_VIDEOS_PER_PART = 5_000
-"""Half an hour of work with the smallest models and ten-second videos, on two cores: what a crash may cost. More would
-be few and larger files."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +119,7 @@ def _videos_per_part(config: LabelingConfig, local: bool, wait: bool) -> int:
     if not wait and config.videos_per_part:
         raise errors.ConfigError("--no_wait submits one job: leave out --videos_per_part, or wait for the parts")
     if config.videos_per_part is None:
-        return _LOCAL_VIDEOS_PER_PART if local else 0
+        return LOCAL_VIDEOS_PER_PART if local else 0
     return config.videos_per_part
 
 

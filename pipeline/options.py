@@ -33,12 +33,14 @@ _LOCAL_RUNNER = "pipeline.local_runner.LocalRunner"
 _PRESET_FLAGS = ("num_frames", "target_fps", "resize", "size")
 
 
-def parse_label_flags(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Splits a command line into Reelbeam's flags, parsed, and Beam's, as they are.
+def parse_label_flags(
+    argv: Sequence[str], parser: argparse.ArgumentParser | None = None
+) -> tuple[argparse.Namespace, list[str]]:
+    """Splits a command line into Reelbeam's flags, parsed, and Beam's, as they are; those of `label` by default.
 
     Exits with 2, as argparse does, where a flag is neither's.
     """
-    parser = label_parser()
+    parser = parser or label_parser()
     if {"-h", "--help"} & set(argv):
         parser.parse_args(["--help"])  # prints and exits, without the seconds that importing Beam takes
     own_flags = {name for action in parser._actions for name in action.option_strings}

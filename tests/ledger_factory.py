@@ -30,8 +30,8 @@ def stage(output: pathlib.Path, run_id: str, videos: list[Row], row_group_size: 
     paths = RunPaths(str(output), run_id)
     tables = {
         "videos": videos,
-        "clips": [clip_row(make.scores(row["video_uri"])) for row in videos if row["status"] == "ok"],
-        "errors": [error_row(make.failure(row["video_uri"])) for row in videos if row["status"] != "ok"],
+        "clips": [clip_row(make.scores(row["video_uri"]), make.RUN) for row in videos if row["status"] == "ok"],
+        "errors": [error_row(make.failure(row["video_uri"]), make.RUN) for row in videos if row["status"] != "ok"],
     }
     files = []
     for name in TABLES:

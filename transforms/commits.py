@@ -7,35 +7,70 @@ why there is a decision: a run that was cut off before it never happened, and it
 was cut off after it *is* decided, checked and whole, and whoever comes next finishes it. So whatever a plain glob sees
 belongs to a run that counts, now or after the next start; and a reader who starts from `runs/*.json` sees whole runs
 only. Every step can be repeated.
+
+A **compaction** (`transforms.compaction`) puts the rows of many runs into few files, by the same steps in another
+order. Its `runs/ID.json` names the runs whose rows it holds as "compacted"; their own JSONs stay as they are. After the
+decision it comes first: from then on readers who start from `runs/*.json` take the new files, staged or in place, and
+never the old ones. Then the old files go, and then the new ones come. So nobody sees a row twice at any moment; a plain
+glob that looks between these two steps misses rows, until the compaction or, where that was killed, the next start has
+gone on.
 """
 
 from __future__ import annotations
 
 import json
+import pathlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
 from transforms import storage
+from transforms.errors import StorageError
 from transforms.run_files import RunPaths, WrittenFile, make_folder, to_json, write_atomically
 
 _STAGED_RUN = re.compile(r"/\.staging/run=([^/]+)")
 
 
+COMPACTION = "-compact-"
+"""What the names of compactions have in them, and those of other runs have not."""
+
+
 class Run(NamedTuple):
-    """A committed run: where its files are, and its JSON."""
+    """A committed run: where its files are, and its JSON.
+
+    Attributes:
+      paths: where its files are, or were.
+      summary: its JSON.
+      compacted_into: the compaction that holds its rows now; None where its own files do.
+    """
 
     paths: RunPaths
     summary: dict[str, Any]
+    compacted_into: str | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The run's name."""
+        return self.paths.run_id
+
+    @property
+    def is_compaction(self) -> bool:
+        """Whether it labeled nothing, but holds rows of others."""
+        return "compacted" in self.summary
 
     def files(self, table: str) -> list[str]:
-        """Returns the paths of the run's files of a table.
+        """Returns the paths of the run's own files of a table; none where a compaction holds its rows.
 
         By their names below the output, since the output may have been moved or mounted elsewhere since.
         """
-        names = (path.split("/")[-3:] for path in self.summary["files"].get(table, ()))
+        if self.compacted_into is not None:
+            return []
+        names = [path.split("/")[-3:] for path in self.summary["files"].get(table, ())]
+        if self.is_compaction:
+            return [self.paths.current(table, int(name.removeprefix("part-")[:5])) for *_, name in names]
         return [FileSystems.join(self.paths.output, *name) for name in names]
 
 
@@ -52,17 +87,43 @@ def committed_runs(output: str) -> Iterator[Run]:
     Raises:
       MediaError: the output cannot be read.
     """
-    for uri in storage.find_files(output, "runs/*.json"):
+    uris = {_run_id(uri): uri for uri in storage.find_files(output, "runs/*.json")}
+    lists = {run_id: read_summary(uri)["compacted"] for run_id, uri in uris.items() if COMPACTION in run_id}
+    gone = {run_id for compacted in lists.values() for run_id in compacted}  # among them compactions of compactions
+    into = {run_id: holder for holder, compacted in lists.items() if holder not in gone for run_id in compacted}
+    for run_id, uri in uris.items():
+        yield Run(RunPaths(output, run_id), read_summary(uri), into.get(run_id))
+
+
+def read_summary(uri: str) -> dict[str, Any]:
+    """Returns what the JSON of a run says.
+
+    Raises:
+      MediaError: it cannot be read, or is damaged.
+    """
+    try:
         with storage.storage_errors(uri), storage.open_binary(uri) as file:
-            summary = json.load(file)
-        yield Run(RunPaths(output, uri.rsplit("/", 1)[-1].removesuffix(".json")), summary)
+            return json.load(file)
+    except ValueError as error:
+        raise StorageError(f"{uri} is no JSON: {error}; restore it, or the run does not count") from error
 
 
-def record_decision(paths: RunPaths, summary: Mapping[str, Any], files: Sequence[WrittenFile]) -> None:
-    """Writes the decision: from now on the run will be committed. Everything must have been checked before."""
+def _run_id(uri: str) -> str:
+    return uri.rsplit("/", 1)[-1].removesuffix(".json")
+
+
+def record_decision(
+    paths: RunPaths, summary: Mapping[str, Any], files: Sequence[WrittenFile], replaced: Sequence[str] = ()
+) -> None:
+    """Writes the decision: from now on the run will be committed. Everything must have been checked before.
+
+    Args:
+      paths, summary, files: of the run.
+      replaced: what a compaction removes: files, by their paths below the output.
+    """
     # Videos last: they are what readers start from, should the moving be cut off.
     moves = sorted(files, key=lambda file: (file.table == "videos", file))
-    decision = {"summary": summary, "moves": [[file.table, file.shard] for file in moves]}
+    decision = {"summary": summary, "moves": [[file.table, file.shard] for file in moves], "replaced": list(replaced)}
     write_atomically(paths.decision, lambda sink: sink.write(to_json(decision)))
 
 
@@ -75,11 +136,22 @@ def finish(paths: RunPaths) -> dict[str, Any] | None:
     decision = read_json(paths.decision)
     if decision is None:
         return read_json(paths.marker)
+    replaced = decision.get("replaced", ())
+    if replaced:
+        _mark(paths, decision["summary"])
+        _delete([FileSystems.join(paths.output, name) for name in replaced])
     for table, shard in decision["moves"]:
         _move(paths.staged(table, shard), paths.final(table, shard))
-    write_atomically(paths.marker, lambda sink: sink.write(to_json(decision["summary"])), draft_folder=paths.staging)
+    if not replaced:
+        _mark(paths, decision["summary"])
     storage.delete_folder(paths.staging)
     return decision["summary"]
+
+
+def decided_runs(output: str) -> dict[str, dict[str, Any]]:
+    """Returns the decisions that are not carried out to the end, by run: a commit is under way, or was cut off."""
+    decisions = {run_id: read_json(RunPaths(output, run_id).decision) for run_id in staged_runs(output)}
+    return {run_id: decision for run_id, decision in decisions.items() if decision is not None}
 
 
 def recover(output: str) -> Recovered:
@@ -115,3 +187,22 @@ def _move(staged: str, final: str) -> None:
         return
     make_folder(FileSystems.split(final)[0])
     FileSystems.rename([staged], [final])
+
+
+def _mark(paths: RunPaths, summary: Mapping[str, Any]) -> None:
+    write_atomically(paths.marker, lambda sink: sink.write(to_json(summary)), draft_folder=paths.staging)
+
+
+def _delete(uris: Sequence[str]) -> None:
+    """Deletes files, of which some may be gone already, and the folders that are empty then."""
+    local = [pathlib.Path(path) for path in map(storage.local_path, uris) if path is not None]
+    for file in local:
+        file.unlink(missing_ok=True)
+    for folder in {file.parent for file in local}:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+    if not local:
+        try:
+            FileSystems.delete(list(uris))
+        except BeamIOError:  # some stores mind what is gone already
+            FileSystems.delete([uri for uri in uris if FileSystems.exists(uri)])

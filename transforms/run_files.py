@@ -27,6 +27,7 @@ from apache_beam.io.filesystems import FileSystems
 from transforms import storage
 from transforms.schemas import SCHEMA_VERSION, SORT_KEYS, TABLES, Row
 
+ROWS_PER_GROUP = 64_000
 _ROWS_PER_BATCH = 5_000
 _TOP_LABELS = 20
 _COUNTS = (
@@ -52,8 +53,8 @@ class RunPaths(NamedTuple):
 
     def current(self, table: str, shard: int) -> str:
         """Path of a file where it is now: a commit that was cut off has moved some files and not others."""
-        final = self.final(table, shard)
-        return final if FileSystems.exists(final) else self.staged(table, shard)
+        staged = self.staged(table, shard)
+        return staged if FileSystems.exists(staged) else self.final(table, shard)
 
     @property
     def staging(self) -> str:
@@ -108,8 +109,8 @@ def _column(values: list[Any], field: pa.Field) -> pa.Array:
 
 
 def write_parquet(table: pa.Table, sink: Any) -> None:
-    """Writes a table to an open file."""
-    pq.write_table(table, sink, compression="zstd", row_group_size=64_000)
+    """Writes a table to an open file, with a checksum of each page."""
+    pq.write_table(table, sink, compression="zstd", row_group_size=ROWS_PER_GROUP, write_page_checksum=True)
 
 
 def write_atomically(path: str, write: Callable[[Any], None], draft_folder: str | None = None) -> None:

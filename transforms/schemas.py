@@ -15,7 +15,8 @@ from transforms.errors import without_query
 from transforms.records import ClipScores, Failure, LabelScore, RunInfo, VideoSummary, stable_hash
 
 SCHEMA_VERSION = 2
-"""2: the columns of the ledger (`uri_key`, `precision`, `decoder_version`, `attempts`, `transient`)."""
+"""2: the columns of the ledger (`uri_key`, `precision`, `decoder_version`, `attempts`, `transient`); `run_id` in all
+tables, since compaction puts the rows of many runs into one file."""
 
 URI_KEY = "ledger"
 """Purpose of the hash in `uri_key`: with it, whoever looks for some videos passes over the others by 8 bytes each."""
@@ -89,6 +90,7 @@ CLIPS = _schema(
     pa.field("log_sum_exp", pa.float32(), nullable=False),
     pa.field("num_frames", pa.int32(), nullable=False),
     pa.field("num_real_frames", pa.int32(), nullable=False),
+    pa.field("run_id", pa.string(), nullable=False),
 )
 
 ERRORS = _schema(
@@ -99,6 +101,7 @@ ERRORS = _schema(
     pa.field("code", pa.string(), nullable=False),
     pa.field("message", pa.string(), nullable=False),
     pa.field("transient", pa.bool_(), nullable=False),
+    pa.field("run_id", pa.string(), nullable=False),
 )
 
 TABLES: dict[str, pa.Schema] = {"videos": VIDEOS, "clips": CLIPS, "errors": ERRORS}
@@ -128,7 +131,7 @@ SORT_KEYS: dict[str, tuple[str, ...]] = {
 """Order of the rows inside a file, so that a repeated run writes the same bytes in the same order."""
 
 
-def clip_row(scores: ClipScores) -> Row:
+def clip_row(scores: ClipScores, run: RunInfo) -> Row:
     """Returns the row of the clips table for one classified clip."""
     return {
         "video_uri": without_query(scores.video_uri),
@@ -141,15 +144,17 @@ def clip_row(scores: ClipScores) -> Row:
         "log_sum_exp": scores.log_sum_exp,
         "num_frames": scores.span.num_frames,
         "num_real_frames": scores.span.num_real_frames,
+        "run_id": run.run_id,
         **({} if scores.logits is None else {"logits": scores.logits}),
         **({} if scores.embedding is None else {"embedding": scores.embedding}),
     }
 
 
-def error_row(failure: Failure) -> Row:
+def error_row(failure: Failure, run: RunInfo) -> Row:
     """Returns the row of the errors table for one failure."""
-    row = {name: getattr(failure, name) for name in ERRORS.names}
-    return row | {"video_uri": without_query(failure.video_uri), "message": without_query(failure.message)}
+    row = {name: getattr(failure, name) for name in ERRORS.names if name != "run_id"}
+    text = {"video_uri": without_query(failure.video_uri), "message": without_query(failure.message)}
+    return row | text | {"run_id": run.run_id}
 
 
 def video_row(summary: VideoSummary, run: RunInfo) -> Row:

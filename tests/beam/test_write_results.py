@@ -33,8 +33,8 @@ def rows(num_ok: int, num_failed: int = 0) -> dict[str, list[Row]]:
     ok, failed = [f"ok-{i:03d}.mp4" for i in range(num_ok)], [f"bad-{i:03d}.mp4" for i in range(num_failed)]
     return {
         "videos": [video(uri) for uri in reversed(ok)] + [video(uri, "failed", 0) for uri in failed],
-        "clips": [clip_row(make.scores(uri)) for uri in reversed(ok)],
-        "errors": [error_row(make.failure(uri)) for uri in failed],
+        "clips": [clip_row(make.scores(uri), make.RUN) for uri in reversed(ok)],
+        "errors": [error_row(make.failure(uri), make.RUN) for uri in failed],
     }
 
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import __version__
+from pipeline.cli import main
 from pipeline.flags import label_parser
 from transforms import metrics
 from transforms.errors import error_classes
@@ -24,6 +25,14 @@ README = (ROOT / "README.md").read_text("utf-8")
 def test_every_flag_is_documented() -> None:
     flags = {name for action in label_parser()._actions for name in action.option_strings if name.startswith("--")}
     assert {flag for flag in flags - {"--help"} if f"`{flag}" not in README} == set()
+
+
+@pytest.mark.parametrize("command", ["plan", "status", "verify", "diff", "sql", "compact"])
+def test_every_flag_of_the_other_commands_is_documented(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    flags = set(re.findall(r"--\w+", capsys.readouterr().out)) - {"--help"}
+    assert {flag for flag in flags if f"`{flag}" not in README} == set() and f"**{command}**" in README
 
 
 def test_every_error_code_is_documented() -> None:

@@ -14,7 +14,20 @@ FILES = sorted([*ROOT.glob("transforms/**/*.py"), *ROOT.glob("pipeline/**/*.py")
 GROUND = {"transforms.records", "transforms.errors", "transforms.schemas"}
 SHARED_BY_STEPS = {
     f"transforms.{name}"
-    for name in ("metrics", "storage", "spool", "run_files", "commits", "ledger", "output_lock", "conditional_files")
+    for name in (
+        *(
+            "metrics",
+            "storage",
+            "spool",
+            "run_files",
+            "commits",
+            "ledger",
+            "output_lock",
+            "conditional_files",
+            "tables",
+        ),
+        *("compaction", "verification", "row_checks", "overview", "comparison", "views"),
+    )
 }
 HEAVY = {"tensorflow", "tensorflow_hub", "openvino"}
 

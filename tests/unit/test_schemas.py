@@ -43,7 +43,7 @@ def test_a_video_without_headers_or_labels_has_nulls() -> None:
 
 
 def test_a_clip_row_repeats_its_best_label() -> None:
-    (row,) = to_table("clips", [schemas.clip_row(make.scores(index=4, values=(0.1, 0.8, 0.1)))]).to_pylist()
+    (row,) = to_table("clips", [schemas.clip_row(make.scores(index=4, values=(0.1, 0.8, 0.1)), make.RUN)]).to_pylist()
     assert (row["clip_index"], row["start_ms"], row["end_ms"]) == (4, 8000, 10000)
     assert row["top_label"] == "right" == row["labels"][0]["label"]
     assert row["top_score"] == pytest.approx(0.8) == row["labels"][0]["score"]
@@ -51,7 +51,7 @@ def test_a_clip_row_repeats_its_best_label() -> None:
 
 
 def test_an_error_row_keeps_what_was_lost() -> None:
-    (row,) = to_table("errors", [schemas.error_row(make.failure(segment=2))]).to_pylist()
+    (row,) = to_table("errors", [schemas.error_row(make.failure(segment=2), make.RUN)]).to_pylist()
     assert row == {
         "video_uri": "a.mp4",
         "segment_index": 2,
@@ -60,6 +60,7 @@ def test_an_error_row_keeps_what_was_lost() -> None:
         "code": "corrupt_video",
         "message": "a.mp4: broken",
         "transient": False,
+        "run_id": make.RUN.run_id,
     }
 
 
@@ -67,8 +68,8 @@ def test_signed_urls_lose_their_query_in_every_row() -> None:
     uri = "https://host/a.mp4?signature=SECRET"
     rows = [
         schemas.video_row(VideoSummary(make.video(uri), None, "failed", (), 0, 0, make.failure(uri)), make.RUN),
-        schemas.clip_row(make.scores(uri)),
-        schemas.error_row(make.failure(uri)),
+        schemas.clip_row(make.scores(uri), make.RUN),
+        schemas.error_row(make.failure(uri), make.RUN),
     ]
     assert [row["video_uri"] for row in rows] == ["https://host/a.mp4"] * 3
     assert "SECRET" not in str(rows)
@@ -82,7 +83,7 @@ def test_every_schema_bears_its_version_and_knows_its_order(name: str) -> None:
 
 
 def test_a_row_that_does_not_fit_is_a_bug() -> None:
-    row = schemas.error_row(make.failure())
+    row = schemas.error_row(make.failure(), make.RUN)
     with pytest.raises(KeyError):
         to_table("errors", [{name: value for name, value in row.items() if name != "code"}])
     with pytest.raises(ValueError, match="column code must not be null"):

@@ -14,7 +14,7 @@ from transforms.media.deadline import allowed_seconds
 from transforms.media.limits import DEFAULT_LIMITS
 from transforms.media.sampling import ClipSampling
 from transforms.media.segments import media_of_segment
-from transforms.media.stream_sampling import plan_stream_spans
+from transforms.media.stream_sampling import count_stream_clips, plan_stream_spans
 from transforms.plan_clips import plan_parts
 from transforms.records import ClipSpan, MediaInfo
 
@@ -158,3 +158,10 @@ def test_the_fingerprint_covers_the_kind_and_the_warm_up() -> None:
     # A default that is named is no other sampling.
     named = with_(warm_up_seconds=Fraction(20), tail_policy="keep")
     assert named.fingerprint == A0.fingerprint
+
+
+@pytest.mark.parametrize("duration", ["0.1", "9.9", "10", "10.1", "10.3", "95", "132.3"])
+@pytest.mark.parametrize("changes", [{}, {"tail_policy": "drop"}, {"clips_per_video": 3}])
+def test_clips_are_counted_without_being_made(duration: str, changes: dict[str, Any]) -> None:
+    sampling = with_(**changes)
+    assert count_stream_clips(Fraction(duration), sampling) == len(spans(duration, sampling))

@@ -156,6 +156,19 @@ def max_num_clips(duration_seconds: Fraction, sampling: ClipSampling) -> int:
     return num_clips if sampling.clips_per_video is None else min(num_clips, sampling.clips_per_video)
 
 
+def count_clips(duration_seconds: Fraction, sampling: ClipSampling) -> int:
+    """Returns how many clips `plan_clip_spans` gives, without making them."""
+    room = duration_seconds - sampling.clip_seconds
+    num_whole = max(room // sampling.stride_seconds + 1, 0) if room >= 0 else 0
+    has_tail = num_whole == 0 or _rest_seconds(num_whole, duration_seconds, sampling) * sampling.target_fps >= 1
+    limit = sampling.clips_per_video
+    if limit is not None and room >= 0 and num_whole + has_tail > limit:
+        return limit
+    if not has_tail or (room >= 0 and sampling.tail_policy == "shift_back"):
+        return num_whole + has_tail
+    return num_whole + len(_tail_spans(num_whole, num_whole * sampling.stride_seconds, duration_seconds, sampling))
+
+
 def _rest_seconds(num_whole: int, duration_seconds: Fraction, sampling: ClipSampling) -> Fraction:
     """Returns how much is left uncovered after the whole clips; wanted gaps don't count. May be negative."""
     next_start = num_whole * sampling.stride_seconds

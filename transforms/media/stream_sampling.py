@@ -63,6 +63,12 @@ def plan_stream_spans(duration_seconds: Fraction, sampling: ClipSampling) -> tup
     return tuple(spans)
 
 
+def count_stream_clips(duration_seconds: Fraction, sampling: ClipSampling) -> int:
+    """Returns how many clips `plan_stream_spans` gives, without making them."""
+    num_clips = len(_starts(duration_seconds, sampling))
+    return num_clips if sampling.clips_per_video is None else min(num_clips, sampling.clips_per_video)
+
+
 def warm_up_segments(segments: Sequence[Sequence[ClipSpan]], sampling: ClipSampling) -> list[tuple[ClipSpan, ...]]:
     """Returns the segments with a warm-up for each that was cut off from the one before it."""
     warmed = []

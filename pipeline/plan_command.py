@@ -1,0 +1,151 @@
+"""`reelbeam plan`: what `reelbeam label` with the same flags would do, and what it would cost."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.flags import label_parser
+
+_REASONS = {
+    "new": "new",
+    "changed": "changed since they were labeled",
+    "unversioned": "the store tells no version: labeled every time",
+    "retried": "failed for a reason that may have passed",
+    "new_decoder": "failed with another version of the decoder",
+    "asked_for": "failed, asked for by --retry_failed",
+    "forced": "labeled again (--force)",
+    "already_labeled": "labeled already",
+    "failed_before": "failed before, for good",
+    "gave_up": "failed --max_attempts times",
+    "other_shard": "in other shards",
+    "before_since": "older than --since",
+}
+
+
+def plan_parser() -> argparse.ArgumentParser:
+    """Returns the parser of `reelbeam plan`: the flags of `label`, and two more."""
+    parser = label_parser("reelbeam plan")
+    parser.description = "Tell what `reelbeam label` with the same flags would do, and what it would cost; do nothing."
+    ours = parser.add_argument_group("the plan")
+    ours.add_argument(
+        "--sample",
+        type=int,
+        metavar="N",
+        help="read the headers of so many videos, and reckon with them; default 2000, of remote ones, which are copied "
+        "for it, 100",
+    )
+    ours.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    return parser
+
+
+def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
+    """Prints the plan.
+
+    Raises:
+      ConfigError: a flag is wrong, or an input or the output cannot be read.
+      ModelError: the model cannot be used; it is needed to compare with rows that are there.
+    """
+    import dataclasses
+
+    from apache_beam.io.filesystems import FileSystems
+
+    from pipeline import options
+    from pipeline.console import WorkLine
+    from pipeline.launch import has_runs
+    from pipeline.planning import make_plan, read_headers, select
+    from pipeline.preparation import check_inputs, prepare_run
+    from transforms import storage
+    from transforms.errors import ConfigError, MediaError
+    from transforms.ledger import Work
+    from transforms.models.engine import choose_engine, with_found_kind
+
+    if args.sample is not None and args.sample < 1:
+        raise ConfigError(f"--sample is {args.sample}: it must be at least 1")
+    config = options.to_config(args)
+    FileSystems.set_options(options.to_beam_options(beam_flags))
+    config = dataclasses.replace(
+        config,
+        output=storage.normalize(config.output).rstrip("/"),
+        engine=choose_engine(config.engine, config.model),
+    )
+    check_inputs(config)
+    config = config.with_model(with_found_kind(config.model))
+    work = Work.of(prepare_run(config)[1]) if has_runs(config.output) else None
+    try:
+        with WorkLine("listing") as line:
+            selection = select(config, work, args.sample, line.show)
+        with WorkLine("reading") as line:
+            headers = read_headers(config, selection.sample, line.show)
+    except MediaError as error:
+        raise ConfigError(str(error)) from error
+    found = make_plan(config, selection, headers)
+    if args.json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        _show(found)
+    return 0
+
+
+def _show(found: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    from pipeline.console import make_console, make_table, printable, right
+
+    console = make_console()
+    table = make_table(right("videos"), "")
+    for reason, text in _REASONS.items():
+        if found["fates"].get(reason):
+            table.add_row(str(found["fates"][reason]), text)
+    console.print(table)
+    console.print(_summary(found))
+    for code, number in found["failures"].items():
+        console.print(Text(f"  {number} would fail: {code}", style="red"))
+    if not found["to_label"]:
+        return
+    table = make_table("model", *map(right, ("clips", "model", "decoding", "CPU-hours", "hours here")))
+    for entry in found["models"]:
+        decode = entry["decode_cpu_hours"]
+        hours = entry["cpu_hours"]
+        table.add_row(
+            Text(printable(entry["model"])),
+            str(entry["clips"]),
+            "unknown" if hours is None else _number(entry["model_cpu_hours"]) + ("" if entry["measured"] else " *"),
+            f"{_number(decode['typical'])} ({_number(decode['low'])} to {_number(decode['high'])})",
+            "" if hours is None else _number(hours),
+            "" if hours is None else _number(hours / len(os.sched_getaffinity(0))),
+        )
+    console.print(table)
+    console.print(
+        Text(
+            f"CPU-hours with {found['engine']}, from benchmarks on another machine: good for an order of magnitude. "
+            "Decoding depends on the codec and the size of the picture. * not measured, reckoned from GFLOPs.",
+            style="dim",
+        )
+    )
+    if found["videos_per_part"]:
+        console.print(
+            f"A crash costs the part at hand: --videos_per_part {found['videos_per_part']} makes parts of "
+            "about a CPU-hour."
+        )
+
+
+def _summary(found: dict[str, Any]) -> str:
+    text = f"{found['inputs']} inputs, {found['to_label']} to label: {_number(found['hours'])} hours of video"
+    if found["extrapolated"]:
+        text += f" (± {_number(found['hours_error'])}: reckoned from the headers of {found['sampled']} videos)"
+    return f"{text}, {found['clips']} clips"
+
+
+def _number(value: float) -> str:
+    """Returns a number with three digits that count, or says that it is next to nothing.
+
+    >>> [_number(value) for value in (1234.5, 12.345, 0.0123, 0.0002, 0)]
+    ['1234', '12.3', '0.012', '< 0.001', '0']
+    """
+    if 0 < value < 0.001:
+        return "< 0.001"
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}" if value >= 0.1 else f"{value:.2g}"

@@ -1,0 +1,61 @@
+"""Looking at an output and putting it together on an S3 server: moto's, over HTTP on loopback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import output_factory as factory
+import pytest
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
+from output_factory import Video
+
+from pipeline.cli import main
+from transforms import storage
+
+boto3 = pytest.importorskip("boto3")
+moto_server = pytest.importorskip("moto.server")
+
+
+@pytest.fixture
+def flags() -> Iterator[list[str]]:
+    server = moto_server.ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    values = {"s3_endpoint_url": endpoint, "s3_access_key_id": "key", "s3_secret_access_key": "secret"}
+    flags = [f"--{name}={value}" for name, value in values.items()] + ["--s3_region_name=us-east-1"]
+    boto3.client(
+        "s3", "us-east-1", endpoint_url=endpoint, aws_access_key_id="key", aws_secret_access_key="secret"
+    ).create_bucket(Bucket="bucket")
+    before = FileSystems._pipeline_options
+    FileSystems.set_options(PipelineOptions(flags))
+    yield flags
+    FileSystems.set_options(before)
+    server.stop()
+
+
+def test_every_answer_is_the_same_before_and_after_compaction(
+    flags: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = "s3://bucket/out"
+
+    def told(*argv: str) -> Any:
+        assert main([*argv, "--json", *flags]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    first = factory.commit_run(output, 1, [Video("a.mp4"), Video("b.mp4", None)])
+    second = factory.commit_run(output, 2, [Video("a.mp4", "still", version="mtime:2.0")])
+    totals, difference = told("status", output)["totals"], told("diff", output, first, second)
+    assert told("verify", output)["faults"] == [] and totals["videos"] == 2
+    assert main(["compact", output, *flags]) == 0
+    assert "videos 2 -> 1, clips 2 -> 1, errors 2 -> 1" in capsys.readouterr().out
+    assert len(storage.find_files(output, "*/*/*.parquet")) == 3 and not storage.find_files(output, ".staging/run=*/**")
+    assert told("status", output)["totals"] == totals and told("diff", output, first, second) == difference
+    assert told("verify", output)["faults"] == []
+    for path in storage.find_files(output, "clips/*/*.parquet"):
+        FileSystems.delete([path])
+    assert main(["verify", output, *flags]) == 4
+    assert "does not exist" in capsys.readouterr().out

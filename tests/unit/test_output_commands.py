@@ -1,0 +1,279 @@
+"""`reelbeam status`, `diff` and `verify` on outputs of committed runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import output_factory as factory
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from output_factory import Video
+
+from pipeline.cli import main
+from transforms import row_checks, tables
+from transforms.output_lock import LockTicket, OutputLock
+from transforms.run_files import RunPaths
+
+SECOND_NIGHT = [
+    Video("a.mp4", "still", version="mtime:2.0"),
+    Video("d.mp4"),
+    Video("e.mp4", None, code="no_frames"),
+]
+
+
+def three_nights(output: pathlib.Path) -> list[str]:
+    """A first night, one with a changed, a new and a failed video, and one with nothing new."""
+    return [
+        factory.commit_run(output, 1, [Video("a.mp4"), Video("b.mp4", "right", 3), Video("c.mp4", None)]),
+        factory.commit_run(output, 2, SECOND_NIGHT, skipped={"already_labeled": 1, "failed_before": 1}),
+        factory.commit_run(output, 3, [], skipped={"already_labeled": 3, "failed_before": 2}),
+    ]
+
+
+def as_json(capsys: pytest.CaptureFixture[str], *argv: object) -> Any:
+    code = main([*map(str, argv), "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_status_tells_runs_totals_and_errors(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = three_nights(tmp_path)
+    code, found = as_json(capsys, "status", tmp_path, "--runs", 2)
+    assert code == 0 and found["num_runs"] == 3 and found["now"] == []
+    assert [run["run_id"] for run in found["runs"]] == names[1:]
+    assert found["runs"][0]["counts"]["skipped"] == 2 and found["runs"][0]["errors"] == {"no_frames": 1}
+    assert found["last_success"] == found["runs"][1]["finished_at"]
+    totals = found["totals"]
+    assert (totals["videos"], totals["ok"], totals["failed"], totals["clips"]) == (5, 3, 2, 7)
+    assert totals["errors"] == {"corrupt_video": 1, "no_frames": 1}
+    assert totals["labels"] == {"left": 1, "right": 1, "still": 1}
+    assert totals["video_ms"] == 5 * 4000
+    assert main(["status", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in names) and "5 videos" in printed and "no_frames" in printed
+
+
+def test_totals_in_several_passes_are_the_same(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for night in (1, 2, 3):
+        factory.commit_run(tmp_path, night, [Video(f"{i}.mp4", "left" if night < 3 else "still") for i in range(40)])
+    _, at_once = as_json(capsys, "status", tmp_path)
+    monkeypatch.setattr(tables, "ROWS_IN_MEMORY", 7)
+    assert as_json(capsys, "status", tmp_path)[1]["totals"] == at_once["totals"]
+    assert at_once["totals"]["labels"] == {"still": 40} and at_once["totals"]["clips"] == 80
+
+
+def test_status_tells_what_is_under_way_dead_and_refused(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    three_nights(tmp_path)
+    running, dead = factory.run_info(8), factory.run_info(9)
+    factory.stage(tmp_path, running, [Video("x.mp4")])
+    factory.stage(tmp_path, dead, [Video("y.mp4")])
+    with OutputLock(LockTicket(str(tmp_path), running.run_id)):
+        _, found = as_json(capsys, "status", tmp_path)
+    assert {entry["run_id"]: entry["state"] for entry in found["now"]} == {
+        running.run_id: "running",
+        dead.run_id: "dead",
+    }
+    assert found["now"][0]["process_id"] == os.getpid()
+    refusal = {"refused": {"code": "too_many_failures", "message": "9 of 9 inputs failed"}}
+    pathlib.Path(RunPaths(str(tmp_path), dead.run_id).refusal).write_text(json.dumps(refusal))
+    _, found = as_json(capsys, "status", tmp_path)
+    assert [entry["state"] for entry in found["now"]] == ["dead", "refused"]
+    assert main(["status", str(tmp_path)]) == 0
+    assert "9 of 9 inputs failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "compact"])
+def test_where_nothing_is_it_says_so(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert main([command, str(tmp_path / "none")]) == 2
+    assert "holds no committed run" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
+def test_diff_tells_new_and_lost_videos_labels_and_errors(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second, _ = three_nights(tmp_path)
+    code, found = as_json(capsys, "diff", tmp_path, first, second)
+    assert code == 0
+    assert (found["new"], found["lost"]) == (["d.mp4", "e.mp4"], ["b.mp4", "c.mp4"])
+    assert [(row["video_uri"], row["top_label_before"], row["top_label_after"]) for row in found["relabeled"]] == [
+        ("a.mp4", "left", "still")
+    ]
+    assert found["relabeled"][0]["top_score_after"] == pytest.approx(0.8)
+    assert found["status_changed"] == [] and found["skipped"] == {"before": 0, "after": 2}
+    assert found["errors"] == {"corrupt_video": {"before": 1, "after": 0}, "no_frames": {"before": 0, "after": 1}}
+    assert main(["diff", str(tmp_path), first[:8], second[:8]]) == 0
+    assert "1 with another top label, 0 with another status, 2 new, 2 lost" in " ".join(capsys.readouterr().out.split())
+
+
+def test_diff_tells_a_changed_status(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = factory.commit_run(tmp_path, 1, [Video("a.mp4"), Video("b.mp4")])
+    second = factory.commit_run(tmp_path, 2, [Video("a.mp4", None), Video("b.mp4")])
+    (row,) = as_json(capsys, "diff", tmp_path, first, second)[1]["status_changed"]
+    assert row == {
+        "video_uri": "a.mp4",
+        "status_before": "ok",
+        "status_after": "failed",
+        "error_code_before": None,
+        "error_code_after": "corrupt_video",
+    }
+
+
+def test_diff_of_a_run_that_is_not_there(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, *_ = three_nights(tmp_path)
+    assert main(["diff", str(tmp_path), first, "2026"]) == 2
+    assert "may be one of several runs" in capsys.readouterr().err
+    assert main(["diff", str(tmp_path), first, "1999"]) == 2
+    assert f"1999 is no committed run of {tmp_path}" in capsys.readouterr().err
+
+
+def rewrite(path: pathlib.Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    table = pq.read_table(path, partitioning=None)
+    pq.write_table(change(table).replace_schema_metadata(table.schema.metadata), path, write_page_checksum=True)
+
+
+def flip(path: pathlib.Path) -> None:
+    """Turns one bit in the last page of the first column."""
+    column = pq.read_metadata(path).row_group(0).column(0)
+    data = bytearray(path.read_bytes())
+    data[column.dictionary_page_offset + column.total_compressed_size - 1] ^= 1
+    path.write_bytes(data)
+
+
+def with_long_index(table: pa.Table) -> pa.Table:
+    place = table.schema.get_field_index("clip_index")
+    field = pa.field("clip_index", pa.int64(), nullable=False)
+    return table.set_column(place, field, table["clip_index"].cast(pa.int64()))
+
+
+def set_first(table: pa.Table, name: str, value: object) -> pa.Table:
+    place, field = table.schema.get_field_index(name), table.schema.field(name)
+    return table.set_column(place, field, pa.array([value, *table[name].to_pylist()[1:]], field.type))
+
+
+DAMAGES: dict[str, tuple[str, Callable[[pathlib.Path], object], str]] = {
+    "deleted": ("clips", lambda path: path.unlink(), "does not exist"),
+    "truncated": ("videos", lambda path: path.write_bytes(path.read_bytes()[:-100]), "cannot be read as Parquet"),
+    "bit": ("videos", flip, "could not verify page integrity"),
+    "emptied": ("errors", lambda path: path.write_bytes(b""), "cannot be read as Parquet"),
+    "type": ("clips", lambda path: rewrite(path, with_long_index), "column clip_index"),
+    "column": ("clips", lambda path: rewrite(path, lambda t: t.drop_columns(["entropy"])), "column entropy: missing"),
+    "version": (
+        "errors",
+        lambda path: pq.write_table(pq.read_table(path, partitioning=None).replace_schema_metadata({}), path),
+        "has schema version none, its run says",
+    ),
+    "repeated": (
+        "videos",
+        lambda path: rewrite(path, lambda t: pa.concat_tables([t, t.slice(1, 1)])),
+        "1 rows twice or more often, such as b.mp4",
+    ),
+    "repeated clip": (
+        "clips",
+        lambda path: rewrite(path, lambda t: pa.concat_tables([t.slice(1), t.slice(1, 1)])),
+        "1 rows twice or more often, such as a.mp4",
+    ),
+    "dropped clip": ("clips", lambda path: rewrite(path, lambda t: t.slice(1)), None),
+    "orphan": (
+        "videos",
+        lambda path: rewrite(path, lambda t: t.filter(pc.not_equal(t["video_uri"], "b.mp4"))),
+        None,
+    ),
+    "status": ("videos", lambda path: rewrite(path, lambda t: set_first(t, "status", "failed")), None),
+    "planned": (
+        "videos",
+        lambda path: rewrite(path, lambda t: set_first(t, "num_planned_clips", 5)),
+        "have not all of their planned clips, such as a.mp4",
+    ),
+    "key": ("videos", lambda path: rewrite(path, lambda t: set_first(t, "uri_key", 5)), "1 rows have a uri_key"),
+    "stranger": ("clips", lambda path: rewrite(path, lambda t: set_first(t, "run_id", "x")), "has rows of runs"),
+    "dropped error": ("errors", lambda path: rewrite(path, lambda t: t.slice(1)), None),
+}
+ELSEWHERE = {
+    "dropped clip": "videos/run={run}/part-00000.parquet: 1 videos with more or fewer clip rows",
+    "orphan": "clips/run={run}/part-00000.parquet: 3 clips without a row of their video, such as b.mp4",
+    "status": "runs/{run}.json: says 2 ok, the files hold 1",
+    "dropped error": "runs/{run}.json: says 1 errors corrupt_video, the files hold 0",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_verify_finds_damage_and_names_the_file(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    first, *_ = three_nights(tmp_path)
+    assert main(["verify", str(tmp_path)]) == 0
+    assert "everything adds up" in capsys.readouterr().out
+    table, do, message = DAMAGES[damage]
+    path = tmp_path / table / f"run={first}" / "part-00000.parquet"
+    do(path)
+    assert main(["verify", str(tmp_path)]) == 4
+    lines = capsys.readouterr().out.splitlines()
+    wanted = f"{path}: " if message else str(tmp_path / ELSEWHERE[damage].format(run=first))
+    assert any(line.startswith(wanted) and (message or "") in line for line in lines), lines
+    assert main(["verify", str(tmp_path), "--run", first]) == 4
+
+
+def test_verify_finds_what_no_run_has_committed(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, *_ = three_nights(tmp_path)
+    stray = tmp_path / "videos" / "run=stray" / "part-00000.parquet"
+    shutil.copytree(tmp_path / "videos" / f"run={first}", stray.parent)
+    code, found = as_json(capsys, "verify", tmp_path)
+    assert code == 4
+    assert found["faults"] == [{"path": str(stray), "message": "belongs to no committed run: remove it"}]
+    assert main(["verify", str(tmp_path), "--run", first]) == 0
+
+
+def test_verify_finds_a_damaged_json_and_wrong_counts(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, *_ = three_nights(tmp_path)
+    path = tmp_path / "runs" / f"{first}.json"
+    summary = json.loads(path.read_text())
+    summary["counts"]["clips"] += 1
+    path.write_text(json.dumps(summary))
+    assert as_json(capsys, "verify", tmp_path)[1]["faults"] == [
+        {"path": str(path), "message": "says 6 clips, the files hold 5"}
+    ]
+    path.write_text("{")
+    code, found = as_json(capsys, "verify", tmp_path)
+    assert code == 4 and [fault["path"] for fault in found["faults"]] == [str(path)]
+    assert main(["status", str(tmp_path)]) == 1
+    assert "is no JSON" in capsys.readouterr().err
+
+
+def test_verify_finds_the_same_in_many_shares(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = factory.commit_run(tmp_path, 1, [Video(f"{i}.mp4") for i in range(50)], num_files=3)
+    monkeypatch.setattr(row_checks, "ROWS_IN_MEMORY", 11)
+    assert main(["verify", str(tmp_path)]) == 0
+    capsys.readouterr()
+    path = tmp_path / "clips" / f"run={run}" / "part-00001.parquet"
+    rewrite(path, lambda table: pa.concat_tables([table, table]))
+    _, found = as_json(capsys, "verify", tmp_path)
+    twice = [fault for fault in found["faults"] if "twice" in fault["message"]]
+    assert {fault["path"] for fault in twice} == {str(path)}
+    assert sum(int(fault["message"].split()[0]) for fault in twice) == pq.read_metadata(path).num_rows // 2
+
+
+def test_verify_takes_a_commit_that_was_cut_off_for_what_it_is(tmp_path: pathlib.Path) -> None:
+    three_nights(tmp_path)
+    last = factory.commit_run(tmp_path, 4, [Video("z.mp4")])
+    paths = RunPaths(str(tmp_path), last)
+    pathlib.Path(paths.staging).mkdir()
+    decision = {"summary": json.loads(pathlib.Path(paths.marker).read_text())}
+    decision["moves"] = [[table, 0] for table in ("clips", "errors", "videos")]
+    pathlib.Path(paths.decision).write_text(json.dumps(decision))
+    pathlib.Path(paths.marker).unlink()
+    assert main(["verify", str(tmp_path)]) == 0

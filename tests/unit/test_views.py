@@ -1,0 +1,133 @@
+"""`reelbeam sql`: the views answer rightly in DuckDB and Spark, and are what BigQuery can parse."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import duckdb
+import output_factory as factory
+import pytest
+import sqlglot
+from output_factory import Video
+
+from pipeline.cli import main
+from transforms.errors import ConfigError
+from transforms.schemas import TABLES
+from transforms.views import Dialect, create_views
+
+ODD = "it's [a] {b} *c é"
+"""A folder's name with what is special in patterns and in strings."""
+
+
+def two_runs(output: pathlib.Path) -> None:
+    factory.commit_run(output, 1, [Video("a.mp4", "left", 3), Video("b.mp4", "right", 2), Video("c.mp4", None)])
+    factory.commit_run(output, 2, [Video("a.mp4", "still", 2, "mtime:2.0"), Video("c.mp4", "left", 1, "mtime:2.0")])
+
+
+VIDEOS = [("a.mp4", "still", 2), ("b.mp4", "right", 2), ("c.mp4", "left", 1)]
+CLIPS = [("a.mp4", 0), ("a.mp4", 1), ("b.mp4", 0), ("b.mp4", 1), ("c.mp4", 0)]
+TIMELINE = [("a.mp4", "still", 0, 4000, 2), ("b.mp4", "right", 0, 4000, 2), ("c.mp4", "left", 0, 2000, 1)]
+QUERIES = {
+    "SELECT video_uri, top_label, num_clips FROM current_videos ORDER BY 1": VIDEOS,
+    "SELECT video_uri, clip_index FROM current_clips ORDER BY 1, 2": CLIPS,
+    "SELECT video_uri, label, start_ms, end_ms, num_clips FROM label_timeline ORDER BY 1, 2, 3": TIMELINE,
+}
+
+
+def printed(output: pathlib.Path, dialect: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(["sql", str(output), "--dialect", dialect]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("folder", ["labels", ODD])
+def test_the_duckdb_views_show_the_last_run_of_every_video(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], folder: str
+) -> None:
+    two_runs(tmp_path / folder)
+    connection = duckdb.connect()
+    connection.execute(printed(tmp_path / folder, "duckdb", capsys))
+    for query, rows in QUERIES.items():
+        assert connection.execute(query).fetchall() == rows
+    columns = [row[0] for row in connection.execute("DESCRIBE current_videos").fetchall()]
+    assert columns == TABLES["videos"].names
+    (score,) = connection.execute("SELECT score FROM label_timeline WHERE video_uri = 'a.mp4'").fetchone()
+    assert score == pytest.approx(0.8)
+
+
+def test_a_gap_makes_two_stretches_and_an_overlap_one(tmp_path: pathlib.Path) -> None:
+    connection = duckdb.connect()
+    statements = create_views(str(tmp_path), "duckdb", 0.5).split(";")
+    (timeline,) = [text for text in statements if "label_timeline" in text]
+    connection.execute(
+        """CREATE TABLE current_clips AS SELECT 'v' AS video_uri, s AS start_ms, e AS end_ms,
+           [{'label': 'x', 'class_id': 0, 'score': p}, {'label': 'y', 'class_id': 1, 'score': 1 - p}] AS labels
+           FROM (VALUES (0, 10, 0.9), (10, 20, 0.7), (20, 30, 0.2), (30, 40, 0.6), (35, 45, 0.8), (50, 60, 0.9))
+           AS t(s, e, p)"""
+    )
+    connection.execute(timeline)
+    found = connection.execute("SELECT label, start_ms, end_ms, round(score, 2) FROM label_timeline ORDER BY 1, 2")
+    assert found.fetchall() == [("x", 0, 20, 0.8), ("x", 30, 45, 0.7), ("x", 50, 60, 0.9), ("y", 20, 30, 0.8)]
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "spark", "bigquery"])
+def test_each_dialect_can_parse_its_views(dialect: Dialect) -> None:
+    output = "gs://bucket/it's" if dialect == "bigquery" else "/data/it's"
+    statements = sqlglot.parse(create_views(output, dialect, 0.5, "my-project.labels"), dialect)
+    created = [statement for statement in statements if statement is not None]
+    assert len(created) == 6 and {type(statement).__name__ for statement in created} == {"Create"}
+    names = [statement.find(sqlglot.exp.Table).name for statement in created]
+    assert names == ["all_videos", "all_clips", "all_errors", "current_videos", "current_clips", "label_timeline"]
+
+
+def test_duckdb_takes_a_backslash_for_a_slash() -> None:
+    with pytest.raises(ConfigError, match="backslash"):
+        create_views("/data/a\\b", "duckdb", 0.5)
+
+
+def test_spark_reads_s3_by_the_name_of_hadoops_client() -> None:
+    assert "(path 's3a://bucket/labels/videos')" in create_views("s3://bucket/labels", "spark", 0.5)
+
+
+def test_bigquery_reads_no_local_folder_and_takes_no_odd_dataset() -> None:
+    with pytest.raises(ConfigError, match="reads gs:// only"):
+        create_views("/data", "bigquery", 0.5)
+    with pytest.raises(ConfigError, match="--dataset"):
+        create_views("gs://bucket/labels", "bigquery", 0.5, "x`; DROP")
+
+
+SPARK = """
+import json, sys
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+for statement in open(sys.argv[1], encoding="utf-8").read().split(";\\n"):
+    if statement.strip():
+        spark.sql(statement)
+for query in json.loads(sys.argv[2]):
+    print("ROWS " + json.dumps([list(row) for row in spark.sql(query).collect()]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", ["labels", ODD])
+def test_the_spark_views_show_the_last_run_of_every_video(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], folder: str
+) -> None:
+    python = os.environ.get("REELBEAM_SPARK_PYTHON", sys.executable)
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs java, and there is none")
+    if subprocess.run([python, "-c", "import pyspark"], capture_output=True, check=False).returncode:
+        pytest.skip(
+            "pyspark is not installed: pip install 'reelbeam[spark]', or name a python in REELBEAM_SPARK_PYTHON"
+        )
+    two_runs(tmp_path / folder)
+    script = tmp_path / "views.sql"
+    script.write_text(printed(tmp_path / folder, "spark", capsys), "utf-8")
+    command = [python, "-c", SPARK, str(script), json.dumps(list(QUERIES))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    lines = [json.loads(line[5:]) for line in done.stdout.splitlines() if line.startswith("ROWS ")]
+    assert [[tuple(row) for row in rows] for rows in lines] == list(QUERIES.values()), done.stderr[-3000:]

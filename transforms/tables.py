@@ -1,0 +1,145 @@
+"""Reading the tables of an output: the rows of a run, wherever they are now, and the current row of every video.
+
+Everything here reads batch by batch, by columns, and only what `runs/*.json` names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from transforms import storage
+from transforms.commits import Run, committed_runs
+from transforms.errors import ConfigError, StorageError
+
+ROWS_IN_MEMORY = 2_000_000
+"""How many rows are compared at once; more are compared in as many passes as it takes."""
+
+_NAMES_TOLD = 5
+_ROWS_PER_BATCH = 64_000
+_CURRENT = ["uri_key", "labeled_at", "attempts", "status", "error_code"]
+_CURRENT += ["num_clips", "duration_ms", "top_label", "model"]
+
+
+class Output(NamedTuple):
+    """An output as its JSONs tell it, at one moment.
+
+    Attributes:
+      uri: folder or prefix.
+      runs: the committed runs by name, in the order of their names, compactions among them.
+    """
+
+    uri: str
+    runs: dict[str, Run]
+
+    @classmethod
+    def read(cls, uri: str) -> Output:
+        """Reads the JSONs of an output.
+
+        Raises:
+          ConfigError: nothing is committed there, or it cannot be read.
+        """
+        uri = storage.normalize(uri).rstrip("/")
+        runs = {run.run_id: run for run in committed_runs(uri)}
+        if not runs:
+            raise ConfigError(f"{uri} holds no committed run: name the folder that was --output of `reelbeam label`")
+        return cls(uri, runs)
+
+    def labeling_runs(self) -> list[Run]:
+        """Returns the runs that labeled something, or found nothing to label."""
+        return [run for run in self.runs.values() if not run.is_compaction]
+
+    def files(self, table: str, run: Run | None = None) -> list[str]:
+        """Returns the files that hold rows of a run, perhaps beside rows of others; of all runs by default."""
+        if run is None:
+            return [path for each in self.runs.values() for path in each.files(table)]
+        return (self.runs[run.compacted_into] if run.compacted_into else run).files(table)
+
+    def find(self, name: str) -> list[Run]:
+        """Returns the run of that name, the parts of a backfill of that name, or the run whose name begins so.
+
+        Raises:
+          ConfigError: there is none, or several runs' names begin so.
+        """
+        runs = self.labeling_runs()
+        parts = [run for run in runs if run.run_id == name or run.run_id.startswith(f"{name}-part")]
+        found = parts or [run for run in runs if run.run_id.startswith(name)]
+        if not found or (not parts and len(found) > 1):
+            told = ", ".join(run.run_id for run in (found or runs)[-_NAMES_TOLD:])
+            wrong = "may be one of several runs" if found else "is no committed run"
+            raise ConfigError(f"{name} {wrong} of {self.uri}: {told}")
+        return found
+
+
+def read_batches(path: str, columns: Sequence[str] | None = None, checked: bool = False) -> Iterator[pa.RecordBatch]:
+    """Yields the rows of a file; `checked`: with the checksums of its pages.
+
+    Raises:
+      MediaError: it is missing, damaged, or has no such column.
+    """
+    try:
+        with storage.storage_errors(path), storage.open_binary(path) as file:
+            parquet = pq.ParquetFile(file, page_checksum_verification=checked)
+            yield from parquet.iter_batches(_ROWS_PER_BATCH, columns=columns and list(columns), use_threads=False)
+    except pa.ArrowException as error:
+        raise StorageError(f"{path} cannot be read as Parquet: {error}") from error
+
+
+def read_run(
+    output: Output,
+    runs: Sequence[Run],
+    table: str,
+    columns: Sequence[str],
+    on_file: Callable[[str], None] = lambda path: None,
+) -> pa.Table:
+    """Returns some columns of the rows of some runs, as one table."""
+    names = pa.array([run.run_id for run in runs])
+    files = dict.fromkeys(path for run in runs for path in output.files(table, run))
+    batches = []
+    for path in files:
+        on_file(path)
+        for batch in read_batches(path, [*columns, "run_id"]):
+            batches.append(batch.filter(pc.is_in(batch["run_id"], names)))
+    found = pa.Table.from_batches(batches) if batches else None
+    return found.select(list(columns)) if found is not None else pa.table({name: [] for name in columns})
+
+
+def current_rows(output: Output, on_file: Callable[[str], None] = lambda path: None) -> Iterator[pa.Table]:
+    """Yields the last committed row of every video, some columns of it, each video once in one of the tables.
+
+    A video is told by its `uri_key`. Memory does not grow with the number of rows: what is too much for one pass is
+    read in several, each with its share of the videos.
+    """
+    files = output.files("videos")
+    num_rows = sum(run.summary["counts"]["videos"] for run in output.labeling_runs())
+    num_passes = -(-num_rows // ROWS_IN_MEMORY)
+    for share in range(num_passes):
+        batches = []
+        for path in files:
+            on_file(path)
+            for batch in read_batches(path, _CURRENT):
+                keys = batch["uri_key"].to_numpy()
+                batches.append(batch if num_passes == 1 else batch.filter(pa.array(keys % num_passes == share)))
+        if batches:
+            yield _last_of_each(pa.Table.from_batches(batches))
+
+
+def _last_of_each(rows: pa.Table) -> pa.Table:
+    keys, attempts = rows["uri_key"].to_numpy(), rows["attempts"].to_numpy()
+    times = rows["labeled_at"].cast(pa.int64()).to_numpy()
+    order: npt.NDArray[np.int64] = np.lexsort((attempts, times, keys))
+    is_last = np.ones(len(order), bool)
+    is_last[:-1] = keys[order][1:] != keys[order][:-1]
+    return rows.take(pa.array(order[is_last]))
+
+
+def count_by(table: pa.Table, *names: str) -> dict[Any, int]:
+    """Returns how many rows have which value, or which values as a tuple where there are several names."""
+    found = table.group_by(list(names)).aggregate([([], "count_all")]).to_pylist()
+    return {tuple(row[n] for n in names) if len(names) > 1 else row[names[0]]: row["count_all"] for row in found}

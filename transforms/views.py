@@ -1,0 +1,134 @@
+"""Views of an output in SQL: the current row of every video, its clips, and a timeline of every label.
+
+    current_videos    the row that the last committed run wrote which took the video up
+    current_clips     the clips of that run
+    label_timeline    video_uri, label, start_ms, end_ms, score: stretches of clips that touch or overlap
+
+The views read the files by pattern, not by the list of committed runs, and need not be made again after a run. A
+pattern suffices: a file gets a name that matches only once its run is decided (`transforms.commits`), rows of a run
+that was cut off there are whole videos with all their clips, and no row is ever there twice.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+from transforms.errors import ConfigError
+from transforms.schemas import TABLES
+
+Dialect = Literal["duckdb", "bigquery", "spark"]
+
+_GUARANTEE = (
+    "-- The files that these patterns match are those of committed runs: files get such names only once their run\n"
+    "-- is checked and decided. The views show later runs, too, and need not be made again.\n"
+)
+
+
+class _Syntax(NamedTuple):
+    """What differs between the dialects: the statements that name the files, and pieces of all others."""
+
+    sources: str
+    create: str
+    source_prefix: str
+    prefix: str
+    labels: str
+
+
+def create_views(output: str, dialect: Dialect, min_score: float, dataset: str = "reelbeam") -> str:
+    """Returns the statements, each with a semicolon at its end.
+
+    Args:
+      output: folder or prefix, absolute.
+      dialect: of SQL.
+      min_score: of the labels in the timeline.
+      dataset: of BigQuery.
+
+    Raises:
+      ConfigError: the dialect cannot name the place.
+    """
+    syntax = {"duckdb": _duckdb, "bigquery": _bigquery, "spark": _spark}[dialect](output, dataset)
+    columns = ",\n    ".join(TABLES["videos"].names)
+    return f"""{_GUARANTEE}{syntax.sources}
+{syntax.create} {syntax.prefix}current_videos AS
+SELECT
+    {columns}
+FROM (
+    SELECT *, row_number() OVER (
+        PARTITION BY video_uri ORDER BY labeled_at DESC, attempts DESC, run_id DESC
+    ) AS age
+    FROM {syntax.source_prefix}all_videos
+) AS aged
+WHERE age = 1;
+
+{syntax.create} {syntax.prefix}current_clips AS
+SELECT {", ".join(f"c.{name}" for name in TABLES["clips"].names)}
+FROM {syntax.source_prefix}all_clips AS c
+JOIN {syntax.prefix}current_videos AS v ON c.video_uri = v.video_uri AND c.run_id = v.run_id;
+
+{syntax.create} {syntax.prefix}label_timeline AS
+WITH seen AS (
+    SELECT video_uri, l.label AS label, start_ms, end_ms, l.score AS score
+    FROM {syntax.labels}
+    WHERE l.score >= {min_score:g}
+), followed AS (
+    SELECT *, max(end_ms) OVER (
+        PARTITION BY video_uri, label ORDER BY start_ms, end_ms ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ) AS seen_until
+    FROM seen
+), stretches AS (
+    SELECT *, sum(CASE WHEN start_ms <= seen_until THEN 0 ELSE 1 END) OVER (
+        PARTITION BY video_uri, label ORDER BY start_ms, end_ms ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS stretch
+    FROM followed
+)
+SELECT
+    video_uri, label, min(start_ms) AS start_ms, max(end_ms) AS end_ms, avg(score) AS score,
+    max(score) AS max_score, count(*) AS num_clips
+FROM stretches
+GROUP BY video_uri, label, stretch;
+"""
+
+
+def _duckdb(output: str, dataset: str) -> _Syntax:
+    if "\\" in output:
+        raise ConfigError(
+            f"DuckDB takes the backslash in {output} for a slash: rename the folder, or make a link to it"
+        )
+    place = re.sub(r"([*?[])", r"[\1]", output).replace("'", "''")
+    sources = "".join(
+        f"CREATE OR REPLACE VIEW all_{table} AS\n"
+        f"FROM read_parquet('{place}/{table}/*/*.parquet', hive_partitioning = false);\n"
+        for table in TABLES
+    )
+    labels = "(SELECT video_uri, start_ms, end_ms, unnest(labels) AS l FROM current_clips) AS each_label"
+    return _Syntax(sources, "CREATE OR REPLACE VIEW", "", "", labels)
+
+
+def _spark(output: str, dataset: str) -> _Syntax:
+    place = re.sub("^s3://", "s3a://", output)  # the name of Hadoop's client for S3
+    # First for Hadoop's patterns, then for the string.
+    place = re.sub(r"([*?\[\]{}\\])", r"\\\1", place).replace("\\", "\\\\").replace("'", "\\'")
+    sources = "".join(
+        f"CREATE OR REPLACE TEMPORARY VIEW all_{table} USING parquet\nOPTIONS (path '{place}/{table}');\n"
+        for table in TABLES
+    )
+    labels = "(SELECT video_uri, start_ms, end_ms, explode(labels) AS l FROM current_clips) AS each_label"
+    return _Syntax(sources, "CREATE OR REPLACE TEMPORARY VIEW", "", "", labels)
+
+
+def _bigquery(output: str, dataset: str) -> _Syntax:
+    if not output.startswith("gs://"):
+        raise ConfigError(f"BigQuery reads gs:// only, and the output is {output}: copy it there, or load its files")
+    if not re.fullmatch(r"[\w-]+(\.[\w-]+)?", dataset):
+        raise ConfigError(f"--dataset {dataset!r} is no name such as reelbeam or my-project.reelbeam")
+    place = output.replace("\\", "\\\\").replace("'", "\\'")
+    prefix = "".join(f"`{part}`." for part in dataset.split("."))
+    # A pattern may have one asterisk here, and that one matches folders, too.
+    sources = "".join(
+        f"CREATE OR REPLACE EXTERNAL TABLE {prefix}all_{table} OPTIONS (\n"
+        f"    format = 'PARQUET', uris = ['{place}/{table}/*.parquet'], enable_list_inference = true\n);\n"
+        for table in TABLES
+    )
+    labels = f"{prefix}current_clips, UNNEST(labels) AS l"
+    return _Syntax(sources, "CREATE OR REPLACE VIEW", prefix, prefix, labels)
