@@ -235,7 +235,7 @@ def test_killed_at_random_moments_and_started_again(tmp_path: pathlib.Path) -> N
     rows = {table: globbed(made, table) for table in ("videos", "clips")}
     chance = random.Random(5)
     killed = 0
-    for attempt in range(5):
+    for attempt in range(3):
         output = tmp_path / f"out-{attempt}"
         shutil.copytree(made, output)
         process = subprocess.Popen(
