@@ -16,7 +16,7 @@ from object_stores import BUCKET, FaultyProxy, Request, S3Server, s3_flags, used
 from pipeline.cli import main
 from transforms.schemas import TABLES
 
-_OF_ONE_RUN = {"run_id", "labeled_at", "run", "content_version"}
+_OF_ONE_RUN = {"run_id", "labeled_at", "run", "content_version", "uri_key"}
 
 
 def comparable(row: dict[str, Any], folder: str) -> tuple[tuple[str, str], ...]:

@@ -31,7 +31,8 @@ def parsed(argv: list[str]) -> tuple[LabelingConfig, list[str]]:
     args, beam_flags = options.parse_label_flags(argv)
     if args.model == "/opt/reelbeam/model":  # in the image only
         args.model = "demo"
-    options.to_beam_options(beam_flags)
+    if not any(flag.startswith("--flink_master") for flag in beam_flags):  # the cluster would be asked, and is not here
+        options.to_beam_options(beam_flags)
     return options.to_config(args), beam_flags
 
 
