@@ -15,6 +15,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline import dataflow
 from pipeline.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
+from pipeline.flink_job import job_of
 from pipeline.graph import build_graph, build_selection
 from pipeline.jobs import make_program, plain_message, run_job
 from pipeline.options import is_local
@@ -89,10 +90,7 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions, wait: bool = 
     with hold_output(lock, local, config.wait_for_lock) as held:
         if not videos_per_part:
             model = model or LoadedModel.load(config)
-            outcome = label(config, options, labels, run, model.tables, lock, wait=wait)
-            if outcome.job:
-                held.leave_to_job()
-            yield outcome
+            yield label_at_once(config, options, labels, run, model.tables, lock, held, wait)
             return
         parts = select(config, options, run, videos_per_part)
         if isinstance(parts, Outcome):
@@ -103,15 +101,17 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions, wait: bool = 
             return
         model = model or LoadedModel.load(config)
         num_vouching = 0
-        for number, part in enumerate(parts, start=1):
-            part_run = name_part(run, number, len(parts))
-            part = part._replace(num_vouching=num_vouching)
-            outcome = label(config, options, labels, part_run, model.tables, lock, part)
-            yield outcome
-            if outcome.exit_code or outcome.summary is None:
-                return
-            num_vouching += outcome.summary["counts"]["ok"] + outcome.summary["skipped"].get(ALREADY_LABELED, 0)
-        storage.delete_folder(RunPaths(config.output, run.run_id).staging)
+        try:
+            for number, part in enumerate(parts, start=1):
+                part_run = name_part(run, number, len(parts))
+                part = part._replace(num_vouching=num_vouching)
+                outcome = label(config, options, labels, part_run, model.tables, lock, part)
+                yield outcome
+                if outcome.exit_code or outcome.summary is None:
+                    return
+                num_vouching += outcome.summary["counts"]["ok"] + outcome.summary["skipped"].get(ALREADY_LABELED, 0)
+        finally:
+            forget_selection(RunPaths(config.output, run.run_id))
     del model
 
 
@@ -160,11 +160,44 @@ def label(
     return Outcome(0, paths, None if end.job else read_json(paths.marker), job=end.job)
 
 
+def label_at_once(
+    config: LabelingConfig,
+    options: PipelineOptions,
+    labels: LabelMap,
+    run: RunInfo,
+    tables: Mapping[str, pa.Schema],
+    lock: LockTicket,
+    held: OutputLock,
+    wait: bool,
+) -> Outcome:
+    """Labels all in one job, which on a cluster may outlive this process: then the output stays locked for it."""
+    if not lock.outlives_launcher:
+        return label(config, options, labels, run, tables, lock, wait=wait)
+    held.leave_to_job()
+    try:
+        outcome = label(config, options, labels, run, tables, lock, wait=wait)
+    except KeyboardInterrupt:
+        if job_of(options) is not None:  # Flink's was taken off the cluster; nobody does so with others
+            held.take_back()
+        raise
+    if outcome.job is None:
+        held.take_back()
+    return outcome
+
+
+def forget_selection(paths: RunPaths) -> None:
+    """Deletes what the parts read: it holds URIs as they were given, with their signatures."""
+    storage.delete_folder(FileSystems.join(paths.staging, "selected"))
+    if not FileSystems.exists(paths.refusal):
+        storage.delete_folder(paths.staging)
+
+
 def commit_nothing(config: LabelingConfig, run: RunInfo, lock: LockTicket, part: Part) -> Outcome:
     """Commits a run in which everything was skipped: it needs no job, no model and no files but its JSON."""
     paths = RunPaths(config.output, run.run_id)
     facts = run_facts(config, run)
-    return Outcome(0, paths, commit(facts, paths, config.max_failure_ratio, lock, [], part.num_inputs, part.fates))
+    with storage.storage_errors(config.output):
+        return Outcome(0, paths, commit(facts, paths, config.max_failure_ratio, lock, [], part.num_inputs, part.fates))
 
 
 def name_part(run: RunInfo, number: int, count: int) -> RunInfo:
@@ -182,10 +215,10 @@ def hold_output(lock: LockTicket, local: bool, wait: bool) -> Iterator[OutputLoc
       ConfigError: the output cannot be written.
       OutputLockedError: another run writes there.
     """
-    lease_seconds = LOCAL_LEASE_SECONDS if local else CLUSTER_LEASE_SECONDS
+    lease_seconds = CLUSTER_LEASE_SECONDS if lock.outlives_launcher else LOCAL_LEASE_SECONDS
     with contextlib.ExitStack() as stack:
         try:
-            held = stack.enter_context(OutputLock(lock, lease_seconds, wait))
+            held = stack.enter_context(OutputLock(lock, lease_seconds, wait, ends_with_process=local))
             with storage.storage_errors(lock.output):
                 recovered = recover(lock.output)
         except errors.MediaError as error:

@@ -43,21 +43,35 @@ def of_outcome(outcome: Outcome) -> str:
 
 
 def of_outcomes(outcomes: Sequence[Outcome]) -> str:
-    """Returns the line of a run of one or more parts: that of the last one, with the counts of all that were committed.
+    """Returns the line of a run of one or more parts.
 
-    `parts` then lists the runs, in order.
+    Of several it is that of the last one, but for what all that were committed have in sum: counts, reasons, errors,
+    labels and files. `parts` lists the runs, in order.
     """
     *earlier, last = outcomes
     if not earlier:
         return of_outcome(last)
     values = json.loads(of_outcome(last))
-    for name in ("counts", "skipped"):
+    committed = [outcome.summary for outcome in outcomes if outcome.exit_code == 0 and outcome.summary]
+    for name in ("counts", "taken_up", "skipped"):
         sums: collections.Counter[str] = collections.Counter()
-        for outcome in outcomes:
-            if outcome.exit_code == 0 and outcome.summary:
-                sums.update(outcome.summary[name])
+        for summary in committed:
+            sums.update(summary[name])
         values[name] = dict(sums)
+    values["errors"] = _merged(committed, "errors", "code", "count")
+    values["labels"] = _merged(committed, "labels", "label", "videos")
+    tables = committed[0]["files"] if committed else {}
+    values["files"] = {table: [path for summary in committed for path in summary["files"][table]] for table in tables}
     return _line(values | {"parts": [outcome.paths.run_id for outcome in outcomes]})
+
+
+def _merged(summaries: Sequence[dict[str, Any]], name: str, key: str, number: str) -> list[dict[str, Any]]:
+    """Returns the entries of all summaries with equal ones added up, the most frequent first."""
+    merged: dict[str, dict[str, Any]] = {}
+    for entry in (entry for summary in summaries for entry in summary[name]):
+        known = merged.setdefault(entry[key], entry | {number: 0})
+        known[number] += entry[number]
+    return sorted(merged.values(), key=lambda entry: -entry[number])
 
 
 def of_error(error: ReelbeamError | None, exit_code: int) -> str:

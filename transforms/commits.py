@@ -159,12 +159,28 @@ def recover(output: str) -> Recovered:
     recovered = Recovered([], [])
     for run_id in staged_runs(output):
         paths = RunPaths(output, run_id)
-        if finish(paths) is None:
+        if _remove_void(paths) or finish(paths) is None:
             recovered.removed.append(run_id)
         else:
             recovered.finished.append(run_id)
         storage.delete_folder(paths.staging)
     return recovered
+
+
+def _remove_void(paths: RunPaths) -> bool:
+    """Removes a run whose decision names a file that is nowhere, and returns whether it was one.
+
+    That is what a run leaves that came back from a long sleep when its staging folder had been removed already: nothing
+    can come of it, and it must not stand in everybody's way.
+    """
+    decision = read_json(paths.decision)
+    if decision is None or decision.get("replaced"):
+        return False
+    places = [(paths.staged(table, shard), paths.final(table, shard)) for table, shard in decision["moves"]]
+    if all(FileSystems.exists(staged) or FileSystems.exists(final) for staged, final in places):
+        return False
+    _delete([final for _, final in places])
+    return True
 
 
 def staged_runs(output: str) -> list[str]:

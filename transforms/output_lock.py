@@ -6,14 +6,15 @@ Two runs at once would label the same videos twice, and each would take the othe
 file that is only ever written if it still is what one has read (`transforms.conditional_files`); to release it is to
 write so into it. A holder that was killed cannot release it, and is found out in one of two ways:
 
-- by its **process**, where it is one of this very system: no process with its number and its start is there any more.
-  So a run that was killed can be started again at once.
+- by its **process**, where the run ends with it and it is one of this very system: no process with its number and its
+  start is there any more. So a run that was killed can be started again at once.
 - by its **lease**, anywhere else: a holder renews its lease in the background, and when the lease is over, so is the
   holder's claim. Leases are much longer than what the clocks of two machines may differ by.
 
 A holder that was only asleep may come back after its lease. Nobody writes into the lock but its holder and who takes it
-over, so a run that finds its own name there at commit time has not been taken over, and otherwise is refused
-(`LockTicket.require`). That also holds for jobs that outlive their launcher.
+over, so a run that finds its own name there at commit time has not been taken over, and otherwise is refused. It renews
+the lease with the same write that proves it (`LockTicket.require`), so nobody takes over while it commits. That also
+holds for jobs that outlive their launcher.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ from transforms.errors import LockLostError, MediaError, OutputLockedError
 
 LOCAL_LEASE_SECONDS = 300.0
 """Where the run ends with its launcher. Renewed ten times as often."""
-CLUSTER_LEASE_SECONDS = 24 * 3600.0
-"""Where a job goes on without its launcher: nobody renews its lease then."""
+CLUSTER_LEASE_SECONDS = 20 * 3600.0
+"""Where a job goes on without its launcher: nobody renews its lease then. Over before the next night's run starts."""
 
 _RENEWALS_PER_LEASE = 10
 _MOST_SECONDS_BETWEEN_RENEWALS = 60.0
@@ -57,13 +58,26 @@ class LockTicket(NamedTuple):
     outlives_launcher: bool = False
 
     def require(self) -> None:
-        """Raises LockLostError where the output has been taken over by another run."""
-        found = read_lock(self.output)
-        if found is None or found.get("released_at") or found["holder"] != self.holder:
-            raise LockLostError(
-                f"run {self.holder} no longer holds {self.output}: {_describe(found) if found else 'nobody does'}; "
-                "its lease was over before it came to its end, and what it made may be made twice"
-            )
+        """Makes sure that the output is this run's for another lease.
+
+        Raises:
+          LockLostError: it has been taken over by another run.
+          MediaError: the lock cannot be read or written.
+        """
+        with storage.storage_errors(self.output):
+            file = _lock_file(self.output)
+            while True:
+                found = file.read()
+                lock = _parse(found.data) if found else None
+                if found is None or lock is None or lock.get("released_at") or lock["holder"] != self.holder:
+                    raise LockLostError(
+                        f"run {self.holder} no longer holds {self.output}: "
+                        f"{_describe(lock) if lock else 'nobody does'}; its lease was over before it came to its end, "
+                        "and what it made may be made twice"
+                    )
+                renewed = lock | {"lease_ends_at": time.time() + lock["lease_seconds"]}
+                if file.write(_to_json(renewed), found.version):
+                    return
 
     def release_after_commit(self) -> None:
         """Releases the lock of a run whose launcher may be gone."""
@@ -78,14 +92,22 @@ class OutputLock:
       ticket: what is locked, and under which name.
       lease_seconds: how long it is held when nothing more is heard.
       wait: whether to wait for another holder, instead of giving up.
+      ends_with_process: whether the run is over when this process is: not if a cluster does the work.
 
     Raises:
       OutputLockedError: another run holds the output.
       MediaError: the output cannot be written.
     """
 
-    def __init__(self, ticket: LockTicket, lease_seconds: float = LOCAL_LEASE_SECONDS, wait: bool = False) -> None:
+    def __init__(
+        self,
+        ticket: LockTicket,
+        lease_seconds: float = LOCAL_LEASE_SECONDS,
+        wait: bool = False,
+        ends_with_process: bool = True,
+    ) -> None:
         self._ticket = ticket
+        self._ends_with_process = ends_with_process and not ticket.outlives_launcher
         self._lease_seconds = lease_seconds
         self._wait = wait
         self._is_left = False
@@ -116,19 +138,24 @@ class OutputLock:
         """Keeps the output locked when this ends: a job goes on, and its commit releases the lock."""
         self._is_left = True
 
+    def take_back(self) -> None:
+        """Takes `leave_to_job` back: the job came to its end, or there never was one."""
+        self._is_left = False
+
     def _take(self, file: ConditionalFile) -> None:
         told = False
         since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         self._mine = {
             "holder": self._ticket.holder,
             "host": socket.gethostname(),
-            "process": None if self._ticket.outlives_launcher else this_process(),
+            "process": this_process() if self._ends_with_process else None,
             "process_id": os.getpid(),
             "since": since,
+            "lease_seconds": self._lease_seconds,
         }
         while True:
             found = file.read()
-            lock = json.loads(found.data) if found else None
+            lock = _parse(found.data) if found else None
             if lock is None or is_free(lock):
                 if file.write(self._content(), found and found.version):
                     return
@@ -151,7 +178,7 @@ class OutputLock:
             try:
                 with storage.storage_errors(self._ticket.output):
                     found = self._file.read()
-                    lock = json.loads(found.data) if found else {}
+                    lock = (_parse(found.data) if found else None) or {}
                     if found is None or lock.get("holder") != self._ticket.holder or lock.get("released_at"):
                         return  # taken over, or released by the commit: the commit sees to it
                     self._file.write(self._content(), found.version)
@@ -167,7 +194,7 @@ def read_lock(output: str) -> dict[str, Any] | None:
     """
     with storage.storage_errors(output):
         found = _lock_file(output).read()
-    return json.loads(found.data) if found else None
+    return _parse(found.data) if found else None
 
 
 def is_free(lock: dict[str, Any]) -> bool:
@@ -204,7 +231,7 @@ def _start_of(pid: int) -> int | None:
 
 def _release(file: ConditionalFile, holder: str) -> None:
     found = file.read()
-    lock = json.loads(found.data) if found else {}
+    lock = (_parse(found.data) if found else None) or {}
     if found and lock.get("holder") == holder and not lock.get("released_at"):
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         file.write(_to_json(lock | {"released_at": now}), found.version)
@@ -223,6 +250,15 @@ def _describe(lock: dict[str, Any]) -> str:
         f"run {lock['holder']} on {lock['host']} (process {lock['process_id']}) holds it since {lock['since']}, "
         f"its lease ends at {ends}"
     )
+
+
+def _parse(data: bytes) -> dict[str, Any] | None:
+    """Returns what a lock says; None for what a machine that lost its power has left of one: it holds nothing."""
+    try:
+        lock = json.loads(data)
+    except ValueError:
+        return None
+    return lock if isinstance(lock, dict) and "holder" in lock else None
 
 
 def _to_json(lock: dict[str, Any]) -> bytes:

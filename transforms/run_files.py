@@ -15,6 +15,7 @@ from __future__ import annotations
 import collections
 import itertools
 import json
+import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -127,7 +128,16 @@ def write_atomically(path: str, write: Callable[[Any], None], draft_folder: str 
     draft = FileSystems.join(draft_folder or folder, f".draft-{uuid.uuid4().hex}")
     with FileSystems.create(draft, "application/octet-stream", CompressionTypes.UNCOMPRESSED) as sink:
         write(sink)
+    _flush_to_disk(draft)
     FileSystems.rename([draft], [path])
+
+
+def _flush_to_disk(path: str) -> None:
+    """Makes sure that a local file outlives a loss of power: its name may otherwise be there before its content."""
+    local = storage.local_path(path)
+    if local is not None:
+        with open(local, "rb") as file:  # noqa: PTH123
+            os.fsync(file.fileno())
 
 
 def make_folder(path: str) -> None:

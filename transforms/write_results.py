@@ -10,7 +10,7 @@ import apache_beam as beam
 import pyarrow as pa
 
 from transforms.commits import finish, record_decision
-from transforms.errors import ReconciliationError, RunError, TooManyFailuresError
+from transforms.errors import LockLostError, ReconciliationError, RunError, TooManyFailuresError
 from transforms.ledger import ALREADY_LABELED, SKIPPED, TAKEN
 from transforms.output_lock import LockTicket
 from transforms.records import stable_hash
@@ -184,6 +184,8 @@ def commit(
     except RunError as error:
         summary["refused"] = {"code": error.code, "message": str(error)}
         write_atomically(paths.refusal, lambda sink: sink.write(to_json(summary)))
+        if lock is not None and not isinstance(error, LockLostError):
+            lock.release_after_commit()
         raise
     record_decision(paths, summary, files)
     finish(paths)

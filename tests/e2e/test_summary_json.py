@@ -103,3 +103,25 @@ def test_a_job_that_nobody_waits_for_commits_its_run(
             break
         time.sleep(0.1)
     assert json.loads(marker.read_text())["counts"]["ok"] == 1
+
+
+def test_parts_are_told_in_sum(
+    tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert label(tmp_path, samples_dir, "--videos_per_part=4") == 0
+    line = last_line(capsys)
+    assert len(line["parts"]) > 1 and line["run_id"] == line["parts"][-1]
+    assert line["counts"]["inputs"] == line["counts"]["videos"] == 10 and line["taken_up"] == {"new": 10}
+    assert {error["code"]: error["count"] for error in line["errors"]} == {"not_a_video": 1}
+    assert sum(entry["videos"] for entry in line["labels"]) == 9
+    assert len(line["files"]["videos"]) == len(line["parts"])
+
+
+def test_a_refused_part_leaves_no_list_of_inputs_behind(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = [tmp_path / f"gone_{number}.mp4" for number in range(4)]
+    assert label(tmp_path / "out", *gone, "--videos_per_part=2") == 3
+    assert last_line(capsys)["status"] == "refused"
+    assert not list((tmp_path / "out").rglob("selected"))
+    assert list((tmp_path / "out").rglob("failed.json"))

@@ -79,3 +79,19 @@ def test_a_finished_commit_that_is_repeated_changes_nothing(tmp_path: pathlib.Pa
     assert summary is not None and summary["run_id"] == "r1"
     assert {name: (tmp_path / name).read_bytes() for name in files(tmp_path)} == before
     assert commits.finish(RunPaths(str(tmp_path), "r2")) is None
+
+
+@pytest.mark.parametrize("num_moves", range(3))
+def test_a_decision_about_files_that_are_nowhere_stands_in_nobodys_way(tmp_path: pathlib.Path, num_moves: int) -> None:
+    """A run that slept while another one cleared its staging folder, and then decided and moved what it could."""
+    paths = RunPaths(str(tmp_path), "r1")
+    written = ledger_of.stage(tmp_path, "r1", ledger_of.rows(URIS))
+    commits.record_decision(paths, ledger_of.summary_of(tmp_path, "r1", written), written)
+    moves = json.loads(pathlib.Path(paths.decision).read_text())["moves"]
+    for number, (table, shard) in enumerate(moves):
+        final = pathlib.Path(paths.final(table, shard))
+        final.parent.mkdir(parents=True)
+        staged = pathlib.Path(paths.staged(table, shard))
+        staged.rename(final) if number < num_moves else staged.unlink()
+    assert commits.recover(str(tmp_path)) == commits.Recovered([], ["r1"])
+    assert files(tmp_path) == []

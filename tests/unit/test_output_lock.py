@@ -175,3 +175,46 @@ def check_conditions(uri: str) -> None:
     assert not file.write(b"4", first.version)
     found = file.read()
     assert found is not None and found.data == b"3"
+
+
+def test_to_require_it_is_to_hold_it_for_another_lease(tmp_path: pathlib.Path) -> None:
+    ticket = LockTicket(str(tmp_path), "mine", outlives_launcher=True)
+    with OutputLock(ticket, lease_seconds=100.0):
+        file = conditional_file(f"{tmp_path}/.staging/lock.json")
+        found = file.read()
+        assert found is not None
+        over = json.loads(found.data) | {"lease_ends_at": time.time() - 1}
+        assert file.write(json.dumps(over).encode(), found.version)
+        assert is_free(over)
+        ticket.require()
+        renewed = read_lock(str(tmp_path))
+        assert renewed is not None and not is_free(renewed)
+
+
+def test_a_job_that_goes_on_keeps_the_output_locked(tmp_path: pathlib.Path) -> None:
+    ticket = LockTicket(str(tmp_path), "mine", outlives_launcher=True)
+    with OutputLock(ticket) as held:
+        held.leave_to_job()
+    with pytest.raises(OutputLockedError, match="run mine"):
+        lock(tmp_path, "second").__enter__()
+    ticket.release_after_commit()
+    with OutputLock(ticket) as held:
+        held.leave_to_job()
+        held.take_back()
+    with lock(tmp_path, "second"):
+        pass
+
+
+def test_a_launcher_of_a_cluster_is_not_known_by_its_process(tmp_path: pathlib.Path) -> None:
+    with lock(tmp_path, ends_with_process=False):
+        held = read_lock(str(tmp_path))
+        assert held is not None and held["process"] is None
+
+
+@pytest.mark.parametrize("left", ["", "{", "[]", "{}"])
+def test_a_lock_that_a_loss_of_power_left_holds_nothing(tmp_path: pathlib.Path, left: str) -> None:
+    (tmp_path / ".staging").mkdir()
+    (tmp_path / ".staging/lock.json").write_text(left)
+    assert read_lock(str(tmp_path)) is None
+    with lock(tmp_path):
+        assert read_lock(str(tmp_path)) is not None
