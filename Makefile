@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format demo-model clean
+.PHONY: help demo test test-slow test-flink check format demo-model clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,6 +17,9 @@ test: check ## format, lint, types and the whole suite
 
 test-slow: $(VENV)/installed-dev ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow --timeout=1800
+
+test-flink: $(VENV)/installed-dev ## every test on a Flink cluster of its own, with all that can die in one (a quarter of an hour)
+	REELBEAM_FLINK_TESTS=all $(BIN)/python -m pytest -m slow --timeout=1800 tests/e2e/test_flink.py
 
 check: $(VENV)/installed-dev ## format, lint and types
 	$(BIN)/ruff format --check .

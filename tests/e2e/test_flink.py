@@ -21,6 +21,9 @@ from tools.flink import artifacts, processes
 from tools.flink.cluster import Cluster
 
 pytestmark = pytest.mark.slow
+EVERY_FAULT = pytest.mark.skipif(
+    os.environ.get("REELBEAM_FLINK_TESTS") != "all", reason="a minute or more each: `make test-flink` runs them all"
+)
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COPIES = 8
 FRAMES_OF_A_CLIP = 8 * 64 * 64 * 3
@@ -194,6 +197,7 @@ def test_a_killed_task_manager_is_replaced_and_the_run_ends_right(
     wait_until(lambda: not left(), seconds=60)
 
 
+@EVERY_FAULT
 def test_a_killed_worker_is_replaced_and_the_run_ends_right(
     cluster: Cluster, start: Callable[[], Run], local: Run
 ) -> None:
@@ -205,6 +209,7 @@ def test_a_killed_worker_is_replaced_and_the_run_ends_right(
     same(run, local, "clips")
 
 
+@EVERY_FAULT
 def test_a_killed_decoder_costs_no_more_than_its_video(cluster: Cluster, start: Callable[[], Run], local: Run) -> None:
     run = start()
     while_decoding(cluster, run)
@@ -218,6 +223,7 @@ def test_a_killed_decoder_costs_no_more_than_its_video(cluster: Cluster, start: 
     assert [row[0] for row in crashed] == hurt
 
 
+@EVERY_FAULT
 def test_without_its_job_server_a_run_fails_and_the_next_one_labels_each_video_once(
     cluster: Cluster, start: Callable[[], Run], local: Run
 ) -> None:
@@ -240,6 +246,7 @@ def test_without_its_job_server_a_run_fails_and_the_next_one_labels_each_video_o
     same(again, local, "videos")
 
 
+@EVERY_FAULT
 def test_a_launcher_that_is_ended_takes_its_job_along(cluster: Cluster, start: Callable[[], Run]) -> None:
     run = start()
     while_decoding(cluster, run)
@@ -268,6 +275,7 @@ def test_what_does_not_fit_the_cluster_is_told_in_one_line(
     assert not (tmp_path / "out").exists()
 
 
+@EVERY_FAULT
 def test_too_many_failures_exit_with_3_there_too(cluster: Cluster, tmp_path: pathlib.Path) -> None:
     samples = ROOT / "pipeline" / "demo" / "videos"
     folder = tmp_path / "in"
