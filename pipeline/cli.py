@@ -153,7 +153,7 @@ def _guarded(command, argv: Sequence[str]) -> int:  # type: ignore[no-untyped-de
         if as_json:
             print(summary_json.of_interrupt(_EXIT_INTERRUPTED), flush=True)
         # Runner threads may still be inside native code, and would keep a normal exit waiting.
-        os._exit(_EXIT_INTERRUPTED)
+        _exit_at_once(_EXIT_INTERRUPTED)
 
 
 def _complain(error: Exception) -> None:
@@ -172,6 +172,15 @@ def _set_up_logging(verbose: bool) -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "INFO" if verbose else "ERROR")
 
 
+def _exit_at_once(code: int) -> NoReturn:
+    """Ends the process without waiting for its threads, and without leaving remote videos on its disk."""
+    try:
+        if spool := sys.modules.get("transforms.spool"):  # importing it here would be for nothing
+            spool.close_all()
+    finally:
+        os._exit(code)
+
+
 def entry_point() -> NoReturn:
     """What the `reelbeam` command calls: `main`, and the way out."""
     code = main()
@@ -179,5 +188,5 @@ def entry_point() -> NoReturn:
     sys.stderr.flush()
     if code == EXIT_FAILED:
         # A failed job may leave the runner's threads in native code, which aborts a normal interpreter exit.
-        os._exit(code)
+        _exit_at_once(code)
     sys.exit(code)

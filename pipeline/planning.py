@@ -112,13 +112,10 @@ def listed_videos(config: LabelingConfig) -> Iterator[VideoRef]:
 
 
 def _with_size(video: VideoRef) -> VideoRef:
-    if video.size_bytes is not None:
-        return video
     try:
-        found = storage.stat(video.video_uri)
+        return storage.identified(video)
     except MediaError:  # it would be met again, and turned into a row
         return video
-    return dataclasses.replace(video, size_bytes=found.size_bytes, content_version=found.content_version)
 
 
 def _portions(videos: Iterator[VideoRef]) -> Iterator[list[VideoRef]]:
@@ -156,7 +153,7 @@ def read_headers(config: LabelingConfig, videos: Sequence[VideoRef], tell: _Tell
 
     def look(video: VideoRef) -> Fraction | str:
         try:
-            with storage.local_file(video, config.max_video_bytes) as path:
+            with storage.local_file(storage.identified(video), config.max_video_bytes) as path:
                 duration = sandbox.probe(path, config.decoder_limits).duration_seconds
             config.decoder_limits.check_clips(video.video_uri, max_num_clips(duration, config.sampling))
         except MediaError as error:

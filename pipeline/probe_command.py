@@ -44,7 +44,7 @@ def probe_files(inputs: Sequence[str]) -> int:
 
 
 def _probe(video: VideoRef) -> MediaInfo:
-    with storage.local_file(video, MAX_VIDEO_BYTES) as path:
+    with storage.local_file(storage.identified(video), MAX_VIDEO_BYTES) as path:
         return sandbox.probe(path, DEFAULT_LIMITS)
 
 

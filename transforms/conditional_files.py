@@ -21,6 +21,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from transforms import storage
 
+_MAX_READS = 5
+
 
 class Content(NamedTuple):
     """What a file held when it was read, and the version by which the store knows it."""
@@ -134,10 +136,18 @@ class _GcsObject:
         self._name = name
 
     def read(self) -> Content | None:
-        blob = self._bucket.get_blob(self._name)
-        if blob is None:
-            return None
-        return Content(blob.download_as_bytes(if_generation_match=blob.generation), str(blob.generation))
+        from google.api_core.exceptions import NotFound, PreconditionFailed
+
+        for tries_left in reversed(range(_MAX_READS)):
+            blob = self._bucket.get_blob(self._name)
+            if blob is None:
+                return None
+            try:
+                return Content(blob.download_as_bytes(if_generation_match=blob.generation), str(blob.generation))
+            except (NotFound, PreconditionFailed):  # written again between the two requests, by whoever holds the lock
+                if not tries_left:
+                    raise
+        raise AssertionError("unreachable")
 
     def write(self, data: bytes, version: str | None) -> bool:
         from google.api_core.exceptions import PreconditionFailed

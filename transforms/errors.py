@@ -71,7 +71,7 @@ class VideoNotFoundError(MediaError):
 
 
 class VideoChangedError(MediaError):
-    """The object is not the version that was listed: it was written again meanwhile."""
+    """The object is not the version that was listed: it was written again meanwhile, or no version could be told."""
 
     code = "video_changed"
     transient = True

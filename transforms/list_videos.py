@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
-import itertools
 import json
+import logging
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +15,14 @@ import apache_beam as beam
 import pyarrow.parquet as pq
 
 from transforms import metrics, storage
-from transforms.errors import ConfigError, MediaError
+from transforms.errors import (
+    ConfigError,
+    MediaError,
+    StorageError,
+    UnsupportedUriError,
+    VideoNotFoundError,
+    without_query,
+)
 from transforms.records import VideoRef
 
 _EXTENSIONS = (
@@ -30,6 +36,8 @@ URI_COLUMN = "video_uri"
 
 _LIST_SUFFIXES = (".txt", ".csv", ".jsonl", ".parquet")
 _WILDCARDS = frozenset("*?[")
+_MAX_OTHERS = 100_000  # a hundred pages of an object store's listing, some twenty seconds
+_log = logging.getLogger(__name__)
 
 
 class ListVideos(beam.PTransform):
@@ -79,16 +87,21 @@ class ListVideos(beam.PTransform):
         )
 
 
-def expand_input(given: str, base_dir: str | None = None, limit: int | None = None) -> Iterator[VideoRef]:
+class _SearchTooLongError(Exception):
+    """A folder holds so many files that are no videos that the search was given up."""
+
+
+def expand_input(given: str, base_dir: str | None = None, max_others: int | None = None) -> Iterator[VideoRef]:
     """Yields the videos that one input names; see `ListVideos` for what an input may be.
 
     Args:
       given: a path, a URI or a pattern.
       base_dir: what a relative path is relative to.
-      limit: enough if so many come out (of a pattern or a folder in an object store).
+      max_others: how many files that are no videos a folder in an object store may hold; None: any number.
 
     Raises:
       UnsupportedUriError, StorageError: a pattern or a folder cannot be listed.
+      _SearchTooLongError: there were more than `max_others`.
     """
     uri = storage.normalize(given, base_dir)
     path = storage.local_path(uri)
@@ -96,10 +109,12 @@ def expand_input(given: str, base_dir: str | None = None, limit: int | None = No
         yield from _videos_of_folder(pathlib.Path(path))
     elif path is not None and os.path.lexists(path):
         yield VideoRef(uri)
+    elif path is None and (found := _remote_file_with_brackets(uri)) is not None:
+        yield found
     elif _is_pattern(uri):
-        yield from itertools.islice(storage.matching(path or uri), limit)
+        yield from storage.matching(path or uri)
     elif path is None and _is_remote_folder(uri):
-        yield from _only_videos(itertools.islice(storage.matching(f"{uri.rstrip('/')}/**"), limit))
+        yield from _only_videos(storage.matching(f"{uri.rstrip('/')}/**"), max_others)
     else:
         yield VideoRef(uri)
 
@@ -107,10 +122,19 @@ def expand_input(given: str, base_dir: str | None = None, limit: int | None = No
 def matches_anything(given: str, base_dir: str | None = None) -> bool:
     """Whether an input names at least one file; a missing file counts, since it gets its row.
 
+    In an object store's folder the search ends after 100 000 files that are no videos. It then says yes, and a warning
+    tells so: the listing of the run goes through the rest.
+
     Raises:
       UnsupportedUriError, StorageError: as `expand_input`.
     """
-    return next(iter(expand_input(given, base_dir, limit=100)), None) is not None
+    try:
+        return next(expand_input(given, base_dir, _MAX_OTHERS), None) is not None
+    except _SearchTooLongError:
+        _log.warning(
+            "%s: no video among its first %d files; the run searches the rest", without_query(given), _MAX_OTHERS
+        )
+        return True
 
 
 def read_input_list(path: str, base_dir: str | None = None) -> Iterator[VideoRef]:
@@ -187,11 +211,32 @@ def _is_pattern(uri: str) -> bool:
 
 
 def _is_remote_folder(uri: str) -> bool:
-    """What ends with a slash, or has something below it; a scheme that nobody knows has files only."""
+    """What ends with a slash, or has something below it; a scheme that nobody knows has files only.
+
+    Raises:
+      StorageError: it cannot be listed, and no file of that name is there either.
+    """
     try:
         return uri.endswith("/") or bool(storage.match(f"{uri}/**", limit=1))
-    except MediaError:
+    except (UnsupportedUriError, VideoNotFoundError):  # not found: there is no such bucket
         return False
+    except StorageError as error:
+        # Who may read a file need not be allowed to list; and a file system with real folders refuses to list a file.
+        if _existing(uri) is None:
+            raise error from None
+        return False
+
+
+def _remote_file_with_brackets(uri: str) -> VideoRef | None:
+    """The file of that very name: "[1]" is more common in names than in patterns, and asking costs one request."""
+    return _existing(uri) if _is_pattern(uri) and set(uri) & _WILDCARDS == {"["} else None
+
+
+def _existing(uri: str) -> VideoRef | None:
+    try:
+        return storage.identified(VideoRef(uri))
+    except VideoNotFoundError:
+        return None
 
 
 def _videos_of_folder(folder: pathlib.Path) -> Iterator[VideoRef]:
@@ -199,12 +244,16 @@ def _videos_of_folder(folder: pathlib.Path) -> Iterator[VideoRef]:
     return _only_videos(VideoRef(storage.normalize(path)) for path in storage.walk(str(folder)))
 
 
-def _only_videos(found: Iterable[VideoRef]) -> Iterator[VideoRef]:
+def _only_videos(found: Iterable[VideoRef], max_others: int | None = None) -> Iterator[VideoRef]:
+    num_others = 0
     for video in found:
         if pathlib.PurePosixPath(video.video_uri).suffix.lower() in VIDEO_EXTENSIONS:
             yield video
         else:
             metrics.count(metrics.FILES_IGNORED)
+            num_others += 1
+            if max_others is not None and num_others > max_others:
+                raise _SearchTooLongError
 
 
 def _keep_one(entry: tuple[str, Iterable[VideoRef]]) -> VideoRef:
@@ -216,15 +265,7 @@ def _keep_one(entry: tuple[str, Iterable[VideoRef]]) -> VideoRef:
 
 
 def _with_size(video: VideoRef) -> VideoRef:
-    if video.size_bytes is not None:
-        return video
     try:
-        found = storage.stat(video.video_uri)
-    except MediaError:  # met again, and turned into a row, by the step that opens the file
+        return storage.identified(video)
+    except MediaError:  # the step that opens the file turns it into a row, see `storage.local_file`
         return video
-    return dataclasses.replace(
-        video,
-        size_bytes=found.size_bytes,
-        content_version=found.content_version,
-        modified_seconds=found.modified_seconds,
-    )

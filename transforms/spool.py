@@ -19,7 +19,6 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
-import functools
 import os
 import pathlib
 import shutil
@@ -57,12 +56,26 @@ class SpoolConfig:
 
 
 DEFAULT_SPOOL = SpoolConfig()
+_spools: dict[SpoolConfig, Spool] = {}
+_spools_lock = threading.Lock()
 
 
-@functools.lru_cache
 def spool_of(config: SpoolConfig) -> Spool:
     """Returns this process's spool of that configuration."""
-    return Spool(config)
+    with _spools_lock:
+        spool = _spools.get(config)
+        if spool is None:
+            spool = _spools[config] = Spool(config)
+        return spool
+
+
+def close_all() -> None:
+    """Removes what the spools of this process keep; for a process that ends without Python's own way out.
+
+    Never waits: a thread that is making a spool may hang in a file system.
+    """
+    while _spools:
+        _spools.popitem()[1].close()
 
 
 class Spool:
@@ -82,6 +95,8 @@ class Spool:
             self.folder, self._lock = _make_folder(place)
             free_bytes = shutil.disk_usage(place).free
         atexit.register(self.close)
+        self._place = place
+        self._max_bytes_of_any_disk = config.max_bytes or MAX_BYTES
         self.max_bytes = config.max_bytes or min(MAX_BYTES, int(free_bytes * _FREE_SHARE))
         self._num_files = 0
         self._changed = threading.Condition()
@@ -96,6 +111,11 @@ class Spool:
           StorageError: the disk is full, or nobody gave room for an hour.
         """
         assert video.size_bytes is not None
+        if self.max_bytes < video.size_bytes <= self._max_bytes_of_any_disk:  # the disk's fault: it may have room later
+            raise StorageError(
+                f"{without_query(video.video_uri)} has {video.size_bytes} bytes, but the disk of {self._place} had room"
+                f" for no more than {self.max_bytes}: free some there, or name a larger disk with --spool_dir"
+            )
         if video.size_bytes > self.max_bytes:
             raise FileTooLargeError(
                 f"{without_query(video.video_uri)} has {video.size_bytes} bytes, more than the {self.max_bytes} that"

@@ -25,6 +25,7 @@ from transforms.errors import (
     EmptyFileError,
     FileTooLargeError,
     StorageError,
+    VideoChangedError,
     VideoNotFoundError,
     without_query,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "delete_folder",
     "file_system",
     "find_files",
+    "identified",
     "local_file",
     "local_path",
     "match",
@@ -92,6 +94,23 @@ def stat(uri: str) -> VideoRef:
         return VideoRef(uri, facts.st_size, f"mtime:{facts.st_mtime:.6f}", modified_seconds=facts.st_mtime)
 
 
+def identified(video: VideoRef) -> VideoRef:
+    """Returns a video with size, version and time, looked up where the listing did not tell them.
+
+    Raises:
+      MediaError: as `stat`.
+    """
+    if video.size_bytes is not None:
+        return video
+    found = stat(video.video_uri)
+    return dataclasses.replace(
+        video,
+        size_bytes=found.size_bytes,
+        content_version=found.content_version,
+        modified_seconds=found.modified_seconds,
+    )
+
+
 def matching(pattern: str) -> Iterator[VideoRef]:
     """Yields the files that a pattern of Beam's matches, of an object store a page at a time; local ones without size.
 
@@ -106,7 +125,7 @@ def matching(pattern: str) -> Iterator[VideoRef]:
         with contextlib.suppress(VideoNotFoundError):
             yield stat(pattern)
         return
-    for path in walk(os.path.dirname(wanted.prefix)):  # noqa: PTH120
+    for path in walk(os.path.dirname(wanted.prefix), wanted.depth):  # noqa: PTH120
         if wanted.matches(path):
             yield VideoRef(normalize(path))
 
@@ -116,18 +135,22 @@ def match(pattern: str, limit: int | None = None) -> list[VideoRef]:
     return list(itertools.islice(matching(pattern), limit))
 
 
-def walk(folder: str) -> Iterator[str]:
+def walk(folder: str, max_depth: int | None = None) -> Iterator[str]:
     """Yields the path of everything below a local folder that is no folder, in no order.
+
+    Folders further down than `max_depth` are not opened; 0: only what lies in `folder` itself; None: all are.
 
     Links to folders are not followed: they may lead in circles. A folder that may not be read is told of and left out.
     """
-    folders = [folder]
+    folders = [(folder, 0)]
     while folders:
+        opened, depth = folders.pop()
         try:
-            with os.scandir(folders.pop()) as entries:
+            with os.scandir(opened) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.path)
+                        if max_depth is None or depth < max_depth:
+                            folders.append((entry.path, depth + 1))
                     elif not (entry.is_symlink() and os.path.isdir(entry.path)):  # noqa: PTH112
                         yield entry.path
         except OSError as error:
@@ -142,15 +165,20 @@ def local_file(
 ) -> Iterator[str | SpooledVideo]:
     """Gives a video as the decoder takes it: the path of a local one, a remote one by way of the spool.
 
+    The video is one whose size is known, see `identified`. Rows name a video by the size and version that were listed;
+    where the listing could not tell them, no row could say which video it is about.
+
     Raises:
       FileTooLargeError: the video is larger than `max_bytes`, or than the spool.
-      VideoChangedError: a remote video is not the version that was listed.
+      VideoChangedError: a remote video is not the version that was listed; a video was not identified, but could be.
       MediaError: as `stat` and the store raise.
     """
     uri = video.video_uri
     path = local_path(uri)
     if path is not None or video.size_bytes is None:
         found = stat(uri)
+        if video.size_bytes is None:
+            raise VideoChangedError(f"{without_query(uri)} could not be told apart when it was listed; run again")
         video = dataclasses.replace(video, size_bytes=found.size_bytes, content_version=found.content_version)
     assert video.size_bytes is not None
     if video.size_bytes > max_bytes:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+from collections.abc import Iterator
 
 import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from apache_beam.io.filesystem import BeamIOError, FileMetadata
+from apache_beam.io.localfilesystem import LocalFileSystem
 from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline, counters
+from object_stores import BUCKET, FaultyProxy, S3Server
 
-from transforms import metrics, storage
-from transforms.errors import ConfigError, UnsupportedUriError
+from transforms import list_videos, metrics, storage
+from transforms.errors import ConfigError, StorageError, UnsupportedUriError
 from transforms.list_videos import ListVideos, expand_input, matches_anything, read_input_list
 from transforms.records import VideoRef
+from transforms.stores import retrying
 
 
 @pytest.fixture
@@ -41,6 +46,19 @@ def test_patterns_match_whatever_they_match(folder: pathlib.Path) -> None:
     assert names(folder, "*.mp4") == ["a.mp4", "video [HD].mp4"]
     assert names(folder, "**.webm") == ["deep/down/c.webm"]
     assert names(folder, "note?.txt") == ["notes.txt"]
+
+
+def test_a_pattern_opens_no_folder_below_its_own_depth(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir, opened = os.scandir, []
+    monkeypatch.setattr(os, "scandir", lambda path: opened.append(os.path.relpath(path, folder)) or scandir(path))
+    for pattern, found, folders in (
+        ("*.mp4", ["a.mp4", "video [HD].mp4"], ["."]),
+        ("*/*.webm", [], [".", "deep"]),
+        ("*/d*/*.webm", ["deep/down/c.webm"], [".", "deep", "deep/down"]),
+        ("deep/**", ["deep/down/c.webm"], ["deep", "deep/down"]),
+    ):
+        opened.clear()
+        assert (names(folder, pattern), opened) == (found, folders)
 
 
 def test_a_name_with_brackets_is_a_name_before_it_is_a_pattern(folder: pathlib.Path) -> None:
@@ -90,7 +108,7 @@ def test_a_name_that_is_no_utf8_can_be_listed_and_opened(tmp_path: pathlib.Path)
         videos = pipeline | ListVideos([str(tmp_path)])
         found = videos | beam.Map(lambda v: (v.video_uri, v.size_bytes))
         assert_that(found, equal_to([(f"file://{tmp_path}/bad_%FF%FE.mp4", 5)]))
-    with storage.local_file(VideoRef(f"file://{tmp_path}/bad_%FF%FE.mp4"), 100) as path:
+    with storage.local_file(VideoRef(f"file://{tmp_path}/bad_%FF%FE.mp4", 5), 100) as path:
         assert pathlib.Path(path).read_bytes() == b"12345"
 
 
@@ -105,6 +123,101 @@ def test_what_is_no_folder_but_bears_a_video_name_gets_its_row(folder: pathlib.P
 def test_a_pattern_on_a_store_that_is_not_installed_says_so(given: str) -> None:
     with pytest.raises(UnsupportedUriError, match="reelbeam\\[gcp\\]"):
         matches_anything(given)
+
+
+def uris(given: str) -> list[str]:
+    return [video.video_uri for video in expand_input(given)]
+
+
+def test_an_object_with_brackets_is_a_name_before_it_is_a_pattern(s3: S3Server, proxy: FaultyProxy) -> None:
+    odd, plain = s3.put("a[1].mp4", b"12345"), s3.put("a1.mp4", b"1")
+    assert list(expand_input(odd)) == [storage.stat(odd)]
+    proxy.requests.clear()
+    assert uris(f"s3://{BUCKET}/a[12].mp4") == [plain]
+    assert [request.method for request in proxy.requests] == ["HEAD", "GET"]
+    proxy.requests.clear()
+    assert uris(f"s3://{BUCKET}/a[12].*") == [plain]
+    assert [request.method for request in proxy.requests] == ["GET"]
+
+
+def test_what_stands_for_an_empty_folder_is_no_video(s3: S3Server, proxy: FaultyProxy) -> None:
+    for key in ("x/", "x/sub.mp4/", "y/"):
+        s3.put(key, b"")
+    video = s3.put("x/a.mp4", b"1")
+    for given in ("x/*", "x/**", "x/", "x", "*/*"):
+        assert uris(f"s3://{BUCKET}/{given}") == [video]
+    assert not matches_anything(f"s3://{BUCKET}/y/*") and not matches_anything(f"s3://{BUCKET}/y/")
+
+
+def test_a_folder_is_searched_behind_files_that_are_no_videos(
+    s3: S3Server, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "50")
+    folder = f"s3://{BUCKET}/v/"
+    for k in range(150):
+        s3.put(f"v/{k:03d}.jpg", b"")
+    assert not matches_anything(folder)
+    video = s3.put("v/z.mp4", b"1")
+    assert uris(folder) == [video] and matches_anything(folder)
+    assert not caplog.records
+    monkeypatch.setattr(list_videos, "_MAX_OTHERS", 40)  # of the 150
+    proxy.requests.clear()
+    assert matches_anything(folder)
+    assert len(proxy.requests) == 1
+    (record,) = caplog.records
+    assert "no video among its first 40 files; the run searches the rest" in record.getMessage()
+
+
+@pytest.mark.parametrize("given", ["videos", "videos/", "videos/*.mp4"])
+def test_a_bucket_that_cannot_be_listed_is_no_missing_file(s3: S3Server, proxy: FaultyProxy, given: str) -> None:
+    proxy.fault = lambda request: "403" if "list-type" in request.path else ""
+    with pytest.raises(StorageError, match="permissions"):
+        list(expand_input(f"s3://{BUCKET}/{given}"))
+
+
+def test_who_may_read_but_not_list_names_files(s3: S3Server, proxy: FaultyProxy) -> None:
+    proxy.fault = lambda request: "403" if "list-type" in request.path else ""
+    assert uris(s3.put("a.mp4", b"1")) == [f"s3://{BUCKET}/a.mp4"]
+
+
+def test_a_bucket_that_is_not_there_gets_its_row(s3: S3Server, proxy: FaultyProxy) -> None:
+    assert uris("s3://no-such-bucket/a.mp4") == ["s3://no-such-bucket/a.mp4"]
+
+
+class Disk(LocalFileSystem):
+    """Stands for hdfs, which refuses to list a file and what is not there."""
+
+    @classmethod
+    def scheme(cls) -> str:
+        return "disk"
+
+    def _path(self, url: str) -> str:
+        return url.removeprefix("disk://")
+
+    def has_dirs(self) -> bool:
+        return True
+
+    def exists(self, path: str) -> bool:
+        return super().exists(self._path(path).rstrip("/"))
+
+    def metadata(self, path: str) -> FileMetadata:
+        found = super().metadata(self._path(path))
+        return FileMetadata(path, found.size_in_bytes, found.last_updated_in_seconds)
+
+    def _list(self, dir_or_prefix: str) -> Iterator[FileMetadata]:
+        if not os.path.isdir(self._path(dir_or_prefix)):
+            raise BeamIOError(f"{dir_or_prefix} is not a directory")
+        for found in super()._list(self._path(dir_or_prefix)):
+            yield FileMetadata(f"disk://{found.path}", found.size_in_bytes, found.last_updated_in_seconds)
+
+
+def test_a_file_system_with_real_folders(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrying, "_FIRST_DELAY_SECONDS", 0.001)
+    root = f"disk://{folder}"
+    assert uris(f"{root}/a.mp4") == [f"{root}/a.mp4"]
+    assert uris(f"{root}/gone.mp4") == [f"{root}/gone.mp4"]
+    assert uris(f"{root}/deep") == uris(f"{root}/deep/") == [f"{root}/deep/down/c.webm"]
+    assert uris(f"{root}/gone/*.mp4") == []
 
 
 def test_half_a_surrogate_pair_cannot_break_the_tables(tmp_path: pathlib.Path) -> None:

@@ -12,7 +12,9 @@ from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline, counters
 
 from pipeline.options import to_beam_options
-from transforms import metrics
+from transforms import metrics, storage
+from transforms.errors import StorageError
+from transforms.list_videos import ListVideos
 from transforms.media import sandbox
 from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from transforms.media.sampling import ClipSampling
@@ -33,7 +35,7 @@ def test_each_video_is_planned_or_failed(samples_dir: pathlib.Path, tmp_path: pa
     paths = [samples_dir / "growing.mp4", samples_dir / "broken.mp4", empty, tmp_path / "gone.mp4", tmp_path]
     uris = [*map(str, paths), "nowhere://bucket/a.mp4"]
     with LocalPipeline() as pipeline:
-        plan = pipeline | beam.Create([VideoRef(uri) for uri in uris]) | PlanClips(sampling(), 1 << 30)
+        plan = pipeline | beam.Create([VideoRef(uri, 1) for uri in uris]) | PlanClips(sampling(), 1 << 30)
         planned = plan.planned | beam.Map(lambda p: (p.video.video_uri, p.num_segments, p.num_clips, p.media.codec))
         assert_that(planned, equal_to([(uris[0], 1, 2, "h264")]), label="planned")
         segments = plan.segments | beam.Map(lambda s: (s.video.video_uri, s.segment_index, len(s.clips)))
@@ -50,6 +52,28 @@ def test_each_video_is_planned_or_failed(samples_dir: pathlib.Path, tmp_path: pa
     )
 
 
+def test_what_the_listing_could_not_identify_is_never_labeled(
+    samples_dir: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that was busy while the videos were listed, and answers a moment later."""
+    uris = [str(samples_dir / "growing.mp4"), str(tmp_path / "gone.mp4")]
+
+    def busy(uri: str) -> VideoRef:
+        raise StorageError(f"{uri}: busy")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "stat", busy)
+        with LocalPipeline() as pipeline:
+            videos = pipeline | ListVideos(uris)
+            assert_that(videos, equal_to([VideoRef(uri) for uri in uris]))
+    with LocalPipeline() as pipeline:
+        plan = pipeline | beam.Create([VideoRef(uri) for uri in uris]) | PlanClips(sampling(), 1 << 30)
+        assert_that(plan.planned, equal_to([]), label="planned")
+        failures = plan.failures | beam.Map(lambda f: (f.video_uri, f.code, f.transient))
+        expected = [(uris[0], "video_changed", True), (uris[1], "not_found", False)]
+        assert_that(failures, equal_to(expected), label="failures")
+
+
 def test_a_video_without_clips_is_planned_without_segments(samples_dir: pathlib.Path) -> None:
     uri = str(samples_dir / "growing.mp4")
     short = ClipSampling(num_frames=400, target_fps=PRESET.target_fps, tail_policy="drop")
@@ -59,8 +83,8 @@ def test_a_video_without_clips_is_planned_without_segments(samples_dir: pathlib.
         assert_that(plan.planned | beam.Map(lambda p: p.num_clips), equal_to([0]), label="planned")
 
 
-@pytest.mark.parametrize("size_bytes", [28547, None])
-def test_a_file_over_the_cap_is_not_opened(samples_dir: pathlib.Path, size_bytes: int | None) -> None:
+@pytest.mark.parametrize("size_bytes", [28547, 1])  # 1: it grew after it was listed
+def test_a_file_over_the_cap_is_not_opened(samples_dir: pathlib.Path, size_bytes: int) -> None:
     video = VideoRef(str(samples_dir / "growing.mp4"), size_bytes)
     with LocalPipeline() as pipeline:
         plan = pipeline | beam.Create([video]) | PlanClips(sampling(), max_video_bytes=1000)
@@ -73,7 +97,7 @@ def test_a_file_over_the_cap_is_not_opened(samples_dir: pathlib.Path, size_bytes
 def test_a_video_over_a_limit_is_a_failure(
     samples_dir: pathlib.Path, limits: DecoderLimits, changes: dict[str, object]
 ) -> None:
-    video = VideoRef(str(samples_dir / "growing.mp4"))
+    video = VideoRef(str(samples_dir / "growing.mp4"), 1)
     with LocalPipeline() as pipeline:
         plan = pipeline | beam.Create([video]) | PlanClips(sampling(**changes), 1 << 30, limits)
         assert_that(plan.failures | beam.Map(lambda f: (f.code, f.stage)), equal_to([("over_limit", "plan")]))
@@ -81,7 +105,7 @@ def test_a_video_over_a_limit_is_a_failure(
 
 
 def test_a_decoder_that_does_not_answer_is_a_failure_and_a_restart(samples_dir: pathlib.Path) -> None:
-    videos = [VideoRef(str(samples_dir / f"{name}.mp4")) for name in ("growing", "moving_left")]
+    videos = [VideoRef(str(samples_dir / f"{name}.mp4"), 1) for name in ("growing", "moving_left")]
     sandbox.close_idle()
     with sandbox.borrow(DEFAULT_LIMITS.memory_bytes) as process:
         pass  # kept: the first video meets it

@@ -178,7 +178,11 @@ def test_a_video_from_a_list_without_size_is_looked_up(
     s3: S3Server, proxy: FaultyProxy, tmp_path: pathlib.Path
 ) -> None:
     uri = s3.put("a.mp4", b"12345")
-    with storage.local_file(VideoRef(uri), CAP, SpoolConfig(str(tmp_path))) as file:
+    with pytest.raises(errors.VideoChangedError, match="told apart"), storage.local_file(VideoRef(uri), CAP):
+        pass
+    video = storage.identified(VideoRef(uri, metadata=(("camera", "7"),)))
+    assert video == dataclasses.replace(storage.stat(uri), metadata=(("camera", "7"),))
+    with storage.local_file(video, CAP, SpoolConfig(str(tmp_path))) as file:
         assert not isinstance(file, str)
         assert file.fetch(0, 5) == (0, 5) and os.pread(file.fileno(), 10, 0) == b"12345"
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,9 +19,10 @@ import pytest
 from object_stores import FaultyProxy, S3Server
 
 from transforms import metrics, storage
+from transforms import spool as spool_module
 from transforms.errors import FileTooLargeError, StorageError
 from transforms.records import VideoRef
-from transforms.spool import BLOCK_BYTES, Spool, SpoolConfig
+from transforms.spool import BLOCK_BYTES, MAX_BYTES, Spool, SpoolConfig, close_all, spool_of
 from transforms.spool_blocks import Blocks
 from transforms.stores.base import store_for
 
@@ -120,6 +123,74 @@ def test_what_is_larger_than_the_cap_names_the_flag(spool: Spool) -> None:
     video = VideoRef("s3://corpus/huge.mp4", 31 * BLOCK_BYTES, "etag:0")
     with pytest.raises(FileTooLargeError, match="--spool_bytes"), spool.lend(video, store_for("s3://corpus/huge.mp4")):
         pass
+
+
+def test_a_disk_that_is_nearly_full_is_no_fault_of_the_video(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage._replace(free=1_000_000))
+    spool = Spool(SpoolConfig(str(tmp_path / "spool")))
+    store = store_for("s3://corpus/a.mp4")
+    told = pytest.raises(
+        StorageError, match=f"disk of {tmp_path}/spool had room for no more than 800000: .*--spool_dir"
+    )
+    with told as caught, spool.lend(VideoRef("s3://corpus/a.mp4", 5_000_000, "etag:0"), store):
+        pass
+    assert caught.value.transient
+    huge = VideoRef("s3://corpus/a.mp4", MAX_BYTES + 1, "etag:0")  # which no disk's room would help
+    with pytest.raises(FileTooLargeError), spool.lend(huge, store):
+        pass
+    spool.close()
+
+
+def test_threads_get_the_same_spool(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_folder = spool_module._make_folder
+
+    def slowly(place: pathlib.Path) -> tuple[pathlib.Path, int]:
+        time.sleep(0.05)  # as long as all others need to get there
+        return make_folder(place)
+
+    monkeypatch.setattr(spool_module, "_make_folder", slowly)
+    start, found = threading.Barrier(8), []
+
+    def use() -> None:
+        start.wait()
+        found.append(spool_of(SpoolConfig(str(tmp_path))))
+
+    threads = [threading.Thread(target=use) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8 and len(set(map(id, found))) == 1 == len(list(tmp_path.iterdir()))
+    close_all()
+    assert list(tmp_path.iterdir()) == []
+    assert spool_of(SpoolConfig(str(tmp_path))) is not found[0]
+    close_all()
+
+
+EXITING = """
+    import sys
+    from pipeline import cli
+    from transforms.spool import SpoolConfig, spool_of
+
+    def command(argv):
+        (spool_of(SpoolConfig(sys.argv[1])).folder / "1").write_bytes(b"x" * 1000)
+        if sys.argv[2] == "130":
+            raise KeyboardInterrupt
+        return int(sys.argv[2])
+
+    cli.main = lambda: cli._guarded(command, [])
+    cli.entry_point()
+"""
+
+
+@pytest.mark.parametrize("code", [0, 1, 130])
+def test_whatever_way_a_command_ends_nothing_stays(tmp_path: pathlib.Path, code: int) -> None:
+    command = [sys.executable, "-c", textwrap.dedent(EXITING), str(tmp_path), str(code)]
+    assert subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == code
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_made_names_the_flag(tmp_path: pathlib.Path) -> None:

@@ -24,7 +24,10 @@ class Store(Protocol):
         """Returns size and version of an object."""
 
     def matching(self, pattern: str) -> Iterator[VideoRef]:
-        """Yields the objects that a pattern of Beam's matches; no more than a page of them is in memory."""
+        """Yields the objects that a pattern of Beam's matches; no more than a page of them is in memory.
+
+        A name that ends with a slash is none: consoles and file browsers put such objects in place of empty folders.
+        """
 
     def read(self, video: VideoRef, start: int, stop: int) -> bytes:
         """Returns the bytes from `start` to before `stop`, all of them.
@@ -77,12 +80,15 @@ class Pattern:
     Attributes:
       prefix: what all that it matches begins with.
       is_plain: whether it has no wildcard.
+      depth: how many folders lie between that of `prefix` and what it matches, at most; None: any number.
     """
 
     def __init__(self, pattern: str) -> None:
         pattern += "*" if pattern.endswith("/") else ""
         self.prefix = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
         self.is_plain = self.prefix == pattern
+        wild = pattern[len(self.prefix) :]
+        self.depth = None if "**" in wild else wild.count("/")
         self._regex = re.compile(FileSystem.translate_pattern(pattern))
 
     def matches(self, uri: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import re
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -20,6 +21,11 @@ from transforms.stores.retrying import PassingError, insist
 
 _CLIENT_ERRORS = (
     "google.api_core.exceptions:GoogleAPIError",
+    "google.auth.exceptions:GoogleAuthError",
+    "google.cloud.storage.exceptions:InvalidResponse",
+    "google.cloud.storage.exceptions:DataCorruption",
+    "google.resumable_media:InvalidResponse",
+    "google.resumable_media:DataCorruption",
     "botocore.exceptions:BotoCoreError",
     "botocore.exceptions:ClientError",
     "apache_beam.io.aws.clients.s3.messages:S3ClientError",
@@ -45,8 +51,14 @@ class BeamStore:
 
     def matching(self, pattern: str) -> Iterator[VideoRef]:
         """See `base.Store`."""
-        found = _insist(pattern, lambda: FileSystems.match([pattern])[0].metadata_list)
-        yield from map(to_video_ref, found)
+
+        def request() -> list[FileMetadata]:
+            system = file_system(pattern)
+            if system.has_dirs() and not system.exists(_folder_of(pattern)):
+                return []  # to list what is not there would be an error
+            return [found for found in system.match([pattern])[0].metadata_list if not found.path.endswith("/")]
+
+        yield from map(to_video_ref, _insist(pattern, request))
 
     def read(self, video: VideoRef, start: int, stop: int) -> bytes:
         """See `base.Store`."""
@@ -63,6 +75,10 @@ class BeamStore:
             return data
 
         return _insist(uri, request)
+
+
+def _folder_of(pattern: str) -> str:
+    return re.split(r"[*?\[]", pattern, maxsplit=1)[0].rpartition("/")[0] + "/"
 
 
 def _insist(uri: str, request: Callable[[], T]) -> T:
@@ -122,6 +138,6 @@ def _client_errors() -> tuple[type[Exception], ...]:
     found = []
     for place in _CLIENT_ERRORS:
         module, name = place.split(":")
-        with contextlib.suppress(ImportError):
+        with contextlib.suppress(ImportError, AttributeError):  # AttributeError: an older release, without that class
             found.append(getattr(importlib.import_module(module), name))
     return tuple(found)

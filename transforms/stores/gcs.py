@@ -61,7 +61,7 @@ class GcsStore:
             page, token = _insist(pattern, functools.partial(self._page, bucket, prefix, token))
             for blob in page:
                 video = _to_video_ref(bucket, blob)
-                if wanted.matches(video.video_uri):
+                if wanted.matches(video.video_uri) and not video.video_uri.endswith("/"):
                     yield video
             if not token:
                 return

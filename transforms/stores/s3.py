@@ -93,7 +93,7 @@ class S3Store:
             page = _insist(pattern, lambda: self._client.list_objects_v2(**request))
             for item in page.get("Contents", ()):
                 uri = f"s3://{bucket}/{item['Key']}"
-                if wanted.matches(uri):
+                if wanted.matches(uri) and not uri.endswith("/"):
                     yield VideoRef(uri, item["Size"], _version(item["ETag"]), modified_seconds=_seconds(item))
             if not page.get("NextContinuationToken"):
                 return
