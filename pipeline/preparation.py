@@ -43,7 +43,12 @@ class LoadedModel(NamedTuple):
 
 
 def check_inputs(config: LabelingConfig) -> None:
-    """Raises ConfigError where an input names nothing: a typing mistake is better met before the work than after it."""
+    """Looks whether every input names something: a typing mistake is better met before the work than after it.
+
+    Raises:
+      ConfigError: one does not, or cannot be read.
+      RunError: a store does not answer now.
+    """
     try:
         for given in config.inputs:
             if not matches_anything(given, config.base_dir):
@@ -54,7 +59,8 @@ def check_inputs(config: LabelingConfig) -> None:
         if config.input_list and not sum(1 for _ in read_input_list(config.input_list, config.base_dir)):
             raise errors.ConfigError(f"--input_list {config.input_list} names no video")
     except errors.MediaError as error:
-        raise errors.ConfigError(str(error)) from error
+        # What may pass is no wrong flag: a schedule is to try again.
+        raise (errors.RunError if error.transient else errors.ConfigError)(str(error)) from error
 
 
 def prepare_run(config: LabelingConfig) -> tuple[LabelMap, RunInfo]:

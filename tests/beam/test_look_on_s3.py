@@ -37,6 +37,7 @@ def flags() -> Iterator[list[str]]:
     server.stop()
 
 
+@pytest.mark.slow
 def test_every_answer_is_the_same_before_and_after_compaction(
     flags: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

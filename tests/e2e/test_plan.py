@@ -109,7 +109,10 @@ def test_a_long_run_gets_smaller_parts(
     assert found["videos_per_part"] == pytest.approx(400 / hours, rel=0.1)
 
 
-@pytest.mark.parametrize(("flags", "word"), [(["--sample", "0"], "--sample"), (["--model", "a0-stream"], "stream")])
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [(["--sample", "0"], "--sample"), (["--model", "a0-stream", "--tail_policy=shift_back"], "stream")],
+)
 def test_bad_flags_end_with_2(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str], flags: list[str], word: str
 ) -> None:

@@ -53,7 +53,7 @@ def label(output: pathlib.Path, *flags: object) -> int:
 
 
 def clips(output: pathlib.Path) -> list[dict[str, Any]]:
-    query = f"SELECT * EXCLUDE (run) FROM '{output}/clips/*/*.parquet' ORDER BY video_uri, clip_index"
+    query = f"SELECT * EXCLUDE (run, run_id) FROM '{output}/clips/*/*.parquet' ORDER BY video_uri, clip_index"
     return duckdb.sql(query).to_arrow_table().to_pylist()
 
 

@@ -159,7 +159,6 @@ def test_no_state_outlives_its_segment() -> None:
         clips = segment(f"{k}.mp4", seed=k)
         for clip in clips:
             batches.classify([clip], engine)
-            gc.collect()
             assert engine.live_states == batches.num_open_segments == int(clip.span.is_continued)
 
 
