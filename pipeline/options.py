@@ -121,6 +121,8 @@ def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
         known = _known_model(args.model)
     except ModelNotFoundError:
         if "://" not in args.model and not pathlib.Path(args.model).is_dir():
+            if os.sep in args.model:
+                raise ModelNotFoundError(f"--model {args.model}: no folder is there") from None
             raise
         missing = [name for name in (*_PRESET_FLAGS, "labels") if name not in given and not getattr(args, name)]
         if missing:

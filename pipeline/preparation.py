@@ -53,7 +53,7 @@ def check_inputs(config: LabelingConfig) -> None:
         for given in config.inputs:
             if not matches_anything(given, config.base_dir):
                 raise errors.ConfigError(
-                    f"{given} matches no video: an empty folder, or a pattern without a match; "
+                    f"{given} matches no video: nothing is there, or an empty folder, or a pattern without a match; "
                     "a folder is searched for files with a video's extension"
                 )
         if config.input_list and not sum(1 for _ in read_input_list(config.input_list, config.base_dir)):

@@ -120,7 +120,8 @@ def expand_input(given: str, base_dir: str | None = None, max_others: int | None
 
 
 def matches_anything(given: str, base_dir: str | None = None) -> bool:
-    """Whether an input names at least one file; a missing file counts, since it gets its row.
+    """Whether an input names at least one file. A missing file counts, since it gets its row, if it is named like a
+    video: anything else that is missing may be a folder, on a disk that is not there tonight.
 
     In an object store's folder the search ends after 100 000 files that are no videos. It then says yes, and a warning
     tells so: the listing of the run goes through the rest.
@@ -128,6 +129,9 @@ def matches_anything(given: str, base_dir: str | None = None) -> bool:
     Raises:
       UnsupportedUriError, StorageError: as `expand_input`.
     """
+    path = storage.local_path(storage.normalize(given, base_dir))
+    if path is not None and not os.path.lexists(path) and not _is_pattern(path) and not _is_named_like_a_video(given):
+        return False
     try:
         return next(expand_input(given, base_dir, _MAX_OTHERS), None) is not None
     except _SearchTooLongError:
@@ -206,6 +210,10 @@ def _as_text(value: Any) -> str:
     return text.encode("utf-8", "replace").decode()  # JSON may hold half a surrogate pair, which no table can
 
 
+def _is_named_like_a_video(path: str) -> bool:
+    return not path.endswith("/") and pathlib.PurePosixPath(path).suffix.lower() in VIDEO_EXTENSIONS
+
+
 def _is_pattern(uri: str) -> bool:
     return bool(_WILDCARDS & set(uri)) and not uri.startswith(("http://", "https://"))
 
@@ -247,7 +255,7 @@ def _videos_of_folder(folder: pathlib.Path) -> Iterator[VideoRef]:
 def _only_videos(found: Iterable[VideoRef], max_others: int | None = None) -> Iterator[VideoRef]:
     num_others = 0
     for video in found:
-        if pathlib.PurePosixPath(video.video_uri).suffix.lower() in VIDEO_EXTENSIONS:
+        if _is_named_like_a_video(video.video_uri):
             yield video
         else:
             metrics.count(metrics.FILES_IGNORED)

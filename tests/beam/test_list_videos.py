@@ -270,3 +270,12 @@ def test_a_bad_list_is_named_with_its_row(tmp_path: pathlib.Path, name: str, tex
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ConfigError, match=message):
         list(read_input_list(str(path)))
+
+
+@pytest.mark.parametrize(
+    ("missing", "counts"),
+    [("gone.mp4", True), ("gone.MKV", True), ("gone", False), ("gone/", False), ("g.mp4/", False)],
+)
+def test_only_what_is_named_like_a_video_may_be_missing(folder: pathlib.Path, missing: str, counts: bool) -> None:
+    assert matches_anything(missing, str(folder)) == counts
+    assert matches_anything(str(folder / "a.mp4"))

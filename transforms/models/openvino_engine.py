@@ -41,7 +41,11 @@ class OpenVinoEngine:
         self._compiled: Any = compiled
         self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
         for _ in range(num_threads):
-            self._idle.put(compiled.create_infer_request())
+            request = compiled.create_infer_request()
+            # OpenVINO's bridge to numpy is set up at its first use; two threads that do so at once may wait for each
+            # other for ever, one with Python's lock and one with the bridge's.
+            assert request.get_input_tensor(0).data is not None
+            self._idle.put(request)
 
     @classmethod
     def load(cls, folder: pathlib.Path, preset: Preset, num_threads: int, precision: str = "float32") -> OpenVinoEngine:
