@@ -129,7 +129,13 @@ def test_a_cluster_that_does_not_answer_is_one_line_and_exit_code_1(
     assert told.count("\n") == 1 and not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("given", [[], ["--runner=FlinkRunner"], ["--runner=DirectRunner", "--flink_master=nowhere:1"]])
+@pytest.mark.parametrize("given", [[], ["--runner=DirectRunner"], ["--runner=dataflow"]])
+def test_a_cluster_that_no_runner_would_use_is_an_error(given: list[str]) -> None:
+    with pytest.raises(ConfigError, match="--flink_master nowhere:1 is for Flink: give --runner=FlinkRunner"):
+        flink.complete_flags([*given, "--flink_master=nowhere:1"])
+
+
+@pytest.mark.parametrize("given", [[], ["--runner=FlinkRunner"], ["--runner=PortableRunner", "--flink_master=nowhere:1"]])
 def test_other_runners_and_an_embedded_flink_are_left_alone(given: list[str]) -> None:
     assert flink.complete_flags(given) == given
 
