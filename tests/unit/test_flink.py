@@ -135,7 +135,9 @@ def test_a_cluster_that_no_runner_would_use_is_an_error(given: list[str]) -> Non
         flink.complete_flags([*given, "--flink_master=nowhere:1"])
 
 
-@pytest.mark.parametrize("given", [[], ["--runner=FlinkRunner"], ["--runner=PortableRunner", "--flink_master=nowhere:1"]])
+@pytest.mark.parametrize(
+    "given", [[], ["--runner=FlinkRunner"], ["--runner=PortableRunner", "--flink_master=nowhere:1"]]
+)
 def test_other_runners_and_an_embedded_flink_are_left_alone(given: list[str]) -> None:
     assert flink.complete_flags(given) == given
 
