@@ -113,6 +113,14 @@ def test_a_value_out_of_range_is_named(flags: list[str], message: str) -> None:
         config(*flags)
 
 
+def test_a_warm_up_that_no_decoder_has_room_for_is_refused() -> None:
+    assert config("--model=a0-stream", "--warm_up_seconds=1000").clip_frames == 5050
+    with pytest.raises(ConfigError, match="up to 15050 frames.* for 3 of them.* shorten --warm_up_seconds"):
+        config("--model=a0-stream", "--warm_up_seconds=3000")
+    raised = config("--model=a0-stream", "--warm_up_seconds=3000", f"--decoder_memory_bytes={4 << 30}")
+    assert raised.clip_frames == 15050
+
+
 def test_nothing_to_label_is_an_error() -> None:
     args, _ = options.parse_label_flags(["--output", "out"])
     with pytest.raises(ConfigError, match="nothing to label"):

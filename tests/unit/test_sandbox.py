@@ -238,6 +238,13 @@ def test_whoever_floods_meets_the_deadline(
         rescue.cancel()
 
 
+def test_clips_that_do_not_fit_into_memory_are_no_crash(video: pathlib.Path) -> None:
+    media, spans = plan(video)
+    clips = sandbox.decode_clips(video, media, spans[:1], Geometry(16_000, 16_000), DecoderLimits(memory_bytes=1 << 30))
+    with pytest.raises(errors.DecoderOutOfMemoryError, match="--decoder_memory_bytes"):
+        next(iter(clips))
+
+
 def test_a_default_timeout_of_sockets_is_not_inherited(video: pathlib.Path) -> None:
     socket.setdefaulttimeout(60)  # as Beam does for Google Cloud
     try:
