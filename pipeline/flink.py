@@ -167,11 +167,13 @@ class Cluster:
         return found
 
     def configuration(self) -> dict[str, str]:
-        """Returns the cluster's configuration as far as it is Reelbeam's; raises RunError if it does not answer."""
+        """Returns the cluster's configuration; raises as `complete_flags`."""
         try:
             return {entry["key"]: entry["value"] for entry in self.call("/jobmanager/config")}
         except (OSError, http.client.HTTPException) as error:
             raise RunError(f"{self.address} stopped answering: {error}") from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise ConfigError(f"{self.address}: what answers there is no Flink JobManager") from error
 
     def call(self, path: str, method: str = "GET") -> Any:
         """Returns the answer to a request; raises OSError, HTTPException, or ValueError for what is no JSON."""

@@ -37,7 +37,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.requests.append(f"{self.command} {self.path}")
-        body = json.dumps(self.server.answers[self.path]).encode()
+        answer = self.server.answers[self.path]
+        body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(200)
         self.end_headers()
         self.wfile.write(body)
@@ -115,6 +116,13 @@ def test_what_does_not_fit_is_told(
 
 def test_what_is_no_job_manager_is_told(manager: JobManager) -> None:
     manager.answers["/overview"] = ["something else"]
+    with pytest.raises(ConfigError, match="is no Flink JobManager"):
+        flags_of(manager)
+
+
+@pytest.mark.parametrize("answer", [b"<html>a proxy</html>", ["text"], [{"value": "no key"}], 7])
+def test_a_configuration_that_is_not_flinks_is_told(manager: JobManager, answer: Any) -> None:
+    manager.answers["/jobmanager/config"] = answer
     with pytest.raises(ConfigError, match="is no Flink JobManager"):
         flags_of(manager)
 
