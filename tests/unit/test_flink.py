@@ -6,6 +6,7 @@ import http.server
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,6 +43,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
         self.wfile.write(body)
+
+    def do_PATCH(self) -> None:
+        self.server.answers["/jobs/overview"]["jobs"][0]["state"] = "CANCELED"
+        self.do_GET()
 
     def log_message(self, *_: object) -> None:
         pass
@@ -154,8 +159,21 @@ def test_a_job_is_cancelled_by_its_name(manager: JobManager) -> None:
     jobs = [{"jid": "a", "name": "other", "state": "RUNNING"}, {"jid": "b", "name": "mine", "state": "FINISHED"}]
     manager.answers["/jobs/overview"] = {"jobs": jobs}
     for name in ("mine", "gone"):
-        assert flink_job.Job(flink.Cluster(manager.address), name).cancel()
+        assert flink_job.Job(flink.Cluster(manager.address), name).cancel(may_appear=False)
     assert {*manager.requests} == {"GET /jobs/overview"}
+
+
+def test_a_job_that_is_still_being_submitted_is_cancelled_once_it_is_there(manager: JobManager) -> None:
+    def submit() -> None:
+        while len(manager.requests) < 2:
+            time.sleep(0.05)
+        manager.answers["/jobs/overview"] = {"jobs": [{"jid": "b", "name": "mine", "state": "RUNNING"}]}
+
+    manager.answers["/jobs/overview"] = {"jobs": []}
+    manager.answers["/jobs/b?mode=cancel"] = {}
+    threading.Thread(target=submit, daemon=True).start()
+    assert flink_job.Job(flink.Cluster(manager.address), "mine").cancel()
+    assert manager.requests.count("PATCH /jobs/b?mode=cancel") == 1
 
 
 def test_progress_is_told_while_the_job_runs(manager: JobManager) -> None:
