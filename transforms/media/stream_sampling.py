@@ -95,7 +95,8 @@ def _chosen_starts(duration_seconds: Fraction, sampling: ClipSampling) -> list[F
     latest = _on_grid(room, sampling) - (limit - 1) * sampling.clip_seconds  # of the first, if the others are to fit
     chosen: list[Fraction] = []
     for i in range(limit):
-        start = max(_on_grid(room * (2 * i + 1) / (2 * limit), sampling), i and chosen[-1] + sampling.clip_seconds)
+        free_from = chosen[-1] + sampling.clip_seconds if chosen else Fraction(0)
+        start = max(_on_grid(room * (2 * i + 1) / (2 * limit), sampling), free_from)
         chosen.append(min(start, latest + i * sampling.clip_seconds))
     return chosen
 
