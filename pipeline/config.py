@@ -11,6 +11,7 @@ from transforms.errors import ConfigError, without_query
 from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from transforms.media.picture import Geometry
 from transforms.media.sampling import ClipSampling
+from transforms.media.wire import NUM_SLOTS
 from transforms.models.catalog import ModelSpec
 from transforms.models.engine import EngineName, Precision
 from transforms.records import SkipRules
@@ -93,10 +94,21 @@ class LabelingConfig:
         _require(self.max_batch_bytes >= 1, "--max_batch_bytes", self.max_batch_bytes, "at least 1")
         _require(self.spool_bytes is None or self.spool_bytes >= 1, "--spool_bytes", self.spool_bytes, "at least 1")
         _require(self.num_threads is None or self.num_threads >= 1, "--num_threads", self.num_threads, "at least 1")
+        self._require_room_for_clips()
         rules = self.skip_rules
         _require(rules.max_attempts >= 1, "--max_attempts", rules.max_attempts, "at least 1")
         _require(rules.limit is None or rules.limit >= 1, "--limit", rules.limit, "at least 1")
         _require((self.videos_per_part or 0) >= 0, "--videos_per_part", self.videos_per_part, "at least 0")
+
+    def _require_room_for_clips(self) -> None:
+        """A decoder holds the clip that it fills and those that it hands over: a long warm-up may be too much."""
+        needed = (NUM_SLOTS + 1) * self.clip_frames * self.geometry.size**2 * 3
+        if needed > self.decoder_limits.memory_bytes:
+            shorten = "shorten --warm_up_seconds" if self.sampling.warm_up else "lower --num_frames"
+            raise ConfigError(
+                f"a clip has up to {self.clip_frames} frames, and a decoder needs {needed} bytes for {NUM_SLOTS + 1} of"
+                f" them, more than --decoder_memory_bytes {self.decoder_limits.memory_bytes}: raise it, or {shorten}"
+            )
 
     def with_model(self, model: ModelSpec) -> LabelingConfig:
         """Returns the configuration for a model of which more is known now: its kind decides how clips are chosen.

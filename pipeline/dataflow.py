@@ -6,6 +6,7 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING
 
+from pipeline import runners
 from pipeline.config import LabelingConfig
 from transforms.errors import ConfigError, without_query
 
@@ -22,7 +23,6 @@ PROCESS_A_CORE = "use_multiple_sdk_containers"
 MAX_INPUT_BYTES = 1 << 20
 """Of inputs given as arguments: they stand in the job's graph, for which Dataflow has a limit of 20 MB."""
 
-_RUNNER = re.compile(r"(?:.*\.)?dataflowrunner", re.IGNORECASE)
 _CORES = re.compile(r"(?:[a-z]\w*-)?custom-(\d+)-\d+\b|[a-z]\w*-[a-z]+-(\d+)\b")
 
 
@@ -30,7 +30,7 @@ def is_dataflow(options: PipelineOptions) -> bool:
     """Whether the job goes to Dataflow."""
     from apache_beam.options.pipeline_options import StandardOptions
 
-    return bool(_RUNNER.fullmatch(options.view_as(StandardOptions).runner or ""))
+    return runners.kind(options.view_as(StandardOptions).runner) == "dataflow"
 
 
 def is_template_launch(options: PipelineOptions) -> bool:

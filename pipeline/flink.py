@@ -23,6 +23,7 @@ import urllib.request
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipeline import runners
 from transforms.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -41,14 +42,18 @@ def complete_flags(beam_flags: Sequence[str]) -> list[str]:
     Flags of another runner, and of a Flink that is embedded here, come back as they are.
 
     Raises:
-      ConfigError: the flags do not fit the cluster: its Flink version, its slots, or what runs there is no Flink.
+      ConfigError: the flags do not fit the cluster: its Flink version, its slots, or what runs there is no Flink; or
+        a cluster is named for another runner.
       RunError: the cluster or its job server does not answer, or has no TaskManager; a later try may find them.
     """
     from apache_beam.options import pipeline_options as beam
 
     options = beam.PipelineOptions(list(beam_flags))
     flink = options.view_as(beam.FlinkRunnerOptions)
-    if not is_flink(options) or flink.flink_master in EMBEDDED:
+    kind = runners.kind(options.view_as(beam.StandardOptions).runner)
+    if flink.flink_master not in EMBEDDED and kind not in ("flink", "portable"):
+        raise ConfigError(f"--flink_master {flink.flink_master} is for Flink: give --runner=FlinkRunner too")
+    if kind != "flink" or flink.flink_master in EMBEDDED:
         return list(beam_flags)
     cluster = Cluster(flink.flink_master)
     overview, told = cluster.overview(), cluster.configuration()
@@ -75,8 +80,7 @@ def is_flink(options: PipelineOptions) -> bool:
     """Whether the runner is Flink."""
     from apache_beam.options.pipeline_options import StandardOptions
 
-    runner = options.view_as(StandardOptions).runner or ""
-    return runner.rpartition(".")[2].lower() in ("flink", "flinkrunner")
+    return runners.kind(options.view_as(StandardOptions).runner) == "flink"
 
 
 def _given(name: str, beam_flags: Sequence[str]) -> bool:
@@ -163,11 +167,13 @@ class Cluster:
         return found
 
     def configuration(self) -> dict[str, str]:
-        """Returns the cluster's configuration as far as it is Reelbeam's; raises RunError if it does not answer."""
+        """Returns the cluster's configuration; raises as `complete_flags`."""
         try:
             return {entry["key"]: entry["value"] for entry in self.call("/jobmanager/config")}
         except (OSError, http.client.HTTPException) as error:
             raise RunError(f"{self.address} stopped answering: {error}") from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise ConfigError(f"{self.address}: what answers there is no Flink JobManager") from error
 
     def call(self, path: str, method: str = "GET") -> Any:
         """Returns the answer to a request; raises OSError, HTTPException, or ValueError for what is no JSON."""

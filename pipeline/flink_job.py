@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
 
 _CANCEL_SECONDS = 60.0
+_APPEAR_SECONDS = 20.0
+"""How long the job server may take to hand over a job that nobody waits for any more."""
 _SIGNS_OF_ANOTHER_VERSION = ("Failed to deserialize JobGraph", "InvalidClassException")
 _TERMINAL = ("FINISHED", "FAILED", "CANCELED")
 
@@ -41,15 +43,22 @@ class Job:
             return "the cluster does not answer"
         return progress_line(job)
 
-    def cancel(self) -> bool:
-        """Ends the job if it still runs, and waits for its end; returns whether it is known to have ended."""
+    def cancel(self, may_appear: bool = True) -> bool:
+        """Ends the job if it still runs, and waits for its end; returns whether it is known to have ended.
+
+        Args:
+          may_appear: whether a job that is not there may still be on its way from the job server.
+        """
         deadline = time.monotonic() + _CANCEL_SECONDS
+        appears_until = time.monotonic() + (_APPEAR_SECONDS if may_appear else 0)
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
                 found = self._find()
-                if found is None or found["state"] in _TERMINAL:
+                if found is None and time.monotonic() >= appears_until:
                     return True
-                if found["state"] not in ("CANCELLING", "FAILING"):
+                if found is not None and found["state"] in _TERMINAL:
+                    return True
+                if found is not None and found["state"] not in ("CANCELLING", "FAILING"):
                     self.cluster.call(f"/jobs/{found['jid']}?mode=cancel", "PATCH")
             time.sleep(0.5)
         return False
@@ -86,8 +95,8 @@ def cancelled_on_error(job: Job | None) -> Iterator[None]:
     try:
         with _interrupted_by_sigterm(), _quiet_messages():
             yield
-    except RuntimeError as error:
-        job.cancel()
+    except RuntimeError as error:  # the job server has told how it ended: it submits nothing any more
+        job.cancel(may_appear=False)
         raise RuntimeError(reason(str(error))) from error
     except (grpc.RpcError, grpc.FutureTimeoutError) as error:
         ended = "the job was cancelled" if job.cancel() else "the job may still run: cancel it there"

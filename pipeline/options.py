@@ -14,7 +14,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipeline import dataflow, flink
+from pipeline import dataflow, flink, runners
 from pipeline.config import LabelingConfig
 from pipeline.flags import label_parser
 from transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelError
@@ -28,7 +28,6 @@ from transforms.records import SkipRules
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
 
-LOCAL_RUNNERS = ("DirectRunner", "FnApiRunner")
 _LOCAL_RUNNER = "pipeline.local_runner.LocalRunner"
 _PRESET_FLAGS = ("num_frames", "target_fps", "resize", "size")
 
@@ -179,7 +178,7 @@ def to_beam_options(beam_flags: Sequence[str]) -> PipelineOptions:
 
     options = PipelineOptions(flink.complete_flags(beam_flags))
     standard = options.view_as(StandardOptions)
-    if standard.runner in (None, *LOCAL_RUNNERS, _LOCAL_RUNNER):
+    if standard.runner == _LOCAL_RUNNER or runners.kind(standard.runner) in runners.LOCAL:
         standard.runner = _LOCAL_RUNNER
         direct = options.view_as(DirectOptions)
         if direct.direct_running_mode == "multi_processing":

@@ -36,8 +36,10 @@ class LoadedModel(NamedTuple):
     @classmethod
     def load(cls, config: LabelingConfig) -> LoadedModel:
         """Loads the model; raises ModelError or ConfigError where it cannot do what `config` asks for."""
+        labels = LabelMap.load(resolve_labels(config.model.labels))
         load = load_stream_engine if config.model.kind == "stream" else load_engine
         engine = load(config.model, config.engine, config.num_threads, config.precision)
+        labels.check(engine.num_classes)
         embedding_size = check_embeddings(engine, config.model) if config.save_embeddings else None
         return cls(engine, tables_of_run(engine.num_classes if config.save_logits else None, embedding_size))
 

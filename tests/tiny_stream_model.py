@@ -44,3 +44,27 @@ def tiny_model(folder: pathlib.Path, image_frames: int | None = None) -> None:
 
     model = Tiny()
     tf.saved_model.save(model, str(folder), signatures={"begin": model.begin, "step": model.step})
+
+
+def ring_model(folder: pathlib.Path) -> None:
+    """A state whose size is the preset's number of frames: it holds the last colours, and logits are their sum."""
+    import tensorflow as tf
+
+    class Ring(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([5], tf.int32, name="like")])
+        def begin(self, like: Any) -> dict[str, Any]:
+            return {"ring": tf.zeros(tf.stack([like[0], like[1], 3]))}
+
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec([None, None, None, None, 3], tf.float32, name="pictures"),
+                tf.TensorSpec([None, None, 3], tf.float32, name="ring"),
+            ]
+        )
+        def step(self, pictures: Any, ring: Any) -> dict[str, Any]:
+            length = tf.shape(ring)[1]
+            ring = tf.concat([ring, tf.reduce_mean(pictures, axis=[2, 3])], axis=1)[:, -length:]
+            return {"answer": tf.reduce_sum(ring, axis=1), "ring": ring}
+
+    model = Ring()
+    tf.saved_model.save(model, str(folder), signatures={"begin": model.begin, "step": model.step})

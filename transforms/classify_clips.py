@@ -12,10 +12,11 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 
 from transforms import metrics
-from transforms.errors import InferenceError, PredecessorLostError
+from transforms.errors import InferenceError, PredecessorLostError, without_query
 from transforms.models.batches import Answer, BaseBatches
 from transforms.models.catalog import ModelSpec
 from transforms.models.engine import Engine, EngineName, Precision, load_engine, load_stream_engine
+from transforms.models.label_map import LabelMap
 from transforms.models.scores import entropy, log_sum_exp, softmax, top_labels
 from transforms.models.stream import StreamEngine
 from transforms.models.stream_batches import StreamBatches
@@ -137,9 +138,15 @@ class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine | Stre
         self._batches: Any = kind(batch, with_embeddings="embedding" in outputs)
 
     def load_model(self) -> Engine | StreamEngine:
-        """Loads the engine; RunInference calls it once per process and shares the result between threads."""
+        """Loads the engine; RunInference calls it once per process and shares the result between threads.
+
+        Raises:
+          ModelError: it cannot be loaded, or has not as many classes as there are labels.
+        """
         load = load_stream_engine if self._spec.kind == "stream" else load_engine
-        return load(self._spec, self._engine, self._num_threads, self._precision)
+        engine = load(self._spec, self._engine, self._num_threads, self._precision)
+        LabelMap(self._labels, without_query(self._spec.labels)).check(engine.num_classes)
+        return engine
 
     def run_inference(
         self, batch: Sequence[Clip], model: Engine | StreamEngine, inference_args: dict[str, Any] | None = None

@@ -88,7 +88,8 @@ class ClipSpan:
       sample_seconds: one instant per frame that is decoded, [num_warm_up_frames + num_frames]; the frame shown at each.
         Instants repeat where a short video loops or its last frame is held.
       num_real_frames: frames of the clip that are not such repeats.
-      num_warm_up_frames: the first of them: frames before the clip, from which a Stream model makes its state anew.
+      num_warm_up_frames: the first of them: frames before the clip, from which a Stream model makes its state anew, or
+        which lie between this clip and the one that it continues.
       continues: whether a Stream model goes on from its state after the clip before, number clip_index - 1.
       is_continued: whether the next clip continues this one, in the same segment.
     """

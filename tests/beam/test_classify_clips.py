@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -14,8 +15,9 @@ from fake_engine import BAD_VALUE, NAN_VALUE, FakeEngine
 from local_pipeline import LocalPipeline, counters
 
 from transforms import classify_clips, metrics
+from transforms.errors import LabelMapError
 from transforms.models.catalog import CATALOG, ModelSpec, Preset
-from transforms.records import ClipScores, Failure
+from transforms.records import Clip, ClipScores, Failure
 
 SPEC = ModelSpec("fake", "base", "nowhere", "nowhere", Preset(2, Fraction(1), 4, 4))
 
@@ -110,6 +112,31 @@ def test_in_a_pipeline_each_clip_comes_out_once_and_the_model_is_loaded_once(loa
     assert sum(size for size in loads[0].batch_sizes if size == 1) >= 2 and max(loads[0].batch_sizes) > 1
     assert (counted[metrics.CLIPS_CLASSIFIED], counted[metrics.CLIPS_UNCLASSIFIED]) == (38, 2)
     assert counted[metrics.VIDEOS_BROKEN] == 1
+
+
+DEMO = dataclasses.replace(CATALOG["demo"], labels="on/the/launcher/alone.txt")
+CLASSES = tuple(f"class {k}" for k in range(9))
+
+
+def demo_clip(index: int) -> Clip:
+    preset = DEMO.preset
+    frames = np.full((preset.num_frames, preset.size, preset.size, 3), 20 * index, np.uint8)
+    return dataclasses.replace(make.clip(index=index), frames=frames)
+
+
+def test_workers_need_no_label_file() -> None:
+    """The labels come with the step: the file may be on the launcher's disk alone."""
+    with LocalPipeline() as pipeline:
+        clips = pipeline | beam.Create(range(3)) | beam.Map(demo_clip)
+        results = clips | classify_clips.ClassifyClips(DEMO, CLASSES, top_k=9, num_threads=1)
+        named = results.scores | beam.Map(lambda scores: sorted(label.label for label in scores.labels))
+        assert_that(named, equal_to([list(CLASSES)] * 3))
+
+
+def test_labels_of_another_model_are_refused() -> None:
+    own = classify_clips.MoViNetModelHandler(DEMO, CLASSES[:7], 1, 0.0, "openvino", 1)
+    with pytest.raises(LabelMapError, match=r"alone\.txt holds 7 labels but the model gives 9 scores"):
+        own.load_model()
 
 
 class _MakeClips(beam.DoFn):

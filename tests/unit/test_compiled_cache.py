@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 from typing import Any, NoReturn
 
@@ -100,3 +101,14 @@ def test_a_cache_that_cannot_be_written_to_costs_no_run(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
     assert answer(compile_model(core, "small", build, CONFIG))
     assert "cannot keep the compiled model" in caplog.text
+
+
+def test_drafts_that_dead_processes_left_are_removed(core: Any, tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "cache" / "compiled"
+    folder.mkdir(parents=True)
+    old, young = folder / "a.blob.x.tmp", folder / "a.blob.y.tmp"
+    for draft in (old, young):
+        draft.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    compile_model(core, "small", build, CONFIG)
+    assert not old.exists() and young.exists() and len(blobs(tmp_path)) == 2

@@ -6,6 +6,7 @@ import http.server
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,10 +38,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.requests.append(f"{self.command} {self.path}")
-        body = json.dumps(self.server.answers[self.path]).encode()
+        answer = self.server.answers[self.path]
+        body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(200)
         self.end_headers()
         self.wfile.write(body)
+
+    def do_PATCH(self) -> None:
+        self.server.answers["/jobs/overview"]["jobs"][0]["state"] = "CANCELED"
+        self.do_GET()
 
     def log_message(self, *_: object) -> None:
         pass
@@ -119,6 +125,13 @@ def test_what_is_no_job_manager_is_told(manager: JobManager) -> None:
         flags_of(manager)
 
 
+@pytest.mark.parametrize("answer", [b"<html>a proxy</html>", ["text"], [{"value": "no key"}], 7])
+def test_a_configuration_that_is_not_flinks_is_told(manager: JobManager, answer: Any) -> None:
+    manager.answers["/jobmanager/config"] = answer
+    with pytest.raises(ConfigError, match="is no Flink JobManager"):
+        flags_of(manager)
+
+
 def test_a_cluster_that_does_not_answer_is_one_line_and_exit_code_1(
     tmp_path: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,7 +142,15 @@ def test_a_cluster_that_does_not_answer_is_one_line_and_exit_code_1(
     assert told.count("\n") == 1 and not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("given", [[], ["--runner=FlinkRunner"], ["--runner=DirectRunner", "--flink_master=nowhere:1"]])
+@pytest.mark.parametrize("given", [[], ["--runner=DirectRunner"], ["--runner=dataflow"]])
+def test_a_cluster_that_no_runner_would_use_is_an_error(given: list[str]) -> None:
+    with pytest.raises(ConfigError, match="--flink_master nowhere:1 is for Flink: give --runner=FlinkRunner"):
+        flink.complete_flags([*given, "--flink_master=nowhere:1"])
+
+
+@pytest.mark.parametrize(
+    "given", [[], ["--runner=FlinkRunner"], ["--runner=PortableRunner", "--flink_master=nowhere:1"]]
+)
 def test_other_runners_and_an_embedded_flink_are_left_alone(given: list[str]) -> None:
     assert flink.complete_flags(given) == given
 
@@ -138,8 +159,21 @@ def test_a_job_is_cancelled_by_its_name(manager: JobManager) -> None:
     jobs = [{"jid": "a", "name": "other", "state": "RUNNING"}, {"jid": "b", "name": "mine", "state": "FINISHED"}]
     manager.answers["/jobs/overview"] = {"jobs": jobs}
     for name in ("mine", "gone"):
-        assert flink_job.Job(flink.Cluster(manager.address), name).cancel()
+        assert flink_job.Job(flink.Cluster(manager.address), name).cancel(may_appear=False)
     assert {*manager.requests} == {"GET /jobs/overview"}
+
+
+def test_a_job_that_is_still_being_submitted_is_cancelled_once_it_is_there(manager: JobManager) -> None:
+    def submit() -> None:
+        while len(manager.requests) < 2:
+            time.sleep(0.05)
+        manager.answers["/jobs/overview"] = {"jobs": [{"jid": "b", "name": "mine", "state": "RUNNING"}]}
+
+    manager.answers["/jobs/overview"] = {"jobs": []}
+    manager.answers["/jobs/b?mode=cancel"] = {}
+    threading.Thread(target=submit, daemon=True).start()
+    assert flink_job.Job(flink.Cluster(manager.address), "mine").cancel()
+    assert manager.requests.count("PATCH /jobs/b?mode=cancel") == 1
 
 
 def test_progress_is_told_while_the_job_runs(manager: JobManager) -> None:

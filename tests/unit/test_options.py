@@ -8,9 +8,9 @@ import sys
 from fractions import Fraction
 
 import pytest
-from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
+from apache_beam.options.pipeline_options import DirectOptions, StandardOptions, WorkerOptions
 
-from pipeline import options
+from pipeline import dataflow, options
 from pipeline.config import LabelingConfig
 from transforms.errors import ConfigError, ModelNotFoundError
 
@@ -113,13 +113,25 @@ def test_a_value_out_of_range_is_named(flags: list[str], message: str) -> None:
         config(*flags)
 
 
+def test_a_warm_up_that_no_decoder_has_room_for_is_refused() -> None:
+    assert config("--model=a0-stream", "--warm_up_seconds=1000").clip_frames == 5050
+    with pytest.raises(ConfigError, match="up to 15050 frames.* for 3 of them.* shorten --warm_up_seconds"):
+        config("--model=a0-stream", "--warm_up_seconds=3000")
+    raised = config("--model=a0-stream", "--warm_up_seconds=3000", f"--decoder_memory_bytes={4 << 30}")
+    assert raised.clip_frames == 15050
+
+
 def test_nothing_to_label_is_an_error() -> None:
     args, _ = options.parse_label_flags(["--output", "out"])
     with pytest.raises(ConfigError, match="nothing to label"):
         options.to_config(args)
 
 
-@pytest.mark.parametrize("flags", [[], ["--runner=DirectRunner"], ["--runner", "FnApiRunner"]])
+@pytest.mark.parametrize(
+    "flags",
+    [[], ["--runner=DirectRunner"], ["--runner", "FnApiRunner"], ["--runner=direct"], ["--runner=directrunner"]]
+    + [["--runner=fn_api"], ["--runner=apache_beam.runners.direct.direct_runner.DirectRunner"]],
+)
 def test_the_local_runner_is_always_the_same_one(flags: list[str]) -> None:
     made = options.to_beam_options(flags)
     assert made.view_as(StandardOptions).runner == "pipeline.local_runner.LocalRunner"
@@ -140,6 +152,13 @@ def test_the_mode_that_hangs_is_refused() -> None:
 def test_another_runner_is_left_alone() -> None:
     made = options.to_beam_options(["--runner=FlinkRunner"])
     assert made.view_as(StandardOptions).runner == "FlinkRunner" and not options.is_local(made)
+
+
+@pytest.mark.parametrize("name", ["DataflowRunner", "dataflow", "Dataflow", "dataflowrunner", "a.b.DataflowRunner"])
+def test_dataflow_is_known_by_each_of_its_names(name: str) -> None:
+    made = options.to_beam_options([f"--runner={name}"])
+    assert dataflow.is_dataflow(made) and not options.is_local(made)
+    assert made.view_as(WorkerOptions).machine_type == dataflow.MACHINE_TYPE
 
 
 @pytest.mark.parametrize("argv", [["--help"], ["label", "--help"], ["models", "--help"], ["probe", "--help"]])

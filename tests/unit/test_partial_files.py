@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -132,6 +133,24 @@ def test_who_asks_for_the_same_for_ever_meets_the_deadline(
     with pytest.raises(errors.DecoderTimeoutError):
         sandbox.probe(file, LIMITS)
     assert len(file.asked) == 50
+
+
+@pytest.mark.parametrize(("seconds", "caught"), [(0.0, errors.DecoderTimeoutError), (0.02, errors.StorageError)])
+def test_who_floods_with_requests_is_given_up(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, seconds: float, caught: type[Exception]
+) -> None:
+    """The clock that stands still while the owner fetches has one of its own: it cannot be stopped for ever."""
+    monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
+    monkeypatch.setattr(decoder_process, "allowed_seconds", lambda limits, size, spans: 0.5)
+    monkeypatch.setattr(decoder_process, "allowed_fetch_seconds", lambda size: 0.5 if seconds else 1000)
+    script = tmp_path / "script"
+    script.write_text(repr([b'{"need": [0, 1]}\n']))
+    with sandbox.borrow(1 << 30) as process:
+        rescue = threading.Timer(10, process._process.kill)
+        rescue.start()
+        with pytest.raises(caught):
+            process.probe(ArrivingFile(script, tmp_path, seconds=seconds), LIMITS)
+        rescue.cancel()
 
 
 def test_the_range_that_is_checked_is_the_range_that_is_fetched() -> None:

@@ -19,7 +19,7 @@ import processes
 import pytest
 
 from transforms import errors
-from transforms.media import deadline, decoder, probe, sandbox, spawn, wire
+from transforms.media import deadline, decoder, decoder_process, probe, sandbox, spawn, wire
 from transforms.media.limits import DecoderLimits
 from transforms.media.picture import Geometry
 from transforms.media.sampling import ClipSampling, plan_clip_spans
@@ -220,6 +220,29 @@ def test_garbage_has_its_own_error(
             list(process.decode_clips(script, media, spans, GEOMETRY, LIMITS))
         else:
             process.probe(script, LIMITS)
+
+
+def test_whoever_floods_meets_the_deadline(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, video: pathlib.Path
+) -> None:
+    monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
+    monkeypatch.setattr(decoder_process, "allowed_seconds", lambda limits, size, spans: 0.5)
+    script = tmp_path / "script"
+    script.write_text(repr([b'{"full_decode": "x", "stretches": 1}\n']))
+    media, spans = plan(video)
+    with sandbox.borrow(1 << 30) as process:
+        rescue = threading.Timer(10, process._process.kill)  # a channel that never times out would hang here
+        rescue.start()
+        with pytest.raises(errors.DecoderTimeoutError):
+            list(process.decode_clips(script, media, spans, GEOMETRY, LIMITS))
+        rescue.cancel()
+
+
+def test_clips_that_do_not_fit_into_memory_are_no_crash(video: pathlib.Path) -> None:
+    media, spans = plan(video)
+    clips = sandbox.decode_clips(video, media, spans[:1], Geometry(16_000, 16_000), DecoderLimits(memory_bytes=1 << 30))
+    with pytest.raises(errors.DecoderOutOfMemoryError, match="--decoder_memory_bytes"):
+        next(iter(clips))
 
 
 def test_a_default_timeout_of_sockets_is_not_inherited(video: pathlib.Path) -> None:

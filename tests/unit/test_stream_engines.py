@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.testing as npt
 import pytest
-from tiny_stream_model import tiny_model
+from tiny_stream_model import ring_model, tiny_model
 
 from transforms.errors import ModelError, SignatureError
 from transforms.models.catalog import ModelSpec, Preset, find
@@ -160,6 +160,21 @@ def test_a_model_that_takes_one_frame_at_a_time(name: Any, tiny: ModelSpec, tmp_
     assert engine.chunk_frames == 1
     frames = video(2, 5, TINY.size)
     npt.assert_allclose(watch(engine, frames, [3, 2])[0], expected(frames), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_state_may_depend_on_the_number_of_frames(name: Any, tiny: ModelSpec, tmp_path: pathlib.Path) -> None:
+    """What was compiled for one number of frames must not be taken for the other's."""
+    ring_model(tmp_path / "model")
+    frames = video(1, 25, TINY.size)
+    colours = (frames / 255).mean(axis=(2, 3))
+    for num_frames in (20, 10):
+        preset = dataclasses.replace(TINY, num_frames=num_frames)
+        spec = dataclasses.replace(tiny, handle=str(tmp_path / "model"), preset=preset)
+        engine = load_stream_engine(spec, name, 1)
+        logits, _ = watch(engine, frames, [10, 10, 5])
+        npt.assert_allclose(logits, colours[:, -num_frames:].sum(axis=1), rtol=1e-5)
+        del engine
 
 
 # --- what is no Stream model, and what does not fit

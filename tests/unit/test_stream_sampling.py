@@ -82,8 +82,39 @@ def test_a_few_clips_of_a_video_start_on_the_grid() -> None:
     few = spans("100.1", sampling)
     assert [float(s.start_seconds) for s in few] == [15.0, 45.0, 75.0]
     # There is no more before them than there is: what they see is the whole video up to their end.
-    assert [s.sample_seconds for s in few] == [tuple(Fraction(k, 5) for k in range(n)) for n in (125, 275, 425)]
+    # And each goes on where the one before it ended: nothing is shown twice.
+    assert sum((s.sample_seconds for s in few), ()) == tuple(Fraction(k, 5) for k in range(425))
+    assert [(s.num_warm_up_frames, s.continues, s.is_continued) for s in few] == [
+        (75, False, True),
+        (100, True, True),
+        (100, True, False),
+    ]
     assert spans("30", with_(clips_per_video=3)) == spans("30")
+
+
+@pytest.mark.parametrize("duration", ["20.2", "30.1", "47", "600"])
+@pytest.mark.parametrize(
+    "changes", [{"clips_per_video": k} for k in (1, 2, 3, 7)] + [{"clip_stride_seconds": Fraction(s)} for s in (10, 25)]
+)
+@pytest.mark.parametrize("warm_up", [0, 3, 20])
+def test_fewer_clips_are_never_dearer_than_all(duration: str, changes: dict[str, Any], warm_up: int) -> None:
+    few = spans(duration, with_(**changes, warm_up_seconds=Fraction(warm_up)))
+    seen = sum((s.sample_seconds for s in few), ())
+    assert len(seen) <= -(Fraction(duration) * -5 // 1)  # the whole grid
+    assert all(before < after for before, after in zip(seen, seen[1:], strict=False))  # each once, so no overlap
+    assert all(s.num_frames == 50 for s in few[:-1]) and few[-1].end_seconds <= Fraction(duration) + Fraction(1, 5)
+    for before, after in zip(few, few[1:], strict=False):
+        gap = after.start_seconds - before.end_seconds
+        assert before.is_continued == after.continues == (gap <= warm_up)
+        assert after.num_warm_up_frames == min(gap, warm_up) * 5 // 1
+
+
+def test_a_segment_that_begins_after_a_short_gap_has_a_whole_warm_up() -> None:
+    parts = plan_parts(media(605, 7), with_(clip_stride_seconds=Fraction(15), warm_up_seconds=Fraction(20)))
+    assert len(parts) >= 3
+    for part in parts[1:]:
+        assert (part[0].num_warm_up_frames, part[0].continues, part[-1].is_continued) == (100, False, False)
+        assert {s.num_warm_up_frames for s in part[1:]} == {25} and all(s.continues for s in part[1:])
 
 
 @pytest.mark.parametrize("warm_up", [0, 2, 10, 40, 10_000])

@@ -118,6 +118,8 @@ class ClipSampling:
         values = dataclasses.asdict(self) | {"tail_policy": self.tail, "warm_up_seconds": self.warm_up}
         if self.kind == "base":  # these mean nothing to it
             del values["kind"], values["warm_up_seconds"]
+        elif self.clips_per_video is not None or self.stride_seconds != self.clip_seconds:
+            values["short_gaps"] = "shown"  # they once were not
         fields = [f"{name}={value}" for name, value in values.items()]
         return hashlib.sha256("\n".join(fields).encode()).hexdigest()[:16]
 

@@ -10,6 +10,7 @@ Whatever else goes wrong here (a defect, or a file that provokes one) ends the p
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import itertools
 import mmap
@@ -186,10 +187,19 @@ class _Ring:
         self._memory: mmap.mmap | None = None
 
     def resize(self, slot_bytes: int) -> None:
-        """Divides the memory into slots of this size; its owner has made it large enough."""
+        """Divides the memory into slots of this size; its owner has made it large enough.
+
+        Raises:
+          MemoryError: there is no address space left for it.
+        """
         size = slot_bytes * wire.NUM_SLOTS
         if self._memory is None or len(self._memory) < size:
-            self._memory = mmap.mmap(self._descriptor, size)
+            try:
+                self._memory = mmap.mmap(self._descriptor, size)
+            except OSError as error:
+                if error.errno != errno.ENOMEM:
+                    raise
+                raise MemoryError from error
         self._slot_bytes = slot_bytes
 
     def put(self, slot: int, frames: npt.NDArray[np.uint8]) -> None:

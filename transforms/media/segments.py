@@ -86,8 +86,11 @@ def _best_cut(
     seconds, covered_until = Fraction(0), Fraction(0)
     for stop in range(first, len(clips)):
         if seconds >= _MIN_SECONDS and rest - seconds >= _MIN_REST_SECONDS:
-            warm_up = min(warm_up_seconds, clips[stop].start_seconds) if clips[stop].continues else Fraction(0)
-            waste = _waste(clips[stop].first_seconds - warm_up, covered_until - warm_up, key_frames)
+            if clips[stop].continues:
+                warm_from = max(clips[stop].start_seconds - warm_up_seconds, Fraction(0))
+                waste = _waste(warm_from, warm_from, key_frames)
+            else:
+                waste = _waste(clips[stop].first_seconds, covered_until, key_frames)
             if waste is not None and waste < least_waste:
                 best, least_waste = stop, waste
         seconds += _new_seconds(clips[stop], covered_until)

@@ -79,7 +79,10 @@ class Channel:
             if self._max_line_bytes is not None and num_bytes > self._max_line_bytes:
                 raise GarbageError("a message without an end")
             if until is not None:  # anew for each piece: whoever sends a byte now and then must not live for ever
-                self._socket.settimeout(max(until - time.monotonic(), 0.001))
+                left = until - time.monotonic()
+                if left <= 0:  # and whoever floods would never be waited for
+                    raise TimeoutError
+                self._socket.settimeout(left)
             if with_descriptors:
                 chunk, received, _, _ = socket.recv_fds(self._socket, _CHUNK_BYTES, 1)
                 self.descriptors += received

@@ -9,11 +9,13 @@ OpenVINO refuses, is made anew. A cache that cannot be written to costs time and
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
 import pathlib
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,6 +26,8 @@ _FOLDER = "compiled"
 _DIGEST_BYTES = 32
 # Raised when what stands in a blob changes for the same key.
 _FORMAT = 1
+_DRAFT_SECONDS = 3600
+"""A draft that is older was left by a process that died: writing one takes seconds."""
 
 
 def compile_model(core: Any, key: str, build: Callable[[], Any], config: Mapping[str, Any]) -> Any:
@@ -75,6 +79,7 @@ def _write(name: str, compiled: Any) -> None:
     try:
         blob = compiled.export_model().getvalue()
         folder = cache.writable_folder(_FOLDER)
+        _remove_remains(folder)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=f"{name}.", suffix=".tmp", delete=False) as draft:
             try:
                 draft.write(hashlib.sha256(blob).digest() + blob)
@@ -85,3 +90,10 @@ def _write(name: str, compiled: Any) -> None:
                 pathlib.Path(draft.name).unlink(missing_ok=True)
     except (OSError, RuntimeError) as error:
         _LOGGER.warning("cannot keep the compiled model: %s", error)
+
+
+def _remove_remains(folder: pathlib.Path) -> None:
+    for draft in folder.glob("*.tmp"):
+        with contextlib.suppress(OSError):  # another process may be faster
+            if time.time() - draft.stat().st_mtime > _DRAFT_SECONDS:
+                draft.unlink()

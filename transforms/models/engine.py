@@ -14,10 +14,9 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from transforms.errors import ConfigError, LabelMapError, ModelError, without_query
+from transforms.errors import ConfigError, ModelError, without_query
 from transforms.models import resolver
 from transforms.models.catalog import CATALOG, ModelSpec
-from transforms.models.label_map import LabelMap, resolve_labels
 from transforms.models.manifest import is_exported, read_manifest
 from transforms.models.stream import StreamEngine, is_stream_model
 
@@ -156,7 +155,7 @@ def check_embeddings(engine: Engine | StreamEngine, spec: ModelSpec) -> int:
 def load_engine(
     spec: ModelSpec, engine: EngineName = "auto", num_threads: int | None = None, precision: Precision = "float32"
 ) -> Engine:
-    """Fetches a model if need be, loads it, and checks that its labels belong to it.
+    """Fetches a model if need be, and loads it. Its label file is not read: it may be where the launcher is alone.
 
     As long as somebody holds the engine, asking again for the same one gives the same one: a process has one copy.
 
@@ -167,7 +166,7 @@ def load_engine(
       precision: of the arithmetic; "bfloat16" is for OpenVINO only.
 
     Raises:
-      ModelError: one of its subclasses says what is wrong with the handle, the model, its signature or its labels.
+      ModelError: one of its subclasses says what is wrong with the handle, the model or its signature.
       ConfigError: no engine of that name, or it cannot run the model, or not with that precision.
     """
     if spec.kind == "stream":
@@ -200,7 +199,7 @@ def _load_once(spec: ModelSpec, engine: EngineName, num_threads: int | None, pre
         key = (spec, chosen, threads, precision)
         loaded = _loaded.get(key)
         if loaded is None:
-            loaded = _loaded[key] = _load_checked(spec, chosen, threads, precision)
+            loaded = _loaded[key] = _load(spec, chosen, threads, precision)
         return loaded
 
 
@@ -212,19 +211,13 @@ def require_precision(precision: Precision, engine: EngineName) -> None:
         raise ConfigError(f"--precision {precision} needs --engine openvino: TensorFlow runs a SavedModel as it is")
 
 
-def _load_checked(spec: ModelSpec, engine: EngineName, num_threads: int, precision: Precision) -> Any:
-    labels = LabelMap.load(resolve_labels(spec.labels))
+def _load(spec: ModelSpec, engine: EngineName, num_threads: int, precision: Precision) -> Any:
     folder = resolver.resolve(spec.handle)
     start = time.monotonic()
     if engine == "tensorflow":
         loaded = _engine_class(engine, spec.kind).load(folder, spec.preset, num_threads)
     else:
         loaded = _engine_class(engine, spec.kind).load(folder, spec.preset, num_threads, precision)
-    try:
-        labels.check(loaded.num_classes)
-    except LabelMapError:
-        loaded.close()
-        raise
     seconds = time.monotonic() - start
     _LOGGER.info("Loaded %s (%s) with %s in %.1f s", spec.name, without_query(spec.handle), loaded.name, seconds)
     return loaded

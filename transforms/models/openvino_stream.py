@@ -187,7 +187,9 @@ class _Lengths:
             _add_embedding(model, self.signatures)
             return with_uint8_input(model, self.signatures.image.name)
 
-        return self._source.compile(f"{num_frames} frames of {self._size} pixels", fixed, self._config)
+        # The size of a state may depend on the preset's number of frames, which nothing else here tells.
+        what = f"{num_frames} frames of {self._size} pixels after {sorted(self._shapes.items())}"
+        return self._source.compile(what, fixed, self._config)
 
 
 def _add_embedding(model: Any, signatures: StreamSignatures) -> None:
