@@ -21,7 +21,7 @@ from transforms.records import Clip
 
 MAX_OPEN_SEGMENTS = 8
 """Segments that may be unfinished at one time; the one not seen for longest is given up for another. A decoder finishes
-one before it begins the next, so that there is one, and those whose rest was lost. A state has 3 (A0) to 50 MB (A5)."""
+one before it begins the next, so that there is one, and those whose rest was lost. A state has 2.7 MB for A0, 18 for A3."""
 
 _Segment = tuple[str, int]
 
