@@ -92,3 +92,14 @@ def test_the_queries_run(tmp_path: pathlib.Path) -> None:
         folder.mkdir(parents=True)
         pq.write_table(schema.empty_table(), folder / "part-00000.parquet")
     duckdb.connect().execute(text.replace("labels/", f"{tmp_path}/"))
+
+
+def test_the_table_of_decoding_costs_is_what_was_measured() -> None:
+    measured = json.loads((ROOT / "benchmarks/results/decode.json").read_text("utf-8"))
+    for row in measured:
+        costs = row["cpu_seconds"]
+        ours = costs["reelbeam"]
+        others = [costs.get(method) for method in ("pyav full", "decord", "opencv", "ffmpeg")]
+        cells = [f"{ours:.3f}", *("–" if cost is None else f"{cost:.3f} ({cost / ours:.2f}x)" for cost in others)]
+        assert f"| {row['video']} | {' | '.join(cells)} |" in README
+        assert row["identical"]

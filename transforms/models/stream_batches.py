@@ -21,7 +21,8 @@ from transforms.records import Clip
 
 MAX_OPEN_SEGMENTS = 8
 """Segments that may be unfinished at one time; the one not seen for longest is given up for another. A decoder finishes
-one before it begins the next, so that there is one, and those whose rest was lost. A state has 2.7 MB for A0, 18 for A3."""
+one before it begins the next, so that there is one, and those whose rest was lost. A state of A0 has 2.7 MB, one of A3
+18."""
 
 _Segment = tuple[str, int]
 
