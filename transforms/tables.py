@@ -17,12 +17,14 @@ import pyarrow.parquet as pq
 from transforms import storage
 from transforms.commits import Run, committed_runs
 from transforms.errors import ConfigError, StorageError
+from transforms.schemas import TABLES, tables_of_run
 
 ROWS_IN_MEMORY = 2_000_000
 """How many rows are compared at once; more are compared in as many passes as it takes."""
 
 _NAMES_TOLD = 5
 _ROWS_PER_BATCH = 64_000
+_OPTIONAL = tables_of_run(num_logits=1, embedding_size=1)["clips"].names[len(TABLES["clips"]) :]
 _CURRENT = ["uri_key", "labeled_at", "attempts", "status", "error_code"]
 _CURRENT += ["num_clips", "duration_ms", "top_label", "model"]
 
@@ -89,6 +91,42 @@ def read_batches(path: str, columns: Sequence[str] | None = None, checked: bool 
             yield from parquet.iter_batches(_ROWS_PER_BATCH, columns=columns and list(columns), use_threads=False)
     except pa.ArrowException as error:
         raise StorageError(f"{path} cannot be read as Parquet: {error}") from error
+
+
+def read_schema(path: str) -> pa.Schema:
+    """Returns the schema of a file.
+
+    Raises:
+      MediaError: it is missing or damaged.
+    """
+    try:
+        with storage.storage_errors(path), storage.open_binary(path) as file:
+            return pq.read_schema(file)
+    except pa.ArrowException as error:
+        raise StorageError(f"{path} cannot be read as Parquet: {error}") from error
+
+
+def optional_columns(schema: pa.Schema) -> tuple[pa.Field, ...]:
+    """Returns the columns that a run has if they were asked for: `logits`, `embedding`, in the order of the file."""
+    return tuple(field for field in schema if field.name in _OPTIONAL)
+
+
+def wrong_columns(table: str, schema: pa.Schema) -> list[str]:
+    """Returns what is wrong with the columns of a file, optional ones included; nothing where all is right."""
+    sizes = {field.name: getattr(field.type, "list_size", None) for field in optional_columns(schema)}
+    expected = tables_of_run(sizes.get("logits"), sizes.get("embedding"))[table]
+    wrong = []
+    for field in expected:
+        place = schema.get_field_index(field.name)
+        if place < 0 or not schema.field(place).equals(field):
+            found = schema.field(place) if place >= 0 else "missing"
+            wrong.append(f"column {field.name}: {found}, and should be {field.type}")
+    for name in sorted(set(schema.names) - set(expected.names)):
+        if table == "clips" and name in _OPTIONAL:
+            wrong.append(f"column {schema.field(name)} should be a fixed-size list of halffloat")
+        else:
+            wrong.append(f"has a column {name} that the schema does not know")
+    return wrong
 
 
 def read_run(

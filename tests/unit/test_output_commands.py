@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from output_factory import Video
+from output_factory import Sizes, Video
 
 from pipeline.cli import main
 from transforms import row_checks, tables
@@ -156,6 +156,11 @@ def with_long_index(table: pa.Table) -> pa.Table:
     return table.set_column(place, field, table["clip_index"].cast(pa.int64()))
 
 
+def set_type(table: pa.Table, name: str, kind: pa.DataType) -> pa.Table:
+    column = pa.array([list(map(float, values)) for values in table[name].to_pylist()], kind)
+    return table.set_column(table.schema.get_field_index(name), pa.field(name, kind, nullable=False), column)
+
+
 def set_first(table: pa.Table, name: str, value: object) -> pa.Table:
     place, field = table.schema.get_field_index(name), table.schema.field(name)
     return table.set_column(place, field, pa.array([value, *table[name].to_pylist()[1:]], field.type))
@@ -222,6 +227,36 @@ def test_verify_finds_damage_and_names_the_file(
     wanted = f"{path}: " if message else str(tmp_path / ELSEWHERE[damage].format(run=first))
     assert any(line.startswith(wanted) and (message or "") in line for line in lines), lines
     assert main(["verify", str(tmp_path), "--run", first]) == 4
+
+
+def test_verify_knows_the_optional_columns(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    videos = [Video(f"{i}.mp4") for i in range(9)]
+    name = factory.commit_run(tmp_path, 1, videos, num_files=2, sizes=Sizes(3, 4))
+    factory.commit_run(tmp_path, 2, videos)
+    assert as_json(capsys, "verify", tmp_path) == (0, {"output": str(tmp_path), "faults": []})
+    first, second = (tmp_path / "clips" / f"run={name}" / f"part-0000{i}.parquet" for i in range(2))
+    whole = second.read_bytes()
+
+    def told() -> list[str]:
+        code, found = as_json(capsys, "verify", tmp_path)
+        assert code == 4 and {fault["path"] for fault in found["faults"]} == {str(second)}
+        return [fault["message"] for fault in found["faults"]]
+
+    rewrite(second, lambda table: table.drop_columns(["logits"]))
+    (message,) = told()
+    assert f"in another file of run {name}: " in message and "[3]" in message
+
+    def with_logits(kind: pa.DataType) -> None:
+        second.write_bytes(whole)
+        rewrite(second, lambda table: set_type(table, "logits", kind))
+
+    with_logits(pa.list_(pa.field("element", pa.float32(), nullable=False), 3))
+    assert "and should be fixed_size_list<element: halffloat not null>[3]" in told()[0]
+    with_logits(pa.list_(pa.field("element", pa.float16(), nullable=False)))
+    assert "should be a fixed-size list of halffloat" in told()[0]
+    second.write_bytes(whole)
+    rewrite(second, lambda table: table.append_column("surplus", table["clip_index"]))
+    assert told() == ["has a column surplus that the schema does not know"]
 
 
 def test_verify_finds_what_no_run_has_committed(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
