@@ -144,8 +144,9 @@ def read_run(
         on_file(path)
         for batch in read_batches(path, [*columns, "run_id"]):
             batches.append(batch.filter(pc.is_in(batch["run_id"], names)))
-    found = pa.Table.from_batches(batches) if batches else None
-    return found.select(list(columns)) if found is not None else pa.table({name: [] for name in columns})
+    # A run without rows has no files, and still columns with types.
+    schema = pa.schema([TABLES[table].field(name) for name in columns])
+    return pa.Table.from_batches([batch.select(list(columns)) for batch in batches], schema)
 
 
 def current_rows(output: Output, on_file: Callable[[str], None] = lambda path: None) -> Iterator[pa.Table]:

@@ -129,6 +129,23 @@ def test_diff_tells_a_changed_status(tmp_path: pathlib.Path, capsys: pytest.Capt
     }
 
 
+def test_diff_with_a_night_without_work(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, second, third = three_nights(tmp_path)
+    for path in tmp_path.glob(f"*/run={third}/*.parquet"):  # as a real night without work: it writes no files
+        path.unlink()
+    summary = tmp_path / "runs" / f"{third}.json"
+    summary.write_text(json.dumps(json.loads(summary.read_text()) | {"files": {}}))
+    code, found = as_json(capsys, "diff", tmp_path, second, third)
+    assert code == 0 and found["num_videos"] == {"before": 3, "after": 0, "both": 0}
+    assert (found["new"], found["lost"]) == ([], ["a.mp4", "d.mp4", "e.mp4"])
+    assert found["errors"] == {"no_frames": {"before": 1, "after": 0}} and found["largest_score_change"] is None
+    code, found = as_json(capsys, "diff", tmp_path, third, second)
+    assert code == 0 and (found["new"], found["lost"]) == (["a.mp4", "d.mp4", "e.mp4"], [])
+    code, found = as_json(capsys, "diff", tmp_path, third, third)
+    assert code == 0 and found["new"] == found["lost"] == found["relabeled"] == [] and found["errors"] == {}
+    assert main(["diff", str(tmp_path), second, third]) == 0
+
+
 def test_diff_of_a_run_that_is_not_there(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, *_ = three_nights(tmp_path)
     assert main(["diff", str(tmp_path), first, "2026"]) == 2
