@@ -28,7 +28,7 @@ def status(argv: Sequence[str]) -> int:
     from transforms.tables import Output
 
     with WorkLine("reading") as line:
-        found = overview(Output.read(args.output), max(args.runs, 0), line.show)
+        found = overview(Output.read_any(args.output), max(args.runs, 0), line.show)
     _print(found, args.json, print_status)
     return 0
 

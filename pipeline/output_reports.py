@@ -27,6 +27,9 @@ def print_status(found: dict[str, Any]) -> None:
         console.print(line)
         if entry["state"] == "cut off in its commit":
             console.print("  the next `reelbeam label` or `reelbeam compact` finishes it")
+    if not found["num_runs"]:
+        console.print("no run is committed yet")
+        return
     totals = found["totals"]
     if totals["errors"]:
         table = make_table("error, current rows", right("videos"))

@@ -45,13 +45,23 @@ class Output(NamedTuple):
         """Reads the JSONs of an output.
 
         Raises:
-          ConfigError: nothing is committed there, or it cannot be read.
+          ConfigError: nothing is committed there.
+          MediaError: it cannot be read.
         """
+        output = cls.read_any(uri)
+        if not output.runs:
+            raise output.nothing_there()
+        return output
+
+    @classmethod
+    def read_any(cls, uri: str) -> Output:
+        """As `read`, of an output that may hold nothing yet: its first run may be under way."""
         uri = storage.normalize(uri).rstrip("/")
-        runs = {run.run_id: run for run in committed_runs(uri)}
-        if not runs:
-            raise ConfigError(f"{uri} holds no committed run: name the folder that was --output of `reelbeam label`")
-        return cls(uri, runs)
+        return cls(uri, {run.run_id: run for run in committed_runs(uri)})
+
+    def nothing_there(self) -> ConfigError:
+        """Returns what to raise where nothing is committed."""
+        return ConfigError(f"{self.uri} holds no committed run: name the folder that was --output of `reelbeam label`")
 
     def labeling_runs(self) -> list[Run]:
         """Returns the runs that labeled something, or found nothing to label."""

@@ -92,6 +92,26 @@ def test_status_tells_what_is_under_way_dead_and_refused(
     assert "9 of 9 inputs failed" in capsys.readouterr().out
 
 
+def test_status_tells_of_the_first_run_while_nothing_is_committed(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = factory.run_info(1)
+    with OutputLock(LockTicket(str(tmp_path), first.run_id)):
+        _, found = as_json(capsys, "status", tmp_path)
+        assert [(entry["run_id"], entry["state"]) for entry in found["now"]] == [(first.run_id, "running")]
+        assert (found["num_runs"], found["runs"], found["last_success"], found["totals"]["videos"]) == (0, [], None, 0)
+        assert main(["status", str(tmp_path)]) == 0
+        printed = " ".join(capsys.readouterr().out.split())
+        assert printed.startswith(f"{first.run_id} on ") and printed.endswith(": running no run is committed yet")
+        assert main(["compact", str(tmp_path)]) == main(["verify", str(tmp_path)]) == 2
+        capsys.readouterr()
+    assert main(["status", str(tmp_path)]) == 2, "the lock alone is nothing"
+    assert "holds no committed run" in capsys.readouterr().err
+    factory.stage(tmp_path, first, [Video("x.mp4")])
+    code, found = as_json(capsys, "status", tmp_path)
+    assert code == 0 and found["now"] == [{"run_id": first.run_id, "state": "dead"}]
+
+
 @pytest.mark.parametrize("command", ["status", "verify", "compact"])
 def test_where_nothing_is_it_says_so(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert main([command, str(tmp_path / "none")]) == 2
