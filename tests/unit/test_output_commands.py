@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -20,6 +21,7 @@ from pipeline.cli import main
 from transforms import row_checks, tables
 from transforms.output_lock import LockTicket, OutputLock
 from transforms.run_files import RunPaths
+from transforms.write_results import commit
 
 SECOND_NIGHT = [
     Video("a.mp4", "still", version="mtime:2.0"),
@@ -57,6 +59,21 @@ def test_status_tells_runs_totals_and_errors(tmp_path: pathlib.Path, capsys: pyt
     assert main(["status", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert all(name in printed for name in names) and "5 videos" in printed and "no_frames" in printed
+
+
+def test_status_cuts_nothing_off_where_no_terminal_is(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    run = dataclasses.replace(factory.run_info(1), run_id="20260101T000000Z-abc123-part03of12", model="m" * 100)
+    written = factory.stage(tmp_path, run, [Video("a.mp4", num_clips=1)])
+    commit(dataclasses.asdict(run), RunPaths(str(tmp_path), run.run_id), 1.0, None, written, 1, {"new": 1})
+    assert main(["status", str(tmp_path)]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    (row,) = [words for words in lines if words[:1] == [run.run_id]]
+    assert row[3:10] == ["m" * 100, "1", "1", "0", "0", "0", "1"]
+    printed = "\n".join(" ".join(words) for words in lines)
+    assert "1 video (0.0 hours): 1 ok" in printed and "; 1 clip; last" in printed and "; 1 run, 0 comp" in printed
 
 
 def test_totals_in_several_passes_are_the_same(
