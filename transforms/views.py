@@ -28,6 +28,9 @@ _GUARANTEE = (
 )
 
 
+_CLIP_COLUMNS = ", ".join(f"c.{name}" for name in TABLES["clips"].names)
+
+
 class _Syntax(NamedTuple):
     """What differs between the dialects: the statements that name the files, and pieces of all others."""
 
@@ -36,7 +39,7 @@ class _Syntax(NamedTuple):
     source_prefix: str
     prefix: str
     labels: str
-    clip_columns: str = ", ".join(f"c.{name}" for name in TABLES["clips"].names)
+    clip_columns: str = _CLIP_COLUMNS
 
 
 def create_views(output: str, dialect: Dialect, min_score: float, dataset: str = "reelbeam") -> str:
