@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import pickle
 from typing import NamedTuple
 
 import record_factory as make
@@ -70,7 +71,7 @@ def stage(
     """Writes the files of a run into its staging folder."""
     paths = RunPaths(str(output), run.run_id)
     written = []
-    schemas = tables_of_run(sizes.logits, sizes.embedding)
+    schemas = pickle.loads(pickle.dumps(tables_of_run(sizes.logits, sizes.embedding)))  # as they come to workers
     for name, rows in rows_of(run, videos).items():
         if name == "clips":
             for number, row in enumerate(rows):

@@ -116,24 +116,27 @@ def read_schema(path: str) -> pa.Schema:
         raise StorageError(f"{path} cannot be read as Parquet: {error}") from error
 
 
-def optional_columns(schema: pa.Schema) -> tuple[pa.Field, ...]:
-    """Returns the columns that a run has if they were asked for: `logits`, `embedding`, in the order of the file."""
-    return tuple(field for field in schema if field.name in _OPTIONAL)
+def optional_columns(schema: pa.Schema) -> dict[str, int]:
+    """Returns the sizes of `logits` and `embedding`, where clips have them and their type is right.
+
+    Whether the elements may be null is left open: a schema that was sent to a worker has forgotten it.
+    """
+    lists = [field for field in schema if field.name in _OPTIONAL and pa.types.is_fixed_size_list(field.type)]
+    return {field.name: field.type.list_size for field in lists if field.type.value_type == pa.float16()}
 
 
 def wrong_columns(table: str, schema: pa.Schema) -> list[str]:
     """Returns what is wrong with the columns of a file, optional ones included; nothing where all is right."""
-    sizes = {field.name: getattr(field.type, "list_size", None) for field in optional_columns(schema)}
-    expected = tables_of_run(sizes.get("logits"), sizes.get("embedding"))[table]
     wrong = []
-    for field in expected:
+    for field in TABLES[table]:
         place = schema.get_field_index(field.name)
         if place < 0 or not schema.field(place).equals(field):
             found = schema.field(place) if place >= 0 else "missing"
             wrong.append(f"column {field.name}: {found}, and should be {field.type}")
-    for name in sorted(set(schema.names) - set(expected.names)):
+    known = optional_columns(schema).keys() if table == "clips" else set()
+    for name in sorted(set(schema.names) - set(TABLES[table].names) - known):
         if table == "clips" and name in _OPTIONAL:
-            wrong.append(f"column {schema.field(name)} should be a fixed-size list of halffloat")
+            wrong.append(f"column {name}: {schema.field(name).type}, and should be a fixed-size list of halffloat")
         else:
             wrong.append(f"has a column {name} that the schema does not know")
     return wrong

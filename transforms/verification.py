@@ -30,8 +30,8 @@ _TRIES = 3
 _Counts = collections.Counter[tuple[str, str]]
 """(run, name of a count) -> what it came to."""
 
-_Optional = dict[str, tuple[pa.Field, ...]]
-"""Run -> the optional columns of its clips."""
+_Optional = dict[str, dict[str, int]]
+"""Run -> the sizes of the optional columns of its clips."""
 
 
 def find_faults(
@@ -141,7 +141,9 @@ def _compare_optional(path: str, run_ids: set[str], schema: pa.Schema, optional:
     columns = optional_columns(schema)
     for run_id in sorted(run_ids):
         if optional.setdefault(run_id, columns) != columns:
-            here, there = (", ".join(map(str, fields)) or "none" for fields in (columns, optional[run_id]))
+            here, there = (
+                ", ".join(f"{n}[{size}]" for n, size in x.items()) or "none" for x in (columns, optional[run_id])
+            )
             yield Fault(path, f"optional columns: {here}; in another file of run {run_id}: {there}")
 
 
