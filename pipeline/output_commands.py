@@ -28,7 +28,7 @@ def status(argv: Sequence[str]) -> int:
     from transforms.tables import Output
 
     with WorkLine("reading") as line:
-        found = overview(Output.read(args.output), max(args.runs, 0), line.show)
+        found = overview(Output.read_any(args.output), max(args.runs, 0), line.show)
     _print(found, args.json, print_status)
     return 0
 
@@ -84,10 +84,11 @@ def sql(argv: Sequence[str]) -> int:
     parser.add_argument("--dataset", default="reelbeam", metavar="NAME", help="BigQuery's; default reelbeam")
     args = _parse(parser, argv)
 
-    from transforms import storage
+    from transforms.tables import Output
     from transforms.views import create_views
 
-    print(create_views(storage.normalize(args.output).rstrip("/"), args.dialect, args.min_score, args.dataset), end="")
+    output = Output.read(args.output)  # a view of nothing would fail in the database, with a message of its own
+    print(create_views(output.uri, args.dialect, args.min_score, args.dataset), end="")
     return 0
 
 

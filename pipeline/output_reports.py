@@ -12,12 +12,23 @@ from rich.text import Text
 from pipeline.console import make_console, make_table, printable, right
 
 _ROWS_SHOWN = 20
+_WIDTH_OF_PIPES = 10_000
 _STATES = {"running": "green", "committing": "green", "dead": "red", "refused": "red", "cut off in its commit": "red"}
+
+
+def _console() -> Console:
+    """Returns a console that cuts nothing off where a program reads: lines are as long as they need to be."""
+    console = make_console()
+    return console if console.is_terminal else Console(highlight=False, width=_WIDTH_OF_PIPES)
+
+
+def _number_of(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def print_status(found: dict[str, Any]) -> None:
     """Prints an overview, see `transforms.overview.overview`."""
-    console = make_console()
+    console = _console()
     _print_runs(found, console)
     for entry in found["now"]:
         where = f" on {entry['host']} (process {entry['process_id']}) since {entry['since']}" if "host" in entry else ""
@@ -27,6 +38,9 @@ def print_status(found: dict[str, Any]) -> None:
         console.print(line)
         if entry["state"] == "cut off in its commit":
             console.print("  the next `reelbeam label` or `reelbeam compact` finishes it")
+    if not found["num_runs"]:
+        console.print("no run is committed yet")
+        return
     totals = found["totals"]
     if totals["errors"]:
         table = make_table("error, current rows", right("videos"))
@@ -39,11 +53,13 @@ def print_status(found: dict[str, Any]) -> None:
             table.add_row(Text(printable(label)), str(number))
         console.print(table)
     console.print(
-        f"{totals['videos']} videos ({_hours(totals['video_ms'])}): {totals['ok']} ok, {totals['partial']} partial, "
-        f"{totals['failed']} failed; {totals['clips']} clips; last success {found['last_success']}"
+        f"{_number_of(totals['videos'], 'video')} ({_hours(totals['video_ms'])}): {totals['ok']} ok, "
+        f"{totals['partial']} partial, {totals['failed']} failed; {_number_of(totals['clips'], 'clip')}; "
+        f"last success {found['last_success']}"
     )
     files = ", ".join(f"{n} of {table}" for table, n in found["num_files"].items())
-    console.print(f"files: {files}; {found['num_runs']} runs, {found['num_compactions']} compactions", style="dim")
+    runs, compactions = _number_of(found["num_runs"], "run"), _number_of(found["num_compactions"], "compaction")
+    console.print(f"files: {files}; {runs}, {compactions}", style="dim")
 
 
 def _print_runs(found: dict[str, Any], console: Console) -> None:
@@ -84,7 +100,7 @@ def print_faults(found: dict[str, Any]) -> None:
 
 def print_difference(found: dict[str, Any]) -> None:
     """Prints a comparison, see `transforms.comparison.compare`."""
-    console = make_console()
+    console = _console()
     _print_pairs("changed top label", found["relabeled"], ("top_label", "top_score"), console)
     _print_pairs("changed status", found["status_changed"], ("status", "error_code"), console)
     for name, title in (("new", "only in the second run"), ("lost", "only in the first run")):
@@ -101,12 +117,14 @@ def print_difference(found: dict[str, Any]) -> None:
         console.print(table)
     videos, skipped = found["num_videos"], found["skipped"]
     console.print(
-        f"{videos['before']} videos before, {videos['after']} after, {videos['both']} in both: "
+        f"{_number_of(videos['before'], 'video')} before, {videos['after']} after, {videos['both']} in both: "
         f"{len(found['relabeled'])} with another top label, {len(found['status_changed'])} with another status, "
         f"{len(found['new'])} new, {len(found['lost'])} lost"
     )
     if skipped["after"]:
-        console.print(f"the second run skipped {skipped['after']} inputs: not every lost video is gone", style="dim")
+        console.print(
+            f"the second run skipped {_number_of(skipped['after'], 'input')}: not every lost video is gone", style="dim"
+        )
 
 
 def _print_pairs(title: str, rows: list[dict[str, Any]], names: tuple[str, str], console: Console) -> None:

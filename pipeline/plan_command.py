@@ -106,7 +106,7 @@ def _show(found: dict[str, Any]) -> None:
         console.print(Text(f"  {number} would fail: {code}", style="red"))
     if not found["to_label"]:
         return
-    table = make_table("model", *map(right, ("clips", "model", "decoding", "CPU-hours", "hours here")))
+    table = make_table("model", *map(right, ("clips", "model CPU-hours", "decoding", "CPU-hours", "hours here")))
     for entry in found["models"]:
         decode = entry["decode_cpu_hours"]
         hours = entry["cpu_hours"]
@@ -134,7 +134,8 @@ def _show(found: dict[str, Any]) -> None:
 
 
 def _summary(found: dict[str, Any]) -> str:
-    text = f"{found['inputs']} inputs, {found['to_label']} to label: {_number(found['hours'])} hours of video"
+    inputs = "1 input" if found["inputs"] == 1 else f"{found['inputs']} inputs"
+    text = f"{inputs}, {found['to_label']} to label: {_number(found['hours'])} hours of video"
     if found["extrapolated"]:
         text += f" (± {_number(found['hours_error'])}: reckoned from the headers of {found['sampled']} videos)"
     return f"{text}, {found['clips']} clips"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import pickle
 from typing import NamedTuple
 
 import record_factory as make
 
 from transforms.records import LabelScore, RunInfo, VideoRef, VideoSummary
 from transforms.run_files import RunPaths, WrittenFile, to_table, write_atomically, write_parquet
-from transforms.schemas import Row, clip_row, error_row, video_row
+from transforms.schemas import Row, clip_row, error_row, tables_of_run, video_row
 from transforms.write_results import commit
 
 
@@ -22,6 +23,16 @@ class Video(NamedTuple):
     num_clips: int = 2
     version: str = "mtime:1.0"
     code: str = "corrupt_video"
+
+
+class Sizes(NamedTuple):
+    """Of the optional columns of the clips; None: no such column."""
+
+    logits: int | None = None
+    embedding: int | None = None
+
+
+NO_SIZES = Sizes()
 
 
 def run_info(number: int, model: str = "m0") -> RunInfo:
@@ -54,13 +65,19 @@ def rows_of(run: RunInfo, videos: list[Video]) -> dict[str, list[Row]]:
     return tables
 
 
-def stage(output: pathlib.Path | str, run: RunInfo, videos: list[Video], num_files: int = 1) -> list[WrittenFile]:
+def stage(
+    output: pathlib.Path | str, run: RunInfo, videos: list[Video], num_files: int = 1, sizes: Sizes = NO_SIZES
+) -> list[WrittenFile]:
     """Writes the files of a run into its staging folder."""
     paths = RunPaths(str(output), run.run_id)
     written = []
+    schemas = pickle.loads(pickle.dumps(tables_of_run(sizes.logits, sizes.embedding)))  # as they come to workers
     for name, rows in rows_of(run, videos).items():
+        if name == "clips":
+            for number, row in enumerate(rows):
+                row |= {field: [number + 0.5] * size for field, size in sizes._asdict().items() if size}
         for shard in range(num_files):
-            table = to_table(name, rows[shard::num_files])
+            table = to_table(name, rows[shard::num_files], schemas[name])
             write_atomically(paths.staged(name, shard), lambda sink, table=table: write_parquet(table, sink))
             written.append(WrittenFile(name, shard, table.num_rows))
     return written
@@ -73,10 +90,11 @@ def commit_run(
     model: str = "m0",
     skipped: dict[str, int] | None = None,
     num_files: int = 1,
+    sizes: Sizes = NO_SIZES,
 ) -> str:
     """Commits a run; returns its name."""
     run = run_info(number, model)
     fates = {"new": len(videos)} | (skipped or {})
-    written = stage(output, run, videos, num_files)
+    written = stage(output, run, videos, num_files, sizes)
     commit(dataclasses.asdict(run), RunPaths(str(output), run.run_id), 1.0, None, written, sum(fates.values()), fates)
     return run.run_id

@@ -1,6 +1,7 @@
 """Compaction: the rows of many small runs in few well-sized files. Crash-safe as a commit is, see `transforms.commits`.
 
-Rows are copied as they are, run after run, so each keeps its `run_id`, and those of a run stand together. The runs'
+Rows are copied as they are, run after run, so each keeps its `run_id`, and those of a run stand together. Runs whose
+clips have other columns (`logits`, `embedding`) come into other files of the same compaction. The runs'
 own JSONs stay: what a run was, its counts and its errors are still told by it. What holds the rows now has its JSON,
 too, `runs/TIME-compact-XXXXXX.json`, with the works of its rows for the ledger (`transforms.ledger`).
 
@@ -17,12 +18,13 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from transforms import storage
 from transforms.commits import COMPACTION, Run, finish, record_decision
-from transforms.errors import ReconciliationError
+from transforms.errors import ReconciliationError, ReelbeamError
 from transforms.output_lock import LockTicket
 from transforms.run_files import ROWS_PER_GROUP, RunPaths, WrittenFile, write_atomically
 from transforms.schemas import SCHEMA_VERSION, TABLES
-from transforms.tables import Output, read_batches
+from transforms.tables import Output, read_batches, read_schema, wrong_columns
 
 ROWS_PER_FILE = 500_000
 """Of clips, about 50 MB."""
@@ -78,14 +80,14 @@ def compact(
     """
     paths = RunPaths(output.uri, lock.holder)
     started_at = _now()
-    written: list[WrittenFile] = []
-    before: dict[str, list[str]] = {}
-    for table in TABLES:
-        before[table] = [path for run in runs for path in run.files(table)]
-        written += _merge(paths, table, before[table], on_file)
-        _check(runs, table, sum(file.num_rows for file in written if file.table == table))
+    before = {table: [path for run in runs for path in run.files(table)] for table in TABLES}
+    try:
+        written = _write_all(paths, runs, before, on_file)
+        lock.require()
+    except (ReelbeamError, KeyboardInterrupt):
+        storage.delete_folder(paths.staging)
+        raise
     summary = _summary(paths, runs, written) | {"started_at": started_at, "finished_at": _now()}
-    lock.require()
     replaced = [path.removeprefix(f"{output.uri}/") for files in before.values() for path in files]
     record_decision(paths, summary, written, replaced)
     finish(paths)
@@ -93,19 +95,44 @@ def compact(
     return Sizes({table: len(files) for table, files in before.items()}, after)
 
 
+def _write_all(
+    paths: RunPaths, runs: Sequence[Run], sources: dict[str, list[str]], on_file: Callable[[str], None]
+) -> list[WrittenFile]:
+    """Writes the staged files of all tables: at least one of each, so that it can be queried."""
+    written: list[WrittenFile] = []
+    for table in TABLES:
+        files: list[WrittenFile] = []
+        for schema, paths_of_schema in _by_schema(table, sources[table]).items():
+            files += _merge(paths, table, len(files), schema, _row_groups(paths_of_schema, on_file))
+        _check(runs, table, sum(file.num_rows for file in files))
+        written += files or _merge(paths, table, 0, TABLES[table], iter([TABLES[table].empty_table()]))
+    return written
+
+
+def _by_schema(table: str, sources: Sequence[str]) -> dict[pa.Schema, list[str]]:
+    """Returns the files with rows by their schema, the plain one first: readers often take the columns of one file."""
+    found: dict[pa.Schema, list[str]] = {TABLES[table]: []}
+    for path in sources:
+        schema = read_schema(path)
+        if wrong := wrong_columns(table, schema):
+            raise ReconciliationError(f"{path}: {wrong[0]}: run `reelbeam verify`")
+        known = next((known for known in found if known.equals(schema)), schema)
+        found.setdefault(known, []).append(path)
+    return found
+
+
 def _merge(
-    paths: RunPaths, table: str, sources: Sequence[str], on_file: Callable[[str], None]
+    paths: RunPaths, table: str, first_shard: int, schema: pa.Schema, groups: Iterator[pa.Table]
 ) -> Iterator[WrittenFile]:
-    """Writes the staged files of a table, at least one, so that every table can be queried."""
-    groups = _row_groups(table, sources, on_file)
-    shard, group = 0, next(groups, None)
-    while group is not None or shard == 0:
+    """Writes the staged files of a table that have one schema; none where there are no groups."""
+    shard, group = first_shard, next(groups, None)
+    while group is not None:
         num_rows = 0
 
         def write(sink: Any) -> None:
             nonlocal group, num_rows
             options = {"compression": "zstd", "write_page_checksum": True}
-            with pq.ParquetWriter(sink, TABLES[table], **options) as writer:  # noqa: B023
+            with pq.ParquetWriter(sink, schema, **options) as writer:  # noqa: B023
                 while group is not None and (num_rows == 0 or num_rows + group.num_rows <= ROWS_PER_FILE):
                     writer.write_table(group, row_group_size=ROWS_PER_GROUP)
                     num_rows += group.num_rows
@@ -116,7 +143,7 @@ def _merge(
         shard += 1
 
 
-def _row_groups(table: str, sources: Sequence[str], on_file: Callable[[str], None]) -> Iterator[pa.Table]:
+def _row_groups(sources: Sequence[str], on_file: Callable[[str], None]) -> Iterator[pa.Table]:
     """Yields all rows in tables of `ROWS_PER_GROUP` rows, the last one smaller: small groups cost readers dear."""
     held: list[pa.RecordBatch] = []
     num_held = 0
@@ -125,19 +152,12 @@ def _row_groups(table: str, sources: Sequence[str], on_file: Callable[[str], Non
         for batch in read_batches(path, checked=True):
             while num_held + batch.num_rows >= ROWS_PER_GROUP:
                 room = ROWS_PER_GROUP - num_held
-                yield _to_table(table, [*held, batch.slice(0, room)])
+                yield pa.Table.from_batches([*held, batch.slice(0, room)]).combine_chunks()
                 batch, held, num_held = batch.slice(room), [], 0
             held.append(batch)
             num_held += batch.num_rows
     if num_held:
-        yield _to_table(table, held)
-
-
-def _to_table(name: str, batches: list[pa.RecordBatch]) -> pa.Table:
-    found = pa.Table.from_batches(batches)
-    if not found.schema.equals(TABLES[name]):
-        raise ReconciliationError(f"a file of the {name} table has other columns than it should: run `reelbeam verify`")
-    return found.combine_chunks()
+        yield pa.Table.from_batches(held).combine_chunks()
 
 
 def _check(runs: Sequence[Run], table: str, num_rows: int) -> None:

@@ -21,14 +21,18 @@ def overview(output: Output, num_runs: int, on_file: Callable[[str], None] = lam
     """Returns what `reelbeam status` tells, JSON-serializable.
 
     Args:
-      output: to look at.
+      output: to look at; its first run may be under way.
       num_runs: how many of the last runs are told of.
       on_file: is told of each file that is read.
 
     Raises:
+      ConfigError: nothing is committed there, and nothing is under way.
       MediaError: a file cannot be read.
     """
     runs = output.labeling_runs()
+    now = _under_way(output.uri)
+    if not output.runs and not now:
+        raise output.nothing_there()
     last_success = runs[-1].summary["finished_at"] if runs else None
     return {
         "output": output.uri,
@@ -36,7 +40,7 @@ def overview(output: Output, num_runs: int, on_file: Callable[[str], None] = lam
         "num_compactions": len(output.runs) - len(runs),
         "num_files": {table: len(output.files(table)) for table in ("videos", "clips", "errors")},
         "last_success": last_success,
-        "now": _under_way(output.uri),
+        "now": now,
         "runs": [_run(run) for run in runs[-num_runs:]] if num_runs else [],
         "totals": _totals(output, on_file),
     }

@@ -17,12 +17,14 @@ import pyarrow.parquet as pq
 from transforms import storage
 from transforms.commits import Run, committed_runs
 from transforms.errors import ConfigError, StorageError
+from transforms.schemas import TABLES, tables_of_run
 
 ROWS_IN_MEMORY = 2_000_000
 """How many rows are compared at once; more are compared in as many passes as it takes."""
 
 _NAMES_TOLD = 5
 _ROWS_PER_BATCH = 64_000
+_OPTIONAL = tables_of_run(num_logits=1, embedding_size=1)["clips"].names[len(TABLES["clips"]) :]
 _CURRENT = ["uri_key", "labeled_at", "attempts", "status", "error_code"]
 _CURRENT += ["num_clips", "duration_ms", "top_label", "model"]
 
@@ -43,13 +45,23 @@ class Output(NamedTuple):
         """Reads the JSONs of an output.
 
         Raises:
-          ConfigError: nothing is committed there, or it cannot be read.
+          ConfigError: nothing is committed there.
+          MediaError: it cannot be read.
         """
+        output = cls.read_any(uri)
+        if not output.runs:
+            raise output.nothing_there()
+        return output
+
+    @classmethod
+    def read_any(cls, uri: str) -> Output:
+        """As `read`, of an output that may hold nothing yet: its first run may be under way."""
         uri = storage.normalize(uri).rstrip("/")
-        runs = {run.run_id: run for run in committed_runs(uri)}
-        if not runs:
-            raise ConfigError(f"{uri} holds no committed run: name the folder that was --output of `reelbeam label`")
-        return cls(uri, runs)
+        return cls(uri, {run.run_id: run for run in committed_runs(uri)})
+
+    def nothing_there(self) -> ConfigError:
+        """Returns what to raise where nothing is committed."""
+        return ConfigError(f"{self.uri} holds no committed run: name the folder that was --output of `reelbeam label`")
 
     def labeling_runs(self) -> list[Run]:
         """Returns the runs that labeled something, or found nothing to label."""
@@ -91,6 +103,45 @@ def read_batches(path: str, columns: Sequence[str] | None = None, checked: bool 
         raise StorageError(f"{path} cannot be read as Parquet: {error}") from error
 
 
+def read_schema(path: str) -> pa.Schema:
+    """Returns the schema of a file.
+
+    Raises:
+      MediaError: it is missing or damaged.
+    """
+    try:
+        with storage.storage_errors(path), storage.open_binary(path) as file:
+            return pq.read_schema(file)
+    except pa.ArrowException as error:
+        raise StorageError(f"{path} cannot be read as Parquet: {error}") from error
+
+
+def optional_columns(schema: pa.Schema) -> dict[str, int]:
+    """Returns the sizes of `logits` and `embedding`, where clips have them and their type is right.
+
+    Whether the elements may be null is left open: a schema that was sent to a worker has forgotten it.
+    """
+    lists = [field for field in schema if field.name in _OPTIONAL and pa.types.is_fixed_size_list(field.type)]
+    return {field.name: field.type.list_size for field in lists if field.type.value_type == pa.float16()}
+
+
+def wrong_columns(table: str, schema: pa.Schema) -> list[str]:
+    """Returns what is wrong with the columns of a file, optional ones included; nothing where all is right."""
+    wrong = []
+    for field in TABLES[table]:
+        place = schema.get_field_index(field.name)
+        if place < 0 or not schema.field(place).equals(field):
+            found = schema.field(place) if place >= 0 else "missing"
+            wrong.append(f"column {field.name}: {found}, and should be {field.type}")
+    known = optional_columns(schema).keys() if table == "clips" else set()
+    for name in sorted(set(schema.names) - set(TABLES[table].names) - known):
+        if table == "clips" and name in _OPTIONAL:
+            wrong.append(f"column {name}: {schema.field(name).type}, and should be a fixed-size list of halffloat")
+        else:
+            wrong.append(f"has a column {name} that the schema does not know")
+    return wrong
+
+
 def read_run(
     output: Output,
     runs: Sequence[Run],
@@ -106,8 +157,9 @@ def read_run(
         on_file(path)
         for batch in read_batches(path, [*columns, "run_id"]):
             batches.append(batch.filter(pc.is_in(batch["run_id"], names)))
-    found = pa.Table.from_batches(batches) if batches else None
-    return found.select(list(columns)) if found is not None else pa.table({name: [] for name in columns})
+    # A run without rows has no files, and still columns with types.
+    schema = pa.schema([TABLES[table].field(name) for name in columns])
+    return pa.Table.from_batches([batch.select(list(columns)) for batch in batches], schema)
 
 
 def current_rows(output: Output, on_file: Callable[[str], None] = lambda path: None) -> Iterator[pa.Table]:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from transforms import storage
 from transforms.commits import Run, decided_runs, read_summary
@@ -23,13 +22,16 @@ from transforms.errors import MediaError
 from transforms.row_checks import Fault, RowChecks
 from transforms.run_files import RunPaths
 from transforms.schemas import SCHEMA_VERSION, TABLES
-from transforms.tables import Output, count_by, read_batches
+from transforms.tables import Output, count_by, optional_columns, read_batches, read_schema, wrong_columns
 
 _COUNTED = {"videos": ("status", "num_clips", "duration_ms"), "clips": (), "errors": ("code",)}
 _TRIES = 3
 
 _Counts = collections.Counter[tuple[str, str]]
 """(run, name of a count) -> what it came to."""
+
+_Optional = dict[str, dict[str, int]]
+"""Run -> the sizes of the optional columns of its clips."""
 
 
 def find_faults(
@@ -89,13 +91,14 @@ def _check_holder(output: Output, holder: Run, on_file: Callable[[str], None]) -
     held = {run.run_id: run for run in output.runs.values() if run.compacted_into == holder.run_id}
     runs = {name: run for name, run in held.items() if not run.is_compaction} or {holder.run_id: holder}
     counts: _Counts = collections.Counter()
+    optional: _Optional = {}
     damaged = False
     told = holder.summary["counts"]
     with RowChecks(told.get("videos", 0) + told.get("clips", 0)) as checks:
         for table in TABLES:
             for path in holder.files(table):
                 on_file(path)
-                found = list(_check_file(path, table, holder, runs, checks, counts))
+                found = list(_check_file(path, table, holder, runs, checks, counts, optional))
                 damaged = damaged or bool(found)
                 yield from found
         if not damaged:  # else everything that follows from it would be told as well
@@ -105,17 +108,18 @@ def _check_holder(output: Output, holder: Run, on_file: Callable[[str], None]) -
 
 
 def _check_file(
-    path: str, table: str, holder: Run, runs: dict[str, Run], checks: RowChecks, counts: _Counts
+    path: str, table: str, holder: Run, runs: dict[str, Run], checks: RowChecks, counts: _Counts, optional: _Optional
 ) -> Iterator[Fault]:
-    wrong_keys, strangers = 0, set()
+    wrong_keys, present = 0, set()
     try:
-        faults = list(_check_schema(path, table, holder.summary.get("schema_version")))
+        schema = read_schema(path)
+        faults = list(_check_schema(path, table, schema, holder.summary.get("schema_version")))
         if faults:
             yield from faults
             return
         for batch in read_batches(path, checked=True):
             rows = pa.Table.from_batches([batch.select([*_COUNTED[table], "run_id"])])
-            strangers |= set(rows["run_id"].unique().to_pylist()) - runs.keys()
+            present |= set(rows["run_id"].unique().to_pylist())
             _count(table, rows, counts)
             if table != "errors":
                 wrong_keys += checks.add(path, table, batch)
@@ -124,30 +128,34 @@ def _check_file(
         return
     if wrong_keys:
         yield Fault(path, f"{wrong_keys} rows have a uri_key that is not their video's")
-    if strangers:
+    if strangers := present - runs.keys():
         yield Fault(path, f"has rows of runs that it should not hold: {', '.join(sorted(strangers)[:3])}")
+    if table == "clips":
+        yield from _compare_optional(
+            path, present or (set() if holder.is_compaction else {holder.run_id}), schema, optional
+        )
 
 
-def _check_schema(path: str, table: str, told: int | None) -> Iterator[Fault]:
-    try:
-        with storage.storage_errors(path), storage.open_binary(path) as file:
-            schema = pq.read_schema(file)
-    except pa.ArrowException as error:
-        yield Fault(path, f"cannot be read as Parquet: {error}")
-        return
+def _compare_optional(path: str, run_ids: set[str], schema: pa.Schema, optional: _Optional) -> Iterator[Fault]:
+    """Yields a fault where another file of a run has other optional columns; a compaction holds runs of all kinds."""
+    columns = optional_columns(schema)
+    for run_id in sorted(run_ids):
+        if optional.setdefault(run_id, columns) != columns:
+            here, there = (
+                ", ".join(f"{n}[{size}]" for n, size in x.items()) or "none" for x in (columns, optional[run_id])
+            )
+            yield Fault(path, f"optional columns: {here}; in another file of run {run_id}: {there}")
+
+
+def _check_schema(path: str, table: str, schema: pa.Schema, told: int | None) -> Iterator[Fault]:
     version = (schema.metadata or {}).get(b"reelbeam.schema_version", b"none").decode()
     if version != str(told):
         yield Fault(path, f"has schema version {version}, its run says {told}")
     if version != str(SCHEMA_VERSION):
         yield Fault(path, f"has schema version {version}, this program can only verify {SCHEMA_VERSION}")
         return
-    for field in TABLES[table]:
-        place = schema.get_field_index(field.name)
-        if place < 0 or not schema.field(place).equals(field):
-            found = schema.field(place) if place >= 0 else "missing"
-            yield Fault(path, f"column {field.name}: {found}, and should be {field.type}")
-    for name in set(schema.names) - set(TABLES[table].names):
-        yield Fault(path, f"has a column {name} that the schema does not know")
+    for message in wrong_columns(table, schema):
+        yield Fault(path, message)
 
 
 def _count(table: str, rows: pa.Table, counts: _Counts) -> None:

@@ -7,6 +7,9 @@
 The views read the files by pattern, not by the list of committed runs, and need not be made again after a run. A
 pattern suffices: a file gets a name that matches only once its run is decided (`transforms.commits`), rows of a run
 that was cut off there are whole videos with all their clips, and no row is ever there twice.
+
+Clips of some runs may have `logits` and `embedding`, those of others not. DuckDB shows them where files have them, null
+in the rows of other runs; the views of the other dialects leave them out.
 """
 
 from __future__ import annotations
@@ -25,6 +28,9 @@ _GUARANTEE = (
 )
 
 
+_CLIP_COLUMNS = ", ".join(f"c.{name}" for name in TABLES["clips"].names)
+
+
 class _Syntax(NamedTuple):
     """What differs between the dialects: the statements that name the files, and pieces of all others."""
 
@@ -33,6 +39,7 @@ class _Syntax(NamedTuple):
     source_prefix: str
     prefix: str
     labels: str
+    clip_columns: str = _CLIP_COLUMNS
 
 
 def create_views(output: str, dialect: Dialect, min_score: float, dataset: str = "reelbeam") -> str:
@@ -62,7 +69,7 @@ FROM (
 WHERE age = 1;
 
 {syntax.create} {syntax.prefix}current_clips AS
-SELECT {", ".join(f"c.{name}" for name in TABLES["clips"].names)}
+SELECT {syntax.clip_columns}
 FROM {syntax.source_prefix}all_clips AS c
 JOIN {syntax.prefix}current_videos AS v ON c.video_uri = v.video_uri AND c.run_id = v.run_id;
 
@@ -98,11 +105,11 @@ def _duckdb(output: str, dataset: str) -> _Syntax:
     place = re.sub(r"([*?[])", r"[\1]", output).replace("'", "''")
     sources = "".join(
         f"CREATE OR REPLACE VIEW all_{table} AS\n"
-        f"FROM read_parquet('{place}/{table}/*/*.parquet', hive_partitioning = false);\n"
+        f"FROM read_parquet('{place}/{table}/*/*.parquet', hive_partitioning = false, union_by_name = true);\n"
         for table in TABLES
     )
     labels = "(SELECT video_uri, start_ms, end_ms, unnest(labels) AS l FROM current_clips) AS each_label"
-    return _Syntax(sources, "CREATE OR REPLACE VIEW", "", "", labels)
+    return _Syntax(sources, "CREATE OR REPLACE VIEW", "", "", labels, clip_columns="c.*")
 
 
 def _spark(output: str, dataset: str) -> _Syntax:

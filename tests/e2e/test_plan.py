@@ -64,6 +64,9 @@ def test_a_plan_says_what_the_run_then_does(
     assert main(["plan", *map(str, flags)]) == 0
     printed = capsys.readouterr().out
     assert "5 inputs, 2 to label" in printed and "failed before, for good" in printed
+    (header,) = [line.split("  ") for line in printed.splitlines() if "decoding" in line and "hours here" in line]
+    columns = [name.strip() for name in header if name.strip()]
+    assert columns == ["model", "clips", "model CPU-hours", "decoding", "CPU-hours", "hours here"]
     assert tree(output) == before
 
 

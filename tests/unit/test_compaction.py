@@ -19,13 +19,14 @@ import numpy as np
 import output_factory as factory
 import pyarrow.parquet as pq
 import pytest
-from output_factory import Video
+from output_factory import Sizes, Video
 
 from pipeline.cli import main
 from transforms import commits, compaction
 from transforms.commits import COMPACTION, recover
 from transforms.ledger import Work, ledger_files, read_rows, uri_key
 from transforms.output_lock import LockTicket, OutputLock
+from transforms.schemas import TABLES
 from transforms.tables import Output
 
 NIGHTS = 6
@@ -117,6 +118,31 @@ def test_a_compaction_is_compacted_with_later_runs(tmp_path: pathlib.Path) -> No
     assert run("compact", tmp_path) == (0, "nothing to put together: 1 small run\n")
 
 
+def test_runs_with_other_columns_come_into_files_of_their_own(tmp_path: pathlib.Path) -> None:
+    columns = [Sizes(), Sizes(3), Sizes(3, 4), Sizes(embedding=4), Sizes(5), Sizes(3), Sizes()]
+    names = [
+        factory.commit_run(tmp_path, night, [Video(f"{night}.mp4"), Video(f"bad-{night}.mp4", None)], sizes=sizes)
+        for night, sizes in enumerate(columns, start=1)
+    ]
+    names.append(factory.commit_run(tmp_path, 8, [Video("bad-8.mp4", None)], sizes=Sizes(7)))  # has no clip
+    before = answers(tmp_path, names)
+    assert before["verify"] == 0
+
+    def clips() -> dict[str, list[Any]]:
+        tables = [pq.read_table(path, partitioning=None) for path in tmp_path.glob("clips/*/*.parquet")]
+        rows = [(table.schema.names, row) for table in tables for row in table.to_pylist()]
+        return {name: [row for row in rows if row[1]["run_id"] == name] for name in names}
+
+    rows = clips()
+    assert rows[names[2]][1][1]["embedding"] == [1.5] * 4 and rows[names[2]][1][1]["logits"] == [1.5] * 3
+    code, printed = run("compact", tmp_path)
+    assert code == 0 and "videos 8 -> 1, clips 8 -> 5, errors 8 -> 1" in printed
+    assert clips() == rows and answers(tmp_path, names) == before
+    assert pq.read_schema(min(tmp_path.glob("clips/*/*.parquet"))).names == TABLES["clips"].names, "the plain one first"
+    assert not list(tmp_path.glob(".staging/run=*"))
+    assert run("compact", tmp_path) == (0, "nothing to put together: 1 small run\n")
+
+
 def test_before_leaves_later_runs_alone(tmp_path: pathlib.Path) -> None:
     nights(tmp_path, last=3)
     assert run("compact", tmp_path, "--before", "2026-01-01") == (0, "nothing to put together: 0 small runs\n")
@@ -148,6 +174,7 @@ def test_rows_that_are_not_those_of_the_json_are_not_compacted(
     assert main(["compact", str(tmp_path)]) == 1
     assert "run `reelbeam verify`" in capsys.readouterr().err
     assert len(list(tmp_path.glob("videos/*/*.parquet"))) == NIGHTS
+    assert not list(tmp_path.glob(".staging/run=*")), "nothing is left behind"
 
 
 def test_a_run_in_progress_keeps_compaction_out(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -14,12 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from output_factory import Video
+from output_factory import Sizes, Video
 
 from pipeline.cli import main
 from transforms import row_checks, tables
 from transforms.output_lock import LockTicket, OutputLock
 from transforms.run_files import RunPaths
+from transforms.write_results import commit
 
 SECOND_NIGHT = [
     Video("a.mp4", "still", version="mtime:2.0"),
@@ -59,6 +61,21 @@ def test_status_tells_runs_totals_and_errors(tmp_path: pathlib.Path, capsys: pyt
     assert all(name in printed for name in names) and "5 videos" in printed and "no_frames" in printed
 
 
+def test_status_cuts_nothing_off_where_no_terminal_is(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    run = dataclasses.replace(factory.run_info(1), run_id="20260101T000000Z-abc123-part03of12", model="m" * 100)
+    written = factory.stage(tmp_path, run, [Video("a.mp4", num_clips=1)])
+    commit(dataclasses.asdict(run), RunPaths(str(tmp_path), run.run_id), 1.0, None, written, 1, {"new": 1})
+    assert main(["status", str(tmp_path)]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    (row,) = [words for words in lines if words[:1] == [run.run_id]]
+    assert row[3:10] == ["m" * 100, "1", "1", "0", "0", "0", "1"]
+    printed = "\n".join(" ".join(words) for words in lines)
+    assert "1 video (0.0 hours): 1 ok" in printed and "; 1 clip; last" in printed and "; 1 run, 0 comp" in printed
+
+
 def test_totals_in_several_passes_are_the_same(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,10 +109,31 @@ def test_status_tells_what_is_under_way_dead_and_refused(
     assert "9 of 9 inputs failed" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["status", "verify", "compact"])
+def test_status_tells_of_the_first_run_while_nothing_is_committed(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = factory.run_info(1)
+    with OutputLock(LockTicket(str(tmp_path), first.run_id)):
+        _, found = as_json(capsys, "status", tmp_path)
+        assert [(entry["run_id"], entry["state"]) for entry in found["now"]] == [(first.run_id, "running")]
+        assert (found["num_runs"], found["runs"], found["last_success"], found["totals"]["videos"]) == (0, [], None, 0)
+        assert main(["status", str(tmp_path)]) == 0
+        printed = " ".join(capsys.readouterr().out.split())
+        assert printed.startswith(f"{first.run_id} on ") and printed.endswith(": running no run is committed yet")
+        assert main(["compact", str(tmp_path)]) == main(["verify", str(tmp_path)]) == 2
+        capsys.readouterr()
+    assert main(["status", str(tmp_path)]) == 2, "the lock alone is nothing"
+    assert "holds no committed run" in capsys.readouterr().err
+    factory.stage(tmp_path, first, [Video("x.mp4")])
+    code, found = as_json(capsys, "status", tmp_path)
+    assert code == 0 and found["now"] == [{"run_id": first.run_id, "state": "dead"}]
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "sql", "compact"])
 def test_where_nothing_is_it_says_so(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert main([command, str(tmp_path / "none")]) == 2
-    assert "holds no committed run" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert "holds no committed run" in err and out == ""
     assert not (tmp_path / "none").exists()
 
 
@@ -129,6 +167,23 @@ def test_diff_tells_a_changed_status(tmp_path: pathlib.Path, capsys: pytest.Capt
     }
 
 
+def test_diff_with_a_night_without_work(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, second, third = three_nights(tmp_path)
+    for path in tmp_path.glob(f"*/run={third}/*.parquet"):  # as a real night without work: it writes no files
+        path.unlink()
+    summary = tmp_path / "runs" / f"{third}.json"
+    summary.write_text(json.dumps(json.loads(summary.read_text()) | {"files": {}}))
+    code, found = as_json(capsys, "diff", tmp_path, second, third)
+    assert code == 0 and found["num_videos"] == {"before": 3, "after": 0, "both": 0}
+    assert (found["new"], found["lost"]) == ([], ["a.mp4", "d.mp4", "e.mp4"])
+    assert found["errors"] == {"no_frames": {"before": 1, "after": 0}} and found["largest_score_change"] is None
+    code, found = as_json(capsys, "diff", tmp_path, third, second)
+    assert code == 0 and (found["new"], found["lost"]) == (["a.mp4", "d.mp4", "e.mp4"], [])
+    code, found = as_json(capsys, "diff", tmp_path, third, third)
+    assert code == 0 and found["new"] == found["lost"] == found["relabeled"] == [] and found["errors"] == {}
+    assert main(["diff", str(tmp_path), second, third]) == 0
+
+
 def test_diff_of_a_run_that_is_not_there(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, *_ = three_nights(tmp_path)
     assert main(["diff", str(tmp_path), first, "2026"]) == 2
@@ -154,6 +209,11 @@ def with_long_index(table: pa.Table) -> pa.Table:
     place = table.schema.get_field_index("clip_index")
     field = pa.field("clip_index", pa.int64(), nullable=False)
     return table.set_column(place, field, table["clip_index"].cast(pa.int64()))
+
+
+def set_type(table: pa.Table, name: str, kind: pa.DataType) -> pa.Table:
+    column = pa.array([list(map(float, values)) for values in table[name].to_pylist()], kind)
+    return table.set_column(table.schema.get_field_index(name), pa.field(name, kind, nullable=False), column)
 
 
 def set_first(table: pa.Table, name: str, value: object) -> pa.Table:
@@ -222,6 +282,39 @@ def test_verify_finds_damage_and_names_the_file(
     wanted = f"{path}: " if message else str(tmp_path / ELSEWHERE[damage].format(run=first))
     assert any(line.startswith(wanted) and (message or "") in line for line in lines), lines
     assert main(["verify", str(tmp_path), "--run", first]) == 4
+
+
+def test_verify_knows_the_optional_columns(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    videos = [Video(f"{i}.mp4") for i in range(9)]
+    name = factory.commit_run(tmp_path, 1, videos, num_files=2, sizes=Sizes(3, 4))
+    factory.commit_run(tmp_path, 2, videos)
+    assert as_json(capsys, "verify", tmp_path) == (0, {"output": str(tmp_path), "faults": []})
+    first, second = (tmp_path / "clips" / f"run={name}" / f"part-0000{i}.parquet" for i in range(2))
+    whole = second.read_bytes()
+
+    def told() -> list[str]:
+        code, found = as_json(capsys, "verify", tmp_path)
+        assert code == 4 and {fault["path"] for fault in found["faults"]} == {str(second)}
+        return [fault["message"] for fault in found["faults"]]
+
+    rewrite(second, lambda table: table.drop_columns(["logits"]))
+    (message,) = told()
+    assert f"in another file of run {name}: " in message and "logits[3]" in message
+
+    def with_logits(kind: pa.DataType) -> None:
+        second.write_bytes(whole)
+        rewrite(second, lambda table: set_type(table, "logits", kind))
+
+    with_logits(pa.list_(pa.field("element", pa.float32(), nullable=False), 3))
+    assert "should be a fixed-size list of halffloat" in told()[0]
+    with_logits(pa.list_(pa.field("element", pa.float16(), nullable=False)))
+    assert "should be a fixed-size list of halffloat" in told()[0]
+    with_logits(pa.list_(pa.field("element", pa.float16(), nullable=False), 3))
+    assert main(["verify", str(tmp_path)]) == 0, "elements that cannot be null are the same"
+    capsys.readouterr()
+    second.write_bytes(whole)
+    rewrite(second, lambda table: table.append_column("surplus", table["clip_index"]))
+    assert told() == ["has a column surplus that the schema does not know"]
 
 
 def test_verify_finds_what_no_run_has_committed(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:

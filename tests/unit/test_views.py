@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import duckdb
 import output_factory as factory
 import pytest
 import sqlglot
-from output_factory import Video
+from output_factory import Sizes, Video
 
 from pipeline.cli import main
 from transforms.errors import ConfigError
@@ -57,6 +58,40 @@ def test_the_duckdb_views_show_the_last_run_of_every_video(
     assert columns == TABLES["videos"].names
     (score,) = connection.execute("SELECT score FROM label_timeline WHERE video_uri = 'a.mp4'").fetchone()
     assert score == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize("nights", [(Sizes(), Sizes(3, 4)), (Sizes(3, 4), Sizes()), (Sizes(3), Sizes(5, 4))])
+def test_duckdb_reads_runs_with_and_without_logits_together(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], nights: tuple[Sizes, Sizes]
+) -> None:
+    factory.commit_run(tmp_path, 1, [Video("a.mp4", "left", 1)], sizes=nights[0])
+    connection = duckdb.connect()
+    connection.execute(printed(tmp_path, "duckdb", capsys))
+    assert connection.execute("SELECT count(*) FROM current_clips").fetchone() == (1,)
+    factory.commit_run(tmp_path, 2, [Video("b.mp4", "right", 1)], sizes=nights[1])
+    found = connection.execute("SELECT video_uri, logits, embedding FROM current_clips ORDER BY 1").fetchall()
+    assert found == [
+        (uri, *([0.5] * size if size else None for size in sizes))
+        for uri, sizes in zip(("a.mp4", "b.mp4"), nights, strict=True)
+    ]
+    assert connection.execute("SELECT video_uri, label FROM label_timeline ORDER BY 1").fetchall() == [
+        ("a.mp4", "left"),
+        ("b.mp4", "right"),
+    ]
+
+
+def test_the_readmes_query_finds_deleted_videos(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (pathlib.Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    (query,) = re.findall(r"`(SELECT video_uri FROM current_videos WHERE .+?;)`", readme)
+    videos = tmp_path / "videos"
+    (videos / "deep").mkdir(parents=True)
+    uris = [f"{videos}/a.mp4", f"{videos}/deep/b.mp4", f"{videos}/gone.mp4"]
+    for uri in uris[:2]:
+        pathlib.Path(uri).touch()
+    factory.commit_run(tmp_path / "out", 1, [Video(uri) for uri in uris])
+    connection = duckdb.connect()
+    connection.execute(printed(tmp_path / "out", "duckdb", capsys))
+    assert connection.execute(query.replace("/data/videos", str(videos))).fetchall() == [(uris[2],)]
 
 
 def test_a_gap_makes_two_stretches_and_an_overlap_one(tmp_path: pathlib.Path) -> None:
