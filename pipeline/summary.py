@@ -126,8 +126,8 @@ def _counts_line(summary: dict[str, Any]) -> str:
     hours = counts["video_ms"] / 3_600_000
     length = f"{hours:.1f} hours" if hours >= 1 else f"{counts['video_ms'] / 1000:.0f} seconds"
     return (
-        f"{counts['videos']} videos ({length}): {counts['ok']} ok, {counts['partial']} partial, "
-        f"{counts['failed']} failed; {counts['clips']} clips; model {summary['model']} on {summary['engine']}"
+        f"{_counted(counts['videos'], 'video')} ({length}): {counts['ok']} ok, {counts['partial']} partial, "
+        f"{counts['failed']} failed; {_counted(counts['clips'], 'clip')}; model {summary['model']} on {summary['engine']}"
     )
 
 
@@ -153,6 +153,10 @@ _REASONS = {
 def _skipped_line(summary: dict[str, Any]) -> str:
     reasons = ", ".join(f"{n} {_REASONS[reason]}" for reason, n in summary["skipped"].items())
     return f"{summary['counts']['inputs']} inputs, {summary['counts']['skipped']} skipped: {reasons}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _common_folder(uris: Sequence[str]) -> int:
