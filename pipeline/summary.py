@@ -125,9 +125,10 @@ def _counts_line(summary: dict[str, Any]) -> str:
     counts = summary["counts"]
     hours = counts["video_ms"] / 3_600_000
     length = f"{hours:.1f} hours" if hours >= 1 else f"{counts['video_ms'] / 1000:.0f} seconds"
+    videos, clips = _counted(counts["videos"], "video"), _counted(counts["clips"], "clip")
     return (
-        f"{_counted(counts['videos'], 'video')} ({length}): {counts['ok']} ok, {counts['partial']} partial, "
-        f"{counts['failed']} failed; {_counted(counts['clips'], 'clip')}; model {summary['model']} on {summary['engine']}"
+        f"{videos} ({length}): {counts['ok']} ok, {counts['partial']} partial, {counts['failed']} failed; {clips}; "
+        f"model {summary['model']} on {summary['engine']}"
     )
 
 
