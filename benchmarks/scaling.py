@@ -28,7 +28,7 @@ _ROOT = pathlib.Path(__file__).resolve().parents[1]
 def label(video: pathlib.Path, output: pathlib.Path, num_workers: int, flags: list[str]) -> tuple[float, float]:
     """Labels a video; returns wall and CPU-seconds, those of all its processes."""
     command = [sys.executable, "-m", "pipeline", "label", str(video), "--output", str(output), *flags]
-    command += ["--direct_num_workers", str(num_workers), "--num_threads", "1"]
+    command += ["--direct_num_workers", str(num_workers), "--num_threads", str(num_workers)]
     before, start = _cpu_seconds(), time.monotonic()
     subprocess.run(command, cwd=_ROOT, stdout=subprocess.DEVNULL, check=True)
     return time.monotonic() - start, _cpu_seconds() - before
