@@ -84,12 +84,12 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions, wait: bool = 
     labels, run = prepare_run(config)
     # Loaded here, so that a model that does not fit is met before the work, and on a new output before anything is
     # written; local workers share this very copy. A night with nothing to do does without.
-    model = LoadedModel.load(config) if not has_runs(config.output) else None
+    model = LoadedModel.load(config, labels) if not has_runs(config.output) else None
     videos_per_part = _videos_per_part(config, local, wait)
     lock = LockTicket(config.output, run.run_id, outlives_launcher=not local and not videos_per_part)
     with hold_output(lock, local, config.wait_for_lock) as held:
         if not videos_per_part:
-            model = model or LoadedModel.load(config)
+            model = model or LoadedModel.load(config, labels)
             yield label_at_once(config, options, labels, run, model.tables, lock, held, wait)
             return
         parts = select(config, options, run, videos_per_part)
@@ -99,7 +99,7 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions, wait: bool = 
         if parts[0].path is None and has_runs(config.output):
             yield commit_nothing(config, run, lock, parts[0])
             return
-        model = model or LoadedModel.load(config)
+        model = model or LoadedModel.load(config, labels)
         num_vouching = 0
         try:
             for number, part in enumerate(parts, start=1):

@@ -28,7 +28,7 @@ from pipeline.costs import decode_cost, model_cost
 from transforms import storage
 from transforms.errors import MediaError, without_query
 from transforms.ledger import TAKEN, LedgerRow, Work, decide, ledger_files, read_rows, sift, uri_key
-from transforms.list_videos import expand_input, read_input_list
+from transforms.list_videos import expand_input, read_input_list, with_size
 from transforms.media import sandbox
 from transforms.media.probe import decoder_version
 from transforms.media.sampling import count_clips, max_num_clips
@@ -108,14 +108,7 @@ def listed_videos(config: LabelingConfig) -> Iterator[VideoRef]:
         key = stable_hash(video.video_uri, "plan")
         if key not in seen:
             seen.add(key)
-            yield _with_size(video)
-
-
-def _with_size(video: VideoRef) -> VideoRef:
-    try:
-        return storage.identified(video)
-    except MediaError:  # it would be met again, and turned into a row
-        return video
+            yield with_size(video)
 
 
 def _portions(videos: Iterator[VideoRef]) -> Iterator[list[VideoRef]]:

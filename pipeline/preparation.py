@@ -34,9 +34,8 @@ class LoadedModel(NamedTuple):
     tables: Mapping[str, pa.Schema]
 
     @classmethod
-    def load(cls, config: LabelingConfig) -> LoadedModel:
+    def load(cls, config: LabelingConfig, labels: LabelMap) -> LoadedModel:
         """Loads the model; raises ModelError or ConfigError where it cannot do what `config` asks for."""
-        labels = LabelMap.load(resolve_labels(config.model.labels))
         load = load_stream_engine if config.model.kind == "stream" else load_engine
         engine = load(config.model, config.engine, config.num_threads, config.precision)
         labels.check(engine.num_classes)

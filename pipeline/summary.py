@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import os
 import pathlib
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from pipeline.console import make_table, printable, right
 from pipeline.launch import Outcome
+from pipeline.summary_json import added_up, committed_summaries
 from transforms import metrics, storage
 
 MAX_VIDEOS_SHOWN = 25
@@ -62,20 +62,12 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
 
 def print_total(outcomes: Sequence[Outcome], console: Console) -> None:
     """Prints the sum of a run's parts, where there are several."""
-    committed = [outcome for outcome in outcomes if outcome.exit_code == 0 and outcome.summary]
+    committed = committed_summaries(outcomes)
     if len(outcomes) < 2 or not committed:
         return
-    last = committed[-1].summary
-    assert last is not None
-    counts: collections.Counter[str] = collections.Counter()
-    skipped: collections.Counter[str] = collections.Counter()
-    for outcome in committed:
-        if outcome.summary is not None:
-            counts.update(outcome.summary["counts"])
-            skipped.update(outcome.summary["skipped"])
-    total = {**last, "counts": counts, "skipped": skipped}
+    total = {**committed[-1], **{name: added_up(committed, name) for name in ("counts", "skipped")}}
     console.print(Text(f"Committed {len(committed)} parts. {_counts_line(total)}"))
-    if skipped:
+    if total["skipped"]:
         console.print(Text(_skipped_line(total)))
 
 

@@ -52,17 +52,27 @@ def of_outcomes(outcomes: Sequence[Outcome]) -> str:
     if not earlier:
         return of_outcome(last)
     values = json.loads(of_outcome(last))
-    committed = [outcome.summary for outcome in outcomes if outcome.exit_code == 0 and outcome.summary]
+    committed = committed_summaries(outcomes)
     for name in ("counts", "taken_up", "skipped"):
-        sums: collections.Counter[str] = collections.Counter()
-        for summary in committed:
-            sums.update(summary[name])
-        values[name] = dict(sums)
+        values[name] = dict(added_up(committed, name))
     values["errors"] = _merged(committed, "errors", "code", "count")
     values["labels"] = _merged(committed, "labels", "label", "videos")
     tables = committed[0]["files"] if committed else {}
     values["files"] = {table: [path for summary in committed for path in summary["files"][table]] for table in tables}
     return _line(values | {"parts": [outcome.paths.run_id for outcome in outcomes]})
+
+
+def committed_summaries(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """Returns the JSON of each part that was committed, in order."""
+    return [outcome.summary for outcome in outcomes if outcome.exit_code == 0 and outcome.summary]
+
+
+def added_up(summaries: Sequence[dict[str, Any]], name: str) -> collections.Counter[str]:
+    """Returns the sums over runs of what stands in their JSON under a name: numbers by key."""
+    sums: collections.Counter[str] = collections.Counter()
+    for summary in summaries:
+        sums.update(summary[name])
+    return sums
 
 
 def _merged(summaries: Sequence[dict[str, Any]], name: str, key: str, number: str) -> list[dict[str, Any]]:

@@ -17,6 +17,8 @@ from typing import Any
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from transforms.conditional_files import conditional_file
+
 BUCKET = "corpus"
 _KEY, _SECRET, _REGION = "test-key", "test-secret", "us-east-1"
 
@@ -195,3 +197,18 @@ def used_by_beam(flags: list[str]) -> Iterator[None]:
         yield
     finally:
         FileSystems.set_options(earlier)
+
+
+def check_conditions(uri: str, other_version: str) -> None:
+    """Asserts what every kind of store must hold to; `other_version` is one that the file never has."""
+    file = conditional_file(uri)
+    assert file.read() is None
+    assert not file.write(b"0", other_version)
+    assert file.write(b"1", None)
+    assert not file.write(b"2", None)
+    first = file.read()
+    assert first is not None and first.data == b"1"
+    assert file.write(b"3", first.version)
+    assert not file.write(b"4", first.version)
+    found = file.read()
+    assert found is not None and found.data == b"3"

@@ -83,7 +83,7 @@ class ListVideos(beam.PTransform):
             | "KeyByUri" >> beam.Map(lambda video: (video.video_uri, video)).with_output_types(tuple[str, VideoRef])
             | beam.GroupByKey()
             | "KeepOne" >> beam.Map(_keep_one)
-            | "ReadSizes" >> beam.Map(_with_size).with_output_types(VideoRef)
+            | "ReadSizes" >> beam.Map(with_size).with_output_types(VideoRef)
         )
 
 
@@ -272,7 +272,8 @@ def _keep_one(entry: tuple[str, Iterable[VideoRef]]) -> VideoRef:
     return videos[0]
 
 
-def _with_size(video: VideoRef) -> VideoRef:
+def with_size(video: VideoRef) -> VideoRef:
+    """Returns a video with size, version and time; as it is where the store does not tell them."""
     try:
         return storage.identified(video)
     except MediaError:  # the step that opens the file turns it into a row, see `storage.local_file`

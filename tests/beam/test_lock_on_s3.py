@@ -5,47 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions
+from object_stores import BUCKET, S3Server, check_conditions, s3_flags, used_by_beam
 
-from transforms.conditional_files import conditional_file
 from transforms.errors import OutputLockedError
 from transforms.output_lock import LockTicket, OutputLock, read_lock
 
-boto3 = pytest.importorskip("boto3")
-moto_server = pytest.importorskip("moto.server")
 
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    server = moto_server.ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    flags = {"s3_endpoint_url": endpoint, "s3_access_key_id": "key", "s3_secret_access_key": "secret"}
-    options = PipelineOptions([f"--{name}={value}" for name, value in flags.items()] + ["--s3_region_name=us-east-1"])
-    boto3.client(
-        "s3", "us-east-1", endpoint_url=endpoint, aws_access_key_id="key", aws_secret_access_key="secret"
-    ).create_bucket(Bucket="bucket")
-    before = FileSystems._pipeline_options
-    FileSystems.set_options(options)
-    yield "s3://bucket"
-    FileSystems.set_options(before)
-    server.stop()
+@pytest.fixture
+def bucket(s3: S3Server) -> Iterator[str]:
+    with used_by_beam(s3_flags(s3.url)):
+        yield f"s3://{BUCKET}"
 
 
 def test_conditions_hold(bucket: str) -> None:
-    file = conditional_file(f"{bucket}/some/object")
-    assert file.read() is None
-    assert not file.write(b"0", '"0123"')
-    assert file.write(b"1", None)
-    assert not file.write(b"2", None)
-    first = file.read()
-    assert first is not None and first.data == b"1"
-    assert file.write(b"3", first.version)
-    assert not file.write(b"4", first.version)
-    found = file.read()
-    assert found is not None and found.data == b"3"
+    check_conditions(f"{bucket}/some/object", '"0123"')
 
 
 def test_one_run_at_a_time(bucket: str) -> None:

@@ -9,39 +9,25 @@ from typing import Any
 import output_factory as factory
 import pytest
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions
+from object_stores import BUCKET, S3Server, s3_flags, used_by_beam
 from output_factory import Video
 
 from pipeline.cli import main
 from transforms import storage
 
-boto3 = pytest.importorskip("boto3")
-moto_server = pytest.importorskip("moto.server")
-
 
 @pytest.fixture
-def flags() -> Iterator[list[str]]:
-    server = moto_server.ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    values = {"s3_endpoint_url": endpoint, "s3_access_key_id": "key", "s3_secret_access_key": "secret"}
-    flags = [f"--{name}={value}" for name, value in values.items()] + ["--s3_region_name=us-east-1"]
-    boto3.client(
-        "s3", "us-east-1", endpoint_url=endpoint, aws_access_key_id="key", aws_secret_access_key="secret"
-    ).create_bucket(Bucket="bucket")
-    before = FileSystems._pipeline_options
-    FileSystems.set_options(PipelineOptions(flags))
-    yield flags
-    FileSystems.set_options(before)
-    server.stop()
+def flags(s3: S3Server) -> Iterator[list[str]]:
+    flags = s3_flags(s3.url)
+    with used_by_beam(flags):
+        yield flags
 
 
 @pytest.mark.slow
 def test_every_answer_is_the_same_before_and_after_compaction(
     flags: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    output = "s3://bucket/out"
+    output = f"s3://{BUCKET}/out"
 
     def told(*argv: str) -> Any:
         assert main([*argv, "--json", *flags]) == 0

@@ -11,6 +11,7 @@ import threading
 import time
 
 import pytest
+from object_stores import check_conditions
 from processes import wait_until
 
 from transforms import output_lock
@@ -159,22 +160,7 @@ def test_an_output_that_is_a_file_cannot_be_held(tmp_path: pathlib.Path) -> None
 
 
 def test_a_conditional_file_is_written_only_over_what_was_read(tmp_path: pathlib.Path) -> None:
-    check_conditions(f"{tmp_path}/deep/down/file")
-
-
-def check_conditions(uri: str) -> None:
-    """What every kind of store must hold to."""
-    file = conditional_file(uri)
-    assert file.read() is None
-    assert not file.write(b"0", "some version")
-    assert file.write(b"1", None)
-    assert not file.write(b"2", None)
-    first = file.read()
-    assert first is not None and first.data == b"1"
-    assert file.write(b"3", first.version)
-    assert not file.write(b"4", first.version)
-    found = file.read()
-    assert found is not None and found.data == b"3"
+    check_conditions(f"{tmp_path}/deep/down/file", "some version")
 
 
 def test_to_require_it_is_to_hold_it_for_another_lease(tmp_path: pathlib.Path) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from apache_beam.io.filesystem import FileSystem
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from transforms.errors import UnsupportedUriError, without_query
+from transforms.errors import UnsupportedUriError, VideoChangedError, VideoNotFoundError, without_query
 from transforms.records import VideoRef
 
 
@@ -72,6 +73,35 @@ def bucket_and_key(uri: str) -> tuple[str, str]:
     if found is None or re.search(r"[*?\[]", found[1]):
         raise UnsupportedUriError(f"{without_query(uri)} names no bucket; write SCHEME://BUCKET/NAME")
     return found[1], found[2]
+
+
+def missing(uri: str) -> VideoNotFoundError:
+    """Returns the error of an object that is not there."""
+    return VideoNotFoundError(f"{without_query(uri)} does not exist; check the path and its spelling")
+
+
+def changed(uri: str) -> VideoChangedError:
+    """Returns the error of an object that is not the version that was listed."""
+    return VideoChangedError(f"{without_query(uri)} changed after it was listed; run again")
+
+
+def matching(store: Store, pattern: str, listed: Callable[[str, str, str], Iterator[VideoRef]]) -> Iterator[VideoRef]:
+    """Does what `Store.matching` does, for a store of buckets.
+
+    Args:
+      store: tells of an object that is named without a wildcard.
+      pattern: in Beam's language.
+      listed: called with the pattern, for messages, a bucket and a prefix; yields the objects whose names begin so.
+    """
+    wanted = Pattern(pattern)
+    if wanted.is_plain:
+        with contextlib.suppress(VideoNotFoundError):
+            yield store.stat(pattern)
+        return
+    bucket, prefix = bucket_and_key(pattern)[0], bucket_and_key(wanted.prefix)[1]
+    for video in listed(pattern, bucket, prefix):
+        if wanted.matches(video.video_uri) and not video.video_uri.endswith("/"):
+            yield video
 
 
 class Pattern:

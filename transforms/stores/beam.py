@@ -15,8 +15,9 @@ from typing import TypeVar
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata, FileSystem
 from apache_beam.io.filesystems import FileSystems
 
-from transforms.errors import StorageError, UnsupportedUriError, VideoChangedError, VideoNotFoundError, without_query
+from transforms.errors import StorageError, UnsupportedUriError, without_query
 from transforms.records import VideoRef
+from transforms.stores.base import changed, missing
 from transforms.stores.retrying import PassingError, insist
 
 _CLIENT_ERRORS = (
@@ -66,7 +67,7 @@ class BeamStore:
 
         def request() -> bytes:
             if to_video_ref(file_system(uri).metadata(uri)).content_version != video.content_version:
-                raise VideoChangedError(f"{without_query(uri)} changed after it was listed; run again")
+                raise changed(uri)
             with FileSystems.open(uri, "application/octet-stream", CompressionTypes.UNCOMPRESSED) as file:
                 file.seek(start)
                 data: bytes = file.read(stop - start)
@@ -127,7 +128,7 @@ def storage_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise VideoNotFoundError(f"{without_query(uri)} does not exist; check the path and its spelling") from error
+        raise missing(uri) from error
     except (BeamIOError, OSError, *_client_errors()) as error:
         if "requirement" in str(error):  # Beam's way to say that a client library is missing
             raise UnsupportedUriError(f"{without_query(uri)}: {error} (pip install 'reelbeam[aws]')") from error

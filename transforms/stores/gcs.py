@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import threading
 from collections.abc import Callable, Iterator
@@ -10,9 +9,9 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from transforms.errors import StorageError, VideoChangedError, VideoNotFoundError, without_query
+from transforms.errors import StorageError, VideoNotFoundError, without_query
 from transforms.records import VideoRef
-from transforms.stores.base import Pattern, bucket_and_key
+from transforms.stores.base import bucket_and_key, changed, matching, missing
 from transforms.stores.retrying import PassingError, insist
 
 _TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of an answer
@@ -45,24 +44,18 @@ class GcsStore:
         bucket, key = bucket_and_key(uri)
         blob = _insist(uri, lambda: self._client.bucket(bucket).get_blob(key, timeout=_TIMEOUT, retry=None))
         if blob is None:
-            raise _missing(uri)
+            raise missing(uri)
         return _to_video_ref(bucket, blob)
 
     def matching(self, pattern: str) -> Iterator[VideoRef]:
         """See `base.Store`."""
-        wanted = Pattern(pattern)
-        if wanted.is_plain:
-            with contextlib.suppress(VideoNotFoundError):
-                yield self.stat(pattern)
-            return
-        bucket, prefix = bucket_and_key(pattern)[0], bucket_and_key(wanted.prefix)[1]
+        return matching(self, pattern, self._listed)
+
+    def _listed(self, pattern: str, bucket: str, prefix: str) -> Iterator[VideoRef]:
         token: str | None = None
         while True:
             page, token = _insist(pattern, functools.partial(self._page, bucket, prefix, token))
-            for blob in page:
-                video = _to_video_ref(bucket, blob)
-                if wanted.matches(video.video_uri) and not video.video_uri.endswith("/"):
-                    yield video
+            yield from (_to_video_ref(bucket, blob) for blob in page)
             if not token:
                 return
 
@@ -100,21 +93,13 @@ class GcsStore:
             return _insist(video.video_uri, request)
         except VideoNotFoundError:
             self.stat(video.video_uri)  # raises where it vanished
-            raise _changed(video.video_uri) from None
+            raise changed(video.video_uri) from None
 
 
 def _to_video_ref(bucket: str, blob: Any) -> VideoRef:
     modified = blob.updated.timestamp() if blob.updated else None
     uri, version = f"gs://{bucket}/{blob.name}", f"{_GENERATION}{blob.generation}"
     return VideoRef(uri, blob.size, version, modified_seconds=modified)
-
-
-def _changed(uri: str) -> VideoChangedError:
-    return VideoChangedError(f"{without_query(uri)} changed after it was listed; run again")
-
-
-def _missing(uri: str) -> VideoNotFoundError:
-    return VideoNotFoundError(f"{without_query(uri)} does not exist; check the path and its spelling")
 
 
 def _insist(uri: str, request: Callable[[], Any]) -> Any:
@@ -128,7 +113,7 @@ def _insist(uri: str, request: Callable[[], Any]) -> Any:
         try:
             return request()
         except NotFound as error:
-            raise _missing(uri) from error
+            raise missing(uri) from error
         except GoogleAPICallError as error:
             raise _from_reply(uri, error) from error
         except (requests.exceptions.RequestException, ConnectionError, TransportError) as error:
@@ -143,5 +128,5 @@ def _from_reply(uri: str, error: Any) -> Exception:
     if error.code in (408, 429) or (error.code or 0) >= 500:
         return PassingError(str(error))
     if error.code in (412, 416):
-        return _changed(uri)
+        return changed(uri)
     return StorageError(f"{without_query(uri)}: the storage says {without_query(str(error))}; check the permissions")

@@ -11,9 +11,9 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
-from transforms.errors import StorageError, VideoChangedError, VideoNotFoundError, without_query
+from transforms.errors import StorageError, without_query
 from transforms.records import VideoRef
-from transforms.stores.base import Pattern, bucket_and_key
+from transforms.stores.base import bucket_and_key, changed, matching, missing
 from transforms.stores.retrying import PassingError, insist
 
 _CONNECT_SECONDS, _READ_SECONDS = 10, 30
@@ -82,19 +82,15 @@ class S3Store:
 
     def matching(self, pattern: str) -> Iterator[VideoRef]:
         """See `base.Store`."""
-        wanted = Pattern(pattern)
-        if wanted.is_plain:
-            with contextlib.suppress(VideoNotFoundError):
-                yield self.stat(pattern)
-            return
-        bucket, prefix = bucket_and_key(pattern)[0], bucket_and_key(wanted.prefix)[1]
+        return matching(self, pattern, self._listed)
+
+    def _listed(self, pattern: str, bucket: str, prefix: str) -> Iterator[VideoRef]:
         request = {"Bucket": bucket, "Prefix": prefix}
         while True:
             page = _insist(pattern, lambda: self._client.list_objects_v2(**request))
             for item in page.get("Contents", ()):
                 uri = f"s3://{bucket}/{item['Key']}"
-                if wanted.matches(uri) and not uri.endswith("/"):
-                    yield VideoRef(uri, item["Size"], _version(item["ETag"]), modified_seconds=_seconds(item))
+                yield VideoRef(uri, item["Size"], _version(item["ETag"]), modified_seconds=_seconds(item))
             if not page.get("NextContinuationToken"):
                 return
             request["ContinuationToken"] = page["NextContinuationToken"]
@@ -149,7 +145,7 @@ def _from_reply(uri: str, error: Any) -> Exception:
     if status in (408, 429) or status >= 500 or code in ("RequestTimeout", "SlowDown"):
         return PassingError(str(error))
     if status == 404:
-        return VideoNotFoundError(f"{without_query(uri)} does not exist; check the path and its spelling")
+        return missing(uri)
     if status in (412, 416):
-        return VideoChangedError(f"{without_query(uri)} changed after it was listed; run again")
+        return changed(uri)
     return StorageError(f"{without_query(uri)}: the storage says {without_query(str(error))}; check the permissions")
