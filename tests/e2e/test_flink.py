@@ -193,8 +193,7 @@ def test_a_killed_task_manager_is_replaced_and_the_run_ends_right(
     assert run.wait() == 0, run.printed
     same(run, local, "videos")
     same(run, local, "clips")
-    left = lambda: [process for process in processes.find(cluster.folder) if process.name == name]  # noqa: E731
-    wait_until(lambda: not left(), seconds=60)
+    wait_until(lambda: all(process.name != name for process in processes.find(cluster.folder)), seconds=60)
 
 
 @EVERY_FAULT

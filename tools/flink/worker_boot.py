@@ -10,6 +10,8 @@ import argparse
 import os
 import pathlib
 import sys
+import threading
+import time
 
 LOG_DIR = "REELBEAM_WORKER_LOGS"
 """The environment variable that names the folder for the logs of workers."""
@@ -19,6 +21,7 @@ def main() -> None:
     """Fetches the pipeline's options from the TaskManager and becomes the worker."""
     args = _parse_flags()
     _log_to_file(args.id)
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     # Beam reads the worker's name when its modules are imported: it must be there before.
     os.environ["WORKER_ID"] = args.id
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -46,6 +49,17 @@ def _parse_flags() -> argparse.Namespace:
     parser.add_argument("--id", required=True, help="the worker's name")
     parser.add_argument("--provision_endpoint", required=True, metavar="HOST:PORT", help="where to ask for the rest")
     return parser.parse_known_args()[0]
+
+
+def _end_with_parent(parent: int) -> None:
+    """Ends this process when the TaskManager is gone: amid a bundle, Beam's worker would wait for data for ever.
+
+    The kernel's signal for a parent's death won't do: it is sent when the thread that started the worker ends.
+    """
+    while os.getppid() == parent:
+        time.sleep(1)
+    print("the TaskManager is gone", file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 def _log_to_file(worker_id: str) -> None:
