@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Sequence
+import functools
+import operator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
-import numpy as np
+from apache_beam.transforms.window import GlobalWindows
+from apache_beam.utils.windowed_value import WindowedValue
 
-from transforms.models.scores import top_labels
+from transforms.models.scores import ScoreSum
 from transforms.records import ClipScores, Failure, LabelScore, PlannedVideo, VideoRef, VideoSummary
 
 
@@ -18,8 +20,8 @@ class SummarizeVideos(beam.PTransform):
 
     Input: a tuple of PCollections: the listed VideoRefs, PlannedVideos, ClipScores and Failures of all steps. Output:
     VideoSummary, exactly one for each listed video: the listing is one side of the join, so nothing that happens later
-    can lose an input. Clip scores are added in the order of the clips, so the means do not depend on the order in which
-    they were made, to the last bit.
+    can lose an input. Clips are added up before they are shuffled, so that a video's length costs no memory here; the
+    means do not depend on the order in which the clips were made, to the last bit.
 
     Args:
       labels: the model's classes, [C], by class id.
@@ -39,9 +41,7 @@ class SummarizeVideos(beam.PTransform):
         keyed = {
             "videos": videos | "KeyVideos" >> beam.Map(lambda x: (x.video_uri, x)),
             "planned": planned | "KeyPlanned" >> beam.Map(lambda x: (x.video.video_uri, x)),
-            # What only clip rows bear need not be shuffled here: an embedding is larger than all the rest.
-            "scores": scores
-            | "KeyScores" >> beam.Map(lambda x: (x.video_uri, dataclasses.replace(x, logits=None, embedding=None))),
+            "sums": scores | "SumScores" >> beam.ParDo(_SumScoresFn()),
             "failures": failures | "KeyFailures" >> beam.Map(lambda x: (x.video_uri, x)),
         }
         for name, collection in keyed.items():
@@ -55,27 +55,49 @@ class SummarizeVideos(beam.PTransform):
 
     def _summarize(self, video_uri: str, found: dict[str, Iterable[Any]]) -> VideoSummary:
         (video,) = found["videos"]
-        summary = summarize(video, list(found["planned"]), found["scores"], found["failures"])
-        if not summary.num_clips:
-            return summary
-        clips = sorted(found["scores"], key=lambda clip: clip.span.clip_index)
-        return dataclasses.replace(
-            summary, labels=mean_labels([clip.scores for clip in clips], self._labels, self._top_k, self._min_score)
-        )
+        sums = list(found["sums"])
+        total = functools.reduce(operator.add, sums) if sums else None
+        labels = total.top_labels(self._labels, self._top_k, self._min_score) if total else ()
+        num_clips = total.num_clips if total else 0
+        return summarize(video, list(found["planned"]), num_clips, labels, found["failures"])
 
 
-_RECORDS: dict[str, type] = {"videos": VideoRef, "planned": PlannedVideo, "scores": ClipScores, "failures": Failure}
+_RECORDS: dict[str, type] = {"videos": VideoRef, "planned": PlannedVideo, "sums": ScoreSum, "failures": Failure}
+
+
+class _SumScoresFn(beam.DoFn):
+    """Adds up clips that follow each other: those of a segment do, so that one sum is held at a time."""
+
+    def start_bundle(self) -> None:
+        self._video_uri = ""
+        self._sum: ScoreSum | None = None
+
+    def process(self, clip: ClipScores) -> Iterator[tuple[str, ScoreSum]]:
+        single = ScoreSum.of(clip.scores)
+        if self._sum is not None and clip.video_uri == self._video_uri:
+            self._sum += single
+            return
+        if self._sum is not None:
+            yield self._video_uri, self._sum
+        self._video_uri, self._sum = clip.video_uri, single
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        if self._sum is not None:
+            yield GlobalWindows.windowed_value((self._video_uri, self._sum))
 
 
 def summarize(
-    video: VideoRef, planned: Sequence[PlannedVideo], scores: Iterable[ClipScores], failures: Iterable[Failure]
+    video: VideoRef,
+    planned: Sequence[PlannedVideo],
+    num_clips: int,
+    labels: tuple[LabelScore, ...],
+    failures: Iterable[Failure],
 ) -> VideoSummary:
-    """Returns how the video ended, without its labels.
+    """Returns how the video ended.
 
-    >>> summarize(VideoRef("a.mp4"), [], [], [Failure("a.mp4", "plan", "not_found", "…", False)]).status
+    >>> summarize(VideoRef("a.mp4"), [], 0, (), [Failure("a.mp4", "plan", "not_found", "…", False)]).status
     'failed'
     """
-    num_clips = sum(1 for _ in scores)
     failures = list(failures)
     first = min(failures, key=_order, default=None)
     if first is None:
@@ -86,31 +108,11 @@ def summarize(
         video=video,
         media=planned[0].media if planned else None,
         status=status,
-        labels=(),
+        labels=labels,
         num_planned_clips=planned[0].num_clips if planned else 0,
         num_clips=num_clips,
         failure=first,
         transient=any(failure.transient for failure in failures),
-    )
-
-
-def mean_labels(
-    clip_scores: Sequence[np.ndarray], labels: Sequence[str], top_k: int, min_score: float
-) -> tuple[LabelScore, ...]:
-    """Returns the best classes by mean score over the clips, each with its highest score in one clip.
-
-    Args:
-      clip_scores: softmax of each clip, float32 [C], in the order of the clips; at least one.
-      labels: class names, [C].
-      top_k: classes to return at most.
-      min_score: classes with a lower mean are left out.
-    """
-    table = np.stack(clip_scores)
-    mean = table.mean(axis=0, dtype=np.float64).astype(np.float32)
-    highest = table.max(axis=0)
-    return tuple(
-        dataclasses.replace(label, max_score=float(highest[label.class_id]))
-        for label in top_labels(mean, labels, top_k, min_score)
     )
 
 
