@@ -136,7 +136,7 @@ def _guarded(command, argv: Sequence[str]) -> int:  # type: ignore[no-untyped-de
         return command(argv)
     except SystemExit as stop:  # argparse's: it has said what is wrong, or has printed the help
         if as_json and stop.code:
-            print(summary_json.of_error(None, EXIT_BAD_FLAGS))
+            print(summary_json.of_bad_flags(getattr(stop, "message", "see stderr"), EXIT_BAD_FLAGS))
         raise
     except errors.ReelbeamError as error:
         # A wrong name or folder is a wrong flag; a hub that does not answer is a failed job that may be tried again.

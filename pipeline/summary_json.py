@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from transforms.errors import ReelbeamError, without_query
+from transforms.errors import ConfigError, ReelbeamError, without_query
 
 if TYPE_CHECKING:
     from pipeline.launch import Outcome
@@ -84,16 +84,23 @@ def _merged(summaries: Sequence[dict[str, Any]], name: str, key: str, number: st
     return sorted(merged.values(), key=lambda entry: -entry[number])
 
 
-def of_error(error: ReelbeamError | None, exit_code: int) -> str:
-    """Returns the line of a run that never began; None: what is wrong with the flags stands on stderr."""
-    code = error.code if error else "invalid_config"
-    message = without_query(str(error)) if error else "see stderr"
-    return _line({"status": "failed", "exit_code": exit_code, "error": {"code": code, "message": message}})
+def of_error(error: ReelbeamError, exit_code: int) -> str:
+    """Returns the line of a run that never began."""
+    return _failed(exit_code, error.code, without_query(str(error)))
+
+
+def of_bad_flags(message: str, exit_code: int) -> str:
+    """Returns the line of a run whose flags could not be parsed."""
+    return _failed(exit_code, ConfigError.code, without_query(message))
 
 
 def of_interrupt(exit_code: int) -> str:
     """Returns the line of a run that was interrupted from the keyboard."""
-    return _line({"status": "failed", "exit_code": exit_code, "error": {"code": "interrupted", "message": ""}})
+    return _failed(exit_code, "interrupted", "")
+
+
+def _failed(exit_code: int, code: str, message: str) -> str:
+    return _line({"status": "failed", "exit_code": exit_code, "error": {"code": code, "message": message}})
 
 
 def _line(values: dict[str, Any]) -> str:

@@ -67,7 +67,8 @@ def test_a_failed_job_tells_what_broke(
         (["x.mp4", "--model=nonsense"], "model_not_found", "nonsense"),
         (["no_such_*.mp4"], "invalid_config", "matches no video"),
         (["https://me:pw@host/*.mp4?sig=SECRET", "--top_k=0"], "invalid_config", "--top_k"),
-        (["x.mp4", "--no_such_flag"], "invalid_config", "stderr"),
+        (["x.mp4", "--no_such_flag"], "invalid_config", "unrecognized arguments: --no_such_flag"),
+        (["x.mp4", "--top_k=five"], "invalid_config", "argument --top_k: invalid int value: 'five'"),
         (["x.mp4", "--no_wait"], "invalid_config", "local run"),
     ],
 )
