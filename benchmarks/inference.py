@@ -5,7 +5,8 @@
 
 CPU seconds of one thread, so that other work on the machine matters little; the fastest third of the runs counts. For a
 Stream model a clip is as many frames as for the Base model of its size, in chunks. TensorFlow takes minutes for larger
-models, and is only asked with --tensorflow.
+models, and is only asked with --tensorflow. What is measured is written after each model, and a later call with the
+same file adds to it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.clips import named_models
-from transforms.models.catalog import ModelSpec
+from transforms.models.catalog import CATALOG, ModelSpec
 from transforms.models.engine import EngineName, cpu_count, load_engine, load_stream_engine
 from transforms.models.export import export
 
@@ -61,13 +62,18 @@ def main() -> None:
         return
     print("| model | CPU s a clip | benchmark_app | ours / its | TensorFlow | its / ours | clips/s, all cores |")
     print("|---|---|---|---|---|---|---|")
-    costs = []
+    found = {entry["model"]: entry for entry in _read(args.json)}
     for spec in named_models(args.models):
         cost = measure(spec, args.runs, args.tensorflow)
-        costs.append(asdict(cost))
+        found[spec.name] = asdict(cost)
         print(row(cost), flush=True)
-    if args.json:
-        args.json.write_text(json.dumps(costs, indent=2) + "\n", encoding="utf-8")
+        if args.json:
+            costs = [found[name] for name in CATALOG if name in found]
+            args.json.write_text(json.dumps(costs, indent=2) + "\n", encoding="utf-8")
+
+
+def _read(path: Path | None) -> list[dict[str, Any]]:
+    return json.loads(path.read_text(encoding="utf-8")) if path and path.exists() else []
 
 
 def compare_batches(specs: list[ModelSpec], runs: int, target: Path | None) -> None:

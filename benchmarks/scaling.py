@@ -2,10 +2,11 @@
 
     python -m benchmarks.scaling [--minutes 40] [--rounds 3] [FLAG OF LABEL …]
 
-One film (H.264, 640x360, 30 frames a second) is labeled by `reelbeam label` with --direct_num_workers 1 and 2, each in
-a fresh process on the same two cores, in turns. The start-up, measured by labeling one second of the same film, is
-printed apart and taken off in the last line. CPU-seconds say whether the machine did something else meanwhile: where
-wall time is longer than they allow, the figures are not worth much.
+One film (H.264, 640x360, 30 frames a second) is labeled by `reelbeam label`, in turns and in fresh processes: by one
+worker with a core of its own, by one worker with two cores, of which the second serves its decoder process, and by two
+workers with two cores. The start-up, measured by labeling one second of the same film, is printed apart and taken off
+in the last lines. CPU-seconds say whether the machine did something else meanwhile: where wall time is longer than they
+allow, the figures are not worth much.
 """
 
 from __future__ import annotations
@@ -25,13 +26,25 @@ from benchmarks import films
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
-def label(video: pathlib.Path, output: pathlib.Path, num_workers: int, flags: list[str]) -> tuple[float, float]:
+_SETUPS = ((1, 1), (1, 2), (2, 2))
+"""Workers and cores."""
+
+
+def label(
+    video: pathlib.Path, output: pathlib.Path, num_workers: int, cores: list[int], flags: list[str]
+) -> tuple[float, float]:
     """Labels a video; returns wall and CPU-seconds, those of all its processes."""
     command = [sys.executable, "-m", "pipeline", "label", str(video), "--output", str(output), *flags]
     command += ["--direct_num_workers", str(num_workers), "--num_threads", str(num_workers)]
-    before, start = _cpu_seconds(), time.monotonic()
-    subprocess.run(command, cwd=_ROOT, stdout=subprocess.DEVNULL, check=True)
-    return time.monotonic() - start, _cpu_seconds() - before
+    before, allowed = _cpu_seconds(), os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)  # handed down to the child
+    try:
+        start = time.monotonic()
+        subprocess.run(command, cwd=_ROOT, stdout=subprocess.DEVNULL, check=True)
+        wall = time.monotonic() - start
+    finally:
+        os.sched_setaffinity(0, allowed)
+    return wall, _cpu_seconds() - before
 
 
 def _cpu_seconds() -> float:
@@ -46,26 +59,31 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     args, flags = parser.parse_known_args()
     flags = flags or ["--model", "demo"]
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+    cores = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         film = films.make_film(folder / "film.mp4", args.minutes, 640, 360)
         short = films.make_film(folder / "short.mp4", 1, 64, 48, fps=5)
-        found: dict[tuple[str, int], list[tuple[float, float]]] = {}
-        print(f"{'':8} {'workers':>8} {'wall, s':>9} {'CPU, s':>9} {'load':>6}")
+        found: dict[tuple[str, int, int], list[float]] = {}
+        print(f"{'':8} {'workers':>8} {'cores':>6} {'wall, s':>9} {'CPU, s':>9} {'load':>6}")
         for turn in range(args.rounds):
             for video in (short, film):
-                for num_workers in (1, 2):
-                    output = folder / f"{turn}_{video.stem}_{num_workers}"
-                    wall, cpu = label(video, output, num_workers, flags)
-                    found.setdefault((video.stem, num_workers), []).append((wall, cpu))
+                for setup in _SETUPS:
+                    num_workers, num_cores = setup
+                    output = folder / f"{turn}_{video.stem}_{num_workers}_{num_cores}"
+                    wall, cpu = label(video, output, num_workers, cores[:num_cores], flags)
+                    found.setdefault((video.stem, *setup), []).append(wall)
                     load = os.getloadavg()[0]
-                    print(f"{video.stem:8} {num_workers:8} {wall:9.2f} {cpu:9.2f} {load:6.2f}", flush=True)
-    walls = {key: statistics.median(wall for wall, _ in taken) for key, taken in found.items()}
-    one, two = walls["film", 1], walls["film", 2]
-    print(f"two workers take {two / one:.3f} of one worker's time")
-    one, two = one - walls["short", 1], two - walls["short", 2]
-    print(f"start-up ({walls['short', 1]:.1f} s and {walls['short', 2]:.1f} s) taken off: {two / one:.3f}")
+                    print(
+                        f"{video.stem:8} {num_workers:8} {num_cores:6} {wall:9.2f} {cpu:9.2f} {load:6.2f}", flush=True
+                    )
+    walls = {key: statistics.median(taken) for key, taken in found.items()}
+    two, start_of_two = walls["film", 2, 2], walls["short", 2, 2]
+    for num_cores, of_what in ((1, "with one core"), (2, "with two cores")):
+        one, start_of_one = walls["film", 1, num_cores], walls["short", 1, num_cores]
+        print(f"two workers take {two / one:.3f} of the time of one worker {of_what}")
+        ratio = (two - start_of_two) / (one - start_of_one)
+        print(f"  start-up ({start_of_one:.1f} s and {start_of_two:.1f} s) taken off: {ratio:.3f}")
 
 
 if __name__ == "__main__":
