@@ -23,13 +23,17 @@ _LEFT_OUT = ("help", "no_wait", "summary_json")
 
 _PLACES: dict[str, dict[str, Any]] = {
     INPUTS: {"regexes": [r"^['\"]?gs://.+$"]},
-    "input_list": {"paramType": "GCS_READ_FILE", "regexes": [r"^gs://.+\.(txt|csv|jsonl|parquet)$"]},
+    "input_list": {
+        "paramType": "GCS_READ_FILE",
+        "regexes": [r"^gs://.+\.([tT][xX][tT]|[cC][sS][vV]|[jJ][sS][oO][nN][lL]|[pP][aA][rR][qQ][uU][eE][tT])$"],
+    },
     "output": {"paramType": "GCS_WRITE_FOLDER", "regexes": [r"^gs://.+$"]},
 }
+_DECIMAL = r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?"
 _PATTERNS = {
     "int": r"^[0-9]+$",
-    "float": r"^[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?$",
-    "_fraction": r"^[0-9]+(\.[0-9]+|/[0-9]+)?$",
+    "float": f"^{_DECIMAL}$",
+    "_fraction": f"^({_DECIMAL}|[0-9]+/[0-9]+)$",
 }
 _BEAM_PARAMETERS = (
     ("sdk_container_image", "Image of the workers: the template's own", r"^\S+$"),
@@ -72,7 +76,7 @@ def _label(name: str) -> str:
 
 def _pattern(action: argparse.Action) -> str:
     if action.nargs == 0:
-        return "^(true|false)$"
+        return "^([tT]rue|[fF]alse|TRUE|FALSE)$"
     if action.choices is not None:
         return f"^({'|'.join(action.choices)})$"
     return _PATTERNS.get(getattr(action.type, "__name__", ""), r"^.+$")

@@ -53,6 +53,8 @@ def complete_flags(beam_flags: Sequence[str]) -> list[str]:
     kind = runners.kind(options.view_as(beam.StandardOptions).runner)
     if flink.flink_master not in EMBEDDED and kind not in ("flink", "portable"):
         raise ConfigError(f"--flink_master {flink.flink_master} is for Flink: give --runner=FlinkRunner too")
+    if flink.parallelism > 0 and kind in runners.LOCAL:
+        raise ConfigError("--parallelism is for a cluster; here, --direct_num_workers says how many workers there are")
     if kind != "flink" or flink.flink_master in EMBEDDED:
         return list(beam_flags)
     cluster = Cluster(flink.flink_master)

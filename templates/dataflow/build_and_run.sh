@@ -54,8 +54,9 @@ run() {
     if [[ "${WORKER_FLAVOUR:-openvino}" == tensorflow ]]; then
         model=${MODEL:-a0-base}
     fi
-    local inputs="inputs=$(printf '%q ' "$@")"
-    if (($# == 1)) && [[ "$1" =~ \.(txt|csv|jsonl|parquet)$ ]]; then
+    # Quoted as shlex reads it: bash's own %q writes $'...' for letters beyond ASCII, which only bash reads.
+    local inputs="inputs=$(printf "'%s' " "${@//\'/\'\"\'\"\'}")"
+    if (($# == 1)) && [[ "${1,,}" =~ \.(txt|csv|jsonl|parquet)$ ]]; then
         inputs="input_list=$1"
     fi
     # ^|^: gcloud then takes "|", which no flag's value has, and not "," between parameters.

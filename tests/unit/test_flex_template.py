@@ -35,13 +35,13 @@ def test_every_flag_is_a_parameter_with_its_help_and_its_optionality() -> None:
 
 GOOD = {
     "inputs": ["gs://b/*.mp4", "'gs://b/two words.mp4' gs://c/x.mp4"],
-    "input_list": ["gs://b/l.csv"],
+    "input_list": ["gs://b/l.csv", "gs://b/L.TXT"],
     "output": ["gs://b", "gs://b/labels/"],
     "engine": ["auto", "openvino", "tensorflow"],
     "top_k": ["5"],
-    "min_score": ["0", "0.05", "1e-3"],
-    "target_fps": ["5", "12.5", "30000/1001"],
-    "verbose": ["true", "false"],
+    "min_score": ["0", "0.05", ".5", "1.", "1e-3"],
+    "target_fps": ["5", "12.5", ".5", "3e1", "30000/1001"],
+    "verbose": ["true", "false", "True", "FALSE"],
     "number_of_worker_harness_threads": ["8"],
     "resource_hints": ["min_ram=16GB"],
 }
@@ -51,8 +51,8 @@ BAD = {
     "output": ["labels", "gs://"],
     "engine": ["onnx", "autos"],
     "top_k": ["-1", "five", ""],
-    "min_score": ["much", "-1"],
-    "target_fps": ["5/", "a/b"],
+    "min_score": ["much", "-1", ".", ""],
+    "target_fps": ["5/", "a/b", "1/2e1", "."],
     "verbose": ["yes"],
 }
 

@@ -148,6 +148,11 @@ def test_a_cluster_that_no_runner_would_use_is_an_error(given: list[str]) -> Non
         flink.complete_flags([*given, "--flink_master=nowhere:1"])
 
 
+def test_slots_of_no_cluster_are_an_error() -> None:
+    with pytest.raises(ConfigError, match="--direct_num_workers"):
+        flink.complete_flags(["--parallelism=4"])
+
+
 @pytest.mark.parametrize(
     "given", [[], ["--runner=FlinkRunner"], ["--runner=PortableRunner", "--flink_master=nowhere:1"]]
 )

@@ -115,7 +115,9 @@ def check_flex_parameters(parameters: dict[str, str]) -> LabelingConfig:
     ("given", "inputs", "input_list"),
     [
         (["gs://b/*.mp4", "gs://b/two words.mp4"], ("gs://b/*.mp4", "gs://b/two words.mp4"), None),
+        (['gs://b/élan it\'s "2".mp4'], ('gs://b/élan it\'s "2".mp4',), None),
         (["gs://b/list.csv"], (), "gs://b/list.csv"),
+        (["gs://b/LIST.TXT"], (), "gs://b/LIST.TXT"),
     ],
 )
 def test_the_script_for_dataflow_gives_the_template_its_parameters(
