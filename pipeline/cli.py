@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import logging
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -13,6 +15,7 @@ from pipeline import __version__, output_commands
 
 EXIT_OK, EXIT_FAILED, EXIT_BAD_FLAGS, EXIT_LOCKED = 0, 1, 2, 5
 _EXIT_INTERRUPTED = 130
+_SECONDS_TO_CLEAN_UP = 5.0
 
 _DESCRIPTION = """\
 Reelbeam puts action labels on a whole corpus of videos.
@@ -173,10 +176,15 @@ def _set_up_logging(verbose: bool) -> None:
 
 
 def _exit_at_once(code: int) -> NoReturn:
-    """Ends the process without waiting for its threads, and without leaving remote videos on its disk."""
+    """Ends the process without waiting for its threads.
+
+    What is registered for the end is done, but may not take long: remote videos and Beam's temporary folders leave the
+    disk, decoder processes end, and so does a job server that Beam started here.
+    """
     try:
-        if spool := sys.modules.get("transforms.spool"):  # importing it here would be for nothing
-            spool.close_all()
+        cleaning = threading.Thread(target=atexit._run_exitfuncs, daemon=True)
+        cleaning.start()
+        cleaning.join(_SECONDS_TO_CLEAN_UP)
     finally:
         os._exit(code)
 

@@ -6,6 +6,8 @@ import contextlib
 import io
 import logging
 import re
+import shutil
+import weakref
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -35,9 +37,12 @@ class JobEnd(NamedTuple):
 def make_program(options: PipelineOptions) -> beam.Pipeline:
     """Returns an empty pipeline; raises ConfigError where Beam refuses its own flags, such as an unknown runner."""
     try:
-        return beam.Pipeline(options=options)
+        program = beam.Pipeline(options=options)
     except ValueError as error:
         raise errors.ConfigError(" ".join(str(error).split())) from error
+    # Beam removes its folder when a pipeline has run; this one may never, or be interrupted.
+    weakref.finalize(program, shutil.rmtree, program.local_tempdir, ignore_errors=True)
+    return program
 
 
 def run_job(program: beam.Pipeline, options: PipelineOptions, wait: bool = True) -> JobEnd:

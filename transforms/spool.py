@@ -69,15 +69,6 @@ def spool_of(config: SpoolConfig) -> Spool:
         return spool
 
 
-def close_all() -> None:
-    """Removes what the spools of this process keep; for a process that ends without Python's own way out.
-
-    Never waits: a thread that is making a spool may hang in a file system.
-    """
-    while _spools:
-        _spools.popitem()[1].close()
-
-
 class Spool:
     """Lends remote videos as local files. Safe for threads; a thread may have one at a time.
 

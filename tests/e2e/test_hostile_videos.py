@@ -93,16 +93,26 @@ def test_no_decoder_outlives_the_program(tmp_path: pathlib.Path, number: signal.
     generate.make_video(tmp_path / "long.mp4", 2000, 25, 480, 360, options={"preset": "ultrafast"})
     inputs = [str(shutil.copy(tmp_path / "long.mp4", tmp_path / f"{i}.mp4")) for i in range(4)]
     command = [sys.executable, "-m", "pipeline", "label", *inputs, "--output", str(tmp_path / "out")]
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     # A process group of its own, as a terminal's job has: Ctrl-C goes to all of it.
     with subprocess.Popen(
-        command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
+        command,
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        process_group=0,
     ) as process:
         processes.wait_until(lambda: processes.decoders_of(process.pid), 60)
         time.sleep(0.3)
         decoders = processes.decoders_of(process.pid)
         os.killpg(process.pid, number)
-        process.communicate(timeout=60)
+        _, told = process.communicate(timeout=60)
     assert decoders and process.returncode == (130 if number == signal.SIGINT else -number)
     for decoder in decoders:
         processes.wait_until(lambda pid=decoder: not processes.is_running(pid), 5)  # type: ignore[misc]
     assert not list(tmp_path.rglob("*.parquet"))
+    if number == signal.SIGINT:
+        assert not list(temporary.iterdir()) and "Traceback" not in told and "interrupted" in told

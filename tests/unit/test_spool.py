@@ -22,7 +22,7 @@ from transforms import metrics, storage
 from transforms import spool as spool_module
 from transforms.errors import FileTooLargeError, StorageError
 from transforms.records import VideoRef
-from transforms.spool import BLOCK_BYTES, MAX_BYTES, Spool, SpoolConfig, close_all, spool_of
+from transforms.spool import BLOCK_BYTES, MAX_BYTES, Spool, SpoolConfig, spool_of
 from transforms.spool_blocks import Blocks
 from transforms.stores.base import store_for
 
@@ -164,10 +164,9 @@ def test_threads_get_the_same_spool(tmp_path: pathlib.Path, monkeypatch: pytest.
     for thread in threads:
         thread.join()
     assert len(found) == 8 and len(set(map(id, found))) == 1 == len(list(tmp_path.iterdir()))
-    close_all()
+    assert spool_of(SpoolConfig(str(tmp_path))) is found[0]
+    spool_module._spools.popitem()[1].close()
     assert list(tmp_path.iterdir()) == []
-    assert spool_of(SpoolConfig(str(tmp_path))) is not found[0]
-    close_all()
 
 
 EXITING = """
