@@ -5,11 +5,14 @@
 
 The times are Flink's own, of the step that decodes and classifies, best of several runs that alternate: what a job
 costs to start does not grow with the corpus, so it is told apart. A TaskManager has one slot, its worker one thread.
+Each TaskManager is bound to a core of its own, with all that it starts, as if it were a machine of its own; otherwise
+the decoder process of a single one would use the second core. JobManager and job server may run on both.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import pathlib
 import shutil
 import subprocess
@@ -18,6 +21,8 @@ import tempfile
 from typing import NamedTuple
 
 from pipeline.flink import Cluster
+from tools.flink import processes
+from tools.flink.cluster import from_environment
 
 SAMPLES = pathlib.Path(__file__).resolve().parents[1] / "pipeline" / "demo" / "videos"
 
@@ -27,6 +32,15 @@ class Measured(NamedTuple):
 
     step: float
     job: float
+
+
+def bind_task_managers() -> None:
+    """Gives each TaskManager of the cluster on this machine a core."""
+    leaders = processes.leaders(from_environment().folder)
+    task_managers = sorted(name for name in leaders if name.startswith("taskmanager"))
+    for name, core in zip(task_managers, sorted(os.sched_getaffinity(0)), strict=True):
+        for thread in pathlib.Path(f"/proc/{leaders[name]}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), {core})
 
 
 def measure(master: str, corpus: pathlib.Path, parallelism: int) -> Measured:
@@ -49,6 +63,7 @@ def main() -> None:
     parser.add_argument("--copies", type=int, default=24, help="of each bundled sample; default 24")
     parser.add_argument("--repeats", type=int, default=2, help="runs of each; default 2")
     args = parser.parse_args()
+    bind_task_managers()
     runs: dict[int, list[Measured]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory() as folder:
         for copy in range(args.copies):

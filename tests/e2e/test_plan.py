@@ -108,7 +108,7 @@ def test_a_long_run_gets_smaller_parts(
     flags = ("--input_list", listed, "--output", tmp_path / "out", "--model", "a5-base", "--sample", 5)
     found = plan(capsys, *flags)
     hours = found["models"][0]["cpu_hours"]
-    assert hours > 1 and not found["models"][0]["measured"]
+    assert hours > 1
     assert found["videos_per_part"] == pytest.approx(400 / hours, rel=0.1)
 
 
@@ -125,12 +125,15 @@ def test_bad_flags_end_with_2(
 
 def test_the_cost_table_is_what_the_benchmarks_measured() -> None:
     assert json.loads(cost_table.TABLE.read_text("utf-8")) == cost_table.make_table()
+    readme = cost_table.README.read_text("utf-8")
+    for table in (cost_table.models_table(), cost_table.inference_table()):
+        assert f"\n\n{table}\n" in readme
     inference = json.loads((cost_table.RESULTS / "inference.json").read_text())
     (a0,) = [entry for entry in inference if entry["model"] == "a0-base"]
     known = costs.model_cost(CATALOG["a0-base"], "openvino")
     assert known is not None and known.measured and known.seconds_per_clip == pytest.approx(a0["openvino"], rel=0.01)
-    guess = costs.model_cost(CATALOG["a4-base"], "openvino")
-    assert guess is not None and not guess.measured and 2 < guess.seconds_per_clip < 10
+    guess = costs.model_cost(CATALOG["a4-base"], "tensorflow")
+    assert guess is not None and not guess.measured and 200 < guess.seconds_per_clip < 2000
     assert costs.model_cost(CATALOG["demo"], "tensorflow") is None
     low, typical, high = costs.decode_cost()
     assert 0 < low < typical < high
