@@ -30,7 +30,8 @@ import numpy.typing as npt
 
 from benchmarks.clips import named_models
 from transforms.models.catalog import CATALOG, ModelSpec
-from transforms.models.engine import EngineName, cpu_count, load_engine, load_stream_engine
+from transforms.models.cpus import cpu_count
+from transforms.models.engine import EngineName, load_engine, load_stream_engine
 from transforms.models.export import export
 
 _APP_SECONDS = 6.0

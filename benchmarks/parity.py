@@ -24,7 +24,8 @@ import numpy.typing as npt
 from benchmarks.clips import real_clips
 from transforms.models import catalog
 from transforms.models.catalog import ModelSpec
-from transforms.models.engine import EngineName, cpu_count, load_engine, load_stream_engine
+from transforms.models.cpus import cpu_count
+from transforms.models.engine import EngineName, load_engine, load_stream_engine
 
 _FOLDERS = "REELBEAM_OFFICIAL_MODELS"
 

@@ -52,7 +52,7 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
         "--engine",
         choices=("auto", "openvino", "tensorflow"),
         default="auto",
-        help="auto: tensorflow where a GPU or TPU is visible, else openvino",
+        help="auto: tensorflow where a GPU or TPU is visible, else openvino; on a cluster openvino",
     )
     model.add_argument(
         "--precision",

@@ -76,7 +76,7 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions, wait: bool = 
     config = dataclasses.replace(
         config,
         output=storage.normalize(config.output).rstrip("/"),
-        engine=choose_engine(config.engine, config.model),
+        engine=choose_engine(config.engine, config.model, runs_here=local),
     )
     make_program(options)  # flags that Beam refuses are met first
     check_inputs(config)

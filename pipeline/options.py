@@ -21,6 +21,7 @@ from transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelErr
 from transforms.media.limits import DecoderLimits
 from transforms.media.sampling import ClipSampling
 from transforms.models import catalog
+from transforms.models.cpus import cpu_count
 from transforms.models.manifest import is_exported, read_manifest
 from transforms.models.stream import is_stream_model
 from transforms.records import SkipRules
@@ -184,7 +185,7 @@ def to_beam_options(beam_flags: Sequence[str]) -> PipelineOptions:
         if direct.direct_running_mode == "multi_processing":
             raise ConfigError("--direct_running_mode=multi_processing hangs when a worker dies: leave the flag out")
         if not any(flag.startswith("--direct_num_workers") for flag in beam_flags) or not direct.direct_num_workers:
-            direct.direct_num_workers = len(os.sched_getaffinity(0))
+            direct.direct_num_workers = cpu_count()
         direct.direct_running_mode = "multi_threading"
     elif dataflow.is_dataflow(options):
         dataflow.set_defaults(options)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
 from typing import Any
 
 from pipeline.flags import label_parser
+from transforms.models.cpus import cpu_count
 
 _REASONS = {
     "new": "new",
@@ -66,11 +66,12 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     if args.sample is not None and args.sample < 1:
         raise ConfigError(f"--sample is {args.sample}: it must be at least 1")
     config = options.to_config(args)
-    FileSystems.set_options(options.to_beam_options(beam_flags))
+    beam_options = options.to_beam_options(beam_flags)
+    FileSystems.set_options(beam_options)
     config = dataclasses.replace(
         config,
         output=storage.normalize(config.output).rstrip("/"),
-        engine=choose_engine(config.engine, config.model),
+        engine=choose_engine(config.engine, config.model, runs_here=options.is_local(beam_options)),
     )
     check_inputs(config)
     config = config.with_model(with_found_kind(config.model))
@@ -116,7 +117,7 @@ def _show(found: dict[str, Any]) -> None:
             "unknown" if hours is None else _number(entry["model_cpu_hours"]) + ("" if entry["measured"] else " *"),
             f"{_number(decode['typical'])} ({_number(decode['low'])} to {_number(decode['high'])})",
             "" if hours is None else _number(hours),
-            "" if hours is None else _number(hours / len(os.sched_getaffinity(0))),
+            "" if hours is None else _number(hours / cpu_count()),
         )
     console.print(table)
     console.print(

@@ -15,7 +15,6 @@ import dataclasses
 import heapq
 import itertools
 import math
-import os
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -34,6 +33,7 @@ from transforms.media.probe import decoder_version
 from transforms.media.sampling import count_clips, max_num_clips
 from transforms.media.stream_sampling import count_stream_clips
 from transforms.models.catalog import CATALOG, ModelSpec
+from transforms.models.cpus import cpu_count
 from transforms.records import SkipRules, VideoRef, stable_hash
 
 LOCAL_SAMPLE, REMOTE_SAMPLE = 2_000, 100
@@ -154,7 +154,7 @@ def read_headers(config: LabelingConfig, videos: Sequence[VideoRef], tell: _Tell
         return duration
 
     headers = Headers([], {})
-    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with concurrent.futures.ThreadPoolExecutor(cpu_count()) as pool:
         for number, found in enumerate(pool.map(look, videos), start=1):
             tell(f"header {number} of {len(videos)}")
             if isinstance(found, str):

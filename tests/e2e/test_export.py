@@ -18,6 +18,7 @@ import pytest
 
 from pipeline.cli import main
 from transforms.errors import ConfigError, ModelError
+from transforms.models import engine as engine_module
 from transforms.models import manifest
 from transforms.models.catalog import find
 from transforms.models.engine import choose_engine, load_engine, load_stream_engine
@@ -106,6 +107,17 @@ def test_tensorflow_cannot_run_an_export(exported: pathlib.Path) -> None:
     with pytest.raises(ConfigError, match="only --engine openvino runs"):
         load_engine(spec, "tensorflow", 1)
     assert choose_engine("auto", spec) == "openvino"
+
+
+def test_auto_asks_this_machine_only_where_the_workers_run_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def looked() -> bool:
+        raise AssertionError("asked")
+
+    monkeypatch.setattr(engine_module, "accelerator_visible", looked)
+    assert choose_engine("auto", runs_here=False) == "openvino"
+    assert choose_engine("tensorflow", runs_here=False) == "tensorflow"
+    with pytest.raises(AssertionError, match="asked"):
+        choose_engine("auto")
 
 
 def test_a_stream_model_is_exported_too(shared_dir: pathlib.Path, tmp_path: pathlib.Path) -> None:

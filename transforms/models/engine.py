@@ -17,6 +17,7 @@ import numpy.typing as npt
 from transforms.errors import ConfigError, ModelError, without_query
 from transforms.models import resolver
 from transforms.models.catalog import CATALOG, ModelSpec
+from transforms.models.cpus import cpu_count
 from transforms.models.manifest import is_exported, read_manifest
 from transforms.models.stream import StreamEngine, is_stream_model
 
@@ -78,11 +79,6 @@ class Engine(Protocol):
         ...
 
 
-def cpu_count() -> int:
-    """Returns the CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def accelerator_visible() -> bool:
     """Returns whether a GPU or TPU seems to be here. Looks at device files only: importing TensorFlow takes seconds."""
     devices = pathlib.Path("/dev")
@@ -92,8 +88,11 @@ def accelerator_visible() -> bool:
     return not hidden and any(devices.glob("nvidia[0-9]*"))
 
 
-def choose_engine(wanted: EngineName, spec: ModelSpec | None = None) -> EngineName:
-    """Returns the engine that "auto" means on this machine, and for this model; any other name as it is.
+def choose_engine(wanted: EngineName, spec: ModelSpec | None = None, runs_here: bool = True) -> EngineName:
+    """Returns the engine that "auto" means for this model; any other name as it is.
+
+    On this machine that depends on what is in it. Of other machines, where a cluster's workers run, nothing is known:
+    there it is OpenVINO, which all of them can run.
 
     Raises:
       ConfigError: no engine of that name, or it cannot run the model.
@@ -104,8 +103,10 @@ def choose_engine(wanted: EngineName, spec: ModelSpec | None = None) -> EngineNa
         if wanted == "tensorflow":
             raise ConfigError(f"{spec.name} is an exported model, which only --engine openvino runs")
         return "openvino"
-    if wanted != "auto" or not accelerator_visible():
-        return "openvino" if wanted == "auto" else wanted
+    if wanted != "auto":
+        return wanted
+    if not runs_here or not accelerator_visible():
+        return "openvino"
     from transforms.models.tensorflow_engine import accelerators
 
     if accelerators():

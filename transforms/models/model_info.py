@@ -21,7 +21,7 @@ class ModelInfo:
       handle: where the model is, without a URL's query.
       content_hash: digest of its SavedModel, whichever form it was read in.
       label_map_hash: digest of its classes.
-      engine: what ran it; "auto" where every worker chooses for itself.
+      engine: what ran it.
       precision: of the arithmetic.
       library_versions: of the libraries that the engine is made of, as far as they are installed here.
     """
