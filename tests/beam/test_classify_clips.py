@@ -68,9 +68,8 @@ def test_logits_that_are_no_numbers_cost_one_clip(engine: FakeEngine) -> None:
 
 def test_out_of_memory_halves_the_batch_and_is_remembered() -> None:
     engine = FakeEngine(memory_clips=3)
-    own = handler()
-    for _ in range(2):
-        results = own.run_inference([make.clip(index=i, value=i) for i in range(8)], engine)
+    for _ in range(2):  # each thread of a process has a handler of its own, and all share the engine
+        results = handler().run_inference([make.clip(index=i, value=i) for i in range(8)], engine)
         assert [type(result) for result in results] == [ClipScores] * 8
     assert engine.batch_sizes == [8, 4, 2, 2, 2, 2] + [2, 2, 2, 2]
 

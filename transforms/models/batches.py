@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -16,6 +17,8 @@ from transforms.records import Clip
 _LOGGER = logging.getLogger(__name__)
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+_found_limits: weakref.WeakKeyDictionary[object, int] = weakref.WeakKeyDictionary()
+"""The most items that an engine has memory for, where that was found out: all threads of a process share the engine."""
 
 
 class Answer(NamedTuple):
@@ -28,37 +31,38 @@ class Answer(NamedTuple):
 class Halving:
     """Calls something with a batch; where that fails, with its halves, until the bad item stands alone.
 
-    Out of memory lowers `most` for good: the next batch of that size would fail as this one did, for the price of a
-    batch.
+    Out of memory is remembered as long as the engine lives: the next batch of that size would fail as this one did, for
+    the price of a batch.
 
     Args:
       most: items that are given at once.
     """
 
     def __init__(self, most: int) -> None:
-        self.most = most
+        self._most = most
 
     def run(
-        self, items: Sequence[_Item], call: Callable[[Sequence[_Item]], Sequence[_Result]]
+        self, items: Sequence[_Item], call: Callable[[Sequence[_Item]], Sequence[_Result]], engine: object
     ) -> list[_Result | InferenceError]:
         """Returns a result or an error for each item, in order."""
-        if len(items) > self.most:
-            return self._in_halves(items, call)
+        if len(items) > min(self._most, _found_limits.get(engine, self._most)):
+            return self._in_halves(items, call, engine)
         try:
             return list(call(items))
         except (InferenceError, MemoryError) as error:
             if len(items) == 1:
                 return [error if isinstance(error, InferenceError) else OutOfMemoryError(str(error) or "MemoryError")]
             if isinstance(error, OutOfMemoryError | MemoryError):
-                self.most = min(self.most, (len(items) + 1) // 2)
-                _LOGGER.warning("Out of memory with %d clips: from now on at most %d", len(items), self.most)
-            return self._in_halves(items, call)
+                half = (len(items) + 1) // 2
+                _found_limits[engine] = min(half, _found_limits.get(engine, half))
+                _LOGGER.warning("Out of memory with %d clips: from now on at most %d", len(items), half)
+            return self._in_halves(items, call, engine)
 
     def _in_halves(
-        self, items: Sequence[_Item], call: Callable[[Sequence[_Item]], Sequence[_Result]]
+        self, items: Sequence[_Item], call: Callable[[Sequence[_Item]], Sequence[_Result]], engine: object
     ) -> list[_Result | InferenceError]:
         middle = len(items) // 2
-        return self.run(items[:middle], call) + self.run(items[middle:], call)
+        return self.run(items[:middle], call, engine) + self.run(items[middle:], call, engine)
 
 
 class BaseBatches:
@@ -75,7 +79,7 @@ class BaseBatches:
 
     def classify(self, clips: Sequence[Clip], engine: Engine) -> list[Answer | InferenceError]:
         """Returns an answer or an error for each clip, in order."""
-        return self._halving.run(clips, lambda some: self._call(some, engine))
+        return self._halving.run(clips, lambda some: self._call(some, engine), engine)
 
     def _call(self, clips: Sequence[Clip], engine: Engine) -> list[Answer]:
         frames = np.stack([clip.frames for clip in clips]) if len(clips) > 1 else clips[0].frames[None]

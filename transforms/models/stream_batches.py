@@ -84,7 +84,8 @@ class StreamBatches:
 
     def _take(self, turns: Sequence[_Turn], engine: StreamEngine) -> Iterator[tuple[int, Answer | InferenceError]]:
         """Feeds clips with equally many frames; yields (position, answer or error), and keeps the new states."""
-        for turn, result in zip(turns, self._halving.run(turns, lambda some: self._feed(some, engine)), strict=True):
+        results = self._halving.run(turns, lambda some: self._feed(some, engine), engine)
+        for turn, result in zip(turns, results, strict=True):
             if isinstance(result, InferenceError):
                 yield turn.position, result
                 continue
