@@ -101,12 +101,16 @@ class LabelingConfig:
         _require((self.videos_per_part or 0) >= 0, "--videos_per_part", self.videos_per_part, "at least 0")
 
     def _require_room_for_clips(self) -> None:
-        """A decoder holds the clip that it fills and those that it hands over: a long warm-up may be too much."""
-        needed = (NUM_SLOTS + 1) * self.clip_frames * self.geometry.size**2 * 3
+        """A decoder holds the clips that it fills and those that it hands over: a long warm-up may be too much."""
+        sampling = self.sampling
+        num_open = math.ceil(sampling.clip_seconds / sampling.stride_seconds)  # more than one where clips overlap
+        num_clips = NUM_SLOTS + max(1, num_open)
+        needed = num_clips * self.clip_frames * self.geometry.size**2 * 3
         if needed > self.decoder_limits.memory_bytes:
-            shorten = "shorten --warm_up_seconds" if self.sampling.warm_up else "lower --num_frames"
+            shorten = "shorten --warm_up_seconds" if sampling.warm_up else "lower --num_frames"
+            shorten = "raise --clip_stride_seconds" if num_open > 1 else shorten
             raise ConfigError(
-                f"a clip has up to {self.clip_frames} frames, and a decoder needs {needed} bytes for {NUM_SLOTS + 1} of"
+                f"a clip has up to {self.clip_frames} frames, and a decoder needs {needed} bytes for {num_clips} of"
                 f" them, more than --decoder_memory_bytes {self.decoder_limits.memory_bytes}: raise it, or {shorten}"
             )
 

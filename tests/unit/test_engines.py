@@ -266,6 +266,11 @@ def unsupported() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]]:
             (image(None, 5, 12, 12, 3),),
             "does not fit clips of 4 frames of 12 x 12 pixels",
         ),
+        "batches": (
+            lambda x: {"y": tf.reduce_mean(x, [1, 2])[:, 0]},
+            (image(4, 4, 12, 12, 3),),
+            "it takes batches of exactly 4 clips",
+        ),
         "one channel": (
             lambda x: {"y": tf.reduce_mean(x, [1, 2])[:, 0]},
             (image(None, 4, 12, 12, 1),),
@@ -276,7 +281,8 @@ def unsupported() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]]:
 
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize(
-    "case", ["rank 4", "two inputs", "two outputs", "rank 3 output", "uint8 input", "other frames", "one channel"]
+    "case",
+    ["rank 4", "two inputs", "two outputs", "rank 3 output", "uint8 input", "other frames", "batches", "one channel"],
 )
 def test_an_unsupported_signature_is_described(name: Any, case: str, save: Save) -> None:
     function, inputs, problem = unsupported()[case]

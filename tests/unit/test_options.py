@@ -121,6 +121,12 @@ def test_a_warm_up_that_no_decoder_has_room_for_is_refused() -> None:
     assert raised.clip_frames == 15050
 
 
+def test_clips_that_overlap_too_often_for_a_decoder_are_refused() -> None:
+    assert config("--model=a5-base", "--clip_stride_seconds=1/4")
+    with pytest.raises(ConfigError, match="for 69 of them.* raise --clip_stride_seconds"):
+        config("--model=a5-base", "--clip_stride_seconds=3/20")
+
+
 def test_nothing_to_label_is_an_error() -> None:
     args, _ = options.parse_label_flags(["--output", "out"])
     with pytest.raises(ConfigError, match="nothing to label"):

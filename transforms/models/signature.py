@@ -50,6 +50,8 @@ def check_signature(
         problem = "it does not give one output of rank 2"
     elif inputs[0].dtype != "float32":
         problem = f"its input is {inputs[0].dtype}, not float32"
+    elif (inputs[0].shape[0] or 1) > 1:
+        problem = f"it takes batches of exactly {inputs[0].shape[0]} clips"
     elif any(None not in (has, wants) and has != wants for has, wants in zip(inputs[0].shape, clip, strict=True)):
         problem = f"its input does not fit clips of {preset.num_frames} frames of {preset.size} x {preset.size} pixels"
     if problem:
