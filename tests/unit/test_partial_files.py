@@ -81,7 +81,7 @@ def test_a_slow_store_is_no_slow_decoder(
     video: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fetching takes 2 s and more; the decoder may take 1.5."""
-    monkeypatch.setattr(decoder_process, "allowed_seconds", lambda limits, size, spans: 1.5)
+    monkeypatch.setattr(decoder_process, "allowed_seconds", lambda *_: 1.5)
     file = ArrivingFile(video, tmp_path, seconds=2 / (video.stat().st_size // BLOCK))
     assert sandbox.probe(file, LIMITS).num_frames == 250
 
@@ -126,7 +126,7 @@ def test_who_asks_for_the_same_for_ever_meets_the_deadline(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
-    monkeypatch.setattr(decoder_process, "allowed_seconds", lambda limits, size, spans: 0.3)
+    monkeypatch.setattr(decoder_process, "allowed_seconds", lambda *_: 0.3)
     script = tmp_path / "script"
     script.write_text(repr(b'{"need": [0, 5]}\n' * 50))
     file = ArrivingFile(script, tmp_path)
@@ -141,7 +141,7 @@ def test_who_floods_with_requests_is_given_up(
 ) -> None:
     """The clock that stands still while the owner fetches has one of its own: it cannot be stopped for ever."""
     monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
-    monkeypatch.setattr(decoder_process, "allowed_seconds", lambda limits, size, spans: 0.5)
+    monkeypatch.setattr(decoder_process, "allowed_seconds", lambda *_: 0.5)
     monkeypatch.setattr(decoder_process, "allowed_fetch_seconds", lambda size: 0.5 if seconds else 1000)
     script = tmp_path / "script"
     script.write_text(repr([b'{"need": [0, 1]}\n']))

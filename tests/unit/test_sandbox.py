@@ -113,13 +113,15 @@ def test_a_killed_decoder_costs_one_error_and_keeps_whole_clips(video: pathlib.P
     expected = dict(decoder.decode_clips(video, media, spans, GEOMETRY))
     whole = []
     with (
-        pytest.raises(errors.DecoderCrashedError, match=f"video.mp4: .* killed by {number.name}"),
+        pytest.raises(errors.DecoderCrashedError, match=f"video.mp4: .* killed by {number.name}") as caught,
         sandbox.borrow(LIMITS.memory_bytes) as process,
     ):
         for span, frames in process.decode_clips(video, media, spans, GEOMETRY, LIMITS):
             np.testing.assert_array_equal(frames, expected[span])
             whole.append(span)
             os.kill(process.pid, number)
+    # The kernel, for want of memory, or an operator; a fault is the file's doing.
+    assert caught.value.transient == (number == signal.SIGKILL)
     # What was in the ring is not lost: the decoder worked ahead.
     assert whole == list(spans[: len(whole)]) and 1 <= len(whole) <= 1 + wire.NUM_SLOTS
     assert_works(video)
@@ -161,7 +163,29 @@ def test_a_slow_caller_is_not_held_against_the_decoder(video: pathlib.Path) -> N
     with budget.paused():
         time.sleep(0.05)
     assert budget.end() >= end + 0.05
+
+
+def test_the_deadline_is_that_of_what_is_wanted(video: pathlib.Path) -> None:
     assert deadline.allowed_seconds(LIMITS, 1 << 30, plan(video)[1]) == pytest.approx(60 + 128 + 5 * 10)
+    sampling = ClipSampling(8, Fraction(4), clips_per_video=3)
+    few = plan_clip_spans(Fraction(3 * 3600), sampling)
+    assert len(few) == 3 and few[-1].end_seconds > 3 * 3600 - 3600
+    assert deadline.allowed_seconds(LIMITS, 0, few) < 60 + 3 * 2 * 5 + 0.05 * 3 * 3600
+    assert deadline.allowed_seconds(LIMITS, 0, few, starts_anywhere=False) > 60 + 5 * 2 * 3600
+    twice = plan_clip_spans(Fraction(100), ClipSampling(8, Fraction(4), clip_stride_seconds=Fraction(1)))
+    assert deadline.allowed_seconds(LIMITS, 0, twice) == pytest.approx(60 + 5 * 100, rel=0.01)
+
+
+def test_an_open_cage_is_told_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    decoder_process._warn_of_open_cage.cache_clear()
+    for _ in range(2):
+        decoder_process.DecoderProcess(LIMITS.memory_bytes).close()
+    assert not caplog.records
+    monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")  # says nothing of a filter
+    for _ in range(2):
+        decoder_process.DecoderProcess(LIMITS.memory_bytes).close()
+    assert [record.levelname for record in caplog.records] == ["WARNING"] and "seccomp" in caplog.text
+    decoder_process._warn_of_open_cage.cache_clear()
 
 
 def test_memory_runs_out_for_one_video_only(tmp_path: pathlib.Path, video: pathlib.Path) -> None:
@@ -226,7 +250,7 @@ def test_whoever_floods_meets_the_deadline(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, video: pathlib.Path
 ) -> None:
     monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
-    monkeypatch.setattr(decoder_process, "allowed_seconds", lambda limits, size, spans: 0.5)
+    monkeypatch.setattr(decoder_process, "allowed_seconds", lambda *_: 0.5)
     script = tmp_path / "script"
     script.write_text(repr([b'{"full_decode": "x", "stretches": 1}\n']))
     media, spans = plan(video)

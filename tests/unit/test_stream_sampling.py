@@ -158,7 +158,7 @@ def test_decoding_starts_before_the_warm_up() -> None:
     assert sum(tick <= first.first_seconds * 10 for tick in ticks) == 3
     bare = dataclasses.replace(first, sample_seconds=first.sample_seconds[100:], num_warm_up_frames=0)
     longer = allowed_seconds(DEFAULT_LIMITS, 0, [first]) - allowed_seconds(DEFAULT_LIMITS, 0, [bare])
-    assert longer == pytest.approx(20 * (5 - 0.5))
+    assert longer == pytest.approx(20 * (5 - 0.05))
 
 
 def test_a_span_reaches_the_decoder_as_it_is() -> None:

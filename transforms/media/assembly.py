@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from fractions import Fraction
 from typing import Protocol
 
@@ -18,6 +18,12 @@ from transforms.media.schedule import FrameSchedule, Slot
 from transforms.records import ClipSpan
 
 _Frames = npt.NDArray[np.uint8]
+Allocate = Callable[[tuple[int, ...]], _Frames]
+
+
+def allocate(shape: tuple[int, ...]) -> _Frames:
+    """Returns memory for a clip, uint8 of that shape."""
+    return np.empty(shape, np.uint8)
 
 
 class FrameSource(Protocol):
@@ -47,14 +53,21 @@ class ClipAssembly:
       origin: display time of the stream's first frame.
       time_base: seconds a tick.
       converter: makes pictures of frames.
+      allocate: gives memory for a clip.
     """
 
     def __init__(
-        self, spans: Sequence[ClipSpan], origin: int, time_base: Fraction, converter: PictureConverter
+        self,
+        spans: Sequence[ClipSpan],
+        origin: int,
+        time_base: Fraction,
+        converter: PictureConverter,
+        allocate: Allocate = allocate,
     ) -> None:
         self.schedule = FrameSchedule(spans, origin, time_base)
         self._spans = spans
         self._converter = converter
+        self._allocate = allocate
         self._open: dict[int, _Frames] = {}
         self._first_tick = origin
 
@@ -99,7 +112,7 @@ class ClipAssembly:
                     self._lose(slot.clip)
                     continue
             if slot.clip not in self._open:
-                self._open[slot.clip] = np.empty((self._spans[slot.clip].num_decoded_frames, *picture.shape), np.uint8)
+                self._open[slot.clip] = self._allocate((self._spans[slot.clip].num_decoded_frames, *picture.shape))
             self._open[slot.clip][slot.frame] = picture
             if self.schedule.fill(slot):
                 yield self._spans[slot.clip], self._open.pop(slot.clip)

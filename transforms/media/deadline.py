@@ -10,7 +10,8 @@ from transforms.media.limits import DecoderLimits
 from transforms.records import ClipSpan
 
 _SECONDS_PER_VIDEO_SECOND = 5.0
-_SECONDS_PER_SKIPPED_SECOND = 0.5
+_SECONDS_PER_SKIPPED_SECOND = 0.05
+"""Of what lies before and between the clips, where decoding can start at key frames: no more than packets are read."""
 _BYTES_PER_SECOND = 8 << 20
 _FETCH_SECONDS = 600.0
 _FETCHED_BYTES_PER_SECOND = 1 << 20
@@ -34,14 +35,25 @@ class Budget:
         self._end += time.monotonic() - start
 
 
-def allowed_seconds(limits: DecoderLimits, size_bytes: int, spans: Sequence[ClipSpan]) -> float:
-    """Returns how long a request may take: the flag, plus time to read the file and to decode the segment."""
+def allowed_seconds(
+    limits: DecoderLimits, size_bytes: int, spans: Sequence[ClipSpan] = (), starts_anywhere: bool = True
+) -> float:
+    """Returns how long a request may take: the flag, plus time to read the file and to decode what is wanted of it.
+
+    Args:
+      limits: bear the flag.
+      size_bytes: of the file.
+      spans: the clips to decode; none for a probe.
+      starts_anywhere: whether decoding can start at key frames; otherwise all that lies before a clip is decoded too.
+    """
     seconds = limits.deadline_seconds + size_bytes / _BYTES_PER_SECOND
-    if spans:
-        start = min(span.first_seconds for span in spans)
-        length = max(span.end_seconds for span in spans) - start
-        seconds += _SECONDS_PER_VIDEO_SECOND * float(length) + _SECONDS_PER_SKIPPED_SECOND * float(start)
-    return seconds
+    wanted, end = 0.0, 0.0
+    for span in sorted(spans, key=lambda span: span.first_seconds):
+        wanted += max(0.0, float(span.end_seconds) - max(end, float(span.first_seconds)))
+        end = max(end, float(span.end_seconds))
+    if not starts_anywhere:
+        wanted = end
+    return seconds + _SECONDS_PER_VIDEO_SECOND * wanted + _SECONDS_PER_SKIPPED_SECOND * (end - wanted)
 
 
 def allowed_fetch_seconds(size_bytes: int) -> float:

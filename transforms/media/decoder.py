@@ -31,7 +31,7 @@ import numpy.typing as npt
 
 from transforms import errors
 from transforms.media import timeline as timelines
-from transforms.media.assembly import ClipAssembly
+from transforms.media.assembly import Allocate, ClipAssembly, allocate
 from transforms.media.fast_source import FastSource
 from transforms.media.full_source import FullSource
 from transforms.media.packet_plan import ShortcutError
@@ -94,6 +94,7 @@ def decode_clips(
     spans: Sequence[ClipSpan],
     geometry: Geometry,
     stats: DecodeStats | None = None,
+    allocate: Allocate = allocate,
 ) -> Iterator[_Clip]:
     """Yields each clip as soon as it is whole; holds the frames of clips that are open at one time, no more.
 
@@ -103,6 +104,7 @@ def decode_clips(
       spans: the wanted clips, instants within the video's duration.
       geometry: size of the pictures.
       stats: told what had to be done.
+      allocate: gives memory for a clip.
 
     Yields:
       (span, frames): frames is uint8 [T, size, size, 3], RGB, C-contiguous, and the caller's own.
@@ -119,26 +121,30 @@ def decode_clips(
     while stretches:
         if media.key_frame_ticks:
             try:
-                yield from _fast_clips(path, media, stretches, geometry)
+                yield from _fast_clips(path, media, stretches, geometry, allocate)
                 break
             except ShortcutError as error:
                 if stats is not None:
                     stats.full_decodes += 1
                     stats.reason = str(error)
-        yield from _full_clips(path, media, stretches.popleft(), geometry, losses)
+        yield from _full_clips(path, media, stretches.popleft(), geometry, allocate, losses)
     if losses.num_clips:
         raise errors.CorruptVideoError(losses.message(path, len(spans)))
 
 
 def _fast_clips(
-    path: str | os.PathLike[str], media: MediaInfo, stretches: collections.deque[list[ClipSpan]], geometry: Geometry
+    path: str | os.PathLike[str],
+    media: MediaInfo,
+    stretches: collections.deque[list[ClipSpan]],
+    geometry: Geometry,
+    allocate: Allocate,
 ) -> Iterator[_Clip]:
     """Takes clips and stretches out of `stretches` as they are whole: where the proof fails, that one is the first."""
     converter = PictureConverter(geometry, media.pixel_aspect_ratio)
     with contextlib.closing(PacketReader(path, media, is_strict=True)) as reader:
         while stretches:
             missing = stretches[0]
-            assembly = ClipAssembly(tuple(missing), media.start_tick, media.time_base, converter)
+            assembly = ClipAssembly(tuple(missing), media.start_tick, media.time_base, converter, allocate)
             source = FastSource(reader, media, assembly.schedule.ticks)
             for span, frames in assembly.clips(source):
                 missing.remove(span)
@@ -149,13 +155,18 @@ def _fast_clips(
 
 
 def _full_clips(
-    path: str | os.PathLike[str], media: MediaInfo, spans: Sequence[ClipSpan], geometry: Geometry, losses: _Losses
+    path: str | os.PathLike[str],
+    media: MediaInfo,
+    spans: Sequence[ClipSpan],
+    geometry: Geometry,
+    allocate: Allocate,
+    losses: _Losses,
 ) -> Iterator[_Clip]:
     """Decodes everything from a key frame before the clips to their end; adds to the losses."""
     converter = PictureConverter(geometry, media.pixel_aspect_ratio)
     with contextlib.closing(PacketReader(path, media)) as reader:
         timeline, entry_tick = _read_times(path, reader, media, spans)
-        assembly = ClipAssembly(spans, timeline.origin, timeline.time_base, converter)
+        assembly = ClipAssembly(spans, timeline.origin, timeline.time_base, converter, allocate)
         packets = reader.packets() if entry_tick is None else reader.packets_from(entry_tick)
         source = FullSource(packets, reader.stream, timeline)
         yield from assembly.clips(source)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import logging
 import os
 import signal
@@ -70,10 +71,12 @@ class DecoderProcess:
         os.close(liveness)
         self._channel = wire.Channel(self._socket, _MAX_LINE_BYTES)
         try:
-            self._receive(Budget(_START_SECONDS))
+            ready = self._receive(Budget(_START_SECONDS))
         except errors.DecoderFailedError as error:
             self.close()
             raise errors.RunError(f"the decoder process does not start: {error}") from error
+        if ready.get("confined") is not True:
+            _warn_of_open_cage()
         self.is_idle = True
 
     @property
@@ -136,7 +139,7 @@ class DecoderProcess:
             "slot_bytes": slot_bytes,
         }
         missing = set(range(len(spans)))
-        with self._request(video, request, limits, spans) as budget:
+        with self._request(video, request, limits, spans, bool(media.key_frame_ticks)) as budget:
             while "done" not in (reply := self._receive(budget)):
                 if "full_decode" in reply:
                     num_stretches = reply.get("stretches")
@@ -165,6 +168,7 @@ class DecoderProcess:
         request: Mapping[str, Any],
         limits: DecoderLimits,
         spans: Sequence[ClipSpan] = (),
+        starts_anywhere: bool = True,
     ) -> Iterator[Budget]:
         """Sends a request with the opened file; whatever ends it but its last reply leaves the process not idle."""
         self._name = files.name_of(video)
@@ -172,7 +176,7 @@ class DecoderProcess:
         with files.readable(video) as descriptor:
             self.is_idle = False
             size_bytes = os.fstat(descriptor).st_size
-            budget = Budget(allowed_seconds(limits, size_bytes, spans))
+            budget = Budget(allowed_seconds(limits, size_bytes, spans, starts_anywhere))
             self._fetch_seconds_left = allowed_fetch_seconds(size_bytes)
             rest = {"limits": dataclasses.asdict(limits), "is_partial": self._partial is not None}
             self._send({**request, **rest}, descriptor, budget.end())
@@ -270,9 +274,21 @@ class DecoderProcess:
             self._process.wait(1)
         status = self._process.poll()
         self.close()
-        raise errors.DecoderCrashedError(
+        error = errors.DecoderCrashedError(
             f"{self._name}: the decoder process {_end(status, bug)}; check that the file plays, and report it"
         )
+        # Whoever kills it so, the kernel for want of memory or a scheduler, hardly does it for the file's sake.
+        error.transient = status == -signal.SIGKILL
+        raise error
+
+
+@functools.cache
+def _warn_of_open_cage() -> None:
+    """Says it once a process."""
+    _log.warning(
+        "decoder processes run without a seccomp filter (it needs x86-64, and a container that allows it): limits "
+        "hold, but a file that takes over a decoder could open files and connections"
+    )
 
 
 def _end(status: int | None, bug: str) -> str:

@@ -85,7 +85,8 @@ class FastSource:
         for run in runs:
             first = stretch.first_packet_for(run)
             for _ in range(first - at):
-                next(packets)
+                if next(packets, None) is None:
+                    raise ShortcutError("the file became shorter meanwhile")
             same = _same_times(packets, stretch.times[first : run.last + 1])
             yield from self._frames_of_run(run, stretch, same)
             at = run.last + 1

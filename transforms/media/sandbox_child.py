@@ -85,6 +85,7 @@ class _Server:
         self._channel = channel
         self._ring = _Ring(ring)
         self._memory = memory
+        self._spare = _SpareClips()
         self._num_released = 0
 
     def serve(self, request: dict[str, Any]) -> None:
@@ -117,12 +118,13 @@ class _Server:
         media = wire.media_from_json(request["media"])
         self._ring.resize(request["slot_bytes"])
         stats = DecodeStats()
-        clips = decode_clips(name, media, spans, Geometry(*request["geometry"]), stats)
+        clips = decode_clips(name, media, spans, Geometry(*request["geometry"]), stats, self._spare.take)
         try:
             for count, (span, frames) in zip(itertools.count(), clips):
                 if count >= wire.NUM_SLOTS:
                     self._await_release()
                 self._ring.put(count % wire.NUM_SLOTS, frames)
+                self._spare.give(frames)
                 self._channel.send({"clip": positions[id(span)]})
         finally:
             if stats.full_decodes:
@@ -207,6 +209,22 @@ class _Ring:
         assert self._memory is not None
         target = np.frombuffer(self._memory, np.uint8, frames.size, slot * self._slot_bytes)
         np.copyto(target.reshape(frames.shape), frames)
+
+
+class _SpareClips:
+    """Memory of a clip that was handed over, for the next one: new memory costs a page fault for every 4 KiB."""
+
+    def __init__(self) -> None:
+        self._spare: npt.NDArray[np.uint8] | None = None
+
+    def take(self, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+        """Returns memory of that shape."""
+        spare, self._spare = self._spare, None
+        return spare if spare is not None and spare.shape == shape else np.empty(shape, np.uint8)
+
+    def give(self, frames: npt.NDArray[np.uint8]) -> None:
+        """Takes back what nobody reads any more."""
+        self._spare = frames
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ owner    {"probe": NAME, "limits": {…}, "is_partial": BOOL}          with the 
          {"decode": NAME, "media": {…}, "spans": […], "geometry": […], "limits": {…}, "slot_bytes": N}     likewise
          {"release": 1}                                             a slot of the ring was copied out
          {"there": [START, STOP]}                                   the answer to "need": these bytes can be read
-process  {"ready": true}                                            once, after its start
+process  {"ready": true, "confined": BOOL}                          once, after its start; is a seccomp filter in force?
          {"media": {…}}                                             the end of a probe
          {"need": [START, STOP]}                                    bytes of a partial file that it wants to read next
          {"clip": POSITION}                                         the next slot of the ring holds this span
          {"full_decode": REASON, "stretches": NUMBER}               the proof of the fast way failed, see `decoder.py`
+         {"bug": TEXT}                                              an exception that ends the process
          {"done": true}                                             the end of a decode
          {"error": [CODE, MESSAGE]}                                 the end of either
 """
