@@ -82,11 +82,12 @@ def _parts(path: pathlib.Path, media: MediaInfo, spans: Sequence[ClipSpan]) -> d
 
 
 _PART_OF = {
-    "<built-in method av.container.core.open>": "open",
-    "frame_packets": "demux",  # a generator: the demuxer's time counts as its own
+    "<av.container.core.open>": "open",
+    "_demuxed": "demux",  # a generator: the demuxer's time counts as its own
     "<method 'seek' of 'av.container.input.InputContainer' objects>": "demux",
     "<method 'decode' of 'av.video.stream.VideoStream' objects>": "decode",
     "<method 'reformat' of 'av.video.reformatter.VideoReformatter' objects>": "scale",
+    "convert": "copy",  # from planes to pixels
     "_show": "copy",
 }
 

@@ -157,9 +157,7 @@ def _print(table: dict[str, collections.Counter[str]], seconds: float, slowest: 
     codes = [code for code, _ in total.most_common()]
     for row, counts in [*table.items(), ("all", total)]:
         print(f"{row:16}" + "  ".join(f"{code} {counts[code]}" for code in codes if counts[code]))
-    print(
-        f"{total.total()} files, {total.total()} outcomes, {seconds:.0f} s; slowest {slowest[0]:.1f} s ({slowest[1]})"
-    )
+    print(f"{total.total()} files, {seconds:.0f} s; slowest {slowest[0]:.1f} s ({slowest[1]})")
 
 
 def main() -> int:
