@@ -3,7 +3,7 @@
     python -m benchmarks.inference a0-base a0-stream=FOLDER --tensorflow --json inference.json
     python -m benchmarks.inference a0-base --batches          what larger batches save, and what memory they take
 
-CPU seconds of one thread, so that other work on the machine matters little; the fastest third of the runs counts. For a
+CPU seconds of one thread, so that other work on the machine matters little; medians, ours and its in turns. For a
 Stream model a clip is as many frames as for the Base model of its size, in chunks. TensorFlow takes minutes for larger
 models, and is only asked with --tensorflow. What is measured is written after each model, and a later call with the
 same file adds to it.
@@ -140,8 +140,8 @@ def measure(spec: ModelSpec, runs: int, tensorflow: bool) -> Cost:
         run = classifier(spec, "tensorflow", cpu_count())
         run(clip)
         theirs = cpu_seconds(run, clip)
-    least = float(np.median(its))
-    return Cost(spec.name, fastest(mine), least if least > 0 else None, theirs, throughput(spec, clip, runs))
+    app = float(np.median(its))
+    return Cost(spec.name, float(np.median(mine)), app if app > 0 else None, theirs, throughput(spec, clip, runs))
 
 
 def classifier(spec: ModelSpec, engine: EngineName, num_threads: int) -> _Classify:

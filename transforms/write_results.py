@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -112,14 +113,14 @@ class _WriteTable(beam.PTransform):
             | "CountFiles" >> beam.Map(_num_files, rows_per_file(self._schema))
         )
         keyed = rows | "KeyByShard" >> beam.Map(_key_by_shard, beam.pvalue.AsSingleton(num_shards))
-        # One None in shard 0: an empty table gets its file too, so that every table can be queried.
-        first = rows.pipeline | "FirstShard" >> beam.Create([(0, None)], reshuffle=False)
+        # Nothing in shard 0: an empty table gets its file too, so that every table can be queried.
+        first = rows.pipeline | "FirstShard" >> beam.Create([(0, b"")], reshuffle=False)
         for collection in (keyed, first):
-            collection.element_type = beam.typehints.Tuple[int, Any]
+            collection.element_type = beam.typehints.Tuple[int, bytes]
         return (keyed, first) | beam.Flatten() | beam.GroupByKey() | "WriteFile" >> beam.MapTuple(self._write)
 
-    def _write(self, shard: int, rows: Iterable[Row | None]) -> WrittenFile:
-        table = to_table(self._table, (row for row in rows if row is not None), self._schema)
+    def _write(self, shard: int, rows: Iterable[bytes]) -> WrittenFile:
+        table = to_table(self._table, (pickle.loads(row) for row in rows if row), self._schema)
         write_atomically(self._paths.staged(self._table, shard), lambda sink: write_parquet(table, sink))
         return WrittenFile(self._table, shard, table.num_rows)
 
@@ -135,9 +136,13 @@ def _num_files(num_rows: int, most_rows: int) -> int:
     return max(1, -(-num_rows // most_rows))
 
 
-def _key_by_shard(row: Row, num_shards: int) -> tuple[int, Row]:
-    """Rows of a video go to one file, whichever worker made them: a hash that does not change from run to run."""
-    return stable_hash(row["video_uri"], "file") % num_shards, row
+def _key_by_shard(row: Row, num_shards: int) -> tuple[int, bytes]:
+    """Rows of a video go to one file, whichever worker made them: a hash that does not change from run to run.
+
+    They stay pickled until they are written: a runner may hold all rows of a file at once, which take seven times as
+    much memory when they are Python's objects.
+    """
+    return stable_hash(row["video_uri"], "file") % num_shards, pickle.dumps(row, pickle.HIGHEST_PROTOCOL)
 
 
 def commit(
