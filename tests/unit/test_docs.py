@@ -103,3 +103,16 @@ def test_the_table_of_decoding_costs_is_what_was_measured() -> None:
         cells = [f"{ours:.3f}", *("–" if cost is None else f"{cost:.3f} ({cost / ours:.2f}x)" for cost in others)]
         assert f"| {row['video']} | {' | '.join(cells)} |" in README
         assert row["identical"]
+
+
+def test_the_shares_of_a0s_layers_are_what_was_measured() -> None:
+    measured = json.loads((ROOT / "benchmarks/results/layers.json").read_text("utf-8"))
+    layers, peak = measured["models"]["a0-base"], measured["peak_gflops"]
+    total = sum(share["seconds"] for share in layers.values())
+    text = README.replace("\n", " ").replace(" %", "%")
+    for kind, words in (("pointwise", "{:.0%} goes into pointwise"), ("depthwise", "{:.0%} into depthwise")):
+        shares = [share for name, share in layers.items() if name.startswith(kind)]
+        seconds = sum(share["seconds"] for share in shares)
+        assert words.format(seconds / total) in text
+        assert f"at {sum(share['gigaops'] for share in shares) / seconds / peak:.0%}" in text
+    assert f"of the {peak:.0f} GFLOP/s" in text
