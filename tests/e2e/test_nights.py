@@ -144,5 +144,5 @@ def test_killed_nights_are_exact(tmp_path: pathlib.Path, seed: int) -> None:
         corpus.change(changed)
         corpus.delete(deleted)
         expected |= corpus.contents()
-        run_night(tmp_path / "in", output, ["--videos_per_part=20"], num_kills=3, chance=chance)
+        run_night(str(tmp_path / "in"), str(output), ["--videos_per_part=20"], num_kills=3, chance=chance)
         assert verify(output, expected) == []
