@@ -127,7 +127,7 @@ def run_night(
 
 
 def committed_rows(output: pathlib.Path, table: str, columns: list[str]) -> list[dict[str, Any]]:
-    """Returns the rows of committed runs, each with the run that it is of; `output` may be a copy of what was written."""
+    """Returns the rows of committed runs, each with the run that it is of; `output` may be a copy of theirs."""
     rows = []
     for marker in sorted(output.glob("runs/*.json")):
         for path in json.loads(marker.read_text("utf-8"))["files"][table]:
