@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from transforms import storage
 from transforms.commits import Run, committed_runs
 from transforms.errors import ConfigError, StorageError
-from transforms.schemas import TABLES, tables_of_run
+from transforms.schemas import AGE, TABLES, tables_of_run
 
 ROWS_IN_MEMORY = 2_000_000
 """How many rows are compared at once; more are compared in as many passes as it takes."""
@@ -25,8 +25,7 @@ ROWS_IN_MEMORY = 2_000_000
 _NAMES_TOLD = 5
 _ROWS_PER_BATCH = 64_000
 _OPTIONAL = tables_of_run(num_logits=1, embedding_size=1)["clips"].names[len(TABLES["clips"]) :]
-_CURRENT = ["uri_key", "labeled_at", "attempts", "status", "error_code"]
-_CURRENT += ["num_clips", "duration_ms", "top_label", "model"]
+_CURRENT = ["uri_key", *AGE, "status", "error_code", "num_clips", "duration_ms", "top_label", "model"]
 
 
 class Output(NamedTuple):
@@ -183,9 +182,9 @@ def current_rows(output: Output, on_file: Callable[[str], None] = lambda path: N
 
 
 def _last_of_each(rows: pa.Table) -> pa.Table:
-    keys, attempts = rows["uri_key"].to_numpy(), rows["attempts"].to_numpy()
-    times = rows["labeled_at"].cast(pa.int64()).to_numpy()
-    order: npt.NDArray[np.int64] = np.lexsort((attempts, times, keys))
+    keys = rows["uri_key"].to_numpy()
+    ages = [pc.rank(rows[name], tiebreaker="dense").to_numpy() for name in AGE]
+    order: npt.NDArray[np.int64] = np.lexsort((*reversed(ages), keys))
     is_last = np.ones(len(order), bool)
     is_last[:-1] = keys[order][1:] != keys[order][:-1]
     return rows.take(pa.array(order[is_last]))
