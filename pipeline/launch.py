@@ -25,7 +25,7 @@ from transforms.commits import committed_runs, read_json, recover
 from transforms.ledger import ALREADY_LABELED
 from transforms.models.engine import choose_engine, with_found_kind
 from transforms.models.label_map import LabelMap
-from transforms.output_lock import CLUSTER_LEASE_SECONDS, LOCAL_LEASE_SECONDS, LockTicket, OutputLock
+from transforms.output_lock import FIRST_JOB_LEASE_SECONDS, LOCAL_LEASE_SECONDS, LockTicket, OutputLock
 from transforms.records import RunInfo
 from transforms.run_files import RunPaths
 from transforms.selection import Part, selection_path, to_parts
@@ -170,19 +170,21 @@ def label_at_once(
     held: OutputLock,
     wait: bool,
 ) -> Outcome:
-    """Labels all in one job, which on a cluster may outlive this process: then the output stays locked for it."""
+    """Labels all in one job, which on a cluster may outlive this process: only then the output stays locked for it."""
     if not lock.outlives_launcher:
         return label(config, options, labels, run, tables, lock, wait=wait)
     held.leave_to_job()
+    goes_on = False
     try:
         outcome = label(config, options, labels, run, tables, lock, wait=wait)
+        goes_on = outcome.job is not None
+        return outcome
     except KeyboardInterrupt:
-        if job_of(options) is not None:  # Flink's was taken off the cluster; nobody does so with others
-            held.take_back()
+        goes_on = job_of(options) is None  # Flink's was taken off the cluster; nobody does so with others
         raise
-    if outcome.job is None:
-        held.take_back()
-    return outcome
+    finally:
+        if not goes_on:
+            held.take_back()
 
 
 def forget_selection(paths: RunPaths) -> None:
@@ -215,7 +217,7 @@ def hold_output(lock: LockTicket, local: bool, wait: bool) -> Iterator[OutputLoc
       ConfigError: the output cannot be written.
       OutputLockedError: another run writes there.
     """
-    lease_seconds = CLUSTER_LEASE_SECONDS if lock.outlives_launcher else LOCAL_LEASE_SECONDS
+    lease_seconds = FIRST_JOB_LEASE_SECONDS if lock.outlives_launcher else LOCAL_LEASE_SECONDS
     with contextlib.ExitStack() as stack:
         try:
             held = stack.enter_context(OutputLock(lock, lease_seconds, wait, ends_with_process=local))
