@@ -23,6 +23,7 @@ _REASONS = {
     "gave_up": "failed --max_attempts times",
     "other_shard": "in other shards",
     "before_since": "older than --since",
+    "beyond_limit": "beyond --limit",
 }
 
 

@@ -5,6 +5,7 @@ Everything here reads batch by batch, by columns, and only what `runs/*.json` na
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ ROWS_IN_MEMORY = 2_000_000
 """How many rows are compared at once; more are compared in as many passes as it takes."""
 
 _NAMES_TOLD = 5
+_PART = re.compile(r"-part\d+of\d+$")
 _ROWS_PER_BATCH = 64_000
 _OPTIONAL = tables_of_run(num_logits=1, embedding_size=1)["clips"].names[len(TABLES["clips"]) :]
 _CURRENT = ["uri_key", *AGE, "status", "error_code", "num_clips", "duration_ms", "top_label", "model"]
@@ -73,16 +75,19 @@ class Output(NamedTuple):
         return (self.runs[run.compacted_into] if run.compacted_into else run).files(table)
 
     def find(self, name: str) -> list[Run]:
-        """Returns the run of that name, the parts of a backfill of that name, or the run whose name begins so.
+        """Returns the run of that name, or the one whose name begins so; of a run in parts all parts, or the one named.
 
         Raises:
           ConfigError: there is none, or several runs' names begin so.
         """
         runs = self.labeling_runs()
-        parts = [run for run in runs if run.run_id == name or run.run_id.startswith(f"{name}-part")]
-        found = parts or [run for run in runs if run.run_id.startswith(name)]
-        if not found or (not parts and len(found) > 1):
-            told = ", ".join(run.run_id for run in (found or runs)[-_NAMES_TOLD:])
+        named = [run for run in runs if run.run_id == name]
+        found = named or [run for run in runs if run.run_id.startswith(name)]
+        wholes = dict.fromkeys(_PART.sub("", run.run_id) for run in found)
+        one_run_in_parts = len(wholes) == 1 and next(iter(wholes)).startswith(name)
+        if len(found) != 1 and not one_run_in_parts:
+            names = list(wholes) if len(wholes) > 1 else [run.run_id for run in found or runs]
+            told = ", ".join(names[-_NAMES_TOLD:])
             wrong = "may be one of several runs" if found else "is no committed run"
             raise ConfigError(f"{name} {wrong} of {self.uri}: {told}")
         return found
