@@ -91,7 +91,8 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions, wait: bool = 
     with hold_output(lock, local, config.wait_for_lock) as held:
         if not videos_per_part:
             model = model or LoadedModel.load(config, labels)
-            yield label_at_once(config, options, labels, run, model.tables, lock, held, wait)
+            now_begun = name_part(run, 1, 1)  # it may have waited for the lock
+            yield label_at_once(config, options, labels, now_begun, model.tables, lock, held, wait)
             return
         parts = select(config, options, run, videos_per_part)
         if isinstance(parts, Outcome):

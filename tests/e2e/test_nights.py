@@ -188,10 +188,13 @@ def test_the_second_of_two_runs_says_so_and_stops(
 
 def test_a_run_waits_for_the_other_if_asked(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     command = [sys.executable, "-m", "pipeline", "label", str(samples_dir / "growing.mp4"), "--output", str(tmp_path)]
-    runs = [subprocess.Popen([*command, "--wait_for_lock"], stdout=subprocess.DEVNULL) for _ in range(2)]
+    command += ["--wait_for_lock", "--videos_per_part=0"]
+    runs = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [run.wait(timeout=200) for run in runs] == [0, 0]
-    counts = [json.loads(path.read_text())["counts"]["videos"] for path in tmp_path.glob("runs/*.json")]
-    assert sorted(counts) == [0, 1]
+    ended = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*.json")]
+    first, second = sorted(ended, key=lambda run: run["finished_at"])
+    assert (first["counts"]["videos"], second["counts"]["videos"]) == (1, 0)
+    assert second["started_at"] >= first["finished_at"]  # the time of its rows: they are the later ones
 
 
 @pytest.mark.slow
