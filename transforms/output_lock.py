@@ -255,11 +255,14 @@ def _start_of(pid: int) -> int | None:
 
 
 def _release(file: ConditionalFile, holder: str) -> None:
-    found = file.read()
-    lock = (_parse(found.data) if found else None) or {}
-    if found and _is_held(lock, holder):
+    while True:
+        found = file.read()
+        lock = (_parse(found.data) if found else None) or {}
+        if found is None or not _is_held(lock, holder):
+            return
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        file.write(_to_json(lock | {"released_at": now}), found.version)
+        if file.write(_to_json(lock | {"released_at": now}), found.version):  # else somebody has just renewed it
+            return
 
 
 def _is_held(lock: dict[str, Any], holder: str) -> bool:

@@ -16,7 +16,7 @@ from local_pipeline import LocalPipeline
 
 from pipeline import launch, options, preparation
 from transforms import keep_lock
-from transforms.conditional_files import conditional_file
+from transforms.conditional_files import ConditionalFile, Content, conditional_file
 from transforms.errors import OutputLockedError
 from transforms.keep_lock import KeepLock
 from transforms.output_lock import (
@@ -126,6 +126,25 @@ def test_where_the_launcher_keeps_the_lock_nothing_is_added_to_the_job(tmp_path:
         pipeline | beam.Create([1]) | KeepLock(lock)
         names = [t.unique_name for t in pipeline.to_runner_api().components.transforms.values()]
         assert not [name for name in names if name.startswith("KeepLock/")]
+
+
+def test_a_lock_that_is_renewed_while_it_is_released_is_released(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket = submitted(tmp_path)
+    file = conditional_file(f"{tmp_path}/.staging/lock.json")
+    real = type(file).read
+    workers = iter([ticket])
+
+    def read(self: ConditionalFile) -> Content | None:
+        content = real(self)
+        for worker in workers:  # between the first reading and the writing
+            worker.keep()
+        return content
+
+    monkeypatch.setattr(type(file), "read", read)
+    ticket.release_after_commit()
+    assert found(tmp_path)["released_at"] and found(tmp_path)["lease_seconds"] == JOB_LEASE_SECONDS
 
 
 def test_a_launcher_that_waits_renews_the_short_lease(tmp_path: pathlib.Path) -> None:
