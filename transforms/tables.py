@@ -188,11 +188,19 @@ def current_rows(output: Output, on_file: Callable[[str], None] = lambda path: N
 
 def _last_of_each(rows: pa.Table) -> pa.Table:
     keys = rows["uri_key"].to_numpy()
-    ages = [pc.rank(rows[name], tiebreaker="dense").to_numpy() for name in AGE]
-    order: npt.NDArray[np.int64] = np.lexsort((*reversed(ages), keys))
+    ages = [_as_numbers(rows[name]) for name in reversed(AGE)]
+    order: npt.NDArray[np.int64] = np.lexsort((*ages, keys))
     is_last = np.ones(len(order), bool)
     is_last[:-1] = keys[order][1:] != keys[order][:-1]
     return rows.take(pa.array(order[is_last]))
+
+
+def _as_numbers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Returns times and numbers as they are, and texts by their rank: few different ones, such as the names of runs."""
+    if not pa.types.is_string(column.type):
+        return column.cast(pa.int64()).to_numpy()
+    texts = column.combine_chunks().dictionary_encode()
+    return pc.rank(texts.dictionary).to_numpy()[texts.indices.to_numpy()]
 
 
 def count_by(table: pa.Table, *names: str) -> dict[Any, int]:
