@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import functools
 import logging
 import os
+import signal
 import sys
 import threading
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NoReturn
 
 from pipeline import __version__, output_commands
+
+if TYPE_CHECKING:
+    from pipeline.launch import Outcome
 
 EXIT_OK, EXIT_FAILED, EXIT_BAD_FLAGS, EXIT_LOCKED = 0, 1, 2, 5
 _EXIT_INTERRUPTED = 130
@@ -41,8 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 done, 1 failed, 2 bad flags, 3 too many inputs failed, 4 an output does not add up, 5 another run writes to it.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    commands = {
-        "label": _label,
+    outcomes: list[Outcome] = []
+    commands: dict[str, Callable[[Sequence[str]], int]] = {
+        "label": functools.partial(_label, outcomes),
         "plan": _plan,
         "models": _models,
         "probe": _probe,
@@ -54,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     }
     if argv and argv[0] in commands:
         _set_up_logging("--verbose" in argv)
-        return _guarded(commands[argv[0]], argv[1:])
+        return _guarded(commands[argv[0]], argv[1:], outcomes)
     parser = argparse.ArgumentParser(
         prog="reelbeam", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -64,7 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return EXIT_BAD_FLAGS
 
 
-def _label(argv: Sequence[str]) -> int:
+def _label(outcomes: list[Outcome], argv: Sequence[str]) -> int:
+    """Labels; what became of each part is in `outcomes`, also where an error or an interruption ends the run."""
     from pipeline import options
 
     args, beam_flags = options.parse_label_flags(argv)
@@ -77,9 +84,8 @@ def _label(argv: Sequence[str]) -> int:
     from pipeline.summary import print_outcome, print_total
 
     console = make_console()
-    outcomes = []
     for outcome in run_labeling(config, beam_options, wait=not args.no_wait):
-        print_outcome(outcome, console)
+        print_outcome(outcome, console, len(outcomes))
         outcomes.append(outcome)
     print_total(outcomes, console)
     if args.summary_json:
@@ -129,8 +135,14 @@ def _probe(argv: Sequence[str]) -> int:
     return probe_command.probe_files(args.files)
 
 
-def _guarded(command, argv: Sequence[str]) -> int:  # type: ignore[no-untyped-def]
-    """Runs a command; errors of our tree end as one line and an exit code, anything else is a bug with a traceback."""
+def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], outcomes: Sequence[Outcome]) -> int:
+    """Runs a command; errors of our tree end as one line and an exit code, anything else is a bug with a traceback.
+
+    Args:
+      command: to run.
+      argv: its flags.
+      outcomes: where it leaves what became of the parts of a run.
+    """
     from pipeline import summary_json
     from transforms import errors
 
@@ -149,12 +161,12 @@ def _guarded(command, argv: Sequence[str]) -> int:  # type: ignore[no-untyped-de
             code = EXIT_LOCKED
         _complain(error)
         if as_json:
-            print(summary_json.of_error(error, code))
+            print(summary_json.of_error(error, code, outcomes))
         return code
     except KeyboardInterrupt:
         print("\ninterrupted: what was not committed before is lost, and labeled by the next run", file=sys.stderr)
         if as_json:
-            print(summary_json.of_interrupt(_EXIT_INTERRUPTED), flush=True)
+            print(summary_json.of_interrupt(_EXIT_INTERRUPTED, outcomes), flush=True)
         # Runner threads may still be inside native code, and would keep a normal exit waiting.
         _exit_at_once(_EXIT_INTERRUPTED)
 
@@ -190,7 +202,12 @@ def _exit_at_once(code: int) -> NoReturn:
 
 
 def entry_point() -> NoReturn:
-    """What the `reelbeam` command calls: `main`, and the way out."""
+    """What the `reelbeam` command calls: `main`, and the way out.
+
+    SIGTERM, with which schedulers end a program, counts as Ctrl-C. Left alone it would end the program and leave its
+    files where they are; or do nothing at all in a pod, where the program is process 1.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()

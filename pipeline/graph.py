@@ -11,6 +11,7 @@ import pyarrow as pa
 from pipeline.config import LabelingConfig
 from transforms.classify_clips import ClassifyClips
 from transforms.decode_clips import DecodeClips
+from transforms.keep_lock import KeepLock
 from transforms.ledger import Chosen, Work
 from transforms.list_videos import ListVideos
 from transforms.models.label_map import LabelMap
@@ -59,11 +60,12 @@ def build_graph(
     plan = (
         chosen.videos
         | "SpreadVideos" >> beam.Reshuffle()
+        | "KeepLockToPlan" >> KeepLock(lock)
         | PlanClips(config.sampling, config.max_video_bytes, config.decoder_limits, spool)
     )
 
     # From here to the scores no pixel may cross a shuffle: nothing stands between DecodeClips and ClassifyClips.
-    segments = plan.segments | "SpreadSegments" >> beam.Reshuffle()
+    segments = plan.segments | "SpreadSegments" >> beam.Reshuffle() | "KeepLockToDecode" >> KeepLock(lock)
     decoded = segments | DecodeClips(config.geometry, config.max_video_bytes, config.decoder_limits, spool)
     classified = decoded.clips | ClassifyClips(
         config.model,

@@ -19,13 +19,13 @@ from pipeline.flink_job import job_of
 from pipeline.graph import build_graph, build_selection
 from pipeline.jobs import make_program, plain_message, run_job
 from pipeline.options import is_local
-from pipeline.preparation import LoadedModel, check_inputs, prepare_run, run_facts
+from pipeline.preparation import LoadedModel, check_inputs, prepare_run, run_facts, unusable
 from transforms import errors, metrics, storage
 from transforms.commits import committed_runs, read_json, recover
 from transforms.ledger import ALREADY_LABELED
 from transforms.models.engine import choose_engine, with_found_kind
 from transforms.models.label_map import LabelMap
-from transforms.output_lock import CLUSTER_LEASE_SECONDS, LOCAL_LEASE_SECONDS, LockTicket, OutputLock
+from transforms.output_lock import FIRST_JOB_LEASE_SECONDS, LOCAL_LEASE_SECONDS, LockTicket, OutputLock
 from transforms.records import RunInfo
 from transforms.run_files import RunPaths
 from transforms.selection import Part, selection_path, to_parts
@@ -64,6 +64,7 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions, wait: bool = 
     Raises:
       ConfigError: an input or the list cannot be read or names nothing, the output cannot be written, or there is no
         such runner.
+      RunError: a store does not answer now.
       ModelError: the model or its labels cannot be used.
       OutputLockedError: another run writes to the output.
     """
@@ -90,7 +91,8 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions, wait: bool = 
     with hold_output(lock, local, config.wait_for_lock) as held:
         if not videos_per_part:
             model = model or LoadedModel.load(config, labels)
-            yield label_at_once(config, options, labels, run, model.tables, lock, held, wait)
+            now_begun = name_part(run, 1, 1)  # it may have waited for the lock
+            yield label_at_once(config, options, labels, now_begun, model.tables, lock, held, wait)
             return
         parts = select(config, options, run, videos_per_part)
         if isinstance(parts, Outcome):
@@ -170,26 +172,32 @@ def label_at_once(
     held: OutputLock,
     wait: bool,
 ) -> Outcome:
-    """Labels all in one job, which on a cluster may outlive this process: then the output stays locked for it."""
+    """Labels all in one job, which on a cluster may outlive this process: only then the output stays locked for it."""
     if not lock.outlives_launcher:
         return label(config, options, labels, run, tables, lock, wait=wait)
     held.leave_to_job()
+    goes_on = False
     try:
         outcome = label(config, options, labels, run, tables, lock, wait=wait)
+        goes_on = outcome.job is not None
+        return outcome
     except KeyboardInterrupt:
-        if job_of(options) is not None:  # Flink's was taken off the cluster; nobody does so with others
-            held.take_back()
+        goes_on = job_of(options) is None  # Flink's was taken off the cluster; nobody does so with others
         raise
-    if outcome.job is None:
-        held.take_back()
-    return outcome
+    finally:
+        if not goes_on:
+            held.take_back()
 
 
 def forget_selection(paths: RunPaths) -> None:
     """Deletes what the parts read: it holds URIs as they were given, with their signatures."""
-    storage.delete_folder(FileSystems.join(paths.staging, "selected"))
-    if not FileSystems.exists(paths.refusal):
-        storage.delete_folder(paths.staging)
+    try:
+        with storage.storage_errors(paths.staging):
+            storage.delete_folder(FileSystems.join(paths.staging, "selected"))
+            if not FileSystems.exists(paths.refusal):
+                storage.delete_folder(paths.staging)
+    except errors.MediaError as failure:  # the next start does so
+        logging.getLogger(__name__).warning("%s could not be removed: %s", paths.staging, failure)
 
 
 def commit_nothing(config: LabelingConfig, run: RunInfo, lock: LockTicket, part: Part) -> Outcome:
@@ -213,16 +221,17 @@ def hold_output(lock: LockTicket, local: bool, wait: bool) -> Iterator[OutputLoc
 
     Raises:
       ConfigError: the output cannot be written.
+      RunError: it cannot be written now.
       OutputLockedError: another run writes there.
     """
-    lease_seconds = CLUSTER_LEASE_SECONDS if lock.outlives_launcher else LOCAL_LEASE_SECONDS
+    lease_seconds = FIRST_JOB_LEASE_SECONDS if lock.outlives_launcher else LOCAL_LEASE_SECONDS
     with contextlib.ExitStack() as stack:
         try:
             held = stack.enter_context(OutputLock(lock, lease_seconds, wait, ends_with_process=local))
             with storage.storage_errors(lock.output):
                 recovered = recover(lock.output)
         except errors.MediaError as error:
-            raise errors.ConfigError(f"--output {lock.output} cannot be written: {error}") from error
+            raise unusable(f"--output {lock.output} cannot be written: {error}", error) from error
         log = logging.getLogger(__name__)
         for run_id in recovered.finished:
             log.warning("finished the commit of run %s, which was cut off", run_id)
@@ -232,19 +241,27 @@ def hold_output(lock: LockTicket, local: bool, wait: bool) -> Iterator[OutputLoc
 
 
 def has_runs(output: str) -> bool:
-    """Whether a run has been committed; raises ConfigError where the output cannot be read."""
+    """Whether a run has been committed.
+
+    Raises:
+      ConfigError: the output cannot be read.
+      RunError: it cannot be read now.
+    """
     try:
         return next(committed_runs(output), None) is not None
     except errors.MediaError as error:
-        raise errors.ConfigError(f"--output {output} cannot be read: {error}") from error
+        raise unusable(f"--output {output} cannot be read: {error}", error) from error
 
 
 def failed(paths: RunPaths, error: Exception) -> Outcome:
     """A refused run left its summary; any other failure is told by the last error of our tree in the runner's text."""
-    committed = read_json(paths.marker)
+    try:
+        committed, refused = read_json(paths.marker), read_json(paths.refusal)
+    except errors.MediaError as unread:  # what broke the job, maybe
+        told = f"{plain_message(str(error))}; whether it was committed before cannot be told: {unread}"
+        return Outcome(1, paths, None, told)
     if committed is not None:  # the runner broke after the graph had committed the run: it counts
         return Outcome(0, paths, committed)
-    refused = read_json(paths.refusal)
     if refused is not None:
         code = refused["refused"]["code"]
         exit_code = 3 if code == errors.TooManyFailuresError.code else 1

@@ -23,6 +23,7 @@ _REASONS = {
     "gave_up": "failed --max_attempts times",
     "other_shard": "in other shards",
     "before_since": "older than --since",
+    "beyond_limit": "beyond --limit",
 }
 
 
@@ -47,6 +48,7 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
 
     Raises:
       ConfigError: a flag is wrong, or an input or the output cannot be read.
+      RunError: a store does not answer now.
       ModelError: the model cannot be used; it is needed to compare with rows that are there.
     """
     import dataclasses
@@ -57,7 +59,7 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     from pipeline.console import WorkLine
     from pipeline.launch import has_runs
     from pipeline.planning import make_plan, read_headers, select
-    from pipeline.preparation import check_inputs, prepare_run
+    from pipeline.preparation import check_inputs, prepare_run, unusable
     from transforms import storage
     from transforms.errors import ConfigError, MediaError
     from transforms.ledger import Work
@@ -82,7 +84,7 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
         with WorkLine("reading") as line:
             headers = read_headers(config, selection.sample, line.show)
     except MediaError as error:
-        raise ConfigError(str(error)) from error
+        raise unusable(str(error), error) from error
     found = make_plan(config, selection, headers)
     if args.json:
         print(json.dumps(found, indent=2, ensure_ascii=False))

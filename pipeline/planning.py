@@ -1,7 +1,8 @@
 """What a run would do, without doing it: the listing is compared with the ledger, and a sample of the headers is read.
 
 Nothing is written. Videos are listed and compared in portions, so a million of them never stand in memory at once; what
-is kept of each is 8 bytes, to drop those that are named twice.
+is kept of each is a number in a set, 70 bytes, to drop those that are named twice, and with `--limit` one of each that
+it lets through.
 
 The sample are the videos with the smallest hash: those that a run with `--limit` takes first. It is the same at every
 call, and has nothing to do with what is in the videos.
@@ -18,7 +19,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from pipeline.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
 from pipeline.costs import decode_cost, model_cost
 from transforms import storage
 from transforms.errors import MediaError, without_query
-from transforms.ledger import TAKEN, LedgerRow, Work, decide, ledger_files, read_rows, sift, uri_key
+from transforms.ledger import BEYOND_LIMIT, TAKEN, LedgerRow, Work, decide, ledger_files, read_rows, sift, uri_key
 from transforms.list_videos import expand_input, read_input_list, with_size
 from transforms.media import sandbox
 from transforms.media.probe import decoder_version
@@ -47,13 +48,14 @@ _CONFIDENCE = 1.96
 """Standard errors to either side that hold 95 of 100 estimates."""
 
 _Tell = Callable[[str], None]
+_Entry = TypeVar("_Entry", bound=tuple[Any, ...])
 
 
 class Selection(NamedTuple):
     """What a run would take up.
 
     Attributes:
-      fates: how many videos, by reason, see `transforms.ledger`; before `--limit` cuts off some that are taken up.
+      fates: how many videos, by reason, see `transforms.ledger`.
       num_taken: how many would be labeled.
       sample: some of these, at most `sample_size`.
     """
@@ -84,6 +86,7 @@ def select(config: LabelingConfig, work: Work | None, sample_size: int | None, t
     """
     fates: collections.Counter[str] = collections.Counter()
     sample: list[tuple[int, str, VideoRef]] = []
+    within: list[tuple[int, str]] = []
     rules = config.skip_rules
     files = [] if work is None or rules.force else list(ledger_files(config.output, work))
     for portion in _portions(listed_videos(config)):
@@ -92,10 +95,12 @@ def select(config: LabelingConfig, work: Work | None, sample_size: int | None, t
             fates[reason] += 1
             if reason in TAKEN:
                 size = sample_size or (REMOTE_SAMPLE if storage.local_path(video.video_uri) is None else LOCAL_SAMPLE)
-                _keep(sample, video, min(size, rules.limit or size))
+                _keep(sample, (_order(video), video.video_uri, video), min(size, rules.limit or size))
+                if rules.limit and (left_out := _keep(within, (_order(video), reason), rules.limit)):
+                    fates.update({left_out[1]: -1, BEYOND_LIMIT: 1})
     num_taken = sum(fates[reason] for reason in TAKEN)
     videos = [video for *_, video in sorted(sample, reverse=True)]
-    return Selection(dict(fates), min(num_taken, rules.limit or num_taken), videos)
+    return Selection({reason: n for reason, n in fates.items() if n}, num_taken, videos)
 
 
 def listed_videos(config: LabelingConfig) -> Iterator[VideoRef]:
@@ -132,13 +137,16 @@ def _decide(
         yield video, reason or decide(video, found, rules, version).reason
 
 
-def _keep(sample: list[tuple[int, str, VideoRef]], video: VideoRef, size: int) -> None:
-    """Keeps the `size` videos with the smallest hash: a heap with the largest one on top."""
-    entry = (-stable_hash(video.video_uri, "limit"), video.video_uri, video)
-    if len(sample) < size:
-        heapq.heappush(sample, entry)
-    else:
-        heapq.heappushpop(sample, entry)
+def _order(video: VideoRef) -> int:
+    return -stable_hash(video.video_uri, "limit")
+
+
+def _keep(kept: list[_Entry], entry: _Entry, size: int) -> _Entry | None:
+    """Keeps the `size` highest entries, in a heap with the lowest one on top; returns the one that is left out."""
+    if len(kept) < size:
+        heapq.heappush(kept, entry)
+        return None
+    return heapq.heappushpop(kept, entry)
 
 
 def read_headers(config: LabelingConfig, videos: Sequence[VideoRef], tell: _Tell) -> Headers:

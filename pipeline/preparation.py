@@ -12,7 +12,7 @@ import pyarrow as pa
 
 import pipeline
 from pipeline.config import LabelingConfig
-from transforms import errors
+from transforms import errors, storage
 from transforms.list_videos import matches_anything, read_input_list
 from transforms.media.probe import decoder_version, library_versions
 from transforms.models import resolver
@@ -60,8 +60,15 @@ def check_inputs(config: LabelingConfig) -> None:
         if config.input_list and not sum(1 for _ in read_input_list(config.input_list, config.base_dir)):
             raise errors.ConfigError(f"--input_list {config.input_list} names no video")
     except errors.MediaError as error:
-        # What may pass is no wrong flag: a schedule is to try again.
-        raise (errors.RunError if error.transient else errors.ConfigError)(str(error)) from error
+        raise unusable(str(error), error) from error
+
+
+def unusable(message: str, error: errors.MediaError) -> errors.ReelbeamError:
+    """Returns what to raise where a place that a flag names cannot be used.
+
+    What may pass is no wrong flag: a schedule is to try again.
+    """
+    return (errors.ConfigError if storage.is_final(error) else errors.RunError)(message)
 
 
 def prepare_run(config: LabelingConfig) -> tuple[LabelMap, RunInfo]:

@@ -7,7 +7,6 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,7 +14,9 @@ from rich.text import Text
 from pipeline.console import make_table, printable, right
 from pipeline.launch import Outcome
 from pipeline.summary_json import added_up, committed_summaries
-from transforms import metrics, storage
+from transforms import metrics
+from transforms.errors import MediaError
+from transforms.tables import read_batches
 
 MAX_VIDEOS_SHOWN = 25
 MAX_ERRORS_SHOWN = 5
@@ -24,8 +25,14 @@ _LOWEST_SHOWN = 0.01
 _STYLES = {"ok": "green", "partial": "yellow", "failed": "red"}
 
 
-def print_outcome(outcome: Outcome, console: Console) -> None:
-    """Prints the tables of a run: each video of a small run, the most frequent labels of a large one."""
+def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> None:
+    """Prints the tables of a run: each video of a small run, the most frequent labels of a large one.
+
+    Args:
+      outcome: of the run, or of one part of it.
+      console: to print on.
+      num_before: how many parts were committed before this one.
+    """
     summary = outcome.summary
     if outcome.job is not None:
         console.print(Text(f"Submitted as job {outcome.job}. It commits the run by itself; then there is:"))
@@ -33,12 +40,12 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
         return
     if summary is None:
         console.print(Text(f"The run failed: {outcome.error}", style="red"))
-        console.print("It committed nothing. --verbose shows the whole traceback.")
+        console.print(f"{_committed_line(num_before)} --verbose shows the whole traceback.")
         return
     if not summary["counts"]["videos"]:
         pass  # nothing to show: everything was skipped
     elif summary["counts"]["videos"] <= MAX_VIDEOS_SHOWN and outcome.exit_code == 0:
-        console.print(_videos_table(_rows(summary)))
+        _print_videos(summary, console)
     elif summary["labels"]:
         console.print(_labels_table(summary["labels"]))
     if summary["errors"]:
@@ -49,7 +56,7 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
     if fetched := _fetched_line():
         console.print(Text(fetched))
     if outcome.exit_code:
-        console.print(Text(f"Refused: {outcome.error}. Nothing was committed.", style="red"))
+        console.print(Text(f"Refused: {outcome.error}. {_committed_line(num_before)}", style="red"))
         console.print(Text(f"The summary is in {outcome.paths.refusal}", style="dim"), soft_wrap=True)
         return
     for table in ("videos", "clips", "errors"):
@@ -71,13 +78,20 @@ def print_total(outcomes: Sequence[Outcome], console: Console) -> None:
         console.print(Text(_skipped_line(total)))
 
 
-def _rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
+def _committed_line(num_before: int) -> str:
+    if not num_before:
+        return "Nothing was committed."
+    return f"This part committed nothing; what {_counted(num_before, 'part')} before it committed stays."
+
+
+def _print_videos(summary: dict[str, Any], console: Console) -> None:
     columns = ["video_uri", "status", "labels", "num_clips", "error_code"]
-    rows: list[dict[str, Any]] = []
-    for path in summary["files"]["videos"]:
-        with storage.open_binary(path) as file:
-            rows += pq.read_table(file, columns=columns).to_pylist()
-    return rows
+    try:
+        batches = [batch for path in summary["files"]["videos"] for batch in read_batches(path, columns)]
+    except MediaError as error:  # the run is committed all the same
+        console.print(Text(f"The rows cannot be shown: {error}", style="red"))
+        return
+    console.print(_videos_table([row for batch in batches for row in batch.to_pylist()]))
 
 
 def _videos_table(rows: Sequence[dict[str, Any]]) -> Table:

@@ -51,15 +51,20 @@ def of_outcomes(outcomes: Sequence[Outcome]) -> str:
     *earlier, last = outcomes
     if not earlier:
         return of_outcome(last)
-    values = json.loads(of_outcome(last))
+    return _line(json.loads(of_outcome(last)) | _sums(outcomes))
+
+
+def _sums(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Returns what all parts that were committed have in sum, and the names of all."""
     committed = committed_summaries(outcomes)
-    for name in ("counts", "taken_up", "skipped"):
-        values[name] = dict(added_up(committed, name))
-    values["errors"] = _merged(committed, "errors", "code", "count")
-    values["labels"] = _merged(committed, "labels", "label", "videos")
     tables = committed[0]["files"] if committed else {}
-    values["files"] = {table: [path for summary in committed for path in summary["files"][table]] for table in tables}
-    return _line(values | {"parts": [outcome.paths.run_id for outcome in outcomes]})
+    return {
+        **{name: dict(added_up(committed, name)) for name in ("counts", "taken_up", "skipped")},
+        "errors": _merged(committed, "errors", "code", "count"),
+        "labels": _merged(committed, "labels", "label", "videos"),
+        "files": {table: [path for summary in committed for path in summary["files"][table]] for table in tables},
+        "parts": [outcome.paths.run_id for outcome in outcomes],
+    }
 
 
 def committed_summaries(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
@@ -84,9 +89,9 @@ def _merged(summaries: Sequence[dict[str, Any]], name: str, key: str, number: st
     return sorted(merged.values(), key=lambda entry: -entry[number])
 
 
-def of_error(error: ReelbeamError, exit_code: int) -> str:
-    """Returns the line of a run that never began."""
-    return _failed(exit_code, error.code, without_query(str(error)))
+def of_error(error: ReelbeamError, exit_code: int, before: Sequence[Outcome] = ()) -> str:
+    """Returns the line of a run that never began, or that broke off after the parts `before`."""
+    return _failed(exit_code, error.code, without_query(str(error)), before)
 
 
 def of_bad_flags(message: str, exit_code: int) -> str:
@@ -94,13 +99,16 @@ def of_bad_flags(message: str, exit_code: int) -> str:
     return _failed(exit_code, ConfigError.code, without_query(message))
 
 
-def of_interrupt(exit_code: int) -> str:
-    """Returns the line of a run that was interrupted from the keyboard."""
-    return _failed(exit_code, "interrupted", "")
+def of_interrupt(exit_code: int, before: Sequence[Outcome] = ()) -> str:
+    """Returns the line of a run that was interrupted, from the keyboard or by SIGTERM, after the parts `before`."""
+    return _failed(exit_code, "interrupted", "", before)
 
 
-def _failed(exit_code: int, code: str, message: str) -> str:
-    return _line({"status": "failed", "exit_code": exit_code, "error": {"code": code, "message": message}})
+def _failed(exit_code: int, code: str, message: str, before: Sequence[Outcome] = ()) -> str:
+    values = {"status": "failed", "exit_code": exit_code, "error": {"code": code, "message": message}}
+    if before:
+        values |= {"output": before[0].paths.output, **_sums(before)}
+    return _line(values)
 
 
 def _line(values: dict[str, Any]) -> str:

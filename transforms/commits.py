@@ -190,11 +190,15 @@ def staged_runs(output: str) -> list[str]:
 
 
 def read_json(path: str) -> dict[str, Any] | None:
-    """Returns what stands in a JSON file; None where there is none."""
-    if not FileSystems.exists(path):
-        return None
-    with storage.open_binary(path) as file:
-        return json.load(file)
+    """Returns what stands in a JSON file; None where there is none.
+
+    Raises:
+      MediaError: it cannot be read, or is damaged.
+    """
+    with storage.storage_errors(path):
+        if not FileSystems.exists(path):
+            return None
+    return read_summary(path)
 
 
 def _move(staged: str, final: str) -> None:

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from transforms import storage
 from transforms.commits import COMPACTION, Run, finish, record_decision
 from transforms.errors import ReconciliationError, ReelbeamError
+from transforms.ledger import Work
 from transforms.output_lock import LockTicket
 from transforms.run_files import ROWS_PER_GROUP, RunPaths, WrittenFile, write_atomically
 from transforms.schemas import SCHEMA_VERSION, TABLES
@@ -28,8 +29,6 @@ from transforms.tables import Output, read_batches, read_schema, wrong_columns
 
 ROWS_PER_FILE = 500_000
 """Of clips, about 50 MB."""
-
-_WORK = ("model_fingerprint", "label_map_fingerprint", "sampling_fingerprint", "precision", "schema_version")
 
 
 class Sizes(NamedTuple):
@@ -176,12 +175,12 @@ def _num_rows(run: Run, table: str) -> int:
 
 def _summary(paths: RunPaths, runs: Sequence[Run], written: Sequence[WrittenFile]) -> dict[str, Any]:
     names = {name for run in runs for name in [run.run_id, *run.summary.get("compacted", ())]}
-    works = [work for run in runs for work in run.summary.get("works") or [{n: run.summary.get(n) for n in _WORK}]]
+    works = dict.fromkeys(work for run in runs for work in Work.all_of(run.summary))
     rows = {table: sum(file.num_rows for file in written if file.table == table) for table in TABLES}
     return {
         "run_id": paths.run_id,
         "compacted": sorted(names),
-        "works": list({tuple(work.items()): work for work in works}.values()),
+        "works": [work._asdict() for work in works],
         "schema_version": SCHEMA_VERSION,
         "counts": {"videos": rows["videos"], "clips": rows["clips"]},
         "errors": [{"code": code, "count": n} for code, n in _errors(runs).items()],

@@ -5,6 +5,10 @@ show the same **work** (model, label map, sampling, precision, schema version) a
 query, size, and the store's version). The engine is no part of the work: engines agree to 1e-5. The precision is:
 bfloat16 moves scores in the second digit, and changes labels.
 
+What the ledger says of a video is its **last row** of that work (`transforms.schemas.AGE`), which is also what `status`
+and the views show: a video is done only if that row speaks of the content that is listed now. Content that comes back,
+after other content or after a night in which the disk was away, is labeled again, though there is an older row of it.
+
 Where the store tells no version, the size alone proves nothing: such a video is labeled every night, and counted as
 "unversioned", so that whoever pays for it sees why. To skip it would be wrong in silence, and for good. A file that is
 missing has neither size nor version, and that is proof enough that nothing came.
@@ -15,6 +19,7 @@ columns only of row groups in which one of the listed videos is.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -26,14 +31,14 @@ import pyarrow.parquet as pq
 from transforms import storage
 from transforms.commits import committed_runs
 from transforms.records import ALL_CODES, RunInfo, SkipRules, VideoRef, stable_hash
-from transforms.schemas import SCHEMA_VERSION, URI_KEY
+from transforms.schemas import AGE, SCHEMA_VERSION, URI_KEY
 
 NEW, CHANGED, UNVERSIONED = "new", "changed", "unversioned"
 RETRIED, NEW_DECODER, ASKED_FOR, FORCED = "retried", "new_decoder", "asked_for", "forced"
 TAKEN = (NEW, CHANGED, UNVERSIONED, RETRIED, NEW_DECODER, ASKED_FOR, FORCED)
-"""Why a video is taken up: no row of this work speaks of its URI; rows do, but of other content; the store tells no
-version; it failed for a transient reason; it failed with another version of the decoder; `--retry_failed`; `--force`.
-"""
+"""Why a video is taken up: no row of this work speaks of its URI; the last one speaks of other content; the store
+tells no version; it failed for a transient reason; it failed with another version of the decoder; `--retry_failed`;
+`--force`."""
 
 ALREADY_LABELED, FAILED_BEFORE, GAVE_UP = "already_labeled", "failed_before", "gave_up"
 OTHER_SHARD, BEFORE_SINCE, BEYOND_LIMIT = "other_shard", "before_since", "beyond_limit"
@@ -41,15 +46,12 @@ SKIPPED = (ALREADY_LABELED, FAILED_BEFORE, GAVE_UP, OTHER_SHARD, BEFORE_SINCE, B
 """Why a video is skipped: it is labeled, wholly or as far as it can be; it failed for good; it failed `--max_attempts`
 times for a transient reason; `--shard`, `--since`, `--limit`."""
 
-_WORK_COLUMNS = ("model_fingerprint", "label_map_fingerprint", "sampling_fingerprint", "precision", "schema_version")
-_ROW_COLUMNS = (
-    *("video_uri", "size_bytes", "content_version", "status", "error_code", "transient", "attempts"),
-    *("decoder_version", "labeled_at"),
-)
-
 
 class Work(NamedTuple):
-    """What is done to a video, but for the video itself: rows of the same work need not be made again."""
+    """What is done to a video, but for the video itself: rows of the same work need not be made again.
+
+    The names are those of the columns, and of what a run's JSON says.
+    """
 
     model_fingerprint: str
     label_map_fingerprint: str
@@ -61,6 +63,11 @@ class Work(NamedTuple):
     def of(cls, run: RunInfo) -> Work:
         """Returns the work of a run."""
         return cls(run.model_fingerprint, run.label_map_fingerprint, run.sampling_fingerprint, run.precision)
+
+    @classmethod
+    def all_of(cls, summary: Mapping[str, Any]) -> list[Work]:
+        """Returns the works that the JSON of a run shows: one, or a list of them where it holds rows of several."""
+        return [cls(*(entry.get(name) for name in cls._fields)) for entry in summary.get("works") or [summary]]
 
 
 class LedgerRow(NamedTuple):
@@ -74,7 +81,18 @@ class LedgerRow(NamedTuple):
     transient: bool
     attempts: int
     decoder_version: str
+    run_id: str
     labeled_at: float
+
+    @property
+    def content(self) -> tuple[int | None, str]:
+        """What tells one content of a video from another."""
+        return self.size_bytes, self.content_version
+
+    @property
+    def age(self) -> tuple[Any, ...]:
+        """What orders the rows of a video: the last one has the highest."""
+        return tuple(getattr(self, name) for name in AGE)
 
 
 class Chosen(NamedTuple):
@@ -96,7 +114,7 @@ class Decision(NamedTuple):
 
     Attributes:
       reason: one of TAKEN or SKIPPED.
-      attempt: which try at this content it would be, from 1.
+      attempt: which try at this content it would be since it was last labeled, from 1.
     """
 
     reason: str
@@ -122,10 +140,13 @@ def sift(video: VideoRef, rules: SkipRules) -> str | None:
 def decide(video: VideoRef, rows: Iterable[LedgerRow], rules: SkipRules, decoder_version: str) -> Decision:
     """Returns what becomes of a listed video.
 
-    Of the rows that speak of the same content the last one counts. What failed for good is tried again when the decoder
-    is another one, and attempts are counted anew: a later decoder may read what this one could not. A video that is
-    labeled in part is treated like a failed one as long as there is hope, and else counts as labeled: what can be had
-    of it is there.
+    The last row counts, if it speaks of the same content. What failed for good is tried again when the decoder is
+    another one, and what may pass as often as with the one before: a later decoder may read what this one could not. A
+    video that is labeled in part is treated like a failed one as long as there is hope, and else counts as labeled:
+    what can be had of it is there.
+
+    The attempt is counted on over other decoders and other content in between, so that only what nobody was told of yet
+    is a first one; see `transforms.write_results.check`.
 
     Args:
       video: as listed now.
@@ -135,24 +156,27 @@ def decide(video: VideoRef, rows: Iterable[LedgerRow], rules: SkipRules, decoder
     """
     if rules.force:
         return Decision(FORCED)
-    rows = list(rows)
+    rows = sorted(rows, key=lambda row: row.age, reverse=True)
     if not rows:
         return Decision(NEW)
-    same = [row for row in rows if (row.size_bytes, row.content_version) == (video.size_bytes, video.content_version)]
-    if not same:
-        return Decision(CHANGED)
+    last = rows[0]
+    content = (video.size_bytes, video.content_version)
+    same = (row for row in rows if row.content == content)
+    in_vain = list(itertools.takewhile(lambda row: row.status != "ok", same))
+    attempt = in_vain[0].attempts + 1 if in_vain else 1
+    if last.content != content:
+        return Decision(CHANGED, attempt)
     if not video.content_version and video.size_bytes is not None:
         return Decision(UNVERSIONED)
-    last = max(same, key=lambda row: (row.labeled_at, row.attempts))
     if last.status == "ok":
         return Decision(ALREADY_LABELED)
     if {last.error_code, ALL_CODES} & rules.retry_failed:
-        return Decision(ASKED_FOR, last.attempts + 1)
+        return Decision(ASKED_FOR, attempt)
     if last.decoder_version != decoder_version:
-        return Decision(NEW_DECODER)
+        return Decision(NEW_DECODER, attempt)
     if last.transient:
-        more = last.attempts < rules.max_attempts
-        return Decision(RETRIED, last.attempts + 1) if more else Decision(GAVE_UP)
+        more = sum(row.decoder_version == decoder_version for row in in_vain) < rules.max_attempts
+        return Decision(RETRIED, attempt) if more else Decision(GAVE_UP)
     return Decision(ALREADY_LABELED if last.status == "partial" else FAILED_BEFORE)
 
 
@@ -164,19 +188,12 @@ def uri_key(video_uri: str) -> int:
 def ledger_files(output: str, work: Work) -> Iterator[str]:
     """Yields the files of the videos table that may hold rows of a work; those of other work are not opened.
 
-    A run's JSON shows its work, or a list of them as "works" where it holds rows of several.
-
     Raises:
       MediaError: the output cannot be read.
     """
     for run in committed_runs(output):
-        if work in _works(run.summary):
+        if work in Work.all_of(run.summary):
             yield from run.files("videos")
-
-
-def _works(summary: Mapping[str, Any]) -> list[Work]:
-    shown = summary.get("works") or [summary]
-    return [Work(*(entry.get(name) for name in _WORK_COLUMNS)) for entry in shown]
 
 
 def read_rows(path: str, keys: npt.NDArray[np.int64], work: Work) -> Iterator[LedgerRow]:
@@ -196,7 +213,7 @@ def read_rows(path: str, keys: npt.NDArray[np.int64], work: Work) -> Iterator[Le
             found = parquet.read_row_group(group, ["uri_key"], use_threads=False)["uri_key"].to_numpy()
             hits = _are_among(found, keys)
             if hits.any():
-                columns = [*_ROW_COLUMNS, *_WORK_COLUMNS]
+                columns = [*LedgerRow._fields, *Work._fields]
                 yield from _to_rows(parquet.read_row_group(group, columns, use_threads=False), hits, work)
 
 
@@ -210,6 +227,6 @@ def _are_among(found: npt.NDArray[np.int64], keys: npt.NDArray[np.int64]) -> npt
 
 def _to_rows(table: pa.Table, hits: npt.NDArray[np.bool_], work: Work) -> Iterator[LedgerRow]:
     for row in table.filter(pa.array(hits)).to_pylist():
-        if work == Work(*(row[name] for name in _WORK_COLUMNS)):
-            facts = {name: row[name] for name in _ROW_COLUMNS}
+        if work == Work(*(row[name] for name in Work._fields)):
+            facts = {name: row[name] for name in LedgerRow._fields}
             yield LedgerRow(**facts | {"labeled_at": row["labeled_at"].timestamp()})

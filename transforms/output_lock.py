@@ -11,6 +11,10 @@ write so into it. A holder that was killed cannot release it, and is found out i
 - by its **lease**, anywhere else: a holder renews its lease in the background, and when the lease is over, so is the
   holder's claim. Leases are much longer than what the clocks of two machines may differ by.
 
+A job on a cluster may outlive its launcher, and last for days. It holds the lock itself: its workers renew the lease
+while they work (`transforms.keep_lock`). The first lease is a long one, since a job may have to wait for its workers;
+with their first sign of life it becomes a shorter one, for the launcher's renewals as well.
+
 A holder that was only asleep may come back after its lease. Nobody writes into the lock but its holder and who takes it
 over, so a run that finds its own name there at commit time has not been taken over, and otherwise is refused. It renews
 the lease with the same write that proves it (`LockTicket.require`), so nobody takes over while it commits. That also
@@ -36,8 +40,13 @@ from transforms.errors import LockLostError, MediaError, OutputLockedError
 
 LOCAL_LEASE_SECONDS = 300.0
 """Where the run ends with its launcher. Renewed ten times as often."""
-CLUSTER_LEASE_SECONDS = 20 * 3600.0
-"""Where a job goes on without its launcher: nobody renews its lease then. Over before the next night's run starts."""
+FIRST_JOB_LEASE_SECONDS = 6 * 3600.0
+"""Where a job may go on without its launcher: for as long it may queue, start its workers and list its videos."""
+JOB_LEASE_SECONDS = 2 * 3600.0
+"""From a sign of life of the job's workers on: much longer than one video or one segment takes, or writing the rows."""
+JOB_RENEWAL_SECONDS = 300.0
+"""How old the last sign of life must be before a worker gives another one: stores don't like one object to be written
+many times a second, and there may be a thousand workers."""
 
 _RENEWALS_PER_LEASE = 10
 _MOST_SECONDS_BETWEEN_RENEWALS = 60.0
@@ -69,15 +78,34 @@ class LockTicket(NamedTuple):
             while True:
                 found = file.read()
                 lock = _parse(found.data) if found else None
-                if found is None or lock is None or lock.get("released_at") or lock["holder"] != self.holder:
+                if found is None or lock is None or not _is_held(lock, self.holder):
                     raise LockLostError(
                         f"run {self.holder} no longer holds {self.output}: "
                         f"{_describe(lock) if lock else 'nobody does'}; its lease was over before it came to its end, "
                         "and what it made may be made twice"
                     )
-                renewed = lock | {"lease_ends_at": time.time() + lock["lease_seconds"]}
-                if file.write(_to_json(renewed), found.version):
+                if file.write(_renewed(lock), found.version):
                     return
+
+    def keep(self) -> None:
+        """Renews the lease for the job, unless somebody has just done so, or the lock is no longer this run's.
+
+        A lost race is no matter: whoever was faster renewed it, too, or has ended the run.
+
+        Raises:
+          MediaError: the lock cannot be read or written.
+        """
+        with storage.storage_errors(self.output):
+            file = _lock_file(self.output)
+            found = file.read()
+            lock = (_parse(found.data) if found else None) or {}
+            if found is None or not _is_held(lock, self.holder):
+                return
+            now = time.time()
+            is_fresh = lock["lease_ends_at"] > now + JOB_LEASE_SECONDS - JOB_RENEWAL_SECONDS
+            if lock["lease_seconds"] != JOB_LEASE_SECONDS or not is_fresh:
+                renewed = {"lease_seconds": JOB_LEASE_SECONDS, "lease_ends_at": now + JOB_LEASE_SECONDS}
+                file.write(_to_json(lock | renewed), found.version)
 
     def release_after_commit(self) -> None:
         """Releases the lock of a run whose launcher may be gone."""
@@ -145,7 +173,7 @@ class OutputLock:
     def _take(self, file: ConditionalFile) -> None:
         told = False
         since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        self._mine = {
+        mine = {
             "holder": self._ticket.holder,
             "host": socket.gethostname(),
             "process": this_process() if self._ends_with_process else None,
@@ -157,7 +185,7 @@ class OutputLock:
             found = file.read()
             lock = _parse(found.data) if found else None
             if lock is None or is_free(lock):
-                if file.write(self._content(), found and found.version):
+                if file.write(_renewed(mine), found and found.version):
                     return
                 continue  # somebody was faster
             if not self._wait:
@@ -169,9 +197,6 @@ class OutputLock:
                 told = True
             time.sleep(_SECONDS_BETWEEN_LOOKS)
 
-    def _content(self) -> bytes:
-        return _to_json(self._mine | {"lease_ends_at": time.time() + self._lease_seconds})
-
     def _renew(self) -> None:
         pause = min(self._lease_seconds / _RENEWALS_PER_LEASE, _MOST_SECONDS_BETWEEN_RENEWALS)
         while not self._stop.wait(pause):
@@ -179,9 +204,9 @@ class OutputLock:
                 with storage.storage_errors(self._ticket.output):
                     found = self._file.read()
                     lock = (_parse(found.data) if found else None) or {}
-                    if found is None or lock.get("holder") != self._ticket.holder or lock.get("released_at"):
+                    if found is None or not _is_held(lock, self._ticket.holder):
                         return  # taken over, or released by the commit: the commit sees to it
-                    self._file.write(self._content(), found.version)
+                    self._file.write(_renewed(lock), found.version)
             except MediaError as failure:  # the next renewal may succeed
                 logging.getLogger(__name__).warning("the output's lock could not be renewed: %s", failure)
 
@@ -230,11 +255,23 @@ def _start_of(pid: int) -> int | None:
 
 
 def _release(file: ConditionalFile, holder: str) -> None:
-    found = file.read()
-    lock = (_parse(found.data) if found else None) or {}
-    if found and lock.get("holder") == holder and not lock.get("released_at"):
+    while True:
+        found = file.read()
+        lock = (_parse(found.data) if found else None) or {}
+        if found is None or not _is_held(lock, holder):
+            return
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        file.write(_to_json(lock | {"released_at": now}), found.version)
+        if file.write(_to_json(lock | {"released_at": now}), found.version):  # else somebody has just renewed it
+            return
+
+
+def _is_held(lock: dict[str, Any], holder: str) -> bool:
+    return lock.get("holder") == holder and not lock.get("released_at")
+
+
+def _renewed(lock: dict[str, Any]) -> bytes:
+    """Returns what stands in a lock for another lease of its own length."""
+    return _to_json(lock | {"lease_ends_at": time.time() + lock["lease_seconds"]})
 
 
 def _lock_file(output: str) -> ConditionalFile:

@@ -26,7 +26,7 @@ class VideoRef:
       size_bytes: size of the object; None where the listing could not tell (the object is missing, say).
       content_version: what the store knows of the content's age ("mtime:1700000000.0"); "" where unknown.
       metadata: further columns of the input list, as (column, value) pairs, sorted by column.
-      attempt: how many runs have tried this content in the same way, this one included.
+      attempt: how many runs have tried this content in the same way since it was last labeled, this one included.
       modified_seconds: when the content was written, in seconds since 1970; None where the store doesn't tell.
     """
 

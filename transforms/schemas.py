@@ -21,6 +21,10 @@ tables, since compaction puts the rows of many runs into one file."""
 URI_KEY = "ledger"
 """Purpose of the hash in `uri_key`: with it, whoever looks for some videos passes over the others by 8 bytes each."""
 
+AGE = ("labeled_at", "attempts", "run_id")
+"""What orders the rows of a video, in this order: the one with the highest values is its last row, for the ledger, for
+`status` and for the views."""
+
 Row = dict[str, Any]
 
 _CLIP_LABEL = [

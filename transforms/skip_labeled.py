@@ -37,7 +37,7 @@ class SkipLabeled(beam.PTransform):
     Memory does not grow with the ledger, on any runner. The keys of the listed videos, 8 bytes each, go to all who read
     the ledger; they read a file row group by row group and pass on the few rows whose key is listed. Only those are
     joined with the listing, by URI, where the exact comparison is made. A runner that holds what it shuffles in memory,
-    as the local one does, holds the listing and one row for each of its videos.
+    as the local one does, holds the listing and the rows of its videos: one for each time that a video was taken up.
 
     Args:
       output: where the ledger is.

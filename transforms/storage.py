@@ -32,13 +32,14 @@ from transforms.errors import (
 from transforms.records import VideoRef
 from transforms.spool import DEFAULT_SPOOL, SpoolConfig, SpooledVideo, spool_of
 from transforms.stores.base import Pattern, store_for
-from transforms.stores.beam import file_system, storage_errors
+from transforms.stores.beam import file_system, is_final, storage_errors
 
 __all__ = [
     "delete_folder",
     "file_system",
     "find_files",
     "identified",
+    "is_final",
     "local_file",
     "local_path",
     "match",

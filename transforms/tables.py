@@ -5,6 +5,7 @@ Everything here reads batch by batch, by columns, and only what `runs/*.json` na
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -17,16 +18,16 @@ import pyarrow.parquet as pq
 from transforms import storage
 from transforms.commits import Run, committed_runs
 from transforms.errors import ConfigError, StorageError
-from transforms.schemas import TABLES, tables_of_run
+from transforms.schemas import AGE, TABLES, tables_of_run
 
 ROWS_IN_MEMORY = 2_000_000
 """How many rows are compared at once; more are compared in as many passes as it takes."""
 
 _NAMES_TOLD = 5
+_PART = re.compile(r"-part\d+of\d+$")
 _ROWS_PER_BATCH = 64_000
 _OPTIONAL = tables_of_run(num_logits=1, embedding_size=1)["clips"].names[len(TABLES["clips"]) :]
-_CURRENT = ["uri_key", "labeled_at", "attempts", "status", "error_code"]
-_CURRENT += ["num_clips", "duration_ms", "top_label", "model"]
+_CURRENT = ["uri_key", *AGE, "status", "error_code", "num_clips", "duration_ms", "top_label", "model"]
 
 
 class Output(NamedTuple):
@@ -74,16 +75,19 @@ class Output(NamedTuple):
         return (self.runs[run.compacted_into] if run.compacted_into else run).files(table)
 
     def find(self, name: str) -> list[Run]:
-        """Returns the run of that name, the parts of a backfill of that name, or the run whose name begins so.
+        """Returns the run of that name, or the one whose name begins so; of a run in parts all parts, or the one named.
 
         Raises:
           ConfigError: there is none, or several runs' names begin so.
         """
         runs = self.labeling_runs()
-        parts = [run for run in runs if run.run_id == name or run.run_id.startswith(f"{name}-part")]
-        found = parts or [run for run in runs if run.run_id.startswith(name)]
-        if not found or (not parts and len(found) > 1):
-            told = ", ".join(run.run_id for run in (found or runs)[-_NAMES_TOLD:])
+        named = [run for run in runs if run.run_id == name]
+        found = named or [run for run in runs if run.run_id.startswith(name)]
+        wholes = dict.fromkeys(_PART.sub("", run.run_id) for run in found)
+        one_run_in_parts = len(wholes) == 1 and next(iter(wholes)).startswith(name)
+        if len(found) != 1 and not one_run_in_parts:
+            names = list(wholes) if len(wholes) > 1 else [run.run_id for run in found or runs]
+            told = ", ".join(names[-_NAMES_TOLD:])
             wrong = "may be one of several runs" if found else "is no committed run"
             raise ConfigError(f"{name} {wrong} of {self.uri}: {told}")
         return found
@@ -183,12 +187,20 @@ def current_rows(output: Output, on_file: Callable[[str], None] = lambda path: N
 
 
 def _last_of_each(rows: pa.Table) -> pa.Table:
-    keys, attempts = rows["uri_key"].to_numpy(), rows["attempts"].to_numpy()
-    times = rows["labeled_at"].cast(pa.int64()).to_numpy()
-    order: npt.NDArray[np.int64] = np.lexsort((attempts, times, keys))
+    keys = rows["uri_key"].to_numpy()
+    ages = [_as_numbers(rows[name]) for name in reversed(AGE)]
+    order: npt.NDArray[np.int64] = np.lexsort((*ages, keys))
     is_last = np.ones(len(order), bool)
     is_last[:-1] = keys[order][1:] != keys[order][:-1]
     return rows.take(pa.array(order[is_last]))
+
+
+def _as_numbers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Returns times and numbers as they are, and texts by their rank: few different ones, such as the names of runs."""
+    if not pa.types.is_string(column.type):
+        return column.cast(pa.int64()).to_numpy()
+    texts = column.combine_chunks().dictionary_encode()
+    return pc.rank(texts.dictionary).to_numpy()[texts.indices.to_numpy()]
 
 
 def count_by(table: pa.Table, *names: str) -> dict[Any, int]:

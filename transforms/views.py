@@ -18,7 +18,7 @@ import re
 from typing import Literal, NamedTuple
 
 from transforms.errors import ConfigError
-from transforms.schemas import TABLES
+from transforms.schemas import AGE, TABLES
 
 Dialect = Literal["duckdb", "bigquery", "spark"]
 
@@ -56,13 +56,14 @@ def create_views(output: str, dialect: Dialect, min_score: float, dataset: str =
     """
     syntax = {"duckdb": _duckdb, "bigquery": _bigquery, "spark": _spark}[dialect](output, dataset)
     columns = ",\n    ".join(TABLES["videos"].names)
+    last_first = ", ".join(f"{name} DESC" for name in AGE)
     return f"""{_GUARANTEE}{syntax.sources}
 {syntax.create} {syntax.prefix}current_videos AS
 SELECT
     {columns}
 FROM (
     SELECT *, row_number() OVER (
-        PARTITION BY video_uri ORDER BY labeled_at DESC, attempts DESC, run_id DESC
+        PARTITION BY video_uri ORDER BY {last_first}
     ) AS age
     FROM {syntax.source_prefix}all_videos
 ) AS aged

@@ -202,9 +202,10 @@ def commit(
 def check(counts: Mapping[str, int], max_failure_ratio: float, num_labeled: int = 0) -> None:
     """Raises where the rows do not add up, or too many inputs failed. See `commit`.
 
-    What counts as failing is what fails for the first time: a video that is tried again has been told of, and a night
-    that does nothing but try again must count as a try. Videos that are labeled already vouch for the job, as many as
-    `_VOUCHERS` of them: one bad upload as a night's only new video is no reason to refuse the night, every night.
+    What counts as failing is what fails for the first time: a video that is tried again, by another decoder for
+    instance, has been told of, and a night that does nothing but try again must count as a try. Videos that are
+    labeled already vouch for the job, as many as `_VOUCHERS` of them: one bad upload as a night's only new video is
+    no reason to refuse the night, every night.
     """
     rows = counts["ok"] + counts["partial"] + counts["failed"]
     if not counts["inputs"] - counts["skipped"] == counts["videos"] == rows:

@@ -8,7 +8,7 @@ import pytest
 from object_stores import BUCKET, S3Server, check_conditions, s3_flags, used_by_beam
 
 from transforms.errors import OutputLockedError
-from transforms.output_lock import LockTicket, OutputLock, read_lock
+from transforms.output_lock import FIRST_JOB_LEASE_SECONDS, JOB_LEASE_SECONDS, LockTicket, OutputLock, read_lock
 
 
 @pytest.fixture
@@ -29,3 +29,18 @@ def test_one_run_at_a_time(bucket: str) -> None:
         LockTicket(output, "first").require()
     with OutputLock(LockTicket(output, "second")):
         assert read_lock(output)["holder"] == "second"  # type: ignore[index]
+
+
+def test_a_worker_renews_it(bucket: str) -> None:
+    ticket = LockTicket(f"{bucket}/out", "job", outlives_launcher=True)
+    with OutputLock(ticket, FIRST_JOB_LEASE_SECONDS) as held:
+        held.leave_to_job()
+    ticket.keep()
+    ticket.keep()
+    lock = read_lock(ticket.output)
+    assert lock is not None and lock["lease_seconds"] == JOB_LEASE_SECONDS and not lock.get("released_at")
+    with pytest.raises(OutputLockedError, match="run job on"):
+        OutputLock(LockTicket(ticket.output, "second")).__enter__()
+    ticket.release_after_commit()
+    ticket.keep()
+    assert read_lock(ticket.output)["released_at"]  # type: ignore[index]

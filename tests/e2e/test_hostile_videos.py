@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import shutil
@@ -88,11 +89,11 @@ def test_bombs_and_playlists_cost_a_row_each(tmp_path: pathlib.Path, samples_dir
     }
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_decoder_outlives_the_program(tmp_path: pathlib.Path, number: signal.Signals) -> None:
     generate.make_video(tmp_path / "long.mp4", 2000, 25, 480, 360, options={"preset": "ultrafast"})
     inputs = [str(shutil.copy(tmp_path / "long.mp4", tmp_path / f"{i}.mp4")) for i in range(4)]
-    command = [sys.executable, "-m", "pipeline", "label", *inputs, "--output", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "pipeline", "label", *inputs, "--output", str(tmp_path / "out"), "--summary_json"]
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     # A process group of its own, as a terminal's job has: Ctrl-C goes to all of it.
@@ -108,11 +109,15 @@ def test_no_decoder_outlives_the_program(tmp_path: pathlib.Path, number: signal.
         processes.wait_until(lambda: processes.decoders_of(process.pid), 60)
         time.sleep(0.3)
         decoders = processes.decoders_of(process.pid)
-        os.killpg(process.pid, number)
-        _, told = process.communicate(timeout=60)
-    assert decoders and process.returncode == (130 if number == signal.SIGINT else -number)
+        if number == signal.SIGTERM:
+            process.send_signal(number)  # a scheduler knows of one process
+        else:
+            os.killpg(process.pid, number)
+        printed, told = process.communicate(timeout=60)
+    assert decoders and process.returncode == (-number if number == signal.SIGKILL else 130)
     for decoder in decoders:
         processes.wait_until(lambda pid=decoder: not processes.is_running(pid), 5)  # type: ignore[misc]
     assert not list(tmp_path.rglob("*.parquet"))
-    if number == signal.SIGINT:
+    if number != signal.SIGKILL:
+        assert json.loads(printed.splitlines()[-1])["error"]["code"] == "interrupted"
         assert not list(temporary.iterdir()) and "Traceback" not in told and "interrupted" in told

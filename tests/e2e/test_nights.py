@@ -15,9 +15,12 @@ import data_generation as generate
 import duckdb
 import pytest
 
+from pipeline import preparation
 from pipeline.cli import main
 from tools.nights import Content, Corpus, run_night, verify
 from transforms.output_lock import LockTicket, OutputLock
+from transforms.tables import Output, current_rows
+from transforms.views import create_views
 
 
 def label(output: pathlib.Path, *flags: object) -> dict[str, Any]:
@@ -83,6 +86,65 @@ def test_what_may_pass_is_tried_three_times(tmp_path: pathlib.Path, samples_dir:
     assert rows(output, label(output, folder)) == {"loop.mp4": ("ok", 1)}
 
 
+def current(output: pathlib.Path) -> dict[str, tuple[str, str | None]]:
+    """What the views show of every video, by file name: status and label; and that `status` counts the same."""
+    connection = duckdb.connect()
+    connection.execute(create_views(str(output), "duckdb", 0.5))
+    found = connection.execute("SELECT video_uri, status, top_label FROM current_videos").fetchall()
+    (totals,) = current_rows(Output.read(str(output)))
+    assert sorted(totals["status"].to_pylist()) == sorted(status for _, status, _ in found)
+    return {os.path.basename(uri): (status, label) for uri, status, label in found}
+
+
+def test_what_comes_back_is_labeled_again_and_the_views_show_it(
+    tmp_path: pathlib.Path, samples_dir: pathlib.Path
+) -> None:
+    """The disk refuses a video for a night; another one is replaced for a night. Each comes back as it was."""
+    folder, aside, output = tmp_path / "in", tmp_path / "aside", tmp_path / "out"
+    folder.mkdir()
+    aside.mkdir()
+    names = ("away.mp4", "replaced.mp4", "stays.mp4")
+    for name in names:
+        shutil.copy(samples_dir / "growing.mp4", folder / name)
+    label(output, folder)
+    as_at_first = dict.fromkeys(names, ("ok", "growing"))
+    assert current(output) == as_at_first
+
+    for name in ("away.mp4", "replaced.mp4"):
+        (folder / name).rename(aside / name)
+    (folder / "away.mp4").symlink_to(folder / "away.mp4")  # cannot be opened, nor looked at: a storage_error
+    shutil.copy(samples_dir / "moving_left.mp4", folder / "replaced.mp4")
+    assert label(output, folder)["taken_up"] == {"changed": 2}
+    shown = {"away.mp4": ("failed", None), "replaced.mp4": ("ok", "moving left"), "stays.mp4": ("ok", "growing")}
+    assert current(output) == shown
+
+    for name in ("away.mp4", "replaced.mp4"):
+        (folder / name).unlink()
+        (aside / name).rename(folder / name)
+    again = label(output, folder)
+    assert again["taken_up"] == {"changed": 2} and again["skipped"] == {"already_labeled": 1}
+    assert rows(output, again) == {"away.mp4": ("ok", 1), "replaced.mp4": ("ok", 1)}
+    assert current(output) == as_at_first
+    assert label(output, folder)["skipped"] == {"already_labeled": 3}
+
+
+def test_a_night_after_an_upgrade_of_the_decoder_is_not_refused_for_old_failures(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, output = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for number in range(45):  # more than the labeled ones may vouch for
+        (folder / f"{number}.mp4").write_text("no video")
+    with monkeypatch.context() as before:
+        before.setattr(preparation, "decoder_version", lambda: "an older one")
+        label(output, folder, "--max_failure_ratio=1")
+    upgraded = label(output, folder)
+    assert upgraded["taken_up"] == {"new_decoder": 45}
+    assert (upgraded["counts"]["failed"], upgraded["counts"]["first_attempts"]) == (45, 0)
+    assert set(rows(output, upgraded).values()) == {("failed", 2)}
+    assert label(output, folder)["skipped"] == {"failed_before": 45}
+
+
 def test_shards_and_limits_come_to_the_whole(tmp_path: pathlib.Path) -> None:
     corpus, output = Corpus(tmp_path / "in"), tmp_path / "out"
     corpus.add(12)
@@ -126,10 +188,13 @@ def test_the_second_of_two_runs_says_so_and_stops(
 
 def test_a_run_waits_for_the_other_if_asked(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     command = [sys.executable, "-m", "pipeline", "label", str(samples_dir / "growing.mp4"), "--output", str(tmp_path)]
-    runs = [subprocess.Popen([*command, "--wait_for_lock"], stdout=subprocess.DEVNULL) for _ in range(2)]
+    command += ["--wait_for_lock", "--videos_per_part=0"]
+    runs = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [run.wait(timeout=200) for run in runs] == [0, 0]
-    counts = [json.loads(path.read_text())["counts"]["videos"] for path in tmp_path.glob("runs/*.json")]
-    assert sorted(counts) == [0, 1]
+    ended = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*.json")]
+    first, second = sorted(ended, key=lambda run: run["finished_at"])
+    assert (first["counts"]["videos"], second["counts"]["videos"]) == (1, 0)
+    assert second["started_at"] >= first["finished_at"]  # the time of its rows: they are the later ones
 
 
 @pytest.mark.slow

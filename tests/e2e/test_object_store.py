@@ -15,6 +15,7 @@ from object_stores import BUCKET, FaultyProxy, Request, S3Server, s3_flags, used
 
 from pipeline.cli import main
 from transforms.schemas import TABLES
+from transforms.stores import retrying
 
 _OF_ONE_RUN = {"run_id", "labeled_at", "run", "content_version", "uri_key"}
 
@@ -92,3 +93,34 @@ def test_a_folder_without_videos_is_a_bad_input(s3: S3Server, proxy: FaultyProxy
     with used_by_beam(s3_flags(proxy.url)):
         flags = ["--output", str(tmp_path / "out"), *s3_flags(proxy.url)]
         assert main(["label", f"s3://{BUCKET}/in/", *flags]) == 2
+
+
+REQUESTS = {"lock": "lock.json", "listing of what was cut off": ".staging", "listing of runs": "runs"}
+
+
+@pytest.mark.parametrize("place", REQUESTS)
+@pytest.mark.parametrize(("status", "code"), [("503", 1), ("403", 2)])
+@pytest.mark.parametrize("command", ["label", "plan"])
+def test_an_output_that_does_not_answer_now_is_no_wrong_flag(
+    s3: S3Server,
+    proxy: FaultyProxy,
+    samples_dir: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    status: str,
+    code: int,
+    command: str,
+) -> None:
+    """What may pass is to be tried again, and has another exit code than what will not."""
+    monkeypatch.setattr(retrying, "_FIRST_DELAY_SECONDS", 0.001)
+    proxy.fault = lambda request: status if REQUESTS[place] in request.path else ""
+    flags = ["--output", f"s3://{BUCKET}/out", *s3_flags(proxy.url)]
+    ended = main([command, str(samples_dir / "growing.mp4"), *flags])
+    if command == "plan" and place != "listing of runs":
+        assert ended == 0 and not proxy.faults()  # it writes nothing, and needs no lock
+        return
+    assert ended == code and proxy.faults()
+    message = capsys.readouterr().err
+    assert f"--output s3://{BUCKET}/out cannot be" in message and "Traceback" not in message
+    assert not s3.client.list_objects_v2(Bucket=BUCKET, Prefix="out/runs").get("Contents")

@@ -60,7 +60,12 @@ def test_a_plan_says_what_the_run_then_does(
     assert second["to_label"] == 2 and second["clips"] == 5
     assert plan(capsys, *flags, "--retry_failed", "all")["fates"]["asked_for"] == 1
     assert plan(capsys, *flags, "--clips_per_video", 1)["fates"] == {"new": 5}
-    assert plan(capsys, *flags, "--force", "--limit", 3)["to_label"] == 3
+    limited = plan(capsys, *flags, "--force", "--limit", 3)
+    assert (limited["to_label"], limited["inputs"]) == (3, 5)
+    assert limited["fates"] == {"forced": 3, "beyond_limit": 2}
+    assert plan(capsys, *flags, "--limit", 9)["fates"] == second["fates"]
+    assert main(["plan", *map(str, flags), "--force", "--limit=3"]) == 0
+    assert "2 beyond --limit" in " ".join(capsys.readouterr().out.split())
     assert main(["plan", *map(str, flags)]) == 0
     printed = capsys.readouterr().out
     assert "5 inputs, 2 to label" in printed and "failed before, for good" in printed
@@ -68,6 +73,27 @@ def test_a_plan_says_what_the_run_then_does(
     columns = [name.strip() for name in header if name.strip()]
     assert columns == ["model", "clips", "model CPU-hours", "decoding", "CPU-hours", "hours here"]
     assert tree(output) == before
+
+
+def test_a_plan_with_a_limit_tells_the_reasons_of_the_run(
+    tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    videos, output = tmp_path / "in", tmp_path / "out"
+    videos.mkdir()
+    for number in range(3):
+        shutil.copy(samples_dir / "growing.mp4", videos / f"{number}.mp4")
+    flags = (videos, "--output", output)
+    assert main(["label", *map(str, flags)]) == 0
+    for number in range(2):
+        os.utime(videos / f"{number}.mp4", (1, 1))
+    for number in range(3, 8):
+        shutil.copy(samples_dir / "growing.mp4", videos / f"{number}.mp4")
+    capsys.readouterr()
+    planned = plan(capsys, *flags, "--limit=4")["fates"]
+    before = set(output.glob("runs/*.json"))
+    assert main(["label", *map(str, flags), "--limit=4"]) == 0
+    (run,) = [json.loads(path.read_text()) for path in set(output.glob("runs/*.json")) - before]
+    assert planned == run["taken_up"] | run["skipped"] and planned["beyond_limit"] == 3
 
 
 def test_a_sample_is_the_same_at_every_call_and_said_so(

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import pathlib
+import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from pipeline import cli, launch
 from pipeline.cli import main
+from transforms.errors import StorageError
 
 
 def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -126,3 +130,107 @@ def test_a_refused_part_leaves_no_list_of_inputs_behind(
     assert last_line(capsys)["status"] == "refused"
     assert not list((tmp_path / "out").rglob("selected"))
     assert list((tmp_path / "out").rglob("failed.json"))
+
+
+def second_part(monkeypatch: pytest.MonkeyPatch, before: Callable[[], None]) -> None:
+    """Lets something happen before the second part is labeled."""
+    real, calls = launch.label, iter(range(100))
+
+    def labeled(*args: Any, **flags: Any) -> launch.Outcome:
+        if next(calls) == 1:
+            before()
+        return real(*args, **flags)
+
+    monkeypatch.setattr(launch, "label", labeled)
+
+
+def check_first_part(line: dict[str, Any], output: pathlib.Path, num_parts: int) -> None:
+    (marker,) = output.glob("runs/*.json")
+    committed = json.loads(marker.read_text())
+    assert line["counts"] == committed["counts"] and line["counts"]["videos"] > 0
+    assert line["parts"][0] == committed["run_id"] and len(line["parts"]) == num_parts
+    assert line["files"] == committed["files"] and line["output"] == str(output)
+
+
+def test_a_part_that_fails_leaves_those_before_it(
+    tmp_path: pathlib.Path,
+    samples_dir: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("a bug")
+
+    second_part(monkeypatch, lambda: monkeypatch.setattr("transforms.write_results.to_table", broken))
+    assert label(tmp_path, samples_dir, "--videos_per_part=5") == 1
+    printed = capsys.readouterr().out
+    assert "This part committed nothing; what 1 part before it committed stays." in printed
+    assert "Nothing was committed" not in printed
+    line = json.loads(printed.splitlines()[-1])
+    assert (line["status"], line["error"]["message"]) == ("failed", 'KeyError: "a bug"')
+    check_first_part(line, tmp_path, 2)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "exit_code"),
+    [(StorageError("the disk is away"), "storage_error", 1), (KeyboardInterrupt(), "interrupted", 130)],
+)
+def test_an_end_amid_parts_keeps_what_was_committed(
+    tmp_path: pathlib.Path,
+    samples_dir: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    code: str,
+    exit_code: int,
+) -> None:
+    def ends() -> None:
+        raise error
+
+    second_part(monkeypatch, ends)
+    monkeypatch.setattr(cli, "_exit_at_once", sys.exit)  # it would end this very process
+    try:
+        assert label(tmp_path, samples_dir, "--videos_per_part=5") == exit_code
+    except SystemExit as stop:
+        assert stop.code == exit_code
+    line = last_line(capsys)
+    assert (line["status"], line["exit_code"], line["error"]["code"]) == ("failed", exit_code, code)
+    check_first_part(line, tmp_path, 1)
+
+
+def test_a_store_that_is_away_when_the_job_fails_still_leaves_a_line(
+    tmp_path: pathlib.Path,
+    samples_dir: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object) -> None:
+        for staged in tmp_path.glob(".staging/run=*"):  # where the run's JSON would be something that cannot be read
+            (tmp_path / "runs" / f"{staged.name.removeprefix('run=')}.json").mkdir(parents=True, exist_ok=True)
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("transforms.write_results.to_table", broken)
+    assert label(tmp_path, samples_dir / "growing.mp4") == 1
+    line = last_line(capsys)
+    assert (line["status"], line["error"]["code"]) == ("failed", "run_failed")
+    assert 'KeyError: "a bug"; whether it was committed before cannot be told' in line["error"]["message"]
+
+
+def test_rows_that_cannot_be_shown_are_committed_all_the_same(
+    tmp_path: pathlib.Path,
+    samples_dir: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = launch.label
+
+    def labeled(*args: Any, **flags: Any) -> launch.Outcome:
+        outcome = real(*args, **flags)
+        for path in tmp_path.glob("videos/*/*.parquet"):
+            path.unlink()
+        return outcome
+
+    monkeypatch.setattr(launch, "label", labeled)
+    assert label(tmp_path, samples_dir / "growing.mp4") == 0
+    printed = capsys.readouterr().out
+    assert "The rows cannot be shown" in printed and json.loads(printed.splitlines()[-1])["status"] == "committed"

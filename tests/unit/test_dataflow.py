@@ -16,6 +16,7 @@ from apache_beam.portability.api import beam_runner_api_pb2
 from pipeline import dataflow, launch, options
 from pipeline.graph import build_graph
 from transforms.errors import ConfigError
+from transforms.output_lock import LockTicket
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 IMAGE = "europe-docker/reelbeam:1"
@@ -37,7 +38,8 @@ def dry_run(*flags: str, places: list[str] = PLACES) -> Any:
     config = dataflow.for_workers(options.to_config(args), made)
     labels, run = launch.prepare_run(config)
     program = launch.make_program(made)
-    build_graph(program, config, labels, run, launch.run_facts(config, run))
+    lock = LockTicket(config.output, run.run_id, outlives_launcher=True)
+    build_graph(program, config, labels, run, launch.run_facts(config, run), lock=lock)
     return program.run().job  # type: ignore[attr-defined]
 
 
@@ -73,7 +75,7 @@ def test_nothing_stands_between_decoding_and_the_model(job: Any) -> None:
         path.append((step.unique_name.split("/")[0], step.spec.urn))
         step = maker[main_input]
     assert {urn for _, urn in path} == {"beam:transform:pardo:v1"}
-    assert [name for name, _ in path] == ["ClassifyClips", "ClassifyClips", "DecodeClips"]
+    assert [name for name, _ in path] == ["ClassifyClips", "ClassifyClips", "DecodeClips", "KeepLockToDecode"]
 
 
 def test_every_step_has_the_one_environment_with_the_image_and_the_hints(job: Any) -> None:

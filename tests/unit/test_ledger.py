@@ -16,7 +16,7 @@ from transforms.ledger import LedgerRow, Work, decide, ledger_files, read_rows, 
 from transforms.records import SkipRules, VideoRef, stable_hash
 
 VIDEO = VideoRef("/a.mp4", 1000, "mtime:5.000000", modified_seconds=5.0)
-ROW = LedgerRow("/a.mp4", 1000, "mtime:5.000000", "ok", None, False, 1, "av 1", 100.0)
+ROW = LedgerRow("/a.mp4", 1000, "mtime:5.000000", "ok", None, False, 1, "av 1", "r1", 100.0)
 
 
 def row(**changes: Any) -> LedgerRow:
@@ -28,7 +28,13 @@ def failed(code: str = "corrupt_video", **changes: Any) -> LedgerRow:
 
 
 def transient(attempts: int, **changes: Any) -> LedgerRow:
+    """The row of one try; tries are a second apart."""
+    changes = {"labeled_at": 100.0 + attempts, **changes}
     return failed("storage_error", transient=True, attempts=attempts, **changes)
+
+
+def transients(number: int) -> list[LedgerRow]:
+    return [transient(attempts) for attempts in range(1, number + 1)]
 
 
 def asking(code: str) -> SkipRules:
@@ -36,6 +42,11 @@ def asking(code: str) -> SkipRules:
 
 
 MISSING = failed("not_found", size_bytes=None, content_version="")
+AWAY = failed("storage_error", transient=True, size_bytes=None, content_version="", labeled_at=500.0)
+OTHER = row(size_bytes=9, labeled_at=500.0)
+OLD = "av 0"
+GAVE_UP = [transient(n, decoder_version=OLD) for n in (1, 2, 3)]
+FAILED_SINCE = [transient(3, labeled_at=9e9), AWAY, *transients(2)]
 IN_PART = {"status": "partial"}
 CASES: list[tuple[str, VideoRef, list[LedgerRow], SkipRules, tuple[str, int]]] = [
     ("no row", VIDEO, [], SkipRules(), ("new", 1)),
@@ -44,26 +55,35 @@ CASES: list[tuple[str, VideoRef, list[LedgerRow], SkipRules, tuple[str, int]]] =
     ("another size", VIDEO, [row(size_bytes=999)], SkipRules(), ("changed", 1)),
     ("another version", VIDEO, [row(content_version="mtime:4.000000")], SkipRules(), ("changed", 1)),
     ("failed, then changed", VIDEO, [failed(size_bytes=999)], SkipRules(), ("changed", 1)),
-    ("earlier content", VIDEO, [row(), row(size_bytes=9, labeled_at=9e9)], SkipRules(), ("already_labeled", 1)),
+    ("earlier content is back", VIDEO, [row(), OTHER], SkipRules(), ("changed", 1)),
+    ("the disk was away", VIDEO, [AWAY, row()], SkipRules(), ("changed", 1)),
+    ("the disk is still away", VideoRef("/a.mp4"), [AWAY, row()], SkipRules(), ("retried", 2)),
+    ("failed twice, then away", VIDEO, [AWAY, *transients(2)], SkipRules(), ("changed", 3)),
+    ("again failed after that", VIDEO, FAILED_SINCE, SkipRules(), ("gave_up", 1)),
+    ("failed, labeled, then away", VIDEO, [AWAY, transient(1), row(labeled_at=200.0)], SkipRules(), ("changed", 1)),
+    ("the later of one second", VIDEO, [row(run_id="r2"), row(size_bytes=9)], SkipRules(), ("already_labeled", 1)),
     ("no version is no proof", VideoRef("/a.mp4", 1000), [row(content_version="")], SkipRules(), ("unversioned", 1)),
     ("still missing", VideoRef("/a.mp4"), [MISSING], SkipRules(), ("failed_before", 1)),
     ("here at last", VIDEO, [MISSING], SkipRules(), ("changed", 1)),
     ("failed for good", VIDEO, [failed()], SkipRules(), ("failed_before", 1)),
-    ("failed, another decoder", VIDEO, [failed(decoder_version="av 0", attempts=4)], SkipRules(), ("new_decoder", 1)),
+    ("failed, another decoder", VIDEO, [failed(decoder_version=OLD, attempts=4)], SkipRules(), ("new_decoder", 5)),
     ("failed, asked for", VIDEO, [failed()], asking("corrupt_video"), ("asked_for", 2)),
     ("failed, other code asked for", VIDEO, [failed()], asking("not_found"), ("failed_before", 1)),
     ("failed, all asked for", VIDEO, [failed()], asking("all"), ("asked_for", 2)),
     ("labeled, all asked for", VIDEO, [row()], asking("all"), ("already_labeled", 1)),
     ("failed once, may pass", VIDEO, [transient(1)], SkipRules(), ("retried", 2)),
-    ("failed twice, may pass", VIDEO, [transient(1), transient(2, labeled_at=200.0)], SkipRules(), ("retried", 3)),
-    ("failed three times", VIDEO, [transient(3, labeled_at=200.0), transient(1)], SkipRules(), ("gave_up", 1)),
-    ("failed three times of four", VIDEO, [transient(3)], SkipRules(max_attempts=4), ("retried", 4)),
-    ("failed three times, asked for", VIDEO, [transient(3)], asking("storage_error"), ("asked_for", 4)),
+    ("failed twice, may pass", VIDEO, transients(2), SkipRules(), ("retried", 3)),
+    ("failed three times", VIDEO, transients(3)[::-1], SkipRules(), ("gave_up", 1)),
+    ("failed three times of four", VIDEO, transients(3), SkipRules(max_attempts=4), ("retried", 4)),
+    ("gave up, another decoder", VIDEO, GAVE_UP, SkipRules(), ("new_decoder", 4)),
+    ("once with another decoder", VIDEO, [*GAVE_UP, transient(4)], SkipRules(), ("retried", 5)),
+    ("thrice with either", VIDEO, [*GAVE_UP, transient(4), transient(5), transient(6)], SkipRules(), ("gave_up", 1)),
+    ("failed three times, asked for", VIDEO, transients(3), asking("storage_error"), ("asked_for", 4)),
     ("failed, then labeled", VIDEO, [row(labeled_at=200.0), transient(1)], SkipRules(), ("already_labeled", 1)),
     ("in part, for good", VIDEO, [failed()._replace(**IN_PART)], SkipRules(), ("already_labeled", 1)),
     ("in part, may pass", VIDEO, [transient(1)._replace(**IN_PART)], SkipRules(), ("retried", 2)),
-    ("in part, too often", VIDEO, [transient(3)._replace(**IN_PART)], SkipRules(), ("gave_up", 1)),
-    ("in part, new decoder", VIDEO, [failed(decoder_version="x")._replace(**IN_PART)], SkipRules(), ("new_decoder", 1)),
+    ("in part, too often", VIDEO, [row._replace(**IN_PART) for row in transients(3)], SkipRules(), ("gave_up", 1)),
+    ("in part, new decoder", VIDEO, [failed(decoder_version="x")._replace(**IN_PART)], SkipRules(), ("new_decoder", 2)),
 ]  # fmt: skip
 
 
@@ -110,7 +130,9 @@ def test_only_rows_of_listed_videos_and_of_the_same_work_are_read(tmp_path: path
     keys = np.unique(np.array([uri_key(uri) for uri in (uris[3], uris[7], uris[2999], "/not/there.mp4")], np.int64))
     found = {row.video_uri: row for row in read_rows(path, keys, Work.of(make.RUN))}
     assert set(found) == {uris[3], uris[2999]}
-    assert found[uris[3]] == LedgerRow(uris[3], 1000, "mtime:1.0", "ok", None, False, 1, "av 1", 1767225600.0)
+    assert found[uris[3]] == LedgerRow(
+        uris[3], 1000, "mtime:1.0", "ok", None, False, 1, "av 1", make.RUN.run_id, 1767225600.0
+    )
     assert not list(read_rows(path, np.array([], np.int64), Work.of(make.RUN)))
 
 

@@ -19,8 +19,10 @@ from output_factory import Sizes, Video
 
 from pipeline.cli import main
 from transforms import row_checks, tables
+from transforms.errors import ConfigError
 from transforms.output_lock import LockTicket, OutputLock
 from transforms.run_files import RunPaths
+from transforms.tables import Output
 from transforms.write_results import commit
 
 SECOND_NIGHT = [
@@ -182,6 +184,30 @@ def test_diff_with_a_night_without_work(tmp_path: pathlib.Path, capsys: pytest.C
     code, found = as_json(capsys, "diff", tmp_path, third, third)
     assert code == 0 and found["new"] == found["lost"] == found["relabeled"] == [] and found["errors"] == {}
     assert main(["diff", str(tmp_path), second, third]) == 0
+
+
+def test_a_run_in_parts_is_named_by_how_its_name_begins(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"20260101T020000Z-aaaaaa-part{number:02d}of10" for number in range(1, 11)]
+    names += ["20260102T020000Z-bbbbbb", "20260102T030000Z-cccccc-part1of2", "20260102T030000Z-cccccc-part2of2"]
+    real = factory.run_info
+    monkeypatch.setattr(
+        factory, "run_info", lambda number, model: dataclasses.replace(real(number), run_id=names[number - 1])
+    )
+    for number in range(1, 14):
+        factory.commit_run(tmp_path, number, [Video(f"{number}.mp4")])
+    output = Output.read(str(tmp_path))
+    for name in ("20260101", "20260101T02", "20260101T020000Z-aaaaaa"):
+        assert [run.run_id for run in output.find(name)] == names[:10]
+    assert [run.run_id for run in output.find(names[2])] == [names[2]]
+    assert [run.run_id for run in output.find("20260102T02")] == [names[10]]
+    assert [run.run_id for run in output.find("20260102T03")] == names[11:]
+    for name in ("20260102", "20260101T020000Z-aaaaaa-part0"):
+        with pytest.raises(ConfigError, match="may be one of several runs"):
+            output.find(name)
+    assert main(["diff", str(tmp_path), "20260101T02", "20260102T03"]) == 0
+    assert "2 new, 10 lost" in " ".join(capsys.readouterr().out.split())
 
 
 def test_diff_of_a_run_that_is_not_there(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:

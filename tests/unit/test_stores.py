@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import types
 from collections.abc import Iterable
 
 import pytest
+from apache_beam.io.filesystem import BeamIOError
 from object_stores import BUCKET, FaultyProxy, Request, S3Server
 
 from transforms import conditional_files, metrics, storage
-from transforms.errors import StorageError, UnsupportedUriError, VideoChangedError, VideoNotFoundError
+from transforms.errors import MediaError, StorageError, UnsupportedUriError, VideoChangedError, VideoNotFoundError
 from transforms.records import VideoRef
 from transforms.stores import retrying
 from transforms.stores.base import store_for
@@ -238,3 +240,43 @@ def test_requests_are_ranges(s3: S3Server, proxy: FaultyProxy) -> None:
     video = storage.stat(s3.put("a.mp4", DATA))
     store_for(video.video_uri).read(video, 10, 20)
     assert proxy.requests[-1] == Request("GET", f"/{BUCKET}/a.mp4", "bytes=10-19", 10)
+
+
+@pytest.mark.parametrize(
+    ("raised", "final"),
+    [
+        (PermissionError(errno.EACCES, "no"), True),
+        (OSError(errno.EROFS, "read-only"), True),
+        (NotADirectoryError(errno.ENOTDIR, "a file"), True),
+        (FileNotFoundError("nothing there"), True),
+        (OSError(errno.EIO, "a bad moment"), False),
+        (OSError(errno.ENOSPC, "full"), False),
+        (TimeoutError("too late"), False),
+        (ConnectionResetError("cut"), False),
+        (BeamIOError("who knows"), False),
+    ],
+    ids=repr,
+)
+def test_what_does_not_pass_is_told_from_what_may(raised: Exception, final: bool) -> None:
+    with pytest.raises(MediaError) as caught, storage.storage_errors("/out"):
+        raise raised
+    assert storage.is_final(caught.value) == final
+
+
+@pytest.mark.parametrize(("status", "final"), [("403", True), ("404", True), ("429", False), ("503", False)])
+def test_a_refusal_of_a_store_is_told_from_a_bad_moment(
+    s3: S3Server, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch, status: str, final: bool
+) -> None:
+    monkeypatch.setattr(retrying, "_FIRST_DELAY_SECONDS", 0.001)
+    proxy.fault = lambda request: status
+    with pytest.raises(MediaError) as caught:
+        store_for(f"s3://{BUCKET}/a").stat(f"s3://{BUCKET}/a")
+    assert storage.is_final(caught.value) == final
+
+
+@pytest.mark.parametrize(("status", "final"), [(403, True), (429, False), (503, False)])
+def test_so_is_one_of_google_cloud_storage(status: int, final: bool) -> None:
+    exceptions = pytest.importorskip("google.api_core.exceptions", reason="reelbeam[gcp] is not installed")
+    with pytest.raises(StorageError) as caught, storage.storage_errors("gs://bucket/out"):
+        raise exceptions.from_http_status(status, "an answer")
+    assert storage.is_final(caught.value) == final

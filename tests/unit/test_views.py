@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -11,14 +12,19 @@ import subprocess
 import sys
 
 import duckdb
+import numpy as np
 import output_factory as factory
 import pytest
 import sqlglot
 from output_factory import Sizes, Video
+from record_factory import RUN
 
 from pipeline.cli import main
 from transforms.errors import ConfigError
+from transforms.ledger import Work, decide, ledger_files, read_rows, uri_key
+from transforms.records import SkipRules, VideoRef
 from transforms.schemas import TABLES
+from transforms.tables import Output, current_rows
 from transforms.views import Dialect, create_views
 
 ODD = "it's [a] {b} *c é"
@@ -58,6 +64,26 @@ def test_the_duckdb_views_show_the_last_run_of_every_video(
     assert columns == TABLES["videos"].names
     (score,) = connection.execute("SELECT score FROM label_timeline WHERE video_uri = 'a.mp4'").fetchone()
     assert score == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize("names", [("r1", "r2"), ("r2", "r1")])
+def test_of_two_runs_in_one_second_all_take_the_same_for_the_last(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, str]
+) -> None:
+    """Nobody knows which was the last one. But the views, the totals and the ledger must not differ."""
+    monkeypatch.setattr(factory, "run_info", lambda number, model: dataclasses.replace(RUN, run_id=names[number - 1]))
+    factory.commit_run(tmp_path, 1, [Video("a.mp4", "left", version="mtime:1.0")])
+    factory.commit_run(tmp_path, 2, [Video("a.mp4", "right", version="mtime:2.0")])
+    label, version = ("right", "mtime:2.0") if names == ("r1", "r2") else ("left", "mtime:1.0")
+    connection = duckdb.connect()
+    connection.execute(create_views(str(tmp_path), "duckdb", 0.5))
+    assert connection.execute("SELECT top_label FROM current_videos").fetchall() == [(label,)]
+    (rows,) = current_rows(Output.read(str(tmp_path)))
+    assert rows["top_label"].to_pylist() == [label]
+    keys = np.array([uri_key("a.mp4")])
+    known = [row for path in ledger_files(str(tmp_path), Work.of(RUN)) for row in read_rows(path, keys, Work.of(RUN))]
+    assert len(known) == 2
+    assert decide(VideoRef("a.mp4", 1000, version), known, SkipRules(), "av 1").reason == "already_labeled"
 
 
 @pytest.mark.parametrize("nights", [(Sizes(), Sizes(3, 4)), (Sizes(3, 4), Sizes()), (Sizes(3), Sizes(5, 4))])

@@ -7,6 +7,7 @@ makes them. The version is the time of the last change, and is compared before e
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import re
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from typing import TypeVar
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata, FileSystem
 from apache_beam.io.filesystems import FileSystems
 
-from transforms.errors import StorageError, UnsupportedUriError, without_query
+from transforms.errors import MediaError, StorageError, UnsupportedUriError, without_query
 from transforms.records import VideoRef
 from transforms.stores.base import changed, missing
 from transforms.stores.retrying import PassingError, insist
@@ -32,6 +33,12 @@ _CLIENT_ERRORS = (
     "apache_beam.io.aws.clients.s3.messages:S3ClientError",
 )
 """What stores' clients raise beside OSError: those of their base classes that are installed count as storage errors."""
+
+_FINAL_ERRNOS = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
+)
+_PASSING_STATUSES = frozenset({408, 409, 412, 425, 429})
+"""Those of HTTP's 4xx that speak of a moment."""
 
 T = TypeVar("T")
 
@@ -133,6 +140,21 @@ def storage_errors(uri: str) -> Iterator[None]:
         if "requirement" in str(error):  # Beam's way to say that a client library is missing
             raise UnsupportedUriError(f"{without_query(uri)}: {error} (pip install 'reelbeam[aws]')") from error
         raise StorageError(f"{without_query(uri)}: the storage says {without_query(str(error))}") from error
+
+
+def is_final(error: MediaError) -> bool:
+    """Whether a place cannot be used, however often one tries: not there, not allowed, or not what it should be.
+
+    Of one video among many every `StorageError` counts as transient, and is tried again for some nights. Whoever waits
+    for a run's output wants to know at once whether to wait or to change something.
+    """
+    cause = error.__cause__
+    if isinstance(cause, ValueError) or (isinstance(cause, OSError) and cause.errno in _FINAL_ERRNOS):
+        return True
+    reply = getattr(cause, "response", None)  # botocore's is a dict; Google's errors have a code of their own
+    facts = reply.get("ResponseMetadata", {}) if isinstance(reply, dict) else {}
+    status = facts.get("HTTPStatusCode") or getattr(cause, "code", None)
+    return not error.transient or (isinstance(status, int) and 400 <= status < 500 and status not in _PASSING_STATUSES)
 
 
 def _client_errors() -> tuple[type[Exception], ...]:

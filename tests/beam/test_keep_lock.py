@@ -1,0 +1,202 @@
+"""KeepLock: a job that works keeps its output for as long as it takes, and one that is dead loses it soon."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pathlib
+import time
+from typing import Any
+
+import apache_beam as beam
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.testing.util import assert_that, equal_to
+from local_pipeline import LocalPipeline
+
+from pipeline import launch, options, preparation
+from transforms import keep_lock
+from transforms.conditional_files import ConditionalFile, Content, conditional_file
+from transforms.errors import OutputLockedError
+from transforms.keep_lock import KeepLock
+from transforms.output_lock import (
+    FIRST_JOB_LEASE_SECONDS,
+    JOB_LEASE_SECONDS,
+    JOB_RENEWAL_SECONDS,
+    LockTicket,
+    OutputLock,
+    is_free,
+    read_lock,
+)
+from transforms.run_files import RunPaths
+
+
+def submitted(output: pathlib.Path) -> LockTicket:
+    """Locks an output as a launcher does that has submitted its job and is gone."""
+    ticket = LockTicket(str(output), "job", outlives_launcher=True)
+    with OutputLock(ticket, FIRST_JOB_LEASE_SECONDS) as held:
+        held.leave_to_job()
+    return ticket
+
+
+def found(output: pathlib.Path) -> dict[str, Any]:
+    lock = read_lock(str(output))
+    assert lock is not None
+    return lock
+
+
+def change(output: pathlib.Path, **values: Any) -> None:
+    file = conditional_file(f"{output}/.staging/lock.json")
+    content = file.read()
+    assert content is not None
+    assert file.write(json.dumps(json.loads(content.data) | values).encode(), content.version)
+
+
+def left(output: pathlib.Path) -> float:
+    return found(output)["lease_ends_at"] - time.time()
+
+
+def work(lock: LockTicket | None) -> None:
+    """A job that passes a hundred elements."""
+    with LocalPipeline() as pipeline:
+        passed = pipeline | beam.Create(range(100)) | KeepLock(lock)
+        assert_that(passed, equal_to(range(100)))
+
+
+def test_a_job_that_waits_for_its_workers_keeps_its_output_for_hours(tmp_path: pathlib.Path) -> None:
+    submitted(tmp_path)
+    assert FIRST_JOB_LEASE_SECONDS - 60 < left(tmp_path) <= FIRST_JOB_LEASE_SECONDS
+    with pytest.raises(OutputLockedError):
+        OutputLock(LockTicket(str(tmp_path), "second")).__enter__()
+
+
+@pytest.mark.parametrize("minutes_left", [300, 0.1, -1])
+def test_workers_renew_the_lease(tmp_path: pathlib.Path, minutes_left: float) -> None:
+    """At first they shorten it: from now on something is heard of the job, for as long as it lives."""
+    ticket = submitted(tmp_path)
+    change(tmp_path, lease_ends_at=time.time() + 60 * minutes_left)
+    work(ticket)
+    assert JOB_LEASE_SECONDS - 60 < left(tmp_path) <= JOB_LEASE_SECONDS
+    assert not is_free(found(tmp_path))
+
+
+def test_a_process_renews_it_once_in_a_while(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticket = submitted(tmp_path)
+    work(ticket)
+    change(tmp_path, lease_ends_at=time.time() + 60)
+    work(ticket)  # a moment later: nothing is asked of the store
+    assert left(tmp_path) <= 60
+    monkeypatch.setitem(keep_lock._renewed, ticket, time.monotonic() - JOB_RENEWAL_SECONDS)
+    work(ticket)
+    assert left(tmp_path) > JOB_LEASE_SECONDS - 60
+
+
+def test_a_thousand_processes_write_it_once_in_a_while(tmp_path: pathlib.Path) -> None:
+    ticket = submitted(tmp_path)
+    ticket.keep()
+    written = (tmp_path / ".staging/lock.json").stat().st_mtime_ns
+    ticket.keep()
+    assert (tmp_path / ".staging/lock.json").stat().st_mtime_ns == written
+    change(tmp_path, lease_ends_at=time.time() + JOB_LEASE_SECONDS - JOB_RENEWAL_SECONDS - 1)
+    ticket.keep()
+    assert left(tmp_path) > JOB_LEASE_SECONDS - 60
+
+
+@pytest.mark.parametrize("now", [{"holder": "other"}, {"released_at": "2026-01-01T00:00:00+00:00"}])
+def test_a_lock_that_is_gone_is_left_alone(tmp_path: pathlib.Path, now: dict[str, str]) -> None:
+    ticket = submitted(tmp_path)
+    change(tmp_path, **now)
+    before = found(tmp_path)
+    work(ticket)
+    assert found(tmp_path) == before
+
+
+def test_a_store_that_does_not_answer_costs_no_element(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    work(LockTicket(str(tmp_path / "file"), "job", outlives_launcher=True))
+    assert "could not be renewed" in caplog.text
+
+
+def test_where_the_launcher_keeps_the_lock_nothing_is_added_to_the_job(tmp_path: pathlib.Path) -> None:
+    for lock in (None, LockTicket(str(tmp_path), "run")):
+        work(lock)
+        pipeline = beam.Pipeline()
+        pipeline | beam.Create([1]) | KeepLock(lock)
+        names = [t.unique_name for t in pipeline.to_runner_api().components.transforms.values()]
+        assert not [name for name in names if name.startswith("KeepLock/")]
+
+
+def test_a_lock_that_is_renewed_while_it_is_released_is_released(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket = submitted(tmp_path)
+    file = conditional_file(f"{tmp_path}/.staging/lock.json")
+    real = type(file).read
+    workers = iter([ticket])
+
+    def read(self: ConditionalFile) -> Content | None:
+        content = real(self)
+        for worker in workers:  # between the first reading and the writing
+            worker.keep()
+        return content
+
+    monkeypatch.setattr(type(file), "read", read)
+    ticket.release_after_commit()
+    assert found(tmp_path)["released_at"] and found(tmp_path)["lease_seconds"] == JOB_LEASE_SECONDS
+
+
+def test_a_launcher_that_waits_renews_the_short_lease(tmp_path: pathlib.Path) -> None:
+    ticket = LockTicket(str(tmp_path), "job", outlives_launcher=True)
+    lock = OutputLock(ticket, lease_seconds=1.0)
+    with lock:
+        ticket.keep()
+        time.sleep(0.5)  # in which it has renewed the lease some times
+        assert found(tmp_path)["lease_seconds"] == JOB_LEASE_SECONDS
+        assert left(tmp_path) > JOB_LEASE_SECONDS - 60
+
+
+def test_a_run_renews_it_on_its_way(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
+    args, beam_flags = options.parse_label_flags([str(samples_dir / "growing.mp4"), f"--output={tmp_path}"])
+    config = options.to_config(args)
+    labels, run = preparation.prepare_run(config)
+    model = preparation.LoadedModel.load(config, labels)
+    ticket = submitted(tmp_path)
+    outcome = launch.label(config, options.to_beam_options(beam_flags), labels, run, model.tables, ticket)
+    assert outcome.exit_code == 0 and found(tmp_path)["released_at"]
+    assert found(tmp_path)["lease_seconds"] == JOB_LEASE_SECONDS
+
+
+@pytest.mark.parametrize(
+    "end", [launch.Outcome(1, RunPaths("o", "r"), None, "failed"), ValueError("a bug"), KeyboardInterrupt()]
+)
+@pytest.mark.parametrize("runner", ["--runner=FlinkRunner", "--runner=DataflowRunner"])
+def test_a_launcher_frees_the_output_where_no_job_goes_on(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, end: launch.Outcome | BaseException, runner: str
+) -> None:
+    def label(*args: object, **flags: object) -> launch.Outcome:
+        if isinstance(end, BaseException):
+            raise end
+        return end
+
+    monkeypatch.setattr(launch, "label", label)
+    ticket = LockTicket(str(tmp_path), "job", outlives_launcher=True)
+    beam_options = PipelineOptions([runner, "--flink_master=127.0.0.1:1"])
+    nothing: Any = None
+    with contextlib.suppress(ValueError, KeyboardInterrupt), OutputLock(ticket) as held:
+        launch.label_at_once(nothing, beam_options, nothing, nothing, nothing, ticket, held, True)
+    goes_on = isinstance(end, KeyboardInterrupt) and "Dataflow" in runner  # nobody took that job off the cluster
+    assert is_free(found(tmp_path)) == (not goes_on)
+
+
+def test_a_launcher_that_does_not_wait_leaves_the_output_to_the_job(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitted_job = launch.Outcome(0, RunPaths("o", "r"), None, job="job-1")
+    monkeypatch.setattr(launch, "label", lambda *args, **flags: submitted_job)
+    ticket = LockTicket(str(tmp_path), "job", outlives_launcher=True)
+    nothing: Any = None
+    with OutputLock(ticket) as held:
+        launch.label_at_once(nothing, PipelineOptions([]), nothing, nothing, nothing, ticket, held, False)
+    assert not is_free(found(tmp_path))
