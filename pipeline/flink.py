@@ -75,7 +75,12 @@ def complete_flags(beam_flags: Sequence[str]) -> list[str]:
         added.append("--execution_mode_for_batch=BATCH_FORCED")
     # A name of its own, by which the job is found on the cluster when the job server is gone.
     name = options.view_as(beam.GoogleCloudOptions).job_name or "reelbeam"
-    return [*beam_flags, *added, f"--job_name={name}-{secrets.token_hex(4)}"]
+    return [*beam_flags, *added, f"--job_name={own_name(name)}"]
+
+
+def own_name(name: str) -> str:
+    """Returns a name that begins so, and that no other job has: `rpartition("-")` gives the beginning back."""
+    return f"{name}-{secrets.token_hex(4)}"
 
 
 def is_flink(options: PipelineOptions) -> bool:
@@ -101,7 +106,7 @@ def _job_server_flags(
         )
     endpoint = portable.job_endpoint or told.get("reelbeam.job-endpoint")
     if endpoint and not (flink.flink_job_server_jar or flink.flink_submit_uber_jar):
-        if not _answers(endpoint):
+        if not listens(endpoint):
             raise RunError(
                 f"Beam's job server does not answer at {endpoint}: start it again "
                 "(`tools/flink_cluster.sh up` does, on a cluster of its own), or name another with --job_endpoint"
@@ -132,7 +137,8 @@ def _parallelism_flags(cluster: Cluster, slots: int, parallelism: int) -> list[s
     return [] if parallelism > 0 else [f"--parallelism={slots}"]
 
 
-def _answers(endpoint: str) -> bool:
+def listens(endpoint: str) -> bool:
+    """Whether somebody takes connections at HOST:PORT."""
     host, _, port = endpoint.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_TIMEOUT_SECONDS).close()

@@ -24,6 +24,7 @@ import time
 import urllib.request
 from collections.abc import Sequence
 
+from pipeline.flink import listens
 from tools.flink import artifacts, processes
 from tools.flink.worker_boot import LOG_DIR
 
@@ -111,11 +112,6 @@ class Cluster:
         name = self._start_task_manager(artifacts.fetch().flink)
         self._wait_until_ready()
         return name
-
-    def start_job_server(self) -> None:
-        """Starts the job server again, after it died."""
-        self._start_job_server(artifacts.fetch().job_server)
-        self._wait_until_ready()
 
     def down(self) -> list[str]:
         """Ends every process; returns the names of those that ran. Logs stay."""
@@ -217,7 +213,7 @@ class Cluster:
         started = processes.leaders(self.folder)
         wanted = sum(name.startswith("taskmanager") for name in started)
         deadline = time.monotonic() + _SECONDS_TO_COME_UP
-        while not (self._slots() >= wanted * self.slots and _listens(self.job_endpoint)):
+        while not (self._slots() >= wanted * self.slots and listens(self.job_endpoint)):
             ended = started.keys() - processes.leaders(self.folder).keys()
             if ended or time.monotonic() > deadline:
                 what = f"{sorted(ended)[0]} ended" if ended else f"not ready after {_SECONDS_TO_COME_UP:.0f} s"
@@ -230,15 +226,6 @@ class Cluster:
             return self.get("/overview")["slots-total"]
         except OSError:
             return 0
-
-
-def _listens(endpoint: str) -> bool:
-    host, _, port = endpoint.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def from_environment() -> Cluster:
