@@ -251,15 +251,30 @@ def test_a_launcher_that_is_ended_takes_its_job_along(cluster: Cluster, start: C
     while_decoding(cluster, run)
     run.terminate()
     assert run.wait() == 130, run.printed
-    assert "interrupted: nothing was committed" in run.printed and "Traceback" not in run.printed
+    assert "interrupted: what was not committed before is lost" in run.printed and "Traceback" not in run.printed
     assert newest_job(cluster)["state"] == "CANCELED"
     assert not list(run.output.glob("*/*/*.parquet")) and not list(run.output.glob("runs/*"))
+
+
+@EVERY_FAULT
+def test_a_launcher_that_is_ended_amid_a_part_takes_that_parts_job_along(
+    cluster: Cluster, corpus: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    flags = ["--runner=FlinkRunner", f"--flink_master={cluster.address}", f"--videos_per_part={5 * COPIES}"]
+    run = Run(tmp_path / "out", corpus, *flags)
+    while_decoding(cluster, run)  # so the job that finds out what is to be labeled has ended
+    run.terminate()
+    assert run.wait() == 130, run.printed
+    assert "Traceback" not in run.printed and newest_job(cluster)["state"] == "CANCELED"
+    *_, listing, part = sorted(cluster.get("/jobs/overview")["jobs"], key=lambda job: job["start-time"])
+    assert (listing["state"], part["state"]) == ("FINISHED", "CANCELED") and listing["name"] != part["name"]
+    assert not list(run.output.glob("*/*/*.parquet"))
 
 
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
-        (["--flink_version=2.2"], 2, "runs Flink 1.19"),
+        (["--flink_version=2.2"], 2, "runs Flink {version}"),
         (["--parallelism=50"], 2, "has 2 slots"),
         (["--no_such_flag=1"], 2, "unrecognized arguments: --no_such_flag=1"),
         (["--job_endpoint=127.0.0.1:1"], 1, "job server does not answer at 127.0.0.1:1"),
@@ -270,7 +285,8 @@ def test_what_does_not_fit_the_cluster_is_told_in_one_line(
 ) -> None:
     run = Run(tmp_path / "out", corpus, "--runner=FlinkRunner", f"--flink_master={cluster.address}", *flags)
     assert run.wait() == code
-    assert message in run.printed and "Traceback" not in run.printed
+    version = cluster.get("/overview")["flink-version"]
+    assert message.format(version=version) in run.printed and "Traceback" not in run.printed
     assert not (tmp_path / "out").exists()
 
 

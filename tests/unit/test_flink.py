@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import re
 import socket
 import threading
 import time
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import flink, flink_job
+from pipeline import flink, flink_job, options
 from pipeline.cli import main
 from pipeline.launch import plain_message
 from transforms.errors import ConfigError, RunError
@@ -179,6 +180,23 @@ def test_a_job_that_is_still_being_submitted_is_cancelled_once_it_is_there(manag
     threading.Thread(target=submit, daemon=True).start()
     assert flink_job.Job(flink.Cluster(manager.address), "mine").cancel()
     assert manager.requests.count("PATCH /jobs/b?mode=cancel") == 1
+
+
+def test_each_part_of_a_run_is_a_job_of_its_own_name(manager: JobManager, job_server: str) -> None:
+    given = ["--runner=FlinkRunner", f"--flink_master={manager.address}", f"--job_endpoint={job_server}"]
+    made = options.to_beam_options([*given, "--job_name=nightly-2026"])
+    first, second = flink_job.next_job(made), flink_job.next_job(made)
+    assert first and second and first.name != second.name
+    assert all(re.fullmatch(r"nightly-2026-[0-9a-f]{8}", job.name) for job in (first, second))
+    assert flink_job.job_of(made) == second, "what is submitted now has its name"
+
+    jobs = [{"jid": "a", "name": first.name, "state": "FINISHED"}]
+    manager.answers["/jobs/overview"] = {"jobs": jobs}
+    assert second.progress() == "waiting for the cluster to take the job"
+    jobs.insert(0, {"jid": "b", "name": second.name, "state": "RUNNING"})
+    manager.answers["/jobs/b?mode=cancel"] = {}
+    assert second.cancel()
+    assert [request for request in manager.requests if request.startswith("PATCH")] == ["PATCH /jobs/b?mode=cancel"]
 
 
 def test_progress_is_told_while_the_job_runs(manager: JobManager) -> None:
