@@ -27,13 +27,14 @@ _STYLES = {"ok": "green", "partial": "yellow", "failed": "red"}
 def print_outcome(outcome: Outcome, console: Console) -> None:
     """Prints the tables of a run: each video of a small run, the most frequent labels of a large one."""
     summary = outcome.summary
-    if outcome.job is not None:
+    if outcome.job is not None and not outcome.exit_code:
         console.print(Text(f"Submitted as job {outcome.job}. It commits the run by itself; then there is:"))
         console.print(Text(f"  {'summary':<7} {_shown_path(outcome.paths.marker)}"), soft_wrap=True)
         return
     if summary is None:
         console.print(Text(f"The run failed: {outcome.error}", style="red"))
-        console.print("It committed nothing. --verbose shows the whole traceback.")
+        committed = "It committed nothing. " if outcome.job is None else ""
+        console.print(f"{committed}--verbose shows the whole traceback.")
         return
     if not summary["counts"]["videos"]:
         pass  # nothing to show: everything was skipped
