@@ -5,6 +5,7 @@ Everything here reads batch by batch, by columns, and only what `runs/*.json` na
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -72,6 +73,10 @@ class Output(NamedTuple):
         if run is None:
             return [path for each in self.runs.values() for path in each.files(table)]
         return (self.runs[run.compacted_into] if run.compacted_into else run).files(table)
+
+    def last_name(self) -> str:
+        """Returns the name of the run that was started last, as `find` takes it; all parts of a backfill have one."""
+        return re.sub(r"-part\d+of\d+$", "", self.labeling_runs()[-1].run_id)
 
     def find(self, name: str) -> list[Run]:
         """Returns the run of that name, the parts of a backfill of that name, or the run whose name begins so.
