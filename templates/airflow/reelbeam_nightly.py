@@ -18,8 +18,8 @@ needs the providers google and apache-beam; without them, delete it with its imp
 
 The last line that `--summary_json` prints becomes the task's XCom. The run commits everything or nothing, so a retry
 does no harm. Bad flags (exit code 2) and too many videos that failed (3) are not tried again; of Dataflow's job Airflow
-sees only that it failed. `verify` counts the last run again and exits with 4, and fails its task, where that does not add
-up; without `--last` it counts all history, which is for a rarer DAG of your own.
+sees only that it failed. `verify` counts the last run again and exits with 4, and fails its task, where its tables do
+not add up; without `--last` it counts all history, which is for a rarer DAG of your own.
 """
 
 from __future__ import annotations
