@@ -54,7 +54,7 @@ def make_program(options: PipelineOptions) -> beam.Pipeline:
 
 def run_job(program: beam.Pipeline, options: PipelineOptions, wait: bool = True) -> JobEnd:
     """Runs a job, to its end if that is to be waited for."""
-    followed = next_job(options)
+    followed = next_job(program.options)  # the program's own: Beam has copied them
     try:
         progress = ProgressLine(is_local(options) or followed is not None, followed.progress if followed else None)
         with progress, quiet_stderr(), cancelled_on_error(followed):

@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from apache_beam.options.pipeline_options import GoogleCloudOptions
+from apache_beam.runners.portability.flink_runner import FlinkRunner
 
-from pipeline import flink, flink_job, options
+from pipeline import flink, flink_job, jobs, options
 from pipeline.cli import main
 from pipeline.launch import plain_message
 from transforms.errors import ConfigError, RunError
@@ -182,21 +184,36 @@ def test_a_job_that_is_still_being_submitted_is_cancelled_once_it_is_there(manag
     assert manager.requests.count("PATCH /jobs/b?mode=cancel") == 1
 
 
-def test_each_part_of_a_run_is_a_job_of_its_own_name(manager: JobManager, job_server: str) -> None:
-    given = ["--runner=FlinkRunner", f"--flink_master={manager.address}", f"--job_endpoint={job_server}"]
-    made = options.to_beam_options([*given, "--job_name=nightly-2026"])
-    first, second = flink_job.next_job(made), flink_job.next_job(made)
-    assert first and second and first.name != second.name
-    assert all(re.fullmatch(r"nightly-2026-[0-9a-f]{8}", job.name) for job in (first, second))
-    assert flink_job.job_of(made) == second, "what is submitted now has its name"
+def test_each_part_of_a_run_is_a_job_of_its_own_name(
+    manager: JobManager, job_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[dict[str, str]] = []  # on the cluster, the newest first
+    manager.answers["/jobs/overview"] = {"jobs": found}
 
-    jobs = [{"jid": "a", "name": first.name, "state": "FINISHED"}]
-    manager.answers["/jobs/overview"] = {"jobs": jobs}
-    assert second.progress() == "waiting for the cluster to take the job"
-    jobs.insert(0, {"jid": "b", "name": second.name, "state": "RUNNING"})
-    manager.answers["/jobs/b?mode=cancel"] = {}
-    assert second.cancel()
-    assert [request for request in manager.requests if request.startswith("PATCH")] == ["PATCH /jobs/b?mode=cancel"]
+    class Submitted:
+        """What Beam gives back for a job; the first one ends well, the second is interrupted."""
+
+        def __init__(self, name: str) -> None:
+            assert name not in [job["name"] for job in found]
+            found.insert(0, {"jid": f"job{len(found)}", "name": name, "state": "RUNNING"})
+            manager.answers[f"/jobs/{found[0]['jid']}?mode=cancel"] = {}
+
+        def wait_until_finish(self) -> None:
+            if len(found) == 2:
+                raise KeyboardInterrupt
+            found[0]["state"] = "FINISHED"
+
+    def submit(_: Any, pipeline: Any, given: Any) -> Submitted:
+        return Submitted(given.view_as(GoogleCloudOptions).job_name)
+
+    monkeypatch.setattr(FlinkRunner, "run_pipeline", submit)
+    flags = ["--runner=FlinkRunner", f"--flink_master={manager.address}", f"--job_endpoint={job_server}"]
+    made = options.to_beam_options([*flags, "--job_name=nightly-2026"])
+    assert jobs.run_job(jobs.make_program(made), made) == jobs.JobEnd()
+    with pytest.raises(KeyboardInterrupt):
+        jobs.run_job(jobs.make_program(made), made)
+    assert all(re.fullmatch(r"nightly-2026-[0-9a-f]{8}", job["name"]) for job in found)
+    assert [request for request in manager.requests if "PATCH" in request] == ["PATCH /jobs/job1?mode=cancel"]
 
 
 def test_progress_is_told_while_the_job_runs(manager: JobManager) -> None:
