@@ -51,6 +51,8 @@ def test_the_names_in_the_manifests_fit_together() -> None:
     for pod in pods:
         (claim,) = [volume["persistentVolumeClaim"] for volume in pod["volumes"] if volume["name"] == "artifacts"]
         assert claim == {"claimName": found["PersistentVolumeClaim"]["metadata"]["name"]}
+    # A session cluster of mode "native" has no TaskManager before a job asks, and the launcher refuses it.
+    assert (cluster["spec"]["mode"], cluster["spec"]["taskManager"]["replicas"]) == ("standalone", 2)
     minor = cluster["spec"]["flinkVersion"].removeprefix("v").replace("_", ".")
     assert cluster["spec"]["image"].startswith(f"flink:{minor}") and f"flink{minor}_" in server["image"]
 
