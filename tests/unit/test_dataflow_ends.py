@@ -16,6 +16,7 @@ from pipeline.cli import main
 
 pytest.importorskip("apache_beam.runners.dataflow.internal.apiclient", reason="reelbeam[gcp] is not installed")
 
+from apache_beam.io.gcp import gcsio
 from apache_beam.runners.dataflow import dataflow_runner
 from google.api_core.exceptions import ServiceUnavailable
 from google.cloud import dataflow as api
@@ -96,6 +97,21 @@ def test_a_failed_job_is_exit_code_1_and_a_line_of_json(
     assert line["error"] == {"code": "run_failed", "message": told}
     assert "Traceback" not in printed and "It committed nothing" in printed
     assert not holds_lock(tmp_path / "out")
+
+
+def test_what_google_does_not_answer_about_a_flag_is_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unreachable(*_: Any) -> None:
+        raise ServiceUnavailable("no network")
+
+    monkeypatch.setattr(gcsio, "get_or_create_default_gcs_bucket", unreachable)
+    monkeypatch.setattr(dataflow, "for_workers", lambda config, options: config)
+    flags = [*FLAGS, "--temp_location=gs://b/too_short_a_name_for_a_bucket"]
+    assert main(["label", str(SAMPLE), f"--output={tmp_path / 'out'}", *flags]) == 1
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["error"]["message"].startswith("Google Cloud cannot be asked: 503 no network")
+    assert printed.err.count("\n") == 1 and not (tmp_path / "out").exists()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
