@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
 EMBEDDED = ("[local]", "[auto]")
 _TIMEOUT_SECONDS = 10.0
-_KEEP_WORKERS_MS = 60_000
+KEEP_WORKERS_MS = 3_000
 """Beam stops a Python worker as soon as no step of the job uses it. Between two steps of one job it had better wait:
-a new one takes seconds to start, and loads the model again."""
+a new one takes seconds to start, and loads the model again. But one that was killed is kept as well, until no step has
+asked for it for so long: a cluster's restart strategy must wait longer than that before it tries a step again."""
 
 
 def complete_flags(beam_flags: Sequence[str]) -> list[str]:
@@ -69,7 +70,7 @@ def complete_flags(beam_flags: Sequence[str]) -> list[str]:
         if not portable.environment_config and "reelbeam.environment-config" in told:
             added.append(f"--environment_config={told['reelbeam.environment-config']}")
     if not portable.environment_cache_millis:
-        added.append(f"--environment_cache_millis={_KEEP_WORKERS_MS}")
+        added.append(f"--environment_cache_millis={KEEP_WORKERS_MS}")
     if not _given("execution_mode_for_batch", beam_flags):
         # Every shuffle is written down before it is read: a step that fails is repeated alone, not with all before it.
         added.append("--execution_mode_for_batch=BATCH_FORCED")

@@ -12,6 +12,7 @@ import yaml
 from pipeline import flink, options
 from tools import validate_flink_manifest as validate
 from tools.flink import artifacts
+from tools.flink.cluster import Cluster
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "templates" / "flink"
 
@@ -35,6 +36,14 @@ def test_what_the_cluster_tells_is_what_the_launcher_asks_for() -> None:
     told = {key for key in deployment["spec"]["flinkConfiguration"] if key.startswith("reelbeam.")}
     assert flink.__doc__
     assert told == {word for word in flink.__doc__.split() if word.startswith("reelbeam.")}
+
+
+def test_a_step_is_tried_again_when_a_lost_worker_is_forgotten(tmp_path: pathlib.Path) -> None:
+    (deployment,) = validate.deployments()
+    for told in (deployment["spec"]["flinkConfiguration"], Cluster(tmp_path)._configuration(tmp_path, tmp_path)):
+        assert told["restart-strategy.type"] == "fixed-delay"
+        seconds = int(told["restart-strategy.fixed-delay.delay"].removesuffix(" s"))
+        assert int(told["restart-strategy.fixed-delay.attempts"]) == 5 and seconds * 1000 > flink.KEEP_WORKERS_MS
 
 
 def test_the_names_in_the_manifests_fit_together() -> None:

@@ -191,10 +191,11 @@ class Cluster:
             "blob.storage.directory": str(work),
             "heartbeat.interval": 2000,
             "heartbeat.timeout": 12000,
-            # A task that is lost starts again, on a TaskManager that is left or that joins.
+            # A task that is lost starts again, on a TaskManager that is left or that joins; not before a dead worker
+            # is forgotten (KEEP_WORKERS_MS).
             "restart-strategy.type": "fixed-delay",
             "restart-strategy.fixed-delay.attempts": 5,
-            "restart-strategy.fixed-delay.delay": "1 s",
+            "restart-strategy.fixed-delay.delay": "5 s",
             "slot.request.timeout": 120_000,
             "reelbeam.job-endpoint": self.job_endpoint,
             "reelbeam.environment-type": "PROCESS",
