@@ -3,8 +3,10 @@
     python -m benchmarks.sizing           prints the tables
     python -m benchmarks.sizing --write   puts them into templates/dataflow/README.md; a test compares
 
-Nothing is measured here. CPU time of a clip is decode.json's for the source and inference.json's for the model (or
-precision.json's); memory is worker.json's. A core of the machine that measured counts as one vCPU.
+Nothing is measured here. CPU time of a clip is decode.json's for the source and inference.json's for the model; memory
+is worker.json's. A core-hour is one of the machine that measured, with one thread on the core. A vCPU is a core on some
+machine types and one of a core's two hyper-threads on others: there a core-hour counts as two vCPU-hours, which is the
+most that it can be, as two threads on one core do more than one alone.
 """
 
 from __future__ import annotations
@@ -13,9 +15,9 @@ import argparse
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from pipeline.dataflow import MACHINE_TYPE, cores
+from pipeline.dataflow import cores
 from transforms.media.limits import DEFAULT_LIMITS
 from transforms.models.catalog import CATALOG
 
@@ -24,11 +26,29 @@ RESULTS = ROOT / "benchmarks" / "results"
 README = ROOT / "templates" / "dataflow" / "README.md"
 
 SOURCES = {"256p": "kinetics_style_256p.mp4", "1080p": "long_1080p.mp4"}
+DEARER_SOURCE = "1080p"
+DECODED_AT_FPS = 5
+"""At which decode.json was measured. For models that want more frames its full decode of all of them is the bound."""
 WORKERS = 10
-MODELS = ("a0-base", "a2-base")
+MODELS = tuple(name for name, spec in CATALOG.items() if spec.gflops)
 CORPUS_HOURS = (1_000, 10_000, 100_000)
-MACHINES_GB = {"n2-highcpu-8": 8, "n2-standard-8": 32, "n2-standard-16": 64, "n2-highmem-8": 64}
-"""Memory by machine type, as Compute Engine documents it."""
+
+
+class Machine(NamedTuple):
+    """A machine type, as Compute Engine documents it: its memory, and how many of its vCPUs are one core."""
+
+    gigabytes: int
+    vcpus_a_core: int
+
+
+MACHINES = {
+    "n2-highcpu-8": Machine(8, 2),
+    "n2-standard-8": Machine(32, 2),
+    "n2-standard-16": Machine(64, 2),
+    "n2-highmem-8": Machine(64, 2),
+    "t2d-standard-8": Machine(32, 1),
+}
+COST_MACHINES = ("n2-standard-8", "n2-standard-16", "t2d-standard-8")
 SYSTEM_MB = 1000
 """What Dataflow's own services take of a worker, about."""
 
@@ -52,25 +72,36 @@ def with_tables(text: str) -> str:
 
 
 def tables() -> str:
-    """Returns both tables as Markdown."""
-    return "\n".join([*cost_table(), "", *memory_table(), ""])
+    """Returns all tables as Markdown."""
+    return "\n".join([*clip_table(), "", *cost_table(), "", *memory_table(), ""])
+
+
+def clip_table() -> list[str]:
+    """Returns what a clip costs, by model and source."""
+    sources = " | ".join(f"decoding {source}" for source in SOURCES)
+    lines = [f"| CPU-s a clip of 10 s | model | {sources} |", "|---|---|" + "---|" * len(SOURCES)]
+    for model in MODELS:
+        decoding = " | ".join(f"{decode_seconds(source, model):.3f}" for source in SOURCES)
+        lines.append(f"| `{model}` | {model_seconds(model):.3f} | {decoding} |")
+    return lines
 
 
 def cost_table() -> list[str]:
-    """Returns vCPU-hours by corpus, source and model."""
+    """Returns vCPU-hours and hours by corpus, model and machine type."""
     lines = [
-        "| corpus | source | model | decoding, CPU-s a clip | model, CPU-s a clip | vCPU-hours "
-        f"| on {WORKERS} x `{MACHINE_TYPE}` |",
-        "|---|---|---|---|---|---|---|",
+        f"| corpus ({DEARER_SOURCE}) | model | core-hours | "
+        + " | ".join(f"{WORKERS} x `{machine}`" for machine in COST_MACHINES)
+        + " |",
+        "|---|---|---|" + "---|" * len(COST_MACHINES),
     ]
     for hours in CORPUS_HOURS:
-        for source in SOURCES:
-            for model in MODELS:
-                decode, infer = decode_seconds(source), model_seconds(model)
-                total = vcpu_hours(hours, source, model)
-                clock = total / (WORKERS * cores(MACHINE_TYPE))
-                costs = f"{decode:.3f} | {infer:.3f} | {total:,.0f} | {clock:,.1f} h"
-                lines.append(f"| {hours:,} h | {source} | `{model}` | {costs} |")
+        for model in MODELS:
+            cells = []
+            for machine in COST_MACHINES:
+                total = vcpu_hours(hours, DEARER_SOURCE, model, machine)
+                cells.append(f"{total:,.0f} vCPU-h: {total / (WORKERS * cores(machine)):,.1f} h")
+            total = core_hours(hours, DEARER_SOURCE, model)
+            lines.append(f"| {hours:,} h | `{model}` | {total:,.0f} | {' | '.join(cells)} |")
     return lines
 
 
@@ -83,7 +114,7 @@ def memory_table() -> list[str]:
         "| decoders at their limit |",
         "|---|---|---|---|---|",
     ]
-    for machine, gigabytes in MACHINES_GB.items():
+    for machine, (gigabytes, _) in MACHINES.items():
         threads = cores(machine)
         one = SYSTEM_MB + base + threads * thread
         many = SYSTEM_MB + threads * (base + thread)
@@ -95,24 +126,29 @@ def memory_table() -> list[str]:
     return lines
 
 
-def vcpu_hours(corpus_hours: float, source: str, model: str) -> float:
+def core_hours(corpus_hours: float, source: str, model: str) -> float:
     """Returns the CPU time, in hours, of decoding a corpus and putting it through a model, clip after clip."""
     preset = CATALOG[model].preset
-    clips = corpus_hours * 3600 / float(preset.num_frames / preset.target_fps)
-    return clips * (decode_seconds(source) + model_seconds(model)) / 3600
+    clips = corpus_hours * 3600 / float(preset.clip_seconds)
+    return clips * (decode_seconds(source, model) + model_seconds(model)) / 3600
 
 
-def decode_seconds(source: str) -> float:
-    """Returns CPU-seconds of decoding a clip."""
+def vcpu_hours(corpus_hours: float, source: str, model: str, machine: str) -> float:
+    """Returns the same in vCPU-hours of a machine type, at most."""
+    return core_hours(corpus_hours, source, model) * MACHINES[machine].vcpus_a_core
+
+
+def decode_seconds(source: str, model: str) -> float:
+    """Returns CPU-seconds of decoding a clip; of decoding all frames for a model that wants more than was measured."""
     (row,) = (row for row in _load("decode") if row["video"] == SOURCES[source])
-    return float(row["cpu_seconds"]["reelbeam"] / row["clips"])
+    method = "reelbeam" if CATALOG[model].preset.target_fps <= DECODED_AT_FPS else "pyav full"
+    return float(row["cpu_seconds"][method] / row["clips"])
 
 
 def model_seconds(model: str) -> float:
     """Returns CPU-seconds of a clip in the model."""
-    found = [row["openvino"] for row in _load("inference") if row["model"] == model]
-    found += [row["float32_cpu_seconds"] for row in _load("precision") if row["model"] == model]
-    return float(found[0])
+    (found,) = (row["openvino"] for row in _load("inference") if row["model"] == model)
+    return float(found)
 
 
 def _load(name: str) -> Any:

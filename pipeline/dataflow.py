@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeline import runners
 from pipeline.config import LabelingConfig
-from transforms.errors import ConfigError, without_query
+from transforms.errors import ConfigError, RunError, without_query
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -89,7 +89,7 @@ def for_workers(config: LabelingConfig, options: PipelineOptions) -> LabelingCon
 
     Raises:
       ConfigError: an input, the list, the output or the model is on this machine's disk, the inputs are too many for
-        the job's graph, or the workers' image is not named.
+        the job's graph, the workers' image is not named, or a template is to launch parts.
     """
     from apache_beam.options.pipeline_options import DebugOptions, SetupOptions, WorkerOptions
 
@@ -101,6 +101,11 @@ def for_workers(config: LabelingConfig, options: PipelineOptions) -> LabelingCon
                     f"{what} {place} is on this machine, where Dataflow's workers cannot reach it: give gs://…"
                 )
     _require_few(config.inputs)
+    if config.videos_per_part and is_template_launch(options):
+        raise ConfigError(
+            f"--videos_per_part {config.videos_per_part}: a template launches one job, and nobody is there to launch "
+            "the parts after it; leave the flag out, and cut a backfill with --shard"
+        )
     setup = options.view_as(SetupOptions)
     image = options.view_as(WorkerOptions).sdk_container_image
     if not (image or setup.setup_file or setup.extra_packages):
@@ -120,8 +125,34 @@ def for_workers(config: LabelingConfig, options: PipelineOptions) -> LabelingCon
     return dataclasses.replace(config, base_dir="/", num_threads=num_threads)
 
 
-def submission_errors() -> tuple[type[Exception], ...]:
-    """Returns what Google's clients raise where a job cannot be sent; nothing where they are not installed."""
+def job_errors(options: PipelineOptions) -> tuple[type[Exception], ...]:
+    """Returns what is raised where a job cannot be sent, or has failed; nothing for other runners."""
+    if not is_dataflow(options):
+        return ()
+    from apache_beam.runners.dataflow.dataflow_runner import DataflowRuntimeException
+
+    return DataflowRuntimeException, *_client_errors()
+
+
+def watch_errors(options: PipelineOptions) -> tuple[type[Exception], ...]:
+    """Returns what Beam raises where it can no longer tell how a job is; nothing for other runners.
+
+    Beam asks in a thread of its own. Where that dies, over a network that is gone for long, it raises AssertionError.
+    """
+    return (AssertionError, OSError, *_client_errors()) if is_dataflow(options) else ()
+
+
+def unwatched(job: str, error: Exception) -> RunError:
+    """Returns what to tell where the watch over a job broke off: it goes on, and so its output stays locked for it."""
+    detail = without_query(" ".join(str(error).split()))
+    return RunError(
+        f"job {job} cannot be watched any more ({detail}): it may still run, and then commits by itself. "
+        "Look for it on Dataflow's page, and cancel it there before you run again"
+    )
+
+
+def _client_errors() -> tuple[type[Exception], ...]:
+    """What Google's clients raise; nothing where they are not installed."""
     try:
         from google.api_core.exceptions import GoogleAPIError
         from google.auth.exceptions import GoogleAuthError

@@ -18,8 +18,9 @@ from pipeline.flags import label_parser
 INPUTS = "inputs"
 """What the positional arguments are called: a template's parameters all have names."""
 
-_LEFT_OUT = ("help", "no_wait", "summary_json")
-"""A launcher never waits, and its stdout is read by nobody."""
+_LEFT_OUT = ("help", "no_wait", "summary_json", "videos_per_part", "wait_for_lock")
+"""A launcher sends one job and never waits, neither for its end nor for the output's: Dataflow gives up a launcher that
+takes long. Its stdout is read by nobody."""
 
 _PLACES: dict[str, dict[str, Any]] = {
     INPUTS: {"regexes": [r"^['\"]?gs://.+$"]},

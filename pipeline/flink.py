@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
 EMBEDDED = ("[local]", "[auto]")
 _TIMEOUT_SECONDS = 10.0
-_KEEP_WORKERS_MS = 60_000
+KEEP_WORKERS_MS = 3_000
 """Beam stops a Python worker as soon as no step of the job uses it. Between two steps of one job it had better wait:
-a new one takes seconds to start, and loads the model again."""
+a new one takes seconds to start, and loads the model again. But one that was killed is kept as well, until no step has
+asked for it for so long: a cluster's restart strategy must wait longer than that before it tries a step again."""
 
 
 def complete_flags(beam_flags: Sequence[str]) -> list[str]:
@@ -69,13 +70,18 @@ def complete_flags(beam_flags: Sequence[str]) -> list[str]:
         if not portable.environment_config and "reelbeam.environment-config" in told:
             added.append(f"--environment_config={told['reelbeam.environment-config']}")
     if not portable.environment_cache_millis:
-        added.append(f"--environment_cache_millis={_KEEP_WORKERS_MS}")
+        added.append(f"--environment_cache_millis={KEEP_WORKERS_MS}")
     if not _given("execution_mode_for_batch", beam_flags):
         # Every shuffle is written down before it is read: a step that fails is repeated alone, not with all before it.
         added.append("--execution_mode_for_batch=BATCH_FORCED")
     # A name of its own, by which the job is found on the cluster when the job server is gone.
     name = options.view_as(beam.GoogleCloudOptions).job_name or "reelbeam"
-    return [*beam_flags, *added, f"--job_name={name}-{secrets.token_hex(4)}"]
+    return [*beam_flags, *added, f"--job_name={own_name(name)}"]
+
+
+def own_name(name: str) -> str:
+    """Returns a name that begins so, and that no other job has: `rpartition("-")` gives the beginning back."""
+    return f"{name}-{secrets.token_hex(4)}"
 
 
 def is_flink(options: PipelineOptions) -> bool:
@@ -101,7 +107,7 @@ def _job_server_flags(
         )
     endpoint = portable.job_endpoint or told.get("reelbeam.job-endpoint")
     if endpoint and not (flink.flink_job_server_jar or flink.flink_submit_uber_jar):
-        if not _answers(endpoint):
+        if not listens(endpoint):
             raise RunError(
                 f"Beam's job server does not answer at {endpoint}: start it again "
                 "(`tools/flink_cluster.sh up` does, on a cluster of its own), or name another with --job_endpoint"
@@ -132,7 +138,8 @@ def _parallelism_flags(cluster: Cluster, slots: int, parallelism: int) -> list[s
     return [] if parallelism > 0 else [f"--parallelism={slots}"]
 
 
-def _answers(endpoint: str) -> bool:
+def listens(endpoint: str) -> bool:
+    """Whether somebody takes connections at HOST:PORT."""
     host, _, port = endpoint.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_TIMEOUT_SECONDS).close()

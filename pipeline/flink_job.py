@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from pipeline import flink
 from pipeline.flink import EMBEDDED, Cluster, is_flink
 
 if TYPE_CHECKING:
@@ -66,6 +67,19 @@ class Job:
     def _find(self) -> dict[str, Any] | None:
         jobs = self.cluster.call("/jobs/overview")["jobs"]
         return next((job for job in jobs if job["name"] == self.name), None)
+
+
+def next_job(options: PipelineOptions) -> Job | None:
+    """As `job_of`, for the job that is submitted next: a run of several parts makes a job of each.
+
+    Each gets a name of its own, in `options`. By a common one the part at hand would be taken for one that has ended.
+    """
+    from apache_beam.options import pipeline_options as beam
+
+    if job_of(options) is not None:
+        google = options.view_as(beam.GoogleCloudOptions)
+        google.job_name = flink.own_name(google.job_name.rpartition("-")[0])
+    return job_of(options)
 
 
 def job_of(options: PipelineOptions) -> Job | None:

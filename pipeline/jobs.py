@@ -16,7 +16,7 @@ from apache_beam.io.filesystem import BeamIOError
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline import dataflow
-from pipeline.flink_job import cancelled_on_error, job_of
+from pipeline.flink_job import cancelled_on_error, next_job
 from pipeline.options import is_local
 from pipeline.progress import ProgressLine
 from transforms import errors
@@ -26,8 +26,8 @@ class JobEnd(NamedTuple):
     """How far a job was followed.
 
     Attributes:
-      error: what the runner raised for a failed job; None where it didn't.
-      job: what the runner calls a job that goes on by itself; None where it came to its end.
+      error: what the runner raised for a failed job, or what broke the watch over it; None where nothing did.
+      job: what the runner calls a job that goes on by itself, as far as is known; None where it came to its end.
     """
 
     error: Exception | None = None
@@ -35,11 +35,18 @@ class JobEnd(NamedTuple):
 
 
 def make_program(options: PipelineOptions) -> beam.Pipeline:
-    """Returns an empty pipeline; raises ConfigError where Beam refuses its own flags, such as an unknown runner."""
+    """Returns an empty pipeline.
+
+    Raises:
+      ConfigError: Beam refuses its own flags, such as an unknown runner.
+      RunError: Beam asked Google Cloud about a flag, and got no answer.
+    """
     try:
         program = beam.Pipeline(options=options)
     except ValueError as error:
         raise errors.ConfigError(" ".join(str(error).split())) from error
+    except dataflow.job_errors(options) as error:  # a bucket of Google's own, where --temp_location names no good one
+        raise errors.RunError(f"Google Cloud cannot be asked: {' '.join(str(error).split())}") from error
     # Beam removes its folder when a pipeline has run; this one may never, or be interrupted.
     weakref.finalize(program, shutil.rmtree, program.local_tempdir, ignore_errors=True)
     return program
@@ -47,15 +54,19 @@ def make_program(options: PipelineOptions) -> beam.Pipeline:
 
 def run_job(program: beam.Pipeline, options: PipelineOptions, wait: bool = True) -> JobEnd:
     """Runs a job, to its end if that is to be waited for."""
-    followed = job_of(options)
+    followed = next_job(program.options)  # the program's own: Beam has copied them
     try:
         progress = ProgressLine(is_local(options) or followed is not None, followed.progress if followed else None)
         with progress, quiet_stderr(), cancelled_on_error(followed):
             result = program.run()
             if not wait or dataflow.is_template_launch(options):
                 return JobEnd(job=job_name(result))
-            result.wait_until_finish()
-    except (RuntimeError, BeamIOError, *dataflow.submission_errors()) as error:  # what runners raise for a failed job
+            try:
+                result.wait_until_finish()
+            except dataflow.watch_errors(options) as error:
+                logging.getLogger(__name__).info("nobody watches the job any more", exc_info=True)
+                return JobEnd(dataflow.unwatched(job_name(result), error), job_name(result))
+    except (RuntimeError, BeamIOError, *dataflow.job_errors(options)) as error:  # what runners raise for a failed job
         logging.getLogger(__name__).info("the job failed", exc_info=True)
         return JobEnd(error)
     return JobEnd()
@@ -81,6 +92,7 @@ def quiet_stderr() -> Iterator[None]:
 def plain_message(text: str) -> str:
     """Returns the one line that matters of a runner's error, which holds the worker's traceback as text."""
     own = re.findall(r"transforms\.errors\.(?:\w+): (.+)", text)
-    lines = [line for line in text.splitlines() if line.strip()]
+    # Dataflow's is "… State: CANCELLED, Error:" and, where there is none, "None".
+    lines = [line.removesuffix(", Error:") for line in text.splitlines() if line.strip() not in ("", "None")]
     line = own[-1] if own else lines[-1] if lines else "the job failed"
     return errors.without_query(re.sub(r" \[while running '[^']*'\]", "", line))

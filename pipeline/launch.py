@@ -41,7 +41,7 @@ class Outcome:
       paths: where the run's files are.
       summary: the run's JSON, or that of the refused run; None where the job broke before it was written.
       error: what broke, in one line; None for exit code 0.
-      job: the submitted job's name for its runner, where nobody waited for its end; None where somebody did.
+      job: the submitted job's name for its runner, where nobody waited for its end, or could; None where somebody did.
     """
 
     exit_code: int
@@ -158,7 +158,7 @@ def label(
     build_graph(program, config, labels, run, run_facts(config, run), tables, lock, part)
     end = run_job(program, options, wait)
     if end.error is not None:
-        return failed(paths, end.error)
+        return dataclasses.replace(failed(paths, end.error), job=end.job)
     return Outcome(0, paths, None if end.job else read_json(paths.marker), job=end.job)
 
 

@@ -33,22 +33,28 @@ def status(argv: Sequence[str]) -> int:
     return 0
 
 
-def verify(argv: Sequence[str]) -> int:
-    """Counts everything again; returns 4 where it does not add up."""
+def verify_parser() -> argparse.ArgumentParser:
+    """Returns the parser of `reelbeam verify`'s own flags."""
     parser = _parser(
         "verify",
         "Count everything again from the files: rows, schemas, checksums. Exit code 4 where it does not add up.",
     )
     parser.add_argument("--run", action="append", default=[], metavar="ID", help="only this run; may be repeated")
+    parser.add_argument("--last", action="store_true", help="only the last run, with all its parts: for every night")
     _add_json(parser)
-    args = _parse(parser, argv)
+    return parser
+
+
+def verify(argv: Sequence[str]) -> int:
+    """Counts everything again; returns 4 where it does not add up."""
+    args = _parse(verify_parser(), argv)
 
     from pipeline.console import WorkLine
     from pipeline.output_reports import print_faults
     from transforms.verification import find_faults
 
     with WorkLine("checking") as line:
-        faults = find_faults(args.output, args.run, line.show)
+        faults = find_faults(args.output, args.run, line.show, last=args.last)
     found = {"output": args.output, "faults": [fault._asdict() for fault in faults]}
     _print(found, args.json, print_faults)
     return EXIT_DOES_NOT_ADD_UP if faults else 0

@@ -34,13 +34,14 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
       num_before: how many parts were committed before this one.
     """
     summary = outcome.summary
-    if outcome.job is not None:
+    if outcome.job is not None and not outcome.exit_code:
         console.print(Text(f"Submitted as job {outcome.job}. It commits the run by itself; then there is:"))
         console.print(Text(f"  {'summary':<7} {_shown_path(outcome.paths.marker)}"), soft_wrap=True)
         return
     if summary is None:
         console.print(Text(f"The run failed: {outcome.error}", style="red"))
-        console.print(f"{_committed_line(num_before)} --verbose shows the whole traceback.")
+        committed = f"{_committed_line(num_before)} " if outcome.job is None else ""
+        console.print(f"{committed}--verbose shows the whole traceback.")
         return
     if not summary["counts"]["videos"]:
         pass  # nothing to show: everything was skipped

@@ -20,10 +20,8 @@ def of_outcome(outcome: Outcome) -> str:
     """
     summary = dict(outcome.summary or {})
     refused = summary.pop("refused", None)
-    if outcome.job is not None:
-        status = "submitted"
-    elif outcome.exit_code == 0:
-        status = "committed"
+    if outcome.exit_code == 0:
+        status = "committed" if outcome.job is None else "submitted"
     else:
         status = "refused" if refused else "failed"
     error = refused or (outcome.error and {"code": "run_failed", "message": outcome.error})

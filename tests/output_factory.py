@@ -93,7 +93,18 @@ def commit_run(
     sizes: Sizes = NO_SIZES,
 ) -> str:
     """Commits a run; returns its name."""
-    run = run_info(number, model)
+    return commit_as(output, run_info(number, model), videos, skipped, num_files, sizes)
+
+
+def commit_as(
+    output: pathlib.Path | str,
+    run: RunInfo,
+    videos: list[Video],
+    skipped: dict[str, int] | None = None,
+    num_files: int = 1,
+    sizes: Sizes = NO_SIZES,
+) -> str:
+    """Commits a run of any name; returns it."""
     fates = {"new": len(videos)} | (skipped or {})
     written = stage(output, run, videos, num_files, sizes)
     commit(dataclasses.asdict(run), RunPaths(str(output), run.run_id), 1.0, None, written, sum(fates.values()), fates)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 DAGS = Path(__file__).resolve().parents[1] / "templates" / "airflow"
-OPERATORS = {"reelbeam_nightly": "BashOperator", "reelbeam_nightly_dataflow": "DataflowStartFlexTemplateOperator"}
+OPERATORS = {"reelbeam_nightly": "ReelbeamOperator", "reelbeam_nightly_dataflow": "DataflowStartFlexTemplateOperator"}
 
 
 def main() -> None:
@@ -27,6 +27,7 @@ def main() -> None:
     for name, dag in sorted(bag.dags.items()):
         check(dag, OPERATORS[name])
         DagSerialization.from_dict(DagSerialization.to_dict(dag))  # what the scheduler gets
+        check_exit_codes(dag.get_task("verify"))
         tasks = " >> ".join(f"{task.task_id} ({task.task_type})" for task in dag.topological_sort())
         print(f"{name}: {tasks}; {dag.schedule}, deadline {dag.deadline[0].interval}")
 
@@ -35,7 +36,7 @@ def check(dag: Any, operator: str) -> None:
     """Asserts what the schedule promises: one run at a time, no catching up, retries, the check after the run."""
     label, verify = dag.get_task("label"), dag.get_task("verify")
     assert dag.task_ids == ["label", "verify"]
-    assert (label.task_type, verify.task_type) == (operator, "BashOperator")
+    assert (label.task_type, verify.task_type) == (operator, "ReelbeamOperator")
     assert (label.downstream_task_ids, verify.downstream_task_ids) == ({"verify"}, set())
     assert dag.catchup is False and dag.max_active_runs == 1
     assert dag.schedule == "0 2 * * *"
@@ -45,6 +46,24 @@ def check(dag: Any, operator: str) -> None:
     assert verify.trigger_rule == "all_success"
     (deadline,) = dag.deadline
     assert deadline.interval == datetime.timedelta(hours=6)
+
+
+def check_exit_codes(task: Any) -> None:
+    """Asserts that codes are retried, or not, as the exit codes' meaning wants it: the task's own code runs here."""
+    from airflow.exceptions import AirflowException
+    from airflow.sdk.exceptions import AirflowFailException
+
+    for code, retried in {1: True, 2: False, 3: False, 4: False, 5: True}.items():
+        task.bash_command = f"exit {code}"
+        try:
+            task.execute({})
+        except AirflowException as error:
+            assert isinstance(error, AirflowFailException) is not retried, (code, error)
+            assert f"exit code {code}" in str(error), error
+        else:
+            raise AssertionError(f"exit code {code} is no failure")
+    task.bash_command = "echo begun; echo '{}'"
+    assert task.execute({}) == "{}", "the last line is the task's XCom"
 
 
 if __name__ == "__main__":

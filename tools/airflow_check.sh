@@ -16,4 +16,4 @@ fi
 home=$(mktemp -d)
 trap 'rm -rf "$home"' EXIT
 # Nothing is scheduled: Airflow only needs a place of its own for its settings.
-AIRFLOW_HOME=$home AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING "$folder/bin/python" tools/airflow_check.py
+AIRFLOW_HOME=$home AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR "$folder/bin/python" tools/airflow_check.py

@@ -74,6 +74,10 @@ class Output(NamedTuple):
             return [path for each in self.runs.values() for path in each.files(table)]
         return (self.runs[run.compacted_into] if run.compacted_into else run).files(table)
 
+    def last_name(self) -> str:
+        """Returns the name of the run that was started last, as `find` takes it; all parts of a backfill have one."""
+        return re.sub(r"-part\d+of\d+$", "", self.labeling_runs()[-1].run_id)
+
     def find(self, name: str) -> list[Run]:
         """Returns the run of that name, or the one whose name begins so; of a run in parts all parts, or the one named.
 

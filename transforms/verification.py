@@ -35,9 +35,12 @@ _Optional = dict[str, dict[str, int]]
 
 
 def find_faults(
-    output_uri: str, names: Sequence[str] = (), on_file: Callable[[str], None] = lambda path: None
+    output_uri: str,
+    names: Sequence[str] = (),
+    on_file: Callable[[str], None] = lambda path: None,
+    last: bool = False,
 ) -> list[Fault]:
-    """Returns what is wrong with an output, or with some of its runs, by file.
+    """Returns what is wrong with an output, or with some of its runs, by file: those named, and with `last` the last.
 
     Raises:
       ConfigError: nothing is committed there, or there is no run of such a name.
@@ -46,7 +49,10 @@ def find_faults(
     faults: list[Fault] = []
     for _ in range(_TRIES):
         before = storage.find_files(uri, "runs/*.json")
-        faults = _unreadable(before) or _look(Output.read(uri), names, on_file)
+        faults = _unreadable(before)
+        if not faults:
+            output = Output.read(uri)
+            faults = _look(output, [*names, output.last_name()] if last else names, on_file)
         if not faults or storage.find_files(uri, "runs/*.json") == before:
             break
     return faults

@@ -199,6 +199,17 @@ def test_workers_without_the_package_or_the_model_are_refused(tmp_path: pathlib.
     assert dataflow.for_workers(options.to_config(args), made_options()).model.handle == str(tmp_path)
 
 
+def test_a_template_cannot_launch_parts() -> None:
+    args, beam_flags = options.parse_label_flags([*PLACES, "--videos_per_part=100"])
+    config = options.to_config(args)
+    with pytest.raises(ConfigError, match="--videos_per_part 100: a template launches one job.*--shard"):
+        dataflow.for_workers(config, made_options("--template_location=gs://bucket/job_object"))
+    assert dataflow.for_workers(config, made_options()).videos_per_part == 100
+    args.videos_per_part = 0
+    at_once = dataflow.for_workers(options.to_config(args), made_options("--template_location=gs://bucket/job_object"))
+    assert at_once.videos_per_part == 0
+
+
 def test_the_launcher_of_a_template_does_not_wait() -> None:
     assert dataflow.is_template_launch(made_options("--template_location=gs://bucket/job_object"))
     assert not dataflow.is_template_launch(made_options())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import re
 import socket
 import threading
 import time
@@ -11,8 +12,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from apache_beam.options.pipeline_options import GoogleCloudOptions
+from apache_beam.runners.portability.flink_runner import FlinkRunner
 
-from pipeline import flink, flink_job
+from pipeline import flink, flink_job, jobs, options
 from pipeline.cli import main
 from pipeline.launch import plain_message
 from transforms.errors import ConfigError, RunError
@@ -179,6 +182,38 @@ def test_a_job_that_is_still_being_submitted_is_cancelled_once_it_is_there(manag
     threading.Thread(target=submit, daemon=True).start()
     assert flink_job.Job(flink.Cluster(manager.address), "mine").cancel()
     assert manager.requests.count("PATCH /jobs/b?mode=cancel") == 1
+
+
+def test_each_part_of_a_run_is_a_job_of_its_own_name(
+    manager: JobManager, job_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[dict[str, str]] = []  # on the cluster, the newest first
+    manager.answers["/jobs/overview"] = {"jobs": found}
+
+    class Submitted:
+        """What Beam gives back for a job; the first one ends well, the second is interrupted."""
+
+        def __init__(self, name: str) -> None:
+            assert name not in [job["name"] for job in found]
+            found.insert(0, {"jid": f"job{len(found)}", "name": name, "state": "RUNNING"})
+            manager.answers[f"/jobs/{found[0]['jid']}?mode=cancel"] = {}
+
+        def wait_until_finish(self) -> None:
+            if len(found) == 2:
+                raise KeyboardInterrupt
+            found[0]["state"] = "FINISHED"
+
+    def submit(_: Any, pipeline: Any, given: Any) -> Submitted:
+        return Submitted(given.view_as(GoogleCloudOptions).job_name)
+
+    monkeypatch.setattr(FlinkRunner, "run_pipeline", submit)
+    flags = ["--runner=FlinkRunner", f"--flink_master={manager.address}", f"--job_endpoint={job_server}"]
+    made = options.to_beam_options([*flags, "--job_name=nightly-2026"])
+    assert jobs.run_job(jobs.make_program(made), made) == jobs.JobEnd()
+    with pytest.raises(KeyboardInterrupt):
+        jobs.run_job(jobs.make_program(made), made)
+    assert all(re.fullmatch(r"nightly-2026-[0-9a-f]{8}", job["name"]) for job in found)
+    assert [request for request in manager.requests if "PATCH" in request] == ["PATCH /jobs/job1?mode=cancel"]
 
 
 def test_progress_is_told_while_the_job_runs(manager: JobManager) -> None:

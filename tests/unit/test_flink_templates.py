@@ -12,6 +12,7 @@ import yaml
 from pipeline import flink, options
 from tools import validate_flink_manifest as validate
 from tools.flink import artifacts
+from tools.flink.cluster import Cluster
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "templates" / "flink"
 
@@ -37,6 +38,14 @@ def test_what_the_cluster_tells_is_what_the_launcher_asks_for() -> None:
     assert told == {word for word in flink.__doc__.split() if word.startswith("reelbeam.")}
 
 
+def test_a_step_is_tried_again_when_a_lost_worker_is_forgotten(tmp_path: pathlib.Path) -> None:
+    (deployment,) = validate.deployments()
+    for told in (deployment["spec"]["flinkConfiguration"], Cluster(tmp_path)._configuration(tmp_path, tmp_path)):
+        assert told["restart-strategy.type"] == "fixed-delay"
+        seconds = int(told["restart-strategy.fixed-delay.delay"].removesuffix(" s"))
+        assert int(told["restart-strategy.fixed-delay.attempts"]) == 5 and seconds * 1000 > flink.KEEP_WORKERS_MS
+
+
 def test_the_names_in_the_manifests_fit_together() -> None:
     found = {document["kind"]: document for document in documents("cluster.yaml")}
     (job,) = documents("label-job.yaml")
@@ -51,6 +60,8 @@ def test_the_names_in_the_manifests_fit_together() -> None:
     for pod in pods:
         (claim,) = [volume["persistentVolumeClaim"] for volume in pod["volumes"] if volume["name"] == "artifacts"]
         assert claim == {"claimName": found["PersistentVolumeClaim"]["metadata"]["name"]}
+    # A session cluster of mode "native" has no TaskManager before a job asks, and the launcher refuses it.
+    assert (cluster["spec"]["mode"], cluster["spec"]["taskManager"]["replicas"]) == ("standalone", 2)
     minor = cluster["spec"]["flinkVersion"].removeprefix("v").replace("_", ".")
     assert cluster["spec"]["image"].startswith(f"flink:{minor}") and f"flink{minor}_" in server["image"]
 

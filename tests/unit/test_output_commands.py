@@ -353,6 +353,28 @@ def test_verify_finds_what_no_run_has_committed(tmp_path: pathlib.Path, capsys: 
     assert main(["verify", str(tmp_path), "--run", first]) == 0
 
 
+def test_verify_of_the_last_run_reads_all_its_parts_and_nothing_else(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    factory.commit_run(tmp_path, 1, [Video("a.mp4")])
+    assert main(["verify", str(tmp_path), "--last"]) == 0
+    night = factory.run_info(2).run_id
+    for part in (1, 2):
+        run = dataclasses.replace(factory.run_info(2), run_id=f"{night}-part{part}of2")
+        factory.commit_as(tmp_path, run, [Video(f"{part}.mp4")])
+    assert main(["verify", str(tmp_path), "--last"]) == 0
+
+    (old,) = tmp_path.glob("videos/run=*01T*/*.parquet")
+    (first_part,) = tmp_path.glob("videos/run=*-part1of2/*.parquet")
+    old.unlink()
+    assert main(["verify", str(tmp_path), "--last"]) == 0
+    assert main(["verify", str(tmp_path)]) == 4
+    first_part.unlink()
+    capsys.readouterr()
+    code, found = as_json(capsys, "verify", tmp_path, "--last")
+    assert code == 4 and [fault["path"] for fault in found["faults"]] == [str(first_part)]
+
+
 def test_verify_finds_a_damaged_json_and_wrong_counts(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

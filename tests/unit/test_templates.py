@@ -15,15 +15,12 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline import flex_template, options
+from pipeline import flex_template, options, output_commands
 from pipeline.config import LabelingConfig
 from pipeline.flags import label_parser
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "templates"
-
-VERIFY = re.compile(r"\S*reelbeam verify (\S+)")
-"""The command after the run: it takes the output's folder."""
 
 
 def parsed(argv: list[str]) -> tuple[LabelingConfig, list[str]]:
@@ -34,6 +31,13 @@ def parsed(argv: list[str]) -> tuple[LabelingConfig, list[str]]:
     if not any(flag.startswith("--flink_master") for flag in beam_flags):  # the cluster would be asked, and is not here
         options.to_beam_options(beam_flags)
     return options.to_config(args), beam_flags
+
+
+def verified(argv: list[str], output: str) -> None:
+    """Asserts that a command after the run counts its rows again, and not all history, which grows every night."""
+    assert argv[1] == "verify"
+    args, beam_flags = options.parse_label_flags(argv[2:], output_commands.verify_parser())
+    assert (args.output, args.last, args.run, args.json, beam_flags) == (output, True, [], False, [])
 
 
 def dag_constants() -> dict[str, Any]:
@@ -74,7 +78,9 @@ def test_the_dag_for_one_machine_or_flink(runner: str) -> None:
     assert (config.output, config.model.name) == ("gs://bucket/labels", "a0-base")
     assert beam_flags == runner.split()
     assert "--summary_json" in words
-    assert VERIFY.findall(rendered(dag_constants()["VERIFY_COMMAND"])) == ["'gs://bucket/labels'"]
+    shell, *verify = shlex.split(rendered(dag_constants()["VERIFY_COMMAND"]))
+    assert (shell, verify[0]) == ("exec", words[1])
+    verified(verify, config.output)
 
 
 def test_the_shell_leaves_the_dags_patterns_alone(tmp_path: pathlib.Path) -> None:
@@ -205,7 +211,34 @@ def test_the_cron_jobs_commands() -> None:
     assert (config.inputs, config.output) == (("/videos",), "/labels")
     cores = label["resources"]["requests"]["cpu"]
     assert beam_flags == [f"--direct_num_workers={cores}"] and config.num_threads == int(cores)
-    assert [*verify["command"], *verify["args"]] == ["reelbeam", "verify", "/labels"]
+    verified([*verify["command"], *verify["args"]], config.output)
+    assert config.wait_for_lock, "the next pod comes before the lock of one that was lost is over"
+
+
+def test_a_pods_memory_is_what_its_threads_may_take() -> None:
+    """As in the table of templates/dataflow/README.md, with every decoder at its limit."""
+    label = containers()["label"]
+    config, _ = parsed(label["args"])
+    assert config.num_threads
+    assert worst_bytes(config.num_threads, config) <= num_bytes(label["resources"]["limits"]["memory"])
+
+    (job,) = yaml.safe_load_all((TEMPLATES / "flink/label-job.yaml").read_text("utf-8"))
+    config, _ = parsed(job["spec"]["template"]["spec"]["containers"][0]["args"])
+    cluster = {x["kind"]: x for x in yaml.safe_load_all((TEMPLATES / "flink/cluster.yaml").read_text("utf-8"))}
+    spec = cluster["FlinkDeployment"]["spec"]
+    _, pool = spec["taskManager"]["podTemplate"]["spec"]["containers"]
+    slots = int(spec["flinkConfiguration"]["taskmanager.numberOfTaskSlots"])
+    assert worst_bytes(slots, config) <= num_bytes(pool["resources"]["limits"]["memory"])
+
+
+def worst_bytes(threads: int, config: LabelingConfig) -> float:
+    (worker,) = json.loads((ROOT / "benchmarks/results/worker.json").read_text("utf-8"))
+    return (worker["base_mb"] + threads * worker["thread_mb"]) * 1e6 + threads * config.decoder_limits.memory_bytes
+
+
+def num_bytes(quantity: str) -> int:
+    number, unit = re.fullmatch(r"(\d+)(\w+)", quantity).groups()  # type: ignore[union-attr]
+    return int(number) * {"Gi": 1 << 30, "Mi": 1 << 20}[unit]
 
 
 def test_the_cron_job_is_alone_and_has_what_it_mounts() -> None:
@@ -225,7 +258,8 @@ def test_the_services_commands() -> None:
     assert label[:2] == ["/opt/reelbeam/bin/reelbeam", "label"]
     config, beam_flags = parsed(label[2:])
     assert (config.inputs, config.output, beam_flags) == (("/srv/videos",), "/var/lib/reelbeam/labels", [])
-    assert verify == [label[0], "verify", config.output]
+    assert verify[0] == label[0]
+    verified(verify, config.output)
 
 
 def test_systemd_takes_the_units(tmp_path: pathlib.Path) -> None:

@@ -24,6 +24,7 @@ import time
 import urllib.request
 from collections.abc import Sequence
 
+from pipeline.flink import listens
 from tools.flink import artifacts, processes
 from tools.flink.worker_boot import LOG_DIR
 
@@ -112,11 +113,6 @@ class Cluster:
         self._wait_until_ready()
         return name
 
-    def start_job_server(self) -> None:
-        """Starts the job server again, after it died."""
-        self._start_job_server(artifacts.fetch().job_server)
-        self._wait_until_ready()
-
     def down(self) -> list[str]:
         """Ends every process; returns the names of those that ran. Logs stay."""
         names = processes.stop_all(self.folder)
@@ -195,10 +191,11 @@ class Cluster:
             "blob.storage.directory": str(work),
             "heartbeat.interval": 2000,
             "heartbeat.timeout": 12000,
-            # A task that is lost starts again, on a TaskManager that is left or that joins.
+            # A task that is lost starts again, on a TaskManager that is left or that joins; not before a dead worker
+            # is forgotten (KEEP_WORKERS_MS).
             "restart-strategy.type": "fixed-delay",
             "restart-strategy.fixed-delay.attempts": 5,
-            "restart-strategy.fixed-delay.delay": "1 s",
+            "restart-strategy.fixed-delay.delay": "5 s",
             "slot.request.timeout": 120_000,
             "reelbeam.job-endpoint": self.job_endpoint,
             "reelbeam.environment-type": "PROCESS",
@@ -217,7 +214,7 @@ class Cluster:
         started = processes.leaders(self.folder)
         wanted = sum(name.startswith("taskmanager") for name in started)
         deadline = time.monotonic() + _SECONDS_TO_COME_UP
-        while not (self._slots() >= wanted * self.slots and _listens(self.job_endpoint)):
+        while not (self._slots() >= wanted * self.slots and listens(self.job_endpoint)):
             ended = started.keys() - processes.leaders(self.folder).keys()
             if ended or time.monotonic() > deadline:
                 what = f"{sorted(ended)[0]} ended" if ended else f"not ready after {_SECONDS_TO_COME_UP:.0f} s"
@@ -230,15 +227,6 @@ class Cluster:
             return self.get("/overview")["slots-total"]
         except OSError:
             return 0
-
-
-def _listens(endpoint: str) -> bool:
-    host, _, port = endpoint.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def from_environment() -> Cluster:
