@@ -95,7 +95,7 @@ def test_a_failed_job_is_exit_code_1_and_a_line_of_json(
     code, line, printed = label(api.JobState[f"JOB_STATE_{state}"], message)
     assert (code, line["status"], line["exit_code"], line["job"]) == (1, "failed", 1, None)
     assert line["error"] == {"code": "run_failed", "message": told}
-    assert "Traceback" not in printed and "It committed nothing" in printed
+    assert "Traceback" not in printed and "Nothing was committed" in printed
     assert not holds_lock(tmp_path / "out")
 
 

@@ -116,3 +116,11 @@ def test_the_shares_of_a0s_layers_are_what_was_measured() -> None:
         assert words.format(seconds / total) in text
         assert f"at {sum(share['gigaops'] for share in shares) / seconds / peak:.0%}" in text
     assert f"of the {peak:.0f} GFLOP/s" in text
+
+
+def test_both_engines_agree_on_every_model_as_the_readme_says() -> None:
+    measured = json.loads((ROOT / "benchmarks/results/parity.json").read_text("utf-8"))
+    assert {row["model"] for row in measured} == set(CATALOG) - {"demo"}
+    assert all(row["same_top5"] for row in measured)
+    (bound,) = re.findall(r"same five classes in the same order, logits within (\S+)\.", README)
+    assert max(row["largest_logit_difference"] for row in measured) < float(bound)
