@@ -122,5 +122,5 @@ def test_a_job_that_nobody_can_watch_any_more_keeps_its_output(
     assert (code, line["status"], line["exit_code"], line["job"]) == (1, "failed", 1, "2026-job")
     assert "job 2026-job cannot be watched any more" in line["error"]["message"]
     assert "console.cloud.google.com" in line["error"]["message"]
-    assert "Traceback" not in printed and "It committed nothing" not in printed
+    assert "Traceback" not in printed and "Nothing was committed" not in printed
     assert holds_lock(tmp_path / "out")
