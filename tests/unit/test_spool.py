@@ -180,7 +180,7 @@ EXITING = """
             raise KeyboardInterrupt
         return int(sys.argv[2])
 
-    cli.main = lambda: cli._guarded(command, [])
+    cli.main = lambda: cli._guarded(command, [], [])
     cli.entry_point()
 """
 
