@@ -124,3 +124,10 @@ def test_both_engines_agree_on_every_model_as_the_readme_says() -> None:
     assert all(row["same_top5"] for row in measured)
     (bound,) = re.findall(r"same five classes in the same order, logits within (\S+)\.", README)
     assert max(row["largest_logit_difference"] for row in measured) < float(bound)
+
+
+def test_what_the_whole_program_costs_is_what_was_measured() -> None:
+    measured = json.loads((ROOT / "benchmarks/results/label.json").read_text("utf-8"))
+    text = README.replace("\n", " ")
+    assert f"took {measured['label_over_parts']:.2f} times the CPU time" in text
+    assert f"two cores were {measured['speedup']:.2f} times as fast as one" in text
