@@ -7,9 +7,11 @@ import io
 import logging
 import re
 import shutil
+import sys
+import threading
 import weakref
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import apache_beam as beam
 from apache_beam.io.filesystem import BeamIOError
@@ -81,12 +83,34 @@ def job_name(result: Any) -> str:
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Keeps Beam's local workers from printing a failed bundle's traceback, unless --verbose asks for it."""
+    """Keeps Beam's local workers from printing a failed bundle's traceback, unless --verbose asks for it.
+
+    After an interruption for good: bundles go on and break, each in its thread, until the process has ended.
+    """
     if logging.getLogger().isEnabledFor(logging.INFO):
         yield
         return
-    with contextlib.redirect_stderr(io.StringIO()):
-        yield
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.redirect_stderr(_OfThisThread(sys.stderr)))
+        try:
+            yield
+        except KeyboardInterrupt:
+            stack.pop_all()
+            raise
+
+
+class _OfThisThread(io.TextIOBase):
+    """A stream that passes on what the thread that made it writes, and drops what others do."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._thread = threading.get_ident()
+
+    def write(self, text: str) -> int:
+        return self._stream.write(text) if threading.get_ident() == self._thread else len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
 
 
 def plain_message(text: str) -> str:
