@@ -104,7 +104,7 @@ class LabelingConfig:
         """A decoder holds the clips that it fills and those that it hands over: a long warm-up may be too much."""
         sampling = self.sampling
         num_open = math.ceil(sampling.clip_seconds / sampling.stride_seconds)  # more than one where clips overlap
-        num_clips = NUM_SLOTS + max(1, num_open)
+        num_clips = NUM_SLOTS + num_open
         needed = num_clips * self.clip_frames * self.geometry.size**2 * 3
         if needed > self.decoder_limits.memory_bytes:
             shorten = "shorten --warm_up_seconds" if sampling.warm_up else "lower --num_frames"

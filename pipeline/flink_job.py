@@ -7,8 +7,6 @@ import dataclasses
 import http.client
 import logging
 import re
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -96,8 +94,6 @@ def job_of(options: PipelineOptions) -> Job | None:
 def cancelled_on_error(job: Job | None) -> Iterator[None]:
     """Takes the job off the cluster where the watch over it breaks off: nobody would know that it still writes.
 
-    SIGTERM, with which schedulers end a launcher, counts as an interruption here.
-
     Raises:
       RuntimeError: the connection to the job server broke, or the job failed. Other errors go through.
     """
@@ -107,7 +103,7 @@ def cancelled_on_error(job: Job | None) -> Iterator[None]:
         yield
         return
     try:
-        with _interrupted_by_sigterm(), _quiet_messages():
+        with _quiet_messages():
             yield
     except RuntimeError as error:  # the job server has told how it ended: it submits nothing any more
         job.cancel(may_appear=False)
@@ -151,18 +147,6 @@ def _quiet_messages() -> Iterator[None]:
 
 def _nothing(record: logging.LogRecord) -> bool:
     return False
-
-
-@contextlib.contextmanager
-def _interrupted_by_sigterm() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():  # only there may handlers be set
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def progress_line(job: dict[str, Any]) -> str:

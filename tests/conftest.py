@@ -6,7 +6,7 @@ import logging
 import os
 import pathlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import object_stores
 import pytest
@@ -50,6 +50,16 @@ def untouched_loggers() -> None:
     logging.getLogger().setLevel(logging.WARNING)
     for name in ("apache_beam", "pipeline", "transforms"):
         logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def break_writing(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Makes writing tables fail with a bug, from when it is called."""
+
+    def broken(*_: object) -> None:
+        raise KeyError("a bug")
+
+    return lambda: monkeypatch.setattr("transforms.write_results.to_table", broken)
 
 
 @pytest.fixture(scope="session")

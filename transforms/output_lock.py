@@ -97,15 +97,15 @@ class LockTicket(NamedTuple):
         """
         with storage.storage_errors(self.output):
             file = _lock_file(self.output)
-            found = file.read()
-            lock = (_parse(found.data) if found else None) or {}
-            if found is None or not _is_held(lock, self.holder):
+            held = _read_if_held(file, self.holder)
+            if held is None:
                 return
+            lock, version = held
             now = time.time()
             is_fresh = lock["lease_ends_at"] > now + JOB_LEASE_SECONDS - JOB_RENEWAL_SECONDS
             if lock["lease_seconds"] != JOB_LEASE_SECONDS or not is_fresh:
                 renewed = {"lease_seconds": JOB_LEASE_SECONDS, "lease_ends_at": now + JOB_LEASE_SECONDS}
-                file.write(_to_json(lock | renewed), found.version)
+                file.write(_to_json(lock | renewed), version)
 
     def release_after_commit(self) -> None:
         """Releases the lock of a run whose launcher may be gone."""
@@ -202,11 +202,11 @@ class OutputLock:
         while not self._stop.wait(pause):
             try:
                 with storage.storage_errors(self._ticket.output):
-                    found = self._file.read()
-                    lock = (_parse(found.data) if found else None) or {}
-                    if found is None or not _is_held(lock, self._ticket.holder):
+                    held = _read_if_held(self._file, self._ticket.holder)
+                    if held is None:
                         return  # taken over, or released by the commit: the commit sees to it
-                    self._file.write(_renewed(lock), found.version)
+                    lock, version = held
+                    self._file.write(_renewed(lock), version)
             except MediaError as failure:  # the next renewal may succeed
                 logging.getLogger(__name__).warning("the output's lock could not be renewed: %s", failure)
 
@@ -255,14 +255,18 @@ def _start_of(pid: int) -> int | None:
 
 
 def _release(file: ConditionalFile, holder: str) -> None:
-    while True:
-        found = file.read()
-        lock = (_parse(found.data) if found else None) or {}
-        if found is None or not _is_held(lock, holder):
-            return
+    while (held := _read_if_held(file, holder)) is not None:
+        lock, version = held
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        if file.write(_to_json(lock | {"released_at": now}), found.version):  # else somebody has just renewed it
+        if file.write(_to_json(lock | {"released_at": now}), version):  # else somebody has just renewed it
             return
+
+
+def _read_if_held(file: ConditionalFile, holder: str) -> tuple[dict[str, Any], str] | None:
+    """Returns what the lock says, and its version, while `holder` holds it."""
+    found = file.read()
+    lock = _parse(found.data) if found else None
+    return (lock, found.version) if found and lock and _is_held(lock, holder) else None
 
 
 def _is_held(lock: dict[str, Any], holder: str) -> bool:

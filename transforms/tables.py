@@ -76,7 +76,7 @@ class Output(NamedTuple):
 
     def last_name(self) -> str:
         """Returns the name of the run that was started last, as `find` takes it; all parts of a backfill have one."""
-        return re.sub(r"-part\d+of\d+$", "", self.labeling_runs()[-1].run_id)
+        return _PART.sub("", self.labeling_runs()[-1].run_id)
 
     def find(self, name: str) -> list[Run]:
         """Returns the run of that name, or the one whose name begins so; of a run in parts all parts, or the one named.

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import data_generation as generate
 import duckdb
@@ -167,13 +168,9 @@ def test_a_job_that_fails_exits_with_1_and_commits_nothing(
     tmp_path: pathlib.Path,
     samples_dir: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    break_writing: Callable[[], None],
 ) -> None:
-    def broken(*_: object) -> None:
-        raise KeyError("a bug")
-
-    monkeypatch.setattr("transforms.run_files.to_table", broken)
-    monkeypatch.setattr("transforms.write_results.to_table", broken)
+    break_writing()
     assert label(tmp_path / "out", samples_dir / "growing.mp4") == 1
     captured = capsys.readouterr()
     assert 'The run failed: KeyError: "a bug"' in captured.out and "Traceback" not in captured.err

@@ -53,12 +53,9 @@ def test_a_failed_job_tells_what_broke(
     tmp_path: pathlib.Path,
     samples_dir: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    break_writing: Callable[[], None],
 ) -> None:
-    def broken(*_: object) -> None:
-        raise KeyError("a bug")
-
-    monkeypatch.setattr("transforms.write_results.to_table", broken)
+    break_writing()
     assert label(tmp_path, samples_dir / "growing.mp4") == 1
     line = last_line(capsys)
     assert (line["status"], line["exit_code"], line["run_json"]) == ("failed", 1, None)
@@ -157,11 +154,9 @@ def test_a_part_that_fails_leaves_those_before_it(
     samples_dir: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
+    break_writing: Callable[[], None],
 ) -> None:
-    def broken(*_: object) -> None:
-        raise KeyError("a bug")
-
-    second_part(monkeypatch, lambda: monkeypatch.setattr("transforms.write_results.to_table", broken))
+    second_part(monkeypatch, break_writing)
     assert label(tmp_path, samples_dir, "--videos_per_part=5") == 1
     printed = capsys.readouterr().out
     assert "This part committed nothing; what 1 part before it committed stays." in printed
