@@ -13,7 +13,7 @@ demo: $(VENV)/installed ## label the bundled sample videos with the bundled mode
 	@$(BIN)/reelbeam label pipeline/demo/videos --model demo --output demo-output
 
 test: check ## format, lint, types and the whole suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-slow: $(VENV)/installed-dev ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow --timeout=1800

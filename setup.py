@@ -43,6 +43,7 @@ setup(
         "dev": [
             "pytest",
             "pytest-timeout",
+            "pytest-xdist",  # the suite runs on all cores
             "ruff",
             "mypy",
             "duckdb",
