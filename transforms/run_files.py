@@ -29,7 +29,7 @@ from transforms import storage
 from transforms.schemas import SCHEMA_VERSION, SORT_KEYS, TABLES, Row
 
 ROWS_PER_GROUP = 64_000
-_ROWS_PER_BATCH = 5_000
+_ROWS_PER_BATCH = 500
 _TOP_LABELS = 20
 _COUNTS = (
     *("videos", "ok", "partial", "failed", "video_clips", "ok_videos_without_all_clips", "video_ms"),

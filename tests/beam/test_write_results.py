@@ -99,6 +99,18 @@ def test_many_rows_are_spread_over_files_and_none_is_lost(
     assert sorted(uris) == [f"ok-{i:03d}.mp4" for i in range(35)]
 
 
+def test_a_long_film_among_others_comes_out_whole(tmp_path: pathlib.Path) -> None:
+    tables = rows(num_ok=3)
+    num_clips = 2 * write_results._MAX_ROWS_PER_BLOCK + 5
+    film = [clip_row(make.scores("film.mp4", index), make.RUN) for index in range(num_clips)]
+    tables["videos"].append(video("film.mp4", num_clips=num_clips) | {"num_planned_clips": num_clips})
+    tables["clips"] = [*film[:100], *tables["clips"], *reversed(film[100:])]
+    write(tmp_path, tables)
+    found = pq.read_table(tmp_path / "clips/run=r1/part-00000.parquet", partitioning=None).to_pylist()
+    assert [row["clip_index"] for row in found if row["video_uri"] == "film.mp4"] == list(range(num_clips))
+    assert len(found) == num_clips + 3
+
+
 def test_files_with_embeddings_have_fewer_rows() -> None:
     wide = tables_of_run(num_logits=600, embedding_size=2048)["clips"]
     assert write_results.rows_per_file(wide) == (64 << 20) // (2 * (600 + 2048))
