@@ -18,13 +18,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # Decodes the same video over and over, in two threads of which one has ended by the time that it matters.
 _OWNER = """
-import pathlib, sys, threading
+import pathlib, signal, sys, threading
 from fractions import Fraction
 from transforms.media import sandbox
 from transforms.media.limits import DEFAULT_LIMITS
 from transforms.media.picture import Geometry
 from transforms.media.sampling import ClipSampling, plan_clip_spans
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup, under which the tests may run, has it ignored
 path = sys.argv[1]
 thread = threading.Thread(target=sandbox.probe, args=(path, DEFAULT_LIMITS))
 thread.start()

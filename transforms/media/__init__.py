@@ -15,7 +15,8 @@ The only package that imports `av`. It knows neither Beam nor models and works a
     container.py      opening a file and choosing its stream
     timeline.py       when its frames are shown, as the packets tell it
     packet_order.py   how far apart frames can be stored and shown
-    bitstream.py      what a packet's bytes tell before decoding, codec by codec (nal_rules.py, packet_rules.py)
+    bitstream.py      what a packet's bytes tell before decoding, codec by codec (packet_rules.py, nal_rules.py,
+                      mpeg_rules.py, bit_reader.py)
     key_frames.py     where decoding can start
     probe.py          MediaInfo
     reader.py         packets from a key frame on, wherever seeks lead

@@ -10,23 +10,25 @@ Two questions, and for each codec of the list below the answers are proven by te
     HEVC           IDR, CRA, BLA                                                    yes, in the highest temporal layer:
                    FFmpeg's test is about the frame's own layer, and higher layers may still refer to it
     MPEG-1, -2     I picture behind a sequence header                               yes: B pictures
-    MPEG-4 ASP     I-VOP                                                            yes: B-VOPs. One VOP a packet, or
-                   none of it holds: packed B-frames
+    MPEG-4 ASP     I-VOP                                                            yes: B-VOPs
     VP8, VP9       key frame                                                        no: a frame without followers still
                    leaves probabilities, vectors and segment maps behind
     AV1            key frame behind a sequence header                               no: libdav1d doesn't know how
     intra codecs   any packet                                                       nothing to leave out
+
+And one for every packet, in order: does all that hold on? Not where a packet has several frames or none (packed
+B-frames), nor where headers change so that a frame is dropped which waits to be shown, nor for what decoders remember
+from the stream's very start: the fields of interlaced MPEG-4, the encoder of lossless H.264.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from transforms.media.mpeg_rules import Mpeg4Rules, Mpeg12Rules
 from transforms.media.nal_rules import H264Rules, HevcRules
 from transforms.media.packet_rules import PacketRules
 
-_MPEG12_HEADERS = re.compile(rb"\x00\x00\x01([\x00\xb3])", re.DOTALL)
 _INTRA_CODECS = frozenset({"prores", "dnxhd", "huffyuv", "ffvhuff", "utvideo", "rawvideo", "png"})
 
 
@@ -41,47 +43,13 @@ def packet_rules(codec: str, extradata: bytes | None) -> PacketRules:
     if codec in ("h264", "hevc"):
         return H264Rules(extradata) if codec == "h264" else HevcRules(extradata)
     if codec in ("mpeg1video", "mpeg2video"):
-        return _Mpeg12Rules()
+        return Mpeg12Rules()
+    if codec == "mpeg4":
+        return Mpeg4Rules(extradata)
     if codec in _INTRA_CODECS:
         return _IntraRules()
-    simple = {"mpeg4": _Mpeg4Rules, "vp8": _Vp8Rules, "vp9": _Vp9Rules, "av1": _Av1Rules, "mjpeg": _MjpegRules}
+    simple = {"vp8": _Vp8Rules, "vp9": _Vp9Rules, "av1": _Av1Rules, "mjpeg": _MjpegRules}
     return simple.get(codec, PacketRules)()
-
-
-class _Mpeg12Rules(PacketRules):
-    can_skip = True
-
-    def starts_clean(self, data: memoryview) -> bool:
-        first = _MPEG12_HEADERS.search(data)
-        return first is not None and first[1] == b"\xb3" and self._picture_type(data) == 1
-
-    def may_skip(self, data: memoryview) -> bool:
-        return self._picture_type(data) == 3
-
-    def _picture_type(self, data: memoryview) -> int:
-        """Returns 1 for I, 2 for P, 3 for B; of the first field, where there are two: I goes with P, B with B."""
-        for header in _MPEG12_HEADERS.finditer(data):
-            if header[1] == b"\x00" and len(data) > header.end() + 1:
-                return data[header.end() + 1] >> 3 & 7
-        return 0
-
-
-class _Mpeg4Rules(PacketRules):
-    can_skip = True
-
-    def starts_clean(self, data: memoryview) -> bool:
-        return self._vop_type(data) == 0
-
-    def may_skip(self, data: memoryview) -> bool:
-        return self._vop_type(data) == 2
-
-    def _vop_type(self, data: memoryview) -> int:
-        """Returns 0 for I, 1 for P, 2 for B, 3 for S."""
-        at = bytes(data).find(b"\x00\x00\x01\xb6")
-        return data[at + 4] >> 6 if at >= 0 and len(data) > at + 4 else -1
-
-    def is_one_frame(self, data: memoryview) -> bool:
-        return bytes(data).count(b"\x00\x00\x01\xb6") == 1
 
 
 class _Vp8Rules(PacketRules):
@@ -107,6 +75,10 @@ class _Vp9Rules(PacketRules):
 
 
 class _Av1Rules(PacketRules):
+    def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
+        """One temporal unit: two of them are two frames at one time."""
+        return sum(kind == 2 for kind, _ in _obus(data)) <= 1
+
     def starts_clean(self, data: memoryview) -> bool:
         """Looks for a sequence header and then, as the first frame, a key frame that is shown."""
         has_sequence = False
@@ -139,11 +111,15 @@ def _obus(data: memoryview) -> Iterator[tuple[int, memoryview]]:
 
 
 class _IntraRules(PacketRules):
+    is_intra = True
+
     def starts_clean(self, data: memoryview) -> bool:
         return True
 
 
 class _MjpegRules(PacketRules):
+    is_intra = True
+
     def starts_clean(self, data: memoryview) -> bool:
         """Tables may stand in an earlier picture: this one needs its own."""
         head = bytes(data[:4096])

@@ -98,7 +98,7 @@ class FastSource:
         order = PacketOrder()
         for packet in self._packets_towards(entry_tick):
             data = memoryview(packet)
-            if not order.accepts(packet) or not rules.is_one_frame(data):
+            if not order.accepts(packet) or not rules.keeps_proof(data, packet.is_keyframe):
                 raise ShortcutError("packets and frames don't go together")
             is_start = packet.pts == entry_tick and rules.starts_clean(data) and not stretch.entries
             is_entry = packet.is_keyframe and (is_start or rules.resets(data))
@@ -158,8 +158,6 @@ class FastSource:
         held: collections.deque[tuple[int, int, VideoFrame]] = collections.deque()
         awaited: list[tuple[int, int]] = []
         for time, position, frame in self._decode(run, stretch, packets, awaited):
-            if frame.is_corrupt:
-                raise ShortcutError("a frame is corrupt")
             if position in run.wanted:
                 held.append((time, position, frame))
             while held and all(held[0][1] < other for _, other in awaited):
@@ -215,14 +213,21 @@ class FastSource:
 
 def _check(
     frames: list[VideoFrame], awaited: list[tuple[int, int]], first_time: int
-) -> Iterator[tuple[int, int, VideoFrame]]:
-    """Yields the frames with their times and positions, if these are the next ones of the heap `awaited`."""
+) -> list[tuple[int, int, VideoFrame]]:
+    """Returns the frames with their times and positions, if these are the next ones of the heap `awaited`, and sound.
+
+    All of them at once: what comes out together with a wanted frame speaks of that one, too.
+    """
+    checked = []
     for frame in frames:
         if frame.pts is None or (frame.pts >= first_time and (not awaited or frame.pts != awaited[0][0])):
             expected = [time for time, _ in awaited[:1]]
             raise ShortcutError(f"a frame of {frame.pts} came out where {expected} was expected")
         if frame.pts >= first_time:
-            yield *heapq.heappop(awaited), frame
+            if frame.is_corrupt:
+                raise ShortcutError("a frame is corrupt")
+            checked.append((*heapq.heappop(awaited), frame))
+    return checked
 
 
 def _same_times(packets: Iterator[VideoPacket], times: Sequence[int]) -> Iterator[VideoPacket]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
@@ -9,7 +10,7 @@ from av.video.stream import VideoStream
 
 from transforms.media.bitstream import packet_rules
 from transforms.media.container import VideoPacket
-from transforms.media.packet_order import PacketOrder
+from transforms.media.packet_order import MAX_REORDERED, PacketOrder
 
 # Nearer ones are not worth a place: a three-hour film of intra frames would have hundreds of thousands.
 _MIN_SPACING_SECONDS = Fraction(1, 2)
@@ -21,10 +22,12 @@ class KeyFrames:
     def __init__(self, stream: VideoStream) -> None:
         codec = stream.codec_context
         self._rules = packet_rules(codec.codec.canonical_name, codec.extradata)
-        self._min_spacing = int(_MIN_SPACING_SECONDS / (stream.time_base or 1))
+        self._min_spacing = max(int(_MIN_SPACING_SECONDS / (stream.time_base or 1)), 1)
         self._is_proven = self._rules.is_known
         self._ticks: list[int] = []
         self._order = PacketOrder()
+        self._latest: int | None = None
+        self._recent: collections.deque[int] = collections.deque(maxlen=MAX_REORDERED)
 
     @property
     def ticks(self) -> tuple[int, ...]:
@@ -39,10 +42,22 @@ class KeyFrames:
             yield packet
 
     def _note(self, packet: VideoPacket) -> None:
-        self._is_proven = self._order.accepts(packet) and self._rules.is_one_frame(memoryview(packet))
-        if not packet.is_keyframe or packet.pts is None:
+        data, pts = memoryview(packet), packet.pts
+        self._is_proven = self._order.accepts(packet) and self._rules.keeps_proof(data, packet.is_keyframe)
+        if not self._is_proven or pts is None:
             return
-        if (not self._ticks or packet.pts >= self._ticks[-1] + self._min_spacing) and self._rules.starts_clean(
-            memoryview(packet)
-        ):
-            self._ticks.append(packet.pts)
+        if packet.is_keyframe:
+            is_behind = self._latest is not None and pts < self._latest
+            is_far = not self._ticks or pts >= self._ticks[-1] + self._min_spacing
+            if (is_behind or is_far) and self._rules.starts_clean(data):
+                # All that is stored before a key frame is shown before it, or the clock has jumped back.
+                self._is_proven = not is_behind
+                self._ticks.append(pts)
+        self._note_time(pts, data)
+
+    def _note_time(self, pts: int, data: memoryview) -> None:
+        """Two frames of one time: which of them comes out last, decoders and containers may see in different ways."""
+        if not self._rules.is_intra and self._rules.is_shown(data):
+            self._is_proven = self._is_proven and pts not in self._recent
+            self._recent.append(pts)
+        self._latest = pts if self._latest is None else max(self._latest, pts)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from transforms.media.bit_reader import BitReader
 from transforms.media.packet_rules import PacketRules
 
+_HIGH_444_PREDICTIVE = 244
 _START_CODE = re.compile(rb"\x00\x00\x01")
 
 
@@ -14,6 +16,8 @@ class _NalRules(PacketRules):
     """NAL units, behind start codes or behind their lengths (MP4, Matroska)."""
 
     can_skip = True
+    _headers: frozenset[int]
+    """The types of parameter sets."""
 
     def __init__(self, length_size: int) -> None:
         self._length_size = length_size
@@ -30,26 +34,41 @@ class _NalRules(PacketRules):
             at = start + int.from_bytes(data[at:start], "big")
             yield data[start:at]
 
-    def _has_headers(self, types: set[int], headers: set[int]) -> bool:
+    def _note_headers(self, types: set[int]) -> None:
+        """Packets with parameter sets of their own are told of, also where decoding does not start at them."""
+        self._has_headers_in_band = self._has_headers_in_band or bool(types & self._headers)
+
+    def _has_headers(self, types: set[int]) -> bool:
         """Whether a decoder that comes from elsewhere has this packet's parameter sets.
 
-        Either they are here, or no packet has any and they are the container's.
+        Either they are here, or no packet so far has any and they are the container's.
         """
-        if headers <= types:
-            self._has_headers_in_band = True
-        return headers <= types or not (self._has_headers_in_band or headers & types)
+        self._note_headers(types)
+        return self._headers <= types or not self._has_headers_in_band
 
 
 class H264Rules(_NalRules):
     """H.264, from `avcC` headers or start codes."""
 
+    _headers = frozenset({7, 8})
+
     def __init__(self, extradata: bytes) -> None:
-        super().__init__((extradata[4] & 3) + 1 if extradata[:1] == b"\x01" and len(extradata) > 4 else 0)
+        is_avcc = extradata[:1] == b"\x01" and len(extradata) > 8
+        super().__init__((extradata[4] & 3) + 1 if is_avcc else 0)
+        self._is_lossless = is_avcc and _is_lossless(memoryview(extradata)[8:])
+
+    def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
+        """Not where video is lossless: FFmpeg decodes it as the encoder did that the first packet names."""
+        if is_key or not self._has_headers_in_band:
+            units = [unit for unit in self._units(data) if len(unit) > 1]
+            self._note_headers({unit[0] & 31 for unit in units})
+            self._is_lossless = self._is_lossless or any(unit[0] & 31 == 7 and _is_lossless(unit) for unit in units)
+        return not self._is_lossless
 
     def starts_clean(self, data: memoryview) -> bool:
         units = [unit for unit in self._units(data) if len(unit) > 1]
         types = {unit[0] & 31 for unit in units}
-        if not self._has_headers(types, {7, 8}):
+        if not self._has_headers(types):
             return False
         return 5 in types or (1 in types and any(_recovers_at_once(unit) for unit in units if unit[0] & 31 == 6))
 
@@ -61,6 +80,18 @@ class H264Rules(_NalRules):
         """Both fields, where a picture has two: the decoder must not be left with half a frame."""
         pictures = [unit[0] for unit in self._units(data) if len(unit) and 1 <= unit[0] & 31 <= 5]
         return bool(pictures) and not any(header & 0x60 for header in pictures)
+
+
+def _is_lossless(sps: memoryview) -> bool:
+    """Whether a sequence parameter set (ITU-T H.264, 7.3.2.1.1) sets qpprime_y_zero_transform_bypass_flag."""
+    if len(sps) < 5 or sps[1] != _HIGH_444_PREDICTIVE:
+        return False
+    bits = BitReader(bytes(sps[4:32]).replace(b"\x00\x00\x03", b"\x00\x00"))
+    bits.take_golomb()
+    if bits.take_golomb() == 3:  # chroma_format_idc
+        bits.take(1)
+    bits.take_golomb(), bits.take_golomb()  # depths
+    return bits.take(1) == 1
 
 
 def _recovers_at_once(sei: memoryview) -> bool:
@@ -79,6 +110,8 @@ def _recovers_at_once(sei: memoryview) -> bool:
 class HevcRules(_NalRules):
     """HEVC, from `hvcC` headers or start codes."""
 
+    _headers = frozenset({32, 33, 34})
+
     def __init__(self, extradata: bytes) -> None:
         is_hvcc = extradata[:1] == b"\x01" and len(extradata) > 22
         super().__init__((extradata[21] & 3) + 1 if is_hvcc else 0)
@@ -86,12 +119,20 @@ class HevcRules(_NalRules):
         units = _hvcc_units(extradata) if is_hvcc else self._units(memoryview(extradata))
         self._note_layers(list(units))
 
+    def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
+        """Not where a picture says that those which wait to be shown shall not be (no_output_of_prior_pics_flag)."""
+        if not (is_key or not self._has_headers_in_band):
+            return True
+        units = [unit for unit in self._units(data) if len(unit) > 2]
+        self._note_headers({unit[0] >> 1 & 63 for unit in units})
+        return not any(16 <= unit[0] >> 1 & 63 <= 21 and unit[2] & 0x40 for unit in units)
+
     def starts_clean(self, data: memoryview) -> bool:
         units = [unit for unit in self._units(data) if len(unit) > 2]
         self._note_layers(units)
         types = {unit[0] >> 1 & 63 for unit in units}
         pictures = {kind for kind in types if kind < 32}
-        return bool(pictures) and all(16 <= k <= 21 for k in pictures) and self._has_headers(types, {32, 33, 34})
+        return bool(pictures) and all(16 <= k <= 21 for k in pictures) and self._has_headers(types)
 
     def may_skip(self, data: memoryview) -> bool:
         pictures = [unit for unit in self._units(data) if len(unit) > 2 and unit[0] >> 1 & 63 < 32]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from transforms.media.container import VideoPacket
 
 # No codec lets a frame wait for more than 16 others that are stored before it and shown after it.
-_MAX_REORDERED = 32
+MAX_REORDERED = 32
 # Of the steps between frames, so many are alike where the frame rate is meant to be constant.
 _MIN_SHARE_OF_USUAL = 0.8
 # MPEG program streams have times of their own for some packets only: what is made up for the others may be so many
@@ -21,8 +21,8 @@ _NEAR = 4
 class PacketOrder:
     """Checks that the times of packets are all there and that reordering is as local as codecs allow.
 
-    A recording that was joined from several jumps back in time; MP4 brings new headers beside a packet. Decoding times
-    are not asked: Matroska has none, and what FFmpeg makes up differs from seek to seek.
+    A recording that was joined from several jumps back in time; MP4 brings new headers beside a packet, and AVI a
+    palette. Decoding times are not asked: Matroska has none, and what FFmpeg makes up differs from seek to seek.
 
     Attributes:
       floor: no later packet is shown before this time; None while so much can't be said.
@@ -39,10 +39,12 @@ class PacketOrder:
     def accepts(self, packet: VideoPacket) -> bool:
         """Returns whether a packet, the next one in decoding order, fits in."""
         pts = packet.pts
-        if pts is None or (self.floor is not None and pts < self.floor) or packet.has_sidedata("new_extradata"):
+        if pts is None or (self.floor is not None and pts < self.floor):
+            return False
+        if packet.has_sidedata("new_extradata") or packet.has_sidedata("palette"):
             return False
         self._recent.append(pts)
-        if len(self._recent) > _MAX_REORDERED:
+        if len(self._recent) > MAX_REORDERED:
             oldest = self._recent.popleft()
             self.floor = oldest if self.floor is None else max(self.floor, oldest)
         return True
@@ -59,7 +61,7 @@ def has_hole(times: Sequence[int], is_to_the_end: bool) -> bool:
     """
     ticks = sorted(time for time in times if time >= times[0])
     if not is_to_the_end:
-        ticks = ticks[: -_MAX_REORDERED // 2]
+        ticks = ticks[: -MAX_REORDERED // 2]
     steps = [later - earlier for earlier, later in itertools.pairwise(ticks)]
     if not steps:
         return False

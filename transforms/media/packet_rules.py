@@ -8,9 +8,11 @@ class PacketRules:
 
     Attributes:
       can_skip: whether there are frames that may be skipped at all.
+      is_intra: whether each frame stands for itself.
     """
 
     can_skip = False
+    is_intra = False
 
     @property
     def is_known(self) -> bool:
@@ -33,6 +35,11 @@ class PacketRules:
         """Whether decoders take this packet, at which decoding can start, without a complaint about what is missing."""
         return self.starts_clean(data)
 
-    def is_one_frame(self, data: memoryview) -> bool:
-        """Whether this packet holds one frame, so that its time is the frame's."""
+    def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
+        """Whether the rules hold on with this packet, the next one: it has one frame, and no headers that change them.
+
+        Args:
+          data: of the packet.
+          is_key: whether the container calls it a key frame.
+        """
         return True

@@ -18,11 +18,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from av.buffer import Buffer
+from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
@@ -68,7 +69,9 @@ class Orientation:
     def of_frame(cls, frame: VideoFrame) -> Orientation:
         """Reads the frame's display matrix."""
         try:
-            matrix = cast(Mapping[str, Buffer], frame.side_data).get("DISPLAYMATRIX")
+            # Not `frame.side_data`: that and the frame hold each other, so that only the garbage collector frees them,
+            # hundreds of megabytes of large frames.
+            matrix = cast(Mapping[str, Buffer], cast(Any, SideDataContainer)(frame)).get("DISPLAYMATRIX")
         except ValueError:  # PyAV's enumeration doesn't know every kind of side data (EXIF of MJPEG).
             return cls.of_degrees(-frame.rotation)
         return cls() if matrix is None else cls.of_matrix(np.frombuffer(memoryview(matrix), np.int32))
@@ -101,7 +104,6 @@ class PictureConverter:
         self._geometry = geometry
         self._pixel_aspect_ratio = pixel_aspect_ratio
         self._reformatter = VideoReformatter()
-        self._orientations: dict[int, Orientation] = {}
         self._scaled_sizes: dict[tuple[int, int], tuple[int, int]] = {}
 
     def convert(self, frame: VideoFrame) -> npt.NDArray[np.uint8]:
@@ -115,7 +117,7 @@ class PictureConverter:
         scaled = self._reformatter.reformat(
             frame, width, height, "gbrp" if in_planes else "rgb24", interpolation=_INTERPOLATION, threads=1
         )
-        orientation = self._orientation(frame)
+        orientation = Orientation.of_frame(frame)  # of each frame: it may change inside a stream
         if not in_planes:
             return self._cropped(orientation.apply(_view(scaled, 0, 3)))
         picture = np.empty((self._geometry.size, self._geometry.size, 3), np.uint8)
@@ -133,17 +135,6 @@ class PictureConverter:
             scaled = self._geometry.scaled_size(width, height, self._pixel_aspect_ratio)
             self._scaled_sizes[width, height] = scaled
         return self._scaled_sizes[width, height]
-
-    def _orientation(self, frame: VideoFrame) -> Orientation:
-        """Returns the frame's orientation; asks one frame of each rotation.
-
-        Asking ties the frame to its side data and the side data to the frame, so that only the garbage collector
-        frees them: hundreds of megabytes of large frames, if each were asked.
-        """
-        rotation = frame.rotation
-        if rotation not in self._orientations:
-            self._orientations[rotation] = Orientation.of_frame(frame)
-        return self._orientations[rotation]
 
 
 def _view(frame: VideoFrame, index: int, num_channels: int) -> npt.NDArray[np.uint8]:

@@ -110,6 +110,7 @@ def read_timeline(
     order = PacketOrder()
     try:
         for packet in packets:
+            shown.note_dts(packet.dts)
             if not packet.is_discard:
                 shown.add(packet)
             if until_tick is not None and order.accepts(packet) and order.is_past(until_tick):
@@ -136,7 +137,7 @@ class _PacketTimes:
 
     Attributes:
       num_packets: how many there are.
-      last_dts: the highest.
+      last_dts: the highest, of packets that are not shown too.
       last_duration: of the frame that is shown last; 0 where its packet doesn't say.
     """
 
@@ -151,12 +152,15 @@ class _PacketTimes:
         self._is_ascending = True
         self._last_pts: int | None = None
 
-    def add(self, packet: VideoPacket) -> None:
-        """Notes a packet."""
-        pts, dts, duration = packet.pts, packet.dts, packet.duration or 0
-        self.num_packets += 1
+    def note_dts(self, dts: int | None) -> None:
+        """Notes how far the file has been read."""
         if dts is not None and (self.last_dts is None or dts > self.last_dts):
             self.last_dts = dts
+
+    def add(self, packet: VideoPacket) -> None:
+        """Notes a packet that is shown."""
+        pts, dts, duration = packet.pts, packet.dts, packet.duration or 0
+        self.num_packets += 1
         if pts is not None:
             self._is_ascending = self._is_ascending and (self._last_pts is None or pts >= self._last_pts)
             self._has_pts, self._last_pts = True, pts

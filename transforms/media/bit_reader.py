@@ -1,0 +1,24 @@
+"""Reads headers bit by bit. Pure."""
+
+from __future__ import annotations
+
+
+class BitReader:
+    """Reads bits, the highest of each byte first; zeros behind the end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._value = int.from_bytes(data, "big")
+        self._left = 8 * len(data)
+
+    def take(self, count: int) -> int:
+        """Returns the number in the next `count` bits."""
+        self._left -= count
+        value = self._value >> self._left if self._left >= 0 else self._value << -self._left
+        return value & ((1 << count) - 1)
+
+    def take_golomb(self) -> int:
+        """Returns the next number in Exp-Golomb code, `ue(v)` of ITU-T H.264, 9.1."""
+        zeros = 0
+        while zeros < 32 and not self.take(1):
+            zeros += 1
+        return (1 << zeros) - 1 + self.take(zeros)
