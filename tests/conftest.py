@@ -8,6 +8,7 @@ import pathlib
 import signal
 from collections.abc import Callable, Iterator
 
+import gcs_emulator
 import object_stores
 import pytest
 
@@ -85,3 +86,27 @@ def proxy(s3: object_stores.S3Server) -> Iterator[object_stores.FaultyProxy]:
     with object_stores.used_by_beam(object_stores.s3_flags(proxy.url)):
         yield proxy
     proxy.close()
+
+
+@pytest.fixture(scope="session")
+def _gcs_server() -> Iterator[gcs_emulator.GcsServer]:
+    pytest.importorskip("google.cloud.storage", reason="google-cloud-storage is absent: pip install 'reelbeam[gcp]'")
+    try:
+        program = gcs_emulator.program()
+    except gcs_emulator.MissingError as error:
+        pytest.skip(str(error))
+    server = gcs_emulator.GcsServer(program)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def gcs(_gcs_server: gcs_emulator.GcsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[gcs_emulator.GcsServer]:
+    """A Google Cloud Storage with an empty bucket, and Beam's file systems before it.
+
+    Building it may take minutes: for slow tests. Beam looks for credentials for 20 seconds, once, and goes on without.
+    """
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", _gcs_server.proxy.url)
+    with object_stores.used_by_beam([]):
+        yield _gcs_server
+    _gcs_server.clear()

@@ -68,6 +68,10 @@ class FaultyProxy:
         """Returns what was done to requests, for those to which something was done."""
         return [request.fault for request in self.requests if request.fault]
 
+    def amended(self, path: str, body: bytes) -> bytes:
+        """Returns the body that the server gets for one that came."""
+        return body
+
     def close(self) -> None:
         """Stops listening."""
         self._server.shutdown()
@@ -93,7 +97,8 @@ class FaultyProxy:
         request = Request(handler.command, handler.path, handler.headers.get("Range", ""))
         self.requests.append(request)
         request.fault = fault = self.fault(request)
-        body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        came = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        body = self.amended(handler.path, came)
         if fault == "reset":
             _reset(handler)
             return
@@ -104,7 +109,8 @@ class FaultyProxy:
             return
         connection = http.client.HTTPConnection("127.0.0.1", self._upstream, timeout=30)
         with contextlib.closing(connection):
-            connection.request(handler.command, handler.path, body, dict(handler.headers))
+            headers = {name: value for name, value in handler.headers.items() if name.lower() != "content-length"}
+            connection.request(handler.command, handler.path, body, {**headers, "Content-Length": str(len(body))})
             answer = connection.getresponse()
             data = answer.read()
         if fault == "short":
