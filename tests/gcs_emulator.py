@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
@@ -12,9 +13,14 @@ import tempfile
 from typing import Any
 
 import processes
-from object_stores import BUCKET, FaultyProxy
+from faulty_proxy import FaultyProxy
+from object_stores import BUCKET
+
+from transforms.records import VideoRef
 
 _MODULE, _VERSION = "github.com/fsouza/fake-gcs-server", "v1.52.3"
+_BUILD_SECONDS = 900
+_TOKEN = "/token"
 _PROGRAM = _MODULE.rpartition("/")[2]
 
 
@@ -34,21 +40,34 @@ def program() -> str:
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "reelbeam"
     built = cache / f"{_PROGRAM}-{_VERSION}"
     if not built.is_file():
-        go = shutil.which("go")
-        if go is None:
-            raise MissingError(f"no {_PROGRAM} on the PATH, and no `go` to build it with")
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            command, places = [go, "install", f"{_MODULE}@{_VERSION}"], {**os.environ, "GOBIN": scratch}
-            done = subprocess.run(command, env=places, cwd=scratch, capture_output=True, text=True)
-            if done.returncode:
-                raise MissingError(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1]}")
-            pathlib.Path(scratch, _PROGRAM).replace(built)
+        _build(built)
     return str(built)
 
 
+def _build(target: pathlib.Path) -> None:
+    go = shutil.which("go")
+    if go is None:
+        raise MissingError(f"no {_PROGRAM} on the PATH, and no `go` to build it with")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    command = [go, "install", f"{_MODULE}@{_VERSION}"]
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        environment = {**os.environ, "GOBIN": scratch}
+        try:
+            subprocess.run(
+                command, env=environment, cwd=scratch, capture_output=True, check=True, timeout=_BUILD_SECONDS
+            )
+        except subprocess.CalledProcessError as error:
+            raise MissingError(f"{error} {error.stderr.decode()}") from error
+        except subprocess.TimeoutExpired as error:
+            raise MissingError(str(error)) from error
+        pathlib.Path(scratch, _PROGRAM).replace(target)
+
+
 class GcsProxy(FaultyProxy):
-    """Before the emulator, which leaves out of a batch what has no Content-ID; Google's clients send none."""
+    """Gives tokens, which the emulator does not, and each part of a batch the Content-ID that it wants.
+
+    Google's service does without; its Python client sends none.
+    """
 
     def amended(self, path: str, body: bytes) -> bytes:
         """See `FaultyProxy`."""
@@ -56,16 +75,25 @@ class GcsProxy(FaultyProxy):
             return body
         return re.sub(rb"(?m)^Content-Type: application/http\r?\n", rb"\g<0>Content-ID: <of-a-batch>\n", body)
 
+    def own_answer(self, path: str) -> bytes | None:
+        """See `FaultyProxy`."""
+        return b'{"access_token": "t", "token_type": "Bearer", "expires_in": 3600}' if path == _TOKEN else None
+
 
 class GcsServer:
     """The emulator, objects in memory.
 
     Attributes:
+      uri: of the bucket, which is empty.
       proxy: before it; clients talk to this alone.
-      bucket: the client library's, empty, called BUCKET.
+      bucket: the client library's.
+      environment: what a program needs to use it: where it is, and credentials, for which Beam otherwise looks for
+        20 seconds before it goes on without.
     """
 
-    def __init__(self, path: str) -> None:
+    uri = f"gs://{BUCKET}"
+
+    def __init__(self, path: str, folder: pathlib.Path) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -79,6 +107,9 @@ class GcsServer:
         ]
         self._process = subprocess.Popen([path, *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         processes.wait_until(lambda: _listens(port))
+        key = folder / "service-account.json"
+        key.write_text(json.dumps(service_account(self.proxy.url + _TOKEN)))
+        self.environment = {"STORAGE_EMULATOR_HOST": self.proxy.url, "GOOGLE_APPLICATION_CREDENTIALS": str(key)}
         self.bucket = self._client().create_bucket(BUCKET)
 
     def _client(self) -> Any:
@@ -91,20 +122,46 @@ class GcsServer:
     def put(self, key: str, data: bytes) -> str:
         """Stores an object; returns its URI."""
         self.bucket.blob(key).upload_from_string(data)
-        return f"gs://{BUCKET}/{key}"
+        return f"{self.uri}/{key}"
+
+    def get(self, key: str) -> bytes:
+        """Returns what an object holds."""
+        data: bytes = self.bucket.blob(key).download_as_bytes()
+        return data
+
+    def delete(self, key: str) -> None:
+        """Removes an object."""
+        self.bucket.delete_blob(key)
+
+    def objects(self, prefix: str) -> list[VideoRef]:
+        """Returns what a listing tells, as rows name it."""
+        found = self.bucket.list_blobs(prefix=prefix)
+        return [VideoRef(f"{self.uri}/{blob.name}", blob.size, f"generation:{blob.generation}") for blob in found]
 
     def clear(self) -> None:
         """Removes all objects, and mends the proxy."""
         self.proxy.fault = lambda request: ""
         self.proxy.requests.clear()
-        for blob in self.bucket.list_blobs():
-            blob.delete()
+        for video in self.objects(""):
+            self.delete(video.video_uri.removeprefix(f"{self.uri}/"))
 
     def close(self) -> None:
         """Ends the server."""
         self._process.kill()
         self._process.wait()
         self.proxy.close()
+
+
+def service_account(token_uri: str) -> dict[str, str]:
+    """Returns the key file of an account that does not exist, whose tokens come from `token_uri`."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    names = {"type": "service_account", "project_id": "test", "client_email": "test@localhost", "private_key_id": "1"}
+    return {**names, "private_key": key.decode(), "token_uri": token_uri}
 
 
 def _listens(port: int) -> bool:

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 import pytest
 from apache_beam.io.filesystem import BeamIOError
-from object_stores import BUCKET, FaultyProxy, Request, S3Server
+from faulty_proxy import FaultyProxy, Request
+from object_stores import BUCKET, S3Server
 
 from transforms import conditional_files, metrics, storage
 from transforms.errors import MediaError, StorageError, UnsupportedUriError, VideoChangedError, VideoNotFoundError
