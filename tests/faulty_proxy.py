@@ -38,8 +38,9 @@ class FaultyProxy:
     Attributes:
       url: where it listens.
       requests: what came, in order.
-      fault: given each request, tells what to do: "" pass it on, "reset" cut the connection before an answer, "cut" in
-        the middle of the body, "short" end the body early as if it were whole, "slow" send it by bits, or a status.
+      fault: given each request, tells what to do: "" pass it on, "reset" cut the connection instead, "lost" pass it on
+        and cut the connection before the answer, "cut" in the middle of its body, "short" end the body early as if it
+        were whole, "slow" send it by bits, or a status.
     """
 
     def __init__(self, port: int) -> None:
@@ -111,6 +112,9 @@ class FaultyProxy:
             connection.request(handler.command, handler.path, body, {**headers, "Content-Length": str(len(body))})
             answer = connection.getresponse()
             data = answer.read()
+        if fault == "lost":
+            _reset(handler)
+            return
         if fault == "short":
             data = data[: len(data) // 2]
         length = answer.headers["Content-Length"] if handler.command == "HEAD" else str(len(data))

@@ -67,6 +67,15 @@ def test_one_run_at_a_time(gcs: GcsServer) -> None:
         assert read_lock(OUTPUT)["holder"] == "second"  # type: ignore[index]
 
 
+def test_an_answer_that_is_lost_is_no_other_run(gcs: GcsServer) -> None:
+    lost = itertools.cycle(["lost", ""])
+    gcs.proxy.fault = lambda request: next(lost) if request.path.startswith("/upload/") else ""
+    with OutputLock(LockTicket(OUTPUT, "first")):
+        LockTicket(OUTPUT, "first").require()
+    assert read_lock(OUTPUT)["released_at"]  # type: ignore[index]
+    assert gcs.proxy.faults() == ["lost"] * 3
+
+
 def test_a_worker_renews_the_lock(gcs: GcsServer) -> None:
     ticket = LockTicket(OUTPUT, "job", outlives_launcher=True)
     with OutputLock(ticket, FIRST_JOB_LEASE_SECONDS) as held:

@@ -16,8 +16,8 @@ from object_stores import S3Server, s3_flags
 
 from tools.nights import Content, Corpus, run_night, verify
 
-_FAULTS = ("reset", "503", "500", "429")
-"""What happens to a request before it is carried out."""
+_FAULTS = ("reset", "lost", "503", "500", "429")
+"""What happens to a request: all but "lost" before it is carried out."""
 _ONE_IN = 20
 
 Server = S3Server | GcsServer
