@@ -8,6 +8,8 @@ import pathlib
 import signal
 from collections.abc import Callable, Iterator
 
+import faulty_proxy
+import gcs_emulator
 import object_stores
 import pytest
 
@@ -79,9 +81,31 @@ def s3(_s3_server: object_stores.S3Server) -> Iterator[object_stores.S3Server]:
 
 
 @pytest.fixture
-def proxy(s3: object_stores.S3Server) -> Iterator[object_stores.FaultyProxy]:
+def proxy(s3: object_stores.S3Server) -> Iterator[faulty_proxy.FaultyProxy]:
     """A proxy before the server, and Beam's file systems behind the proxy."""
-    proxy = object_stores.FaultyProxy(s3.port)
+    proxy = faulty_proxy.FaultyProxy(s3.port)
     with object_stores.used_by_beam(object_stores.s3_flags(proxy.url)):
         yield proxy
     proxy.close()
+
+
+@pytest.fixture(scope="session")
+def _gcs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gcs_emulator.GcsServer]:
+    pytest.importorskip("google.cloud.storage", reason="google-cloud-storage is absent: pip install 'reelbeam[gcp]'")
+    try:
+        program = gcs_emulator.program()
+    except gcs_emulator.MissingError as error:
+        pytest.skip(str(error))
+    server = gcs_emulator.GcsServer(program, tmp_path_factory.mktemp("gcs"))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def gcs(_gcs_server: gcs_emulator.GcsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[gcs_emulator.GcsServer]:
+    """A Google Cloud Storage with an empty bucket, and Beam's file systems before it; to build it may take minutes."""
+    for name, value in _gcs_server.environment.items():
+        monkeypatch.setenv(name, value)
+    with object_stores.used_by_beam([]):
+        yield _gcs_server
+    _gcs_server.clear()

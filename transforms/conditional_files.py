@@ -38,7 +38,10 @@ class ConditionalFile(Protocol):
         """Returns what the file holds; None where there is none."""
 
     def write(self, data: bytes, version: str | None) -> bool:
-        """Writes the file if its version is `version` (None: if there is no file); returns whether it was."""
+        """Writes the file if its version is `version` (None: if there is no file); returns whether it was.
+
+        What is written differs from all that was ever written there: so a write whose answer was lost is known again.
+        """
 
 
 def conditional_file(uri: str) -> ConditionalFile:
@@ -120,7 +123,7 @@ class _S3Object:
         except ClientError as error:
             # 412: it is another version. 409: another request is just being served. 404: it is gone.
             if error.response["ResponseMetadata"]["HTTPStatusCode"] in (404, 409, 412):
-                return False
+                return _holds(self, data)
             raise
         return True
 
@@ -155,7 +158,7 @@ class _GcsObject:
         try:
             self._bucket.blob(self._name).upload_from_string(data, if_generation_match=int(version or 0))
         except PreconditionFailed:
-            return False
+            return _holds(self, data)
         return True
 
 
@@ -179,6 +182,12 @@ class _BeamFile:
         with FileSystems.create(self._uri, "application/json", CompressionTypes.UNCOMPRESSED) as sink:
             sink.write(data)
         return True
+
+
+def _holds(file: ConditionalFile, data: bytes) -> bool:
+    """Whether a refused write was done all the same: clients ask again when an answer is lost, and then are refused."""
+    found = file.read()
+    return found is not None and found.data == data
 
 
 def _digest(data: bytes) -> str:

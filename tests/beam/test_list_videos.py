@@ -14,8 +14,9 @@ import pytest
 from apache_beam.io.filesystem import BeamIOError, FileMetadata
 from apache_beam.io.localfilesystem import LocalFileSystem
 from apache_beam.testing.util import assert_that, equal_to
+from faulty_proxy import FaultyProxy
 from local_pipeline import LocalPipeline, counters
-from object_stores import BUCKET, FaultyProxy, S3Server
+from object_stores import BUCKET, S3Server
 
 from transforms import list_videos, metrics, storage
 from transforms.errors import ConfigError, StorageError, UnsupportedUriError

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
+from faulty_proxy import FaultyProxy
 from object_stores import BUCKET, S3Server, check_conditions, s3_flags, used_by_beam
 
 from transforms.errors import OutputLockedError
@@ -29,6 +31,16 @@ def test_one_run_at_a_time(bucket: str) -> None:
         LockTicket(output, "first").require()
     with OutputLock(LockTicket(output, "second")):
         assert read_lock(output)["holder"] == "second"  # type: ignore[index]
+
+
+def test_an_answer_that_is_lost_is_no_other_run(s3: S3Server, proxy: FaultyProxy) -> None:
+    """The store wrote; asked again, it refuses: the run must not take itself for another one."""
+    lost = itertools.cycle(["lost", ""])
+    proxy.fault = lambda request: next(lost) if request.method == "PUT" else ""
+    with OutputLock(LockTicket(f"{s3.uri}/out", "first"), FIRST_JOB_LEASE_SECONDS, ends_with_process=False):
+        LockTicket(f"{s3.uri}/out", "first").require()
+    assert read_lock(f"{s3.uri}/out")["released_at"]  # type: ignore[index]
+    assert proxy.faults() == ["lost"] * 3
 
 
 def test_a_worker_renews_it(bucket: str) -> None:

@@ -16,8 +16,9 @@ import data_generation as generate
 import numpy as np
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
+from faulty_proxy import FaultyProxy
 from local_pipeline import counters
-from object_stores import BUCKET, FaultyProxy, S3Server, s3_flags
+from object_stores import BUCKET, S3Server, s3_flags
 
 from pipeline.options import to_beam_options
 from transforms import errors, metrics, spool, storage

@@ -11,7 +11,8 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 import pytest
-from object_stores import BUCKET, FaultyProxy, Request, S3Server, s3_flags, used_by_beam
+from faulty_proxy import FaultyProxy, Request
+from object_stores import BUCKET, S3Server, s3_flags, used_by_beam
 
 from pipeline.cli import main
 from transforms.schemas import TABLES

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 import numpy as np
 import processes
 import pytest
-from object_stores import FaultyProxy, S3Server
+from faulty_proxy import FaultyProxy
+from object_stores import S3Server
 
 from transforms import metrics, storage
 from transforms import spool as spool_module

@@ -28,6 +28,7 @@ _CLIENT_ERRORS = (
     "google.cloud.storage.exceptions:DataCorruption",
     "google.resumable_media:InvalidResponse",
     "google.resumable_media:DataCorruption",
+    "urllib3.exceptions:HTTPError",
     "botocore.exceptions:BotoCoreError",
     "botocore.exceptions:ClientError",
     "apache_beam.io.aws.clients.s3.messages:S3ClientError",

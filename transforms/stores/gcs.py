@@ -105,6 +105,7 @@ def _to_video_ref(bucket: str, blob: Any) -> VideoRef:
 def _insist(uri: str, request: Callable[[], Any]) -> Any:
     """Makes a request until it is answered, and turns what the client raises into errors of our tree."""
     import requests
+    import urllib3
     from google.api_core.exceptions import GoogleAPICallError
     from google.auth.exceptions import GoogleAuthError, TransportError
     from google.cloud.exceptions import NotFound
@@ -117,6 +118,10 @@ def _insist(uri: str, request: Callable[[], Any]) -> Any:
         except GoogleAPICallError as error:
             raise _from_reply(uri, error) from error
         except (requests.exceptions.RequestException, ConnectionError, TransportError) as error:
+            raise PassingError(str(error)) from error
+        except (
+            urllib3.exceptions.HTTPError
+        ) as error:  # the connection was cut within the answer: the client lets it pass
             raise PassingError(str(error)) from error
         except GoogleAuthError as error:
             raise StorageError(f"{without_query(uri)}: no access: {without_query(str(error))}") from error
