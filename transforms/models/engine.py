@@ -143,7 +143,7 @@ def check_embeddings(engine: Engine | StreamEngine, spec: ModelSpec) -> int:
     """Returns the size of a model's embeddings.
 
     Raises:
-      ConfigError: it has none, or not with this engine.
+      ConfigError: it has none.
     """
     size = engine.embedding_size()
     if size is None:
