@@ -36,7 +36,6 @@ from transforms.stores.beam import file_system, is_final, storage_errors
 
 __all__ = [
     "delete_folder",
-    "download",
     "file_system",
     "find_files",
     "identified",
@@ -47,14 +46,11 @@ __all__ = [
     "matching",
     "normalize",
     "open_binary",
-    "read",
     "stat",
     "storage_errors",
-    "upload",
 ]
 
 _FILE_SCHEME = "file://"
-_BLOCK_BYTES = 16 << 20
 
 
 def normalize(uri: str, base_dir: str | None = None) -> str:
@@ -207,47 +203,6 @@ def open_binary(uri: str) -> Any:
     if path is not None:
         return open(path, "rb")  # noqa: PTH123, SIM115
     return FileSystems.open(uri, "application/octet-stream", CompressionTypes.UNCOMPRESSED)
-
-
-def read(file: VideoRef) -> bytes:
-    """Returns the whole of a remote file, the very version that was listed.
-
-    Raises:
-      MediaError: as `stat` and the store raise.
-    """
-    return b"".join(_blocks(file))
-
-
-def download(file: VideoRef, path: pathlib.Path) -> None:
-    """Copies a remote file, the very version that was listed, to local disk.
-
-    Raises:
-      MediaError: as `stat` and the store raise.
-      OSError: `path` cannot be written.
-    """
-    with path.open("wb") as copy:
-        copy.writelines(_blocks(file))
-
-
-def upload(path: pathlib.Path, uri: str) -> None:
-    """Copies a local file to `uri`.
-
-    Raises:
-      MediaError: the store refuses.
-      OSError: `path` cannot be read.
-    """
-    with contextlib.ExitStack() as stack:
-        source = stack.enter_context(path.open("rb"))
-        stack.enter_context(storage_errors(uri))
-        target = FileSystems.create(uri, "application/octet-stream", CompressionTypes.UNCOMPRESSED)
-        shutil.copyfileobj(source, stack.enter_context(target))
-
-
-def _blocks(file: VideoRef) -> Iterator[bytes]:
-    size = file.size_bytes or 0
-    store = store_for(file.video_uri)
-    for start in range(0, size, _BLOCK_BYTES):
-        yield store.read(file, start, min(start + _BLOCK_BYTES, size))
 
 
 def find_files(folder: str, pattern: str) -> list[str]:

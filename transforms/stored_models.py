@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import itertools
 import logging
@@ -34,6 +35,7 @@ from transforms.models.catalog import ModelSpec
 from transforms.models.label_map import LabelMap, resolve_labels
 from transforms.models.manifest import MANIFEST, content_hash
 from transforms.records import VideoRef
+from transforms.stores import copying
 
 _LOGGER = logging.getLogger(__name__)
 _MODEL_FILE = re.compile(r"(?:(?:variables|assets)/)?[^/.][^/]*")
@@ -82,7 +84,7 @@ def fetch(uri: str) -> pathlib.Path:
         _LOGGER.info("Fetching %s into %s", shown, folder)
         for name, file in files.items():
             (folder / name).parent.mkdir(exist_ok=True)
-            storage.download(file, folder / name)
+            copying.download(file, folder / name)
         try:
             resolver.resolve(str(folder))
         except ModelError as error:
@@ -90,7 +92,7 @@ def fetch(uri: str) -> pathlib.Path:
 
     with _model_errors(uri):
         files = _list(uri)
-        folder = cache.made_once("stored", _key(uri, files), _is_sound, download)
+        folder = cache.made_once("stored", _key(uri, files), functools.partial(_is_sound, files), download)
     _found[uri, content_hash(folder)] = folder
     return folder
 
@@ -105,7 +107,7 @@ def load_labels(handle: str) -> LabelMap:
     if not resolver.is_stored(handle):
         return LabelMap.load(resolve_labels(handle))
     try:
-        return LabelMap.parse(storage.read(storage.stat(handle)), without_query(handle))
+        return LabelMap.parse(copying.read(storage.stat(handle)), without_query(handle))
     except MediaError as error:
         kind = LabelMapError if storage.is_final(error) else ModelDownloadError
         raise kind(f"cannot read the label file {without_query(handle)}: {error}; pass --labels FILE") from error
@@ -122,7 +124,7 @@ def upload(folder: pathlib.Path, uri: str) -> None:
     if next(_listing(uri), None):
         raise ConfigError(f"--to {without_query(uri)}: something is there already; name a new folder")
     for path in sorted(folder.iterdir(), key=lambda path: path.name == MANIFEST):
-        storage.upload(path, f"{uri}/{path.name}")
+        copying.upload(path, f"{uri}/{path.name}")
 
 
 def _list(uri: str) -> dict[str, VideoRef]:
@@ -162,12 +164,12 @@ def _key(uri: str, files: Mapping[str, VideoRef]) -> str:
     return hashlib.sha256("\n".join([uri, *facts]).encode()).hexdigest()[:40]
 
 
-def _is_sound(folder: pathlib.Path) -> bool:
+def _is_sound(files: Mapping[str, VideoRef], folder: pathlib.Path) -> bool:
     try:
         resolver.resolve(str(folder))
-    except ModelError:
+        return all((folder / name).stat().st_size == file.size_bytes for name, file in files.items())
+    except (ModelError, OSError):
         return False
-    return True
 
 
 @contextlib.contextmanager

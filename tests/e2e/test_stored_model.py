@@ -159,12 +159,16 @@ def test_a_stream_models_kind_is_known(s3: S3Server, proxy: FaultyProxy, tmp_pat
     assert spec_of(f"--model={URI}", "--labels=mine.txt", *PRESET_FLAGS).kind == "stream"
 
 
-def test_a_damaged_copy_is_fetched_again(s3: S3Server, proxy: FaultyProxy, exported: pathlib.Path) -> None:
-    put(s3, exported)
+@pytest.mark.parametrize(("kind", "name"), [("exported", "model.bin"), ("SavedModel", "variables/variables.index")])
+def test_a_damaged_copy_is_fetched_again(
+    kind: str, name: str, s3: S3Server, proxy: FaultyProxy, exported: pathlib.Path
+) -> None:
+    source = exported if kind == "exported" else DEMO
+    put(s3, source)
     folder = stored_models.fetch(URI)
-    (folder / "model.bin").write_bytes(b"")
+    (folder / name).write_bytes(b"")
     assert stored_models.fetch(URI) == folder
-    assert (folder / "model.bin").read_bytes() == (exported / "model.bin").read_bytes()
+    assert (folder / name).read_bytes() == (source / name).read_bytes()
 
 
 def test_only_a_models_own_files_are_fetched(s3: S3Server, proxy: FaultyProxy, exported: pathlib.Path) -> None:
