@@ -26,7 +26,10 @@ def models(argv: Sequence[str]) -> None:
     """
     if argv[:1] == ["fetch"]:
         parser = argparse.ArgumentParser(
-            prog="reelbeam models fetch", description="Download a model into the cache.", epilog=_EPILOG
+            prog="reelbeam models fetch",
+            description="Download a model into the cache.",
+            epilog=_EPILOG,
+            allow_abbrev=False,
         )
         parser.add_argument("name", metavar="NAME", help="catalog name, URL, or object-store path")
         fetch(_parse(parser, argv[1:]).name)
@@ -35,6 +38,7 @@ def models(argv: Sequence[str]) -> None:
             prog="reelbeam models export",
             description="Write a folder with which workers need no hub and no TensorFlow.",
             epilog=_EPILOG,
+            allow_abbrev=False,
         )
         parser.add_argument("model", metavar="NAME", help="catalog name, URL, folder or object-store path")
         parser.add_argument("--to", metavar="DIR", required=True, help="the new folder, here or in an object store")

@@ -89,3 +89,15 @@ def test_rows_are_those_of_a_local_run(bucket: Any, samples_dir: pathlib.Path, t
         query = f"SELECT video_uri, status, labels, error_code, size_bytes FROM '{tmp_path}/{name}/videos/*/*.parquet'"
         found[name] = sorted((os.path.basename(uri), *map(str, rest)) for uri, *rest in duckdb.sql(query).fetchall())
     assert found["remote"] == found["local"] and len(found["local"]) == 10
+
+
+def test_a_model_is_put_into_a_bucket_and_taken_from_it(
+    bucket: Any, samples_dir: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REELBEAM_CACHE_DIR", str(tmp_path / "cache"))
+    uri = f"gs://{BUCKET}/models/demo"
+    assert main(["models", "export", "demo", "--to", uri, "--no_auth"]) == 0
+    output = tmp_path / "out"
+    assert main(["label", str(samples_dir / "growing.mp4"), f"--model={uri}", f"--output={output}", "--no_auth"]) == 0
+    assert duckdb.sql(f"SELECT top_label, model FROM '{output}/videos/*/*.parquet'").fetchall() == [("growing", "demo")]
+    assert len(list((tmp_path / "cache/stored").iterdir())) == 1
