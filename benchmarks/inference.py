@@ -33,6 +33,8 @@ from transforms.models.catalog import CATALOG, ModelSpec
 from transforms.models.cpus import cpu_count
 from transforms.models.engine import EngineName, load_engine, load_stream_engine
 from transforms.models.export import export
+from transforms.models.label_map import LabelMap, resolve_labels
+from transforms.models.resolver import resolve
 
 _APP_SECONDS = 6.0
 _Classify = Callable[[npt.NDArray[np.uint8]], object]
@@ -130,7 +132,7 @@ def measure(spec: ModelSpec, runs: int, tensorflow: bool) -> Cost:
     mine, its = [], []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
-        export(spec, folder)
+        export(spec, resolve(spec.handle), LabelMap.load(resolve_labels(spec.labels)), folder)
         for _ in range(3):
             mine += [cpu_seconds(ours, clip) for _ in range(max(1, runs // 3))]
             # Its start takes seconds, which differ by tenths from time to time: enough clips for that not to matter.

@@ -75,6 +75,7 @@ def _label(outcomes: list[Outcome], argv: Sequence[str]) -> int:
     from pipeline import options
 
     args, beam_flags = options.parse_label_flags(argv)
+    options.reach_stores(beam_flags)
     config = options.to_config(args)
     beam_options = options.to_beam_options(beam_flags)
 
@@ -101,26 +102,9 @@ def _plan(argv: Sequence[str]) -> int:
 
 
 def _models(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="reelbeam models", description="List the models, fetch or export one.")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    fetch = commands.add_parser("fetch", help="download a model into the cache")
-    fetch.add_argument("name", help="catalog name or URL")
-    export = commands.add_parser("export", help="write a folder with which workers need no hub and no TensorFlow")
-    export.add_argument("model", metavar="NAME", help="catalog name, URL or folder")
-    export.add_argument("--to", metavar="DIR", required=True, help="the new folder")
-    from pipeline import flags, options
-
-    flags.add_preset_flags(export)
-    args = parser.parse_args(argv)
-
     from pipeline import model_commands
 
-    if args.command == "fetch":
-        model_commands.fetch(args.name)
-    elif args.command == "export":
-        model_commands.export_model(options.to_model_spec(args), args.to)
-    else:
-        model_commands.list_models()
+    model_commands.models(argv)
     return EXIT_OK
 
 

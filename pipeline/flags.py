@@ -45,7 +45,8 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--model",
         default="demo",
-        help="catalog name (see `reelbeam models`), URL, SavedModel folder, or exported folder; default demo",
+        help="catalog name (see `reelbeam models`), URL, or the folder, here or in an object store, of a SavedModel or "
+        "of an exported model; default demo",
     )
     add_preset_flags(model)
     model.add_argument(
@@ -199,7 +200,9 @@ def add_night_flags(night: argparse._ActionsContainer) -> None:
 
 def add_preset_flags(parser: argparse._ActionsContainer) -> None:
     """Adds the flags that say what a model was trained on."""
-    parser.add_argument("--labels", metavar="FILE", help="one label a line, by class id; or kinetics-600")
+    parser.add_argument(
+        "--labels", metavar="FILE", help="one label a line, by class id, here or in an object store; or kinetics-600"
+    )
     parser.add_argument("--num_frames", type=int, metavar="N", help="frames of a clip")
     parser.add_argument("--target_fps", type=_fraction, metavar="R", help="frames a second: 5, 12.5 or 30000/1001")
     parser.add_argument("--resize", type=int, metavar="PX", help="short side of the picture after scaling")

@@ -29,6 +29,7 @@ from transforms.output_lock import FIRST_JOB_LEASE_SECONDS, LOCAL_LEASE_SECONDS,
 from transforms.records import RunInfo
 from transforms.run_files import RunPaths
 from transforms.selection import Part, selection_path, to_parts
+from transforms.stored_models import localized
 from transforms.write_results import commit
 
 
@@ -77,7 +78,7 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions, wait: bool = 
     config = dataclasses.replace(
         config,
         output=storage.normalize(config.output).rstrip("/"),
-        engine=choose_engine(config.engine, config.model, runs_here=local),
+        engine=choose_engine(config.engine, localized(config.model), runs_here=local),
     )
     make_program(options)  # flags that Beam refuses are met first
     check_inputs(config)

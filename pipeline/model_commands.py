@@ -2,14 +2,60 @@
 
 from __future__ import annotations
 
+import argparse
 import pathlib
+import tempfile
+from collections.abc import Sequence
 
 from rich.text import Text
 
+from pipeline import flags, options
 from pipeline.console import make_console, make_table, right
-from transforms.errors import ModelNotFoundError
+from transforms.errors import MediaError, ModelNotFoundError
 from transforms.models import catalog, export, resolver
 from transforms.models.engine import with_found_kind
+
+_EPILOG = "Beam's flags pass through, for stores that need some: --s3_endpoint_url, …"
+
+
+def models(argv: Sequence[str]) -> None:
+    """Lists the models, or fetches or exports one, as the command line says.
+
+    Raises:
+      ConfigError, ModelError: see `fetch` and `export_model`.
+    """
+    if argv[:1] == ["fetch"]:
+        parser = argparse.ArgumentParser(
+            prog="reelbeam models fetch",
+            description="Download a model into the cache.",
+            epilog=_EPILOG,
+            allow_abbrev=False,
+        )
+        parser.add_argument("name", metavar="NAME", help="catalog name, URL, or object-store path")
+        fetch(_parse(parser, argv[1:]).name)
+    elif argv[:1] == ["export"]:
+        parser = argparse.ArgumentParser(
+            prog="reelbeam models export",
+            description="Write a folder with which workers need no hub and no TensorFlow.",
+            epilog=_EPILOG,
+            allow_abbrev=False,
+        )
+        parser.add_argument("model", metavar="NAME", help="catalog name, URL, folder or object-store path")
+        parser.add_argument("--to", metavar="DIR", required=True, help="the new folder, here or in an object store")
+        flags.add_preset_flags(parser)
+        args = _parse(parser, argv[1:])
+        export_model(options.to_model_spec(args), args.to)
+    else:
+        parser = argparse.ArgumentParser(prog="reelbeam models", description="List the models, fetch or export one.")
+        parser.add_argument("command", nargs="?", choices=("fetch", "export"), help="its --help tells more")
+        parser.parse_args(argv)
+        list_models()
+
+
+def _parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
+    args, beam_flags = options.parse_label_flags(argv, parser)
+    options.reach_stores(beam_flags)
+    return args
 
 
 def list_models() -> None:
@@ -40,11 +86,16 @@ def list_models() -> None:
 
 
 def fetch(name: str) -> None:
-    """Downloads a model, by catalog name or URL, and prints where it is.
+    """Downloads a model, by catalog name, URL or object-store path, and prints where it is.
 
     Raises:
-      ModelError: see `resolver.resolve`.
+      ModelError: see `resolver.resolve` and `stored_models.fetch`.
     """
+    from transforms import stored_models
+
+    if resolver.is_stored(name):
+        print(stored_models.fetch(name))
+        return
     try:
         handle = catalog.find(name).handle
     except ModelNotFoundError:
@@ -55,12 +106,28 @@ def fetch(name: str) -> None:
 
 
 def export_model(spec: catalog.ModelSpec, to: str) -> None:
-    """Writes a model as a folder for `--model`, and prints where it is.
+    """Writes a model as a folder for `--model`, here or in an object store, and prints where it is.
 
     Raises:
       ConfigError: something is there already, or the folder cannot be written.
+      RunError: the store does not answer now.
       ModelError: the model or its labels cannot be used.
     """
-    target = pathlib.Path(to).resolve()
-    export.export(with_found_kind(spec), target)
-    print(target)
+    from pipeline.preparation import unusable
+    from transforms import stored_models
+
+    spec = with_found_kind(spec)
+    folder = resolver.resolve(stored_models.localized(spec).handle)
+    labels = stored_models.load_labels(spec.labels)
+    if not resolver.is_stored(to):
+        target = pathlib.Path(to).resolve()
+        export.export(spec, folder, labels, target)
+        print(target)
+        return
+    with tempfile.TemporaryDirectory(prefix="reelbeam-export-") as temporary:
+        export.export(spec, folder, labels, pathlib.Path(temporary) / "model")
+        try:
+            stored_models.upload(pathlib.Path(temporary) / "model", to)
+        except MediaError as error:
+            raise unusable(f"--to {to} cannot be written: {error}", error) from error
+    print(to)

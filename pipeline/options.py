@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import difflib
 import os
 import pathlib
@@ -20,9 +21,9 @@ from pipeline.flags import label_parser
 from transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelError
 from transforms.media.limits import DecoderLimits
 from transforms.media.sampling import ClipSampling
-from transforms.models import catalog
+from transforms.models import catalog, resolver
 from transforms.models.cpus import cpu_count
-from transforms.models.manifest import is_exported, read_manifest
+from transforms.models.manifest import content_hash, is_exported, read_manifest
 from transforms.models.stream import is_stream_model
 from transforms.records import SkipRules
 
@@ -54,13 +55,21 @@ def parse_label_flags(
     return args, [str(token) for token in tokens if id(token) not in taken]
 
 
+def reach_stores(beam_flags: Sequence[str]) -> None:
+    """Tells Beam's file systems, and ours, what Beam's flags say of stores: endpoints, credentials, the project."""
+    from apache_beam.io.filesystems import FileSystems
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    FileSystems.set_options(PipelineOptions(list(beam_flags)))
+
+
 def to_config(args: argparse.Namespace) -> LabelingConfig:
     """Returns the configuration that the flags ask for.
 
     Raises:
       ConfigError: a value is out of range, or flags do not go together.
       ModelNotFoundError: `--model` is neither a catalog name, nor a URL, nor an existing folder.
-      ModelError: `--model` is a folder that was exported, and is damaged.
+      ModelError: `--model` is a folder that was exported, and is damaged; or as `stored_models.fetch`.
     """
     spec = to_model_spec(args)
     try:
@@ -114,52 +123,63 @@ def to_config(args: argparse.Namespace) -> LabelingConfig:
 
 
 def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
-    """Returns the catalog's model with the flags' changes, or a model of one's own made from flags alone."""
+    """Returns the catalog's model with the flags' changes, or a model of one's own made from flags alone.
+
+    A model in an object store is fetched, see `reach_stores`: only its files tell what it is.
+    """
     given = {name: getattr(args, name) for name in _PRESET_FLAGS if getattr(args, name) is not None}
     labels = "package:transforms.models/labels/kinetics_600.txt" if args.labels == "kinetics-600" else args.labels
-    try:
-        known = _known_model(args.model)
-    except ModelNotFoundError:
-        if "://" not in args.model and not pathlib.Path(args.model).is_dir():
-            if os.sep in args.model:
-                raise ModelNotFoundError(f"--model {args.model}: no folder is there") from None
-            raise
+    folder = _folder(args.model)
+    known = _known_model(args.model, folder)
+    if known is None:
         missing = [name for name in (*_PRESET_FLAGS, "labels") if name not in given and not getattr(args, name)]
         if missing:
             flags = ", ".join(f"--{name}" for name in missing)
-            raise ConfigError(f"--model {args.model} is not in the catalog: it needs {flags} as well") from None
-        handle = args.model if "://" in args.model else str(pathlib.Path(args.model).resolve())
-        return catalog.ModelSpec(args.model, _kind(handle), handle, labels, _preset(given))
-    defaults = {name: getattr(known.preset, name) for name in _PRESET_FLAGS}
-    return catalog.ModelSpec(
-        known.name,
-        known.kind,
-        known.handle,
-        labels or known.labels,
-        _preset(defaults | given),
-        known.gflops,
-        known.top1_percent,
-    )
+            raise ConfigError(f"--model {args.model} is not in the catalog: it needs {flags} as well")
+        spec = catalog.ModelSpec(args.model, _kind(folder), str(folder or args.model), labels, _preset(given))
+    else:
+        preset = _preset({name: getattr(known.preset, name) for name in _PRESET_FLAGS} | given)
+        spec = dataclasses.replace(known, labels=labels or known.labels, preset=preset)
+    if folder is None or not resolver.is_stored(args.model):
+        return spec
+    return dataclasses.replace(spec, handle=args.model.rstrip("/"), content_hash=content_hash(folder))
 
 
-def _known_model(name: str) -> catalog.ModelSpec:
-    folder = pathlib.Path(name)
-    if is_exported(folder):
-        return read_manifest(folder).to_spec(folder.resolve())
-    return catalog.find(name)
+def _folder(model: str) -> pathlib.Path | None:
+    """Returns the local folder of a model that is one, here or in an object store; None for any other."""
+    if resolver.is_stored(model):
+        from transforms import stored_models  # imports Beam
+
+        return stored_models.fetch(model)
+    folder = pathlib.Path(model)
+    return folder.resolve() if "://" not in model and folder.is_dir() else None
+
+
+def _known_model(name: str, folder: pathlib.Path | None) -> catalog.ModelSpec | None:
+    """Returns the model that an exported folder or the catalog describes; None for one that flags must describe."""
+    if folder is not None and is_exported(folder):
+        return read_manifest(folder).to_spec(folder)
+    try:
+        return catalog.find(name)
+    except ModelNotFoundError:
+        if folder is not None or "://" in name:
+            return None
+        if os.sep in name:
+            raise ModelNotFoundError(f"--model {name}: no folder is there") from None
+        raise
 
 
 def _sampled_kind(spec: catalog.ModelSpec, args: argparse.Namespace) -> Literal["base", "stream"]:
     """Returns the model's kind; what flags say of it where a URL tells it only once it was fetched."""
-    is_unknown = "://" in spec.handle and spec.name not in catalog.CATALOG
+    is_unknown = "://" in spec.handle and spec.content_hash is None and spec.name not in catalog.CATALOG
     says_stream = args.warm_up_seconds is not None or args.tail_policy == "keep"
     return "stream" if is_unknown and says_stream else spec.kind
 
 
-def _kind(handle: str) -> Literal["base", "stream"]:
+def _kind(folder: pathlib.Path | None) -> Literal["base", "stream"]:
     # A textual or damaged graph is left to the engine, which says what is wrong with it.
     with contextlib.suppress(NotASavedModelError):
-        if "://" not in handle and is_stream_model(pathlib.Path(handle)):
+        if folder is not None and is_stream_model(folder):
             return "stream"
     return "base"
 

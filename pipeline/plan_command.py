@@ -64,16 +64,18 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     from transforms.errors import ConfigError, MediaError
     from transforms.ledger import Work
     from transforms.models.engine import choose_engine, with_found_kind
+    from transforms.stored_models import localized
 
     if args.sample is not None and args.sample < 1:
         raise ConfigError(f"--sample is {args.sample}: it must be at least 1")
+    options.reach_stores(beam_flags)
     config = options.to_config(args)
     beam_options = options.to_beam_options(beam_flags)
     FileSystems.set_options(beam_options)
     config = dataclasses.replace(
         config,
         output=storage.normalize(config.output).rstrip("/"),
-        engine=choose_engine(config.engine, config.model, runs_here=options.is_local(beam_options)),
+        engine=choose_engine(config.engine, localized(config.model), runs_here=options.is_local(beam_options)),
     )
     check_inputs(config)
     config = config.with_model(with_found_kind(config.model))

@@ -17,12 +17,13 @@ from transforms.list_videos import matches_anything, read_input_list
 from transforms.media.probe import decoder_version, library_versions
 from transforms.models import resolver
 from transforms.models.engine import Engine, check_embeddings, load_engine, load_stream_engine
-from transforms.models.label_map import LabelMap, resolve_labels
+from transforms.models.label_map import LabelMap
 from transforms.models.manifest import content_hash
 from transforms.models.model_info import installed_versions, model_info
 from transforms.models.stream import StreamEngine
 from transforms.records import RunInfo
 from transforms.schemas import tables_of_run
+from transforms.stored_models import load_labels, localized
 
 _PACKAGES = ("apache-beam", "openvino", "tensorflow", "tensorflow-hub", "av", "numpy", "pyarrow")
 
@@ -37,7 +38,7 @@ class LoadedModel(NamedTuple):
     def load(cls, config: LabelingConfig, labels: LabelMap) -> LoadedModel:
         """Loads the model; raises ModelError or ConfigError where it cannot do what `config` asks for."""
         load = load_stream_engine if config.model.kind == "stream" else load_engine
-        engine = load(config.model, config.engine, config.num_threads, config.precision)
+        engine = load(localized(config.model), config.engine, config.num_threads, config.precision)
         labels.check(engine.num_classes)
         embedding_size = check_embeddings(engine, config.model) if config.save_embeddings else None
         return cls(engine, tables_of_run(engine.num_classes if config.save_logits else None, embedding_size))
@@ -77,8 +78,8 @@ def prepare_run(config: LabelingConfig) -> tuple[LabelMap, RunInfo]:
     Raises:
       ModelError: the model or its labels cannot be used.
     """
-    folder = resolver.resolve(config.model.handle)
-    labels = LabelMap.load(resolve_labels(config.model.labels))
+    folder = resolver.resolve(localized(config.model).handle)
+    labels = load_labels(config.model.labels)
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     run = RunInfo(
         run_id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",

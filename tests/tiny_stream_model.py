@@ -68,3 +68,38 @@ def ring_model(folder: pathlib.Path) -> None:
 
     model = Ring()
     tf.saved_model.save(model, str(folder), signatures={"begin": model.begin, "step": model.step})
+
+
+def dense_model(folder: pathlib.Path, compiled_apart: bool) -> None:
+    """A dense layer after the mean colour so far, as a function that is to be compiled by itself, or not."""
+    import tensorflow as tf
+
+    class Dense(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weights = tf.Variable([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+            self.bias = tf.Variable([0.5, 0.25])
+
+        @tf.function(input_signature=[tf.TensorSpec([5], tf.int32, name="like")])
+        def begin(self, like: Any) -> dict[str, Any]:
+            return {"sum": tf.zeros(tf.stack([like[0], 3])), "count": tf.zeros([1], tf.int32)}
+
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec([None, None, None, None, 3], tf.float32, name="pictures"),
+                tf.TensorSpec([None, 3], tf.float32, name="sum"),
+                tf.TensorSpec([1], tf.int32, name="count"),
+            ]
+        )
+        def step(self, pictures: Any, sum: Any, count: Any) -> dict[str, Any]:
+            answer, sum, count = self.predict(pictures, sum, count)
+            return {"answer": answer, "sum": sum, "count": count}
+
+        @tf.function(jit_compile=compiled_apart)
+        def predict(self, pictures: Any, sum: Any, count: Any) -> Any:
+            sum = sum + tf.reduce_sum(tf.reduce_mean(pictures, axis=[2, 3]), axis=1)
+            count = count + tf.shape(pictures)[1]
+            return tf.matmul(sum / tf.cast(count, tf.float32), self.weights) + self.bias, sum, count
+
+    model = Dense()
+    tf.saved_model.save(model, str(folder), signatures={"begin": model.begin, "step": model.step})

@@ -21,6 +21,7 @@ from transforms.models.scores import entropy, log_sum_exp, softmax, top_labels
 from transforms.models.stream import StreamEngine
 from transforms.models.stream_batches import StreamBatches
 from transforms.records import Clip, ClipScores, Failure
+from transforms.stored_models import localized
 
 _FAILURES = "failures"
 
@@ -141,10 +142,10 @@ class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine | Stre
         """Loads the engine; RunInference calls it once per process and shares the result between threads.
 
         Raises:
-          ModelError: it cannot be loaded, or has not as many classes as there are labels.
+          ModelError: it cannot be fetched or loaded, or has not as many classes as there are labels.
         """
         load = load_stream_engine if self._spec.kind == "stream" else load_engine
-        engine = load(self._spec, self._engine, self._num_threads, self._precision)
+        engine = load(localized(self._spec), self._engine, self._num_threads, self._precision)
         LabelMap(self._labels, without_query(self._spec.labels)).check(engine.num_classes)
         return engine
 

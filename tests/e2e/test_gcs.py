@@ -134,6 +134,18 @@ def test_a_run_is_kept_out_by_another(
     assert "run other on" in capsys.readouterr().err and keys(gcs, "out/runs/") == []
 
 
+def test_a_model_is_put_into_a_bucket_and_taken_from_it(
+    gcs: GcsServer, samples_dir: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REELBEAM_CACHE_DIR", str(tmp_path / "cache"))
+    uri = f"gs://{BUCKET}/models/demo"
+    assert main(["models", "export", "demo", "--to", uri]) == 0
+    output = tmp_path / "out"
+    assert main(["label", str(samples_dir / "growing.mp4"), f"--model={uri}", f"--output={output}"]) == 0
+    assert duckdb.sql(f"SELECT top_label, model FROM '{output}/videos/*/*.parquet'").fetchall() == [("growing", "demo")]
+    assert len(list((tmp_path / "cache/stored").iterdir())) == 1
+
+
 def first_tries_fail() -> Any:
     """Returns the proxy's `fault`: every video's first request fails, each in its own way."""
     dealt, times = threading.Lock(), dict[str, int]()

@@ -45,6 +45,8 @@ def layer(module: str) -> str:
     for package in ("transforms.media", "transforms.models"):
         if module == package or module.startswith(package + "."):
             return package
+    if module == "transforms.stored_models":
+        return module
     if module.startswith(("transforms.stores", "transforms.spool_")):
         return "helper"
     return "helper" if module in SHARED_BY_STEPS or module == "transforms" else "step"
@@ -55,8 +57,12 @@ MAY_IMPORT = {
     "transforms.media": {"ground", "transforms.media"},
     "transforms.models": {"ground", "transforms.models"},
     "helper": {"ground", "helper"},
-    "step": {"ground", "helper", "transforms.media", "transforms.models"},
-    "pipeline": {"ground", "helper", "transforms.media", "transforms.models", "step", "pipeline"},
+    "transforms.stored_models": {"ground", "helper", "transforms.models"},
+    "step": {"ground", "helper", "transforms.media", "transforms.models", "transforms.stored_models"},
+    "pipeline": {
+        *("ground", "helper", "transforms.media", "transforms.models", "transforms.stored_models"),
+        *("step", "pipeline"),
+    },
 }
 
 

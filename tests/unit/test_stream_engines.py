@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.testing as npt
 import pytest
-from tiny_stream_model import ring_model, tiny_model
+from tiny_stream_model import dense_model, ring_model, tiny_model
 
 from transforms.errors import ModelError, SignatureError
 from transforms.models.catalog import ModelSpec, Preset, find
@@ -249,6 +249,51 @@ def test_the_official_a0s_embeddings_are_found_in_chunks_of_any_length(a0: Model
     npt.assert_allclose(found[2], found[0], atol=1e-3, rtol=0)
     other = engine.classify_next_with_embeddings([engine.initial_state()], 255 - frames)[1]
     assert np.abs(other - found[0]).max() > 0.01
+
+
+@pytest.mark.slow
+def test_the_official_a0s_embeddings_are_alike_in_both_engines(a0: ModelSpec) -> None:
+    """TensorFlow keeps this graph in a function that is compiled by itself; it is looked into all the same."""
+    engines = [load_stream_engine(a0, name, num_threads=2) for name in ("openvino", "tensorflow")]
+    assert [engine.embedding_size() for engine in engines] == [2048, 2048]
+    states = [[engine.initial_state()] for engine in engines]
+    for frames in video(2, 7, 172).reshape(2, 1, 7, 172, 172, 3):
+        (ours, embeddings, states[0]), (theirs, reference, states[1]) = (
+            engine.classify_next_with_embeddings(state, frames) for engine, state in zip(engines, states, strict=True)
+        )
+        npt.assert_allclose(embeddings, reference, atol=TOLERANCE, rtol=0)
+        npt.assert_allclose(ours, theirs, atol=TOLERANCE, rtol=0)
+    assert [state[0].num_frames for state in states] == [14, 14]
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("compiled_apart", [False, True])
+def test_embeddings_are_what_the_last_layer_takes(name: Any, compiled_apart: bool, tmp_path: pathlib.Path) -> None:
+    dense_model(tmp_path / "model", compiled_apart)
+    engine = load_stream_engine(ModelSpec("mine", "stream", str(tmp_path / "model"), "", TINY), name, 1)
+    frames = video(3, 9, TINY.size)
+    assert engine.embedding_size() == 3
+    _, states = engine.classify_next([engine.initial_state()] * 3, frames[:, :4])
+    logits, embeddings, after = engine.classify_next_with_embeddings(states, frames[:, 4:])
+    colours = (frames / 255).mean(axis=(1, 2, 3))
+    npt.assert_allclose(embeddings, colours, atol=1e-5)
+    npt.assert_allclose(logits, colours @ [[1, 2], [3, 4], [5, 6]] + [0.5, 0.25], atol=TOLERANCE)
+    npt.assert_allclose(
+        engine.classify_next(after, frames)[0],
+        engine.classify_next(states, np.concatenate([frames[:, 4:], frames], axis=1))[0],
+        atol=TOLERANCE,
+    )
+    engine.close()
+    with pytest.raises(ValueError, match="closed"):
+        engine.classify_next_with_embeddings(states, frames)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_model_without_a_last_layer_has_no_embeddings(name: Any, tiny: ModelSpec) -> None:
+    engine = load_stream_engine(tiny, name, 1)
+    assert engine.embedding_size() is None
+    with pytest.raises(ModelError, match="no dense layer"):
+        engine.classify_next_with_embeddings([engine.initial_state()], video(1, 2, TINY.size))
 
 
 @pytest.mark.slow

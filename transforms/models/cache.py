@@ -2,14 +2,21 @@
 
 Reading and writing differ: a container image may carry a filled cache that its user cannot write to. So a cached thing
 is looked for in every folder of `folders`, and written to `writable_folder`.
+
+    NAME/KEY        a thing of the cache NAME, see `made_once`; it appears complete, by a rename
+    locks/KEY       held by the process that makes it; the kernel frees it when that one dies
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import logging
 import os
 import pathlib
+import shutil
 import tempfile
+from collections.abc import Callable, Iterator
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -51,6 +58,68 @@ def writable_folder(name: str) -> pathlib.Path:
     _LOGGER.warning("Cannot write to the cache %s (%s): using %s. Set %s.", usual, reason, root, ROOT_VARIABLE)
     (root / name).mkdir(exist_ok=True)
     return root / name
+
+
+def made_once(
+    name: str, key: str, is_sound: Callable[[pathlib.Path], bool], make: Callable[[pathlib.Path], None]
+) -> pathlib.Path:
+    """Returns the folder `key` of the cache `name`; where it is not there, one process makes it, and others wait.
+
+    Args:
+      name: of the cache.
+      key: of the folder: equal for equal content.
+      is_sound: whether a folder is complete and undamaged; false also where there is none.
+      make: fills an empty folder. If it raises, the cache is as before.
+
+    Raises:
+      OSError: the cache cannot be written; and what `make` raises.
+    """
+    for root in folders(name):
+        if is_sound(root / key):
+            return root / key
+    target = writable_folder(name) / key
+    with _only_one(key) as alone:
+        if not is_sound(target):  # else the process that was waited for has made it
+            if alone:
+                _remove_remains(target)
+            _make(target, is_sound, make)
+    return target
+
+
+@contextlib.contextmanager
+def _only_one(key: str) -> Iterator[bool]:
+    """Waits until no other process makes this folder, and keeps others waiting meanwhile. Yields whether it could."""
+    with (writable_folder("locks") / key).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            alone = True
+        except OSError as error:  # a network file system without locks: all make it, and the first one's stays
+            _LOGGER.debug("no lock for %s: %s", key, error)
+            alone = False
+        yield alone
+
+
+def _remove_remains(target: pathlib.Path) -> None:
+    """Removes what processes left that died over their work."""
+    for temporary in target.parent.glob(f"{target.name}.*.tmp"):
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _make(target: pathlib.Path, is_sound: Callable[[pathlib.Path], bool], make: Callable[[pathlib.Path], None]) -> None:
+    temporary = pathlib.Path(tempfile.mkdtemp(prefix=f"{target.name}.", suffix=".tmp", dir=target.parent))
+    try:
+        make(temporary)
+        temporary.chmod(0o755)
+        if target.exists() and not is_sound(target):
+            _LOGGER.warning("Replacing the damaged %s", target)
+            shutil.rmtree(target, ignore_errors=True)
+        try:
+            temporary.rename(target)
+        except OSError:
+            if not is_sound(target):  # else another process was faster
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _usual_folder(name: str) -> pathlib.Path:

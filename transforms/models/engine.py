@@ -126,12 +126,12 @@ def _is_exported(spec: ModelSpec) -> bool:
 def with_found_kind(spec: ModelSpec) -> ModelSpec:
     """Returns a model that a URL names as what its graph says it is, fetching it first; any other model as it is.
 
-    The kind of a catalog's model is known, and that of a folder was found when its flags were read.
+    The kind of a catalog's model is known, and that of a folder, here or in a store, was found when flags were read.
 
     Raises:
       ModelError: the model cannot be had.
     """
-    if "://" not in spec.handle or spec.name in CATALOG:
+    if "://" not in spec.handle or resolver.is_stored(spec.handle) or spec.name in CATALOG:
         return spec
     folder = resolver.resolve(spec.handle)
     if is_exported(folder):
@@ -143,7 +143,7 @@ def check_embeddings(engine: Engine | StreamEngine, spec: ModelSpec) -> int:
     """Returns the size of a model's embeddings.
 
     Raises:
-      ConfigError: it has none, or not with this engine.
+      ConfigError: it has none.
     """
     size = engine.embedding_size()
     if size is None:

@@ -8,24 +8,28 @@ import shutil
 import tempfile
 
 from transforms.errors import ConfigError, without_query
-from transforms.models import openvino_cache, resolver, saved_model
+from transforms.models import openvino_cache, saved_model
 from transforms.models.catalog import ModelSpec
-from transforms.models.label_map import LabelMap, resolve_labels
+from transforms.models.label_map import LabelMap
 from transforms.models.manifest import LABELS, MANIFEST, Manifest, content_hash
 from transforms.models.stream import StreamSignatures, find_stream_signatures
 
 
-def export(spec: ModelSpec, target: pathlib.Path) -> None:
+def export(spec: ModelSpec, folder: pathlib.Path, labels: LabelMap, target: pathlib.Path) -> None:
     """Writes a model into a new folder, which appears complete or not at all.
+
+    Args:
+      spec: the model.
+      folder: where its handle leads to.
+      labels: its classes.
+      target: the new folder.
 
     Raises:
       ConfigError: something is there already, or the folder cannot be written.
-      ModelError: the model or its labels cannot be used.
+      ModelError: the model cannot be used, or not with these labels.
     """
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise ConfigError(f"--to {target}: something is there already; name a new folder")
-    labels = LabelMap.load(resolve_labels(spec.labels))
-    folder = resolver.resolve(spec.handle)
     signatures = find_stream_signatures(folder, spec.preset) if spec.kind == "stream" else None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

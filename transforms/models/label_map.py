@@ -47,16 +47,23 @@ class LabelMap:
           LabelMapError: the file is missing, unreadable or not UTF-8, or its lines are no label map.
         """
         try:
-            text = path.read_bytes().decode("utf-8-sig")
+            data = path.read_bytes()
         except OSError as error:
             raise LabelMapError(f"cannot read the label file {path}: {error.strerror}; pass --labels FILE") from error
+        return cls.parse(data, str(path))
+
+    @classmethod
+    def parse(cls, data: bytes, source: str) -> LabelMap:
+        """Returns what a label file holds, see `load`; `source` names it in messages."""
+        try:
+            text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise LabelMapError(
-                f"{path} is not UTF-8 text (byte {error.start}): save the label file as UTF-8"
+                f"{source} is not UTF-8 text (byte {error.start}): save the label file as UTF-8"
             ) from error
         # Not splitlines: it would also cut at characters, such as U+2028, that may stand in a label.
         lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
-        return cls(tuple(line.strip() for line in lines), str(path))
+        return cls(tuple(line.strip() for line in lines), source)
 
     @property
     def sha256(self) -> str:

@@ -3,22 +3,18 @@
     openvino/HASH/model.xml, model.bin    the model with unknown sizes, float32 weights
     openvino/HASH/init.xml, init.bin      of a Stream model: what makes its states
     openvino/HASH/sha256.json             digests of all: a damaged model is converted anew, never run
-    locks/HASH                            held by the process that converts; the kernel frees it when that one dies
 
-HASH covers the SavedModel's content and OpenVINO's version. A folder appears complete, by a rename.
+HASH covers the SavedModel's content and OpenVINO's version. See `cache.made_once` for how a folder comes to be.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import logging
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Iterator
 from typing import Any
 
 from transforms.errors import ModelError, SignatureError
@@ -127,16 +123,11 @@ def write_converted(core: Any, folder: pathlib.Path, target: pathlib.Path, strea
 
 
 def _converted(core: Any, folder: pathlib.Path, stream: StreamSignatures | None) -> pathlib.Path:
-    name = _cache_name(folder, stream)
-    converted = _find_sound(name)
-    if converted is None:
-        converted = cache.writable_folder("openvino") / name
-        with _only_one(name) as alone:
-            if not is_sound(converted):  # else the process that was waited for has made it
-                if alone:
-                    _remove_remains(converted)
-                _convert(core, folder, converted, stream)
-    return converted
+    def convert(target: pathlib.Path) -> None:
+        _LOGGER.info("Converting %s for OpenVINO into %s", folder, target)
+        write_converted(core, folder, target, stream)
+
+    return cache.made_once("openvino", _cache_name(folder, stream), is_sound, convert)
 
 
 def _parts(stream: StreamSignatures | None) -> tuple[str, ...]:
@@ -149,48 +140,3 @@ def _cache_name(folder: pathlib.Path, stream: StreamSignatures | None) -> str:
     kind = f" {stream.call} {stream.init}" if stream else ""
     key = f"{_FORMAT} {openvino.get_version()} {saved_model.content_hash(folder)}{kind}"
     return hashlib.sha256(key.encode()).hexdigest()[:40]
-
-
-def _find_sound(name: str) -> pathlib.Path | None:
-    return next((root / name for root in cache.folders("openvino") if is_sound(root / name)), None)
-
-
-@contextlib.contextmanager
-def _only_one(name: str) -> Iterator[bool]:
-    """Waits until no other process converts this model, and keeps others waiting meanwhile. Yields whether it could."""
-    with (cache.writable_folder("locks") / name).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            alone = True
-        except OSError as error:  # a network file system without locks: all convert, and the first one's stays
-            _LOGGER.debug("no lock for %s: %s", name, error)
-            alone = False
-        yield alone
-
-
-def _convert(core: Any, folder: pathlib.Path, target: pathlib.Path, stream: StreamSignatures | None) -> None:
-    _LOGGER.info("Converting %s for OpenVINO into %s", folder, target)
-    temporary = pathlib.Path(tempfile.mkdtemp(prefix=f"{target.name}.", suffix=".tmp", dir=target.parent))
-    try:
-        write_converted(core, folder, temporary, stream)
-        temporary.chmod(0o755)
-        _replace(temporary, target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _remove_remains(target: pathlib.Path) -> None:
-    """Removes what processes left that died while they converted."""
-    for temporary in target.parent.glob(f"{target.name}.*.tmp"):
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _replace(temporary: pathlib.Path, target: pathlib.Path) -> None:
-    if target.exists() and not is_sound(target):
-        _LOGGER.warning("Replacing the damaged %s", target)
-        shutil.rmtree(target, ignore_errors=True)
-    try:
-        temporary.rename(target)
-    except OSError:
-        if not is_sound(target):  # else another worker was faster
-            raise

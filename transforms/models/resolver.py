@@ -3,6 +3,7 @@
 package:PKG/PATH     PATH inside the installed package PKG: the same handle works on every worker
 FOLDER, file://...   a local folder, as it is: a SavedModel, or a model that was exported
 http(s)://...        fetched through TensorFlow Hub into a cache; a cached model needs neither network nor TensorFlow
+s3://..., gs://...   not from here: `transforms.stored_models` brings them to a local folder
 """
 
 from __future__ import annotations
@@ -48,6 +49,12 @@ def is_cached(handle: str) -> bool:
     if folder is not None:
         return is_exported(folder) or saved_model.fault(folder) is None
     return _cached_folder(handle) is not None
+
+
+def is_stored(handle: str) -> bool:
+    """Returns whether a model, or a label file, is in an object store."""
+    scheme, separator, _ = handle.partition("://")
+    return bool(separator) and scheme not in ("http", "https", "file")
 
 
 def cache_name(handle: str) -> str:

@@ -7,7 +7,7 @@ import mmap
 import pathlib
 import re
 
-_GRAPH_FILES = ("saved_model.pb", "saved_model.pbtxt")
+GRAPH_FILES = ("saved_model.pb", "saved_model.pbtxt")
 _SHARD = re.compile(r"variables\.data-(\d{5})-of-(\d{5})")
 # Operations that hold a variable, as they stand in the serialized graph.
 _VARIABLE_OPS = (b"VarHandleOp", b"VariableV2")
@@ -21,7 +21,7 @@ def fault(folder: pathlib.Path) -> str | None:
     """
     graph = _graph_file(folder)
     if graph is None:
-        nested = next((child.parent for name in _GRAPH_FILES for child in sorted(folder.glob(f"*/{name}"))), None)
+        nested = next((child.parent for name in GRAPH_FILES for child in sorted(folder.glob(f"*/{name}"))), None)
         hint = f" (its subfolder {nested.name} has one: pass that)" if nested else ""
         return f"holds no saved_model.pb{hint}"
     variables = folder / "variables"
@@ -37,7 +37,7 @@ def content_hash(folder: pathlib.Path) -> str:
       OSError: a file cannot be read.
     """
     digest = hashlib.sha256()
-    for path in [folder / name for name in _GRAPH_FILES] + sorted((folder / "variables").glob("variables.*")):
+    for path in [folder / name for name in GRAPH_FILES] + sorted((folder / "variables").glob("variables.*")):
         if path.is_file():
             digest.update(f"{path.name}:{file_hash(path)}\n".encode())
     return digest.hexdigest()
@@ -54,7 +54,7 @@ def file_hash(path: pathlib.Path) -> str:
 
 
 def _graph_file(folder: pathlib.Path) -> pathlib.Path | None:
-    for name in _GRAPH_FILES:
+    for name in GRAPH_FILES:
         path = folder / name
         if path.is_file() and path.stat().st_size > 0:
             return path

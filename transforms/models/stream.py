@@ -76,8 +76,7 @@ class StreamEngine(Protocol):
     def embedding_size(self) -> int | None:
         """Returns how many activations the classifier's last layer takes; None where the graph has no such layer.
 
-        Raises:
-          ConfigError: the engine cannot find that out for Stream models.
+        TensorFlow prepares the graph for this at the first call, which takes seconds.
         """
         ...
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from transforms.errors import InferenceError, ModelError, OutOfMemoryError, SignatureError
 from transforms.models.catalog import Preset
-from transforms.models.embeddings import tensorflow_embedding
 from transforms.models.signature import TensorInfo, check_frames, check_signature
+from transforms.models.tensorflow_embeddings import with_embeddings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,7 +87,7 @@ class TensorFlowEngine:
             if self._run is None:
                 raise ValueError("the engine is closed")
             if self._frozen is None:
-                self._frozen = _frozen_with_embeddings(self._run, self.num_classes)
+                self._frozen = with_embeddings(self._run, 0, self.num_classes) or False
             return self._frozen or None
 
     def _call(self, function: Any, frames: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
@@ -167,23 +167,6 @@ def _with_uint8_input(model: Any, signature: Any, image: str, output: str, prese
     # The signature alone does not keep the loaded variables alive.
     concrete.reelbeam_model = model
     return concrete
-
-
-def _frozen_with_embeddings(function: Any, num_classes: int) -> Any:
-    """Returns a function that gives logits and embeddings; False where the graph has none."""
-    import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    # Freezing puts the bodies of nested functions into one graph, in which the last layer can be looked for.
-    frozen = convert_variables_to_constants_v2(function)
-    found = tensorflow_embedding(frozen.outputs[0], num_classes)
-    if found is None:
-        return False
-    source, size = found
-    with frozen.graph.as_default():
-        # Fails where a clip has more than one: a layer that looks at places, and an average after it.
-        embedding = tf.ensure_shape(tf.reshape(source, [tf.shape(frozen.outputs[0])[0], size]), [None, size])
-    return frozen.prune(frozen.inputs, [frozen.outputs[0], embedding])
 
 
 def _inputs(signature: Any) -> list[TensorInfo]:

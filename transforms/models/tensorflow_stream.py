@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import pathlib
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from transforms.errors import ConfigError
+from transforms.errors import ModelError
 from transforms.models.catalog import Preset
 from transforms.models.stream import State, StreamSignatures, check_next, find_stream_signatures
+from transforms.models.tensorflow_embeddings import with_embeddings
 from transforms.models.tensorflow_engine import inference_error, load_saved_model
 
 _Run = Callable[[Any, Mapping[str, Any]], Mapping[str, Any]]
+_EMBEDDING = "embedding/"
+"""What the embeddings are called beside the model's outputs; no tensor of a SavedModel can be."""
 
 
 class TensorFlowStreamEngine:
@@ -26,7 +30,7 @@ class TensorFlowStreamEngine:
 
     name = "tensorflow"
 
-    def __init__(self, run: _Run, zeros: Mapping[str, Any], signatures: StreamSignatures, preset: Preset) -> None:
+    def __init__(self, run: Any, zeros: Mapping[str, Any], signatures: StreamSignatures, preset: Preset) -> None:
         """Keeps what `load` made."""
         self.num_classes = signatures.num_classes
         self.chunk_frames = signatures.chunk_frames(preset.num_frames)
@@ -35,7 +39,9 @@ class TensorFlowStreamEngine:
         self._preset = preset
         self._zeros = zeros
         self._batched = [name for name, info in signatures.states.items() if info.shape and info.shape[0] is None]
-        self._run: _Run | None = run
+        self._run: Any = run
+        self._frozen: tuple[_Run | None, int | None] | None = None
+        self._lock = threading.Lock()
 
     @classmethod
     def load(cls, folder: pathlib.Path, preset: Preset, num_threads: int) -> TensorFlowStreamEngine:
@@ -61,40 +67,64 @@ class TensorFlowStreamEngine:
         self, states: Sequence[State], frames: npt.NDArray[np.uint8]
     ) -> tuple[npt.NDArray[np.float32], list[State]]:
         """Runs the model, see `StreamEngine`."""
+        if self._run is None:
+            raise ValueError("the engine is closed")
+        logits = np.empty((len(frames), self.num_classes), np.float32)
+        return logits, self._classify(self._run, states, frames, {self._signatures.logits: logits})
+
+    def embedding_size(self) -> int | None:
+        """Returns the size of an embedding, see `StreamEngine`."""
+        return self._with_embeddings()[1]
+
+    def classify_next_with_embeddings(
+        self, states: Sequence[State], frames: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], list[State]]:
+        """Runs the model, see `StreamEngine`, in a frozen copy of its graph."""
+        run, size = self._with_embeddings()
+        if run is None or size is None:
+            raise ModelError("the model has no dense layer before its logits: there are no embeddings to save")
+        logits = np.empty((len(frames), self.num_classes), np.float32)
+        embeddings = np.empty((len(frames), size), np.float32)
+        rows = {self._signatures.logits: logits, _EMBEDDING: embeddings}
+        return logits, embeddings, self._classify(run, states, frames, rows)
+
+    def _with_embeddings(self) -> tuple[_Run | None, int | None]:
+        with self._lock:
+            if self._run is None:
+                raise ValueError("the engine is closed")
+            if self._frozen is None:
+                self._frozen = _run_with_embeddings(self._run, self._signatures)
+            return self._frozen
+
+    def _classify(
+        self,
+        run: _Run,
+        states: Sequence[State],
+        frames: npt.NDArray[np.uint8],
+        rows: Mapping[str, npt.NDArray[np.float32]],
+    ) -> list[State]:
+        """Writes outputs after each segment's last frame into a row of each of `rows`; returns the next states."""
         import tensorflow as tf
 
         check_next(len(states), frames, self._preset)
-        run = self._run
-        if run is None:
-            raise ValueError("the engine is closed")
-        logits = np.empty((len(frames), self.num_classes), np.float32)
         after = list(states)
         try:
             for members in self._groups(states):
                 joined = self._joined([states[k].tensors for k in members])
                 for start, length in self._pieces(frames.shape[1]):
                     joined = dict(run(tf.constant(frames[members, start : start + length]), joined))
-                    answers = joined.pop(self._signatures.logits)
-                logits[members] = answers.numpy()
+                    answers = {name: joined.pop(name) for name in rows}
+                for name, answer in answers.items():
+                    rows[name][members] = answer.numpy()
                 for row, k in enumerate(members):
                     after[k] = State(states[k].num_frames + frames.shape[1], self._row(joined, row))
         except tf.errors.OpError as error:
             raise inference_error(f"{len(frames)} segments", error) from error
-        return logits, after
-
-    def embedding_size(self) -> int | None:
-        """Refuses, see `StreamEngine`: the last layer is looked for in OpenVINO's graph only."""
-        raise ConfigError("--save_embeddings of a Stream model needs --engine openvino")
-
-    def classify_next_with_embeddings(
-        self, states: Sequence[State], frames: npt.NDArray[np.uint8]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], list[State]]:
-        """Refuses, as `embedding_size`."""
-        raise ConfigError("--save_embeddings of a Stream model needs --engine openvino")
+        return after
 
     def close(self) -> None:
         """Frees the model once running calls have returned."""
-        self._run = None
+        self._run = self._frozen = None
 
     def _groups(self, states: Sequence[State]) -> list[list[int]]:
         """Returns the positions of the segments that may share a batch."""
@@ -123,7 +153,22 @@ class TensorFlowStreamEngine:
         return {name: value[row : row + 1] if name in self._batched else value for name, value in joined.items()}
 
 
-def _with_uint8_input(model: Any, signatures: StreamSignatures) -> _Run:
+def _run_with_embeddings(run: Any, signatures: StreamSignatures) -> tuple[_Run | None, int | None]:
+    """Returns what gives embeddings too, and their size; twice None where the graph has none."""
+    concrete = run.get_concrete_function()
+    # TensorFlow puts what is in a dictionary into the order of its names.
+    takes, gives = sorted(signatures.states), sorted(concrete.structured_outputs)
+    frozen = with_embeddings(concrete, gives.index(signatures.logits), signatures.num_classes)
+    if frozen is None:
+        return None, None
+
+    def with_names(frames: Any, states: Mapping[str, Any]) -> Mapping[str, Any]:
+        return dict(zip([*gives, _EMBEDDING], frozen(frames, *(states[name] for name in takes)), strict=True))
+
+    return with_names, int(frozen.outputs[-1].shape[1])
+
+
+def _with_uint8_input(model: Any, signatures: StreamSignatures) -> Any:
     import tensorflow as tf
 
     call = model.signatures[signatures.call]

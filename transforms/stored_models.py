@@ -1,0 +1,188 @@
+"""Models in object stores: brought to local disk, where engines read them.
+
+    stored/KEY/...     what `cache.made_once` keeps of a model's folder
+
+KEY covers the URI and the listing: names, sizes and versions of the files. So looking whether a model has changed costs
+a listing, and an old copy is never taken for the new one. What a launcher has found is pinned by its content
+(`ModelSpec.content_hash`): workers list again, and refuse any other model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import itertools
+import logging
+import pathlib
+import re
+from collections.abc import Iterator, Mapping
+
+from transforms import storage
+from transforms.errors import (
+    ConfigError,
+    LabelMapError,
+    MediaError,
+    ModelDownloadError,
+    ModelError,
+    ModelNotFoundError,
+    NotASavedModelError,
+    without_query,
+)
+from transforms.models import cache, resolver, saved_model
+from transforms.models.catalog import ModelSpec
+from transforms.models.label_map import LabelMap, resolve_labels
+from transforms.models.manifest import MANIFEST, content_hash
+from transforms.records import VideoRef
+from transforms.stores import copying
+
+_LOGGER = logging.getLogger(__name__)
+_MODEL_FILE = re.compile(r"(?:(?:variables|assets)/)?[^/.][^/]*")
+"""What is fetched of a folder. Names come from outside: none may lead out of the local one."""
+
+_MOST_FILES = 1000
+"""Of a folder: one that holds more is a corpus or a whole bucket."""
+
+_found: dict[tuple[str, str | None], pathlib.Path] = {}
+"""Where this process has a model's content: what changes in the store while a run lasts does not matter to it."""
+
+
+def localized(spec: ModelSpec) -> ModelSpec:
+    """Returns a model as engines take it: one in an object store is fetched, any other one is returned as it is.
+
+    Raises:
+      ModelError: as `fetch`; or what is there now is not the content that the model is pinned to.
+    """
+    if not resolver.is_stored(spec.handle):
+        return spec
+    folder = _found.get((spec.handle, spec.content_hash)) or fetch(spec.handle)
+    if spec.content_hash not in (None, content_hash(folder)):
+        raise ModelError(
+            f"{without_query(spec.handle)} is not the model any more that this run began with; run again, "
+            "and give a new model a folder of its own"
+        )
+    return dataclasses.replace(spec, handle=str(folder))
+
+
+def fetch(uri: str) -> pathlib.Path:
+    """Returns a local copy of a model's folder as it is in the store now; only a listing if it is here already.
+
+    Args:
+      uri: of a folder with a SavedModel or an exported model.
+
+    Raises:
+      ModelNotFoundError: no folder is there, or it may not be read; or nothing here can read such a URI.
+      ModelDownloadError: the store does not answer, or the model was written meanwhile; trying again may help.
+      NotASavedModelError: what is there is no model.
+      ModelError: what is there was exported, and is damaged.
+    """
+    uri = uri.rstrip("/")
+    shown = without_query(uri)
+
+    def download(folder: pathlib.Path) -> None:
+        _LOGGER.info("Fetching %s into %s", shown, folder)
+        for name, file in files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            copying.download(file, folder / name)
+        try:
+            resolver.resolve(str(folder))
+        except ModelError as error:
+            raise type(error)(str(error).replace(str(folder), shown)) from error
+
+    with _model_errors(uri):
+        files = _list(uri)
+        folder = cache.made_once("stored", _key(uri, files), functools.partial(_is_sound, files), download)
+    _found[uri, content_hash(folder)] = folder
+    return folder
+
+
+def load_labels(handle: str) -> LabelMap:
+    """Reads a model's label file, on disk or in an object store.
+
+    Raises:
+      LabelMapError: it cannot be read, or is no label map.
+      ModelDownloadError: the store does not answer.
+    """
+    if not resolver.is_stored(handle):
+        return LabelMap.load(resolve_labels(handle))
+    try:
+        return LabelMap.parse(copying.read(storage.stat(handle)), without_query(handle))
+    except MediaError as error:
+        kind = LabelMapError if storage.is_final(error) else ModelDownloadError
+        raise kind(f"cannot read the label file {without_query(handle)}: {error}; pass --labels FILE") from error
+
+
+def upload(folder: pathlib.Path, uri: str) -> None:
+    """Copies an exported model into a store; its manifest, without which it is no model, comes last.
+
+    Raises:
+      ConfigError: something is there already.
+      MediaError: the store refuses, or does not answer.
+    """
+    uri = uri.rstrip("/")
+    if next(_listing(uri), None):
+        raise ConfigError(f"--to {without_query(uri)}: something is there already; name a new folder")
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == MANIFEST):
+        copying.upload(path, f"{uri}/{path.name}")
+
+
+def _list(uri: str) -> dict[str, VideoRef]:
+    """Returns a model's files by their names in its folder.
+
+    Raises:
+      MediaError: the folder cannot be listed.
+      ModelError: none is there, or no model.
+    """
+    shown = without_query(uri)
+    listed = list(itertools.islice(_listing(uri), _MOST_FILES + 1))
+    if not listed:
+        raise ModelNotFoundError(
+            f"no model is at {shown}: no folder is there; check the address, or copy a model to it, "
+            f"`reelbeam models export NAME --to {shown}` for instance"
+        )
+    if len(listed) > _MOST_FILES:
+        raise NotASavedModelError(f"{shown} holds more than {_MOST_FILES} files; pass the folder of one model")
+    names = {file.video_uri.removeprefix(f"{uri}/"): file for file in listed}
+    if not names.keys() & {MANIFEST, *saved_model.GRAPH_FILES}:
+        raise NotASavedModelError(
+            f"{shown} holds neither {MANIFEST} nor {saved_model.GRAPH_FILES[0]}; pass the folder that does"
+        )
+    files = {name: file for name, file in sorted(names.items()) if _MODEL_FILE.fullmatch(name)}
+    if not all(file.content_version for file in files.values()):
+        raise ModelError(f"{shown}: the storage tells no versions, so a change would go unseen; pass a local folder")
+    return files
+
+
+def _listing(uri: str) -> Iterator[VideoRef]:
+    pattern = re.sub(r"[*?\[]", "?", uri) + "/**"  # a name may hold what means something in a pattern
+    return (file for file in storage.matching(pattern) if file.video_uri.startswith(f"{uri}/"))
+
+
+def _key(uri: str, files: Mapping[str, VideoRef]) -> str:
+    facts = [f"{name} {file.size_bytes} {file.content_version}" for name, file in files.items()]
+    return hashlib.sha256("\n".join([uri, *facts]).encode()).hexdigest()[:40]
+
+
+def _is_sound(files: Mapping[str, VideoRef], folder: pathlib.Path) -> bool:
+    try:
+        resolver.resolve(str(folder))
+        return all((folder / name).stat().st_size == file.size_bytes for name, file in files.items())
+    except (ModelError, OSError):
+        return False
+
+
+@contextlib.contextmanager
+def _model_errors(uri: str) -> Iterator[None]:
+    """Turns what stores and the local disk raise into errors of the model; one that may pass stays one."""
+    shown = without_query(uri)
+    try:
+        yield
+    except MediaError as error:
+        if storage.is_final(error):
+            raise ModelNotFoundError(f"no model can be had at {shown}: {error}") from error
+        raise ModelDownloadError(f"cannot reach the model at {shown}: {error}; or pass a local folder") from error
+    except OSError as error:
+        raise ModelDownloadError(
+            f"cannot keep {shown} on this machine: {error}; free the disk or set {cache.ROOT_VARIABLE}"
+        ) from error
