@@ -23,6 +23,7 @@ from transforms.errors import (
     VideoNotFoundError,
     without_query,
 )
+from transforms.packing import PackVideos, unpack_videos
 from transforms.records import VideoRef
 
 _EXTENSIONS = (
@@ -71,18 +72,19 @@ class ListVideos(beam.PTransform):
             pipeline
             | "Inputs" >> beam.Create(self._inputs, reshuffle=False)
             | "ExpandInputs" >> beam.FlatMap(expand_input, self._base_dir)
+            | "PackNamed" >> PackVideos()
         )
         listed = (
             pipeline
             | "InputLists" >> beam.Create(self._lists, reshuffle=False)
             | "ReadInputLists" >> beam.FlatMap(read_input_list, self._base_dir)
+            | "PackInLists" >> PackVideos()
         )
         return (
             (named, listed)
             | beam.Flatten()
-            | "KeyByUri" >> beam.Map(lambda video: (video.video_uri, video)).with_output_types(tuple[str, VideoRef])
             | beam.GroupByKey()
-            | "KeepOne" >> beam.Map(_keep_one)
+            | "KeepOne" >> beam.FlatMapTuple(_keep_one)
             | "ReadSizes" >> beam.Map(with_size).with_output_types(VideoRef)
         )
 
@@ -264,12 +266,20 @@ def _only_videos(found: Iterable[VideoRef], max_others: int | None = None) -> It
                 raise _SearchTooLongError
 
 
-def _keep_one(entry: tuple[str, Iterable[VideoRef]]) -> VideoRef:
+def _keep_one(_bucket: int, blocks: Iterable[bytes]) -> Iterable[VideoRef]:
+    kept: dict[str, VideoRef] = {}
+    num_videos = 0
+    for num_videos, video in enumerate(unpack_videos(blocks), start=1):  # noqa: B007
+        other = kept.setdefault(video.video_uri, video)
+        kept[video.video_uri] = min(other, video, key=_worse)
+    metrics.count(metrics.VIDEOS_LISTED, len(kept))
+    metrics.count(metrics.DUPLICATES_DROPPED, num_videos - len(kept))
+    return kept.values()
+
+
+def _worse(video: VideoRef) -> tuple[Any, ...]:
     # An entry with a size (from a listing) and one without (from a list file) may both be there: keep both facts.
-    videos = sorted(entry[1], key=lambda video: (video.metadata == (), video.metadata, video.size_bytes is None))
-    metrics.count(metrics.VIDEOS_LISTED)
-    metrics.count(metrics.DUPLICATES_DROPPED, len(videos) - 1)
-    return videos[0]
+    return video.metadata == (), video.metadata, video.size_bytes is None
 
 
 def with_size(video: VideoRef) -> VideoRef:
