@@ -68,25 +68,20 @@ class ListVideos(beam.PTransform):
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[VideoRef]:
         """Wires the step."""
-        named = (
-            pipeline
-            | "Inputs" >> beam.Create(self._inputs, reshuffle=False)
-            | "ExpandInputs" >> beam.FlatMap(expand_input, self._base_dir)
-            | "PackNamed" >> PackVideos()
-        )
-        listed = (
-            pipeline
-            | "InputLists" >> beam.Create(self._lists, reshuffle=False)
-            | "ReadInputLists" >> beam.FlatMap(read_input_list, self._base_dir)
-            | "PackInLists" >> PackVideos()
-        )
+        given = [(name, False) for name in self._inputs] + [(path, True) for path in self._lists]
         return (
-            (named, listed)
-            | beam.Flatten()
+            pipeline
+            | "Inputs" >> beam.Create(given, reshuffle=False)
+            | "Expand" >> beam.FlatMapTuple(self._expand)
+            | PackVideos()
             | beam.GroupByKey()
             | "KeepOne" >> beam.FlatMapTuple(_keep_one)
             | "ReadSizes" >> beam.Map(with_size).with_output_types(VideoRef)
         )
+
+    def _expand(self, given: str, is_list: bool) -> Iterator[VideoRef]:
+        # One step for both: a runner keeps what it flattens.
+        return read_input_list(given, self._base_dir) if is_list else expand_input(given, self._base_dir)
 
 
 class _SearchTooLongError(Exception):

@@ -81,7 +81,7 @@ class SkipLabeled(beam.PTransform):
         keys = (
             videos
             | "ToKey" >> beam.Map(lambda video: uri_key(video.video_uri)).with_output_types(int)
-            | "PackKeys" >> beam.CombineGlobally(_PackSorted())
+            | "PackKeys" >> beam.CombineGlobally(_PackSorted()).without_defaults()
         )
         outputs = [] if self._rules.force else [self._output]
         return (
@@ -89,7 +89,7 @@ class SkipLabeled(beam.PTransform):
             | "Ledger" >> beam.Create(outputs, reshuffle=False)
             | "LedgerFiles" >> beam.FlatMap(ledger_files, self._work).with_output_types(str)
             | "SpreadFiles" >> beam.Reshuffle()
-            | "ReadLedger" >> beam.FlatMap(_read_rows, self._work, beam.pvalue.AsSingleton(keys))
+            | "ReadLedger" >> beam.FlatMap(_read_rows, self._work, beam.pvalue.AsSingleton(keys, b""))
             | "PackRows" >> Pack()
         )
 
@@ -101,7 +101,8 @@ class SkipLabeled(beam.PTransform):
         )
         return (
             taken
-            | "TakenToRow" >> beam.MapTuple(lambda reason, video: (bucket_of(video.video_uri), (reason, video_row(video))))
+            | "TakenToRow"
+            >> beam.MapTuple(lambda reason, video: (bucket_of(video.video_uri), (reason, video_row(video))))
             | "PackTaken" >> Pack()  # a runner keeps them until all have been seen
             | "Cut" >> beam.FlatMap(_cut, beam.pvalue.AsSingleton(highest)).with_outputs(_FATE, main=_VIDEO)
         )
