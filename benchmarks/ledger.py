@@ -4,8 +4,8 @@
 
 The ledger: one of 10,000 rows and one of `--rows` rows, with the same listing of `--listed` files, all of which it
 knows. The listing: `--videos` files and a ledger that knows them all; and the same files where nothing is labeled yet,
-up to the point where it is written down what each part of the run has to label. The memory is the peak of the launcher's
-process, in which local workers run; every figure is that of a process of its own, from its start to its end.
+up to the point where it is written down what each part of the run has to label. The memory is the peak of the
+launcher's process, in which local workers run; every figure is that of a process of its own, from its start to its end.
 """
 
 from __future__ import annotations
