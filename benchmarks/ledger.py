@@ -155,7 +155,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--listed", type=int, default=1_000)
-    parser.add_argument("--videos", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--videos", type=int, nargs="*", default=[100_000, 1_000_000])
     parser.add_argument("--folder", help="where to work; default: a temporary folder")
     args = parser.parse_args()
     result: dict[str, Any] = {}

@@ -1,12 +1,14 @@
 """Packing: many rows in one element, for whatever crosses a shuffle.
 
-A runner pays for each element that it has to keep between two steps, and the local one keeps it in memory, as objects:
-9 kilobytes a video. So videos, and what the ledger says of them, cross in blocks, each the compressed rows of many
-videos of one bucket. A video's bucket is a hash of its URI without the query: what has to meet, two mentions of a
-video, or a video and its rows in the ledger, meets in the bucket.
+A runner pays for each element that it keeps between two steps, and the local one keeps it in memory, as objects. So
+videos, and what the ledger says of them, cross in blocks, each the compressed rows of many videos of one bucket. A
+video's bucket is a hash of its URI without the query: what has to meet, two mentions of a video, or a video and its
+rows in the ledger, meets there.
 
-Whoever takes a bucket holds its videos unpacked: a thousand of a million. There are no more buckets, so that blocks
-hold many rows each, and no fewer, since a cluster spreads what comes behind a shuffle by the bucket.
+Whoever takes a bucket holds its videos unpacked: of a million, a thousand. There are no more buckets, so that a block
+holds many rows, and no fewer, since a cluster spreads what comes behind a shuffle by the bucket.
+
+The local runner keeps what it flattens, and what two steps take that cannot be one: pack before.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from transforms.records import VideoRef, stable_hash
 
 NUM_BUCKETS = 1024
 
-_MAX_HELD_BYTES = 4 << 20  # by each thread: some forty videos a bucket
+_MAX_HELD_BYTES = 4 << 20  # by a thread: some forty videos of each bucket
 _FIELDS = tuple(VideoRef.__dataclass_fields__)
 
 _values = operator.attrgetter(*_FIELDS)
