@@ -1,15 +1,17 @@
-"""What the ledger costs: memory of a launcher over a large one, and the time of a night with nothing new.
+"""What the ledger and the listing cost: memory of a launcher over large ones, and the time of a night with nothing new.
 
-    python -m benchmarks.ledger [--rows 10000000] [--listed 1000] [--videos 100000]
+    python -m benchmarks.ledger [--rows 10000000] [--listed 1000] [--videos 100000 1000000]
 
-Memory: a ledger of 10,000 rows and one of `--rows` rows, with the same listing of `--listed` files, all of which the
-ledger knows; the peak of the launcher's process, in which local workers run. Time: `--videos` files and a ledger that
-knows them all. Every figure is that of `reelbeam label` as a process of its own, from its start to its end.
+The ledger: one of 10,000 rows and one of `--rows` rows, with the same listing of `--listed` files, all of which it
+knows. The listing: `--videos` files and a ledger that knows them all; and the same files where nothing is labeled yet,
+up to the point where it is written down what each part of the run has to label. The memory is the peak of the
+launcher's process, in which local workers run; every figure is that of a process of its own, from its start to its end.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import pathlib
@@ -18,12 +20,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline import launch, options
+from pipeline.config import LOCAL_VIDEOS_PER_PART
 from transforms import commits, storage
 from transforms.records import RunInfo, VideoRef, VideoSummary
 from transforms.run_files import RunPaths, WrittenFile, summarize_files, to_table, write_atomically, write_parquet
@@ -33,16 +37,14 @@ ROWS_PER_RUN = 250_000
 SMALL_LEDGER_ROWS = 10_000
 
 
-def make_files(folder: pathlib.Path, count: int) -> list[VideoRef]:
-    """Makes so many files with a video's extension, in subfolders, and returns them as a run lists them."""
-    videos = []
+def make_files(folder: pathlib.Path, count: int) -> Iterator[VideoRef]:
+    """Makes so many files with a video's extension, in subfolders, and yields them as a run lists them."""
     for index in range(count):
         path = folder / f"{index // 1000:04d}" / f"{index:08d}.mp4"
         if index % 1000 == 0:
             path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"%d" % index)
-        videos.append(storage.stat(str(path)))
-    return videos
+        yield storage.stat(str(path))
 
 
 def run_info(folder: pathlib.Path) -> RunInfo:
@@ -51,20 +53,28 @@ def run_info(folder: pathlib.Path) -> RunInfo:
     return launch.prepare_run(options.to_config(args))[1]
 
 
-def make_ledger(output: pathlib.Path, run: RunInfo, videos: Sequence[VideoRef], num_rows: int) -> None:
-    """Commits runs whose rows say that `videos`, and as many others as it takes, are labeled."""
-    known = to_table("videos", (video_row(VideoSummary(v, None, "ok", (), 1, 1, None), run) for v in videos))
-    commit_rows(output, f"{run.run_id}-known", known)
+def make_ledger(output: pathlib.Path, run: RunInfo, videos: Iterable[VideoRef], num_others: int = 0) -> None:
+    """Commits runs whose rows say that `videos` are labeled, and so many others."""
+    videos = iter(videos)
+    for number in itertools.count():
+        known = [
+            video_row(VideoSummary(video, None, "ok", (), 1, 1, None), run)
+            for video in itertools.islice(videos, ROWS_PER_RUN)
+        ]
+        if not known:
+            break
+        table = to_table("videos", known)
+        commit_rows(output, f"{run.run_id}-known{number}", table)
     random = np.random.default_rng(1)
-    for number, start in enumerate(range(len(videos), num_rows, ROWS_PER_RUN)):
-        count = min(ROWS_PER_RUN, num_rows - start)
-        table = known.take(pa.array(np.zeros(count, np.int64)))
+    for start in range(0, num_others, ROWS_PER_RUN):
+        count = min(ROWS_PER_RUN, num_others - start)
+        others = table.take(pa.array(np.zeros(count, np.int64)))
         uris = pa.array([f"/elsewhere/{start + i:09d}.mp4" for i in range(count)])
         keys = pa.array(random.integers(-(2**63), 2**63 - 1, count, np.int64))
         for name, column in (("video_uri", uris), ("uri_key", keys)):
-            place = table.schema.get_field_index(name)
-            table = table.set_column(place, table.schema.field(name), column)
-        commit_rows(output, f"{run.run_id}-{number:04d}", table)
+            place = others.schema.get_field_index(name)
+            others = others.set_column(place, others.schema.field(name), column)
+        commit_rows(output, f"{run.run_id}-other{start:09d}", others)
 
 
 def commit_rows(output: pathlib.Path, run_id: str, table: pa.Table) -> None:
@@ -78,12 +88,35 @@ def commit_rows(output: pathlib.Path, run_id: str, table: pa.Table) -> None:
     commits.finish(paths)
 
 
-def measure(folder: pathlib.Path, output: pathlib.Path) -> dict[str, float]:
-    """Runs `reelbeam label`, checks that it skipped everything, and returns its seconds and its peak in MiB."""
+def nothing_new(folder: pathlib.Path, output: pathlib.Path) -> dict[str, float]:
+    """Measures `reelbeam label` where everything is labeled."""
+    cost, told = measure(["-m", "pipeline", "label", str(folder), "--output", str(output)])
+    assert "0 videos" in told and "labeled already" in told, told
+    return cost
+
+
+def nothing_labeled(folder: pathlib.Path, output: pathlib.Path, count: int) -> dict[str, float]:
+    """Measures the first job of a run that has `count` videos to label."""
+    cost, told = measure(["-c", f"from benchmarks import ledger; ledger.choose({str(folder)!r}, {str(output)!r})"])
+    assert told.split() == [str(count)], told
+    return cost
+
+
+def choose(folder: str, output: str) -> None:
+    """Writes down what is to be labeled, as a run does, and prints how many videos that are."""
+    args, beam_flags = options.parse_label_flags([folder, "--output", output])
+    config = options.to_config(args)
+    run = launch.prepare_run(config)[1]
+    parts = launch.select(config, options.to_beam_options(beam_flags), run, LOCAL_VIDEOS_PER_PART)
+    assert not isinstance(parts, launch.Outcome), parts
+    print(sum(part.num_inputs for part in parts))
+
+
+def measure(arguments: Sequence[str]) -> tuple[dict[str, float], str]:
+    """Runs Python, and returns its seconds and its peak in MiB, and what it printed."""
     begin, children_before = time.monotonic(), sum(os.times()[2:4])
-    command = [sys.executable, "-m", "pipeline", "label", str(folder), "--output", str(output)]
     peak_kib = 0
-    with tempfile.TemporaryFile("w+") as told, subprocess.Popen(command, stdout=told) as process:
+    with tempfile.TemporaryFile("w+") as told, subprocess.Popen([sys.executable, *arguments], stdout=told) as process:
         # The kernel's own peak, read until the end: what `wait4` tells begins with the memory of this process.
         while process.poll() is None:
             if found := re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{process.pid}/status").read_text()):
@@ -93,30 +126,45 @@ def measure(folder: pathlib.Path, output: pathlib.Path) -> dict[str, float]:
         cpu_seconds = sum(os.times()[2:4]) - children_before
         told.seek(0)
         text = told.read()
-    assert process.returncode == 0 and "0 videos" in text and "labeled already" in text, (process.returncode, text)
-    return {"seconds": round(seconds, 1), "cpu_seconds": round(cpu_seconds, 1), "peak_mib": round(peak_kib / 1024, 1)}
+    assert process.returncode == 0, (process.returncode, text)
+    cost = {"seconds": round(seconds, 1), "cpu_seconds": round(cpu_seconds, 1), "peak_mib": round(peak_kib / 1024, 1)}
+    return cost, text
+
+
+def measure_ledgers(place: pathlib.Path, num_listed: int, num_rows: Sequence[int]) -> Iterator[tuple[str, Any]]:
+    """Yields what a ledger costs."""
+    listed = list(make_files(place / "listed", num_listed))
+    yield "listed", num_listed
+    for number in num_rows:
+        output = place / f"output-{number}"
+        make_ledger(output, run_info(place / "listed"), listed, number - num_listed)
+        yield f"ledger of {number} rows", nothing_new(place / "listed", output)
+
+
+def measure_listings(place: pathlib.Path, counts: Sequence[int]) -> Iterator[tuple[str, Any]]:
+    """Yields what listings cost."""
+    for count in counts:
+        folder, output = place / f"videos-{count}", place / f"labels-{count}"
+        make_ledger(output, run_info(place), make_files(folder, count))
+        yield f"night with nothing new over {count} videos", nothing_new(folder, output)
+        yield f"choosing {count} new videos", nothing_labeled(folder, place / f"new-{count}", count)
 
 
 def main() -> None:
-    """Prints both measurements as JSON."""
+    """Prints both as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--listed", type=int, default=1_000)
-    parser.add_argument("--videos", type=int, default=100_000)
+    parser.add_argument("--videos", type=int, nargs="*", default=[100_000, 1_000_000])
     parser.add_argument("--folder", help="where to work; default: a temporary folder")
     args = parser.parse_args()
+    result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(dir=args.folder) as name:
         place = pathlib.Path(name)
-        listed = make_files(place / "listed", args.listed)
-        run = run_info(place / "listed")
-        result: dict[str, object] = {"listed": args.listed}
-        for num_rows in (SMALL_LEDGER_ROWS, args.rows):
-            make_ledger(place / f"output-{num_rows}", run, listed, num_rows)
-            result[f"ledger of {num_rows} rows"] = measure(place / "listed", place / f"output-{num_rows}")
-            print(json.dumps(result), file=sys.stderr, flush=True)
-        many = make_files(place / "many", args.videos)
-        make_ledger(place / "output-many", run, many, len(many))
-        result[f"night with nothing new over {args.videos} videos"] = measure(place / "many", place / "output-many")
+        ledgers = measure_ledgers(place, args.listed, (SMALL_LEDGER_ROWS, args.rows))
+        for what, cost in itertools.chain(ledgers, measure_listings(place, args.videos)):
+            result[what] = cost
+            print(json.dumps({what: cost}), file=sys.stderr, flush=True)
     print(json.dumps(result, indent=2))
 
 

@@ -17,6 +17,7 @@ from pipeline import dataflow
 from pipeline.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
 from pipeline.flink_job import job_of
 from pipeline.graph import build_graph, build_selection
+from pipeline.heap import blocks_given_back
 from pipeline.jobs import make_program, plain_message, run_job
 from pipeline.options import is_local
 from pipeline.preparation import LoadedModel, check_inputs, prepare_run, run_facts, unusable
@@ -134,7 +135,8 @@ def select(
     paths = RunPaths(config.output, run.run_id)
     metrics.reset_tally()
     build_selection(program, config, run, videos_per_part)
-    end = run_job(program, options)
+    with blocks_given_back():
+        end = run_job(program, options)
     if end.error is not None:
         return failed(paths, end.error)
     selection = read_json(selection_path(paths))

@@ -274,6 +274,8 @@ def without_query(text: str) -> str:
     >>> without_query("cannot read https://me:pw@host/a.mp4?sig=SECRET now")
     'cannot read https://host/a.mp4 now'
     """
+    if "://" not in text:
+        return text
     if re.match(r"https?://", text, re.IGNORECASE) and "\n" not in text and ": " not in text:
         return _bare_url(text)  # an address as a whole, in which spaces and quotes may stand
     return _WEB_URL.sub(lambda match: _bare_url(match.group()), text)

@@ -33,6 +33,8 @@ from transforms.commits import committed_runs
 from transforms.records import ALL_CODES, RunInfo, SkipRules, VideoRef, stable_hash
 from transforms.schemas import AGE, SCHEMA_VERSION, URI_KEY
 
+_ROWS_AT_ONCE = 1000
+
 NEW, CHANGED, UNVERSIONED = "new", "changed", "unversioned"
 RETRIED, NEW_DECODER, ASKED_FOR, FORCED = "retried", "new_decoder", "asked_for", "forced"
 TAKEN = (NEW, CHANGED, UNVERSIONED, RETRIED, NEW_DECODER, ASKED_FOR, FORCED)
@@ -226,7 +228,9 @@ def _are_among(found: npt.NDArray[np.int64], keys: npt.NDArray[np.int64]) -> npt
 
 
 def _to_rows(table: pa.Table, hits: npt.NDArray[np.bool_], work: Work) -> Iterator[LedgerRow]:
-    for row in table.filter(pa.array(hits)).to_pylist():
-        if work == Work(*(row[name] for name in Work._fields)):
-            facts = {name: row[name] for name in LedgerRow._fields}
-            yield LedgerRow(**facts | {"labeled_at": row["labeled_at"].timestamp()})
+    # A row group as Python objects takes a hundred megabytes, so it is taken in slices.
+    for batch in table.filter(pa.array(hits)).to_batches(max_chunksize=_ROWS_AT_ONCE):
+        for row in batch.to_pylist():
+            if work == Work(*(row[name] for name in Work._fields)):
+                facts = {name: row[name] for name in LedgerRow._fields}
+                yield LedgerRow(**facts | {"labeled_at": row["labeled_at"].timestamp()})

@@ -23,6 +23,7 @@ from transforms.errors import (
     VideoNotFoundError,
     without_query,
 )
+from transforms.packing import PackVideos, unpack_videos
 from transforms.records import VideoRef
 
 _EXTENSIONS = (
@@ -67,24 +68,20 @@ class ListVideos(beam.PTransform):
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[VideoRef]:
         """Wires the step."""
-        named = (
-            pipeline
-            | "Inputs" >> beam.Create(self._inputs, reshuffle=False)
-            | "ExpandInputs" >> beam.FlatMap(expand_input, self._base_dir)
-        )
-        listed = (
-            pipeline
-            | "InputLists" >> beam.Create(self._lists, reshuffle=False)
-            | "ReadInputLists" >> beam.FlatMap(read_input_list, self._base_dir)
-        )
+        given = [(name, False) for name in self._inputs] + [(path, True) for path in self._lists]
         return (
-            (named, listed)
-            | beam.Flatten()
-            | "KeyByUri" >> beam.Map(lambda video: (video.video_uri, video)).with_output_types(tuple[str, VideoRef])
+            pipeline
+            | "Inputs" >> beam.Create(given, reshuffle=False)
+            | "Expand" >> beam.FlatMapTuple(self._expand)
+            | PackVideos()
             | beam.GroupByKey()
-            | "KeepOne" >> beam.Map(_keep_one)
+            | "KeepOne" >> beam.FlatMapTuple(_keep_one)
             | "ReadSizes" >> beam.Map(with_size).with_output_types(VideoRef)
         )
+
+    def _expand(self, given: str, is_list: bool) -> Iterator[VideoRef]:
+        # One step for both: a runner keeps what it flattens.
+        return read_input_list(given, self._base_dir) if is_list else expand_input(given, self._base_dir)
 
 
 class _SearchTooLongError(Exception):
@@ -264,12 +261,20 @@ def _only_videos(found: Iterable[VideoRef], max_others: int | None = None) -> It
                 raise _SearchTooLongError
 
 
-def _keep_one(entry: tuple[str, Iterable[VideoRef]]) -> VideoRef:
+def _keep_one(_bucket: int, blocks: Iterable[bytes]) -> Iterable[VideoRef]:
+    kept: dict[str, VideoRef] = {}
+    num_videos = 0
+    for num_videos, video in enumerate(unpack_videos(blocks), start=1):  # noqa: B007
+        other = kept.setdefault(video.video_uri, video)
+        kept[video.video_uri] = min(other, video, key=_worse)
+    metrics.count(metrics.VIDEOS_LISTED, len(kept))
+    metrics.count(metrics.DUPLICATES_DROPPED, num_videos - len(kept))
+    return kept.values()
+
+
+def _worse(video: VideoRef) -> tuple[Any, ...]:
     # An entry with a size (from a listing) and one without (from a list file) may both be there: keep both facts.
-    videos = sorted(entry[1], key=lambda video: (video.metadata == (), video.metadata, video.size_bytes is None))
-    metrics.count(metrics.VIDEOS_LISTED)
-    metrics.count(metrics.DUPLICATES_DROPPED, len(videos) - 1)
-    return videos[0]
+    return video.metadata == (), video.metadata, video.size_bytes is None
 
 
 def with_size(video: VideoRef) -> VideoRef:

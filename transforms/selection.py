@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from transforms import metrics, storage
 from transforms.errors import ReconciliationError
 from transforms.ledger import SKIPPED, Chosen
+from transforms.packing import Pack, PackVideos, unpack_videos, video_row
 from transforms.records import VideoRef, stable_hash
 from transforms.run_files import RunPaths, to_json, write_atomically, write_parquet
 
@@ -79,17 +80,22 @@ class WriteSelection(beam.PTransform):
             | "CountChosen" >> beam.combiners.Count.Globally()
             | "CountParts" >> beam.Map(lambda n: max(1, -(-n // self._videos_per_part)))
         )
-        keyed = chosen.videos | "KeyByPart" >> beam.Map(_key_by_part, beam.pvalue.AsSingleton(num_parts))
-        keyed.element_type = beam.typehints.Tuple[int, VideoRef]
-        written = keyed | "GroupPart" >> beam.GroupByKey() | "WritePart" >> beam.MapTuple(self._write)
+        written = (
+            chosen.videos
+            | "PackChosen" >> PackVideos()  # a runner keeps them until they are counted
+            | "KeyByPart" >> beam.FlatMap(_key_by_part, beam.pvalue.AsSingleton(num_parts))
+            | "PackParts" >> Pack()
+            | "GroupPart" >> beam.GroupByKey()
+            | "WritePart" >> beam.MapTuple(self._write)
+        )
         return (
             chosen.num_inputs
             | "Selected" >> beam.Map(_selection, beam.pvalue.AsDict(written), beam.pvalue.AsDict(chosen.fates))
             | "KeepSelection" >> beam.Map(self._keep)
         )
 
-    def _write(self, part: int, videos: Iterable[VideoRef]) -> tuple[int, int]:
-        rows = sorted((_to_row(video) for video in videos), key=lambda row: row["video_uri"])
+    def _write(self, part: int, blocks: Iterable[bytes]) -> tuple[int, int]:
+        rows = sorted(map(_to_row, unpack_videos(blocks)), key=lambda row: row["video_uri"])
         table = pa.Table.from_pylist(rows, _SCHEMA)
         write_atomically(selected_path(self._paths, part), lambda sink: write_parquet(table, sink))
         return part, table.num_rows
@@ -154,8 +160,9 @@ def _to_row(video: VideoRef) -> dict[str, Any]:
     return {name: getattr(video, name) for name in _SCHEMA.names} | {"metadata": list(video.metadata)}
 
 
-def _key_by_part(video: VideoRef, num_parts: int) -> tuple[int, VideoRef]:
-    return stable_hash(video.video_uri, "part") % num_parts, video
+def _key_by_part(entry: tuple[int, bytes], num_parts: int) -> Iterator[tuple[int, Any]]:
+    for video in unpack_videos(entry[1:]):
+        yield stable_hash(video.video_uri, "part") % num_parts, video_row(video)
 
 
 def _selection(num_inputs: int, parts: Mapping[int, int], fates: Mapping[str, int]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from transforms.ledger import (
     sift,
     uri_key,
 )
+from transforms.packing import Pack, PackVideos, bucket_of, unpack, unpack_videos, video_of, video_row
 from transforms.records import SkipRules, VideoRef, stable_hash
 
 _FATE, _VIDEO = "fate", "video"
@@ -36,8 +37,9 @@ class SkipLabeled(beam.PTransform):
 
     Memory does not grow with the ledger, on any runner. The keys of the listed videos, 8 bytes each, go to all who read
     the ledger; they read a file row group by row group and pass on the few rows whose key is listed. Only those are
-    joined with the listing, by URI, where the exact comparison is made. A runner that holds what it shuffles in memory,
-    as the local one does, holds the listing and the rows of its videos: one for each time that a video was taken up.
+    joined with the listing, by URI, where the exact comparison is made: bucket by bucket, see `transforms.packing`. A
+    runner that holds what it shuffles in memory, as the local one does, holds the listing and the rows of its videos,
+    one for each time that a video was taken up, packed.
 
     Args:
       output: where the ledger is.
@@ -57,12 +59,8 @@ class SkipLabeled(beam.PTransform):
         """Wires the step."""
         sifted = videos | "Sift" >> beam.FlatMap(_sift, self._rules).with_outputs(_FATE, main=_VIDEO)
         rows = self._read_ledger(sifted[_VIDEO])
-        listed = sifted[_VIDEO] | "KeyListed" >> beam.Map(lambda video: (without_query(video.video_uri), video))
-        for collection in (listed, rows):
-            # Said, not inferred: otherwise Beam encodes the key with a coder that may change from run to run.
-            collection.element_type = beam.typehints.Tuple[str, Any]
         decided = (
-            {"videos": listed, "rows": rows}
+            {"videos": sifted[_VIDEO] | "PackListed" >> PackVideos(), "rows": rows}
             | "JoinLedger" >> beam.CoGroupByKey()
             | "Decide" >> beam.FlatMap(_decide, self._rules, self._decoder_version).with_outputs(_FATE, main=_VIDEO)
         )
@@ -76,14 +74,14 @@ class SkipLabeled(beam.PTransform):
         return Chosen(
             taken | "Chosen" >> beam.Map(lambda entry: entry[1]).with_output_types(VideoRef),
             videos | "CountInputs" >> beam.combiners.Count.Globally(),
-            fates | "Fates" >> beam.Flatten() | "CountFates" >> beam.combiners.Count.PerElement(),
+            _count(fates),
         )
 
-    def _read_ledger(self, videos: beam.PCollection[VideoRef]) -> beam.PCollection[tuple[str, Any]]:
+    def _read_ledger(self, videos: beam.PCollection[VideoRef]) -> beam.PCollection[tuple[int, bytes]]:
         keys = (
             videos
             | "ToKey" >> beam.Map(lambda video: uri_key(video.video_uri)).with_output_types(int)
-            | "PackKeys" >> beam.CombineGlobally(_PackSorted())
+            | "PackKeys" >> beam.CombineGlobally(_PackSorted()).without_defaults()
         )
         outputs = [] if self._rules.force else [self._output]
         return (
@@ -91,7 +89,8 @@ class SkipLabeled(beam.PTransform):
             | "Ledger" >> beam.Create(outputs, reshuffle=False)
             | "LedgerFiles" >> beam.FlatMap(ledger_files, self._work).with_output_types(str)
             | "SpreadFiles" >> beam.Reshuffle()
-            | "ReadLedger" >> beam.FlatMap(_read_rows, self._work, beam.pvalue.AsSingleton(keys))
+            | "ReadLedger" >> beam.FlatMap(_read_rows, self._work, beam.pvalue.AsSingleton(keys, b""))
+            | "PackRows" >> Pack()
         )
 
     def _cut(self, taken: beam.PCollection[tuple[str, VideoRef]], limit: int) -> Any:
@@ -100,7 +99,19 @@ class SkipLabeled(beam.PTransform):
             | "ToOrder" >> beam.Map(lambda entry: _order(entry[1])).with_output_types(int)
             | "NthOrder" >> beam.CombineGlobally(_NthSmallest(limit))
         )
-        return taken | "Cut" >> beam.FlatMap(_cut, beam.pvalue.AsSingleton(highest)).with_outputs(_FATE, main=_VIDEO)
+        return (
+            taken
+            | "TakenToRow"
+            >> beam.MapTuple(lambda reason, video: (bucket_of(video.video_uri), (reason, video_row(video))))
+            | "PackTaken" >> Pack()  # a runner keeps them until all have been seen
+            | "Cut" >> beam.FlatMap(_cut, beam.pvalue.AsSingleton(highest)).with_outputs(_FATE, main=_VIDEO)
+        )
+
+
+def _count(collections: Iterable[beam.PCollection[str]]) -> beam.PCollection[tuple[str, int]]:
+    # Counted one by one: a runner keeps what it flattens.
+    counts = [each | f"CountFates{i}" >> beam.combiners.Count.PerElement() for i, each in enumerate(collections)]
+    return counts | "Fates" >> beam.Flatten() | "SumFates" >> beam.CombinePerKey(sum)
 
 
 def _sift(video: VideoRef, rules: SkipRules) -> Iterator[Any]:
@@ -113,18 +124,19 @@ def _skip(reason: str) -> TaggedOutput:
     return TaggedOutput(_FATE, reason)
 
 
-def _read_rows(path: str, work: Work, keys: bytes) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    # Plain tuples: the runner's own coder packs them, where it would pickle a class.
+def _read_rows(path: str, work: Work, keys: bytes) -> Iterator[tuple[int, LedgerRow]]:
     for row in read_rows(path, np.frombuffer(keys, np.int64), work):
-        yield row.video_uri, tuple(row)
+        yield bucket_of(row.video_uri), row
 
 
-def _decide(entry: tuple[str, dict[str, Iterable[Any]]], rules: SkipRules, decoder_version: str) -> Iterator[Any]:
-    """One video a URI, but for signed URLs that differ in nothing else than their query."""
+def _decide(entry: tuple[int, dict[str, Iterable[bytes]]], rules: SkipRules, decoder_version: str) -> Iterator[Any]:
+    """Joins the videos of a bucket with their rows; signed URLs that differ in nothing but their query share them."""
     _, found = entry
-    rows = [LedgerRow(*row) for row in found["rows"]]
-    for video in found["videos"]:
-        decision = decide(video, rows, rules, decoder_version)
+    rows: dict[str, list[LedgerRow]] = {}
+    for row in map(LedgerRow._make, unpack(found["rows"])):
+        rows.setdefault(row.video_uri, []).append(row)
+    for video in unpack_videos(found["videos"]):
+        decision = decide(video, rows.get(without_query(video.video_uri), ()), rules, decoder_version)
         if decision.taken:
             yield decision.reason, dataclasses.replace(video, attempt=decision.attempt)
         else:
@@ -135,8 +147,10 @@ def _order(video: VideoRef) -> int:
     return stable_hash(video.video_uri, "limit")
 
 
-def _cut(entry: tuple[str, VideoRef], highest: int) -> Iterator[Any]:
-    yield entry if _order(entry[1]) <= highest else _skip(BEYOND_LIMIT)
+def _cut(entry: tuple[int, bytes], highest: int) -> Iterator[Any]:
+    for reason, row in unpack(entry[1:]):
+        video = video_of(row)
+        yield (reason, video) if _order(video) <= highest else _skip(BEYOND_LIMIT)
 
 
 class _PackSorted(beam.CombineFn):

@@ -103,6 +103,18 @@ def test_metadata_of_a_listed_video_survive_a_mention_without(folder: pathlib.Pa
         assert_that(videos | beam.Map(lambda v: v.metadata), equal_to([(("camera", "7"),)]))
 
 
+def test_of_several_mentions_the_smallest_metadata_win(folder: pathlib.Path) -> None:
+    listing = folder / "list.csv"
+    listing.write_text("video_uri,camera\na.mp4,8\nb.MKV,9\na.mp4,7\na.mp4,\n", encoding="utf-8")
+    with LocalPipeline() as pipeline:
+        videos = pipeline | ListVideos([str(folder)], str(listing), str(folder))
+        found = videos | beam.Map(lambda v: (os.path.basename(v.video_uri), v.size_bytes, dict(v.metadata)))
+        others = [("c.webm", 7, {}), ("video [HD].mp4", 7, {}), ("häuser & höfe.mov", 7, {})]
+        assert_that(found, equal_to([("a.mp4", 7, {"camera": ""}), ("b.MKV", 7, {"camera": "9"}), *others]))
+    assert counters(pipeline)[metrics.VIDEOS_LISTED] == 5
+    assert counters(pipeline)[metrics.DUPLICATES_DROPPED] == 4
+
+
 def test_a_name_that_is_no_utf8_can_be_listed_and_opened(tmp_path: pathlib.Path) -> None:
     (tmp_path / os.fsdecode(b"bad_\xff\xfe.mp4")).write_bytes(b"12345")
     with LocalPipeline() as pipeline:

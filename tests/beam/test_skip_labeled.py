@@ -102,6 +102,14 @@ def test_signed_urls_are_known_by_their_bare_form(tmp_path: pathlib.Path) -> Non
         assert_that(chosen.videos, equal_to(videos[1:]))
 
 
+def test_addresses_of_one_video_share_its_rows_and_keep_their_queries(tmp_path: pathlib.Path) -> None:
+    ledger_of.commit_rows(tmp_path, "r1", ledger_of.rows(["https://host/a.mp4"], "failed"))
+    with LocalPipeline() as pipeline:
+        videos = [make.video(f"https://host/a.mp4?sig={i}", camera=str(i)) for i in range(2)]
+        chosen = pipeline | beam.Create(videos) | skip(tmp_path, retry_failed=frozenset({"all"}))
+        assert_that(chosen.videos, equal_to([dataclasses.replace(video, attempt=2) for video in videos]))
+
+
 @pytest.mark.parametrize(("videos_per_part", "num_parts"), [(1000, 1), (40, 3)])
 def test_parts_hold_every_video_once(tmp_path: pathlib.Path, videos_per_part: int, num_parts: int) -> None:
     paths = RunPaths(str(tmp_path / "a b [c]"), "r1")

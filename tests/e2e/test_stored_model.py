@@ -9,7 +9,8 @@ from typing import Any
 
 import duckdb
 import pytest
-from object_stores import BUCKET, FaultyProxy, S3Server, s3_flags
+from faulty_proxy import FaultyProxy
+from object_stores import BUCKET, S3Server, s3_flags
 
 from pipeline.cli import main
 from pipeline.options import parse_label_flags, to_config

@@ -22,6 +22,7 @@ SHARED_BY_STEPS = {
             "run_files",
             "commits",
             "ledger",
+            "packing",
             "output_lock",
             "conditional_files",
             "tables",

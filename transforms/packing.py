@@ -1,0 +1,103 @@
+"""Packing: many rows in one element, for whatever crosses a shuffle.
+
+A runner pays for each element that it keeps between two steps, and the local one keeps it in memory, as objects. So
+videos, and what the ledger says of them, cross in blocks, each the compressed rows of many videos of one bucket. A
+video's bucket is a hash of its URI without the query: what has to meet, two mentions of a video, or a video and its
+rows in the ledger, meets there.
+
+Whoever takes a bucket holds its videos unpacked: of a million, a thousand. There are no more buckets, so that a block
+holds many rows, and no fewer, since a cluster spreads what comes behind a shuffle by the bucket.
+
+The local runner keeps what it flattens, and what two steps take that cannot be one: pack before.
+"""
+
+from __future__ import annotations
+
+import json
+import operator
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.transforms.window import GlobalWindows
+from apache_beam.utils.windowed_value import WindowedValue
+
+from transforms.records import VideoRef, stable_hash
+
+NUM_BUCKETS = 1024
+
+_MAX_HELD_BYTES = 4 << 20  # by a thread: some forty videos of each bucket
+_FIELDS = tuple(VideoRef.__dataclass_fields__)
+
+_values = operator.attrgetter(*_FIELDS)
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class Pack(beam.PTransform):
+    """Packs rows.
+
+    Input: (key, row): whole numbers, and tuples or lists of what JSON knows. Output: (key, block), each of rows of one
+    key; a key has as many blocks as it takes to hold but little meanwhile. `unpack` gives the rows back, as lists.
+    """
+
+    def expand(self, rows: beam.PCollection[tuple[int, Any]]) -> beam.PCollection[tuple[int, bytes]]:
+        """Wires the step."""
+        return rows | "Pack" >> beam.ParDo(_PackFn()).with_output_types(tuple[int, bytes])
+
+
+class PackVideos(beam.PTransform):
+    """Packs videos by their buckets. Input: VideoRef. Output: (bucket, block), for `unpack_videos`."""
+
+    def expand(self, videos: beam.PCollection[VideoRef]) -> beam.PCollection[tuple[int, bytes]]:
+        """Wires the step."""
+        return videos | "ToRow" >> beam.Map(lambda video: (bucket_of(video.video_uri), video_row(video))) | Pack()
+
+
+class _PackFn(beam.DoFn):
+    def start_bundle(self) -> None:
+        self._held: dict[int, list[str]] = {}  # a bundle that failed may have left some
+        self._held_bytes = 0
+
+    def process(self, element: tuple[int, Any]) -> Iterable[tuple[int, bytes]]:
+        key, row = element
+        text = _encode(row)
+        self._held.setdefault(key, []).append(text)
+        self._held_bytes += len(text)
+        return self._release() if self._held_bytes > _MAX_HELD_BYTES else ()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        for block in self._release():
+            yield GlobalWindows.windowed_value(block)
+
+    def _release(self) -> Iterator[tuple[int, bytes]]:
+        held, self._held, self._held_bytes = self._held, {}, 0
+        for key, rows in held.items():
+            yield key, zlib.compress(f"[{','.join(rows)}]".encode())
+
+
+def bucket_of(video_uri: str) -> int:
+    """Returns the bucket in which a video meets whatever is known of it, from 0 to NUM_BUCKETS - 1."""
+    return stable_hash(video_uri, "bucket") % NUM_BUCKETS
+
+
+def video_row(video: VideoRef) -> tuple[Any, ...]:
+    """Returns a video as `Pack` takes it."""
+    return _values(video)
+
+
+def video_of(row: Iterable[Any]) -> VideoRef:
+    """Returns the video of a row that `unpack` gave."""
+    facts = dict(zip(_FIELDS, row, strict=True))
+    return VideoRef(**facts | {"metadata": tuple(map(tuple, facts["metadata"]))})
+
+
+def unpack(blocks: Iterable[bytes]) -> Iterator[list[Any]]:
+    """Yields the rows of blocks, in the order in which they were packed."""
+    for block in blocks:
+        yield from json.loads(zlib.decompress(block))
+
+
+def unpack_videos(blocks: Iterable[bytes]) -> Iterator[VideoRef]:
+    """Yields the videos of blocks."""
+    return map(video_of, unpack(blocks))
