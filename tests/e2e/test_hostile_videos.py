@@ -75,10 +75,10 @@ def test_bombs_and_playlists_cost_a_row_each(tmp_path: pathlib.Path, samples_dir
     generate.make_video(folder / "absurd.mkv", 2, pts=[0, 39_600], time_base=Fraction(1))
     grey, *_ = generate.solid_colour((90, 90, 90))
     large = {"preset": "ultrafast"}
-    generate.make_video(folder / "large.mp4", 10, 5, 4000, 3000, draw=grey, options=large)
-    generate.make_video(folder / "huge.mp4", 1, 25, 4400, 4000, draw=grey, options=large)
+    generate.make_video(folder / "large.mp4", 6, 5, 6000, 4500, draw=grey, options=large)
+    generate.make_video(folder / "huge.mp4", 1, 25, 6400, 4400, draw=grey, options=large)
     (folder / "list.mp4").write_text(f"#EXTM3U\n#EXTINF:2,\n{samples_dir}/growing.mp4\n#EXT-X-ENDLIST\n")
-    flags = ["--max_pixels", str(4000 * 3000), "--decoder_memory_bytes", str(40 << 20), "--max_failure_ratio=1"]
+    flags = ["--max_pixels", str(6000 * 4500), "--decoder_memory_bytes", str(64 << 20), "--max_failure_ratio=1"]
     assert main(["label", str(folder), "--output", str(tmp_path / "out"), *flags]) == 0
     assert {name: row[:2] for name, row in rows(tmp_path / "out").items()} == {
         "good.mp4": ("ok", None),
