@@ -97,7 +97,9 @@ class _Server:
         fetch = self._fetch if request["is_partial"] else None
         with files.lent(name, self._channel.descriptors.pop(), fetch), limits.in_force(caps):
             try:
-                self._channel.send(self._probe(name) if "probe" in request else self._decode(name, request))
+                reply = self._probe(name) if "probe" in request else self._decode(name, request)
+                self._memory.note(peak_bytes, request.get("media") or reply["media"])
+                self._channel.send(reply)
             except errors.MediaError as error:
                 if self._memory.was_short(peak_bytes, request.get("media")):
                     self._send_error(errors.DecoderOutOfMemoryError, f"{error}; {_short_of(caps)}")
@@ -165,19 +167,30 @@ class _Memory:
 
     def __init__(self) -> None:
         self._status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+        self._largest_bytes: int | None = None
 
     def peak_bytes(self) -> int:
         """Returns the largest address space that this process ever had."""
         (line,) = [line for line in os.pread(self._status, 1 << 16, 0).splitlines() if line.startswith(b"VmPeak:")]
         return int(line.split()[1]) * 1024
 
+    def note(self, earlier_peak_bytes: int, media: dict[str, Any]) -> None:
+        """Remembers which pictures the address space grew for."""
+        if self.peak_bytes() > earlier_peak_bytes:
+            self._largest_bytes = _picture_bytes(media)
+
     def was_short(self, earlier_peak_bytes: int, media: dict[str, Any] | None) -> bool:
-        """Whether the address space grew since, to within a picture of its limit."""
+        """Whether the address space came to within a picture of its limit, now or for pictures that were no larger."""
         if media is None:
             return False
-        peak_bytes, (limit_bytes, _) = self.peak_bytes(), resource.getrlimit(resource.RLIMIT_AS)
-        picture_bytes = media["width"] * media["height"] * _MAX_BYTES_PER_PIXEL
-        return peak_bytes > earlier_peak_bytes and peak_bytes > limit_bytes - picture_bytes
+        self.note(earlier_peak_bytes, media)
+        limit_bytes, _ = resource.getrlimit(resource.RLIMIT_AS)
+        is_full = self.peak_bytes() > limit_bytes - _picture_bytes(media)
+        return is_full and self._largest_bytes is not None and self._largest_bytes <= _picture_bytes(media)
+
+
+def _picture_bytes(media: dict[str, Any]) -> int:
+    return int(media["width"] * media["height"] * _MAX_BYTES_PER_PIXEL)
 
 
 class _Ring:
