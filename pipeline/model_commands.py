@@ -25,21 +25,11 @@ def models(argv: Sequence[str]) -> None:
       ConfigError, ModelError: see `fetch` and `export_model`.
     """
     if argv[:1] == ["fetch"]:
-        parser = argparse.ArgumentParser(
-            prog="reelbeam models fetch",
-            description="Download a model into the cache.",
-            epilog=_EPILOG,
-            allow_abbrev=False,
-        )
+        parser = _parser("fetch", "Download a model into the cache.")
         parser.add_argument("name", metavar="NAME", help="catalog name, URL, or object-store path")
         fetch(_parse(parser, argv[1:]).name)
     elif argv[:1] == ["export"]:
-        parser = argparse.ArgumentParser(
-            prog="reelbeam models export",
-            description="Write a folder with which workers need no hub and no TensorFlow.",
-            epilog=_EPILOG,
-            allow_abbrev=False,
-        )
+        parser = _parser("export", "Write a folder with which workers need no hub and no TensorFlow.")
         parser.add_argument("model", metavar="NAME", help="catalog name, URL, folder or object-store path")
         parser.add_argument("--to", metavar="DIR", required=True, help="the new folder, here or in an object store")
         flags.add_preset_flags(parser)
@@ -50,6 +40,11 @@ def models(argv: Sequence[str]) -> None:
         parser.add_argument("command", nargs="?", choices=("fetch", "export"), help="its --help tells more")
         parser.parse_args(argv)
         list_models()
+
+
+def _parser(command: str, description: str) -> argparse.ArgumentParser:
+    name = f"reelbeam models {command}"
+    return argparse.ArgumentParser(prog=name, description=description, epilog=_EPILOG, allow_abbrev=False)
 
 
 def _parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
