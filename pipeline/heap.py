@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 from collections.abc import Iterator
 
-_M_MMAP_THRESHOLD = -3  # malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 _BLOCK_BYTES = 1 << 20
 _HIGHEST_BYTES = 32 << 20
 """What the threshold rises to by itself, as soon as such blocks have been freed."""
@@ -26,3 +26,4 @@ def blocks_given_back() -> Iterator[None]:
         yield
     finally:
         set_option(_M_MMAP_THRESHOLD, _HIGHEST_BYTES)
+        set_option(_M_TRIM_THRESHOLD, 2 * _HIGHEST_BYTES)  # by itself it would have risen along

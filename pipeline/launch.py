@@ -22,7 +22,7 @@ from pipeline.jobs import make_program, plain_message, run_job
 from pipeline.options import is_local
 from pipeline.preparation import LoadedModel, check_inputs, prepare_run, run_facts, unusable
 from transforms import errors, metrics, storage
-from transforms.commits import committed_runs, read_json, recover
+from transforms.commits import last_summary, read_json, recover
 from transforms.ledger import ALREADY_LABELED
 from transforms.models.engine import choose_engine, with_found_kind
 from transforms.models.label_map import LabelMap
@@ -87,7 +87,9 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions, wait: bool = 
     labels, run = prepare_run(config)
     # Loaded here, so that a model that does not fit is met before the work, and on a new output before anything is
     # written; local workers share this very copy. A night with nothing to do does without.
-    model = LoadedModel.load(config, labels) if not has_runs(config.output) else None
+    last = last_run(config.output)
+    warn_of_other_model(last, run, config.output)
+    model = LoadedModel.load(config, labels) if last is None else None
     videos_per_part = _videos_per_part(config, local, wait)
     lock = LockTicket(config.output, run.run_id, outlives_launcher=not local and not videos_per_part)
     with hold_output(lock, local, config.wait_for_lock) as held:
@@ -100,7 +102,7 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions, wait: bool = 
         if isinstance(parts, Outcome):
             yield parts
             return
-        if parts[0].path is None and has_runs(config.output):
+        if parts[0].path is None and last_run(config.output) is not None:
             yield commit_nothing(config, run, lock, parts[0])
             return
         model = model or LoadedModel.load(config, labels)
@@ -243,17 +245,27 @@ def hold_output(lock: LockTicket, local: bool, wait: bool) -> Iterator[OutputLoc
         yield held
 
 
-def has_runs(output: str) -> bool:
-    """Whether a run has been committed.
+def last_run(output: str) -> dict[str, Any] | None:
+    """Returns the JSON of the run that labeled last; None: none has been committed.
 
     Raises:
       ConfigError: the output cannot be read.
       RunError: it cannot be read now.
     """
     try:
-        return next(committed_runs(output), None) is not None
+        return last_summary(output)
     except errors.MediaError as error:
         raise unusable(f"--output {output} cannot be read: {error}", error) from error
+
+
+def warn_of_other_model(last: Mapping[str, Any] | None, run: RunInfo, output: str) -> None:
+    """Says so where an output's rows were made by another model: perhaps `--model` was left out."""
+    if last is not None and last.get("model_fingerprint", run.model_fingerprint) != run.model_fingerprint:
+        logging.getLogger(__name__).warning(
+            "%s was last labeled with the model %s, this run is for %s: its rows will be the current ones; give each "
+            "model an --output of its own",
+            *(output, last.get("model"), run.model),
+        )
 
 
 def failed(paths: RunPaths, error: Exception) -> Outcome:

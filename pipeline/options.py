@@ -23,7 +23,7 @@ from transforms.media.limits import DecoderLimits
 from transforms.media.sampling import ClipSampling
 from transforms.models import catalog, resolver
 from transforms.models.cpus import cpu_count
-from transforms.models.manifest import content_hash, is_exported, read_manifest
+from transforms.models.manifest import is_exported, pin, read_manifest
 from transforms.models.stream import is_stream_model
 from transforms.records import SkipRules
 
@@ -142,7 +142,7 @@ def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
         spec = dataclasses.replace(known, labels=labels or known.labels, preset=preset)
     if folder is None or not resolver.is_stored(args.model):
         return spec
-    return dataclasses.replace(spec, handle=args.model.rstrip("/"), content_hash=content_hash(folder))
+    return dataclasses.replace(spec, handle=args.model.rstrip("/"), pin=pin(folder))
 
 
 def _folder(model: str) -> pathlib.Path | None:
@@ -171,7 +171,7 @@ def _known_model(name: str, folder: pathlib.Path | None) -> catalog.ModelSpec | 
 
 def _sampled_kind(spec: catalog.ModelSpec, args: argparse.Namespace) -> Literal["base", "stream"]:
     """Returns the model's kind; what flags say of it where a URL tells it only once it was fetched."""
-    is_unknown = "://" in spec.handle and spec.content_hash is None and spec.name not in catalog.CATALOG
+    is_unknown = "://" in spec.handle and spec.pin is None and spec.name not in catalog.CATALOG
     says_stream = args.warm_up_seconds is not None or args.tail_policy == "keep"
     return "stream" if is_unknown and says_stream else spec.kind
 

@@ -57,7 +57,7 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
 
     from pipeline import options
     from pipeline.console import WorkLine
-    from pipeline.launch import has_runs
+    from pipeline.launch import last_run, warn_of_other_model
     from pipeline.planning import make_plan, read_headers, select
     from pipeline.preparation import check_inputs, prepare_run, unusable
     from transforms import storage
@@ -79,7 +79,11 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     )
     check_inputs(config)
     config = config.with_model(with_found_kind(config.model))
-    work = Work.of(prepare_run(config)[1]) if has_runs(config.output) else None
+    work = None
+    if (last := last_run(config.output)) is not None:
+        run = prepare_run(config)[1]
+        warn_of_other_model(last, run, config.output)
+        work = Work.of(run)
     try:
         with WorkLine("listing") as line:
             selection = select(config, work, args.sample, line.show)

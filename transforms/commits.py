@@ -95,6 +95,16 @@ def committed_runs(output: str) -> Iterator[Run]:
         yield Run(RunPaths(output, run_id), read_summary(uri), into.get(run_id))
 
 
+def last_summary(output: str) -> dict[str, Any] | None:
+    """Returns the JSON of the run that labeled last; None: nothing is committed.
+
+    Raises:
+      MediaError: the output cannot be read.
+    """
+    uris = sorted(storage.find_files(output, "runs/*.json"), key=lambda uri: (COMPACTION not in uri, _run_id(uri)))
+    return read_summary(uris[-1]) if uris else None
+
+
 def read_summary(uri: str) -> dict[str, Any]:
     """Returns what the JSON of a run says.
 

@@ -5,8 +5,9 @@ videos, and what the ledger says of them, cross in blocks, each the compressed r
 video's bucket is a hash of its URI without the query: what has to meet, two mentions of a video, or a video and its
 rows in the ledger, meets there.
 
-Whoever takes a bucket holds its videos unpacked: of a million, a thousand. There are no more buckets, so that a block
-holds many rows, and no fewer, since a cluster spreads what comes behind a shuffle by the bucket.
+Whoever takes a bucket holds its videos unpacked, and their rows in the ledger: of a million, a thousand. There are no
+more buckets, so that a block holds many rows, and no fewer, since a cluster spreads what comes behind a shuffle by the
+bucket.
 
 The local runner keeps what it flattens, and what two steps take that cannot be one: pack before.
 """

@@ -4,7 +4,7 @@
 
 KEY covers the URI and the listing: names, sizes and versions of the files. So looking whether a model has changed costs
 a listing, and an old copy is never taken for the new one. What a launcher has found is pinned by its content
-(`ModelSpec.content_hash`): workers list again, and refuse any other model.
+(`ModelSpec.pin`): workers list again, and refuse any other model.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from transforms.errors import (
 from transforms.models import cache, resolver, saved_model
 from transforms.models.catalog import ModelSpec
 from transforms.models.label_map import LabelMap, resolve_labels
-from transforms.models.manifest import MANIFEST, content_hash
+from transforms.models.manifest import MANIFEST, pin
 from transforms.records import VideoRef
 from transforms.stores import copying
 
 _LOGGER = logging.getLogger(__name__)
-_MODEL_FILE = re.compile(r"(?:(?:variables|assets)/)?[^/.][^/]*")
+_MODEL_FILE = re.compile(r"(?!(?:variables|assets)$)(?:(?:variables|assets)/)?[^/.][^/]*")
 """What is fetched of a folder. Names come from outside: none may lead out of the local one."""
 
 _MOST_FILES = 1000
@@ -56,8 +56,8 @@ def localized(spec: ModelSpec) -> ModelSpec:
     """
     if not resolver.is_stored(spec.handle):
         return spec
-    folder = _found.get((spec.handle, spec.content_hash)) or fetch(spec.handle)
-    if spec.content_hash not in (None, content_hash(folder)):
+    folder = _found.get((spec.handle, spec.pin)) or fetch(spec.handle)
+    if spec.pin not in (None, pin(folder)):
         raise ModelError(
             f"{without_query(spec.handle)} is not the model any more that this run began with; run again, "
             "and give a new model a folder of its own"
@@ -93,7 +93,7 @@ def fetch(uri: str) -> pathlib.Path:
     with _model_errors(uri):
         files = _list(uri)
         folder = cache.made_once("stored", _key(uri, files), functools.partial(_is_sound, files), download)
-    _found[uri, content_hash(folder)] = folder
+    _found[uri, pin(folder)] = folder
     return folder
 
 

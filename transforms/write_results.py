@@ -243,5 +243,6 @@ def check(counts: Mapping[str, int], max_failure_ratio: float, num_labeled: int 
     failed, tried = counts["failed_first_attempts"], counts["first_attempts"]
     if failed > max_failure_ratio * (tried + min(num_labeled, _VOUCHERS)):
         raise TooManyFailuresError(
-            f"{failed} of {tried} inputs failed, more than --max_failure_ratio {max_failure_ratio:g} allows"
+            f"{failed} of {tried} inputs failed, more than --max_failure_ratio {max_failure_ratio:g} allows: see to "
+            "the errors, or raise it"
         )

@@ -14,7 +14,9 @@ from collections.abc import Callable
 
 import data_generation as generate
 import duckdb
+import output_factory as factory
 import pytest
+from output_factory import Video
 
 from pipeline.cli import main
 
@@ -109,6 +111,23 @@ def test_two_runs_stand_side_by_side(tmp_path: pathlib.Path, samples_dir: pathli
     assert duckdb.sql(f"SELECT count(*), count(DISTINCT run) FROM '{tmp_path}/videos/*/*.parquet'").fetchall() == [
         (2, 2)
     ]
+
+
+@pytest.mark.parametrize("command", ["plan", "label"])
+def test_another_model_than_last_time_is_told(
+    tmp_path: pathlib.Path, samples_dir: pathlib.Path, caplog: pytest.LogCaptureFixture, command: str
+) -> None:
+    sample, output = samples_dir / "growing.mp4", tmp_path / "out"
+    factory.commit_run(output, 1, [Video("a.mp4")])
+    flags = [str(sample), "--output", str(output)]
+    assert main([command, *flags]) == 0
+    told = [
+        record.getMessage() for record in caplog.records if "was last labeled with the model" in record.getMessage()
+    ]
+    assert len(told) == 1 and "this run is for demo" in told[0]
+    caplog.clear()
+    assert main(["label", *flags]) == 0
+    assert ("was last labeled" in caplog.text) == (command == "plan")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from transforms import stored_models
 from transforms.classify_clips import MoViNetModelHandler
 from transforms.errors import ModelDownloadError, ModelError, ModelNotFoundError, NotASavedModelError
 from transforms.models.catalog import ModelSpec
-from transforms.models.manifest import MANIFEST, content_hash
+from transforms.models.manifest import MANIFEST, content_hash, pin
 from transforms.stores import retrying
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -143,11 +144,13 @@ def test_a_changed_model_is_noticed_and_the_one_before_is_still_known(
 def test_workers_take_the_launchers_model_or_none(s3: S3Server, proxy: FaultyProxy, exported: pathlib.Path) -> None:
     put(s3, exported)
     spec = spec_of(f"--model={URI}")
-    assert (spec.handle, spec.name, spec.content_hash) == (URI, "demo", content_hash(DEMO))
+    assert (spec.handle, spec.name, spec.pin) == (URI, "demo", pin(exported))
     assert load_on_a_worker(spec).num_classes == 9
-    changed = (exported / MANIFEST).read_text().replace(content_hash(DEMO), "0" * 64)
-    s3.put(key(MANIFEST), changed.encode())
-    assert stored_models.localized(spec).content_hash == content_hash(DEMO)  # where it was loaded nothing changes
+    # Exported again from the same SavedModel, for clips of another length.
+    changed = json.loads((exported / MANIFEST).read_text())
+    changed["preset"]["num_frames"] += 8
+    s3.put(key(MANIFEST), json.dumps(changed).encode())
+    assert stored_models.localized(spec).pin == pin(exported)  # where it was loaded nothing changes
     with pytest.raises(ModelError, match=r"models/demo \[1\] is not the model any more .* run again"):
         load_on_a_worker(spec)
 

@@ -16,6 +16,7 @@ import pytest
 from fast_and_full import assert_same_as_full, decoded, span
 
 from transforms.media.bit_reader import BitReader
+from transforms.media.bitstream import packet_rules
 from transforms.media.decoder import DecodeStats
 from transforms.media.probe import probe
 from transforms.media.segments import media_of_segment
@@ -194,6 +195,22 @@ def _with_edit_list(source: pathlib.Path, path: pathlib.Path, entries: Sequence[
     assert data.index(b"mdat") < moov
     path.write_bytes(data)
     return path
+
+
+def test_an_empty_avcc_still_says_how_long_lengths_are() -> None:
+    """Of a sample entry `avc3`, whose parameter sets are in the packets."""
+    rules = packet_rules("h264", bytes([1, 0x4D, 0x40, 0x0A, 0xFF, 0xE0, 0]))
+    units = [bytes([0x67, 77, 64, 10, 1, 2]), bytes([0x68, 1, 2]), bytes([0x65, 1, 2])]
+    packet = memoryview(b"".join(struct.pack(">I", len(unit)) + unit for unit in units))
+    assert rules.keeps_proof(packet, is_key=True) and rules.starts_clean(packet) and rules.resets(packet)
+    bare = memoryview(struct.pack(">I", 3) + units[2])
+    assert rules.keeps_proof(bare, is_key=True) and not rules.starts_clean(bare)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_a_packet_without_a_start_code_is_nothing_to_start_at(codec: str) -> None:
+    rules, packet = packet_rules(codec, b""), memoryview(bytes(20))
+    assert rules.keeps_proof(packet, is_key=True) and not rules.starts_clean(packet) and not rules.may_skip(packet)
 
 
 def test_bits_are_read_from_the_highest_and_zeros_behind_the_end() -> None:

@@ -26,7 +26,7 @@ class _NalRules(PacketRules):
     def _units(self, data: memoryview) -> Iterator[memoryview]:
         if self._length_size == 0:
             starts = [match.end() for match in _START_CODE.finditer(data)]
-            yield from (data[start:stop] for start, stop in zip(starts, [*starts[1:], None], strict=True))
+            yield from (data[start:stop] for start, stop in zip(starts, [*starts[1:], len(data)], strict=False))
             return
         at = 0
         while at + self._length_size < len(data):
@@ -53,7 +53,7 @@ class H264Rules(_NalRules):
     _headers = frozenset({7, 8})
 
     def __init__(self, extradata: bytes) -> None:
-        is_avcc = extradata[:1] == b"\x01" and len(extradata) > 8
+        is_avcc = extradata[:1] == b"\x01" and len(extradata) > 4
         super().__init__((extradata[4] & 3) + 1 if is_avcc else 0)
         self._is_lossless = is_avcc and _is_lossless(memoryview(extradata)[8:])
 

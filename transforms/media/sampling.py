@@ -215,4 +215,4 @@ def _check_count(flag: str, value: int) -> None:
 
 def _check_positive(flag: str, value: Fraction) -> None:
     if not isinstance(value, (int, Fraction)) or value <= 0:
-        raise ValueError(f"{flag}={value}: must be an exact number (a Fraction) above 0")
+        raise ValueError(f"{flag}={value}: must be an exact number above 0")

@@ -180,7 +180,11 @@ class _Memory:
             self._largest_bytes = _picture_bytes(media)
 
     def was_short(self, earlier_peak_bytes: int, media: dict[str, Any] | None) -> bool:
-        """Whether the address space came to within a picture of its limit, now or for pictures that were no larger."""
+        """Whether the address space came to within a picture of its limit, now or for pictures that were no larger.
+
+        A guess: a damaged video after a sound one of that size, which just fitted, is told of as well. The message then
+        has both causes.
+        """
         if media is None:
             return False
         self.note(earlier_peak_bytes, media)

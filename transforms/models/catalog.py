@@ -67,7 +67,7 @@ class ModelSpec:
       preset: the clips that it takes.
       gflops: billions of operations for one clip; None where unknown.
       top1_percent: published accuracy on Kinetics-600; None where unknown.
-      content_hash: digest of the content that it must have, see `manifest.content_hash`; None: whatever is there.
+      pin: digest that its folder must have, see `manifest.pin`; None: whatever is there.
     """
 
     name: str
@@ -77,7 +77,7 @@ class ModelSpec:
     preset: Preset
     gflops: float | None = None
     top1_percent: float | None = None
-    content_hash: str | None = None
+    pin: str | None = None
 
 
 # size: (preset, GFLOPs a clip, top-1 % of Base, top-1 % of Stream), from Model Garden's official/projects/movinet.

@@ -117,3 +117,13 @@ def content_hash(folder: pathlib.Path) -> str:
       OSError: a file of a SavedModel cannot be read.
     """
     return read_manifest(folder).content_hash if is_exported(folder) else saved_model.content_hash(folder)
+
+
+def pin(folder: pathlib.Path) -> str:
+    """Returns a digest of all that a model's folder holds: other files, made of the same SavedModel too, have another.
+
+    Raises:
+      OSError: a file cannot be read.
+    """
+    # A manifest has the digests of all other files.
+    return saved_model.file_hash(folder / MANIFEST) if is_exported(folder) else saved_model.content_hash(folder)

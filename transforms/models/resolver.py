@@ -54,7 +54,7 @@ def is_cached(handle: str) -> bool:
 def is_stored(handle: str) -> bool:
     """Returns whether a model, or a label file, is in an object store."""
     scheme, separator, _ = handle.partition("://")
-    return bool(separator) and scheme not in ("http", "https", "file")
+    return bool(separator) and scheme.lower() not in ("http", "https", "file")
 
 
 def cache_name(handle: str) -> str:
