@@ -34,6 +34,10 @@ class _NalRules(PacketRules):
             at = start + int.from_bytes(data[at:start], "big")
             yield data[start:at]
 
+    def _may_tell(self, is_key: bool) -> bool:
+        """Whether a packet is read for headers: all are until one had some, then those at which pictures change."""
+        return is_key or not self._has_headers_in_band
+
     def _note_headers(self, types: set[int]) -> None:
         """Packets with parameter sets of their own are told of, also where decoding does not start at them."""
         self._has_headers_in_band = self._has_headers_in_band or bool(types & self._headers)
@@ -59,7 +63,7 @@ class H264Rules(_NalRules):
 
     def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
         """Not where video is lossless: FFmpeg decodes it as the encoder did that the first packet names."""
-        if is_key or not self._has_headers_in_band:
+        if self._may_tell(is_key):
             units = [unit for unit in self._units(data) if len(unit) > 1]
             self._note_headers({unit[0] & 31 for unit in units})
             self._is_lossless = self._is_lossless or any(unit[0] & 31 == 7 and _is_lossless(unit) for unit in units)
@@ -121,7 +125,7 @@ class HevcRules(_NalRules):
 
     def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
         """Not where a picture says that those which wait to be shown shall not be (no_output_of_prior_pics_flag)."""
-        if not (is_key or not self._has_headers_in_band):
+        if not self._may_tell(is_key):
             return True
         units = [unit for unit in self._units(data) if len(unit) > 2]
         self._note_headers({unit[0] >> 1 & 63 for unit in units})
