@@ -7,17 +7,14 @@ import pathlib
 from collections.abc import Sequence
 from fractions import Fraction
 
+from record_factory import span_at
+
 from transforms import errors
 from transforms.media.decoder import DecodeStats, Geometry, decode_clips
 from transforms.media.sampling import ClipSampling, plan_clip_spans
 from transforms.records import ClipSpan, MediaInfo
 
 GEOMETRY = Geometry(72, 72)
-
-
-def span(index: int, *instants: Fraction) -> ClipSpan:
-    """Returns a clip that shows these instants."""
-    return ClipSpan(index, min(instants), max(instants), instants, len(instants))
 
 
 def samplings(media: MediaInfo) -> dict[str, list[ClipSpan]]:
@@ -27,12 +24,12 @@ def samplings(media: MediaInfo) -> dict[str, list[ClipSpan]]:
     spread = plan_clip_spans(duration, ClipSampling(2, Fraction(8), clips_per_video=3))
     rate = round(media.source_fps or 1) * 2
     return {
-        "every frame": [span(0, *[Fraction(n, rate) for n in range(int(duration * rate) or 1)])],
+        "every frame": [span_at(0, *[Fraction(n, rate) for n in range(int(duration * rate) or 1)])],
         "five a second": list(whole),
         "few": list(spread),
-        "each alone": [span(n, n * duration / 23) for n in range(23)],
+        "each alone": [span_at(n, n * duration / 23) for n in range(23)],
         "the middle": list(whole)[len(whole) // 2 :],
-        "the end": [span(0, duration * Fraction(99, 100))],
+        "the end": [span_at(0, duration * Fraction(99, 100))],
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -42,7 +43,15 @@ RUN = RunInfo(
 
 def span(index: int, num_frames: int = 2) -> ClipSpan:
     start = Fraction(2 * index)
-    return ClipSpan(index, start, start + 2, tuple(start + Fraction(k) for k in range(num_frames)), num_frames)
+    return ClipSpan(index, start, start + 2, Fraction(1), tuple(range(num_frames)), num_frames)
+
+
+def span_at(index: int, *instants: Fraction) -> ClipSpan:
+    """Returns a clip that shows these instants."""
+    start = min(instants)
+    unit = Fraction(1, math.lcm(*((instant - start).denominator for instant in instants)))
+    steps = tuple(int((instant - start) / unit) for instant in instants)
+    return ClipSpan(index, start, max(instants), unit, steps, len(instants))
 
 
 def clip(uri: str = "a.mp4", index: int = 0, value: int = 0) -> Clip:

@@ -85,8 +85,10 @@ class ClipSpan:
     Attributes:
       clip_index: number of the clip in its video, from 0.
       start_seconds, end_seconds: the stretch that the clip stands for, half open; end = start + frames / target_fps.
-      sample_seconds: one instant per frame that is decoded, [num_warm_up_frames + num_frames]; the frame shown at each.
-        Instants repeat where a short video loops or its last frame is held.
+      interval_seconds: from one instant to the next, 1 / target_fps.
+      sample_steps: one instant per frame that is decoded, [num_warm_up_frames + num_frames], in intervals from the
+        start: -2, -1, 0, 1 with two frames of warm-up. The frame shown at each is wanted. They repeat where a short
+        video loops or its last frame is held.
       num_real_frames: frames of the clip that are not such repeats.
       num_warm_up_frames: the first of them: frames before the clip, from which a Stream model makes its state anew, or
         which lie between this clip and the one that it continues.
@@ -97,7 +99,8 @@ class ClipSpan:
     clip_index: int
     start_seconds: Fraction
     end_seconds: Fraction
-    sample_seconds: tuple[Fraction, ...]
+    interval_seconds: Fraction
+    sample_steps: tuple[int, ...]
     num_real_frames: int
     num_warm_up_frames: int = 0
     continues: bool = False
@@ -116,17 +119,27 @@ class ClipSpan:
     @property
     def num_frames(self) -> int:
         """Frames that the model answers for, repeats included, warm-up not."""
-        return len(self.sample_seconds) - self.num_warm_up_frames
+        return len(self.sample_steps) - self.num_warm_up_frames
 
     @property
     def num_decoded_frames(self) -> int:
         """Frames that the decoder gives and the model sees, warm-up included."""
-        return len(self.sample_seconds)
+        return len(self.sample_steps)
 
     @property
     def first_seconds(self) -> Fraction:
         """The earliest instant that is decoded; before the start where there is a warm-up."""
-        return min(self.sample_seconds[0], self.start_seconds)
+        return self.start_seconds + min(self.sample_steps) * self.interval_seconds
+
+    @property
+    def last_seconds(self) -> Fraction:
+        """The latest instant that is decoded."""
+        return self.start_seconds + max(self.sample_steps) * self.interval_seconds
+
+    @property
+    def sample_seconds(self) -> tuple[Fraction, ...]:
+        """The instants."""
+        return tuple(self.start_seconds + step * self.interval_seconds for step in self.sample_steps)
 
 
 @dataclasses.dataclass(frozen=True)

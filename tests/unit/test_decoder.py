@@ -16,6 +16,7 @@ import data_generation as generate
 import numpy as np
 import numpy.typing as npt
 import pytest
+from record_factory import span_at
 
 from transforms import errors
 from transforms.media import decoder as decoder_module
@@ -26,10 +27,6 @@ from transforms.media.sampling import ClipSampling, plan_clip_spans
 from transforms.records import ClipSpan, MediaInfo
 
 WHOLE = Geometry(72, 72)
-
-
-def span_of(*instants: Fraction, clip_index: int = 0) -> ClipSpan:
-    return ClipSpan(clip_index, min(instants), max(instants), instants, len(instants))
 
 
 def numbers(frames: npt.NDArray[np.uint8], crop: float = 1.0) -> list[int]:
@@ -79,14 +76,14 @@ def test_variable_frame_rate(tmp_path: pathlib.Path, container: str, start_pts: 
     )
     instants = [Fraction(tick, 7) for tick in range(pts[-1] * 7 // 1000)]
     expected = shown_at(instants, [Fraction(value, 1000) for value in pts])
-    assert decoded_numbers(path, [span_of(*instants)]) == {0: expected}
+    assert decoded_numbers(path, [span_at(0, *instants)]) == {0: expected}
 
 
 def test_frame_is_shown_from_its_own_instant_on(tmp_path: pathlib.Path) -> None:
     path = generate.make_video(tmp_path / "v.mp4", 20, Fraction(30000, 1001))
     at = Fraction(7 * 1001, 30000)
     just_before = at - Fraction(1, 10**9)
-    assert decoded_numbers(path, [span_of(just_before, at)]) == {0: [6, 7]}
+    assert decoded_numbers(path, [span_at(0, just_before, at)]) == {0: [6, 7]}
 
 
 @pytest.mark.parametrize(
@@ -113,13 +110,13 @@ def test_frame_is_shown_from_its_own_instant_on(tmp_path: pathlib.Path) -> None:
 def test_containers_and_codecs(tmp_path: pathlib.Path, name: str, options: dict[str, Any]) -> None:
     path = generate.make_video(tmp_path / name, 60, 30, **{"b_frames": 2, **options})
     instants = [Fraction(2 * n + 1, 60) for n in range(60)]
-    assert decoded_numbers(path, [span_of(*instants)]) == {0: list(range(60))}
+    assert decoded_numbers(path, [span_at(0, *instants)]) == {0: list(range(60))}
 
 
 def test_frames_before_time_zero_are_cut_by_the_edit_list(tmp_path: pathlib.Path) -> None:
     path = generate.make_video(tmp_path / "v.mp4", 60, 30, start_pts=-20, b_frames=2)
     instants = [Fraction(2 * n + 1, 60) for n in range(40)]
-    assert decoded_numbers(path, [span_of(*instants)]) == {0: list(range(20, 60))}
+    assert decoded_numbers(path, [span_at(0, *instants)]) == {0: list(range(20, 60))}
 
 
 def test_shifted_tail_and_loop(tmp_path: pathlib.Path) -> None:
@@ -157,8 +154,8 @@ def test_clips_come_as_soon_as_they_are_whole_and_nothing_else_is_converted(
             return super().convert(frame)
 
     monkeypatch.setattr(decoder_module, "PictureConverter", Spy)
-    long = span_of(Fraction(0), Fraction(2), clip_index=0)
-    early = span_of(Fraction(0), Fraction(1), clip_index=1)
+    long = span_at(0, Fraction(0), Fraction(2))
+    early = span_at(1, Fraction(0), Fraction(1))
     clips = decode_clips(path, probe(path), [long, early], WHOLE)
     assert next(clips)[0] is early
     assert len(converted) == 2
@@ -169,7 +166,7 @@ def test_clips_come_as_soon_as_they_are_whole_and_nothing_else_is_converted(
 
 def test_given_up_iteration_closes_the_file(tmp_path: pathlib.Path) -> None:
     path = generate.make_video(tmp_path / "v.mp4", 60, 30)
-    clips = decode_clips(path, probe(path), [span_of(Fraction(0)), span_of(Fraction(1))], WHOLE)
+    clips = decode_clips(path, probe(path), [span_at(0, Fraction(0)), span_at(0, Fraction(1))], WHOLE)
     next(clips)
     assert any(str(path) in link for link in open_files())
     clips.close()  # type: ignore[attr-defined]  # a generator
@@ -185,7 +182,7 @@ def open_files() -> list[str]:
 
 def test_decoded_frames_are_freed_without_the_garbage_collector(tmp_path: pathlib.Path) -> None:
     path = generate.make_video(tmp_path / "v.mp4", 90, 30, rotation=90)
-    span = span_of(*[Fraction(n, 30) for n in range(90)])
+    span = span_at(0, *[Fraction(n, 30) for n in range(90)])
     gc.collect()
     gc.disable()
     try:
@@ -204,7 +201,7 @@ def test_frame_size_may_change(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "joined.h264"
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
     instants = [Fraction(2 * n + 1, 60) for n in range(20)]
-    assert decoded_numbers(path, [span_of(*instants)]) == {0: [*range(10), *range(10)]}
+    assert decoded_numbers(path, [span_at(0, *instants)]) == {0: [*range(10), *range(10)]}
 
 
 def test_no_spans_need_no_file(tmp_path: pathlib.Path) -> None:
@@ -295,7 +292,7 @@ def test_file_that_changed_since_it_was_planned(
     assert "7 of 10 clips lost: decoded up to 3.133 s" in message
     audio = generate.make_audio(tmp_path / "a.m4a")
     with pytest.raises(errors.CorruptVideoError, match="stream 0 is no video stream; the file changed"):
-        next(decode_clips(audio, media, [span_of(Fraction(0))], WHOLE))
+        next(decode_clips(audio, media, [span_at(0, Fraction(0))], WHOLE))
 
 
 def test_stream_cut_in_the_middle_of_a_gop_starts_with_its_first_key_frame(tmp_path: pathlib.Path) -> None:
@@ -308,7 +305,7 @@ def test_stream_cut_in_the_middle_of_a_gop_starts_with_its_first_key_frame(tmp_p
     (tmp_path / "cut.ts").write_bytes(head + source.read_bytes()[cut:])
     media = probe(tmp_path / "cut.ts")
     assert media.num_frames == 99
-    spans = [span_of(Fraction(0), Fraction(1), clip_index=0), span_of(Fraction(1, 10), clip_index=1)]
+    spans = [span_at(0, Fraction(0), Fraction(1)), span_at(1, Fraction(1, 10))]
     clips = decode_clips(tmp_path / "cut.ts", media, spans, WHOLE)
     # Frame 30 stands in for 21 to 29 in the clip that reaches it; the other clip would show nothing of its own.
     assert numbers(next(clips)[1]) == [30, 51]

@@ -8,7 +8,8 @@ from typing import Any
 
 import data_generation as generate
 import pytest
-from fast_and_full import assert_same_as_full, decoded, span
+from fast_and_full import assert_same_as_full, decoded
+from record_factory import span_at
 
 from transforms.media.decoder import DecodeStats
 from transforms.media.probe import probe
@@ -85,7 +86,7 @@ def test_h264_recovery_points(tmp_path: pathlib.Path, name: str, params: str) ->
     full = dataclasses.replace(media, key_frame_ticks=())
     for instant in (media.duration_seconds * n / 23 for n in range(23)):
         stats = DecodeStats()
-        alone = [span(0, instant)]
+        alone = [span_at(0, instant)]
         assert decoded(path, media, alone, stats) == decoded(path, full, alone)
         assert stats.full_decodes == 0, (instant, stats.reason)
 

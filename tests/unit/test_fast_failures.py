@@ -14,7 +14,8 @@ from typing import Any
 import av
 import data_generation as generate
 import pytest
-from fast_and_full import assert_same_as_full, decoded, samplings, span
+from fast_and_full import assert_same_as_full, decoded, samplings
+from record_factory import span_at
 
 from transforms.media import full_source
 from transforms.media import reader as reader_module
@@ -75,8 +76,8 @@ def test_only_the_stretch_that_failed_is_decoded_again(tmp_path: pathlib.Path, m
     whole = generate.make_video(tmp_path / "v.mp4", 1800, 30, **made)
     path = generate.with_broken_packets(whole, tmp_path / "broken.mp4", [845], b"\x00")
     media = probe(path)
-    spans = [span(n, *[Fraction(20 * n + 8) + Fraction(k, 10) for k in range(10)]) for n in range(3)]
-    spans.append(span(3, Fraction(57, 2)))
+    spans = [span_at(n, *[Fraction(20 * n + 8) + Fraction(k, 10) for k in range(10)]) for n in range(3)]
+    spans.append(span_at(3, Fraction(57, 2)))
     full = decoded(path, dataclasses.replace(media, key_frame_ticks=()), spans)
     sent = _fully_decoded(monkeypatch)
     stats = DecodeStats()
@@ -245,6 +246,6 @@ def test_gops_that_nobody_wants_are_not_decoded(
 
     monkeypatch.setattr(reader_module.PacketReader, "packets_from", spy)
     stats = DecodeStats()
-    decoded(path, media, [span(0, Fraction(17, 2))], stats)
+    decoded(path, media, [span_at(0, Fraction(17, 2))], stats)
     assert stats.full_decodes == 0
     assert [tick * media.time_base for tick in asked] == [8]

@@ -13,7 +13,8 @@ from typing import cast
 import av
 import data_generation as generate
 import pytest
-from fast_and_full import assert_same_as_full, decoded, span
+from fast_and_full import assert_same_as_full, decoded
+from record_factory import span_at
 
 from transforms.media.bit_reader import BitReader
 from transforms.media.bitstream import packet_rules
@@ -46,7 +47,7 @@ def check(path: pathlib.Path, is_proven: bool) -> None:
     assert_same_as_full(path, media, None)
     full = dataclasses.replace(media, key_frame_ticks=())
     middles = [media.duration_seconds * Fraction(2 * n + 1, 2 * media.num_frames) for n in range(media.num_frames)]
-    spans = [span(n, instant) for n, instant in enumerate(middles)]
+    spans = [span_at(n, instant) for n, instant in enumerate(middles)]
     whole, _ = decoded(path, full, spans)
     for each in spans[:: 1 if is_proven else 7]:
         alone, _ = decoded(path, media_of_segment(media, [each]), [each])
@@ -174,7 +175,7 @@ def test_edit_lists_that_cut_the_end_away(
     media = probe(path)
     assert seconds is None or abs(media.duration_seconds - seconds) < Fraction(1, 29)
     assert_same_as_full(path, media, None)
-    last = span(0, media.duration_seconds - Fraction(1, 100))
+    last = span_at(0, media.duration_seconds - Fraction(1, 100))
     assert decoded(path, media, [last])[1] == "", "the last frame is there"
 
 

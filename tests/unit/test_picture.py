@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from av.video.reformatter import Interpolation, VideoReformatter
+from record_factory import span_at
 
 from transforms.media.decoder import Geometry, decode_clips
 from transforms.media.picture import Orientation, PictureConverter
 from transforms.media.probe import probe
-from transforms.records import ClipSpan
 
 Picture = npt.NDArray[np.uint8]
 
@@ -24,7 +24,7 @@ RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 
 def first_picture(path: pathlib.Path, geometry: Geometry) -> Picture:
-    span = ClipSpan(0, Fraction(0), Fraction(1), (Fraction(0),), 1)
+    span = span_at(0, Fraction(0))
     ((_, frames),) = decode_clips(path, probe(path), [span], geometry)
     picture: Picture = frames[0]
     return picture

@@ -9,7 +9,7 @@ import pytest
 
 from transforms.records import Clip, ClipSpan
 
-SPAN = ClipSpan(3, Fraction(1, 3), Fraction(7, 3), (Fraction(1, 3), Fraction(4, 3)), 2)
+SPAN = ClipSpan(3, Fraction(1, 3), Fraction(7, 3), Fraction(1), (0, 1), 2)
 
 
 def test_a_span_tells_whole_milliseconds() -> None:

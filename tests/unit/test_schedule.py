@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from record_factory import span_at
+
 from transforms.media.schedule import FrameSchedule
 from transforms.records import ClipSpan
 
@@ -11,7 +13,7 @@ TICK = Fraction(1, 30)
 
 
 def span(*instants: str) -> ClipSpan:
-    return ClipSpan(0, Fraction(0), Fraction(1), tuple(Fraction(x) for x in instants), len(instants))
+    return span_at(0, *map(Fraction, instants))
 
 
 def taken(schedule: FrameSchedule, tick: int | None) -> list[tuple[int, int]]:

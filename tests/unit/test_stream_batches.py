@@ -28,9 +28,10 @@ def segment(uri: str = "a.mp4", index: int = 0, seed: int = 0, lengths: Sequence
         warm_up = 3 if index and not position else 0
         span = ClipSpan(
             clip_index=10 * index + position,
-            start_seconds=Fraction(start),
-            end_seconds=Fraction(start + length),
-            sample_seconds=tuple(Fraction(start + k) for k in range(warm_up + length)),
+            start_seconds=Fraction(start + warm_up),
+            end_seconds=Fraction(start + warm_up + length),
+            interval_seconds=Fraction(1),
+            sample_steps=tuple(range(-warm_up, length)),
             num_real_frames=length,
             num_warm_up_frames=warm_up,
             continues=position > 0,

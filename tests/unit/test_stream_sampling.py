@@ -156,7 +156,7 @@ def test_decoding_starts_before_the_warm_up() -> None:
     ticks = media_of_segment(media(605, 7), part).key_frame_ticks
     assert any(tick <= first.first_seconds * 10 for tick in ticks)
     assert sum(tick <= first.first_seconds * 10 for tick in ticks) == 3
-    bare = dataclasses.replace(first, sample_seconds=first.sample_seconds[100:], num_warm_up_frames=0)
+    bare = dataclasses.replace(first, sample_steps=first.sample_steps[100:], num_warm_up_frames=0)
     longer = allowed_seconds(DEFAULT_LIMITS, 0, [first]) - allowed_seconds(DEFAULT_LIMITS, 0, [bare])
     assert longer == pytest.approx(20 * (5 - 0.05))
 

@@ -178,9 +178,10 @@ def _read_times(
     path: str | os.PathLike[str], reader: PacketReader, media: MediaInfo, spans: Sequence[ClipSpan]
 ) -> tuple[Timeline, int | None]:
     """Returns the times of the packets to decode in full, and the key frame to start at; None: the stream's start."""
-    instants = [seconds // media.time_base for span in spans for seconds in span.sample_seconds]
+    first_tick = min(span.first_seconds for span in spans) // media.time_base
+    last_tick = max(span.last_seconds for span in spans) // media.time_base
     # What is damaged is concealed with older frames: those have to be there, as when all is decoded.
-    entry_tick = last_entry_before(media, media.start_tick + min(instants), margin=KEY_FRAMES_BEFORE)
+    entry_tick = last_entry_before(media, media.start_tick + first_tick, margin=KEY_FRAMES_BEFORE)
     if entry_tick is not None and entry_tick > media.start_tick:
         with contextlib.suppress(ShortcutError, av.error.FFmpegError):
             timeline = timelines.read_timeline(
@@ -188,7 +189,7 @@ def _read_times(
                 reader.container,
                 reader.stream,
                 media.start_tick,
-                media.start_tick + max(instants),
+                media.start_tick + last_tick,
             )
             if timeline is not None:
                 return timeline, entry_tick

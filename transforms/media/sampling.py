@@ -26,6 +26,7 @@ Stream models take clips of any length, and have a file of their own: `stream_sa
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import math
 from fractions import Fraction
@@ -179,7 +180,13 @@ def _rest_seconds(num_whole: int, duration_seconds: Fraction, sampling: ClipSamp
 
 
 def _whole_span(clip_index: int, start: Fraction, sampling: ClipSampling) -> ClipSpan:
-    return _span(clip_index, start, tuple(range(sampling.num_frames)), sampling.num_frames, sampling)
+    return _span(clip_index, start, _whole_steps(sampling.num_frames), sampling.num_frames, sampling)
+
+
+@functools.cache
+def _whole_steps(num_frames: int) -> tuple[int, ...]:
+    """Returns the same steps for all clips: a long film has thousands."""
+    return tuple(range(num_frames))
 
 
 def _tail_spans(
@@ -203,7 +210,8 @@ def _span(clip_index: int, start: Fraction, steps: tuple[int, ...], num_real: in
         clip_index=clip_index,
         start_seconds=start,
         end_seconds=start + sampling.clip_seconds,
-        sample_seconds=tuple(start + step / sampling.target_fps for step in steps),
+        interval_seconds=1 / sampling.target_fps,
+        sample_steps=steps,
         num_real_frames=num_real,
     )
 

@@ -8,15 +8,25 @@ integers.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from transforms.records import ClipSpan
 
 
-def floor_ticks(seconds: Fraction, time_base: Fraction) -> int:
-    """Returns `seconds // time_base`, several times faster: clips have a hundred instants and fractions are slow."""
-    return (seconds.numerator * time_base.denominator) // (seconds.denominator * time_base.numerator)
+def sample_ticks(span: ClipSpan, origin: int, time_base: Fraction) -> list[int]:
+    """Returns the instants of a clip in ticks, rounded down: whole numbers only, as fractions are slow.
+
+    Args:
+      span: the clip.
+      origin: tick of the video's second 0.
+      time_base: seconds a tick.
+    """
+    start, interval = span.start_seconds / time_base, span.interval_seconds / time_base
+    unit = math.lcm(start.denominator, interval.denominator)
+    first, step = int(start * unit), int(interval * unit)
+    return [origin + (first + count * step) // unit for count in span.sample_steps]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +60,7 @@ class FrameSchedule:
           origin: pts of the stream's first frame: second 0 of the spans.
           time_base: seconds a tick.
         """
-        clips = [[origin + floor_ticks(seconds, time_base) for seconds in span.sample_seconds] for span in spans]
+        clips = [sample_ticks(span, origin, time_base) for span in spans]
         slots = [Slot(tick, clip, frame) for clip, ticks in enumerate(clips) for frame, tick in enumerate(ticks)]
         self._slots = sorted(slots, key=lambda slot: slot.tick)  # stable: then by clip and frame
         self._next = 0

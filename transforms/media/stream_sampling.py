@@ -44,7 +44,8 @@ def plan_stream_spans(duration_seconds: Fraction, sampling: ClipSampling) -> tup
             clip_index=index,
             start_seconds=start,
             end_seconds=start + num_frames / sampling.target_fps,
-            sample_seconds=tuple(start + k / sampling.target_fps for k in range(num_frames)),
+            interval_seconds=1 / sampling.target_fps,
+            sample_steps=tuple(range(num_frames)),
             num_real_frames=num_frames,
         )
         gap = start - spans[-1].end_seconds if spans else None
@@ -115,7 +116,7 @@ def _num_frames(rest_seconds: Fraction, sampling: ClipSampling) -> int:
 def _begun_anew(span: ClipSpan, sampling: ClipSampling) -> ClipSpan:
     """Returns a clip that needs no predecessor: with as much warm-up as is wanted, and as there is before it."""
     begun = dataclasses.replace(
-        span, sample_seconds=span.sample_seconds[span.num_warm_up_frames :], num_warm_up_frames=0, continues=False
+        span, sample_steps=span.sample_steps[span.num_warm_up_frames :], num_warm_up_frames=0, continues=False
     )
     return _shown_before(begun, min(sampling.warm_up, span.start_seconds), sampling)
 
@@ -123,5 +124,5 @@ def _begun_anew(span: ClipSpan, sampling: ClipSampling) -> ClipSpan:
 def _shown_before(span: ClipSpan, seconds: Fraction, sampling: ClipSampling) -> ClipSpan:
     """Returns a bare clip with the frames of so many seconds before it as its warm-up."""
     num_frames = math.floor(seconds * sampling.target_fps)
-    instants = tuple(span.start_seconds - k / sampling.target_fps for k in range(num_frames, 0, -1))
-    return dataclasses.replace(span, sample_seconds=instants + span.sample_seconds, num_warm_up_frames=num_frames)
+    steps = (*range(-num_frames, 0), *span.sample_steps)
+    return dataclasses.replace(span, sample_steps=steps, num_warm_up_frames=num_frames)

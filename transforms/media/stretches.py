@@ -88,7 +88,7 @@ def split_clips(media: MediaInfo, clips: Sequence[ClipSpan]) -> list[list[ClipSp
     """
     groups: list[list[ClipSpan]] = []
     reached: Fraction | None = None
-    ends = [(min(clip.sample_seconds), max(clip.sample_seconds), clip) for clip in clips]
+    ends = [(clip.first_seconds, clip.last_seconds, clip) for clip in clips]
     for start, end, clip in sorted(ends, key=lambda found: found[0]):
         if reached is None or (start > reached + _MAX_GAP_SECONDS and _entry_seconds(media, start) > reached):
             groups.append([])

@@ -35,7 +35,7 @@ NUM_SLOTS = 2
 _CHUNK_BYTES = 1 << 16
 _MAX_SHOWN_TEXT = 2000
 _FRACTIONS = ("pixel_aspect_ratio", "duration_seconds", "time_base")
-_SPAN_TIMES = ("start_seconds", "end_seconds")
+_SPAN_TIMES = ("start_seconds", "end_seconds", "interval_seconds")
 _FRACTION = re.compile(r"\d{1,40}(/\d{1,40})?")
 
 
@@ -196,12 +196,11 @@ def checked_range(values: object, size_bytes: int) -> tuple[int, int]:
 def span_to_json(span: ClipSpan) -> dict[str, Any]:
     """Returns a span as JSON values."""
     values = {field.name: getattr(span, field.name) for field in dataclasses.fields(span)}
-    times = {name: str(values[name]) for name in _SPAN_TIMES}
-    return values | times | {"sample_seconds": [str(instant) for instant in span.sample_seconds]}
+    return values | {name: str(values[name]) for name in _SPAN_TIMES}
 
 
 def span_from_json(values: dict[str, Any]) -> ClipSpan:
     """Returns the span that `span_to_json` wrote."""
     others: dict[str, Any] = {name: Fraction(values[name]) for name in _SPAN_TIMES}
-    others["sample_seconds"] = tuple(map(Fraction, values["sample_seconds"]))
+    others["sample_steps"] = tuple(values["sample_steps"])
     return ClipSpan(**(values | others))
