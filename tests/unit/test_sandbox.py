@@ -213,10 +213,14 @@ GARBAGE = {
     "unknown error": b'{"error": ["no_such_code", "x"]}\n',
     "error of another kind": b'{"error": ["rows_do_not_add_up", "x"]}\n',
     "error without text": b'{"error": ["corrupt_video", 7]}\n',
-    "clip twice": b'{"clip": 0}\n{"clip": 0}\n{"done": true}\n',
-    "clip beyond": b'{"clip": 99}\n',
-    "clip before": b'{"clip": -1}\n',
-    "clip true": b'{"clip": true}\n',
+    "clip twice": b'{"clip": 0, "slot": 0}\n{"clip": 0, "slot": 0}\n{"done": true}\n',
+    "clip beyond": b'{"clip": 99, "slot": 0}\n',
+    "clip before": b'{"clip": -1, "slot": 0}\n',
+    "clip true": b'{"clip": true, "slot": 0}\n',
+    "clip nowhere": b'{"clip": 0}\n',
+    "clip behind the ring": b'{"clip": 0, "slot": 3}\n',
+    "clip before the ring": b'{"clip": 0, "slot": -1}\n',
+    "clip in slot true": b'{"clip": 0, "slot": true}\n',
     "done too early": b'{"done": true}\n',
 } | {
     f"{field}={value}": json.dumps({"media": {**GOOD, field: value}}).encode() + b"\n"

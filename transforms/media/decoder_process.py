@@ -151,7 +151,9 @@ class DecoderProcess:
                 position = reply.get("clip")
                 if type(position) is not int or position not in missing:
                     self._garbage(f"clip {wire.shown(repr(position)[:100])} of {len(spans)}")
-                slot = (len(spans) - len(missing)) % wire.NUM_SLOTS
+                slot = reply.get("slot")
+                if type(slot) is not int or not 0 <= slot < wire.NUM_SLOTS:
+                    self._garbage(f"slot {wire.shown(repr(slot)[:100])} of {wire.NUM_SLOTS}")
                 missing.remove(position)
                 frames = self._copy_out(slot * slot_bytes, shapes[position])
                 self._send({"release": 1})

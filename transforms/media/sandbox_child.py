@@ -10,10 +10,7 @@ Whatever else goes wrong here (a defect, or a file that provokes one) ends the p
 from __future__ import annotations
 
 import contextlib
-import errno
 import importlib
-import itertools
-import mmap
 import os
 import pkgutil
 import resource
@@ -23,13 +20,12 @@ from types import TracebackType
 from typing import Any
 
 import av
-import numpy as np
-import numpy.typing as npt
 
 from transforms import errors
 from transforms.media import confinement, files, limits, wire
 from transforms.media.decoder import DecodeStats, Geometry, decode_clips
 from transforms.media.probe import probe
+from transforms.media.ring import Ring
 
 _MAX_BYTES_PER_PIXEL = 8
 
@@ -83,9 +79,8 @@ class _Server:
 
     def __init__(self, channel: wire.Channel, ring: int, memory: _Memory) -> None:
         self._channel = channel
-        self._ring = _Ring(ring)
+        self._ring = Ring(ring)
         self._memory = memory
-        self._spare = _SpareClips()
         self._num_released = 0
 
     def serve(self, request: dict[str, Any]) -> None:
@@ -118,23 +113,18 @@ class _Server:
         spans = [wire.span_from_json(values) for values in request["spans"]]
         positions = {id(span): position for position, span in enumerate(spans)}
         media = wire.media_from_json(request["media"])
-        self._ring.resize(request["slot_bytes"])
+        slots = self._ring.slots(request["slot_bytes"], self._await_release)
         stats = DecodeStats()
-        clips = decode_clips(name, media, spans, Geometry(*request["geometry"]), stats, self._spare.take)
         try:
-            for count, (span, frames) in zip(itertools.count(), clips):
-                if count >= wire.NUM_SLOTS:
-                    self._await_release()
-                self._ring.put(count % wire.NUM_SLOTS, frames)
-                self._spare.give(frames)
-                self._channel.send({"clip": positions[id(span)]})
+            for span, frames in decode_clips(name, media, spans, Geometry(*request["geometry"]), stats, slots.allocate):
+                self._channel.send({"clip": positions[id(span)], "slot": slots.hand_over(frames)})
         finally:
             if stats.full_decodes:
                 self._channel.send({"full_decode": stats.reason, "stretches": stats.full_decodes})
         return {"done": True}
 
     def _await_release(self) -> None:
-        """Waits until the owner has copied the oldest slot out."""
+        """Waits until the owner has copied a clip out."""
         while not self._num_released:
             self._receive()
         self._num_released -= 1
@@ -190,58 +180,11 @@ class _Memory:
         self.note(earlier_peak_bytes, media)
         limit_bytes, _ = resource.getrlimit(resource.RLIMIT_AS)
         is_full = self.peak_bytes() > limit_bytes - _picture_bytes(media)
-        return is_full and self._largest_bytes is not None and self._largest_bytes <= _picture_bytes(media)
+        return is_full and (self._largest_bytes is None or self._largest_bytes <= _picture_bytes(media))
 
 
 def _picture_bytes(media: dict[str, Any]) -> int:
     return int(media["width"] * media["height"] * _MAX_BYTES_PER_PIXEL)
-
-
-class _Ring:
-    """The shared memory in which clips are handed over."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._slot_bytes = 0
-        self._memory: mmap.mmap | None = None
-
-    def resize(self, slot_bytes: int) -> None:
-        """Divides the memory into slots of this size; its owner has made it large enough.
-
-        Raises:
-          MemoryError: there is no address space left for it.
-        """
-        size = slot_bytes * wire.NUM_SLOTS
-        if self._memory is None or len(self._memory) < size:
-            try:
-                self._memory = mmap.mmap(self._descriptor, size)
-            except OSError as error:
-                if error.errno != errno.ENOMEM:
-                    raise
-                raise MemoryError from error
-        self._slot_bytes = slot_bytes
-
-    def put(self, slot: int, frames: npt.NDArray[np.uint8]) -> None:
-        """Copies a clip into a slot."""
-        assert self._memory is not None
-        target = np.frombuffer(self._memory, np.uint8, frames.size, slot * self._slot_bytes)
-        np.copyto(target.reshape(frames.shape), frames)
-
-
-class _SpareClips:
-    """Memory of a clip that was handed over, for the next one: new memory costs a page fault for every 4 KiB."""
-
-    def __init__(self) -> None:
-        self._spare: npt.NDArray[np.uint8] | None = None
-
-    def take(self, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-        """Returns memory of that shape."""
-        spare, self._spare = self._spare, None
-        return spare if spare is not None and spare.shape == shape else np.empty(shape, np.uint8)
-
-    def give(self, frames: npt.NDArray[np.uint8]) -> None:
-        """Takes back what nobody reads any more."""
-        self._spare = frames
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ owner    {"probe": NAME, "limits": {…}, "is_partial": BOOL}          with the 
 process  {"ready": true, "confined": BOOL}                          once, after its start; is a seccomp filter in force?
          {"media": {…}}                                             the end of a probe
          {"need": [START, STOP]}                                    bytes of a partial file that it wants to read next
-         {"clip": POSITION}                                         the next slot of the ring holds this span
+         {"clip": POSITION, "slot": NUMBER}                         a slot of the ring holds this span
          {"full_decode": REASON, "stretches": NUMBER}               the proof of the fast way failed, see `decoder.py`
          {"bug": TEXT}                                              an exception that ends the process
          {"done": true}                                             the end of a decode
@@ -29,8 +29,8 @@ from typing import Any
 from transforms.media.limits import DecoderLimits
 from transforms.records import ClipSpan, MediaInfo
 
-NUM_SLOTS = 2
-"""Clips that the process may be ahead of its owner."""
+NUM_SLOTS = 3
+"""Clips that fit the ring: so far ahead of its owner may the process be."""
 
 _CHUNK_BYTES = 1 << 16
 _MAX_SHOWN_TEXT = 2000

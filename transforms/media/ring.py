@@ -1,0 +1,107 @@
+"""The shared memory in which a decoder process hands clips over: slots of equal size, and who has which.
+
+Clips are put together in their slots, so that handing them over copies nothing.
+"""
+
+from __future__ import annotations
+
+import collections
+import errno
+import mmap
+import weakref
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from transforms.media.wire import NUM_SLOTS
+
+_Frames = npt.NDArray[np.uint8]
+
+
+class Ring:
+    """The memory, mapped for all requests."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._memory: mmap.mmap | None = None
+
+    def slots(self, slot_bytes: int, await_release: Callable[[], None]) -> Slots:
+        """Divides the memory into slots for a request; its owner has made it large enough.
+
+        Raises:
+          MemoryError: there is no address space left for it.
+        """
+        size = slot_bytes * NUM_SLOTS
+        if self._memory is None or len(self._memory) < size:
+            try:
+                self._memory = mmap.mmap(self._descriptor, size)
+            except OSError as error:
+                if error.errno != errno.ENOMEM:
+                    raise
+                raise MemoryError from error
+        return Slots(self._memory, slot_bytes, await_release)
+
+
+class Slots:
+    """The slots during one request: free, open (a clip is being put together there) or handed over.
+
+    At most all but one are open. Where more clips overlap, the others are put together elsewhere and copied: so there
+    is always a slot for them that is free, or that will be released.
+
+    Args:
+      memory: is divided into them.
+      slot_bytes: size of each.
+      await_release: waits until the owner has copied out what was handed over first.
+    """
+
+    def __init__(self, memory: mmap.mmap, slot_bytes: int, await_release: Callable[[], None]) -> None:
+        self._memory = memory
+        self._slot_bytes = slot_bytes
+        self._await_release = await_release
+        self._free = list(range(NUM_SLOTS))
+        self._open: dict[int, int] = {}  # by the array's id
+        self._handed_over: collections.deque[int] = collections.deque()
+        self._spare: _Frames | None = None
+
+    def allocate(self, shape: tuple[int, ...]) -> _Frames:
+        """Returns memory for a clip; waits where the owner is too far behind."""
+        while not self._free and self._handed_over:
+            self._release()
+        if not self._free or len(self._open) == NUM_SLOTS - 1:
+            return self._elsewhere(shape)
+        slot = self._free.pop()
+        frames = self._at(slot, shape)
+        self._open[id(frames)] = slot
+        weakref.finalize(frames, self._give_up, id(frames))
+        return frames
+
+    def hand_over(self, frames: _Frames) -> int:
+        """Returns the number of the slot in which a clip lies that is whole."""
+        slot = self._open.pop(id(frames), None)
+        if slot is None:
+            while not self._free:
+                self._release()
+            slot = self._free.pop()
+            np.copyto(self._at(slot, frames.shape), frames)
+            self._spare = frames
+        self._handed_over.append(slot)
+        return slot
+
+    def _release(self) -> None:
+        self._await_release()
+        self._free.append(self._handed_over.popleft())
+
+    def _give_up(self, key: int) -> None:
+        """Frees the slot of a clip that was lost: nobody has its array any more."""
+        if key in self._open:
+            self._free.append(self._open.pop(key))
+
+    def _at(self, slot: int, shape: tuple[int, ...]) -> _Frames:
+        frames = np.frombuffer(self._memory, np.uint8, int(np.prod(shape)), slot * self._slot_bytes)
+        return frames.reshape(shape)
+
+    def _elsewhere(self, shape: tuple[int, ...]) -> _Frames:
+        """Memory that was copied from serves again: new memory costs a page fault for every 4 KiB."""
+        spare, self._spare = self._spare, None
+        return spare if spare is not None and spare.shape == shape else np.empty(shape, np.uint8)
