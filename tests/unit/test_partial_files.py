@@ -15,7 +15,7 @@ import processes
 import pytest
 
 from transforms import errors
-from transforms.media import decoder, decoder_process, probe, sandbox, spawn, wire
+from transforms.media import decoder, decoder_process, probe, replies, sandbox, spawn, wire
 from transforms.media.limits import DecoderLimits
 from transforms.media.picture import Geometry
 from transforms.media.sampling import ClipSampling, plan_clip_spans
@@ -154,6 +154,6 @@ def test_who_floods_with_requests_is_given_up(
 
 
 def test_the_range_that_is_checked_is_the_range_that_is_fetched() -> None:
-    assert wire.checked_range([0, 100], 100) == (0, 100)
+    assert replies.byte_range([0, 100], 100) == (0, 100)
     with pytest.raises(wire.GarbageError):
-        wire.checked_range([0, 101], 100)
+        replies.byte_range([0, 101], 100)

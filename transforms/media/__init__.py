@@ -34,6 +34,7 @@ The same two functions in a cage, for files that nobody vouches for:
     sandbox_child.py    the process's side
     spawn.py            starting one
     wire.py             what the two tell each other
+    replies.py          what the process may answer, checked
     ring.py             the memory in which clips are handed over
     deadline.py         how long the process may take
     confinement.py      what it gives up before it reads a file

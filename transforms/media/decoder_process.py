@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import functools
 import logging
 import os
@@ -25,17 +24,16 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms import errors
-from transforms.media import files, spawn, wire
+from transforms.media import files, replies, spawn, wire
 from transforms.media.deadline import Budget, allowed_fetch_seconds, allowed_seconds
 from transforms.media.decoder import DecodeStats
 from transforms.media.limits import DecoderLimits
 from transforms.media.picture import Geometry
+from transforms.media.ring import OwnersRing
 from transforms.records import ClipSpan, MediaInfo
 
 _START_SECONDS = 120
 _MAX_LINE_BYTES = 8 << 20  # the key frames of the longest video fit
-_ERROR_CLASSES: dict[str, type[errors.ReelbeamError]] = {errors.MediaError.code: errors.MediaError}
-_ERROR_CLASSES |= {cls.code: cls for cls in errors.error_classes(errors.MediaError)}
 
 _log = logging.getLogger(__name__)
 
@@ -59,20 +57,17 @@ class DecoderProcess:
         self._name = "the decoder process"
         self._partial: files.PartialFile | None = None
         self._fetch_seconds_left = 0.0
-        self._ring = os.memfd_create("reelbeam-clips", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        # Memory that the process could shrink would be pulled away from under its owner's feet.
-        fcntl.fcntl(self._ring, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
-        self._ring_bytes = 0
+        self._ring = OwnersRing()
         self._socket, theirs = socket.socketpair()
         theirs.setblocking(True)  # whatever socket.setdefaulttimeout says, which Google's libraries call
         liveness, self._liveness = os.pipe()
-        self._process = spawn.spawn(theirs.fileno(), self._ring, liveness, memory_bytes)
+        self._process = spawn.spawn(theirs.fileno(), self._ring.descriptor, liveness, memory_bytes)
         theirs.close()
         os.close(liveness)
         self._channel = wire.Channel(self._socket, _MAX_LINE_BYTES)
         try:
             ready = self._receive(Budget(_START_SECONDS))
-        except errors.DecoderFailedError as error:
+        except (errors.DecoderFailedError, wire.GarbageError) as error:
             self.close()
             raise errors.RunError(f"the decoder process does not start: {error}") from error
         if ready.get("confined") is not True:
@@ -100,18 +95,14 @@ class DecoderProcess:
     def forget(self) -> None:
         """Closes this process's ends and lets the decoder process be: in a fork, it belongs to the parent."""
         self._socket.close()
-        os.close(self._ring)
+        self._ring.close()
         os.close(self._liveness)
         self._liveness = -1
 
     def probe(self, video: files.VideoFile, limits: DecoderLimits) -> MediaInfo:
         """Does what `transforms.media.probe.probe` does, and raises what it raises, or DecoderFailedError."""
         with self._request(video, {"probe": files.name_of(video)}, limits) as budget:
-            reply = self._receive(budget)
-            try:
-                media = wire.checked_media(reply.get("media"), limits)
-            except wire.GarbageError as error:
-                self._garbage(str(error))
+            media = replies.media(self._receive(budget).get("media"), limits)
             self.is_idle = True
             return media
 
@@ -130,7 +121,7 @@ class DecoderProcess:
         """
         shapes = [(span.num_decoded_frames, geometry.size, geometry.size, 3) for span in spans]
         slot_bytes = max(int(np.prod(shape)) for shape in shapes)
-        self._reserve(slot_bytes * wire.NUM_SLOTS)
+        self._ring.reserve(slot_bytes)
         request = {
             "decode": files.name_of(video),
             "media": wire.media_to_json(media),
@@ -142,25 +133,18 @@ class DecoderProcess:
         with self._request(video, request, limits, spans, bool(media.key_frame_ticks)) as budget:
             while "done" not in (reply := self._receive(budget)):
                 if "full_decode" in reply:
-                    num_stretches = reply.get("stretches")
-                    if type(num_stretches) is not int or not 0 < num_stretches <= len(spans):
-                        self._garbage(f"{wire.shown(repr(num_stretches)[:100])} stretches with {len(spans)} clips")
+                    num_stretches, reason = replies.full_decodes(reply, len(spans))
                     if stats is not None:
-                        stats.full_decodes, stats.reason = num_stretches, wire.shown(str(reply["full_decode"]))
+                        stats.full_decodes, stats.reason = num_stretches, reason
                     continue
-                position = reply.get("clip")
-                if type(position) is not int or position not in missing:
-                    self._garbage(f"clip {wire.shown(repr(position)[:100])} of {len(spans)}")
-                slot = reply.get("slot")
-                if type(slot) is not int or not 0 <= slot < wire.NUM_SLOTS:
-                    self._garbage(f"slot {wire.shown(repr(slot)[:100])} of {wire.NUM_SLOTS}")
+                position, slot = replies.clip(reply, missing)
+                frames = self._ring.copy_out(slot, shapes[position])
                 missing.remove(position)
-                frames = self._copy_out(slot * slot_bytes, shapes[position])
                 self._send({"release": 1})
                 with budget.paused():
                     yield spans[position], frames
             if missing:
-                self._garbage(f"{len(missing)} of {len(spans)} clips never came")
+                raise wire.GarbageError(f"{len(missing)} of {len(spans)} clips never came")
             self.is_idle = True
 
     @contextlib.contextmanager
@@ -183,23 +167,13 @@ class DecoderProcess:
             rest = {"limits": dataclasses.asdict(limits), "is_partial": self._partial is not None}
             self._send({**request, **rest}, descriptor, budget.end())
         self.num_requests += 1
-        yield budget
-
-    def _reserve(self, size: int) -> None:
-        if self._ring_bytes < size:
-            os.ftruncate(self._ring, size)
-            self._ring_bytes = size
-
-    def _copy_out(self, offset: int, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-        """Returns a clip of one's own. Reading, not mapping: no page of the process's is ever in this one."""
-        frames = np.empty(shape, np.uint8)
-        target = frames.data.cast("B")
-        while len(target):
-            num_read = os.preadv(self._ring, [target], offset)
-            if num_read == 0:
-                self._garbage("the shared memory is too small")
-            target, offset = target[num_read:], offset + num_read
-        return frames
+        try:
+            yield budget
+        except wire.GarbageError as error:
+            self.close()
+            raise errors.DecoderGarbageError(
+                f"{self._name}: the decoder sent garbage ({error}); treat the file as hostile, and report it"
+            ) from error
 
     def _send(self, message: Mapping[str, Any], descriptor: int | None = None, end: float | None = None) -> None:
         self._socket.settimeout(max((end or time.monotonic() + 10) - time.monotonic(), 0.01))
@@ -219,11 +193,8 @@ class DecoderProcess:
     def _fetch(self, needed: object, budget: Budget) -> None:
         """Fetches a part of the file and says so."""
         if self._partial is None:
-            self._garbage("a request for bytes of a file that is there")
-        try:
-            start, stop = wire.checked_range(needed, self._partial.size_bytes)
-        except wire.GarbageError as error:
-            self._garbage(str(error))
+            raise wire.GarbageError("a request for bytes of a file that is there")
+        start, stop = replies.byte_range(needed, self._partial.size_bytes)
         began = time.monotonic()
         with budget.paused():
             there = self._partial.fetch(start, stop)
@@ -239,8 +210,6 @@ class DecoderProcess:
             self._timed_out()
         except ConnectionError:
             reply = None
-        except wire.GarbageError as error:
-            self._garbage(str(error))
         if reply is None:
             self._crashed()
         if "bug" in reply:
@@ -251,24 +220,15 @@ class DecoderProcess:
 
     def _raise(self, error: object) -> NoReturn:
         """Raises the error that the process met, by its code."""
-        code, message = error if isinstance(error, list) and len(error) == 2 else (None, None)
-        if not isinstance(code, str) or code not in _ERROR_CLASSES or not isinstance(message, str):
-            self._garbage(f"an error of an unknown kind: {wire.shown(repr(error)[:100])}")
-        kind = _ERROR_CLASSES[code]
+        told = replies.error(error)
         # Memory that was short once may be short again: fragments stay behind.
-        self.is_idle = not issubclass(kind, errors.DecoderFailedError)
-        raise kind(wire.shown(message))
+        self.is_idle = not isinstance(told, errors.DecoderFailedError)
+        raise told
 
     def _timed_out(self) -> NoReturn:
         self.close()
         raise errors.DecoderTimeoutError(
             f"{self._name}: the decoder took too long; if the video plays, raise --decode_deadline_seconds"
-        )
-
-    def _garbage(self, what: str) -> NoReturn:
-        self.close()
-        raise errors.DecoderGarbageError(
-            f"{self._name}: the decoder sent garbage ({what}); treat the file as hostile, and report it"
         )
 
     def _crashed(self, bug: str = "") -> NoReturn:

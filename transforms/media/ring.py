@@ -1,26 +1,69 @@
-"""The shared memory in which a decoder process hands clips over: slots of equal size, and who has which.
+"""The shared memory in which a decoder process hands clips over: a ring of slots of equal size.
 
-Clips are put together in their slots, so that handing them over copies nothing.
+The process puts clips together in their slots, so that handing them over copies nothing; its owner copies them out.
 """
 
 from __future__ import annotations
 
 import collections
 import errno
+import fcntl
 import mmap
+import os
 import weakref
 from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
-from transforms.media.wire import NUM_SLOTS
+from transforms.media.wire import NUM_SLOTS, GarbageError
 
 _Frames = npt.NDArray[np.uint8]
 
 
+class OwnersRing:
+    """The owner's end.
+
+    Attributes:
+      descriptor: of anonymous memory, which disappears with the last process that has it open.
+    """
+
+    def __init__(self) -> None:
+        self.descriptor = os.memfd_create("reelbeam-clips", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        # Memory that the process could shrink would be pulled away from under its owner's feet.
+        fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
+        self._num_bytes = 0
+        self._slot_bytes = 0
+
+    def reserve(self, slot_bytes: int) -> None:
+        """Makes room for a request whose largest clip has so many bytes."""
+        self._slot_bytes = slot_bytes
+        if self._num_bytes < slot_bytes * NUM_SLOTS:
+            self._num_bytes = slot_bytes * NUM_SLOTS
+            os.ftruncate(self.descriptor, self._num_bytes)
+
+    def copy_out(self, slot: int, shape: tuple[int, ...]) -> _Frames:
+        """Returns a clip of one's own. Reading, not mapping: no page of the process's is ever in this one.
+
+        Raises:
+          GarbageError: there is less memory than was reserved.
+        """
+        frames = np.empty(shape, np.uint8)
+        target, offset = frames.data.cast("B"), slot * self._slot_bytes
+        while len(target):
+            num_read = os.preadv(self.descriptor, [target], offset)
+            if num_read == 0:
+                raise GarbageError("the shared memory is too small")
+            target, offset = target[num_read:], offset + num_read
+        return frames
+
+    def close(self) -> None:
+        """Closes this end."""
+        os.close(self.descriptor)
+
+
 class Ring:
-    """The memory, mapped for all requests."""
+    """The process's end, mapped for all requests."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

@@ -18,15 +18,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-import re
 import socket
 import time
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from transforms.media.limits import DecoderLimits
 from transforms.records import ClipSpan, MediaInfo
 
 NUM_SLOTS = 3
@@ -34,9 +31,10 @@ NUM_SLOTS = 3
 
 _CHUNK_BYTES = 1 << 16
 _MAX_SHOWN_TEXT = 2000
-_FRACTIONS = ("pixel_aspect_ratio", "duration_seconds", "time_base")
+FRACTIONS = ("pixel_aspect_ratio", "duration_seconds", "time_base")
+"""Fields of a MediaInfo that are told as text."""
+
 _SPAN_TIMES = ("start_seconds", "end_seconds", "interval_seconds")
-_FRACTION = re.compile(r"\d{1,40}(/\d{1,40})?")
 
 
 class GarbageError(Exception):
@@ -122,75 +120,9 @@ def media_to_json(media: MediaInfo) -> dict[str, Any]:
 def media_from_json(values: object) -> MediaInfo:
     """Returns the MediaInfo that `media_to_json` wrote; takes its owner's word for the values."""
     assert isinstance(values, dict)
-    others: dict[str, Any] = {name: Fraction(values[name]) for name in _FRACTIONS}
+    others: dict[str, Any] = {name: Fraction(values[name]) for name in FRACTIONS}
     others["key_frame_ticks"] = tuple(values["key_frame_ticks"])
     return MediaInfo(**(values | others))
-
-
-def checked_media(values: object, limits: DecoderLimits) -> MediaInfo:
-    """Returns the MediaInfo that a decoder process sent, every field checked.
-
-    Raises:
-      GarbageError: a field is missing, or no decoder could have meant its value.
-    """
-    names = [field.name for field in dataclasses.fields(MediaInfo)]
-    if not isinstance(values, dict) or sorted(values) != sorted(names):
-        raise GarbageError("media information without its fields")
-    for name in ("container", "codec"):
-        _require(
-            name, values[name], isinstance(values[name], str) and re.fullmatch(r"[\x20-\x7e]{1,100}", values[name])
-        )
-    for name in ("stream_index", "num_video_streams"):
-        _require(name, values[name], _is_whole(values[name], 0, limits.max_streams))
-    _require("has_audio", values["has_audio"], isinstance(values["has_audio"], bool))
-    for name in ("width", "height"):
-        _require(name, values[name], _is_whole(values[name], 1, limits.max_pixels))
-    _require("size", values["width"], values["width"] * values["height"] <= limits.max_pixels)
-    degrees = values["rotation_degrees"]
-    _require("rotation_degrees", degrees, _is_whole(degrees, 0, 270) and degrees % 90 == 0)
-    fps = values["source_fps"]
-    _require("source_fps", fps, fps is None or (isinstance(fps, float) and math.isfinite(fps) and fps >= 0))
-    _require("num_frames", values["num_frames"], _is_whole(values["num_frames"], 1, limits.max_packets))
-    ticks = values["key_frame_ticks"]
-    _require("key_frame_ticks", ticks, isinstance(ticks, list) and all(_is_tick(tick) for tick in ticks))
-    _require("key_frame_ticks", ticks, ticks == sorted(ticks) and len(ticks) <= limits.max_packets)
-    _require("start_tick", values["start_tick"], _is_tick(values["start_tick"]))
-    for name in _FRACTIONS:
-        _require(name, values[name], _is_positive_fraction(values[name]))
-    media = media_from_json(values)
-    _require("duration_seconds", values["duration_seconds"], media.duration_seconds <= limits.max_duration_seconds)
-    return media
-
-
-def _require(name: str, value: object, holds: object) -> None:
-    if not holds:
-        raise GarbageError(f"{name} is {shown(repr(value)[:100])}")
-
-
-def _is_whole(value: object, least: int, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-
-
-def _is_tick(value: object) -> bool:
-    return _is_whole(value, -(1 << 63), (1 << 63) - 1)
-
-
-def _is_positive_fraction(value: object) -> bool:
-    if not isinstance(value, str) or not _FRACTION.fullmatch(value):
-        return False
-    numerator, _, denominator = value.partition("/")
-    return int(numerator) > 0 and int(denominator or 1) > 0
-
-
-def checked_range(values: object, size_bytes: int) -> tuple[int, int]:
-    """Returns the range of a file's bytes that a decoder process asks for.
-
-    Raises:
-      GarbageError: it is none, is empty, or is not within the file.
-    """
-    start, stop = values if isinstance(values, list) and len(values) == 2 else (-1, -1)
-    _require("need", values, _is_whole(start, 0, size_bytes - 1) and _is_whole(stop, 1, size_bytes) and start < stop)
-    return int(start), int(stop)
 
 
 def span_to_json(span: ClipSpan) -> dict[str, Any]:
