@@ -23,6 +23,7 @@ SHARED_BY_STEPS = {
             "commits",
             "ledger",
             "packing",
+            "lock_file",
             "output_lock",
             "conditional_files",
             "tables",
