@@ -18,6 +18,7 @@ SHARED_BY_STEPS = {
         *(
             "metrics",
             "storage",
+            "input_list",
             "spool",
             "run_files",
             "commits",
