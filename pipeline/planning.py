@@ -27,8 +27,9 @@ from pipeline.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
 from pipeline.costs import decode_cost, model_cost
 from transforms import storage
 from transforms.errors import MediaError, without_query
+from transforms.input_list import read_input_list
 from transforms.ledger import BEYOND_LIMIT, TAKEN, LedgerRow, Work, decide, ledger_files, read_rows, sift, uri_key
-from transforms.list_videos import expand_input, read_input_list, with_size
+from transforms.list_videos import expand_input, with_size
 from transforms.media import sandbox
 from transforms.media.probe import decoder_version
 from transforms.media.sampling import count_clips, max_num_clips

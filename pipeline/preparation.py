@@ -13,7 +13,8 @@ import pyarrow as pa
 import pipeline
 from pipeline.config import LabelingConfig
 from transforms import errors, storage
-from transforms.list_videos import matches_anything, read_input_list
+from transforms.input_list import read_input_list
+from transforms.list_videos import matches_anything
 from transforms.media.probe import decoder_version, library_versions
 from transforms.models import resolver
 from transforms.models.engine import Engine, check_embeddings, load_engine, load_stream_engine

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from transforms.commits import Run, decided_runs, read_json, staged_runs
 from transforms.errors import without_query
-from transforms.output_lock import is_free, read_lock
+from transforms.lock_file import is_free, read_lock
 from transforms.run_files import RunPaths
 from transforms.tables import Output, count_by, current_rows
 

@@ -1,7 +1,7 @@
 """Remote videos on local disk, as far as somebody has read them.
 
-A spooled video is a sparse file as long as the video, filled block by block as the decoder asks. Planning reads all of
-it, and decoding finds it there; a worker that has only one segment of a long film fetches about that part.
+Planning reads all of a video, and decoding finds it there; a worker that has only one segment of a long film fetches
+about that part (`transforms.spool_file`).
 
 The files of a process stand in a folder of their own, on which it holds a lock; whose lock can be had, its process is
 gone, and its folder is removed by the next one that starts on this machine. (Files without a name would need no such
@@ -17,7 +17,6 @@ import atexit
 import collections
 import contextlib
 import dataclasses
-import errno
 import fcntl
 import os
 import pathlib
@@ -30,10 +29,9 @@ from collections.abc import Iterator
 from transforms import metrics
 from transforms.errors import FileTooLargeError, StorageError, without_query
 from transforms.records import VideoRef
-from transforms.spool_blocks import Blocks
+from transforms.spool_file import SparseFile, SpooledVideo, disk_errors
 from transforms.stores.base import Store
 
-BLOCK_BYTES = 256 << 10
 MAX_BYTES = 20 << 30
 """The cap where no other is asked for; less where the disk has less than 5/4 of it free."""
 
@@ -91,7 +89,7 @@ class Spool:
         self.max_bytes = config.max_bytes or min(MAX_BYTES, int(free_bytes * _FREE_SHARE))
         self._num_files = 0
         self._changed = threading.Condition()
-        self._files: collections.OrderedDict[VideoRef, _SparseFile] = collections.OrderedDict()  # last used: last
+        self._files: collections.OrderedDict[VideoRef, SparseFile] = collections.OrderedDict()  # last used: last
 
     @contextlib.contextmanager
     def lend(self, video: VideoRef, store: Store) -> Iterator[SpooledVideo]:
@@ -124,7 +122,7 @@ class Spool:
         """What the cap is held against: sizes of the videos in use, and fetched bytes of the others."""
         return sum(file.size_bytes if file.num_users else file.num_fetched_bytes for file in self._files.values())
 
-    def _take(self, key: VideoRef, size_bytes: int) -> _SparseFile:
+    def _take(self, key: VideoRef, size_bytes: int) -> SparseFile:
         end = time.monotonic() + _MAX_WAIT_SECONDS
         with self._changed:
             while not self._has_room(key, size_bytes):
@@ -133,7 +131,7 @@ class Spool:
             file = self._files.get(key)
             if file is None:
                 self._num_files += 1
-                file = self._files[key] = _SparseFile(self.folder / str(self._num_files), size_bytes)
+                file = self._files[key] = SparseFile(self.folder / str(self._num_files), size_bytes)
             file.open()
             self._files.move_to_end(key)
             self._evict()
@@ -150,7 +148,7 @@ class Spool:
         in_use = {key: file.size_bytes for key, file in self._files.items() if file.num_users}
         return sum((in_use | {key: size_bytes}).values()) <= self.max_bytes
 
-    def _give_back(self, key: VideoRef, file: _SparseFile) -> None:
+    def _give_back(self, key: VideoRef, file: SparseFile) -> None:
         with self._changed:
             file.close()
             self._files.move_to_end(key)
@@ -198,109 +196,3 @@ def _lock(folder: pathlib.Path) -> int:
         os.close(descriptor)
         raise
     return descriptor
-
-
-class _SparseFile:
-    """A file and what is in it. The spool's lock guards all of it but the bytes; descriptors are open while in use."""
-
-    def __init__(self, path: pathlib.Path, size_bytes: int) -> None:
-        self.size_bytes = size_bytes
-        self.num_users = 0
-        self.num_fetched_bytes = 0
-        self.blocks = Blocks(-(-size_bytes // BLOCK_BYTES))
-        self.read_only = self._writable = -1
-        self._path = path
-
-    def open(self) -> None:
-        """Counts a user in."""
-        if not self.num_users:
-            with disk_errors(self._path.parent):
-                self._writable = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-                os.ftruncate(self._writable, self.size_bytes)
-                # Whoever decodes gets a descriptor that cannot write.
-                self.read_only = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        self.num_users += 1
-
-    def close(self) -> None:
-        """Counts a user out."""
-        self.num_users -= 1
-        if not self.num_users:
-            os.close(self._writable)
-            os.close(self.read_only)
-
-    def write(self, data: bytes, offset: int) -> None:
-        """Puts bytes in their place."""
-        with memoryview(data) as view, disk_errors(self._path.parent):
-            while len(view):
-                written = os.pwrite(self._writable, view, offset)
-                view, offset = view[written:], offset + written
-
-    def remove(self) -> None:
-        """Gives the disk space back."""
-        self._path.unlink(missing_ok=True)
-
-
-class SpooledVideo:
-    """A remote video on local disk, see `transforms.media.files.PartialFile`. One thread uses it.
-
-    Attributes:
-      name: its URI without secrets.
-      size_bytes: of the whole video.
-    """
-
-    def __init__(self, video: VideoRef, store: Store, file: _SparseFile, changed: threading.Condition) -> None:
-        self.name = without_query(video.video_uri)
-        self.size_bytes = file.size_bytes
-        self._video = video
-        self._store = store
-        self._file = file
-        self._changed = changed
-
-    def fileno(self) -> int:
-        """Returns a descriptor for reading; what was not fetched reads as zeros."""
-        return self._file.read_only
-
-    def fetch(self, start: int, stop: int) -> tuple[int, int]:
-        """Sees to it that these bytes are there.
-
-        Returns:
-          start and end of the stretch around them that is there as well.
-
-        Raises:
-          MediaError: as `stores.base.Store.read`; the disk is full.
-        """
-        assert 0 <= start < stop <= self.size_bytes
-        first, last = start // BLOCK_BYTES, -(-stop // BLOCK_BYTES)
-        blocks = self._file.blocks
-        while True:
-            with self._changed:
-                while (claimed := blocks.claim(first, last)) is None and not blocks.is_there(first, last):
-                    self._changed.wait()
-                if claimed is None:
-                    start_block, end_block = blocks.run_around(first)
-                    return start_block * BLOCK_BYTES, min(end_block * BLOCK_BYTES, self.size_bytes)
-            self._fetch_blocks(claimed)
-
-    def _fetch_blocks(self, claimed: tuple[int, int]) -> None:
-        start, stop = claimed[0] * BLOCK_BYTES, min(claimed[1] * BLOCK_BYTES, self.size_bytes)
-        num_bytes = 0
-        try:
-            self._file.write(self._store.read(self._video, start, stop), start)
-            num_bytes = stop - start
-        finally:
-            with self._changed:
-                self._file.blocks.settle(claimed, are_there=num_bytes > 0)
-                self._file.num_fetched_bytes += num_bytes
-                self._changed.notify_all()
-        metrics.count(metrics.BYTES_FETCHED, num_bytes)
-
-
-@contextlib.contextmanager
-def disk_errors(place: object) -> Iterator[None]:
-    """Turns what a disk refuses into an error that names the flag."""
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        remedy = "lower --spool_bytes, or name a larger disk with --spool_dir" if full else "name another --spool_dir"
-        raise StorageError(f"remote videos cannot be kept in {place}: {error.strerror}; {remedy}") from error

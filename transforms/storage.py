@@ -30,7 +30,8 @@ from transforms.errors import (
     without_query,
 )
 from transforms.records import VideoRef
-from transforms.spool import DEFAULT_SPOOL, SpoolConfig, SpooledVideo, spool_of
+from transforms.spool import DEFAULT_SPOOL, SpoolConfig, spool_of
+from transforms.spool_file import SpooledVideo
 from transforms.stores.base import Pattern, store_for
 from transforms.stores.beam import file_system, is_final, storage_errors
 

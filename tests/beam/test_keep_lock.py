@@ -19,14 +19,13 @@ from transforms import keep_lock
 from transforms.conditional_files import ConditionalFile, Content, conditional_file
 from transforms.errors import OutputLockedError
 from transforms.keep_lock import KeepLock
+from transforms.lock_file import is_free, read_lock
 from transforms.output_lock import (
     FIRST_JOB_LEASE_SECONDS,
     JOB_LEASE_SECONDS,
     JOB_RENEWAL_SECONDS,
     LockTicket,
     OutputLock,
-    is_free,
-    read_lock,
 )
 from transforms.run_files import RunPaths
 

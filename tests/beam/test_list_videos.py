@@ -1,15 +1,12 @@
-"""ListVideos: what an input may be, list files, duplicates, and names that look like patterns."""
+"""ListVideos: what an input may be, duplicates, and names that look like patterns."""
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
 from collections.abc import Iterator
 
 import apache_beam as beam
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from apache_beam.io.filesystem import BeamIOError, FileMetadata
 from apache_beam.io.localfilesystem import LocalFileSystem
@@ -19,8 +16,8 @@ from local_pipeline import LocalPipeline, counters
 from object_stores import BUCKET, S3Server
 
 from transforms import list_videos, metrics, storage
-from transforms.errors import ConfigError, StorageError, UnsupportedUriError
-from transforms.list_videos import ListVideos, expand_input, matches_anything, read_input_list
+from transforms.errors import StorageError, UnsupportedUriError
+from transforms.list_videos import ListVideos, expand_input, matches_anything
 from transforms.records import VideoRef
 from transforms.stores import retrying
 
@@ -231,58 +228,6 @@ def test_a_file_system_with_real_folders(folder: pathlib.Path, monkeypatch: pyte
     assert uris(f"{root}/gone.mp4") == [f"{root}/gone.mp4"]
     assert uris(f"{root}/deep") == uris(f"{root}/deep/") == [f"{root}/deep/down/c.webm"]
     assert uris(f"{root}/gone/*.mp4") == []
-
-
-def test_half_a_surrogate_pair_cannot_break_the_tables(tmp_path: pathlib.Path) -> None:
-    listing = tmp_path / "list.jsonl"
-    listing.write_text('{"video_uri": "a.mp4", "note": "\\ud83d"}\n')
-    ((_, note),) = next(iter(read_input_list(str(listing)))).metadata
-    note.encode("utf-8")
-
-
-LISTED = [("a.mp4", {"camera": "7", "note": "x, y"}), ("häuser & höfe.mov", {"camera": "8"})]
-
-
-def write_list(path: pathlib.Path) -> None:
-    if path.suffix == ".csv":
-        text = '\ufeffvideo_uri,camera,note\na.mp4,7,"x, y"\nhäuser & höfe.mov,8,\n'
-        path.write_text(text, encoding="utf-8")
-    elif path.suffix == ".jsonl":
-        rows = [{"video_uri": uri, **{k: int(v) if v.isdigit() else v for k, v in m.items()}} for uri, m in LISTED]
-        path.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
-    else:
-        table = pa.table(
-            {"video_uri": [u for u, _ in LISTED], "camera": [7, 8], "note": [m.get("note") for _, m in LISTED]}
-        )
-        pq.write_table(table, path)
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
-def test_lists_carry_further_columns(folder: pathlib.Path, suffix: str) -> None:
-    path = folder / f"list{suffix}"
-    write_list(path)
-    found = list(read_input_list(str(path), str(folder)))
-    assert [v.video_uri for v in found] == [str(folder / uri) for uri, _ in LISTED]
-    assert [{k: v for k, v in video.metadata if v} for video in found] == [m for _, m in LISTED]
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "message"),
-    [
-        ("list.csv", "uri,camera\na.mp4,7\n", "no column 'video_uri' among uri, camera"),
-        ("list.csv", "video_uri,camera\na.mp4,7\n,8\n", "row 2 has no video_uri"),
-        ("list.jsonl", '{"video_uri": "a.mp4"}\nnonsense\n', "line 2 is not JSON: 'nonsense'"),
-        ("list.jsonl", "[1]\n", "not a JSON object"),
-        ("list.xml", "<a/>", "unknown kind '.xml'"),
-        ("list.txt", b"a.mp4\nb\xe9.mp4\n", "can't decode byte 0xe9"),
-        ("list.csv", "video_uri,x\n" + '"' + "y" * 200_000 + '",1\n', "field larger than field limit"),
-    ],
-)
-def test_a_bad_list_is_named_with_its_row(tmp_path: pathlib.Path, name: str, text: str | bytes, message: str) -> None:
-    path = tmp_path / name
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(ConfigError, match=message):
-        list(read_input_list(str(path)))
 
 
 @pytest.mark.parametrize(

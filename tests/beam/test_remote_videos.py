@@ -21,7 +21,7 @@ from local_pipeline import counters
 from object_stores import BUCKET, S3Server, s3_flags
 
 from pipeline.options import to_beam_options
-from transforms import errors, metrics, spool, storage
+from transforms import errors, metrics, spool_file, storage
 from transforms.decode_clips import DecodeClips
 from transforms.media import sandbox
 from transforms.media.decoder import Geometry, decode_clips
@@ -97,7 +97,8 @@ def test_plan_and_segments_of_one_worker_fetch_each_byte_once(
 def test_a_fresh_worker_fetches_its_part(
     s3: S3Server, proxy: FaultyProxy, film: Film, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spool, "BLOCK_BYTES", 1 << 15)  # as many blocks as a film of a gigabyte has of whole ones, say
+    # As many blocks as a film of a gigabyte has of whole ones, say.
+    monkeypatch.setattr(spool_file, "BLOCK_BYTES", 1 << 15)
     size = film.path.stat().st_size
     rows = []
     for segment in segments_of(film.path, storage.stat(s3.put("film", film.path.read_bytes()))):
@@ -130,7 +131,7 @@ def test_faults_on_the_way_cost_time_and_no_clip(
 def test_a_store_that_fails_for_good_costs_the_clips_that_are_not_there(
     s3: S3Server, proxy: FaultyProxy, film: Film, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spool, "BLOCK_BYTES", 1 << 15)
+    monkeypatch.setattr(spool_file, "BLOCK_BYTES", 1 << 15)
     (segment, *_) = segments_of(film.path, storage.stat(s3.put("film", film.path.read_bytes())))
     segment = dataclasses.replace(segment, clips=(segment.clips[0], segment.clips[-1]))  # with a gap to seek over
     rows = []

@@ -18,7 +18,8 @@ from object_stores import BUCKET, check_conditions
 from pipeline.cli import main
 from transforms import storage
 from transforms.errors import OutputLockedError, VideoChangedError, VideoNotFoundError
-from transforms.output_lock import FIRST_JOB_LEASE_SECONDS, JOB_LEASE_SECONDS, LockTicket, OutputLock, read_lock
+from transforms.lock_file import read_lock
+from transforms.output_lock import FIRST_JOB_LEASE_SECONDS, JOB_LEASE_SECONDS, LockTicket, OutputLock
 from transforms.schemas import TABLES
 from transforms.stores.base import store_for
 

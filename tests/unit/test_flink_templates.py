@@ -11,8 +11,7 @@ import yaml
 
 from pipeline import flink, options
 from tools import validate_flink_manifest as validate
-from tools.flink import artifacts
-from tools.flink.cluster import Cluster
+from tools.flink import artifacts, configuration
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "templates" / "flink"
 
@@ -40,7 +39,7 @@ def test_what_the_cluster_tells_is_what_the_launcher_asks_for() -> None:
 
 def test_a_step_is_tried_again_when_a_lost_worker_is_forgotten(tmp_path: pathlib.Path) -> None:
     (deployment,) = validate.deployments()
-    for told in (deployment["spec"]["flinkConfiguration"], Cluster(tmp_path)._configuration(tmp_path, tmp_path)):
+    for told in (deployment["spec"]["flinkConfiguration"], configuration.of_flink(8081, 1, tmp_path)):
         assert told["restart-strategy.type"] == "fixed-delay"
         seconds = int(told["restart-strategy.fixed-delay.delay"].removesuffix(" s"))
         assert int(told["restart-strategy.fixed-delay.attempts"]) == 5 and seconds * 1000 > flink.KEEP_WORKERS_MS

@@ -18,11 +18,13 @@ SHARED_BY_STEPS = {
         *(
             "metrics",
             "storage",
+            "input_list",
             "spool",
             "run_files",
             "commits",
             "ledger",
             "packing",
+            "lock_file",
             "output_lock",
             "conditional_files",
             "tables",

@@ -17,7 +17,8 @@ from processes import wait_until
 from transforms import output_lock
 from transforms.conditional_files import conditional_file
 from transforms.errors import LockLostError, OutputLockedError, StorageError
-from transforms.output_lock import LockTicket, OutputLock, is_free, read_lock, this_process
+from transforms.lock_file import is_free, read_lock, this_process
+from transforms.output_lock import LockTicket, OutputLock
 
 HOLD = """
 import sys, time

@@ -23,8 +23,9 @@ from transforms import metrics, storage
 from transforms import spool as spool_module
 from transforms.errors import FileTooLargeError, StorageError
 from transforms.records import VideoRef
-from transforms.spool import BLOCK_BYTES, MAX_BYTES, Spool, SpoolConfig, spool_of
+from transforms.spool import MAX_BYTES, Spool, SpoolConfig, spool_of
 from transforms.spool_blocks import Blocks
+from transforms.spool_file import BLOCK_BYTES
 from transforms.stores.base import store_for
 
 DATA = np.random.default_rng(5).bytes(20 * BLOCK_BYTES + 12345)

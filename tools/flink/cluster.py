@@ -16,7 +16,6 @@ import contextlib
 import json
 import os
 import pathlib
-import shlex
 import shutil
 import socket
 import sys
@@ -25,38 +24,15 @@ import urllib.request
 from collections.abc import Sequence
 
 from pipeline.flink import listens
-from tools.flink import artifacts, processes
+from tools.flink import artifacts, configuration, processes
 from tools.flink.worker_boot import LOG_DIR
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 _SECONDS_TO_COME_UP = 120.0
 _JVM_PACKAGES = (
     "lang lang.reflect net io nio text time util util.concurrent util.concurrent.atomic util.concurrent.locks"
 )
 _JVM_FLAGS = [f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in _JVM_PACKAGES.split()]
 """What Flink reads by reflection, and Java 17 would not let it."""
-_MEMORY = {
-    "task.heap.size": "256m",
-    "task.off-heap.size": "64m",
-    "framework.heap.size": "128m",
-    "framework.off-heap.size": "128m",
-    "managed.size": "64m",
-    "network.min": "256m",
-    "network.max": "256m",
-    "jvm-metaspace.size": "256m",
-    "jvm-overhead.min": "128m",
-    "jvm-overhead.max": "128m",
-}
-"""Of a TaskManager. Flink's own start scripts work these out; a TaskManager that is started bare wants each."""
-_LOG4J = """\
-rootLogger.level = INFO
-rootLogger.appenderRef.file.ref = File
-appender.file.name = File
-appender.file.type = FILE
-appender.file.fileName = ${sys:log.file}
-appender.file.layout.type = PatternLayout
-appender.file.layout.pattern = %d{HH:mm:ss,SSS} %-5p %c{1} %m%n
-"""
 
 
 class ClusterError(Exception):
@@ -98,7 +74,7 @@ class Cluster:
         running = processes.leaders(self.folder)
         if "jobmanager" not in running:
             self._check_port_is_free()
-            self._write_configuration()
+            configuration.write(self.folder, self.port, self.slots, self.job_endpoint)
             self._start_flink("jobmanager", "StandaloneSessionClusterEntrypoint", fetched.flink, [])
         if "jobserver" not in running:
             self._start_job_server(fetched.job_server)
@@ -157,50 +133,6 @@ class Cluster:
         flags.append(f"--artifacts-dir={self.folder}/work/artifacts")
         command = ["java", "-Xms64m", "-Xmx768m", "-XX:+UseSerialGC", *_JVM_FLAGS, "-jar", str(jar), *flags]
         processes.start(self.folder, "jobserver", command, {})
-
-    def _write_configuration(self) -> None:
-        conf, work = self.folder / "conf", self.folder / "work"
-        shutil.rmtree(work, ignore_errors=True)
-        for folder in (conf, work):
-            folder.mkdir(parents=True, exist_ok=True)
-        boot = conf / "worker_boot.sh"
-        command = shlex.join([sys.executable, "-P", str(ROOT / "tools/flink/worker_boot.py")])
-        path = shlex.quote(os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))
-        boot.write_text(f'#!/bin/sh\nPYTHONPATH={path} exec {command} "$@"\n')
-        boot.chmod(0o755)
-        (conf / "log4j.properties").write_text(_LOG4J)
-        lines = [f"{key}: {json.dumps(value)}\n" for key, value in self._configuration(boot, work).items()]
-        (conf / "config.yaml").write_text("".join(lines))
-
-    def _configuration(self, boot: pathlib.Path, work: pathlib.Path) -> dict[str, object]:
-        addresses = dict.fromkeys(
-            ("jobmanager.rpc.address", "jobmanager.bind-host", "rest.address", "rest.bind-address")
-            + ("taskmanager.host", "taskmanager.bind-host"),
-            "127.0.0.1",
-        )
-        ports = {"rest.port": self.port, "jobmanager.rpc.port": self.port + 1, "blob.server.port": self.port + 2}
-        return {
-            **addresses,
-            **ports,
-            "rest.bind-port": self.port,
-            "taskmanager.numberOfTaskSlots": self.slots,
-            "taskmanager.cpu.cores": 1.0,
-            **{f"taskmanager.memory.{what}": size for what, size in _MEMORY.items()},
-            "classloader.resolve-order": "parent-first",
-            "io.tmp.dirs": str(work),
-            "blob.storage.directory": str(work),
-            "heartbeat.interval": 2000,
-            "heartbeat.timeout": 12000,
-            # A task that is lost starts again, on a TaskManager that is left or that joins; not before a dead worker
-            # is forgotten (KEEP_WORKERS_MS).
-            "restart-strategy.type": "fixed-delay",
-            "restart-strategy.fixed-delay.attempts": 5,
-            "restart-strategy.fixed-delay.delay": "5 s",
-            "slot.request.timeout": 120_000,
-            "reelbeam.job-endpoint": self.job_endpoint,
-            "reelbeam.environment-type": "PROCESS",
-            "reelbeam.environment-config": json.dumps({"command": str(boot)}),
-        }
 
     def _check_port_is_free(self) -> None:
         for offset in range(6):

@@ -1,0 +1,91 @@
+"""What the Flink cluster of `tools/flink/cluster.py` is told: its addresses, ports, memory, logs and Python workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shlex
+import shutil
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+_MEMORY = {
+    "task.heap.size": "256m",
+    "task.off-heap.size": "64m",
+    "framework.heap.size": "128m",
+    "framework.off-heap.size": "128m",
+    "managed.size": "64m",
+    "network.min": "256m",
+    "network.max": "256m",
+    "jvm-metaspace.size": "256m",
+    "jvm-overhead.min": "128m",
+    "jvm-overhead.max": "128m",
+}
+"""Of a TaskManager. Flink's own start scripts work these out; a TaskManager that is started bare wants each."""
+_LOG4J = """\
+rootLogger.level = INFO
+rootLogger.appenderRef.file.ref = File
+appender.file.name = File
+appender.file.type = FILE
+appender.file.fileName = ${sys:log.file}
+appender.file.layout.type = PatternLayout
+appender.file.layout.pattern = %d{HH:mm:ss,SSS} %-5p %c{1} %m%n
+"""
+
+
+def write(folder: pathlib.Path, port: int, slots: int, job_endpoint: str) -> None:
+    """Writes the configuration of a cluster that is to be started anew, and removes what the last one kept.
+
+    Args:
+      folder: of the cluster's state: conf/ is written, work/ is emptied.
+      port: of the JobManager's REST API; its other ports follow it.
+      slots: of each TaskManager.
+      job_endpoint: where Beam's job server listens.
+    """
+    conf, work = folder / "conf", folder / "work"
+    shutil.rmtree(work, ignore_errors=True)
+    for made in (conf, work):
+        made.mkdir(parents=True, exist_ok=True)
+    boot = conf / "worker_boot.sh"
+    command = shlex.join([sys.executable, "-P", str(ROOT / "tools/flink/worker_boot.py")])
+    path = shlex.quote(os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    boot.write_text(f'#!/bin/sh\nPYTHONPATH={path} exec {command} "$@"\n')
+    boot.chmod(0o755)
+    (conf / "log4j.properties").write_text(_LOG4J)
+    workers = {
+        "reelbeam.job-endpoint": job_endpoint,
+        "reelbeam.environment-type": "PROCESS",
+        "reelbeam.environment-config": json.dumps({"command": str(boot)}),
+    }
+    lines = [f"{key}: {json.dumps(value)}\n" for key, value in (of_flink(port, slots, work) | workers).items()]
+    (conf / "config.yaml").write_text("".join(lines))
+
+
+def of_flink(port: int, slots: int, work: pathlib.Path) -> dict[str, object]:
+    """Returns Flink's own settings, by their keys."""
+    addresses = dict.fromkeys(
+        ("jobmanager.rpc.address", "jobmanager.bind-host", "rest.address", "rest.bind-address")
+        + ("taskmanager.host", "taskmanager.bind-host"),
+        "127.0.0.1",
+    )
+    ports = {"rest.port": port, "jobmanager.rpc.port": port + 1, "blob.server.port": port + 2}
+    return {
+        **addresses,
+        **ports,
+        "rest.bind-port": port,
+        "taskmanager.numberOfTaskSlots": slots,
+        "taskmanager.cpu.cores": 1.0,
+        **{f"taskmanager.memory.{what}": size for what, size in _MEMORY.items()},
+        "classloader.resolve-order": "parent-first",
+        "io.tmp.dirs": str(work),
+        "blob.storage.directory": str(work),
+        "heartbeat.interval": 2000,
+        "heartbeat.timeout": 12000,
+        # A task that is lost starts again, on a TaskManager that is left or that joins; not before a dead worker
+        # is forgotten (KEEP_WORKERS_MS).
+        "restart-strategy.type": "fixed-delay",
+        "restart-strategy.fixed-delay.attempts": 5,
+        "restart-strategy.fixed-delay.delay": "5 s",
+        "slot.request.timeout": 120_000,
+    }
