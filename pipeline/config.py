@@ -101,10 +101,10 @@ class LabelingConfig:
         _require((self.videos_per_part or 0) >= 0, "--videos_per_part", self.videos_per_part, "at least 0")
 
     def _require_room_for_clips(self) -> None:
-        """A decoder holds the clips that it fills and those that it hands over: a long warm-up may be too much."""
+        """A decoder holds its ring and the clips that it fills elsewhere (`ring.py`): a long warm-up may not fit."""
         sampling = self.sampling
         num_open = math.ceil(sampling.clip_seconds / sampling.stride_seconds)  # more than one where clips overlap
-        num_clips = NUM_SLOTS + num_open
+        num_clips = NUM_SLOTS + max(num_open - (NUM_SLOTS - 1), 0)
         needed = num_clips * self.clip_frames * self.geometry.size**2 * 3
         if needed > self.decoder_limits.memory_bytes:
             shorten = "shorten --warm_up_seconds" if sampling.warm_up else "lower --num_frames"

@@ -123,7 +123,7 @@ def test_a_warm_up_that_no_decoder_has_room_for_is_refused() -> None:
 
 def test_clips_that_overlap_too_often_for_a_decoder_are_refused() -> None:
     assert config("--model=a5-base", "--clip_stride_seconds=1/4")
-    with pytest.raises(ConfigError, match="for 69 of them.* raise --clip_stride_seconds"):
+    with pytest.raises(ConfigError, match="for 68 of them.* raise --clip_stride_seconds"):
         config("--model=a5-base", "--clip_stride_seconds=3/20")
 
 
