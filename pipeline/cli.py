@@ -138,11 +138,7 @@ def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], outco
             print(summary_json.of_bad_flags(getattr(stop, "message", "see stderr"), EXIT_BAD_FLAGS))
         raise
     except errors.ReelbeamError as error:
-        # A wrong name or folder is a wrong flag; a hub that does not answer is a failed job that may be tried again.
-        bad_flags = isinstance(error, errors.ConfigError | errors.ModelError) and not error.transient
-        code = EXIT_BAD_FLAGS if bad_flags else EXIT_FAILED
-        if isinstance(error, errors.OutputLockedError):
-            code = EXIT_LOCKED
+        code = _exit_code(error)
         _complain(error)
         if as_json:
             print(summary_json.of_error(error, code, outcomes))
@@ -153,6 +149,18 @@ def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], outco
             print(summary_json.of_interrupt(_EXIT_INTERRUPTED, outcomes), flush=True)
         # Runner threads may still be inside native code, and would keep a normal exit waiting.
         _exit_at_once(_EXIT_INTERRUPTED)
+
+
+def _exit_code(error: Exception) -> int:
+    """A wrong name or folder is a wrong flag; a store or hub that does not answer is a job that may be tried again."""
+    from transforms import errors, storage
+
+    if isinstance(error, errors.OutputLockedError):
+        return EXIT_LOCKED
+    if isinstance(error, errors.MediaError):  # nobody's row: the place that a command was to look at
+        return EXIT_BAD_FLAGS if storage.is_final(error) else EXIT_FAILED
+    bad_flags = isinstance(error, errors.ConfigError | errors.ModelError) and not error.transient
+    return EXIT_BAD_FLAGS if bad_flags else EXIT_FAILED
 
 
 def _complain(error: Exception) -> None:

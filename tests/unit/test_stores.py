@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import pytest
 from apache_beam.io.filesystem import BeamIOError
 from faulty_proxy import FaultyProxy, Request
-from object_stores import BUCKET, S3Server
+from object_stores import BUCKET, S3Server, s3_flags, used_by_beam
 
 from transforms import conditional_files, metrics, storage
 from transforms.errors import MediaError, StorageError, UnsupportedUriError, VideoChangedError, VideoNotFoundError
@@ -274,6 +274,28 @@ def test_a_refusal_of_a_store_is_told_from_a_bad_moment(
     with pytest.raises(MediaError) as caught:
         store_for(f"s3://{BUCKET}/a").stat(f"s3://{BUCKET}/a")
     assert storage.is_final(caught.value) == final
+
+
+@pytest.mark.parametrize("how", ["no credentials", "refused ones", "a profile that is nowhere"])
+def test_whoever_has_no_access_is_told_what_to_do(
+    s3: S3Server, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    uri = f"s3://{BUCKET}/a"
+    proxy.fault = lambda request: "403"
+    flags = s3_flags(proxy.url)
+    if how != "refused ones":
+        flags = [flag for flag in flags if "key" not in flag]
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.delenv(name, raising=False)
+        for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+            monkeypatch.setenv(name, "/nowhere")
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    if how == "a profile that is nowhere":
+        monkeypatch.setenv("AWS_PROFILE", "nowhere")
+    told = pytest.raises(StorageError, match="credentials come from AWS_PROFILE, from AWS_ACCESS_KEY_ID")
+    with used_by_beam(flags), told as caught:
+        store_for(uri).stat(uri)
+    assert storage.is_final(caught.value)
 
 
 @pytest.mark.parametrize(("status", "final"), [(403, True), (429, False), (503, False)])

@@ -11,8 +11,19 @@ from apache_beam.io.filesystem import FileSystem
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from transforms.errors import UnsupportedUriError, VideoChangedError, VideoNotFoundError, without_query
+from transforms.errors import StorageError, UnsupportedUriError, VideoChangedError, VideoNotFoundError, without_query
 from transforms.records import VideoRef
+
+# botocore's and Google's, by name: neither need be installed.
+_NO_CREDENTIALS = frozenset(
+    {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "DefaultCredentialsError"}
+)
+_REMEDIES = {
+    "s3": "check the permissions; credentials come from AWS_PROFILE, from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,"
+    " or from this machine's role",
+    "gs": "check the permissions; credentials come from `gcloud auth application-default login`, from"
+    " GOOGLE_APPLICATION_CREDENTIALS, or from this machine's account",
+}
 
 
 class Store(Protocol):
@@ -49,10 +60,11 @@ def store_for(uri: str) -> Store:
     scheme = FileSystems.get_scheme(uri)
     beam.file_system(uri)
     try:
-        if scheme == "s3":
-            return s3.store(pipeline_options())
-        if scheme == "gs":
-            return gcs.store(pipeline_options())
+        with beam.storage_errors(uri):  # clients look for credentials
+            if scheme == "s3":
+                return s3.store(pipeline_options())
+            if scheme == "gs":
+                return gcs.store(pipeline_options())
     except ImportError as error:
         raise beam.unsupported(uri) from error
     return beam.BeamStore()
@@ -83,6 +95,26 @@ def missing(uri: str) -> VideoNotFoundError:
 def changed(uri: str) -> VideoChangedError:
     """Returns the error of an object that is not the version that was listed."""
     return VideoChangedError(f"{without_query(uri)} changed after it was listed; run again")
+
+
+def what_store_says(uri: str, error: Exception) -> StorageError:
+    """Returns the error of a request that was refused, with what to do where the store asks for credentials."""
+    words = f"{without_query(uri)}: the storage says {without_query(str(error))}"
+    remedy = _REMEDIES.get(uri.partition("://")[0]) if is_refusal(error) else None
+    return StorageError(f"{words}; {remedy}" if remedy else words)
+
+
+def is_refusal(error: BaseException | None) -> bool:
+    """Whether a client has no credentials, or the store does not take them (401, 403)."""
+    return type(error).__name__ in _NO_CREDENTIALS or status_of(error) in (401, 403)
+
+
+def status_of(error: BaseException | None) -> int | None:
+    """Returns the status of the answer of which a client has made an error; None: there was none."""
+    reply = getattr(error, "response", None)  # botocore's is a dict; Google's errors have a code of their own
+    facts = reply.get("ResponseMetadata", {}) if isinstance(reply, dict) else {}
+    status = facts.get("HTTPStatusCode") or getattr(error, "code", None)
+    return status if isinstance(status, int) else None
 
 
 def matching(store: Store, pattern: str, listed: Callable[[str, str, str], Iterator[VideoRef]]) -> Iterator[VideoRef]:

@@ -18,7 +18,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from transforms.errors import MediaError, StorageError, UnsupportedUriError, without_query
 from transforms.records import VideoRef
-from transforms.stores.base import changed, missing
+from transforms.stores.base import changed, is_refusal, missing, status_of, what_store_says
 from transforms.stores.retrying import PassingError, insist
 
 _CLIENT_ERRORS = (
@@ -140,7 +140,7 @@ def storage_errors(uri: str) -> Iterator[None]:
     except (BeamIOError, OSError, *_client_errors()) as error:
         if "requirement" in str(error):  # Beam's way to say that a client library is missing
             raise UnsupportedUriError(f"{without_query(uri)}: {error} (pip install 'reelbeam[aws]')") from error
-        raise StorageError(f"{without_query(uri)}: the storage says {without_query(str(error))}") from error
+        raise what_store_says(uri, error) from error
 
 
 def is_final(error: MediaError) -> bool:
@@ -152,10 +152,9 @@ def is_final(error: MediaError) -> bool:
     cause = error.__cause__
     if isinstance(cause, ValueError) or (isinstance(cause, OSError) and cause.errno in _FINAL_ERRNOS):
         return True
-    reply = getattr(cause, "response", None)  # botocore's is a dict; Google's errors have a code of their own
-    facts = reply.get("ResponseMetadata", {}) if isinstance(reply, dict) else {}
-    status = facts.get("HTTPStatusCode") or getattr(cause, "code", None)
-    return not error.transient or (isinstance(status, int) and 400 <= status < 500 and status not in _PASSING_STATUSES)
+    status = status_of(cause) or 0
+    is_refused = is_refusal(cause) or (400 <= status < 500 and status not in _PASSING_STATUSES)
+    return is_refused or not error.transient
 
 
 def _client_errors() -> tuple[type[Exception], ...]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from transforms.errors import StorageError, VideoNotFoundError, without_query
+from transforms.errors import VideoNotFoundError
 from transforms.records import VideoRef
-from transforms.stores.base import bucket_and_key, changed, matching, missing
+from transforms.stores.base import bucket_and_key, changed, matching, missing, what_store_says
 from transforms.stores.retrying import PassingError, insist
 
 _TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of an answer
@@ -124,7 +124,7 @@ def _insist(uri: str, request: Callable[[], Any]) -> Any:
         ) as error:  # the connection was cut within the answer: the client lets it pass
             raise PassingError(str(error)) from error
         except GoogleAuthError as error:
-            raise StorageError(f"{without_query(uri)}: no access: {without_query(str(error))}") from error
+            raise what_store_says(uri, error) from error
 
     return insist(uri, translated)
 
@@ -134,4 +134,4 @@ def _from_reply(uri: str, error: Any) -> Exception:
         return PassingError(str(error))
     if error.code in (412, 416):
         return changed(uri)
-    return StorageError(f"{without_query(uri)}: the storage says {without_query(str(error))}; check the permissions")
+    return what_store_says(uri, error)

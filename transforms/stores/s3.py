@@ -11,9 +11,8 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
-from transforms.errors import StorageError, without_query
 from transforms.records import VideoRef
-from transforms.stores.base import bucket_and_key, changed, matching, missing
+from transforms.stores.base import bucket_and_key, changed, matching, missing, what_store_says
 from transforms.stores.retrying import PassingError, insist
 
 _CONNECT_SECONDS, _READ_SECONDS = 10, 30
@@ -134,7 +133,7 @@ def _insist(uri: str, request: Callable[[], Any]) -> Any:
         except (exceptions.HTTPClientError, exceptions.IncompleteReadError, exceptions.ResponseStreamingError) as error:
             raise PassingError(str(error)) from error
         except exceptions.BotoCoreError as error:
-            raise StorageError(f"{without_query(uri)}: the storage says {without_query(str(error))}") from error
+            raise what_store_says(uri, error) from error
 
     return insist(uri, translated)
 
@@ -148,4 +147,4 @@ def _from_reply(uri: str, error: Any) -> Exception:
         return missing(uri)
     if status in (412, 416):
         return changed(uri)
-    return StorageError(f"{without_query(uri)}: the storage says {without_query(str(error))}; check the permissions")
+    return what_store_says(uri, error)
