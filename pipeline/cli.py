@@ -157,10 +157,8 @@ def _exit_code(error: Exception) -> int:
 
     if isinstance(error, errors.OutputLockedError):
         return EXIT_LOCKED
-    if isinstance(error, errors.MediaError):  # nobody's row: the place that a command was to look at
-        return EXIT_BAD_FLAGS if storage.is_final(error) else EXIT_FAILED
     bad_flags = isinstance(error, errors.ConfigError | errors.ModelError) and not error.transient
-    return EXIT_BAD_FLAGS if bad_flags else EXIT_FAILED
+    return EXIT_BAD_FLAGS if bad_flags or storage.is_refusal(error.__cause__) else EXIT_FAILED
 
 
 def _complain(error: Exception) -> None:

@@ -32,7 +32,7 @@ from transforms.errors import (
 from transforms.records import VideoRef
 from transforms.spool import DEFAULT_SPOOL, SpoolConfig, spool_of
 from transforms.spool_file import SpooledVideo
-from transforms.stores.base import Pattern, store_for
+from transforms.stores.base import Pattern, is_refusal, store_for
 from transforms.stores.beam import file_system, is_final, storage_errors
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "find_files",
     "identified",
     "is_final",
+    "is_refusal",
     "local_file",
     "local_path",
     "match",

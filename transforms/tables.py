@@ -108,7 +108,7 @@ def read_batches(path: str, columns: Sequence[str] | None = None, checked: bool 
             parquet = pq.ParquetFile(file, page_checksum_verification=checked)
             yield from parquet.iter_batches(_ROWS_PER_BATCH, columns=columns and list(columns), use_threads=False)
     except pa.ArrowException as error:
-        raise StorageError(f"{path} cannot be read as Parquet: {error}") from error
+        raise _damaged(path, error) from error
 
 
 def read_schema(path: str) -> pa.Schema:
@@ -121,7 +121,15 @@ def read_schema(path: str) -> pa.Schema:
         with storage.storage_errors(path), storage.open_binary(path) as file:
             return pq.read_schema(file)
     except pa.ArrowException as error:
-        raise StorageError(f"{path} cannot be read as Parquet: {error}") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: str, error: Exception) -> StorageError:
+    first_line = str(error).partition("\n")[0]
+    return StorageError(
+        f"{path} cannot be read as Parquet: the file is cut off or damaged; restore it from a copy, or remove its run"
+        f" and label those videos again ({first_line})"
+    )
 
 
 def optional_columns(schema: pa.Schema) -> dict[str, int]:

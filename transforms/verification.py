@@ -87,9 +87,10 @@ def _strays(output: Output) -> Iterator[Fault]:
         expected |= {RunPaths(output.uri, run_id).final(table, shard) for table, shard in decision["moves"]}
         expected |= {f"{output.uri}/{name}" for name in decision.get("replaced", ())}
     for table in TABLES:
-        for path in storage.find_files(output.uri, f"{table}/*/*.parquet"):
-            if path not in expected:
-                yield Fault(path, "belongs to no committed run: remove it")
+        for pattern in (f"{table}/*.parquet", f"{table}/*/*.parquet"):
+            for path in storage.find_files(output.uri, pattern):
+                if path not in expected:
+                    yield Fault(path, "belongs to no committed run: remove it")
 
 
 def _check_holder(output: Output, holder: Run, on_file: Callable[[str], None]) -> Iterator[Fault]:

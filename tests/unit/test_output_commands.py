@@ -347,9 +347,12 @@ def test_verify_finds_what_no_run_has_committed(tmp_path: pathlib.Path, capsys: 
     first, *_ = three_nights(tmp_path)
     stray = tmp_path / "videos" / "run=stray" / "part-00000.parquet"
     shutil.copytree(tmp_path / "videos" / f"run={first}", stray.parent)
+    (tmp_path / "clips").mkdir(exist_ok=True)
+    beside = pathlib.Path(shutil.copy(stray, tmp_path / "clips" / "copy.parquet"))
     code, found = as_json(capsys, "verify", tmp_path)
     assert code == 4
-    assert found["faults"] == [{"path": str(stray), "message": "belongs to no committed run: remove it"}]
+    told = {"message": "belongs to no committed run: remove it"}
+    assert sorted(found["faults"], key=str) == sorted([{"path": str(p), **told} for p in (stray, beside)], key=str)
     assert main(["verify", str(tmp_path), "--run", first]) == 0
 
 
