@@ -25,8 +25,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from transforms.media.h264_rules import H264Rules
+from transforms.media.hevc_rules import HevcRules
 from transforms.media.mpeg_rules import Mpeg4Rules, Mpeg12Rules
-from transforms.media.nal_rules import H264Rules, HevcRules
 from transforms.media.packet_rules import PacketRules
 
 _INTRA_CODECS = frozenset({"prores", "dnxhd", "huffyuv", "ffvhuff", "utvideo", "rawvideo", "png"})

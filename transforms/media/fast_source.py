@@ -186,7 +186,7 @@ class FastSource:
         depth = decoder.reorder_depth
         decoder.flush_buffers()
         # Flushing may forget how far frames are reordered; then the first ones would come out too early.
-        decoder.reorder_depth = max(depth, decoder.reorder_depth)
+        decoder.reorder_depth = max(depth, decoder.reorder_depth, rules.reorder_depth)
         first_time = stretch.times[run.first]
         skips: bool | None = None
         for position, packet in enumerate(packets, stretch.first_packet_for(run)):

@@ -1,4 +1,4 @@
-"""What may be left out of a stream: the questions, which `bitstream.py` and `nal_rules.py` answer codec by codec."""
+"""What may be left out of a stream: the questions, which `bitstream.py` and its like answer codec by codec."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ class PacketRules:
     Attributes:
       can_skip: whether there are frames that may be skipped at all.
       is_intra: whether each frame stands for itself.
+      reorder_depth: how many frames a decoder has to hold back, where the stream doesn't say it; else 0. Left alone,
+        it would find out on the way, lose frames until then, and other ones where it starts elsewhere.
     """
 
     can_skip = False
     is_intra = False
+    reorder_depth = 0
 
     @property
     def is_known(self) -> bool:

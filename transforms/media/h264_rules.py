@@ -1,0 +1,79 @@
+"""What a packet of H.264 tells. The rules are those of `bitstream.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from transforms.media.h264_headers import Sps, read_sps
+from transforms.media.nal_rules import NalRules
+
+# So many frames wait in FFmpeg's decoder at most.
+_MAX_REORDER_DEPTH = 16
+
+
+class H264Rules(NalRules):
+    """H.264, from `avcC` headers or start codes."""
+
+    _headers = frozenset({7, 8})
+
+    def __init__(self, extradata: bytes) -> None:
+        is_avcc = extradata[:1] == b"\x01" and len(extradata) > 4
+        super().__init__((extradata[4] & 3) + 1 if is_avcc else 0)
+        units = _avcc_units(extradata) if is_avcc else self._units(memoryview(extradata))
+        found = [read_sps(bytes(unit)) for unit in units if len(unit) > 1 and unit[0] & 31 == 7]
+        if not (found and all(sps.tells_reordering for sps in found)):
+            self.reorder_depth = _MAX_REORDER_DEPTH
+        self._fits = all(map(self._allows, found))
+
+    def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
+        """Not where video is lossless: FFmpeg decodes it as the encoder did that the first packet names.
+
+        Nor where the stream stops telling how far frames are reordered: the decoder would find out, and lose some.
+        """
+        if self._may_tell(is_key):
+            units = [unit for unit in self._units(data) if len(unit) > 1]
+            self._note_headers({unit[0] & 31 for unit in units})
+            found = [read_sps(bytes(unit)) for unit in units if unit[0] & 31 == 7]
+            self._fits = self._fits and all(map(self._allows, found))
+        return self._fits
+
+    def _allows(self, sps: Sps) -> bool:
+        return (sps.tells_reordering or self.reorder_depth > 0) and not sps.is_lossless
+
+    def starts_clean(self, data: memoryview) -> bool:
+        units = [unit for unit in self._units(data) if len(unit) > 1]
+        types = {unit[0] & 31 for unit in units}
+        if not self._has_headers(types):
+            return False
+        return 5 in types or (1 in types and any(_recovers_at_once(unit) for unit in units if unit[0] & 31 == 6))
+
+    def resets(self, data: memoryview) -> bool:
+        """Not at recovery points: what follows may release frames from before it, which are not there."""
+        return self.starts_clean(data) and any(unit[0] & 31 == 5 for unit in self._units(data) if len(unit))
+
+    def may_skip(self, data: memoryview) -> bool:
+        """Both fields, where a picture has two: the decoder must not be left with half a frame."""
+        pictures = [unit[0] for unit in self._units(data) if len(unit) and 1 <= unit[0] & 31 <= 5]
+        return bool(pictures) and not any(header & 0x60 for header in pictures)
+
+
+def _avcc_units(extradata: bytes) -> Iterator[memoryview]:
+    """Yields the sequence parameter sets of an avcC box."""
+    data, at = memoryview(extradata), 6
+    for _ in range(extradata[5] & 31 if len(extradata) > 5 else 0):
+        size = int.from_bytes(data[at : at + 2], "big")
+        yield data[at + 2 : at + 2 + size]
+        at += 2 + size
+
+
+def _recovers_at_once(sei: memoryview) -> bool:
+    """Whether a SEI unit has message 6, recovery point, with recovery_frame_cnt = 0 and exact_match_flag = 1."""
+    at = 1
+    while at + 2 < len(sei):
+        kind, size = sei[at], sei[at + 1]
+        if kind == 6:
+            return sei[at + 2] & 0xC0 == 0xC0  # 0 is coded as one bit, "1".
+        if 255 in (kind, size):  # Longer numbers: not worth it.
+            return False
+        at += 2 + size
+    return False
