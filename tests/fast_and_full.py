@@ -6,6 +6,7 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 from transforms import errors
 from transforms.media.decoder import DecodeStats, Geometry, decode_clips
@@ -15,6 +16,11 @@ from transforms.media.segments import media_of_segment
 from transforms.records import ClipSpan, MediaInfo
 
 GEOMETRY = Geometry(72, 72)
+
+
+def x265(params: str) -> dict[str, Any]:
+    """Returns what makes HEVC with these parameters."""
+    return {"codec": "libx265", "options": {"x265-params": f"log-level=none:{params}"}}
 
 
 def span(index: int, *instants: Fraction) -> ClipSpan:

@@ -1,4 +1,4 @@
-"""Writes H.264 bit by bit: pictures of one level, in any order, behind any headers.
+"""Writes H.264 bit by bit: pictures of one level, in any order, behind any headers. And copies packets with changes.
 
 All macroblocks are I_PCM, so a picture refers to none and shows exactly the level that it was given.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from fractions import Fraction
+from typing import cast
 
 import av
 
@@ -140,4 +141,21 @@ def muxed(path: pathlib.Path, units: Sequence[bytes], times: Sequence[int], keys
             packet.pts, packet.dts, packet.time_base = time, index - _MAX_DELAY, Fraction(1, 25)
             packet.is_keyframe, packet.stream = index in keys, stream
             container.mux(packet)
+    return path
+
+
+def remuxed(source: pathlib.Path, path: pathlib.Path, edit: Callable[[list[bytes], list[int]], None]) -> pathlib.Path:
+    """Copies a video; `edit` is given the data and the times of all packets, in decoding order, to be changed."""
+    with av.open(str(source)) as container, av.open(str(path), "w") as target:
+        stream = container.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        units, times = [bytes(packet) for packet in packets], [cast(int, packet.pts) for packet in packets]
+        step = (max(times) - min(times)) // (len(times) - 1)
+        edit(units, times)
+        for index, (old, data, time) in enumerate(zip(packets, units, times, strict=True)):
+            packet = av.Packet(data)
+            packet.pts, packet.dts, packet.time_base = time, (index - _MAX_DELAY) * step, old.time_base
+            packet.is_keyframe, packet.stream = old.is_keyframe, copy
+            target.mux(packet)
     return path

@@ -8,15 +8,10 @@ from typing import Any
 
 import data_generation as generate
 import pytest
-from fast_and_full import assert_same_as_full, decoded, span
+from fast_and_full import assert_same_as_full, decoded, span, x265
 
 from transforms.media.decoder import DecodeStats
 from transforms.media.probe import probe
-
-
-def x265(params: str) -> dict[str, Any]:
-    return {"codec": "libx265", "options": {"x265-params": f"log-level=none:{params}"}}
-
 
 CLOSED = {"flags": "+cgop", "sc_threshold": "1000000000"}
 

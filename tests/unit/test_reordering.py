@@ -6,16 +6,17 @@ import dataclasses
 import pathlib
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from typing import Any
 
 import av
 import data_generation as generate
 import h264_generation as h264
 import pytest
-from fast_and_full import check, decoded, span
+from fast_and_full import check, decoded, span, x265
 from h264_generation import Bits, Picture
 
 from transforms.media.bitstream import packet_rules
-from transforms.media.h264_headers import read_sps
+from transforms.media.h264_headers import read_count, read_sps
 from transforms.media.probe import probe
 
 _GOP = 20
@@ -110,6 +111,61 @@ def test_x264_tells_it(tmp_path: pathlib.Path, name: str, options: dict[str, obj
     path = generate.make_video(tmp_path / name, 20, **options)  # type: ignore[arg-type]
     with av.open(str(path)) as container:
         assert packet_rules("h264", container.streams.video[0].codec_context.extradata).reorder_depth == 0
+
+
+_CODED: dict[str, dict[str, Any]] = {
+    "h264": {"b_frames": 4, "gop": 24},
+    "h264_open_gop": {"b_frames": 4, "options": {"x264-params": "open-gop=1:keyint=24"}},
+    "hevc": x265("bframes=4:b-pyramid=1:keyint=24"),
+    "hevc_layers": x265("bframes=3:b-pyramid=1:temporal-layers=3:keyint=24:open-gop=0"),
+    "mpeg2": {"codec": "mpeg2video", "b_frames": 2},
+    "mpeg4": {"codec": "mpeg4", "b_frames": 2},
+    "vp9": {"codec": "libvpx-vp9", "options": {"cpu-used": "8", "lag-in-frames": "12"}},
+}
+
+
+@pytest.mark.parametrize("kind", _CODED)
+@pytest.mark.parametrize("swapped", [[(49, 50), (5, 4)], [(7, 3)]], ids=str)
+def test_times_that_contradict_the_order_of_display(
+    tmp_path: pathlib.Path, kind: str, swapped: list[tuple[int, int]]
+) -> None:
+    """Decoders go by the pictures; what comes out at an earlier time than another frame before it is left out."""
+    source = generate.make_video(tmp_path / "v.mkv", 96, 30, draw=generate.draw_moving, **_CODED[kind])
+
+    def swap(_: list[bytes], times: list[int]) -> None:
+        for one, other in swapped:
+            times[one], times[other] = times[other], times[one]
+
+    path = h264.remuxed(source, tmp_path / "swapped.mkv", swap)
+    check(path, is_proven=True)
+
+
+@pytest.mark.parametrize("mark", [b"\0\0\0\2\x48\1", b"\0\0\0\2\x4a\1"], ids=["sequence", "stream"])
+@pytest.mark.parametrize("is_before", [True, False])
+@pytest.mark.parametrize("kind", ["open", "closed"])
+def test_hevc_behind_the_end_of_a_sequence(tmp_path: pathlib.Path, kind: str, mark: bytes, is_before: bool) -> None:
+    """A CRA picture there means that those which wait to be shown shall not be, and that its leading ones are none."""
+    made = x265(f"bframes=4:b-pyramid=1:keyint=16:scenecut=0:open-gop={int(kind == 'open')}")
+    source = generate.make_video(tmp_path / "v.mp4", 96, 30, draw=generate.draw_moving, **made)
+    with av.open(str(source)) as container:
+        keys = [n for n, packet in enumerate(container.demux(video=0)) if packet.is_keyframe and packet.size]
+
+    def insert(units: list[bytes], _: list[int]) -> None:
+        for key in keys[2::2]:
+            if is_before:
+                units[key - 1] += mark
+            else:
+                units[key] = mark + units[key]
+
+    check(h264.remuxed(source, tmp_path / "ended.mp4", insert), is_proven=kind == "closed", full_decodes=0)
+
+
+def test_slices_that_break_off_tell_nothing() -> None:
+    slices = read_sps(_sps(has_fields=True)).slices
+    unit = h264.coded([Picture(14, 99, True, field=0)], has_fields=True)[0][4:]
+    assert read_count(memoryview(unit), slices) == (True, 14, 8, True)
+    assert [read_count(memoryview(unit[:size]), slices) for size in (1, 2, 3)] == [None] * 3
+    assert read_count(memoryview(b"\x65" + bytes(30)), slices) is None
 
 
 def _sps(**options: bool) -> bytes:

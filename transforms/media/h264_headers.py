@@ -6,11 +6,30 @@ import functools
 from typing import NamedTuple
 
 from transforms.media.bit_reader import BitReader
+from transforms.media.display_order import Count
 
 # Those whose sequence parameter sets tell of colour, depth and scaling (ITU-T H.264, 7.3.2.1.1).
 _HIGH_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 144, 244})
 _HIGH_444_PREDICTIVE = 244
 _EXTENDED_ASPECT_RATIO = 255
+_MAX_SPS_BYTES = 4096
+_SLICE_HEAD_BYTES = 20
+
+
+class SliceFormat(NamedTuple):
+    """How slices say when their picture is shown.
+
+    Attributes:
+      order_type: pic_order_cnt_type.
+      order_bits: of pic_order_cnt_lsb, where the type is 0.
+      has_planes, frame_num_bits, has_fields: what stands before it.
+    """
+
+    order_type: int
+    order_bits: int
+    has_planes: bool
+    frame_num_bits: int
+    has_fields: bool
 
 
 class Sps(NamedTuple):
@@ -19,26 +38,32 @@ class Sps(NamedTuple):
     Attributes:
       is_lossless: whether it sets qpprime_y_zero_transform_bypass_flag.
       tells_reordering: whether a decoder knows from it for how many others a frame may have to wait.
+      slices: how slices look like.
     """
 
     is_lossless: bool
     tells_reordering: bool
+    slices: SliceFormat
+
+
+def read_sps(unit: memoryview | bytes) -> Sps:
+    """Reads a NAL unit of type 7; where it breaks off it tells nothing."""
+    return _read_sps(bytes(unit[:_MAX_SPS_BYTES]))
 
 
 @functools.lru_cache(maxsize=64)
-def read_sps(unit: bytes) -> Sps:
-    """Reads a NAL unit of type 7; where it breaks off it tells nothing."""
+def _read_sps(unit: bytes) -> Sps:
     data = unit[1:].replace(b"\0\0\3", b"\0\0").rstrip(b"\0")
     bits = BitReader(data)
     profile = bits.take(8)
     bits.take(8 + 8)
     bits.take_golomb()
-    is_lossless = profile in _HIGH_PROFILES and _read_high_profile(bits) and profile == _HIGH_444_PREDICTIVE
-    bits.take_golomb()  # log2_max_frame_num
-    order_type = _read_order(bits)
+    has_planes, is_bypassed = _read_high_profile(bits) if profile in _HIGH_PROFILES else (False, False)
+    frame_num_bits = min(bits.take_golomb() + 4, 16)
+    order_type, order_bits = _read_order(bits)
     bits.take_golomb(), bits.take(1), bits.take_golomb(), bits.take_golomb()  # references, gaps, size
-    if not bits.take(1):  # frame_mbs_only
-        bits.take(1)
+    has_fields = not bits.take(1)
+    bits.take(1 if has_fields else 0)
     bits.take(1)
     if bits.take(1):  # cropping
         for _ in range(4):
@@ -47,21 +72,52 @@ def read_sps(unit: bytes) -> Sps:
     # A VUI that breaks off tells nothing, to FFmpeg neither. Behind it stand a one and zeros.
     tells_reordering = tells_reordering and bits.left >= (data[-1] & -data[-1]).bit_length()
     # Type 2: frames are shown in the order in which they are stored.
-    return Sps(is_lossless, tells_reordering or order_type == 2)
+    is_lossless = is_bypassed and profile == _HIGH_444_PREDICTIVE
+    slices = SliceFormat(order_type, order_bits, has_planes, frame_num_bits, has_fields)
+    return Sps(is_lossless, tells_reordering or order_type == 2, slices)
 
 
-def _read_high_profile(bits: BitReader) -> bool:
-    """Reads on up to the scaling lists' end; returns qpprime_y_zero_transform_bypass_flag."""
+def read_count(unit: memoryview, slices: SliceFormat) -> Count | None:
+    """Reads the head of a slice (7.3.3), a NAL unit of type 1 or 5; returns None where it breaks off.
+
+    There is one for every packet, so bits are looked up in a text, which is fast.
+    """
+    data = bytes(unit[1:_SLICE_HEAD_BYTES]).replace(b"\0\0\3", b"\0\0")
+    text = f"{int.from_bytes(data, 'big'):0{8 * len(data)}b}"
+    try:
+        at = 0
+        for _ in range(3):  # first_mb_in_slice, slice_type, pic_parameter_set_id
+            at = _behind_golomb(text, at)
+        at += 2 * slices.has_planes + slices.frame_num_bits
+        if slices.has_fields:
+            at += 2 if text[at : at + 1] == "1" else 1
+        is_idr = unit[0] & 31 == 5
+        if is_idr:
+            at = _behind_golomb(text, at)
+    except ValueError:
+        return None
+    low_bits = text[at : at + slices.order_bits]
+    if len(low_bits) < slices.order_bits:
+        return None
+    return Count(is_idr, int(low_bits or "0", 2), slices.order_bits, unit[0] & 0x60 != 0)
+
+
+def _behind_golomb(text: str, at: int) -> int:
+    """Returns where the number ends that begins at `at`. Raises ValueError: nowhere."""
+    return 2 * text.index("1", at) - at + 1
+
+
+def _read_high_profile(bits: BitReader) -> tuple[bool, bool]:
+    """Reads on up to the scaling lists' end; returns two flags: separate planes, and the transform's bypass."""
     chroma_format = bits.take_golomb()
-    if chroma_format == 3:
-        bits.take(1)
+    has_planes = chroma_format == 3 and bits.take(1) == 1
     bits.take_golomb(), bits.take_golomb()  # depths
     is_bypassed = bits.take(1) == 1
     if bits.take(1):
         for index in range(12 if chroma_format == 3 else 8):
             if bits.take(1):
                 _read_scaling_list(bits, 16 if index < 6 else 64)
-    return is_bypassed
+    return has_planes, is_bypassed
 
 
 def _read_scaling_list(bits: BitReader, size: int) -> None:
@@ -72,17 +128,17 @@ def _read_scaling_list(bits: BitReader, size: int) -> None:
             return
 
 
-def _read_order(bits: BitReader) -> int:
-    """Reads how the order of display is coded; returns pic_order_cnt_type."""
+def _read_order(bits: BitReader) -> tuple[int, int]:
+    """Reads how the order of display is coded; returns the type, and the number of bits if that is 0."""
     order_type = bits.take_golomb()
     if order_type == 0:
-        bits.take_golomb()
-    elif order_type == 1:
+        return 0, min(bits.take_golomb() + 4, 16)
+    if order_type == 1:
         bits.take(1)
         bits.take_golomb(), bits.take_golomb()
         for _ in range(min(bits.take_golomb(), 255)):
             bits.take_golomb()
-    return order_type
+    return order_type, 0
 
 
 def _vui_tells_reordering(bits: BitReader) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from transforms.media.h264_headers import Sps, read_sps
+from transforms.media.display_order import Count, CountOrder
+from transforms.media.h264_headers import Sps, read_count, read_sps
 from transforms.media.nal_rules import NalRules
 
 # So many frames wait in FFmpeg's decoder at most.
@@ -20,25 +21,45 @@ class H264Rules(NalRules):
         is_avcc = extradata[:1] == b"\x01" and len(extradata) > 4
         super().__init__((extradata[4] & 3) + 1 if is_avcc else 0)
         units = _avcc_units(extradata) if is_avcc else self._units(memoryview(extradata))
-        found = [read_sps(bytes(unit)) for unit in units if len(unit) > 1 and unit[0] & 31 == 7]
+        found = [read_sps(unit) for unit in units if len(unit) > 1 and unit[0] & 31 == 7]
+        self._slices = found[0].slices if found else None
         if not (found and all(sps.tells_reordering for sps in found)):
             self.reorder_depth = _MAX_REORDER_DEPTH
-        self._fits = all(map(self._allows, found))
+        self._fits = self._allows(found)
 
     def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
         """Not where video is lossless: FFmpeg decodes it as the encoder did that the first packet names.
 
-        Nor where the stream stops telling how far frames are reordered: the decoder would find out, and lose some.
+        Nor where the stream stops telling how far frames are reordered: the decoder would find out, and lose some. Nor
+        where it isn't plain how pictures tell their order: there are several ways at once, or it is type 1.
         """
         if self._may_tell(is_key):
             units = [unit for unit in self._units(data) if len(unit) > 1]
             self._note_headers({unit[0] & 31 for unit in units})
-            found = [read_sps(bytes(unit)) for unit in units if unit[0] & 31 == 7]
-            self._fits = self._fits and all(map(self._allows, found))
+            found = [read_sps(unit) for unit in units if unit[0] & 31 == 7]
+            self._fits = self._fits and self._allows(found)
         return self._fits
 
-    def _allows(self, sps: Sps) -> bool:
-        return (sps.tells_reordering or self.reorder_depth > 0) and not sps.is_lossless
+    def _allows(self, found: list[Sps]) -> bool:
+        is_told = self.reorder_depth > 0 or all(sps.tells_reordering for sps in found)
+        is_plain = len({sps.slices for sps in found}) <= 1 and all(sps.slices.order_type != 1 for sps in found)
+        return is_told and is_plain and not any(sps.is_lossless for sps in found)
+
+    def display_order(self) -> CountOrder:
+        """By the picture order count of each picture's first slice."""
+        slices = self._slices
+
+        def read(data: memoryview) -> Count | None:
+            nonlocal slices
+            for unit in self._units(data):
+                kind = unit[0] & 31 if len(unit) > 1 else 0
+                if kind == 7:
+                    slices = read_sps(unit).slices
+                elif kind in (1, 5):
+                    return read_count(unit, slices) if slices else None
+            return None
+
+        return CountOrder(read)
 
     def starts_clean(self, data: memoryview) -> bool:
         units = [unit for unit in self._units(data) if len(unit) > 1]

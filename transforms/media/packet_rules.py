@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from transforms.media.display_order import DisplayOrder
+
 
 class PacketRules:
     """The rules of one stream. This one knows nothing, so it allows nothing.
@@ -33,6 +35,10 @@ class PacketRules:
     def may_skip(self, data: memoryview) -> bool:
         """Whether nothing refers to this packet's frame."""
         return False
+
+    def display_order(self) -> DisplayOrder | None:
+        """Returns what compares times with the order of display; None: frames are shown as they are stored."""
+        return None
 
     def resets(self, data: memoryview) -> bool:
         """Whether decoders take this packet, at which decoding can start, without a complaint about what is missing."""
