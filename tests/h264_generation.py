@@ -17,7 +17,7 @@ import av
 _START_CODE = b"\0\0\0\1"
 _I_PCM = 25
 _I_SLICE = 7
-_MAX_DELAY = 16
+_MAX_DELAY = 32
 
 
 class Bits:
@@ -82,7 +82,7 @@ def headers(
     sps = Bits().put(77, 8).put(0, 8).put(40, 8).golomb(0, 0, poc_type)
     if poc_type == 0:
         sps.golomb(4)
-    sps.golomb(4).put(0, 1).golomb(0, 1 if has_fields else 0)
+    sps.golomb(4).put(0, 1).golomb(0, 0)
     sps.put(0, 1).put(0, 1) if has_fields else sps.put(1, 1)
     sps.put(1, 1).put(0, 1)  # direct_8x8_inference, no cropping
     has_vui = has_vui or num_reorder_frames is not None
@@ -99,6 +99,7 @@ def coded(pictures: Iterable[Picture], *, poc_type: int = 0, has_fields: bool = 
     """Returns the pictures as NAL units, in decoding order."""
     units: list[bytes] = []
     frame_num = idr_id = 0
+    is_half = False
     for picture in pictures:
         if picture.is_idr:
             frame_num, idr_id = 0, idr_id ^ 1
@@ -118,19 +119,27 @@ def coded(pictures: Iterable[Picture], *, poc_type: int = 0, has_fields: bool = 
             bits.golomb(_I_PCM).align()
             bits.text += f"{picture.level:08b}" * 256 + f"{128:08b}" * 128
         units.append(bits.unit((0x60 if picture.is_reference else 0) | (5 if picture.is_idr else 1)))
-        if picture.is_reference and picture.field != 0:
+        is_half = picture.field is not None and not is_half
+        if picture.is_reference and not is_half:
             frame_num += 1
     return units
 
 
-def muxed(path: pathlib.Path, units: Sequence[bytes], times: Sequence[int], keys: Collection[int]) -> pathlib.Path:
+def muxed(
+    path: pathlib.Path,
+    units: Sequence[bytes],
+    times: Sequence[int],
+    keys: Collection[int],
+    time_base: Fraction = Fraction(1, 25),
+) -> pathlib.Path:
     """Writes packets of NAL units, in decoding order.
 
     Args:
       path: where to; the container follows the suffix.
       units: what each packet holds; the first one begins with parameter sets, which are the container's, too.
-      times: when each is shown, in frames of 1/25 s.
+      times: when each is shown.
       keys: the numbers of the packets that are key frames.
+      time_base: seconds a tick.
     """
     raw = path.with_name(f"{path.name}.264")
     raw.write_bytes(b"".join(units))
@@ -138,7 +147,7 @@ def muxed(path: pathlib.Path, units: Sequence[bytes], times: Sequence[int], keys
         stream = container.add_stream_from_template(source.streams.video[0])
         for index, (data, time) in enumerate(zip(units, times, strict=True)):
             packet = av.Packet(data)
-            packet.pts, packet.dts, packet.time_base = time, index - _MAX_DELAY, Fraction(1, 25)
+            packet.pts, packet.dts, packet.time_base = time, index - _MAX_DELAY, time_base
             packet.is_keyframe, packet.stream = index in keys, stream
             container.mux(packet)
     return path

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from transforms.media.bit_reader import BitReader
 from transforms.media.display_order import Count
+from transforms.media.packet_rules import Field
 
 # Those whose sequence parameter sets tell of colour, depth and scaling (ITU-T H.264, 7.3.2.1.1).
 _HIGH_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 144, 244})
@@ -78,17 +79,13 @@ def _read_sps(unit: bytes) -> Sps:
 
 
 def read_count(unit: memoryview, slices: SliceFormat) -> Count | None:
-    """Reads the head of a slice (7.3.3), a NAL unit of type 1 or 5; returns None where it breaks off.
+    """Reads the order of display from the head of a slice (7.3.3), a NAL unit of type 1 or 5.
 
-    There is one for every packet, so bits are looked up in a text, which is fast.
+    There is one for every packet, so bits are looked up in a text, which is fast. Returns None where it breaks off.
     """
-    data = bytes(unit[1:_SLICE_HEAD_BYTES]).replace(b"\0\0\3", b"\0\0")
-    text = f"{int.from_bytes(data, 'big'):0{8 * len(data)}b}"
+    text = _head(unit)
     try:
-        at = 0
-        for _ in range(3):  # first_mb_in_slice, slice_type, pic_parameter_set_id
-            at = _behind_golomb(text, at)
-        at += 2 * slices.has_planes + slices.frame_num_bits
+        at = _frame_num_at(text, slices) + slices.frame_num_bits
         if slices.has_fields:
             at += 2 if text[at : at + 1] == "1" else 1
         is_idr = unit[0] & 31 == 5
@@ -100,6 +97,31 @@ def read_count(unit: memoryview, slices: SliceFormat) -> Count | None:
     if len(low_bits) < slices.order_bits:
         return None
     return Count(is_idr, int(low_bits or "0", 2), slices.order_bits, unit[0] & 0x60 != 0)
+
+
+def read_field(unit: memoryview, slices: SliceFormat) -> Field | None:
+    """Reads from the head of a slice which field it is of; returns None for a frame's, and where it breaks off."""
+    text = _head(unit)
+    try:
+        at = _frame_num_at(text, slices)
+    except ValueError:
+        return None
+    behind = at + slices.frame_num_bits
+    if not slices.has_fields or text[behind : behind + 1] != "1":
+        return None
+    return Field(text[behind + 1 : behind + 2] == "1", int(text[at:behind], 2))
+
+
+def _head(unit: memoryview) -> str:
+    data = bytes(unit[1:_SLICE_HEAD_BYTES]).replace(b"\0\0\3", b"\0\0")
+    return f"{int.from_bytes(data, 'big'):0{8 * len(data)}b}"
+
+
+def _frame_num_at(text: str, slices: SliceFormat) -> int:
+    at = 0
+    for _ in range(3):  # first_mb_in_slice, slice_type, pic_parameter_set_id
+        at = _behind_golomb(text, at)
+    return at + 2 * slices.has_planes
 
 
 def _behind_golomb(text: str, at: int) -> int:

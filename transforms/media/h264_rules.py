@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from transforms.media.display_order import Count, CountOrder
-from transforms.media.h264_headers import Sps, read_count, read_sps
+from transforms.media.h264_headers import Sps, read_count, read_field, read_sps
 from transforms.media.nal_rules import NalRules
+from transforms.media.packet_rules import Field
 
 # So many frames wait in FFmpeg's decoder at most.
 _MAX_REORDER_DEPTH = 16
@@ -25,6 +26,7 @@ class H264Rules(NalRules):
         self._slices = found[0].slices if found else None
         if not (found and all(sps.tells_reordering for sps in found)):
             self.reorder_depth = _MAX_REORDER_DEPTH
+        self.may_have_fields = any(sps.slices.has_fields for sps in found)
         self._fits = self._allows(found)
 
     def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
@@ -60,6 +62,13 @@ class H264Rules(NalRules):
             return None
 
         return CountOrder(read)
+
+    def field(self, data: memoryview) -> Field | None:
+        """Of the first slice."""
+        for unit in self._units(data):
+            if len(unit) > 1 and unit[0] & 31 in (1, 5):
+                return read_field(unit, self._slices) if self._slices else None
+        return None
 
     def starts_clean(self, data: memoryview) -> bool:
         units = [unit for unit in self._units(data) if len(unit) > 1]
