@@ -16,7 +16,7 @@ from fast_and_full import check, decoded, span, x265
 from h264_generation import Bits, Picture
 
 from transforms.media.bitstream import packet_rules
-from transforms.media.h264_headers import read_count, read_sps
+from transforms.media.h264_headers import MAX_REORDER_DEPTH, read_count, read_sps
 from transforms.media.probe import probe
 
 _GOP = 20
@@ -77,9 +77,10 @@ def test_a_depth_that_is_only_found_out_on_the_way(tmp_path: pathlib.Path, name:
     assert levels == sorted(set(levels)), "each frame comes out, once"
 
 
-def test_a_depth_that_is_told_no_more(tmp_path: pathlib.Path) -> None:
-    headers = [h264.headers(3)] * 5 + [h264.headers(None)] * 5
-    check(_pyramids(tmp_path / "v.ts", _LATE_PYRAMIDS, headers), is_proven=False)
+@pytest.mark.parametrize(("depths", "is_proven"), [((3, None), False), ((2, 3), False), ((3, 2), True)], ids=str)
+def test_a_depth_that_changes(tmp_path: pathlib.Path, depths: tuple[int | None, ...], is_proven: bool) -> None:
+    headers = [h264.headers(depth) for depth in depths for _ in range(5)]
+    check(_pyramids(tmp_path / "v.ts", _LATE_PYRAMIDS, headers), is_proven, 0)
 
 
 def test_frames_without_order_of_their_own_are_not_held_back(tmp_path: pathlib.Path) -> None:
@@ -110,7 +111,8 @@ def test_frames_without_order_of_their_own_are_not_held_back(tmp_path: pathlib.P
 def test_x264_tells_it(tmp_path: pathlib.Path, name: str, options: dict[str, object]) -> None:
     path = generate.make_video(tmp_path / name, 20, **options)  # type: ignore[arg-type]
     with av.open(str(path)) as container:
-        assert packet_rules("h264", container.streams.video[0].codec_context.extradata).reorder_depth == 0
+        codec = container.streams.video[0].codec_context
+        assert packet_rules("h264", codec.extradata).reorder_depth == codec.reorder_depth
 
 
 _CODED: dict[str, dict[str, Any]] = {
@@ -173,11 +175,11 @@ def _sps(**options: bool) -> bytes:
 
 
 def test_a_vui_that_says_nothing_or_breaks_off_tells_nothing() -> None:
-    assert not read_sps(_sps()).tells_reordering
-    assert not read_sps(_sps(has_vui=True)).tells_reordering
+    assert read_sps(_sps()).reorder_depth == MAX_REORDER_DEPTH
+    assert read_sps(_sps(has_vui=True)).reorder_depth == MAX_REORDER_DEPTH
     told = h264.headers(2).split(b"\0\0\0\1")[1]
-    assert read_sps(told).tells_reordering and read_sps(told + b"\0\0").tells_reordering
-    assert not any(read_sps(told[:size]).tells_reordering for size in range(len(told)))
+    assert read_sps(told).reorder_depth == read_sps(told + b"\0\0").reorder_depth == 2
+    assert all(read_sps(told[:size]).reorder_depth == MAX_REORDER_DEPTH for size in range(len(told)))
 
 
 def test_scaling_lists_are_read_over() -> None:
@@ -186,7 +188,6 @@ def test_scaling_lists_are_read_over() -> None:
         bits.put(size is not None, 1)
         for n in range(size or 0):
             bits.golomb(16 if size == 1 else n % 3)  # se(v): -8 ends a list
-    bits.golomb(0, 2, 4).put(0, 1).golomb(0, 0).put(3, 2).put(0, 1).put(1, 1)
+    bits.golomb(0, 0, 4, 4).put(0, 1).golomb(0, 0).put(3, 2).put(0, 1).put(1, 1)
     bits.put(0, 8).put(1, 1).put(1, 1).golomb(0, 0, 16, 16, 2, 4)
-    sps = read_sps(bits.unit(0x67)[4:])
-    assert sps.tells_reordering
+    assert read_sps(bits.unit(0x67)[4:]).reorder_depth == 2

@@ -9,6 +9,8 @@ from transforms.media.bit_reader import BitReader
 from transforms.media.display_order import Count
 from transforms.media.packet_rules import Field
 
+# So many frames wait in FFmpeg's decoder at most.
+MAX_REORDER_DEPTH = 16
 # Those whose sequence parameter sets tell of colour, depth and scaling (ITU-T H.264, 7.3.2.1.1).
 _HIGH_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 144, 244})
 _HIGH_444_PREDICTIVE = 244
@@ -38,12 +40,12 @@ class Sps(NamedTuple):
 
     Attributes:
       is_lossless: whether it sets qpprime_y_zero_transform_bypass_flag.
-      tells_reordering: whether a decoder knows from it for how many others a frame may have to wait.
+      reorder_depth: how many frames a decoder has to hold back; as many as it can, where that isn't said.
       slices: how slices look like.
     """
 
     is_lossless: bool
-    tells_reordering: bool
+    reorder_depth: int
     slices: SliceFormat
 
 
@@ -54,7 +56,7 @@ def read_sps(unit: memoryview | bytes) -> Sps:
 
 @functools.lru_cache(maxsize=64)
 def _read_sps(unit: bytes) -> Sps:
-    data = unit[1:].replace(b"\0\0\3", b"\0\0").rstrip(b"\0")
+    data = unit[1:].replace(b"\0\0\3", b"\0\0").rstrip(b"\0") or b"\0"
     bits = BitReader(data)
     profile = bits.take(8)
     bits.take(8 + 8)
@@ -69,13 +71,14 @@ def _read_sps(unit: bytes) -> Sps:
     if bits.take(1):  # cropping
         for _ in range(4):
             bits.take_golomb()
-    tells_reordering = bits.take(1) == 1 and _vui_tells_reordering(bits)
+    reorder_depth = _read_reorder_depth(bits) if bits.take(1) else MAX_REORDER_DEPTH
     # A VUI that breaks off tells nothing, to FFmpeg neither. Behind it stand a one and zeros.
-    tells_reordering = tells_reordering and bits.left >= (data[-1] & -data[-1]).bit_length()
-    # Type 2: frames are shown in the order in which they are stored.
+    if bits.left < (data[-1] & -data[-1]).bit_length():
+        reorder_depth = MAX_REORDER_DEPTH
     is_lossless = is_bypassed and profile == _HIGH_444_PREDICTIVE
     slices = SliceFormat(order_type, order_bits, has_planes, frame_num_bits, has_fields)
-    return Sps(is_lossless, tells_reordering or order_type == 2, slices)
+    # Type 2: frames are shown in the order in which they are stored.
+    return Sps(is_lossless, 0 if order_type == 2 else reorder_depth, slices)
 
 
 def read_count(unit: memoryview, slices: SliceFormat) -> Count | None:
@@ -163,8 +166,8 @@ def _read_order(bits: BitReader) -> tuple[int, int]:
     return order_type, 0
 
 
-def _vui_tells_reordering(bits: BitReader) -> bool:
-    """Reads the VUI (E.1.1) to its end; returns bitstream_restriction_flag."""
+def _read_reorder_depth(bits: BitReader) -> int:
+    """Reads the VUI (E.1.1) to its end; returns max_num_reorder_frames."""
     if bits.take(1) and bits.take(8) == _EXTENDED_ASPECT_RATIO:
         bits.take(16 + 16)
     if bits.take(1):  # overscan_info
@@ -181,11 +184,10 @@ def _vui_tells_reordering(bits: BitReader) -> bool:
     bits.take(1 if any(has_hrds) else 0)
     bits.take(1)  # pic_struct
     if not bits.take(1):  # bitstream_restriction
-        return False
+        return MAX_REORDER_DEPTH
     bits.take(1)
-    for _ in range(6):
-        bits.take_golomb()
-    return True
+    *_, reorder_depth, _ = (bits.take_golomb() for _ in range(6))
+    return min(reorder_depth, MAX_REORDER_DEPTH)
 
 
 def _read_hrd(bits: BitReader) -> bool:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from transforms.media.display_order import Count, CountOrder
-from transforms.media.h264_headers import Sps, read_count, read_field, read_sps
+from transforms.media.h264_headers import MAX_REORDER_DEPTH, Sps, read_count, read_field, read_sps
 from transforms.media.nal_rules import NalRules
 from transforms.media.packet_rules import Field
-
-# So many frames wait in FFmpeg's decoder at most.
-_MAX_REORDER_DEPTH = 16
 
 
 class H264Rules(NalRules):
@@ -24,16 +21,15 @@ class H264Rules(NalRules):
         units = _avcc_units(extradata) if is_avcc else self._units(memoryview(extradata))
         found = [read_sps(unit) for unit in units if len(unit) > 1 and unit[0] & 31 == 7]
         self._slices = found[0].slices if found else None
-        if not (found and all(sps.tells_reordering for sps in found)):
-            self.reorder_depth = _MAX_REORDER_DEPTH
+        self.reorder_depth = max((sps.reorder_depth for sps in found), default=MAX_REORDER_DEPTH)
         self.may_have_fields = any(sps.slices.has_fields for sps in found)
         self._fits = self._allows(found)
 
     def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
         """Not where video is lossless: FFmpeg decodes it as the encoder did that the first packet names.
 
-        Nor where the stream stops telling how far frames are reordered: the decoder would find out, and lose some. Nor
-        where it isn't plain how pictures tell their order: there are several ways at once, or it is type 1.
+        Nor where frames begin to be reordered further than the container's headers told: no more is known to a decoder
+        that starts there. Nor where it isn't plain how pictures tell their order: in several ways, or by type 1.
         """
         if self._may_tell(is_key):
             units = [unit for unit in self._units(data) if len(unit) > 1]
@@ -43,7 +39,7 @@ class H264Rules(NalRules):
         return self._fits
 
     def _allows(self, found: list[Sps]) -> bool:
-        is_told = self.reorder_depth > 0 or all(sps.tells_reordering for sps in found)
+        is_told = all(sps.reorder_depth <= self.reorder_depth for sps in found)
         is_plain = len({sps.slices for sps in found}) <= 1 and all(sps.slices.order_type != 1 for sps in found)
         return is_told and is_plain and not any(sps.is_lossless for sps in found)
 

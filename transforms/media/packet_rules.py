@@ -29,8 +29,8 @@ class PacketRules:
     Attributes:
       can_skip: whether there are frames that may be skipped at all.
       is_intra: whether each frame stands for itself.
-      reorder_depth: how many frames a decoder has to hold back, where the stream doesn't say it; else 0. Left alone,
-        it would find out on the way, lose frames until then, and other ones where it starts elsewhere.
+      reorder_depth: how many frames a decoder has to hold back at least. Left alone, it would find out on the way where
+        the stream doesn't say it, lose frames until then, and other ones where it starts elsewhere.
       may_have_fields: whether the fields of a frame may be packets of their own.
     """
 
