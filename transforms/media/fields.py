@@ -16,6 +16,9 @@ from transforms.media.bitstream import packet_rules
 from transforms.media.container import VideoPacket
 from transforms.media.packet_rules import Field
 
+# Where the first slice of a picture is looked for: all that follows need not be searched for its end.
+_HEAD_BYTES = 1024
+
 
 def whole_frames(packets: Iterable[VideoPacket], stream: VideoStream) -> Iterator[VideoPacket]:
     """Yields the packets, those joined that hold one field each of a frame."""
@@ -28,7 +31,7 @@ def whole_frames(packets: Iterable[VideoPacket], stream: VideoStream) -> Iterato
     first_field: Field | None = None
     try:
         for packet in packets:
-            field = rules.field(memoryview(packet))
+            field = rules.field(memoryview(packet)[:_HEAD_BYTES])
             is_second = field is not None and field.completes(first_field)
             if first is not None and is_second and _are_plain(first, packet):
                 yield _joined(first, packet)
