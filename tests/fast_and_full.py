@@ -6,15 +6,23 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 from record_factory import span_at
 
 from transforms import errors
 from transforms.media.decoder import DecodeStats, Geometry, decode_clips
+from transforms.media.probe import probe
 from transforms.media.sampling import ClipSampling, plan_clip_spans
+from transforms.media.segments import media_of_segment
 from transforms.records import ClipSpan, MediaInfo
 
 GEOMETRY = Geometry(72, 72)
+
+
+def x265(params: str) -> dict[str, Any]:
+    """Returns what makes HEVC with these parameters."""
+    return {"codec": "libx265", "options": {"x265-params": f"log-level=none:{params}"}}
 
 
 def samplings(media: MediaInfo) -> dict[str, list[ClipSpan]]:
@@ -56,3 +64,17 @@ def assert_same_as_full(path: pathlib.Path, media: MediaInfo, full_decodes: int 
         assert fast == decoded(path, full, spans), name
         assert fast[0], name
         assert full_decodes in (None, stats.full_decodes), (name, stats.reason)
+
+
+def check(path: pathlib.Path, is_proven: bool, full_decodes: int | None = None) -> None:
+    """Compares many samplings, and each frame as a segment of its own, with a full decode."""
+    media = probe(path)
+    assert bool(media.key_frame_ticks) == is_proven
+    assert_same_as_full(path, media, full_decodes)
+    full = dataclasses.replace(media, key_frame_ticks=())
+    middles = [media.duration_seconds * Fraction(2 * n + 1, 2 * media.num_frames) for n in range(media.num_frames)]
+    spans = [span_at(n, instant) for n, instant in enumerate(middles)]
+    whole, _ = decoded(path, full, spans)
+    for each in spans[:: 1 if is_proven else 7]:
+        alone, _ = decoded(path, media_of_segment(media, [each]), [each])
+        assert alone.get(each.clip_index) == whole.get(each.clip_index), each.clip_index

@@ -36,7 +36,7 @@ def killer(victim: str, hit: threading.Event) -> None:
     """Kills the decoder that is busy with `victim`, once, in the middle of it."""
     while not hit.is_set():
         for process in list(sandbox._all):
-            if process._name.endswith(victim) and process._ring_bytes and not process.is_idle:
+            if process._name.endswith(victim) and process._ring._num_bytes and not process.is_idle:
                 time.sleep(0.1)
                 if process._name.endswith(victim) and not process.is_idle:
                     os.kill(process.pid, signal.SIGKILL)

@@ -8,16 +8,11 @@ from typing import Any
 
 import data_generation as generate
 import pytest
-from fast_and_full import assert_same_as_full, decoded
+from fast_and_full import assert_same_as_full, decoded, x265
 from record_factory import span_at
 
 from transforms.media.decoder import DecodeStats
 from transforms.media.probe import probe
-
-
-def x265(params: str) -> dict[str, Any]:
-    return {"codec": "libx265", "options": {"x265-params": f"log-level=none:{params}"}}
-
 
 CLOSED = {"flags": "+cgop", "sc_threshold": "1000000000"}
 

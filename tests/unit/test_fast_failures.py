@@ -168,7 +168,9 @@ def test_packets_that_a_damaged_container_lost(
         return
     stats = DecodeStats()
     decoded(path, media, samplings(media)["five a second"], stats)
-    assert (stats.full_decodes, stats.reason) == (1, "a packet seems to be missing")
+    assert stats.full_decodes == 1
+    # B pictures of MPEG-2 come out before another picture, where that which they were stored behind is lost.
+    assert stats.reason in ("a packet seems to be missing", "the times of frames contradict their order")
     stats = DecodeStats()
     decoded(path, media, samplings(media)["the middle"], stats)
     assert "missing" not in stats.reason, "nothing is missing there"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 import struct
 import subprocess
@@ -13,13 +12,12 @@ from typing import cast
 import av
 import data_generation as generate
 import pytest
-from fast_and_full import assert_same_as_full, decoded
+from fast_and_full import assert_same_as_full, check, decoded
 from record_factory import span_at
 
 from transforms.media.bit_reader import BitReader
 from transforms.media.bitstream import packet_rules
 from transforms.media.probe import probe
-from transforms.media.segments import media_of_segment
 
 Ffmpeg = Callable[..., None]
 
@@ -38,20 +36,6 @@ def ffmpeg() -> Ffmpeg:
 def joined(path: pathlib.Path, parts: Sequence[pathlib.Path]) -> pathlib.Path:
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
     return path
-
-
-def check(path: pathlib.Path, is_proven: bool) -> None:
-    """Compares many samplings, and each frame as a segment of its own, with a full decode."""
-    media = probe(path)
-    assert bool(media.key_frame_ticks) == is_proven
-    assert_same_as_full(path, media, None)
-    full = dataclasses.replace(media, key_frame_ticks=())
-    middles = [media.duration_seconds * Fraction(2 * n + 1, 2 * media.num_frames) for n in range(media.num_frames)]
-    spans = [span_at(n, instant) for n, instant in enumerate(middles)]
-    whole, _ = decoded(path, full, spans)
-    for each in spans[:: 1 if is_proven else 7]:
-        alone, _ = decoded(path, media_of_segment(media, [each]), [each])
-        assert alone.get(each.clip_index) == whole.get(each.clip_index), each.clip_index
 
 
 @pytest.mark.parametrize("name", ["v.mov", "v.avi"])

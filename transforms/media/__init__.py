@@ -14,9 +14,11 @@ The only package that imports `av`. It knows neither Beam nor models and works a
     files.py          local files as FFmpeg gets them: opened already; and such as are still on their way here
     container.py      opening a file and choosing its stream
     timeline.py       when its frames are shown, as the packets tell it
+    fields.py         frames of which a stream stores the fields one by one
     packet_order.py   how far apart frames can be stored and shown
     bitstream.py      what a packet's bytes tell before decoding, codec by codec (packet_rules.py, nal_rules.py,
-                      mpeg_rules.py, bit_reader.py)
+                      h264_rules.py, h264_headers.py, hevc_rules.py, hevc_headers.py, mpeg_rules.py, bit_reader.py)
+    display_order.py  whether pictures are shown in the order of their times
     key_frames.py     where decoding can start
     probe.py          MediaInfo
     reader.py         packets from a key frame on, wherever seeks lead

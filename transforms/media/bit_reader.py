@@ -10,6 +10,11 @@ class BitReader:
         self._value = int.from_bytes(data, "big")
         self._left = 8 * len(data)
 
+    @property
+    def left(self) -> int:
+        """Bits that are left; below 0 where more were taken than there were."""
+        return self._left
+
     def take(self, count: int) -> int:
         """Returns the number in the next `count` bits."""
         self._left -= count
@@ -22,3 +27,8 @@ class BitReader:
         while zeros < 32 and not self.take(1):
             zeros += 1
         return (1 << zeros) - 1 + self.take(zeros)
+
+    def take_signed_golomb(self) -> int:
+        """Returns the next number in signed Exp-Golomb code, `se(v)` of ITU-T H.264, 9.1.1."""
+        code = self.take_golomb()
+        return (code + 1) // 2 if code % 2 else -(code // 2)

@@ -19,14 +19,18 @@ Two questions, and for each codec of the list below the answers are proven by te
 And one for every packet, in order: does all that hold on? Not where a packet has several frames or none (packed
 B-frames), nor where headers change so that a frame is dropped which waits to be shown, nor for what decoders remember
 from the stream's very start: the fields of interlaced MPEG-4, the encoder of lossless H.264.
+
+Where frames are not stored in the order in which they are shown, packets are also asked for that order, which decoders
+go by (`display_order.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from transforms.media.h264_rules import H264Rules
+from transforms.media.hevc_rules import HevcRules
 from transforms.media.mpeg_rules import Mpeg4Rules, Mpeg12Rules
-from transforms.media.nal_rules import H264Rules, HevcRules
 from transforms.media.packet_rules import PacketRules
 
 _INTRA_CODECS = frozenset({"prores", "dnxhd", "huffyuv", "ffvhuff", "utvideo", "rawvideo", "png"})

@@ -168,6 +168,7 @@ def _full_clips(
         timeline, entry_tick = _read_times(path, reader, media, spans)
         assembly = ClipAssembly(spans, timeline.origin, timeline.time_base, converter, allocate)
         packets = reader.packets() if entry_tick is None else reader.packets_from(entry_tick)
+        reader.decoder.reorder_depth = max(reader.decoder.reorder_depth, reader.rules.reorder_depth)
         source = FullSource(packets, reader.stream, timeline)
         yield from assembly.clips(source)
     if assembly.schedule.num_lost:

@@ -18,6 +18,7 @@ import heapq
 import itertools
 from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
+from typing import cast
 
 import av.error
 from av.video.frame import VideoFrame
@@ -95,11 +96,13 @@ class FastSource:
         """Reads packets until no later one can be shown at or before the last instant."""
         stretch = Stretch()
         rules = self._reader.rules
-        order = PacketOrder()
+        order, display_order = PacketOrder(), rules.display_order()
         for packet in self._packets_towards(entry_tick):
             data = memoryview(packet)
             if not order.accepts(packet) or not rules.keeps_proof(data, packet.is_keyframe):
                 raise ShortcutError("packets and frames don't go together")
+            if display_order is not None and not display_order.accepts(data, cast(int, packet.pts)):
+                raise ShortcutError("the times of frames contradict their order")
             is_start = packet.pts == entry_tick and rules.starts_clean(data) and not stretch.entries
             is_entry = packet.is_keyframe and (is_start or rules.resets(data))
             stretch.add(packet, is_entry, rules.is_shown(data))
@@ -157,7 +160,11 @@ class FastSource:
         num_missing = len(run.wanted)
         held: collections.deque[tuple[int, int, VideoFrame]] = collections.deque()
         awaited: list[tuple[int, int]] = []
+        latest = stretch.times[run.first]
         for time, position, frame in self._decode(run, stretch, packets, awaited):
+            if time < latest:
+                raise ShortcutError(f"the frame of {time} came out behind that of {latest}")
+            latest = time
             if position in run.wanted:
                 held.append((time, position, frame))
             while held and all(held[0][1] < other for _, other in awaited):
@@ -186,7 +193,7 @@ class FastSource:
         depth = decoder.reorder_depth
         decoder.flush_buffers()
         # Flushing may forget how far frames are reordered; then the first ones would come out too early.
-        decoder.reorder_depth = max(depth, decoder.reorder_depth)
+        decoder.reorder_depth = max(depth, decoder.reorder_depth, rules.reorder_depth)
         first_time = stretch.times[run.first]
         skips: bool | None = None
         for position, packet in enumerate(packets, stretch.first_packet_for(run)):

@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from transforms.media.bit_reader import BitReader
+from transforms.media.display_order import AnchorOrder
 from transforms.media.packet_rules import PacketRules
 
 _MPEG12_HEADERS = re.compile(rb"\x00\x00\x01([\x00\xb3])", re.DOTALL)
@@ -45,6 +46,10 @@ class Mpeg12Rules(PacketRules):
         """A B picture."""
         return self._picture_type(data) == 3
 
+    def display_order(self) -> AnchorOrder:
+        """By the pictures' types."""
+        return AnchorOrder(self.may_skip)
+
     def _picture_type(self, data: memoryview) -> int:
         """Returns 1 for I, 2 for P, 3 for B; of the first field, where there are two: I goes with P, B with B."""
         for header in _MPEG12_HEADERS.finditer(data):
@@ -81,6 +86,10 @@ class Mpeg4Rules(PacketRules):
     def may_skip(self, data: memoryview) -> bool:
         """A B-VOP."""
         return self._vop_type(data) == 2
+
+    def display_order(self) -> AnchorOrder:
+        """By the pictures' types."""
+        return AnchorOrder(self.may_skip)
 
     def _vop_type(self, data: memoryview) -> int:
         """Returns 0 for I, 1 for P, 2 for B, 3 for S."""

@@ -1,6 +1,26 @@
-"""What may be left out of a stream: the questions, which `bitstream.py` and `nal_rules.py` answer codec by codec."""
+"""What may be left out of a stream: the questions, which `bitstream.py` and its like answer codec by codec."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
+
+from transforms.media.display_order import DisplayOrder
+
+
+class Field(NamedTuple):
+    """One of the two fields of a frame.
+
+    Attributes:
+      is_bottom: which one.
+      frame_num: the same for both.
+    """
+
+    is_bottom: bool
+    frame_num: int
+
+    def completes(self, first: Field | None) -> bool:
+        """Whether this field, stored next to another one, is of the same frame."""
+        return first is not None and self.is_bottom != first.is_bottom and self.frame_num == first.frame_num
 
 
 class PacketRules:
@@ -9,10 +29,15 @@ class PacketRules:
     Attributes:
       can_skip: whether there are frames that may be skipped at all.
       is_intra: whether each frame stands for itself.
+      reorder_depth: how many frames a decoder has to hold back at least. Left alone, it would find out on the way where
+        the stream doesn't say it, lose frames until then, and other ones where it starts elsewhere.
+      may_have_fields: whether the fields of a frame may be packets of their own.
     """
 
     can_skip = False
     is_intra = False
+    reorder_depth = 0
+    may_have_fields = False
 
     @property
     def is_known(self) -> bool:
@@ -30,6 +55,14 @@ class PacketRules:
     def may_skip(self, data: memoryview) -> bool:
         """Whether nothing refers to this packet's frame."""
         return False
+
+    def field(self, data: memoryview) -> Field | None:
+        """Returns the field that a packet begins with; None: it has whole frames."""
+        return None
+
+    def display_order(self) -> DisplayOrder | None:
+        """Returns what compares times with the order of display; None: frames are shown as they are stored."""
+        return None
 
     def resets(self, data: memoryview) -> bool:
         """Whether decoders take this packet, at which decoding can start, without a complaint about what is missing."""

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from transforms.media import limits
 from transforms.media.container import VideoPacket, words
+from transforms.media.fields import whole_frames
 from transforms.media.packet_order import PacketOrder
 
 # Frames a second where the file tells neither a rate nor times.
@@ -63,11 +64,15 @@ class Timeline:
 
 
 def frame_packets(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
-    """Yields the packets that carry data, in file order, without the empty one that PyAV adds at the end.
+    """Yields the packets, each with a whole frame, in file order, without the empty one that PyAV adds at the end.
 
     Empty packets inside a file (AVI writes them for "show the last frame again") must not reach the decoder
     either, which would take the first one for the end of the stream.
     """
+    return whole_frames(_packets_with_data(container, stream), stream)
+
+
+def _packets_with_data(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
     caps = limits.current()
     for count, packet in enumerate(_demuxed(container, stream), 1):
         if packet.size > 0:

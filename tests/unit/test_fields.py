@@ -1,0 +1,96 @@
+"""Interlaced video whose fields are packets of their own: frames are counted, and shown, as if they were joined."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import random
+from collections.abc import Collection
+from fractions import Fraction
+
+import h264_generation as h264
+import pytest
+from fast_and_full import check, decoded
+from h264_generation import Picture
+from record_factory import span_at
+
+from transforms.media.probe import probe
+
+_GOP = 25
+_NUM_FRAMES = 100
+_FRAMES_AND_FIELDS = [n % 7 < 4 for n in range(_NUM_FRAMES)]
+
+
+def _stored() -> list[tuple[int, int, bool]]:
+    """Returns (place in the GOP, number, whether others refer to it) of frames, in decoding order: I P B P B."""
+    frames = []
+    for start in range(0, _NUM_FRAMES, _GOP):
+        places = [0] + [place for last in range(2, _GOP, 2) for place in (last, last - 1)]
+        frames += [(place, start + place, place % 2 == 0) for place in places]
+    return frames
+
+
+def _interlaced(
+    split: Collection[bool], lost: Collection[int] = (), first_field: int = 0
+) -> list[tuple[bytes, int, bool]]:
+    """Returns (data, time in half frames, whether it is a key frame) of packets; some frames are two."""
+    pictures: list[tuple[Picture, int, bool]] = []
+    for (place, number, is_reference), is_split in zip(_stored(), split, strict=True):
+        for half in range(2 if is_split else 1):
+            field = half ^ first_field if is_split else None
+            is_idr = place == 0 and half == 0
+            picture = Picture(2 * place + half, 16 + number, is_idr, is_reference, field)
+            pictures.append((picture, 2 * number + half, is_idr))
+    units = h264.coded([picture for picture, _, _ in pictures], has_fields=True)
+    headers = h264.headers(1, has_fields=True)
+    packets = [
+        (headers + data if is_idr else data, time, is_idr)
+        for data, (_, time, is_idr) in zip(units, pictures, strict=True)
+    ]
+    return [packet for index, packet in enumerate(packets) if index not in lost]
+
+
+def _written(path: pathlib.Path, packets: list[tuple[bytes, int, bool]]) -> pathlib.Path:
+    units, times, are_keys = zip(*packets, strict=True)
+    keys = [index for index, is_key in enumerate(are_keys) if is_key]
+    return h264.muxed(path, units, times, keys, Fraction(1, 50))
+
+
+def _levels(path: pathlib.Path) -> list[int]:
+    media = probe(path)
+    middles = [media.duration_seconds * Fraction(2 * n + 1, 2 * _NUM_FRAMES) for n in range(_NUM_FRAMES)]
+    found, message = decoded(path, media, [span_at(n, instant) for n, instant in enumerate(middles)])
+    assert message == ""
+    return [found[n][0] for n in range(_NUM_FRAMES)]
+
+
+@pytest.mark.parametrize("first_field", [0, 1], ids=["top first", "bottom first"])
+@pytest.mark.parametrize("split", [[True] * _NUM_FRAMES, _FRAMES_AND_FIELDS], ids=["all", "some"])
+@pytest.mark.parametrize("name", ["v.ts", "v.mkv"])
+def test_fields_with_times(tmp_path: pathlib.Path, name: str, split: list[bool], first_field: int) -> None:
+    path = _written(tmp_path / name, _interlaced(split, first_field=first_field))
+    media = probe(path)
+    assert media.num_frames == _NUM_FRAMES and len(media.key_frame_ticks) == _NUM_FRAMES // _GOP
+    check(path, is_proven=True, full_decodes=0)
+    levels = _levels(path)
+    assert levels == sorted(set(levels))
+
+
+@pytest.mark.parametrize("split", [[True] * _NUM_FRAMES, _FRAMES_AND_FIELDS], ids=["all", "some"])
+def test_fields_in_a_raw_stream(tmp_path: pathlib.Path, split: list[bool]) -> None:
+    path = tmp_path / "v.264"
+    path.write_bytes(b"".join(data for data, _, _ in _interlaced(split)))
+    media = probe(path)
+    assert (media.num_frames, media.duration_seconds) == (_NUM_FRAMES, _NUM_FRAMES / Fraction(25))
+    levels = _levels(path)
+    assert levels == sorted(set(levels))
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("name", ["v.ts", "v.mkv"])
+def test_fields_of_which_some_are_lost(tmp_path: pathlib.Path, name: str, seed: int) -> None:
+    lost = random.Random(seed).sample(range(2, 2 * _NUM_FRAMES), 3)
+    path = _written(tmp_path / name, _interlaced([True] * _NUM_FRAMES, lost))
+    media = probe(path)
+    spans = [span_at(n, media.duration_seconds * Fraction(n, 97)) for n in range(97)]
+    assert decoded(path, media, spans) == decoded(path, dataclasses.replace(media, key_frame_ticks=()), spans)

@@ -1,0 +1,62 @@
+"""Frames of which a stream stores the two fields one by one: each is a packet then, and half a frame.
+
+H.264 alone is read so: recordings of interlaced television, from MPEG-TS or raw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import cast
+
+import av
+import av.error
+from av.video.stream import VideoStream
+
+from transforms.media.bitstream import packet_rules
+from transforms.media.container import VideoPacket
+from transforms.media.packet_rules import Field
+
+# Where the first slice of a picture is looked for: all that follows need not be searched for its end.
+_HEAD_BYTES = 1024
+
+
+def whole_frames(packets: Iterable[VideoPacket], stream: VideoStream) -> Iterator[VideoPacket]:
+    """Yields the packets, those joined that hold one field each of a frame."""
+    codec = stream.codec_context
+    rules = packet_rules(codec.codec.canonical_name, codec.extradata)
+    if not rules.may_have_fields:
+        yield from packets
+        return
+    first: VideoPacket | None = None
+    first_field: Field | None = None
+    try:
+        for packet in packets:
+            field = rules.field(memoryview(packet)[:_HEAD_BYTES])
+            is_second = field is not None and field.completes(first_field)
+            if first is not None and is_second and _are_plain(first, packet):
+                yield _joined(first, packet)
+                first = None
+                continue
+            if first is not None:
+                yield first
+            first, first_field = packet, field
+    except av.error.FFmpegError:
+        if first is not None:
+            yield first
+        raise
+    if first is not None:
+        yield first
+
+
+def _are_plain(*packets: VideoPacket) -> bool:
+    """Whether all that has to be kept of packets are data and times."""
+    return not any(packet.is_discard or packet.has_sidedata("new_extradata") for packet in packets)
+
+
+def _joined(first: VideoPacket, second: VideoPacket) -> VideoPacket:
+    packet = cast(VideoPacket, av.Packet(bytes(first) + bytes(second)))
+    packet.pts, packet.dts, packet.duration = first.pts, first.dts, first.duration
+    if first.pts is not None and second.pts is not None and second.pts > first.pts:
+        packet.duration = second.pts - first.pts + (second.duration or 0)
+    packet.time_base, packet.stream, packet.is_keyframe = first.time_base, first.stream, first.is_keyframe
+    return packet
