@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from pipeline import __version__, output_commands
+from pipeline.parser import Parser
 
 if TYPE_CHECKING:
     from pipeline.launch import Outcome
@@ -61,9 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv and argv[0] in commands:
         _set_up_logging("--verbose" in argv)
         return _guarded(commands[argv[0]], argv[1:], outcomes)
-    parser = argparse.ArgumentParser(
-        prog="reelbeam", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="reelbeam", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"reelbeam {__version__}")
     parser.add_argument("command", choices=sorted(commands), metavar="COMMAND", help=", ".join(sorted(commands)))
     parser.parse_args(argv or ["--help"])  # prints help, the version or what is wrong, and exits
@@ -109,9 +108,7 @@ def _models(argv: Sequence[str]) -> int:
 
 
 def _probe(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="reelbeam probe", description="Tell what is in video files, from their headers and packets."
-    )
+    parser = Parser(prog="reelbeam probe", description="Tell what is in video files, from their headers and packets.")
     parser.add_argument("files", nargs="+", metavar="FILE", help="file, folder or pattern")
     args = parser.parse_args(argv)
     from pipeline import probe_command

@@ -5,29 +5,13 @@ from __future__ import annotations
 import argparse
 import datetime
 import difflib
-import sys
 from fractions import Fraction
-from typing import NoReturn
 
 from pipeline.config import MAX_BATCH_BYTES, MAX_VIDEO_BYTES
+from pipeline.parser import Parser
 from transforms.errors import error_classes
 from transforms.media.limits import DEFAULT_LIMITS
 from transforms.records import ALL_CODES
-
-
-class FlagError(SystemExit):
-    """Ends the program with 2, as argparse does; the message, which stderr has got already, can still be asked for."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(2)
-        self.message = message
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        print(f"{self.prog}: error: {message}", file=sys.stderr)
-        raise FlagError(message)
 
 
 def add_label_flags(parser: argparse.ArgumentParser) -> None:
@@ -211,7 +195,7 @@ def add_preset_flags(parser: argparse._ActionsContainer) -> None:
 
 def label_parser(prog: str = "reelbeam label") -> argparse.ArgumentParser:
     """Returns the parser of `reelbeam label`'s own flags."""
-    parser = _Parser(
+    parser = Parser(
         prog=prog,
         allow_abbrev=False,
         description="Label videos and write the videos, clips and errors tables.",

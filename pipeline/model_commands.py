@@ -11,6 +11,7 @@ from rich.text import Text
 
 from pipeline import flags, options
 from pipeline.console import make_console, make_table, right
+from pipeline.parser import Parser
 from transforms.errors import MediaError, ModelNotFoundError
 from transforms.models import catalog, export, resolver
 from transforms.models.engine import with_found_kind
@@ -36,7 +37,7 @@ def models(argv: Sequence[str]) -> None:
         args = _parse(parser, argv[1:])
         export_model(options.to_model_spec(args), args.to)
     else:
-        parser = argparse.ArgumentParser(prog="reelbeam models", description="List the models, fetch or export one.")
+        parser = Parser(prog="reelbeam models", description="List the models, fetch or export one.")
         parser.add_argument("command", nargs="?", choices=("fetch", "export"), help="its --help tells more")
         parser.parse_args(argv)
         list_models()
@@ -44,7 +45,7 @@ def models(argv: Sequence[str]) -> None:
 
 def _parser(command: str, description: str) -> argparse.ArgumentParser:
     name = f"reelbeam models {command}"
-    return argparse.ArgumentParser(prog=name, description=description, epilog=_EPILOG, allow_abbrev=False)
+    return Parser(prog=name, description=description, epilog=_EPILOG, allow_abbrev=False)
 
 
 def _parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipeline.flags import parse_time
+from pipeline.parser import Parser
 
 EXIT_DOES_NOT_ADD_UP = 4
 
@@ -130,7 +131,7 @@ def compact(argv: Sequence[str]) -> int:
 
 
 def _parser(command: str, description: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"reelbeam {command}",
         description=description,
         epilog="Beam's flags pass through, for stores that need some: --s3_endpoint_url, …",

@@ -46,7 +46,8 @@ def test_a_word_that_comes_twice_goes_where_it_belongs() -> None:
 def test_a_misspelled_flag_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         options.parse_label_flags(["a.mp4", "--output", "o", "--tailpolicy=drop"])
-    assert "did you mean --tail_policy?" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "did you mean --tail_policy?" in line and line.endswith("; see `reelbeam label --help`")
 
 
 def test_the_run_summary_keeps_no_secret() -> None:

@@ -1,0 +1,24 @@
+"""How all commands read their flags: what is wrong is told in one line, and where to read more."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import NoReturn
+
+
+class FlagError(SystemExit):
+    """Ends the program with 2, as argparse does; the message, which stderr has got already, can still be asked for."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(2)
+        self.message = message
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse's, without forty lines of usage before the one that matters."""
+
+    def error(self, message: str) -> NoReturn:
+        """Says what is wrong. Raises FlagError."""
+        print(f"{self.prog}: error: {message}; see `{self.prog} --help`", file=sys.stderr)
+        raise FlagError(message)
