@@ -28,11 +28,13 @@ def read_input_list(path: str, base_dir: str | None = None) -> Iterator[VideoRef
 
     Raises:
       ConfigError: the file's kind is unknown, it has no `video_uri` column, or a row has no value in it.
+      MediaError: it cannot be read.
     """
     suffix = pathlib.PurePosixPath(path).suffix.lower()
     if suffix not in _LIST_SUFFIXES:
         raise ConfigError(f"--input_list {path}: unknown kind {suffix!r}; give one of {', '.join(_LIST_SUFFIXES)}")
     place = storage.normalize(path, base_dir)
+    storage.stat(place)  # Beam tries for minutes to open what it is not let in to
     with storage.storage_errors(place), storage.open_binary(place) as file:
         try:
             for number, row in enumerate(_rows_of_list(file, suffix), start=1):
