@@ -20,7 +20,7 @@ from pipeline.graph import build_graph, build_selection
 from pipeline.heap import blocks_given_back
 from pipeline.jobs import make_program, plain_message, run_job
 from pipeline.options import is_local
-from pipeline.preparation import LoadedModel, check_inputs, prepare_run, run_facts, unusable
+from pipeline.preparation import LoadedModel, check_inputs, prepare_run, run_facts, unusable, unwritable
 from transforms import errors, metrics, storage
 from transforms.commits import last_summary, read_json, recover
 from transforms.ledger import ALREADY_LABELED
@@ -236,7 +236,7 @@ def hold_output(lock: LockTicket, local: bool, wait: bool) -> Iterator[OutputLoc
             with storage.storage_errors(lock.output):
                 recovered = recover(lock.output)
         except errors.MediaError as error:
-            raise unusable(f"--output {lock.output} cannot be written: {error}", error) from error
+            raise unwritable(lock.output, error) from error
         log = logging.getLogger(__name__)
         for run_id in recovered.finished:
             log.warning("finished the commit of run %s, which was cut off", run_id)

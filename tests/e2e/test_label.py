@@ -19,6 +19,8 @@ import pytest
 from output_factory import Video
 
 from pipeline.cli import main
+from pipeline.preparation import unwritable
+from transforms.errors import StorageError
 
 
 def label(output: pathlib.Path, *flags: object) -> int:
@@ -174,13 +176,30 @@ def test_too_many_failures_exit_with_3_and_commit_nothing(
     assert not list((tmp_path / "out").rglob("*.parquet")) and not list((tmp_path / "out").glob("runs/*"))
 
 
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("file", "{folder}/file is no folder; name another place"),
+        ("file/below/it", "{folder}/file is no folder; name another place"),
+        ("/proc/labels", "no folder can be made in /proc (No such file or directory)"),
+    ],
+)
 def test_an_output_that_cannot_be_written_is_met_before_the_work(
-    tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str], output: str, reason: str
 ) -> None:
     (tmp_path / "file").write_text("keep me")
-    assert label(tmp_path / "file", samples_dir / "growing.mp4") == 2
-    assert "file cannot be written" in capsys.readouterr().err
+    assert label(tmp_path / output, samples_dir / "growing.mp4") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    told = reason.format(folder=tmp_path)
+    assert line == f"reelbeam: --output {tmp_path / output} cannot be written: {told}"
     assert (tmp_path / "file").read_text() == "keep me"
+
+
+def test_a_read_only_folder_is_named(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To root nothing is read-only, so the look at the folder is told what to see."""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    error = unwritable(f"{tmp_path}/a/b", StorageError("the storage says no"))
+    assert str(error).startswith(f"--output {tmp_path}/a/b cannot be written: {tmp_path} is read-only for user id ")
 
 
 def test_a_job_that_fails_exits_with_1_and_commits_nothing(
