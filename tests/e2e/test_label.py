@@ -173,6 +173,13 @@ def test_too_many_failures_exit_with_3_and_commit_nothing(
     assert label(tmp_path / "out", *inputs) == 3
     printed = capsys.readouterr().out
     assert "2 of 3 inputs failed" in printed and "not_a_video" in printed and "not_found" in printed
+    failed = printed.partition("\nFailed: 2 videos\n")[2]
+    assert "broken.mp4 not_a_video: not a video that FFmpeg can read" in failed
+    assert f"  {tmp_path}/gone.mp4 not_found: does not exist; check the path and its spelling\n" in failed
+    (staging,) = (tmp_path / "out" / ".staging").glob("run=*")
+    assert f"errors  {staging}/errors/" in printed and f"summary {staging}/failed.json" in printed
+    rows = duckdb.sql(f"SELECT video_uri FROM read_parquet('{staging}/errors/*.staged')").fetchall()
+    assert {uri for (uri,) in rows} == {str(path) for path in inputs[1:]}
     assert not list((tmp_path / "out").rglob("*.parquet")) and not list((tmp_path / "out").glob("runs/*"))
 
 
