@@ -11,13 +11,11 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from pipeline import __version__, output_commands
 from pipeline.parser import Parser
-
-if TYPE_CHECKING:
-    from pipeline.launch import Outcome
+from pipeline.summary_json import Progress
 
 EXIT_OK, EXIT_FAILED, EXIT_BAD_FLAGS, EXIT_LOCKED = 0, 1, 2, 5
 _EXIT_INTERRUPTED = 130
@@ -47,9 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 done, 1 failed, 2 bad flags, 3 too many inputs failed, 4 an output does not add up, 5 another run writes to it.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    outcomes: list[Outcome] = []
+    progress = Progress()
     commands: dict[str, Callable[[Sequence[str]], int]] = {
-        "label": functools.partial(_label, outcomes),
+        "label": functools.partial(_label, progress),
         "plan": _plan,
         "models": _models,
         "probe": _probe,
@@ -61,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     }
     if argv and argv[0] in commands:
         _set_up_logging("--verbose" in argv)
-        return _guarded(commands[argv[0]], argv[1:], outcomes)
+        return _guarded(commands[argv[0]], argv[1:], progress)
     parser = Parser(prog="reelbeam", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"reelbeam {__version__}")
     parser.add_argument("command", choices=sorted(commands), metavar="COMMAND", help=", ".join(sorted(commands)))
@@ -69,13 +67,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return EXIT_BAD_FLAGS
 
 
-def _label(outcomes: list[Outcome], argv: Sequence[str]) -> int:
-    """Labels; what became of each part is in `outcomes`, also where an error or an interruption ends the run."""
+def _label(progress: Progress, argv: Sequence[str]) -> int:
+    """Labels; how far that came stands in `progress`, also where an error or an interruption ends the run."""
     from pipeline import options
 
     args, beam_flags = options.parse_label_flags(argv)
+
+    from transforms import storage
+
     options.reach_stores(beam_flags)
     config = options.to_config(args)
+    progress.output = storage.normalize(config.output).rstrip("/")
     beam_options = options.to_beam_options(beam_flags)
 
     from pipeline import summary_json
@@ -84,7 +86,8 @@ def _label(outcomes: list[Outcome], argv: Sequence[str]) -> int:
     from pipeline.summary import print_outcome, print_total
 
     console = make_console()
-    for outcome in run_labeling(config, beam_options, wait=not args.no_wait):
+    outcomes = progress.outcomes
+    for outcome in run_labeling(config, beam_options, not args.no_wait, progress.begin):
         print_outcome(outcome, console, len(outcomes))
         outcomes.append(outcome)
     print_total(outcomes, console)
@@ -116,13 +119,13 @@ def _probe(argv: Sequence[str]) -> int:
     return probe_command.probe_files(args.files)
 
 
-def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], outcomes: Sequence[Outcome]) -> int:
+def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], progress: Progress) -> int:
     """Runs a command; errors of our tree end as one line and an exit code, anything else is a bug with a traceback.
 
     Args:
       command: to run.
       argv: its flags.
-      outcomes: where it leaves what became of the parts of a run.
+      progress: where it leaves how far a run has come.
     """
     from pipeline import summary_json
     from transforms import errors
@@ -138,12 +141,12 @@ def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], outco
         code = _exit_code(error)
         _complain(error)
         if as_json:
-            print(summary_json.of_error(error, code, outcomes))
+            print(summary_json.of_error(error, code, progress))
         return code
     except KeyboardInterrupt:
         print("\ninterrupted: what was not committed before is lost, and labeled by the next run", file=sys.stderr)
         if as_json:
-            print(summary_json.of_interrupt(_EXIT_INTERRUPTED, outcomes), flush=True)
+            print(summary_json.of_interrupt(_EXIT_INTERRUPTED, progress), flush=True)
         # Runner threads may still be inside native code, and would keep a normal exit waiting.
         _exit_at_once(_EXIT_INTERRUPTED)
 

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import datetime
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +20,7 @@ from pipeline.graph import build_graph, build_selection
 from pipeline.heap import blocks_given_back
 from pipeline.jobs import make_program, plain_message, run_job
 from pipeline.options import is_local
-from pipeline.preparation import LoadedModel, check_inputs, prepare_run, run_facts, unusable
+from pipeline.preparation import LoadedModel, check_inputs, prepare_run, run_facts, unusable, unwritable
 from transforms import errors, metrics, storage
 from transforms.commits import last_summary, read_json, recover
 from transforms.ledger import ALREADY_LABELED
@@ -53,12 +53,19 @@ class Outcome:
     job: str | None = None
 
 
-def run_labeling(config: LabelingConfig, options: PipelineOptions, wait: bool = True) -> Iterator[Outcome]:
+def run_labeling(
+    config: LabelingConfig,
+    options: PipelineOptions,
+    wait: bool = True,
+    on_name: Callable[[str], None] = lambda run_id: None,
+) -> Iterator[Outcome]:
     """Labels videos as `config` says, on the runner that `options` name, and waits for the end if it is to.
 
     Where the runner is local, a first job finds out what is to be labeled, and each part of that is a run of its own,
     see `transforms.selection`. On a cluster one job does it all, unless `videos_per_part` is given: workers take long
     to start there.
+
+    `on_name` is told the name of the run as soon as it has one.
 
     Yields:
       the outcome of each part, as soon as it is committed. The first one that isn't is the last.
@@ -85,6 +92,7 @@ def run_labeling(config: LabelingConfig, options: PipelineOptions, wait: bool = 
     check_inputs(config)
     config = config.with_model(with_found_kind(config.model))
     labels, run = prepare_run(config)
+    on_name(run.run_id)
     # Loaded here, so that a model that does not fit is met before the work, and on a new output before anything is
     # written; local workers share this very copy. A night with nothing to do does without.
     last = last_run(config.output)
@@ -236,7 +244,7 @@ def hold_output(lock: LockTicket, local: bool, wait: bool) -> Iterator[OutputLoc
             with storage.storage_errors(lock.output):
                 recovered = recover(lock.output)
         except errors.MediaError as error:
-            raise unusable(f"--output {lock.output} cannot be written: {error}", error) from error
+            raise unwritable(lock.output, error) from error
         log = logging.getLogger(__name__)
         for run_id in recovered.finished:
             log.warning("finished the commit of run %s, which was cut off", run_id)

@@ -83,7 +83,8 @@ def diff(argv: Sequence[str]) -> int:
 
 def sql(argv: Sequence[str]) -> int:
     """Prints statements that make views."""
-    parser = _parser("sql", "Print CREATE VIEW statements: current_videos, current_clips, label_timeline.")
+    views = "current_videos, current_clips, current_errors, label_timeline"
+    parser = _parser("sql", f"Print CREATE VIEW statements: {views}.")
     parser.add_argument("--dialect", choices=("duckdb", "bigquery", "spark"), default="duckdb", help="default duckdb")
     parser.add_argument(
         "--min_score", type=float, default=0.5, metavar="S", help="of a label in label_timeline; default 0.5"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import os
+import pathlib
 import secrets
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -71,6 +73,24 @@ def unusable(message: str, error: errors.MediaError) -> errors.ReelbeamError:
     What may pass is no wrong flag: a schedule is to try again.
     """
     return (errors.ConfigError if storage.is_final(error) else errors.RunError)(message)
+
+
+def unwritable(output: str, error: errors.MediaError) -> errors.ReelbeamError:
+    """Returns what to raise where an output cannot be written; with the reason, of a local folder where it shows."""
+    path = storage.local_path(output)
+    reason = path and _reason_of(pathlib.Path(path), error)
+    return unusable(f"--output {output} cannot be written: {reason or error}", error)
+
+
+def _reason_of(folder: pathlib.Path, error: errors.MediaError) -> str | None:
+    there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    if not there.is_dir():
+        return f"{there} is no folder; name another place"
+    if not os.access(there, os.W_OK | os.X_OK):
+        return f"{there} is read-only for user id {os.getuid()}; have that changed, or name another folder"
+    if there == folder:
+        return None
+    return f"no folder can be made in {there} ({getattr(error.__cause__, 'strerror', None) or error})"
 
 
 def prepare_run(config: LabelingConfig) -> tuple[LabelMap, RunInfo]:

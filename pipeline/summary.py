@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pathlib
 from collections.abc import Sequence
@@ -16,10 +17,12 @@ from pipeline.launch import Outcome
 from pipeline.summary_json import added_up, committed_summaries
 from transforms import metrics
 from transforms.errors import MediaError
+from transforms.run_files import RunPaths
 from transforms.tables import read_batches
 
 MAX_VIDEOS_SHOWN = 25
 MAX_ERRORS_SHOWN = 5
+MAX_FAILED_SHOWN = 10
 _LABELS_SHOWN = 3
 _LOWEST_SHOWN = 0.01
 _STYLES = {"ok": "green", "partial": "yellow", "failed": "red"}
@@ -57,8 +60,9 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
     if fetched := _fetched_line():
         console.print(Text(fetched))
     if outcome.exit_code:
+        _print_failed(summary, console)
         console.print(Text(f"Refused: {outcome.error}. {_committed_line(num_before)}", style="red"))
-        console.print(Text(f"The summary is in {outcome.paths.refusal}", style="dim"), soft_wrap=True)
+        _print_what_is_left(outcome.paths, console)
         return
     for table in ("videos", "clips", "errors"):
         if not summary["files"][table]:
@@ -83,6 +87,32 @@ def _committed_line(num_before: int) -> str:
     if not num_before:
         return "Nothing was committed."
     return f"This part committed nothing; what {_counted(num_before, 'part')} before it committed stays."
+
+
+def _print_failed(summary: dict[str, Any], console: Console) -> None:
+    """Prints the first failed videos of a refused run: it is for a person to see to them."""
+    columns = ["video_uri", "status", "error_code", "error_message"]
+    batches = (batch for path in summary["files"]["videos"] for batch in read_batches(path, columns))
+    failed = (row for batch in batches for row in batch.to_pylist() if row["status"] == "failed")
+    num_failed = summary["counts"]["failed"]
+    if num_failed:
+        first = f"the first {MAX_FAILED_SHOWN} of " if num_failed > MAX_FAILED_SHOWN else ""
+        console.print(f"Failed: {first}{_counted(num_failed, 'video')}")
+    try:
+        for row in itertools.islice(failed, MAX_FAILED_SHOWN):
+            message = row["error_message"].removeprefix(row["video_uri"]).lstrip(": ")
+            line = Text(f"  {printable(_shown_path(row['video_uri']))} ")
+            console.print(line.append(row["error_code"], "red").append(f": {printable(message)}"), soft_wrap=True)
+    except MediaError as error:
+        console.print(Text(f"The failed videos cannot be shown: {error}", style="red"))
+
+
+def _print_what_is_left(paths: RunPaths, console: Console) -> None:
+    """Says where the rows of a refused run are, and for how long."""
+    console.print("All rows stay until the next run begins, Parquet under names that end in .staged:", style="dim")
+    for name, place in (("videos", f"{paths.staging}/videos/"), ("errors", f"{paths.staging}/errors/")):
+        console.print(Text(f"  {name:<7} {_shown_path(place)}", style="dim"), soft_wrap=True)
+    console.print(Text(f"  {'summary':<7} {_shown_path(paths.refusal)}", style="dim"), soft_wrap=True)
 
 
 def _print_videos(summary: dict[str, Any], console: Console) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,28 @@ from transforms.errors import ConfigError, ReelbeamError, without_query
 
 if TYPE_CHECKING:
     from pipeline.launch import Outcome
+
+
+@dataclasses.dataclass
+class Progress:
+    """How far a run has come: what can be told of one that an error or an interruption ends.
+
+    Attributes:
+      output: where it writes; None before that is known.
+      run_id: its name, which its parts have in common; None before it has one.
+      outcomes: of its parts so far.
+    """
+
+    output: str | None = None
+    run_id: str | None = None
+    outcomes: list[Outcome] = dataclasses.field(default_factory=list)
+
+    def begin(self, run_id: str) -> None:
+        """Notes that the run has got its name."""
+        self.run_id = run_id
+
+
+NO_PROGRESS = Progress()
 
 
 def of_outcome(outcome: Outcome) -> str:
@@ -87,9 +110,9 @@ def _merged(summaries: Sequence[dict[str, Any]], name: str, key: str, number: st
     return sorted(merged.values(), key=lambda entry: -entry[number])
 
 
-def of_error(error: ReelbeamError, exit_code: int, before: Sequence[Outcome] = ()) -> str:
-    """Returns the line of a run that never began, or that broke off after the parts `before`."""
-    return _failed(exit_code, error.code, without_query(str(error)), before)
+def of_error(error: ReelbeamError, exit_code: int, progress: Progress = NO_PROGRESS) -> str:
+    """Returns the line of a run that never began, or that broke off."""
+    return _failed(exit_code, error.code, without_query(str(error)), progress)
 
 
 def of_bad_flags(message: str, exit_code: int) -> str:
@@ -97,16 +120,20 @@ def of_bad_flags(message: str, exit_code: int) -> str:
     return _failed(exit_code, ConfigError.code, without_query(message))
 
 
-def of_interrupt(exit_code: int, before: Sequence[Outcome] = ()) -> str:
-    """Returns the line of a run that was interrupted, from the keyboard or by SIGTERM, after the parts `before`."""
-    return _failed(exit_code, "interrupted", "", before)
+def of_interrupt(exit_code: int, progress: Progress = NO_PROGRESS) -> str:
+    """Returns the line of a run that was interrupted, from the keyboard or by SIGTERM."""
+    return _failed(exit_code, "interrupted", "", progress)
 
 
-def _failed(exit_code: int, code: str, message: str, before: Sequence[Outcome] = ()) -> str:
-    values = {"status": "failed", "exit_code": exit_code, "error": {"code": code, "message": message}}
-    if before:
-        values |= {"output": before[0].paths.output, **_sums(before)}
-    return _line(values)
+def _failed(exit_code: int, code: str, message: str, progress: Progress = NO_PROGRESS) -> str:
+    values = {
+        "status": "failed",
+        "exit_code": exit_code,
+        "error": {"code": code, "message": message},
+        "output": progress.output,
+        "run_id": progress.run_id,
+    }
+    return _line(values | (_sums(progress.outcomes) if progress.outcomes else {}))
 
 
 def _line(values: dict[str, Any]) -> str:

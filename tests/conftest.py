@@ -89,6 +89,17 @@ def proxy(s3: object_stores.S3Server) -> Iterator[faulty_proxy.FaultyProxy]:
     proxy.close()
 
 
+@pytest.fixture
+def without_aws_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> pytest.MonkeyPatch:
+    """Leaves AWS's clients nothing to find credentials in."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "no-such-file"))
+    return monkeypatch
+
+
 @pytest.fixture(scope="session")
 def _gcs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gcs_emulator.GcsServer]:
     pytest.importorskip("google.cloud.storage", reason="google-cloud-storage is absent: pip install 'reelbeam[gcp]'")

@@ -32,7 +32,11 @@ from transforms.errors import StorageError
 from transforms.run_files import RunPaths, WrittenFile, make_folder, to_json, write_atomically
 
 _STAGED_RUN = re.compile(r"/\.staging/run=([^/]+)")
-
+_FACTS = {"run_id", "counts", "errors", "files"}
+_COUNTS_OF_ALL = {"videos", "clips"}
+_COUNTS = _COUNTS_OF_ALL | {"inputs", "ok", "partial", "failed", "skipped", "video_clips", "video_ms"}
+"""What stands in the JSON of every run, and among its counts in those that are no compactions."""
+_REMEDY = "restore it from a copy, or remove it and the folders run=… of its run, whose videos are then labeled again"
 
 COMPACTION = "-compact-"
 """What the names of compactions have in them, and those of other runs have not."""
@@ -88,7 +92,7 @@ def committed_runs(output: str) -> Iterator[Run]:
       MediaError: the output cannot be read.
     """
     uris = {_run_id(uri): uri for uri in storage.find_files(output, "runs/*.json")}
-    lists = {run_id: read_summary(uri)["compacted"] for run_id, uri in uris.items() if COMPACTION in run_id}
+    lists = {run_id: read_summary(uri).get("compacted", ()) for run_id, uri in uris.items() if COMPACTION in run_id}
     gone = {run_id for compacted in lists.values() for run_id in compacted}  # among them compactions of compactions
     into = {run_id: holder for holder, compacted in lists.items() if holder not in gone for run_id in compacted}
     for run_id, uri in uris.items():
@@ -113,9 +117,19 @@ def read_summary(uri: str) -> dict[str, Any]:
     """
     try:
         with storage.storage_errors(uri), storage.open_binary(uri) as file:
-            return json.load(file)
+            found = json.load(file)
     except ValueError as error:
-        raise StorageError(f"{uri} is no JSON: {error}; restore it, or the run does not count") from error
+        raise StorageError(f"{uri} is no JSON ({error}): {_REMEDY}") from error
+    if not isinstance(found, dict):
+        raise StorageError(f"{uri} is no JSON of an object: {_REMEDY}")
+    return found
+
+
+def check_summary(uri: str, summary: dict[str, Any]) -> None:
+    """Raises StorageError where a run's JSON lacks what `status` and its like tell of a run."""
+    counts = _COUNTS_OF_ALL if "compacted" in summary else _COUNTS
+    if not (summary.keys() >= _FACTS and counts <= set(summary["counts"])):
+        raise StorageError(f"{uri} is not the JSON of a run: {_REMEDY}")
 
 
 def _run_id(uri: str) -> str:

@@ -5,6 +5,7 @@ Everything here reads batch by batch, by columns, and only what `runs/*.json` na
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -16,8 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from transforms import storage
-from transforms.commits import Run, committed_runs
-from transforms.errors import ConfigError, StorageError
+from transforms.commits import Run, check_summary, committed_runs
+from transforms.errors import ConfigError, StorageError, VideoNotFoundError
 from transforms.schemas import AGE, TABLES, tables_of_run
 
 ROWS_IN_MEMORY = 2_000_000
@@ -58,7 +59,10 @@ class Output(NamedTuple):
     def read_any(cls, uri: str) -> Output:
         """As `read`, of an output that may hold nothing yet: its first run may be under way."""
         uri = storage.normalize(uri).rstrip("/")
-        return cls(uri, {run.run_id: run for run in committed_runs(uri)})
+        runs = {run.run_id: run for run in committed_runs(uri)}
+        for run in runs.values():
+            check_summary(run.paths.marker, run.summary)
+        return cls(uri, runs)
 
     def nothing_there(self) -> ConfigError:
         """Returns what to raise where nothing is committed."""
@@ -103,12 +107,9 @@ def read_batches(path: str, columns: Sequence[str] | None = None, checked: bool 
     Raises:
       MediaError: it is missing, damaged, or has no such column.
     """
-    try:
-        with storage.storage_errors(path), storage.open_binary(path) as file:
-            parquet = pq.ParquetFile(file, page_checksum_verification=checked)
-            yield from parquet.iter_batches(_ROWS_PER_BATCH, columns=columns and list(columns), use_threads=False)
-    except pa.ArrowException as error:
-        raise _damaged(path, error) from error
+    with _opened(path) as file:
+        parquet = pq.ParquetFile(file, page_checksum_verification=checked)
+        yield from parquet.iter_batches(_ROWS_PER_BATCH, columns=columns and list(columns), use_threads=False)
 
 
 def read_schema(path: str) -> pa.Schema:
@@ -117,18 +118,38 @@ def read_schema(path: str) -> pa.Schema:
     Raises:
       MediaError: it is missing or damaged.
     """
+    with _opened(path) as file:
+        return pq.read_schema(file)
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[Any]:
+    """Opens a file of a table; what goes wrong while it is read is told with what to do about it."""
     try:
         with storage.storage_errors(path), storage.open_binary(path) as file:
-            return pq.read_schema(file)
-    except pa.ArrowException as error:
-        raise _damaged(path, error) from error
+            try:
+                yield file
+            except pa.ArrowException as error:
+                raise _damaged(path, error) from error
+            except OSError as error:
+                # Arrow's own, for a page that is none, has no number; those of disks and stores do, or are of a kind.
+                if type(error) is not OSError or error.errno is not None:
+                    raise
+                raise _damaged(path, error) from error
+    except VideoNotFoundError as error:
+        raise VideoNotFoundError(f"{path} does not exist: {_remedy(path)}") from error
 
 
 def _damaged(path: str, error: Exception) -> StorageError:
     first_line = str(error).partition("\n")[0]
-    return StorageError(
-        f"{path} cannot be read as Parquet: the file is cut off or damaged; restore it from a copy, or remove its run"
-        f" and label those videos again ({first_line})"
+    return StorageError(f"{path} cannot be read as Parquet, it is cut off or damaged ({first_line}): {_remedy(path)}")
+
+
+def _remedy(path: str) -> str:
+    run_id = path.split("/")[-2].removeprefix("run=")
+    return (
+        f"restore it from a copy, or remove runs/{run_id}.json and the folders run={run_id}, and the next run labels "
+        "those videos again"
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from transforms import storage
-from transforms.commits import Run, decided_runs, read_summary
+from transforms.commits import Run, check_summary, decided_runs, read_summary
 from transforms.errors import MediaError
 from transforms.row_checks import Fault, RowChecks
 from transforms.run_files import RunPaths
@@ -62,13 +62,15 @@ def _unreadable(uris: Sequence[str]) -> list[Fault]:
     faults = []
     for uri in uris:
         try:
-            summary = read_summary(uri)
+            check_summary(uri, read_summary(uri))
         except MediaError as error:
-            faults.append(Fault(uri, str(error)))
-            continue
-        if not {"run_id", "counts", "errors", "files"} <= summary.keys():
-            faults.append(Fault(uri, "is not the JSON of a run"))
+            faults.append(_fault_of(uri, error))
     return faults
+
+
+def _fault_of(path: str, error: MediaError) -> Fault:
+    """Returns an error that tells of a file without the name, with which the line of a fault begins anyway."""
+    return Fault(path, str(error).removeprefix(f"{path} ").removeprefix(f"{path}: "))
 
 
 def _look(output: Output, names: Sequence[str], on_file: Callable[[str], None]) -> list[Fault]:
@@ -87,10 +89,10 @@ def _strays(output: Output) -> Iterator[Fault]:
         expected |= {RunPaths(output.uri, run_id).final(table, shard) for table, shard in decision["moves"]}
         expected |= {f"{output.uri}/{name}" for name in decision.get("replaced", ())}
     for table in TABLES:
-        for pattern in (f"{table}/*.parquet", f"{table}/*/*.parquet"):
-            for path in storage.find_files(output.uri, pattern):
-                if path not in expected:
-                    yield Fault(path, "belongs to no committed run: remove it")
+        # Two patterns: to Beam "**/" is a folder at least, to others it may be none.
+        found = {path for depth in ("", "**/") for path in storage.find_files(output.uri, f"{table}/{depth}*.parquet")}
+        for path in sorted(found - expected):
+            yield Fault(path, "belongs to no committed run: remove it")
 
 
 def _check_holder(output: Output, holder: Run, on_file: Callable[[str], None]) -> Iterator[Fault]:
@@ -131,7 +133,7 @@ def _check_file(
             if table != "errors":
                 wrong_keys += checks.add(path, table, batch)
     except MediaError as error:
-        yield Fault(path, str(error).removeprefix(f"{path} ").removeprefix(f"{path}: "))
+        yield _fault_of(path, error)
         return
     if wrong_keys:
         yield Fault(path, f"{wrong_keys} rows have a uri_key that is not their video's")

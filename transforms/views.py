@@ -1,7 +1,8 @@
-"""Views of an output in SQL: the current row of every video, its clips, and a timeline of every label.
+"""Views of an output in SQL: the current row of every video, its clips, its failures, and a timeline of every label.
 
     current_videos    the row that the last committed run wrote which took the video up
     current_clips     the clips of that run
+    current_errors    the failures of that run: none of a video that has succeeded since
     label_timeline    video_uri, label, start_ms, end_ms, score: stretches of clips that touch or overlap
 
 The views read the files by pattern, not by the list of committed runs, and need not be made again after a run. A
@@ -29,6 +30,7 @@ _GUARANTEE = (
 
 
 _CLIP_COLUMNS = ", ".join(f"c.{name}" for name in TABLES["clips"].names)
+_ERROR_COLUMNS = ", ".join(f"e.{name}" for name in TABLES["errors"].names)
 
 
 class _Syntax(NamedTuple):
@@ -73,6 +75,11 @@ WHERE age = 1;
 SELECT {syntax.clip_columns}
 FROM {syntax.source_prefix}all_clips AS c
 JOIN {syntax.prefix}current_videos AS v ON c.video_uri = v.video_uri AND c.run_id = v.run_id;
+
+{syntax.create} {syntax.prefix}current_errors AS
+SELECT {_ERROR_COLUMNS}
+FROM {syntax.source_prefix}all_errors AS e
+JOIN {syntax.prefix}current_videos AS v ON e.video_uri = v.video_uri AND e.run_id = v.run_id;
 
 {syntax.create} {syntax.prefix}label_timeline AS
 WITH seen AS (

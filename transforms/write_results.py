@@ -216,6 +216,10 @@ def commit(
             lock.require()
     except RunError as error:
         summary["refused"] = {"code": error.code, "message": str(error)}
+        summary["files"] = {  # which stay where they are, until the next start removes them
+            table: [paths.staged(table, file.shard) for file in sorted(files) if file.table == table]
+            for table in TABLES
+        }
         write_atomically(paths.refusal, lambda sink: sink.write(to_json(summary)))
         if lock is not None and not isinstance(error, LockLostError):
             lock.release_after_commit()

@@ -19,6 +19,8 @@ import pytest
 from output_factory import Video
 
 from pipeline.cli import main
+from pipeline.preparation import unwritable
+from transforms.errors import StorageError
 
 
 def label(output: pathlib.Path, *flags: object) -> int:
@@ -171,16 +173,40 @@ def test_too_many_failures_exit_with_3_and_commit_nothing(
     assert label(tmp_path / "out", *inputs) == 3
     printed = capsys.readouterr().out
     assert "2 of 3 inputs failed" in printed and "not_a_video" in printed and "not_found" in printed
+    failed = printed.partition("\nFailed: 2 videos\n")[2]
+    assert "broken.mp4 not_a_video: not a video that FFmpeg can read" in failed
+    assert f"  {tmp_path}/gone.mp4 not_found: does not exist; check the path and its spelling\n" in failed
+    (staging,) = (tmp_path / "out" / ".staging").glob("run=*")
+    assert f"errors  {staging}/errors/" in printed and f"summary {staging}/failed.json" in printed
+    rows = duckdb.sql(f"SELECT video_uri FROM read_parquet('{staging}/errors/*.staged')").fetchall()
+    assert {uri for (uri,) in rows} == {str(path) for path in inputs[1:]}
     assert not list((tmp_path / "out").rglob("*.parquet")) and not list((tmp_path / "out").glob("runs/*"))
 
 
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("file", "{folder}/file is no folder; name another place"),
+        ("file/below/it", "{folder}/file is no folder; name another place"),
+        ("/proc/labels", "no folder can be made in /proc (No such file or directory)"),
+    ],
+)
 def test_an_output_that_cannot_be_written_is_met_before_the_work(
-    tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str], output: str, reason: str
 ) -> None:
     (tmp_path / "file").write_text("keep me")
-    assert label(tmp_path / "file", samples_dir / "growing.mp4") == 2
-    assert "file cannot be written" in capsys.readouterr().err
+    assert label(tmp_path / output, samples_dir / "growing.mp4") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    told = reason.format(folder=tmp_path)
+    assert line == f"reelbeam: --output {tmp_path / output} cannot be written: {told}"
     assert (tmp_path / "file").read_text() == "keep me"
+
+
+def test_a_read_only_folder_is_named(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To root nothing is read-only, so the look at the folder is told what to see."""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    error = unwritable(f"{tmp_path}/a/b", StorageError("the storage says no"))
+    assert str(error).startswith(f"--output {tmp_path}/a/b cannot be written: {tmp_path} is read-only for user id ")
 
 
 def test_a_job_that_fails_exits_with_1_and_commits_nothing(

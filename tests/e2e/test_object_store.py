@@ -125,3 +125,45 @@ def test_an_output_that_does_not_answer_now_is_no_wrong_flag(
     message = capsys.readouterr().err
     assert f"--output s3://{BUCKET}/out cannot be" in message and "Traceback" not in message
     assert not s3.client.list_objects_v2(Bucket=BUCKET, Prefix="out/runs").get("Contents")
+
+
+OUTPUT = f"s3://{BUCKET}/out"
+FLAGS_THAT_NEED_ACCESS = {
+    "pattern": ["label", f"s3://{BUCKET}/**.mp4", "--output=out"],
+    "video": ["label", f"s3://{BUCKET}/a.mp4", "--output=out"],
+    "list": ["label", f"--input_list=s3://{BUCKET}/list.txt", "--output=out"],
+    "model": ["label", "a.mp4", "--output=out", f"--model=s3://{BUCKET}/model"],
+    "labels": ["label", "a.mp4", "--output=out", f"--labels=s3://{BUCKET}/labels.txt"],
+    "output": ["label", "a.mp4", f"--output={OUTPUT}"],
+    "plan": ["plan", "a.mp4", f"--output={OUTPUT}"],
+    "status": ["status", OUTPUT],
+    "verify": ["verify", OUTPUT],
+    "compact": ["compact", OUTPUT],
+    "export": ["models", "export", "demo", f"--to={OUTPUT}"],
+}
+
+
+@pytest.mark.parametrize("refusal", ["no credentials", "403"])
+@pytest.mark.parametrize("place", FLAGS_THAT_NEED_ACCESS)
+def test_who_is_not_let_in_is_told_what_to_do(
+    s3: S3Server,
+    proxy: FaultyProxy,
+    without_aws_keys: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: pathlib.Path,
+    place: str,
+    refusal: str,
+) -> None:
+    without_aws_keys.chdir(tmp_path)
+    without_aws_keys.setenv("REELBEAM_CACHE_DIR", str(tmp_path / "cache"))
+    flags = s3_flags(proxy.url)
+    if refusal == "403":
+        proxy.fault = lambda request: refusal
+    else:
+        flags = [flag for flag in flags if "key" not in flag]
+    with used_by_beam([]):
+        assert main([*FLAGS_THAT_NEED_ACCESS[place], *flags]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("reelbeam: ") and f"s3://{BUCKET}/" in line
+    assert "AWS_PROFILE" in line and "AWS_ACCESS_KEY_ID" in line and "this machine's role" in line
+    assert not (tmp_path / "out").exists()

@@ -191,6 +191,30 @@ def test_an_end_amid_parts_keeps_what_was_committed(
     line = last_line(capsys)
     assert (line["status"], line["exit_code"], line["error"]["code"]) == ("failed", exit_code, code)
     check_first_part(line, tmp_path, 1)
+    assert line["parts"][0].startswith(f"{line['run_id']}-part")
+
+
+@pytest.mark.parametrize("place", ["launch.LoadedModel.load", "launch.check_inputs"])
+def test_an_interrupted_run_tells_its_name_and_where_it_wrote(
+    tmp_path: pathlib.Path,
+    samples_dir: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"pipeline.{place}", interrupt)
+    monkeypatch.setattr(cli, "_exit_at_once", sys.exit)  # it would end this very process
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        label(pathlib.Path("out/"), samples_dir)
+    assert stop.value.code == 130
+    line = last_line(capsys)
+    assert (line["status"], line["error"]["code"]) == ("failed", "interrupted")
+    assert line["output"] == str(tmp_path / "out")
+    assert bool(line["run_id"]) == (place == "launch.LoadedModel.load"), "it has a name once the model is there"
 
 
 def test_a_store_that_is_away_when_the_job_fails_still_leaves_a_line(

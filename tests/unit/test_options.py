@@ -50,6 +50,22 @@ def test_a_misspelled_flag_is_answered_with_the_nearest(capsys: pytest.CaptureFi
     assert "did you mean --tail_policy?" in line and line.endswith("; see `reelbeam label --help`")
 
 
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--runer=DirectRunner", "unrecognized arguments: --runer=DirectRunner (did you mean --runner?)"),
+        ("--direct_num_workers=x", "argument --direct_num_workers: invalid int value: 'x'"),
+        ("--runner", "argument --runner: expected one argument"),
+        ("--top_k=x", "argument --top_k: invalid int value: 'x'"),
+    ],
+)
+def test_beams_flags_are_answered_as_shortly(flag: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        options.parse_label_flags(["a.mp4", "--output", "o", flag])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == f"reelbeam label: error: {message}; see `reelbeam label --help`\n"
+
+
 def test_the_run_summary_keeps_no_secret() -> None:
     url = "https://me:pw@host/a.mp4?sig=SECRET"
     preset = ["--num_frames=16", "--target_fps=8", "--resize=112", "--size=112", "--labels=my.txt"]

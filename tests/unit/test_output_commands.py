@@ -223,6 +223,13 @@ def rewrite(path: pathlib.Path, change: Callable[[pa.Table], pa.Table]) -> None:
     pq.write_table(change(table).replace_schema_metadata(table.schema.metadata), path, write_page_checksum=True)
 
 
+def overwrite_page(path: pathlib.Path) -> None:
+    """Leaves nothing of the head of the first page."""
+    data = bytearray(path.read_bytes())
+    data[4:60] = b"\xff" * 56
+    path.write_bytes(data)
+
+
 def flip(path: pathlib.Path) -> None:
     """Turns one bit in the last page of the first column."""
     column = pq.read_metadata(path).row_group(0).column(0)
@@ -251,6 +258,7 @@ DAMAGES: dict[str, tuple[str, Callable[[pathlib.Path], object], str]] = {
     "deleted": ("clips", lambda path: path.unlink(), "does not exist"),
     "truncated": ("videos", lambda path: path.write_bytes(path.read_bytes()[:-100]), "cannot be read as Parquet"),
     "bit": ("videos", flip, "could not verify page integrity"),
+    "page": ("videos", overwrite_page, "cannot be read as Parquet"),
     "emptied": ("errors", lambda path: path.write_bytes(b""), "cannot be read as Parquet"),
     "type": ("clips", lambda path: rewrite(path, with_long_index), "column clip_index"),
     "column": ("clips", lambda path: rewrite(path, lambda t: t.drop_columns(["entropy"])), "column entropy: missing"),
@@ -310,6 +318,41 @@ def test_verify_finds_damage_and_names_the_file(
     assert main(["verify", str(tmp_path), "--run", first]) == 4
 
 
+@pytest.mark.parametrize("damage", ["deleted", "truncated", "emptied", "page"])
+@pytest.mark.parametrize("command", ["status", "verify", "diff", "compact"])
+def test_a_damaged_file_is_named_with_what_to_do(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], command: str, damage: str
+) -> None:
+    first, second, _ = three_nights(tmp_path)
+    path = tmp_path / "videos" / f"run={first}" / "part-00000.parquet"
+    DAMAGES[damage][1](path)
+    code = main([command, str(tmp_path), *([first, second] if command == "diff" else [])])
+    if command == "status" and damage == "page":  # of a column that it does not read
+        assert code == 0
+        return
+    assert code == (4 if command == "verify" else 1)
+    captured = capsys.readouterr()
+    (line,) = (captured.out if command == "verify" else captured.err).splitlines()
+    assert str(path) in line and f"restore it from a copy, or remove runs/{first}.json and the folders" in line
+    assert "spelling" not in line and line.count(str(path)) == 1
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", "[]", '{"run_id": "x", "counts": {}, "errors": [], "files": {}}'])
+@pytest.mark.parametrize("command", ["status", "verify", "diff", "sql", "compact"])
+def test_so_is_the_json_of_a_run(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], command: str, text: str
+) -> None:
+    first, second, _ = three_nights(tmp_path)
+    path = tmp_path / "runs" / f"{first}.json"
+    path.write_text(text)
+    assert main([command, str(tmp_path), *([first, second] if command == "diff" else [])]) == (
+        4 if command == "verify" else 1
+    )
+    captured = capsys.readouterr()
+    (line,) = (captured.out if command == "verify" else captured.err).splitlines()
+    assert line.count(str(path)) == 1 and "restore it from a copy, or remove it" in line
+
+
 def test_verify_knows_the_optional_columns(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     videos = [Video(f"{i}.mp4") for i in range(9)]
     name = factory.commit_run(tmp_path, 1, videos, num_files=2, sizes=Sizes(3, 4))
@@ -349,10 +392,12 @@ def test_verify_finds_what_no_run_has_committed(tmp_path: pathlib.Path, capsys: 
     shutil.copytree(tmp_path / "videos" / f"run={first}", stray.parent)
     (tmp_path / "clips").mkdir(exist_ok=True)
     beside = pathlib.Path(shutil.copy(stray, tmp_path / "clips" / "copy.parquet"))
+    deep = tmp_path / "clips" / "old" / "run=stray" / "part-00000.parquet"
+    shutil.copytree(stray.parent, deep.parent)
     code, found = as_json(capsys, "verify", tmp_path)
     assert code == 4
-    told = {"message": "belongs to no committed run: remove it"}
-    assert sorted(found["faults"], key=str) == sorted([{"path": str(p), **told} for p in (stray, beside)], key=str)
+    assert {fault["path"] for fault in found["faults"]} == {str(path) for path in (stray, beside, deep)}
+    assert {fault["message"] for fault in found["faults"]} == {"belongs to no committed run: remove it"}
     assert main(["verify", str(tmp_path), "--run", first]) == 0
 
 

@@ -13,7 +13,14 @@ from faulty_proxy import FaultyProxy, Request
 from object_stores import BUCKET, S3Server, s3_flags, used_by_beam
 
 from transforms import conditional_files, metrics, storage
-from transforms.errors import MediaError, StorageError, UnsupportedUriError, VideoChangedError, VideoNotFoundError
+from transforms.errors import (
+    ConfigError,
+    MediaError,
+    StorageError,
+    UnsupportedUriError,
+    VideoChangedError,
+    VideoNotFoundError,
+)
 from transforms.records import VideoRef
 from transforms.stores import retrying
 from transforms.stores.base import store_for
@@ -278,24 +285,54 @@ def test_a_refusal_of_a_store_is_told_from_a_bad_moment(
 
 @pytest.mark.parametrize("how", ["no credentials", "refused ones", "a profile that is nowhere"])
 def test_whoever_has_no_access_is_told_what_to_do(
-    s3: S3Server, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch, how: str
+    s3: S3Server, proxy: FaultyProxy, without_aws_keys: pytest.MonkeyPatch, how: str
 ) -> None:
     uri = f"s3://{BUCKET}/a"
     proxy.fault = lambda request: "403"
     flags = s3_flags(proxy.url)
     if how != "refused ones":
         flags = [flag for flag in flags if "key" not in flag]
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            monkeypatch.delenv(name, raising=False)
-        for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
-            monkeypatch.setenv(name, "/nowhere")
-        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     if how == "a profile that is nowhere":
-        monkeypatch.setenv("AWS_PROFILE", "nowhere")
+        without_aws_keys.setenv("AWS_PROFILE", "nowhere")
     told = pytest.raises(StorageError, match="credentials come from AWS_PROFILE, from AWS_ACCESS_KEY_ID")
     with used_by_beam(flags), told as caught:
         store_for(uri).stat(uri)
-    assert storage.is_final(caught.value)
+    assert storage.is_final(caught.value) and num_retries() == 0
+
+
+@pytest.mark.parametrize("status", ["401", "403"])
+def test_so_is_who_is_refused_by_google_cloud_storage(proxy: FaultyProxy, status: str) -> None:
+    pytest.importorskip("google.cloud.storage", reason="pip install 'reelbeam[gcp]'")
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud.storage import Client
+
+    proxy.fault = lambda request: status
+    client = Client("p", AnonymousCredentials(), client_options={"api_endpoint": proxy.url})
+    with pytest.raises(StorageError, match="gs://b/a.mp4: .* `gcloud auth application-default login`") as caught:
+        GcsStore(client).stat("gs://b/a.mp4")
+    assert storage.is_final(caught.value) and num_retries() == 0
+
+
+def test_credentials_of_yesterday_are_refused_though_the_status_is_another() -> None:
+    exceptions = pytest.importorskip("botocore.exceptions", reason="pip install 'reelbeam[aws]'")
+    reply = {"Error": {"Code": "ExpiredToken"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    with pytest.raises(StorageError, match="AWS_PROFILE"), storage.storage_errors("s3://b/a"):
+        raise exceptions.ClientError(reply, "ListObjectsV2")
+
+
+def test_an_endpoint_that_is_no_address_is_a_wrong_flag() -> None:
+    pytest.importorskip("boto3", reason="pip install 'reelbeam[aws]'")
+    with used_by_beam(["--s3_endpoint_url=nowhere"]), pytest.raises(ConfigError, match="nowhere; check --s3_endpoint"):
+        storage.stat("s3://b/a.mp4")
+
+
+def test_an_endpoint_that_nobody_listens_at_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("boto3", reason="pip install 'reelbeam[aws]'")
+    monkeypatch.setattr(retrying, "_FIRST_DELAY_SECONDS", 0.001)
+    told = pytest.raises(StorageError, match=r"check --s3_endpoint_url and the network\); run again later")
+    with used_by_beam(s3_flags("http://127.0.0.1:9")), told as caught:
+        storage.stat("s3://b/a.mp4")
+    assert not storage.is_final(caught.value)
 
 
 @pytest.mark.parametrize(("status", "final"), [(403, True), (429, False), (503, False)])

@@ -32,16 +32,23 @@ ODD = "it's [a] {b} *c é"
 
 
 def two_runs(output: pathlib.Path) -> None:
-    factory.commit_run(output, 1, [Video("a.mp4", "left", 3), Video("b.mp4", "right", 2), Video("c.mp4", None)])
-    factory.commit_run(output, 2, [Video("a.mp4", "still", 2, "mtime:2.0"), Video("c.mp4", "left", 1, "mtime:2.0")])
+    broken = [Video("c.mp4", None), Video("d.mp4", None), Video("e.mp4", None)]
+    factory.commit_run(output, 1, [Video("a.mp4", "left", 3), Video("b.mp4", "right", 2), *broken])
+    again = [Video("c.mp4", "left", 1, "mtime:2.0"), Video("e.mp4", None, code="no_frames")]
+    factory.commit_run(output, 2, [Video("a.mp4", "still", 2, "mtime:2.0"), *again])
 
 
-VIDEOS = [("a.mp4", "still", 2), ("b.mp4", "right", 2), ("c.mp4", "left", 1)]
+VIDEOS = [
+    *[("a.mp4", "still", 2), ("b.mp4", "right", 2), ("c.mp4", "left", 1)],
+    *[("d.mp4", None, 0), ("e.mp4", None, 0)],
+]
+ERRORS = [("d.mp4", "corrupt_video"), ("e.mp4", "no_frames")]
 CLIPS = [("a.mp4", 0), ("a.mp4", 1), ("b.mp4", 0), ("b.mp4", 1), ("c.mp4", 0)]
 TIMELINE = [("a.mp4", "still", 0, 4000, 2), ("b.mp4", "right", 0, 4000, 2), ("c.mp4", "left", 0, 2000, 1)]
 QUERIES = {
     "SELECT video_uri, top_label, num_clips FROM current_videos ORDER BY 1": VIDEOS,
     "SELECT video_uri, clip_index FROM current_clips ORDER BY 1, 2": CLIPS,
+    "SELECT video_uri, code FROM current_errors ORDER BY 1, 2": ERRORS,
     "SELECT video_uri, label, start_ms, end_ms, num_clips FROM label_timeline ORDER BY 1, 2, 3": TIMELINE,
 }
 
@@ -140,9 +147,10 @@ def test_each_dialect_can_parse_its_views(dialect: Dialect) -> None:
     output = "gs://bucket/it's" if dialect == "bigquery" else "/data/it's"
     statements = sqlglot.parse(create_views(output, dialect, 0.5, "my-project.labels"), dialect)
     created = [statement for statement in statements if statement is not None]
-    assert len(created) == 6 and {type(statement).__name__ for statement in created} == {"Create"}
+    assert len(created) == 7 and {type(statement).__name__ for statement in created} == {"Create"}
     names = [statement.find(sqlglot.exp.Table).name for statement in created]
-    assert names == ["all_videos", "all_clips", "all_errors", "current_videos", "current_clips", "label_timeline"]
+    current = ["current_videos", "current_clips", "current_errors"]
+    assert names == ["all_videos", "all_clips", "all_errors", *current, "label_timeline"]
 
 
 def test_duckdb_takes_a_backslash_for_a_slash() -> None:

@@ -5,19 +5,29 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from apache_beam.io.filesystem import FileSystem
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from transforms.errors import StorageError, UnsupportedUriError, VideoChangedError, VideoNotFoundError, without_query
+from transforms.errors import (
+    ConfigError,
+    StorageError,
+    UnsupportedUriError,
+    VideoChangedError,
+    VideoNotFoundError,
+    without_query,
+)
 from transforms.records import VideoRef
 
 # botocore's and Google's, by name: neither need be installed.
 _NO_CREDENTIALS = frozenset(
-    {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "DefaultCredentialsError"}
+    "NoCredentialsError PartialCredentialsError CredentialRetrievalError ProfileNotFound NoAuthTokenError "
+    "TokenRetrievalError SSOError DefaultCredentialsError RefreshError".split()
 )
+_REFUSING_CODES = frozenset({"ExpiredToken", "InvalidToken", "TokenRefreshRequired"})
+"""S3's words for credentials of yesterday, whose status is 400."""
 _REMEDIES = {
     "s3": "check the permissions; credentials come from AWS_PROFILE, from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,"
     " or from this machine's role",
@@ -54,6 +64,8 @@ def store_for(uri: str) -> Store:
 
     Raises:
       UnsupportedUriError: nobody knows its scheme, or the client library is not installed.
+      StorageError: the credentials that are asked for are not there.
+      ConfigError: a flag of Beam's for the store is wrong.
     """
     from transforms.stores import beam, gcs, s3  # they need what stands here
 
@@ -67,6 +79,8 @@ def store_for(uri: str) -> Store:
                 return gcs.store(pipeline_options())
     except ImportError as error:
         raise beam.unsupported(uri) from error
+    except ValueError as error:  # what is no address, for instance
+        raise ConfigError(f"{without_query(uri)}: {error}; check --s3_endpoint_url and Beam's other flags") from error
     return beam.BeamStore()
 
 
@@ -106,15 +120,20 @@ def what_store_says(uri: str, error: Exception) -> StorageError:
 
 def is_refusal(error: BaseException | None) -> bool:
     """Whether a client has no credentials, or the store does not take them (401, 403)."""
-    return type(error).__name__ in _NO_CREDENTIALS or status_of(error) in (401, 403)
+    if {kind.__name__ for kind in type(error).__mro__} & _NO_CREDENTIALS:
+        return not getattr(error, "retryable", False)  # Google's, of a moment
+    return status_of(error) in (401, 403) or _reply_of(error).get("Error", {}).get("Code") in _REFUSING_CODES
 
 
 def status_of(error: BaseException | None) -> int | None:
     """Returns the status of the answer of which a client has made an error; None: there was none."""
-    reply = getattr(error, "response", None)  # botocore's is a dict; Google's errors have a code of their own
-    facts = reply.get("ResponseMetadata", {}) if isinstance(reply, dict) else {}
-    status = facts.get("HTTPStatusCode") or getattr(error, "code", None)
+    status = _reply_of(error).get("ResponseMetadata", {}).get("HTTPStatusCode") or getattr(error, "code", None)
     return status if isinstance(status, int) else None
+
+
+def _reply_of(error: BaseException | None) -> dict[str, Any]:
+    reply = getattr(error, "response", None)  # botocore's is a dict; Google's errors have a code of their own
+    return reply if isinstance(reply, dict) else {}
 
 
 def matching(store: Store, pattern: str, listed: Callable[[str, str, str], Iterator[VideoRef]]) -> Iterator[VideoRef]:

@@ -129,6 +129,8 @@ def _insist(uri: str, request: Callable[[], Any]) -> Any:
             return request()
         except exceptions.ClientError as error:
             raise _from_reply(uri, error) from error
+        except exceptions.EndpointConnectionError as error:
+            raise PassingError(f"{error} (check --s3_endpoint_url and the network)") from error
         # These break off a connection or a body; the others (no credentials, no such profile) stay.
         except (exceptions.HTTPClientError, exceptions.IncompleteReadError, exceptions.ResponseStreamingError) as error:
             raise PassingError(str(error)) from error
