@@ -57,6 +57,8 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
     console.print(Text(_counts_line(summary)))
     if summary["counts"]["skipped"]:
         console.print(Text(_skipped_line(summary)))
+    if duplicates := not num_before and metrics.tally()[metrics.DUPLICATES_DROPPED]:
+        console.print(f"{_counted(duplicates, 'duplicate')} left out: a video that is named twice is labeled once")
     if fetched := _fetched_line():
         console.print(Text(fetched))
     if outcome.exit_code:
