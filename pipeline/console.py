@@ -39,6 +39,11 @@ def right(name: str) -> Column:
     return Column(name, justify="right")
 
 
+def whole(name: str) -> Column:
+    """Returns a column of paths: one that is too long goes on below, since its end tells it from others."""
+    return Column(name, overflow="fold")
+
+
 class WorkLine:
     """While it is open, tells on stderr what is being done: over itself on a terminal, now and then in a log."""
 

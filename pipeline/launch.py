@@ -167,7 +167,8 @@ def label(
     """Runs the job that labels, all that is to be labeled or one part of it, and commits."""
     program = make_program(options)
     paths = RunPaths(config.output, run.run_id)
-    metrics.reset_tally()
+    # The job before listed the videos of a part, and told which were named twice.
+    metrics.reset_tally(*([metrics.DUPLICATES_DROPPED] if part else []))
     build_graph(program, config, labels, run, run_facts(config, run), tables, lock, part)
     end = run_job(program, options, wait)
     if end.error is not None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Column
 from rich.text import Text
 
-from pipeline.console import make_console, make_table, printable, right
+from pipeline.console import make_console, make_table, printable, right, whole
 
 _ROWS_SHOWN = 20
 _WIDTH_OF_PIPES = 10_000
@@ -105,7 +105,7 @@ def print_difference(found: dict[str, Any]) -> None:
     _print_pairs("changed status", found["status_changed"], ("status", "error_code"), console)
     for name, title in (("new", "only in the second run"), ("lost", "only in the first run")):
         if found[name]:
-            table = make_table(f"{title}: {len(found[name])}")
+            table = make_table(whole(f"{title}: {len(found[name])}"))
             for uri in found[name][:_ROWS_SHOWN]:
                 table.add_row(Text(printable(uri)))
             console.print(table)
@@ -130,7 +130,7 @@ def print_difference(found: dict[str, Any]) -> None:
 def _print_pairs(title: str, rows: list[dict[str, Any]], names: tuple[str, str], console: Console) -> None:
     if not rows:
         return
-    table = make_table(f"{title}: {len(rows)}", "before", "after")
+    table = make_table(whole(f"{title}: {len(rows)}"), "before", "after")
     for row in rows[:_ROWS_SHOWN]:
         sides = (" ".join(_shown(row[f"{name}_{side}"]) for name in names).strip() for side in ("before", "after"))
         table.add_row(Text(printable(row["video_uri"])), *(Text(printable(side) or "-") for side in sides))

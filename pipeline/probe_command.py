@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from pipeline.config import MAX_VIDEO_BYTES
-from pipeline.console import make_console, make_table, printable, right
+from pipeline.console import make_console, make_table, printable, right, whole
 from transforms import storage
 from transforms.errors import ConfigError, MediaError
 from transforms.list_videos import expand_input
@@ -23,7 +23,7 @@ def probe_files(inputs: Sequence[str]) -> int:
       ConfigError: an input matches no file.
     """
     numbers = [right(name) for name in ("fps", "frames", "seconds")]
-    table = make_table("file", "container", "codec", "picture", *numbers, "remark")
+    table = make_table(whole("file"), "container", "codec", "picture", *numbers, "remark")
     complaints = []
     for given in inputs:
         videos = list(expand_input(given))

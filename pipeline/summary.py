@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.console import make_table, printable, right
+from pipeline.console import make_table, printable, right, whole
 from pipeline.launch import Outcome
 from pipeline.summary_json import added_up, committed_summaries
 from transforms import metrics
@@ -57,6 +57,8 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
     console.print(Text(_counts_line(summary)))
     if summary["counts"]["skipped"]:
         console.print(Text(_skipped_line(summary)))
+    if duplicates := not num_before and metrics.tally()[metrics.DUPLICATES_DROPPED]:
+        console.print(f"{_counted(duplicates, 'duplicate')} left out: a video that is named twice is labeled once")
     if fetched := _fetched_line():
         console.print(Text(fetched))
     if outcome.exit_code:
@@ -126,15 +128,15 @@ def _print_videos(summary: dict[str, Any], console: Console) -> None:
 
 
 def _videos_table(rows: Sequence[dict[str, Any]]) -> Table:
-    table = make_table("video", "labels", right("clips"), "status")
-    start = _common_folder([row["video_uri"] for row in rows])
-    for row in rows:
+    table = make_table(whole("video"), "labels", right("clips"), "status")
+    names = _names([row["video_uri"] for row in rows])
+    for row, name in zip(rows, names, strict=True):
         labels = [x for x in row["labels"][:_LABELS_SHOWN] if x is row["labels"][0] or x["score"] >= _LOWEST_SHOWN]
         shown = ", ".join(f"{x['label']} {_shown_score(x['score'])}" for x in labels)
         status = Text(row["status"], style=_STYLES[row["status"]])
         if row["error_code"]:
             status.append(f" ({row['error_code']})")
-        table.add_row(Text(printable(row["video_uri"][start:])), Text(shown or "-"), str(row["num_clips"]), status)
+        table.add_row(Text(printable(name)), Text(shown or "-"), str(row["num_clips"]), status)
     return table
 
 
@@ -150,7 +152,7 @@ def _labels_table(labels: Sequence[dict[str, Any]]) -> Table:
 
 
 def _errors_table(errors: Sequence[dict[str, Any]]) -> Table:
-    table = make_table("error", right("count"), "for example")
+    table = make_table("error", right("count"), whole("for example"))
     for entry in errors:
         table.add_row(
             Text(entry["code"], style="red"), str(entry["count"]), Text(printable(_shown_path(entry["message"])))
@@ -197,9 +199,18 @@ def _counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _common_folder(uris: Sequence[str]) -> int:
-    """Returns the length of the folder that all URIs share: what follows tells them apart."""
-    return os.path.commonprefix(uris if len(uris) > 1 else [uris[0], uris[0].rsplit("/", 1)[0] + "/"]).rfind("/") + 1
+def _names(uris: Sequence[str]) -> list[str]:
+    """Returns what tells URIs apart: what follows the folder that all share, marked where it could be taken for a path.
+
+    >>> _names(["/data/x/a.mp4", "/data/b.mp4"])
+    ['…/x/a.mp4', '…/b.mp4']
+    """
+    shared = os.path.commonprefix([uri.rsplit("/", 1)[0] + "/" for uri in uris])
+    start = shared.rfind("/") + 1
+    if not shared[:start].strip("/") or shared[:start].endswith("://"):
+        return list(uris)
+    names = [uri[start:] for uri in uris]
+    return [f"…/{name}" for name in names] if any("/" in name for name in names) else names
 
 
 def _shown_path(path: str) -> str:

@@ -100,9 +100,11 @@ def tally() -> collections.Counter[str]:
         return _tally.copy()
 
 
-def reset_tally() -> None:
-    """Forgets this process's tally: a new run starts."""
+def reset_tally(*kept: str) -> None:
+    """Forgets this process's tally, but for the counters that are to be kept: a new job starts."""
     with _lock:
+        held = {name: _tally[name] for name in kept}
         _tally.clear()
+        _tally.update(held)
         _open_segments.clear()
         _broken.clear()

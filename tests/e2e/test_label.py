@@ -75,7 +75,9 @@ def test_a_stream_that_breaks_off_keeps_its_whole_clips(tmp_path: pathlib.Path) 
     assert row["top_label"] is not None
 
 
-def test_a_missing_file_is_a_row_and_a_duplicate_is_none(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
+def test_a_missing_file_is_a_row_and_a_duplicate_is_none(
+    tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     sample = samples_dir / "growing.mp4"
     assert label(tmp_path, sample, tmp_path / "gone.mp4", sample, f"file://{sample}") == 0
     rows = videos(tmp_path)
@@ -83,6 +85,21 @@ def test_a_missing_file_is_a_row_and_a_duplicate_is_none(tmp_path: pathlib.Path,
         "growing.mp4": ("ok", None),
         "gone.mp4": ("failed", "not_found"),
     }
+    assert "\n2 duplicates left out: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flags", [["--videos_per_part=1"], ["--videos_per_part=0"]])
+def test_duplicates_are_told_once_however_the_run_is_cut(
+    tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str], flags: list[str]
+) -> None:
+    videos = [samples_dir / "growing.mp4", samples_dir / "shrinking.mp4"]
+    listing = tmp_path / "list.txt"
+    listing.write_text("".join(f"{path}\n" for path in [*videos, videos[0]]))
+    assert label(tmp_path / "out", samples_dir / "grow*.mp4", "--input_list", listing, *flags) == 0
+    assert capsys.readouterr().out.count("2 duplicates left out: ") == 1
+    assert label(tmp_path / "out", videos[0], videos[0], *flags) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("1 duplicate left out: ") == 1 and "1 labeled already" in printed
 
 
 def test_columns_of_the_list_are_carried_into_the_rows(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
