@@ -7,7 +7,10 @@ import pathlib
 import random
 from collections.abc import Collection
 from fractions import Fraction
+from typing import Any
 
+import av
+import data_generation as generate
 import h264_generation as h264
 import pytest
 from fast_and_full import check, decoded
@@ -94,3 +97,27 @@ def test_fields_of_which_some_are_lost(tmp_path: pathlib.Path, name: str, seed: 
     media = probe(path)
     spans = [span_at(n, media.duration_seconds * Fraction(n, 97)) for n in range(97)]
     assert decoded(path, media, spans) == decoded(path, dataclasses.replace(media, key_frame_ticks=()), spans)
+
+
+@pytest.mark.parametrize("slices", ["b-pyramid=none", "slices=4", "bframes=1"])
+def test_progressive_frames_behind_interlaced_ones_are_not_taken_for_fields(
+    tmp_path: pathlib.Path, slices: str
+) -> None:
+    """A recording that changes: FFmpeg itself says how many frames there are, as both ways join packets."""
+    common: dict[str, Any] = {"b_frames": 3, "gop": 250, "draw": generate.draw_moving}
+    interlaced = {"x264-params": "tff=1:b-adapt=0", "flags": "+ildct+ilme"}
+    first = generate.make_video(tmp_path / "a.ts", 60, 25, options=interlaced, **common)
+    options = {"x264-params": f"b-adapt=0:{slices}"}
+    second = generate.make_video(tmp_path / "b.ts", 120, 25, start_pts=60, options=options, **common)
+    path = tmp_path / "c.ts"
+    path.write_bytes(first.read_bytes() + second.read_bytes())
+    with av.open(str(path)) as container:
+        assert probe(path).num_frames == sum(1 for _ in container.decode(video=0)) == 180
+
+
+def test_fields_are_found_behind_long_messages(tmp_path: pathlib.Path) -> None:
+    packets = _interlaced([True] * _NUM_FRAMES)
+    message = b"\0\0\0\1\x06\x05" + b"\xff" * 9 + b"\x10" + b"\x5a" * (9 * 255 + 16) + b"\x80"
+    assert len(message) > 2048
+    longer = [(message + data, time, is_key) for data, time, is_key in packets]
+    assert probe(_written(tmp_path / "fields.ts", longer)).num_frames == _NUM_FRAMES

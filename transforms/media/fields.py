@@ -16,9 +16,6 @@ from transforms.media.bitstream import packet_rules
 from transforms.media.container import VideoPacket
 from transforms.media.packet_rules import Field
 
-# Where the first slice of a picture is looked for: all that follows need not be searched for its end.
-_HEAD_BYTES = 1024
-
 
 def whole_frames(packets: Iterable[VideoPacket], stream: VideoStream) -> Iterator[VideoPacket]:
     """Yields the packets, those joined that hold one field each of a frame."""
@@ -31,7 +28,7 @@ def whole_frames(packets: Iterable[VideoPacket], stream: VideoStream) -> Iterato
     first_field: Field | None = None
     try:
         for packet in packets:
-            field = rules.field(memoryview(packet)[:_HEAD_BYTES])
+            field = rules.field(memoryview(packet))
             is_second = field is not None and field.completes(first_field)
             if first is not None and is_second and _are_plain(first, packet):
                 yield _joined(first, packet)
@@ -50,7 +47,7 @@ def whole_frames(packets: Iterable[VideoPacket], stream: VideoStream) -> Iterato
 
 def _are_plain(*packets: VideoPacket) -> bool:
     """Whether all that has to be kept of packets are data and times."""
-    return not any(packet.is_discard or packet.has_sidedata("new_extradata") for packet in packets)
+    return not any(packet.is_discard or packet.is_corrupt or packet.has_sidedata("new_extradata") for packet in packets)
 
 
 def _joined(first: VideoPacket, second: VideoPacket) -> VideoPacket:

@@ -110,7 +110,7 @@ def read_field(unit: memoryview, slices: SliceFormat) -> Field | None:
     except ValueError:
         return None
     behind = at + slices.frame_num_bits
-    if not slices.has_fields or text[behind : behind + 1] != "1":
+    if not slices.has_fields or text[behind : behind + 1] != "1" or len(text) < behind + 2:
         return None
     return Field(text[behind + 1 : behind + 2] == "1", int(text[at:behind], 2))
 

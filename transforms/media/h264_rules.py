@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from transforms.media.display_order import Count, CountOrder
-from transforms.media.h264_headers import MAX_REORDER_DEPTH, Sps, read_count, read_field, read_sps
+from transforms.media.h264_headers import MAX_REORDER_DEPTH, SliceFormat, Sps, read_count, read_field, read_sps
 from transforms.media.nal_rules import NalRules
 from transforms.media.packet_rules import Field
+
+# Where the first slice of a packet is looked for: near its front; then, behind long messages, further on. What follows
+# need not be searched for its end.
+_HEAD_BYTES = (1 << 10, 1 << 16)
 
 
 class H264Rules(NalRules):
@@ -20,7 +24,7 @@ class H264Rules(NalRules):
         super().__init__((extradata[4] & 3) + 1 if is_avcc else 0)
         units = _avcc_units(extradata) if is_avcc else self._units(memoryview(extradata))
         found = [read_sps(unit) for unit in units if len(unit) > 1 and unit[0] & 31 == 7]
-        self._slices = found[0].slices if found else None
+        self._slices = found[0].slices if len({sps.slices for sps in found}) == 1 else None
         self.reorder_depth = max((sps.reorder_depth for sps in found), default=MAX_REORDER_DEPTH)
         self.may_have_fields = any(sps.slices.has_fields for sps in found)
         self._fits = self._allows(found)
@@ -49,22 +53,35 @@ class H264Rules(NalRules):
 
         def read(data: memoryview) -> Count | None:
             nonlocal slices
-            for unit in self._units(data):
-                kind = unit[0] & 31 if len(unit) > 1 else 0
-                if kind == 7:
-                    slices = read_sps(unit).slices
-                elif kind in (1, 5):
-                    return read_count(unit, slices) if slices else None
-            return None
+            unit, slices = self._first_slice(data, slices)
+            return None if unit is None or slices is None else read_count(unit, slices)
 
         return CountOrder(read)
 
     def field(self, data: memoryview) -> Field | None:
-        """Of the first slice."""
+        """Of the first slice, as the parameter sets so far say: packets come in order, or from a key frame on."""
+        for size in _HEAD_BYTES:
+            unit, self._slices = self._first_slice(data[:size], self._slices)
+            if unit is not None or len(data) <= size:
+                break
+        return None if unit is None or self._slices is None else read_field(unit, self._slices)
+
+    def _first_slice(
+        self, data: memoryview, slices: SliceFormat | None
+    ) -> tuple[memoryview | None, SliceFormat | None]:
+        """Returns the first slice of a packet, if there is one, and how slices look like by then; None: who knows."""
+        found = set()
+        first = None
         for unit in self._units(data):
-            if len(unit) > 1 and unit[0] & 31 in (1, 5):
-                return read_field(unit, self._slices) if self._slices else None
-        return None
+            kind = unit[0] & 31 if len(unit) > 1 else 0
+            if kind == 7:
+                found.add(read_sps(unit).slices)
+            elif kind in (1, 5):
+                first = unit
+                break
+        if found:
+            slices = found.pop() if len(found) == 1 else None
+        return first, slices
 
     def starts_clean(self, data: memoryview) -> bool:
         units = [unit for unit in self._units(data) if len(unit) > 1]

@@ -77,6 +77,7 @@ class Ring:
         """
         size = slot_bytes * NUM_SLOTS
         if self._memory is None or len(self._memory) < size:
+            self._memory = None  # first, so that both are never there at once
             try:
                 self._memory = mmap.mmap(self._descriptor, size)
             except OSError as error:
