@@ -20,7 +20,7 @@ from local_pipeline import LocalPipeline, counters
 from transforms import classify_clips, metrics
 from transforms.classify_clips import ClassifyClips
 from transforms.decode_clips import ClipCoder, DecodeClips
-from transforms.media import sandbox
+from transforms.media import sandbox, wire
 from transforms.media.picture import Geometry
 from transforms.media.sampling import ClipSampling
 from transforms.models.catalog import find
@@ -70,7 +70,7 @@ def test_a_decoder_that_dies_costs_its_segment_only(tmp_path: pathlib.Path) -> N
         assert_that(decoded.failures | beam.Map(lambda f: f.code), equal_to(["decoder_crashed"]), label="failures")
     assert counters(pipeline)[metrics.DECODER_RESTARTS] == 1
     # What the ring held when the decoder died is not lost, and the other segment is whole.
-    assert 41 <= counters(pipeline)[metrics.CLIPS_DECODED] <= 43
+    assert 41 <= counters(pipeline)[metrics.CLIPS_DECODED] <= 41 + wire.NUM_SLOTS
 
 
 def _kill_the_decoder_once(clip: Clip, marker: str) -> int:
