@@ -153,12 +153,16 @@ def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], progr
 
 def _exit_code(error: Exception) -> int:
     """A wrong name or folder is a wrong flag; a store or hub that does not answer is a job that may be tried again."""
-    from transforms import errors, storage
+    from transforms import errors
 
     if isinstance(error, errors.OutputLockedError):
         return EXIT_LOCKED
-    bad_flags = isinstance(error, errors.ConfigError | errors.ModelError) and not error.transient
-    return EXIT_BAD_FLAGS if bad_flags or storage.is_refusal(error.__cause__) else EXIT_FAILED
+    if isinstance(error, errors.ConfigError | errors.ModelError) and not error.transient:
+        return EXIT_BAD_FLAGS
+
+    from transforms import storage  # with Beam: a mistyped flag is told without it
+
+    return EXIT_BAD_FLAGS if storage.is_refusal(error.__cause__) else EXIT_FAILED
 
 
 def _complain(error: Exception) -> None:
