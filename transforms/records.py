@@ -59,6 +59,7 @@ class MediaInfo:
       key_frame_ticks: times of key frames, on that clock, at which decoding can start as if it were the beginning:
         ascending, half a second apart or more. Empty where that isn't proven for the codec, or where the packets'
         times are not those of their frames.
+      num_discontinuities: jumps of the stream's clock, and wild times, that were bridged.
     """
 
     container: str
@@ -76,6 +77,7 @@ class MediaInfo:
     time_base: Fraction = Fraction(1)
     start_tick: int = 0
     key_frame_ticks: tuple[int, ...] = ()
+    num_discontinuities: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

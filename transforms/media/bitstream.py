@@ -52,11 +52,13 @@ def packet_rules(codec: str, extradata: bytes | None) -> PacketRules:
         return Mpeg4Rules(extradata)
     if codec in _INTRA_CODECS:
         return _IntraRules()
-    simple = {"vp8": _Vp8Rules, "vp9": _Vp9Rules, "av1": _Av1Rules, "mjpeg": _MjpegRules}
+    simple = {"gif": _GifRules, "theora": _TheoraRules, "vp8": _Vp8Rules, "vp9": _Vp9Rules, "av1": _Av1Rules, "mjpeg": _MjpegRules}
     return simple.get(codec, PacketRules)()
 
 
 class _Vp8Rules(PacketRules):
+    may_hide_frames = True
+
     def starts_clean(self, data: memoryview) -> bool:
         return len(data) > 6 and data[0] & 0x11 == 0x10 and data[3:6] == b"\x9d\x01\x2a"
 
@@ -65,6 +67,8 @@ class _Vp8Rules(PacketRules):
 
 
 class _Vp9Rules(PacketRules):
+    may_hide_frames = True
+
     def starts_clean(self, data: memoryview) -> bool:
         # show_existing_frame = 0, frame_type = 0 (key), show_frame = 1.
         return len(data) > 0 and data[0] >> 6 == 2 and self._flags(data) == 1
@@ -76,6 +80,30 @@ class _Vp9Rules(PacketRules):
     def _flags(self, data: memoryview) -> int:
         """Returns three bits: they stand behind a marker and the profile, which has one more bit where it is 3."""
         return (data[0] if data[0] & 0x30 == 0x30 else data[0] >> 1) & 7
+
+
+class _GifRules(PacketRules):
+    may_lack_pictures = True
+
+    def has_picture(self, data: memoryview) -> bool:
+        """Looks for an image behind extensions: comments, XMP and control blocks also stand alone at the end."""
+        at = 0
+        if data[:3] == b"GIF" and len(data) > 13:
+            at = 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
+        while at + 1 < len(data) and data[at] == 0x21:
+            at += 2
+            while at < len(data) and data[at]:
+                at += 1 + data[at]
+            at += 1
+        return at < len(data) and data[at] == 0x2C
+
+
+class _TheoraRules(PacketRules):
+    may_lack_pictures = True
+
+    def has_picture(self, data: memoryview) -> bool:
+        """Headers stand in front of each recording of a file that was joined from several."""
+        return len(data) > 0 and data[0] & 0x80 == 0
 
 
 class _Av1Rules(PacketRules):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from transforms.media.packet_order import MAX_REORDERED
 
 # Within a sequence pictures are counted from about 0 on.
-_SEQUENCE_BITS = 48
+SEQUENCE_BITS = 48
 
 
 class DisplayOrder:
@@ -26,7 +26,7 @@ class DisplayOrder:
 
     def accepts(self, data: memoryview, pts: int) -> bool:
         """Returns whether the picture of the next packet is shown between those that its time lies between."""
-        rank = self._rank(data)
+        rank = self.rank(data)
         if rank is None:
             return True
         recent = self._recent
@@ -39,7 +39,7 @@ class DisplayOrder:
             self._is_cut = True
         return is_behind and is_before
 
-    def _rank(self, data: memoryview) -> int | None:
+    def rank(self, data: memoryview) -> int | None:
         """Returns a number that is the higher the later a picture is shown; None: the packet has none."""
         raise NotImplementedError
 
@@ -52,12 +52,12 @@ class AnchorOrder(DisplayOrder):
         self._is_b = is_b
         self._num_anchors = self._num_between = 0
 
-    def _rank(self, data: memoryview) -> int:
+    def rank(self, data: memoryview) -> int:
         if self._is_b(data):
             self._num_between += 1
-            return (self._num_anchors - 1 << _SEQUENCE_BITS) + self._num_between
+            return (self._num_anchors - 1 << SEQUENCE_BITS) + self._num_between
         self._num_anchors, self._num_between = self._num_anchors + 1, 0
-        return self._num_anchors << _SEQUENCE_BITS
+        return self._num_anchors << SEQUENCE_BITS
 
 
 class Count(NamedTuple):
@@ -88,7 +88,7 @@ class CountOrder(DisplayOrder):
         self._read = read
         self._sequence = self._base = 0
 
-    def _rank(self, data: memoryview) -> int | None:
+    def rank(self, data: memoryview) -> int | None:
         found = self._read(data)
         if found is None:
             return None
@@ -103,4 +103,4 @@ class CountOrder(DisplayOrder):
             count = self._base + 1
         if is_base or starts or num_bits == 0:
             self._base = count
-        return (self._sequence << _SEQUENCE_BITS) + count
+        return (self._sequence << SEQUENCE_BITS) + count

@@ -10,17 +10,16 @@ from typing import cast
 
 import av
 import av.error
-from av.video.stream import VideoStream
 
-from transforms.media.bitstream import packet_rules
 from transforms.media.container import VideoPacket
-from transforms.media.packet_rules import Field
+from transforms.media.packet_rules import Field, PacketRules
 
 
-def whole_frames(packets: Iterable[VideoPacket], stream: VideoStream) -> Iterator[VideoPacket]:
-    """Yields the packets, those joined that hold one field each of a frame."""
-    codec = stream.codec_context
-    rules = packet_rules(codec.codec.canonical_name, codec.extradata)
+def whole_frames(packets: Iterable[VideoPacket], rules: PacketRules) -> Iterator[VideoPacket]:
+    """Yields the packets, those joined that hold one field each of a frame.
+
+    Where one of them is damaged, so is the frame: the next field begins another one.
+    """
     if not rules.may_have_fields:
         yield from packets
         return
@@ -29,9 +28,8 @@ def whole_frames(packets: Iterable[VideoPacket], stream: VideoStream) -> Iterato
     try:
         for packet in packets:
             field = rules.field(memoryview(packet))
-            is_second = field is not None and field.completes(first_field)
-            if first is not None and is_second and _are_plain(first, packet):
-                yield _joined(first, packet)
+            if first is not None and field is not None and field.completes(first_field):
+                yield from [_joined(first, packet)] if _can_be_joined(first, packet) else [first, packet]
                 first = None
                 continue
             if first is not None:
@@ -45,9 +43,9 @@ def whole_frames(packets: Iterable[VideoPacket], stream: VideoStream) -> Iterato
         yield first
 
 
-def _are_plain(*packets: VideoPacket) -> bool:
-    """Whether all that has to be kept of packets are data and times."""
-    return not any(packet.is_discard or packet.is_corrupt or packet.has_sidedata("new_extradata") for packet in packets)
+def _can_be_joined(*packets: VideoPacket) -> bool:
+    """Whether a joined packet can have all that matters of these."""
+    return not any(packet.is_discard or packet.has_sidedata("new_extradata") for packet in packets)
 
 
 def _joined(first: VideoPacket, second: VideoPacket) -> VideoPacket:
@@ -55,5 +53,6 @@ def _joined(first: VideoPacket, second: VideoPacket) -> VideoPacket:
     packet.pts, packet.dts, packet.duration = first.pts, first.dts, first.duration
     if first.pts is not None and second.pts is not None and second.pts > first.pts:
         packet.duration = second.pts - first.pts + (second.duration or 0)
+    packet.is_corrupt = first.is_corrupt or second.is_corrupt
     packet.time_base, packet.stream, packet.is_keyframe = first.time_base, first.stream, first.is_keyframe
     return packet

@@ -81,7 +81,7 @@ class FullSource:
     def _decoded_frames(self) -> Iterator[VideoFrame]:
         try:
             for index, packet in enumerate(self._packets):
-                tick = packet.dts if packet.pts is None else packet.pts
+                tick = self._mended_time(index, packet)
                 position = index if tick is None else self._timeline.position_at(tick)
                 yield from self._decode(packet, position)
                 self._note_damage(packet, position)
@@ -89,6 +89,13 @@ class FullSource:
             # Reading broke off; the decoder may still hold frames.
             self.cause = self.cause or words(error)
         yield from self._decode(None, None)
+
+    def _mended_time(self, index: int, packet: VideoPacket) -> int | None:
+        """Returns the time of the packet at `index`, and gives it to the packet, whose frame then has it, too."""
+        times = self._timeline.packet_times
+        if times is not None and index < len(times) and not self._timeline.by_order:
+            packet.pts = int(times[index])
+        return packet.dts if packet.pts is None else packet.pts
 
     def _decode(self, packet: VideoPacket | None, position: int | None) -> list[VideoFrame]:
         try:

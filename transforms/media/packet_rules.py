@@ -32,12 +32,16 @@ class PacketRules:
       reorder_depth: how many frames a decoder has to hold back at least. Left alone, it would find out on the way where
         the stream doesn't say it, lose frames until then, and other ones where it starts elsewhere.
       may_have_fields: whether the fields of a frame may be packets of their own.
+      may_lack_pictures: whether `has_picture` has to be asked.
+      may_hide_frames: whether `is_shown` has to be asked.
     """
 
     can_skip = False
     is_intra = False
     reorder_depth = 0
     may_have_fields = False
+    may_lack_pictures = False
+    may_hide_frames = False
 
     @property
     def is_known(self) -> bool:
@@ -47,6 +51,10 @@ class PacketRules:
     def starts_clean(self, data: memoryview) -> bool:
         """Whether decoding can start at this packet, which the container calls a key frame."""
         return False
+
+    def has_picture(self, data: memoryview) -> bool:
+        """Whether this packet has anything to decode: GIF's may hold comments only."""
+        return True
 
     def is_shown(self, data: memoryview) -> bool:
         """Whether this packet's frame is meant to be seen: VP8 and VP9 also store frames to refer to only."""

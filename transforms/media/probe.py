@@ -58,8 +58,11 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
                 f"{name}: video stream {stream.index} ({stream.codec_context.name}) has no picture"
                 " size: FFmpeg could decode none of it; check that the file plays"
             )
+        if timeline.is_doubtful:
+            with containers.open_video(name, stream.index) as (again, same):
+                timeline = timelines.mend_timeline(timeline, timelines.frame_packets(again, same), again, same)
         limits.current().check_duration(name, timeline.duration_seconds, container.size)
-        key_frame_ticks = () if timeline.by_order else key_frames.ticks
+        key_frame_ticks = () if timeline.by_order or timeline.packet_times is not None else key_frames.ticks
         return _media_info(container, stream, timeline, peek.rotation_degrees, key_frame_ticks)
 
 
@@ -101,6 +104,7 @@ def _media_info(
         time_base=timeline.time_base,
         start_tick=timeline.origin,
         key_frame_ticks=key_frame_ticks,
+        num_discontinuities=timeline.num_discontinuities,
     )
 
 

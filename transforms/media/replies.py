@@ -45,6 +45,8 @@ def media(values: object, limits: DecoderLimits) -> MediaInfo:
     fps = values["source_fps"]
     _require("source_fps", fps, fps is None or (isinstance(fps, float) and math.isfinite(fps) and fps >= 0))
     _require("num_frames", values["num_frames"], _is_whole(values["num_frames"], 1, limits.max_packets))
+    num_jumps = values["num_discontinuities"]
+    _require("num_discontinuities", num_jumps, _is_whole(num_jumps, 0, limits.max_packets))
     ticks = values["key_frame_ticks"]
     _require("key_frame_ticks", ticks, isinstance(ticks, list) and all(_is_tick(tick) for tick in ticks))
     _require("key_frame_ticks", ticks, ticks == sorted(ticks) and len(ticks) <= limits.max_packets)

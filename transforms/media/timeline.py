@@ -6,21 +6,24 @@ rates mean nothing under variable frame rate. The packets are what the decoder w
 
 from __future__ import annotations
 
-import array
 import bisect
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
 import av.error
-import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from transforms.media import limits
+from transforms.media.bitstream import packet_rules
+from transforms.media.clock import Times
 from transforms.media.container import VideoPacket, words
 from transforms.media.fields import whole_frames
 from transforms.media.packet_order import PacketOrder
+from transforms.media.packet_times import PacketTimes, clock_rules
+from transforms.media.stream_clock import StreamClock
 
 # Frames a second where the file tells neither a rate nor times.
 _DEFAULT_RATE = Fraction(25)
@@ -40,6 +43,9 @@ class Timeline:
         because the container stores none (raw streams) or decoding times only (AVI with B-frames). Decoders
         deliver in display order, so the n-th frame that comes out has the n-th time.
       read_error: why reading broke off before the file's regular end; "" where it didn't.
+      is_doubtful: whether times of packets are missing, jump or stand still, so that `mend_timeline` has to be asked.
+      packet_times: int64 [N], the time of each packet, in file order, where the packets' own are not to be used.
+      num_discontinuities: jumps of the clock that were bridged.
     """
 
     time_base: Fraction
@@ -49,6 +55,9 @@ class Timeline:
     promised_end_tick: Fraction
     by_order: bool
     read_error: str = ""
+    is_doubtful: bool = False
+    packet_times: Times | None = None
+    num_discontinuities: int = 0
 
     @property
     def duration_seconds(self) -> Fraction:
@@ -69,7 +78,11 @@ def frame_packets(container: InputContainer, stream: VideoStream) -> Iterator[Vi
     Empty packets inside a file (AVI writes them for "show the last frame again") must not reach the decoder
     either, which would take the first one for the end of the stream.
     """
-    return whole_frames(_packets_with_data(container, stream), stream)
+    rules = packet_rules(stream.codec_context.codec.canonical_name, stream.codec_context.extradata)
+    packets = _packets_with_data(container, stream)
+    if rules.may_lack_pictures:
+        packets = (packet for packet in packets if rules.has_picture(memoryview(packet)))
+    return whole_frames(packets, rules)
 
 
 def _packets_with_data(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
@@ -109,14 +122,16 @@ def read_timeline(
       origin: display time of the stream's first frame, where the packets start later; None: they start there.
       until_tick: reading may stop once no frame of this time or an earlier one can follow; None: at the end.
     """
-    shown = _PacketTimes()
+    spacing = _nominal_spacing(stream)
+    shown = PacketTimes(clock_rules(container, stream, spacing))
     read_error = ""
     reaches_end = True
     order = PacketOrder()
+    rules = packet_rules(stream.codec_context.codec.canonical_name, stream.codec_context.extradata)
     try:
         for packet in packets:
             shown.note_dts(packet.dts)
-            if not packet.is_discard:
+            if not packet.is_discard and (not rules.may_hide_frames or rules.is_shown(memoryview(packet))):
                 shown.add(packet)
             if until_tick is not None and order.accepts(packet) and order.is_past(until_tick):
                 reaches_end = False
@@ -127,75 +142,55 @@ def read_timeline(
         return None
     if reaches_end:
         read_error = read_error or missing_frames(shown.last_dts, container.format.name, stream)
-    time_base = stream.time_base or Fraction(1, 1)
-    spacing = 1 / (stream.guessed_rate or _DEFAULT_RATE) / time_base
     ticks = shown.sorted_ticks(spacing)
     end_tick = ticks[-1] + _last_frame_ticks(ticks, shown.last_duration, spacing)
     origin = ticks[0] if origin is None else origin
     promised = Fraction(origin + stream.duration) if read_error and stream.duration else end_tick
     by_order = shown.is_by_order(container.format.name, stream.codec_context.reorder_depth)
-    return Timeline(time_base, ticks, origin, end_tick, max(end_tick, promised), by_order, read_error)
+    time_base = stream.time_base or Fraction(1, 1)
+    return Timeline(
+        time_base, ticks, origin, end_tick, max(end_tick, promised), by_order, read_error, shown.is_doubtful
+    )
 
 
-class _PacketTimes:
-    """The times of a stream's packets, in file order: pts, or dts where that is all there is.
+def mend_timeline(
+    timeline: Timeline, packets: Iterable[VideoPacket], container: InputContainer, stream: VideoStream
+) -> Timeline:
+    """Returns a doubtful timeline with all times on one steady clock; the same where that changes nothing.
 
-    Attributes:
-      num_packets: how many there are.
-      last_dts: the highest, of packets that are not shown too.
-      last_duration: of the frame that is shown last; 0 where its packet doesn't say.
+    Args:
+      timeline: of the whole stream.
+      packets: all packets of the stream once more.
+      container, stream: where they come from.
     """
+    clock = StreamClock(stream)
+    with contextlib.suppress(av.error.FFmpegError):  # where reading breaks off, `timeline` says so
+        for packet in packets:
+            clock.add(packet)
+    spacing = _nominal_spacing(stream)
+    is_reordered = stream.codec_context.reorder_depth > 0
+    rules = clock_rules(container, stream, spacing)
+    mended = clock.mended(rules, container.format.name, is_reordered=is_reordered)
+    if not mended.is_changed:
+        return timeline
+    ticks = mended.ticks.tolist()
+    end_tick = ticks[-1] + _last_frame_ticks(ticks, mended.last_duration, spacing)
+    return dataclasses.replace(
+        timeline,
+        ticks=ticks,
+        origin=ticks[0],
+        end_tick=end_tick,
+        # What a header promises is on the old clock.
+        promised_end_tick=end_tick,
+        by_order=mended.by_order,
+        packet_times=mended.packet_times,
+        num_discontinuities=mended.num_discontinuities,
+    )
 
-    def __init__(self) -> None:
-        self.num_packets = 0
-        self.last_duration = 0
-        self.last_dts: int | None = None
-        self._times = array.array("q")
-        self._last_time: int | None = None
-        self._has_pts = False
-        self._lacks_pts = False
-        self._is_ascending = True
-        self._last_pts: int | None = None
 
-    def note_dts(self, dts: int | None) -> None:
-        """Notes how far the file has been read."""
-        if dts is not None and (self.last_dts is None or dts > self.last_dts):
-            self.last_dts = dts
-
-    def add(self, packet: VideoPacket) -> None:
-        """Notes a packet that is shown."""
-        pts, dts, duration = packet.pts, packet.dts, packet.duration or 0
-        self.num_packets += 1
-        if pts is not None:
-            self._is_ascending = self._is_ascending and (self._last_pts is None or pts >= self._last_pts)
-            self._has_pts, self._last_pts = True, pts
-        elif dts is not None:
-            self._lacks_pts = True
-        time = dts if pts is None else pts
-        if time is None:
-            return
-        self._times.append(time)
-        if self._last_time is None or (time, duration) > (self._last_time, self.last_duration):
-            self._last_time, self.last_duration = time, duration
-
-    def sorted_ticks(self, spacing: Fraction) -> Sequence[int]:
-        """Returns the display times.
-
-        Packets without any time are passed over, unless all are: then they are spaced evenly (raw streams).
-        """
-        if self._times:
-            # NumPy sorts where they are; a list would need five times the memory.
-            np.frombuffer(self._times, np.int64).sort()
-            return self._times
-        self.last_duration = round(spacing)
-        return array.array("q", (round(n * spacing) for n in range(self.num_packets)))
-
-    def is_by_order(self, demuxer: str, reorder_depth: int) -> bool:
-        """Returns whether times and frames have to be paired by order, see `Timeline.by_order`."""
-        if not self._has_pts or self._lacks_pts:
-            return True
-        # FFmpeg makes pts up from dts where the container has none: ascending although the frames are reordered.
-        return reorder_depth > 0 and (demuxer == "avi" or self._is_ascending)
+def _nominal_spacing(stream: VideoStream) -> Fraction:
+    """Returns the ticks from frame to frame, as the stream's headers say, or a usual rate's."""
+    return 1 / (stream.guessed_rate or _DEFAULT_RATE) / (stream.time_base or Fraction(1))
 
 
 def missing_frames(last_dts: int | None, demuxer: str, stream: VideoStream) -> str:
