@@ -60,6 +60,9 @@ class MediaInfo:
         ascending, half a second apart or more. Empty where that isn't proven for the codec, or where the packets'
         times are not those of their frames.
       num_discontinuities: jumps of the stream's clock, and wild times, that were bridged.
+      clock_shifts: how they were bridged, as (packet, ticks) pairs: from that packet on, in file order from 0, so many
+        ticks are added to the times of packets. All ticks above are on that steady clock. Empty where packets lack
+        times: then their times are found anew in each reading.
     """
 
     container: str
@@ -78,6 +81,7 @@ class MediaInfo:
     start_tick: int = 0
     key_frame_ticks: tuple[int, ...] = ()
     num_discontinuities: int = 0
+    clock_shifts: tuple[tuple[int, int], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

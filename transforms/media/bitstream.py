@@ -52,7 +52,14 @@ def packet_rules(codec: str, extradata: bytes | None) -> PacketRules:
         return Mpeg4Rules(extradata)
     if codec in _INTRA_CODECS:
         return _IntraRules()
-    simple = {"gif": _GifRules, "theora": _TheoraRules, "vp8": _Vp8Rules, "vp9": _Vp9Rules, "av1": _Av1Rules, "mjpeg": _MjpegRules}
+    simple = {
+        "gif": _GifRules,
+        "theora": _TheoraRules,
+        "vp8": _Vp8Rules,
+        "vp9": _Vp9Rules,
+        "av1": _Av1Rules,
+        "mjpeg": _MjpegRules,
+    }
     return simple.get(codec, PacketRules)()
 
 

@@ -23,7 +23,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from transforms.media.steady_chain import Times, steady_chain
+from transforms.media.steady_chain import Steps, Times, steady_chain
 
 NO_TIME = -(1 << 63)
 """Stands for a missing time, as FFmpeg's AV_NOPTS_VALUE does."""
@@ -33,6 +33,10 @@ _MAX_TIME = 1 << 61
 _MAX_MENDED_TIME = 1 << 62
 # So many frames may share one time, if others have other times.
 _MAX_AT_ONE_TIME = 8
+# So many steps, of a clock that stands still, may be long.
+_MAX_STEPS_BETWEEN_STILLS = 4
+# Frames without a time need at least this share of the usual frame interval.
+_MIN_SHARE_OF_SPACING = 0.5
 # A step of so many frame intervals is a hole, and no place for evenly spaced frames.
 _MAX_STRETCH = Fraction(3, 2)
 
@@ -43,15 +47,24 @@ class ClockRules:
 
     Attributes:
       spacing: ticks from frame to frame, where the times themselves don't tell it.
+      min_spacing: frames that are nearer to each other, on average, have no times of their own.
       max_step: a longer step forward is a jump.
       max_step_back: a longer step backward is a discontinuity; a shorter one is only a wrong time.
       bridges_forward: whether jumps forward are bridged; else they are holes, and only wild times are mended.
     """
 
     spacing: Fraction
+    min_spacing: Fraction
     max_step: int
     max_step_back: int
     bridges_forward: bool
+
+    def stands_still(self, times: Times) -> bool:
+        """Whether a clock with these readings, in any order, does not move."""
+        steps = np.diff(np.sort(times))
+        if len(steps) > 2 * _MAX_STEPS_BETWEEN_STILLS:
+            steps = np.sort(steps)[:-_MAX_STEPS_BETWEEN_STILLS]
+        return len(steps) > 0 and int(steps.sum()) < len(steps) * self.min_spacing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,11 +109,11 @@ def bridges(clock: Times, rules: ClockRules) -> tuple[Times, int]:
       clock: readings of a clock that ascends from packet to packet, int64 [N]; NO_TIME where missing.
       rules: what a jump is.
     """
-    walk = _Walk(_plausible(clock), rules)
+    found = _Walk(_plausible(clock), rules).shifts()
     shifts = np.zeros_like(clock)
-    for position, shift in walk.shifts():
+    for position, shift in found:
         shifts[position:] = shift
-    return shifts, walk.num_discontinuities
+    return shifts, len(found)
 
 
 def _plausible(times: Times) -> Times:
@@ -157,7 +170,9 @@ class _Walk:
         """Takes away wild times, and notes the jumps that are left."""
         known = np.flatnonzero(self._times != NO_TIME)
         values = self._times[known]
-        kept, jumps = steady_chain(values, self._rules.max_step, self._rules.bridges_forward)
+        spacing = float(self._usual_spacing(known))
+        steps = Steps(_MIN_SHARE_OF_SPACING * spacing, self._rules.max_step, self._rules.bridges_forward)
+        kept, jumps = steady_chain(known, values, steps)
         self._times[np.delete(known, kept)] = NO_TIME
         self._jumps.update(known[jumps].tolist())
         is_kept = np.zeros(len(values), bool)
@@ -168,7 +183,7 @@ class _Walk:
             self._count(max(int(least - values[position]), int(values[position] - most)))
         for position in jumps.tolist():
             step = int(values[position] - values[kept[np.searchsorted(kept, position) - 1]])
-            self._count(max(-step, step - self._rules.max_step + self._rules.max_step_back))
+            self._count(max(1 - step, step - self._rules.max_step + self._rules.max_step_back))
 
     def _count(self, ticks: int) -> None:
         """Counts a jump, or a group of wild times, that is so many ticks off."""
@@ -179,10 +194,13 @@ class _Walk:
         """Takes the times of the others away where many frames have one time."""
         known = np.flatnonzero(self._times != NO_TIME)
         values = self._times[known]
+        if self._rules.stands_still(values):
+            self._times[known[1:]] = NO_TIME
+            return
         starts = np.flatnonzero(np.diff(values, prepend=values[:1] - 1) != 0)
         counts = np.diff(starts, append=len(values))
         for start, count in zip(starts.tolist(), counts.tolist(), strict=True):
-            if count > _MAX_AT_ONE_TIME or (count == len(values) and count > 1):
+            if count > _MAX_AT_ONE_TIME:
                 self._times[known[start + 1 : start + count]] = NO_TIME
 
     def _usual_spacing(self, known: Times) -> Fraction:

@@ -197,6 +197,6 @@ def _read_times(
     timeline = timelines.read_timeline(reader.packets(), reader.container, reader.stream)
     if timeline is None:
         raise errors.NoFramesError(f"{os.fspath(path)}: video stream {media.stream_index} has no frames any more")
-    if timeline.is_doubtful:
+    if timeline.is_doubtful and not media.clock_shifts:
         timeline = timelines.mend_timeline(timeline, reader.packets(), reader.container, reader.stream)
     return timeline, None

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import array
-import collections
+import heapq
 from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
 from av.container import InputContainer
-
 from av.video.stream import VideoStream
 
 from transforms.media.clock import NO_TIME, ClockRules
 from transforms.media.container import VideoPacket
-from transforms.media.packet_order import MAX_REORDERED
 
 # FFmpeg's AVFMT_TS_DISCONT: MPEG-TS and -PS, Ogg, live FLV and others.
 _CLOCK_MAY_JUMP = 0x0200
 # What FFmpeg's own tools take for a jump of the clock (-dts_delta_threshold, and ts_discontinuity_detect).
 _MAX_STEP_SECONDS = Fraction(10)
 _MAX_STEP_BACK_SECONDS = Fraction(1, 10)
+# Frames a second; more of them are times that stand still (an AVI whose header has rate and scale confused).
+MAX_RATE = 1000
 # More frames than that in a row at one time are no accident of rounding.
 _MAX_AT_ONE_TIME = 8
+
+
+def min_spacing(stream: VideoStream) -> Fraction:
+    """Returns the least ticks from frame to frame that are believed."""
+    return 1 / (MAX_RATE * (stream.time_base or Fraction(1)))
 
 
 def clock_rules(container: InputContainer, stream: VideoStream, spacing: Fraction) -> ClockRules:
@@ -32,6 +37,7 @@ def clock_rules(container: InputContainer, stream: VideoStream, spacing: Fractio
         spacing,
         max_step=int(_MAX_STEP_SECONDS / time_base),
         max_step_back=int(_MAX_STEP_BACK_SECONDS / time_base),
+        min_spacing=min_spacing(stream),
         bridges_forward=bool(container.format.flags & _CLOCK_MAY_JUMP),
     )
 
@@ -45,7 +51,7 @@ class PacketTimes:
       last_duration: of the frame that is shown last; 0 where its packet doesn't say.
     """
 
-    def __init__(self, rules: ClockRules) -> None:
+    def __init__(self, rules: ClockRules, reorder_depth: int) -> None:
         self.num_packets = 0
         self.last_duration = 0
         self.last_dts: int | None = None
@@ -58,9 +64,10 @@ class PacketTimes:
         self._lacks_times = False
         self._is_ascending = True
         self._last_pts: int | None = None
-        self._latest_pts: int | None = None
+        self._latest_pts = NO_TIME
         self._previous_dts: int | None = None
-        self._recent: collections.deque[int] = collections.deque([NO_TIME], MAX_REORDERED)
+        # Of a sound stream's earlier frames, no more than the reorder depth are shown after the next one.
+        self._latest_shown = [NO_TIME] * (reorder_depth + 1)
         self._num_equal = 1
 
     def note_dts(self, dts: int | None) -> None:
@@ -79,7 +86,7 @@ class PacketTimes:
         pts, dts, duration = packet.pts, packet.dts, packet.duration or 0
         self.num_packets += 1
         if pts is not None:
-            self._add_pts(pts, packet.is_keyframe)
+            self._add_pts(pts, dts, packet.is_keyframe)
         elif dts is not None:
             self._lacks_pts = True
         time = dts if pts is None else pts
@@ -90,18 +97,20 @@ class PacketTimes:
         if self._last_time is None or (time, duration) > (self._last_time, self.last_duration):
             self._last_time, self.last_duration = time, duration
 
-    def _add_pts(self, pts: int, is_key: bool) -> None:
-        latest, last = self._latest_pts, self._last_pts
-        if latest is not None and last is not None:
-            self._is_ascending = self._is_ascending and pts >= last
-            self._num_equal = self._num_equal + 1 if pts == last else 1
-            if (is_key and pts < latest) or pts < self._recent[0] or self._num_equal > _MAX_AT_ONE_TIME:
+    def _add_pts(self, pts: int, dts: int | None, is_key: bool) -> None:
+        if self._last_pts is not None:
+            self._is_ascending = self._is_ascending and pts >= self._last_pts
+            self._num_equal = self._num_equal + 1 if pts == self._last_pts else 1
+            latest = self._latest_pts
+            is_early = pts < self._latest_shown[0] - self._rules.max_step_back or (is_key and pts < latest)
+            is_before_decoding = self._rules.bridges_forward and dts is not None and pts < dts
+            if is_early or is_before_decoding or self._num_equal > _MAX_AT_ONE_TIME:
                 self._has_jump = True
             elif pts > latest:
                 self._compare(pts - latest)
         self._has_pts, self._last_pts = True, pts
-        self._latest_pts = pts if latest is None else max(latest, pts)
-        self._recent.append(self._latest_pts)
+        self._latest_pts = max(self._latest_pts, pts)
+        heapq.heappushpop(self._latest_shown, pts)
 
     def _compare(self, step: int) -> None:
         if not -self._rules.max_step_back <= step <= self._rules.max_step:
@@ -111,7 +120,7 @@ class PacketTimes:
     def is_doubtful(self) -> bool:
         """Whether times are missing, jump or stand still."""
         lacks_some = self._has_pts and (self._lacks_pts or self._lacks_times)
-        return self._has_jump or lacks_some or 1 < self.num_packets == self._num_equal
+        return self._has_jump or lacks_some or self._rules.stands_still(np.frombuffer(self._times, np.int64))
 
     def sorted_ticks(self, spacing: Fraction) -> Sequence[int]:
         """Returns the display times.

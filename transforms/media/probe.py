@@ -6,6 +6,8 @@ expose it, and hands it out with decoded frames only.
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -59,10 +61,9 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
                 " size: FFmpeg could decode none of it; check that the file plays"
             )
         if timeline.is_doubtful:
-            with containers.open_video(name, stream.index) as (again, same):
-                timeline = timelines.mend_timeline(timeline, timelines.frame_packets(again, same), again, same)
+            timeline, key_frames = _mended(name, stream.index, timeline, key_frames)
         limits.current().check_duration(name, timeline.duration_seconds, container.size)
-        key_frame_ticks = () if timeline.by_order or timeline.packet_times is not None else key_frames.ticks
+        key_frame_ticks = () if timeline.by_order or timeline.shifts is None else key_frames.ticks
         return _media_info(container, stream, timeline, peek.rotation_degrees, key_frame_ticks)
 
 
@@ -78,6 +79,22 @@ def _packets(name: str, container: InputContainer, stream: VideoStream) -> Itera
     if first is not None:
         yield first
     yield from packets
+
+
+def _mended(name: str, stream_index: int, timeline: Timeline, key_frames: KeyFrames) -> tuple[Timeline, KeyFrames]:
+    """Reads the file again, for times on one steady clock, and then once more for the key frames on that clock."""
+    with containers.open_video(name, stream_index) as (container, stream):
+        packets = timelines.frame_packets(container, stream)
+        timeline = timelines.mend_timeline(timeline, packets, container, stream)
+    if timeline.shifts:
+        with (
+            containers.open_video(name, stream_index) as (container, stream),
+            contextlib.suppress(av.error.FFmpegError),
+        ):
+            key_frames = KeyFrames(stream)
+            packets = timelines.frame_packets(container, stream, timeline.shifts)
+            collections.deque(key_frames.through(packets), maxlen=0)
+    return timeline, key_frames
 
 
 def _media_info(
@@ -105,6 +122,7 @@ def _media_info(
         start_tick=timeline.origin,
         key_frame_ticks=key_frame_ticks,
         num_discontinuities=timeline.num_discontinuities,
+        clock_shifts=timeline.shifts or (),
     )
 
 

@@ -70,7 +70,7 @@ class PacketReader:
         if not self._is_at_start:
             self._open()
         self._is_at_start = False
-        return timelines.frame_packets(self.container, self.stream)
+        return self._all_packets()
 
     def packets_from(self, entry_tick: int) -> Iterator[VideoPacket]:
         """Yields the packets with data, from the listed key frame that is shown at `entry_tick`.
@@ -83,6 +83,9 @@ class PacketReader:
             raise ShortcutError("the file has changed")
         if self._is_at_start and entry_tick == self._media.key_frame_ticks[0] <= self._media.start_tick:
             return self._from_entry(entry_tick)
+        if self._media.clock_shifts:  # seeks go by the file's own clock, which has a time twice
+            self._open()
+            return self._from_entry(entry_tick)
         for step in _STEPS_BACK_SECONDS:
             with contextlib.suppress(ShortcutError, av.error.FFmpegError):
                 self._is_at_start = False
@@ -92,9 +95,12 @@ class PacketReader:
         self._open()
         return self._from_entry(entry_tick)
 
+    def _all_packets(self) -> Iterator[VideoPacket]:
+        return timelines.frame_packets(self.container, self.stream, self._media.clock_shifts)
+
     def _from_entry(self, entry_tick: int) -> Iterator[VideoPacket]:
         self._is_at_start = False
-        packets = timelines.frame_packets(self.container, self.stream)
+        packets = self._all_packets()
         for packet in packets:
             if packet.pts == entry_tick and packet.is_keyframe and self.rules.starts_clean(memoryview(packet)):
                 return itertools.chain([packet], packets)

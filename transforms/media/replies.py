@@ -13,6 +13,7 @@ from typing import Any
 
 from transforms import errors
 from transforms.media.limits import DecoderLimits
+from transforms.media.stream_clock import MAX_SHIFTS
 from transforms.media.wire import FRACTIONS, NUM_SLOTS, GarbageError, media_from_json, shown
 from transforms.records import MediaInfo
 
@@ -50,6 +51,9 @@ def media(values: object, limits: DecoderLimits) -> MediaInfo:
     ticks = values["key_frame_ticks"]
     _require("key_frame_ticks", ticks, isinstance(ticks, list) and all(_is_tick(tick) for tick in ticks))
     _require("key_frame_ticks", ticks, ticks == sorted(ticks) and len(ticks) <= limits.max_packets)
+    shifts = values["clock_shifts"]
+    _require("clock_shifts", shifts, isinstance(shifts, list) and len(shifts) <= MAX_SHIFTS)
+    _require("clock_shifts", shifts, all(_is_shift(shift, limits.max_packets) for shift in shifts))
     _require("start_tick", values["start_tick"], _is_tick(values["start_tick"]))
     for name in FRACTIONS:
         _require(name, values[name], _is_positive_fraction(values[name]))
@@ -102,6 +106,10 @@ def _is_whole(value: object, least: int, most: int) -> bool:
 
 def _is_tick(value: object) -> bool:
     return _is_whole(value, -(1 << 63), (1 << 63) - 1)
+
+
+def _is_shift(value: object, max_packets: int) -> bool:
+    return isinstance(value, list) and len(value) == 2 and _is_whole(value[0], 0, max_packets) and _is_tick(value[1])
 
 
 def _is_positive_fraction(value: object) -> bool:

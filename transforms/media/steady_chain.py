@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 
@@ -9,33 +10,58 @@ import numpy as np
 import numpy.typing as npt
 
 Times = npt.NDArray[np.int64]
+_Reading = tuple[int, int]  # number of the frame, and value
 
 # So many neighbours may be wrong; more of them are a recording of its own.
 _MAX_WILD = 3
-# So many wrong readings are as likely as a jump.
+# A jump is as likely as that so many frames in a row have no right reading.
 _JUMP_COST = _MAX_WILD + 1
 
 
-def steady_chain(values: Times, max_step: int, bridges_forward: bool) -> tuple[Times, Times]:
+@dataclasses.dataclass(frozen=True)
+class Steps:
+    """Which steps from one reading to the next are ordinary.
+
+    Attributes:
+      min_spacing: ticks that each frame between two readings needs at least.
+      max_step: a longer step is a jump, or a hole.
+      bridges_forward: whether it is a jump.
+    """
+
+    min_spacing: float
+    max_step: int
+    bridges_forward: bool
+
+    def is_jump(self, num_frames: int, ticks: int) -> bool:
+        """Whether the clock jumps between two readings that are so many frames and ticks apart."""
+        return ticks < (num_frames - 1) * self.min_spacing or (self.bridges_forward and ticks > self.max_step)
+
+    def breaks(self, frames: Times, values: Times) -> list[int]:
+        """Returns the positions of the readings behind each jump or hole."""
+        ticks = np.diff(values)
+        is_break = (ticks < (np.diff(frames) - 1) * self.min_spacing) | (ticks > self.max_step)
+        positions: list[int] = (np.flatnonzero(is_break) + 1).tolist()
+        return positions
+
+
+def steady_chain(frames: Times, values: Times, steps: Steps) -> tuple[Times, Times]:
     """Returns the positions of the readings to keep, and those of the ones before which the clock jumps.
 
     Args:
-      values: readings that should ascend, int64 [N].
-      max_step: a longer step is no ordinary one: a jump, or a hole.
-      bridges_forward: whether it is a jump.
+      frames: numbers of the frames that have readings, ascending, int64 [N].
+      values: the readings, which should ascend, int64 [N].
+      steps: which steps are ordinary.
     """
-    steps = np.diff(values)
-    breaks = (np.flatnonzero((steps > max_step) | (steps < 0)) + 1).tolist()
     is_kept = np.ones(len(values), bool)
     jumps: list[int] = []
-    for cluster in _clusters(breaks):
+    for cluster in _clusters(steps.breaks(frames, values)):
         first, stop = max(cluster[0] - _MAX_WILD - 1, 0), min(cluster[-1] + _MAX_WILD + 1, len(values))
-        numbers = values[first:stop].tolist()
-        chain = _cheapest_chain(numbers, max_step, bridges_forward, first == 0, stop == len(values))
+        readings = list(zip(frames[first:stop].tolist(), values[first:stop].tolist(), strict=True))
+        chain = _cheapest_chain(readings, steps, first == 0, stop == len(values))
         is_kept[first:stop] = False
         is_kept[[first + position for position in chain]] = True
         for left, right in itertools.pairwise(chain):
-            if _is_jump(numbers[right] - numbers[left], max_step, bridges_forward):
+            if _jumps(readings, left, right, steps):
                 jumps.append(first + right)
     return np.flatnonzero(is_kept), np.array(jumps, np.int64)
 
@@ -50,28 +76,30 @@ def _clusters(breaks: Sequence[int]) -> list[list[int]]:
     return clusters
 
 
-def _cheapest_chain(
-    values: Sequence[int], max_step: int, bridges_forward: bool, is_start: bool, is_end: bool
-) -> list[int]:
-    """Returns the positions of the readings to keep, by dynamic programming.
+def _cheapest_chain(readings: Sequence[_Reading], steps: Steps, is_start: bool, is_end: bool) -> list[int]:
+    """Returns the positions of the readings to keep, by dynamic programming: leaving readings out costs their frames.
 
     Args:
-      values, max_step, bridges_forward: as of `steady_chain`.
-      is_start, is_end: whether the first and the last of the values may be left out.
+      readings: some of them.
+      steps: which steps are ordinary.
+      is_start, is_end: whether the first and the last of them may be left out.
     """
     costs: list[int] = []
     origins: list[int] = []
-    for position, value in enumerate(values):
-        choices = [(position, -1)] if position == 0 or (is_start and position <= _MAX_WILD) else []
+    for position in range(len(readings)):
+        choices = []
+        if position == 0 or (is_start and position <= _MAX_WILD):
+            choices.append((readings[position][0] - readings[0][0], -1))
         for origin in range(max(position - _MAX_WILD - 1, 0), position):
-            is_jump = _is_jump(value - values[origin], max_step, bridges_forward)
-            choices.append((costs[origin] + position - origin - 1 + is_jump * _JUMP_COST, origin))
+            jump_cost = _JUMP_COST if _jumps(readings, origin, position, steps) else 0
+            num_frames = readings[position][0] - readings[origin][0] - 1 if position > origin + 1 else 0
+            choices.append((costs[origin] + num_frames + jump_cost, origin))
         cost, origin = min(choices)
         costs.append(cost)
         origins.append(origin)
-    last = len(values) - 1
+    last = len(readings) - 1
     ends = range(max(last - _MAX_WILD, 0) if is_end else last, last + 1)
-    at = min(ends, key=lambda end: costs[end] + last - end)
+    at = min(ends, key=lambda end: costs[end] + readings[last][0] - readings[end][0])
     chain = []
     while at >= 0:
         chain.append(at)
@@ -79,5 +107,6 @@ def _cheapest_chain(
     return chain[::-1]
 
 
-def _is_jump(step: int, max_step: int, bridges_forward: bool) -> bool:
-    return step < 0 or (step > max_step and bridges_forward)
+def _jumps(readings: Sequence[_Reading], left: int, right: int, steps: Steps) -> bool:
+    (first, earlier), (second, later) = readings[left], readings[right]
+    return steps.is_jump(second - first, later - earlier)

@@ -14,6 +14,9 @@ from transforms.media.clock import NO_TIME, ClockRules, Reading, Times, bridges,
 from transforms.media.container import VideoPacket
 from transforms.media.display_order import SEQUENCE_BITS
 
+MAX_SHIFTS = 1000
+"""A recording whose clock jumps more often is decoded in one go."""
+
 # More jumps than one in so many frames: pictures don't tell their order in a way that is understood here.
 _MIN_FRAMES_PER_JUMP = 20
 
@@ -30,6 +33,8 @@ class MendedTimes:
       by_order: whether frames take `ticks` in the order in which they come out of the decoder: the packets that carry
         the frames have other times.
       is_changed: whether any packet's time differs from its own.
+      shifts: (packet, ticks) pairs: from that packet on, in file order, so much has to be added to the packets' own
+        times. None where they are not as simple as that: a packet has no time, or there are too many shifts.
     """
 
     packet_times: Times
@@ -38,6 +43,7 @@ class MendedTimes:
     num_discontinuities: int
     by_order: bool
     is_changed: bool
+    shifts: tuple[tuple[int, int], ...] | None
 
 
 class StreamClock:
@@ -91,6 +97,7 @@ class StreamClock:
             num_discontinuities,
             by_order,
             bool((own != times).any()),
+            None if by_order or (pts == NO_TIME).any() else _shifts(times - pts, np.flatnonzero(is_shown)),
         )
 
     def _is_by_order(self, pts: Times, demuxer: str, is_reordered: bool) -> bool:
@@ -129,6 +136,14 @@ def _without_twins(pts: Times, dts: Times) -> Times:
         return pts
     is_twin = (pts[1:] == pts[:-1]) & (dts[1:] == dts[:-1]) & (dts[1:] != NO_TIME)
     return np.where(np.append(is_twin, False) | np.insert(is_twin, 0, False), NO_TIME, pts)
+
+
+def _shifts(added: Times, packets: Times) -> tuple[tuple[int, int], ...] | None:
+    """Returns (packet, ticks) wherever what is added to the times changes."""
+    changes = np.flatnonzero(np.diff(added, prepend=0))
+    if len(changes) > MAX_SHIFTS:
+        return None
+    return tuple(zip(packets[changes].tolist(), added[changes].tolist(), strict=True))
 
 
 def _filled(times: Times) -> Times:

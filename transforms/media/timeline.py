@@ -7,10 +7,12 @@ rates mean nothing under variable frame rate. The packets are what the decoder w
 from __future__ import annotations
 
 import bisect
+import collections
 import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from typing import TypeAlias
 
 import av.error
 from av.container import InputContainer
@@ -22,8 +24,10 @@ from transforms.media.clock import Times
 from transforms.media.container import VideoPacket, words
 from transforms.media.fields import whole_frames
 from transforms.media.packet_order import PacketOrder
-from transforms.media.packet_times import PacketTimes, clock_rules
+from transforms.media.packet_times import MAX_RATE, PacketTimes, clock_rules, min_spacing
 from transforms.media.stream_clock import StreamClock
+
+Shifts: TypeAlias = tuple[tuple[int, int], ...]
 
 # Frames a second where the file tells neither a rate nor times.
 _DEFAULT_RATE = Fraction(25)
@@ -45,6 +49,7 @@ class Timeline:
       read_error: why reading broke off before the file's regular end; "" where it didn't.
       is_doubtful: whether times of packets are missing, jump or stand still, so that `mend_timeline` has to be asked.
       packet_times: int64 [N], the time of each packet, in file order, where the packets' own are not to be used.
+      shifts: what has to be added to the packets' own times, as of `stream_clock.MendedTimes`.
       num_discontinuities: jumps of the clock that were bridged.
     """
 
@@ -57,6 +62,7 @@ class Timeline:
     read_error: str = ""
     is_doubtful: bool = False
     packet_times: Times | None = None
+    shifts: Shifts | None = ()
     num_discontinuities: int = 0
 
     @property
@@ -72,17 +78,39 @@ class Timeline:
         return max(bisect.bisect_right(self.ticks, tick) - 1, 0)
 
 
-def frame_packets(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
+def frame_packets(container: InputContainer, stream: VideoStream, shifts: Shifts = ()) -> Iterator[VideoPacket]:
     """Yields the packets, each with a whole frame, in file order, without the empty one that PyAV adds at the end.
 
     Empty packets inside a file (AVI writes them for "show the last frame again") must not reach the decoder
     either, which would take the first one for the end of the stream.
+
+    Args:
+      container, stream: at their start, if there are shifts.
+      shifts: what has to be added to the packets' own times, as of `Timeline.shifts`.
     """
     rules = packet_rules(stream.codec_context.codec.canonical_name, stream.codec_context.extradata)
     packets = _packets_with_data(container, stream)
     if rules.may_lack_pictures:
         packets = (packet for packet in packets if rules.has_picture(memoryview(packet)))
-    return whole_frames(packets, rules)
+    packets = whole_frames(packets, rules)
+    return _shifted(packets, shifts, min_spacing(stream)) if shifts else packets
+
+
+def _shifted(packets: Iterator[VideoPacket], shifts: Shifts, min_ticks: Fraction) -> Iterator[VideoPacket]:
+    """Yields the packets with display times on one steady clock; decoding times stay as they are.
+
+    Durations that no frame has are those of a clock that stood still: they are left out.
+    """
+    coming = collections.deque(shifts)
+    ticks = 0
+    for index, packet in enumerate(packets):
+        while coming and coming[0][0] <= index:
+            _, ticks = coming.popleft()
+        if packet.pts is not None:
+            packet.pts += ticks
+        if packet.duration is not None and packet.duration < min_ticks:
+            packet.duration = 0
+        yield packet
 
 
 def _packets_with_data(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
@@ -123,7 +151,7 @@ def read_timeline(
       until_tick: reading may stop once no frame of this time or an earlier one can follow; None: at the end.
     """
     spacing = _nominal_spacing(stream)
-    shown = PacketTimes(clock_rules(container, stream, spacing))
+    shown = PacketTimes(clock_rules(container, stream, spacing), stream.codec_context.reorder_depth)
     read_error = ""
     reaches_end = True
     order = PacketOrder()
@@ -174,7 +202,8 @@ def mend_timeline(
     if not mended.is_changed:
         return timeline
     ticks = mended.ticks.tolist()
-    end_tick = ticks[-1] + _last_frame_ticks(ticks, mended.last_duration, spacing)
+    last_duration = mended.last_duration if mended.last_duration >= rules.min_spacing else 0
+    end_tick = ticks[-1] + _last_frame_ticks(ticks, last_duration, spacing)
     return dataclasses.replace(
         timeline,
         ticks=ticks,
@@ -184,13 +213,16 @@ def mend_timeline(
         promised_end_tick=end_tick,
         by_order=mended.by_order,
         packet_times=mended.packet_times,
+        shifts=mended.shifts,
         num_discontinuities=mended.num_discontinuities,
     )
 
 
 def _nominal_spacing(stream: VideoStream) -> Fraction:
-    """Returns the ticks from frame to frame, as the stream's headers say, or a usual rate's."""
-    return 1 / (stream.guessed_rate or _DEFAULT_RATE) / (stream.time_base or Fraction(1))
+    """Returns the ticks from frame to frame: by the headers' rate, or a usual one where that is none or absurd."""
+    rate = stream.guessed_rate
+    plausible_rate = rate if rate and rate <= MAX_RATE else _DEFAULT_RATE
+    return 1 / plausible_rate / (stream.time_base or Fraction(1))
 
 
 def missing_frames(last_dts: int | None, demuxer: str, stream: VideoStream) -> str:

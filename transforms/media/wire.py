@@ -122,6 +122,7 @@ def media_from_json(values: object) -> MediaInfo:
     assert isinstance(values, dict)
     others: dict[str, Any] = {name: Fraction(values[name]) for name in FRACTIONS}
     others["key_frame_ticks"] = tuple(values["key_frame_ticks"])
+    others["clock_shifts"] = tuple((packet, ticks) for packet, ticks in values["clock_shifts"])
     return MediaInfo(**(values | others))
 
 

@@ -1,0 +1,224 @@
+"""Streams whose packets have missing, jumping or equal times: every recorded picture is shown once, in its place."""
+
+from __future__ import annotations
+
+import pathlib
+import random
+import struct
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import av
+import data_generation as generate
+import numpy as np
+import pytest
+import transport_streams
+from fast_and_full import GEOMETRY, assert_same_as_full, check, x265
+from record_factory import span_at
+
+from transforms.media.decoder import decode_clips
+from transforms.media.probe import probe
+from transforms.records import MediaInfo
+
+_FPS = 25
+_NUM_FRAMES = 60
+_FRAME_TICKS = 90_000 // _FPS
+_CODED: dict[str, dict[str, Any]] = {
+    "h264": {"b_frames": 3},
+    "hevc": x265("keyint=12:bframes=3"),
+    "mpeg2": {"codec": "mpeg2video", "b_frames": 2},
+    "h264 without b": {"b_frames": 0},
+}
+
+
+def _video(path: pathlib.Path, kind: str, first: int = 0, num_frames: int = _NUM_FRAMES) -> pathlib.Path:
+    def draw(index: int, width: int, height: int) -> generate.Picture:
+        # FFmpeg confuses the times of MPEG-2 frames that are so small that several lie in one packet of a .vob.
+        draw_frame = generate.draw_moving if (kind, path.suffix) == ("mpeg2", ".vob") else generate.draw_number
+        return draw_frame(first + index, width, height)
+
+    return generate.make_video(path, num_frames, _FPS, draw=draw, **_CODED[kind])
+
+
+def _shown(path: pathlib.Path, media: MediaInfo) -> list[int]:
+    """Returns the numbers of the pictures at the middle of each frame's time, if all are evenly spaced."""
+    middles = [Fraction(2 * n + 1, 2 * _FPS) for n in range(media.num_frames)]
+    clips = decode_clips(path, media, [span_at(n, middle) for n, middle in enumerate(middles)], GEOMETRY)
+    found = {span.clip_index: generate.read_frame_number(frames[0]) for span, frames in clips}
+    return [found[n] for n in range(media.num_frames)]
+
+
+def _assert_shown(path: pathlib.Path, expected: list[int], num_discontinuities: int) -> MediaInfo:
+    """Fails unless exactly these pictures are shown, each for one frame of the video."""
+    media = probe(path)
+    assert (media.num_frames, media.duration_seconds) == (len(expected), Fraction(len(expected), _FPS))
+    assert media.num_discontinuities == num_discontinuities
+    assert _shown(path, media) == expected
+    return media
+
+
+@pytest.mark.parametrize("kind", ["h264", "hevc"])
+@pytest.mark.parametrize("name", ["v.mpg", "v.vob"])
+def test_several_frames_in_a_packet_of_a_program_stream(tmp_path: pathlib.Path, name: str, kind: str) -> None:
+    path = _video(tmp_path / name, kind)
+    with av.open(str(path)) as container:
+        assert any(packet.size and packet.pts is None for packet in container.demux(video=0))
+    _assert_shown(path, list(range(_NUM_FRAMES)), 0)
+
+
+_KEPT = [random.Random(3).random() < 0.3 for _ in range(_NUM_FRAMES)]
+_HAS_TIME: dict[str, Callable[[int], bool]] = {
+    "three of five": lambda n: n % 5 in (0, 3),
+    "all but a few": lambda n: n % 20 == 0,
+    "the first ones": lambda n: n > 7,
+    "the last ones": lambda n: n < _NUM_FRAMES - 9,
+    "some": lambda n: _KEPT[n],
+    "all": lambda n: False,
+}
+
+
+@pytest.mark.parametrize("kind", list(_CODED))
+@pytest.mark.parametrize("lacking", list(_HAS_TIME))
+def test_packets_without_a_time(tmp_path: pathlib.Path, lacking: str, kind: str) -> None:
+    source, path = _video(tmp_path / "source.ts", kind), tmp_path / "v.ts"
+    transport_streams.with_times(source, path, lambda n, pts, dts: (pts, dts) if _HAS_TIME[lacking](n) else None)
+    _assert_shown(path, list(range(_NUM_FRAMES)), 0)
+
+
+def test_a_hole_among_packets_without_a_time_is_no_slow_motion(tmp_path: pathlib.Path) -> None:
+    """Frames keep their distance up to the hole; the last one before it is shown through it."""
+    source, path = _video(tmp_path / "source.ts", "h264 without b"), tmp_path / "v.ts"
+    hole = 25 * _FRAME_TICKS
+
+    def change(n: int, pts: int, dts: int | None) -> transport_streams.Times | None:
+        return (pts + hole * (n >= 30), dts and dts + hole * (n >= 30)) if n in (0, 1, 2, 30) else None
+
+    transport_streams.with_times(source, path, change)
+    media = probe(path)
+    assert (media.num_frames, media.duration_seconds) == (_NUM_FRAMES, Fraction(_NUM_FRAMES + 25, _FPS))
+    expected = [*range(30), *[29] * 25, *range(30, _NUM_FRAMES)]
+    instants = [span_at(n, Fraction(2 * n + 1, 2 * _FPS)) for n in range(len(expected))]
+    found = {s.clip_index: generate.read_frame_number(f[0]) for s, f in decode_clips(path, media, instants, GEOMETRY)}
+    assert [found[n] for n in range(len(expected))] == expected
+
+
+@pytest.mark.parametrize("kind", list(_CODED))
+@pytest.mark.parametrize("suffix", [".ts", ".vob", ".flv"])
+def test_joined_recordings(tmp_path: pathlib.Path, suffix: str, kind: str) -> None:
+    """Each has a clock of its own, which starts at the same time."""
+    if suffix == ".flv" and kind in ("mpeg2", "hevc"):
+        pytest.skip("FLV has neither MPEG-2 nor, in this muxer, HEVC")
+    parts = [_video(tmp_path / f"{n}{suffix}", kind, 100 * n, 40).read_bytes() for n in range(3)]
+    path = tmp_path / f"joined{suffix}"
+    path.write_bytes(b"".join(part[13:] if suffix == ".flv" and n else part for n, part in enumerate(parts)))
+    expected = [100 * n + k for n in range(3) for k in range(40)]
+    media = _assert_shown(path, expected, 2)
+    if suffix == ".ts":
+        check(path, is_proven=True, full_decodes=0)
+    else:
+        assert_same_as_full(path, media, full_decodes=None)
+
+
+@pytest.mark.parametrize("kind", list(_CODED))
+@pytest.mark.parametrize("seconds", [700, -0.9, -1.4, 90_000], ids=["hole", "overlap", "back", "wrap"])
+def test_a_clock_that_starts_anew(tmp_path: pathlib.Path, seconds: float, kind: str) -> None:
+    """At a key frame, as a recorder that was restarted or changed its source does it."""
+    first, second = _video(tmp_path / "a.ts", kind, 0, 36), _video(tmp_path / "b.ts", kind, 100, 36)
+    ahead = round((36 / _FPS + seconds) * 90_000)
+    transport_streams.with_times(second, second, lambda n, pts, dts: (pts + ahead, dts and dts + ahead))
+    path = tmp_path / "v.ts"
+    path.write_bytes(first.read_bytes() + second.read_bytes())
+    _assert_shown(path, [*range(36), *range(100, 136)], 1)
+    check(path, is_proven=True, full_decodes=0)
+
+
+@pytest.mark.parametrize("kind", list(_CODED))
+def test_a_clock_that_jumps_within_a_group_of_pictures(tmp_path: pathlib.Path, kind: str) -> None:
+    source, path = _video(tmp_path / "source.ts", kind), tmp_path / "v.ts"
+    jump = 5000 * 90_000
+    transport_streams.with_times(
+        source, path, lambda n, pts, dts: (pts + jump * (n > 30), dts and dts + jump * (n > 30))
+    )
+    _assert_shown(path, list(range(_NUM_FRAMES)), 1)
+
+
+@pytest.mark.parametrize("kind", list(_CODED))
+@pytest.mark.parametrize("wild", [{30: 1548.0}, {0: 1548.0}, {59: 60.0}, {31: -1.2}, {20: 5.0, 40: 5.0, 41: -1.4}])
+def test_wild_times(tmp_path: pathlib.Path, wild: dict[int, float], kind: str) -> None:
+    """A few packets are damaged, and nothing around them."""
+    source, path = _video(tmp_path / "source.ts", kind), tmp_path / "v.ts"
+    transport_streams.with_times(source, path, lambda n, pts, dts: (max(pts + round(90_000 * wild.get(n, 0)), 0), dts))
+    media = probe(path)
+    assert (media.num_frames, media.duration_seconds) == (_NUM_FRAMES, Fraction(_NUM_FRAMES, _FPS))
+    assert media.num_discontinuities <= len(wild)  # FFmpeg itself drops a time before the decoding time
+    assert _shown(path, media) == list(range(_NUM_FRAMES))
+    assert_same_as_full(path, media, full_decodes=None)
+
+
+def _ivf(path: pathlib.Path, codec: str, change: Callable[[int, int], int]) -> pathlib.Path:
+    """Writes an IVF file whose frame `n` of time `t` has the time `change(n, t)`."""
+    data = generate.make_video(path, _NUM_FRAMES, _FPS, codec=codec).read_bytes()
+    pieces, at, count = [data[:32]], 32, 0
+    while at < len(data):
+        size, time = struct.unpack_from("<IQ", data, at)
+        pieces += [struct.pack("<IQ", size, change(count, time)), data[at + 12 : at + 12 + size]]
+        at, count = at + 12 + size, count + 1
+    path.write_bytes(b"".join(pieces))
+    return path
+
+
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+@pytest.mark.parametrize(
+    "change",
+    [lambda n, t: 0, lambda n, t: 77, lambda n, t: t // 25 * 25, lambda n, t: t % 20],
+    ids=["zero", "one time", "whole seconds", "starts anew"],
+)
+def test_times_of_an_ivf_file(tmp_path: pathlib.Path, change: Callable[[int, int], int], codec: str) -> None:
+    path = _ivf(tmp_path / "v.ivf", codec, change)
+    media = probe(path)
+    assert (media.num_frames, media.duration_seconds) == (_NUM_FRAMES, Fraction(_NUM_FRAMES, _FPS))
+    assert _shown(path, media) == list(range(_NUM_FRAMES))
+    assert_same_as_full(path, media)
+
+
+@pytest.mark.parametrize("codec", ["mjpeg", "mpeg4", "libx264"])
+@pytest.mark.parametrize("rate", [0xFFFFFFFF, 1_000_000])
+def test_an_avi_whose_rate_is_absurd(tmp_path: pathlib.Path, rate: int, codec: str) -> None:
+    """All frames lie within a millisecond."""
+    pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    path = generate.make_video(tmp_path / "v.avi", _NUM_FRAMES, _FPS, codec=codec, pix_fmt=pix_fmt, b_frames=2)
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<II", data, data.index(b"strh") + 28, 1, rate)
+    path.write_bytes(data)
+    _assert_shown(path, list(range(_NUM_FRAMES)), 0)
+
+
+@pytest.mark.parametrize("seconds", [11, 500])
+def test_a_picture_that_is_shown_for_long_is_no_jump(tmp_path: pathlib.Path, seconds: int) -> None:
+    """In containers whose clock cannot jump: screen recordings and slide shows."""
+    pts = [0, 1, 2, 2 + seconds, 3 + seconds]
+    path = generate.make_video(tmp_path / "v.mkv", 5, pts=pts, time_base=Fraction(1))
+    media = probe(path)
+    assert (media.num_discontinuities, media.clock_shifts) == (0, ())
+    assert media.duration_seconds > seconds + 3
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_damage_of_times(tmp_path: pathlib.Path, seed: int) -> None:
+    """Whatever the times are: no picture is lost or shown twice in the full decode, and the fast one agrees."""
+    rng = random.Random(seed)
+    source, path = _video(tmp_path / "source.ts", rng.choice(list(_CODED))), tmp_path / "v.ts"
+    wild = {rng.randrange(_NUM_FRAMES): rng.randrange(1 << 33) for _ in range(rng.randrange(4))}
+    jump_at, jump, lost = rng.randrange(_NUM_FRAMES), rng.randrange(1 << 32), rng.sample(range(_NUM_FRAMES), 5)
+
+    def change(n: int, pts: int, dts: int | None) -> transport_streams.Times | None:
+        jumped = jump if n >= jump_at else 0
+        return None if n in lost else (wild.get(n, pts + jumped), dts and dts + jumped)
+
+    transport_streams.with_times(source, path, change)
+    media = probe(path)
+    assert media.num_frames == _NUM_FRAMES
+    shown = _shown(path, media)
+    assert np.mean(np.array(shown) == np.arange(_NUM_FRAMES)) > 0.9 and set(shown) == set(range(_NUM_FRAMES))
+    assert_same_as_full(path, media, full_decodes=None)
