@@ -13,6 +13,7 @@ import av
 import data_generation as generate
 import h264_generation as h264
 import pytest
+import transport_streams
 from fast_and_full import check, decoded
 from h264_generation import Picture
 from record_factory import span_at
@@ -21,6 +22,7 @@ from transforms.media.probe import probe
 
 _GOP = 25
 _NUM_FRAMES = 100
+_MAX_STILLS = 13  # a frame stands in for lost ones for half a second
 _FRAMES_AND_FIELDS = [n % 7 < 4 for n in range(_NUM_FRAMES)]
 
 
@@ -97,6 +99,25 @@ def test_fields_of_which_some_are_lost(tmp_path: pathlib.Path, name: str, seed: 
     media = probe(path)
     spans = [span_at(n, media.duration_seconds * Fraction(n, 97)) for n in range(97)]
     assert decoded(path, media, spans) == decoded(path, dataclasses.replace(media, key_frame_ticks=()), spans)
+
+
+@pytest.mark.parametrize("share", range(4))
+def test_a_damaged_field_spoils_its_own_frame_only(tmp_path: pathlib.Path, share: int) -> None:
+    """One packet of 188 bytes is lost: whichever it is, pairing goes on in step, and nothing wrong is unmarked."""
+    sound = _written(tmp_path / "sound.ts", _interlaced([True] * _NUM_FRAMES))
+    expected = _levels(sound)
+    num_packets = sound.stat().st_size // 188
+    instants = [span_at(n, Fraction(2 * n + 1, 50)) for n in range(_NUM_FRAMES - 1)]
+    for lost in range(40 + 9 * share, num_packets - 20, 36):
+        path = tmp_path / "damaged.ts"
+        transport_streams.without_packets(sound, path, range(lost, lost + 1))
+        media = probe(path)
+        assert media.num_frames == _NUM_FRAMES
+        found, _ = decoded(path, media, instants)
+        wrong = [n for n, data in found.items() if data[0] != expected[n]]
+        # Without its first field, a whole group of pictures cannot be decoded.
+        assert len(found) >= len(instants) - _GOP, lost
+        assert len(wrong) <= (1 if len(found) >= len(instants) - 1 else _MAX_STILLS), lost
 
 
 @pytest.mark.parametrize("slices", ["b-pyramid=none", "slices=4", "bframes=1"])

@@ -18,7 +18,8 @@ from transforms.media.packet_rules import Field, PacketRules
 def whole_frames(packets: Iterable[VideoPacket], rules: PacketRules) -> Iterator[VideoPacket]:
     """Yields the packets, those joined that hold one field each of a frame.
 
-    Where one of them is damaged, so is the frame: the next field begins another one.
+    Where one of them is damaged, so is the frame: the next field begins another one. A field whose other one is lost is
+    marked as corrupt.
     """
     if not rules.may_have_fields:
         yield from packets
@@ -32,15 +33,18 @@ def whole_frames(packets: Iterable[VideoPacket], rules: PacketRules) -> Iterator
                 yield from [_joined(first, packet)] if _can_be_joined(first, packet) else [first, packet]
                 first = None
                 continue
-            if first is not None:
-                yield first
+            yield from _alone(first, first_field)
             first, first_field = packet, field
     except av.error.FFmpegError:
-        if first is not None:
-            yield first
+        yield from _alone(first, first_field)
         raise
-    if first is not None:
-        yield first
+    yield from _alone(first, first_field)
+
+
+def _alone(packet: VideoPacket | None, field: Field | None) -> Iterator[VideoPacket]:
+    if packet is not None:
+        packet.is_corrupt = packet.is_corrupt or field is not None
+        yield packet
 
 
 def _can_be_joined(*packets: VideoPacket) -> bool:

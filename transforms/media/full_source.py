@@ -13,8 +13,12 @@ import av.error
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from transforms.media.bitstream import packet_rules
 from transforms.media.container import VideoPacket, words
 from transforms.media.timeline import Timeline
+
+# As players do over a few frames that cannot be decoded, where two recordings meet, say.
+_MAX_STAND_IN_SECONDS = Fraction(1, 2)
 
 
 class FullSource:
@@ -31,13 +35,16 @@ class FullSource:
     """
 
     def __init__(self, packets: Iterable[VideoPacket], stream: VideoStream, timeline: Timeline) -> None:
-        self.last_tick = timeline.origin
+        self.last_tick = self._previous_tick = timeline.origin
         self.cause = timeline.read_error
         self._packets = packets
         self._stream = stream
         self._timeline = timeline
         self._rejected_positions: set[int] = set()
         self._damaged_positions: set[int] = set()
+        codec = stream.codec_context
+        self._always_shows = packet_rules(codec.codec.canonical_name, codec.extradata).always_shows
+        self._awaited_positions: set[int] = set()  # of packets that are marked as corrupt, until their frames come out
         self._clean_from: int | None = 0
 
     @property
@@ -46,8 +53,17 @@ class FullSource:
         return len(self._rejected_positions)
 
     def is_damaged(self, tick: int) -> bool:
-        """Returns whether the frame that should be shown at `tick` was rejected or may refer to one that was."""
-        return self._timeline.position_at(tick) in self._damaged_positions
+        """Returns whether the frame that should be shown at `tick` was rejected or may refer to one that was.
+
+        So is one that has not come out: at once where its packet is marked as corrupt, and where each packet has a
+        picture as soon as the last one has stood in for it for too long.
+        """
+        position = self._timeline.position_at(tick)
+        if position in self._damaged_positions or position in self._awaited_positions:
+            return True
+        shown_tick = self.last_tick if self.last_tick <= tick else self._previous_tick
+        missing_seconds = (self._timeline.ticks[position] - shown_tick) * self._timeline.time_base
+        return self._always_shows and missing_seconds > _MAX_STAND_IN_SECONDS
 
     def end_of_last(self, tick: int) -> int | Fraction:
         """Returns until when the last frame stands, that of `tick`."""
@@ -66,8 +82,10 @@ class FullSource:
             else:
                 tick = frame.pts
                 position = self._timeline.position_at(tick)
-            # A clock that jumps back (joined recordings) would show the past again: such frames are left out.
+            self._awaited_positions.discard(position)
+            # Where the times contradict the decoder's order, frames would show the past again: they are left out.
             if latest is None or tick >= latest:
+                self._previous_tick = self.last_tick
                 latest = self.last_tick = tick
                 yield tick, frame
 
@@ -83,6 +101,8 @@ class FullSource:
             for index, packet in enumerate(self._packets):
                 tick = self._mended_time(index, packet)
                 position = index if tick is None else self._timeline.position_at(tick)
+                if packet.is_corrupt:
+                    self._awaited_positions.add(position)
                 yield from self._decode(packet, position)
                 self._note_damage(packet, position)
         except av.error.FFmpegError as error:

@@ -17,6 +17,7 @@ _HEAD_BYTES = (1 << 10, 1 << 16)
 class H264Rules(NalRules):
     """H.264, from `avcC` headers or start codes."""
 
+    always_shows = True
     _headers = frozenset({7, 8})
 
     def __init__(self, extradata: bytes) -> None:

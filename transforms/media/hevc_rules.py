@@ -19,6 +19,7 @@ _END_UNITS = (b"\x48\x01", b"\x4a\x01")
 class HevcRules(NalRules):
     """HEVC, from `hvcC` headers or start codes."""
 
+    always_shows = True
     _headers = frozenset({32, 33, 34})
 
     def __init__(self, extradata: bytes) -> None:

@@ -21,6 +21,7 @@ _HEAD_BYTES = 1024
 class Mpeg12Rules(PacketRules):
     """MPEG-1 and MPEG-2."""
 
+    always_shows = True
     can_skip = True
 
     def __init__(self) -> None:

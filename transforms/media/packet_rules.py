@@ -34,6 +34,7 @@ class PacketRules:
       may_have_fields: whether the fields of a frame may be packets of their own.
       may_lack_pictures: whether `has_picture` has to be asked.
       may_hide_frames: whether `is_shown` has to be asked.
+      always_shows: whether each packet has a picture that is shown; MPEG-4 also says "nothing changed".
     """
 
     can_skip = False
@@ -42,6 +43,7 @@ class PacketRules:
     may_have_fields = False
     may_lack_pictures = False
     may_hide_frames = False
+    always_shows = False
 
     @property
     def is_known(self) -> bool:

@@ -51,7 +51,7 @@ class Stretch:
         self.times.append(cast(int, packet.pts))
         self.last_dts = self.last_dts if packet.dts is None else packet.dts
         self.shown.append(is_shown and not packet.is_discard)
-        if not packet.is_discard:
+        if self.shown[-1]:
             self.last_frame = max(self.last_frame, (self.times[-1], packet.duration or 0))
         self.num_bytes += packet.size
         if self.is_held:
