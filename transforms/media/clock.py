@@ -89,7 +89,7 @@ def mend(readings: Sequence[Reading], rules: ClockRules) -> tuple[Times, int]:
       readings: the likeliest first. The one in which the clock jumps least often is taken.
       rules: what a jump is.
     """
-    walks = [_Walk(_plausible(reading.times)[reading.order], rules) for reading in readings]
+    walks = [_Walk(plausible(reading.times)[reading.order], rules) for reading in readings]
     num_jumps = [walk.num_jumps + reading.num_bridged for walk, reading in zip(walks, readings, strict=True)]
     best = num_jumps.index(min(num_jumps))
     mended = np.empty_like(readings[best].times)
@@ -99,7 +99,7 @@ def mend(readings: Sequence[Reading], rules: ClockRules) -> tuple[Times, int]:
 
 def count_jumps(reading: Reading, rules: ClockRules) -> int:
     """Returns how often the clock of a reading jumps, wild times included."""
-    return _Walk(_plausible(reading.times)[reading.order], rules).num_jumps + reading.num_bridged
+    return _Walk(plausible(reading.times)[reading.order], rules).num_jumps + reading.num_bridged
 
 
 def bridges(clock: Times, rules: ClockRules) -> tuple[Times, int]:
@@ -109,14 +109,15 @@ def bridges(clock: Times, rules: ClockRules) -> tuple[Times, int]:
       clock: readings of a clock that ascends from packet to packet, int64 [N]; NO_TIME where missing.
       rules: what a jump is.
     """
-    found = _Walk(_plausible(clock), rules).shifts()
+    found = _Walk(plausible(clock), rules).shifts()
     shifts = np.zeros_like(clock)
     for position, shift in found:
         shifts[position:] = shift
     return shifts, len(found)
 
 
-def _plausible(times: Times) -> Times:
+def plausible(times: Times) -> Times:
+    """Returns the times, without those that no recording has."""
     return np.where(np.abs(times) <= _MAX_TIME, times, NO_TIME)
 
 
@@ -149,8 +150,8 @@ class _Walk:
                 mended[left + 1 : right] = _between(int(mended[left]), int(mended[right]), right - left, spacing)
         first, last = (int(known[0]), int(known[-1])) if len(known) else (0, 0)
         start, end = (int(mended[first]), int(mended[last])) if len(known) else (0, 0)
-        mended[:first] = [_bounded(start + round(n * spacing)) for n in range(-first, 0)]
-        mended[last:] = [_bounded(end + round(n * spacing)) for n in range(len(mended) - last)]
+        mended[:first] = [bounded(start + round(n * spacing)) for n in range(-first, 0)]
+        mended[last:] = [bounded(end + round(n * spacing)) for n in range(len(mended) - last)]
         return np.maximum.accumulate(mended)
 
     def shifts(self) -> list[tuple[int, int]]:
@@ -163,7 +164,7 @@ class _Walk:
             if position in self._jumps:
                 shift = previous_time + round((position - previous) * spacing) - time
                 found.append((position, shift))
-            previous, previous_time = position, _bounded(time + shift)
+            previous, previous_time = position, bounded(time + shift)
         return found
 
     def _drop_wild(self) -> None:
@@ -214,7 +215,8 @@ class _Walk:
         return Fraction(int(ticks[median]), int(counts[median]))
 
 
-def _bounded(time: int) -> int:
+def bounded(time: int) -> int:
+    """Returns the time, or the nearest one that fits into FFmpeg's 64 bits with room for sums."""
     return min(max(time, -_MAX_MENDED_TIME), _MAX_MENDED_TIME)
 
 

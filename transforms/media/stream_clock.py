@@ -10,14 +10,16 @@ import numpy.typing as npt
 from av.video.stream import VideoStream
 
 from transforms.media.bitstream import packet_rules
-from transforms.media.clock import NO_TIME, ClockRules, Reading, Times, bridges, count_jumps, mend
+from transforms.media.clock import NO_TIME, ClockRules, Reading, Times, bridges, count_jumps, mend, plausible
 from transforms.media.container import VideoPacket
 from transforms.media.display_order import SEQUENCE_BITS
+from transforms.media.packet_order import MAX_REORDERED
 
 MAX_SHIFTS = 1000
 """A recording whose clock jumps more often is decoded in one go."""
 
-# More jumps than one in so many frames: pictures don't tell their order in a way that is understood here.
+# More jumps than one in so many frames: pictures tell their order in a way that is not understood here, if the times
+# themselves make sense.
 _MIN_FRAMES_PER_JUMP = 20
 
 
@@ -97,7 +99,7 @@ class StreamClock:
             num_discontinuities,
             by_order,
             bool((own != times).any()),
-            None if by_order or (pts == NO_TIME).any() else _shifts(times - pts, np.flatnonzero(is_shown)),
+            None if by_order or (plausible(pts) == NO_TIME).any() else _shifts(times - pts, np.flatnonzero(is_shown)),
         )
 
     def _is_by_order(self, pts: Times, demuxer: str, is_reordered: bool) -> bool:
@@ -126,8 +128,10 @@ class StreamClock:
         sequences, counts = (np.frombuffer(ranks, np.int64)[is_shown] for ranks in (self._sequences, self._counts))
         as_told, as_told_in_eras = np.lexsort((counts, sequences)), np.lexsort((counts, sequences, eras))
         told = [Reading(pts, as_told), Reading(bridged, as_told, num_bridged), Reading(pts, as_told_in_eras)]
-        least = min(count_jumps(reading, rules) for reading in told)
-        return told if least <= 1 + len(pts) // _MIN_FRAMES_PER_JUMP else [by_time]
+        num_jumps = min(count_jumps(reading, rules) for reading in told)
+        is_told_badly = num_jumps > 1 + len(pts) // _MIN_FRAMES_PER_JUMP
+        is_reordered_nearby = np.abs(by_time.order - stored).max() <= MAX_REORDERED
+        return [by_time] if is_told_badly and is_reordered_nearby else told
 
 
 def _without_twins(pts: Times, dts: Times) -> Times:

@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 
 from transforms.media import limits
 from transforms.media.bitstream import packet_rules
-from transforms.media.clock import Times
+from transforms.media.clock import Times, bounded
 from transforms.media.container import VideoPacket, words
 from transforms.media.fields import whole_frames
 from transforms.media.packet_order import PacketOrder
@@ -107,7 +107,7 @@ def _shifted(packets: Iterator[VideoPacket], shifts: Shifts, min_ticks: Fraction
         while coming and coming[0][0] <= index:
             _, ticks = coming.popleft()
         if packet.pts is not None:
-            packet.pts += ticks
+            packet.pts = bounded(packet.pts + ticks)
         if packet.duration is not None and packet.duration < min_ticks:
             packet.duration = 0
         yield packet
