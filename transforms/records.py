@@ -84,7 +84,8 @@ class ClipSpan:
 
     Attributes:
       clip_index: number of the clip in its video, from 0.
-      start_seconds, end_seconds: the stretch that the clip stands for, half open; end = start + frames / target_fps.
+      start_seconds, end_seconds: the stretch that the clip stands for, half open; end = start + frames / target_fps, or
+        the end of the video where that comes first.
       interval_seconds: from one instant to the next, 1 / target_fps.
       sample_steps: one instant per frame that is decoded, [num_warm_up_frames + num_frames], in intervals from the
         start: -2, -1, 0, 1 with two frames of warm-up. The frame shown at each is wanted. They repeat where a short
