@@ -90,7 +90,8 @@ class ClipSpan:
       sample_steps: one instant per frame that is decoded, [num_warm_up_frames + num_frames], in intervals from the
         start: -2, -1, 0, 1 with two frames of warm-up. The frame shown at each is wanted. They repeat where a short
         video loops or its last frame is held.
-      num_real_frames: frames of the clip that are not such repeats.
+      num_real_frames: frames of the clip that are not such repeats. After decoding, frames that cannot be decoded and
+        that a later frame replaces do not count either.
       num_warm_up_frames: the first of them: frames before the clip, from which a Stream model makes its state anew, or
         which lie between this clip and the one that it continues.
       continues: whether a Stream model goes on from its state after the clip before, number clip_index - 1.

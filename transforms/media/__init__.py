@@ -27,6 +27,7 @@ The only package that imports `av`. It knows neither Beam nor models and works a
     full_source.py    every frame
     picture.py        a decoded frame -> upright RGB at the model's size
     assembly.py       frames -> clips
+    losses.py         why clips are lost, in words
     decoder.py        clips out of a file: the fast way, and the full one where that isn't proven
 
 The same two functions in a cage, for files that nobody vouches for:

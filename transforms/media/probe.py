@@ -20,6 +20,7 @@ from transforms.media import limits
 from transforms.media import timeline as timelines
 from transforms.media.container import VideoPacket, decoder_version, library_versions
 from transforms.media.key_frames import KeyFrames
+from transforms.media.losses import NO_KEY_FRAME, KeyFrameWatch
 from transforms.media.timeline import Timeline
 from transforms.records import MediaInfo
 
@@ -46,7 +47,8 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
     name = os.fspath(path)
     with containers.open_video(name) as (container, stream):
         peek, key_frames = _FirstFrame(stream), KeyFrames(stream)
-        packets = key_frames.through(peek.through(_packets(name, container, stream)))
+        watch = KeyFrameWatch()
+        packets = watch.through(key_frames.through(peek.through(_packets(name, container, stream))))
         timeline = timelines.read_timeline(packets, container, stream)
         if timeline is None:
             raise errors.NoFramesError(
@@ -55,8 +57,8 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
             )
         if stream.width <= 0 or stream.height <= 0:
             raise errors.CorruptVideoError(
-                f"{name}: video stream {stream.index} ({stream.codec_context.name}) has no picture"
-                " size: FFmpeg could decode none of it; check that the file plays"
+                f"{name}: video stream {stream.index} ({stream.codec_context.name}) has no picture size: "
+                + ("FFmpeg could decode none of it; check that the file plays" if watch.has_one else NO_KEY_FRAME)
             )
         limits.current().check_duration(name, timeline.duration_seconds, container.size)
         key_frame_ticks = () if timeline.by_order else key_frames.ticks
