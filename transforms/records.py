@@ -48,7 +48,7 @@ class MediaInfo:
       stream_index: index of that stream in the container.
       num_video_streams: video streams in the container, attached pictures not counted.
       has_audio: whether an audio stream is there.
-      width, height: coded size in pixels, before rotation.
+      width, height: size of the decoded pictures in pixels, before the container's cropping and rotation.
       rotation_degrees: clockwise turn that shows the picture upright: 0, 90, 180 or 270.
       pixel_aspect_ratio: width of a pixel divided by its height (sample aspect ratio); 1 where unknown.
       source_fps: average frames a second; None where there is a single frame.

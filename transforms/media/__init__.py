@@ -25,6 +25,7 @@ The only package that imports `av`. It knows neither Beam nor models and works a
     packet_plan.py    which packets have to be decoded (pure)
     fast_source.py    the wanted frames, with as little decoding as gives the very same ones
     full_source.py    every frame
+    cropping.py       what a container cuts off the edges of its frames
     picture.py        a decoded frame -> upright RGB at the model's size
     assembly.py       frames -> clips
     losses.py         why clips are lost, in words

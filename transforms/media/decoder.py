@@ -114,8 +114,8 @@ def _fast_clips(
     allocate: Allocate,
 ) -> Iterator[_Clip]:
     """Takes clips and stretches out of `stretches` as they are whole: where the proof fails, that one is the first."""
-    converter = PictureConverter(geometry, media.pixel_aspect_ratio)
     with contextlib.closing(PacketReader(path, media, is_strict=True)) as reader:
+        converter = PictureConverter(geometry, media.pixel_aspect_ratio, reader.cropping)
         while stretches:
             missing = stretches[0]
             assembly = ClipAssembly(tuple(missing), media.start_tick, media.time_base, converter, allocate)
@@ -139,8 +139,8 @@ def _full_clips(
     losses: Losses,
 ) -> Iterator[_Clip]:
     """Decodes everything from a key frame before the clips to their end; adds to the losses."""
-    converter = PictureConverter(geometry, media.pixel_aspect_ratio)
     with contextlib.closing(PacketReader(path, media)) as reader:
+        converter = PictureConverter(geometry, media.pixel_aspect_ratio, reader.cropping)
         timeline, entry_tick = _read_times(path, reader, media, spans)
         assembly = ClipAssembly(spans, timeline.origin, timeline.time_base, converter, allocate)
         watch = KeyFrameWatch() if entry_tick is None else None
