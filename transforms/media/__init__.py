@@ -12,7 +12,11 @@ The only package that imports `av`. It knows neither Beam nor models and works a
     schedule.py       which clip is waiting for the frame at hand (pure)
     limits.py         how much a video may ask for
     files.py          local files as FFmpeg gets them: opened already; and such as are still on their way here
-    container.py      opening a file and choosing its stream
+    container.py      opening a file
+    stream_choice.py  which of its streams is the moving picture
+    boxes.py          what FFmpeg does not tell of MP4 files (ebml.py: of Matroska, description.py: of any)
+    encryption.py     whether a stream is encrypted
+    error_text.py     what FFmpeg's errors mean
     timeline.py       when its frames are shown, as the packets tell it
     fields.py         frames of which a stream stores the fields one by one
     packet_order.py   how far apart frames can be stored and shown

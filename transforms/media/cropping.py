@@ -9,23 +9,17 @@ down to whole chroma samples.
 from __future__ import annotations
 
 import dataclasses
-import logging
 import re
-import threading
 from fractions import Fraction
-from typing import Any, cast
 
 import av.error
-import av.logging
 from av.container import InputContainer
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
-_STREAM = re.compile(r"  Stream #\d+:(\d+)")
-_CROPPING = re.compile(r" +Frame Cropping: (\d{1,10})/(\d{1,10})/(\d{1,10})/(\d{1,10})\s*")
+from transforms.media.description import stream_lines
 
-# PyAV's log level is global.
-_lock = threading.Lock()
+_CROPPING = re.compile(r" +Frame Cropping: (\d{1,10})/(\d{1,10})/(\d{1,10})/(\d{1,10})\s*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,14 +34,8 @@ class Cropping:
     @classmethod
     def of_stream(cls, container: InputContainer, stream_index: int) -> Cropping:
         """Returns what the container says of a stream. Values that no picture can have are left to `Cropper`."""
-        found = cls()
-        described = -1
-        for line in _description(container).splitlines():
-            if stream := _STREAM.match(line):
-                described = int(stream[1])
-            elif (cropping := _CROPPING.fullmatch(line)) and described == stream_index:
-                found = cls(*map(int, cropping.groups()))
-        return found
+        found = [match for line in stream_lines(container, stream_index) if (match := _CROPPING.fullmatch(line))]
+        return cls(*map(int, found[-1].groups())) if found else cls()
 
 
 NO_CROPPING = Cropping()
@@ -90,18 +78,3 @@ class Cropper:
                 error.errno or 0, f"the container crops away the whole picture of {frame.width}x{frame.height}"
             ) from error
         return graph
-
-
-def _description(container: InputContainer) -> str:
-    """Returns what FFmpeg prints about a file."""
-    logger = logging.getLogger("libav")
-    with _lock:
-        # Only this call is to be heard: other threads must not start to write to stderr.
-        level = logger.level
-        logger.setLevel(logging.CRITICAL + 1)
-        av.logging.set_level(av.logging.INFO)
-        try:
-            return str(cast(Any, container).dumps_format())  # missing in the type stubs of PyAV 18
-        finally:
-            av.logging.set_level(None)
-            logger.setLevel(level)

@@ -86,6 +86,7 @@ def decode_clips(
     Raises:
       CorruptVideoError: after all whole clips, if any clip was lost. Lost are the spans that were not
         yielded.
+      UnsupportedCodecError: instead, if all are lost and FFmpeg lacks what the stream needs.
       MediaError: as in `probe`, if the file changed since.
     """
     stretches = collections.deque(
@@ -103,7 +104,9 @@ def decode_clips(
                     stats.reason = str(error)
         yield from _full_clips(path, media, stretches.popleft(), geometry, allocate, losses)
     if losses.num_clips:
-        raise errors.CorruptVideoError(losses.message(os.fspath(path), len(spans)))
+        is_unsupported = losses.is_unsupported and losses.num_clips == len(spans)
+        kind = errors.UnsupportedCodecError if is_unsupported else errors.CorruptVideoError
+        raise kind(losses.message(os.fspath(path), len(spans)))
 
 
 def _fast_clips(
