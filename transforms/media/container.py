@@ -145,6 +145,11 @@ def _refuse_codec(name: str, container: InputContainer, stream: VideoStream, hea
     if scheme := encryption.encryption_of(header, container, stream):
         raise errors.EncryptedVideoError(f"{name}: {encryption.message(scheme)}")
     codec = description.codec_of(container, stream.index)
+    if codec is None:
+        raise errors.CorruptVideoError(
+            f"{name}: the header does not say which codec video stream {stream.index} has; the file may be truncated:"
+            " check that it plays"
+        )
     raise errors.UnsupportedCodecError(
         f"{name}: FFmpeg {av.ffmpeg_version_info} has no decoder for video stream {stream.index} ({codec}); {CONVERT}"
     )

@@ -32,17 +32,20 @@ def stream_lines(container: InputContainer, stream_index: int) -> list[str]:
     return found
 
 
-def codec_of(container: InputContainer, stream_index: int) -> str:
+def codec_of(container: InputContainer, stream_index: int) -> str | None:
     """Returns what FFmpeg calls the codec of a video stream, or else the code that the container has for it.
 
-    It is "codec evc" or 'code "zzz1"', for messages.
+    Returns:
+      "codec evc" or 'code "zzz1"', for messages; None where the file has neither.
     """
     lines = stream_lines(container, stream_index)
     found = _CODEC.search(lines[0]) if lines else None
     if found is None:
-        return "unknown codec"
+        return None
     name, tag = found.groups()
-    return f'code "{tag}"' if name == "none" and tag else f"codec {name}"
+    if name != "none":
+        return f"codec {name}"
+    return f'code "{tag}"' if tag else None
 
 
 def _describe(container: InputContainer) -> str:

@@ -7,8 +7,10 @@ import errno
 import av
 import av.error
 
-UNSUPPORTED_FEATURE = f"it uses a feature that FFmpeg {av.ffmpeg_version_info} does not support"
+UNSUPPORTED_FEATURE = f"FFmpeg {av.ffmpeg_version_info} does not support a feature of it"
 CONVERT = "convert the video, for example to H.264"
+# Damage may look like a feature.
+CONVERT_IF_SOUND = "if other programs play it, convert it, for example to H.264"
 
 _WITHOUT_REASON = "FFmpeg gave up without a reason"
 _TEXTS: dict[type[Exception], str] = {
@@ -48,4 +50,4 @@ def words(error: Exception) -> str:
 
 def remedy(error: Exception) -> str:
     """Returns what to do about a file that FFmpeg cannot read."""
-    return CONVERT if words(error) == UNSUPPORTED_FEATURE else "it may be truncated: check that it plays"
+    return CONVERT_IF_SOUND if words(error) == UNSUPPORTED_FEATURE else "it may be truncated: check that it plays"

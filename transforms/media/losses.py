@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from transforms.media.assembly import ClipAssembly
 from transforms.media.container import VideoPacket
-from transforms.media.error_text import CONVERT, UNSUPPORTED_FEATURE
+from transforms.media.error_text import CONVERT_IF_SOUND, UNSUPPORTED_FEATURE
 from transforms.media.full_source import FullSource
 from transforms.media.timeline import Timeline
 
@@ -121,7 +121,7 @@ class Losses:
         if self._has_changed:
             planned = f"{float(self.planned_seconds):.3f} s"
             return f"; the file changed: it was {planned} long when its clips were planned; run again"
-        return f"; {CONVERT}" if self.is_unsupported else "; check that the file plays, or upload it again"
+        return f"; {CONVERT_IF_SOUND}" if self.is_unsupported else "; check that the file plays, or upload it again"
 
     @property
     def is_unsupported(self) -> bool:
