@@ -58,9 +58,14 @@ class Boxes:
         return self.is_fragmented and not {"moof", "mdat"} & set(self.kinds)
 
 
-def read_boxes(file: LocalFile) -> Boxes:
-    """Reads the boxes of a file; what is not there is empty. Moves the file's position."""
-    return _Reader(file).read()
+def read_boxes(file: LocalFile, beyond_index: bool = True) -> Boxes:
+    """Reads the boxes of a file; what is not there is empty. Moves the file's position.
+
+    Args:
+      file: the file.
+      beyond_index: whether to look at what follows the index. In a fragmented file that is far apart.
+    """
+    return _Reader(file).read(beyond_index)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +80,7 @@ class _Reader:
         self._file = file
         self._boxes_left = _MAX_BOXES
 
-    def read(self) -> Boxes:
+    def read(self, beyond_index: bool) -> Boxes:
         size = self._file.seek(0, 2)
         kinds: list[str] = []
         tracks: list[Track] = []
@@ -87,7 +92,7 @@ class _Reader:
                     if child.kind == "trak":
                         tracks.append(self._track(child))
                     is_fragmented = is_fragmented or child.kind == "mvex"
-            if len(kinds) == _MAX_AT_TOP:
+            if len(kinds) == _MAX_AT_TOP or (tracks and not beyond_index):
                 break
         return Boxes(tuple(kinds), tuple(tracks), is_fragmented)
 

@@ -37,7 +37,7 @@ def encryption_of(file: LocalFile, container: InputContainer, stream: VideoStrea
     """
     demuxers = container.format.name.split(",")
     if "mp4" in demuxers:
-        return encryption_of_boxes(boxes.read_boxes(file), stream.id)
+        return encryption_of_boxes(boxes.read_boxes(file, beyond_index=False), stream.id)
     if "matroska" in demuxers:
         position = [other.index for other in container.streams.video].index(stream.index)
         return "Matroska ContentEncryption" if position in ebml.encrypted_video_tracks(file) else ""
@@ -69,11 +69,11 @@ def encryption_of_boxes(found: boxes.Boxes, track_id: int | None = None) -> str:
 def _asf_objects(file: LocalFile) -> Iterator[bytes]:
     """Yields the identifiers of the objects in the header."""
     start = 30  # the identifier, size and count of the header itself
-    stop = int.from_bytes(_bytes(file, 16, 8), "little")
+    stop = min(int.from_bytes(_bytes(file, 16, 8), "little"), file.seek(0, os.SEEK_END))
     for _ in range(_MAX_ASF_OBJECTS):
-        head = _bytes(file, start, 24)
+        head = _bytes(file, start, 24) if start < stop else b""
         size = int.from_bytes(head[16:], "little")
-        if start >= stop or size < 24:
+        if size < 24:
             return
         yield head[:16]
         start += size

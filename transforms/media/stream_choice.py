@@ -71,7 +71,7 @@ def _is_item(stream: VideoStream) -> bool:
 
 
 def _side_tracks(file: LocalFile) -> frozenset[int]:
-    tracks = boxes.read_boxes(file).tracks
+    tracks = boxes.read_boxes(file, beyond_index=False).tracks
     return frozenset(t.track_id for t in tracks if t.handler == "auxv" or t.references & _SIDE_REFERENCES)
 
 
