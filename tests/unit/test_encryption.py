@@ -200,6 +200,28 @@ def test_scrambled_payload_of_pes_packets(tmp_path: pathlib.Path, name: str, sch
     assert_encrypted(path, scheme)
 
 
+def test_sample_aes(tmp_path: pathlib.Path) -> None:
+    data = bytearray(generate.make_video(tmp_path / "v.ts", 10, 25).read_bytes())
+    for at in range(0, len(data), 188):
+        if (data[at + 1] << 8 | data[at + 2]) & 0x1FFF == 0x1000:  # the table of the program
+            section = data[at + 5 : at + 8 + data[at + 7]]
+            assert section[12] == 0x1B
+            section[12] = 0xDB
+            section[-4:] = mpeg_checksum(section[:-4])
+            data[at + 5 : at + 8 + data[at + 7]] = section
+    (tmp_path / "aes.ts").write_bytes(data)
+    assert_encrypted(tmp_path / "aes.ts", "SAMPLE-AES")
+
+
+def mpeg_checksum(section: bytes) -> bytes:
+    value = 0xFFFFFFFF
+    for byte in section:
+        value ^= byte << 24
+        for _ in range(8):
+            value = (value << 1 ^ (0x04C11DB7 if value >> 31 else 0)) & 0xFFFFFFFF
+    return value.to_bytes(4, "big")
+
+
 # Others
 
 

@@ -106,6 +106,10 @@ def test_media_segment_alone_and_initialization_segment_alone(tmp_path: pathlib.
         "a media segment without its initialization segment; join them, the initialization segment first, and label the"
         " joined file",
     )
+    webm = generate.make_video(tmp_path / "v.webm", 10, codec="libvpx", container_options={"fflags": "+bitexact"})
+    cluster = tmp_path / "cluster.webm"
+    cluster.write_bytes(webm.read_bytes()[webm.read_bytes().index(b"\x1f\x43\xb6\x75", 300) :])
+    assert message_of(cluster) == message_of(segment)
     assert message_of(header) == (
         "no_frames",
         "video stream 0 (h264) has no frames; this is an initialization segment alone: join its media segments to it,"

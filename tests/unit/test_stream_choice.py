@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import struct
 import subprocess
 from collections.abc import Callable
 from fractions import Fraction
@@ -13,6 +14,7 @@ import data_generation as generate
 import pytest
 from record_factory import span_at
 
+from transforms import errors
 from transforms.media.decoder import Geometry, decode_clips
 from transforms.media.probe import probe
 
@@ -89,6 +91,52 @@ def test_still_avif_with_alpha_is_its_colour(tmp_path: pathlib.Path, animated: p
     path.write_bytes(data.replace(b"moov", b"free", 1))
     media = probe(path)
     assert (media.stream_index, media.num_frames, media.num_video_streams) == (0, 1, 2)
+
+
+def test_tiles_of_a_still_picture_are_no_video(tmp_path: pathlib.Path) -> None:
+    still = generate.make_video(tmp_path / "still.avif", 1, 25, 96, 72, codec="libsvtav1")
+    path = tmp_path / "tiles.avif"
+    path.write_bytes(picture_of_two_tiles(still.read_bytes(), 96, 72))
+    with pytest.raises(errors.NotAVideoError) as caught:
+        probe(path)
+    assert str(caught.value) == f"{path}: not a video but a still picture made of tiles; leave the file out"
+
+
+def picture_of_two_tiles(still: bytes, width: int, height: int) -> bytes:
+    """Returns an AVIF that shows a still picture twice, side by side: item 1 is a grid of the items 2 and 3."""
+
+    def box(kind: bytes, *parts: bytes) -> bytes:
+        return struct.pack(">I4s", 8 + sum(map(len, parts)), kind) + b"".join(parts)
+
+    def full_box(kind: bytes, version: int, *parts: bytes) -> bytes:
+        return box(kind, bytes([version, 0, 0, 0]), *parts)
+
+    def meta(position: int) -> bytes:
+        """Returns the header for pixels at a position of the file."""
+        places = (1, 1, 0, 1, 0, 8), *((item, 0, 0, 1, position, len(pixels)) for item in (2, 3))
+        parts = [
+            full_box(b"hdlr", 0, bytes(4), b"pict", bytes(13)),
+            full_box(b"pitm", 0, b"\0\1"),
+            full_box(b"iloc", 1, b"\x44\0\0\3", *(struct.pack(">HHHHII", *place) for place in places)),
+            full_box(b"iinf", 0, b"\0\3", *(item(*pair) for pair in ((1, b"grid"), (2, b"av01"), (3, b"av01")))),
+            full_box(b"iref", 0, box(b"dimg", struct.pack(">HHHH", 1, 2, 2, 3))),
+            box(b"iprp", box(b"ipco", size(2 * width), size(width), config), full_box(b"ipma", 0, uses)),
+            box(b"idat", b"\0\0\0\1" + struct.pack(">HH", 2 * width, height)),
+        ]
+        return full_box(b"meta", 0, *parts)
+
+    def item(number: int, kind: bytes) -> bytes:
+        return full_box(b"infe", 2, struct.pack(">HH4sB", number, 0, kind, 0))
+
+    def size(width: int) -> bytes:
+        return full_box(b"ispe", 0, struct.pack(">II", width, height))
+
+    uses = b"\0\0\0\3" + b"\0\1\1\x81" + b"\0\2\2\2\x83" + b"\0\3\2\2\x83"
+    at = still.index(b"av1C") - 4
+    config = still[at : at + int.from_bytes(still[at : at + 4], "big")]
+    pixels = still[still.index(b"mdat") + 4 :]
+    start = box(b"ftyp", b"avif", bytes(4), b"avifmif1miaf")
+    return start + meta(len(start) + len(meta(0)) + 8) + box(b"mdat", pixels)
 
 
 def test_first_of_equal_streams_and_the_larger_one_are_chosen_as_by_ffmpeg(tmp_path: pathlib.Path) -> None:

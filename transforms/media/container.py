@@ -26,7 +26,7 @@ from av.stream import Discard
 from av.video.stream import VideoStream
 
 from transforms import errors
-from transforms.media import boxes, description, encryption, files, limits
+from transforms.media import boxes, description, ebml, encryption, files, limits
 from transforms.media.error_text import CONVERT, remedy, words
 from transforms.media.stream_choice import choose_stream, moving_picture_streams
 
@@ -114,7 +114,7 @@ def _refuse_file(file: files.LocalFile, error: av.error.FFmpegError) -> NoReturn
     found = boxes.read_boxes(file)
     if scheme := encryption.encryption_of_boxes(found):
         raise errors.EncryptedVideoError(f"{file.name}: {encryption.message(scheme)}") from error
-    if found.is_media_segment:
+    if found.is_media_segment or ebml.is_media_segment(file):
         raise errors.NotAVideoError(
             f"{file.name}: a media segment without its initialization segment; join them, the initialization segment"
             " first, and label the joined file"

@@ -16,6 +16,8 @@ from av.container import InputContainer
 _STREAM = re.compile(r"  Stream #\d+:(\d+)")
 _CODEC = re.compile(r": Video: (\w+)(?: \([^/()]*\))*(?: \((\S+) / 0x[0-9A-F]+\))?")
 
+_NUMBER = re.compile(r": Video: [^,]* / 0x([0-9A-F]+)\)")
+
 # PyAV's log level is global.
 _lock = threading.Lock()
 
@@ -46,6 +48,13 @@ def codec_of(container: InputContainer, stream_index: int) -> str | None:
     if name != "none":
         return f"codec {name}"
     return f'code "{tag}"' if tag else None
+
+
+def codec_number(container: InputContainer, stream_index: int) -> int:
+    """Returns the container's code of the codec of a video stream as a number; 0 for none. PyAV fails at some."""
+    lines = stream_lines(container, stream_index)
+    found = _NUMBER.search(lines[0]) if lines else None
+    return int(found[1], 16) if found else 0
 
 
 def _describe(container: InputContainer) -> str:

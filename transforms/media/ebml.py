@@ -12,6 +12,7 @@ from transforms.media.files import LocalFile
 
 _MAX_ELEMENTS = 5000
 _SEGMENT, _TRACKS, _TRACK_ENTRY, _TRACK_TYPE = 0x18538067, 0x1654AE6B, 0xAE, 0x83
+_CLUSTER = 0x1F43B675
 _CONTENT_ENCODINGS, _CONTENT_ENCODING, _CONTENT_ENCODING_TYPE = 0x6D80, 0x6240, 0x5033
 _VIDEO, _ENCRYPTION = 1, 1
 
@@ -19,6 +20,12 @@ _VIDEO, _ENCRYPTION = 1, 1
 def encrypted_video_tracks(file: LocalFile) -> frozenset[int]:
     """Returns the positions, among the video tracks, of those that are encrypted. Moves the file's position."""
     return _Reader(file).encrypted_video_tracks()
+
+
+def is_media_segment(file: LocalFile) -> bool:
+    """Returns whether this is a piece of a WebM file without the piece that describes it. Moves the position."""
+    file.seek(0)
+    return file.read(4) == _CLUSTER.to_bytes(4, "big")
 
 
 class _Reader:

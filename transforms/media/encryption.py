@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from transforms.media import boxes, ebml
+from transforms.media import boxes, description, ebml
 from transforms.media.files import LocalFile
 
 COMMON_ENCRYPTION = "Common Encryption"
 
 _PROTECTED_ENTRIES = {"encv": COMMON_ENCRYPTION, "drmi": "FairPlay"}
+_SAMPLE_AES_TYPE = 0xDB
 _ASF_ENCRYPTION = frozenset(
     uuid.UUID(text).bytes_le
     for text in ("2211b3fb-bd23-11d2-b4b7-00a0c955fc6e", "298ae614-2622-4c17-b935-dae07ee9289c")
@@ -45,6 +46,8 @@ def encryption_of(file: LocalFile, container: InputContainer, stream: VideoStrea
         return "Windows Media DRM" if _ASF_ENCRYPTION.intersection(_asf_objects(file)) else ""
     if "mxf" in demuxers:
         return "encrypted MXF" if _MXF_ENCRYPTED_TRIPLET in _bytes(file, 0) else ""
+    if "mpegts" in demuxers and description.codec_number(container, stream.index) == _SAMPLE_AES_TYPE:
+        return "SAMPLE-AES"
     if "mpegts" in demuxers:
         return "scrambled MPEG-TS" if _is_scrambled_ts(file, stream.id) else ""
     if "mpeg" in demuxers:

@@ -32,6 +32,7 @@ def choose_stream(name: str, container: InputContainer, file: LocalFile) -> Vide
 
     Raises:
       NoVideoStreamError: there is none.
+      NotAVideoError: there are only the tiles of a still picture.
     """
     moving = moving_picture_streams(container)
     if not moving:
@@ -39,6 +40,8 @@ def choose_stream(name: str, container: InputContainer, file: LocalFile) -> Vide
         raise errors.NoVideoStreamError(
             f"{name}: no video stream (streams: {kinds}; cover art does not count); leave the file out"
         )
+    if all(stream.disposition & Disposition.dependent for stream in moving):
+        raise errors.NotAVideoError(f"{name}: not a video but a still picture made of tiles; leave the file out")
     if len(moving) == 1:
         return moving[0]
     main = _main_pictures(moving, container, file)
