@@ -222,9 +222,6 @@ def mpeg_checksum(section: bytes) -> bytes:
     return value.to_bytes(4, "big")
 
 
-# Others
-
-
 @pytest.mark.parametrize("guid", ["2211b3fb-bd23-11d2-b4b7-00a0c955fc6e", "298ae614-2622-4c17-b935-dae07ee9289c"])
 def test_windows_media_drm(tmp_path: pathlib.Path, guid: str) -> None:
     data = bytearray(generate.make_video(tmp_path / "v.asf", 20, 25, codec="wmv2").read_bytes())

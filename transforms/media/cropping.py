@@ -75,6 +75,7 @@ class Cropper:
             graph.configure()
         except av.error.ArgumentError as error:
             raise av.error.InvalidDataError(
-                error.errno or 0, f"the container crops away the whole picture of {frame.width}x{frame.height}"
+                av.error.tag_to_code(b"INDA"),
+                f"the container crops away the whole picture of {frame.width}x{frame.height}",
             ) from error
         return graph
