@@ -165,7 +165,7 @@ def test_frames_that_the_decoder_flags_are_counted(tmp_path: pathlib.Path) -> No
     code, said = message_of(path, *spans)
     assert code == "corrupt_video"
     assert said == (
-        "2 of 4 clips lost: decoded up to 1.900 s of 2.000 s, 2 frames flagged as damaged by the decoder; check that"
+        "2 of 4 clips lost: decoded up to 1.900 s of 2.000 s, 3 frames flagged as damaged by the decoder; check that"
         " the file plays, or upload it again"
     )
 

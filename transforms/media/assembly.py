@@ -60,7 +60,7 @@ class ClipAssembly:
       schedule: what the clips wait for.
       first_tick: display time of the first frame that came out; None while there is none.
       num_before_first: clips that were given up because they end before that frame.
-      num_damaged: frames that a clip wanted and that the decoder flagged as damaged.
+      num_damaged: frames that the decoder flagged as damaged, wanted or not.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class ClipAssembly:
         shown: tuple[int, VideoFrame] | None = None
         with contextlib.closing(source.frames()) as frames:
             for tick, frame in frames:
+                self.num_damaged += frame.is_corrupt
                 if shown is None:
                     self._start_at(tick)
                 else:
@@ -114,11 +115,8 @@ class ClipAssembly:
     ) -> Iterator[tuple[ClipSpan, _Frames]]:
         """Puts a frame where it is wanted before `until_tick`; converts it only if it is wanted at all."""
         picture: _Frames | None = None
-        is_counted = False
         for slot in self.schedule.take_before(until_tick):
             if frame.is_corrupt or self._is_damaged(slot, source):
-                self.num_damaged += frame.is_corrupt and not is_counted
-                is_counted = True
                 self._lose(slot.clip)
                 continue
             if picture is None:

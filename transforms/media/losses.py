@@ -55,7 +55,7 @@ class Losses:
       planned_seconds: duration of the video when the clips were planned.
       num_clips: lost clips.
       num_rejected: packets that the decoder rejected.
-      num_damaged: frames that the decoder flagged as damaged where a clip wanted them.
+      num_damaged: frames that the decoder flagged as damaged.
       cause: the first error of FFmpeg in plain words; "" if there was none.
       start: what is wrong with the start of the recording; "" if nothing is.
     """
@@ -86,11 +86,11 @@ class Losses:
             return
         if not watch.has_one and assembly.first_tick is None:
             self.start = NO_KEY_FRAME
-            self._num_at_start = assembly.schedule.num_lost
+            self._num_at_start += assembly.schedule.num_lost
         elif assembly.num_before_first and assembly.first_tick is not None:
             seconds = float((assembly.first_tick - timeline.origin) * timeline.time_base)
             self.start = f"the recording starts inside a GOP: no key frame before {seconds:.3f} s; {_CUT}"
-            self._num_at_start = assembly.num_before_first
+            self._num_at_start += assembly.num_before_first
 
     def message(self, name: str, num_clips: int) -> str:
         """Returns what to say; `num_clips` counts those that are not lost, too."""
