@@ -255,6 +255,15 @@ def without_packets(source: pathlib.Path, path: pathlib.Path, lost: Collection[i
     return path
 
 
+def cut_before_packet(source: pathlib.Path, path: pathlib.Path, first: int) -> pathlib.Path:
+    """Copies an MPEG-TS without the packets before `first`: a recording that starts anywhere."""
+    with av.open(str(source)) as container:
+        positions = [cast(int, packet.pos) for packet in container.demux(video=0) if packet.size]
+    data = source.read_bytes()
+    path.write_bytes(data[: positions[0]] + data[positions[first] :])  # the stream's tables come first
+    return path
+
+
 def looped(source: pathlib.Path, path: pathlib.Path, times: int) -> pathlib.Path:
     """Copies the packets of a video many times over, each time later: a long film without a long encode."""
     with av.open(str(source)) as container, av.open(str(path), "w") as target:

@@ -12,6 +12,7 @@
     │   ├── NotAVideoError         not_a_video
     │   ├── NoVideoStreamError     no_video_stream
     │   ├── UnsupportedCodecError  unsupported_codec
+    │   ├── EncryptedVideoError    encrypted_video
     │   ├── NoFramesError          no_frames
     │   ├── CorruptVideoError      corrupt_video
     │   ├── OverLimitError         over_limit
@@ -118,6 +119,12 @@ class UnsupportedCodecError(MediaError):
     """The stream's codec has no decoder in this build of FFmpeg."""
 
     code = "unsupported_codec"
+
+
+class EncryptedVideoError(MediaError):
+    """The video stream is encrypted, and there is no key."""
+
+    code = "encrypted_video"
 
 
 class NoFramesError(MediaError):

@@ -48,7 +48,7 @@ class MediaInfo:
       stream_index: index of that stream in the container.
       num_video_streams: video streams in the container, attached pictures not counted.
       has_audio: whether an audio stream is there.
-      width, height: coded size in pixels, before rotation.
+      width, height: size of the decoded pictures in pixels, before the container's cropping and rotation.
       rotation_degrees: clockwise turn that shows the picture upright: 0, 90, 180 or 270.
       pixel_aspect_ratio: width of a pixel divided by its height (sample aspect ratio); 1 where unknown.
       source_fps: average frames a second; None where there is a single frame.
@@ -90,12 +90,14 @@ class ClipSpan:
 
     Attributes:
       clip_index: number of the clip in its video, from 0.
-      start_seconds, end_seconds: the stretch that the clip stands for, half open; end = start + frames / target_fps.
+      start_seconds, end_seconds: the stretch that the clip stands for, half open; end = start + frames / target_fps, or
+        the end of the video where that comes first.
       interval_seconds: from one instant to the next, 1 / target_fps.
       sample_steps: one instant per frame that is decoded, [num_warm_up_frames + num_frames], in intervals from the
         start: -2, -1, 0, 1 with two frames of warm-up. The frame shown at each is wanted. They repeat where a short
         video loops or its last frame is held.
-      num_real_frames: frames of the clip that are not such repeats.
+      num_real_frames: frames of the clip that are not such repeats. After decoding, frames that cannot be decoded and
+        that a later frame replaces do not count either.
       num_warm_up_frames: the first of them: frames before the clip, from which a Stream model makes its state anew, or
         which lie between this clip and the one that it continues.
       continues: whether a Stream model goes on from its state after the clip before, number clip_index - 1.

@@ -17,7 +17,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from fake_engine import FakeEngine
 from local_pipeline import LocalPipeline, counters
 
-from transforms import classify_clips, metrics
+from transforms import classify_clips, metrics, schemas
 from transforms.classify_clips import ClassifyClips
 from transforms.decode_clips import ClipCoder, DecodeClips
 from transforms.media import sandbox, wire
@@ -55,6 +55,23 @@ def test_clips_of_good_videos_come_out_and_a_vanished_one_is_a_failure(samples_d
     counted = counters(pipeline)
     assert (counted[metrics.CLIPS_DECODED], counted[metrics.VIDEOS_DONE], counted[metrics.VIDEOS_BROKEN]) == (2, 2, 1)
     assert counted[metrics.VIDEO_MS_DECODED] == 8000
+
+
+def test_rows_count_the_real_frames_of_a_recording_that_starts_inside_a_gop(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classify_clips, "load_engine", lambda *_: FakeEngine())
+    source = generate.make_video(tmp_path / "v.ts", 150, 25, gop=50, options={"sc_threshold": "0"})
+    path = str(generate.cut_before_packet(source, tmp_path / "cut.ts", 10))  # its first key frame is shown at 1.6 s
+    with LocalPipeline() as pipeline:
+        plan = pipeline | beam.Create([VideoRef(path, 1)]) | PlanClips(SAMPLING, CAP)
+        decoded = plan.segments | DecodeClips(GEOMETRY, CAP)
+        classified = decoded.clips | ClassifyClips(DEMO, make.LABELS)
+        rows = classified.scores | beam.Map(lambda scores: schemas.clip_row(scores, make.RUN))
+        found = rows | beam.Map(
+            lambda row: (row["clip_index"], row["end_ms"], row["num_frames"], row["num_real_frames"])
+        )
+        assert_that(found, equal_to([(0, 2000, 8, 1), (1, 4000, 8, 8), (2, 5600, 8, 8)]))
 
 
 def test_a_decoder_that_dies_costs_its_segment_only(tmp_path: pathlib.Path) -> None:

@@ -295,24 +295,6 @@ def test_file_that_changed_since_it_was_planned(
         next(decode_clips(audio, media, [span_at(0, Fraction(0))], WHOLE))
 
 
-def test_stream_cut_in_the_middle_of_a_gop_starts_with_its_first_key_frame(tmp_path: pathlib.Path) -> None:
-    source = generate.make_video(tmp_path / "v.ts", 120, 30, gop=30, options={"sc_threshold": "0"})
-    with av.open(str(source)) as container:
-        positions = [packet.pos for packet in container.demux(video=0)]
-    cut = positions[21]
-    assert cut is not None
-    head = source.read_bytes()[: positions[0]]  # the tables of the transport stream
-    (tmp_path / "cut.ts").write_bytes(head + source.read_bytes()[cut:])
-    media = probe(tmp_path / "cut.ts")
-    assert media.num_frames == 99
-    spans = [span_at(0, Fraction(0), Fraction(1)), span_at(1, Fraction(1, 10))]
-    clips = decode_clips(tmp_path / "cut.ts", media, spans, WHOLE)
-    # Frame 30 stands in for 21 to 29 in the clip that reaches it; the other clip would show nothing of its own.
-    assert numbers(next(clips)[1]) == [30, 51]
-    with pytest.raises(errors.CorruptVideoError, match="1 of 2 clips lost"):
-        next(clips)
-
-
 # FFmpeg's own program as a witness.
 
 

@@ -183,11 +183,16 @@ def test_audio_is_no_video(tmp_path: pathlib.Path, cover_art: bool) -> None:
         probe(path)
 
 
-def test_unknown_codec(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize(("code", "said"), [(b"zzz1", 'code "zzz1"'), (b"evc1", "codec evc"), (b"ap\xff1", "code")])
+def test_codec_without_a_decoder_is_named(tmp_path: pathlib.Path, code: bytes, said: str) -> None:
     path = generate.make_video(tmp_path / "v.mp4", 5)
-    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzz1").replace(b"avcC", b"zzzC"))
-    with pytest.raises(errors.UnsupportedCodecError, match="has no decoder for video stream 0"):
+    path.write_bytes(path.read_bytes().replace(b"avc1\0\0\0\0", code + b"\0\0\0\0").replace(b"avcC", b"free"))
+    with pytest.raises(errors.UnsupportedCodecError) as caught:
         probe(path)
+    assert str(caught.value).startswith(
+        f"{path}: FFmpeg {av.ffmpeg_version_info} has no decoder for video stream 0 ({said}"
+    )
+    assert str(caught.value).endswith("); convert the video, for example to H.264")
 
 
 def test_no_frames(tmp_path: pathlib.Path) -> None:

@@ -12,7 +12,11 @@ The only package that imports `av`. It knows neither Beam nor models and works a
     schedule.py       which clip is waiting for the frame at hand (pure)
     limits.py         how much a video may ask for
     files.py          local files as FFmpeg gets them: opened already; and such as are still on their way here
-    container.py      opening a file and choosing its stream
+    container.py      opening a file
+    stream_choice.py  which of its streams is the moving picture
+    boxes.py          what FFmpeg does not tell of MP4 files (ebml.py: of Matroska, description.py: of any)
+    encryption.py     whether a stream is encrypted
+    error_text.py     what FFmpeg's errors mean
     timeline.py       when its frames are shown, as the packets tell it
     fields.py         frames of which a stream stores the fields one by one
     packet_order.py   how far apart frames can be stored and shown
@@ -25,8 +29,10 @@ The only package that imports `av`. It knows neither Beam nor models and works a
     packet_plan.py    which packets have to be decoded (pure)
     fast_source.py    the wanted frames, with as little decoding as gives the very same ones
     full_source.py    every frame
+    cropping.py       what a container cuts off the edges of its frames
     picture.py        a decoded frame -> upright RGB at the model's size
     assembly.py       frames -> clips
+    losses.py         why clips are lost, in words
     decoder.py        clips out of a file: the fast way, and the full one where that isn't proven
 
 The same two functions in a cage, for files that nobody vouches for:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Generator, Iterator, Sequence
 from fractions import Fraction
 from typing import Protocol
@@ -54,6 +55,12 @@ class ClipAssembly:
       time_base: seconds a tick.
       converter: makes pictures of frames.
       allocate: gives memory for a clip.
+
+    Attributes:
+      schedule: what the clips wait for.
+      first_tick: display time of the first frame that came out; None while there is none.
+      num_before_first: clips that were given up because they end before that frame.
+      num_damaged: frames that the decoder flagged as damaged, wanted or not.
     """
 
     def __init__(
@@ -69,13 +76,20 @@ class ClipAssembly:
         self._converter = converter
         self._allocate = allocate
         self._open: dict[int, _Frames] = {}
-        self._first_tick = origin
+        self._replaced: dict[int, set[int]] = {}
+        self.first_tick: int | None = None
+        self.num_before_first = 0
+        self.num_damaged = 0
 
     def clips(self, source: FrameSource) -> Iterator[tuple[ClipSpan, _Frames]]:
-        """Yields clips as they become whole; stops reading once no clip waits for anything."""
+        """Yields clips as they become whole; stops reading once no clip waits for anything.
+
+        A yielded span has the true `num_real_frames`: without instants before the first frame, which show that one.
+        """
         shown: tuple[int, VideoFrame] | None = None
         with contextlib.closing(source.frames()) as frames:
             for tick, frame in frames:
+                self.num_damaged += frame.is_corrupt
                 if shown is None:
                     self._start_at(tick)
                 else:
@@ -90,9 +104,10 @@ class ClipAssembly:
 
     def _start_at(self, first_tick: int) -> None:
         """Gives up the clips that end before the first frame that could be decoded: it is not theirs."""
-        self._first_tick = first_tick
+        self.first_tick = first_tick
         for clip in range(len(self._spans)):
             if self.schedule.last_tick(clip) < first_tick:
+                self.num_before_first += 1
                 self._lose(clip)
 
     def _show(
@@ -114,12 +129,26 @@ class ClipAssembly:
             if slot.clip not in self._open:
                 self._open[slot.clip] = self._allocate((self._spans[slot.clip].num_decoded_frames, *picture.shape))
             self._open[slot.clip][slot.frame] = picture
+            if self._is_before_first(slot):
+                self._replaced.setdefault(slot.clip, set()).add(slot.frame)
             if self.schedule.fill(slot):
-                yield self._spans[slot.clip], self._open.pop(slot.clip)
+                yield self._as_filled(slot.clip), self._open.pop(slot.clip)
+
+    def _is_before_first(self, slot: Slot) -> bool:
+        return self.first_tick is not None and slot.tick < self.first_tick
 
     def _is_damaged(self, slot: Slot, source: FrameSource) -> bool:
-        return slot.tick >= self._first_tick and source.is_damaged(slot.tick)
+        return not self._is_before_first(slot) and source.is_damaged(slot.tick)
+
+    def _as_filled(self, clip: int) -> ClipSpan:
+        """Returns the span of a whole clip with the number of its real frames."""
+        span = self._spans[clip]
+        frames = self._replaced.pop(clip, set())
+        # An instant that the clip repeats counts once, and a warm-up frame never.
+        instants = {span.sample_steps[frame] for frame in frames if frame >= span.num_warm_up_frames}
+        return dataclasses.replace(span, num_real_frames=span.num_real_frames - len(instants)) if instants else span
 
     def _lose(self, clip: int) -> None:
         self.schedule.lose(clip)
         self._open.pop(clip, None)
+        self._replaced.pop(clip, None)

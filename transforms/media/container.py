@@ -22,11 +22,15 @@ import av.error
 import av.logging
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Discard, Disposition
+from av.stream import Discard
 from av.video.stream import VideoStream
 
 from transforms import errors
-from transforms.media import files, limits
+from transforms.media import boxes, description, ebml, encryption, files, limits
+from transforms.media.error_text import CONVERT, remedy, words
+from transforms.media.stream_choice import choose_stream, moving_picture_streams
+
+__all__ = ["decoder_version", "library_versions", "moving_picture_streams", "open_video", "words"]
 
 av.logging.set_level(None)
 
@@ -50,7 +54,7 @@ def open_video(
 
     Args:
       path: a local file; never taken for a URL.
-      stream_index: the stream; None: FFmpeg's best one, attached pictures (cover art) left out.
+      stream_index: the stream; None: the main moving picture, see `stream_choice.py`.
 
     Yields:
       The container and its stream. The demuxer discards the packets of all other streams. The decoder uses
@@ -58,13 +62,16 @@ def open_video(
 
     Raises:
       VideoNotFoundError, StorageError, EmptyFileError, NotAVideoError, NoVideoStreamError,
-      UnsupportedCodecError, OverLimitError.
+      EncryptedVideoError, UnsupportedCodecError, OverLimitError.
     """
     name = os.fspath(path)
     caps = limits.current()
     with contextlib.closing(files.open_file(name)) as file, contextlib.closing(_open_container(file)) as container:
         caps.check_streams(name, len(container.streams))
-        stream = _choose_stream(name, container, stream_index)
+        with contextlib.closing(files.open_file(name)) as header:  # the demuxer needs the other one's position
+            stream = _planned_stream(name, container, stream_index) or choose_stream(name, container, header)
+            if stream.codec_context is None:
+                _refuse_codec(name, container, stream, header)
         caps.check_picture(name, stream.width, stream.height)
         for other in container.streams:
             if other.index != stream.index:
@@ -91,14 +98,8 @@ def _open_container(file: files.LocalFile) -> InputContainer:
             f"{file.name}: its headers ask for more memory than there is; the file is broken, or too large for"
             " --decoder_memory_bytes"
         ) from error
-    except av.error.ArgumentError as error:
-        raise errors.NotAVideoError(
-            f"{file.name}: not a video but a picture, a playlist, text, or a format that is not supported"
-        ) from error
     except av.error.FFmpegError as error:
-        raise errors.NotAVideoError(
-            f"{file.name}: not a video that FFmpeg can read ({words(error)}); it may be truncated"
-        ) from error
+        _refuse_file(file, error)
     except OSError as error:  # from the file itself: FFmpeg's own are caught above
         raise errors.StorageError(f"{file.name}: cannot be read: {words(error)}") from error
 
@@ -108,39 +109,50 @@ def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> NoReturn:
     raise PermissionError(errno.EACCES, "a video may not open other files", url)
 
 
-def _choose_stream(name: str, container: InputContainer, stream_index: int | None) -> VideoStream:
-    moving = moving_picture_streams(container)
-    if stream_index is not None:
-        chosen = [stream for stream in moving if stream.index == stream_index]
-        if not chosen:
-            raise errors.CorruptVideoError(
-                f"{name}: stream {stream_index} is no video stream; the file changed since it was planned"
-            )
-    elif not moving:
-        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "none"
-        raise errors.NoVideoStreamError(
-            f"{name}: no video stream (streams: {kinds}; cover art does not count); leave the file out"
+def _refuse_file(file: files.LocalFile, error: av.error.FFmpegError) -> NoReturn:
+    """Says what is wrong with a file that FFmpeg cannot open."""
+    found = boxes.read_boxes(file)
+    if scheme := encryption.encryption_of_boxes(found):
+        raise errors.EncryptedVideoError(f"{file.name}: {encryption.message(scheme)}") from error
+    if found.is_media_segment or ebml.is_media_segment(file):
+        raise errors.NotAVideoError(
+            f"{file.name}: a media segment without its initialization segment; join them, the initialization segment"
+            " first, and label the joined file"
+        ) from error
+    if isinstance(error, av.error.ArgumentError):
+        raise errors.NotAVideoError(
+            f"{file.name}: not a video but a picture, a playlist, text, or a format that is not supported"
+        ) from error
+    raise errors.NotAVideoError(
+        f"{file.name}: not a video that FFmpeg can read ({words(error)}); {remedy(error)}"
+    ) from error
+
+
+def _planned_stream(name: str, container: InputContainer, stream_index: int | None) -> VideoStream | None:
+    """Returns the stream of that number; None for none."""
+    if stream_index is None:
+        return None
+    for stream in moving_picture_streams(container):
+        if stream.index == stream_index:
+            return stream
+    raise errors.CorruptVideoError(
+        f"{name}: stream {stream_index} is no video stream; the file changed since it was planned"
+    )
+
+
+def _refuse_codec(name: str, container: InputContainer, stream: VideoStream, header: files.LocalFile) -> NoReturn:
+    """Says why a stream has no decoder."""
+    if scheme := encryption.encryption_of(header, container, stream):
+        raise errors.EncryptedVideoError(f"{name}: {encryption.message(scheme)}")
+    codec = description.codec_of(container, stream.index)
+    if codec is None:
+        raise errors.CorruptVideoError(
+            f"{name}: the header does not say which codec video stream {stream.index} has; the file may be truncated:"
+            " check that it plays"
         )
-    else:
-        best = container.streams.best("video")
-        # FFmpeg may choose cover art where it decoded nothing of the film itself while opening.
-        chosen = [s for s in moving if best is not None and s.index == best.index] or moving
-    if chosen[0].codec_context is None:
-        raise errors.UnsupportedCodecError(
-            f"{name}: FFmpeg {av.ffmpeg_version_info} has no decoder for video stream {chosen[0].index};"
-            " convert the video to H.264, say"
-        )
-    return chosen[0]
-
-
-def moving_picture_streams(container: InputContainer) -> list[VideoStream]:
-    """Returns the video streams that are not attached pictures."""
-    return [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-
-
-def words(error: Exception) -> str:
-    """Returns FFmpeg's own words for an error, without the path that PyAV appends."""
-    return str(getattr(error, "strerror", None) or error)
+    raise errors.UnsupportedCodecError(
+        f"{name}: FFmpeg {av.ffmpeg_version_info} has no decoder for video stream {stream.index} ({codec}); {CONVERT}"
+    )
 
 
 @functools.cache

@@ -10,7 +10,7 @@ rather than filled with something else:
 - A packet that the decoder rejects is skipped. Clips that want its frame, or one that may refer to it (up to
   the next key frame), or one that the decoder itself flags as damaged, are lost; all others go on.
 - Frames before the first one that can be decoded (a recording cut in the middle of a GOP) are replaced by
-  that one, but only in clips that reach it.
+  that one, but only in clips that reach it. They do not count as real frames.
 - The last frame stands until the next packet's time, and one packet without a picture is tolerated after it
   (VP8's hidden frames). Clips that want more are lost: the stream broke off.
 Packets that yield no picture and no error ("not coded": nothing changed) leave the last picture in place.
@@ -23,7 +23,6 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 
 import av.error
 import numpy as np
@@ -34,6 +33,7 @@ from transforms.media import timeline as timelines
 from transforms.media.assembly import Allocate, ClipAssembly, allocate
 from transforms.media.fast_source import FastSource
 from transforms.media.full_source import FullSource
+from transforms.media.losses import KeyFrameWatch, Losses
 from transforms.media.packet_plan import ShortcutError
 from transforms.media.picture import Geometry, PictureConverter
 from transforms.media.reader import PacketReader
@@ -61,33 +61,6 @@ class DecodeStats:
     reason: str = ""
 
 
-@dataclasses.dataclass
-class _Losses:
-    """The clips that are lost, and what is known of the last stretch that lost any."""
-
-    num_clips: int = 0
-    num_rejected: int = 0
-    reached_seconds: Fraction = Fraction(0)
-    duration_seconds: Fraction = Fraction(0)
-    cause: str = ""
-
-    def add(self, num_clips: int, timeline: Timeline, source: FullSource) -> None:
-        self.num_clips += num_clips
-        self.num_rejected += source.num_rejected
-        self.reached_seconds = max((source.last_tick - timeline.origin) * timeline.time_base, Fraction(0))
-        self.duration_seconds = timeline.duration_seconds
-        self.cause = self.cause or source.cause
-
-    def message(self, path: str | os.PathLike[str], num_clips: int) -> str:
-        """Returns what to say; `num_clips` counts those that are not lost, too."""
-        return (
-            f"{os.fspath(path)}: {self.num_clips} of {num_clips} clips lost: decoded up to"
-            f" {float(self.reached_seconds):.3f} s of {float(self.duration_seconds):.3f} s,"
-            f" {self.num_rejected} packets rejected"
-            f" ({self.cause or 'FFmpeg reported no error'}); check that the file plays, or upload it again"
-        )
-
-
 def decode_clips(
     path: str | os.PathLike[str],
     media: MediaInfo,
@@ -107,17 +80,19 @@ def decode_clips(
       allocate: gives memory for a clip.
 
     Yields:
-      (span, frames): frames is uint8 [T, size, size, 3], RGB, C-contiguous, and the caller's own.
+      (span, frames): the span has the true `num_real_frames`; frames is uint8 [T, size, size, 3], RGB, C-contiguous,
+      and the caller's own.
 
     Raises:
       CorruptVideoError: after all whole clips, if any clip was lost. Lost are the spans that were not
         yielded.
+      UnsupportedCodecError: instead, if all are lost and FFmpeg lacks what the stream needs.
       MediaError: as in `probe`, if the file changed since.
     """
     stretches = collections.deque(
         split_clips(media, spans) if media.key_frame_ticks else [list(spans)] if spans else []
     )
-    losses = _Losses()
+    losses = Losses(media.duration_seconds)
     while stretches:
         if media.key_frame_ticks:
             try:
@@ -129,7 +104,9 @@ def decode_clips(
                     stats.reason = str(error)
         yield from _full_clips(path, media, stretches.popleft(), geometry, allocate, losses)
     if losses.num_clips:
-        raise errors.CorruptVideoError(losses.message(path, len(spans)))
+        is_unsupported = losses.is_unsupported and losses.num_clips == len(spans)
+        kind = errors.UnsupportedCodecError if is_unsupported else errors.CorruptVideoError
+        raise kind(losses.message(os.fspath(path), len(spans)))
 
 
 def _fast_clips(
@@ -140,13 +117,15 @@ def _fast_clips(
     allocate: Allocate,
 ) -> Iterator[_Clip]:
     """Takes clips and stretches out of `stretches` as they are whole: where the proof fails, that one is the first."""
-    converter = PictureConverter(geometry, media.pixel_aspect_ratio)
     with contextlib.closing(PacketReader(path, media, is_strict=True)) as reader:
+        converter = PictureConverter(geometry, media.pixel_aspect_ratio, reader.cropping)
         while stretches:
             missing = stretches[0]
             assembly = ClipAssembly(tuple(missing), media.start_tick, media.time_base, converter, allocate)
             source = FastSource(reader, media, assembly.schedule.ticks)
             for span, frames in assembly.clips(source):
+                if span not in missing:
+                    raise ShortcutError("a clip begins before the first frame")
                 missing.remove(span)
                 yield span, frames
             if missing:
@@ -160,19 +139,22 @@ def _full_clips(
     spans: Sequence[ClipSpan],
     geometry: Geometry,
     allocate: Allocate,
-    losses: _Losses,
+    losses: Losses,
 ) -> Iterator[_Clip]:
     """Decodes everything from a key frame before the clips to their end; adds to the losses."""
-    converter = PictureConverter(geometry, media.pixel_aspect_ratio)
     with contextlib.closing(PacketReader(path, media)) as reader:
+        converter = PictureConverter(geometry, media.pixel_aspect_ratio, reader.cropping)
         timeline, entry_tick = _read_times(path, reader, media, spans)
         assembly = ClipAssembly(spans, timeline.origin, timeline.time_base, converter, allocate)
-        packets = reader.packets() if entry_tick is None else reader.packets_from(entry_tick)
+        watch = KeyFrameWatch() if entry_tick is None else None
+        packets = reader.packets_from(entry_tick) if entry_tick is not None else reader.packets()
+        if watch is not None:
+            packets = watch.through(packets)
         reader.decoder.reorder_depth = max(reader.decoder.reorder_depth, reader.rules.reorder_depth)
         source = FullSource(packets, reader.stream, timeline)
         yield from assembly.clips(source)
     if assembly.schedule.num_lost:
-        losses.add(assembly.schedule.num_lost, timeline, source)
+        losses.add(assembly, timeline, source, watch)
 
 
 def _read_times(

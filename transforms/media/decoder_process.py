@@ -137,12 +137,12 @@ class DecoderProcess:
                     if stats is not None:
                         stats.full_decodes, stats.reason = num_stretches, reason
                     continue
-                position, slot = replies.clip(reply, missing)
+                position, slot, num_real_frames = replies.clip(reply, missing, spans)
                 frames = self._ring.copy_out(slot, shapes[position])
                 missing.remove(position)
                 self._send({"release": 1})
                 with budget.paused():
-                    yield spans[position], frames
+                    yield dataclasses.replace(spans[position], num_real_frames=num_real_frames), frames
             if missing:
                 raise wire.GarbageError(f"{len(missing)} of {len(spans)} clips never came")
             self.is_idle = True

@@ -44,6 +44,7 @@ class FullSource:
         self._damaged_positions: set[int] = set()
         codec = stream.codec_context
         self._always_shows = packet_rules(codec.codec.canonical_name, codec.extradata).always_shows
+        self._missing_positions: set[int] = set()
         self._awaited_positions: set[int] = set()  # of packets that are marked as corrupt, until their frames come out
         self._clean_from: int | None = 0
 
@@ -51,6 +52,11 @@ class FullSource:
     def num_rejected(self) -> int:
         """Packets that the decoder refused."""
         return len(self._rejected_positions)
+
+    @property
+    def num_missing(self) -> int:
+        """Frames that were wanted and have not come out, though their packets were not rejected."""
+        return len(self._missing_positions)
 
     def is_damaged(self, tick: int) -> bool:
         """Returns whether the frame that should be shown at `tick` was rejected or may refer to one that was.
@@ -63,7 +69,10 @@ class FullSource:
             return True
         shown_tick = self.last_tick if self.last_tick <= tick else self._previous_tick
         missing_seconds = (self._timeline.ticks[position] - shown_tick) * self._timeline.time_base
-        return self._always_shows and missing_seconds > _MAX_STAND_IN_SECONDS
+        if not self._always_shows or missing_seconds <= _MAX_STAND_IN_SECONDS:
+            return False
+        self._missing_positions.add(position)
+        return True
 
     def end_of_last(self, tick: int) -> int | Fraction:
         """Returns until when the last frame stands, that of `tick`."""

@@ -3,6 +3,8 @@
 One pass of swscale goes from the decoder's format to RGB at the final scale, bilinear as in Model Garden's
 own input pipeline. Turning and cropping happen on the small picture, before its pixels are copied.
 
+What the container crops is cut off first, see `cropping.py`.
+
 Where pictures get clearly smaller, swscale gives the three colours as planes, and they are put together here: the same
 bytes in less time, as FFmpeg has vector code for planes only. Else it gives RGB: where vertical filters have one
 or two taps, it rounds RGB in another way than planes.
@@ -26,6 +28,8 @@ from av.buffer import Buffer
 from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
+
+from transforms.media.cropping import NO_CROPPING, Cropper, Cropping
 
 # Without FULL_CHR_H_INT, pairs of neighbours in the small picture would share their colour.
 _INTERPOLATION = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
@@ -100,7 +104,8 @@ class Orientation:
 class PictureConverter:
     """Turns decoded frames into pictures of the model's size. Keeps the scaler's tables: one per decoder."""
 
-    def __init__(self, geometry: Geometry, pixel_aspect_ratio: Fraction) -> None:
+    def __init__(self, geometry: Geometry, pixel_aspect_ratio: Fraction, cropping: Cropping = NO_CROPPING) -> None:
+        self._cropper = Cropper(cropping)
         self._geometry = geometry
         self._pixel_aspect_ratio = pixel_aspect_ratio
         self._reformatter = VideoReformatter()
@@ -110,14 +115,15 @@ class PictureConverter:
         """Returns uint8 [size, size, 3], RGB: an array, or a view that keeps the scaled picture alive.
 
         Raises:
-          av.error.FFmpegError: swscale can't read the frame's format.
+          av.error.FFmpegError: swscale can't read the frame's format, or the container's cropping leaves nothing.
         """
+        orientation = Orientation.of_frame(frame)  # of each frame: it may change inside a stream
+        frame = self._cropper.crop(frame)
         width, height = self._scaled_size(frame.width, frame.height)
         in_planes = frame.height >= _MIN_RATIO_OF_PLANES * height
         scaled = self._reformatter.reformat(
             frame, width, height, "gbrp" if in_planes else "rgb24", interpolation=_INTERPOLATION, threads=1
         )
-        orientation = Orientation.of_frame(frame)  # of each frame: it may change inside a stream
         if not in_planes:
             return self._cropped(orientation.apply(_view(scaled, 0, 3)))
         picture = np.empty((self._geometry.size, self._geometry.size, 3), np.uint8)

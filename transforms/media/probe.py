@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -17,11 +18,13 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from transforms import errors
+from transforms.media import boxes, encryption, files, limits
 from transforms.media import container as containers
-from transforms.media import limits
 from transforms.media import timeline as timelines
 from transforms.media.container import VideoPacket, decoder_version, library_versions
+from transforms.media.error_text import remedy, words
 from transforms.media.key_frames import KeyFrames
+from transforms.media.losses import NO_KEY_FRAME, KeyFrameWatch
 from transforms.media.timeline import Timeline
 from transforms.records import MediaInfo
 
@@ -40,25 +43,25 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
 
     Raises:
       VideoNotFoundError, StorageError: it cannot be read at all.
-      EmptyFileError, NotAVideoError, NoVideoStreamError, UnsupportedCodecError: it is not for us.
+      EmptyFileError, NotAVideoError, NoVideoStreamError, UnsupportedCodecError, EncryptedVideoError: it is not for us.
       NoFramesError: the stream has no packets.
       CorruptVideoError: reading broke off before the first packet, or the stream has no picture size.
       OverLimitError: it asks for more than the limits in force allow.
     """
     name = os.fspath(path)
     with containers.open_video(name) as (container, stream):
+        _refuse_encrypted(name, container, stream)
         peek, key_frames = _FirstFrame(stream), KeyFrames(stream)
-        packets = key_frames.through(peek.through(_packets(name, container, stream)))
+        watch = KeyFrameWatch()
+        packets = watch.through(key_frames.through(peek.through(_packets(name, container, stream))))
         timeline = timelines.read_timeline(packets, container, stream)
+        described = f"{name}: video stream {stream.index} ({stream.codec_context.codec.canonical_name})"
         if timeline is None:
-            raise errors.NoFramesError(
-                f"{name}: video stream {stream.index} ({stream.codec_context.name}) has no frames;"
-                " the recording may have been broken off"
-            )
+            raise errors.NoFramesError(f"{described} has no frames; {_why_no_frames(name)}")
         if stream.width <= 0 or stream.height <= 0:
             raise errors.CorruptVideoError(
-                f"{name}: video stream {stream.index} ({stream.codec_context.name}) has no picture"
-                " size: FFmpeg could decode none of it; check that the file plays"
+                f"{described} has no picture size: "
+                + ("FFmpeg could decode none of it; check that the file plays" if watch.has_one else NO_KEY_FRAME)
             )
         if timeline.is_doubtful:
             timeline, key_frames = _mended(name, stream.index, timeline, key_frames)
@@ -67,18 +70,31 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
         return _media_info(container, stream, timeline, peek.rotation_degrees, key_frame_ticks)
 
 
+def _refuse_encrypted(name: str, container: InputContainer, stream: VideoStream) -> None:
+    with contextlib.closing(files.open_file(name)) as file:
+        scheme = encryption.encryption_of(file, container, stream)
+    if scheme:
+        raise errors.EncryptedVideoError(f"{name}: {encryption.message(scheme)}")
+
+
+def _why_no_frames(name: str) -> str:
+    with contextlib.closing(files.open_file(name)) as file:
+        if boxes.read_boxes(file).is_initialization_segment:
+            return "this is an initialization segment alone: join its media segments to it, and label the joined file"
+    return "the recording may have been broken off"
+
+
 def _packets(name: str, container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
     """Yields the packets; an error before the first one is the file's, later ones are noted."""
     packets = timelines.frame_packets(container, stream)
     try:
         first = next(packets, None)
     except av.error.FFmpegError as error:
-        raise errors.CorruptVideoError(
-            f"{name}: no frame could be read ({containers.words(error)}); the file may be truncated"
-        ) from error
-    if first is not None:
-        yield first
-    yield from packets
+        raise errors.CorruptVideoError(f"{name}: no frame could be read ({words(error)}); {remedy(error)}") from error
+    for packet in itertools.chain([first] if first is not None else [], packets):
+        if packet.has_sidedata("encryption_info"):
+            raise errors.EncryptedVideoError(f"{name}: {encryption.message(encryption.COMMON_ENCRYPTION)}")
+        yield packet
 
 
 def _mended(name: str, stream_index: int, timeline: Timeline, key_frames: KeyFrames) -> tuple[Timeline, KeyFrames]:

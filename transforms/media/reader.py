@@ -22,6 +22,7 @@ from transforms.media import container as containers
 from transforms.media import timeline as timelines
 from transforms.media.bitstream import packet_rules
 from transforms.media.container import VideoPacket
+from transforms.media.cropping import Cropping
 from transforms.media.packet_plan import ShortcutError
 from transforms.records import MediaInfo
 
@@ -35,6 +36,7 @@ class PacketReader:
     Attributes:
       container, stream: as open now.
       rules: what this stream's packets allow.
+      cropping: what the container cuts off each frame.
     """
 
     def __init__(self, path: str | os.PathLike[str], media: MediaInfo, is_strict: bool = False) -> None:
@@ -53,6 +55,7 @@ class PacketReader:
         self._opened = contextlib.ExitStack()
         self._is_at_start = False
         self._open()
+        self.cropping = Cropping.of_stream(self.container, self.stream.index)
         codec = self.stream.codec_context
         self.rules = packet_rules(codec.codec.canonical_name, codec.extradata)
 

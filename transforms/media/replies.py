@@ -8,14 +8,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from transforms import errors
 from transforms.media.limits import DecoderLimits
 from transforms.media.stream_clock import MAX_SHIFTS
 from transforms.media.wire import FRACTIONS, NUM_SLOTS, GarbageError, media_from_json, shown
-from transforms.records import MediaInfo
+from transforms.records import ClipSpan, MediaInfo
 
 _FRACTION = re.compile(r"\d{1,40}(/\d{1,40})?")
 _ERROR_CLASSES: dict[str, type[errors.ReelbeamError]] = {errors.MediaError.code: errors.MediaError}
@@ -73,12 +73,18 @@ def byte_range(values: object, size_bytes: int) -> tuple[int, int]:
     return int(start), int(stop)
 
 
-def clip(reply: Mapping[str, Any], missing: Collection[int]) -> tuple[int, int]:
-    """Returns which of the missing clips has come, and the slot of the ring that it lies in."""
+def clip(reply: Mapping[str, Any], missing: Collection[int], spans: Sequence[ClipSpan]) -> tuple[int, int, int]:
+    """Returns the position of a missing clip that has come, its slot of the ring, and how many of its frames are real.
+
+    Raises:
+      GarbageError: there is no such clip or slot, or more real frames than planned, or none.
+    """
     position, slot = reply.get("clip", -1), reply.get("slot", -1)
     _require("clip", position, type(position) is int and position in missing)
     _require("slot", slot, _is_whole(slot, 0, NUM_SLOTS - 1))
-    return int(position), int(slot)
+    real = reply.get("real", -1)
+    _require("real", real, _is_whole(real, 1, spans[position].num_real_frames))
+    return int(position), int(slot), int(real)
 
 
 def full_decodes(reply: Mapping[str, Any], num_clips: int) -> tuple[int, str]:

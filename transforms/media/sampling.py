@@ -6,12 +6,13 @@ clip's length) while a whole clip fits. What is left at the end is the tail poli
 
 An example: 50 frames at 5 fps, so a clip is 10 s long and a sample interval is 0.2 s.
 
-    policy       2.3 s video: 12 instants, 0 to 2.2     23 s video
-    shift_back   [0, 10) 0 ... 2.2, 0 ... : 12 real     [0, 10) [10, 20) [13, 23): all real
-    repeat_last  [0, 10) 0 ... 2.2, 2.2 ... : 12 real   [0, 10) [10, 20) [20, 30): 20 ... 22.8, 22.8 ...: 15
-    drop         no clip                                [0, 10) [10, 20)
+    policy       2.3 s video: 12 instants, 0 to 2.2      23 s video
+    shift_back   [0, 2.3) 0 ... 2.2, 0 ... : 12 real     [0, 10) [10, 20) [13, 23): all real
+    repeat_last  [0, 2.3) 0 ... 2.2, 2.2 ... : 12 real   [0, 10) [10, 20) [20, 23): 20 ... 22.8, 22.8 ...: 15
+    drop         no clip                                 [0, 10) [10, 20)
 
 Rules worth knowing:
+- A clip ends where its video ends, however often its frames repeat.
 - A rest shorter than one sample interval gets no clip of its own: a 10.03 s video is one clip, not two.
 - `drop` keeps exactly those clips of `repeat_last` that repeat nothing: a 9.97 s video, whose 50 instants all
   exist, is one clip.
@@ -180,7 +181,8 @@ def _rest_seconds(num_whole: int, duration_seconds: Fraction, sampling: ClipSamp
 
 
 def _whole_span(clip_index: int, start: Fraction, sampling: ClipSampling) -> ClipSpan:
-    return _span(clip_index, start, _whole_steps(sampling.num_frames), sampling.num_frames, sampling)
+    end = start + sampling.clip_seconds
+    return _span(clip_index, start, end, _whole_steps(sampling.num_frames), sampling.num_frames, sampling)
 
 
 @functools.cache
@@ -201,15 +203,18 @@ def _tail_spans(
         steps = tuple(k % num_real for k in range(sampling.num_frames))
     else:
         steps = tuple(min(k, num_real - 1) for k in range(sampling.num_frames))
-    return (_span(clip_index, start, steps, num_real, sampling),)
+    end = min(start + sampling.clip_seconds, duration_seconds)
+    return (_span(clip_index, start, end, steps, num_real, sampling),)
 
 
-def _span(clip_index: int, start: Fraction, steps: tuple[int, ...], num_real: int, sampling: ClipSampling) -> ClipSpan:
+def _span(
+    clip_index: int, start: Fraction, end: Fraction, steps: tuple[int, ...], num_real: int, sampling: ClipSampling
+) -> ClipSpan:
     """Returns the clip that shows the instants `start + step / target_fps`."""
     return ClipSpan(
         clip_index=clip_index,
         start_seconds=start,
-        end_seconds=start + sampling.clip_seconds,
+        end_seconds=end,
         interval_seconds=1 / sampling.target_fps,
         sample_steps=steps,
         num_real_frames=num_real,

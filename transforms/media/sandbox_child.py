@@ -9,7 +9,9 @@ Whatever else goes wrong here (a defect, or a file that provokes one) ends the p
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import dataclasses
 import importlib
 import os
 import pkgutil
@@ -26,6 +28,7 @@ from transforms.media import confinement, files, limits, wire
 from transforms.media.decoder import DecodeStats, Geometry, decode_clips
 from transforms.media.probe import probe
 from transforms.media.ring import Ring
+from transforms.records import ClipSpan
 
 _MAX_BYTES_PER_PIXEL = 8
 
@@ -111,13 +114,16 @@ class _Server:
 
     def _decode(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
         spans = [wire.span_from_json(values) for values in request["spans"]]
-        positions = {id(span): position for position, span in enumerate(spans)}
+        positions: dict[ClipSpan, list[int]] = collections.defaultdict(list)
+        for position, span in reversed(list(enumerate(spans))):
+            positions[_planned(span)].append(position)
         media = wire.media_from_json(request["media"])
         slots = self._ring.slots(request["slot_bytes"], self._await_release)
         stats = DecodeStats()
         try:
             for span, frames in decode_clips(name, media, spans, Geometry(*request["geometry"]), stats, slots.allocate):
-                self._channel.send({"clip": positions[id(span)], "slot": slots.hand_over(frames)})
+                clip = {"clip": positions[_planned(span)].pop(), "real": span.num_real_frames}
+                self._channel.send({**clip, "slot": slots.hand_over(frames)})
         finally:
             if stats.full_decodes:
                 self._channel.send({"full_decode": stats.reason, "stretches": stats.full_decodes})
@@ -143,6 +149,11 @@ class _Server:
             sys.exit()
         self._num_released += "release" in message
         return message
+
+
+def _planned(span: ClipSpan) -> ClipSpan:
+    """Returns what a span has in common before and after its frames are decoded."""
+    return dataclasses.replace(span, num_real_frames=0)
 
 
 def _short_of(caps: limits.DecoderLimits) -> str:

@@ -11,7 +11,7 @@ two clips is no longer than a warm-up, the model is shown the gap and goes on: n
 An example: 50 frames at 5 fps, a video of 132.3 s, a warm-up of 10 s, and a cut into two segments at 70 s:
 
     segment 0    [0, 10) [10, 20) ... [60, 70)
-    segment 1    60 ... 69.8 for warm-up, [70, 80) ... [120, 130) [130, 132.4): 12 frames
+    segment 1    60 ... 69.8 for warm-up, [70, 80) ... [120, 130) [130, 132.3): 12 frames
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def plan_stream_spans(duration_seconds: Fraction, sampling: ClipSampling) -> tup
         span = ClipSpan(
             clip_index=index,
             start_seconds=start,
-            end_seconds=start + num_frames / sampling.target_fps,
+            end_seconds=min(start + num_frames / sampling.target_fps, duration_seconds),
             interval_seconds=1 / sampling.target_fps,
             sample_steps=tuple(range(num_frames)),
             num_real_frames=num_frames,

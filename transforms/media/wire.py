@@ -7,7 +7,8 @@ owner    {"probe": NAME, "limits": {…}, "is_partial": BOOL}          with the 
 process  {"ready": true, "confined": BOOL}                          once, after its start; is a seccomp filter in force?
          {"media": {…}}                                             the end of a probe
          {"need": [START, STOP]}                                    bytes of a partial file that it wants to read next
-         {"clip": POSITION, "slot": NUMBER}                         a slot of the ring holds this span
+         {"clip": POSITION, "slot": NUMBER, "real": NUMBER}         a slot of the ring holds this span, with so many
+                                                                    real frames
          {"full_decode": REASON, "stretches": NUMBER}               the proof of the fast way failed, see `decoder.py`
          {"bug": TEXT}                                              an exception that ends the process
          {"done": true}                                             the end of a decode
