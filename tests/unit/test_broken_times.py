@@ -17,6 +17,7 @@ import transport_streams
 from fast_and_full import GEOMETRY, assert_same_as_full, check, x265
 from record_factory import span_at
 
+from transforms import errors
 from transforms.media.decoder import decode_clips
 from transforms.media.probe import probe
 from transforms.records import MediaInfo
@@ -222,3 +223,25 @@ def test_random_damage_of_times(tmp_path: pathlib.Path, seed: int) -> None:
     shown = _shown(path, media)
     assert np.mean(np.array(shown) == np.arange(_NUM_FRAMES)) > 0.9 and set(shown) == set(range(_NUM_FRAMES))
     assert_same_as_full(path, media, full_decodes=None)
+
+
+_MAX_TIME = (1 << 64) - 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_hostile_times_raise_errors_of_ours_only(tmp_path: pathlib.Path, seed: int) -> None:
+    """Times at the ends of 64 bits, and time bases that make the most of them."""
+    rng = random.Random(seed)
+    path = _ivf(
+        tmp_path / "v.ivf", "libvpx", lambda n, t: rng.choice([0, t, 1 << 62, 1 << 63, rng.randrange(_MAX_TIME)])
+    )
+    data = bytearray(path.read_bytes())
+    for time_base in ((1, 25), (1, 1 << 31), (1 << 31, 1), (0, 0)):
+        struct.pack_into("<II", data, 16, time_base[1], time_base[0])
+        path.write_bytes(data)
+        try:
+            media = probe(path)
+            instants = [span_at(n, media.duration_seconds * Fraction(2 * n + 1, 20)) for n in range(10)]
+            assert len(list(decode_clips(path, media, instants, GEOMETRY))) == 10
+        except errors.MediaError as error:
+            assert str(path) in str(error)

@@ -18,6 +18,10 @@ The only package that imports `av`. It knows neither Beam nor models and works a
     encryption.py     whether a stream is encrypted
     error_text.py     what FFmpeg's errors mean
     timeline.py       when its frames are shown, as the packets tell it
+    packet_times.py   the times of its packets, and whether they can be right
+    stream_clock.py   display times where they cannot: missing, jumping or standing still
+    clock.py          such times on one steady clock (pure)
+    steady_chain.py   which readings of a clock to believe (pure)
     fields.py         frames of which a stream stores the fields one by one
     packet_order.py   how far apart frames can be stored and shown
     bitstream.py      what a packet's bytes tell before decoding, codec by codec (packet_rules.py, nal_rules.py,

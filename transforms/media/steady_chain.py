@@ -15,7 +15,7 @@ _Reading = tuple[int, int]  # number of the frame, and value
 # So many neighbours may be wrong; more of them are a recording of its own.
 _MAX_WILD = 3
 # A jump is as likely as that so many frames in a row have no right reading.
-_JUMP_COST = _MAX_WILD + 1
+_JUMP_COST = 2.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,10 +84,10 @@ def _cheapest_chain(readings: Sequence[_Reading], steps: Steps, is_start: bool, 
       steps: which steps are ordinary.
       is_start, is_end: whether the first and the last of them may be left out.
     """
-    costs: list[int] = []
+    costs: list[float] = []
     origins: list[int] = []
     for position in range(len(readings)):
-        choices = []
+        choices: list[tuple[float, int]] = []
         if position == 0 or (is_start and position <= _MAX_WILD):
             choices.append((readings[position][0] - readings[0][0], -1))
         for origin in range(max(position - _MAX_WILD - 1, 0), position):
