@@ -21,6 +21,7 @@ from pipeline import dataflow
 from pipeline.flink_job import cancelled_on_error, next_job
 from pipeline.options import is_local
 from pipeline.progress import ProgressLine
+from pipeline.proxies import keep_loopback_direct
 from transforms import errors
 
 
@@ -56,6 +57,7 @@ def make_program(options: PipelineOptions) -> beam.Pipeline:
 
 def run_job(program: beam.Pipeline, options: PipelineOptions, wait: bool = True) -> JobEnd:
     """Runs a job, to its end if that is to be waited for."""
+    keep_loopback_direct()
     followed = next_job(program.options)  # the program's own: Beam has copied them
     try:
         progress = ProgressLine(is_local(options) or followed is not None, followed.progress if followed else None)
