@@ -21,6 +21,7 @@ from pipeline.heap import blocks_given_back
 from pipeline.jobs import make_program, plain_message, run_job
 from pipeline.options import is_local
 from pipeline.preparation import LoadedModel, check_inputs, prepare_run, run_facts, unusable, unwritable
+from pipeline.run_progress import RunProgress
 from transforms import errors, metrics, storage
 from transforms.commits import last_summary, read_json, recover
 from transforms.ledger import ALREADY_LABELED
@@ -100,13 +101,14 @@ def run_labeling(
     model = LoadedModel.load(config, labels) if last is None else None
     videos_per_part = _videos_per_part(config, local, wait)
     lock = LockTicket(config.output, run.run_id, outlives_launcher=not local and not videos_per_part)
-    with hold_output(lock, local, config.wait_for_lock) as held:
+    progress = RunProgress()
+    with hold_output(lock, local, config.wait_for_lock, progress) as held:
         if not videos_per_part:
             model = model or LoadedModel.load(config, labels)
             now_begun = name_part(run, 1, 1)  # it may have waited for the lock
-            yield label_at_once(config, options, labels, now_begun, model.tables, lock, held, wait)
+            yield label_at_once(config, options, labels, now_begun, model.tables, lock, held, wait, progress)
             return
-        parts = select(config, options, run, videos_per_part)
+        parts = select(config, options, run, videos_per_part, progress)
         if isinstance(parts, Outcome):
             yield parts
             return
@@ -114,12 +116,15 @@ def run_labeling(
             yield commit_nothing(config, run, lock, parts[0])
             return
         model = model or LoadedModel.load(config, labels)
+        progress.begin(sum(part.num_videos for part in parts))
         num_vouching = 0
         try:
             for number, part in enumerate(parts, start=1):
                 part_run = name_part(run, number, len(parts))
                 part = part._replace(num_vouching=num_vouching)
-                outcome = label(config, options, labels, part_run, model.tables, lock, part)
+                progress.begin_part(part.num_videos)
+                held.renew()
+                outcome = label(config, options, labels, part_run, model.tables, lock, part, progress=progress)
                 yield outcome
                 if outcome.exit_code or outcome.summary is None:
                     return
@@ -138,7 +143,11 @@ def _videos_per_part(config: LabelingConfig, local: bool, wait: bool) -> int:
 
 
 def select(
-    config: LabelingConfig, options: PipelineOptions, run: RunInfo, videos_per_part: int
+    config: LabelingConfig,
+    options: PipelineOptions,
+    run: RunInfo,
+    videos_per_part: int,
+    progress: RunProgress | None = None,
 ) -> list[Part] | Outcome:
     """Runs the job that finds out what is to be labeled; returns its parts, or what went wrong."""
     program = make_program(options)
@@ -146,7 +155,7 @@ def select(
     metrics.reset_tally()
     build_selection(program, config, run, videos_per_part)
     with blocks_given_back():
-        end = run_job(program, options)
+        end = run_job(program, options, progress=progress)
     if end.error is not None:
         return failed(paths, end.error)
     selection = read_json(selection_path(paths))
@@ -163,6 +172,7 @@ def label(
     lock: LockTicket,
     part: Part | None = None,
     wait: bool = True,
+    progress: RunProgress | None = None,
 ) -> Outcome:
     """Runs the job that labels, all that is to be labeled or one part of it, and commits."""
     program = make_program(options)
@@ -170,7 +180,7 @@ def label(
     # The job before listed the videos of a part, and told which were named twice.
     metrics.reset_tally(*([metrics.DUPLICATES_DROPPED] if part else []))
     build_graph(program, config, labels, run, run_facts(config, run), tables, lock, part)
-    end = run_job(program, options, wait)
+    end = run_job(program, options, wait, progress)
     if end.error is not None:
         return dataclasses.replace(failed(paths, end.error), job=end.job)
     return Outcome(0, paths, None if end.job else read_json(paths.marker), job=end.job)
@@ -185,14 +195,15 @@ def label_at_once(
     lock: LockTicket,
     held: OutputLock,
     wait: bool,
+    progress: RunProgress,
 ) -> Outcome:
     """Labels all in one job, which on a cluster may outlive this process: only then the output stays locked for it."""
     if not lock.outlives_launcher:
-        return label(config, options, labels, run, tables, lock, wait=wait)
+        return label(config, options, labels, run, tables, lock, wait=wait, progress=progress)
     held.leave_to_job()
     goes_on = False
     try:
-        outcome = label(config, options, labels, run, tables, lock, wait=wait)
+        outcome = label(config, options, labels, run, tables, lock, wait=wait, progress=progress)
         goes_on = outcome.job is not None
         return outcome
     except KeyboardInterrupt:
@@ -230,8 +241,10 @@ def name_part(run: RunInfo, number: int, count: int) -> RunInfo:
 
 
 @contextlib.contextmanager
-def hold_output(lock: LockTicket, local: bool, wait: bool) -> Iterator[OutputLock]:
+def hold_output(lock: LockTicket, local: bool, wait: bool, progress: RunProgress | None = None) -> Iterator[OutputLock]:
     """Keeps other runs from the output meanwhile, after seeing to what runs left that were cut off.
+
+    The lock says how far the run is, where `progress` knows.
 
     Raises:
       ConfigError: the output cannot be written.
@@ -241,7 +254,8 @@ def hold_output(lock: LockTicket, local: bool, wait: bool) -> Iterator[OutputLoc
     lease_seconds = FIRST_JOB_LEASE_SECONDS if lock.outlives_launcher else LOCAL_LEASE_SECONDS
     with contextlib.ExitStack() as stack:
         try:
-            held = stack.enter_context(OutputLock(lock, lease_seconds, wait, ends_with_process=local))
+            told = progress or RunProgress()
+            held = stack.enter_context(OutputLock(lock, lease_seconds, wait, local, told.to_json))
             with storage.storage_errors(lock.output):
                 recovered = recover(lock.output)
         except errors.MediaError as error:
