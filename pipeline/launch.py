@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -15,15 +14,16 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline import dataflow
 from pipeline.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
+from pipeline.earlier_runs import dated_after, last_run, name_part, warn_of_future, warn_of_other_model
 from pipeline.flink_job import job_of
 from pipeline.graph import build_graph, build_selection
 from pipeline.heap import blocks_given_back
 from pipeline.jobs import make_program, plain_message, run_job
 from pipeline.options import is_local
-from pipeline.preparation import LoadedModel, check_inputs, prepare_run, run_facts, unusable, unwritable
+from pipeline.preparation import LoadedModel, check_inputs, prepare_run, run_facts, unwritable
 from pipeline.run_progress import RunProgress
 from transforms import errors, metrics, storage
-from transforms.commits import last_summary, read_json, recover
+from transforms.commits import read_json, recover
 from transforms.ledger import ALREADY_LABELED
 from transforms.models.engine import choose_engine, with_found_kind
 from transforms.models.label_map import LabelMap
@@ -92,35 +92,38 @@ def run_labeling(
     make_program(options)  # flags that Beam refuses are met first
     check_inputs(config)
     config = config.with_model(with_found_kind(config.model))
-    labels, run = prepare_run(config)
+    last = last_run(config.output)
+    warn_of_future(last, config.output)
+    labels, run = prepare_run(config, last)
     on_name(run.run_id)
     # Loaded here, so that a model that does not fit is met before the work, and on a new output before anything is
     # written; local workers share this very copy. A night with nothing to do does without.
-    last = last_run(config.output)
     warn_of_other_model(last, run, config.output)
     model = LoadedModel.load(config, labels) if last is None else None
     videos_per_part = _videos_per_part(config, local, wait)
     lock = LockTicket(config.output, run.run_id, outlives_launcher=not local and not videos_per_part)
     progress = RunProgress()
     with hold_output(lock, local, config.wait_for_lock, progress) as held:
+        last = last_run(config.output)  # the run may have waited for the lock
+        run = dated_after(run, last)
         if not videos_per_part:
             model = model or LoadedModel.load(config, labels)
-            now_begun = name_part(run, 1, 1)  # it may have waited for the lock
-            yield label_at_once(config, options, labels, now_begun, model.tables, lock, held, wait, progress)
+            yield label_at_once(config, options, labels, name_part(run, 1, 1), model.tables, lock, held, wait, progress)
             return
-        parts = select(config, options, run, videos_per_part, progress)
-        if isinstance(parts, Outcome):
-            yield parts
-            return
-        if parts[0].path is None and last_run(config.output) is not None:
-            yield commit_nothing(config, run, lock, parts[0])
-            return
-        model = model or LoadedModel.load(config, labels)
-        progress.begin(sum(part.num_videos for part in parts))
         num_vouching = 0
         try:
+            parts = select(config, options, run, videos_per_part, progress)
+            if isinstance(parts, Outcome):
+                yield parts
+                return
+            if parts[0].path is None and last is not None:
+                yield commit_nothing(config, run, lock, parts[0])
+                return
+            model = model or LoadedModel.load(config, labels)
+            progress.begin(sum(part.num_videos for part in parts))
             for number, part in enumerate(parts, start=1):
                 part_run = name_part(run, number, len(parts))
+                run = dataclasses.replace(run, labeled_at=part_run.labeled_at)
                 part = part._replace(num_vouching=num_vouching)
                 progress.begin_part(part.num_videos)
                 held.renew()
@@ -195,7 +198,7 @@ def label_at_once(
     lock: LockTicket,
     held: OutputLock,
     wait: bool,
-    progress: RunProgress,
+    progress: RunProgress | None = None,
 ) -> Outcome:
     """Labels all in one job, which on a cluster may outlive this process: only then the output stays locked for it."""
     if not lock.outlives_launcher:
@@ -233,13 +236,6 @@ def commit_nothing(config: LabelingConfig, run: RunInfo, lock: LockTicket, part:
         return Outcome(0, paths, commit(facts, paths, config.max_failure_ratio, lock, [], part.num_inputs, part.fates))
 
 
-def name_part(run: RunInfo, number: int, count: int) -> RunInfo:
-    """Returns the run of one part; a single part bears the name of the whole."""
-    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
-    run_id = run.run_id if count == 1 else f"{run.run_id}-part{number:0{len(str(count))}d}of{count}"
-    return dataclasses.replace(run, run_id=run_id, started_at=now)
-
-
 @contextlib.contextmanager
 def hold_output(lock: LockTicket, local: bool, wait: bool, progress: RunProgress | None = None) -> Iterator[OutputLock]:
     """Keeps other runs from the output meanwhile, after seeing to what runs left that were cut off.
@@ -266,29 +262,6 @@ def hold_output(lock: LockTicket, local: bool, wait: bool, progress: RunProgress
         for run_id in recovered.removed:
             log.warning("removed what run %s left when it was cut off or refused", run_id)
         yield held
-
-
-def last_run(output: str) -> dict[str, Any] | None:
-    """Returns the JSON of the run that labeled last; None: none has been committed.
-
-    Raises:
-      ConfigError: the output cannot be read.
-      RunError: it cannot be read now.
-    """
-    try:
-        return last_summary(output)
-    except errors.MediaError as error:
-        raise unusable(f"--output {output} cannot be read: {error}", error) from error
-
-
-def warn_of_other_model(last: Mapping[str, Any] | None, run: RunInfo, output: str) -> None:
-    """Says so where an output's rows were made by another model: perhaps `--model` was left out."""
-    if last is not None and last.get("model_fingerprint", run.model_fingerprint) != run.model_fingerprint:
-        logging.getLogger(__name__).warning(
-            "%s was last labeled with the model %s, this run is for %s: its rows will be the current ones; give each "
-            "model an --output of its own",
-            *(output, last.get("model"), run.model),
-        )
 
 
 def failed(paths: RunPaths, error: Exception) -> Outcome:
