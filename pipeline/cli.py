@@ -13,13 +13,14 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from pipeline import __version__, output_commands, terminal
+from pipeline import __version__, bounds, output_commands, terminal
 from pipeline.parser import Parser
 from pipeline.summary_json import Progress
 
 EXIT_OK, EXIT_FAILED, EXIT_BAD_FLAGS, EXIT_LOCKED = 0, 1, 2, 5
 _EXIT_INTERRUPTED = 130
 _SECONDS_TO_CLEAN_UP = 5.0
+_SIGNS_OF_NO_MEMORY = ("memoryerror", "cannot allocate memory", "can't start new thread", "bad_alloc")
 _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 _DESCRIPTION = """\
@@ -133,6 +134,7 @@ def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], progr
 
     as_json = "--summary_json" in argv
     try:
+        bounds.require_start()
         return command(argv)
     except SystemExit as stop:  # argparse's: it has said what is wrong, or has printed the help
         if as_json and stop.code:
@@ -144,6 +146,11 @@ def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], progr
         if as_json:
             print(summary_json.of_error(error, code, progress))
         return code
+    except (MemoryError, ImportError, OSError, RuntimeError) as error:
+        if not any(sign in f"{error!r}".lower() for sign in _SIGNS_OF_NO_MEMORY):
+            raise
+        _complain(errors.RunError(f"out of memory ({error!r}): free some, or raise the limit of `ulimit -v`"))
+        return EXIT_FAILED
     except KeyboardInterrupt:
         print("\ninterrupted: what was not committed before is lost, and labeled by the next run", file=sys.stderr)
         if as_json:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
-from pipeline import dataflow
+from pipeline import bounds, dataflow
 from pipeline.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
 from pipeline.earlier_runs import dated_after, last_run, name_part, warn_of_future, warn_of_other_model
 from pipeline.flink_job import job_of
@@ -82,6 +82,9 @@ def run_labeling(
     local = is_local(options)
     if local and not wait:
         raise errors.ConfigError("--no_wait: a local run ends with its process; leave the flag out")
+    if local:
+        num_threads = options.view_as(DirectOptions).direct_num_workers
+        bounds.check_address_space(num_threads, config.decoder_limits.memory_bytes)
     if dataflow.is_dataflow(options):
         config = dataflow.for_workers(config, options)
     config = dataclasses.replace(

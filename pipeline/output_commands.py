@@ -98,6 +98,8 @@ def sql(argv: Sequence[str]) -> int:
     from transforms.tables import Output
     from transforms.views import create_views
 
+    if not 0 <= args.min_score <= 1:
+        raise ConfigError(f"--min_score is {args.min_score}: it must be from 0 to 1")
     output = Output.read(args.output)  # a view of nothing would fail in the database, with a message of its own
     statements = create_views(output.uri, args.dialect, args.min_score, args.dataset)
     if not can_print(statements):  # escapes would name another folder
