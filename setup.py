@@ -17,6 +17,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*"]),
+    py_modules=["reelbeam_start"],
     package_data={
         "pipeline": ["costs.json"],
         "pipeline.demo": ["model/*", "model/variables/*", "videos/*"],
@@ -59,5 +60,5 @@ setup(
             "sqlglot",
         ],
     },
-    entry_points={"console_scripts": ["reelbeam = pipeline.cli:entry_point"]},
+    entry_points={"console_scripts": ["reelbeam = reelbeam_start:main"]},
 )

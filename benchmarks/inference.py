@@ -34,6 +34,7 @@ from transforms.models.cpus import cpu_count
 from transforms.models.engine import EngineName, load_engine, load_stream_engine
 from transforms.models.export import export
 from transforms.models.label_map import LabelMap, resolve_labels
+from transforms.models.openvino_import import import_openvino
 from transforms.models.resolver import resolve
 
 _APP_SECONDS = 6.0
@@ -200,8 +201,7 @@ def _shapes(spec: ModelSpec, folder: Path) -> tuple[dict[str, Any], int, str]:
     preset = spec.preset
     exported = read_manifest(folder).to_spec(folder)
     if spec.kind == "base":
-        import openvino
-
+        openvino = import_openvino()
         (image,) = openvino.Core().read_model(folder / "model.xml").inputs
         name = image.get_any_name()
         return {name: (1, preset.num_frames, preset.size, preset.size, 3)}, 1, name

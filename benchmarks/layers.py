@@ -25,6 +25,7 @@ from benchmarks.clips import named_models
 from transforms.models import openvino_cache, resolver
 from transforms.models.catalog import ModelSpec
 from transforms.models.openvino_engine import cpu_config, with_uint8_input
+from transforms.models.openvino_import import import_openvino
 
 _RUNS = 9
 
@@ -58,8 +59,8 @@ def main() -> None:
 
 def peak_gigaops(size: int = 1536) -> float:
     """Returns the GFLOP/s of one core in a product of two square matrices."""
-    import openvino
-    from openvino import opset13 as ops
+    openvino = import_openvino()
+    ops = openvino.opset13
 
     left, right = (ops.parameter([size, size], np.float32) for _ in range(2))
     model = openvino.Model([ops.matmul(left, right, False, False)], [left, right])
@@ -75,8 +76,7 @@ def peak_gigaops(size: int = 1536) -> float:
 
 def profile(spec: ModelSpec) -> dict[str, Share]:
     """Returns what each kind of layer takes, the dearest first."""
-    import openvino
-
+    openvino = import_openvino()
     core = openvino.Core()
     model = openvino_cache.read_converted(core, resolver.resolve(spec.handle))[openvino_cache.MODEL]
     shape = [1, spec.preset.num_frames, spec.preset.size, spec.preset.size, 3]

@@ -1,5 +1,9 @@
 """`python -m pipeline` is `reelbeam`."""
 
-from pipeline.cli import entry_point
+from pipeline.shadowing import require_own
+
+require_own("transforms")
+
+from pipeline.cli import entry_point  # noqa: E402
 
 entry_point()

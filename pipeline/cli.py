@@ -13,13 +13,15 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from pipeline import __version__, output_commands
+from pipeline import __version__, bounds, output_commands, terminal
 from pipeline.parser import Parser
 from pipeline.summary_json import Progress
 
 EXIT_OK, EXIT_FAILED, EXIT_BAD_FLAGS, EXIT_LOCKED = 0, 1, 2, 5
 _EXIT_INTERRUPTED = 130
 _SECONDS_TO_CLEAN_UP = 5.0
+_SIGNS_OF_NO_MEMORY = ("memoryerror", "cannot allocate memory", "can't start new thread", "bad_alloc")
+_ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 _DESCRIPTION = """\
 Reelbeam puts action labels on a whole corpus of videos.
@@ -132,6 +134,7 @@ def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], progr
 
     as_json = "--summary_json" in argv
     try:
+        bounds.require_start()
         return command(argv)
     except SystemExit as stop:  # argparse's: it has said what is wrong, or has printed the help
         if as_json and stop.code:
@@ -143,6 +146,11 @@ def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], progr
         if as_json:
             print(summary_json.of_error(error, code, progress))
         return code
+    except (MemoryError, ImportError, OSError, RuntimeError) as error:
+        if not any(sign in f"{error!r}".lower() for sign in _SIGNS_OF_NO_MEMORY):
+            raise
+        _complain(errors.RunError(f"out of memory ({error!r}): free some, or raise the limit of `ulimit -v`"))
+        return EXIT_FAILED
     except KeyboardInterrupt:
         print("\ninterrupted: what was not committed before is lost, and labeled by the next run", file=sys.stderr)
         if as_json:
@@ -168,12 +176,14 @@ def _exit_code(error: Exception) -> int:
 def _complain(error: Exception) -> None:
     from transforms.errors import without_query
 
-    print(f"reelbeam: {without_query(str(error))}", file=sys.stderr)
+    print(f"reelbeam: {terminal.printable(without_query(str(error)))}", file=sys.stderr)
 
 
 def _set_up_logging(verbose: bool) -> None:
     """Warnings of Reelbeam only; Beam and its friends are heard with --verbose."""
-    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    handler = terminal.LogHandler()
+    handler.setFormatter(terminal.LogFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, handlers=[handler])
     logging.getLogger("apache_beam").setLevel(logging.INFO if verbose else logging.CRITICAL)
     logging.getLogger("pipeline").setLevel(logging.DEBUG if verbose else logging.WARNING)
     logging.getLogger("transforms").setLevel(logging.INFO if verbose else logging.WARNING)
@@ -187,6 +197,8 @@ def _exit_at_once(code: int) -> NoReturn:
     What is registered for the end is done, but may not take long: remote videos and Beam's temporary folders leave the
     disk, decoder processes end, and so does a job server that Beam started here.
     """
+    for number in (signal.SIGINT, *_ENDING_SIGNALS):
+        signal.signal(number, signal.SIG_IGN)  # a second one would cut the cleaning off
     try:
         cleaning = threading.Thread(target=atexit._run_exitfuncs, daemon=True)
         cleaning.start()
@@ -198,14 +210,34 @@ def _exit_at_once(code: int) -> NoReturn:
 def entry_point() -> NoReturn:
     """What the `reelbeam` command calls: `main`, and the way out.
 
-    SIGTERM, with which schedulers end a program, counts as Ctrl-C. Left alone it would end the program and leave its
-    files where they are; or do nothing at all in a pod, where the program is process 1.
+    SIGTERM, with which schedulers end a program, and SIGHUP, which a closing terminal sends, count as Ctrl-C. Left
+    alone they would end the program and leave its files where they are; or do nothing at all in a pod, where the
+    program is process 1.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    terminal.take_names_for_utf8()
+    terminal.take_over_streams()
+    for number in _ENDING_SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it for SIGHUP
+            signal.signal(number, signal.default_int_handler)
+    try:
+        code = main()
+    except SystemExit as stop:  # argparse's, whose code is a number
+        code = int(stop.code or 0)
+    code = _after_output(code)
     if code == EXIT_FAILED:
         # A failed job may leave the runner's threads in native code, which aborts a normal interpreter exit.
         _exit_at_once(code)
     sys.exit(code)
+
+
+def _after_output(code: int) -> int:
+    """Returns the exit code, after looking whether all output got to where it was to go.
+
+    What is committed is done, whatever becomes of the tables about it. Other commands have no result but their output.
+    """
+    lost = terminal.lost_output(sys.stdout)
+    if lost is None:
+        return code
+    print(f"reelbeam: stdout cannot be written: {lost.strerror}; free the disk, or name another file", file=sys.stderr)
+    is_committed = sys.argv[1:2] in (["label"], ["compact"])
+    return code if code or is_committed else EXIT_FAILED

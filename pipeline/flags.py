@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import difflib
+import re
 from fractions import Fraction
 
 from pipeline.config import MAX_BATCH_BYTES, MAX_VIDEO_BYTES
@@ -235,6 +236,8 @@ def parse_time(text: str) -> float:
 
 def _fraction(text: str) -> Fraction:
     try:
+        if re.search(r"[eE][+-]?\d{3}", text):  # it would be reckoned out, digit by digit
+            raise ValueError
         return Fraction(text)
     except (ValueError, ZeroDivisionError) as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no number such as 5, 12.5 or 30000/1001") from error

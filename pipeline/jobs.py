@@ -20,7 +20,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipeline import dataflow
 from pipeline.flink_job import cancelled_on_error, next_job
 from pipeline.options import is_local
-from pipeline.progress import ProgressLine
+from pipeline.progress import ProgressLine, Stage
+from pipeline.proxies import keep_loopback_direct
+from pipeline.run_progress import RunProgress
 from transforms import errors
 
 
@@ -54,12 +56,23 @@ def make_program(options: PipelineOptions) -> beam.Pipeline:
     return program
 
 
-def run_job(program: beam.Pipeline, options: PipelineOptions, wait: bool = True) -> JobEnd:
-    """Runs a job, to its end if that is to be waited for."""
+def run_job(
+    program: beam.Pipeline, options: PipelineOptions, wait: bool = True, progress: RunProgress | None = None
+) -> JobEnd:
+    """Runs a job, to its end if that is to be waited for.
+
+    Args:
+      program: the job.
+      options: of the run.
+      wait: whether to wait for the end.
+      progress: of the run that the job belongs to.
+    """
+    keep_loopback_direct()
     followed = next_job(program.options)  # the program's own: Beam has copied them
     try:
-        progress = ProgressLine(is_local(options) or followed is not None, followed.progress if followed else None)
-        with progress, quiet_stderr(), cancelled_on_error(followed):
+        source = (progress or RunProgress()).stage if followed is None else lambda: Stage(followed.progress())
+        line = ProgressLine(is_local(options) or followed is not None, source)
+        with line, quiet_stderr(), cancelled_on_error(followed):
             result = program.run()
             if not wait or dataflow.is_template_launch(options):
                 return JobEnd(job=job_name(result))

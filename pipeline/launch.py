@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
-from pipeline import dataflow
+from pipeline import bounds, dataflow
 from pipeline.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
+from pipeline.earlier_runs import dated_after, last_run, name_part, warn_of_future, warn_of_other_model
 from pipeline.flink_job import job_of
 from pipeline.graph import build_graph, build_selection
 from pipeline.heap import blocks_given_back
 from pipeline.jobs import make_program, plain_message, run_job
 from pipeline.options import is_local
-from pipeline.preparation import LoadedModel, check_inputs, prepare_run, run_facts, unusable, unwritable
+from pipeline.preparation import LoadedModel, check_inputs, prepare_run, run_facts, unwritable
+from pipeline.run_progress import RunProgress
 from transforms import errors, metrics, storage
-from transforms.commits import last_summary, read_json, recover
+from transforms.commits import read_json, recover
 from transforms.ledger import ALREADY_LABELED
 from transforms.models.engine import choose_engine, with_found_kind
 from transforms.models.label_map import LabelMap
@@ -81,6 +82,9 @@ def run_labeling(
     local = is_local(options)
     if local and not wait:
         raise errors.ConfigError("--no_wait: a local run ends with its process; leave the flag out")
+    if local:
+        num_threads = options.view_as(DirectOptions).direct_num_workers
+        bounds.check_address_space(num_threads, config.decoder_limits.memory_bytes)
     if dataflow.is_dataflow(options):
         config = dataflow.for_workers(config, options)
     config = dataclasses.replace(
@@ -91,35 +95,42 @@ def run_labeling(
     make_program(options)  # flags that Beam refuses are met first
     check_inputs(config)
     config = config.with_model(with_found_kind(config.model))
-    labels, run = prepare_run(config)
+    last = last_run(config.output)
+    warn_of_future(last, config.output)
+    labels, run = prepare_run(config, last)
     on_name(run.run_id)
     # Loaded here, so that a model that does not fit is met before the work, and on a new output before anything is
     # written; local workers share this very copy. A night with nothing to do does without.
-    last = last_run(config.output)
     warn_of_other_model(last, run, config.output)
     model = LoadedModel.load(config, labels) if last is None else None
     videos_per_part = _videos_per_part(config, local, wait)
     lock = LockTicket(config.output, run.run_id, outlives_launcher=not local and not videos_per_part)
-    with hold_output(lock, local, config.wait_for_lock) as held:
+    progress = RunProgress()
+    with hold_output(lock, local, config.wait_for_lock, progress) as held:
+        last = last_run(config.output)  # the run may have waited for the lock
+        run = dated_after(run, last)
         if not videos_per_part:
             model = model or LoadedModel.load(config, labels)
-            now_begun = name_part(run, 1, 1)  # it may have waited for the lock
-            yield label_at_once(config, options, labels, now_begun, model.tables, lock, held, wait)
+            yield label_at_once(config, options, labels, name_part(run, 1, 1), model.tables, lock, held, wait, progress)
             return
-        parts = select(config, options, run, videos_per_part)
-        if isinstance(parts, Outcome):
-            yield parts
-            return
-        if parts[0].path is None and last_run(config.output) is not None:
-            yield commit_nothing(config, run, lock, parts[0])
-            return
-        model = model or LoadedModel.load(config, labels)
         num_vouching = 0
         try:
+            parts = select(config, options, run, videos_per_part, progress)
+            if isinstance(parts, Outcome):
+                yield parts
+                return
+            if parts[0].path is None and last is not None:
+                yield commit_nothing(config, run, lock, parts[0])
+                return
+            model = model or LoadedModel.load(config, labels)
+            progress.begin(sum(part.num_videos for part in parts))
             for number, part in enumerate(parts, start=1):
                 part_run = name_part(run, number, len(parts))
+                run = dataclasses.replace(run, labeled_at=part_run.labeled_at)
                 part = part._replace(num_vouching=num_vouching)
-                outcome = label(config, options, labels, part_run, model.tables, lock, part)
+                progress.begin_part(part.num_videos)
+                held.renew()
+                outcome = label(config, options, labels, part_run, model.tables, lock, part, progress=progress)
                 yield outcome
                 if outcome.exit_code or outcome.summary is None:
                     return
@@ -138,7 +149,11 @@ def _videos_per_part(config: LabelingConfig, local: bool, wait: bool) -> int:
 
 
 def select(
-    config: LabelingConfig, options: PipelineOptions, run: RunInfo, videos_per_part: int
+    config: LabelingConfig,
+    options: PipelineOptions,
+    run: RunInfo,
+    videos_per_part: int,
+    progress: RunProgress | None = None,
 ) -> list[Part] | Outcome:
     """Runs the job that finds out what is to be labeled; returns its parts, or what went wrong."""
     program = make_program(options)
@@ -146,7 +161,7 @@ def select(
     metrics.reset_tally()
     build_selection(program, config, run, videos_per_part)
     with blocks_given_back():
-        end = run_job(program, options)
+        end = run_job(program, options, progress=progress)
     if end.error is not None:
         return failed(paths, end.error)
     selection = read_json(selection_path(paths))
@@ -163,6 +178,7 @@ def label(
     lock: LockTicket,
     part: Part | None = None,
     wait: bool = True,
+    progress: RunProgress | None = None,
 ) -> Outcome:
     """Runs the job that labels, all that is to be labeled or one part of it, and commits."""
     program = make_program(options)
@@ -170,7 +186,7 @@ def label(
     # The job before listed the videos of a part, and told which were named twice.
     metrics.reset_tally(*([metrics.DUPLICATES_DROPPED] if part else []))
     build_graph(program, config, labels, run, run_facts(config, run), tables, lock, part)
-    end = run_job(program, options, wait)
+    end = run_job(program, options, wait, progress)
     if end.error is not None:
         return dataclasses.replace(failed(paths, end.error), job=end.job)
     return Outcome(0, paths, None if end.job else read_json(paths.marker), job=end.job)
@@ -185,14 +201,15 @@ def label_at_once(
     lock: LockTicket,
     held: OutputLock,
     wait: bool,
+    progress: RunProgress | None = None,
 ) -> Outcome:
     """Labels all in one job, which on a cluster may outlive this process: only then the output stays locked for it."""
     if not lock.outlives_launcher:
-        return label(config, options, labels, run, tables, lock, wait=wait)
+        return label(config, options, labels, run, tables, lock, wait=wait, progress=progress)
     held.leave_to_job()
     goes_on = False
     try:
-        outcome = label(config, options, labels, run, tables, lock, wait=wait)
+        outcome = label(config, options, labels, run, tables, lock, wait=wait, progress=progress)
         goes_on = outcome.job is not None
         return outcome
     except KeyboardInterrupt:
@@ -222,16 +239,11 @@ def commit_nothing(config: LabelingConfig, run: RunInfo, lock: LockTicket, part:
         return Outcome(0, paths, commit(facts, paths, config.max_failure_ratio, lock, [], part.num_inputs, part.fates))
 
 
-def name_part(run: RunInfo, number: int, count: int) -> RunInfo:
-    """Returns the run of one part; a single part bears the name of the whole."""
-    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
-    run_id = run.run_id if count == 1 else f"{run.run_id}-part{number:0{len(str(count))}d}of{count}"
-    return dataclasses.replace(run, run_id=run_id, started_at=now)
-
-
 @contextlib.contextmanager
-def hold_output(lock: LockTicket, local: bool, wait: bool) -> Iterator[OutputLock]:
+def hold_output(lock: LockTicket, local: bool, wait: bool, progress: RunProgress | None = None) -> Iterator[OutputLock]:
     """Keeps other runs from the output meanwhile, after seeing to what runs left that were cut off.
+
+    The lock says how far the run is, where `progress` knows.
 
     Raises:
       ConfigError: the output cannot be written.
@@ -241,7 +253,8 @@ def hold_output(lock: LockTicket, local: bool, wait: bool) -> Iterator[OutputLoc
     lease_seconds = FIRST_JOB_LEASE_SECONDS if lock.outlives_launcher else LOCAL_LEASE_SECONDS
     with contextlib.ExitStack() as stack:
         try:
-            held = stack.enter_context(OutputLock(lock, lease_seconds, wait, ends_with_process=local))
+            told = progress or RunProgress()
+            held = stack.enter_context(OutputLock(lock, lease_seconds, wait, local, told.to_json))
             with storage.storage_errors(lock.output):
                 recovered = recover(lock.output)
         except errors.MediaError as error:
@@ -252,29 +265,6 @@ def hold_output(lock: LockTicket, local: bool, wait: bool) -> Iterator[OutputLoc
         for run_id in recovered.removed:
             log.warning("removed what run %s left when it was cut off or refused", run_id)
         yield held
-
-
-def last_run(output: str) -> dict[str, Any] | None:
-    """Returns the JSON of the run that labeled last; None: none has been committed.
-
-    Raises:
-      ConfigError: the output cannot be read.
-      RunError: it cannot be read now.
-    """
-    try:
-        return last_summary(output)
-    except errors.MediaError as error:
-        raise unusable(f"--output {output} cannot be read: {error}", error) from error
-
-
-def warn_of_other_model(last: Mapping[str, Any] | None, run: RunInfo, output: str) -> None:
-    """Says so where an output's rows were made by another model: perhaps `--model` was left out."""
-    if last is not None and last.get("model_fingerprint", run.model_fingerprint) != run.model_fingerprint:
-        logging.getLogger(__name__).warning(
-            "%s was last labeled with the model %s, this run is for %s: its rows will be the current ones; give each "
-            "model an --output of its own",
-            *(output, last.get("model"), run.model),
-        )
 
 
 def failed(paths: RunPaths, error: Exception) -> Outcome:

@@ -12,6 +12,7 @@ from rich.text import Text
 from pipeline import flags, options
 from pipeline.console import make_console, make_table, right
 from pipeline.parser import Parser
+from pipeline.terminal import print_path
 from transforms.errors import MediaError, ModelNotFoundError
 from transforms.models import catalog, export, resolver
 from transforms.models.engine import with_found_kind
@@ -90,7 +91,7 @@ def fetch(name: str) -> None:
     from transforms import stored_models
 
     if resolver.is_stored(name):
-        print(stored_models.fetch(name))
+        print_path(str(stored_models.fetch(name)))
         return
     try:
         handle = catalog.find(name).handle
@@ -98,7 +99,7 @@ def fetch(name: str) -> None:
         if "://" not in name:
             raise
         handle = name
-    print(resolver.resolve(handle))
+    print_path(str(resolver.resolve(handle)))
 
 
 def export_model(spec: catalog.ModelSpec, to: str) -> None:
@@ -118,7 +119,7 @@ def export_model(spec: catalog.ModelSpec, to: str) -> None:
     if not resolver.is_stored(to):
         target = pathlib.Path(to).resolve()
         export.export(spec, folder, labels, target)
-        print(target)
+        print_path(str(target))
         return
     with tempfile.TemporaryDirectory(prefix="reelbeam-export-") as temporary:
         export.export(spec, folder, labels, pathlib.Path(temporary) / "model")
@@ -126,4 +127,4 @@ def export_model(spec: catalog.ModelSpec, to: str) -> None:
             stored_models.upload(pathlib.Path(temporary) / "model", to)
         except MediaError as error:
             raise unusable(f"--to {to} cannot be written: {error}", error) from error
-    print(to)
+    print_path(to)

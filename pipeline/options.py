@@ -15,7 +15,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipeline import dataflow, flink, runners
+from pipeline import bounds, dataflow, flink, runners
 from pipeline.config import LabelingConfig
 from pipeline.flags import label_parser
 from pipeline.parser import Parser
@@ -40,7 +40,7 @@ def parse_label_flags(
 ) -> tuple[argparse.Namespace, list[str]]:
     """Splits a command line into Reelbeam's flags, parsed, and Beam's, as they are; those of `label` by default.
 
-    Exits with 2, as argparse does, where a flag is neither's.
+    Exits with 2, as argparse does, where a flag is neither's. Raises ConfigError where a number is absurd.
     """
     parser = parser or label_parser()
     if {"-h", "--help"} & set(argv):
@@ -54,6 +54,7 @@ def parse_label_flags(
     if unknown:
         near = difflib.get_close_matches(unknown[0].split("=")[0], own_flags | _names(beam_parser), n=1)
         parser.error(f"unrecognized arguments: {' '.join(unknown)}" + (f" (did you mean {near[0]}?)" if near else ""))
+    bounds.check(vars(args))
     return args, [str(token) for token in tokens if id(token) not in taken]
 
 
@@ -212,6 +213,7 @@ def to_beam_options(beam_flags: Sequence[str]) -> PipelineOptions:
             raise ConfigError("--direct_running_mode=multi_processing hangs when a worker dies: leave the flag out")
         if not any(flag.startswith("--direct_num_workers") for flag in beam_flags) or not direct.direct_num_workers:
             direct.direct_num_workers = cpu_count()
+        bounds.check({"direct_num_workers": direct.direct_num_workers})
         direct.direct_running_mode = "multi_threading"
     elif dataflow.is_dataflow(options):
         dataflow.set_defaults(options)

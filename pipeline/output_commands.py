@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipeline.flags import parse_time
 from pipeline.parser import Parser
+from pipeline.terminal import can_print
 
 EXIT_DOES_NOT_ADD_UP = 4
 
@@ -23,8 +25,8 @@ def status(argv: Sequence[str]) -> int:
     _add_json(parser)
     args = _parse(parser, argv)
 
-    from pipeline.console import WorkLine
     from pipeline.output_reports import print_status
+    from pipeline.progress import WorkLine
     from transforms.overview import overview
     from transforms.tables import Output
 
@@ -50,8 +52,8 @@ def verify(argv: Sequence[str]) -> int:
     """Counts everything again; returns 4 where it does not add up."""
     args = _parse(verify_parser(), argv)
 
-    from pipeline.console import WorkLine
     from pipeline.output_reports import print_faults
+    from pipeline.progress import WorkLine
     from transforms.verification import find_faults
 
     with WorkLine("checking") as line:
@@ -69,8 +71,8 @@ def diff(argv: Sequence[str]) -> int:
     _add_json(parser)
     args = _parse(parser, argv)
 
-    from pipeline.console import WorkLine
     from pipeline.output_reports import print_difference
+    from pipeline.progress import WorkLine
     from transforms.comparison import compare
     from transforms.tables import Output
 
@@ -92,11 +94,19 @@ def sql(argv: Sequence[str]) -> int:
     parser.add_argument("--dataset", default="reelbeam", metavar="NAME", help="BigQuery's; default reelbeam")
     args = _parse(parser, argv)
 
+    from transforms.errors import ConfigError
     from transforms.tables import Output
     from transforms.views import create_views
 
+    if not 0 <= args.min_score <= 1:
+        raise ConfigError(f"--min_score is {args.min_score}: it must be from 0 to 1")
     output = Output.read(args.output)  # a view of nothing would fail in the database, with a message of its own
-    print(create_views(output.uri, args.dialect, args.min_score, args.dataset), end="")
+    statements = create_views(output.uri, args.dialect, args.min_score, args.dataset)
+    if not can_print(statements):  # escapes would name another folder
+        raise ConfigError(
+            f"{output.uri!a} cannot be written in stdout's encoding {sys.stdout.encoding}: set PYTHONIOENCODING=utf-8"
+        )
+    print(statements, end="")
     return 0
 
 
@@ -111,8 +121,8 @@ def compact(argv: Sequence[str]) -> int:
     )
     args = _parse(parser, argv)
 
-    from pipeline.console import WorkLine
     from pipeline.launch import hold_output
+    from pipeline.progress import WorkLine
     from transforms import compaction
     from transforms.output_lock import LockTicket
     from transforms.tables import Output

@@ -19,7 +19,9 @@ _STATES = {"running": "green", "committing": "green", "dead": "red", "refused": 
 def _console() -> Console:
     """Returns a console that cuts nothing off where a program reads: lines are as long as they need to be."""
     console = make_console()
-    return console if console.is_terminal else Console(highlight=False, width=_WIDTH_OF_PIPES)
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_PIPES
+    return console
 
 
 def _number_of(number: int, what: str) -> str:
@@ -34,6 +36,7 @@ def print_status(found: dict[str, Any]) -> None:
         where = f" on {entry['host']} (process {entry['process_id']}) since {entry['since']}" if "host" in entry else ""
         line = Text(f"{entry['run_id']}{where}: ")
         line.append(entry["state"], style=_STATES[entry["state"]])
+        line.append(_progress(entry["progress"]) if "progress" in entry else "")
         line.append(f", {printable(entry['message'])}" if "message" in entry else "")
         console.print(line)
         if entry["state"] == "cut off in its commit":
@@ -60,6 +63,17 @@ def print_status(found: dict[str, Any]) -> None:
     files = ", ".join(f"{n} of {table}" for table, n in found["num_files"].items())
     runs, compactions = _number_of(found["num_runs"], "run"), _number_of(found["num_compactions"], "compaction")
     console.print(f"files: {files}; {runs}, {compactions}", style="dim")
+
+
+def _progress(progress: dict[str, Any]) -> str:
+    """Returns how far a run is, as its lock says it.
+
+    >>> _progress({"videos_done": 12, "videos": 30, "at": "2026-01-31T06:00:00+00:00"})
+    ', 12 of 30 videos (40%) at 06:00:00 UTC'
+    """
+    done, videos = progress["videos_done"], progress["videos"]
+    at = datetime.datetime.fromisoformat(progress["at"])
+    return f", {done} of {videos} videos ({done / max(videos, 1):.0%}) at {at:%H:%M:%S} UTC"
 
 
 def _print_runs(found: dict[str, Any], console: Console) -> None:
@@ -95,7 +109,7 @@ def print_faults(found: dict[str, Any]) -> None:
     for fault in found["faults"]:
         print(printable(f"{fault['path']}: {fault['message']}"))
     if not found["faults"]:
-        print(f"{found['output']}: everything adds up")
+        print(printable(f"{found['output']}: everything adds up"))
 
 
 def print_difference(found: dict[str, Any]) -> None:

@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import NoReturn
 
+from pipeline.terminal import printable
+
 
 class FlagError(SystemExit):
     """Ends the program with 2, as argparse does; the message, which stderr has got already, can still be asked for."""
@@ -20,5 +22,6 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Says what is wrong. Raises FlagError."""
+        message = printable(message)
         print(f"{self.prog}: error: {message}; see `{self.prog} --help`", file=sys.stderr)
         raise FlagError(message)

@@ -56,10 +56,10 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     from apache_beam.io.filesystems import FileSystems
 
     from pipeline import options
-    from pipeline.console import WorkLine
-    from pipeline.launch import last_run, warn_of_other_model
+    from pipeline.earlier_runs import last_run, warn_of_future, warn_of_other_model
     from pipeline.planning import make_plan, read_headers, select
     from pipeline.preparation import check_inputs, prepare_run, unusable
+    from pipeline.progress import WorkLine
     from transforms import storage
     from transforms.errors import ConfigError, MediaError
     from transforms.ledger import Work
@@ -82,6 +82,7 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     work = None
     if (last := last_run(config.output)) is not None:
         run = prepare_run(config)[1]
+        warn_of_future(last, config.output)
         warn_of_other_model(last, run, config.output)
         work = Work.of(run)
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import os
 import pathlib
 import secrets
@@ -14,7 +13,7 @@ import pyarrow as pa
 
 import pipeline
 from pipeline.config import LabelingConfig
-from transforms import errors, storage
+from transforms import errors, latest_run, storage
 from transforms.input_list import read_input_list
 from transforms.list_videos import matches_anything
 from transforms.media.probe import decoder_version, library_versions
@@ -93,18 +92,21 @@ def _reason_of(folder: pathlib.Path, error: errors.MediaError) -> str | None:
     return f"no folder can be made in {there} ({getattr(error.__cause__, 'strerror', None) or error})"
 
 
-def prepare_run(config: LabelingConfig) -> tuple[LabelMap, RunInfo]:
+def prepare_run(config: LabelingConfig, last: latest_run.Latest | None = None) -> tuple[LabelMap, RunInfo]:
     """Fetches the model, so that a wrong name fails here and not on a hundred workers, and names the run.
+
+    Its name and its rows come after those of the last run that is committed.
 
     Raises:
       ModelError: the model or its labels cannot be used.
     """
     folder = resolver.resolve(localized(config.model).handle)
     labels = load_labels(config.model.labels)
-    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    labeled_at = latest_run.time_after(last)
     run = RunInfo(
-        run_id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
-        started_at=now.isoformat(),
+        run_id=f"{labeled_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+        started_at=latest_run.utc_now().isoformat(),
+        labeled_at=labeled_at.isoformat(),
         model=errors.without_query(config.model.name),
         model_fingerprint=content_hash(folder),
         label_map_fingerprint=labels.sha256,

@@ -91,22 +91,30 @@ def committed_runs(output: str) -> Iterator[Run]:
     Raises:
       MediaError: the output cannot be read.
     """
-    uris = {_run_id(uri): uri for uri in storage.find_files(output, "runs/*.json")}
-    lists = {run_id: read_summary(uri).get("compacted", ()) for run_id, uri in uris.items() if COMPACTION in run_id}
-    gone = {run_id for compacted in lists.values() for run_id in compacted}  # among them compactions of compactions
-    into = {run_id: holder for holder, compacted in lists.items() if holder not in gone for run_id in compacted}
-    for run_id, uri in uris.items():
-        yield Run(RunPaths(output, run_id), read_summary(uri), into.get(run_id))
+    for run_id, uri, holder in _committed(output):
+        yield Run(RunPaths(output, run_id), read_summary(uri), holder)
 
 
-def last_summary(output: str) -> dict[str, Any] | None:
-    """Returns the JSON of the run that labeled last; None: nothing is committed.
+def runs_with_files(output: str) -> Iterator[Run]:
+    """Yields the runs whose rows are in files of their own, in the order of `committed_runs`.
+
+    The JSONs of runs whose rows a compaction holds are not read: an output may have thousands of them.
 
     Raises:
       MediaError: the output cannot be read.
     """
-    uris = sorted(storage.find_files(output, "runs/*.json"), key=lambda uri: (COMPACTION not in uri, _run_id(uri)))
-    return read_summary(uris[-1]) if uris else None
+    for run_id, uri, holder in _committed(output):
+        if holder is None:
+            yield Run(RunPaths(output, run_id), read_summary(uri))
+
+
+def _committed(output: str) -> Iterator[tuple[str, str, str | None]]:
+    """Yields each run's name, the URI of its JSON, and the compaction that holds its rows."""
+    uris = {name_of(uri): uri for uri in storage.find_files(output, "runs/*.json")}
+    lists = {run_id: read_summary(uri).get("compacted", ()) for run_id, uri in uris.items() if COMPACTION in run_id}
+    gone = {run_id for compacted in lists.values() for run_id in compacted}  # among them compactions of compactions
+    into = {run_id: holder for holder, compacted in lists.items() if holder not in gone for run_id in compacted}
+    yield from ((run_id, uri, into.get(run_id)) for run_id, uri in uris.items())
 
 
 def read_summary(uri: str) -> dict[str, Any]:
@@ -132,7 +140,8 @@ def check_summary(uri: str, summary: dict[str, Any]) -> None:
         raise StorageError(f"{uri} is not the JSON of a run: {_REMEDY}")
 
 
-def _run_id(uri: str) -> str:
+def name_of(uri: str) -> str:
+    """Returns the name of the run whose JSON is at `uri`."""
     return uri.rsplit("/", 1)[-1].removesuffix(".json")
 
 

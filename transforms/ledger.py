@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms import storage
-from transforms.commits import committed_runs
+from transforms.commits import runs_with_files
 from transforms.records import ALL_CODES, RunInfo, SkipRules, VideoRef, stable_hash
 from transforms.schemas import AGE, SCHEMA_VERSION, URI_KEY
 
@@ -193,7 +193,7 @@ def ledger_files(output: str, work: Work) -> Iterator[str]:
     Raises:
       MediaError: the output cannot be read.
     """
-    for run in committed_runs(output):
+    for run in runs_with_files(output):
         if work in Work.all_of(run.summary):
             yield from run.files("videos")
 

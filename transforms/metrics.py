@@ -54,10 +54,32 @@ SPOOL_EVICTIONS = "spool_evictions"
 MODELS_LOADED = "models_loaded"
 """Loads of the model: one a worker process."""
 
+
+class RecentVideos(dict[int, int]):
+    """Facts about videos, by a hash of their URIs, whose queries may be signatures. The oldest ones are forgotten.
+
+    A worker may live for weeks, and never sees the last segment of a video that others share. Where a video was
+    forgotten, a counter may count it twice.
+
+    Args:
+      most: how many videos are remembered.
+    """
+
+    def __init__(self, most: int = 100_000) -> None:
+        super().__init__()
+        self._most = most
+
+    def remember(self, key: int, fact: int) -> None:
+        """Notes a fact about a video."""
+        self[key] = fact
+        if len(self) > self._most:
+            del self[next(iter(self))]
+
+
 _lock = threading.Lock()
 _tally: collections.Counter[str] = collections.Counter()
-_open_segments: dict[str, int] = {}
-_broken: set[str] = set()
+_open_segments = RecentVideos()
+_broken = RecentVideos()
 
 
 def count(name: str, amount: int = 1) -> None:
@@ -69,21 +91,22 @@ def count(name: str, amount: int = 1) -> None:
 
 def count_segment_done(video_uri: str, num_segments: int) -> None:
     """Counts a segment; the video is counted as done with its last one (of those that this process saw)."""
+    key = hash(video_uri)
     with _lock:
-        left = _open_segments.get(video_uri, num_segments) - 1
-        _open_segments[video_uri] = left
-        if left <= 0:
-            del _open_segments[video_uri]
+        left = _open_segments.pop(key, num_segments) - 1
+        if left > 0:
+            _open_segments.remember(key, left)
     if left <= 0:
         count(VIDEOS_DONE)
 
 
 def count_broken(video_uri: str) -> None:
     """Counts a video as broken, once in this process, however many of its clips fail."""
+    key = hash(video_uri)
     with _lock:
-        if video_uri in _broken:
+        if key in _broken:
             return
-        _broken.add(video_uri)
+        _broken.remember(key, 1)
     count(VIDEOS_BROKEN)
 
 

@@ -20,8 +20,9 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from transforms import storage
 from transforms.errors import LockLostError, MediaError, OutputLockedError
@@ -109,6 +110,7 @@ class OutputLock:
       lease_seconds: how long it is held when nothing more is heard.
       wait: whether to wait for another holder, instead of giving up.
       ends_with_process: whether the run is over when this process is: not if a cluster does the work.
+      progress: returns how far the run is, JSON-serializable, which each renewal writes into the lock; None: unknown.
 
     Raises:
       OutputLockedError: another run holds the output.
@@ -121,8 +123,10 @@ class OutputLock:
         lease_seconds: float = LOCAL_LEASE_SECONDS,
         wait: bool = False,
         ends_with_process: bool = True,
+        progress: Callable[[], dict[str, Any] | None] = lambda: None,
     ) -> None:
         self._ticket = ticket
+        self._progress = progress
         self._ends_with_process = ends_with_process and not ticket.outlives_launcher
         self._lease_seconds = lease_seconds
         self._wait = wait
@@ -185,13 +189,19 @@ class OutputLock:
 
     def _renew(self) -> None:
         pause = min(self._lease_seconds / _RENEWALS_PER_LEASE, _MOST_SECONDS_BETWEEN_RENEWALS)
-        while not self._stop.wait(pause):
-            try:
-                with storage.storage_errors(self._ticket.output):
-                    held = self._file.read_if_held(self._ticket.holder)
-                    if held is None:
-                        return  # taken over, or released by the commit: the commit sees to it
-                    lock, version = held
-                    self._file.write_lease(lock, version)
-            except MediaError as failure:  # the next renewal may succeed
-                logging.getLogger(__name__).warning("the output's lock could not be renewed: %s", failure)
+        while not self._stop.wait(pause) and self.renew():
+            pass
+
+    def renew(self) -> bool:
+        """Renews the lease and writes the progress; returns whether there is something to renew."""
+        try:
+            with storage.storage_errors(self._ticket.output):
+                held = self._file.read_if_held(self._ticket.holder)
+                if held is None:
+                    return False  # taken over, or released by the commit: the commit sees to it
+                lock, version = held
+                progress = self._progress()
+                self._file.write_lease(lock if progress is None else lock | {"progress": progress}, version)
+        except MediaError as failure:  # the next renewal may succeed
+            logging.getLogger(__name__).warning("the output's lock could not be renewed: %s", failure)
+        return True

@@ -70,7 +70,7 @@ def _under_way(output: str) -> list[dict[str, Any]]:
         mine = holder is not None and (run_id == holder or run_id.startswith(f"{holder}-part"))
         entry: dict[str, Any] = {"run_id": run_id, "state": _state(output, run_id, mine and alive, run_id in decided)}
         if lock and mine:
-            entry |= {name: lock[name] for name in ("host", "process_id", "since")}
+            entry |= {name: lock[name] for name in ("host", "process_id", "since", "progress") if name in lock}
         refusal = read_json(RunPaths(output, run_id).refusal)
         if refusal is not None:
             entry["message"] = without_query(refusal["refused"]["message"])

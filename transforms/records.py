@@ -305,6 +305,8 @@ class RunInfo:
       engine: "openvino" or "tensorflow".
       precision: of the engine's arithmetic.
       decoder_version: of the library that reads videos.
+      labeled_at: the time of its rows, ISO 8601, UTC, which orders the rows of a video: after that of all rows that
+        were committed before, whatever the clock says. None: `started_at`.
     """
 
     run_id: str
@@ -316,6 +318,7 @@ class RunInfo:
     engine: str
     precision: str
     decoder_version: str
+    labeled_at: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -202,7 +202,7 @@ def video_row(summary: VideoSummary, run: RunInfo) -> Row:
         "transient": summary.transient,
         "uri_key": stable_hash(summary.video.video_uri, URI_KEY),
         "run_id": run.run_id,
-        "labeled_at": datetime.datetime.fromisoformat(run.started_at),
+        "labeled_at": datetime.datetime.fromisoformat(run.labeled_at or run.started_at),
         "schema_version": SCHEMA_VERSION,
     }
 

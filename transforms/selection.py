@@ -53,6 +53,11 @@ class Part(NamedTuple):
     fates: dict[str, int]
     num_vouching: int = 0
 
+    @property
+    def num_videos(self) -> int:
+        """How many videos are to be labeled."""
+        return self.num_inputs - sum(n for reason, n in self.fates.items() if reason in SKIPPED)
+
 
 class WriteSelection(beam.PTransform):
     """Writes down what is to be labeled.

@@ -118,6 +118,19 @@ def test_a_compaction_is_compacted_with_later_runs(tmp_path: pathlib.Path) -> No
     assert run("compact", tmp_path) == (0, "nothing to put together: 1 small run\n")
 
 
+def test_a_start_does_not_read_the_jsons_of_compacted_runs(tmp_path: pathlib.Path) -> None:
+    """Of the thousands that an output may have, only those that no compaction holds."""
+    names = nights(tmp_path)
+    assert main(["compact", str(tmp_path)]) == 0
+    (after,) = nights(tmp_path, NIGHTS + 1, NIGHTS + 1)
+    work = Work.all_of(json.loads((tmp_path / "runs" / f"{after}.json").read_bytes()))[0]
+    known = list(ledger_files(str(tmp_path), work))
+    assert len(known) == 2
+    for name in names:
+        (tmp_path / "runs" / f"{name}.json").write_text("damaged")
+    assert list(ledger_files(str(tmp_path), work)) == known
+
+
 def test_runs_with_other_columns_come_into_files_of_their_own(tmp_path: pathlib.Path) -> None:
     columns = [Sizes(), Sizes(3), Sizes(3, 4), Sizes(embedding=4), Sizes(5), Sizes(3), Sizes()]
     names = [

@@ -22,6 +22,7 @@ SHARED_BY_STEPS = {
             "spool",
             "run_files",
             "commits",
+            "latest_run",
             "ledger",
             "packing",
             "lock_file",

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from transforms.models import cache
+from transforms.models.openvino_import import import_openvino
 
 _LOGGER = logging.getLogger(__name__)
 _FOLDER = "compiled"
@@ -56,8 +57,7 @@ def compile_model(core: Any, key: str, build: Callable[[], Any], config: Mapping
 
 
 def _name(core: Any, key: str, config: Mapping[str, Any]) -> str:
-    import openvino
-
+    openvino = import_openvino()
     machine = [str(core.get_property("CPU", name)) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
     facts = [str(_FORMAT), openvino.get_version(), *machine, str(sorted(config.items())), key]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:40] + ".blob"

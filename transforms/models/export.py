@@ -12,6 +12,7 @@ from transforms.models import openvino_cache, saved_model
 from transforms.models.catalog import ModelSpec
 from transforms.models.label_map import LabelMap
 from transforms.models.manifest import LABELS, MANIFEST, Manifest, content_hash
+from transforms.models.openvino_import import import_openvino
 from transforms.models.stream import StreamSignatures, find_stream_signatures
 
 
@@ -50,8 +51,7 @@ def export(spec: ModelSpec, folder: pathlib.Path, labels: LabelMap, target: path
 def _manifest(
     spec: ModelSpec, folder: pathlib.Path, written: pathlib.Path, signatures: StreamSignatures | None
 ) -> Manifest:
-    import openvino
-
+    openvino = import_openvino()
     return Manifest(
         name=without_query(spec.name),
         kind=spec.kind,

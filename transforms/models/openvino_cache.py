@@ -20,6 +20,7 @@ from typing import Any
 from transforms.errors import ModelError, SignatureError
 from transforms.models import cache, saved_model
 from transforms.models.manifest import MANIFEST, is_exported
+from transforms.models.openvino_import import import_openvino
 from transforms.models.signature_defs import serve
 from transforms.models.stream import StreamSignatures
 
@@ -65,8 +66,7 @@ def copy_converted(folder: pathlib.Path, target: pathlib.Path, stream: StreamSig
       ModelError: as `read_converted`; or the number of classes is not fixed.
       OSError: the folder cannot be written.
     """
-    import openvino
-
+    openvino = import_openvino()
     core = openvino.Core()
     model = read_converted(core, folder, stream)[MODEL]
     converted = folder if is_exported(folder) else _converted(core, folder, stream)
@@ -107,8 +107,7 @@ def write_converted(core: Any, folder: pathlib.Path, target: pathlib.Path, strea
       RuntimeError: OpenVINO cannot convert it.
       OSError: the folder cannot be written.
     """
-    import openvino
-
+    openvino = import_openvino()
     with tempfile.TemporaryDirectory(prefix="reelbeam-served-") as served:
         sources = {MODEL: folder}
         if stream:
@@ -135,8 +134,7 @@ def _parts(stream: StreamSignatures | None) -> tuple[str, ...]:
 
 
 def _cache_name(folder: pathlib.Path, stream: StreamSignatures | None) -> str:
-    import openvino
-
+    openvino = import_openvino()
     kind = f" {stream.call} {stream.init}" if stream else ""
     key = f"{_FORMAT} {openvino.get_version()} {saved_model.content_hash(folder)}{kind}"
     return hashlib.sha256(key.encode()).hexdigest()[:40]

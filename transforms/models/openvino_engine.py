@@ -19,6 +19,7 @@ from transforms.models import openvino_cache
 from transforms.models.catalog import Preset
 from transforms.models.compiled_cache import compile_model
 from transforms.models.embeddings import openvino_embedding
+from transforms.models.openvino_import import import_openvino
 from transforms.models.signature import TensorInfo, check_frames, check_signature
 
 _LOGGER = logging.getLogger(__name__)
@@ -55,8 +56,7 @@ class OpenVinoEngine:
           SignatureError: it takes or gives other tensors than a clip and logits.
           ModelError: OpenVINO cannot read or run it.
         """
-        import openvino
-
+        openvino = import_openvino()
         core = openvino.Core()
         shape = [1, preset.num_frames, preset.size, preset.size, 3]
 
@@ -143,10 +143,9 @@ def with_uint8_input(model: Any, image: str | int = 0) -> Any:
 
     In the graph, so that pixels stay uint8 up to the first convolution: a quarter of the memory traffic.
     """
-    import openvino
-    from openvino.preprocess import PrePostProcessor
+    openvino = import_openvino()
 
-    prepared = PrePostProcessor(model)
+    prepared = openvino.preprocess.PrePostProcessor(model)
     prepared.input(image).tensor().set_element_type(openvino.Type.u8)
     prepared.input(image).preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
     return prepared.build()

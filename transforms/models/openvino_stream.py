@@ -22,6 +22,7 @@ from transforms.models.catalog import Preset
 from transforms.models.compiled_cache import compile_model
 from transforms.models.embeddings import openvino_embedding
 from transforms.models.openvino_engine import cpu_config, inference_error, with_uint8_input
+from transforms.models.openvino_import import import_openvino
 from transforms.models.stream import State, StreamSignatures, check_next, find_stream_signatures
 
 _Tensors = dict[str, npt.NDArray[Any]]
@@ -61,8 +62,7 @@ class OpenVinoStreamEngine:
           SignatureError: it is no Stream model, or not for pictures of that size.
           ModelError: OpenVINO cannot read or run it.
         """
-        import openvino
-
+        openvino = import_openvino()
         signatures = find_stream_signatures(folder, preset)
         core = openvino.Core()
         try:

@@ -1,0 +1,60 @@
+"""What the runs before mean for a run: its name and its rows come after theirs, whatever the clock says."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import logging
+
+from pipeline.preparation import unusable
+from transforms import errors, latest_run
+from transforms.latest_run import Latest
+from transforms.records import RunInfo
+
+_TOLERANCE = datetime.timedelta(minutes=5)
+"""By how much the clocks of two machines may differ without a word."""
+
+
+def dated_after(run: RunInfo, last: Latest | None) -> RunInfo:
+    """Returns a run whose rows come after those of `last`, which may have been committed since the run got its name."""
+    return dataclasses.replace(run, labeled_at=latest_run.time_after(last).isoformat())
+
+
+def name_part(run: RunInfo, number: int, count: int) -> RunInfo:
+    """Returns the run of one part, which begins now; a single part has the name of the whole."""
+    now = latest_run.utc_now().isoformat()
+    run_id = run.run_id if count == 1 else f"{run.run_id}-part{number:0{len(str(count))}d}of{count}"
+    return dataclasses.replace(run, run_id=run_id, started_at=now, labeled_at=max(now, run.labeled_at or now))
+
+
+def warn_of_future(last: Latest | None, output: str) -> None:
+    """Warns where rows of an output are dated in the future: some clock is or was wrong."""
+    if last is not None and last.labeled_at > latest_run.utc_now() + _TOLERANCE:
+        logging.getLogger(__name__).warning(
+            "%s has rows of %s, which is %s ahead of this machine's clock: compare the clocks; this run's rows are "
+            "dated just after them, so that they count as the later ones",
+            *(output, last.labeled_at.isoformat(), last.labeled_at - latest_run.utc_now()),
+        )
+
+
+def last_run(output: str) -> Latest | None:
+    """Returns what the newest runs say; None: none has been committed.
+
+    Raises:
+      ConfigError: the output cannot be read.
+      RunError: it cannot be read now.
+    """
+    try:
+        return latest_run.latest_run(output)
+    except errors.MediaError as error:
+        raise unusable(f"--output {output} cannot be read: {error}", error) from error
+
+
+def warn_of_other_model(last: Latest | None, run: RunInfo, output: str) -> None:
+    """Says so where an output's rows were made by another model: perhaps `--model` was left out."""
+    if last is not None and last.summary.get("model_fingerprint", run.model_fingerprint) != run.model_fingerprint:
+        logging.getLogger(__name__).warning(
+            "%s was last labeled with the model %s, this run is for %s: its rows will be the current ones; give each "
+            "model an --output of its own",
+            *(output, last.summary.get("model"), run.model),
+        )

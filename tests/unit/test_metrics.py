@@ -1,0 +1,35 @@
+"""What a process remembers of videos, for its counters, is bounded and tells nobody their URIs."""
+
+from __future__ import annotations
+
+import pytest
+
+from transforms import metrics
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> None:
+    metrics.reset_tally()
+
+
+def test_a_worker_that_lives_for_weeks_remembers_so_many_videos(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_open_segments", "_broken"):
+        monkeypatch.setattr(metrics, name, metrics.RecentVideos(100))
+    for number in range(1000):
+        metrics.count_segment_done(f"gs://b/{number}.mp4", num_segments=3)  # other workers have the rest
+        metrics.count_broken(f"gs://b/{number}.mp4")
+    assert (len(metrics._open_segments), len(metrics._broken)) == (100, 100)
+    metrics.count_broken("gs://b/999.mp4")
+    assert metrics.tally() == {metrics.VIDEOS_BROKEN: 1000}
+
+
+def test_a_video_is_done_with_its_last_segment() -> None:
+    for uri in ("a", "b", "a", "c", "a"):
+        metrics.count_segment_done(uri, num_segments={"a": 3, "b": 2, "c": 1}[uri])
+    assert metrics.tally() == {metrics.VIDEOS_DONE: 2}
+
+
+def test_no_uri_is_kept() -> None:
+    metrics.count_segment_done("https://x/a.mp4?sig=12", num_segments=2)
+    metrics.count_broken("https://x/a.mp4?sig=12")
+    assert all(isinstance(key, int) for held in (metrics._open_segments, metrics._broken) for key in held)
