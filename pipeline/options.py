@@ -40,7 +40,7 @@ def parse_label_flags(
 ) -> tuple[argparse.Namespace, list[str]]:
     """Splits a command line into Reelbeam's flags, parsed, and Beam's, as they are; those of `label` by default.
 
-    Exits with 2, as argparse does, where a flag is neither's. Raises ConfigError where a number is absurd.
+    Exits with 2, as argparse does, where a flag is neither's; raises ConfigError where a number is absurd.
     """
     parser = parser or label_parser()
     if {"-h", "--help"} & set(argv):

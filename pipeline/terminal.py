@@ -30,11 +30,12 @@ def take_names_for_utf8() -> None:
     A file's name is a video's name in the tables: it must not depend on whether a shell or a schedule starts the run.
     What is printed stays in the locale's encoding.
     """
-    if sys.flags.utf8_mode or sys.getfilesystemencoding() == "utf-8":
+    again = ["-X", "utf8=1"]
+    if sys.getfilesystemencoding() == "utf-8" or sys.orig_argv[1:3] == again:  # `python -X utf8=0` has the last word
         return
     encodings = [stream.encoding for stream in (sys.stdout, sys.stderr) if stream is not None]
     environment = os.environ | ({"PYTHONIOENCODING": encodings[0]} if encodings else {})
-    os.execve(sys.executable, [sys.executable, "-X", "utf8=1", *sys.orig_argv[1:]], environment)
+    os.execve(sys.executable, [sys.executable, *again, *sys.orig_argv[1:]], environment)
 
 
 def take_over_streams() -> None:

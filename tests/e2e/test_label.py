@@ -254,3 +254,12 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(
         assert len(videos(output)) == 100
     else:
         assert not list(output.rglob("*.parquet"))
+
+
+def test_a_model_that_does_not_fit_leaves_no_selection(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
+    """The selection has URIs as they were given, with their signatures. A first run meets such a model before it."""
+    labels = tmp_path / "labels.txt"
+    labels.write_text("left\nright\n")
+    assert label(tmp_path / "out", samples_dir / "growing.mp4") == 0
+    assert label(tmp_path / "out", samples_dir / "growing.mp4", "--labels", labels) == 2
+    assert list((tmp_path / "out").rglob("selected")) == []
