@@ -1,5 +1,6 @@
 # `make demo` and `make test` are all that a newcomer needs; both make .venv first.
-PYTHON ?= python3.11
+# The newest Python that works here and that Beam, TensorFlow and OpenVINO support, or `make demo PYTHON=python3.12`.
+PYTHON ?= $(shell for v in 3.13 3.12 3.11; do python$$v -c "" 2>/dev/null && echo python$$v && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -39,7 +40,8 @@ clean: ## remove what make made
 	rm -rf $(VENV) .venv-train .venv-airflow demo-output build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/installed: setup.py pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 is here: install one, or name it: make PYTHON=…" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable .
 	@touch $@
 

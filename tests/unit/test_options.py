@@ -43,6 +43,34 @@ def test_a_word_that_comes_twice_goes_where_it_belongs() -> None:
     assert (args.inputs, beam_flags) == (["/data"], ["--temp_location", "/data", "--region", "eu"])
 
 
+@pytest.mark.parametrize(
+    ("words", "beams"),
+    [
+        (["--num_workers", "-1"], ["--num_workers", "-1"]),
+        (["--num_workers=-1"], ["--num_workers=-1"]),
+        (["--streaming", "b.mp4"], ["--streaming"]),
+        (["--update_compatibility_version"], ["--update_compatibility_version"]),
+        (["--update_compatibility_version", "2.76.0"], ["--update_compatibility_version", "2.76.0"]),
+        (["--job_name", "a b", "--top_k", "3"], ["--job_name", "a b"]),
+        (["--experiments=x", "--experiments", "y"], ["--experiments=x", "--experiments", "y"]),
+    ],
+)
+def test_each_word_goes_to_the_set_that_its_flag_belongs_to(words: list[str], beams: list[str]) -> None:
+    """By Beam's own table of flags, whatever argparse of this version of Python does with the words."""
+    args, beam_flags = options.parse_label_flags(["a.mp4", "--output", "o", *words])
+    assert beam_flags == beams
+    assert args.inputs == ["a.mp4", *(["b.mp4"] if "b.mp4" in words else [])]
+    assert args.top_k == (3 if "--top_k" in words else 5)
+
+
+@pytest.mark.parametrize("following", ["--output", "--no_use_public_ips"])
+def test_a_flag_is_no_value_of_the_flag_before_it(following: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        options.parse_label_flags(["a.mp4", "--region", following, "o"])
+    assert caught.value.code == 2
+    assert "argument --region: expected one argument" in capsys.readouterr().err
+
+
 def test_a_misspelled_flag_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         options.parse_label_flags(["a.mp4", "--output", "o", "--tailpolicy=drop"])
