@@ -158,6 +158,7 @@ class LabelingConfig:
             "model_handle": without_query(self.model.handle),
             "engine": self.engine,
             "precision": self.precision,
+            "output_activation": self.model.output_activation,
             "max_batch_bytes": self.max_batch_bytes,
             "save_logits": self.save_logits,
             "save_embeddings": self.save_embeddings,

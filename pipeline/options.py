@@ -141,6 +141,8 @@ def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
     else:
         preset = _preset({name: getattr(known.preset, name) for name in _PRESET_FLAGS} | given)
         spec = dataclasses.replace(known, labels=labels or known.labels, preset=preset)
+    if args.output_activation != "auto":
+        spec = dataclasses.replace(spec, output_activation=args.output_activation)
     if folder is None or not resolver.is_stored(args.model):
         return spec
     return dataclasses.replace(spec, handle=args.model.rstrip("/"), pin=pin(folder))

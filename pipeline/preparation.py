@@ -23,6 +23,7 @@ from transforms.models.engine import Engine, check_embeddings, load_engine, load
 from transforms.models.label_map import LabelMap
 from transforms.models.manifest import content_hash
 from transforms.models.model_info import installed_versions, model_info
+from transforms.models.output_activation import output_activation
 from transforms.models.stream import StreamEngine
 from transforms.records import RunInfo
 from transforms.schemas import tables_of_run
@@ -112,6 +113,7 @@ def prepare_run(config: LabelingConfig) -> tuple[LabelMap, RunInfo]:
         engine=config.engine,
         precision=config.precision,
         decoder_version=decoder_version(),
+        output_activation=output_activation(config.model, folder),
     )
     return labels, run
 
@@ -119,7 +121,8 @@ def prepare_run(config: LabelingConfig) -> tuple[LabelMap, RunInfo]:
 def run_facts(config: LabelingConfig, run: RunInfo) -> dict[str, Any]:
     """Returns what the run's JSON says beside the counts."""
     versions = installed_versions(_PACKAGES)
-    info = model_info(config.model, run.model_fingerprint, run.label_map_fingerprint, config.engine, config.precision)
+    fingerprints = run.model_fingerprint, run.label_map_fingerprint
+    info = model_info(config.model, *fingerprints, config.engine, config.precision, run.output_activation)
     return {
         **dataclasses.asdict(run),
         "model_info": dataclasses.asdict(info),

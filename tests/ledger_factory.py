@@ -52,6 +52,7 @@ def summary_of(output: pathlib.Path, run_id: str, files: list[WrittenFile], **mo
         "label_map_fingerprint": run.label_map_fingerprint,
         "sampling_fingerprint": run.sampling_fingerprint,
         "precision": run.precision,
+        "output_activation": run.output_activation,
     }
     return {"run_id": run_id, **work, **summarize_files(RunPaths(str(output), run_id), files), **more}
 

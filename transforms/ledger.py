@@ -1,9 +1,9 @@
 """The ledger: what is labeled already, and what becomes of a video that is listed again. No step, only its rules.
 
 The ledger is the output itself: the rows of the videos table, those of committed runs. A row speaks for a video if both
-show the same **work** (model, label map, sampling, precision, schema version) and the same **content** (URI without its
-query, size, and the store's version). The engine is no part of the work: engines agree to 1e-5. The precision is:
-bfloat16 moves scores in the second digit, and changes labels.
+show the same **work** (model, label map, sampling, precision, output activation, schema version) and the same
+**content** (URI without its query, size, and the store's version). The engine is no part of the work: engines agree to
+1e-5. The precision is: bfloat16 moves scores in the second digit, and changes labels.
 
 What the ledger says of a video is its **last row** of that work (`transforms.schemas.AGE`), which is also what `status`
 and the views show: a video is done only if that row speaks of the content that is listed now. Content that comes back,
@@ -59,12 +59,13 @@ class Work(NamedTuple):
     label_map_fingerprint: str
     sampling_fingerprint: str
     precision: str
+    output_activation: str = "logits"
     schema_version: int = SCHEMA_VERSION
 
     @classmethod
     def of(cls, run: RunInfo) -> Work:
         """Returns the work of a run."""
-        return cls(run.model_fingerprint, run.label_map_fingerprint, run.sampling_fingerprint, run.precision)
+        return cls(*(getattr(run, name) for name in cls._fields[:-1]))
 
     @classmethod
     def all_of(cls, summary: Mapping[str, Any]) -> list[Work]:

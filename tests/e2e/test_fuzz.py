@@ -34,7 +34,7 @@ def test_mutated_files_are_one_row_each(tmp_path: pathlib.Path) -> None:
         name, data = seeds[number % len(seeds)]
         (folder / f"{number:02d}-{name}").write_bytes(mutate(data, random.Random(f"rows {number}")))
     output = tmp_path / "out"
-    assert main(["label", f"{folder}/*", "--output", str(output), "--max_failure_ratio=1"]) == 0
+    assert main(["label", "--model=demo", f"{folder}/*", "--output", str(output), "--max_failure_ratio=1"]) == 0
     rows = duckdb.sql(f"SELECT video_uri, status, error_code, num_clips FROM '{output}/videos/*/*.parquet'").fetchall()
     assert sorted(pathlib.Path(row[0]).name for row in rows) == sorted(path.name for path in folder.iterdir())
     statuses = collections.Counter(row[1] for row in rows)

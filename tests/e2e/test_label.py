@@ -24,7 +24,7 @@ from transforms.errors import StorageError
 
 
 def label(output: pathlib.Path, *flags: object) -> int:
-    return main(["label", *map(str, flags), "--output", str(output)])
+    return main(["label", "--model=demo", *map(str, flags), "--output", str(output)])
 
 
 def videos(output: pathlib.Path) -> dict[str, dict]:
@@ -138,7 +138,7 @@ def test_another_model_than_last_time_is_told(
 ) -> None:
     sample, output = samples_dir / "growing.mp4", tmp_path / "out"
     factory.commit_run(output, 1, [Video("a.mp4")])
-    flags = [str(sample), "--output", str(output)]
+    flags = [str(sample), "--model=demo", "--output", str(output)]
     assert main([command, *flags]) == 0
     told = [
         record.getMessage() for record in caplog.records if "was last labeled with the model" in record.getMessage()
@@ -246,7 +246,17 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(
     output, listing = tmp_path / "out", tmp_path / "list.txt"
     copies = [shutil.copy(samples_dir / "moving_left.mp4", tmp_path / f"{i}.mp4") for i in range(100)]
     listing.write_text("\n".join(map(str, copies)))
-    command = [sys.executable, "-m", "pipeline", "label", "--input_list", str(listing), "--output", str(output)]
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline",
+        "label",
+        "--model=demo",
+        "--input_list",
+        str(listing),
+        "--output",
+        str(output),
+    ]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         time.sleep(seconds)
         process.send_signal(signal.SIGKILL)

@@ -49,7 +49,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 def label(output: pathlib.Path, *flags: object) -> int:
-    return main(["label", *map(str, flags), f"--output={output}"])
+    return main(["label", "--model=demo", *map(str, flags), f"--output={output}"])
 
 
 def clips(output: pathlib.Path) -> list[dict[str, Any]]:

@@ -13,7 +13,14 @@ from typing import Literal
 from transforms.errors import ModelNotFoundError
 
 _KINETICS_600 = "package:transforms.models/labels/kinetics_600.txt"
+DEMO = "demo"
+"""The name of the bundled model, which is for a first look and for tests."""
+
 _DEMO_FOLDER = "package:pipeline.demo/model"
+
+
+OutputActivation = Literal["logits", "softmax", "sigmoid"]
+"""What a model's outputs are: logits, scores of a softmax, which sum to 1, or scores of a sigmoid for each class."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +75,7 @@ class ModelSpec:
       gflops: billions of operations for one clip; None where unknown.
       top1_percent: published accuracy on Kinetics-600; None where unknown.
       pin: digest that its folder must have, see `manifest.pin`; None: whatever is there.
+      output_activation: what its outputs are; "auto": what its graph shows, see `output_activation`.
     """
 
     name: str
@@ -78,6 +86,7 @@ class ModelSpec:
     gflops: float | None = None
     top1_percent: float | None = None
     pin: str | None = None
+    output_activation: Literal["auto"] | OutputActivation = "auto"
 
 
 # size: (preset, GFLOPs a clip, top-1 % of Base, top-1 % of Stream), from Model Garden's official/projects/movinet.
@@ -106,7 +115,7 @@ def _movinet(size: str, kind: Literal["base", "stream"]) -> ModelSpec:
 
 def _demo() -> ModelSpec:
     preset = Preset(num_frames=8, target_fps=Fraction(4), resize=72, size=64)
-    return ModelSpec("demo", "base", _DEMO_FOLDER, f"{_DEMO_FOLDER}/labels.txt", preset)
+    return ModelSpec(DEMO, "base", _DEMO_FOLDER, f"{_DEMO_FOLDER}/labels.txt", preset)
 
 
 def _catalog() -> dict[str, ModelSpec]:

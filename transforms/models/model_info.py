@@ -23,6 +23,7 @@ class ModelInfo:
       label_map_hash: digest of its classes.
       engine: what ran it.
       precision: of the arithmetic.
+      output_activation: what its outputs are.
       library_versions: of the libraries that the engine is made of, as far as they are installed here.
     """
 
@@ -31,15 +32,23 @@ class ModelInfo:
     label_map_hash: str
     engine: EngineName
     precision: Precision
+    output_activation: str
     library_versions: Mapping[str, str]
 
 
 def model_info(
-    spec: ModelSpec, content_hash: str, label_map_hash: str, engine: EngineName, precision: Precision
+    spec: ModelSpec,
+    content_hash: str,
+    label_map_hash: str,
+    engine: EngineName,
+    precision: Precision,
+    output_activation: str,
 ) -> ModelInfo:
     """Returns what is to be told of a model."""
     versions = installed_versions(_LIBRARIES.get(engine, ()))
-    return ModelInfo(without_query(spec.handle), content_hash, label_map_hash, engine, precision, versions)
+    return ModelInfo(
+        without_query(spec.handle), content_hash, label_map_hash, engine, precision, output_activation, versions
+    )
 
 
 def installed_versions(packages: tuple[str, ...]) -> dict[str, str]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from transforms.errors import InferenceError, ModelError, OutOfMemoryError
 from transforms.models import openvino_cache
-from transforms.models.catalog import Preset
+from transforms.models.catalog import OutputActivation, Preset
 from transforms.models.compiled_cache import compile_model
 from transforms.models.embeddings import openvino_embedding
 from transforms.models.signature import TensorInfo, check_frames, check_signature
@@ -32,6 +32,7 @@ class OpenVinoEngine:
     """
 
     name = "openvino"
+    output_activation: OutputActivation = "logits"
 
     def __init__(self, compiled: Any, preset: Preset, num_threads: int) -> None:
         """Makes the requests. Use `load`."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.errors import InferenceError, ModelError, OutOfMemoryError, SignatureError
-from transforms.models.catalog import Preset
+from transforms.models.catalog import OutputActivation, Preset
 from transforms.models.signature import TensorInfo, check_frames, check_signature
 from transforms.models.tensorflow_embeddings import with_embeddings
 
@@ -26,6 +26,7 @@ class TensorFlowEngine:
     """A SavedModel's `serving_default` behind a graph function that takes uint8."""
 
     name = "tensorflow"
+    output_activation: OutputActivation = "logits"
 
     def __init__(self, run: Callable[[Any], Any], num_classes: int, preset: Preset) -> None:
         """Keeps what `load` made."""
