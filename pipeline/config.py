@@ -15,6 +15,7 @@ from transforms.media.wire import NUM_SLOTS
 from transforms.models.catalog import ModelSpec
 from transforms.models.engine import EngineName, Precision
 from transforms.records import SkipRules
+from transforms.row_options import RowOptions
 
 MAX_VIDEO_BYTES = 50 << 30
 MAX_BATCH_BYTES = 64 << 20
@@ -134,6 +135,11 @@ class LabelingConfig:
     def outputs(self) -> tuple[str, ...]:
         """What is to be kept of each clip besides its scores."""
         return ("logits",) * self.save_logits + ("embedding",) * self.save_embeddings
+
+    @property
+    def row_options(self) -> RowOptions:
+        """What is asked of rows beside the scores."""
+        return RowOptions(self.top_k, self.min_score, self.save_logits, self.save_embeddings)
 
     @property
     def geometry(self) -> Geometry:

@@ -20,10 +20,18 @@ from pipeline.graph import build_graph, build_selection
 from pipeline.heap import blocks_given_back
 from pipeline.jobs import make_program, plain_message, run_job
 from pipeline.options import is_local
-from pipeline.preparation import LoadedModel, check_inputs, prepare_run, run_facts, unusable, unwritable
+from pipeline.preparation import (
+    LoadedModel,
+    check_inputs,
+    prepare_run,
+    run_facts,
+    unusable,
+    unwritable,
+    warn_of_other_work,
+)
 from transforms import errors, metrics, storage
 from transforms.commits import last_summary, read_json, recover
-from transforms.ledger import ALREADY_LABELED
+from transforms.ledger import count_labeled
 from transforms.models.engine import choose_engine, with_found_kind
 from transforms.models.label_map import LabelMap
 from transforms.output_lock import FIRST_JOB_LEASE_SECONDS, LOCAL_LEASE_SECONDS, LockTicket, OutputLock
@@ -96,7 +104,7 @@ def run_labeling(
     # Loaded here, so that a model that does not fit is met before the work, and on a new output before anything is
     # written; local workers share this very copy. A night with nothing to do does without.
     last = last_run(config.output)
-    warn_of_other_model(last, run, config.output)
+    warn_of_other_work(last, run, config.output)
     model = LoadedModel.load(config, labels) if last is None else None
     videos_per_part = _videos_per_part(config, local, wait)
     lock = LockTicket(config.output, run.run_id, outlives_launcher=not local and not videos_per_part)
@@ -123,7 +131,7 @@ def run_labeling(
                 yield outcome
                 if outcome.exit_code or outcome.summary is None:
                     return
-                num_vouching += outcome.summary["counts"]["ok"] + outcome.summary["skipped"].get(ALREADY_LABELED, 0)
+                num_vouching += outcome.summary["counts"]["ok"] + count_labeled(outcome.summary["skipped"])
         finally:
             forget_selection(RunPaths(config.output, run.run_id))
     del model
@@ -265,16 +273,6 @@ def last_run(output: str) -> dict[str, Any] | None:
         return last_summary(output)
     except errors.MediaError as error:
         raise unusable(f"--output {output} cannot be read: {error}", error) from error
-
-
-def warn_of_other_model(last: Mapping[str, Any] | None, run: RunInfo, output: str) -> None:
-    """Says so where an output's rows were made by another model: perhaps `--model` was left out."""
-    if last is not None and last.get("model_fingerprint", run.model_fingerprint) != run.model_fingerprint:
-        logging.getLogger(__name__).warning(
-            "%s was last labeled with the model %s, this run is for %s: its rows will be the current ones; give each "
-            "model an --output of its own",
-            *(output, last.get("model"), run.model),
-        )
 
 
 def failed(paths: RunPaths, error: Exception) -> Outcome:

@@ -19,6 +19,7 @@ _REASONS = {
     "asked_for": "failed, asked for by --retry_failed",
     "forced": "labeled again (--force)",
     "already_labeled": "labeled already",
+    "other_options": "labeled already, with another --top_k or --min_score, or without logits or embeddings (--force)",
     "failed_before": "failed before, for good",
     "gave_up": "failed --max_attempts times",
     "other_shard": "in other shards",
@@ -57,9 +58,9 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
 
     from pipeline import options
     from pipeline.console import WorkLine
-    from pipeline.launch import last_run, warn_of_other_model
+    from pipeline.launch import last_run
     from pipeline.planning import make_plan, read_headers, select
-    from pipeline.preparation import check_inputs, prepare_run, unusable
+    from pipeline.preparation import check_inputs, prepare_run, unusable, warn_of_other_work
     from transforms import storage
     from transforms.errors import ConfigError, MediaError
     from transforms.ledger import Work
@@ -82,7 +83,7 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     work = None
     if (last := last_run(config.output)) is not None:
         run = prepare_run(config)[1]
-        warn_of_other_model(last, run, config.output)
+        warn_of_other_work(last, run, config.output)
         work = Work.of(run)
     try:
         with WorkLine("listing") as line:

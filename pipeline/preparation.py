@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import datetime
+import logging
 import os
 import pathlib
 import secrets
@@ -16,6 +18,7 @@ import pipeline
 from pipeline.config import LabelingConfig
 from transforms import errors, storage
 from transforms.input_list import read_input_list
+from transforms.ledger import Work
 from transforms.list_videos import matches_anything
 from transforms.media.probe import decoder_version, library_versions
 from transforms.models import resolver
@@ -29,6 +32,13 @@ from transforms.records import RunInfo
 from transforms.schemas import tables_of_run
 from transforms.stored_models import load_labels, localized
 
+_OTHER_WORK = {
+    "model_fingerprint": "the model {model}",
+    "label_map_fingerprint": "other labels",
+    "sampling_fingerprint": "another sampling of clips",
+    "precision": "--precision {precision}",
+    "output_activation": "its outputs read as {output_activation}",
+}
 _PACKAGES = ("apache-beam", "openvino", "tensorflow", "tensorflow-hub", "av", "numpy", "pyarrow")
 
 
@@ -129,3 +139,18 @@ def run_facts(config: LabelingConfig, run: RunInfo) -> dict[str, Any]:
         "configuration": config.to_json(),
         "versions": {"reelbeam": pipeline.__version__, **versions, **library_versions()},
     }
+
+
+def warn_of_other_work(last: Mapping[str, Any] | None, run: RunInfo, output: str) -> None:
+    """Says so where the last run labeled in another way: rows of two ways stand side by side from now on."""
+    if last is None:
+        return
+    mine = Work.of(run)._asdict()
+    facts = collections.defaultdict(lambda: "unknown", last)
+    others = [text.format_map(facts) for name, text in _OTHER_WORK.items() if last.get(name, mine[name]) != mine[name]]
+    if others:
+        logging.getLogger(__name__).warning(
+            "%s was last labeled with %s. This run is for %s: from now on its rows come first in `status` and in the "
+            "views, those of earlier runs like it too. Give each an --output of its own to keep them apart",
+            *(output, " and ".join(others), run.model),
+        )

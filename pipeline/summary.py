@@ -186,6 +186,8 @@ def _fetched_line() -> str:
 
 _REASONS = {
     "already_labeled": "labeled already",
+    "other_options": "labeled already, with another --top_k or --min_score, or without the logits or embeddings "
+    "that are asked for (--force labels them again)",
     "failed_before": "failed before",
     "gave_up": "failed too often",
     "other_shard": "in other shards",

@@ -23,6 +23,7 @@ SHARED_BY_STEPS = {
             "run_files",
             "commits",
             "ledger",
+            "row_options",
             "packing",
             "lock_file",
             "output_lock",

@@ -14,6 +14,7 @@ import record_factory as make
 from transforms import ledger
 from transforms.ledger import LedgerRow, Work, decide, ledger_files, read_rows, sift, uri_key
 from transforms.records import SkipRules, VideoRef, stable_hash
+from transforms.row_options import RowOptions
 
 VIDEO = VideoRef("/a.mp4", 1000, "mtime:5.000000", modified_seconds=5.0)
 ROW = LedgerRow("/a.mp4", 1000, "mtime:5.000000", "ok", None, False, 1, "av 1", "r1", 100.0)
@@ -96,8 +97,36 @@ def test_every_case(
     assert decision.taken == (wanted[0] in ledger.TAKEN) == (wanted[0] not in ledger.SKIPPED)
 
 
+@pytest.mark.parametrize(
+    ("rows", "wanted"),
+    [
+        ([row(run_id="r9")], "other_options"),
+        ([row(run_id="r1")], "already_labeled"),
+        ([row(run_id="r1", labeled_at=1.0), row(run_id="r9", labeled_at=2.0)], "other_options"),
+        ([row(run_id="r9", labeled_at=1.0), row(run_id="r1", labeled_at=2.0)], "already_labeled"),
+        ([failed(run_id="r9")._replace(**IN_PART)], "other_options"),
+        ([failed(run_id="r9")], "failed_before"),
+        ([row(run_id="r9", size_bytes=9)], "changed"),
+    ],
+)
+def test_a_row_that_is_not_what_is_asked_of_rows_is_kept_and_told(rows: list[LedgerRow], wanted: str) -> None:
+    assert decide(VIDEO, rows, SkipRules(), "av 1", other_runs={"r9"}).reason == wanted
+
+
+def test_what_is_asked_of_rows() -> None:
+    asked = RowOptions(5, 0.0, save_logits=True, save_embeddings=False)
+    assert asked.fit(asked)
+    assert asked._replace(save_embeddings=True).fit(asked)  # more than is asked for
+    for name, value in (("top_k", 3), ("top_k", 9), ("min_score", 0.5), ("save_logits", False)):
+        made = asked._replace(**{name: value})
+        assert not made.fit(asked)
+        assert asked.would_change({"configuration": {"engine": "openvino", **made._asdict()}})
+    assert not asked.would_change({"configuration": asked._asdict()})
+    assert not asked.would_change({})
+
+
 def test_every_reason_is_a_case_or_a_filter() -> None:
-    decided = {case[4][0] for case in CASES}
+    decided = {case[4][0] for case in CASES} | {"other_options"}
     assert decided | {"other_shard", "before_since", "beyond_limit"} == {*ledger.TAKEN, *ledger.SKIPPED}
 
 
