@@ -68,7 +68,7 @@ def list_models() -> None:
             str(preset.size),
             "" if spec.gflops is None else f"{spec.gflops:g}",
             "" if spec.top1_percent is None else f"{spec.top1_percent:.2f}",
-            "yes" if resolver.is_cached(spec.handle) else "no",
+            "yes" if resolver.is_cached(spec.handle, spec.mirrors) else "no",
         )
     console = make_console()
     console.print(table)
@@ -93,12 +93,13 @@ def fetch(name: str) -> None:
         print(stored_models.fetch(name))
         return
     try:
-        handle = catalog.find(name).handle
+        spec = catalog.find(name)
     except ModelNotFoundError:
         if "://" not in name:
             raise
-        handle = name
-    print(resolver.resolve(handle))
+        print(resolver.resolve(name))
+        return
+    print(resolver.resolve(spec.handle, spec.mirrors))
 
 
 def export_model(spec: catalog.ModelSpec, to: str) -> None:
@@ -113,7 +114,7 @@ def export_model(spec: catalog.ModelSpec, to: str) -> None:
     from transforms import stored_models
 
     spec = with_found_kind(spec)
-    folder = resolver.resolve(stored_models.localized(spec).handle)
+    folder = resolver.resolve(stored_models.localized(spec).handle, spec.mirrors)
     labels = stored_models.load_labels(spec.labels)
     if not resolver.is_stored(to):
         target = pathlib.Path(to).resolve()

@@ -149,13 +149,17 @@ def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
 
 
 def _folder(model: str) -> pathlib.Path | None:
-    """Returns the local folder of a model that is one, here or in an object store; None for any other."""
+    """Returns the local folder of a model that is a folder or an archive, here or in a store; None for any other."""
     if resolver.is_stored(model):
         from transforms import stored_models  # imports Beam
 
         return stored_models.fetch(model)
-    folder = pathlib.Path(model)
-    return folder.resolve() if "://" not in model and folder.is_dir() else None
+    if "://" in model:
+        return None
+    path = pathlib.Path(model).resolve()
+    if path.is_file() and model not in catalog.CATALOG:
+        return resolver.resolve(str(path))  # an archive is unpacked; of any other file it is said what it is
+    return path if path.is_dir() else None
 
 
 def _known_model(name: str, folder: pathlib.Path | None) -> catalog.ModelSpec | None:

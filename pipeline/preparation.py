@@ -110,7 +110,7 @@ def prepare_run(config: LabelingConfig) -> tuple[LabelMap, RunInfo]:
     Raises:
       ModelError: the model or its labels cannot be used.
     """
-    folder = resolver.resolve(localized(config.model).handle)
+    folder = resolver.resolve(localized(config.model).handle, config.model.mirrors)
     labels = load_labels(config.model.labels)
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     run = RunInfo(

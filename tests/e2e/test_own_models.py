@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
+from fractions import Fraction
 from typing import Any
 
 import duckdb
 import pytest
+from model_hub import Hub, content, make_archive, whole
 
 from pipeline.cli import main
+from transforms.models import catalog
 
 PRESET = ["--num_frames=2", "--target_fps=2", "--resize=8", "--size=8"]
 
@@ -60,6 +64,30 @@ def test_rows_say_what_the_outputs_were_read_as_and_do_not_mix(
     ).fetchall()
     assert rows == [("logits", "yes", 0.58), ("softmax", "yes", 1.0)]
     assert main(["verify", str(tmp_path / "out")]) == 0
+
+
+def test_the_address_that_a_catalog_model_came_from_is_told(
+    own_model: pathlib.Path,
+    samples_dir: pathlib.Path,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("REELBEAM_CACHE_DIR", str(tmp_path / "cache"))
+    hub = Hub()
+    second = hub.serve("/kaggle/a0", whole(make_archive(content(own_model))))
+    own = {"handle": f"{hub.url}/tfhub/a0", "mirrors": (second,), "labels": str(own_model.parent / "labels.txt")}
+    spec = dataclasses.replace(catalog.find("a0-base"), **own, preset=catalog.Preset(2, Fraction(2), 8, 8))
+    monkeypatch.setitem(catalog.CATALOG, "a0-base", spec)
+    flags = ["--model=a0-base", f"--output={tmp_path / 'out'}"]
+    assert main(["label", str(samples_dir / "growing.mp4"), *flags]) == 0
+    hub.stop()
+    assert f"no model at {spec.handle}: HTTP 404" in caplog.text
+    assert f"the model was fetched from {second} instead" in caplog.text
+    (run,) = (tmp_path / "out").glob("runs/*.json")
+    summary = json.loads(run.read_text())
+    assert summary["model_info"]["handle"] == second
+    assert (summary["model"], summary["configuration"]["model_handle"]) == ("a0-base", spec.handle)
 
 
 def test_an_export_keeps_what_the_flag_said(

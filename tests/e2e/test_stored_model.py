@@ -248,6 +248,14 @@ def test_what_is_no_sound_model_is_refused_and_leaves_nothing(
     assert f"reelbeam: {caught.value}" in capsys.readouterr().err
 
 
+def test_a_file_in_a_bucket_is_named_for_what_it_is(s3: S3Server, proxy: FaultyProxy) -> None:
+    s3.put("models/m.tflite", b"x")
+    with pytest.raises(
+        NotASavedModelError, match=rf"s3://{BUCKET}/models/m.tflite is a TensorFlow Lite model: pass the"
+    ):
+        stored_models.fetch(f"s3://{BUCKET}/models/m.tflite")
+
+
 @pytest.mark.parametrize(
     ("uri", "message"),
     [

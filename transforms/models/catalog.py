@@ -13,6 +13,7 @@ from typing import Literal
 from transforms.errors import ModelNotFoundError
 
 _KINETICS_600 = "package:transforms.models/labels/kinetics_600.txt"
+_KAGGLE = "https://www.kaggle.com/models/google/movinet/TensorFlow2"
 DEMO = "demo"
 """The name of the bundled model, which is for a first look and for tests."""
 
@@ -70,6 +71,7 @@ class ModelSpec:
       name: how the catalog, rows and messages call it.
       kind: "base" sees a clip at once; "stream" is fed chunks and carries state.
       handle: where its SavedModel is, see `transforms.models.resolver`.
+      mirrors: further URLs of it, tried in order where the handle, a URL, cannot be fetched.
       labels: where its label file is: a path or a `package:` handle.
       preset: the clips that it takes.
       gflops: billions of operations for one clip; None where unknown.
@@ -87,6 +89,7 @@ class ModelSpec:
     top1_percent: float | None = None
     pin: str | None = None
     output_activation: Literal["auto"] | OutputActivation = "auto"
+    mirrors: tuple[str, ...] = ()
 
 
 # size: (preset, GFLOPs a clip, top-1 % of Base, top-1 % of Stream), from Model Garden's official/projects/movinet.
@@ -110,6 +113,8 @@ def _movinet(size: str, kind: Literal["base", "stream"]) -> ModelSpec:
         preset=preset,
         gflops=gflops,
         top1_percent=base_percent if kind == "base" else stream_percent,
+        # TensorFlow Hub only redirects to Kaggle nowadays.
+        mirrors=(f"{_KAGGLE}/{size}-{kind}-kinetics-600-classification/{3 if kind == 'base' else 2}",),
     )
 
 

@@ -216,7 +216,7 @@ def require_precision(precision: Precision, engine: EngineName) -> None:
 
 
 def _load(spec: ModelSpec, engine: EngineName, num_threads: int, precision: Precision) -> Any:
-    folder = resolver.resolve(spec.handle)
+    folder = resolver.resolve(spec.handle, spec.mirrors)
     start = time.monotonic()
     if engine == "tensorflow":
         loaded = _engine_class(engine, spec.kind).load(folder, spec.preset, num_threads)
