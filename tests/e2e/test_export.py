@@ -123,6 +123,7 @@ def test_auto_asks_this_machine_only_where_the_workers_run_here(monkeypatch: pyt
         choose_engine("auto")
 
 
+@pytest.mark.slow
 def test_a_stream_model_is_exported_too(shared_dir: pathlib.Path, tmp_path: pathlib.Path) -> None:
     with tarfile.open(shared_dir / "models" / "movinet_a0_stream.tar.gz") as archive:
         archive.extractall(tmp_path / "a0", filter="data")
@@ -136,6 +137,7 @@ def test_a_stream_model_is_exported_too(shared_dir: pathlib.Path, tmp_path: path
     npt.assert_allclose(logits, reference, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_runs_summary_tells_the_model(
     exported: pathlib.Path, samples_dir: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import duckdb
+import pytest
 
 from pipeline.cli import main
 from tools.fuzz_decoder import make_seeds, mutate
@@ -26,6 +27,7 @@ def test_mutated_files_end_in_one_outcome_each() -> None:
     assert sum(outcomes.values()) == 120 and outcomes["corrupt_video"] > 0 and outcomes["ok"] > 0
 
 
+@pytest.mark.slow
 def test_mutated_files_are_one_row_each(tmp_path: pathlib.Path) -> None:
     seeds = make_seeds(tmp_path)
     folder = tmp_path / "in"

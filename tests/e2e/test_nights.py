@@ -39,6 +39,7 @@ def rows(output: pathlib.Path, run: dict[str, Any]) -> dict[str, tuple[str, int]
     return {os.path.basename(uri): (status, attempts) for uri, status, attempts in found}
 
 
+@pytest.mark.slow
 def test_three_nights(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     folder, output = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
@@ -70,6 +71,7 @@ def test_three_nights(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None
     assert not list(output.glob(".staging/run=*"))
 
 
+@pytest.mark.slow
 def test_what_may_pass_is_tried_three_times(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     folder, output = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
@@ -96,6 +98,7 @@ def current(output: pathlib.Path) -> dict[str, tuple[str, str | None]]:
     return {os.path.basename(uri): (status, label) for uri, status, label in found}
 
 
+@pytest.mark.slow
 def test_what_comes_back_is_labeled_again_and_the_views_show_it(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path
 ) -> None:
@@ -128,6 +131,7 @@ def test_what_comes_back_is_labeled_again_and_the_views_show_it(
     assert label(output, folder)["skipped"] == {"already_labeled": 3}
 
 
+@pytest.mark.slow
 def test_a_night_after_an_upgrade_of_the_decoder_is_not_refused_for_old_failures(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +149,7 @@ def test_a_night_after_an_upgrade_of_the_decoder_is_not_refused_for_old_failures
     assert label(output, folder)["skipped"] == {"failed_before": 45}
 
 
+@pytest.mark.slow
 def test_shards_and_limits_come_to_the_whole(tmp_path: pathlib.Path) -> None:
     corpus, output = Corpus(tmp_path / "in"), tmp_path / "out"
     corpus.add(12)
@@ -158,6 +163,7 @@ def test_shards_and_limits_come_to_the_whole(tmp_path: pathlib.Path) -> None:
     assert late["skipped"] == {"before_since": 12}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("videos_per_part", [0, 5])
 def test_parts_or_one_job_make_the_same_rows(
     tmp_path: pathlib.Path, videos_per_part: int, capsys: pytest.CaptureFixture[str]
@@ -186,6 +192,7 @@ def test_the_second_of_two_runs_says_so_and_stops(
     assert main(command) == 0
 
 
+@pytest.mark.slow
 def test_a_run_waits_for_the_other_if_asked(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     command = [
         sys.executable,

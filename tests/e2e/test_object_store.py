@@ -36,6 +36,7 @@ def rows_of(store: S3Server, table: str) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.slow
 def test_rows_are_those_of_a_local_run(
     s3: S3Server,
     proxy: FaultyProxy,

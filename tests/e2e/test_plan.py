@@ -75,6 +75,7 @@ def test_a_plan_says_what_the_run_then_does(
     assert tree(output) == before
 
 
+@pytest.mark.slow
 def test_a_plan_with_a_limit_tells_the_reasons_of_the_run(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

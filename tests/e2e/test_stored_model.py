@@ -12,6 +12,7 @@ import duckdb
 import pytest
 from faulty_proxy import FaultyProxy
 from object_stores import BUCKET, S3Server, s3_flags
+from slow_cases import fast_first
 
 from pipeline.cli import main
 from pipeline.options import parse_label_flags, to_config
@@ -76,7 +77,7 @@ def load_on_a_worker(spec: ModelSpec) -> Any:
     return MoViNetModelHandler(spec, tuple("abcdefghi"), 5, 0.0, "openvino", 1).load_model()
 
 
-@pytest.mark.parametrize("kind", ["exported", "SavedModel"])
+@pytest.mark.parametrize("kind", fast_first(["exported", "SavedModel"]))
 def test_rows_are_those_of_a_local_run_and_a_second_start_fetches_nothing(
     kind: str,
     s3: S3Server,
@@ -117,6 +118,7 @@ print(stored_models.fetch(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 def test_processes_that_start_at_once_fetch_it_once(s3: S3Server, proxy: FaultyProxy, exported: pathlib.Path) -> None:
     put(s3, exported)
     proxy.fault = lambda request: "slow" if request.path.endswith("model.bin") else ""

@@ -107,6 +107,7 @@ def test_a_job_that_nobody_waits_for_commits_its_run(
     assert json.loads(marker.read_text())["counts"]["ok"] == 1
 
 
+@pytest.mark.slow
 def test_parts_are_told_in_sum(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

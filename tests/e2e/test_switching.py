@@ -20,6 +20,7 @@ def label(output: pathlib.Path, video: pathlib.Path, *flags: str) -> None:
     assert main(["label", str(video), "--model=demo", f"--output={output}", *flags]) == 0
 
 
+@pytest.mark.slow
 def test_rows_that_are_kept_without_what_is_asked_for_are_told(
     tmp_path: pathlib.Path,
     samples_dir: pathlib.Path,

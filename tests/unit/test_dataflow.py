@@ -123,6 +123,7 @@ def test_a_million_videos_as_arguments_are_refused_with_the_remedy() -> None:
         dataflow.for_workers(options.to_config(args), made_options())
 
 
+@pytest.mark.slow
 def test_as_many_arguments_as_are_allowed_fit(job: Any) -> None:
     places = [f"gs://bucket/videos/{number:07}.mp4" for number in range(dataflow.MAX_INPUT_BYTES // 30)]
     size = len(dry_run(places=[*places, "--output=gs://bucket/labels"]).proto_pipeline.SerializeToString())

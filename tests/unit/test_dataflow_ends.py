@@ -85,7 +85,9 @@ def holds_lock(output: pathlib.Path) -> bool:
             "Traceback\ntransforms.errors.RunError: gs://b/x is full [while running 'Write']",
             "gs://b/x is full",
         ),
-        ("FAILED", "Workflow failed. Causes: quota", "Workflow failed. Causes: quota"),
+        pytest.param(
+            *("FAILED", "Workflow failed. Causes: quota", "Workflow failed. Causes: quota"), marks=pytest.mark.slow
+        ),
         ("CANCELLED", None, "Dataflow pipeline failed. State: CANCELLED"),
     ],
 )
