@@ -1,10 +1,11 @@
-# `make demo` and `make test` are all that a newcomer needs; both make .venv first.
-PYTHON ?= python3.11
+# `make demo` and `make test` are all that a newcomer needs; both make .venv first. CI runs `make test-all`.
+# The newest Python that works here and that Beam, TensorFlow and OpenVINO support, or `make demo PYTHON=python3.12`.
+PYTHON ?= $(shell for v in 3.13 3.12 3.11; do python$$v -c "" 2>/dev/null && echo python$$v && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-flink check format demo-model clean
+.PHONY: help demo test test-all test-slow test-flink check format demo-model clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -12,10 +13,12 @@ help: ## this list
 demo: $(VENV)/installed ## label the bundled sample videos with the bundled model and print the labels
 	@$(BIN)/reelbeam label pipeline/demo/videos --model demo --output demo-output
 
-test: check ## format, lint, types and the whole suite
+test: check ## format, lint, types and the fast tests (minutes)
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-test-slow: $(VENV)/installed-dev ## the tests that take minutes
+test-all: test test-slow ## the same, and the slow tests (half an hour)
+
+test-slow: $(VENV)/installed-dev ## the slow tests alone
 	$(BIN)/python -m pytest -m slow --timeout=1800
 
 test-flink: $(VENV)/installed-dev ## every test on a Flink cluster of its own, with all that can die in one (a quarter of an hour)
@@ -39,7 +42,8 @@ clean: ## remove what make made
 	rm -rf $(VENV) .venv-train .venv-airflow demo-output build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/installed: setup.py pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 is here: install one, or name it: make PYTHON=…" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable .
 	@touch $@
 

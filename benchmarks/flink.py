@@ -46,7 +46,17 @@ def bind_task_managers() -> None:
 def measure(master: str, corpus: pathlib.Path, parallelism: int) -> Measured:
     """Labels the corpus once with so many TaskManagers."""
     with tempfile.TemporaryDirectory() as output:
-        command = [sys.executable, "-m", "pipeline", "label", str(corpus), "--output", output, "--num_threads=1"]
+        command = [
+            sys.executable,
+            "-m",
+            "pipeline",
+            "label",
+            "--model=demo",
+            str(corpus),
+            "--output",
+            output,
+            "--num_threads=1",
+        ]
         command += ["--clip_stride_seconds=1/4", "--runner=FlinkRunner", f"--flink_master={master}"]
         subprocess.run([*command, f"--parallelism={parallelism}"], check=True, capture_output=True)
     cluster = Cluster(master)

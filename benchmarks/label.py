@@ -118,7 +118,7 @@ def _decoded(spec: ModelSpec, video: pathlib.Path) -> Iterator[np.ndarray]:
 def label(spec: ModelSpec, folder: pathlib.Path, output: pathlib.Path, cores: Sequence[int]) -> tuple[float, float]:
     """Runs the program on these cores; returns its CPU seconds, its children's included, and its time on the clock."""
     before, allowed = resource.getrusage(resource.RUSAGE_CHILDREN), os.sched_getaffinity(0)
-    command = [sys.executable, "-m", "pipeline", "label", str(folder), "--output", str(output)]
+    command = [sys.executable, "-m", "pipeline", "label", "--model=demo", str(folder), "--output", str(output)]
     command += model_flags(spec)
     os.sched_setaffinity(0, cores)  # handed down to the child, which starts a thread for each core that it may use
     try:

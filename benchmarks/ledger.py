@@ -49,7 +49,7 @@ def make_files(folder: pathlib.Path, count: int) -> Iterator[VideoRef]:
 
 def run_info(folder: pathlib.Path) -> RunInfo:
     """Returns what a run of the bundled model would write into its rows."""
-    args, _ = options.parse_label_flags([str(folder), "--output", str(folder)])
+    args, _ = options.parse_label_flags([str(folder), "--model=demo", "--output", str(folder)])
     return launch.prepare_run(options.to_config(args))[1]
 
 
@@ -90,7 +90,7 @@ def commit_rows(output: pathlib.Path, run_id: str, table: pa.Table) -> None:
 
 def nothing_new(folder: pathlib.Path, output: pathlib.Path) -> dict[str, float]:
     """Measures `reelbeam label` where everything is labeled."""
-    cost, told = measure(["-m", "pipeline", "label", str(folder), "--output", str(output)])
+    cost, told = measure(["-m", "pipeline", "label", "--model=demo", str(folder), "--output", str(output)])
     assert "0 videos" in told and "labeled already" in told, told
     return cost
 
@@ -104,7 +104,7 @@ def nothing_labeled(folder: pathlib.Path, output: pathlib.Path, count: int) -> d
 
 def choose(folder: str, output: str) -> None:
     """Writes down what is to be labeled, as a run does, and prints how many videos that are."""
-    args, beam_flags = options.parse_label_flags([folder, "--output", output])
+    args, beam_flags = options.parse_label_flags([folder, "--model=demo", "--output", output])
     config = options.to_config(args)
     run = launch.prepare_run(config)[1]
     parts = launch.select(config, options.to_beam_options(beam_flags), run, LOCAL_VIDEOS_PER_PART)

@@ -15,6 +15,7 @@ from transforms.media.wire import NUM_SLOTS
 from transforms.models.catalog import ModelSpec
 from transforms.models.engine import EngineName, Precision
 from transforms.records import SkipRules
+from transforms.row_options import RowOptions
 
 MAX_VIDEO_BYTES = 50 << 30
 MAX_BATCH_BYTES = 64 << 20
@@ -136,6 +137,11 @@ class LabelingConfig:
         return ("logits",) * self.save_logits + ("embedding",) * self.save_embeddings
 
     @property
+    def row_options(self) -> RowOptions:
+        """What is asked of rows beside the scores."""
+        return RowOptions(self.top_k, self.min_score, self.save_logits, self.save_embeddings)
+
+    @property
     def geometry(self) -> Geometry:
         """Scale and crop, as the model was trained."""
         return Geometry(self.model.preset.resize, self.model.preset.size)
@@ -158,6 +164,7 @@ class LabelingConfig:
             "model_handle": without_query(self.model.handle),
             "engine": self.engine,
             "precision": self.precision,
+            "output_activation": self.model.output_activation,
             "max_batch_bytes": self.max_batch_bytes,
             "save_logits": self.save_logits,
             "save_embeddings": self.save_embeddings,

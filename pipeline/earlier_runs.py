@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import datetime
 import logging
@@ -9,8 +10,16 @@ import logging
 from pipeline.preparation import unusable
 from transforms import errors, latest_run
 from transforms.latest_run import Latest
+from transforms.ledger import Work
 from transforms.records import RunInfo
 
+_OTHER_WORK = {
+    "model_fingerprint": "the model {model}",
+    "label_map_fingerprint": "other labels",
+    "sampling_fingerprint": "another sampling of clips",
+    "precision": "--precision {precision}",
+    "output_activation": "its outputs read as {output_activation}",
+}
 _TOLERANCE = datetime.timedelta(minutes=5)
 """By how much the clocks of two machines may differ without a word."""
 
@@ -50,11 +59,18 @@ def last_run(output: str) -> Latest | None:
         raise unusable(f"--output {output} cannot be read: {error}", error) from error
 
 
-def warn_of_other_model(last: Latest | None, run: RunInfo, output: str) -> None:
-    """Says so where an output's rows were made by another model: perhaps `--model` was left out."""
-    if last is not None and last.summary.get("model_fingerprint", run.model_fingerprint) != run.model_fingerprint:
+def warn_of_other_work(last: Latest | None, run: RunInfo, output: str) -> None:
+    """Says so where the last run labeled in another way: rows of two ways stand side by side from now on."""
+    if last is None:
+        return
+    mine = Work.of(run)._asdict()
+    facts = collections.defaultdict(lambda: "unknown", last.summary)
+    others = [
+        text.format_map(facts) for name, text in _OTHER_WORK.items() if last.summary.get(name, mine[name]) != mine[name]
+    ]
+    if others:
         logging.getLogger(__name__).warning(
-            "%s was last labeled with the model %s, this run is for %s: its rows will be the current ones; give each "
-            "model an --output of its own",
-            *(output, last.summary.get("model"), run.model),
+            "%s was last labeled with %s. This run is for %s: from now on its rows come first in `status` and in the "
+            "views, those of earlier runs like it too. Give each an --output of its own to keep them apart",
+            *(output, " and ".join(others), run.model),
         )

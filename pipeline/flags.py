@@ -29,9 +29,10 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
     model.add_argument(
         "--model",
-        default="demo",
+        metavar="NAME",
+        required=True,
         help="catalog name (see `reelbeam models`), URL, or the folder, here or in an object store, of a SavedModel or "
-        "of an exported model; default demo",
+        "of an exported model; a0-base is the smallest for real videos",
     )
     add_preset_flags(model)
     model.add_argument(
@@ -192,6 +193,13 @@ def add_preset_flags(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--target_fps", type=_fraction, metavar="R", help="frames a second: 5, 12.5 or 30000/1001")
     parser.add_argument("--resize", type=int, metavar="PX", help="short side of the picture after scaling")
     parser.add_argument("--size", type=int, metavar="PX", help="side of the square cut from its centre")
+    parser.add_argument(
+        "--output_activation",
+        choices=("auto", "logits", "softmax", "sigmoid"),
+        default="auto",
+        help="what the model's outputs are: logits, or scores of a softmax or of sigmoids; default auto: as its graph "
+        "shows",
+    )
 
 
 def label_parser(prog: str = "reelbeam label") -> argparse.ArgumentParser:
@@ -203,6 +211,10 @@ def label_parser(prog: str = "reelbeam label") -> argparse.ArgumentParser:
         epilog="Every flag of Beam passes through: --runner, --temp_location, --direct_num_workers, … "
         "Exit codes: 0 done, 1 the job failed, 2 bad flags, 3 too many inputs failed, 5 the output is in use.",
     )
+    parser.choices_of = {
+        "--model": "--model a0-base is the smallest for real videos, fetched at its first use; `reelbeam models` lists "
+        "others, and the bundled toy, demo"
+    }
     add_label_flags(parser)
     return parser
 

@@ -30,7 +30,7 @@ from transforms.write_results import WriteResults
 def choose(pipeline: beam.Pipeline, config: LabelingConfig, run: RunInfo) -> Chosen:
     """Adds the steps that find out what is to be labeled."""
     videos = pipeline | ListVideos(config.inputs, config.input_list, config.base_dir)
-    return videos | SkipLabeled(config.output, Work.of(run), run.decoder_version, config.skip_rules)
+    return videos | SkipLabeled(config.output, Work.of(run), run.decoder_version, config.skip_rules, config.row_options)
 
 
 def build_selection(

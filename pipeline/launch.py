@@ -14,7 +14,7 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from pipeline import bounds, dataflow
 from pipeline.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
-from pipeline.earlier_runs import dated_after, last_run, name_part, warn_of_future, warn_of_other_model
+from pipeline.earlier_runs import dated_after, last_run, name_part, warn_of_future, warn_of_other_work
 from pipeline.flink_job import job_of
 from pipeline.graph import build_graph, build_selection
 from pipeline.heap import blocks_given_back
@@ -24,7 +24,7 @@ from pipeline.preparation import LoadedModel, check_inputs, prepare_run, run_fac
 from pipeline.run_progress import RunProgress
 from transforms import errors, metrics, storage
 from transforms.commits import read_json, recover
-from transforms.ledger import ALREADY_LABELED
+from transforms.ledger import count_labeled
 from transforms.models.engine import choose_engine, with_found_kind
 from transforms.models.label_map import LabelMap
 from transforms.output_lock import FIRST_JOB_LEASE_SECONDS, LOCAL_LEASE_SECONDS, LockTicket, OutputLock
@@ -101,7 +101,7 @@ def run_labeling(
     on_name(run.run_id)
     # Loaded here, so that a model that does not fit is met before the work, and on a new output before anything is
     # written; local workers share this very copy. A night with nothing to do does without.
-    warn_of_other_model(last, run, config.output)
+    warn_of_other_work(last, run, config.output)
     model = LoadedModel.load(config, labels) if last is None else None
     videos_per_part = _videos_per_part(config, local, wait)
     lock = LockTicket(config.output, run.run_id, outlives_launcher=not local and not videos_per_part)
@@ -134,7 +134,7 @@ def run_labeling(
                 yield outcome
                 if outcome.exit_code or outcome.summary is None:
                     return
-                num_vouching += outcome.summary["counts"]["ok"] + outcome.summary["skipped"].get(ALREADY_LABELED, 0)
+                num_vouching += outcome.summary["counts"]["ok"] + count_labeled(outcome.summary["skipped"])
         finally:
             forget_selection(RunPaths(config.output, run.run_id))
     del model

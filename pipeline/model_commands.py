@@ -69,7 +69,7 @@ def list_models() -> None:
             str(preset.size),
             "" if spec.gflops is None else f"{spec.gflops:g}",
             "" if spec.top1_percent is None else f"{spec.top1_percent:.2f}",
-            "yes" if resolver.is_cached(spec.handle) else "no",
+            "yes" if resolver.is_cached(spec.handle, spec.mirrors) else "no",
         )
     console = make_console()
     console.print(table)
@@ -94,12 +94,13 @@ def fetch(name: str) -> None:
         print_path(str(stored_models.fetch(name)))
         return
     try:
-        handle = catalog.find(name).handle
+        spec = catalog.find(name)
     except ModelNotFoundError:
         if "://" not in name:
             raise
-        handle = name
-    print_path(str(resolver.resolve(handle)))
+        print_path(str(resolver.resolve(name)))
+        return
+    print_path(str(resolver.resolve(spec.handle, spec.mirrors)))
 
 
 def export_model(spec: catalog.ModelSpec, to: str) -> None:
@@ -114,7 +115,7 @@ def export_model(spec: catalog.ModelSpec, to: str) -> None:
     from transforms import stored_models
 
     spec = with_found_kind(spec)
-    folder = resolver.resolve(stored_models.localized(spec).handle)
+    folder = resolver.resolve(stored_models.localized(spec).handle, spec.mirrors)
     labels = stored_models.load_labels(spec.labels)
     if not resolver.is_stored(to):
         target = pathlib.Path(to).resolve()

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline import bounds, dataflow, flink, runners
+from pipeline.beam_parser import beam_parser, flag_names, split_words
 from pipeline.config import LabelingConfig
 from pipeline.flags import label_parser
-from pipeline.parser import Parser
 from transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelError
 from transforms.media.limits import DecoderLimits
 from transforms.media.sampling import ClipSampling
@@ -45,21 +45,16 @@ def parse_label_flags(
     parser = parser or label_parser()
     if {"-h", "--help"} & set(argv):
         parser.parse_args(["--help"])  # prints and exits, without the seconds that importing Beam takes
-    own_flags = _names(parser)
-    tokens = [_Token(token) for token in argv]
-    beam_parser = _beam_parser(own_flags, parser.prog)
-    _, ours = beam_parser.parse_known_args(tokens)
-    taken = {id(token) for token in ours}
+    own_flags = flag_names(parser)
+    theirs = beam_parser(own_flags, parser.prog)
+    beams, ours = split_words(argv, theirs)
+    theirs.parse_args(beams)  # exits where a value is wrong
     args, unknown = parser.parse_known_intermixed_args(ours)
     if unknown:
-        near = difflib.get_close_matches(unknown[0].split("=")[0], own_flags | _names(beam_parser), n=1)
+        near = difflib.get_close_matches(unknown[0].split("=")[0], own_flags | flag_names(theirs), n=1)
         parser.error(f"unrecognized arguments: {' '.join(unknown)}" + (f" (did you mean {near[0]}?)" if near else ""))
     bounds.check(vars(args))
-    return args, [str(token) for token in tokens if id(token) not in taken]
-
-
-def _names(parser: argparse.ArgumentParser) -> set[str]:
-    return {name for action in parser._actions for name in action.option_strings}
+    return args, beams
 
 
 def reach_stores(beam_flags: Sequence[str]) -> None:
@@ -147,19 +142,25 @@ def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
     else:
         preset = _preset({name: getattr(known.preset, name) for name in _PRESET_FLAGS} | given)
         spec = dataclasses.replace(known, labels=labels or known.labels, preset=preset)
+    if args.output_activation != "auto":
+        spec = dataclasses.replace(spec, output_activation=args.output_activation)
     if folder is None or not resolver.is_stored(args.model):
         return spec
     return dataclasses.replace(spec, handle=args.model.rstrip("/"), pin=pin(folder))
 
 
 def _folder(model: str) -> pathlib.Path | None:
-    """Returns the local folder of a model that is one, here or in an object store; None for any other."""
+    """Returns the local folder of a model that is a folder or an archive, here or in a store; None for any other."""
     if resolver.is_stored(model):
         from transforms import stored_models  # imports Beam
 
         return stored_models.fetch(model)
-    folder = pathlib.Path(model)
-    return folder.resolve() if "://" not in model and folder.is_dir() else None
+    if "://" in model:
+        return None
+    path = pathlib.Path(model).resolve()
+    if path.is_file() and model not in catalog.CATALOG:
+        return resolver.resolve(str(path))  # an archive is unpacked; of any other file it is said what it is
+    return path if path.is_dir() else None
 
 
 def _known_model(name: str, folder: pathlib.Path | None) -> catalog.ModelSpec | None:
@@ -232,21 +233,3 @@ def _preset(values: dict[str, Any]) -> catalog.Preset:
         return catalog.Preset(**values)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-
-
-def _beam_parser(own_flags: set[str], prog: str) -> argparse.ArgumentParser:
-    """A parser of every flag that Beam has, but for names that Reelbeam uses itself (Dataflow's --labels)."""
-    from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
-
-    class BeamFlags(Parser, _BeamArgumentParser):
-        def add_argument(self, *names: Any, **kwargs: Any) -> Any:
-            return None if own_flags & set(names) else super().add_argument(*names, **kwargs)
-
-    parser = BeamFlags(prog=prog, allow_abbrev=False, add_help=False)
-    for options in {str(cls): cls for cls in PipelineOptions.__subclasses__()}.values():
-        options._add_argparse_args(parser)
-    return parser
-
-
-class _Token(str):
-    """One word of the command line: two words that read the same are still two objects."""

@@ -18,10 +18,19 @@ class FlagError(SystemExit):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's, without forty lines of usage before the one that matters."""
+    """argparse's, without forty lines of usage before the one that matters.
+
+    Attributes:
+      choices_of: flag -> what there is to choose from, for whoever left out a flag that is required.
+    """
+
+    choices_of: dict[str, str] = {}
 
     def error(self, message: str) -> NoReturn:
         """Says what is wrong. Raises FlagError."""
         message = printable(message)
+        _, colon, missing = message.partition("arguments are required: ")
+        hints = [hint for flag, hint in self.choices_of.items() if colon and flag in missing.split(", ")]
+        message += f" ({'; '.join(hints)})" if hints else ""
         print(f"{self.prog}: error: {message}; see `{self.prog} --help`", file=sys.stderr)
         raise FlagError(message)

@@ -19,6 +19,7 @@ _REASONS = {
     "asked_for": "failed, asked for by --retry_failed",
     "forced": "labeled again (--force)",
     "already_labeled": "labeled already",
+    "other_options": "labeled already, with another --top_k or --min_score, or without logits or embeddings (--force)",
     "failed_before": "failed before, for good",
     "gave_up": "failed --max_attempts times",
     "other_shard": "in other shards",
@@ -56,7 +57,7 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     from apache_beam.io.filesystems import FileSystems
 
     from pipeline import options
-    from pipeline.earlier_runs import last_run, warn_of_future, warn_of_other_model
+    from pipeline.earlier_runs import last_run, warn_of_future, warn_of_other_work
     from pipeline.planning import make_plan, read_headers, select
     from pipeline.preparation import check_inputs, prepare_run, unusable
     from pipeline.progress import WorkLine
@@ -83,7 +84,7 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     if (last := last_run(config.output)) is not None:
         run = prepare_run(config)[1]
         warn_of_future(last, config.output)
-        warn_of_other_model(last, run, config.output)
+        warn_of_other_work(last, run, config.output)
         work = Work.of(run)
     try:
         with WorkLine("listing") as line:

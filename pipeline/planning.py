@@ -17,7 +17,7 @@ import heapq
 import itertools
 import math
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeVar
 
@@ -28,7 +28,7 @@ from pipeline.costs import decode_cost, model_cost
 from transforms import storage
 from transforms.errors import MediaError, without_query
 from transforms.input_list import read_input_list
-from transforms.ledger import BEYOND_LIMIT, TAKEN, LedgerRow, Work, decide, ledger_files, read_rows, sift, uri_key
+from transforms.ledger import BEYOND_LIMIT, TAKEN, LedgerRow, Work, decide, ledger_runs, read_rows, sift, uri_key
 from transforms.list_videos import expand_input, with_size
 from transforms.media import sandbox
 from transforms.media.probe import decoder_version
@@ -89,10 +89,12 @@ def select(config: LabelingConfig, work: Work | None, sample_size: int | None, t
     sample: list[tuple[int, str, VideoRef]] = []
     within: list[tuple[int, str]] = []
     rules = config.skip_rules
-    files = [] if work is None or rules.force else list(ledger_files(config.output, work))
+    runs = [] if work is None or rules.force else list(ledger_runs(config.output, work))
+    files = [path for run in runs for path in run.files("videos")]
+    other_runs = {run.run_id for run in runs if config.row_options.would_change(run.summary)}
     for portion in _portions(listed_videos(config)):
         tell(f"{fates.total() + len(portion)} videos")
-        for video, reason in _decide(portion, files, work, rules):
+        for video, reason in _decide(portion, files, work, rules, other_runs):
             fates[reason] += 1
             if reason in TAKEN:
                 size = sample_size or (REMOTE_SAMPLE if storage.local_path(video.video_uri) is None else LOCAL_SAMPLE)
@@ -123,7 +125,11 @@ def _portions(videos: Iterator[VideoRef]) -> Iterator[list[VideoRef]]:
 
 
 def _decide(
-    videos: Sequence[VideoRef], files: Sequence[str], work: Work | None, rules: SkipRules
+    videos: Sequence[VideoRef],
+    files: Sequence[str],
+    work: Work | None,
+    rules: SkipRules,
+    other_runs: Collection[str],
 ) -> Iterator[tuple[VideoRef, str]]:
     asked = [(video, sift(video, rules)) for video in videos]
     keys = np.unique(np.array([uri_key(video.video_uri) for video, reason in asked if reason is None], np.int64))
@@ -135,7 +141,7 @@ def _decide(
     version = decoder_version()
     for video, reason in asked:
         found = rows.get(without_query(video.video_uri), ())
-        yield video, reason or decide(video, found, rules, version).reason
+        yield video, reason or decide(video, found, rules, version, other_runs).reason
 
 
 def _order(video: VideoRef) -> int:

@@ -22,6 +22,7 @@ from transforms.models.engine import Engine, check_embeddings, load_engine, load
 from transforms.models.label_map import LabelMap
 from transforms.models.manifest import content_hash
 from transforms.models.model_info import installed_versions, model_info
+from transforms.models.output_activation import output_activation
 from transforms.models.stream import StreamEngine
 from transforms.records import RunInfo
 from transforms.schemas import tables_of_run
@@ -100,7 +101,7 @@ def prepare_run(config: LabelingConfig, last: latest_run.Latest | None = None) -
     Raises:
       ModelError: the model or its labels cannot be used.
     """
-    folder = resolver.resolve(localized(config.model).handle)
+    folder = resolver.resolve(localized(config.model).handle, config.model.mirrors)
     labels = load_labels(config.model.labels)
     labeled_at = latest_run.time_after(last)
     run = RunInfo(
@@ -114,6 +115,7 @@ def prepare_run(config: LabelingConfig, last: latest_run.Latest | None = None) -
         engine=config.engine,
         precision=config.precision,
         decoder_version=decoder_version(),
+        output_activation=output_activation(config.model, folder),
     )
     return labels, run
 
@@ -121,7 +123,8 @@ def prepare_run(config: LabelingConfig, last: latest_run.Latest | None = None) -
 def run_facts(config: LabelingConfig, run: RunInfo) -> dict[str, Any]:
     """Returns what the run's JSON says beside the counts."""
     versions = installed_versions(_PACKAGES)
-    info = model_info(config.model, run.model_fingerprint, run.label_map_fingerprint, config.engine, config.precision)
+    fingerprints = run.model_fingerprint, run.label_map_fingerprint
+    info = model_info(config.model, *fingerprints, config.engine, config.precision, run.output_activation)
     return {
         **dataclasses.asdict(run),
         "model_info": dataclasses.asdict(info),

@@ -17,6 +17,7 @@ from pipeline.launch import Outcome
 from pipeline.summary_json import added_up, committed_summaries
 from transforms import metrics
 from transforms.errors import MediaError
+from transforms.models.catalog import DEMO
 from transforms.run_files import RunPaths
 from transforms.tables import read_batches
 
@@ -25,6 +26,7 @@ MAX_ERRORS_SHOWN = 5
 MAX_FAILED_SHOWN = 10
 _LABELS_SHOWN = 3
 _LOWEST_SHOWN = 0.01
+_TOY = "The model demo knows nine motions of drawn shapes and nothing else: for real videos, pass --model a0-base."
 _STYLES = {"ok": "green", "partial": "yellow", "failed": "red"}
 
 
@@ -55,6 +57,8 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
     if summary["errors"]:
         console.print(_errors_table(summary["errors"][:MAX_ERRORS_SHOWN]))
     console.print(Text(_counts_line(summary)))
+    if summary["model"] == DEMO and not num_before:
+        console.print(_TOY, soft_wrap=True)
     if summary["counts"]["skipped"]:
         console.print(Text(_skipped_line(summary)))
     if duplicates := not num_before and metrics.tally()[metrics.DUPLICATES_DROPPED]:
@@ -182,6 +186,8 @@ def _fetched_line() -> str:
 
 _REASONS = {
     "already_labeled": "labeled already",
+    "other_options": "labeled already, with another --top_k or --min_score, or without the logits or embeddings "
+    "that are asked for (--force labels them again)",
     "failed_before": "failed before",
     "gave_up": "failed too often",
     "other_shard": "in other shards",

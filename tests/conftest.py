@@ -6,6 +6,7 @@ import logging
 import os
 import pathlib
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 
 import faulty_proxy
@@ -20,6 +21,23 @@ def pytest_configure() -> None:
     """Lets Ctrl-C reach the programs that tests start: a shell that runs the suite in the background has it ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Gives the suite a cache and a folder for temporary files of its own: the user's are neither read nor written.
+
+    Processes of one suite share the cache, in which a model is converted once.
+    """
+    own = tmp_path_factory.getbasetemp()
+    suite = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    (own / "tmp").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REELBEAM_CACHE_DIR", str(suite / "cache"))
+        patch.delenv("TFHUB_CACHE_DIR", raising=False)
+        patch.setenv("TMPDIR", str(own / "tmp"))
+        patch.setattr(tempfile, "tempdir", None)
+        yield
 
 
 @pytest.fixture(scope="session")

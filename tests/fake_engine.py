@@ -22,6 +22,7 @@ class FakeEngine:
 
     name = "fake"
     num_classes = 3
+    output_activation = "logits"
 
     def __init__(self, memory_clips: int = 1000) -> None:
         self.batch_sizes: list[int] = []
@@ -51,6 +52,7 @@ class FakeStreamEngine:
 
     name = "fake"
     num_classes = 3
+    output_activation = "logits"
     state_bytes = 16
 
     def __init__(self, chunk_frames: int = 2, memory_segments: int = 1000) -> None:

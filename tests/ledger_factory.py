@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import record_factory as make
 
 from transforms import commits
+from transforms.ledger import Work, ledger_runs
 from transforms.records import LabelScore, RunInfo, VideoSummary
 from transforms.run_files import RunPaths, WrittenFile, summarize_files, to_table, write_atomically
 from transforms.schemas import TABLES, Row, clip_row, error_row, video_row
@@ -52,6 +53,7 @@ def summary_of(output: pathlib.Path, run_id: str, files: list[WrittenFile], **mo
         "label_map_fingerprint": run.label_map_fingerprint,
         "sampling_fingerprint": run.sampling_fingerprint,
         "precision": run.precision,
+        "output_activation": run.output_activation,
     }
     return {"run_id": run_id, **work, **summarize_files(RunPaths(str(output), run_id), files), **more}
 
@@ -64,3 +66,8 @@ def commit_rows(
     files = stage(output, run_id, videos, row_group_size)
     commits.record_decision(paths, summary_of(output, run_id, files, **more), files)
     commits.finish(paths)
+
+
+def ledger_files(output: str, work: Work) -> list[str]:
+    """Returns the files in which the ledger looks for rows of a work."""
+    return [path for run in ledger_runs(output, work) for path in run.files("videos")]

@@ -103,7 +103,7 @@ def run_night(
 
     A start that fails (exit code 1), over a storage that does, is repeated too, up to `most_failures` times.
     """
-    command = [sys.executable, "-m", "pipeline", "label", inputs, "--output", output, *flags]
+    command = [sys.executable, "-m", "pipeline", "label", "--model=demo", inputs, "--output", output, *flags]
     killed_after: list[float] = []
     longest = 8.0
     while True:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import threading
 import weakref
 from collections.abc import Collection, Iterator, Sequence
@@ -14,10 +16,10 @@ from apache_beam.ml.inference.base import ModelHandler, RunInference
 from transforms import metrics
 from transforms.errors import InferenceError, PredecessorLostError, without_query
 from transforms.models.batches import Answer, BaseBatches
-from transforms.models.catalog import ModelSpec
+from transforms.models.catalog import ModelSpec, OutputActivation
 from transforms.models.engine import Engine, EngineName, Precision, load_engine, load_stream_engine
 from transforms.models.label_map import LabelMap
-from transforms.models.scores import entropy, log_sum_exp, softmax, top_labels
+from transforms.models.scores import entropy, log_sum_exp, may_be_softmax, to_logits, to_scores, top_labels
 from transforms.models.stream import StreamEngine
 from transforms.models.stream_batches import StreamBatches
 from transforms.records import Clip, ClipScores, Failure
@@ -155,24 +157,30 @@ class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine | Stre
         """Returns scores or a failure for each clip of the batch, in order. The pixels stay behind."""
         _count_load(model)
         answers = self._batches.classify(batch, model)
-        return [self._to_result(clip, answer) for clip, answer in zip(batch, answers, strict=True)]
+        activation = model.output_activation
+        return [self._to_result(clip, answer, activation) for clip, answer in zip(batch, answers, strict=True)]
 
-    def _to_result(self, clip: Clip, answer: Answer | InferenceError) -> ClipScores | Failure:
+    def _to_result(
+        self, clip: Clip, answer: Answer | InferenceError, activation: OutputActivation
+    ) -> ClipScores | Failure:
         if isinstance(answer, InferenceError):
             return _failure(clip, answer)
         try:
-            scores = softmax(answer.logits[None])[0]
+            scores = to_scores(answer.logits[None], activation)[0]
         except InferenceError as error:
             return _failure(clip, error)
+        if (self._spec.output_activation, activation) == ("auto", "logits") and may_be_softmax(answer.logits[None]):
+            _warn_of_scores()
+        logits = to_logits(answer.logits, activation)
         return ClipScores(
             clip.video_uri,
             clip.segment_index,
             clip.span,
             labels=top_labels(scores, self._labels, self._top_k, self._min_score),
-            entropy=entropy(scores),
-            log_sum_exp=log_sum_exp(answer.logits),
+            entropy=entropy(scores, activation),
+            log_sum_exp=log_sum_exp(logits),
             scores=scores,
-            logits=answer.logits.astype(np.float16) if "logits" in self._outputs else None,
+            logits=logits.astype(np.float16) if "logits" in self._outputs else None,
             embedding=answer.embedding.astype(np.float16) if answer.embedding is not None else None,
         )
 
@@ -206,6 +214,15 @@ def _count_load(engine: Engine | StreamEngine) -> None:
             return
         _counted_engines.add(engine)
     metrics.count(metrics.MODELS_LOADED)
+
+
+@functools.cache
+def _warn_of_scores() -> None:
+    """Says, once in a process, that what is taken for logits seems to be scores: a softmax may be written out."""
+    logging.getLogger(__name__).warning(
+        "the model's outputs are not negative and sum to 1, as scores do, but its graph shows no softmax at its end: "
+        "pass --output_activation softmax if they are scores, and --output_activation logits if not"
+    )
 
 
 class _SplitFailuresFn(beam.DoFn):

@@ -1,9 +1,9 @@
 """The ledger: what is labeled already, and what becomes of a video that is listed again. No step, only its rules.
 
 The ledger is the output itself: the rows of the videos table, those of committed runs. A row speaks for a video if both
-show the same **work** (model, label map, sampling, precision, schema version) and the same **content** (URI without its
-query, size, and the store's version). The engine is no part of the work: engines agree to 1e-5. The precision is:
-bfloat16 moves scores in the second digit, and changes labels.
+show the same **work** (model, label map, sampling, precision, output activation, schema version) and the same
+**content** (URI without its query, size, and the store's version). The engine is no part of the work: engines agree to
+1e-5. The precision is: bfloat16 moves scores in the second digit, and changes labels.
 
 What the ledger says of a video is its **last row** of that work (`transforms.schemas.AGE`), which is also what `status`
 and the views show: a video is done only if that row speaks of the content that is listed now. Content that comes back,
@@ -20,7 +20,7 @@ columns only of row groups in which one of the listed videos is.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms import storage
-from transforms.commits import runs_with_files
+from transforms.commits import Run, runs_with_files
 from transforms.records import ALL_CODES, RunInfo, SkipRules, VideoRef, stable_hash
 from transforms.schemas import AGE, SCHEMA_VERSION, URI_KEY
 
@@ -42,10 +42,13 @@ TAKEN = (NEW, CHANGED, UNVERSIONED, RETRIED, NEW_DECODER, ASKED_FOR, FORCED)
 tells no version; it failed for a transient reason; it failed with another version of the decoder; `--retry_failed`;
 `--force`."""
 
-ALREADY_LABELED, FAILED_BEFORE, GAVE_UP = "already_labeled", "failed_before", "gave_up"
+ALREADY_LABELED, OTHER_OPTIONS = "already_labeled", "other_options"
+FAILED_BEFORE, GAVE_UP = "failed_before", "gave_up"
 OTHER_SHARD, BEFORE_SINCE, BEYOND_LIMIT = "other_shard", "before_since", "beyond_limit"
-SKIPPED = (ALREADY_LABELED, FAILED_BEFORE, GAVE_UP, OTHER_SHARD, BEFORE_SINCE, BEYOND_LIMIT)
-"""Why a video is skipped: it is labeled, wholly or as far as it can be; it failed for good; it failed `--max_attempts`
+LABELED = (ALREADY_LABELED, OTHER_OPTIONS)
+SKIPPED = (*LABELED, FAILED_BEFORE, GAVE_UP, OTHER_SHARD, BEFORE_SINCE, BEYOND_LIMIT)
+"""Why a video is skipped: it is labeled, wholly or as far as it can be; it is labeled, and this run asks for other rows
+(`transforms.row_options`); it failed for good; it failed `--max_attempts`
 times for a transient reason; `--shard`, `--since`, `--limit`."""
 
 
@@ -59,12 +62,13 @@ class Work(NamedTuple):
     label_map_fingerprint: str
     sampling_fingerprint: str
     precision: str
+    output_activation: str = "logits"
     schema_version: int = SCHEMA_VERSION
 
     @classmethod
     def of(cls, run: RunInfo) -> Work:
         """Returns the work of a run."""
-        return cls(run.model_fingerprint, run.label_map_fingerprint, run.sampling_fingerprint, run.precision)
+        return cls(*(getattr(run, name) for name in cls._fields[:-1]))
 
     @classmethod
     def all_of(cls, summary: Mapping[str, Any]) -> list[Work]:
@@ -139,7 +143,13 @@ def sift(video: VideoRef, rules: SkipRules) -> str | None:
     return None
 
 
-def decide(video: VideoRef, rows: Iterable[LedgerRow], rules: SkipRules, decoder_version: str) -> Decision:
+def decide(
+    video: VideoRef,
+    rows: Iterable[LedgerRow],
+    rules: SkipRules,
+    decoder_version: str,
+    other_runs: Collection[str] = (),
+) -> Decision:
     """Returns what becomes of a listed video.
 
     The last row counts, if it speaks of the same content. What failed for good is tried again when the decoder is
@@ -155,6 +165,7 @@ def decide(video: VideoRef, rows: Iterable[LedgerRow], rules: SkipRules, decoder
       rows: those of the same work and the same URI.
       rules: what the run asks for.
       decoder_version: that of this run.
+      other_runs: runs whose rows are not what this run asks of rows.
     """
     if rules.force:
         return Decision(FORCED)
@@ -162,6 +173,7 @@ def decide(video: VideoRef, rows: Iterable[LedgerRow], rules: SkipRules, decoder
     if not rows:
         return Decision(NEW)
     last = rows[0]
+    labeled = Decision(OTHER_OPTIONS if last.run_id in other_runs else ALREADY_LABELED)
     content = (video.size_bytes, video.content_version)
     same = (row for row in rows if row.content == content)
     in_vain = list(itertools.takewhile(lambda row: row.status != "ok", same))
@@ -171,7 +183,7 @@ def decide(video: VideoRef, rows: Iterable[LedgerRow], rules: SkipRules, decoder
     if not video.content_version and video.size_bytes is not None:
         return Decision(UNVERSIONED)
     if last.status == "ok":
-        return Decision(ALREADY_LABELED)
+        return labeled
     if {last.error_code, ALL_CODES} & rules.retry_failed:
         return Decision(ASKED_FOR, attempt)
     if last.decoder_version != decoder_version:
@@ -179,7 +191,7 @@ def decide(video: VideoRef, rows: Iterable[LedgerRow], rules: SkipRules, decoder
     if last.transient:
         more = sum(row.decoder_version == decoder_version for row in in_vain) < rules.max_attempts
         return Decision(RETRIED, attempt) if more else Decision(GAVE_UP)
-    return Decision(ALREADY_LABELED if last.status == "partial" else FAILED_BEFORE)
+    return labeled if last.status == "partial" else Decision(FAILED_BEFORE)
 
 
 def uri_key(video_uri: str) -> int:
@@ -187,15 +199,18 @@ def uri_key(video_uri: str) -> int:
     return stable_hash(video_uri, URI_KEY)
 
 
-def ledger_files(output: str, work: Work) -> Iterator[str]:
-    """Yields the files of the videos table that may hold rows of a work; those of other work are not opened.
+def ledger_runs(output: str, work: Work) -> Iterator[Run]:
+    """Yields the runs, and compactions, whose videos table may hold rows of a work; files of others are not opened.
 
     Raises:
       MediaError: the output cannot be read.
     """
-    for run in runs_with_files(output):
-        if work in Work.all_of(run.summary):
-            yield from run.files("videos")
+    return (run for run in runs_with_files(output) if work in Work.all_of(run.summary))
+
+
+def count_labeled(skipped: Mapping[str, int]) -> int:
+    """Returns how many of the skipped videos are labeled."""
+    return sum(skipped.get(reason, 0) for reason in LABELED)
 
 
 def read_rows(path: str, keys: npt.NDArray[np.int64], work: Work) -> Iterator[LedgerRow]:

@@ -207,7 +207,7 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True)
 class LabelScore:
-    """A class and its softmax score in [0, 1]. `max_score`, in video rows, is its best clip's score."""
+    """A class and its score in [0, 1]. `max_score`, in video rows, is its best clip's score."""
 
     label: str
     class_id: int
@@ -222,10 +222,10 @@ class ClipScores:
     Attributes:
       video_uri, segment_index, span: of the clip.
       labels: the best classes, best first, as asked for with `top_k` and `min_score`.
-      entropy: of the scores, in nats: 0 where the model is sure, log(C) where it knows nothing.
-      log_sum_exp: of the logits: a logit is its log score plus this.
-      scores: softmax over all classes, float32 [C]: the video's mean needs them all, not only the best.
-      logits: float16 [C], and
+      entropy: of the scores, in nats: 0 where the model is sure, see `transforms.models.scores`.
+      log_sum_exp: of the logits; but for a sigmoid model, a logit is its log score plus this.
+      scores: of all classes, float32 [C]: the video's mean needs them all, not only the best.
+      logits: float16 [C], see `transforms.models.scores.to_logits`, and
       embedding: float16 [D], the activations before the classifier; None unless asked for.
     """
 
@@ -305,6 +305,7 @@ class RunInfo:
       engine: "openvino" or "tensorflow".
       precision: of the engine's arithmetic.
       decoder_version: of the library that reads videos.
+      output_activation: what the model's outputs are: "logits", "softmax" or "sigmoid".
       labeled_at: the time of its rows, ISO 8601, UTC, which orders the rows of a video: after that of all rows that
         were committed before, whatever the clock says. None: `started_at`.
     """
@@ -318,6 +319,7 @@ class RunInfo:
     engine: str
     precision: str
     decoder_version: str
+    output_activation: str = "logits"
     labeled_at: str | None = None
 
 

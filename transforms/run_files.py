@@ -192,5 +192,5 @@ def _read(paths: RunPaths, files: Sequence[WrittenFile], table: str, columns: li
 
 
 def to_json(summary: Mapping[str, Any]) -> bytes:
-    """Returns a summary as the text of its file."""
-    return (json.dumps(summary, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    """Returns a summary as the text of its file: one line, as databases read JSON."""
+    return (json.dumps(summary, sort_keys=True, ensure_ascii=False) + "\n").encode()

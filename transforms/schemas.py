@@ -14,9 +14,9 @@ import pyarrow as pa
 from transforms.errors import without_query
 from transforms.records import ClipScores, Failure, LabelScore, RunInfo, VideoSummary, stable_hash
 
-SCHEMA_VERSION = 2
-"""2: the columns of the ledger (`uri_key`, `precision`, `decoder_version`, `attempts`, `transient`); `run_id` in all
-tables, since compaction puts the rows of many runs into one file."""
+SCHEMA_VERSION = 3
+"""3: `output_activation`. 2: the columns of the ledger (`uri_key`, `precision`, `decoder_version`, `attempts`,
+`transient`); `run_id` in all tables, since compaction puts the rows of many runs into one file."""
 
 URI_KEY = "ledger"
 """Purpose of the hash in `uri_key`: with it, whoever looks for some videos passes over the others by 8 bytes each."""
@@ -74,6 +74,7 @@ VIDEOS = _schema(
     pa.field("sampling_fingerprint", pa.string(), nullable=False),
     pa.field("engine", pa.string(), nullable=False),
     pa.field("precision", pa.string(), nullable=False),
+    pa.field("output_activation", pa.string(), nullable=False),
     pa.field("decoder_version", pa.string(), nullable=False),
     pa.field("attempts", pa.int32(), nullable=False),
     pa.field("transient", pa.bool_(), nullable=False),
@@ -197,6 +198,7 @@ def video_row(summary: VideoSummary, run: RunInfo) -> Row:
         "sampling_fingerprint": run.sampling_fingerprint,
         "engine": run.engine,
         "precision": run.precision,
+        "output_activation": run.output_activation,
         "decoder_version": run.decoder_version,
         "attempts": summary.video.attempt,
         "transient": summary.transient,

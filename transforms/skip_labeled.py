@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import array
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -19,15 +19,16 @@ from transforms.ledger import (
     LedgerRow,
     Work,
     decide,
-    ledger_files,
+    ledger_runs,
     read_rows,
     sift,
     uri_key,
 )
 from transforms.packing import Pack, PackVideos, bucket_of, unpack, unpack_videos, video_of, video_row
 from transforms.records import SkipRules, VideoRef, stable_hash
+from transforms.row_options import RowOptions
 
-_FATE, _VIDEO = "fate", "video"
+_FATE, _VIDEO, _OTHER_RUN, _FILE = "fate", "video", "other_run", "file"
 
 
 class SkipLabeled(beam.PTransform):
@@ -46,23 +47,30 @@ class SkipLabeled(beam.PTransform):
       work: what the run does to a video.
       decoder_version: of this run.
       rules: what the run asks for.
+      options: what it asks of rows; None: nothing that could be missing.
     """
 
-    def __init__(self, output: str, work: Work, decoder_version: str, rules: SkipRules) -> None:
+    def __init__(
+        self, output: str, work: Work, decoder_version: str, rules: SkipRules, options: RowOptions | None = None
+    ) -> None:
         super().__init__()
         self._output = output
         self._work = work
         self._decoder_version = decoder_version
         self._rules = rules
+        self._options = options
 
     def expand(self, videos: beam.PCollection[VideoRef]) -> Chosen:
         """Wires the step."""
         sifted = videos | "Sift" >> beam.FlatMap(_sift, self._rules).with_outputs(_FATE, main=_VIDEO)
-        rows = self._read_ledger(sifted[_VIDEO])
+        rows, other_runs = self._read_ledger(sifted[_VIDEO])
         decided = (
             {"videos": sifted[_VIDEO] | "PackListed" >> PackVideos(), "rows": rows}
             | "JoinLedger" >> beam.CoGroupByKey()
-            | "Decide" >> beam.FlatMap(_decide, self._rules, self._decoder_version).with_outputs(_FATE, main=_VIDEO)
+            | "Decide"
+            >> beam.FlatMap(_decide, self._rules, self._decoder_version, beam.pvalue.AsList(other_runs)).with_outputs(
+                _FATE, main=_VIDEO
+            )
         )
         fates = [sifted[_FATE], decided[_FATE]]
         taken = decided[_VIDEO]
@@ -77,21 +85,31 @@ class SkipLabeled(beam.PTransform):
             _count(fates),
         )
 
-    def _read_ledger(self, videos: beam.PCollection[VideoRef]) -> beam.PCollection[tuple[int, bytes]]:
+    def _read_ledger(
+        self, videos: beam.PCollection[VideoRef]
+    ) -> tuple[beam.PCollection[tuple[int, bytes]], beam.PCollection[str]]:
+        """Returns the rows of the listed videos, packed, and the runs whose rows are not what is asked of rows."""
         keys = (
             videos
             | "ToKey" >> beam.Map(lambda video: uri_key(video.video_uri)).with_output_types(int)
             | "PackKeys" >> beam.CombineGlobally(_PackSorted()).without_defaults()
         )
         outputs = [] if self._rules.force else [self._output]
-        return (
+        ledger = (
             videos.pipeline
             | "Ledger" >> beam.Create(outputs, reshuffle=False)
-            | "LedgerFiles" >> beam.FlatMap(ledger_files, self._work).with_output_types(str)
+            | "LedgerFiles"
+            >> beam.FlatMap(_read_runs, self._work, self._options)
+            .with_output_types(str)
+            .with_outputs(_OTHER_RUN, main=_FILE)
+        )
+        rows = (
+            ledger[_FILE]
             | "SpreadFiles" >> beam.Reshuffle()
             | "ReadLedger" >> beam.FlatMap(_read_rows, self._work, beam.pvalue.AsSingleton(keys, b""))
             | "PackRows" >> Pack()
         )
+        return rows, ledger[_OTHER_RUN]
 
     def _cut(self, taken: beam.PCollection[tuple[str, VideoRef]], limit: int) -> Any:
         highest = (
@@ -124,19 +142,29 @@ def _skip(reason: str) -> TaggedOutput:
     return TaggedOutput(_FATE, reason)
 
 
+def _read_runs(output: str, work: Work, options: RowOptions | None) -> Iterator[Any]:
+    for run in ledger_runs(output, work):
+        yield from run.files("videos")
+        if options is not None and options.would_change(run.summary):
+            yield TaggedOutput(_OTHER_RUN, run.run_id)
+
+
 def _read_rows(path: str, work: Work, keys: bytes) -> Iterator[tuple[int, LedgerRow]]:
     for row in read_rows(path, np.frombuffer(keys, np.int64), work):
         yield bucket_of(row.video_uri), row
 
 
-def _decide(entry: tuple[int, dict[str, Iterable[bytes]]], rules: SkipRules, decoder_version: str) -> Iterator[Any]:
+def _decide(
+    entry: tuple[int, dict[str, Iterable[bytes]]], rules: SkipRules, decoder_version: str, other_runs: Sequence[str]
+) -> Iterator[Any]:
     """Joins the videos of a bucket with their rows; signed URLs that differ in nothing but their query share them."""
     _, found = entry
     rows: dict[str, list[LedgerRow]] = {}
     for row in map(LedgerRow._make, unpack(found["rows"])):
         rows.setdefault(row.video_uri, []).append(row)
+    others = frozenset(other_runs)
     for video in unpack_videos(found["videos"]):
-        decision = decide(video, rows.get(without_query(video.video_uri), ()), rules, decoder_version)
+        decision = decide(video, rows.get(without_query(video.video_uri), ()), rules, decoder_version, others)
         if decision.taken:
             yield decision.reason, dataclasses.replace(video, attempt=decision.attempt)
         else:

@@ -30,7 +30,7 @@ from transforms.errors import (
     NotASavedModelError,
     without_query,
 )
-from transforms.models import cache, resolver, saved_model
+from transforms.models import cache, foreign, resolver, saved_model
 from transforms.models.catalog import ModelSpec
 from transforms.models.label_map import LabelMap, resolve_labels
 from transforms.models.manifest import MANIFEST, pin
@@ -136,6 +136,8 @@ def _list(uri: str) -> dict[str, VideoRef]:
     """
     shown = without_query(uri)
     listed = list(itertools.islice(_listing(uri), _MOST_FILES + 1))
+    if not listed and foreign.kind_of(uri):
+        raise NotASavedModelError(foreign.refusal(shown))
     if not listed:
         raise ModelNotFoundError(
             f"no model is at {shown}: no folder is there; check the address, or copy a model to it, "

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from transforms import storage
 from transforms.commits import Run, check_summary, committed_runs
 from transforms.errors import ConfigError, StorageError, VideoNotFoundError
+from transforms.ledger import Work
 from transforms.schemas import AGE, TABLES, tables_of_run
 
 ROWS_IN_MEMORY = 2_000_000
@@ -29,6 +30,7 @@ _PART = re.compile(r"-part\d+of\d+$")
 _ROWS_PER_BATCH = 64_000
 _OPTIONAL = tables_of_run(num_logits=1, embedding_size=1)["clips"].names[len(TABLES["clips"]) :]
 _CURRENT = ["uri_key", *AGE, "status", "error_code", "num_clips", "duration_ms", "top_label", "model"]
+_OF_LAST_RUN = "of_last_run"
 
 
 class Output(NamedTuple):
@@ -200,29 +202,42 @@ def read_run(
 
 
 def current_rows(output: Output, on_file: Callable[[str], None] = lambda path: None) -> Iterator[pa.Table]:
-    """Yields the last committed row of every video, some columns of it, each video once in one of the tables.
+    """Yields the current row of every video, some columns of it, each video once in one of the tables.
+
+    That is its last row that shows the work of the last run, see `transforms.ledger.Work`; its last row where there is
+    none.
 
     A video is told by its `uri_key`. Memory does not grow with the number of rows: what is too much for one pass is
     read in several, each with its share of the videos.
     """
     files = output.files("videos")
+    work = Work.all_of(output.labeling_runs()[-1].summary)[0] if output.labeling_runs() else None
     num_rows = sum(run.summary["counts"]["videos"] for run in output.labeling_runs())
     num_passes = -(-num_rows // ROWS_IN_MEMORY)
     for share in range(num_passes):
         batches = []
         for path in files:
             on_file(path)
-            for batch in read_batches(path, _CURRENT):
+            for batch in read_batches(path, list(dict.fromkeys([*_CURRENT, *Work._fields]))):
+                batch = _with_rank(batch, work)
                 keys = batch["uri_key"].to_numpy()
                 batches.append(batch if num_passes == 1 else batch.filter(pa.array(keys % num_passes == share)))
         if batches:
             yield _last_of_each(pa.Table.from_batches(batches))
 
 
+def _with_rank(rows: pa.RecordBatch, work: Work | None) -> pa.RecordBatch:
+    """Returns what is needed of rows, and whether they show a work: texts of millions of rows would take gigabytes."""
+    shown = pa.array(np.ones(len(rows), bool))
+    for name, value in (work._asdict() if work else {}).items():
+        shown = pc.and_(shown, pc.equal(rows[name], pa.scalar(value, rows[name].type)))
+    return rows.select(_CURRENT).append_column(_OF_LAST_RUN, pc.fill_null(shown, False))
+
+
 def _last_of_each(rows: pa.Table) -> pa.Table:
     keys = rows["uri_key"].to_numpy()
     ages = [_as_numbers(rows[name]) for name in reversed(AGE)]
-    order: npt.NDArray[np.int64] = np.lexsort((*ages, keys))
+    order: npt.NDArray[np.int64] = np.lexsort((*ages, rows[_OF_LAST_RUN].to_numpy(), keys))
     is_last = np.ones(len(order), bool)
     is_last[:-1] = keys[order][1:] != keys[order][:-1]
     return rows.take(pa.array(order[is_last]))

@@ -1,7 +1,8 @@
 """Views of an output in SQL: the current row of every video, its clips, its failures, and a timeline of every label.
 
-    current_videos    the row that the last committed run wrote which took the video up
-    current_clips     the clips of that run
+    current_videos    the last row of every video that shows the work of the last run (model, labels, sampling, …), also
+                      where that run skipped it as labeled already; the last row of any work where there is none
+    current_clips     the clips of the run of that row
     current_errors    the failures of that run: none of a video that has succeeded since
     label_timeline    video_uri, label, start_ms, end_ms, score: stretches of clips that touch or overlap
 
@@ -19,6 +20,7 @@ import re
 from typing import Literal, NamedTuple
 
 from transforms.errors import ConfigError
+from transforms.ledger import Work
 from transforms.schemas import AGE, TABLES
 
 Dialect = Literal["duckdb", "bigquery", "spark"]
@@ -31,6 +33,11 @@ _GUARANTEE = (
 
 _CLIP_COLUMNS = ", ".join(f"c.{name}" for name in TABLES["clips"].names)
 _ERROR_COLUMNS = ", ".join(f"e.{name}" for name in TABLES["errors"].names)
+
+
+_RUN_COLUMNS = {"run_id": "STRING", **dict.fromkeys(Work._fields, "STRING"), "schema_version": "INT"}
+"""What the views read of the runs' JSONs, of which each is one line, by its type in DuckDB and Spark."""
+_BIGQUERY = {"STRING": "STRING", "INT": "INT64"}
 
 
 class _Syntax(NamedTuple):
@@ -58,16 +65,21 @@ def create_views(output: str, dialect: Dialect, min_score: float, dataset: str =
     """
     syntax = {"duckdb": _duckdb, "bigquery": _bigquery, "spark": _spark}[dialect](output, dataset)
     columns = ",\n    ".join(TABLES["videos"].names)
-    last_first = ", ".join(f"{name} DESC" for name in AGE)
+    of_last_run = " AND ".join(f"v.{name} = r.{name}" for name in Work._fields)
+    last_first = ", ".join(f"v.{name} DESC" for name in AGE)
     return f"""{_GUARANTEE}{syntax.sources}
 {syntax.create} {syntax.prefix}current_videos AS
 SELECT
     {columns}
 FROM (
-    SELECT *, row_number() OVER (
-        PARTITION BY video_uri ORDER BY {last_first}
+    SELECT v.*, row_number() OVER (
+        PARTITION BY v.video_uri ORDER BY CASE WHEN {of_last_run} THEN 1 ELSE 0 END DESC, {last_first}
     ) AS age
-    FROM {syntax.source_prefix}all_videos
+    FROM {syntax.source_prefix}all_videos AS v
+    CROSS JOIN (
+        SELECT {", ".join(Work._fields)}
+        FROM {syntax.source_prefix}all_runs WHERE model_fingerprint IS NOT NULL ORDER BY run_id DESC LIMIT 1
+    ) AS r
 ) AS aged
 WHERE age = 1;
 
@@ -116,6 +128,8 @@ def _duckdb(output: str, dataset: str) -> _Syntax:
         f"FROM read_parquet('{place}/{table}/*/*.parquet', hive_partitioning = false, union_by_name = true);\n"
         for table in TABLES
     )
+    columns = ", ".join(f"{name}: '{kind}'" for name, kind in _RUN_COLUMNS.items())
+    sources += f"CREATE OR REPLACE VIEW all_runs AS\nFROM read_json('{place}/runs/*.json', columns = {{{columns}}});\n"
     labels = "(SELECT video_uri, start_ms, end_ms, unnest(labels) AS l FROM current_clips) AS each_label"
     return _Syntax(sources, "CREATE OR REPLACE VIEW", "", "", labels, clip_columns="c.*")
 
@@ -128,6 +142,8 @@ def _spark(output: str, dataset: str) -> _Syntax:
         f"CREATE OR REPLACE TEMPORARY VIEW all_{table} USING parquet\nOPTIONS (path '{place}/{table}');\n"
         for table in TABLES
     )
+    columns = ", ".join(f"{name} {kind}" for name, kind in _RUN_COLUMNS.items())
+    sources += f"CREATE OR REPLACE TEMPORARY VIEW all_runs ({columns}) USING json\nOPTIONS (path '{place}/runs');\n"
     labels = "(SELECT video_uri, start_ms, end_ms, explode(labels) AS l FROM current_clips) AS each_label"
     return _Syntax(sources, "CREATE OR REPLACE TEMPORARY VIEW", "", "", labels)
 
@@ -144,6 +160,11 @@ def _bigquery(output: str, dataset: str) -> _Syntax:
         f"CREATE OR REPLACE EXTERNAL TABLE {prefix}all_{table} OPTIONS (\n"
         f"    format = 'PARQUET', uris = ['{place}/{table}/*.parquet'], enable_list_inference = true\n);\n"
         for table in TABLES
+    )
+    columns = ", ".join(f"{name} {_BIGQUERY[kind]}" for name, kind in _RUN_COLUMNS.items())
+    sources += (
+        f"CREATE OR REPLACE EXTERNAL TABLE {prefix}all_runs ({columns}) OPTIONS (\n"
+        f"    format = 'JSON', uris = ['{place}/runs/*.json'], ignore_unknown_values = true\n);\n"
     )
     labels = f"{prefix}current_clips, UNNEST(labels) AS l"
     return _Syntax(sources, "CREATE OR REPLACE VIEW", prefix, prefix, labels)

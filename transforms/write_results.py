@@ -15,7 +15,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.commits import finish, record_decision
 from transforms.errors import LockLostError, ReconciliationError, RunError, TooManyFailuresError
-from transforms.ledger import ALREADY_LABELED, SKIPPED, TAKEN
+from transforms.ledger import SKIPPED, TAKEN, count_labeled
 from transforms.output_lock import LockTicket
 from transforms.records import stable_hash
 from transforms.run_files import (
@@ -211,7 +211,7 @@ def commit(
     counts = {"inputs": num_inputs, **summary["counts"], "skipped": sum(summary["skipped"].values())}
     summary["counts"] = counts
     try:
-        check(counts, max_failure_ratio, summary["skipped"].get(ALREADY_LABELED, 0) + num_vouching)
+        check(counts, max_failure_ratio, count_labeled(summary["skipped"]) + num_vouching)
         if lock is not None:
             lock.require()
     except RunError as error:

@@ -157,7 +157,9 @@ def test_a_launcher_that_waits_renews_the_short_lease(tmp_path: pathlib.Path) ->
 
 
 def test_a_run_renews_it_on_its_way(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
-    args, beam_flags = options.parse_label_flags([str(samples_dir / "growing.mp4"), f"--output={tmp_path}"])
+    args, beam_flags = options.parse_label_flags(
+        ["--model=demo", str(samples_dir / "growing.mp4"), f"--output={tmp_path}"]
+    )
     config = options.to_config(args)
     labels, run = preparation.prepare_run(config)
     model = preparation.LoadedModel.load(config, labels)

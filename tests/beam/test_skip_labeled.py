@@ -76,6 +76,7 @@ def test_metadata_and_attempts_go_with_the_video(output: pathlib.Path) -> None:
         assert_that(videos.videos, equal_to([wanted]))
 
 
+@pytest.mark.slow
 def test_a_limit_goes_on_where_it_stopped(tmp_path: pathlib.Path) -> None:
     taken: list[str] = []
     for night in range(4):

@@ -15,7 +15,7 @@ from pipeline.cli import main
 @pytest.fixture(scope="module")
 def labeled(samples_dir: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     output = tmp_path_factory.mktemp("demo")
-    assert main(["label", str(samples_dir), "--output", str(output)]) == 0
+    assert main(["label", "--model=demo", str(samples_dir), "--output", str(output)]) == 0
     return output
 
 
@@ -104,8 +104,10 @@ def test_the_table_is_printed(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "120")
     videos = [str(samples_dir / name) for name in ("moving_left.mp4", "broken.mp4")]
-    assert main(["label", *videos, "--output", str(tmp_path)]) == 0
+    assert main(["label", "--model=demo", *videos, "--output", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "moving_left.mp4" in printed and "moving left" in printed and "failed (not_a_video)" in printed
+    toy = "The model demo knows nine motions of drawn shapes and nothing else: for real videos, pass --model a0-base."
+    assert printed.splitlines().count(toy) == 1
     assert "2 videos" in printed and "1 ok, 0 partial, 1 failed" in printed
     assert f"{tmp_path}/videos/run=" in printed

@@ -44,7 +44,7 @@ def test_a_sample_is_labeled_without_tensorflow(
     exported: pathlib.Path, samples_dir: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     output = tmp_path / "labels"
-    flags = ["label", str(samples_dir / "moving_left.mp4"), f"--model={exported}", f"--output={output}"]
+    flags = ["label", "--model=demo", str(samples_dir / "moving_left.mp4"), f"--model={exported}", f"--output={output}"]
     environment = {**os.environ, "REELBEAM_CACHE_DIR": str(tmp_path / "empty")}
     subprocess.run([sys.executable, "-c", NO_TENSORFLOW, *flags], check=True, cwd=ROOT, env=environment)
     (row,) = duckdb.sql(f"SELECT * FROM '{output}/videos/*/*.parquet'").to_arrow_table().to_pylist()
@@ -78,7 +78,7 @@ def test_a_folder_with_something_in_it_is_left_alone(
 
 def later_format(folder: pathlib.Path) -> None:
     path = folder / manifest.MANIFEST
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": manifest.FORMAT + 1}))
 
 
 DAMAGES: dict[str, tuple[Callable[[pathlib.Path], object], str]] = {
@@ -86,8 +86,11 @@ DAMAGES: dict[str, tuple[Callable[[pathlib.Path], object], str]] = {
     "labels": (lambda folder: (folder / "labels.txt").write_text("a\n"), r"damaged, labels\.txt is not what was"),
     "missing": (lambda folder: (folder / "model.xml").unlink(), r"lacks model\.xml"),
     "manifest": (lambda folder: (folder / manifest.MANIFEST).write_text("{"), r"reelbeam_model\.json cannot be read"),
-    "empty manifest": (lambda folder: (folder / manifest.MANIFEST).write_text('{"format": 1}'), "is damaged"),
-    "later format": (later_format, "of format 2, this version reads 1"),
+    "empty manifest": (
+        lambda folder: (folder / manifest.MANIFEST).write_text(f'{{"format": {manifest.FORMAT}}}'),
+        "is damaged",
+    ),
+    "later format": (later_format, f"of format {manifest.FORMAT + 1}, this version reads {manifest.FORMAT}"),
 }
 
 
@@ -120,6 +123,7 @@ def test_auto_asks_this_machine_only_where_the_workers_run_here(monkeypatch: pyt
         choose_engine("auto")
 
 
+@pytest.mark.slow
 def test_a_stream_model_is_exported_too(shared_dir: pathlib.Path, tmp_path: pathlib.Path) -> None:
     with tarfile.open(shared_dir / "models" / "movinet_a0_stream.tar.gz") as archive:
         archive.extractall(tmp_path / "a0", filter="data")
@@ -133,11 +137,12 @@ def test_a_stream_model_is_exported_too(shared_dir: pathlib.Path, tmp_path: path
     npt.assert_allclose(logits, reference, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_runs_summary_tells_the_model(
     exported: pathlib.Path, samples_dir: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     video = str(samples_dir / "moving_left.mp4")
-    assert main(["label", video, f"--model={exported}", f"--output={tmp_path / 'labels'}"]) == 0
+    assert main(["label", "--model=demo", video, f"--model={exported}", f"--output={tmp_path / 'labels'}"]) == 0
     (path,) = (tmp_path / "labels/runs").glob("*.json")
     said = json.loads(path.read_text())["model_info"]
     assert said["content_hash"] == content_hash(ROOT / "pipeline/demo/model")

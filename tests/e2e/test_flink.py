@@ -74,7 +74,16 @@ class Run:
 
     def __init__(self, output: pathlib.Path, corpus: pathlib.Path, *flags: str) -> None:
         self.output = output
-        command = [sys.executable, "-m", "pipeline", "label", str(corpus), f"--output={output}", "--num_threads=1"]
+        command = [
+            sys.executable,
+            "-m",
+            "pipeline",
+            "label",
+            "--model=demo",
+            str(corpus),
+            f"--output={output}",
+            "--num_threads=1",
+        ]
         self.started_ms = time.time() * 1000
         self._process = subprocess.Popen(
             [*command, "--clip_stride_seconds=1/4", *flags],

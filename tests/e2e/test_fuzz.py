@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import duckdb
+import pytest
 
 from pipeline.cli import main
 from tools.fuzz_decoder import make_seeds, mutate
@@ -26,6 +27,7 @@ def test_mutated_files_end_in_one_outcome_each() -> None:
     assert sum(outcomes.values()) == 120 and outcomes["corrupt_video"] > 0 and outcomes["ok"] > 0
 
 
+@pytest.mark.slow
 def test_mutated_files_are_one_row_each(tmp_path: pathlib.Path) -> None:
     seeds = make_seeds(tmp_path)
     folder = tmp_path / "in"
@@ -34,7 +36,7 @@ def test_mutated_files_are_one_row_each(tmp_path: pathlib.Path) -> None:
         name, data = seeds[number % len(seeds)]
         (folder / f"{number:02d}-{name}").write_bytes(mutate(data, random.Random(f"rows {number}")))
     output = tmp_path / "out"
-    assert main(["label", f"{folder}/*", "--output", str(output), "--max_failure_ratio=1"]) == 0
+    assert main(["label", "--model=demo", f"{folder}/*", "--output", str(output), "--max_failure_ratio=1"]) == 0
     rows = duckdb.sql(f"SELECT video_uri, status, error_code, num_clips FROM '{output}/videos/*/*.parquet'").fetchall()
     assert sorted(pathlib.Path(row[0]).name for row in rows) == sorted(path.name for path in folder.iterdir())
     statuses = collections.Counter(row[1] for row in rows)

@@ -95,11 +95,11 @@ def test_nights_are_those_of_a_local_disk(
     for path in samples_dir.iterdir():
         gcs.put(f"in/{path.name}", path.read_bytes())
     gcs.put("in/notes.txt", b"not looked at")
-    assert main(["label", str(samples_dir), "--output", str(tmp_path / "out")]) == 0
+    assert main(["label", "--model=demo", str(samples_dir), "--output", str(tmp_path / "out")]) == 0
 
     def label(*flags: str) -> dict[str, Any]:
         spool = ["--spool_dir", str(tmp_path / "spool"), "--summary_json"]
-        assert main(["label", f"gs://{BUCKET}/in/", "--output", OUTPUT, *spool, *flags]) == 0
+        assert main(["label", "--model=demo", f"gs://{BUCKET}/in/", "--output", OUTPUT, *spool, *flags]) == 0
         return dict(json.loads(capsys.readouterr().out.splitlines()[-1]))
 
     def told(command: str) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def test_a_run_is_kept_out_by_another(
     gcs: GcsServer, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with OutputLock(LockTicket(OUTPUT, "other")):
-        assert main(["label", str(samples_dir / "growing.mp4"), "--output", OUTPUT]) == 5
+        assert main(["label", "--model=demo", str(samples_dir / "growing.mp4"), "--output", OUTPUT]) == 5
     assert "run other on" in capsys.readouterr().err and keys(gcs, "out/runs/") == []
 
 
@@ -142,7 +142,9 @@ def test_a_model_is_put_into_a_bucket_and_taken_from_it(
     uri = f"gs://{BUCKET}/models/demo"
     assert main(["models", "export", "demo", "--to", uri]) == 0
     output = tmp_path / "out"
-    assert main(["label", str(samples_dir / "growing.mp4"), f"--model={uri}", f"--output={output}"]) == 0
+    assert (
+        main(["label", "--model=demo", str(samples_dir / "growing.mp4"), f"--model={uri}", f"--output={output}"]) == 0
+    )
     assert duckdb.sql(f"SELECT top_label, model FROM '{output}/videos/*/*.parquet'").fetchall() == [("growing", "demo")]
     assert len(list((tmp_path / "cache/stored").iterdir())) == 1
 

@@ -17,6 +17,7 @@ import data_generation as generate
 import duckdb
 import processes
 import pytest
+from slow_cases import fast_first
 
 from pipeline.cli import main
 from transforms.media import sandbox
@@ -57,7 +58,9 @@ def test_a_killed_decoder_costs_one_row(
     hit = threading.Event()
     thread = threading.Thread(target=killer, args=("victim.mp4", hit), daemon=True)
     thread.start()
-    assert main(["label", str(folder), "--output", str(tmp_path / "out"), "--direct_num_workers=2"]) == 0
+    assert (
+        main(["label", "--model=demo", str(folder), "--output", str(tmp_path / "out"), "--direct_num_workers=2"]) == 0
+    )
     assert hit.is_set()
     table = rows(tmp_path / "out")
     assert len(table) == 7
@@ -79,7 +82,7 @@ def test_bombs_and_playlists_cost_a_row_each(tmp_path: pathlib.Path, samples_dir
     generate.make_video(folder / "huge.mp4", 1, 25, 6400, 4400, draw=grey, options=large)
     (folder / "list.mp4").write_text(f"#EXTM3U\n#EXTINF:2,\n{samples_dir}/growing.mp4\n#EXT-X-ENDLIST\n")
     flags = ["--max_pixels", str(6000 * 4500), "--decoder_memory_bytes", str(64 << 20), "--max_failure_ratio=1"]
-    assert main(["label", str(folder), "--output", str(tmp_path / "out"), *flags]) == 0
+    assert main(["label", "--model=demo", str(folder), "--output", str(tmp_path / "out"), *flags]) == 0
     assert {name: row[:2] for name, row in rows(tmp_path / "out").items()} == {
         "good.mp4": ("ok", None),
         "absurd.mkv": ("failed", "over_limit"),
@@ -89,11 +92,21 @@ def test_bombs_and_playlists_cost_a_row_each(tmp_path: pathlib.Path, samples_dir
     }
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", fast_first([signal.SIGKILL, signal.SIGINT, signal.SIGTERM]))
 def test_no_decoder_outlives_the_program(tmp_path: pathlib.Path, number: signal.Signals) -> None:
     generate.make_video(tmp_path / "long.mp4", 2000, 25, 480, 360, options={"preset": "ultrafast"})
     inputs = [str(shutil.copy(tmp_path / "long.mp4", tmp_path / f"{i}.mp4")) for i in range(4)]
-    command = [sys.executable, "-m", "pipeline", "label", *inputs, "--output", str(tmp_path / "out"), "--summary_json"]
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline",
+        "label",
+        "--model=demo",
+        *inputs,
+        "--output",
+        str(tmp_path / "out"),
+        "--summary_json",
+    ]
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     # A process group of its own, as a terminal's job has: Ctrl-C goes to all of it.

@@ -17,6 +17,7 @@ import duckdb
 import output_factory as factory
 import pytest
 from output_factory import Video
+from slow_cases import fast_first
 
 from pipeline.cli import main
 from pipeline.preparation import unwritable
@@ -24,7 +25,7 @@ from transforms.errors import StorageError
 
 
 def label(output: pathlib.Path, *flags: object) -> int:
-    return main(["label", *map(str, flags), "--output", str(output)])
+    return main(["label", "--model=demo", *map(str, flags), "--output", str(output)])
 
 
 def videos(output: pathlib.Path) -> dict[str, dict]:
@@ -88,6 +89,7 @@ def test_a_missing_file_is_a_row_and_a_duplicate_is_none(
     assert "\n2 duplicates left out: " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", [["--videos_per_part=1"], ["--videos_per_part=0"]])
 def test_duplicates_are_told_once_however_the_run_is_cut(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str], flags: list[str]
@@ -112,6 +114,7 @@ def test_columns_of_the_list_are_carried_into_the_rows(tmp_path: pathlib.Path, s
     assert (camera, shift) == ("7", "night")
 
 
+@pytest.mark.slow
 def test_flags_reach_the_rows(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     flags = ["--top_k=2", "--clips_per_video=1", "--engine=tensorflow"]
     assert label(tmp_path / "one", samples_dir / "growing.mp4", *flags) == 0
@@ -122,6 +125,7 @@ def test_flags_reach_the_rows(tmp_path: pathlib.Path, samples_dir: pathlib.Path)
     assert row["num_clips"] == 5 and len(row["labels"]) == 1
 
 
+@pytest.mark.slow
 def test_two_runs_stand_side_by_side(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     for _ in range(2):
         assert label(tmp_path, samples_dir / "growing.mp4", "--force") == 0
@@ -138,12 +142,12 @@ def test_another_model_than_last_time_is_told(
 ) -> None:
     sample, output = samples_dir / "growing.mp4", tmp_path / "out"
     factory.commit_run(output, 1, [Video("a.mp4")])
-    flags = [str(sample), "--output", str(output)]
+    flags = [str(sample), "--model=demo", "--output", str(output)]
     assert main([command, *flags]) == 0
     told = [
         record.getMessage() for record in caplog.records if "was last labeled with the model" in record.getMessage()
     ]
-    assert len(told) == 1 and "this run is for demo" in told[0]
+    assert len(told) == 1 and "This run is for demo: " in told[0]
     caplog.clear()
     assert main(["label", *flags]) == 0
     assert ("was last labeled" in caplog.text) == (command == "plan")
@@ -239,14 +243,24 @@ def test_a_job_that_fails_exits_with_1_and_commits_nothing(
     assert not list((tmp_path / "out").rglob("*.parquet")) and not list((tmp_path / "out").glob("runs/*"))
 
 
-@pytest.mark.parametrize("seconds", [2, 3, 4])
+@pytest.mark.parametrize("seconds", fast_first([2, 3, 4]))
 def test_a_killed_run_leaves_nothing_that_looks_finished(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, seconds: int
 ) -> None:
     output, listing = tmp_path / "out", tmp_path / "list.txt"
     copies = [shutil.copy(samples_dir / "moving_left.mp4", tmp_path / f"{i}.mp4") for i in range(100)]
     listing.write_text("\n".join(map(str, copies)))
-    command = [sys.executable, "-m", "pipeline", "label", "--input_list", str(listing), "--output", str(output)]
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline",
+        "label",
+        "--model=demo",
+        "--input_list",
+        str(listing),
+        "--output",
+        str(output),
+    ]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         time.sleep(seconds)
         process.send_signal(signal.SIGKILL)

@@ -32,7 +32,7 @@ def test_two_nights_are_looked_at_and_put_together(
     videos.mkdir()
 
     def night() -> str:
-        assert main(["label", str(videos), "--output", str(output)]) == 0
+        assert main(["label", "--model=demo", str(videos), "--output", str(output)]) == 0
         return max(path.stem for path in output.glob("runs/*.json") if "-compact-" not in path.stem)
 
     def said(*argv: str) -> Any:

@@ -26,7 +26,7 @@ from transforms.views import create_views
 def label(output: pathlib.Path, *flags: object) -> dict[str, Any]:
     """Labels, and returns the JSON of the run."""
     before = set(output.glob("runs/*.json"))
-    assert main(["label", *map(str, flags), "--output", str(output)]) == 0
+    assert main(["label", "--model=demo", *map(str, flags), "--output", str(output)]) == 0
     (marker,) = set(output.glob("runs/*.json")) - before
     return json.loads(marker.read_text())
 
@@ -39,6 +39,7 @@ def rows(output: pathlib.Path, run: dict[str, Any]) -> dict[str, tuple[str, int]
     return {os.path.basename(uri): (status, attempts) for uri, status, attempts in found}
 
 
+@pytest.mark.slow
 def test_three_nights(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     folder, output = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
@@ -70,6 +71,7 @@ def test_three_nights(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None
     assert not list(output.glob(".staging/run=*"))
 
 
+@pytest.mark.slow
 def test_what_may_pass_is_tried_three_times(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     folder, output = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
@@ -96,6 +98,7 @@ def current(output: pathlib.Path) -> dict[str, tuple[str, str | None]]:
     return {os.path.basename(uri): (status, label) for uri, status, label in found}
 
 
+@pytest.mark.slow
 def test_what_comes_back_is_labeled_again_and_the_views_show_it(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path
 ) -> None:
@@ -128,6 +131,7 @@ def test_what_comes_back_is_labeled_again_and_the_views_show_it(
     assert label(output, folder)["skipped"] == {"already_labeled": 3}
 
 
+@pytest.mark.slow
 def test_a_night_after_an_upgrade_of_the_decoder_is_not_refused_for_old_failures(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +149,7 @@ def test_a_night_after_an_upgrade_of_the_decoder_is_not_refused_for_old_failures
     assert label(output, folder)["skipped"] == {"failed_before": 45}
 
 
+@pytest.mark.slow
 def test_shards_and_limits_come_to_the_whole(tmp_path: pathlib.Path) -> None:
     corpus, output = Corpus(tmp_path / "in"), tmp_path / "out"
     corpus.add(12)
@@ -158,6 +163,7 @@ def test_shards_and_limits_come_to_the_whole(tmp_path: pathlib.Path) -> None:
     assert late["skipped"] == {"before_since": 12}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("videos_per_part", [0, 5])
 def test_parts_or_one_job_make_the_same_rows(
     tmp_path: pathlib.Path, videos_per_part: int, capsys: pytest.CaptureFixture[str]
@@ -165,13 +171,13 @@ def test_parts_or_one_job_make_the_same_rows(
     corpus, output = Corpus(tmp_path / "in"), tmp_path / "out"
     corpus.add(14)
     flags = [str(tmp_path / "in"), "--output", str(output), f"--videos_per_part={videos_per_part}"]
-    assert main(["label", *flags]) == 0
+    assert main(["label", "--model=demo", *flags]) == 0
     told = capsys.readouterr().out
     runs = [json.loads(path.read_text()) for path in output.glob("runs/*.json")]
     assert len(runs) == (3 if videos_per_part else 1) and ("Committed 3 parts. 14 videos" in told) == (len(runs) == 3)
     assert sum(run["counts"]["inputs"] for run in runs) == 14
     assert verify(output, corpus.contents()) == []
-    assert main(["label", *flags]) == 0
+    assert main(["label", "--model=demo", *flags]) == 0
     assert "14 inputs, 14 skipped: 14 labeled already" in capsys.readouterr().out
     assert verify(output, corpus.contents()) == []
 
@@ -179,15 +185,25 @@ def test_parts_or_one_job_make_the_same_rows(
 def test_the_second_of_two_runs_says_so_and_stops(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["label", str(samples_dir / "growing.mp4"), "--output", str(tmp_path)]
+    command = ["label", "--model=demo", str(samples_dir / "growing.mp4"), "--output", str(tmp_path)]
     with OutputLock(LockTicket(str(tmp_path), "other")):
         assert main(command) == 5
         assert "is in use: run other on" in capsys.readouterr().err
     assert main(command) == 0
 
 
+@pytest.mark.slow
 def test_a_run_waits_for_the_other_if_asked(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
-    command = [sys.executable, "-m", "pipeline", "label", str(samples_dir / "growing.mp4"), "--output", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline",
+        "label",
+        "--model=demo",
+        str(samples_dir / "growing.mp4"),
+        "--output",
+        str(tmp_path),
+    ]
     command += ["--wait_for_lock", "--videos_per_part=0"]
     runs = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [run.wait(timeout=200) for run in runs] == [0, 0]

@@ -36,6 +36,7 @@ def rows_of(store: S3Server, table: str) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.slow
 def test_rows_are_those_of_a_local_run(
     s3: S3Server,
     proxy: FaultyProxy,
@@ -46,7 +47,7 @@ def test_rows_are_those_of_a_local_run(
     for path in samples_dir.iterdir():
         s3.put(f"in/{path.name}", path.read_bytes())
     s3.put("in/notes.txt", b"not looked at")
-    assert main(["label", str(samples_dir), "--output", str(tmp_path / "out")]) == 0
+    assert main(["label", "--model=demo", str(samples_dir), "--output", str(tmp_path / "out")]) == 0
 
     dealt = threading.Lock()
     times: dict[str, int] = {}
@@ -62,7 +63,7 @@ def test_rows_are_those_of_a_local_run(
 
     proxy.fault = fault
     flags = ["--spool_dir", str(tmp_path / "spool"), *s3_flags(proxy.url)]
-    assert main(["label", f"s3://{BUCKET}/in/", "--output", f"s3://{BUCKET}/out", *flags]) == 0
+    assert main(["label", "--model=demo", f"s3://{BUCKET}/in/", "--output", f"s3://{BUCKET}/out", *flags]) == 0
     num_failed = sum(kind not in ("", "slow") for kind in proxy.faults())
     assert num_failed >= 6 and f"{num_failed} requests made again" in capsys.readouterr().out
 
@@ -84,7 +85,7 @@ def test_an_object_that_is_not_there_is_a_row(s3: S3Server, proxy: FaultyProxy, 
     listing = tmp_path / "list.txt"
     listing.write_text(f"s3://{BUCKET}/gone.mp4\n")
     flags = ["--max_failure_ratio", "1", *s3_flags(proxy.url)]
-    assert main(["label", "--input_list", str(listing), "--output", f"s3://{BUCKET}/out", *flags]) == 0
+    assert main(["label", "--model=demo", "--input_list", str(listing), "--output", f"s3://{BUCKET}/out", *flags]) == 0
     (row,) = rows_of(s3, "videos")
     assert (row["status"], row["error_code"]) == ("failed", "not_found")
 
@@ -93,7 +94,7 @@ def test_a_folder_without_videos_is_a_bad_input(s3: S3Server, proxy: FaultyProxy
     s3.put("in/notes.txt", b"")
     with used_by_beam(s3_flags(proxy.url)):
         flags = ["--output", str(tmp_path / "out"), *s3_flags(proxy.url)]
-        assert main(["label", f"s3://{BUCKET}/in/", *flags]) == 2
+        assert main(["label", "--model=demo", f"s3://{BUCKET}/in/", *flags]) == 2
 
 
 REQUESTS = {"lock": "lock.json", "listing of what was cut off": ".staging", "listing of runs": "runs"}
@@ -129,13 +130,13 @@ def test_an_output_that_does_not_answer_now_is_no_wrong_flag(
 
 OUTPUT = f"s3://{BUCKET}/out"
 FLAGS_THAT_NEED_ACCESS = {
-    "pattern": ["label", f"s3://{BUCKET}/**.mp4", "--output=out"],
-    "video": ["label", f"s3://{BUCKET}/a.mp4", "--output=out"],
-    "list": ["label", f"--input_list=s3://{BUCKET}/list.txt", "--output=out"],
-    "model": ["label", "a.mp4", "--output=out", f"--model=s3://{BUCKET}/model"],
-    "labels": ["label", "a.mp4", "--output=out", f"--labels=s3://{BUCKET}/labels.txt"],
-    "output": ["label", "a.mp4", f"--output={OUTPUT}"],
-    "plan": ["plan", "a.mp4", f"--output={OUTPUT}"],
+    "pattern": ["label", "--model=demo", f"s3://{BUCKET}/**.mp4", "--output=out"],
+    "video": ["label", "--model=demo", f"s3://{BUCKET}/a.mp4", "--output=out"],
+    "list": ["label", "--model=demo", f"--input_list=s3://{BUCKET}/list.txt", "--output=out"],
+    "model": ["label", "--model=demo", "a.mp4", "--output=out", f"--model=s3://{BUCKET}/model"],
+    "labels": ["label", "--model=demo", "a.mp4", "--output=out", f"--labels=s3://{BUCKET}/labels.txt"],
+    "output": ["label", "--model=demo", "a.mp4", f"--output={OUTPUT}"],
+    "plan": ["plan", "--model=demo", "a.mp4", f"--output={OUTPUT}"],
     "status": ["status", OUTPUT],
     "verify": ["verify", OUTPUT],
     "compact": ["compact", OUTPUT],

@@ -39,6 +39,7 @@ def assert_same_labels(ours: dict[str, list[dict]], reference: dict[str, list[di
                 assert x["score"] == pytest.approx(y["score"], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_all_eight_are_ok(model: pathlib.Path, shared_dir: pathlib.Path, tmp_path: pathlib.Path) -> None:
     tables = label(model, tmp_path, shared_dir / "media")
     assert [row["status"] for row in tables["videos"]] == ["ok"] * 8
@@ -47,6 +48,7 @@ def test_all_eight_are_ok(model: pathlib.Path, shared_dir: pathlib.Path, tmp_pat
     assert sum(row["num_clips"] for row in tables["videos"]) == len(tables["clips"]) == 21
 
 
+@pytest.mark.slow
 def test_both_engines_name_the_same_five_labels(
     model: pathlib.Path, shared_dir: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -22,7 +22,7 @@ from transforms.models.catalog import CATALOG
 
 
 def plan(capsys: pytest.CaptureFixture[str], *argv: object) -> dict[str, Any]:
-    assert main(["plan", *map(str, argv), "--json"]) == 0
+    assert main(["plan", "--model=demo", *map(str, argv), "--json"]) == 0
     return json.loads(capsys.readouterr().out)
 
 
@@ -43,7 +43,7 @@ def test_a_plan_says_what_the_run_then_does(
     assert (first["fates"], first["to_label"], first["inputs"]) == ({"new": 4}, 4, 4)
     assert first["failures"] == {"not_a_video": 1} and not first["extrapolated"] and first["hours_error"] == 0
 
-    assert main(["label", *map(str, flags)]) == 0
+    assert main(["label", "--model=demo", *map(str, flags)]) == 0
     (run,) = [json.loads(path.read_text()) for path in output.glob("runs/*.json")]
     assert first["clips"] == run["counts"]["clips"] == 7
     assert first["hours"] * 3_600_000 == pytest.approx(run["counts"]["video_ms"], abs=3)
@@ -64,9 +64,9 @@ def test_a_plan_says_what_the_run_then_does(
     assert (limited["to_label"], limited["inputs"]) == (3, 5)
     assert limited["fates"] == {"forced": 3, "beyond_limit": 2}
     assert plan(capsys, *flags, "--limit", 9)["fates"] == second["fates"]
-    assert main(["plan", *map(str, flags), "--force", "--limit=3"]) == 0
+    assert main(["plan", "--model=demo", *map(str, flags), "--force", "--limit=3"]) == 0
     assert "2 beyond --limit" in " ".join(capsys.readouterr().out.split())
-    assert main(["plan", *map(str, flags)]) == 0
+    assert main(["plan", "--model=demo", *map(str, flags)]) == 0
     printed = capsys.readouterr().out
     assert "5 inputs, 2 to label" in printed and "failed before, for good" in printed
     (header,) = [line.split("  ") for line in printed.splitlines() if "decoding" in line and "hours here" in line]
@@ -75,6 +75,7 @@ def test_a_plan_says_what_the_run_then_does(
     assert tree(output) == before
 
 
+@pytest.mark.slow
 def test_a_plan_with_a_limit_tells_the_reasons_of_the_run(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,7 +84,7 @@ def test_a_plan_with_a_limit_tells_the_reasons_of_the_run(
     for number in range(3):
         shutil.copy(samples_dir / "growing.mp4", videos / f"{number}.mp4")
     flags = (videos, "--output", output)
-    assert main(["label", *map(str, flags)]) == 0
+    assert main(["label", "--model=demo", *map(str, flags)]) == 0
     for number in range(2):
         os.utime(videos / f"{number}.mp4", (1, 1))
     for number in range(3, 8):
@@ -91,7 +92,7 @@ def test_a_plan_with_a_limit_tells_the_reasons_of_the_run(
     capsys.readouterr()
     planned = plan(capsys, *flags, "--limit=4")["fates"]
     before = set(output.glob("runs/*.json"))
-    assert main(["label", *map(str, flags), "--limit=4"]) == 0
+    assert main(["label", "--model=demo", *map(str, flags), "--limit=4"]) == 0
     (run,) = [json.loads(path.read_text()) for path in set(output.glob("runs/*.json")) - before]
     assert planned == run["taken_up"] | run["skipped"] and planned["beyond_limit"] == 3
 
@@ -108,7 +109,7 @@ def test_a_sample_is_the_same_at_every_call_and_said_so(
     assert sampled == plan(capsys, *flags, "--sample", 10)
     assert (sampled["sampled"], sampled["to_label"], sampled["extrapolated"]) == (10, 30, True)
     assert sampled["hours"] == pytest.approx(whole["hours"], rel=0.5) and 0 < sampled["hours_error"] < whole["hours"]
-    assert main(["plan", *map(str, flags), "--sample", "10"]) == 0
+    assert main(["plan", "--model=demo", *map(str, flags), "--sample", "10"]) == 0
     assert "reckoned from the headers of 10 videos" in " ".join(capsys.readouterr().out.split())
 
 
@@ -145,7 +146,7 @@ def test_a_long_run_gets_smaller_parts(
 def test_bad_flags_end_with_2(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str], flags: list[str], word: str
 ) -> None:
-    assert main(["plan", str(samples_dir), "--output", str(tmp_path), *flags]) == 2
+    assert main(["plan", "--model=demo", str(samples_dir), "--output", str(tmp_path), *flags]) == 2
     assert word in capsys.readouterr().err.lower()
 
 

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 from faulty_proxy import FaultyProxy
 from object_stores import BUCKET, S3Server, s3_flags
+from slow_cases import fast_first
 
 from pipeline.cli import main
 from pipeline.options import parse_label_flags, to_config
@@ -76,7 +77,7 @@ def load_on_a_worker(spec: ModelSpec) -> Any:
     return MoViNetModelHandler(spec, tuple("abcdefghi"), 5, 0.0, "openvino", 1).load_model()
 
 
-@pytest.mark.parametrize("kind", ["exported", "SavedModel"])
+@pytest.mark.parametrize("kind", fast_first(["exported", "SavedModel"]))
 def test_rows_are_those_of_a_local_run_and_a_second_start_fetches_nothing(
     kind: str,
     s3: S3Server,
@@ -92,15 +93,18 @@ def test_rows_are_those_of_a_local_run_and_a_second_start_fetches_nothing(
     else:
         put(s3, DEMO)
         flags = [f"--labels=s3://{BUCKET}/{key('labels.txt')}", *PRESET_FLAGS]
-    assert main(["label", str(samples_dir), f"--output={tmp_path / 'local'}"]) == 0
+    assert main(["label", "--model=demo", str(samples_dir), f"--output={tmp_path / 'local'}"]) == 0
     flags += [f"--model={URI}", *s3_flags(proxy.url)]
-    assert main(["label", str(samples_dir), f"--output={tmp_path / 'remote'}", *flags]) == 0
+    assert main(["label", "--model=demo", str(samples_dir), f"--output={tmp_path / 'remote'}", *flags]) == 0
     for table in ("videos", "clips", "errors"):
         named = [row.replace(f"'model': '{URI}'", "'model': 'demo'") for row in rows(tmp_path / "remote", table)]
         assert named == rows(tmp_path / "local", table)
     number = len([path for path in (exported if kind == "exported" else DEMO).rglob("*") if path.is_file()])
     assert reads(proxy) == number + (kind == "SavedModel")  # each file once, and the labels
-    assert main(["label", str(samples_dir / "growing.mp4"), f"--output={tmp_path / 'second'}", *flags]) == 0
+    assert (
+        main(["label", "--model=demo", str(samples_dir / "growing.mp4"), f"--output={tmp_path / 'second'}", *flags])
+        == 0
+    )
     assert reads(proxy) == (kind == "SavedModel")
     assert len(list((model_cache / "stored").iterdir())) == 1
 
@@ -114,6 +118,7 @@ print(stored_models.fetch(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 def test_processes_that_start_at_once_fetch_it_once(s3: S3Server, proxy: FaultyProxy, exported: pathlib.Path) -> None:
     put(s3, exported)
     proxy.fault = lambda request: "slow" if request.path.endswith("model.bin") else ""
@@ -241,8 +246,16 @@ def test_what_is_no_sound_model_is_refused_and_leaves_nothing(
     assert type(caught.value) is kind
     assert not list(model_cache.glob("stored/*"))
     flags = [f"--model={URI}", f"--output={tmp_path / 'out'}", *s3_flags(proxy.url)]
-    assert main(["label", "in.mp4", *flags]) == 2
+    assert main(["label", "--model=demo", "in.mp4", *flags]) == 2
     assert f"reelbeam: {caught.value}" in capsys.readouterr().err
+
+
+def test_a_file_in_a_bucket_is_named_for_what_it_is(s3: S3Server, proxy: FaultyProxy) -> None:
+    s3.put("models/m.tflite", b"x")
+    with pytest.raises(
+        NotASavedModelError, match=rf"s3://{BUCKET}/models/m.tflite is a TensorFlow Lite model: pass the"
+    ):
+        stored_models.fetch(f"s3://{BUCKET}/models/m.tflite")
 
 
 @pytest.mark.parametrize(
@@ -299,7 +312,10 @@ def test_a_model_that_is_written_while_it_is_fetched(
 
 def test_a_saved_model_needs_its_flags(s3: S3Server, proxy: FaultyProxy, capsys: pytest.CaptureFixture[str]) -> None:
     put(s3, DEMO)
-    assert main(["label", "in.mp4", "--output=out", f"--model={URI}", "--labels=x", *s3_flags(proxy.url)]) == 2
+    assert (
+        main(["label", "--model=demo", "in.mp4", "--output=out", f"--model={URI}", "--labels=x", *s3_flags(proxy.url)])
+        == 2
+    )
     assert f"--model {URI} is not in the catalog: it needs --num_frames, --target_fps" in capsys.readouterr().err
 
 
@@ -317,7 +333,7 @@ def test_labels_that_cannot_be_read(
     monkeypatch.setattr(retrying, "_FIRST_DELAY_SECONDS", 0.001)
     proxy.fault = lambda request: status if "mine.txt" in request.path else ""
     flags = [f"--output={tmp_path / 'out'}", f"--labels=s3://{BUCKET}/mine.txt", *s3_flags(proxy.url)]
-    assert main(["label", str(samples_dir), *flags]) == code
+    assert main(["label", "--model=demo", str(samples_dir), *flags]) == code
     assert f"cannot read the label file s3://{BUCKET}/mine.txt: " in capsys.readouterr().err
 
 

@@ -49,7 +49,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 def label(output: pathlib.Path, *flags: object) -> int:
-    return main(["label", *map(str, flags), f"--output={output}"])
+    return main(["label", "--model=demo", *map(str, flags), f"--output={output}"])
 
 
 def clips(output: pathlib.Path) -> list[dict[str, Any]]:
@@ -62,6 +62,7 @@ def summary(output: pathlib.Path) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
+@pytest.mark.slow
 def test_a_film_in_segments_gives_the_rows_of_the_whole_if_the_warm_up_is_all_before_them(
     tiny: list[str], film: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +96,7 @@ def test_answers_are_those_of_everything_seen_so_far(
         np.testing.assert_allclose(row["logits"], wanted, rtol=0.02)  # float16, and the way through YUV
 
 
+@pytest.mark.slow
 def test_both_engines_and_an_export_give_the_same_rows(
     tiny: list[str], samples_dir: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
@@ -172,6 +174,7 @@ def test_a_model_without_such_a_layer_has_no_embeddings(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_logits_and_embeddings_are_columns_that_readers_know(samples_dir: pathlib.Path, tmp_path: pathlib.Path) -> None:
     video = samples_dir / "moving_left.mp4"
     assert label(tmp_path / "out", video, "--save_logits", "--save_embeddings") == 0
@@ -199,6 +202,7 @@ def a0(shared_dir: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> li
     return [f"--model={folder}", *OFFICIAL]
 
 
+@pytest.mark.slow
 def test_the_official_a0_stream_labels_real_videos(
     a0: list[str], shared_dir: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -23,7 +23,7 @@ def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 
 
 def label(output: pathlib.Path, *flags: object) -> int:
-    return main(["label", *map(str, flags), f"--output={output}", "--summary_json"])
+    return main(["label", "--model=demo", *map(str, flags), f"--output={output}", "--summary_json"])
 
 
 def test_a_committed_run_tells_what_its_json_says(
@@ -87,7 +87,7 @@ def test_a_run_that_never_began_tells_its_error(
 
 
 def test_without_the_flag_there_is_no_such_line(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["label", str(tmp_path / "gone.mp4"), f"--output={tmp_path / 'out'}"]) == 3
+    assert main(["label", "--model=demo", str(tmp_path / "gone.mp4"), f"--output={tmp_path / 'out'}"]) == 3
     assert "exit_code" not in capsys.readouterr().out
 
 
@@ -107,6 +107,7 @@ def test_a_job_that_nobody_waits_for_commits_its_run(
     assert json.loads(marker.read_text())["counts"]["ok"] == 1
 
 
+@pytest.mark.slow
 def test_parts_are_told_in_sum(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,6 +45,9 @@ def test_presets_and_figures_are_those_published(
         assert spec.kind == kind
         assert spec.preset == Preset(frames, Fraction(fps), resize, crop)
         assert (spec.gflops, spec.top1_percent) == (gflops, percent)
+        version = {"base": 3, "stream": 2}[kind]
+        kaggle = "https://www.kaggle.com/models/google/movinet/TensorFlow2"
+        assert spec.mirrors == (f"{kaggle}/{size}-{kind}-kinetics-600-classification/{version}",)
         assert spec.handle == f"https://tfhub.dev/tensorflow/movinet/{size}/{kind}/kinetics-600/classification/3"
 
 

@@ -268,6 +268,7 @@ def test_cut_off_after_any_step_nothing_is_lost_or_doubled(tmp_path: pathlib.Pat
     assert steps.count("_move") == 3
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_and_started_again(tmp_path: pathlib.Path) -> None:
     made = tmp_path / "made"
     names = [factory.commit_run(made, night, [Video(f"{night}-{i}.mp4") for i in range(9)]) for night in range(1, 29)]

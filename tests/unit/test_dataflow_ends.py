@@ -63,7 +63,7 @@ def label(
             return dataflow_runner.DataflowPipelineResult(running, runner, options)
 
         monkeypatch.setattr(dataflow_runner.DataflowRunner, "run_pipeline", submit)
-        code = main(["label", str(SAMPLE), f"--output={tmp_path / 'out'}", *FLAGS, DRY])
+        code = main(["label", "--model=demo", str(SAMPLE), f"--output={tmp_path / 'out'}", *FLAGS, DRY])
         printed = capsys.readouterr()
         return code, json.loads(printed.out.splitlines()[-1]), printed.out + printed.err
 
@@ -74,7 +74,7 @@ def label(
 
 
 def holds_lock(output: pathlib.Path) -> bool:
-    return main(["label", str(SAMPLE), f"--output={output}"]) == 5
+    return main(["label", "--model=demo", str(SAMPLE), f"--output={output}"]) == 5
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,9 @@ def holds_lock(output: pathlib.Path) -> bool:
             "Traceback\ntransforms.errors.RunError: gs://b/x is full [while running 'Write']",
             "gs://b/x is full",
         ),
-        ("FAILED", "Workflow failed. Causes: quota", "Workflow failed. Causes: quota"),
+        pytest.param(
+            *("FAILED", "Workflow failed. Causes: quota", "Workflow failed. Causes: quota"), marks=pytest.mark.slow
+        ),
         ("CANCELLED", None, "Dataflow pipeline failed. State: CANCELLED"),
     ],
 )
@@ -108,7 +110,7 @@ def test_what_google_does_not_answer_about_a_flag_is_exit_code_1(
     monkeypatch.setattr(gcsio, "get_or_create_default_gcs_bucket", unreachable)
     monkeypatch.setattr(dataflow, "for_workers", lambda config, options: config)
     flags = [*FLAGS, "--temp_location=gs://b/too_short_a_name_for_a_bucket"]
-    assert main(["label", str(SAMPLE), f"--output={tmp_path / 'out'}", *flags]) == 1
+    assert main(["label", "--model=demo", str(SAMPLE), f"--output={tmp_path / 'out'}", *flags]) == 1
     printed = capsys.readouterr()
     assert json.loads(printed.out)["error"]["message"].startswith("Google Cloud cannot be asked: 503 no network")
     assert printed.err.count("\n") == 1 and not (tmp_path / "out").exists()

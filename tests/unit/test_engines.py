@@ -72,7 +72,7 @@ def reference(shared_dir: pathlib.Path) -> np.ndarray:
     return logits
 
 
-@pytest.mark.parametrize(("name", "count"), [("openvino", 2), ("tensorflow", 1)])
+@pytest.mark.parametrize(("name", "count"), [("openvino", 2), pytest.param("tensorflow", 1, marks=pytest.mark.slow)])
 def test_the_official_a0_gives_the_reference_logits(
     name: Any, count: int, a0_spec: ModelSpec, reference: np.ndarray
 ) -> None:

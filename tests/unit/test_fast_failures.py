@@ -16,6 +16,7 @@ import data_generation as generate
 import pytest
 from fast_and_full import assert_same_as_full, decoded, samplings
 from record_factory import span_at
+from slow_cases import fast_first
 
 from transforms.media import full_source
 from transforms.media import reader as reader_module
@@ -103,7 +104,7 @@ def _fully_decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sent
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", fast_first(range(4)))
 @pytest.mark.parametrize("fill", [b"\x00", b"\xff"])
 def test_rejected_packets_give_no_other_frames(
     tmp_path: pathlib.Path, ten_seconds: Callable[..., pathlib.Path], fill: bytes, seed: int
@@ -139,7 +140,7 @@ def _damaged(whole: pathlib.Path, path: pathlib.Path, chance: random.Random) -> 
     return path
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", fast_first(range(4)))
 @pytest.mark.parametrize("name", ["v.mp4", "v.ts", "v.mkv"])
 def test_random_damage_costs_no_clip_more(
     tmp_path: pathlib.Path, ten_seconds: Callable[..., pathlib.Path], name: str, seed: int
@@ -155,7 +156,7 @@ def test_random_damage_costs_no_clip_more(
 @pytest.mark.parametrize(
     ("name", "codec"), [("v.flv", "libx264"), ("v.ts", "libx264"), ("v.mpg", "mpeg2video"), ("v.ts", "mpeg2video")]
 )
-@pytest.mark.parametrize("lost", [[33], [40], [37, 61]])
+@pytest.mark.parametrize("lost", fast_first([[33], [40], [37, 61]]))
 def test_packets_that_a_damaged_container_lost(
     tmp_path: pathlib.Path, ten_seconds: Callable[..., pathlib.Path], name: str, codec: str, lost: list[int]
 ) -> None:

@@ -29,7 +29,7 @@ def test_every_flag_is_a_parameter_with_its_help_and_its_optionality() -> None:
     assert set(PARAMETERS) - {"inputs"} - beams == set(actions) - left_out
     for name in set(actions) - left_out:
         assert PARAMETERS[name]["helpText"] == actions[name].help
-        assert PARAMETERS[name]["isOptional"] == (name != "output")
+        assert PARAMETERS[name]["isOptional"] == (name not in ("output", "model"))
     assert PARAMETERS["inputs"]["isOptional"]
 
 
@@ -62,7 +62,7 @@ def test_patterns_take_what_the_flags_take(name: str) -> None:
     (pattern,) = PARAMETERS[name]["regexes"]
     for value in GOOD[name]:
         assert re.fullmatch(pattern, value), value
-        places = {"inputs": "gs://b/a.mp4", "output": "gs://b/o"} | {name: value}
+        places = {"inputs": "gs://b/a.mp4", "output": "gs://b/o", "model": "demo"} | {name: value}
         argv = flex_template.to_argv([f"--{key}={text}" for key, text in places.items()])
         options.to_config(options.parse_label_flags(argv)[0])
     for value in BAD.get(name, []):

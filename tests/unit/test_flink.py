@@ -139,7 +139,7 @@ def test_a_cluster_that_does_not_answer_is_one_line_and_exit_code_1(
     tmp_path: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = ["--output", str(tmp_path / "out"), "--runner=FlinkRunner", "--flink_master=127.0.0.1:1"]
-    assert main(["label", "x.mp4", *flags]) == 1
+    assert main(["label", "--model=demo", "x.mp4", *flags]) == 1
     told = capsys.readouterr().err
     assert "127.0.0.1:1: no Flink JobManager answers there" in told and "flink_cluster.sh up" in told
     assert told.count("\n") == 1 and not (tmp_path / "out").exists()

@@ -24,6 +24,7 @@ SHARED_BY_STEPS = {
             "commits",
             "latest_run",
             "ledger",
+            "row_options",
             "packing",
             "lock_file",
             "output_lock",

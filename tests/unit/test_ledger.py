@@ -12,8 +12,9 @@ import pytest
 import record_factory as make
 
 from transforms import ledger
-from transforms.ledger import LedgerRow, Work, decide, ledger_files, read_rows, sift, uri_key
+from transforms.ledger import LedgerRow, Work, decide, read_rows, sift, uri_key
 from transforms.records import SkipRules, VideoRef, stable_hash
+from transforms.row_options import RowOptions
 
 VIDEO = VideoRef("/a.mp4", 1000, "mtime:5.000000", modified_seconds=5.0)
 ROW = LedgerRow("/a.mp4", 1000, "mtime:5.000000", "ok", None, False, 1, "av 1", "r1", 100.0)
@@ -96,8 +97,36 @@ def test_every_case(
     assert decision.taken == (wanted[0] in ledger.TAKEN) == (wanted[0] not in ledger.SKIPPED)
 
 
+@pytest.mark.parametrize(
+    ("rows", "wanted"),
+    [
+        ([row(run_id="r9")], "other_options"),
+        ([row(run_id="r1")], "already_labeled"),
+        ([row(run_id="r1", labeled_at=1.0), row(run_id="r9", labeled_at=2.0)], "other_options"),
+        ([row(run_id="r9", labeled_at=1.0), row(run_id="r1", labeled_at=2.0)], "already_labeled"),
+        ([failed(run_id="r9")._replace(**IN_PART)], "other_options"),
+        ([failed(run_id="r9")], "failed_before"),
+        ([row(run_id="r9", size_bytes=9)], "changed"),
+    ],
+)
+def test_a_row_that_is_not_what_is_asked_of_rows_is_kept_and_told(rows: list[LedgerRow], wanted: str) -> None:
+    assert decide(VIDEO, rows, SkipRules(), "av 1", other_runs={"r9"}).reason == wanted
+
+
+def test_what_is_asked_of_rows() -> None:
+    asked = RowOptions(5, 0.0, save_logits=True, save_embeddings=False)
+    assert asked.fit(asked)
+    assert asked._replace(save_embeddings=True).fit(asked)  # more than is asked for
+    for name, value in (("top_k", 3), ("top_k", 9), ("min_score", 0.5), ("save_logits", False)):
+        made = asked._replace(**{name: value})
+        assert not made.fit(asked)
+        assert asked.would_change({"configuration": {"engine": "openvino", **made._asdict()}})
+    assert not asked.would_change({"configuration": asked._asdict()})
+    assert not asked.would_change({})
+
+
 def test_every_reason_is_a_case_or_a_filter() -> None:
-    decided = {case[4][0] for case in CASES}
+    decided = {case[4][0] for case in CASES} | {"other_options"}
     assert decided | {"other_shard", "before_since", "beyond_limit"} == {*ledger.TAKEN, *ledger.SKIPPED}
 
 
@@ -126,7 +155,7 @@ def test_only_rows_of_listed_videos_and_of_the_same_work_are_read(tmp_path: path
     rows = ledger_of.rows(uris)
     rows[7]["precision"] = "bfloat16"  # as in a file that holds rows of several runs
     ledger_of.commit_rows(tmp_path, "r1", rows, row_group_size=500)
-    (path,) = ledger_files(str(tmp_path), Work.of(make.RUN))
+    (path,) = ledger_of.ledger_files(str(tmp_path), Work.of(make.RUN))
     keys = np.unique(np.array([uri_key(uri) for uri in (uris[3], uris[7], uris[2999], "/not/there.mp4")], np.int64))
     found = {row.video_uri: row for row in read_rows(path, keys, Work.of(make.RUN))}
     assert set(found) == {uris[3], uris[2999]}
@@ -141,19 +170,19 @@ def test_runs_of_other_work_are_not_opened(tmp_path: pathlib.Path, name: str) ->
     ledger_of.commit_rows(tmp_path, "r1", ledger_of.rows(["/a.mp4"]))
     work = Work.of(make.RUN)
     other = 99 if name == "schema_version" else "other"
-    assert len(list(ledger_files(str(tmp_path), work))) == 1
-    assert not list(ledger_files(str(tmp_path), work._replace(**{name: other})))
+    assert len(list(ledger_of.ledger_files(str(tmp_path), work))) == 1
+    assert not list(ledger_of.ledger_files(str(tmp_path), work._replace(**{name: other})))
 
 
 def test_a_run_that_holds_rows_of_several_works_is_opened_for_each(tmp_path: pathlib.Path) -> None:
     work, other = Work.of(make.RUN), Work.of(make.RUN)._replace(precision="bfloat16")
     ledger_of.commit_rows(tmp_path, "r1", ledger_of.rows(["/a.mp4"]), works=[work._asdict(), other._asdict()])
     for each in (work, other):
-        assert len(list(ledger_files(str(tmp_path), each))) == 1
+        assert len(list(ledger_of.ledger_files(str(tmp_path), each))) == 1
 
 
 def test_an_output_that_was_moved_is_still_a_ledger(tmp_path: pathlib.Path) -> None:
     ledger_of.commit_rows(tmp_path / "a", "r1", ledger_of.rows(["/a.mp4"]))
     (tmp_path / "a").rename(tmp_path / "b")
-    (path,) = ledger_files(str(tmp_path / "b"), Work.of(make.RUN))
+    (path,) = ledger_of.ledger_files(str(tmp_path / "b"), Work.of(make.RUN))
     assert pathlib.Path(path).is_file()

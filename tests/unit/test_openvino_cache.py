@@ -65,7 +65,8 @@ def demo(tmp_path: pathlib.Path) -> ModelSpec:
     return dataclasses.replace(find("demo"), handle=str(folder))
 
 
-@pytest.mark.parametrize("before", ["empty", pytest.param("damaged", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("before", ["empty", "damaged"])
 def test_eight_processes_convert_once(before: str, demo: ModelSpec, tmp_path: pathlib.Path) -> None:
     cache = tmp_path / "cache"
     if before == "damaged":
@@ -79,6 +80,7 @@ def test_eight_processes_convert_once(before: str, demo: ModelSpec, tmp_path: pa
     assert len(list((cache / "openvino").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_is_in_nobodys_way(demo: ModelSpec, tmp_path: pathlib.Path) -> None:
     cache = tmp_path / "cache"
     dying = start(demo, cache)

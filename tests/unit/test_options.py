@@ -16,12 +16,26 @@ from transforms.errors import ConfigError, ModelNotFoundError
 
 
 def config(*flags: str) -> LabelingConfig:
-    args, beam_flags = options.parse_label_flags(["a.mp4", "--output", "out", *flags])
+    args, beam_flags = options.parse_label_flags(["a.mp4", "--output", "out", "--model=demo", *flags])
     assert beam_flags == []
     return options.to_config(args)
 
 
-def test_defaults_label_with_the_bundled_model() -> None:
+@pytest.mark.parametrize("flags", [["a.mp4", "--output", "o"], ["a.mp4"]])
+def test_without_a_model_it_is_said_which_there_are(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """No toy by default, and no download that nobody asked for."""
+    with pytest.raises(SystemExit) as caught:
+        options.parse_label_flags(flags)
+    assert caught.value.code == 2
+    missing = "--model" if "--output" in flags else "--output, --model"
+    assert capsys.readouterr().err == (
+        f"reelbeam label: error: the following arguments are required: {missing} (--model a0-base is the smallest for "
+        "real videos, fetched at its first use; `reelbeam models` lists others, and the bundled toy, demo); see "
+        "`reelbeam label --help`\n"
+    )
+
+
+def test_the_defaults_of_the_demo_model() -> None:
     made = config()
     assert (made.inputs, made.output, made.model.name, made.engine) == (("a.mp4",), "out", "demo", "auto")
     assert (made.sampling.num_frames, made.sampling.target_fps) == (8, 4)
@@ -31,21 +45,49 @@ def test_defaults_label_with_the_bundled_model() -> None:
 
 def test_flags_of_both_sets_may_stand_in_any_order() -> None:
     argv = "--runner FlinkRunner one.mp4 --output out --flink_master=localhost:1 two.mp4 --temp_location out --top_k 3"
-    args, beam_flags = options.parse_label_flags(argv.split())
+    args, beam_flags = options.parse_label_flags([*argv.split(), "--model=demo"])
     assert args.inputs == ["one.mp4", "two.mp4"]
     assert (args.output, args.top_k) == ("out", 3)
     assert beam_flags == ["--runner", "FlinkRunner", "--flink_master=localhost:1", "--temp_location", "out"]
 
 
 def test_a_word_that_comes_twice_goes_where_it_belongs() -> None:
-    argv = ["--temp_location", "/data", "--region", "eu", "/data", "--output", "o"]
+    argv = ["--temp_location", "/data", "--region", "eu", "/data", "--output", "o", "--model=demo"]
     args, beam_flags = options.parse_label_flags(argv)
     assert (args.inputs, beam_flags) == (["/data"], ["--temp_location", "/data", "--region", "eu"])
 
 
+@pytest.mark.parametrize(
+    ("words", "beams"),
+    [
+        (["--num_workers", "-1"], ["--num_workers", "-1"]),
+        (["--num_workers=-1"], ["--num_workers=-1"]),
+        (["--streaming", "b.mp4"], ["--streaming"]),
+        (["--update_compatibility_version"], ["--update_compatibility_version"]),
+        (["--update_compatibility_version", "2.76.0"], ["--update_compatibility_version", "2.76.0"]),
+        (["--job_name", "a b", "--top_k", "3"], ["--job_name", "a b"]),
+        (["--experiments=x", "--experiments", "y"], ["--experiments=x", "--experiments", "y"]),
+    ],
+)
+def test_each_word_goes_to_the_set_that_its_flag_belongs_to(words: list[str], beams: list[str]) -> None:
+    """By Beam's own table of flags, whatever argparse of this version of Python does with the words."""
+    args, beam_flags = options.parse_label_flags(["a.mp4", "--output", "o", "--model=demo", *words])
+    assert beam_flags == beams
+    assert args.inputs == ["a.mp4", *(["b.mp4"] if "b.mp4" in words else [])]
+    assert args.top_k == (3 if "--top_k" in words else 5)
+
+
+@pytest.mark.parametrize("following", ["--output", "--no_use_public_ips"])
+def test_a_flag_is_no_value_of_the_flag_before_it(following: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        options.parse_label_flags(["a.mp4", "--region", following, "o"])
+    assert caught.value.code == 2
+    assert "argument --region: expected one argument" in capsys.readouterr().err
+
+
 def test_a_misspelled_flag_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        options.parse_label_flags(["a.mp4", "--output", "o", "--tailpolicy=drop"])
+        options.parse_label_flags(["a.mp4", "--output", "o", "--model=demo", "--tailpolicy=drop"])
     (line,) = capsys.readouterr().err.splitlines()
     assert "did you mean --tail_policy?" in line and line.endswith("; see `reelbeam label --help`")
 
@@ -61,7 +103,7 @@ def test_a_misspelled_flag_is_answered_with_the_nearest(capsys: pytest.CaptureFi
 )
 def test_beams_flags_are_answered_as_shortly(flag: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        options.parse_label_flags(["a.mp4", "--output", "o", flag])
+        options.parse_label_flags(["a.mp4", "--output", "o", "--model=demo", flag])
     assert caught.value.code == 2
     assert capsys.readouterr().err == f"reelbeam label: error: {message}; see `reelbeam label --help`\n"
 
@@ -77,7 +119,7 @@ def test_the_run_summary_keeps_no_secret() -> None:
 @pytest.mark.parametrize("flag", ["--tok_k=3", "--runer=FlinkRunner", "--top"])
 def test_a_flag_that_nobody_knows_is_an_error(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_info:
-        options.parse_label_flags(["a.mp4", "--output", "out", flag])
+        options.parse_label_flags(["a.mp4", "--output", "out", "--model=demo", flag])
     assert exit_info.value.code == 2
     assert flag in capsys.readouterr().err
 
@@ -145,7 +187,7 @@ def test_clips_that_overlap_too_often_for_a_decoder_are_refused() -> None:
 
 
 def test_nothing_to_label_is_an_error() -> None:
-    args, _ = options.parse_label_flags(["--output", "out"])
+    args, _ = options.parse_label_flags(["--output", "out", "--model=demo"])
     with pytest.raises(ConfigError, match="nothing to label"):
         options.to_config(args)
 

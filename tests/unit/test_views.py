@@ -10,18 +10,21 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import duckdb
 import numpy as np
 import output_factory as factory
 import pytest
 import sqlglot
+from ledger_factory import ledger_files
 from output_factory import Sizes, Video
 from record_factory import RUN
 
 from pipeline.cli import main
 from transforms.errors import ConfigError
-from transforms.ledger import Work, decide, ledger_files, read_rows, uri_key
+from transforms.ledger import Work, decide, read_rows, uri_key
 from transforms.records import SkipRules, VideoRef
 from transforms.schemas import TABLES
 from transforms.tables import Output, current_rows
@@ -53,6 +56,27 @@ QUERIES = {
 }
 
 
+def switched(output: pathlib.Path) -> None:
+    """Labeled by one model, in part by a second one, and by the first again, which finds everything labeled."""
+    factory.commit_run(output, 1, [Video("a.mp4", "left", 1), Video("b.mp4", "right", 1)], model="first")
+    factory.commit_run(output, 2, [Video("a.mp4", "still", 1), Video("c.mp4", "still", 1)], model="second")
+    factory.commit_run(output, 3, [], model="first", skipped={"already_labeled": 2})
+
+
+SWITCHED = {
+    "SELECT video_uri, top_label, model_fingerprint FROM current_videos ORDER BY 1": [
+        ("a.mp4", "left", "first"),
+        ("b.mp4", "right", "first"),
+        ("c.mp4", "still", "second"),
+    ],
+    "SELECT video_uri, top_label FROM current_clips ORDER BY 1": [
+        ("a.mp4", "left"),
+        ("b.mp4", "right"),
+        ("c.mp4", "still"),
+    ],
+}
+
+
 def printed(output: pathlib.Path, dialect: str, capsys: pytest.CaptureFixture[str]) -> str:
     assert main(["sql", str(output), "--dialect", dialect]) == 0
     return capsys.readouterr().out
@@ -71,6 +95,29 @@ def test_the_duckdb_views_show_the_last_run_of_every_video(
     assert columns == TABLES["videos"].names
     (score,) = connection.execute("SELECT score FROM label_timeline WHERE video_uri = 'a.mp4'").fetchone()
     assert score == pytest.approx(0.8)
+
+
+def test_who_switches_back_to_a_model_gets_its_rows_back(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Though the last run labeled nothing: in the views, which were made before it, and in the totals of `status`."""
+    factory.commit_run(tmp_path, 1, [Video("x.mp4")], model="first")
+    connection = duckdb.connect()
+    connection.execute(printed(tmp_path, "duckdb", capsys))
+    shutil.rmtree(tmp_path)
+    switched(tmp_path)
+    for query, rows in SWITCHED.items():
+        assert connection.execute(query).fetchall() == rows
+    (current,) = current_rows(Output.read(str(tmp_path)))
+    assert sorted(current["top_label"].to_pylist()) == ["left", "right", "still"]
+    factory.commit_run(tmp_path, 4, [], model="second", skipped={"already_labeled": 2})
+    assert connection.execute("SELECT top_label FROM current_videos ORDER BY video_uri").fetchall() == [
+        ("still",),
+        ("right",),
+        ("still",),
+    ]
+    (current,) = current_rows(Output.read(str(tmp_path)))
+    assert sorted(current["top_label"].to_pylist()) == ["right", "still", "still"]
 
 
 @pytest.mark.parametrize("names", [("r1", "r2"), ("r2", "r1")])
@@ -147,10 +194,10 @@ def test_each_dialect_can_parse_its_views(dialect: Dialect) -> None:
     output = "gs://bucket/it's" if dialect == "bigquery" else "/data/it's"
     statements = sqlglot.parse(create_views(output, dialect, 0.5, "my-project.labels"), dialect)
     created = [statement for statement in statements if statement is not None]
-    assert len(created) == 7 and {type(statement).__name__ for statement in created} == {"Create"}
+    assert len(created) == 8 and {type(statement).__name__ for statement in created} == {"Create"}
     names = [statement.find(sqlglot.exp.Table).name for statement in created]
     current = ["current_videos", "current_clips", "current_errors"]
-    assert names == ["all_videos", "all_clips", "all_errors", *current, "label_timeline"]
+    assert names == ["all_videos", "all_clips", "all_errors", "all_runs", *current, "label_timeline"]
 
 
 def test_duckdb_takes_a_backslash_for_a_slash() -> None:
@@ -182,9 +229,16 @@ for query in json.loads(sys.argv[2]):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("folder", ["labels", ODD])
-def test_the_spark_views_show_the_last_run_of_every_video(
-    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], folder: str
+@pytest.mark.parametrize(
+    ("make", "folder", "queries"),
+    [(two_runs, "labels", QUERIES), (two_runs, ODD, QUERIES), (switched, "labels", SWITCHED)],
+)
+def test_the_spark_views_show_what_duckdbs_show(
+    make: Callable[[pathlib.Path], None],
+    folder: str,
+    queries: dict[str, list[tuple[Any, ...]]],
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     python = os.environ.get("REELBEAM_SPARK_PYTHON", sys.executable)
     if shutil.which("java") is None:
@@ -193,10 +247,10 @@ def test_the_spark_views_show_the_last_run_of_every_video(
         pytest.skip(
             "pyspark is not installed: pip install 'reelbeam[spark]', or name a python in REELBEAM_SPARK_PYTHON"
         )
-    two_runs(tmp_path / folder)
+    make(tmp_path / folder)
     script = tmp_path / "views.sql"
     script.write_text(printed(tmp_path / folder, "spark", capsys), "utf-8")
-    command = [python, "-c", SPARK, str(script), json.dumps(list(QUERIES))]
+    command = [python, "-c", SPARK, str(script), json.dumps(list(queries))]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     lines = [json.loads(line[5:]) for line in done.stdout.splitlines() if line.startswith("ROWS ")]
-    assert [[tuple(row) for row in rows] for rows in lines] == list(QUERIES.values()), done.stderr[-3000:]
+    assert [[tuple(row) for row in rows] for rows in lines] == list(queries.values()), done.stderr[-3000:]

@@ -13,7 +13,15 @@ from typing import Literal
 from transforms.errors import ModelNotFoundError
 
 _KINETICS_600 = "package:transforms.models/labels/kinetics_600.txt"
+_KAGGLE = "https://www.kaggle.com/models/google/movinet/TensorFlow2"
+DEMO = "demo"
+"""The name of the bundled model, which is for a first look and for tests."""
+
 _DEMO_FOLDER = "package:pipeline.demo/model"
+
+
+OutputActivation = Literal["logits", "softmax", "sigmoid"]
+"""What a model's outputs are: logits, scores of a softmax, which sum to 1, or scores of a sigmoid for each class."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,11 +71,13 @@ class ModelSpec:
       name: how the catalog, rows and messages call it.
       kind: "base" sees a clip at once; "stream" is fed chunks and carries state.
       handle: where its SavedModel is, see `transforms.models.resolver`.
+      mirrors: further URLs of it, tried in order where the handle, a URL, cannot be fetched.
       labels: where its label file is: a path or a `package:` handle.
       preset: the clips that it takes.
       gflops: billions of operations for one clip; None where unknown.
       top1_percent: published accuracy on Kinetics-600; None where unknown.
       pin: digest that its folder must have, see `manifest.pin`; None: whatever is there.
+      output_activation: what its outputs are; "auto": what its graph shows, see `output_activation`.
     """
 
     name: str
@@ -78,6 +88,8 @@ class ModelSpec:
     gflops: float | None = None
     top1_percent: float | None = None
     pin: str | None = None
+    output_activation: Literal["auto"] | OutputActivation = "auto"
+    mirrors: tuple[str, ...] = ()
 
 
 # size: (preset, GFLOPs a clip, top-1 % of Base, top-1 % of Stream), from Model Garden's official/projects/movinet.
@@ -101,12 +113,14 @@ def _movinet(size: str, kind: Literal["base", "stream"]) -> ModelSpec:
         preset=preset,
         gflops=gflops,
         top1_percent=base_percent if kind == "base" else stream_percent,
+        # TensorFlow Hub only redirects to Kaggle nowadays.
+        mirrors=(f"{_KAGGLE}/{size}-{kind}-kinetics-600-classification/{3 if kind == 'base' else 2}",),
     )
 
 
 def _demo() -> ModelSpec:
     preset = Preset(num_frames=8, target_fps=Fraction(4), resize=72, size=64)
-    return ModelSpec("demo", "base", _DEMO_FOLDER, f"{_DEMO_FOLDER}/labels.txt", preset)
+    return ModelSpec(DEMO, "base", _DEMO_FOLDER, f"{_DEMO_FOLDER}/labels.txt", preset)
 
 
 def _catalog() -> dict[str, ModelSpec]:

@@ -20,11 +20,16 @@ class _Kinds(NamedTuple):
 
 
 _OPENVINO = _Kinds(
-    frozenset("Result Transpose Squeeze Unsqueeze Reshape Add Multiply Convert Softmax ReduceMean".split()),
+    frozenset(
+        "Result Transpose Squeeze Unsqueeze Reshape Add Multiply Convert Softmax LogSoftmax Sigmoid ReduceMean".split()
+    ),
     frozenset("Convolution MatMul".split()),
 )
 _TENSORFLOW = _Kinds(
-    frozenset("Identity Transpose Squeeze ExpandDims Reshape Add AddV2 BiasAdd Mul Cast Softmax Mean".split()),
+    frozenset(
+        "Identity Transpose Squeeze ExpandDims Reshape Add AddV2 BiasAdd Mul Cast Softmax LogSoftmax Sigmoid "
+        "Mean".split()
+    ),
     # A layer that asks to be compiled by itself stays a call, of its input, its weights and its bias.
     frozenset("Conv2D Conv3D MatMul BatchMatMulV2 PartitionedCall StatefulPartitionedCall".split()),
 )

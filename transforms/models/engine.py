@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from transforms.errors import ConfigError, ModelError, without_query
 from transforms.models import resolver
-from transforms.models.catalog import CATALOG, ModelSpec
+from transforms.models.catalog import CATALOG, ModelSpec, OutputActivation
 from transforms.models.cpus import cpu_count
 from transforms.models.manifest import is_exported, read_manifest
+from transforms.models.output_activation import output_activation
 from transforms.models.stream import StreamEngine, is_stream_model
 
 _LOGGER = logging.getLogger(__name__)
@@ -32,11 +33,13 @@ class Engine(Protocol):
 
     Attributes:
       name: "openvino" or "tensorflow".
-      num_classes: logits of a clip.
+      num_classes: outputs of a clip.
+      output_activation: what the outputs are; they are called logits here, whatever they are.
     """
 
     name: str
     num_classes: int
+    output_activation: OutputActivation
 
     def classify(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Runs the model.
@@ -213,12 +216,13 @@ def require_precision(precision: Precision, engine: EngineName) -> None:
 
 
 def _load(spec: ModelSpec, engine: EngineName, num_threads: int, precision: Precision) -> Any:
-    folder = resolver.resolve(spec.handle)
+    folder = resolver.resolve(spec.handle, spec.mirrors)
     start = time.monotonic()
     if engine == "tensorflow":
         loaded = _engine_class(engine, spec.kind).load(folder, spec.preset, num_threads)
     else:
         loaded = _engine_class(engine, spec.kind).load(folder, spec.preset, num_threads, precision)
+    loaded.output_activation = output_activation(spec, folder)
     seconds = time.monotonic() - start
     _LOGGER.info("Loaded %s (%s) with %s in %.1f s", spec.name, without_query(spec.handle), loaded.name, seconds)
     return loaded

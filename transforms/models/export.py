@@ -13,6 +13,7 @@ from transforms.models.catalog import ModelSpec
 from transforms.models.label_map import LabelMap
 from transforms.models.manifest import LABELS, MANIFEST, Manifest, content_hash
 from transforms.models.openvino_import import import_openvino
+from transforms.models.output_activation import output_activation
 from transforms.models.stream import StreamSignatures, find_stream_signatures
 
 
@@ -56,6 +57,7 @@ def _manifest(
         name=without_query(spec.name),
         kind=spec.kind,
         preset=spec.preset,
+        output_activation=output_activation(spec, folder),
         gflops=spec.gflops,
         top1_percent=spec.top1_percent,
         source=without_query(spec.handle),

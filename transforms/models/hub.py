@@ -29,10 +29,11 @@ from transforms.errors import (
     NotASavedModelError,
     without_query,
 )
-from transforms.models import cache, saved_model
+from transforms.models import cache, foreign, saved_model
+from transforms.models.quiet import quiet_tensorflow
 
 _LOGGER = logging.getLogger(__name__)
-_REMEDY = "try again, fetch it ahead with `reelbeam models fetch`, or pass a local folder"
+REMEDY = "try again, fetch it ahead with `reelbeam models fetch`, or pass a local folder"
 _SOCKET_TIMEOUT_SECONDS = 60
 _LOCK_TIMEOUT_SECONDS = 10 * 60
 _RETRYABLE_STATUS = (408, 425, 429)
@@ -72,8 +73,9 @@ def download(url: str, name: str) -> pathlib.Path:
 
 
 def _download_locked(url: str, folder: pathlib.Path) -> None:
-    import tensorflow as tf
-    from tensorflow_hub import resolver as tensorflow_hub_resolver
+    with quiet_tensorflow():
+        import tensorflow as tf
+        from tensorflow_hub import resolver as tensorflow_hub_resolver
 
     shown = without_query(url)
 
@@ -87,7 +89,7 @@ def _download_locked(url: str, folder: pathlib.Path) -> None:
         if fault := saved_model.fault(pathlib.Path(temporary_folder)):
             # Between two files of the archive, an early end looks like its end where the length is not announced.
             kind = NotASavedModelError if archive.length_is_known else ModelDownloadError
-            raise kind(f"the archive at {shown} is no SavedModel, or broke off: it {fault}; {_REMEDY}")
+            raise kind(f"the archive at {shown} is no SavedModel, or broke off: it {fault}; {REMEDY}")
 
     _LOGGER.info("Fetching %s into %s", shown, folder)
     try:
@@ -98,7 +100,7 @@ def _download_locked(url: str, folder: pathlib.Path) -> None:
         raise _status_error(shown, error) from error
     except (OSError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        raise ModelDownloadError(f"cannot fetch {shown}: {reason}; {_REMEDY}") from error
+        raise ModelDownloadError(f"cannot fetch {shown}: {reason}; {REMEDY}") from error
     except tf.errors.OpError as error:
         if saved_model.fault(folder) is not None:  # else another process was faster
             raise ModelDownloadError(
@@ -155,17 +157,19 @@ class _Archive:
 
 def _archive_error(shown: str, archive: _Archive, error: OSError | ValueError) -> ModelError:
     if isinstance(error, TimeoutError | ConnectionError):
-        return ModelDownloadError(f"the download of {shown} broke off: {error}; {_REMEDY}")
+        return ModelDownloadError(f"the download of {shown} broke off: {error}; {REMEDY}")
     if isinstance(error, ValueError):  # the hub refuses links and paths that leave the folder
         return NotASavedModelError(f"the archive at {shown} holds what no SavedModel does: {error}")
     if archive.may_be_tar:
-        return ModelDownloadError(f"the download of {shown} is damaged or broke off; {_REMEDY}")
-    return NotASavedModelError(f"{shown} answered with something other than a model's tar archive; {_REMEDY}")
+        return ModelDownloadError(f"the download of {shown} is damaged or broke off; {REMEDY}")
+    kind = foreign.kind_of(urllib.parse.urlsplit(shown).path)
+    what = f", it seems to be {kind}" if kind else ""
+    return NotASavedModelError(f"{shown} answered with something other than a model's tar archive{what}; {REMEDY}")
 
 
 def _status_error(shown: str, error: urllib.error.HTTPError) -> ModelError:
     if error.code >= 500 or error.code in _RETRYABLE_STATUS:
-        return ModelDownloadError(f"cannot fetch {shown}: HTTP {error.code} {error.reason}; {_REMEDY}")
+        return ModelDownloadError(f"cannot fetch {shown}: HTTP {error.code} {error.reason}; {REMEDY}")
     return ModelNotFoundError(
         f"no model at {shown}: HTTP {error.code} {error.reason}; check the address, or pass a local folder"
     )

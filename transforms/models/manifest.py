@@ -16,11 +16,11 @@ from typing import Any, Literal
 
 from transforms.errors import ModelError
 from transforms.models import saved_model
-from transforms.models.catalog import ModelSpec, Preset
+from transforms.models.catalog import ModelSpec, OutputActivation, Preset
 
 MANIFEST, LABELS = "reelbeam_model.json", "labels.txt"
 # Raised when a folder of the new kind cannot be read by an older program.
-FORMAT = 1
+FORMAT = 2
 _REMEDY = "export the model again"
 
 
@@ -32,6 +32,7 @@ class Manifest:
       name: how rows and messages call the model.
       kind: "base" or "stream".
       preset: the clips that it takes.
+      output_activation: what its outputs are.
       gflops: as in `ModelSpec`.
       top1_percent: as in `ModelSpec`.
       source: where its SavedModel was, without a query.
@@ -44,6 +45,7 @@ class Manifest:
     name: str
     kind: Literal["base", "stream"]
     preset: Preset
+    output_activation: OutputActivation
     gflops: float | None
     top1_percent: float | None
     source: str
@@ -61,7 +63,16 @@ class Manifest:
     def to_spec(self, folder: pathlib.Path) -> ModelSpec:
         """Returns the model of the folder that holds this manifest."""
         labels = str(folder / LABELS)
-        return ModelSpec(self.name, self.kind, str(folder), labels, self.preset, self.gflops, self.top1_percent)
+        return ModelSpec(
+            self.name,
+            self.kind,
+            str(folder),
+            labels,
+            self.preset,
+            self.gflops,
+            self.top1_percent,
+            output_activation=self.output_activation,
+        )
 
 
 def is_exported(folder: pathlib.Path) -> bool:

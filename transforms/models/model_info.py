@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from transforms.errors import without_query
 from transforms.models.catalog import ModelSpec
 from transforms.models.engine import EngineName, Precision
+from transforms.models.resolver import used_address
 
 _LIBRARIES = {"openvino": ("openvino", "numpy"), "tensorflow": ("tensorflow", "numpy")}
 
@@ -18,11 +19,12 @@ class ModelInfo:
     """A model as it was run. Two runs with equal ModelInfo give a clip the same scores.
 
     Attributes:
-      handle: where the model is, without a URL's query.
+      handle: where the model is, without a URL's query; the one of its addresses that it was fetched from.
       content_hash: digest of its SavedModel, whichever form it was read in.
       label_map_hash: digest of its classes.
       engine: what ran it.
       precision: of the arithmetic.
+      output_activation: what its outputs are.
       library_versions: of the libraries that the engine is made of, as far as they are installed here.
     """
 
@@ -31,15 +33,22 @@ class ModelInfo:
     label_map_hash: str
     engine: EngineName
     precision: Precision
+    output_activation: str
     library_versions: Mapping[str, str]
 
 
 def model_info(
-    spec: ModelSpec, content_hash: str, label_map_hash: str, engine: EngineName, precision: Precision
+    spec: ModelSpec,
+    content_hash: str,
+    label_map_hash: str,
+    engine: EngineName,
+    precision: Precision,
+    output_activation: str,
 ) -> ModelInfo:
     """Returns what is to be told of a model."""
     versions = installed_versions(_LIBRARIES.get(engine, ()))
-    return ModelInfo(without_query(spec.handle), content_hash, label_map_hash, engine, precision, versions)
+    handle = without_query(used_address(spec.handle, spec.mirrors))
+    return ModelInfo(handle, content_hash, label_map_hash, engine, precision, output_activation, versions)
 
 
 def installed_versions(packages: tuple[str, ...]) -> dict[str, str]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from transforms.errors import InferenceError, ModelError, OutOfMemoryError
 from transforms.models import openvino_cache
-from transforms.models.catalog import Preset
+from transforms.models.catalog import OutputActivation, Preset
 from transforms.models.compiled_cache import compile_model
 from transforms.models.embeddings import openvino_embedding
 from transforms.models.openvino_import import import_openvino
@@ -33,6 +33,7 @@ class OpenVinoEngine:
     """
 
     name = "openvino"
+    output_activation: OutputActivation = "logits"
 
     def __init__(self, compiled: Any, preset: Preset, num_threads: int) -> None:
         """Makes the requests. Use `load`."""

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from transforms.errors import ModelError
 from transforms.models import openvino_cache
-from transforms.models.catalog import Preset
+from transforms.models.catalog import OutputActivation, Preset
 from transforms.models.compiled_cache import compile_model
 from transforms.models.embeddings import openvino_embedding
 from transforms.models.openvino_engine import cpu_config, inference_error, with_uint8_input
@@ -37,6 +37,7 @@ class OpenVinoStreamEngine:
     """
 
     name = "openvino"
+    output_activation: OutputActivation = "logits"
 
     def __init__(self, lengths: _Lengths, zeros: _Tensors, preset: Preset, num_threads: int) -> None:
         """Makes the lanes. Use `load`."""

@@ -1,7 +1,7 @@
 """From a model's handle to a local folder with the model.
 
 package:PKG/PATH     PATH inside the installed package PKG: the same handle works on every worker
-FOLDER, file://...   a local folder, as it is: a SavedModel, or a model that was exported
+FOLDER, file://...   a local folder, as it is: a SavedModel, or a model that was exported; an archive of one is unpacked
 http(s)://...        fetched through TensorFlow Hub into a cache; a cached model needs neither network nor TensorFlow
 s3://..., gs://...   not from here: `transforms.stored_models` brings them to a local folder
 """
@@ -10,19 +10,26 @@ from __future__ import annotations
 
 import hashlib
 import importlib.resources
+import logging
 import pathlib
 import urllib.parse
 import urllib.request
+from collections.abc import Sequence
 
-from transforms.errors import ModelNotFoundError, NotASavedModelError, without_query
-from transforms.models import cache, hub, saved_model
+from transforms.errors import ModelError, ModelNotFoundError, NotASavedModelError, without_query
+from transforms.models import archives, cache, foreign, hub, saved_model
 from transforms.models.manifest import check_files, is_exported
 
+_LOGGER = logging.getLogger(__name__)
 _PACKAGE = "package:"
 
 
-def resolve(handle: str) -> pathlib.Path:
+def resolve(handle: str, mirrors: Sequence[str] = ()) -> pathlib.Path:
     """Returns the local folder of a model, fetching it first if need be.
+
+    Args:
+      handle: where the model is.
+      mirrors: further URLs of the same model, for where `handle`, a URL too, cannot be fetched.
 
     Raises:
       ModelNotFoundError: nothing is at the handle, or its scheme is unknown.
@@ -33,22 +40,52 @@ def resolve(handle: str) -> pathlib.Path:
     folder = local_path(handle)
     if folder is not None:
         return _checked(folder, handle)
-    _require_http(handle)
-    cached = _cached_folder(handle)
-    if cached is not None:
-        return cached
-    return hub.download(handle, cache_name(handle))
+    addresses = [handle, *mirrors]
+    for address in addresses:
+        _require_http(address)
+    cached = (_cached_folder(address) for address in addresses)
+    return next((folder for folder in cached if folder is not None), None) or _fetch(addresses)
 
 
-def is_cached(handle: str) -> bool:
+def used_address(handle: str, mirrors: Sequence[str] = ()) -> str:
+    """Returns the URL that a model was fetched from, one of its addresses; the handle where it was not fetched."""
+    if not mirrors:
+        return handle
+    return next((address for address in (handle, *mirrors) if _cached_folder(address) is not None), handle)
+
+
+def _fetch(addresses: Sequence[str]) -> pathlib.Path:
+    failures: list[ModelError] = []
+    for address in addresses:
+        try:
+            folder = hub.download(address, cache_name(address))
+        except ModelError as error:
+            failures.append(error)
+            continue
+        if failures:
+            told = _reasons(failures)
+            _LOGGER.warning("%s; the model was fetched from %s instead", told, without_query(address))
+        return folder
+    if len(failures) == 1:
+        raise failures[0]
+    # What may pass at one address may pass.
+    first = next((error for error in failures if error.transient), failures[0])
+    raise type(first)(f"{_reasons(failures)}; {hub.REMEDY}") from first
+
+
+def _reasons(failures: Sequence[ModelError]) -> str:
+    return "; ".join(str(error).removesuffix(f"; {hub.REMEDY}") for error in failures)
+
+
+def is_cached(handle: str, mirrors: Sequence[str] = ()) -> bool:
     """Returns whether `resolve` will need no network: the model is local, or was fetched before."""
     try:
         folder = local_path(handle)
     except ModelNotFoundError:
         return False
     if folder is not None:
-        return is_exported(folder) or saved_model.fault(folder) is None
-    return _cached_folder(handle) is not None
+        return archives.is_archive(folder) or is_exported(folder) or saved_model.fault(folder) is None
+    return any(_cached_folder(address) is not None for address in (handle, *mirrors))
 
 
 def is_stored(handle: str) -> bool:
@@ -91,10 +128,13 @@ def _package_path(handle: str) -> pathlib.Path:
 
 
 def _checked(folder: pathlib.Path, handle: str) -> pathlib.Path:
+    if archives.is_archive(folder):
+        return archives.unpacked(folder)
+    if folder.is_file():
+        raise NotASavedModelError(foreign.refusal(str(folder)))
     if not folder.is_dir():
-        what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise ModelNotFoundError(
-            f"the model folder {folder} {what} ({handle}): pass a catalog name, a URL, or a SavedModel's folder"
+            f"the model folder {folder} does not exist ({handle}): pass a catalog name, a URL, or a SavedModel's folder"
         )
     if is_exported(folder):
         check_files(folder)

@@ -7,7 +7,8 @@ import mmap
 import pathlib
 import re
 
-GRAPH_FILES = ("saved_model.pb", "saved_model.pbtxt")
+from transforms.models.foreign import GRAPH_FILES, kind_of
+
 _SHARD = re.compile(r"variables\.data-(\d{5})-of-(\d{5})")
 # Operations that hold a variable, as they stand in the serialized graph.
 _VARIABLE_OPS = (b"VarHandleOp", b"VariableV2")
@@ -21,13 +22,19 @@ def fault(folder: pathlib.Path) -> str | None:
     """
     graph = _graph_file(folder)
     if graph is None:
-        nested = next((child.parent for name in GRAPH_FILES for child in sorted(folder.glob(f"*/{name}"))), None)
-        hint = f" (its subfolder {nested.name} has one: pass that)" if nested else ""
-        return f"holds no saved_model.pb{hint}"
+        return f"holds no saved_model.pb{_hint(folder)}"
     variables = folder / "variables"
     if not (variables / "variables.index").is_file():
         return "lacks variables/variables.index, which its graph needs" if _has_variables(graph) else None
     return _missing_shard(variables)
+
+
+def _hint(folder: pathlib.Path) -> str:
+    nested = next((child.parent for name in GRAPH_FILES for child in sorted(folder.glob(f"*/{name}"))), None)
+    if nested is not None:
+        return f" (its subfolder {nested.name} has one: pass that)"
+    others = ((path.name, kind_of(path.name)) for path in sorted(folder.glob("*")) if path.name not in GRAPH_FILES)
+    return next((f" (its {name} is {kind})" for name, kind in others if kind), "")
 
 
 def content_hash(folder: pathlib.Path) -> str:

@@ -1,4 +1,4 @@
-"""From logits to labels. Pure NumPy."""
+"""From a model's outputs to labels. Pure NumPy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,71 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.errors import InferenceError
+from transforms.models.catalog import OutputActivation
 from transforms.records import LabelScore
+
+_TOLERANCE = 0.01
+"""How far a score may lie outside of [0, 1], or a softmax's sum from 1: bfloat16 has two digits."""
+
+_SMALLEST = float(np.finfo(np.float32).tiny)
+_BELOW_ONE = 1 - 2.0**-24
+"""The scores that stand for 0 and 1 where those would have infinite logits."""
+
+
+def to_scores(outputs: npt.NDArray[np.floating], activation: OutputActivation = "logits") -> npt.NDArray[np.float32]:
+    """Returns scores: the softmax of logits, and the outputs themselves of a model that ends in a softmax or sigmoids.
+
+    Args:
+      outputs: float [N, C].
+      activation: what they are.
+
+    Returns:
+      float32 [N, C] in [0, 1]; rows of a sigmoid model do not sum to 1.
+
+    Raises:
+      InferenceError: an output is NaN, infinite, or no score.
+      ValueError: the shape is another.
+    """
+    if activation == "logits":
+        return softmax(outputs)
+    _require_finite(outputs)
+    lowest, highest = outputs.min(initial=0.0), outputs.max(initial=0.0)
+    if lowest < -_TOLERANCE or highest > 1 + _TOLERANCE:
+        wrong = lowest if lowest < -_TOLERANCE else highest
+        raise InferenceError(
+            f"the model gave {wrong:.4g}, which is not a score from 0 to 1, and its outputs are read as those of a "
+            f"{activation}: pass --output_activation logits"
+        )
+    return np.clip(outputs, 0.0, 1.0).astype(np.float32)
+
+
+def to_logits(outputs: npt.NDArray[np.floating], activation: OutputActivation = "logits") -> npt.NDArray[np.float32]:
+    """Returns logits: of a softmax's scores their logarithms, of sigmoids' scores their log-odds.
+
+    The softmax, or the sigmoid, of what is returned is the scores again. A softmax does not show how large the logits
+    were that it took; theirs differ by a constant. Scores of 0 and 1 get the nearest finite logits.
+
+    Args:
+      outputs: float [C], finite.
+      activation: what they are.
+    """
+    if activation == "logits":
+        return outputs.astype(np.float32)
+    scores = np.clip(outputs.astype(np.float64), _SMALLEST, 1.0)
+    logits = np.log(scores)
+    if activation == "sigmoid":
+        logits -= np.log1p(-np.minimum(scores, _BELOW_ONE))
+    return logits.astype(np.float32)
+
+
+def may_be_softmax(outputs: npt.NDArray[np.floating]) -> bool:
+    """Returns whether outputs that are read as logits look as if they were scores already.
+
+    Args:
+      outputs: float [N, C], finite.
+    """
+    sums = outputs.sum(axis=1, dtype=np.float64)
+    return bool(outputs.shape[1] > 1 and (outputs >= 0).all() and (np.abs(sums - 1) < _TOLERANCE / 10).all())
 
 
 def softmax(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
@@ -26,20 +90,24 @@ def softmax(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
       InferenceError: a logit is NaN or infinite.
       ValueError: the shape is another.
     """
-    if logits.ndim != 2:
-        raise ValueError(f"logits must be [N, C], not {list(logits.shape)}")
-    finite = np.isfinite(logits).all(axis=1)
-    if not finite.all():
-        bad = np.flatnonzero(~finite).tolist()
-        raise InferenceError(
-            f"the model gave NaN or infinite logits for {len(bad)} of {len(logits)} clips (number {bad[:5]} of the "
-            "batch): its numeric precision does not suffice, or its weights are damaged"
-        )
+    _require_finite(logits)
     # The largest logit is taken off first: exp() of what remains cannot overflow.
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True, initial=-np.inf)
     weights = np.exp(shifted)
     scores: npt.NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
     return scores
+
+
+def _require_finite(outputs: npt.NDArray[np.floating]) -> None:
+    if outputs.ndim != 2:
+        raise ValueError(f"logits must be [N, C], not {list(outputs.shape)}")
+    finite = np.isfinite(outputs).all(axis=1)
+    if not finite.all():
+        bad = np.flatnonzero(~finite).tolist()
+        raise InferenceError(
+            f"the model gave NaN or infinite logits for {len(bad)} of {len(outputs)} clips (number {bad[:5]} of the "
+            "batch): its numeric precision does not suffice, or its weights are damaged"
+        )
 
 
 def log_sum_exp(logits: npt.NDArray[np.floating]) -> float:
@@ -56,13 +124,19 @@ def log_sum_exp(logits: npt.NDArray[np.floating]) -> float:
     return largest + float(np.log(np.exp(logits.astype(np.float64) - largest).sum()))
 
 
-def entropy(scores: npt.NDArray[np.floating]) -> float:
+def entropy(scores: npt.NDArray[np.floating], activation: OutputActivation = "logits") -> float:
     """Returns how undecided a clip's scores are, in nats: 0 for one certain class, log(C) for all alike.
 
+    Of a sigmoid model, whose classes are decided one by one, the sum over the classes: 0 where each is certain,
+    C log(2) where none is.
+
     Args:
-      scores: float [C], sum 1.
+      scores: float [C]; sum 1, but for a sigmoid model.
+      activation: what the model's outputs are.
     """
-    positive = scores[scores > 0].astype(np.float64)
+    parts = [scores, 1 - scores] if activation == "sigmoid" else [scores]
+    chances = np.concatenate(parts).astype(np.float64)
+    positive = chances[chances > 0]
     return max(0.0, float(-(positive * np.log(positive)).sum()))
 
 

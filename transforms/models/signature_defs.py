@@ -13,14 +13,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from transforms.errors import NotASavedModelError, SignatureError
+from transforms.models.protos import Fields, message_class
 from transforms.models.signature import TensorInfo
 
 GRAPH_FILE = "saved_model.pb"
 SERVED = "serving_default"
 
-# The part of tensorflow/core/protobuf/*.proto that is needed: message -> (field, number, type, repeated). A map is
-# written like a repeated entry of key and value. What is not named here, such as the graph, is kept as it is.
-_FIELDS: dict[str, list[tuple[str, int, str, bool]]] = {
+# The part of tensorflow/core/protobuf/*.proto that is needed here.
+_FIELDS: Fields = {
     "SavedModel": [("meta_graphs", 2, "MetaGraph", True)],
     "MetaGraph": [("signatures", 5, "SignatureEntry", True)],
     "SignatureEntry": [("key", 1, "string", False), ("value", 2, "Signature", False)],
@@ -47,7 +47,7 @@ def read_signatures(folder: pathlib.Path) -> dict[str, Signature]:
     Raises:
       NotASavedModelError: the graph file is missing (a textual saved_model.pbtxt is not read) or damaged.
     """
-    entries = [entry for graph in _parse(folder).meta_graphs for entry in graph.signatures]
+    entries = [entry for graph in parse(folder, _message_class()).meta_graphs for entry in graph.signatures]
     return {
         entry.key: Signature(_infos(entry.value.inputs), _infos(entry.value.outputs))
         for entry in entries
@@ -69,7 +69,7 @@ def serve(folder: pathlib.Path, signature: str, target: pathlib.Path, output_pre
       NotASavedModelError: the graph file is missing or damaged.
       OSError: `target` cannot be written.
     """
-    model = _parse(folder)
+    model = parse(folder, _message_class())
     for graph in model.meta_graphs:
         wanted = [entry for entry in graph.signatures if entry.key == signature]
         if not wanted:
@@ -86,11 +86,16 @@ def serve(folder: pathlib.Path, signature: str, target: pathlib.Path, output_pre
     (target / "variables").symlink_to((folder / "variables").resolve(), target_is_directory=True)
 
 
-def _parse(folder: pathlib.Path) -> Any:
+def parse(folder: pathlib.Path, message: Any) -> Any:
+    """Returns the graph file of a SavedModel as a message of that class.
+
+    Raises:
+      NotASavedModelError: it is missing or damaged.
+    """
     from google.protobuf.message import DecodeError
 
     try:
-        model = _message_class()()
+        model = message()
         model.ParseFromString((folder / GRAPH_FILE).read_bytes())
     except DecodeError as error:
         raise NotASavedModelError(f"{folder / GRAPH_FILE} is damaged: {error}") from error
@@ -101,22 +106,7 @@ def _parse(folder: pathlib.Path) -> Any:
 
 @functools.cache
 def _message_class() -> Any:
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-    field_types = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name="reelbeam/saved_model.proto", package="reelbeam", syntax="proto3")
-    for message_name, fields in _FIELDS.items():
-        message = file.message_type.add(name=message_name)
-        for name, number, kind, repeated in fields:
-            label = field_types.LABEL_REPEATED if repeated else field_types.LABEL_OPTIONAL
-            field = message.field.add(name=name, number=number, label=label)
-            if kind in _FIELDS:
-                field.type, field.type_name = field_types.TYPE_MESSAGE, f".reelbeam.{kind}"
-            else:
-                field.type = field_types.Type.Value(f"TYPE_{kind.upper()}")
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("reelbeam.SavedModel"))
+    return message_class("reelbeam.signatures", "SavedModel", _FIELDS)
 
 
 def _infos(entries: Any) -> dict[str, TensorInfo]:

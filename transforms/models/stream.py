@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.errors import SignatureError
-from transforms.models.catalog import Preset
+from transforms.models.catalog import OutputActivation, Preset
 from transforms.models.manifest import is_exported, read_manifest
 from transforms.models.signature import TensorInfo
-from transforms.models.signature_defs import Signature, read_signatures
+from transforms.models.signature_defs import SERVED, Signature, read_signatures
 
 _WANTED = (
     "Wanted: a signature that takes an input shape int32 [5] and gives states, and one that takes one image float32 "
@@ -41,13 +41,15 @@ class StreamEngine(Protocol):
 
     Attributes:
       name: "openvino" or "tensorflow".
-      num_classes: logits of a clip.
+      num_classes: outputs of a clip.
+      output_activation: what the outputs are; they are called logits here, whatever they are.
       chunk_frames: frames that are best given at once; multiples of it are as good.
       state_bytes: memory of one State.
     """
 
     name: str
     num_classes: int
+    output_activation: OutputActivation
     chunk_frames: int
     state_bytes: int
 
@@ -171,6 +173,15 @@ def is_stream_model(folder: pathlib.Path) -> bool:
       NotASavedModelError: the graph file is missing or damaged.
     """
     return _find(read_signatures(folder)) is not None
+
+
+def answer_of(signatures: Mapping[str, Signature]) -> tuple[str, str] | None:
+    """Returns the signature that classifies, and its output with the answers; None where it is not plain which."""
+    stream = _find(signatures)
+    if stream is not None:
+        return stream.call, stream.logits
+    outputs = list(signatures[SERVED].outputs) if SERVED in signatures else []
+    return (SERVED, outputs[0]) if len(outputs) == 1 else None
 
 
 def check_next(num_states: int, frames: npt.NDArray[np.uint8], preset: Preset) -> None:

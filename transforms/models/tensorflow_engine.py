@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.errors import InferenceError, ModelError, OutOfMemoryError, SignatureError
-from transforms.models.catalog import Preset
+from transforms.models.catalog import OutputActivation, Preset
+from transforms.models.quiet import quiet_tensorflow
 from transforms.models.signature import TensorInfo, check_frames, check_signature
 from transforms.models.tensorflow_embeddings import with_embeddings
 
@@ -26,6 +27,7 @@ class TensorFlowEngine:
     """A SavedModel's `serving_default` behind a graph function that takes uint8."""
 
     name = "tensorflow"
+    output_activation: OutputActivation = "logits"
 
     def __init__(self, run: Callable[[Any], Any], num_classes: int, preset: Preset) -> None:
         """Keeps what `load` made."""
@@ -111,9 +113,10 @@ def load_saved_model(folder: pathlib.Path, num_threads: int) -> Any:
     Raises:
       ModelError: TensorFlow cannot load it.
     """
-    import tensorflow as tf
+    with quiet_tensorflow():
+        import tensorflow as tf
 
-    _configure(num_threads)
+        _configure(num_threads)
     try:
         # Not a Keras loader: Keras 3 refuses these models.
         return tf.saved_model.load(str(folder))
@@ -131,9 +134,10 @@ def inference_error(batch: str, error: Any) -> InferenceError:
 
 def accelerators() -> list[str]:
     """Returns the GPUs and TPUs that this TensorFlow can use. Starts its device runtime."""
-    import tensorflow as tf
+    with quiet_tensorflow():
+        import tensorflow as tf
 
-    return [device.name for kind in ("GPU", "TPU") for device in tf.config.list_physical_devices(kind)]
+        return [device.name for kind in ("GPU", "TPU") for device in tf.config.list_physical_devices(kind)]
 
 
 def _configure(num_threads: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.errors import ModelError
-from transforms.models.catalog import Preset
+from transforms.models.catalog import OutputActivation, Preset
 from transforms.models.stream import State, StreamSignatures, check_next, find_stream_signatures
 from transforms.models.tensorflow_embeddings import with_embeddings
 from transforms.models.tensorflow_engine import inference_error, load_saved_model
@@ -29,6 +29,7 @@ class TensorFlowStreamEngine:
     """
 
     name = "tensorflow"
+    output_activation: OutputActivation = "logits"
 
     def __init__(self, run: Any, zeros: Mapping[str, Any], signatures: StreamSignatures, preset: Preset) -> None:
         """Keeps what `load` made."""

@@ -1,0 +1,74 @@
+"""Other flags on an output that is labeled already: what a run does not do again, it says, and how to have it done."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import duckdb
+import pytest
+
+from pipeline.cli import main
+
+WANTED = (
+    "1 inputs, 1 skipped: 1 labeled already, with another --top_k or --min_score, or without the logits or embeddings "
+    "that are asked for (--force labels them again)"
+)
+
+
+def label(output: pathlib.Path, video: pathlib.Path, *flags: str) -> None:
+    assert main(["label", str(video), "--model=demo", f"--output={output}", *flags]) == 0
+
+
+@pytest.mark.slow
+def test_rows_that_are_kept_without_what_is_asked_for_are_told(
+    tmp_path: pathlib.Path,
+    samples_dir: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    video = samples_dir / "growing.mp4"
+    label(tmp_path, video)
+    for flags in (["--save_embeddings"], ["--save_logits"], ["--top_k=3"], ["--min_score=0.5"], ["--save_logits"]):
+        capsys.readouterr()
+        label(tmp_path, video, *flags)
+        assert WANTED in capsys.readouterr().out, flags
+    assert main(["plan", str(video), "--model=demo", f"--output={tmp_path}", "--save_logits", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["fates"] == {"other_options": 1}
+    # In one job, as on a cluster, it is told alike.
+    label(tmp_path, video, "--save_logits", "--videos_per_part=0")
+    assert WANTED in capsys.readouterr().out
+    label(tmp_path, video, "--save_logits", "--force")
+    capsys.readouterr()
+    for flags in (["--save_logits"], []):  # rows that hold more than is asked for will do
+        label(tmp_path, video, *flags)
+        assert "1 inputs, 1 skipped: 1 labeled already\n" in capsys.readouterr().out
+    summaries = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("runs/*.json"))]
+    assert sum(summary["skipped"].get("other_options", 0) for summary in summaries) == 6
+    assert main(["verify", str(tmp_path)]) == 0
+
+
+def test_a_switch_of_the_sampling_is_told_and_back_again_too(
+    tmp_path: pathlib.Path,
+    samples_dir: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Whatever is part of the work, not the model alone; and the current rows are those of the last run's work."""
+    video = samples_dir / "growing.mp4"
+    told = "was last labeled with another sampling of clips. This run is for demo: from now on its rows come first"
+    shown = []
+    connection = duckdb.connect()
+    for number, flags in enumerate(([], ["--clips_per_video=1"], [], [])):
+        caplog.clear()
+        label(tmp_path, video, *flags)
+        assert (told in caplog.text) == (number in (1, 2))
+        capsys.readouterr()
+        if number == 0:
+            assert main(["sql", str(tmp_path)]) == 0
+            connection.execute(capsys.readouterr().out)
+        shown += connection.execute("SELECT num_clips FROM current_videos").fetchall()
+        assert main(["status", str(tmp_path), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["totals"]["clips"] == shown[-1][0]
+    assert shown == [(2,), (1,), (2,), (2,)]

@@ -1,0 +1,30 @@
+"""Makes protobuf message classes from tables of fields: parts of TensorFlow's formats, read without TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Fields = Mapping[str, Sequence[tuple[str, int, str, bool]]]
+"""Message -> (field, number, type, repeated). A map is written like a repeated entry of key and value. Fields that are
+not named here stay in a message as they are, unread."""
+
+
+def message_class(package: str, root: str, fields: Fields) -> Any:
+    """Returns the class of the message `root`. A package is made once in a process: cache what this returns."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    field_types = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto3")
+    for message_name, rows in fields.items():
+        message = file.message_type.add(name=message_name)
+        for name, number, kind, repeated in rows:
+            label = field_types.LABEL_REPEATED if repeated else field_types.LABEL_OPTIONAL
+            field = message.field.add(name=name, number=number, label=label)
+            if kind in fields:
+                field.type, field.type_name = field_types.TYPE_MESSAGE, f".{package}.{kind}"
+            else:
+                field.type = field_types.Type.Value(f"TYPE_{kind.upper()}")
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{root}"))

@@ -1,0 +1,47 @@
+"""Keeps TensorFlow's own log lines off stderr: it writes some before any of its settings for logging are heard."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+
+LEVEL_VARIABLE = "TF_CPP_MIN_LOG_LEVEL"
+_LEVELS = b"IWEF"
+_LOG_LINE = re.compile(rb"([IWEF])\d{4} [^\n]*")
+_NOTES = (b"WARNING: All log messages before absl::InitializeLog()", b"To enable the following instructions:")
+
+
+@contextlib.contextmanager
+def quiet_tensorflow() -> Iterator[None]:
+    """Leaves out log lines below $TF_CPP_MIN_LOG_LEVEL that native code writes meanwhile; all else comes at the end."""
+    level = os.environ.get(LEVEL_VARIABLE, "0")
+    least = int(level) if level.isdecimal() else 0
+    with contextlib.ExitStack() as stack:
+        try:
+            sys.stderr.flush()
+            kept = os.dup(2)
+        except (OSError, ValueError, AttributeError):  # no stderr: nothing to keep clean
+            least = 0
+        if not least:
+            yield
+            return
+        stack.callback(os.close, kept)
+        written = stack.enter_context(tempfile.TemporaryFile())
+        os.dup2(written.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            written.seek(0)
+            lines = [line for line in written.readlines() if not _is_noise(line, least)]
+            with contextlib.suppress(OSError):
+                os.write(2, b"".join(lines))
+
+
+def _is_noise(line: bytes, least: int) -> bool:
+    match = _LOG_LINE.match(line)
+    return line.startswith(_NOTES) or (match is not None and _LEVELS.index(match[1]) < least)

@@ -1,0 +1,40 @@
+"""What a run asks of its rows beside the scores: how many labels, and which further columns. Not part of the work.
+
+A video that is labeled already keeps its row, whatever the next run asks of rows. So a run that asks for something else
+says how many videos it left as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class RowOptions(NamedTuple):
+    """The flags of a run that decide what its rows hold; the names are those in a run's configuration."""
+
+    top_k: int
+    min_score: float
+    save_logits: bool
+    save_embeddings: bool
+
+    @classmethod
+    def of_run(cls, summary: Mapping[str, Any]) -> RowOptions | None:
+        """Returns those of the run with that JSON; None where it does not say."""
+        configuration = summary.get("configuration", {})
+        if not all(name in configuration for name in cls._fields):
+            return None
+        return cls(*(configuration[name] for name in cls._fields))
+
+    def would_change(self, summary: Mapping[str, Any]) -> bool:
+        """Returns whether rows of the run with that JSON are known to be others than those that are asked for."""
+        made = RowOptions.of_run(summary)
+        return made is not None and not made.fit(self)
+
+    def fit(self, asked: RowOptions) -> bool:
+        """Returns whether rows made so are those that are asked for; columns that nobody asks for do no harm."""
+        return (
+            (self.top_k, self.min_score) == (asked.top_k, asked.min_score)
+            and self.save_logits >= asked.save_logits
+            and self.save_embeddings >= asked.save_embeddings
+        )
