@@ -12,7 +12,6 @@ import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
 from transforms import metrics
-from transforms.errors import without_query
 from transforms.ledger import (
     BEYOND_LIMIT,
     Chosen,
@@ -80,7 +79,7 @@ class SkipLabeled(beam.PTransform):
     def _read_ledger(self, videos: beam.PCollection[VideoRef]) -> beam.PCollection[tuple[int, bytes]]:
         keys = (
             videos
-            | "ToKey" >> beam.Map(lambda video: uri_key(video.video_uri)).with_output_types(int)
+            | "ToKey" >> beam.Map(lambda video: uri_key(video.key)).with_output_types(int)
             | "PackKeys" >> beam.CombineGlobally(_PackSorted()).without_defaults()
         )
         outputs = [] if self._rules.force else [self._output]
@@ -101,8 +100,7 @@ class SkipLabeled(beam.PTransform):
         )
         return (
             taken
-            | "TakenToRow"
-            >> beam.MapTuple(lambda reason, video: (bucket_of(video.video_uri), (reason, video_row(video))))
+            | "TakenToRow" >> beam.MapTuple(lambda reason, video: (bucket_of(video.key), (reason, video_row(video))))
             | "PackTaken" >> Pack()  # a runner keeps them until all have been seen
             | "Cut" >> beam.FlatMap(_cut, beam.pvalue.AsSingleton(highest)).with_outputs(_FATE, main=_VIDEO)
         )
@@ -126,7 +124,7 @@ def _skip(reason: str) -> TaggedOutput:
 
 def _read_rows(path: str, work: Work, keys: bytes) -> Iterator[tuple[int, LedgerRow]]:
     for row in read_rows(path, np.frombuffer(keys, np.int64), work):
-        yield bucket_of(row.video_uri), row
+        yield bucket_of(row.key), row
 
 
 def _decide(entry: tuple[int, dict[str, Iterable[bytes]]], rules: SkipRules, decoder_version: str) -> Iterator[Any]:
@@ -134,9 +132,9 @@ def _decide(entry: tuple[int, dict[str, Iterable[bytes]]], rules: SkipRules, dec
     _, found = entry
     rows: dict[str, list[LedgerRow]] = {}
     for row in map(LedgerRow._make, unpack(found["rows"])):
-        rows.setdefault(row.video_uri, []).append(row)
+        rows.setdefault(row.key, []).append(row)
     for video in unpack_videos(found["videos"]):
-        decision = decide(video, rows.get(without_query(video.video_uri), ()), rules, decoder_version)
+        decision = decide(video, rows.get(video.key, ()), rules, decoder_version)
         if decision.taken:
             yield decision.reason, dataclasses.replace(video, attempt=decision.attempt)
         else:
@@ -144,7 +142,7 @@ def _decide(entry: tuple[int, dict[str, Iterable[bytes]]], rules: SkipRules, dec
 
 
 def _order(video: VideoRef) -> int:
-    return stable_hash(video.video_uri, "limit")
+    return stable_hash(video.key, "limit")
 
 
 def _cut(entry: tuple[int, bytes], highest: int) -> Iterator[Any]:

@@ -1,9 +1,9 @@
 """Views of an output in SQL: the current row of every video, its clips, its failures, and a timeline of every label.
 
-    current_videos    the row that the last committed run wrote which took the video up
+    current_videos    the row that the last committed run wrote which took the video, or this range of it, up
     current_clips     the clips of that run
     current_errors    the failures of that run: none of a video that has succeeded since
-    label_timeline    video_uri, label, start_ms, end_ms, score: stretches of clips that touch or overlap
+    label_timeline    video_uri, label, start_ms, end_ms, score: stretches of clips that touch or overlap, of one range
 
 The views read the files by pattern, not by the list of committed runs, and need not be made again after a run. A
 pattern suffices: a file gets a name that matches only once its run is decided (`transforms.commits`), rows of a run
@@ -19,7 +19,7 @@ import re
 from typing import Literal, NamedTuple
 
 from transforms.errors import ConfigError
-from transforms.schemas import AGE, TABLES
+from transforms.schemas import AGE, RANGE, TABLES
 
 Dialect = Literal["duckdb", "bigquery", "spark"]
 
@@ -29,6 +29,13 @@ _GUARANTEE = (
 )
 
 
+_INPUT = "video_uri, range_start_ms, range_end_ms"
+_SAME_INPUT = " AND ".join(
+    [
+        "{0}.video_uri = v.video_uri AND {0}.run_id = v.run_id",
+        *(f"coalesce({{0}}.{name}, -1) = coalesce(v.{name}, -1)" for name in RANGE),  # null: the whole video
+    ]
+)
 _CLIP_COLUMNS = ", ".join(f"c.{name}" for name in TABLES["clips"].names)
 _ERROR_COLUMNS = ", ".join(f"e.{name}" for name in TABLES["errors"].names)
 
@@ -65,7 +72,7 @@ SELECT
     {columns}
 FROM (
     SELECT *, row_number() OVER (
-        PARTITION BY video_uri ORDER BY {last_first}
+        PARTITION BY {_INPUT} ORDER BY {last_first}
     ) AS age
     FROM {syntax.source_prefix}all_videos
 ) AS aged
@@ -74,34 +81,34 @@ WHERE age = 1;
 {syntax.create} {syntax.prefix}current_clips AS
 SELECT {syntax.clip_columns}
 FROM {syntax.source_prefix}all_clips AS c
-JOIN {syntax.prefix}current_videos AS v ON c.video_uri = v.video_uri AND c.run_id = v.run_id;
+JOIN {syntax.prefix}current_videos AS v ON {_SAME_INPUT.format("c")};
 
 {syntax.create} {syntax.prefix}current_errors AS
 SELECT {_ERROR_COLUMNS}
 FROM {syntax.source_prefix}all_errors AS e
-JOIN {syntax.prefix}current_videos AS v ON e.video_uri = v.video_uri AND e.run_id = v.run_id;
+JOIN {syntax.prefix}current_videos AS v ON {_SAME_INPUT.format("e")};
 
 {syntax.create} {syntax.prefix}label_timeline AS
 WITH seen AS (
-    SELECT video_uri, l.label AS label, start_ms, end_ms, l.score AS score
+    SELECT {_INPUT}, l.label AS label, start_ms, end_ms, l.score AS score
     FROM {syntax.labels}
     WHERE l.score >= {min_score:g}
 ), followed AS (
     SELECT *, max(end_ms) OVER (
-        PARTITION BY video_uri, label ORDER BY start_ms, end_ms ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        PARTITION BY {_INPUT}, label ORDER BY start_ms, end_ms ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ) AS seen_until
     FROM seen
 ), stretches AS (
     SELECT *, sum(CASE WHEN start_ms <= seen_until THEN 0 ELSE 1 END) OVER (
-        PARTITION BY video_uri, label ORDER BY start_ms, end_ms ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        PARTITION BY {_INPUT}, label ORDER BY start_ms, end_ms ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS stretch
     FROM followed
 )
 SELECT
     video_uri, label, min(start_ms) AS start_ms, max(end_ms) AS end_ms, avg(score) AS score,
-    max(score) AS max_score, count(*) AS num_clips
+    max(score) AS max_score, count(*) AS num_clips, range_start_ms, range_end_ms
 FROM stretches
-GROUP BY video_uri, label, stretch;
+GROUP BY {_INPUT}, label, stretch;
 """
 
 
@@ -116,7 +123,7 @@ def _duckdb(output: str, dataset: str) -> _Syntax:
         f"FROM read_parquet('{place}/{table}/*/*.parquet', hive_partitioning = false, union_by_name = true);\n"
         for table in TABLES
     )
-    labels = "(SELECT video_uri, start_ms, end_ms, unnest(labels) AS l FROM current_clips) AS each_label"
+    labels = f"(SELECT {_INPUT}, start_ms, end_ms, unnest(labels) AS l FROM current_clips) AS each_label"
     return _Syntax(sources, "CREATE OR REPLACE VIEW", "", "", labels, clip_columns="c.*")
 
 
@@ -128,7 +135,7 @@ def _spark(output: str, dataset: str) -> _Syntax:
         f"CREATE OR REPLACE TEMPORARY VIEW all_{table} USING parquet\nOPTIONS (path '{place}/{table}');\n"
         for table in TABLES
     )
-    labels = "(SELECT video_uri, start_ms, end_ms, explode(labels) AS l FROM current_clips) AS each_label"
+    labels = f"(SELECT {_INPUT}, start_ms, end_ms, explode(labels) AS l FROM current_clips) AS each_label"
     return _Syntax(sources, "CREATE OR REPLACE TEMPORARY VIEW", "", "", labels)
 
 
