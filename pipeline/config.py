@@ -80,6 +80,11 @@ class LabelingConfig:
     wait_for_lock: bool = False
 
     def __post_init__(self) -> None:
+        require_name("--output", self.output)
+        require_name("--input_list", self.input_list)
+        require_name("--spool_dir", self.spool_dir)
+        for given in self.inputs:
+            require_name("an input", given)
         if not self.inputs and not self.input_list:
             raise ConfigError("nothing to label: name files, folders or patterns, or give --input_list FILE")
         _require(self.top_k >= 1, "--top_k", self.top_k, "at least 1")
@@ -183,6 +188,12 @@ class LabelingConfig:
             "decoder_limits": dataclasses.asdict(self.decoder_limits),
             "skip_rules": dataclasses.asdict(self.skip_rules) | {"retry_failed": sorted(self.skip_rules.retry_failed)},
         }
+
+
+def require_name(flag: str, value: str | None) -> None:
+    """Raises ConfigError where a name is blank, which would mean the working directory; None: it was not given."""
+    if value is not None and not value.strip():
+        raise ConfigError(f"{flag} is {value!r}: it must be a name; a shell variable may be unset")
 
 
 def _require(holds: bool, flag: str, value: object, wanted: str) -> None:

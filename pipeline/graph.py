@@ -24,20 +24,25 @@ from transforms.selection import Part, ReadSelection, WriteSelection
 from transforms.skip_labeled import SkipLabeled
 from transforms.spool import SpoolConfig
 from transforms.summarize_videos import SummarizeVideos
-from transforms.write_results import WriteResults
+from transforms.write_results import WriteResults, is_excused
 
 
-def choose(pipeline: beam.Pipeline, config: LabelingConfig, run: RunInfo) -> Chosen:
-    """Adds the steps that find out what is to be labeled."""
-    videos = pipeline | ListVideos(config.inputs, config.input_list, config.base_dir)
-    return videos | SkipLabeled(config.output, Work.of(run), run.decoder_version, config.skip_rules, config.row_options)
+def choose(
+    pipeline: beam.Pipeline, config: LabelingConfig, run: RunInfo
+) -> tuple[Chosen, beam.PCollection[tuple[str, int]]]:
+    """Adds the steps that find out what is to be labeled, and what the listing leaves out."""
+    listing = pipeline | ListVideos(config.inputs, config.input_list, config.base_dir)
+    work, rules, options = Work.of(run), config.skip_rules, config.row_options
+    chosen = listing.videos | SkipLabeled(config.output, work, run.decoder_version, rules, options)
+    return chosen, listing.ignored
 
 
 def build_selection(
     pipeline: beam.Pipeline, config: LabelingConfig, run: RunInfo, videos_per_part: int
 ) -> beam.PCollection[dict[str, Any]]:
     """Makes `pipeline` write down what is to be labeled, in parts; returns the selection, one element."""
-    return choose(pipeline, config, run) | WriteSelection(RunPaths(config.output, run.run_id), videos_per_part)
+    chosen, ignored = choose(pipeline, config, run)
+    return chosen | WriteSelection(RunPaths(config.output, run.run_id), videos_per_part, ignored)
 
 
 def build_graph(
@@ -56,7 +61,11 @@ def build_graph(
       the run's summary, one element, there once the run is committed.
     """
     spool = SpoolConfig(config.spool_dir, config.spool_bytes)
-    chosen = choose(pipeline, config, run) if part is None else pipeline | ReadSelection(part)
+    if part is None:
+        chosen, ignored = choose(pipeline, config, run)
+    else:
+        chosen = pipeline | ReadSelection(part)
+        ignored = pipeline | "Ignored" >> beam.Create(list(part.ignored.items()), reshuffle=False)
     plan = (
         chosen.videos
         | "SpreadVideos" >> beam.Reshuffle()
@@ -87,6 +96,8 @@ def build_graph(
     tables = {
         "num_inputs": chosen.num_inputs,
         "fates": chosen.fates,
+        "ignored": ignored,
+        "num_excused": summaries | "Excused" >> beam.Filter(is_excused) | beam.combiners.Count.Globally(),
         "videos": summaries | "VideoRows" >> beam.Map(video_row, run),
         "clips": classified.scores | "ClipRows" >> beam.Map(clip_row, run),
         "errors": failures | "ErrorRows" >> beam.Map(error_row, run),

@@ -236,7 +236,8 @@ def commit_nothing(config: LabelingConfig, run: RunInfo, lock: LockTicket, part:
     paths = RunPaths(config.output, run.run_id)
     facts = run_facts(config, run)
     with storage.storage_errors(config.output):
-        return Outcome(0, paths, commit(facts, paths, config.max_failure_ratio, lock, [], part.num_inputs, part.fates))
+        ratio, inputs = config.max_failure_ratio, part.num_inputs
+        return Outcome(0, paths, commit(facts, paths, ratio, lock, [], inputs, part.fates, ignored=part.ignored))
 
 
 @contextlib.contextmanager

@@ -111,9 +111,11 @@ def export_model(spec: catalog.ModelSpec, to: str) -> None:
       RunError: the store does not answer now.
       ModelError: the model or its labels cannot be used.
     """
+    from pipeline.config import require_name
     from pipeline.preparation import unusable
     from transforms import stored_models
 
+    require_name("--to", to)
     spec = with_found_kind(spec)
     folder = resolver.resolve(stored_models.localized(spec).handle, spec.mirrors)
     labels = stored_models.load_labels(spec.labels)

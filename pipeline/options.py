@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline import bounds, dataflow, flink, runners
 from pipeline.beam_parser import beam_parser, flag_names, split_words
-from pipeline.config import LabelingConfig
+from pipeline.config import LabelingConfig, require_name
 from pipeline.flags import label_parser
 from transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelError
 from transforms.media.limits import DecoderLimits
@@ -129,6 +129,8 @@ def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
 
     A model in an object store is fetched, see `reach_stores`: only its files tell what it is.
     """
+    require_name("--model", args.model)
+    require_name("--labels", args.labels)
     given = {name: getattr(args, name) for name in _PRESET_FLAGS if getattr(args, name) is not None}
     labels = "package:transforms.models/labels/kinetics_600.txt" if args.labels == "kinetics-600" else args.labels
     folder = _folder(args.model)

@@ -155,8 +155,10 @@ def _parser(command: str, description: str) -> argparse.ArgumentParser:
 def _parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
     """Parses flags, and gives Beam its own: a store may need them, `--s3_endpoint_url` for instance."""
     from pipeline import options
+    from pipeline.config import require_name
 
     args, beam_flags = options.parse_label_flags(argv, parser)
+    require_name("OUTPUT", args.output)
 
     from apache_beam.io.filesystems import FileSystems
 

@@ -105,6 +105,7 @@ def _show(found: dict[str, Any]) -> None:
     from rich.text import Text
 
     from pipeline.console import make_console, make_table, printable, right
+    from transforms.ignored import describe
 
     console = make_console()
     table = make_table(right("videos"), "")
@@ -113,6 +114,8 @@ def _show(found: dict[str, Any]) -> None:
             table.add_row(str(found["fates"][reason]), text)
     console.print(table)
     console.print(_summary(found))
+    if found["ignored"]:
+        console.print(Text(f"Ignored: {describe(found['ignored'])}"))
     for code, number in found["failures"].items():
         console.print(Text(f"  {number} would fail: {code}", style="red"))
     if not found["to_label"]:

@@ -27,16 +27,20 @@ from pipeline.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
 from pipeline.costs import decode_cost, model_cost
 from transforms import storage
 from transforms.errors import MediaError, without_query
+from transforms.expansion import expand_input
+from transforms.ignored import Report, ignore, most_frequent
 from transforms.input_list import read_input_list
 from transforms.ledger import BEYOND_LIMIT, TAKEN, LedgerRow, Work, decide, ledger_runs, read_rows, sift, uri_key
-from transforms.list_videos import expand_input, with_size
+from transforms.list_videos import with_size
 from transforms.media import sandbox
 from transforms.media.probe import decoder_version
 from transforms.media.sampling import count_clips, max_num_clips
 from transforms.media.stream_sampling import count_stream_clips
 from transforms.models.catalog import CATALOG, ModelSpec
 from transforms.models.cpus import cpu_count
+from transforms.plan_clips import labeled_seconds
 from transforms.records import SkipRules, VideoRef, stable_hash
+from transforms.spool import SpoolConfig
 
 LOCAL_SAMPLE, REMOTE_SAMPLE = 2_000, 100
 """How many headers are read; fewer of remote videos, since these are copied for it."""
@@ -59,11 +63,13 @@ class Selection(NamedTuple):
       fates: how many videos, by reason, see `transforms.ledger`.
       num_taken: how many would be labeled.
       sample: some of these, at most `sample_size`.
+      ignored: what the listing left out, by kind, see `transforms.ignored`.
     """
 
     fates: dict[str, int]
     num_taken: int
     sample: list[VideoRef]
+    ignored: dict[str, int]
 
 
 class Headers(NamedTuple):
@@ -92,28 +98,34 @@ def select(config: LabelingConfig, work: Work | None, sample_size: int | None, t
     runs = [] if work is None or rules.force else list(ledger_runs(config.output, work))
     files = [path for run in runs for path in run.files("videos")]
     other_runs = {run.run_id for run in runs if config.row_options.would_change(run.summary)}
-    for portion in _portions(listed_videos(config)):
+    ignored: collections.Counter[str] = collections.Counter()
+    for portion in _portions(listed_videos(config, lambda kind: ignored.update([kind]))):
         tell(f"{fates.total() + len(portion)} videos")
         for video, reason in _decide(portion, files, work, rules, other_runs):
             fates[reason] += 1
             if reason in TAKEN:
                 size = sample_size or (REMOTE_SAMPLE if storage.local_path(video.video_uri) is None else LOCAL_SAMPLE)
-                _keep(sample, (_order(video), video.video_uri, video), min(size, rules.limit or size))
+                _keep(sample, (_order(video), video.key, video), min(size, rules.limit or size))
                 if rules.limit and (left_out := _keep(within, (_order(video), reason), rules.limit)):
                     fates.update({left_out[1]: -1, BEYOND_LIMIT: 1})
     num_taken = sum(fates[reason] for reason in TAKEN)
     videos = [video for *_, video in sorted(sample, reverse=True)]
-    return Selection({reason: n for reason, n in fates.items() if n}, num_taken, videos)
+    return Selection({reason: n for reason, n in fates.items() if n}, num_taken, videos, most_frequent(ignored))
 
 
-def listed_videos(config: LabelingConfig) -> Iterator[VideoRef]:
-    """Yields each video of the inputs once, with its size and version, as `ListVideos` gives them."""
-    listings: list[Iterator[VideoRef]] = [expand_input(given, config.base_dir) for given in config.inputs]
+def listed_videos(config: LabelingConfig, report: Report = ignore) -> Iterator[VideoRef]:
+    """Yields each video of the inputs once, with its size and version, as `ListVideos` gives them.
+
+    Args:
+      config: of the run.
+      report: is called for each file and folder that is left out.
+    """
+    listings = [expand_input(given, config.base_dir, report=report) for given in config.inputs]
     if config.input_list:
         listings.append(read_input_list(config.input_list, config.base_dir))
     seen: set[int] = set()
     for video in itertools.chain.from_iterable(listings):
-        key = stable_hash(video.video_uri, "plan")
+        key = stable_hash(video.key, "plan")
         if key not in seen:
             seen.add(key)
             yield with_size(video)
@@ -132,20 +144,20 @@ def _decide(
     other_runs: Collection[str],
 ) -> Iterator[tuple[VideoRef, str]]:
     asked = [(video, sift(video, rules)) for video in videos]
-    keys = np.unique(np.array([uri_key(video.video_uri) for video, reason in asked if reason is None], np.int64))
+    keys = np.unique(np.array([uri_key(video.key) for video, reason in asked if reason is None], np.int64))
     rows: dict[str, list[LedgerRow]] = {}
     for path in files:
         assert work is not None, "there are files only where there is work"
         for row in read_rows(path, keys, work):
-            rows.setdefault(row.video_uri, []).append(row)
+            rows.setdefault(row.key, []).append(row)
     version = decoder_version()
     for video, reason in asked:
-        found = rows.get(without_query(video.video_uri), ())
+        found = rows.get(video.key, ())
         yield video, reason or decide(video, found, rules, version, other_runs).reason
 
 
 def _order(video: VideoRef) -> int:
-    return -stable_hash(video.video_uri, "limit")
+    return -stable_hash(video.key, "limit")
 
 
 def _keep(kept: list[_Entry], entry: _Entry, size: int) -> _Entry | None:
@@ -158,11 +170,13 @@ def _keep(kept: list[_Entry], entry: _Entry, size: int) -> _Entry | None:
 
 def read_headers(config: LabelingConfig, videos: Sequence[VideoRef], tell: _Tell) -> Headers:
     """Reads the headers of some videos, in decoder processes, one a core."""
+    spool = SpoolConfig(config.spool_dir, config.spool_bytes)
 
     def look(video: VideoRef) -> Fraction | str:
         try:
-            with storage.local_file(storage.identified(video), config.max_video_bytes) as path:
+            with storage.local_file(storage.identified(video), config.max_video_bytes, spool) as path:
                 duration = sandbox.probe(path, config.decoder_limits).duration_seconds
+            duration = labeled_seconds(video, duration)
             config.decoder_limits.check_clips(video.video_uri, max_num_clips(duration, config.sampling))
         except MediaError as error:
             return error.code
@@ -191,6 +205,7 @@ def make_plan(config: LabelingConfig, selection: Selection, headers: Headers) ->
         "output": config.output,
         "inputs": sum(selection.fates.values()),
         "fates": selection.fates,
+        "ignored": selection.ignored,
         "to_label": selection.num_taken,
         "sampled": num_sampled,
         "extrapolated": num_sampled < selection.num_taken,

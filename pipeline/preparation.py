@@ -14,8 +14,9 @@ import pyarrow as pa
 import pipeline
 from pipeline.config import LabelingConfig
 from transforms import errors, latest_run, storage
+from transforms.expansion import left_out_of, matches_anything
+from transforms.ignored import describe
 from transforms.input_list import read_input_list
-from transforms.list_videos import matches_anything
 from transforms.media.probe import decoder_version, library_versions
 from transforms.models import resolver
 from transforms.models.engine import Engine, check_embeddings, load_engine, load_stream_engine
@@ -57,9 +58,11 @@ def check_inputs(config: LabelingConfig) -> None:
     try:
         for given in config.inputs:
             if not matches_anything(given, config.base_dir):
+                left_out = describe(left_out_of(given, config.base_dir))
                 raise errors.ConfigError(
-                    f"{given} matches no video: nothing is there, or an empty folder, or a pattern without a match; "
-                    "a folder is searched for files with a video's extension"
+                    f"{errors.without_query(given)} matches no video: nothing is there, or an empty folder, or a "
+                    "pattern without a match; a folder is searched for files with a video's extension"
+                    + (f" (ignored here: {left_out})" if left_out else "")
                 )
         if config.input_list and not sum(1 for _ in read_input_list(config.input_list, config.base_dir)):
             raise errors.ConfigError(f"--input_list {config.input_list} names no video")

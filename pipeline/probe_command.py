@@ -10,7 +10,7 @@ from pipeline.config import MAX_VIDEO_BYTES
 from pipeline.console import make_console, make_table, printable, right, whole
 from transforms import storage
 from transforms.errors import ConfigError, MediaError
-from transforms.list_videos import expand_input
+from transforms.expansion import expand_input
 from transforms.media import sandbox
 from transforms.media.limits import DEFAULT_LIMITS
 from transforms.records import MediaInfo, VideoRef

@@ -17,9 +17,12 @@ from pipeline.launch import Outcome
 from pipeline.summary_json import added_up, committed_summaries
 from transforms import metrics
 from transforms.errors import MediaError
+from transforms.ignored import describe
 from transforms.models.catalog import DEMO
 from transforms.run_files import RunPaths
+from transforms.schemas import RANGE
 from transforms.tables import read_batches
+from transforms.time_range import shown_input
 
 MAX_VIDEOS_SHOWN = 25
 MAX_ERRORS_SHOWN = 5
@@ -61,6 +64,8 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
         console.print(_TOY, soft_wrap=True)
     if summary["counts"]["skipped"]:
         console.print(Text(_skipped_line(summary)))
+    if summary.get("ignored"):
+        console.print(Text(f"Ignored: {printable(describe(summary['ignored']))}"))
     if duplicates := not num_before and metrics.tally()[metrics.DUPLICATES_DROPPED]:
         console.print(f"{_counted(duplicates, 'duplicate')} left out: a video that is named twice is labeled once")
     if fetched := _fetched_line():
@@ -97,7 +102,7 @@ def _committed_line(num_before: int) -> str:
 
 def _print_failed(summary: dict[str, Any], console: Console) -> None:
     """Prints the first failed videos of a refused run: it is for a person to see to them."""
-    columns = ["video_uri", "status", "error_code", "error_message"]
+    columns = ["video_uri", *RANGE, "status", "error_code", "error_message"]
     batches = (batch for path in summary["files"]["videos"] for batch in read_batches(path, columns))
     failed = (row for batch in batches for row in batch.to_pylist() if row["status"] == "failed")
     num_failed = summary["counts"]["failed"]
@@ -107,7 +112,7 @@ def _print_failed(summary: dict[str, Any], console: Console) -> None:
     try:
         for row in itertools.islice(failed, MAX_FAILED_SHOWN):
             message = row["error_message"].removeprefix(row["video_uri"]).lstrip(": ")
-            line = Text(f"  {printable(_shown_path(row['video_uri']))} ")
+            line = Text(f"  {printable(_shown_path(_shown_input(row)))} ")
             console.print(line.append(row["error_code"], "red").append(f": {printable(message)}"), soft_wrap=True)
     except MediaError as error:
         console.print(Text(f"The failed videos cannot be shown: {error}", style="red"))
@@ -122,7 +127,7 @@ def _print_what_is_left(paths: RunPaths, console: Console) -> None:
 
 
 def _print_videos(summary: dict[str, Any], console: Console) -> None:
-    columns = ["video_uri", "status", "labels", "num_clips", "error_code"]
+    columns = ["video_uri", *RANGE, "status", "labels", "num_clips", "error_code"]
     try:
         batches = [batch for path in summary["files"]["videos"] for batch in read_batches(path, columns)]
     except MediaError as error:  # the run is committed all the same
@@ -133,7 +138,7 @@ def _print_videos(summary: dict[str, Any], console: Console) -> None:
 
 def _videos_table(rows: Sequence[dict[str, Any]]) -> Table:
     table = make_table(whole("video"), "labels", right("clips"), "status")
-    names = _names([row["video_uri"] for row in rows])
+    names = _names([_shown_input(row) for row in rows])
     for row, name in zip(rows, names, strict=True):
         labels = [x for x in row["labels"][:_LABELS_SHOWN] if x is row["labels"][0] or x["score"] >= _LOWEST_SHOWN]
         shown = ", ".join(f"{x['label']} {_shown_score(x['score'])}" for x in labels)
@@ -142,6 +147,10 @@ def _videos_table(rows: Sequence[dict[str, Any]]) -> Table:
             status.append(f" ({row['error_code']})")
         table.add_row(Text(printable(name)), Text(shown or "-"), str(row["num_clips"]), status)
     return table
+
+
+def _shown_input(row: dict[str, Any]) -> str:
+    return shown_input(row["video_uri"], *(row[name] for name in RANGE))
 
 
 def _shown_score(score: float) -> str:

@@ -80,7 +80,7 @@ def _sums(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     committed = committed_summaries(outcomes)
     tables = committed[0]["files"] if committed else {}
     return {
-        **{name: dict(added_up(committed, name)) for name in ("counts", "taken_up", "skipped")},
+        **{name: dict(added_up(committed, name)) for name in ("counts", "taken_up", "skipped", "ignored")},
         "errors": _merged(committed, "errors", "code", "count"),
         "labels": _merged(committed, "labels", "label", "videos"),
         "files": {table: [path for summary in committed for path in summary["files"][table]] for table in tables},

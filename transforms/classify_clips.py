@@ -182,6 +182,7 @@ class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine | Stre
             scores=scores,
             logits=logits.astype(np.float16) if "logits" in self._outputs else None,
             embedding=answer.embedding.astype(np.float16) if answer.embedding is not None else None,
+            time_range=clip.time_range,
         )
 
     def get_num_bytes(self, batch: Sequence[Clip]) -> int:
@@ -232,7 +233,7 @@ class _SplitFailuresFn(beam.DoFn):
             yield result
         else:
             metrics.count(metrics.CLIPS_UNCLASSIFIED)
-            metrics.count_broken(result.video_uri)
+            metrics.count_broken(result.key)
             yield beam.pvalue.TaggedOutput(_FAILURES, result)
 
 
@@ -246,4 +247,5 @@ def _failure(clip: Clip, error: InferenceError) -> Failure:
         transient=error.transient,
         segment_index=clip.segment_index,
         clip_index=clip.span.clip_index,
+        time_range=clip.time_range,
     )

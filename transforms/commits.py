@@ -256,6 +256,7 @@ def _delete(uris: Sequence[str]) -> None:
             folder.rmdir()
     if not local:
         try:
-            FileSystems.delete(list(uris))
+            storage.delete_files(uris)
         except BeamIOError:  # some stores mind what is gone already
-            FileSystems.delete([uri for uri in uris if FileSystems.exists(uri)])
+            if left := [uri for uri in uris if FileSystems.exists(uri)]:
+                storage.delete_files(left)

@@ -13,9 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from transforms.commits import Run
+from transforms.schemas import RANGE
 from transforms.tables import Output, count_by, read_run
+from transforms.time_range import shown_input
 
-_COLUMNS = ("video_uri", "status", "top_label", "top_score", "error_code")
+_COLUMNS = ("video_uri", *RANGE, "status", "top_label", "top_score", "error_code")
 
 
 def compare(
@@ -26,7 +28,7 @@ def compare(
     Raises:
       MediaError: a file cannot be read.
     """
-    before, after = (read_run(output, runs, "videos", _COLUMNS, on_file) for runs in (first, second))
+    before, after = (_named(read_run(output, runs, "videos", _COLUMNS, on_file)) for runs in (first, second))
     both = before.join(after, "video_uri", join_type="inner", left_suffix="_before", right_suffix="_after")
     both = both.sort_by("video_uri")
     relabeled = both.filter(_differs(both, "top_label"))
@@ -44,6 +46,13 @@ def compare(
         "largest_score_change": pc.max(scores).as_py(),
         "errors": _drift(read_run(output, first, "errors", ["code"]), read_run(output, second, "errors", ["code"])),
     }
+
+
+def _named(rows: pa.Table) -> pa.Table:
+    """Returns rows whose `video_uri` tells the ranges of a video apart, without the columns of the range."""
+    columns = (rows[name].to_pylist() for name in ("video_uri", *RANGE))
+    names = pa.array([shown_input(*facts) for facts in zip(*columns, strict=True)], pa.string())
+    return rows.set_column(0, "video_uri", names).drop_columns(list(RANGE))
 
 
 def _pairs(*names: str) -> list[str]:

@@ -1,8 +1,9 @@
 """A small file that is written only if it still is what one has read: what a lock is made of.
 
-Beam's file systems cannot do that, so each kind of store is spoken to in its own way: local disk under `flock`, S3 with
-If-Match and If-None-Match, Google Cloud Storage with generations. On any other store of Beam's (HDFS, Azure) the file
-is read again just before it is written, which leaves a gap of milliseconds.
+Beam's file systems cannot do that, so each kind of store is spoken to in its own way: local disk, and folders that
+machines share, under `flock` of a file beside it; S3 with If-Match and If-None-Match; Google Cloud Storage with
+generations. On any other store of Beam's (HDFS, Azure) the file is read again just before it is written, which leaves a
+gap of milliseconds.
 """
 
 from __future__ import annotations
@@ -59,7 +60,11 @@ def conditional_file(uri: str) -> ConditionalFile:
 
 
 class _LocalFile:
-    """Its folder is locked for the moment of reading and writing; the kernel frees that lock when a process dies."""
+    """A file beside it is locked for the moment of reading and writing; the kernel frees the lock when a process dies.
+
+    A regular file that is opened for writing: NFS then takes the lock on the server, for all machines. The lock of a
+    folder, or of a file that is opened for reading only, would hold on one machine.
+    """
 
     def __init__(self, path: pathlib.Path) -> None:
         self._path = path
@@ -72,7 +77,7 @@ class _LocalFile:
         return Content(data, _digest(data))
 
     def write(self, data: bytes, version: str | None) -> bool:
-        with self._folder_locked():
+        with self._locked():
             found = self.read()
             if (found and found.version) != version:
                 return False
@@ -82,14 +87,16 @@ class _LocalFile:
             return True
 
     @contextlib.contextmanager
-    def _folder_locked(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        folder = os.open(self._path.parent, os.O_RDONLY)
+        guard = os.open(self._path.with_name(f".{self._path.name}.guard"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+            with contextlib.suppress(PermissionError):  # another user's
+                os.fchmod(guard, 0o666)  # empty: whoever may write into the folder may lock it, whatever the umask is
+            fcntl.flock(guard, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(folder)
+            os.close(guard)
 
 
 class _S3Object:

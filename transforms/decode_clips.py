@@ -19,6 +19,7 @@ from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from transforms.media.picture import Geometry
 from transforms.records import Clip, Failure, SegmentSpan
 from transforms.spool import DEFAULT_SPOOL, SpoolConfig
+from transforms.time_range import TimeRange
 
 _FAILURES = "failures"
 
@@ -77,23 +78,23 @@ class _DecodeClipsFn(beam.DoFn):
         self._spool = spool
 
     def process(self, segment: SegmentSpan) -> Iterator[Clip | beam.pvalue.TaggedOutput]:
-        uri = segment.video.video_uri
+        video = segment.video
         stats = DecodeStats()
         try:
-            with storage.local_file(segment.video, self._max_video_bytes, self._spool) as file:
+            with storage.local_file(video, self._max_video_bytes, self._spool) as file:
                 clips = sandbox.decode_clips(file, segment.media, segment.clips, self._geometry, self._limits, stats)
                 for span, frames in clips:
                     metrics.count(metrics.CLIPS_DECODED)
-                    yield Clip(uri, segment.segment_index, span, frames)
+                    yield Clip(video.video_uri, segment.segment_index, span, frames, video.time_range)
         except MediaError as error:
-            metrics.count_failure(uri, error)
-            failure = Failure.of(error, uri, "decode", segment.segment_index)
+            metrics.count_failure(video.key, error)
+            failure = Failure.of(error, video, "decode", segment.segment_index)
             yield beam.pvalue.TaggedOutput(_FAILURES, failure)
         if stats.full_decodes:
-            _log.info("decoded %s in full: %s", without_query(uri), stats.reason)
+            _log.info("decoded %s in full: %s", without_query(video.video_uri), stats.reason)
         metrics.count(metrics.FULL_DECODES, stats.full_decodes)
         metrics.count(metrics.VIDEO_MS_DECODED, segment.clips[-1].end_ms - segment.clips[0].start_ms)
-        metrics.count_segment_done(uri, segment.num_segments)
+        metrics.count_segment_done(video.key, segment.num_segments)
 
 
 class ClipCoder(beam.coders.Coder):
@@ -110,6 +111,7 @@ class ClipCoder(beam.coders.Coder):
                 "video_uri": clip.video_uri,
                 "segment_index": clip.segment_index,
                 "span": wire.span_to_json(clip.span),
+                "time_range": clip.time_range.to_texts(),
                 "shape": clip.frames.shape,
             }
         ).encode()
@@ -121,7 +123,8 @@ class ClipCoder(beam.coders.Coder):
         header = json.loads(encoded[4 : 4 + length])
         span = wire.span_from_json(header["span"])
         frames = np.frombuffer(encoded, np.uint8, offset=4 + length).reshape(header["shape"])
-        return Clip(header["video_uri"], header["segment_index"], span, frames)
+        time_range = TimeRange.from_texts(header["time_range"])
+        return Clip(header["video_uri"], header["segment_index"], span, frames, time_range)
 
     def estimate_size(self, clip: Clip) -> int:
         """Returns about the bytes that `encode` would give."""

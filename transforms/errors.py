@@ -16,6 +16,7 @@
     │   ├── NoFramesError          no_frames
     │   ├── CorruptVideoError      corrupt_video
     │   ├── OverLimitError         over_limit
+    │   ├── RangeOutsideVideoError range_outside_video
     │   └── DecoderFailedError     decoder_failed        the decoder process had to be replaced
     │       ├── DecoderCrashedError      decoder_crashed
     │       ├── DecoderTimeoutError      decoder_timeout       transient
@@ -145,6 +146,12 @@ class OverLimitError(MediaError):
     code = "over_limit"
 
 
+class RangeOutsideVideoError(MediaError):
+    """The range of the video that a list asks for is not inside the video."""
+
+    code = "range_outside_video"
+
+
 class DecoderFailedError(MediaError):
     """The decoder process failed over the file; it was killed, and the next file gets a new one."""
 
@@ -270,6 +277,8 @@ def error_classes(root: type[ReelbeamError] = ReelbeamError) -> Iterator[type[Re
 
 
 _WEB_URL = re.compile(r"\bhttps?://[^\s'\"]+", re.IGNORECASE)
+_WEB_SCHEME = re.compile(r"https?://", re.IGNORECASE)
+_AFTER_URL = re.compile(r"[)\]}>.,;:!]*$")
 
 
 def without_query(text: str) -> str:
@@ -283,9 +292,32 @@ def without_query(text: str) -> str:
     """
     if "://" not in text:
         return text
-    if re.match(r"https?://", text, re.IGNORECASE) and "\n" not in text and ": " not in text:
-        return _bare_url(text)  # an address as a whole, in which spaces and quotes may stand
-    return _WEB_URL.sub(lambda match: _bare_url(match.group()), text)
+    if _is_address(text):
+        return _bare_url(text)
+    return _WEB_URL.sub(_bare_match, text)
+
+
+def bare_uri(uri: str) -> str:
+    """Returns a URI without its secrets, as rows name it: of a web address without query, fragment and user name.
+
+    >>> bare_uri("https://host/a.mp4?sig=not encoded")
+    'https://host/a.mp4'
+    """
+    return _bare_url(uri) if _WEB_SCHEME.match(uri) else uri
+
+
+def _is_address(text: str) -> bool:
+    """Whether a text is an address as a whole, in whose path spaces and quotes may stand, and not a message."""
+    query = re.search(r"[?#].*", text, re.DOTALL)
+    has_words = re.search(r"\s", query[0]) if query else "\n" in text
+    return _WEB_SCHEME.match(text) is not None and ": " not in text and not has_words
+
+
+def _bare_match(match: re.Match[str]) -> str:
+    url = match.group()
+    end = _AFTER_URL.search(url)  # a closing bracket or a full stop belongs to the sentence
+    assert end is not None, "the pattern matches an empty text, too"
+    return _bare_url(url[: end.start()]) + end.group()
 
 
 def _bare_url(url: str) -> str:

@@ -1,44 +1,51 @@
-"""List files: .txt, .csv, .jsonl or .parquet -> VideoRef for each row, whose further columns are its metadata."""
+"""List files: .txt, .csv, .jsonl or .parquet -> VideoRef for each row, with its range; other columns are metadata."""
 
 from __future__ import annotations
 
 import csv
-import io
+import decimal
 import json
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
-
-import pyarrow.parquet as pq
 
 from transforms import storage
 from transforms.errors import ConfigError
+from transforms.list_rows import SUFFIXES, URI_COLUMN, rows_of_list
 from transforms.records import VideoRef
+from transforms.time_range import TimeRange
 
-URI_COLUMN = "video_uri"
+RANGE_COLUMNS = ("start_seconds", "end_seconds")
 
-_LIST_SUFFIXES = (".txt", ".csv", ".jsonl", ".parquet")
+_DECIMAL = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})(e[+-]?\d{1,3})?", re.IGNORECASE | re.ASCII)
+_MAX_SECONDS = 10**9
+"""Thirty years: whole milliseconds of it fit into a table's column."""
 
 
 def read_input_list(path: str, base_dir: str | None = None) -> Iterator[VideoRef]:
     """Yields the videos of a list file, with its further columns as metadata.
 
-    .txt has one URI a line; .csv (with a header), .jsonl and .parquet have a `video_uri` column. Empty lines of a .txt
-    are passed over. Relative paths start from `base_dir`, as those of the command line do, not from the list's folder.
+    .txt has one URI a line; empty lines and lines that begin with "#" are passed over. .csv (with a header; the
+    delimiter is a comma, a semicolon or a tab), .jsonl and .parquet have a `video_uri` column. Their columns
+    `start_seconds` and `end_seconds`, both optional and exact, name a range of the video. Relative paths start from
+    `base_dir`, as those of the command line do, not from the list's folder.
 
     Raises:
-      ConfigError: the file's kind is unknown, it has no `video_uri` column, or a row has no URI or path in it.
+      ConfigError: the file's kind is unknown, it has no `video_uri` column, or a row has no URI or path in it, or no
+        range that a video can have.
       MediaError: it cannot be read.
     """
     suffix = pathlib.PurePosixPath(path).suffix.lower()
-    if suffix not in _LIST_SUFFIXES:
-        raise ConfigError(f"--input_list {path}: unknown kind {suffix!r}; give one of {', '.join(_LIST_SUFFIXES)}")
+    if suffix not in SUFFIXES:
+        raise ConfigError(f"--input_list {path}: unknown kind {suffix!r}; give one of {', '.join(SUFFIXES)}")
     place = storage.normalize(path, base_dir)
     storage.stat(place)  # Beam tries for minutes to open what it is not let in to
     with storage.storage_errors(place), storage.open_binary(place) as file:
         try:
-            for where, row in _rows_of_list(file, suffix):
+            for where, row in rows_of_list(file, suffix):
                 yield _listed_video(row, where, place, base_dir)
         except (ValueError, csv.Error) as error:  # json's, csv's, pyarrow's and Unicode's errors
             raise ConfigError(f"--input_list {path}: {error}") from error
@@ -53,8 +60,9 @@ def _listed_video(row: dict[str, Any], where: str, list_place: str, base_dir: st
         raise ValueError(f"{where}: {URI_COLUMN} is {shown}, and should be a text, the URI or the path of a file")
     video_uri = storage.normalize(uri, base_dir)
     _require_start(uri, video_uri, where, list_place)
+    time_range = _range_of(row, where)
     metadata = tuple(sorted((str(k), _as_text(v)) for k, v in row.items() if v is not None))
-    return VideoRef(video_uri, metadata=metadata)
+    return VideoRef(video_uri, metadata=metadata, time_range=time_range)
 
 
 def _is_name(value: Any) -> bool:
@@ -83,40 +91,28 @@ def _require_start(uri: str, video_uri: str, where: str, list_place: str) -> Non
         )
 
 
-def _rows_of_list(file: Any, suffix: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields where a row stands, for messages, and the row."""
-    if suffix == ".parquet":
-        parquet = pq.ParquetFile(file)
-        _require_uri_column(parquet.schema_arrow.names)
-        rows = (row for batch in parquet.iter_batches() for row in batch.to_pylist())
-        yield from ((f"row {number}", row) for number, row in enumerate(rows, start=1))
-        return
-    # utf-8-sig: spreadsheets save a mark in front, which would otherwise become part of the first column's name.
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    if suffix == ".csv":
-        reader = csv.DictReader(text)
-        _require_uri_column(reader.fieldnames or [])
-        yield from ((f"line {reader.line_num}", {k: v for k, v in row.items() if k}) for row in reader)
-        return
-    for number, line in enumerate(text, start=1):
-        if line.strip():
-            row = _parse_json(line, number) if suffix == ".jsonl" else {URI_COLUMN: line.strip()}
-            yield f"line {number}", row
+def _range_of(row: dict[str, Any], where: str) -> TimeRange:
+    """Takes the columns of the range out of a row."""
+    start, end = (_seconds(row.pop(name, None), name, where) for name in RANGE_COLUMNS)
+    if end is not None and end <= (start or 0):
+        name, other = RANGE_COLUMNS
+        raise ValueError(f"{where}: {other} is {float(end):g}, and should be above {name}, {float(start or 0):g}")
+    return TimeRange.of(start, end)
 
 
-def _require_uri_column(columns: Sequence[str]) -> None:
-    if URI_COLUMN not in columns:
-        raise ValueError(f"no column {URI_COLUMN!r} among {', '.join(columns) or 'none'}")
-
-
-def _parse_json(line: str, number: int) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"line {number} is not JSON: {line.strip()[:80]!r} ({error.msg})") from error
-    if not isinstance(row, dict):
-        raise ValueError(f"line {number} is not a JSON object: {line.strip()[:80]!r}")
-    return row
+def _seconds(value: Any, name: str, where: str) -> Fraction | None:
+    """Returns a bound of a range, exactly as its decimal text says; None for an empty value."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    is_text_or_number = isinstance(value, str | int | float | decimal.Decimal) and not isinstance(value, bool)
+    text = str(value).strip() if is_text_or_number else ""
+    if not _DECIMAL.fullmatch(text):
+        shown = json.dumps(value, default=str)[:80]
+        raise ValueError(f"{where}: {name} is {shown}, and should be a number of seconds, such as 90 or 12.5")
+    seconds = Fraction(text)
+    if not 0 <= seconds <= _MAX_SECONDS:
+        raise ValueError(f"{where}: {name} is {text}, and should be from 0 to {_MAX_SECONDS} seconds")
+    return seconds
 
 
 def _as_text(value: Any) -> str:

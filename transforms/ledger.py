@@ -2,8 +2,8 @@
 
 The ledger is the output itself: the rows of the videos table, those of committed runs. A row speaks for a video if both
 show the same **work** (model, label map, sampling, precision, output activation, schema version) and the same
-**content** (URI without its query, size, and the store's version). The engine is no part of the work: engines agree to
-1e-5. The precision is: bfloat16 moves scores in the second digit, and changes labels.
+**content** (URI without its query, the range that a list asks for, size, and the store's version). The engine is no
+part of the work: engines agree to 1e-5. The precision is: bfloat16 moves scores in the second digit, and labels.
 
 What the ledger says of a video is its **last row** of that work (`transforms.schemas.AGE`), which is also what `status`
 and the views show: a video is done only if that row speaks of the content that is listed now. Content that comes back,
@@ -32,6 +32,7 @@ from transforms import storage
 from transforms.commits import Run, runs_with_files
 from transforms.records import ALL_CODES, RunInfo, SkipRules, VideoRef, stable_hash
 from transforms.schemas import AGE, SCHEMA_VERSION, URI_KEY
+from transforms.time_range import input_key
 
 _ROWS_AT_ONCE = 1000
 
@@ -89,6 +90,13 @@ class LedgerRow(NamedTuple):
     decoder_version: str
     run_id: str
     labeled_at: float
+    range_start_ms: int | None = None
+    range_end_ms: int | None = None
+
+    @property
+    def key(self) -> str:
+        """The key of the input that it speaks of, see `records.VideoRef.key`."""
+        return input_key(self.video_uri, self.range_start_ms, self.range_end_ms)
 
     @property
     def content(self) -> tuple[int | None, str]:
@@ -194,9 +202,9 @@ def decide(
     return labeled if last.status == "partial" else Decision(FAILED_BEFORE)
 
 
-def uri_key(video_uri: str) -> int:
-    """Returns the number that stands for a URI in the column `uri_key`."""
-    return stable_hash(video_uri, URI_KEY)
+def uri_key(key: str) -> int:
+    """Returns the number that stands for an input, by its key, in the column `uri_key`."""
+    return stable_hash(key, URI_KEY)
 
 
 def ledger_runs(output: str, work: Work) -> Iterator[Run]:

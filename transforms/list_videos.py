@@ -1,45 +1,49 @@
-"""ListVideos: patterns, folders and list files -> VideoRef, each video once."""
+"""ListVideos: patterns, folders and list files -> VideoRef, each video once; and what was left out."""
 
 from __future__ import annotations
 
-import logging
-import os
-import pathlib
+import collections
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
 
 from transforms import metrics, storage
-from transforms.errors import MediaError, StorageError, UnsupportedUriError, VideoNotFoundError, without_query
+from transforms.errors import MediaError
+from transforms.expansion import expand_input
+from transforms.ignored import FOLDERS
 from transforms.input_list import read_input_list
 from transforms.packing import PackVideos, unpack_videos
 from transforms.records import VideoRef
 
-_EXTENSIONS = (
-    ".3g2 .3gp .asf .avi .divx .dv .f4v .flv .gif .h264 .h265 .hevc .ivf .m1v .m2ts .m2v .m4v .mjpeg .mkv .mov "
-    ".mp4 .mpeg .mpg .mts .mxf .nut .obu .ogg .ogm .ogv .qt .rm .rmvb .ts .vob .webm .wmv .y4m"
-)
-VIDEO_EXTENSIONS = frozenset(_EXTENSIONS.split())
-"""What a folder is searched for. A file that is named, listed or matched by a pattern may be called anything."""
+_IGNORED, _VIDEO = "ignored", "video"
 
-_WILDCARDS = frozenset("*?[")
-_MAX_OTHERS = 100_000  # a hundred pages of an object store's listing, some twenty seconds
-_log = logging.getLogger(__name__)
+
+class Listing(NamedTuple):
+    """What ListVideos gives.
+
+    Attributes:
+      videos: VideoRef, one for each distinct input, in no order.
+      ignored: (kind, count) of what folders hold besides videos, see `transforms.ignored`.
+    """
+
+    videos: beam.PCollection[VideoRef]
+    ignored: beam.PCollection[tuple[str, int]]
 
 
 class ListVideos(beam.PTransform):
     """Lists the videos of a run.
 
-    Input: the pipeline itself. Output: VideoRef, one for each distinct URI, in no order.
+    Input: the pipeline itself. Output: Listing.
 
-    An input is the first of these that it can be: an existing file; a folder (searched in depth, for files with a
-    video's extension; others are counted as ignored); a pattern (`*`, `?`, `[…]`, and `**` for any depth); otherwise a
+    An input is the first of these that it can be: an existing file; a folder (searched in depth, links to folders
+    included, for files with a video's extension); a pattern (`*`, `?`, `[…]`, and `**` for any depth); otherwise a
     file that is missing, which is passed on all the same: it ends as a failed row, not in silence. Rows of the input
-    list are files, never folders or patterns. A URI that comes twice is passed on once; where its metadata differ, the
-    smallest wins, so that the choice does not depend on the order.
+    list are files, never folders or patterns. A video whose row would be the same (URI without its query, and range) is
+    passed on once; where its metadata differ, the smallest wins, so that the choice does not depend on the order.
 
-    Counters: videos_listed, duplicates_dropped, files_ignored.
+    Counters: videos_listed, duplicates_dropped, files_ignored, folders_ignored.
 
     Args:
       inputs: files, folders and patterns.
@@ -53,146 +57,51 @@ class ListVideos(beam.PTransform):
         self._lists = [input_list] if input_list else []
         self._base_dir = base_dir
 
-    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection[VideoRef]:
+    def expand(self, pipeline: beam.Pipeline) -> Listing:
         """Wires the step."""
         given = [(name, False) for name in self._inputs] + [(path, True) for path in self._lists]
-        return (
+        expanded = (
             pipeline
             | "Inputs" >> beam.Create(given, reshuffle=False)
-            | "Expand" >> beam.FlatMapTuple(self._expand)
+            | "Expand" >> beam.FlatMapTuple(self._expand).with_outputs(_IGNORED, main=_VIDEO)
+        )
+        videos = (
+            expanded[_VIDEO]
             | PackVideos()
             | beam.GroupByKey()
             | "KeepOne" >> beam.FlatMapTuple(_keep_one)
             | "ReadSizes" >> beam.Map(with_size).with_output_types(VideoRef)
         )
+        return Listing(videos, expanded[_IGNORED] | "SumIgnored" >> beam.CombinePerKey(sum))
 
-    def _expand(self, given: str, is_list: bool) -> Iterator[VideoRef]:
+    def _expand(self, given: str, is_list: bool) -> Iterator[VideoRef | TaggedOutput]:
         # One step for both: a runner keeps what it flattens.
-        return read_input_list(given, self._base_dir) if is_list else expand_input(given, self._base_dir)
-
-
-class _SearchTooLongError(Exception):
-    """A folder holds so many files that are no videos that the search was given up."""
-
-
-def expand_input(given: str, base_dir: str | None = None, max_others: int | None = None) -> Iterator[VideoRef]:
-    """Yields the videos that one input names; see `ListVideos` for what an input may be.
-
-    Args:
-      given: a path, a URI or a pattern.
-      base_dir: what a relative path is relative to.
-      max_others: how many files that are no videos a folder in an object store may hold; None: any number.
-
-    Raises:
-      UnsupportedUriError, StorageError: a pattern or a folder cannot be listed.
-      _SearchTooLongError: there were more than `max_others`.
-    """
-    uri = storage.normalize(given, base_dir)
-    path = storage.local_path(uri)
-    if path is not None and os.path.isdir(path):  # noqa: PTH112
-        yield from _videos_of_folder(pathlib.Path(path))
-    elif path is not None and os.path.lexists(path):
-        yield VideoRef(uri)
-    elif path is None and (found := _remote_file_with_brackets(uri)) is not None:
-        yield found
-    elif _is_pattern(uri):
-        yield from storage.matching(path or uri)
-    elif path is None and _is_remote_folder(uri):
-        yield from _only_videos(storage.matching(f"{uri.rstrip('/')}/**"), max_others)
-    else:
-        yield VideoRef(uri)
-
-
-def matches_anything(given: str, base_dir: str | None = None) -> bool:
-    """Whether an input names at least one file. A missing file counts, since it gets its row, if it is named like a
-    video: anything else that is missing may be a folder, on a disk that is not there tonight.
-
-    In an object store's folder the search ends after 100 000 files that are no videos. It then says yes, and a warning
-    tells so: the listing of the run goes through the rest.
-
-    Raises:
-      UnsupportedUriError, StorageError: as `expand_input`.
-    """
-    path = storage.local_path(storage.normalize(given, base_dir))
-    if path is not None and not os.path.lexists(path) and not _is_pattern(path) and not _is_named_like_a_video(given):
-        return False
-    try:
-        return next(expand_input(given, base_dir, _MAX_OTHERS), None) is not None
-    except _SearchTooLongError:
-        _log.warning(
-            "%s: no video among its first %d files; the run searches the rest", without_query(given), _MAX_OTHERS
-        )
-        return True
-
-
-def _is_named_like_a_video(path: str) -> bool:
-    return not path.endswith("/") and pathlib.PurePosixPath(path).suffix.lower() in VIDEO_EXTENSIONS
-
-
-def _is_pattern(uri: str) -> bool:
-    return bool(_WILDCARDS & set(uri)) and not uri.startswith(("http://", "https://"))
-
-
-def _is_remote_folder(uri: str) -> bool:
-    """What ends with a slash, or has something below it; a scheme that nobody knows has files only.
-
-    Raises:
-      StorageError: it cannot be listed, and no file of that name is there either.
-    """
-    try:
-        return uri.endswith("/") or bool(storage.match(f"{uri}/**", limit=1))
-    except (UnsupportedUriError, VideoNotFoundError):  # not found: there is no such bucket
-        return False
-    except StorageError as error:
-        # Who may read a file need not be allowed to list; and a file system with real folders refuses to list a file.
-        if _existing(uri) is None:
-            raise error from None
-        return False
-
-
-def _remote_file_with_brackets(uri: str) -> VideoRef | None:
-    """The file of that very name: "[1]" is more common in names than in patterns, and asking costs one request."""
-    return _existing(uri) if _is_pattern(uri) and set(uri) & _WILDCARDS == {"["} else None
-
-
-def _existing(uri: str) -> VideoRef | None:
-    try:
-        return storage.identified(VideoRef(uri))
-    except VideoNotFoundError:
-        return None
-
-
-def _videos_of_folder(folder: pathlib.Path) -> Iterator[VideoRef]:
-    """Everything below a local folder but folders: broken links, for instance, shall get their row."""
-    return _only_videos(VideoRef(storage.normalize(path)) for path in storage.walk(str(folder)))
-
-
-def _only_videos(found: Iterable[VideoRef], max_others: int | None = None) -> Iterator[VideoRef]:
-    num_others = 0
-    for video in found:
-        if _is_named_like_a_video(video.video_uri):
-            yield video
-        else:
-            metrics.count(metrics.FILES_IGNORED)
-            num_others += 1
-            if max_others is not None and num_others > max_others:
-                raise _SearchTooLongError
+        if is_list:
+            yield from read_input_list(given, self._base_dir)
+            return
+        ignored: collections.Counter[str] = collections.Counter()
+        yield from expand_input(given, self._base_dir, report=lambda kind: ignored.update([kind]))
+        for kind, number in ignored.items():
+            metrics.count(metrics.FOLDERS_IGNORED if kind in FOLDERS else metrics.FILES_IGNORED, number)
+            yield TaggedOutput(_IGNORED, (kind, number))
 
 
 def _keep_one(_bucket: int, blocks: Iterable[bytes]) -> Iterable[VideoRef]:
     kept: dict[str, VideoRef] = {}
     num_videos = 0
     for num_videos, video in enumerate(unpack_videos(blocks), start=1):  # noqa: B007
-        other = kept.setdefault(video.video_uri, video)
-        kept[video.video_uri] = min(other, video, key=_worse)
+        other = kept.setdefault(video.key, video)
+        kept[video.key] = min(other, video, key=worse)
     metrics.count(metrics.VIDEOS_LISTED, len(kept))
     metrics.count(metrics.DUPLICATES_DROPPED, num_videos - len(kept))
     return kept.values()
 
 
-def _worse(video: VideoRef) -> tuple[Any, ...]:
+def worse(video: VideoRef) -> tuple[Any, ...]:
+    """Returns what orders the duplicates of a video: the lowest one is kept."""
     # An entry with a size (from a listing) and one without (from a list file) may both be there: keep both facts.
-    return video.metadata == (), video.metadata, video.size_bytes is None
+    facts = (video.is_guess, video.video_uri, video.time_range.to_texts())
+    return video.metadata == (), video.metadata, video.size_bytes is None, *facts
 
 
 def with_size(video: VideoRef) -> VideoRef:

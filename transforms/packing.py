@@ -2,8 +2,8 @@
 
 A runner pays for each element that it keeps between two steps, and the local one keeps it in memory, as objects. So
 videos, and what the ledger says of them, cross in blocks, each the compressed rows of many videos of one bucket. A
-video's bucket is a hash of its URI without the query: what has to meet, two mentions of a video, or a video and its
-rows in the ledger, meets there.
+video's bucket is a hash of its key (its URI without the query, and its range): what has to meet, two mentions of a
+video, or a video and its rows in the ledger, meets there.
 
 Whoever takes a bucket holds its videos unpacked, and their rows in the ledger: of a million, a thousand. There are no
 more buckets, so that a block holds many rows, and no fewer, since a cluster spreads what comes behind a shuffle by the
@@ -25,6 +25,7 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.records import VideoRef, stable_hash
+from transforms.time_range import TimeRange
 
 NUM_BUCKETS = 1024
 
@@ -32,7 +33,7 @@ _MAX_HELD_BYTES = 4 << 20  # by a thread: some forty videos of each bucket
 _FIELDS = tuple(VideoRef.__dataclass_fields__)
 
 _values = operator.attrgetter(*_FIELDS)
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode  # str: of exact fractions
 
 
 class Pack(beam.PTransform):
@@ -52,7 +53,7 @@ class PackVideos(beam.PTransform):
 
     def expand(self, videos: beam.PCollection[VideoRef]) -> beam.PCollection[tuple[int, bytes]]:
         """Wires the step."""
-        return videos | "ToRow" >> beam.Map(lambda video: (bucket_of(video.video_uri), video_row(video))) | Pack()
+        return videos | "ToRow" >> beam.Map(lambda video: (bucket_of(video.key), video_row(video))) | Pack()
 
 
 class _PackFn(beam.DoFn):
@@ -77,9 +78,9 @@ class _PackFn(beam.DoFn):
             yield key, zlib.compress(f"[{','.join(rows)}]".encode())
 
 
-def bucket_of(video_uri: str) -> int:
-    """Returns the bucket in which a video meets whatever is known of it, from 0 to NUM_BUCKETS - 1."""
-    return stable_hash(video_uri, "bucket") % NUM_BUCKETS
+def bucket_of(key: str) -> int:
+    """Returns the bucket in which a video meets whatever is known of it, by its key, from 0 to NUM_BUCKETS - 1."""
+    return stable_hash(key, "bucket") % NUM_BUCKETS
 
 
 def video_row(video: VideoRef) -> tuple[Any, ...]:
@@ -90,7 +91,8 @@ def video_row(video: VideoRef) -> tuple[Any, ...]:
 def video_of(row: Iterable[Any]) -> VideoRef:
     """Returns the video of a row that `unpack` gave."""
     facts = dict(zip(_FIELDS, row, strict=True))
-    return VideoRef(**facts | {"metadata": tuple(map(tuple, facts["metadata"]))})
+    facts |= {"metadata": tuple(map(tuple, facts["metadata"])), "time_range": TimeRange.from_texts(facts["time_range"])}
+    return VideoRef(**facts)
 
 
 def unpack(blocks: Iterable[bytes]) -> Iterator[list[Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -11,7 +12,7 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms import metrics, storage
-from transforms.errors import MediaError
+from transforms.errors import MediaError, RangeOutsideVideoError, without_query
 from transforms.media import sandbox
 from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from transforms.media.sampling import ClipSampling, max_num_clips, plan_clip_spans
@@ -19,6 +20,7 @@ from transforms.media.segments import clip_seconds, key_frame_seconds, media_of_
 from transforms.media.stream_sampling import plan_stream_spans, warm_up_segments
 from transforms.records import ClipSpan, Failure, MediaInfo, PlannedVideo, SegmentSpan, VideoRef
 from transforms.spool import DEFAULT_SPOOL, SpoolConfig
+from transforms.time_range import WHOLE, TimeRange
 
 # Segments that are held back to be sorted: a few kilobytes each.
 _MAX_HELD_SEGMENTS = 2000
@@ -93,13 +95,14 @@ class _PlanClipsFn(beam.DoFn):
         try:
             with storage.local_file(video, self._max_video_bytes, self._spool) as file:
                 media = sandbox.probe(file, self._limits)
-            self._limits.check_clips(video.video_uri, max_num_clips(media.duration_seconds, self._sampling))
+            duration = labeled_seconds(video, media.duration_seconds)
+            self._limits.check_clips(video.video_uri, max_num_clips(duration, self._sampling))
         except MediaError as error:
-            metrics.count_failure(video.video_uri, error)
+            metrics.count_failure(video.key, error)
             metrics.count(metrics.VIDEOS_DONE)
-            yield beam.pvalue.TaggedOutput(_FAILURES, Failure.of(error, video.video_uri, "plan"))
+            yield beam.pvalue.TaggedOutput(_FAILURES, Failure.of(error, video, "plan"))
             return
-        parts = plan_parts(media, self._sampling)
+        parts = plan_parts(media, self._sampling, video.time_range)
         num_clips = sum(map(len, parts))
         metrics.count(metrics.VIDEOS_PLANNED)
         metrics.count(metrics.CLIPS_PLANNED, num_clips)
@@ -127,13 +130,40 @@ class _PlanClipsFn(beam.DoFn):
         return segments
 
 
-def plan_parts(media: MediaInfo, sampling: ClipSampling) -> Sequence[tuple[ClipSpan, ...]]:
-    """Returns the clips of each segment of a video, for either kind of model."""
+def labeled_seconds(video: VideoRef, duration_seconds: Fraction) -> Fraction:
+    """Returns how much of a video of that duration is to be labeled.
+
+    Raises:
+      RangeOutsideVideoError: the video does not hold the range that is asked for.
+    """
+    if not video.time_range.is_inside(duration_seconds):
+        raise RangeOutsideVideoError(
+            f"{without_query(video.video_uri)}: the range from {video.time_range} is not inside the video, which lasts "
+            f"{float(duration_seconds):g} s; correct start_seconds and end_seconds, or leave end_seconds empty"
+        )
+    start, end = video.time_range.bounds(duration_seconds)
+    return end - start
+
+
+def plan_parts(
+    media: MediaInfo, sampling: ClipSampling, time_range: TimeRange = WHOLE
+) -> Sequence[tuple[ClipSpan, ...]]:
+    """Returns the clips of each segment of a video, for either kind of model.
+
+    A range is planned as a video of its own, from its start on: nothing outside of it is looked at.
+    """
+    start, end = time_range.bounds(media.duration_seconds)
+    key_frames = [seconds - start for seconds in key_frame_seconds(media)]
     if sampling.kind == "base":
-        return plan_segments(plan_clip_spans(media.duration_seconds, sampling), key_frame_seconds(media))
-    clips = plan_stream_spans(media.duration_seconds, sampling)
-    parts = plan_segments(clips, key_frame_seconds(media), sampling.warm_up)
-    return warm_up_segments(parts, sampling)
+        parts = plan_segments(plan_clip_spans(end - start, sampling), key_frames)
+    else:
+        clips = plan_stream_spans(end - start, sampling)
+        parts = tuple(warm_up_segments(plan_segments(clips, key_frames, sampling.warm_up), sampling))
+    return parts if start == 0 else [tuple(_shifted(clip, start) for clip in part) for part in parts]
+
+
+def _shifted(clip: ClipSpan, seconds: Fraction) -> ClipSpan:
+    return dataclasses.replace(clip, start_seconds=clip.start_seconds + seconds, end_seconds=clip.end_seconds + seconds)
 
 
 def _weight(segment: SegmentSpan) -> float:

@@ -14,20 +14,23 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from transforms.errors import MediaError, without_query
+from transforms.errors import MediaError, bare_uri, without_query
+from transforms.time_range import WHOLE, TimeRange, input_key
 
 
 @dataclasses.dataclass(frozen=True)
 class VideoRef:
-    """One input of the run, as listed: where a video is and which version of its content.
+    """One input of the run, as listed: where a video is, which version of its content, and which range of it.
 
     Attributes:
-      video_uri: absolute path or object-store URI; the row key of everything that comes out.
+      video_uri: absolute path or object-store URI; with the range, the row key of everything that comes out.
       size_bytes: size of the object; None where the listing could not tell (the object is missing, say).
       content_version: what the store knows of the content's age ("mtime:1700000000.0"); "" where unknown.
       metadata: further columns of the input list, as (column, value) pairs, sorted by column.
       attempt: how many runs have tried this content in the same way since it was last labeled, this one included.
       modified_seconds: when the content was written, in seconds since 1970; None where the store doesn't tell.
+      time_range: the stretch of the video that is to be labeled.
+      is_guess: whether it was found in a folder by an extension that other files have, too.
     """
 
     video_uri: str
@@ -36,6 +39,13 @@ class VideoRef:
     metadata: tuple[tuple[str, str], ...] = ()
     attempt: int = 1
     modified_seconds: float | None = None
+    time_range: TimeRange = WHOLE
+    is_guess: bool = False
+
+    @property
+    def key(self) -> str:
+        """What tells this input from any other."""
+        return input_key(self.video_uri, self.time_range.start_ms, self.time_range.end_ms)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,12 +198,19 @@ class Clip:
       segment_index: the segment of that video.
       span: the clip's place in the video.
       frames: uint8 [T, H, W, 3], T = span.num_decoded_frames, RGB, upright, scaled and cropped to the model's size.
+      time_range: the range of the video that the clip is planned for.
     """
 
     video_uri: str
     segment_index: int
     span: ClipSpan
     frames: npt.NDArray[np.uint8]
+    time_range: TimeRange = WHOLE
+
+    @property
+    def key(self) -> str:
+        """What tells the input that it was cut from from any other."""
+        return input_key(self.video_uri, self.time_range.start_ms, self.time_range.end_ms)
 
     def __post_init__(self) -> None:
         shape = self.frames.shape
@@ -220,7 +237,7 @@ class ClipScores:
     """What the model said of one clip.
 
     Attributes:
-      video_uri, segment_index, span: of the clip.
+      video_uri, segment_index, span, time_range: of the clip.
       labels: the best classes, best first, as asked for with `top_k` and `min_score`.
       entropy: of the scores, in nats: 0 where the model is sure, see `transforms.models.scores`.
       log_sum_exp: of the logits; but for a sigmoid model, a logit is its log score plus this.
@@ -238,6 +255,12 @@ class ClipScores:
     scores: npt.NDArray[np.float32]
     logits: npt.NDArray[np.float16] | None = None
     embedding: npt.NDArray[np.float16] | None = None
+    time_range: TimeRange = WHOLE
+
+    @property
+    def key(self) -> str:
+        """What tells the input of this clip from any other."""
+        return input_key(self.video_uri, self.time_range.start_ms, self.time_range.end_ms)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,6 +274,7 @@ class Failure:
       message: names the file, the value and the remedy.
       transient: True where trying again later may help.
       segment_index, clip_index: what was lost; None where the whole video was.
+      time_range: the range of the video that was to be labeled.
     """
 
     video_uri: str
@@ -260,11 +284,20 @@ class Failure:
     transient: bool
     segment_index: int | None = None
     clip_index: int | None = None
+    time_range: TimeRange = WHOLE
 
     @classmethod
-    def of(cls, error: MediaError, video_uri: str, stage: str, segment_index: int | None = None) -> Failure:
+    def of(cls, error: MediaError, video: VideoRef, stage: str, segment_index: int | None = None) -> Failure:
         """Returns what a step that met `error` says of the video, or of one segment of it."""
-        return cls(video_uri, stage, error.code, without_query(str(error)), error.transient, segment_index)
+        message = without_query(str(error))
+        return cls(
+            video.video_uri, stage, error.code, message, error.transient, segment_index, time_range=video.time_range
+        )
+
+    @property
+    def key(self) -> str:
+        """What tells the input that it hit from any other."""
+        return input_key(self.video_uri, self.time_range.start_ms, self.time_range.end_ms)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -349,7 +382,7 @@ ALL_CODES = "all"
 
 
 def stable_hash(video_uri: str, purpose: str) -> int:
-    """Returns 64 bits, as a signed number, that are the same for a video in every process, run and version.
+    """Returns 64 bits, as a signed number, that are the same for a URI or a key in every process, run and version.
 
     Hashes for different purposes are independent: who takes every fourth video by one of them still finds all values
     of another. The query of a signed URL, which changes from night to night, does not count.
@@ -357,5 +390,5 @@ def stable_hash(video_uri: str, purpose: str) -> int:
     >>> stable_hash("https://host/a.mp4?sig=1", "ledger") == stable_hash("https://host/a.mp4?sig=2", "ledger")
     True
     """
-    text = without_query(video_uri).encode("utf-8", "surrogateescape")
+    text = bare_uri(video_uri).encode("utf-8", "surrogateescape")
     return int.from_bytes(hashlib.blake2b(text, digest_size=8, person=purpose.encode()).digest(), "big", signed=True)

@@ -15,10 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from transforms.ledger import uri_key
 from transforms.records import stable_hash
+from transforms.schemas import RANGE
 from transforms.tables import read_batches
+from transforms.time_range import shown_input
 
 ROWS_IN_MEMORY = 1_000_000
 """How many rows are sorted at once: some 100 MB."""
@@ -62,7 +65,7 @@ class RowChecks:
         """Takes rows of a file; returns how many of them have a wrong `uri_key`."""
         if not self._files or self._files[-1] != path:
             self._files.append(path)
-        hashes = _hashes(batch["video_uri"], uri_key)
+        hashes = _hashes(_keys(batch), uri_key)
         rows = np.zeros(batch.num_rows, _ROW)
         rows["key"] = hashes + _hashes(batch["run_id"], _run_salt)
         rows["file"] = len(self._files) - 1
@@ -108,6 +111,14 @@ def _odd_rows(rows: npt.NDArray[Any]) -> Iterator[tuple[npt.NDArray[Any], str]]:
     yield videos[lacking], "videos that are ok, and have not all of their planned clips"
 
 
+def _keys(batch: pa.RecordBatch) -> pa.Array:
+    """Returns the keys of the inputs that rows are about, see `time_range.input_key`."""
+    uris, bounds = batch["video_uri"], [batch[name] for name in RANGE]
+    has_range = pc.or_(*(pc.is_valid(bound) for bound in bounds))
+    start, end = (pc.fill_null(pc.cast(bound, pa.string()), "") for bound in bounds)
+    return pc.if_else(has_range, pc.binary_join_element_wise(uris, "\0t=", start, ",", end, ""), uris)
+
+
 def _hashes(column: pa.Array, hash_of: Callable[[str], int]) -> npt.NDArray[np.uint64]:
     found = column.dictionary_encode()
     values = np.array([hash_of(value) for value in found.dictionary.to_pylist()], np.int64)
@@ -120,10 +131,10 @@ def _run_salt(run_id: str) -> int:
 
 def _name_of(path: str, key: int) -> str:
     """Returns the video, and its run, that a key stands for."""
-    for batch in read_batches(path, ["video_uri", "run_id"]):
-        keys = _hashes(batch["video_uri"], uri_key) + _hashes(batch["run_id"], _run_salt)
+    for batch in read_batches(path, ["video_uri", *RANGE, "run_id"]):
+        keys = _hashes(_keys(batch), uri_key) + _hashes(batch["run_id"], _run_salt)
         (places,) = np.nonzero(keys == key)
         if len(places):
             row = batch.slice(int(places[0]), 1).to_pylist()[0]
-            return f"{row['video_uri']} of run {row['run_id']}"
+            return f"{shown_input(row['video_uri'], *(row[name] for name in RANGE))} of run {row['run_id']}"
     return "one that is gone"

@@ -11,12 +11,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from transforms.errors import without_query
+from transforms.errors import bare_uri, without_query
 from transforms.records import ClipScores, Failure, LabelScore, RunInfo, VideoSummary, stable_hash
+from transforms.time_range import TimeRange
 
 SCHEMA_VERSION = 3
-"""3: `output_activation`. 2: the columns of the ledger (`uri_key`, `precision`, `decoder_version`, `attempts`,
-`transient`); `run_id` in all tables, since compaction puts the rows of many runs into one file."""
+"""3: `output_activation`; the range of the video that a row is about (`range_start_ms`, `range_end_ms`), a part of its
+key. 2: the columns of the ledger (`uri_key`, `precision`, `decoder_version`, `attempts`, `transient`); `run_id` in all
+tables, since compaction puts the rows of many runs into one file."""
 
 URI_KEY = "ledger"
 """Purpose of the hash in `uri_key`: with it, whoever looks for some videos passes over the others by 8 bytes each."""
@@ -24,6 +26,9 @@ URI_KEY = "ledger"
 AGE = ("labeled_at", "attempts", "run_id")
 """What orders the rows of a video, in this order: the one with the highest values is its last row, for the ledger, for
 `status` and for the views."""
+
+RANGE = ("range_start_ms", "range_end_ms")
+"""The columns that name the range of a video that a row is about; both null for the whole video."""
 
 Row = dict[str, Any]
 
@@ -44,8 +49,11 @@ def _schema(*fields: pa.Field) -> pa.Schema:
     return pa.schema(fields, metadata={"reelbeam.schema_version": str(SCHEMA_VERSION)})
 
 
+_RANGE = [pa.field(name, pa.int64()) for name in RANGE]
+
 VIDEOS = _schema(
     pa.field("video_uri", pa.string(), nullable=False),
+    *_RANGE,
     pa.field("status", pa.string(), nullable=False),
     pa.field("top_label", pa.string()),
     pa.field("top_score", pa.float32()),
@@ -86,6 +94,7 @@ VIDEOS = _schema(
 
 CLIPS = _schema(
     pa.field("video_uri", pa.string(), nullable=False),
+    *_RANGE,
     pa.field("clip_index", pa.int32(), nullable=False),
     pa.field("start_ms", pa.int64(), nullable=False),
     pa.field("end_ms", pa.int64(), nullable=False),
@@ -101,6 +110,7 @@ CLIPS = _schema(
 
 ERRORS = _schema(
     pa.field("video_uri", pa.string(), nullable=False),
+    *_RANGE,
     pa.field("segment_index", pa.int32()),
     pa.field("clip_index", pa.int32()),
     pa.field("stage", pa.string(), nullable=False),
@@ -130,9 +140,9 @@ def tables_of_run(num_logits: int | None = None, embedding_size: int | None = No
 
 
 SORT_KEYS: dict[str, tuple[str, ...]] = {
-    "videos": ("video_uri",),
-    "clips": ("video_uri", "clip_index"),
-    "errors": ("video_uri", "segment_index", "clip_index", "stage", "code"),
+    "videos": ("video_uri", *RANGE),
+    "clips": ("video_uri", *RANGE, "clip_index"),
+    "errors": ("video_uri", *RANGE, "segment_index", "clip_index", "stage", "code"),
 }
 """Order of the rows inside a file, so that a repeated run writes the same bytes in the same order."""
 
@@ -140,7 +150,8 @@ SORT_KEYS: dict[str, tuple[str, ...]] = {
 def clip_row(scores: ClipScores, run: RunInfo) -> Row:
     """Returns the row of the clips table for one classified clip."""
     return {
-        "video_uri": without_query(scores.video_uri),
+        "video_uri": bare_uri(scores.video_uri),
+        **_range_columns(scores.time_range),
         "clip_index": scores.span.clip_index,
         "start_ms": scores.span.start_ms,
         "end_ms": scores.span.end_ms,
@@ -158,16 +169,18 @@ def clip_row(scores: ClipScores, run: RunInfo) -> Row:
 
 def error_row(failure: Failure, run: RunInfo) -> Row:
     """Returns the row of the errors table for one failure."""
-    row = {name: getattr(failure, name) for name in ERRORS.names if name != "run_id"}
-    text = {"video_uri": without_query(failure.video_uri), "message": without_query(failure.message)}
-    return row | text | {"run_id": run.run_id}
+    row = {name: getattr(failure, name) for name in ERRORS.names if name not in ("run_id", *RANGE)}
+    text = {"video_uri": bare_uri(failure.video_uri), "message": without_query(failure.message)}
+    return row | text | _range_columns(failure.time_range) | {"run_id": run.run_id}
 
 
 def video_row(summary: VideoSummary, run: RunInfo) -> Row:
     """Returns the row of the videos table for one input of the run."""
-    media = summary.media
+    media, time_range = summary.media, summary.video.time_range
+    start, end = time_range.bounds(media.duration_seconds) if media else (0, 0)
     return {
-        "video_uri": without_query(summary.video.video_uri),
+        "video_uri": bare_uri(summary.video.video_uri),
+        **_range_columns(time_range),
         "status": summary.status,
         **_top_columns(summary.labels),
         "labels": [
@@ -178,7 +191,7 @@ def video_row(summary: VideoSummary, run: RunInfo) -> Row:
         "num_clips": summary.num_clips,
         "error_code": summary.failure and summary.failure.code,
         "error_message": summary.failure and without_query(summary.failure.message),
-        "duration_ms": media and round(media.duration_seconds * 1000),
+        "duration_ms": media and round((end - start) * 1000),
         "width": media and media.width,
         "height": media and media.height,
         "rotation_degrees": media and media.rotation_degrees,
@@ -202,11 +215,15 @@ def video_row(summary: VideoSummary, run: RunInfo) -> Row:
         "decoder_version": run.decoder_version,
         "attempts": summary.video.attempt,
         "transient": summary.transient,
-        "uri_key": stable_hash(summary.video.video_uri, URI_KEY),
+        "uri_key": stable_hash(summary.video.key, URI_KEY),
         "run_id": run.run_id,
         "labeled_at": datetime.datetime.fromisoformat(run.labeled_at or run.started_at),
         "schema_version": SCHEMA_VERSION,
     }
+
+
+def _range_columns(time_range: TimeRange) -> Row:
+    return {"range_start_ms": time_range.start_ms, "range_end_ms": time_range.end_ms}
 
 
 def _top_columns(labels: tuple[LabelScore, ...]) -> Row:

@@ -25,6 +25,7 @@ from transforms.ledger import SKIPPED, Chosen
 from transforms.packing import Pack, PackVideos, unpack_videos, video_row
 from transforms.records import VideoRef, stable_hash
 from transforms.run_files import RunPaths, to_json, write_atomically, write_parquet
+from transforms.time_range import TimeRange
 
 _SCHEMA = pa.schema(
     [
@@ -34,6 +35,8 @@ _SCHEMA = pa.schema(
         pa.field("metadata", pa.map_(pa.string(), pa.string()), nullable=False),
         pa.field("attempt", pa.int32(), nullable=False),
         pa.field("modified_seconds", pa.float64()),
+        pa.field("time_range", pa.list_(pa.string()), nullable=False),
+        pa.field("is_guess", pa.bool_(), nullable=False),
     ]
 )
 
@@ -46,12 +49,14 @@ class Part(NamedTuple):
       num_inputs: what it accounts for: its own videos, and in the first part also all that were skipped.
       fates: how many were taken up and skipped, by reason. Those of all parts are told by the first one.
       num_vouching: videos that are known to be labeled, beside those that the part skips: those of earlier parts.
+      ignored: what the listing left out, by kind. All of it is told by the first part.
     """
 
     path: str | None
     num_inputs: int
     fates: dict[str, int]
     num_vouching: int = 0
+    ignored: Mapping[str, int] = {}
 
     @property
     def num_videos(self) -> int:
@@ -71,19 +76,24 @@ class WriteSelection(beam.PTransform):
     Args:
       paths: of the run.
       videos_per_part: how many videos a part has, more or less: they are dealt out by a hash.
+      ignored: (kind, count) of what the listing left out, see `transforms.ignored`; None: nothing is known of it.
     """
 
-    def __init__(self, paths: RunPaths, videos_per_part: int) -> None:
+    def __init__(
+        self, paths: RunPaths, videos_per_part: int, ignored: beam.PCollection[tuple[str, int]] | None = None
+    ) -> None:
         super().__init__()
         self._paths = paths
         self._videos_per_part = videos_per_part
+        self._ignored = {} if ignored is None else beam.pvalue.AsDict(ignored)
 
     def expand(self, chosen: Chosen) -> beam.PCollection[dict[str, Any]]:
         """Wires the step."""
+        videos_per_part = self._videos_per_part
         num_parts = (
             chosen.videos
             | "CountChosen" >> beam.combiners.Count.Globally()
-            | "CountParts" >> beam.Map(lambda n: max(1, -(-n // self._videos_per_part)))
+            | "CountParts" >> beam.Map(lambda n: max(1, -(-n // videos_per_part)))
         )
         written = (
             chosen.videos
@@ -91,23 +101,14 @@ class WriteSelection(beam.PTransform):
             | "KeyByPart" >> beam.FlatMap(_key_by_part, beam.pvalue.AsSingleton(num_parts))
             | "PackParts" >> Pack()
             | "GroupPart" >> beam.GroupByKey()
-            | "WritePart" >> beam.MapTuple(self._write)
+            | "WritePart" >> beam.Map(_write_part, self._paths)
         )
+        fates = beam.pvalue.AsDict(chosen.fates)
         return (
             chosen.num_inputs
-            | "Selected" >> beam.Map(_selection, beam.pvalue.AsDict(written), beam.pvalue.AsDict(chosen.fates))
-            | "KeepSelection" >> beam.Map(self._keep)
+            | "Selected" >> beam.Map(_selection, beam.pvalue.AsDict(written), fates, self._ignored)
+            | "KeepSelection" >> beam.Map(_keep_selection, self._paths)
         )
-
-    def _write(self, part: int, blocks: Iterable[bytes]) -> tuple[int, int]:
-        rows = sorted(map(_to_row, unpack_videos(blocks)), key=lambda row: row["video_uri"])
-        table = pa.Table.from_pylist(rows, _SCHEMA)
-        write_atomically(selected_path(self._paths, part), lambda sink: write_parquet(table, sink))
-        return part, table.num_rows
-
-    def _keep(self, selection: dict[str, Any]) -> dict[str, Any]:
-        write_atomically(selection_path(self._paths), lambda sink: sink.write(to_json(selection)))
-        return selection
 
 
 class ReadSelection(beam.PTransform):
@@ -134,12 +135,13 @@ class ReadSelection(beam.PTransform):
 
 def to_parts(paths: RunPaths, selection: Mapping[str, Any]) -> list[Part]:
     """Returns the parts of a selection as `WriteSelection` wrote it down."""
-    fates = dict(selection["fates"])
+    fates, ignored = dict(selection["fates"]), dict(selection["ignored"])
     num_skipped = sum(n for reason, n in fates.items() if reason in SKIPPED)
     parts = [Part(selected_path(paths, part), num_videos, {}) for part, num_videos in selection["parts"]]
     if not parts:
-        return [Part(None, num_skipped, fates)]
-    return [parts[0]._replace(num_inputs=parts[0].num_inputs + num_skipped, fates=fates), *parts[1:]]
+        return [Part(None, num_skipped, fates, ignored=ignored)]
+    first = parts[0]._replace(num_inputs=parts[0].num_inputs + num_skipped, fates=fates, ignored=ignored)
+    return [first, *parts[1:]]
 
 
 def selected_path(paths: RunPaths, part: int) -> str:
@@ -158,20 +160,38 @@ def read_part(path: str) -> Iterator[VideoRef]:
         for batch in pq.ParquetFile(file).iter_batches():
             for row in batch.to_pylist():
                 metrics.count(metrics.VIDEOS_LISTED)
-                yield VideoRef(**row | {"metadata": tuple(row["metadata"])})
+                time_range = TimeRange.from_texts(row["time_range"])
+                yield VideoRef(**row | {"metadata": tuple(row["metadata"]), "time_range": time_range})
+
+
+def _write_part(entry: tuple[int, Iterable[bytes]], paths: RunPaths) -> tuple[int, int]:
+    part, blocks = entry
+    rows = sorted(map(_to_row, unpack_videos(blocks)), key=lambda row: (row["video_uri"], str(row["time_range"])))
+    table = pa.Table.from_pylist(rows, _SCHEMA)
+    write_atomically(selected_path(paths, part), lambda sink: write_parquet(table, sink))
+    return part, table.num_rows
+
+
+def _keep_selection(selection: dict[str, Any], paths: RunPaths) -> dict[str, Any]:
+    write_atomically(selection_path(paths), lambda sink: sink.write(to_json(selection)))
+    return selection
 
 
 def _to_row(video: VideoRef) -> dict[str, Any]:
-    return {name: getattr(video, name) for name in _SCHEMA.names} | {"metadata": list(video.metadata)}
+    row = {name: getattr(video, name) for name in _SCHEMA.names}
+    return row | {"metadata": list(video.metadata), "time_range": video.time_range.to_texts()}
 
 
 def _key_by_part(entry: tuple[int, bytes], num_parts: int) -> Iterator[tuple[int, Any]]:
     for video in unpack_videos(entry[1:]):
-        yield stable_hash(video.video_uri, "part") % num_parts, video_row(video)
+        yield stable_hash(video.key, "part") % num_parts, video_row(video)
 
 
-def _selection(num_inputs: int, parts: Mapping[int, int], fates: Mapping[str, int]) -> dict[str, Any]:
+def _selection(
+    num_inputs: int, parts: Mapping[int, int], fates: Mapping[str, int], ignored: Mapping[str, int]
+) -> dict[str, Any]:
     num_skipped = sum(n for reason, n in fates.items() if reason in SKIPPED)
     if num_inputs != num_skipped + sum(parts.values()):
         raise ReconciliationError(f"{num_inputs} inputs, but {num_skipped} skipped and {sum(parts.values())} chosen")
-    return {"num_inputs": num_inputs, "parts": sorted(parts.items()), "fates": dict(fates)}
+    counts = {"fates": dict(fates), "ignored": dict(ignored)}
+    return {"num_inputs": num_inputs, "parts": sorted(parts.items()), **counts}

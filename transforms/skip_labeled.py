@@ -12,7 +12,6 @@ import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
 from transforms import metrics
-from transforms.errors import without_query
 from transforms.ledger import (
     BEYOND_LIMIT,
     Chosen,
@@ -91,7 +90,7 @@ class SkipLabeled(beam.PTransform):
         """Returns the rows of the listed videos, packed, and the runs whose rows are not what is asked of rows."""
         keys = (
             videos
-            | "ToKey" >> beam.Map(lambda video: uri_key(video.video_uri)).with_output_types(int)
+            | "ToKey" >> beam.Map(lambda video: uri_key(video.key)).with_output_types(int)
             | "PackKeys" >> beam.CombineGlobally(_PackSorted()).without_defaults()
         )
         outputs = [] if self._rules.force else [self._output]
@@ -119,8 +118,7 @@ class SkipLabeled(beam.PTransform):
         )
         return (
             taken
-            | "TakenToRow"
-            >> beam.MapTuple(lambda reason, video: (bucket_of(video.video_uri), (reason, video_row(video))))
+            | "TakenToRow" >> beam.MapTuple(lambda reason, video: (bucket_of(video.key), (reason, video_row(video))))
             | "PackTaken" >> Pack()  # a runner keeps them until all have been seen
             | "Cut" >> beam.FlatMap(_cut, beam.pvalue.AsSingleton(highest)).with_outputs(_FATE, main=_VIDEO)
         )
@@ -151,7 +149,7 @@ def _read_runs(output: str, work: Work, options: RowOptions | None) -> Iterator[
 
 def _read_rows(path: str, work: Work, keys: bytes) -> Iterator[tuple[int, LedgerRow]]:
     for row in read_rows(path, np.frombuffer(keys, np.int64), work):
-        yield bucket_of(row.video_uri), row
+        yield bucket_of(row.key), row
 
 
 def _decide(
@@ -161,10 +159,10 @@ def _decide(
     _, found = entry
     rows: dict[str, list[LedgerRow]] = {}
     for row in map(LedgerRow._make, unpack(found["rows"])):
-        rows.setdefault(row.video_uri, []).append(row)
+        rows.setdefault(row.key, []).append(row)
     others = frozenset(other_runs)
     for video in unpack_videos(found["videos"]):
-        decision = decide(video, rows.get(without_query(video.video_uri), ()), rules, decoder_version, others)
+        decision = decide(video, rows.get(video.key, ()), rules, decoder_version, others)
         if decision.taken:
             yield decision.reason, dataclasses.replace(video, attempt=decision.attempt)
         else:
@@ -172,7 +170,7 @@ def _decide(
 
 
 def _order(video: VideoRef) -> int:
-    return stable_hash(video.video_uri, "limit")
+    return stable_hash(video.key, "limit")
 
 
 def _cut(entry: tuple[int, bytes], highest: int) -> Iterator[Any]:

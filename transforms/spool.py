@@ -3,8 +3,9 @@
 Planning reads all of a video, and decoding finds it there; a worker that has only one segment of a long film fetches
 about that part (`transforms.spool_file`).
 
-The files of a process stand in a folder of their own, on which it holds a lock; whose lock can be had, its process is
-gone, and its folder is removed by the next one that starts on this machine. (Files without a name would need no such
+The files of a process stand in a folder of their own, and the process holds the lock of a file in it; whose lock can be
+had, its process is gone, and its folder is removed by the next one that starts. (A file, opened for writing: the lock
+of a folder on NFS is not seen by other machines.) (Files without a name would need no such
 broom, but an open descriptor each: too few for the small videos of a corpus, which planning leaves for decoding.)
 
 One spool serves the threads of a process. A video in use counts with its whole size against the cap, one that is kept
@@ -36,6 +37,7 @@ MAX_BYTES = 20 << 30
 """The cap where no other is asked for; less where the disk has less than 5/4 of it free."""
 
 _PREFIX = "reelbeam-spool-"
+_LOCK_NAME = ".lock"
 _FREE_SHARE = 0.8
 _MAX_WAIT_SECONDS = 3600.0
 
@@ -110,7 +112,8 @@ class Spool:
                 f"{without_query(video.video_uri)} has {video.size_bytes} bytes, more than the {self.max_bytes} that"
                 " may be kept on local disk: raise --spool_bytes, or name a larger disk with --spool_dir"
             )
-        key = dataclasses.replace(video, metadata=())
+        # Ranges of one video, and attempts at it, share what was fetched.
+        key = VideoRef(video.video_uri, video.size_bytes, video.content_version)
         file = self._take(key, video.size_bytes)
         try:
             yield SpooledVideo(key, store, file, self._changed)
@@ -188,8 +191,9 @@ def _lock(folder: pathlib.Path) -> int:
 
     Raises:
       BlockingIOError: another process holds it.
+      FileNotFoundError: another process has just removed the folder.
     """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    descriptor = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -33,14 +33,26 @@ class SparseFile:
         self._path = path
 
     def open(self) -> None:
-        """Counts a user in."""
+        """Counts a user in. Raises StorageError where the disk refuses."""
         if not self.num_users:
-            with disk_errors(self._path.parent):
-                self._writable = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-                os.ftruncate(self._writable, self.size_bytes)
+            with disk_errors(self._path.parent), contextlib.ExitStack() as opened:
+                writable = self._open_writable()
+                opened.callback(os.close, writable)
+                os.ftruncate(writable, self.size_bytes)
                 # Whoever decodes gets a descriptor that cannot write.
-                self.read_only = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+                self._writable, self.read_only = writable, os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+                opened.pop_all()
         self.num_users += 1
+
+    def _open_writable(self) -> int:
+        """Returns a descriptor of the file; one that is gone is made again, and then holds nothing."""
+        try:
+            return os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
+        except FileNotFoundError:  # new, or something that cleans /tmp removed it
+            self.blocks = Blocks(-(-self.size_bytes // BLOCK_BYTES))
+            self.num_fetched_bytes = 0
+            self._path.parent.mkdir(mode=0o700, exist_ok=True)
+            return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def close(self) -> None:
         """Counts a user out."""

@@ -10,32 +10,38 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-import logging
 import os
 import pathlib
+import re
 import shutil
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from transforms import local_folders
 from transforms.errors import (
     EmptyFileError,
     FileTooLargeError,
+    MediaError,
     StorageError,
+    UnsupportedUriError,
     VideoChangedError,
     VideoNotFoundError,
     without_query,
 )
+from transforms.ignored import ignore
 from transforms.records import VideoRef
 from transforms.spool import DEFAULT_SPOOL, SpoolConfig, spool_of
 from transforms.spool_file import SpooledVideo
-from transforms.stores.base import Pattern, is_refusal, store_for
+from transforms.stores import gcs
+from transforms.stores.base import Pattern, changed, is_refusal, literal, pipeline_options, store_for
 from transforms.stores.beam import file_system, is_final, storage_errors
 
 __all__ = [
+    "delete_files",
     "delete_folder",
     "file_system",
     "find_files",
@@ -53,6 +59,8 @@ __all__ = [
 ]
 
 _FILE_SCHEME = "file://"
+_LOCAL_FILE_URI = re.compile(r"file:(?://(?:localhost)?(?=/)|(?=/(?!/)))", re.IGNORECASE)
+"""file:///PATH, file://localhost/PATH and file:/PATH; what names another host is not local."""
 
 
 def normalize(uri: str, base_dir: str | None = None) -> str:
@@ -61,7 +69,7 @@ def normalize(uri: str, base_dir: str | None = None) -> str:
     A local name that is no UTF-8 cannot stand in a table; it is named as file:// with its bytes percent-encoded.
     """
     path = local_path(uri)
-    if path is None:
+    if path is None or "\0" in path:  # no file has such a name: `stat` says so
         return uri
     trailing = "/" if path.endswith("/") else ""
     path = os.path.abspath(os.path.join(base_dir or ".", path)) + trailing  # noqa: PTH100, PTH118
@@ -73,9 +81,9 @@ def normalize(uri: str, base_dir: str | None = None) -> str:
 
 
 def local_path(uri: str) -> str | None:
-    """Returns the path of a local file or folder; None for what has another scheme than file://."""
-    if uri.startswith(_FILE_SCHEME):
-        return os.fsdecode(urllib.parse.unquote_to_bytes(uri.removeprefix(_FILE_SCHEME)))
+    """Returns the path of a local file or folder; None for another scheme, and for file:// with the name of a host."""
+    if found := _LOCAL_FILE_URI.match(uri):
+        return os.fsdecode(urllib.parse.unquote_to_bytes(uri[found.end() :]))
     return uri if FileSystems.get_scheme(uri) is None else None
 
 
@@ -90,6 +98,8 @@ def stat(uri: str) -> VideoRef:
     path = local_path(uri)
     if path is None:
         return store_for(uri).stat(uri)
+    if "\0" in path:
+        raise UnsupportedUriError(f"{uri} cannot be the name of a file: it holds a zero byte; check the URI")
     with storage_errors(uri):
         if os.path.isdir(path):  # noqa: PTH112  # unlike pathlib's, it never raises
             raise VideoNotFoundError(f"{uri} is a folder, not a video; name it as an input to label what is in it")
@@ -128,36 +138,13 @@ def matching(pattern: str) -> Iterator[VideoRef]:
         with contextlib.suppress(VideoNotFoundError):
             yield stat(pattern)
         return
-    for path in walk(os.path.dirname(wanted.prefix), wanted.depth):  # noqa: PTH120
-        if wanted.matches(path):
-            yield VideoRef(normalize(path))
+    for path in local_folders.files_matching(wanted, ignore):
+        yield VideoRef(normalize(path))
 
 
 def match(pattern: str, limit: int | None = None) -> list[VideoRef]:
     """Returns what `matching` yields, at most `limit`: for few files, or for a look at the first."""
     return list(itertools.islice(matching(pattern), limit))
-
-
-def walk(folder: str, max_depth: int | None = None) -> Iterator[str]:
-    """Yields the path of everything below a local folder that is no folder, in no order.
-
-    Folders further down than `max_depth` are not opened; 0: only what lies in `folder` itself; None: all are.
-
-    Links to folders are not followed: they may lead in circles. A folder that may not be read is told of and left out.
-    """
-    folders = [(folder, 0)]
-    while folders:
-        opened, depth = folders.pop()
-        try:
-            with os.scandir(opened) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        if max_depth is None or depth < max_depth:
-                            folders.append((entry.path, depth + 1))
-                    elif not (entry.is_symlink() and os.path.isdir(entry.path)):  # noqa: PTH112
-                        yield entry.path
-        except OSError as error:
-            logging.getLogger(__name__).warning("left out: %s", error)
 
 
 @contextlib.contextmanager
@@ -173,7 +160,8 @@ def local_file(
 
     Raises:
       FileTooLargeError: the video is larger than `max_bytes`, or than the spool.
-      VideoChangedError: a remote video is not the version that was listed; a video was not identified, but could be.
+      VideoChangedError: the video is not the version that was listed, or no longer is when the caller has read it; a
+        video was not identified, but could be.
       MediaError: as `stat` and the store raise.
     """
     uri = video.video_uri
@@ -182,6 +170,8 @@ def local_file(
         found = stat(uri)
         if video.size_bytes is None:
             raise VideoChangedError(f"{without_query(uri)} could not be told apart when it was listed; run again")
+        if video.content_version:
+            _require_same(video, found)
         video = dataclasses.replace(video, size_bytes=found.size_bytes, content_version=found.content_version)
     assert video.size_bytes is not None
     if video.size_bytes > max_bytes:
@@ -191,12 +181,34 @@ def local_file(
     if path is not None:
         if not os.access(path, os.R_OK):
             raise StorageError(f"{uri} cannot be read: permission denied for user id {os.getuid()}")
-        yield path
+        yield from _unchanged(video, path)
         return
     if video.size_bytes == 0:
         raise EmptyFileError(f"{without_query(uri)}: the file is empty (0 bytes); upload it again")
     with spool_of(spool).lend(video, store_for(uri)) as spooled:
         yield spooled
+
+
+def _require_same(video: VideoRef, found: VideoRef) -> None:
+    if (video.size_bytes, video.content_version) != (found.size_bytes, found.content_version):
+        raise changed(video.video_uri)
+
+
+def _unchanged(video: VideoRef, path: str) -> Iterator[str]:
+    """Gives a local video to its reader; an error of a file that was written meanwhile is not the content's fault."""
+    error: MediaError | None = None
+    try:
+        yield path
+    except MediaError as met:
+        error = met
+    try:
+        _require_same(video, stat(video.video_uri))
+    except VideoChangedError as change:
+        raise change from error
+    except MediaError:  # it was removed after it was opened
+        pass
+    if error is not None:
+        raise error
 
 
 def open_binary(uri: str) -> Any:
@@ -212,7 +224,7 @@ def find_files(folder: str, pattern: str) -> list[str]:
     path = local_path(folder)
     if path is not None:
         return sorted(str(found) for found in pathlib.Path(path).glob(pattern))
-    return sorted(video.video_uri for video in match(f"{folder.rstrip('/')}/{pattern}"))
+    return sorted(video.video_uri for video in match(f"{literal(folder.rstrip('/'))}/{pattern}"))
 
 
 def delete_folder(uri: str) -> None:
@@ -221,6 +233,17 @@ def delete_folder(uri: str) -> None:
     if path is not None:
         shutil.rmtree(path, ignore_errors=True)
         return
-    found = [video.video_uri for video in match(f"{uri.rstrip('/')}/**")]
+    found = [video.video_uri for video in match(f"{literal(uri.rstrip('/'))}/**")]
     if found:
-        FileSystems.delete(found)
+        delete_files(found)
+
+
+def delete_files(uris: Sequence[str]) -> None:
+    """Deletes files of an object store, all of one; their names may hold any letter.
+
+    Raises whatever the store's client raises, see `storage_errors`.
+    """
+    if FileSystems.get_scheme(uris[0]) == "gs":  # Beam's file system takes each name for a pattern
+        gcs.delete(uris, pipeline_options())
+    else:
+        FileSystems.delete(list(uris))

@@ -36,6 +36,7 @@ from transforms.models.label_map import LabelMap, resolve_labels
 from transforms.models.manifest import MANIFEST, pin
 from transforms.records import VideoRef
 from transforms.stores import copying
+from transforms.stores.base import literal
 
 _LOGGER = logging.getLogger(__name__)
 _MODEL_FILE = re.compile(r"(?!(?:variables|assets)$)(?:(?:variables|assets)/)?[^/.][^/]*")
@@ -157,8 +158,7 @@ def _list(uri: str) -> dict[str, VideoRef]:
 
 
 def _listing(uri: str) -> Iterator[VideoRef]:
-    pattern = re.sub(r"[*?\[]", "?", uri) + "/**"  # a name may hold what means something in a pattern
-    return (file for file in storage.matching(pattern) if file.video_uri.startswith(f"{uri}/"))
+    return storage.matching(f"{literal(uri)}/**")
 
 
 def _key(uri: str, files: Mapping[str, VideoRef]) -> str:

@@ -39,10 +39,10 @@ class SummarizeVideos(beam.PTransform):
         """Wires the step."""
         videos, planned, scores, failures = parts
         keyed = {
-            "videos": videos | "KeyVideos" >> beam.Map(lambda x: (x.video_uri, x)),
-            "planned": planned | "KeyPlanned" >> beam.Map(lambda x: (x.video.video_uri, x)),
+            "videos": videos | "KeyVideos" >> beam.Map(lambda x: (x.key, x)),
+            "planned": planned | "KeyPlanned" >> beam.Map(lambda x: (x.video.key, x)),
             "sums": scores | "SumScores" >> beam.ParDo(_SumScoresFn()),
-            "failures": failures | "KeyFailures" >> beam.Map(lambda x: (x.video_uri, x)),
+            "failures": failures | "KeyFailures" >> beam.Map(lambda x: (x.key, x)),
         }
         for name, collection in keyed.items():
             # Said, not inferred: otherwise Beam encodes the key with a coder that may change from run to run.
@@ -53,7 +53,7 @@ class SummarizeVideos(beam.PTransform):
             | "Summarize" >> beam.MapTuple(self._summarize).with_output_types(VideoSummary)
         )
 
-    def _summarize(self, video_uri: str, found: dict[str, Iterable[Any]]) -> VideoSummary:
+    def _summarize(self, _key: str, found: dict[str, Iterable[Any]]) -> VideoSummary:
         (video,) = found["videos"]
         sums = list(found["sums"])
         total = functools.reduce(operator.add, sums) if sums else None
@@ -69,21 +69,21 @@ class _SumScoresFn(beam.DoFn):
     """Adds up clips that follow each other: those of a segment do, so that one sum is held at a time."""
 
     def start_bundle(self) -> None:
-        self._video_uri = ""
+        self._key = ""
         self._sum: ScoreSum | None = None
 
     def process(self, clip: ClipScores) -> Iterator[tuple[str, ScoreSum]]:
         single = ScoreSum.of(clip.scores)
-        if self._sum is not None and clip.video_uri == self._video_uri:
+        if self._sum is not None and clip.key == self._key:
             self._sum += single
             return
         if self._sum is not None:
-            yield self._video_uri, self._sum
-        self._video_uri, self._sum = clip.video_uri, single
+            yield self._key, self._sum
+        self._key, self._sum = clip.key, single
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         if self._sum is not None:
-            yield GlobalWindows.windowed_value((self._video_uri, self._sum))
+            yield GlobalWindows.windowed_value((self._key, self._sum))
 
 
 def summarize(

@@ -1,10 +1,11 @@
 """Views of an output in SQL: the current row of every video, its clips, its failures, and a timeline of every label.
 
-    current_videos    the last row of every video that shows the work of the last run (model, labels, sampling, …), also
-                      where that run skipped it as labeled already; the last row of any work where there is none
+    current_videos    the last row of every video, or range of one, that shows the work of the last run (model, labels,
+                      sampling, …), also where that run skipped it as labeled already; the last row of any work where
+                      there is none
     current_clips     the clips of the run of that row
     current_errors    the failures of that run: none of a video that has succeeded since
-    label_timeline    video_uri, label, start_ms, end_ms, score: stretches of clips that touch or overlap
+    label_timeline    video_uri, label, start_ms, end_ms, score: stretches of clips that touch or overlap, of one range
 
 The views read the files by pattern, not by the list of committed runs, and need not be made again after a run. A
 pattern suffices: a file gets a name that matches only once its run is decided (`transforms.commits`), rows of a run
@@ -21,7 +22,7 @@ from typing import Literal, NamedTuple
 
 from transforms.errors import ConfigError
 from transforms.ledger import Work
-from transforms.schemas import AGE, TABLES
+from transforms.schemas import AGE, RANGE, TABLES
 
 Dialect = Literal["duckdb", "bigquery", "spark"]
 
@@ -31,6 +32,13 @@ _GUARANTEE = (
 )
 
 
+_INPUT = "video_uri, range_start_ms, range_end_ms"
+_SAME_INPUT = " AND ".join(
+    [
+        "{0}.video_uri = v.video_uri AND {0}.run_id = v.run_id",
+        *(f"coalesce({{0}}.{name}, -1) = coalesce(v.{name}, -1)" for name in RANGE),  # null: the whole video
+    ]
+)
 _CLIP_COLUMNS = ", ".join(f"c.{name}" for name in TABLES["clips"].names)
 _ERROR_COLUMNS = ", ".join(f"e.{name}" for name in TABLES["errors"].names)
 
@@ -67,13 +75,14 @@ def create_views(output: str, dialect: Dialect, min_score: float, dataset: str =
     columns = ",\n    ".join(TABLES["videos"].names)
     of_last_run = " AND ".join(f"v.{name} = r.{name}" for name in Work._fields)
     last_first = ", ".join(f"v.{name} DESC" for name in AGE)
+    of_input = ", ".join(f"v.{name}" for name in ("video_uri", *RANGE))
     return f"""{_GUARANTEE}{syntax.sources}
 {syntax.create} {syntax.prefix}current_videos AS
 SELECT
     {columns}
 FROM (
     SELECT v.*, row_number() OVER (
-        PARTITION BY v.video_uri ORDER BY CASE WHEN {of_last_run} THEN 1 ELSE 0 END DESC, {last_first}
+        PARTITION BY {of_input} ORDER BY CASE WHEN {of_last_run} THEN 1 ELSE 0 END DESC, {last_first}
     ) AS age
     FROM {syntax.source_prefix}all_videos AS v
     CROSS JOIN (
@@ -86,34 +95,34 @@ WHERE age = 1;
 {syntax.create} {syntax.prefix}current_clips AS
 SELECT {syntax.clip_columns}
 FROM {syntax.source_prefix}all_clips AS c
-JOIN {syntax.prefix}current_videos AS v ON c.video_uri = v.video_uri AND c.run_id = v.run_id;
+JOIN {syntax.prefix}current_videos AS v ON {_SAME_INPUT.format("c")};
 
 {syntax.create} {syntax.prefix}current_errors AS
 SELECT {_ERROR_COLUMNS}
 FROM {syntax.source_prefix}all_errors AS e
-JOIN {syntax.prefix}current_videos AS v ON e.video_uri = v.video_uri AND e.run_id = v.run_id;
+JOIN {syntax.prefix}current_videos AS v ON {_SAME_INPUT.format("e")};
 
 {syntax.create} {syntax.prefix}label_timeline AS
 WITH seen AS (
-    SELECT video_uri, l.label AS label, start_ms, end_ms, l.score AS score
+    SELECT {_INPUT}, l.label AS label, start_ms, end_ms, l.score AS score
     FROM {syntax.labels}
     WHERE l.score >= {min_score:g}
 ), followed AS (
     SELECT *, max(end_ms) OVER (
-        PARTITION BY video_uri, label ORDER BY start_ms, end_ms ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        PARTITION BY {_INPUT}, label ORDER BY start_ms, end_ms ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ) AS seen_until
     FROM seen
 ), stretches AS (
     SELECT *, sum(CASE WHEN start_ms <= seen_until THEN 0 ELSE 1 END) OVER (
-        PARTITION BY video_uri, label ORDER BY start_ms, end_ms ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        PARTITION BY {_INPUT}, label ORDER BY start_ms, end_ms ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS stretch
     FROM followed
 )
 SELECT
     video_uri, label, min(start_ms) AS start_ms, max(end_ms) AS end_ms, avg(score) AS score,
-    max(score) AS max_score, count(*) AS num_clips
+    max(score) AS max_score, count(*) AS num_clips, range_start_ms, range_end_ms
 FROM stretches
-GROUP BY video_uri, label, stretch;
+GROUP BY {_INPUT}, label, stretch;
 """
 
 
@@ -130,7 +139,7 @@ def _duckdb(output: str, dataset: str) -> _Syntax:
     )
     columns = ", ".join(f"{name}: '{kind}'" for name, kind in _RUN_COLUMNS.items())
     sources += f"CREATE OR REPLACE VIEW all_runs AS\nFROM read_json('{place}/runs/*.json', columns = {{{columns}}});\n"
-    labels = "(SELECT video_uri, start_ms, end_ms, unnest(labels) AS l FROM current_clips) AS each_label"
+    labels = f"(SELECT {_INPUT}, start_ms, end_ms, unnest(labels) AS l FROM current_clips) AS each_label"
     return _Syntax(sources, "CREATE OR REPLACE VIEW", "", "", labels, clip_columns="c.*")
 
 
@@ -144,7 +153,7 @@ def _spark(output: str, dataset: str) -> _Syntax:
     )
     columns = ", ".join(f"{name} {kind}" for name, kind in _RUN_COLUMNS.items())
     sources += f"CREATE OR REPLACE TEMPORARY VIEW all_runs ({columns}) USING json\nOPTIONS (path '{place}/runs');\n"
-    labels = "(SELECT video_uri, start_ms, end_ms, explode(labels) AS l FROM current_clips) AS each_label"
+    labels = f"(SELECT {_INPUT}, start_ms, end_ms, explode(labels) AS l FROM current_clips) AS each_label"
     return _Syntax(sources, "CREATE OR REPLACE TEMPORARY VIEW", "", "", labels)
 
 

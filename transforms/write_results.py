@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import pickle
+import types
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -14,10 +15,18 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.commits import finish, record_decision
-from transforms.errors import LockLostError, ReconciliationError, RunError, TooManyFailuresError
+from transforms.errors import (
+    LockLostError,
+    NotAVideoError,
+    NoVideoStreamError,
+    ReconciliationError,
+    RunError,
+    TooManyFailuresError,
+)
+from transforms.ignored import most_frequent
 from transforms.ledger import SKIPPED, TAKEN, count_labeled
 from transforms.output_lock import LockTicket
-from transforms.records import stable_hash
+from transforms.records import VideoSummary, stable_hash
 from transforms.run_files import (
     RunPaths,
     WrittenFile,
@@ -35,6 +44,7 @@ ROWS_PER_FILE = 250_000
 MAX_FILE_BYTES = 64 << 20
 """Of logits and embeddings, which hardly compress."""
 _MAX_ROWS_PER_BLOCK = 256
+NOTHING: Mapping[str, int] = types.MappingProxyType({})
 _VOUCHERS = 20
 """How many videos that are labeled already stand in for good ones when the share of failures is judged."""
 
@@ -44,6 +54,8 @@ class WriteResults(beam.PTransform):
 
     Input: a dict of PCollections: rows by table name (see transforms.schemas.TABLES), the number of listed inputs as
     "num_inputs" (one element), and as "fates" pairs of a reason and how many inputs were taken up or skipped for it.
+    Optional: "ignored", pairs of a kind and how many files or folders the listing left out, and "num_excused" (one
+    element), how many failed files count neither as failures nor as inputs for `max_failure_ratio`.
     Output: a PCollection of the one run summary that was committed, as a dict.
 
     Files are named by shard, and rows go to shards by a hash of their video, so a repeated bundle writes the same file
@@ -97,6 +109,8 @@ class WriteResults(beam.PTransform):
                 files=beam.pvalue.AsList(written | "WrittenFiles" >> beam.Flatten()),
                 num_inputs=beam.pvalue.AsSingleton(tables["num_inputs"]),
                 fates=beam.pvalue.AsDict(tables["fates"]),
+                ignored=beam.pvalue.AsDict(tables["ignored"]) if "ignored" in tables else {},
+                num_excused=beam.pvalue.AsSingleton(tables["num_excused"]) if "num_excused" in tables else 0,
             )
         )
 
@@ -182,6 +196,8 @@ def commit(
     num_inputs: int,
     fates: Mapping[str, int],
     num_vouching: int = 0,
+    ignored: Mapping[str, int] = NOTHING,
+    num_excused: int = 0,
 ) -> dict[str, Any]:
     """Checks the written files and commits the run, in the steps that `transforms.commits` tells.
 
@@ -191,7 +207,7 @@ def commit(
       files: what was written.
       num_inputs: listed inputs, skipped ones included.
       fates: how many inputs were taken up and skipped, by reason, see `transforms.ledger`.
-      num_vouching: see `WriteResults`.
+      num_vouching, ignored, num_excused: see `WriteResults`.
 
     Returns:
       the summary, as it stands in the run's JSON.
@@ -208,7 +224,9 @@ def commit(
     summary["finished_at"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     summary["taken_up"] = {reason: fates[reason] for reason in TAKEN if fates.get(reason)}
     summary["skipped"] = {reason: fates[reason] for reason in SKIPPED if fates.get(reason)}
-    counts = {"inputs": num_inputs, **summary["counts"], "skipped": sum(summary["skipped"].values())}
+    summary["ignored"] = most_frequent(ignored)
+    skipped = {"skipped": sum(summary["skipped"].values()), "excused": num_excused}
+    counts = {"inputs": num_inputs, **summary["counts"], **skipped}
     summary["counts"] = counts
     try:
         check(counts, max_failure_ratio, count_labeled(summary["skipped"]) + num_vouching)
@@ -231,20 +249,30 @@ def commit(
     return summary
 
 
+def is_excused(summary: VideoSummary) -> bool:
+    """Whether a file failed that nobody called a video: it was found in a folder by an extension such as `.ts`, which
+    other files have, too, and it is not a video. Only its first attempt is judged, see `check`.
+    """
+    code = summary.failure and summary.failure.code
+    is_other_file = summary.status == "failed" and code in (NotAVideoError.code, NoVideoStreamError.code)
+    return summary.video.is_guess and is_other_file and summary.video.attempt == 1
+
+
 def check(counts: Mapping[str, int], max_failure_ratio: float, num_labeled: int = 0) -> None:
     """Raises where the rows do not add up, or too many inputs failed. See `commit`.
 
     What counts as failing is what fails for the first time: a video that is tried again, by another decoder for
     instance, has been told of, and a night that does nothing but try again must count as a try. Videos that are
     labeled already vouch for the job, as many as `_VOUCHERS` of them: one bad upload as a night's only new video is
-    no reason to refuse the night, every night.
+    no reason to refuse the night, every night. Excused files (`is_excused`) do not count.
     """
     rows = counts["ok"] + counts["partial"] + counts["failed"]
     if not counts["inputs"] - counts["skipped"] == counts["videos"] == rows:
         raise ReconciliationError(f"{counts['inputs']} inputs, but the videos table has {dict(counts)}")
     if counts["clips"] != counts["video_clips"] or counts["ok_videos_without_all_clips"]:
         raise ReconciliationError(f"clip rows do not add up to what the videos table says: {dict(counts)}")
-    failed, tried = counts["failed_first_attempts"], counts["first_attempts"]
+    excused = counts.get("excused", 0)
+    failed, tried = counts["failed_first_attempts"] - excused, counts["first_attempts"] - excused
     if failed > max_failure_ratio * (tried + min(num_labeled, _VOUCHERS)):
         raise TooManyFailuresError(
             f"{failed} of {tried} inputs failed, more than --max_failure_ratio {max_failure_ratio:g} allows: see to "

@@ -15,9 +15,10 @@ from faulty_proxy import FaultyProxy
 from local_pipeline import LocalPipeline, counters
 from object_stores import BUCKET, S3Server
 
-from transforms import list_videos, metrics, storage
+from transforms import expansion, metrics, storage
 from transforms.errors import StorageError, UnsupportedUriError
-from transforms.list_videos import ListVideos, expand_input, matches_anything
+from transforms.expansion import expand_input, matches_anything
+from transforms.list_videos import ListVideos
 from transforms.records import VideoRef
 from transforms.stores import retrying
 
@@ -79,7 +80,7 @@ def test_each_video_once_with_size_and_version(folder: pathlib.Path) -> None:
     listing.write_text("a.mp4\n\na.mp4\ndeep/down/c.webm\nmissing.mp4\n", encoding="utf-8")
     version = f"mtime:{(folder / 'a.mp4').stat().st_mtime:.6f}"
     with LocalPipeline() as pipeline:
-        videos = pipeline | ListVideos([str(folder / "a.mp4"), "*.mp4"], str(listing), str(folder))
+        videos = (pipeline | ListVideos([str(folder / "a.mp4"), "*.mp4"], str(listing), str(folder))).videos
         found = videos | beam.Map(lambda v: (os.path.basename(v.video_uri), v.size_bytes))
         assert_that(found, equal_to([("a.mp4", 7), ("video [HD].mp4", 7), ("c.webm", 7), ("missing.mp4", None)]))
         versions = (
@@ -96,7 +97,7 @@ def test_metadata_of_a_listed_video_survive_a_mention_without(folder: pathlib.Pa
     listing = folder / "list.csv"
     listing.write_text("video_uri,camera\na.mp4,7\n", encoding="utf-8")
     with LocalPipeline() as pipeline:
-        videos = pipeline | ListVideos([str(folder / "a.mp4")], str(listing), str(folder))
+        videos = (pipeline | ListVideos([str(folder / "a.mp4")], str(listing), str(folder))).videos
         assert_that(videos | beam.Map(lambda v: v.metadata), equal_to([(("camera", "7"),)]))
 
 
@@ -104,7 +105,7 @@ def test_of_several_mentions_the_smallest_metadata_win(folder: pathlib.Path) -> 
     listing = folder / "list.csv"
     listing.write_text("video_uri,camera\na.mp4,8\nb.MKV,9\na.mp4,7\na.mp4,\n", encoding="utf-8")
     with LocalPipeline() as pipeline:
-        videos = pipeline | ListVideos([str(folder)], str(listing), str(folder))
+        videos = (pipeline | ListVideos([str(folder)], str(listing), str(folder))).videos
         found = videos | beam.Map(lambda v: (os.path.basename(v.video_uri), v.size_bytes, dict(v.metadata)))
         others = [("c.webm", 7, {}), ("video [HD].mp4", 7, {}), ("häuser & höfe.mov", 7, {})]
         assert_that(found, equal_to([("a.mp4", 7, {"camera": ""}), ("b.MKV", 7, {"camera": "9"}), *others]))
@@ -115,7 +116,7 @@ def test_of_several_mentions_the_smallest_metadata_win(folder: pathlib.Path) -> 
 def test_a_name_that_is_no_utf8_can_be_listed_and_opened(tmp_path: pathlib.Path) -> None:
     (tmp_path / os.fsdecode(b"bad_\xff\xfe.mp4")).write_bytes(b"12345")
     with LocalPipeline() as pipeline:
-        videos = pipeline | ListVideos([str(tmp_path)])
+        videos = (pipeline | ListVideos([str(tmp_path)])).videos
         found = videos | beam.Map(lambda v: (v.video_uri, v.size_bytes))
         assert_that(found, equal_to([(f"file://{tmp_path}/bad_%FF%FE.mp4", 5)]))
     with storage.local_file(VideoRef(f"file://{tmp_path}/bad_%FF%FE.mp4", 5), 100) as path:
@@ -170,7 +171,7 @@ def test_a_folder_is_searched_behind_files_that_are_no_videos(
     video = s3.put("v/z.mp4", b"1")
     assert uris(folder) == [video] and matches_anything(folder)
     assert not caplog.records
-    monkeypatch.setattr(list_videos, "_MAX_OTHERS", 40)  # of the 150
+    monkeypatch.setattr(expansion, "_MAX_OTHERS", 40)  # of the 150
     proxy.requests.clear()
     assert matches_anything(folder)
     assert len(proxy.requests) == 1

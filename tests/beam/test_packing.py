@@ -84,7 +84,7 @@ def test_no_step_of_choosing_makes_the_runner_keep_a_video_unpacked(
     (tmp_path / "list.txt").write_text("\n".join(uris))
     paths, rules = RunPaths(str(tmp_path), "r1"), SkipRules(limit=limit)
     with LocalPipeline() as pipeline:
-        listed = pipeline | ListVideos([], str(tmp_path / "list.txt"))
+        listed = (pipeline | ListVideos([], str(tmp_path / "list.txt"))).videos
         listed | SkipLabeled(str(tmp_path), Work.of(make.RUN), "av 1", rules) | WriteSelection(paths, 5000)
     # The numbers that are counted and compared take 8 bytes each; a packed video some 15 in each of four places. One
     # place in which it stood by itself would take more than that alone.

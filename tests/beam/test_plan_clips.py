@@ -64,7 +64,7 @@ def test_what_the_listing_could_not_identify_is_never_labeled(
     with monkeypatch.context() as patch:
         patch.setattr(storage, "stat", busy)
         with LocalPipeline() as pipeline:
-            videos = pipeline | ListVideos(uris)
+            videos = (pipeline | ListVideos(uris)).videos
             assert_that(videos, equal_to([VideoRef(uri) for uri in uris]))
     with LocalPipeline() as pipeline:
         plan = pipeline | beam.Create([VideoRef(uri) for uri in uris]) | PlanClips(sampling(), 1 << 30)

@@ -37,6 +37,12 @@ def test_codes_are_unique() -> None:
         ("gs://bucket/vid?1.mp4", "gs://bucket/vid?1.mp4"),
         ("/local/what?.mp4", "/local/what?.mp4"),
         ("is it true? yes", "is it true? yes"),
+        ("https://h/a.mp4?sig=1 does not exist; check it", "https://h/a.mp4 does not exist; check it"),
+        ("https://h/a.mp4 is gone (was it moved? see #3)", "https://h/a.mp4 is gone (was it moved? see #3)"),
+        (
+            "the store (https://h/a.mp4?sig=1) says [see https://h/b?x=2], no.",
+            "the store (https://h/a.mp4) says [see https://h/b], no.",
+        ),
     ],
 )
 def test_secrets_are_removed_from_web_addresses_alone(text: str, clean: str) -> None:

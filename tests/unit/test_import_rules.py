@@ -11,7 +11,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FILES = sorted([*ROOT.glob("transforms/**/*.py"), *ROOT.glob("pipeline/**/*.py")])
 
-GROUND = {"transforms.records", "transforms.errors", "transforms.schemas"}
+GROUND = {"transforms.records", "transforms.errors", "transforms.schemas", "transforms.time_range"}
 SHARED_BY_STEPS = {
     f"transforms.{name}"
     for name in (
@@ -29,6 +29,11 @@ SHARED_BY_STEPS = {
             "lock_file",
             "output_lock",
             "conditional_files",
+            "expansion",
+            "ignored",
+            "list_rows",
+            "local_folders",
+            "video_extensions",
             "tables",
         ),
         *("compaction", "verification", "row_checks", "overview", "comparison", "views"),

@@ -54,6 +54,8 @@ def test_an_error_row_keeps_what_was_lost() -> None:
     (row,) = to_table("errors", [schemas.error_row(make.failure(segment=2), make.RUN)]).to_pylist()
     assert row == {
         "video_uri": "a.mp4",
+        "range_start_ms": None,
+        "range_end_ms": None,
         "segment_index": 2,
         "clip_index": None,
         "stage": "decode",

@@ -179,7 +179,8 @@ def test_a_gap_makes_two_stretches_and_an_overlap_one(tmp_path: pathlib.Path) ->
     statements = create_views(str(tmp_path), "duckdb", 0.5).split(";")
     (timeline,) = [text for text in statements if "label_timeline" in text]
     connection.execute(
-        """CREATE TABLE current_clips AS SELECT 'v' AS video_uri, s AS start_ms, e AS end_ms,
+        """CREATE TABLE current_clips AS SELECT 'v' AS video_uri, NULL AS range_start_ms,
+           NULL AS range_end_ms, s AS start_ms, e AS end_ms,
            [{'label': 'x', 'class_id': 0, 'score': p}, {'label': 'y', 'class_id': 1, 'score': 1 - p}] AS labels
            FROM (VALUES (0, 10, 0.9), (10, 20, 0.7), (20, 30, 0.2), (30, 40, 0.6), (35, 45, 0.8), (50, 60, 0.9))
            AS t(s, e, p)"""

@@ -57,13 +57,10 @@ class DecoderProcess:
         self._name = "the decoder process"
         self._partial: files.PartialFile | None = None
         self._fetch_seconds_left = 0.0
-        self._ring = OwnersRing()
-        self._socket, theirs = socket.socketpair()
-        theirs.setblocking(True)  # whatever socket.setdefaulttimeout says, which Google's libraries call
-        liveness, self._liveness = os.pipe()
-        self._process = spawn.spawn(theirs.fileno(), self._ring.descriptor, liveness, memory_bytes)
-        theirs.close()
-        os.close(liveness)
+        try:
+            self._start(memory_bytes)
+        except OSError as error:  # no descriptor, no memory or no process left
+            raise errors.RunError(f"the decoder process does not start: {error}") from error
         self._channel = wire.Channel(self._socket, _MAX_LINE_BYTES)
         try:
             ready = self._receive(Budget(_START_SECONDS))
@@ -73,6 +70,23 @@ class DecoderProcess:
         if ready.get("confined") is not True:
             _warn_of_open_cage()
         self.is_idle = True
+
+    def _start(self, memory_bytes: int) -> None:
+        """Starts the process; leaves no descriptor behind where that fails."""
+        with contextlib.ExitStack() as opened:
+            self._ring = OwnersRing()
+            opened.callback(self._ring.close)
+            self._socket, theirs = socket.socketpair()
+            opened.callback(self._socket.close)
+            with theirs:
+                theirs.setblocking(True)  # whatever socket.setdefaulttimeout says, which Google's libraries call
+                liveness, self._liveness = os.pipe()
+                opened.callback(os.close, self._liveness)
+                try:
+                    self._process = spawn.spawn(theirs.fileno(), self._ring.descriptor, liveness, memory_bytes)
+                finally:
+                    os.close(liveness)
+            opened.pop_all()
 
     @property
     def pid(self) -> int:

@@ -168,7 +168,7 @@ def count_clips(duration_seconds: Fraction, sampling: ClipSampling) -> int:
     limit = sampling.clips_per_video
     if limit is not None and room >= 0 and num_whole + has_tail > limit:
         return limit
-    if not has_tail or (room >= 0 and sampling.tail_policy == "shift_back"):
+    if not has_tail or (room >= 0 and sampling.tail == "shift_back"):
         return num_whole + has_tail
     return num_whole + len(_tail_spans(num_whole, num_whole * sampling.stride_seconds, duration_seconds, sampling))
 

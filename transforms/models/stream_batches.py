@@ -113,7 +113,7 @@ class StreamBatches:
 
 
 def _segment(clip: Clip) -> _Segment:
-    return clip.video_uri, clip.segment_index
+    return clip.key, clip.segment_index
 
 
 def _rounds(clips: Sequence[Clip]) -> list[list[int]]:

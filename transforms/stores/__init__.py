@@ -12,6 +12,7 @@ fails:
     s3.py        S3 and what speaks its protocol
     gcs.py       Google Cloud Storage
     beam.py      every other scheme, through Beam's file systems; and the errors that these raise
+    clients.py   the client libraries that schemes need
     copying.py   whole files, from and to a store
     retrying.py  trying again what may pass
 """

@@ -67,10 +67,12 @@ def store_for(uri: str) -> Store:
       StorageError: the credentials that are asked for are not there.
       ConfigError: a flag of Beam's for the store is wrong.
     """
-    from transforms.stores import beam, gcs, s3  # they need what stands here
+    from transforms.stores import beam, clients, gcs, s3  # they need what stands here
 
     scheme = FileSystems.get_scheme(uri)
     beam.file_system(uri)
+    if scheme in ("s3", "gs"):
+        bucket_and_key(uri)  # a URI without a bucket fails before the client looks for credentials
     try:
         with beam.storage_errors(uri):  # clients look for credentials
             if scheme == "s3":
@@ -78,7 +80,7 @@ def store_for(uri: str) -> Store:
             if scheme == "gs":
                 return gcs.store(pipeline_options())
     except ImportError as error:
-        raise beam.unsupported(uri) from error
+        raise clients.unsupported(uri, error) from error
     except ValueError as error:  # what is no address, for instance
         raise ConfigError(f"{without_query(uri)}: {error}; check --s3_endpoint_url and Beam's other flags") from error
     return beam.BeamStore()
@@ -99,6 +101,21 @@ def bucket_and_key(uri: str) -> tuple[str, str]:
     if found is None or re.search(r"[*?\[]", found[1]):
         raise UnsupportedUriError(f"{without_query(uri)} names no bucket; write SCHEME://BUCKET/NAME")
     return found[1], found[2]
+
+
+def object_place(uri: str) -> tuple[str, str]:
+    """Returns bucket and key of an object.
+
+    Raises:
+      UnsupportedUriError: there is no bucket.
+      VideoNotFoundError: there is no key: the URI names a bucket.
+    """
+    bucket, key = bucket_and_key(uri)
+    if not key:
+        raise VideoNotFoundError(
+            f"{without_query(uri)} is a bucket, not a video; name it as an input to label what is in it"
+        )
+    return bucket, key
 
 
 def missing(uri: str) -> VideoNotFoundError:
@@ -155,6 +172,15 @@ def matching(store: Store, pattern: str, listed: Callable[[str, str, str], Itera
             yield video
 
 
+def literal(name: str) -> str:
+    """Returns the pattern that matches this very name; `*`, `?` and `[` stand for themselves in it.
+
+    >>> literal("s3://bucket/labels[2026]")
+    's3://bucket/labels[[]2026]'
+    """
+    return re.sub(r"([*?[])", r"[\1]", name)
+
+
 class Pattern:
     """A pattern in Beam's language: `*`, `?`, `[…]` within a folder's name, `**` for any depth.
 
@@ -162,6 +188,7 @@ class Pattern:
       prefix: what all that it matches begins with.
       is_plain: whether it has no wildcard.
       depth: how many folders lie between that of `prefix` and what it matches, at most; None: any number.
+      finds_hidden: whether it spells the dot with which a hidden name begins, after the folder of `prefix`.
     """
 
     def __init__(self, pattern: str) -> None:
@@ -170,8 +197,19 @@ class Pattern:
         self.is_plain = self.prefix == pattern
         wild = pattern[len(self.prefix) :]
         self.depth = None if "**" in wild else wild.count("/")
-        self._regex = re.compile(FileSystem.translate_pattern(pattern))
+        self._folder_length = self.prefix.rfind("/") + 1
+        self.finds_hidden = _has_hidden_part(pattern[self._folder_length :])
+        # Python warns of "[[]", with which `literal` names a bracket.
+        self._regex = re.compile(FileSystem.translate_pattern(pattern).replace("[[]", r"\["))
 
     def matches(self, uri: str) -> bool:
         """Whether a URI is one of them."""
         return self._regex.match(uri) is not None
+
+    def hides(self, uri: str) -> bool:
+        """Whether a URI that it matches has a hidden name, or is below a hidden folder, which it does not spell."""
+        return not self.finds_hidden and _has_hidden_part(uri[self._folder_length :])
+
+
+def _has_hidden_part(path: str) -> bool:
+    return path.startswith(".") or "/." in path

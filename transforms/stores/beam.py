@@ -19,6 +19,7 @@ from apache_beam.io.filesystems import FileSystems
 from transforms.errors import MediaError, StorageError, UnsupportedUriError, without_query
 from transforms.records import VideoRef
 from transforms.stores.base import changed, is_refusal, missing, status_of, what_store_says
+from transforms.stores.clients import lacks_client, unsupported
 from transforms.stores.retrying import PassingError, insist
 
 _CLIENT_ERRORS = (
@@ -99,6 +100,8 @@ def _insist(uri: str, request: Callable[[], T]) -> T:
                 return request()
         except StorageError as error:
             raise PassingError(str(error)) from error
+        except ValueError as error:  # Beam's file systems refuse a URI that they cannot parse
+            raise UnsupportedUriError(f"{without_query(uri)}: {error}; check the URI") from error
 
     return insist(uri, translated)
 
@@ -115,19 +118,15 @@ def file_system(uri: str) -> FileSystem:
 
     Raises:
       UnsupportedUriError: there is none for its scheme, or the store's client library is not installed.
+      StorageError: the file system does not start.
     """
-    try:
-        return FileSystems.get_filesystem(uri)
-    except (ValueError, ImportError) as error:
-        raise unsupported(uri) from error
-
-
-def unsupported(uri: str) -> UnsupportedUriError:
-    """Returns the error for a URI that nobody can read here."""
-    return UnsupportedUriError(
-        f"no file system for {without_query(uri)}: supported are local paths and what Beam's extras add "
-        "(pip install 'reelbeam[gcp]' for gs://, 'reelbeam[aws]' for s3://)"
-    )
+    if lacks_client(uri):
+        raise unsupported(uri)
+    with storage_errors(uri):
+        try:
+            return FileSystems.get_filesystem(uri)
+        except (ValueError, ImportError) as error:  # ValueError: no such scheme, or a flag of Beam's is missing
+            raise unsupported(uri, error) from error
 
 
 @contextlib.contextmanager
@@ -138,9 +137,15 @@ def storage_errors(uri: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise missing(uri) from error
     except (BeamIOError, OSError, *_client_errors()) as error:
-        if "requirement" in str(error):  # Beam's way to say that a client library is missing
-            raise UnsupportedUriError(f"{without_query(uri)}: {error} (pip install 'reelbeam[aws]')") from error
+        if lacks_client(uri) or _is_import_error(error):
+            raise unsupported(uri, error) from error
         raise what_store_says(uri, error) from error
+
+
+def _is_import_error(error: Exception) -> bool:
+    """Whether a client library could not be imported: Beam wraps what its file systems raise."""
+    details = getattr(error, "exception_details", None)
+    return any(isinstance(detail, ImportError) for detail in (details or {}).values())
 
 
 def is_final(error: MediaError) -> bool:

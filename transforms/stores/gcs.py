@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from apache_beam.io.filesystem import BeamIOError
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from transforms.errors import VideoNotFoundError
 from transforms.records import VideoRef
-from transforms.stores.base import bucket_and_key, changed, matching, missing, what_store_says
+from transforms.stores.base import changed, matching, missing, object_place, what_store_says
 from transforms.stores.retrying import PassingError, insist
 
 _TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of an answer
@@ -33,6 +34,15 @@ def _store(options: PipelineOptions) -> GcsStore:
     return GcsStore(gcsio.create_storage_client(options))
 
 
+def delete(uris: Sequence[str], options: PipelineOptions) -> None:
+    """Deletes objects by their very names. Raises BeamIOError where one cannot be deleted."""
+    from apache_beam.io.gcp.gcsio import GcsIO
+
+    errors = {uri: error for uri, error in GcsIO(pipeline_options=options).delete_batch(list(uris)) if error}
+    if errors:
+        raise BeamIOError("Delete operation failed", errors)
+
+
 class GcsStore:
     """See `base.Store`. The version of an object is its generation."""
 
@@ -41,7 +51,7 @@ class GcsStore:
 
     def stat(self, uri: str) -> VideoRef:
         """See `base.Store`."""
-        bucket, key = bucket_and_key(uri)
+        bucket, key = object_place(uri)
         blob = _insist(uri, lambda: self._client.bucket(bucket).get_blob(key, timeout=_TIMEOUT, retry=None))
         if blob is None:
             raise missing(uri)
@@ -68,7 +78,7 @@ class GcsStore:
 
     def read(self, video: VideoRef, start: int, stop: int) -> bytes:
         """See `base.Store`."""
-        bucket, key = bucket_and_key(video.video_uri)
+        bucket, key = object_place(video.video_uri)
         version = video.content_version
         generation = int(version.removeprefix(_GENERATION)) if version.startswith(_GENERATION) else None
 

@@ -12,7 +12,7 @@ from typing import Any
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
 from transforms.records import VideoRef
-from transforms.stores.base import bucket_and_key, changed, matching, missing, what_store_says
+from transforms.stores.base import changed, matching, missing, object_place, what_store_says
 from transforms.stores.retrying import PassingError, insist
 
 _CONNECT_SECONDS, _READ_SECONDS = 10, 30
@@ -75,7 +75,7 @@ class S3Store:
 
     def stat(self, uri: str) -> VideoRef:
         """See `base.Store`."""
-        bucket, key = bucket_and_key(uri)
+        bucket, key = object_place(uri)
         reply = _insist(uri, lambda: self._client.head_object(Bucket=bucket, Key=key))
         return VideoRef(uri, reply["ContentLength"], _version(reply["ETag"]), modified_seconds=_seconds(reply))
 
@@ -96,7 +96,7 @@ class S3Store:
 
     def read(self, video: VideoRef, start: int, stop: int) -> bytes:
         """See `base.Store`."""
-        bucket, key = bucket_and_key(video.video_uri)
+        bucket, key = object_place(video.video_uri)
         version = video.content_version
         condition = {"IfMatch": f'"{version.removeprefix(_ETAG)}"'} if version.startswith(_ETAG) else {}
 

@@ -1,0 +1,192 @@
+"""Faults of storage that once went unseen: removed spool files, descriptors left open, locks of folders, odd names."""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import os
+import pathlib
+import resource
+import shutil
+import stat
+import sys
+
+import pytest
+from faulty_proxy import FaultyProxy
+from gcs_emulator import GcsServer
+from object_stores import BUCKET, S3Server
+
+from transforms import storage
+from transforms.conditional_files import conditional_file
+from transforms.errors import RunError, StorageError, VideoChangedError
+from transforms.media.decoder_process import DecoderProcess
+from transforms.records import VideoRef
+from transforms.spool import Spool, SpoolConfig
+from transforms.spool_file import BLOCK_BYTES, SparseFile
+from transforms.stores.base import store_for
+
+DATA = bytes(range(256)) * (3 * BLOCK_BYTES // 256)
+
+
+def num_open_files() -> int:
+    gc.collect()  # what earlier tests left
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_spool_file_that_a_cleaner_removed_is_fetched_again(
+    s3: S3Server, proxy: FaultyProxy, tmp_path: pathlib.Path, what: str
+) -> None:
+    spool, video = Spool(SpoolConfig(str(tmp_path), 1 << 30)), storage.stat(s3.put("a.mp4", DATA))
+    for _ in range(2):
+        with spool.lend(video, store_for(video.video_uri)) as file:
+            file.fetch(0, len(DATA))
+            assert os.pread(file.fileno(), len(DATA), 0) == DATA
+        if what == "folder":
+            shutil.rmtree(spool.folder)
+        else:
+            (spool.folder / "1").unlink()
+    assert proxy.bytes_of("a.mp4") == 2 * len(DATA)
+    with spool.lend(video, store_for(video.video_uri)) as file:
+        assert spool.used_bytes == len(DATA)
+        file.fetch(0, BLOCK_BYTES)
+    assert spool.used_bytes == BLOCK_BYTES, "what was removed is not counted"
+    spool.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_spool_file_that_the_disk_refuses_leaves_no_descriptor(tmp_path: pathlib.Path) -> None:
+    file, before, limits = (
+        SparseFile(tmp_path / "1", 1 << 20),
+        num_open_files(),
+        resource.getrlimit(resource.RLIMIT_FSIZE),
+    )
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        for _ in range(3):
+            with pytest.raises(StorageError, match="--spool_bytes"):
+                file.open()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (num_open_files(), file.num_users) == (before, 0)
+    file.open()
+    file.close()
+    assert num_open_files() == before
+
+
+def test_a_decoder_that_cannot_be_started_is_an_error_of_the_run_and_leaves_no_descriptor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    before = num_open_files()
+    with pytest.raises(RunError, match="the decoder process does not start: .*No such file"):
+        DecoderProcess(1 << 30)
+    assert num_open_files() == before
+
+
+def test_the_lock_of_a_local_file_is_that_of_a_file_and_not_of_its_folder(tmp_path: pathlib.Path) -> None:
+    """On NFS the lock of a folder holds on one machine only."""
+    file = conditional_file(str(tmp_path / "lock.json"))
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    assert file.write(b"1", None)  # it would wait for ever
+    os.close(folder)
+    guard = tmp_path / ".lock.json.guard"
+    assert stat.S_ISREG(guard.stat().st_mode) and guard.stat().st_mode & 0o666 == 0o666
+    assert sorted(path.name for path in tmp_path.iterdir()) == [guard.name, "lock.json"]
+
+
+def test_the_lock_of_a_spool_is_that_of_a_file_in_it(tmp_path: pathlib.Path) -> None:
+    spool = Spool(SpoolConfig(str(tmp_path)))
+    with (spool.folder / ".lock").open("r+") as lock, pytest.raises(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    Spool(SpoolConfig(str(tmp_path))).close()
+    assert spool.folder.exists(), "a living process keeps its folder"
+    spool.close()
+
+
+ODD_NAMES = ["labels[26]", "labels*", "labels?"]
+
+
+def check_odd_output(root: str, put: object, name: str) -> None:
+    """Asserts that an output whose name is a pattern, too, is looked for, and deleted, by its very name."""
+    other = "labels2" if "[" in name else "labelsX"
+    assert callable(put)
+    for folder in (name, other):
+        for key in ("runs/r1.json", ".staging/run=r1/.draft-1", ".staging/run=r1/videos/part-0.staged"):
+            put(f"{folder}/{key}", b"{}")
+    mine, others = f"{root}/{name}", f"{root}/{other}"
+    assert storage.find_files(mine, "runs/*.json") == [f"{mine}/runs/r1.json"]
+    storage.delete_folder(f"{mine}/.staging")
+    assert storage.find_files(mine, ".staging/run=*/**") == []
+    assert len(storage.find_files(others, ".staging/run=*/**")) == 2, "another output keeps its files"
+    storage.delete_files([f"{mine}/runs/r1.json"])
+    assert storage.find_files(mine, "runs/*.json") == []
+    assert storage.find_files(others, "runs/*.json") == [f"{others}/runs/r1.json"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_an_output_on_s3_may_hold_any_letter(s3: S3Server, proxy: FaultyProxy, name: str) -> None:
+    check_odd_output(s3.uri, s3.put, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["labels[26]"])
+def test_an_output_on_google_cloud_storage_may_hold_any_letter(gcs: GcsServer, name: str) -> None:
+    check_odd_output(gcs.uri, gcs.put, name)
+
+
+def test_a_folder_on_s3_may_hold_brackets(s3: S3Server, proxy: FaultyProxy) -> None:
+    from transforms.expansion import expand_input
+
+    video = s3.put("in [2026]/a.mp4", b"1")
+    s3.put("in 2/b.mp4", b"1")
+    assert [found.video_uri for found in expand_input(f"s3://{BUCKET}/in [2026]/")] == [video]
+    s3.delete("in 2/b.mp4")
+    assert [found.video_uri for found in expand_input(f"s3://{BUCKET}/in [2026]")] == [video]
+
+
+def touch(path: pathlib.Path, data: bytes, seconds: float) -> None:
+    path.write_bytes(data)
+    os.utime(path, (seconds, seconds))
+
+
+@pytest.mark.parametrize("change", ["size", "time"])
+def test_a_local_file_that_was_replaced_after_the_listing_has_changed(tmp_path: pathlib.Path, change: str) -> None:
+    path = tmp_path / "a.mp4"
+    touch(path, b"1234", 1000)
+    video = storage.stat(str(path))
+    touch(path, b"12345" if change == "size" else b"4321", 1000 if change == "size" else 2000)
+    message = f"^{path} changed after it was listed; run again$"
+    with pytest.raises(VideoChangedError, match=message), storage.local_file(video, 100):
+        raise AssertionError("it must not be opened")
+
+
+@pytest.mark.parametrize("error", [None, StorageError("broken off")])
+def test_a_local_file_that_is_written_while_it_is_read_has_changed(
+    tmp_path: pathlib.Path, error: StorageError | None
+) -> None:
+    path = tmp_path / "a.mp4"
+    touch(path, b"1234", 1000)
+    video = storage.stat(str(path))
+    with pytest.raises(VideoChangedError), storage.local_file(video, 100):
+        touch(path, b"4321", 2000)
+        if error:
+            raise error
+    with storage.local_file(storage.stat(str(path)), 100):
+        path.unlink()  # what was opened before can be read to its end
+
+
+def test_a_file_that_is_the_same_keeps_its_error(tmp_path: pathlib.Path) -> None:
+    touch(tmp_path / "a.mp4", b"1234", 1000)
+    with (
+        pytest.raises(StorageError, match="broken off"),
+        storage.local_file(storage.stat(str(tmp_path / "a.mp4")), 100),
+    ):
+        raise StorageError("broken off")
+
+
+def test_a_bare_reference_is_not_compared(tmp_path: pathlib.Path) -> None:
+    touch(tmp_path / "a.mp4", b"1234", 1000)
+    with storage.local_file(VideoRef(str(tmp_path / "a.mp4"), 4), 100) as path:
+        assert path == str(tmp_path / "a.mp4")

@@ -1,0 +1,76 @@
+"""What a listing leaves out, by kind: files by extension, hidden files and folders, folders that cannot be read."""
+
+from __future__ import annotations
+
+import collections
+import re
+from collections.abc import Callable, Mapping
+
+from transforms.video_extensions import extension_of
+
+HIDDEN_FILE, HIDDEN_FOLDER, UNREADABLE_FOLDER = "hidden_file", "hidden_folder", "unreadable_folder"
+MATCHED_FOLDER = "matched_folder"
+"""Names that begin with a dot; folders that cannot be read, or that a pattern matches, which names files only."""
+NO_EXTENSION, OTHER_EXTENSION = "no_extension", "other_extension"
+"""Kinds of files besides extensions, such as `.txt`. OTHER_EXTENSION: numbers, long ones, and the rare ones of many."""
+
+FOLDERS = frozenset({HIDDEN_FOLDER, UNREADABLE_FOLDER, MATCHED_FOLDER})
+
+Report = Callable[[str], None]
+"""Is called with the kind of each file or folder that is left out."""
+
+_MAX_KINDS = 50
+_MAX_KINDS_SHOWN = 6
+_EXTENSION = re.compile(r"\.(?!\d+$)[a-z0-9+_-]{1,12}")
+_PLURALS = {
+    HIDDEN_FILE: ("hidden file", "hidden files"),
+    HIDDEN_FOLDER: ("hidden folder", "hidden folders"),
+    UNREADABLE_FOLDER: ("unreadable folder", "unreadable folders"),
+    MATCHED_FOLDER: ("folder that a pattern matches", "folders that a pattern matches"),
+    NO_EXTENSION: ("without extension", "without extension"),
+    OTHER_EXTENSION: ("with another extension", "with other extensions"),
+}
+
+
+def kind_of_file(name: str) -> str:
+    """Returns the kind of a file that has no video's extension.
+
+    >>> [kind_of_file(name) for name in ("a.TXT", "README", "frame.00017")]
+    ['.txt', 'no_extension', 'other_extension']
+    """
+    extension = extension_of(name)
+    if not extension:
+        return NO_EXTENSION
+    return extension if _EXTENSION.fullmatch(extension) else OTHER_EXTENSION
+
+
+def most_frequent(ignored: Mapping[str, int]) -> dict[str, int]:
+    """Returns counts by kind, the most frequent first; rare extensions beyond a number of kinds are added up."""
+    counts = collections.Counter(dict(sorted(ignored.items())))
+    for kind, number in counts.most_common()[_MAX_KINDS:]:
+        if kind.startswith("."):
+            del counts[kind]
+            counts[OTHER_EXTENSION] += number
+    return dict(counts.most_common())
+
+
+def describe(ignored: Mapping[str, int]) -> str:
+    """Returns counts as text for a person; "" where nothing was left out.
+
+    >>> describe({".txt": 3, "hidden_file": 1})
+    '3 .txt, 1 hidden file'
+    """
+    counts = most_frequent(ignored)
+    shown = list(counts.items())[:_MAX_KINDS_SHOWN]
+    parts = [f"{number} {_name(kind, number)}" for kind, number in shown]
+    others = sum(counts.values()) - sum(number for _, number in shown)
+    return ", ".join([*parts, f"{others} of other kinds"] if others else parts)
+
+
+def _name(kind: str, number: int) -> str:
+    singular, plural = _PLURALS.get(kind, (kind, kind))
+    return singular if number == 1 else plural
+
+
+def ignore(kind: str) -> None:
+    """Is a `Report` for a caller that has nothing to do with what is left out."""

@@ -1,0 +1,90 @@
+"""The rows of list files: .txt, .csv, .jsonl and .parquet -> where a row stands, and its columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow.parquet as pq
+
+URI_COLUMN = "video_uri"
+SUFFIXES = (".txt", ".csv", ".jsonl", ".parquet")
+COMMENT = "#"
+"""With it a line of a .txt begins that names no video."""
+
+_DELIMITERS = ",;\t"
+_MORE = "\0"
+"""Stands for the name of the columns that the header of a .csv does not name."""
+
+
+def rows_of_list(file: Any, suffix: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields where a row stands ("line 3"), for messages, and the row.
+
+    Args:
+      file: an open binary file.
+      suffix: of its name, one of SUFFIXES.
+
+    Raises:
+      ValueError, csv.Error: the file is not of that kind, has no `video_uri` column, or a row does not fit its header.
+    """
+    if suffix == ".parquet":
+        parquet = pq.ParquetFile(file)
+        _require_uri_column(parquet.schema_arrow.names)
+        rows = (row for batch in parquet.iter_batches() for row in batch.to_pylist())
+        yield from ((f"row {number}", row) for number, row in enumerate(rows, start=1))
+        return
+    # utf-8-sig: spreadsheets save a mark in front, which would otherwise become part of the first column's name.
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    if suffix == ".csv":
+        yield from _rows_of_csv(text)
+        return
+    for number, line in enumerate(text, start=1):
+        if not line.strip() or (suffix == ".txt" and line.lstrip().startswith(COMMENT)):
+            continue
+        row = _parse_json(line, number) if suffix == ".jsonl" else {URI_COLUMN: line.strip()}
+        yield f"line {number}", row
+
+
+def _rows_of_csv(text: io.TextIOWrapper) -> Iterator[tuple[str, dict[str, Any]]]:
+    lines = iter(text)
+    header = next(lines, "")
+    names, delimiter = _header(header)
+    _require_uri_column(names)
+    reader = csv.DictReader(lines, names, restkey=_MORE, delimiter=delimiter)
+    for row in reader:
+        where = f"line {reader.line_num + 1}"
+        more = row.pop(_MORE, None) or []
+        if not any(value and value.strip() for value in [*row.values(), *more]):
+            continue  # a spreadsheet saves empty rows as delimiters
+        if any(value.strip() for value in more):
+            raise ValueError(
+                f"{where} has {len(names) + len(more)} values, and the header names {len(names)}: "
+                f"quote a value that holds {delimiter!r}"
+            )
+        yield where, {name: value for name, value in row.items() if name}
+
+
+def _header(line: str) -> tuple[list[str], str]:
+    """Returns the names of the columns, and what delimits them: the first delimiter that gives a column of URIs."""
+    found = {delimiter: next(csv.reader([line], delimiter=delimiter), []) for delimiter in _DELIMITERS}
+    names = {delimiter: [column.strip() for column in columns] for delimiter, columns in found.items()}
+    delimiter = next((delimiter for delimiter in _DELIMITERS if URI_COLUMN in names[delimiter]), ",")
+    return names[delimiter], delimiter
+
+
+def _require_uri_column(columns: Sequence[str]) -> None:
+    if URI_COLUMN not in columns:
+        raise ValueError(f"no column {URI_COLUMN!r} among {', '.join(columns) or 'none'}")
+
+
+def _parse_json(line: str, number: int) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {number} is not JSON: {line.strip()[:80]!r} ({error.msg})") from error
+    if not isinstance(row, dict):
+        raise ValueError(f"line {number} is not a JSON object: {line.strip()[:80]!r}")
+    return row

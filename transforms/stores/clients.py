@@ -1,0 +1,68 @@
+"""The client libraries of the stores: which one a scheme needs, whether it is installed, and how to install it.
+
+Beam's file systems raise different errors where their client is missing (ImportError, AssertionError, RuntimeError),
+some of them late, and wrapped in errors that look transient. So the library is looked up before the first request.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from typing import NamedTuple
+
+from apache_beam.io.filesystems import FileSystems
+
+from transforms.errors import UnsupportedUriError, without_query
+
+
+class _Client(NamedTuple):
+    """A client library: the module that Beam imports, and the requirement that installs it."""
+
+    module: str
+    requirement: str
+
+
+_CLIENTS = {
+    "azfs": _Client("azure.storage.blob", "apache-beam[azure]"),
+    "gs": _Client("google.cloud.storage", "reelbeam[gcp]"),
+    "hdfs": _Client("hdfs", "apache-beam[hadoop]"),
+    "s3": _Client("boto3", "reelbeam[aws]"),
+}
+
+
+def lacks_client(uri: str) -> bool:
+    """Whether the client library of a URI's scheme is missing; False for a scheme that needs none or is unknown."""
+    client = _CLIENTS.get(FileSystems.get_scheme(uri) or "")
+    return client is not None and not _is_installed(client.module)
+
+
+def unsupported(uri: str, cause: Exception | None = None) -> UnsupportedUriError:
+    """Returns the error for a URI that cannot be read here.
+
+    Args:
+      uri: the URI.
+      cause: what Beam said of a scheme that it knows.
+    """
+    shown, scheme = without_query(uri), FileSystems.get_scheme(uri) or ""
+    client = _CLIENTS.get(scheme)
+    if scheme.lower() == "file":
+        return UnsupportedUriError(f"{shown} is a file on another machine: write file:///PATH for a local file")
+    if client is None:
+        extras = ", ".join(f"'{known.requirement}' for {name}://" for name, known in _CLIENTS.items())
+        return UnsupportedUriError(
+            f"no file system for {shown}: supported are local paths and what pip installs ({extras})"
+        )
+    if cause is None or isinstance(cause, ImportError) or not _is_installed(client.module):
+        return UnsupportedUriError(
+            f"no file system for {shown}: the client for {scheme}:// is not installed; "
+            f"pip install '{client.requirement}'"
+        )
+    return UnsupportedUriError(f"no file system for {shown}: {without_query(str(cause))}; check Beam's flags")
+
+
+@functools.cache
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ImportError:  # a package above it is missing
+        return False
