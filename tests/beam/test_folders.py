@@ -141,7 +141,7 @@ SEARCH = """
 
 
 def test_unreadable_folders_are_counted_and_an_unreadable_input_is_an_error() -> None:
-    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to other users
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # pytest's own folders are closed to other users
         folder = pathlib.Path(name)
         folder.chmod(0o755)
         make(folder, "a.mp4", "closed/b.mp4")

@@ -42,7 +42,7 @@ def test_rows_that_are_dated_in_the_future_do_not_win(
 
     def night(ahead: datetime.timedelta = datetime.timedelta()) -> str:
         monkeypatch.setattr(latest_run, "utc_now", lambda: now() + ahead)
-        assert main(["label", str(videos), "--output", str(output)]) == 0
+        assert main(["label", str(videos), "--model=demo", "--output", str(output)]) == 0
         return max(path.stem for path in output.glob("runs/*.json"))
 
     first = night(AHEAD)
@@ -79,7 +79,7 @@ def test_a_clock_that_is_right_is_not_spoken_of(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
-        assert main(["label", str(samples_dir / "growing.mp4"), "--output", str(tmp_path / "out")]) == 0
+        assert main(["label", str(samples_dir / "growing.mp4"), "--model=demo", "--output", str(tmp_path / "out")]) == 0
     assert warnings(caplog) == []
 
 

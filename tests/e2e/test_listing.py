@@ -50,13 +50,13 @@ def test_what_a_folder_leaves_out_is_in_every_report(
     tmp_path: pathlib.Path, folder: pathlib.Path, capsys: pytest.CaptureFixture[str], flags: list[str]
 ) -> None:
     argv = [str(folder), "--output", str(tmp_path / "out"), *flags]
-    assert main(["plan", *argv, "--json"]) == 0
+    assert main(["plan", "--model=demo", *argv, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["inputs"], found["ignored"]) == (2, IGNORED)
-    assert main(["plan", *argv]) == 0
+    assert main(["plan", "--model=demo", *argv]) == 0
     assert f"\n{LINE}\n" in capsys.readouterr().out
     for num_skipped in (0, 2):  # the second run has nothing to label, and says so all the same
-        assert main(["label", *argv, "--summary_json"]) == 0
+        assert main(["label", "--model=demo", *argv, "--summary_json"]) == 0
         printed = capsys.readouterr().out
         assert printed.splitlines().count(LINE) == 1
         last = json.loads(printed.splitlines()[-1])
@@ -72,7 +72,7 @@ def test_a_folder_without_a_video_says_what_is_in_it(
 ) -> None:
     (tmp_path / "a.txt").touch()
     (tmp_path / ".x.mp4").touch()
-    assert main(["label", str(tmp_path), "--output", str(tmp_path / "out")]) == 2
+    assert main(["label", "--model=demo", str(tmp_path), "--output", str(tmp_path / "out")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("files with a video's extension (ignored here: 1 .txt, 1 hidden file)")
 
@@ -88,7 +88,7 @@ def test_other_files_with_a_videos_extension_count_as_failures_only_where_they_w
         (folder / name).write_text("export const x = 1;\n" * 50)
     (tmp_path / "list.txt").write_text("\n".join(map(str, folder.iterdir())))
     given = {"folder": [folder], "pattern": [f"{folder}/*"], "list": ["--input_list", tmp_path / "list.txt"]}[how]
-    assert main(["label", *map(str, given), "--output", str(tmp_path / "out")]) == exit_code
+    assert main(["label", "--model=demo", *map(str, given), "--output", str(tmp_path / "out")]) == exit_code
     if exit_code:
         return
     rows = duckdb.sql(f"SELECT video_uri, error_code FROM '{tmp_path}/out/videos/*/*.parquet' ORDER BY 1").fetchall()
@@ -102,21 +102,27 @@ def test_other_files_with_a_videos_extension_count_as_failures_only_where_they_w
     assert (run["counts"]["failed"], run["counts"]["excused"]) == (3, 3)
     (folder / "broken.mp4").write_text("not a video")
     (folder / "more.ts").write_text("export {}\n" * 20)
-    assert main(["label", str(folder), "--output", str(tmp_path / "out2"), "--max_failure_ratio", "0.3"]) == 3
-    assert main(["label", str(folder), "--output", str(tmp_path / "out2"), "--max_failure_ratio", "0.5"]) == 0
+    assert (
+        main(["label", "--model=demo", str(folder), "--output", str(tmp_path / "out2"), "--max_failure_ratio", "0.3"])
+        == 3
+    )
+    assert (
+        main(["label", "--model=demo", str(folder), "--output", str(tmp_path / "out2"), "--max_failure_ratio", "0.5"])
+        == 0
+    )
 
 
 @pytest.mark.parametrize(
     ("argv", "flag"),
     [
-        (["label", "VIDEO", "--output", ""], "--output"),
-        (["label", "VIDEO", "--output", " "], "--output"),
-        (["plan", "VIDEO", "--output", ""], "--output"),
-        (["label", "", "--output", "OUT"], "an input"),
-        (["label", "VIDEO", "--input_list", "", "--output", "OUT"], "--input_list"),
-        (["label", "VIDEO", "--spool_dir", "", "--output", "OUT"], "--spool_dir"),
-        (["label", "VIDEO", "--model", "", "--output", "OUT"], "--model"),
-        (["label", "VIDEO", "--labels", "", "--output", "OUT"], "--labels"),
+        (["label", "--model=demo", "VIDEO", "--output", ""], "--output"),
+        (["label", "--model=demo", "VIDEO", "--output", " "], "--output"),
+        (["plan", "--model=demo", "VIDEO", "--output", ""], "--output"),
+        (["label", "--model=demo", "", "--output", "OUT"], "an input"),
+        (["label", "--model=demo", "VIDEO", "--input_list", "", "--output", "OUT"], "--input_list"),
+        (["label", "--model=demo", "VIDEO", "--spool_dir", "", "--output", "OUT"], "--spool_dir"),
+        (["label", "--model=demo", "VIDEO", "--model", "", "--output", "OUT"], "--model"),
+        (["label", "--model=demo", "VIDEO", "--labels", "", "--output", "OUT"], "--labels"),
         (["status", ""], "OUTPUT"),
         (["verify", "  "], "OUTPUT"),
         (["models", "export", "demo", "--to", ""], "--to"),
@@ -148,7 +154,7 @@ def test_a_plan_keeps_remote_headers_where_a_run_keeps_videos(
 ) -> None:
     data = (samples_dir / "growing.mp4").read_bytes()
     uri, known = s3.put("growing.mp4", data), set(spool._spools)
-    argv = ["plan", uri, "--output", str(tmp_path / "out"), *s3_flags(proxy.url), "--json"]
+    argv = ["plan", "--model=demo", uri, "--output", str(tmp_path / "out"), *s3_flags(proxy.url), "--json"]
     for max_bytes, failures in ((len(data), {}), (len(data) - 1, {"file_too_large": 1})):
         place = tmp_path / f"spool{max_bytes}"
         assert main([*argv, "--spool_dir", str(place), "--spool_bytes", str(max_bytes)]) == 0
@@ -167,7 +173,17 @@ def test_two_signed_urls_of_one_video_are_one_video(tmp_path: pathlib.Path) -> N
         assert_that(videos | beam.Map(lambda v: v.video_uri), equal_to([urls[1], "https://host/b.mp4"]))
     assert counters(pipeline)[metrics.DUPLICATES_DROPPED] == 2
     output = tmp_path / "out"
-    argv = ["label", "--input_list", str(tmp_path / "list.txt"), "--output", str(output), "--max_failure_ratio", "1"]
+    argv = [
+        "label",
+        "--model",
+        "demo",
+        "--input_list",
+        str(tmp_path / "list.txt"),
+        "--output",
+        str(output),
+        "--max_failure_ratio",
+        "1",
+    ]
     assert main(argv) == 0 and main(["verify", str(output)]) == 0
     rows = duckdb.sql(f"SELECT video_uri, error_code FROM '{output}/videos/*/*.parquet' ORDER BY 1").fetchall()
     assert rows == [(f"https://host/{name}.mp4", "unsupported_uri") for name in "ab"]

@@ -45,7 +45,8 @@ def run(script: str, *arguments: object, **options: Any) -> tuple[int, str, str]
 def test_too_small_an_address_space_is_told_before_the_work(
     kilobytes: int, flags: str, message: str, tmp_path: pathlib.Path, samples_dir: pathlib.Path
 ) -> None:
-    script = f'ulimit -v {kilobytes} && exec "$0" -m pipeline label "$1" --output "$2" --direct_num_workers=2 {flags}'
+    command = '"$0" -m pipeline label "$1" --model=demo --output "$2" --direct_num_workers=2'
+    script = f"ulimit -v {kilobytes} && exec {command} {flags}"
     code, out, err = run(script, samples_dir / "growing.mp4", tmp_path / "out")
     assert (code, out, err.count("\n")) == (2, "", 1), err
     assert err.startswith(message)
@@ -118,7 +119,7 @@ def test_whatever_signal_ends_a_run_nothing_stays_behind(
 ) -> None:
     temporary, output = tmp_path / "tmp", tmp_path / "out"
     temporary.mkdir()
-    command = [sys.executable, "-m", "pipeline", "label", str(samples_dir), "--output", str(output)]
+    command = [sys.executable, "-m", "pipeline", "label", str(samples_dir), "--model=demo", "--output", str(output)]
     with subprocess.Popen(
         command, cwd=ROOT, env=os.environ | {"TMPDIR": str(temporary)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -132,7 +133,16 @@ def test_whatever_signal_ends_a_run_nothing_stays_behind(
 
 
 def test_a_run_under_nohup_survives_its_terminal(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
-    command = [sys.executable, "-m", "pipeline", "label", str(samples_dir / "growing.mp4"), "--output"]
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline",
+        "label",
+        str(samples_dir / "growing.mp4"),
+        "--model",
+        "demo",
+        "--output",
+    ]
     process = subprocess.Popen(
         ["/bin/sh", "-c", 'trap "" HUP; exec "$@"', "sh", *command, str(tmp_path / "out")],
         cwd=ROOT,
@@ -175,7 +185,9 @@ def test_absurd_numbers_are_refused_and_leave_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     try:
-        code = main(["label", str(samples_dir / "growing.mp4"), "--output", str(tmp_path / "out"), flag])
+        code = main(
+            ["label", str(samples_dir / "growing.mp4"), "--model=demo", "--output", str(tmp_path / "out"), flag]
+        )
     except SystemExit as stop:
         code = stop.code
     found = capsys.readouterr()

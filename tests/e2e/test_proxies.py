@@ -46,7 +46,7 @@ class CountingServer:
 
 def label(video: pathlib.Path, output: pathlib.Path, proxies: dict[str, str]) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name not in (*VARIABLES, *EXCEPTIONS)}
-    command = [sys.executable, "-m", "pipeline", "label", str(video), "--output", str(output)]
+    command = [sys.executable, "-m", "pipeline", "label", str(video), "--model", "demo", "--output", str(output)]
     return subprocess.run(command, env=environment | proxies, cwd=ROOT, capture_output=True, text=True, timeout=240)
 
 

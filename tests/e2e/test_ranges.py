@@ -29,7 +29,7 @@ def write(folder: pathlib.Path, *rows: str) -> pathlib.Path:
 
 
 def label(folder: pathlib.Path, *flags: object) -> int:
-    argv = ["label", "--input_list", folder / "list.csv", "--output", folder / "out", *flags]
+    argv = ["label", "--model", "demo", "--input_list", folder / "list.csv", "--output", folder / "out", *flags]
     return main([str(argument) for argument in argv])
 
 
@@ -53,7 +53,7 @@ def test_each_range_is_a_row_of_its_own_with_times_of_the_video(tmp_path: pathli
     ]
     clips = rows(tmp_path, "clips", "range_start_ms, range_end_ms, clip_index, start_ms, end_ms, num_real_frames")
     assert clips == [
-        (2000, 3000, 0, 2000, 4000, 4),
+        (2000, 3000, 0, 2000, 3000, 4),
         (2000, 6000, 0, 2000, 4000, 8),
         (2000, 6000, 1, 4000, 6000, 8),
         (4500, None, 0, 4500, 6500, 8),
@@ -81,7 +81,7 @@ def test_a_range_has_its_own_place_in_the_ledger_and_in_every_report(
     write(tmp_path, f"{video};2;6", f"{video};8;10", f"{video};;", f"{video};9;11")
     flags = ["--input_list", str(tmp_path / "list.csv"), "--output", str(tmp_path / "out")]
     capsys.readouterr()
-    assert main(["plan", *flags, "--json"]) == 0
+    assert main(["plan", "--model", "demo", *flags, "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)
     assert plan["fates"] == {"already_labeled": 1, "new": 3} and plan["failures"] == {"range_outside_video": 1}
     assert (plan["clips"], round(plan["hours"] * 3600, 6)) == (6, 12)

@@ -35,7 +35,7 @@ COMMANDS: dict[str, tuple[list[str], int]] = {
     "models fetch": (["models", "fetch", "demo"], 0),
     "probe": (["probe", "VIDEO"], 1),
     "plan": (["plan", "VIDEO", "--output", "NEW"], 0),
-    "bad flags": (["label", "VIDEO", "--output", "NEW", "--no_such_flag", ODD_NAME], 2),
+    "bad flags": (["label", "VIDEO", "--model=demo", "--output", "NEW", "--no_such_flag", ODD_NAME], 2),
     "bad input": (["plan", "--input_list", f"no {ODD_NAME}", "--output", "NEW"], 2),
 }
 
@@ -118,7 +118,7 @@ def test_closed_descriptors_are_no_matter(closed: str, places: dict[str, str]) -
 
 def test_names_of_videos_do_not_depend_on_the_locale(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     video = shutil.copy(samples_dir / "broken.mp4", tmp_path / "é.mp4")
-    done = run(["label", video, "--output", tmp_path / "out", "--max_failure_ratio", 1], ASCII)
+    done = run(["label", video, "--model=demo", "--output", tmp_path / "out", "--max_failure_ratio", 1], ASCII)
     assert (done.returncode, done.stderr) == (0, b"")
     rows = duckdb.sql(f"SELECT video_uri FROM '{tmp_path}/out/videos/*/*.parquet'").fetchall()
     assert rows == [(str(video),)]
@@ -126,7 +126,7 @@ def test_names_of_videos_do_not_depend_on_the_locale(tmp_path: pathlib.Path, sam
 
 def label(output: pathlib.Path, samples: pathlib.Path, **streams: Any) -> subprocess.CompletedProcess[bytes]:
     videos = [samples / name for name in ("growing.mp4", "shrinking.mp4", "moving_up.mp4")]
-    return run(["label", *videos, "--output", output, "--videos_per_part", 2], **streams)
+    return run(["label", *videos, "--model=demo", "--output", output, "--videos_per_part", 2], **streams)
 
 
 def num_committed(output: pathlib.Path) -> int:
@@ -168,7 +168,9 @@ def on_terminal(argv: list[Any]) -> tuple[int, str]:
 
 def test_the_progress_line_is_drawn_until_the_last_video(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     """In the job that lists and in each job that labels, with the share of all parts and the time that is left."""
-    code, drawn = on_terminal(["label", samples_dir, "--output", tmp_path / "out", "--videos_per_part", 5])
+    code, drawn = on_terminal(
+        ["label", samples_dir, "--model=demo", "--output", tmp_path / "out", "--videos_per_part", 5]
+    )
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn)
     assert code == 0
     lines = [line.rstrip() for line in re.split(r"[\r\n]+", plain)]

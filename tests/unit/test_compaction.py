@@ -15,6 +15,7 @@ import time
 from typing import Any
 
 import duckdb
+import ledger_factory
 import numpy as np
 import output_factory as factory
 import pyarrow.parquet as pq
@@ -24,7 +25,7 @@ from output_factory import Sizes, Video
 from pipeline.cli import main
 from transforms import commits, compaction
 from transforms.commits import COMPACTION, recover
-from transforms.ledger import Work, ledger_files, read_rows, uri_key
+from transforms.ledger import Work, read_rows, uri_key
 from transforms.output_lock import LockTicket, OutputLock
 from transforms.schemas import TABLES
 from transforms.tables import Output
@@ -64,7 +65,8 @@ def answers(output: pathlib.Path, names: list[str]) -> dict[str, Any]:
     ledger = {}
     for model in ("m0", "m1", "m2"):
         work = Work(model, "l0", "s0", "float32")
-        ledger[model] = sorted(row for path in ledger_files(str(output), work) for row in read_rows(path, keys, work))
+        paths = ledger_factory.ledger_files(str(output), work)
+        ledger[model] = sorted(row for path in paths for row in read_rows(path, keys, work))
     return {
         "runs": [{**entry, "compacted_into": None} for entry in status["runs"]],
         "totals": status["totals"],
@@ -124,11 +126,11 @@ def test_a_start_does_not_read_the_jsons_of_compacted_runs(tmp_path: pathlib.Pat
     assert main(["compact", str(tmp_path)]) == 0
     (after,) = nights(tmp_path, NIGHTS + 1, NIGHTS + 1)
     work = Work.all_of(json.loads((tmp_path / "runs" / f"{after}.json").read_bytes()))[0]
-    known = list(ledger_files(str(tmp_path), work))
+    known = list(ledger_factory.ledger_files(str(tmp_path), work))
     assert len(known) == 2
     for name in names:
         (tmp_path / "runs" / f"{name}.json").write_text("damaged")
-    assert list(ledger_files(str(tmp_path), work)) == known
+    assert list(ledger_factory.ledger_files(str(tmp_path), work)) == known
 
 
 def test_runs_with_other_columns_come_into_files_of_their_own(tmp_path: pathlib.Path) -> None:

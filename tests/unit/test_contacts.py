@@ -59,7 +59,7 @@ def test_loading_and_running_a_model_opens_no_socket_and_starts_no_process(tmp_p
 
 
 def test_a_local_run_starts_decoders_only(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
-    arguments = ["label", str(samples_dir / "growing.mp4"), "--output", str(tmp_path / "out")]
+    arguments = ["label", str(samples_dir / "growing.mp4"), "--model", "demo", "--output", str(tmp_path / "out")]
     assert last_line(LABEL, tmp_path / "cache", *arguments) == "[]"
 
 
