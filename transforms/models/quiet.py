@@ -1,4 +1,4 @@
-"""Keeps what TensorFlow and its hub write about themselves off stderr, before any of their settings for it are heard."""
+"""Keeps what TensorFlow and its hub write of themselves off stderr, before any of their settings for it are heard."""
 
 from __future__ import annotations
 
