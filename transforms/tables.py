@@ -228,8 +228,10 @@ def current_rows(output: Output, on_file: Callable[[str], None] = lambda path: N
 
 def _with_rank(rows: pa.RecordBatch, work: Work | None) -> pa.RecordBatch:
     """Returns what is needed of rows, and whether they show a work: texts of millions of rows would take gigabytes."""
-    shown = pa.array(np.ones(len(rows), bool))
-    for name, value in (work._asdict() if work else {}).items():
+    # Rows of an older schema lack columns, and so show another work.
+    is_older = not set(Work._fields) <= set(rows.schema.names)
+    shown = pa.array(np.full(len(rows), not is_older))
+    for name, value in (work._asdict() if work and not is_older else {}).items():
         shown = pc.and_(shown, pc.equal(rows[name], pa.scalar(value, rows[name].type)))
     return rows.select(_CURRENT).append_column(_OF_LAST_RUN, pc.fill_null(shown, False))
 

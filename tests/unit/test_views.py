@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import output_factory as factory
+import pyarrow.parquet as pq
 import pytest
 import sqlglot
 from ledger_factory import ledger_files
@@ -118,6 +119,16 @@ def test_who_switches_back_to_a_model_gets_its_rows_back(
     ]
     (current,) = current_rows(Output.read(str(tmp_path)))
     assert sorted(current["top_label"].to_pylist()) == ["right", "still", "still"]
+
+
+def test_rows_of_an_older_schema_are_counted_where_there_are_no_others(tmp_path: pathlib.Path) -> None:
+    factory.commit_run(tmp_path, 1, [Video("a.mp4", "left"), Video("b.mp4", "right")])
+    (path,) = tmp_path.glob("videos/*/*.parquet")
+    pq.write_table(pq.read_table(path).drop_columns(["output_activation"]), path)
+    factory.commit_run(tmp_path, 2, [Video("a.mp4", "still")])
+    tables = [rows.select(["top_label", "run_id"]) for rows in current_rows(Output.read(str(tmp_path)))]
+    found = sorted(row["top_label"] for table in tables for row in table.to_pylist())
+    assert found == ["right", "still"]
 
 
 @pytest.mark.parametrize("names", [("r1", "r2"), ("r2", "r1")])

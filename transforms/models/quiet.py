@@ -1,4 +1,4 @@
-"""Keeps TensorFlow's own log lines off stderr: it writes some before any of its settings for logging are heard."""
+"""Keeps what TensorFlow and its hub write of themselves off stderr, before any of their settings for it are heard."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 
 LEVEL_VARIABLE = "TF_CPP_MIN_LOG_LEVEL"
@@ -17,7 +18,10 @@ _NOTES = (b"WARNING: All log messages before absl::InitializeLog()", b"To enable
 
 @contextlib.contextmanager
 def quiet_tensorflow() -> Iterator[None]:
-    """Leaves out log lines below $TF_CPP_MIN_LOG_LEVEL that native code writes meanwhile; all else comes at the end."""
+    """Leaves out log lines below $TF_CPP_MIN_LOG_LEVEL that native code writes meanwhile; all else comes at the end.
+
+    And what TensorFlow Hub is told by setuptools: that its way of comparing versions is old.
+    """
     level = os.environ.get(LEVEL_VARIABLE, "0")
     least = int(level) if level.isdecimal() else 0
     with contextlib.ExitStack() as stack:
@@ -30,6 +34,8 @@ def quiet_tensorflow() -> Iterator[None]:
             yield
             return
         stack.callback(os.close, kept)
+        stack.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
         written = stack.enter_context(tempfile.TemporaryFile())
         os.dup2(written.fileno(), 2)
         try:
