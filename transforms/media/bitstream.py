@@ -65,6 +65,11 @@ def packet_rules(codec: str, extradata: bytes | None) -> PacketRules:
 
 class _Vp8Rules(PacketRules):
     may_hide_frames = True
+    may_lack_pictures = True
+
+    def has_picture(self, data: memoryview) -> bool:
+        """Ogg has headers, also amid a file that was joined from several."""
+        return data[:5] != b"OVP80"
 
     def starts_clean(self, data: memoryview) -> bool:
         return len(data) > 6 and data[0] & 0x11 == 0x10 and data[3:6] == b"\x9d\x01\x2a"

@@ -29,12 +29,10 @@ NO_TIME = -(1 << 63)
 """Stands for a missing time, as FFmpeg's AV_NOPTS_VALUE does."""
 
 # Times beyond this are no times, and would overflow.
-_MAX_TIME = 1 << 61
+MAX_TIME = 1 << 61
 _MAX_MENDED_TIME = 1 << 62
-# So many frames may share one time, if others have other times.
-_MAX_AT_ONE_TIME = 8
-# So many steps, of a clock that stands still, may be long.
-_MAX_STEPS_BETWEEN_STILLS = 4
+# A step of no more than so many frame intervals is no jump, however long it is: frames may be shown for minutes.
+_MAX_INTERVALS_PER_STEP = 4
 # Frames without a time need at least this share of the usual frame interval.
 _MIN_SHARE_OF_SPACING = 0.5
 # A step of so many frame intervals is a hole, and no place for evenly spaced frames.
@@ -60,11 +58,10 @@ class ClockRules:
     bridges_forward: bool
 
     def stands_still(self, times: Times) -> bool:
-        """Whether a clock with these readings, in any order, does not move."""
+        """Whether a clock with these readings, in any order, does not move, or by less than frames can."""
         steps = np.diff(np.sort(times))
-        if len(steps) > 2 * _MAX_STEPS_BETWEEN_STILLS:
-            steps = np.sort(steps)[:-_MAX_STEPS_BETWEEN_STILLS]
-        return len(steps) > 0 and int(steps.sum()) < len(steps) * self.min_spacing
+        moves = steps[steps > 0]
+        return len(times) > 1 and (not len(moves) or bool(np.median(moves) < float(self.min_spacing)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,20 +83,20 @@ def mend(readings: Sequence[Reading], rules: ClockRules) -> tuple[Times, int]:
     """Returns a display time for each packet, int64 [N], in file order, and the number of discontinuities.
 
     Args:
-      readings: the likeliest first. The one in which the clock jumps least often is taken.
+      readings: the likeliest first. The one with the fewest faults is taken.
       rules: what a jump is.
     """
     walks = [_Walk(plausible(reading.times)[reading.order], rules) for reading in readings]
-    num_jumps = [walk.num_jumps + reading.num_bridged for walk, reading in zip(walks, readings, strict=True)]
-    best = num_jumps.index(min(num_jumps))
+    num_faults = [walk.num_faults + reading.num_bridged for walk, reading in zip(walks, readings, strict=True)]
+    best = num_faults.index(min(num_faults))
     mended = np.empty_like(readings[best].times)
     mended[readings[best].order] = walks[best].mended()
     return mended, walks[best].num_discontinuities + readings[best].num_bridged
 
 
-def count_jumps(reading: Reading, rules: ClockRules) -> int:
-    """Returns how often the clock of a reading jumps, wild times included."""
-    return _Walk(plausible(reading.times)[reading.order], rules).num_jumps + reading.num_bridged
+def count_faults(reading: Reading, rules: ClockRules) -> int:
+    """Returns how many jumps, wild times and repeated times there are in a reading."""
+    return _Walk(plausible(reading.times)[reading.order], rules).num_faults + reading.num_bridged
 
 
 def bridges(clock: Times, rules: ClockRules) -> tuple[Times, int]:
@@ -118,14 +115,14 @@ def bridges(clock: Times, rules: ClockRules) -> tuple[Times, int]:
 
 def plausible(times: Times) -> Times:
     """Returns the times, without those that no recording has."""
-    return np.where(np.abs(times) <= _MAX_TIME, times, NO_TIME)
+    return np.where(np.abs(times) <= MAX_TIME, times, NO_TIME)
 
 
 class _Walk:
     """The times of a stream's frames in display order.
 
     Attributes:
-      num_jumps: places where the clock jumps, and groups of wild times.
+      num_faults: places where the clock jumps, groups of wild times, and frames that have the time of the one before.
       num_discontinuities: those of them that are more than a wrong time.
     """
 
@@ -133,12 +130,12 @@ class _Walk:
         self._rules = rules
         self._times = times.copy()
         self._jumps: set[int] = set()  # positions of the first frames behind them
-        self.num_jumps = self.num_discontinuities = 0
+        self.num_faults = self.num_discontinuities = 0
+        self._drop_equal()
         self._drop_wild()
 
     def mended(self) -> Times:
         """Returns an ascending time for each frame."""
-        self._drop_equal()
         known = np.flatnonzero(self._times != NO_TIME)
         spacing = self._usual_spacing(known)
         mended = self._times.copy()
@@ -172,7 +169,8 @@ class _Walk:
         known = np.flatnonzero(self._times != NO_TIME)
         values = self._times[known]
         spacing = float(self._usual_spacing(known))
-        steps = Steps(_MIN_SHARE_OF_SPACING * spacing, self._rules.max_step, self._rules.bridges_forward)
+        max_step = max(self._rules.max_step, int(_MAX_INTERVALS_PER_STEP * spacing))
+        steps = Steps(_MIN_SHARE_OF_SPACING * spacing, max_step, self._rules.bridges_forward)
         kept, jumps = steady_chain(known, values, steps)
         self._times[np.delete(known, kept)] = NO_TIME
         self._jumps.update(known[jumps].tolist())
@@ -184,31 +182,28 @@ class _Walk:
             self._count(max(int(least - values[position]), int(values[position] - most)))
         for position in jumps.tolist():
             step = int(values[position] - values[kept[np.searchsorted(kept, position) - 1]])
-            self._count(max(1 - step, step - self._rules.max_step + self._rules.max_step_back))
+            self._count(max(1 - step, step - max_step + self._rules.max_step_back))
 
     def _count(self, ticks: int) -> None:
         """Counts a jump, or a group of wild times, that is so many ticks off."""
-        self.num_jumps += 1
+        self.num_faults += 1
         self.num_discontinuities += ticks > self._rules.max_step_back
 
     def _drop_equal(self) -> None:
-        """Takes the times of the others away where many frames have one time."""
+        """Takes the times of the others away where several frames have one time, or all have."""
         known = np.flatnonzero(self._times != NO_TIME)
         values = self._times[known]
         if self._rules.stands_still(values):
-            self._times[known[1:]] = NO_TIME
-            return
-        starts = np.flatnonzero(np.diff(values, prepend=values[:1] - 1) != 0)
-        counts = np.diff(starts, append=len(values))
-        for start, count in zip(starts.tolist(), counts.tolist(), strict=True):
-            if count > _MAX_AT_ONE_TIME:
-                self._times[known[start + 1 : start + count]] = NO_TIME
+            repeated = known[1:]
+        else:
+            repeated = known[1:][values[1:] == values[:-1]]
+        self._times[repeated] = NO_TIME
+        self.num_faults += len(repeated)
 
     def _usual_spacing(self, known: Times) -> Fraction:
         """Returns the median of the ticks from frame to frame."""
         counts, ticks = np.diff(known), np.diff(self._times[known])
-        is_plain = (ticks > 0) & (ticks <= self._rules.max_step)
-        counts, ticks = counts[is_plain], ticks[is_plain]
+        counts, ticks = counts[ticks > 0], ticks[ticks > 0]
         if not len(ticks):
             return self._rules.spacing
         median = int(np.argsort(ticks / counts, kind="stable")[(len(ticks) - 1) // 2])

@@ -54,7 +54,8 @@ def _can_be_joined(*packets: VideoPacket) -> bool:
 
 def _joined(first: VideoPacket, second: VideoPacket) -> VideoPacket:
     packet = cast(VideoPacket, av.Packet(bytes(first) + bytes(second)))
-    packet.pts, packet.dts, packet.duration = first.pts, first.dts, first.duration
+    packet.pts = second.pts if first.pts is None else first.pts
+    packet.dts, packet.duration = first.dts, (first.duration or 0) + (second.duration or 0)
     if first.pts is not None and second.pts is not None and second.pts > first.pts:
         packet.duration = second.pts - first.pts + (second.duration or 0)
     packet.is_corrupt = first.is_corrupt or second.is_corrupt

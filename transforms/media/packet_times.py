@@ -11,8 +11,9 @@ import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from transforms.media.clock import NO_TIME, ClockRules
+from transforms.media.clock import MAX_TIME, NO_TIME, ClockRules
 from transforms.media.container import VideoPacket
+from transforms.media.packet_order import MAX_REORDERED
 
 # FFmpeg's AVFMT_TS_DISCONT: MPEG-TS and -PS, Ogg, live FLV and others.
 _CLOCK_MAY_JUMP = 0x0200
@@ -23,6 +24,10 @@ _MAX_STEP_BACK_SECONDS = Fraction(1, 10)
 MAX_RATE = 1000
 # More frames than that in a row at one time are no accident of rounding.
 _MAX_AT_ONE_TIME = 8
+# A larger share of frames with the time of another one: the clock is coarser than the frames.
+_MAX_SHARE_AT_ONE_TIME = 0.25
+# So many frames are not shown later after their decoding than the others.
+_USUAL_SHARE = 0.98
 
 
 def min_spacing(stream: VideoStream) -> Fraction:
@@ -35,7 +40,8 @@ def clock_rules(container: InputContainer, stream: VideoStream, spacing: Fractio
     time_base = stream.time_base or Fraction(1)
     return ClockRules(
         spacing,
-        max_step=int(_MAX_STEP_SECONDS / time_base),
+        # Where a tick is a frame (AVI), frames that are shown for long are no jumps.
+        max_step=max(int(_MAX_STEP_SECONDS / time_base), MAX_REORDERED),
         max_step_back=int(_MAX_STEP_BACK_SECONDS / time_base),
         min_spacing=min_spacing(stream),
         bridges_forward=bool(container.format.flags & _CLOCK_MAY_JUMP),
@@ -69,6 +75,7 @@ class PacketTimes:
         # Of a sound stream's earlier frames, no more than the reorder depth are shown after the next one.
         self._latest_shown = [NO_TIME] * (reorder_depth + 1)
         self._num_equal = 1
+        self._delays = array.array("q")
 
     def note_dts(self, dts: int | None) -> None:
         """Notes how far the file has been read."""
@@ -102,7 +109,7 @@ class PacketTimes:
             self._is_ascending = self._is_ascending and pts >= self._last_pts
             self._num_equal = self._num_equal + 1 if pts == self._last_pts else 1
             latest = self._latest_pts
-            is_early = pts < self._latest_shown[0] - self._rules.max_step_back or (is_key and pts < latest)
+            is_early = pts < self._latest_shown[0] - self._rules.max_step_back or (is_key and pts <= latest)
             is_before_decoding = self._rules.bridges_forward and dts is not None and pts < dts
             if is_early or is_before_decoding or self._num_equal > _MAX_AT_ONE_TIME:
                 self._has_jump = True
@@ -110,6 +117,8 @@ class PacketTimes:
                 self._compare(pts - latest)
         self._has_pts, self._last_pts = True, pts
         self._latest_pts = max(self._latest_pts, pts)
+        if dts is not None and len(self._latest_shown) > 1:
+            self._delays.append(min(pts - dts, MAX_TIME))
         heapq.heappushpop(self._latest_shown, pts)
 
     def _compare(self, step: int) -> None:
@@ -120,7 +129,20 @@ class PacketTimes:
     def is_doubtful(self) -> bool:
         """Whether times are missing, jump or stand still."""
         lacks_some = self._has_pts and (self._lacks_pts or self._lacks_times)
-        return self._has_jump or lacks_some or self._rules.stands_still(np.frombuffer(self._times, np.int64))
+        times = np.frombuffer(self._times, np.int64)
+        is_coarse = np.count_nonzero(np.diff(np.sort(times)) == 0) >= _MAX_SHARE_AT_ONE_TIME * max(len(times), 4)
+        return bool(
+            self._has_jump or lacks_some or is_coarse or self._waits_too_long or self._rules.stands_still(times)
+        )
+
+    @property
+    def _waits_too_long(self) -> bool:
+        """Whether a frame is shown much later after its decoding than nearly all others: its time is wild."""
+        if len(self._delays) < 2:
+            return False
+        delays = np.sort(np.frombuffer(self._delays, np.int64))
+        usual = delays[min(int(_USUAL_SHARE * len(delays)), len(delays) - 2)]
+        return bool(delays[-1] > usual + self._rules.max_step_back)
 
     def sorted_ticks(self, spacing: Fraction) -> Sequence[int]:
         """Returns the display times.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from av.video.stream import VideoStream
 
 from transforms.media.bitstream import packet_rules
-from transforms.media.clock import NO_TIME, ClockRules, Reading, Times, bridges, count_jumps, mend, plausible
+from transforms.media.clock import NO_TIME, ClockRules, Reading, Times, bridges, count_faults, mend, plausible
 from transforms.media.container import VideoPacket
 from transforms.media.display_order import SEQUENCE_BITS
 from transforms.media.packet_order import MAX_REORDERED
@@ -18,9 +18,11 @@ from transforms.media.packet_order import MAX_REORDERED
 MAX_SHIFTS = 1000
 """A recording whose clock jumps more often is decoded in one go."""
 
-# More jumps than one in so many frames: pictures tell their order in a way that is not understood here, if the times
+# More faults than one in so many frames: pictures tell their order in a way that is not understood here, if the times
 # themselves make sense.
-_MIN_FRAMES_PER_JUMP = 20
+_MIN_FRAMES_PER_FAULT = 20
+# What is added to the times of so few packets only is no jump of the clock.
+_MAX_WILD_PACKETS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +38,8 @@ class MendedTimes:
         the frames have other times.
       is_changed: whether any packet's time differs from its own.
       shifts: (packet, ticks) pairs: from that packet on, in file order, so much has to be added to the packets' own
-        times. None where they are not as simple as that: a packet has no time, or there are too many shifts.
+        times. None where that does not suffice: a packet has no time, the clock jumps amid pictures that belong
+        together, or there are too many shifts.
     """
 
     packet_times: Times
@@ -89,7 +92,10 @@ class StreamClock:
         pts, dts = (np.frombuffer(times, np.int64)[is_shown] for times in (self._pts, self._dts))
         own = np.where(pts == NO_TIME, dts, pts)
         by_order = self._is_by_order(pts, demuxer, is_reordered)
-        readings = [Reading(own, np.arange(len(own)))] if by_order else self._readings(is_shown, is_reordered, rules)
+        if by_order:
+            readings = [Reading(own, np.argsort(_filled(own), kind="stable"))]
+        else:
+            readings = self._readings(is_shown, is_reordered, rules)
         times, num_discontinuities = mend(readings, rules)
         durations = np.frombuffer(self._durations, np.int64)[is_shown]
         return MendedTimes(
@@ -99,8 +105,22 @@ class StreamClock:
             num_discontinuities,
             by_order,
             bool((own != times).any()),
-            None if by_order or (plausible(pts) == NO_TIME).any() else _shifts(times - pts, np.flatnonzero(is_shown)),
+            None if by_order else self._shifts(times, pts, is_shown),
         )
+
+    def _shifts(self, times: Times, pts: Times, is_shown: npt.NDArray[np.bool_]) -> tuple[tuple[int, int], ...] | None:
+        """Returns (packet, ticks) wherever what is added to the times changes; None: see `MendedTimes`."""
+        if (plausible(pts) == NO_TIME).any():
+            return None
+        added, packets = times - pts, np.flatnonzero(is_shown)
+        changes = np.flatnonzero(np.diff(added, prepend=0))
+        if len(changes) > MAX_SHIFTS or not all(map(self._starts_sequence, packets[_jumps(added)].tolist())):
+            return None
+        return tuple(zip(packets[changes].tolist(), added[changes].tolist(), strict=True))
+
+    def _starts_sequence(self, packet: int) -> bool:
+        """Whether no picture from this packet on is shown before an earlier one, or refers to it."""
+        return self._order is None or packet == 0 or self._sequences[packet] != self._sequences[packet - 1]
 
     def _is_by_order(self, pts: Times, demuxer: str, is_reordered: bool) -> bool:
         """Returns whether packets have decoding times only; FFmpeg takes these for pts where there are none."""
@@ -128,10 +148,11 @@ class StreamClock:
         sequences, counts = (np.frombuffer(ranks, np.int64)[is_shown] for ranks in (self._sequences, self._counts))
         as_told, as_told_in_eras = np.lexsort((counts, sequences)), np.lexsort((counts, sequences, eras))
         told = [Reading(pts, as_told), Reading(bridged, as_told, num_bridged), Reading(pts, as_told_in_eras)]
-        num_jumps = min(count_jumps(reading, rules) for reading in told)
-        is_told_badly = num_jumps > 1 + len(pts) // _MIN_FRAMES_PER_JUMP
+        num_faults = min(count_faults(reading, rules) for reading in told)
+        is_told_badly = num_faults > 1 + len(pts) // _MIN_FRAMES_PER_FAULT
         is_reordered_nearby = np.abs(by_time.order - stored).max() <= MAX_REORDERED
-        return [by_time] if is_told_badly and is_reordered_nearby else told
+        is_better = is_told_badly and is_reordered_nearby and 2 * count_faults(by_time, rules) < num_faults
+        return [by_time] if is_better else told
 
 
 def _without_twins(pts: Times, dts: Times) -> Times:
@@ -142,12 +163,11 @@ def _without_twins(pts: Times, dts: Times) -> Times:
     return np.where(np.append(is_twin, False) | np.insert(is_twin, 0, False), NO_TIME, pts)
 
 
-def _shifts(added: Times, packets: Times) -> tuple[tuple[int, int], ...] | None:
-    """Returns (packet, ticks) wherever what is added to the times changes."""
-    changes = np.flatnonzero(np.diff(added, prepend=0))
-    if len(changes) > MAX_SHIFTS:
-        return None
-    return tuple(zip(packets[changes].tolist(), added[changes].tolist(), strict=True))
+def _jumps(added: Times) -> Times:
+    """Returns the positions from which on something else is added to the times, but for a few packets only."""
+    starts = np.flatnonzero(np.diff(added, prepend=added[:1] - 1))
+    starts = starts[np.diff(starts, append=len(added)) > _MAX_WILD_PACKETS]
+    return starts[1:][np.diff(added[starts]) != 0]
 
 
 def _filled(times: Times) -> Times:
