@@ -22,7 +22,8 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--input_list",
         metavar="FILE",
-        help="txt (a URI a line), csv, jsonl or parquet with a video_uri column; further columns are kept as metadata",
+        help="txt (a URI a line), csv, jsonl or parquet with a video_uri column; start_seconds and end_seconds label a "
+        "range; further columns are kept as metadata",
     )
     what.add_argument("--output", metavar="DIR", required=True, help="folder or object-store prefix of the tables")
 

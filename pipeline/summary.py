@@ -150,7 +150,7 @@ def _videos_table(rows: Sequence[dict[str, Any]]) -> Table:
 
 
 def _shown_input(row: dict[str, Any]) -> str:
-    return shown_input(row["video_uri"], *(row[name] for name in RANGE))
+    return shown_input(row["video_uri"], *(row.get(name) for name in RANGE))
 
 
 def _shown_score(score: float) -> str:

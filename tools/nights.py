@@ -160,7 +160,7 @@ def verify(output: pathlib.Path, expected: set[Content]) -> list[str]:
     seen = sum(pq.ParquetFile(path).metadata.num_rows for path in files)
     if seen != len(videos):
         wrong.append(f"a plain pattern finds {seen} rows, the committed runs have {len(videos)}")
-    if left := [path for path in output.glob(".staging/*") if path.name != "lock.json"]:
+    if left := [path for path in output.glob(".staging/*") if "lock.json" not in path.name]:
         wrong.append(f"staging was left behind: {left}")
     return wrong
 
