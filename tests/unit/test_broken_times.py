@@ -157,6 +157,89 @@ def test_wild_times(tmp_path: pathlib.Path, wild: dict[int, float], kind: str) -
     assert_same_as_full(path, media, full_decodes=None)
 
 
+@pytest.mark.parametrize("seconds", [0.5, 5])
+@pytest.mark.parametrize("kind", ["h264", "hevc"])
+def test_a_wild_time_far_from_any_key_frame(tmp_path: pathlib.Path, kind: str, seconds: float) -> None:
+    """Among frames that are reordered, where no packet is early."""
+    coded = {"h264": {"b_frames": 3, "gop": 300}, "hevc": x265("keyint=300:bframes=3")}[kind]
+    source = generate.make_video(tmp_path / "source.ts", _NUM_FRAMES, _FPS, **coded)
+    for number in (1, 29, 30):
+        path = tmp_path / f"{number}.ts"
+        transport_streams.with_times(
+            source, path, lambda n, pts, dts, number=number: (pts + round(90_000 * seconds) * (n == number), dts)
+        )
+        assert _shown(path, probe(path)) == list(range(_NUM_FRAMES))
+
+
+def _from_key_frame(source: pathlib.Path, path: pathlib.Path, number: int) -> pathlib.Path:
+    """Writes a copy of a video that begins at its key frame `number`, from 0."""
+    with av.open(str(source)) as opened, av.open(str(path), "w") as written:
+        stream = written.add_stream_from_template(opened.streams.video[0])
+        count = -1
+        for packet in opened.demux(video=0):
+            count += packet.is_keyframe
+            if count >= number and packet.size:
+                packet.stream = stream
+                written.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize(
+    "coded",
+    [
+        x265("keyint=12:min-keyint=12:bframes=0:scenecut=0:open-gop=1"),
+        x265("keyint=12:min-keyint=12:bframes=3:scenecut=0:open-gop=1"),
+        {"b_frames": 3, "options": {"x264-params": "open-gop=1:scenecut=0"}},
+        {"codec": "mpeg2video", "b_frames": 2},
+    ],
+    ids=["hevc without b", "hevc", "h264", "mpeg2"],
+)
+def test_a_recording_that_is_joined_amid_its_pictures(tmp_path: pathlib.Path, coded: dict[str, Any]) -> None:
+    """At a key frame that continues a sequence, whose leading frames refer to pictures that are not there."""
+
+    def draw(index: int, width: int, height: int) -> generate.Picture:
+        return generate.draw_number(100 + index, width, height)
+
+    first = generate.make_video(tmp_path / "a.ts", 40, _FPS, **coded)
+    second = generate.make_video(tmp_path / "b.ts", 40, _FPS, draw=draw, **coded)
+    path = tmp_path / "v.ts"
+    path.write_bytes(first.read_bytes() + _from_key_frame(second, tmp_path / "cut.ts", 1).read_bytes())
+    media = probe(path)
+    assert media.num_discontinuities == 1
+    shown = _shown(path, media)
+    num_leading = shown.count(39) - 1
+    assert num_leading <= 4
+    assert shown == [*range(40), *[39] * num_leading, *range(shown[40 + num_leading], 140)]
+    assert 108 < shown[40 + num_leading] <= 112
+    check(path, is_proven=False)
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mkv", ".avi"])
+@pytest.mark.parametrize("kind", ["h264", "hevc", "mpeg4"])
+def test_a_slow_video_is_no_row_of_jumps(tmp_path: pathlib.Path, kind: str, suffix: str) -> None:
+    """A frame every 12 seconds, a time-lapse recording: also where the clock may jump."""
+    if (kind, suffix) == ("hevc", ".avi"):
+        pytest.skip("AVI holds no HEVC")
+    coded = {**_CODED, "mpeg4": {"codec": "mpeg4", "b_frames": 2}}[kind]
+    path = generate.make_video(tmp_path / f"v{suffix}", 30, Fraction(1, 12), **coded)
+    media = probe(path)
+    assert (media.num_frames, media.num_discontinuities) == (30, 0)
+    assert abs(media.duration_seconds - 360) <= 12
+    middles = [span_at(n, Fraction(12 * n + 6)) for n in range(29)]
+    found = {s.clip_index: generate.read_frame_number(f[0]) for s, f in decode_clips(path, media, middles, GEOMETRY)}
+    assert [found[n] for n in range(29)] == list(range(29))
+
+
+def test_joined_ogg_with_headers_of_vp8(tmp_path: pathlib.Path) -> None:
+    def draw(index: int, width: int, height: int) -> generate.Picture:
+        return generate.draw_number(index, width, height)
+
+    parts = [generate.make_video(tmp_path / f"{n}.ogg", 30, _FPS, codec="libvpx", draw=draw) for n in range(2)]
+    path = tmp_path / "v.ogg"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    _assert_shown(path, [*range(30), *range(30)], 1)
+
+
 def _ivf(path: pathlib.Path, codec: str, change: Callable[[int, int], int]) -> pathlib.Path:
     """Writes an IVF file whose frame `n` of time `t` has the time `change(n, t)`."""
     data = generate.make_video(path, _NUM_FRAMES, _FPS, codec=codec).read_bytes()

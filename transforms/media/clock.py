@@ -79,8 +79,10 @@ class Reading:
     num_bridged: int = 0
 
 
-def mend(readings: Sequence[Reading], rules: ClockRules) -> tuple[Times, int]:
+def mend(readings: Sequence[Reading], rules: ClockRules) -> tuple[Times, int, int]:
     """Returns a display time for each packet, int64 [N], in file order, and the number of discontinuities.
+
+    What comes third is the number of the reading that was taken.
 
     Args:
       readings: the likeliest first. The one with the fewest faults is taken.
@@ -91,7 +93,7 @@ def mend(readings: Sequence[Reading], rules: ClockRules) -> tuple[Times, int]:
     best = num_faults.index(min(num_faults))
     mended = np.empty_like(readings[best].times)
     mended[readings[best].order] = walks[best].mended()
-    return mended, walks[best].num_discontinuities + readings[best].num_bridged
+    return mended, walks[best].num_discontinuities + readings[best].num_bridged, best
 
 
 def count_faults(reading: Reading, rules: ClockRules) -> int:

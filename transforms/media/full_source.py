@@ -108,6 +108,8 @@ class FullSource:
     def _decoded_frames(self) -> Iterator[VideoFrame]:
         try:
             for index, packet in enumerate(self._packets):
+                if index in self._timeline.jumps:
+                    yield from self._start_anew()
                 tick = self._mended_time(index, packet)
                 position = index if tick is None else self._timeline.position_at(tick)
                 if packet.is_corrupt:
@@ -118,6 +120,15 @@ class FullSource:
             # Reading broke off; the decoder may still hold frames.
             self.cause = self.cause or words(error)
         yield from self._decode(None, None)
+
+    def _start_anew(self) -> list[VideoFrame]:
+        """Ends the recording that was decoded so far: the next one's pictures must not refer to it."""
+        frames = self._decode(None, None)
+        decoder = self._stream.codec_context
+        depth = decoder.reorder_depth
+        decoder.flush_buffers()
+        decoder.reorder_depth = max(depth, decoder.reorder_depth)
+        return frames
 
     def _mended_time(self, index: int, packet: VideoPacket) -> int | None:
         """Returns the time of the packet at `index`, and gives it to the packet, whose frame then has it, too."""

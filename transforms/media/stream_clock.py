@@ -21,6 +21,8 @@ MAX_SHIFTS = 1000
 # More faults than one in so many frames: pictures tell their order in a way that is not understood here, if the times
 # themselves make sense.
 _MIN_FRAMES_PER_FAULT = 20
+# The number of the reading in which pictures are ordered within each recording only.
+_IN_ERAS = 2
 # What is added to the times of so few packets only is no jump of the clock.
 _MAX_WILD_PACKETS = 3
 
@@ -37,6 +39,8 @@ class MendedTimes:
       by_order: whether frames take `ticks` in the order in which they come out of the decoder: the packets that carry
         the frames have other times.
       is_changed: whether any packet's time differs from its own.
+      jumps: the packets at which the clock jumps and another recording begins: at a key frame, or where the pictures
+        contradict the order of those before.
       shifts: (packet, ticks) pairs: from that packet on, in file order, so much has to be added to the packets' own
         times. None where that does not suffice: a packet has no time, the clock jumps amid pictures that belong
         together, or there are too many shifts.
@@ -48,6 +52,7 @@ class MendedTimes:
     num_discontinuities: int
     by_order: bool
     is_changed: bool
+    jumps: tuple[int, ...]
     shifts: tuple[tuple[int, int], ...] | None
 
 
@@ -63,7 +68,7 @@ class StreamClock:
         self._order = self._rules.display_order()
         self._pts, self._dts, self._durations = array.array("q"), array.array("q"), array.array("q")
         self._sequences, self._counts = array.array("q"), array.array("q")
-        self._is_shown = array.array("b")
+        self._is_shown, self._is_key = array.array("b"), array.array("b")
 
     def add(self, packet: VideoPacket) -> None:
         """Notes the next packet."""
@@ -72,6 +77,7 @@ class StreamClock:
         self._dts.append(NO_TIME if packet.dts is None else packet.dts)
         self._durations.append(packet.duration or 0)
         self._is_shown.append(not packet.is_discard and self._rules.is_shown(data))
+        self._is_key.append(packet.is_keyframe)
         rank = self._order.rank(data) if self._order is not None else None
         if rank is not None:
             self._sequences.append(rank >> SEQUENCE_BITS)
@@ -96,8 +102,11 @@ class StreamClock:
             readings = [Reading(own, np.argsort(_filled(own), kind="stable"))]
         else:
             readings = self._readings(is_shown, is_reordered, rules)
-        times, num_discontinuities = mend(readings, rules)
+        times, num_discontinuities, taken = mend(readings, rules)
         durations = np.frombuffer(self._durations, np.int64)[is_shown]
+        packets = np.flatnonzero(is_shown)
+        added = np.where(plausible(pts) == NO_TIME, NO_TIME, times - pts)
+        jumps = [] if by_order else packets[_jumps(added)].tolist()
         return MendedTimes(
             _filled(_spread(times, is_shown)),
             np.sort(times),
@@ -105,22 +114,16 @@ class StreamClock:
             num_discontinuities,
             by_order,
             bool((own != times).any()),
-            None if by_order else self._shifts(times, pts, is_shown),
+            tuple(jump for jump in jumps if self._is_key[jump] or taken == _IN_ERAS),
+            None if by_order or not all(map(self._starts_anew, jumps)) else _shifts(added, packets),
         )
 
-    def _shifts(self, times: Times, pts: Times, is_shown: npt.NDArray[np.bool_]) -> tuple[tuple[int, int], ...] | None:
-        """Returns (packet, ticks) wherever what is added to the times changes; None: see `MendedTimes`."""
-        if (plausible(pts) == NO_TIME).any():
-            return None
-        added, packets = times - pts, np.flatnonzero(is_shown)
-        changes = np.flatnonzero(np.diff(added, prepend=0))
-        if len(changes) > MAX_SHIFTS or not all(map(self._starts_sequence, packets[_jumps(added)].tolist())):
-            return None
-        return tuple(zip(packets[changes].tolist(), added[changes].tolist(), strict=True))
-
-    def _starts_sequence(self, packet: int) -> bool:
-        """Whether no picture from this packet on is shown before an earlier one, or refers to it."""
-        return self._order is None or packet == 0 or self._sequences[packet] != self._sequences[packet - 1]
+    def _starts_anew(self, packet: int) -> bool:
+        """Whether no picture from this packet on is shown before it, or belongs to the sequence before it."""
+        if self._order is None or packet == 0:
+            return True
+        ranks = list(zip(self._sequences, self._counts, strict=True))[packet - 1 : packet + MAX_REORDERED]
+        return ranks[1][0] != ranks[0][0] and min(ranks[1:]) == ranks[1]
 
     def _is_by_order(self, pts: Times, demuxer: str, is_reordered: bool) -> bool:
         """Returns whether packets have decoding times only; FFmpeg takes these for pts where there are none."""
@@ -147,7 +150,11 @@ class StreamClock:
             return [by_time, Reading(pts, stored)]
         sequences, counts = (np.frombuffer(ranks, np.int64)[is_shown] for ranks in (self._sequences, self._counts))
         as_told, as_told_in_eras = np.lexsort((counts, sequences)), np.lexsort((counts, sequences, eras))
-        told = [Reading(pts, as_told), Reading(bridged, as_told, num_bridged), Reading(pts, as_told_in_eras)]
+        told = [
+            Reading(pts, as_told),
+            Reading(bridged, as_told, num_bridged),
+            Reading(pts, as_told_in_eras),
+        ]  # _IN_ERAS
         num_faults = min(count_faults(reading, rules) for reading in told)
         is_told_badly = num_faults > 1 + len(pts) // _MIN_FRAMES_PER_FAULT
         is_reordered_nearby = np.abs(by_time.order - stored).max() <= MAX_REORDERED
@@ -163,8 +170,17 @@ def _without_twins(pts: Times, dts: Times) -> Times:
     return np.where(np.append(is_twin, False) | np.insert(is_twin, 0, False), NO_TIME, pts)
 
 
+def _shifts(added: Times, packets: Times) -> tuple[tuple[int, int], ...] | None:
+    """Returns (packet, ticks) wherever what is added to the times changes; None: see `MendedTimes`."""
+    changes = np.flatnonzero(np.diff(added, prepend=0))
+    if (added == NO_TIME).any() or len(changes) > MAX_SHIFTS:
+        return None
+    return tuple(zip(packets[changes].tolist(), added[changes].tolist(), strict=True))
+
+
 def _jumps(added: Times) -> Times:
     """Returns the positions from which on something else is added to the times, but for a few packets only."""
+    added = _filled(added)
     starts = np.flatnonzero(np.diff(added, prepend=added[:1] - 1))
     starts = starts[np.diff(starts, append=len(added)) > _MAX_WILD_PACKETS]
     return starts[1:][np.diff(added[starts]) != 0]

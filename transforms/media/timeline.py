@@ -49,6 +49,7 @@ class Timeline:
       read_error: why reading broke off before the file's regular end; "" where it didn't.
       is_doubtful: whether times of packets are missing, jump or stand still, so that `mend_timeline` has to be asked.
       packet_times: int64 [N], the time of each packet, in file order, where the packets' own are not to be used.
+      jumps: packets, in file order, before which the decoder has to start anew, where there are no shifts.
       shifts: what has to be added to the packets' own times, as of `stream_clock.MendedTimes`.
       num_discontinuities: jumps of the clock that were bridged.
     """
@@ -62,6 +63,7 @@ class Timeline:
     read_error: str = ""
     is_doubtful: bool = False
     packet_times: Times | None = None
+    jumps: tuple[int, ...] = ()
     shifts: Shifts | None = ()
     num_discontinuities: int = 0
 
@@ -86,6 +88,7 @@ def frame_packets(container: InputContainer, stream: VideoStream, shifts: Shifts
 
     Args:
       container, stream: at their start, if there are shifts.
+      jumps: packets, in file order, before which the decoder has to start anew, where there are no shifts.
       shifts: what has to be added to the packets' own times, as of `Timeline.shifts`.
     """
     rules = packet_rules(stream.codec_context.codec.canonical_name, stream.codec_context.extradata)
@@ -213,6 +216,7 @@ def mend_timeline(
         promised_end_tick=end_tick,
         by_order=mended.by_order,
         packet_times=mended.packet_times,
+        jumps=mended.jumps,
         shifts=mended.shifts,
         num_discontinuities=mended.num_discontinuities,
     )
