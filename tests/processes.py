@@ -24,7 +24,7 @@ def decoders_of(pid: int) -> list[int]:
     for folder in pathlib.Path("/proc").glob("[0-9]*"):
         try:
             parent = int(folder.joinpath("stat").read_text().rpartition(")")[2].split()[1])
-            command = folder.joinpath("cmdline").read_bytes().decode()
+            command = folder.joinpath("cmdline").read_bytes().decode(errors="replace")
         except (FileNotFoundError, ProcessLookupError):
             continue
         if parent == pid and DECODER in command and is_running(int(folder.name)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -11,3 +11,13 @@ import pytest
 def fast_first(values: Iterable[Any], fast: int = 1) -> list[Any]:
     """Returns values for `parametrize`; all but the first `fast` ones are marked as slow."""
     return [value if k < fast else pytest.param(value, marks=pytest.mark.slow) for k, value in enumerate(values)]
+
+
+def one_of_each(values: Iterable[Any], kind: Callable[[Any], object]) -> list[Any]:
+    """Returns values for `parametrize`; all but the first one of each kind are marked as slow."""
+    seen: set[object] = set()
+    cases = []
+    for value in values:
+        cases.append(pytest.param(value, marks=pytest.mark.slow) if kind(value) in seen else value)
+        seen.add(kind(value))
+    return cases

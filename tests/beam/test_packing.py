@@ -12,6 +12,7 @@ import record_factory as make
 from apache_beam.runners.portability.fn_api_runner import execution
 from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline
+from slow_cases import fast_first
 
 from transforms import packing
 from transforms.commits import read_json
@@ -63,7 +64,7 @@ def test_a_key_has_as_few_blocks_as_memory_permits(
         assert_that(found, equal_to(rows), "rows")
 
 
-@pytest.mark.parametrize("limit", [None, 15_000])
+@pytest.mark.parametrize("limit", fast_first([None, 15_000]))
 def test_no_step_of_choosing_makes_the_runner_keep_a_video_unpacked(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, limit: int | None
 ) -> None:

@@ -17,7 +17,6 @@ import data_generation as generate
 import duckdb
 import processes
 import pytest
-from slow_cases import fast_first
 
 from pipeline.cli import main
 from transforms.media import sandbox
@@ -92,7 +91,8 @@ def test_bombs_and_playlists_cost_a_row_each(tmp_path: pathlib.Path, samples_dir
     }
 
 
-@pytest.mark.parametrize("number", fast_first([signal.SIGKILL, signal.SIGINT, signal.SIGTERM]))
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_decoder_outlives_the_program(tmp_path: pathlib.Path, number: signal.Signals) -> None:
     generate.make_video(tmp_path / "long.mp4", 2000, 25, 480, 360, options={"preset": "ultrafast"})
     inputs = [str(shutil.copy(tmp_path / "long.mp4", tmp_path / f"{i}.mp4")) for i in range(4)]
@@ -119,7 +119,7 @@ def test_no_decoder_outlives_the_program(tmp_path: pathlib.Path, number: signal.
         text=True,
         process_group=0,
     ) as process:
-        processes.wait_until(lambda: processes.decoders_of(process.pid), 60)
+        processes.wait_until(lambda: processes.decoders_of(process.pid), 180)
         time.sleep(0.3)
         decoders = processes.decoders_of(process.pid)
         if number == signal.SIGTERM:

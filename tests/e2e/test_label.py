@@ -64,6 +64,7 @@ def test_odd_and_broken_files_end_in_one_row_each(tmp_path: pathlib.Path, sample
         assert found[name] == ("ok", None), name
 
 
+@pytest.mark.slow
 def test_a_stream_that_breaks_off_keeps_its_whole_clips(tmp_path: pathlib.Path) -> None:
     # With the index in front, a cut MP4 can be read up to the cut, and still promises all eight seconds.
     options = {"movflags": "faststart"}
@@ -136,7 +137,7 @@ def test_two_runs_stand_side_by_side(tmp_path: pathlib.Path, samples_dir: pathli
     ]
 
 
-@pytest.mark.parametrize("command", ["plan", "label"])
+@pytest.mark.parametrize("command", fast_first(["plan", "label"]))
 def test_another_model_than_last_time_is_told(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, caplog: pytest.LogCaptureFixture, command: str
 ) -> None:

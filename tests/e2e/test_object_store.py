@@ -145,7 +145,10 @@ FLAGS_THAT_NEED_ACCESS = {
 
 
 @pytest.mark.parametrize("refusal", ["no credentials", "403"])
-@pytest.mark.parametrize("place", FLAGS_THAT_NEED_ACCESS)
+@pytest.mark.parametrize(
+    "place",
+    [pytest.param(place, marks=pytest.mark.slow) if place == "export" else place for place in FLAGS_THAT_NEED_ACCESS],
+)
 def test_who_is_not_let_in_is_told_what_to_do(
     s3: S3Server,
     proxy: FaultyProxy,

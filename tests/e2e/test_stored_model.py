@@ -12,7 +12,6 @@ import duckdb
 import pytest
 from faulty_proxy import FaultyProxy
 from object_stores import BUCKET, S3Server, s3_flags
-from slow_cases import fast_first
 
 from pipeline.cli import main
 from pipeline.options import parse_label_flags, to_config
@@ -77,7 +76,8 @@ def load_on_a_worker(spec: ModelSpec) -> Any:
     return MoViNetModelHandler(spec, tuple("abcdefghi"), 5, 0.0, "openvino", 1).load_model()
 
 
-@pytest.mark.parametrize("kind", fast_first(["exported", "SavedModel"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["exported", "SavedModel"])
 def test_rows_are_those_of_a_local_run_and_a_second_start_fetches_nothing(
     kind: str,
     s3: S3Server,

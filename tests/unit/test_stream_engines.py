@@ -216,10 +216,8 @@ def a0(shared_dir: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> Mo
     return dataclasses.replace(find("a0-stream"), handle=str(folder))
 
 
-ENGINES_BY_COST = [pytest.param("openvino"), pytest.param("tensorflow", marks=pytest.mark.slow)]
-
-
-@pytest.mark.parametrize("name", ENGINES_BY_COST)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ENGINES)
 def test_the_official_a0_gives_the_reference_logits(name: Any, a0: ModelSpec, shared_dir: pathlib.Path) -> None:
     reference = np.load(shared_dir / "models" / "reference_logits.npz")
     engine = load_stream_engine(a0, name, num_threads=2)
