@@ -32,6 +32,7 @@ class DecoderLimits:
       max_streams: streams of a container.
       max_packets: packets of the video stream.
       max_clips: clips planned for one video.
+      allow_unconfined: whether to decode where the system can confine no process, see `confinement.py`.
     """
 
     memory_bytes: int = 2 << 30
@@ -41,6 +42,7 @@ class DecoderLimits:
     max_streams: int = 200
     max_packets: int = 10_000_000
     max_clips: int = 100_000
+    allow_unconfined: bool = False
 
     def check_picture(self, name: str, width: int, height: int) -> None:
         """Raises OverLimitError for a picture with too many pixels."""

@@ -1,10 +1,10 @@
 """What a decoder process and its owner tell each other: JSON lines over a socket. No pickle: neither trusts the other.
 
-owner    {"probe": NAME, "limits": {…}, "is_partial": BOOL}          with the file's descriptor
+owner    {"probe": NAME, "limits": {…}, "is_partial": BOOL, "size_bytes": N}     with the file's descriptor
          {"decode": NAME, "media": {…}, "spans": […], "geometry": […], "limits": {…}, "slot_bytes": N}     likewise
          {"release": 1}                                             a slot of the ring was copied out
          {"there": [START, STOP]}                                   the answer to "need": these bytes can be read
-process  {"ready": true, "confined": BOOL}                          once, after its start; is a seccomp filter in force?
+process  {"ready": true, "confined_by": [WALL, …]}                  once, after its start, see `confinement.WALLS`
          {"media": {…}}                                             the end of a probe
          {"need": [START, STOP]}                                    bytes of a partial file that it wants to read next
          {"clip": POSITION, "slot": NUMBER, "real": NUMBER}         a slot of the ring holds this span, with so many
