@@ -20,6 +20,7 @@ import functools
 import mmap
 import platform
 import struct
+from collections.abc import Sequence
 
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _SECCOMP_SET_MODE_FILTER, _SECCOMP_FILTER_FLAG_SPEC_ALLOW = 1, 4
@@ -55,18 +56,20 @@ _ALLOWED = (
 
 @dataclasses.dataclass(frozen=True)
 class _Check:
-    """What the low half of one argument must be: one of `values`, or without the bits of `mask`."""
+    """What one half of an argument, the low one by default, must be: one of `values`, or without the bits of `mask`."""
 
     argument: int
     values: tuple[int, ...] = ()
     mask: int = 0
+    is_high_half: bool = False
 
 
 _CHECKED = {
-    "mmap": _Check(2, mask=mmap.PROT_EXEC),
-    "mprotect": _Check(2, mask=mmap.PROT_EXEC),
-    "sendto": _Check(3, values=(0,)),  # no MSG_OOB, which sends a signal, and no other flag
-    "fcntl": _Check(1, values=(fcntl.F_DUPFD, fcntl.F_GETFD, fcntl.F_GETFL, fcntl.F_DUPFD_CLOEXEC)),
+    "mmap": [_Check(2, mask=mmap.PROT_EXEC)],
+    "mprotect": [_Check(2, mask=mmap.PROT_EXEC)],
+    # No MSG_OOB, which sends a signal, and no other flag; no address.
+    "sendto": [_Check(3, (0,)), _Check(4, (0,)), _Check(4, (0,), is_high_half=True)],
+    "fcntl": [_Check(1, (fcntl.F_DUPFD, fcntl.F_GETFD, fcntl.F_GETFL, fcntl.F_DUPFD_CLOEXEC))],
 }
 
 
@@ -111,8 +114,8 @@ def program(machine: str) -> bytes | None:
     for name in _ALLOWED:
         if name in architecture.numbers:
             lines += _if(_JUMP_IF_EQUAL, architecture.numbers[name], ALLOW)
-    for name, check in _CHECKED.items():
-        lines += _checked(architecture.numbers[name], check)
+    for name, checks in _CHECKED.items():
+        lines += _checked(architecture.numbers[name], checks)
     return b"".join([*lines, _instruction(_RETURN, ENOSYS)])
 
 
@@ -139,15 +142,20 @@ def _if(jump: int, value: int, verdict: int) -> list[bytes]:
     return [_instruction(jump, value, 0, 1), _instruction(_RETURN, verdict)]
 
 
-def _checked(number: int, check: _Check) -> list[bytes]:
-    """Allows one call where its argument passes, and answers EPERM where it does not."""
-    body = [_instruction(_LOAD, _ARGS_AT + 8 * check.argument)]
-    if check.mask:
-        body += [*_if(_JUMP_IF_SET, check.mask, EPERM), _instruction(_RETURN, ALLOW)]
-    else:
-        body += [line for value in check.values for line in _if(_JUMP_IF_EQUAL, value, ALLOW)]
-        body += [_instruction(_RETURN, EPERM)]
+def _checked(number: int, checks: Sequence[_Check]) -> list[bytes]:
+    """Allows one call where its arguments pass, and answers EPERM where one does not."""
+    body = [line for check in checks for line in _passes(check)] + [_instruction(_RETURN, ALLOW)]
     return [_instruction(_JUMP_IF_EQUAL, number, 0, len(body)), *body]
+
+
+def _passes(check: _Check) -> list[bytes]:
+    """Runs on where an argument passes."""
+    load = _instruction(_LOAD, _ARGS_AT + 8 * check.argument + 4 * check.is_high_half)
+    if check.mask:
+        return [load, *_if(_JUMP_IF_SET, check.mask, EPERM)]
+    num_values = len(check.values)
+    jumps = [_instruction(_JUMP_IF_EQUAL, value, num_values - i, 0) for i, value in enumerate(check.values)]
+    return [load, *jumps, _instruction(_RETURN, EPERM)]
 
 
 def _instruction(code: int, value: int, skip_if_true: int = 0, skip_if_false: int = 0) -> bytes:
