@@ -212,8 +212,9 @@ GARBAGE = {
         ("source_fps", float("nan")), ("duration_seconds", "1/0"), ("duration_seconds", "-1"),
         ("duration_seconds", "9" * 30), ("duration_seconds", 4), ("rotation_degrees", 45), ("codec", "a\nb"),
         ("container", None), ("stream_index", 10**6), ("pixel_aspect_ratio", "1e999999999"),
-        ("key_frame_ticks", 3), ("key_frame_ticks", [3, 1]), ("key_frame_ticks", [1.5]), ("start_tick", "0"),
-        ("start_tick", 1 << 70), ("time_base", "0"),
+        ("key_frame_ticks", 3), ("key_frame_ticks", [0, 1]), ("key_frame_ticks", "A"), ("key_frame_ticks", "AAAA"),
+        ("key_frame_ticks", "\u20ac" * 12), ("clock_shifts", None), ("clock_shifts", wire.pack([0])),
+        ("start_tick", "0"), ("start_tick", 1 << 70), ("time_base", "0"),
     ]
 }  # fmt: skip
 

@@ -36,7 +36,7 @@ from transforms.records import ClipSpan, MediaInfo
 
 _START_SECONDS = 120
 _SECONDS_TO_END = 1
-_MAX_LINE_BYTES = 8 << 20  # the key frames of the longest video fit
+_MAX_LINE_BYTES = 1 << 16  # before a video is known, and while it is decoded
 
 _log = logging.getLogger(__name__)
 
@@ -172,6 +172,8 @@ class DecoderProcess:
             self.is_idle = False
             size_bytes = os.fstat(descriptor).st_size
             budget = Budget(allowed_seconds(limits, size_bytes, spans, starts_anywhere))
+            if "probe" in request:
+                self._channel.max_line_bytes = replies.max_message_bytes(limits, size_bytes)
             self._fetch_seconds_left = allowed_fetch_seconds(size_bytes)
             rest = {
                 "limits": dataclasses.asdict(limits),
