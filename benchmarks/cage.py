@@ -1,18 +1,19 @@
-"""What the cage costs: CPU-seconds of decoding in a decoder process against decoding in the caller's own.
+"""What the sandbox costs: CPU-seconds of decoding in decoder processes against decoding in the caller's own.
 
-    python benchmarks/cage.py VIDEO…
+    python -m benchmarks.cage VIDEO…
 
-Both ways decode the same clips of each video (A0's: 50 frames at 5 fps, 172 x 172), in turns, `--rounds` times; the
-median counts. CPU-seconds are those of all processes and threads, the child's kernel time included. The start of the
-process is measured apart: it is paid once a thread, not once a video.
+Both ways probe a video and decode the same clips of it (A0's: 50 frames at 5 fps, 172 x 172), in turns, `--rounds`
+times, `--repeats` times a round; the median counts. CPU-seconds are those of all processes and threads, kernel time and
+the start and end of each decoder process included. The start of the fork server is measured apart: it is paid once a
+worker, not once a video.
 """
 
 from __future__ import annotations
 
 import argparse
 import pathlib
+import resource
 import statistics
-import time
 from collections.abc import Callable
 from fractions import Fraction
 
@@ -33,26 +34,32 @@ def in_process(path: str) -> int:
     return sum(1 for _ in decoder.decode_clips(path, media, spans, GEOMETRY))
 
 
-def in_cage(path: str) -> int:
-    """Probes and decodes in a decoder process; returns the number of clips."""
+def in_sandbox(path: str) -> int:
+    """Probes and decodes in decoder processes; returns the number of clips."""
     media = sandbox.probe(path, DEFAULT_LIMITS)
     spans = plan_clip_spans(media.duration_seconds, SAMPLING)
     return sum(1 for _ in sandbox.decode_clips(path, media, spans, GEOMETRY, DEFAULT_LIMITS))
 
 
-def cpu_seconds(work: Callable[[str], int], video: str) -> float:
-    """Returns what `work` takes in this process and in the idle decoder process that it uses."""
+def start_only(path: str) -> int:
+    """Starts a decoder process, and with it the fork server."""
+    with sandbox.borrow(DEFAULT_LIMITS.memory_bytes):
+        return 0
+
+
+def cpu_seconds(work: Callable[[str], int], video: str, repeats: int) -> float:
+    """Returns what `work` takes, all in all, in this process and all that it starts."""
+    sandbox.close_idle()
     before = _all_cpu_seconds()
-    work(video)
+    for _ in range(repeats):
+        work(video)
+    sandbox.close_idle()  # the time of processes counts once they were waited for
     return _all_cpu_seconds() - before
 
 
 def _all_cpu_seconds() -> float:
-    with sandbox.borrow(DEFAULT_LIMITS.memory_bytes) as process:
-        # The scheduler's own count, in nanoseconds: the one in clock ticks is too coarse for short videos.
-        tasks = pathlib.Path(f"/proc/{process.pid}/task").glob("*/schedstat")
-        child = sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
-    return child + time.process_time()
+    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def main() -> None:
@@ -60,18 +67,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("videos", nargs="+", metavar="VIDEO")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=10)
     args = parser.parse_args()
-    start = time.monotonic()
-    with sandbox.borrow(DEFAULT_LIMITS.memory_bytes):
-        print(f"start of a decoder process: {time.monotonic() - start:.2f} s")
-    print(f"{'video':32} {'clips':>5} {'in process':>11} {'in cage':>9} {'overhead':>9}")
+    start_only(args.videos[0])
+    server = statistics.median(cpu_seconds(start_only, args.videos[0], 1) for _ in range(args.rounds))
+    print(f"start of the first decoder process: {server:.3f} s")
+    print(f"{'video':32} {'clips':>5} {'in process':>11} {'in sandbox':>11} {'overhead':>9}")
     for video in args.videos:
         num_clips = in_process(video)
-        assert num_clips == in_cage(video)
-        rounds = [(cpu_seconds(in_process, video), cpu_seconds(in_cage, video)) for _ in range(args.rounds)]
-        free, caged = (statistics.median(column) for column in zip(*rounds, strict=True))
+        assert num_clips == in_sandbox(video)
+        rounds = []
+        for _ in range(args.rounds):
+            free = cpu_seconds(in_process, video, args.repeats) / args.repeats
+            rounds.append((free, (cpu_seconds(in_sandbox, video, args.repeats) - server) / args.repeats))
+        free, confined = (statistics.median(column) for column in zip(*rounds, strict=True))
         name = pathlib.Path(video).name
-        print(f"{name:32} {num_clips:5} {free:9.3f} s {caged:7.3f} s {caged / free - 1:+9.1%}")
+        print(f"{name:32} {num_clips:5} {free:9.4f} s {confined:9.4f} s {confined / free - 1:+9.1%}")
 
 
 if __name__ == "__main__":

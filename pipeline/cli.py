@@ -115,10 +115,15 @@ def _models(argv: Sequence[str]) -> int:
 def _probe(argv: Sequence[str]) -> int:
     parser = Parser(prog="reelbeam probe", description="Tell what is in video files, from their headers and packets.")
     parser.add_argument("files", nargs="+", metavar="FILE", help="file, folder or pattern")
+    parser.add_argument(
+        "--allow_unconfined_decoder",
+        action="store_true",
+        help="run even where the system has neither seccomp filters nor Landlock; hostile videos can then read files",
+    )
     args = parser.parse_args(argv)
     from pipeline import probe_command
 
-    return probe_command.probe_files(args.files)
+    return probe_command.probe_files(args.files, args.allow_unconfined_decoder)
 
 
 def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], progress: Progress) -> int:

@@ -107,6 +107,11 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="how long the decoder may keep the model waiting over a segment, on top of 5 x its duration; default 60",
     )
+    limits.add_argument(
+        "--allow_unconfined_decoder",
+        action="store_true",
+        help="run even where the system has neither seccomp filters nor Landlock; hostile videos can then read files",
+    )
 
     remote = parser.add_argument_group("videos of object stores")
     remote.add_argument(

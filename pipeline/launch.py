@@ -25,6 +25,7 @@ from pipeline.run_progress import RunProgress
 from transforms import errors, metrics, storage
 from transforms.commits import read_json, recover
 from transforms.ledger import count_labeled
+from transforms.media import sandbox
 from transforms.models.engine import choose_engine, with_found_kind
 from transforms.models.label_map import LabelMap
 from transforms.output_lock import FIRST_JOB_LEASE_SECONDS, LOCAL_LEASE_SECONDS, LockTicket, OutputLock
@@ -85,6 +86,7 @@ def run_labeling(
     if local:
         num_threads = options.view_as(DirectOptions).direct_num_workers
         bounds.check_address_space(num_threads, config.decoder_limits.memory_bytes)
+        sandbox.check_confinement(config.decoder_limits)
     if dataflow.is_dataflow(options):
         config = dataflow.for_workers(config, options)
     config = dataclasses.replace(

@@ -103,6 +103,7 @@ def to_config(args: argparse.Namespace) -> LabelingConfig:
             deadline_seconds=args.decode_deadline_seconds,
             max_pixels=args.max_pixels,
             max_duration_seconds=args.max_duration_seconds,
+            allow_unconfined=args.allow_unconfined_decoder,
         ),
         spool_dir=args.spool_dir and str(pathlib.Path(args.spool_dir).resolve()),
         spool_bytes=args.spool_bytes,

@@ -183,6 +183,8 @@ def read_headers(config: LabelingConfig, videos: Sequence[VideoRef], tell: _Tell
         return duration
 
     headers = Headers([], {})
+    if videos:
+        sandbox.check_confinement(config.decoder_limits)
     with concurrent.futures.ThreadPoolExecutor(cpu_count()) as pool:
         for number, found in enumerate(pool.map(look, videos), start=1):
             tell(f"header {number} of {len(videos)}")

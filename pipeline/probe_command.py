@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from rich.text import Text
@@ -12,16 +13,17 @@ from transforms import storage
 from transforms.errors import ConfigError, MediaError
 from transforms.expansion import expand_input
 from transforms.media import sandbox
-from transforms.media.limits import DEFAULT_LIMITS
+from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from transforms.records import MediaInfo, VideoRef
 
 
-def probe_files(inputs: Sequence[str]) -> int:
+def probe_files(inputs: Sequence[str], allow_unconfined: bool = False) -> int:
     """Prints one line a file, then what is wrong with some; returns 1 if one of them cannot be labeled, else 0.
 
     Raises:
-      ConfigError: an input matches no file.
+      ConfigError: an input matches no file, or decoder processes cannot be confined and `allow_unconfined` is False.
     """
+    limits = dataclasses.replace(DEFAULT_LIMITS, allow_unconfined=allow_unconfined)
     numbers = [right(name) for name in ("fps", "frames", "seconds")]
     table = make_table(whole("file"), "container", "codec", "picture", *numbers, "remark")
     complaints = []
@@ -32,7 +34,7 @@ def probe_files(inputs: Sequence[str]) -> int:
         for video in videos:
             name = Text(printable(video.video_uri.rsplit("/", 1)[-1]))
             try:
-                table.add_row(name, *_facts(_probe(video)))
+                table.add_row(name, *_facts(_probe(video, limits)))
             except MediaError as error:
                 table.add_row(name, *[""] * 6, Text(error.code, style="red"))
                 complaints.append(Text(printable(f"{error.code}: {error}")))
@@ -43,9 +45,9 @@ def probe_files(inputs: Sequence[str]) -> int:
     return int(bool(complaints))
 
 
-def _probe(video: VideoRef) -> MediaInfo:
+def _probe(video: VideoRef, limits: DecoderLimits) -> MediaInfo:
     with storage.local_file(storage.identified(video), MAX_VIDEO_BYTES) as path:
-        return sandbox.probe(path, DEFAULT_LIMITS)
+        return sandbox.probe(path, limits)
 
 
 def _facts(media: MediaInfo) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
-"""A decoder process that a hostile file has taken over: it answers each request with the line it is given.
+"""A decoder process that a hostile file has taken over: it answers its request with the line it is given.
 
-python -m babbling_decoder SOCKET RING LIVENESS MEMORY_BYTES
+python -m babbling_decoder CONTROL LIVENESS
 
 The file that it is asked about holds the answer as a Python literal: bytes; or a list of them, to be sent for ever.
 """
@@ -10,24 +10,23 @@ from __future__ import annotations
 import ast
 import pathlib
 import socket
-import sys
 import threading
 
-from transforms.media import wire
+from transforms.media import confinement, fork_server, wire
 
 
-def main() -> None:
+def babble(end: int, ring: int, bounds: confinement.Bounds, parent: int) -> None:
     """Answers with what stands in the file that it is asked about."""
-    end = socket.socket(fileno=int(sys.argv[1]))
-    channel = wire.Channel(end)
-    channel.send({"ready": True})
+    channel_end = socket.socket(fileno=end)
+    channel = wire.Channel(channel_end)
+    channel.send({"ready": True, "confined_by": ["seccomp"]})
     while (request := channel.receive(with_descriptors=True)) is not None:
         if "probe" in request or "decode" in request:
             script = pathlib.Path(request.get("probe") or request["decode"]).read_text("utf-8")
             answer = ast.literal_eval(script)
             if isinstance(answer, list):
-                _flood(end, b"".join(answer))
-            end.sendall(answer)
+                _flood(channel_end, b"".join(answer))
+            channel_end.sendall(answer)
 
 
 def _flood(end: socket.socket, line: bytes) -> None:
@@ -44,4 +43,4 @@ def _flood(end: socket.socket, line: bytes) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    fork_server.run(babble)

@@ -18,18 +18,42 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def fork_servers_of(pid: int) -> list[int]:
+    """Returns the running fork servers that `pid` started."""
+    return [child for child in children_of(pid) if DECODER in _command_of(child) and is_running(child)]
+
+
 def decoders_of(pid: int) -> list[int]:
-    """Returns the running decoder processes that `pid` started."""
-    found = []
+    """Returns the running decoder processes that `pid` had forked."""
+    return [child for server in fork_servers_of(pid) for child in children_of(server) if is_running(child)]
+
+
+def children_of(pid: int) -> list[int]:
+    """Returns the children of a process, zombies included."""
+    return [child for child, (parent, _) in _parents_and_groups().items() if parent == pid]
+
+
+def running_in_group(group: int) -> list[int]:
+    """Returns the running processes of a process group: a fork server's is itself and all that it forked."""
+    return [pid for pid, (_, other) in _parents_and_groups().items() if other == group and is_running(pid)]
+
+
+def _parents_and_groups() -> dict[int, tuple[int, int]]:
+    found = {}
     for folder in pathlib.Path("/proc").glob("[0-9]*"):
         try:
-            parent = int(folder.joinpath("stat").read_text().rpartition(")")[2].split()[1])
-            command = folder.joinpath("cmdline").read_bytes().decode(errors="replace")
+            fields = folder.joinpath("stat").read_text().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if parent == pid and DECODER in command and is_running(int(folder.name)):
-            found.append(int(folder.name))
+        found[int(folder.name)] = int(fields[1]), int(fields[2])
     return found
+
+
+def _command_of(pid: int) -> str:
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def open_descriptors() -> int:

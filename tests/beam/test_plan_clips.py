@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import json
 import pathlib
-import signal
+from fractions import Fraction
 
 import apache_beam as beam
 import pytest
@@ -15,12 +15,12 @@ from pipeline.options import to_beam_options
 from transforms import metrics, storage
 from transforms.errors import StorageError
 from transforms.list_videos import ListVideos
-from transforms.media import sandbox
-from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
+from transforms.media import sandbox, spawn, wire
+from transforms.media.limits import DecoderLimits
 from transforms.media.sampling import ClipSampling
 from transforms.models.catalog import find
 from transforms.plan_clips import PlanClips
-from transforms.records import VideoRef
+from transforms.records import MediaInfo, VideoRef
 
 PRESET = find("demo").preset
 
@@ -104,15 +104,22 @@ def test_a_video_over_a_limit_is_a_failure(
     assert counters(pipeline).get(metrics.DECODER_RESTARTS) is None
 
 
-def test_a_decoder_that_does_not_answer_is_a_failure_and_a_restart(samples_dir: pathlib.Path) -> None:
-    videos = [VideoRef(str(samples_dir / f"{name}.mp4"), 1) for name in ("growing", "moving_left")]
+def test_a_decoder_that_does_not_answer_is_a_failure_and_a_restart(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    media = MediaInfo("mov", "h264", 0, 1, False, 64, 48, 0, Fraction(1), 25.0, 100, Fraction(4))
+    answers = [b"", json.dumps({"media": wire.media_to_json(media)}).encode() + b"\n"]
+    videos = []
+    for number, answer in enumerate(answers):
+        path = tmp_path / f"{number}.mp4"
+        path.write_text(repr(answer))
+        videos.append(VideoRef(str(path), 1))
     sandbox.close_idle()
-    with sandbox.borrow(DEFAULT_LIMITS.memory_bytes) as process:
-        pass  # kept: the first video meets it
-    os.kill(process.pid, signal.SIGSTOP)
+    monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
     limits = DecoderLimits(deadline_seconds=1)
     with beam.Pipeline(options=to_beam_options(["--direct_num_workers=1"])) as pipeline:
         plan = pipeline | beam.Create(videos, reshuffle=False) | PlanClips(sampling(), 1 << 30, limits)
         assert_that(plan.failures | beam.Map(lambda f: f.code), equal_to(["decoder_timeout"]), label="failures")
         assert_that(plan.planned | beam.Map(lambda p: p.num_clips > 0), equal_to([True]), label="planned")
     assert counters(pipeline)[metrics.DECODER_RESTARTS] == 1
+    sandbox.close_idle()

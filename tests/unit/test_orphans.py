@@ -32,11 +32,13 @@ thread.start()
 thread.join()
 media = sandbox.probe(path, DEFAULT_LIMITS)
 spans = plan_clip_spans(media.duration_seconds, ClipSampling(5, Fraction(25)))
-print("ready", flush=True)
+is_ready = False
 while True:
     for _ in sandbox.decode_clips(path, media, spans, Geometry(480, 480), DEFAULT_LIMITS):
+        if not is_ready:
+            print("ready", flush=True)
+            is_ready = True
         {between}
-        pass
 """
 
 
@@ -45,51 +47,61 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return generate.make_video(tmp_path_factory.mktemp("orphans") / "video.mp4", 250, 25, 640, 480, b_frames=2)
 
 
-def start(video: pathlib.Path, between: str = "") -> subprocess.Popen[str]:
+def start(video: pathlib.Path, between: str = "pass") -> subprocess.Popen[str]:
     command = [sys.executable, "-c", _OWNER.replace("{between}", between), str(video)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     return process
 
 
+def wait_for_the_end_of(group: int) -> None:
+    processes.wait_until(lambda: not processes.running_in_group(group), 5)
+
+
 @pytest.fixture
 def owner(video: pathlib.Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A process that decodes, and its decoder."""
+    """A process that decodes, and its fork server, whose process group has all that must not be left."""
     with start(video) as process:
-        (decoder,) = processes.decoders_of(process.pid)
-        yield process, decoder
+        (server,) = processes.fork_servers_of(process.pid)
+        yield process, server
         process.kill()
-    assert not processes.is_running(decoder)
+    wait_for_the_end_of(server)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.11, 0.37])
 def test_kill_9_of_the_owner_while_decoding(owner: tuple[subprocess.Popen[str], int], seconds: float) -> None:
-    process, decoder = owner
+    process, server = owner
     time.sleep(seconds)
     process.kill()
-    processes.wait_until(lambda: not processes.is_running(decoder), 5)
+    wait_for_the_end_of(server)
 
 
-def test_kill_9_of_the_owner_of_a_stopped_decoder(owner: tuple[subprocess.Popen[str], int]) -> None:
-    process, decoder = owner
-    os.kill(decoder, signal.SIGSTOP)
+@pytest.mark.parametrize("stopped", ["decoders", "server", "all"])
+def test_kill_9_of_the_owner_of_stopped_processes(owner: tuple[subprocess.Popen[str], int], stopped: str) -> None:
+    process, server = owner
+    processes.wait_until(lambda: processes.children_of(server))
+    for pid in [] if stopped == "decoders" else [server]:
+        os.kill(pid, signal.SIGSTOP)
+    for pid in [] if stopped == "server" else processes.children_of(server):
+        os.kill(pid, signal.SIGSTOP)
     process.kill()
-    processes.wait_until(lambda: not processes.is_running(decoder), 5)
+    wait_for_the_end_of(server)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals_to_the_owner(owner: tuple[subprocess.Popen[str], int], number: signal.Signals) -> None:
-    process, decoder = owner
+    process, server = owner
     process.send_signal(number)
     process.wait(20)
-    processes.wait_until(lambda: not processes.is_running(decoder), 5)
+    wait_for_the_end_of(server)
 
 
 @pytest.mark.parametrize("ending", ["sys.exit(3)", "raise RuntimeError", "import os; os._exit(3)"])
 def test_ends_in_the_middle_of_a_video(video: pathlib.Path, ending: str) -> None:
-    with start(video, ending) as process:
-        decoders = processes.decoders_of(process.pid)
-        process.communicate(timeout=30)
-    assert process.returncode in (1, 3)
-    for decoder in decoders:
-        processes.wait_until(lambda pid=decoder: not processes.is_running(pid), 5)  # type: ignore[misc]
+    with start(video, f"sys.stdin.read(); {ending}") as process:
+        servers = processes.fork_servers_of(process.pid)
+        process.communicate("", timeout=30)
+    assert process.returncode in (1, 3) and len(servers) == 1
+    wait_for_the_end_of(servers[0])

@@ -59,7 +59,13 @@ def _no_process_left() -> Iterator[None]:
     sandbox.close_idle()  # of other tests
     yield
     sandbox.close_idle()
-    assert processes.decoders_of(os.getpid()) == []
+    assert processes.fork_servers_of(os.getpid()) == []
+
+
+@pytest.fixture
+def babbling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoder processes say what stands in the file that they are asked about."""
+    monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
 
 
 def test_frames_are_those_of_the_whole_file(video: pathlib.Path, tmp_path: pathlib.Path) -> None:
@@ -72,7 +78,6 @@ def test_frames_are_those_of_the_whole_file(video: pathlib.Path, tmp_path: pathl
         frames for _, frames in sandbox.decode_clips(ArrivingFile(video, tmp_path), media, spans, GEOMETRY, LIMITS)
     ]
     np.testing.assert_array_equal(found, expected)
-    assert len(processes.decoders_of(os.getpid())) == 1  # the same process served both
     assert all(0 <= start < stop <= file.size_bytes for start, stop in file.asked)
     assert len(set(file.asked)) == len(file.asked)  # what is there isn't asked for again
 
@@ -100,10 +105,8 @@ def test_a_store_that_is_too_slow_is_given_up(
     ["[0, 1000000]", "[-1, 5]", "[5, 5]", "[9, 5]", "[0]", "[0, 1, 2]", "null", '"0-5"', "[0.5, 5]", "[true, 5]"]
     + ["[0, 1e400]", "[0, NaN]", "{}", "[[0], 5]"],
 )
-def test_a_range_outside_the_file_is_garbage(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, needed: str
-) -> None:
-    monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
+@pytest.mark.usefixtures("babbling")
+def test_a_range_outside_the_file_is_garbage(tmp_path: pathlib.Path, needed: str) -> None:
     script = tmp_path / "script"
     script.write_text(repr(b'{"need": %s}\n' % needed.encode()))
     file = ArrivingFile(script, tmp_path)
@@ -112,20 +115,18 @@ def test_a_range_outside_the_file_is_garbage(
     assert file.asked == []
 
 
-def test_who_asks_for_a_file_that_is_there_sends_garbage(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
+@pytest.mark.usefixtures("babbling")
+def test_who_asks_for_a_file_that_is_there_sends_garbage(tmp_path: pathlib.Path) -> None:
     script = tmp_path / "script"
     script.write_text(repr(b'{"need": [0, 5]}\n'))
     with pytest.raises(errors.DecoderGarbageError, match="a file that is there"):
         sandbox.probe(script, LIMITS)
 
 
+@pytest.mark.usefixtures("babbling")
 def test_who_asks_for_the_same_for_ever_meets_the_deadline(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
     monkeypatch.setattr(decoder_process, "allowed_seconds", lambda *_: 0.3)
     script = tmp_path / "script"
     script.write_text(repr(b'{"need": [0, 5]}\n' * 50))
@@ -136,11 +137,11 @@ def test_who_asks_for_the_same_for_ever_meets_the_deadline(
 
 
 @pytest.mark.parametrize(("seconds", "caught"), [(0.0, errors.DecoderTimeoutError), (0.02, errors.StorageError)])
+@pytest.mark.usefixtures("babbling")
 def test_who_floods_with_requests_is_given_up(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, seconds: float, caught: type[Exception]
 ) -> None:
     """The clock that stands still while the owner fetches has one of its own: it cannot be stopped for ever."""
-    monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
     monkeypatch.setattr(decoder_process, "allowed_seconds", lambda *_: 0.5)
     monkeypatch.setattr(decoder_process, "allowed_fetch_seconds", lambda size: 0.5 if seconds else 1000)
     script = tmp_path / "script"

@@ -39,15 +39,18 @@ The only package that imports `av`. It knows neither Beam nor models and works a
     losses.py         why clips are lost, in words
     decoder.py        clips out of a file: the fast way, and the full one where that isn't proven
 
-The same two functions in a cage, for files that nobody vouches for:
+The same two functions in a sandbox, for untrusted files:
 
-    sandbox.py          probe and decode_clips, carried out by processes that are lent to threads
+    sandbox.py          probe and decode_clips, each call carried out by a process of its own
     decoder_process.py  the owner's side of a process
     sandbox_child.py    the process's side
-    spawn.py            starting one
-    wire.py             what the two tell each other
+    fork_server.py      the clean process that forks these processes
+    spawn.py            its owner's side
+    wire.py             the messages between a process and its owner
     replies.py          what the process may answer, checked
     ring.py             the memory in which clips are handed over
     deadline.py         how long the process may take
     confinement.py      what it gives up before it reads a file
+    seccomp.py          the system calls that it may make
+    landlock.py         the second wall: no files, no TCP, no signals
 """

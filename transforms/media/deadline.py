@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator, Sequence
 
@@ -13,6 +14,8 @@ _SECONDS_PER_VIDEO_SECOND = 5.0
 _SECONDS_PER_SKIPPED_SECOND = 0.05
 """Of what lies before and between the clips, where decoding can start at key frames: no more than packets are read."""
 _BYTES_PER_SECOND = 8 << 20
+_CPU_FACTOR = 10
+"""The clock of a request stands still while its caller is busy, and the decoder works ahead meanwhile."""
 _FETCH_SECONDS = 600.0
 _FETCHED_BYTES_PER_SECOND = 1 << 20
 
@@ -54,6 +57,16 @@ def allowed_seconds(
     if not starts_anywhere:
         wanted = end
     return seconds + _SECONDS_PER_VIDEO_SECOND * wanted + _SECONDS_PER_SKIPPED_SECOND * (end - wanted)
+
+
+def allowed_cpu_seconds(
+    limits: DecoderLimits, size_bytes: int, spans: Sequence[ClipSpan] = (), starts_anywhere: bool = True
+) -> int:
+    """Returns how much CPU time a process may use: far more than it needs to meet the deadline of its request.
+
+    Only a process that nobody waits for any more gets there.
+    """
+    return math.ceil(_CPU_FACTOR * allowed_seconds(limits, size_bytes, spans, starts_anywhere))
 
 
 def allowed_fetch_seconds(size_bytes: int) -> float:

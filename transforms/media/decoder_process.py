@@ -1,4 +1,6 @@
-"""The owner's side of one decoder process: start, ask, wait no longer than allowed, kill, reap.
+"""The owner's side of one decoder process: start, ask once, wait no longer than allowed, kill.
+
+A process serves one request. A file that takes it over can falsify its own results, and those of no other file.
 
 Nothing that comes from the process is trusted. The file is opened here; the process gets its descriptor, and frames
 come back in anonymous shared memory that disappears with the last process that has it open. Of a file that is still on
@@ -15,7 +17,6 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
@@ -25,6 +26,7 @@ import numpy.typing as npt
 
 from transforms import errors
 from transforms.media import files, replies, spawn, wire
+from transforms.media.confinement import WALLS, Bounds
 from transforms.media.deadline import Budget, allowed_fetch_seconds, allowed_seconds
 from transforms.media.decoder import DecodeStats
 from transforms.media.limits import DecoderLimits
@@ -33,92 +35,91 @@ from transforms.media.ring import OwnersRing
 from transforms.records import ClipSpan, MediaInfo
 
 _START_SECONDS = 120
-_MAX_LINE_BYTES = 8 << 20  # the key frames of the longest video fit
+_SECONDS_TO_END = 1
+_MAX_LINE_BYTES = 1 << 16  # before a video is known, and while it is decoded
 
 _log = logging.getLogger(__name__)
 
 
 class DecoderProcess:
-    """A decoder process. One thread at a time may use it.
+    """A decoder process. One thread may use it, for one request.
 
     Attributes:
-      is_idle: whether it waits for a request. One that does not, outside of a call, is to be closed.
-      num_requests: requests that it has answered.
+      is_idle: whether it waits for its request.
+      has_crashed: whether it ended by a fault in native code.
     """
 
-    def __init__(self, memory_bytes: int) -> None:
-        """Starts the process and waits until it is ready.
+    def __init__(self, server: spawn.ForkServer, bounds: Bounds, allow_unconfined: bool = False) -> None:
+        """Has the process forked and waits until it is confined.
+
+        Args:
+          server: what it is forked from.
+          bounds: what it may use.
+          allow_unconfined: whether to go on where it cannot be confined.
 
         Raises:
-          RunError: it does not start; that is no video's fault.
+          ServerGoneError: the fork server has ended.
+          RunError: the process does not start; that is no video's fault.
+          ConfigError: it cannot be confined, and must be.
         """
+        self.server = server
         self.is_idle = False
-        self.num_requests = 0
+        self.has_crashed = False
         self._name = "the decoder process"
         self._partial: files.PartialFile | None = None
         self._fetch_seconds_left = 0.0
+        self._is_closed = False
         try:
-            self._start(memory_bytes)
+            self._start(bounds)
         except OSError as error:  # no descriptor, no memory or no process left
             raise errors.RunError(f"the decoder process does not start: {error}") from error
         self._channel = wire.Channel(self._socket, _MAX_LINE_BYTES)
         try:
             ready = self._receive(Budget(_START_SECONDS))
+            _check_confinement(ready.get("confined_by"), allow_unconfined)
         except (errors.DecoderFailedError, wire.GarbageError) as error:
             self.close()
+            if not server.is_alive():
+                raise spawn.ServerGoneError(str(error)) from error
             raise errors.RunError(f"the decoder process does not start: {error}") from error
-        if ready.get("confined") is not True:
-            _warn_of_open_cage()
+        except errors.ConfigError:
+            self.close()
+            raise
         self.is_idle = True
 
-    def _start(self, memory_bytes: int) -> None:
-        """Starts the process; leaves no descriptor behind where that fails."""
-        with contextlib.ExitStack() as opened:
-            self._ring = OwnersRing()
-            opened.callback(self._ring.close)
+    def _start(self, bounds: Bounds) -> None:
+        """Has the process forked; leaves no descriptor behind where that fails."""
+        with contextlib.ExitStack() as stack:
+            self._ring = stack.enter_context(contextlib.closing(OwnersRing()))
             self._socket, theirs = socket.socketpair()
-            opened.callback(self._socket.close)
+            stack.enter_context(self._socket)
             with theirs:
                 theirs.setblocking(True)  # whatever socket.setdefaulttimeout says, which Google's libraries call
-                liveness, self._liveness = os.pipe()
-                opened.callback(os.close, self._liveness)
-                try:
-                    self._process = spawn.spawn(theirs.fileno(), self._ring.descriptor, liveness, memory_bytes)
-                finally:
-                    os.close(liveness)
-            opened.pop_all()
+                self._process = self.server.fork(theirs.fileno(), self._ring.descriptor, bounds)
+            stack.pop_all()
 
     @property
     def pid(self) -> int:
         """The process id."""
         return self._process.pid
 
-    def is_alive(self) -> bool:
-        """Whether the process runs."""
-        return self._process.poll() is None
-
     def close(self) -> None:
-        """Kills the process, reaps it and gives back everything that belongs to it."""
-        if self._liveness < 0:
-            return
-        self.is_idle = False
-        self._process.kill()
-        self._process.wait()
-        self.forget()
+        """Kills the process and gives back everything that belongs to it; the fork server reaps it."""
+        if not self._is_closed:
+            self._process.kill()
+            self.forget()
 
     def forget(self) -> None:
         """Closes this process's ends and lets the decoder process be: in a fork, it belongs to the parent."""
+        self._is_closed = True
+        self.is_idle = False
         self._socket.close()
         self._ring.close()
-        os.close(self._liveness)
-        self._liveness = -1
 
     def probe(self, video: files.VideoFile, limits: DecoderLimits) -> MediaInfo:
         """Does what `transforms.media.probe.probe` does, and raises what it raises, or DecoderFailedError."""
         with self._request(video, {"probe": files.name_of(video)}, limits) as budget:
-            media = replies.media(self._receive(budget).get("media"), limits)
-            self.is_idle = True
-            return media
+            return replies.media(self._receive(budget).get("media"), limits)
 
     def decode_clips(
         self,
@@ -131,7 +132,7 @@ class DecoderProcess:
     ) -> Iterator[tuple[ClipSpan, npt.NDArray[np.uint8]]]:
         """Does what `transforms.media.decoder.decode_clips` does, and raises what it raises, or DecoderFailedError.
 
-        A caller that stops early leaves the process busy: close it.
+        A caller that stops early closes the process.
         """
         shapes = [(span.num_decoded_frames, geometry.size, geometry.size, 3) for span in spans]
         slot_bytes = max(int(np.prod(shape)) for shape in shapes)
@@ -159,7 +160,6 @@ class DecoderProcess:
                     yield dataclasses.replace(spans[position], num_real_frames=num_real_frames), frames
             if missing:
                 raise wire.GarbageError(f"{len(missing)} of {len(spans)} clips never came")
-            self.is_idle = True
 
     @contextlib.contextmanager
     def _request(
@@ -170,17 +170,24 @@ class DecoderProcess:
         spans: Sequence[ClipSpan] = (),
         starts_anywhere: bool = True,
     ) -> Iterator[Budget]:
-        """Sends a request with the opened file; whatever ends it but its last reply leaves the process not idle."""
+        """Sends the request with the opened file."""
+        if not self.is_idle:
+            raise RuntimeError("a decoder process serves one request: start another one")
         self._name = files.name_of(video)
         self._partial = None if isinstance(video, str | os.PathLike) else video
         with files.readable(video) as descriptor:
             self.is_idle = False
             size_bytes = os.fstat(descriptor).st_size
             budget = Budget(allowed_seconds(limits, size_bytes, spans, starts_anywhere))
+            if "probe" in request:
+                self._channel.max_line_bytes = replies.max_message_bytes(limits, size_bytes)
             self._fetch_seconds_left = allowed_fetch_seconds(size_bytes)
-            rest = {"limits": dataclasses.asdict(limits), "is_partial": self._partial is not None}
+            rest = {
+                "limits": dataclasses.asdict(limits),
+                "is_partial": self._partial is not None,
+                "size_bytes": size_bytes,
+            }
             self._send({**request, **rest}, descriptor, budget.end())
-        self.num_requests += 1
         try:
             yield budget
         except wire.GarbageError as error:
@@ -229,15 +236,8 @@ class DecoderProcess:
         if "bug" in reply:
             self._crashed(wire.shown(str(reply["bug"])))
         if "error" in reply:
-            self._raise(reply["error"])
+            raise replies.error(reply["error"])
         return reply
-
-    def _raise(self, error: object) -> NoReturn:
-        """Raises the error that the process met, by its code."""
-        told = replies.error(error)
-        # Memory that was short once may be short again: fragments stay behind.
-        self.is_idle = not isinstance(told, errors.DecoderFailedError)
-        raise told
 
     def _timed_out(self) -> NoReturn:
         self.close()
@@ -246,25 +246,50 @@ class DecoderProcess:
         )
 
     def _crashed(self, bug: str = "") -> NoReturn:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(1)
         status = self._process.poll()
+        end = time.monotonic() + _SECONDS_TO_END
+        while status is None and time.monotonic() < end:
+            time.sleep(0.005)  # it closed its socket and is not gone yet
+            status = self._process.poll()
+        self.has_crashed = status is not None and status < 0 and status != -signal.SIGKILL
         self.close()
         error = errors.DecoderCrashedError(
             f"{self._name}: the decoder process {_end(status, bug)}; check that the file plays, and report it"
         )
-        # Whoever kills it so, the kernel for want of memory or a scheduler, hardly does it for the file's sake.
+        # Whoever kills it so, the kernel for want of memory or a scheduler, hardly does it for the file's sake: the
+        # process can send itself no signal.
         error.transient = status == -signal.SIGKILL
         raise error
 
 
+def _check_confinement(walls: object, allow_unconfined: bool) -> None:
+    """Raises ConfigError where a process is not confined and must be; warns where it is confined in part."""
+    if not isinstance(walls, list) or not set(walls) <= set(WALLS):
+        raise wire.GarbageError(f"confined_by is {wire.shown(repr(walls)[:100])}")
+    if "seccomp" in walls:
+        return
+    if not walls and not allow_unconfined:
+        raise errors.ConfigError(
+            "decoder processes cannot be confined here: the system allows neither seccomp filters nor Landlock, so a"
+            " hostile video could read files and open connections; run on Linux 5.13 or later on x86-64 or aarch64, in"
+            " a container that allows one of them, or pass --allow_unconfined_decoder"
+        )
+    _warn_of_missing_walls(bool(walls))
+
+
 @functools.cache
-def _warn_of_open_cage() -> None:
+def _warn_of_missing_walls(has_landlock: bool) -> None:
     """Says it once a process."""
-    _log.warning(
-        "decoder processes run without a seccomp filter (it needs x86-64, and a container that allows it): limits "
-        "hold, but a file that takes over a decoder could open files and connections"
-    )
+    if has_landlock:
+        _log.warning(
+            "decoder processes run without a seccomp filter: Landlock keeps them from files and TCP, but a hostile "
+            "video that takes over a decoder could use other system calls"
+        )
+    else:
+        _log.warning(
+            "decoder processes are not confined: a hostile video that takes over a decoder could read files and open "
+            "connections"
+        )
 
 
 def _end(status: int | None, bug: str) -> str:

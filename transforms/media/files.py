@@ -40,15 +40,23 @@ class PartialFile(Protocol):
 VideoFile: TypeAlias = str | os.PathLike[str] | PartialFile
 """A path on local disk, or what is on its way there."""
 
-_lent: dict[str, tuple[int, Fetch | None]] = {}
+_lent: dict[str, tuple[int, int, Fetch | None]] = {}
 
 
 class LocalFile:
-    """A regular file with a position of its own, whoever else reads the same descriptor. Closes it in the end."""
+    """A regular file with a position of its own, whoever else reads the same descriptor. Closes it in the end.
 
-    def __init__(self, name: str, descriptor: int, fetch: Fetch | None = None) -> None:
+    Args:
+      name: for messages.
+      descriptor: for reading.
+      size_bytes: where it cannot be asked for, in the decoder process; None: it is asked for each time.
+      fetch: see `Fetch`; None: all of it is there.
+    """
+
+    def __init__(self, name: str, descriptor: int, size_bytes: int | None = None, fetch: Fetch | None = None) -> None:
         self.name = name
         self._descriptor = descriptor
+        self._size_bytes = size_bytes
         self._position = 0
         self._fetch = fetch
         self._there: list[tuple[int, int]] = []
@@ -67,7 +75,7 @@ class LocalFile:
 
     def _await(self, start: int, size: int, fetch: Fetch) -> None:
         """Has the bytes fetched that are about to be read, if it isn't known that they are there."""
-        stop = min(start + size, os.fstat(self._descriptor).st_size)
+        stop = min(start + size, self._size())
         if start < stop and not any(first <= start and stop <= end for first, end in self._there):
             first, end = fetch(start, stop)
             # Two or three at most: a file is read in a few places at a time, and each stretch swallows what it touches.
@@ -78,7 +86,7 @@ class LocalFile:
         if whence == os.SEEK_CUR:
             offset += self._position
         elif whence == os.SEEK_END:
-            offset += os.fstat(self._descriptor).st_size
+            offset += self._size()
         if offset < 0:
             raise OSError(22, "seek before the file's start", self.name)
         self._position = offset
@@ -87,6 +95,9 @@ class LocalFile:
     def tell(self) -> int:
         """Returns the position."""
         return self._position
+
+    def _size(self) -> int:
+        return os.fstat(self._descriptor).st_size if self._size_bytes is None else self._size_bytes
 
     def close(self) -> None:
         """Closes the descriptor, once."""
@@ -103,8 +114,8 @@ def open_file(name: str) -> LocalFile:
     """
     try:
         if name in _lent:
-            lent_descriptor, fetch = _lent[name]
-            return LocalFile(name, os.dup(lent_descriptor), fetch)
+            lent_descriptor, size_bytes, fetch = _lent[name]
+            return LocalFile(name, os.dup(lent_descriptor), size_bytes, fetch)
         # Without O_NONBLOCK, opening a pipe would wait for its writer.
         descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except FileNotFoundError as error:
@@ -125,6 +136,16 @@ def name_of(video: VideoFile) -> str:
     return os.fspath(video) if isinstance(video, str | os.PathLike) else video.name
 
 
+def size_of(video: VideoFile) -> int:
+    """Returns the size of a video in bytes; 0 where it cannot be told, which opening it then says."""
+    if not isinstance(video, str | os.PathLike):
+        return video.size_bytes
+    try:
+        return os.stat(video).st_size
+    except (OSError, ValueError):
+        return 0
+
+
 @contextlib.contextmanager
 def readable(video: VideoFile) -> Iterator[int]:
     """Gives a descriptor of a video for the block. Raises as `open_file`."""
@@ -143,9 +164,9 @@ def _check(name: str, status: os.stat_result) -> None:
 
 
 @contextlib.contextmanager
-def lent(name: str, descriptor: int, fetch: Fetch | None = None) -> Iterator[None]:
+def lent(name: str, descriptor: int, size_bytes: int, fetch: Fetch | None = None) -> Iterator[None]:
     """Lets `open_file(name)` give this descriptor's file for the block, and closes the descriptor afterwards."""
-    _lent[name] = descriptor, fetch
+    _lent[name] = descriptor, size_bytes, fetch
     try:
         yield
     finally:

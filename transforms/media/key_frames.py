@@ -16,13 +16,18 @@ from transforms.media.packet_order import MAX_REORDERED, PacketOrder
 _MIN_SPACING_SECONDS = Fraction(1, 2)
 
 
+def min_spacing_ticks(time_base: Fraction) -> int:
+    """Returns how far apart the listed key frames are at least, in ticks."""
+    return max(int(_MIN_SPACING_SECONDS / time_base), 1)
+
+
 class KeyFrames:
     """Watches packets go by and lists the key frames that `MediaInfo.key_frame_ticks` promises."""
 
     def __init__(self, stream: VideoStream) -> None:
         codec = stream.codec_context
         self._rules = packet_rules(codec.codec.canonical_name, codec.extradata)
-        self._min_spacing = max(int(_MIN_SPACING_SECONDS / (stream.time_base or 1)), 1)
+        self._min_spacing = min_spacing_ticks(stream.time_base or Fraction(1))
         self._is_proven = self._rules.is_known
         self._ticks: list[int] = []
         self._order = PacketOrder()

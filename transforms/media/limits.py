@@ -32,6 +32,7 @@ class DecoderLimits:
       max_streams: streams of a container.
       max_packets: packets of the video stream.
       max_clips: clips planned for one video.
+      allow_unconfined: whether to decode where the system can confine no process, see `confinement.py`.
     """
 
     memory_bytes: int = 2 << 30
@@ -41,6 +42,7 @@ class DecoderLimits:
     max_streams: int = 200
     max_packets: int = 10_000_000
     max_clips: int = 100_000
+    allow_unconfined: bool = False
 
     def check_picture(self, name: str, width: int, height: int) -> None:
         """Raises OverLimitError for a picture with too many pixels."""
@@ -69,11 +71,15 @@ class DecoderLimits:
                 f"{name}: {float(duration_seconds):.0f} s long, more than --max_duration_seconds"
                 f" {self.max_duration_seconds:g}; raise it, or cut the video into parts"
             )
-        if duration_seconds > _FREE_SECONDS + size_bytes * _MAX_SECONDS_PER_BYTE:
+        if duration_seconds > self.plausible_seconds(size_bytes):
             raise OverLimitError(
                 f"{name}: {float(duration_seconds):.0f} s in {size_bytes} bytes cannot be right (at most"
                 f" {_FREE_SECONDS} s and {_MAX_SECONDS_PER_BYTE} s a byte); its times are broken: remux the file"
             )
+
+    def plausible_seconds(self, size_bytes: int) -> int:
+        """Returns how long a video of so many bytes may be."""
+        return _FREE_SECONDS + size_bytes * _MAX_SECONDS_PER_BYTE
 
     def check_clips(self, name: str, num_clips: int | Fraction) -> None:
         """Raises OverLimitError for a video that would be cut into too many clips."""

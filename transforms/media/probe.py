@@ -66,7 +66,9 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
         if timeline.is_doubtful:
             timeline, key_frames = _mended(name, stream.index, timeline, key_frames)
         limits.current().check_duration(name, timeline.duration_seconds, container.size)
-        key_frame_ticks = () if timeline.by_order or timeline.shifts is None else key_frames.ticks
+        is_proven = not timeline.by_order and timeline.shifts is not None
+        # Beyond the end are frames that an edit list cuts away.
+        key_frame_ticks = tuple(tick for tick in key_frames.ticks if is_proven and tick <= timeline.promised_end_tick)
         return _media_info(container, stream, timeline, peek.rotation_degrees, key_frame_ticks)
 
 

@@ -8,14 +8,26 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+import reprlib
 from collections.abc import Collection, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from transforms import errors
+from transforms.media.key_frames import min_spacing_ticks
 from transforms.media.limits import DecoderLimits
 from transforms.media.stream_clock import MAX_SHIFTS
-from transforms.media.wire import FRACTIONS, NUM_SLOTS, GarbageError, media_from_json, shown
+from transforms.media.wire import FRACTIONS, NUM_SLOTS, GarbageError, media_from_json, packed_length, shown, unpack
 from transforms.records import ClipSpan, MediaInfo
+
+_KEY_FRAMES_A_SECOND = 4
+"""At most: `key_frames.py` keeps half a second between them, rounded down to a tick."""
+_KEY_FRAMES_BEFORE = 16
+"""More than come before the first shown frame, where an edit list cuts the beginning away."""
+_KEY_FRAME_BYTES = 8
+_OTHER_BYTES = 1 << 16
 
 _FRACTION = re.compile(r"\d{1,40}(/\d{1,40})?")
 _ERROR_CLASSES: dict[str, type[errors.ReelbeamError]] = {errors.MediaError.code: errors.MediaError}
@@ -48,18 +60,44 @@ def media(values: object, limits: DecoderLimits) -> MediaInfo:
     _require("num_frames", values["num_frames"], _is_whole(values["num_frames"], 1, limits.max_packets))
     num_jumps = values["num_discontinuities"]
     _require("num_discontinuities", num_jumps, _is_whole(num_jumps, 0, limits.max_packets))
-    ticks = values["key_frame_ticks"]
-    _require("key_frame_ticks", ticks, isinstance(ticks, list) and all(_is_tick(tick) for tick in ticks))
-    _require("key_frame_ticks", ticks, ticks == sorted(ticks) and len(ticks) <= limits.max_packets)
-    shifts = values["clock_shifts"]
-    _require("clock_shifts", shifts, isinstance(shifts, list) and len(shifts) <= MAX_SHIFTS)
-    _require("clock_shifts", shifts, all(_is_shift(shift, limits.max_packets) for shift in shifts))
     _require("start_tick", values["start_tick"], _is_tick(values["start_tick"]))
     for name in FRACTIONS:
         _require(name, values[name], _is_positive_fraction(values[name]))
-    found = media_from_json(values)
-    _require("duration_seconds", values["duration_seconds"], found.duration_seconds <= limits.max_duration_seconds)
-    return found
+    seconds = Fraction(values["duration_seconds"])
+    _require("duration_seconds", values["duration_seconds"], seconds <= limits.max_duration_seconds)
+    time_base = Fraction(values["time_base"])
+    _check_key_frames(values["key_frame_ticks"], values["start_tick"], seconds / time_base, time_base)
+    _check_shifts(values["clock_shifts"], limits.max_packets)
+    return media_from_json(values)
+
+
+def max_message_bytes(limits: DecoderLimits, size_bytes: int) -> int:
+    """Returns how long the longest message about a file of that size can be."""
+    seconds = min(limits.max_duration_seconds, limits.plausible_seconds(size_bytes))
+    num_key_frames = min(_KEY_FRAMES_A_SECOND * int(seconds), size_bytes // _KEY_FRAME_BYTES) + _KEY_FRAMES_BEFORE
+    return _OTHER_BYTES + packed_length(num_key_frames) + packed_length(2 * MAX_SHIFTS)
+
+
+def _check_key_frames(text: object, start_tick: int, duration_ticks: Fraction, time_base: Fraction) -> None:
+    """Raises GarbageError for key frames that are too near to each other, or beyond the video's end."""
+    spacing = min_spacing_ticks(time_base)
+    end_tick = start_tick + duration_ticks
+    ticks = unpack(text, int(duration_ticks // spacing) + _KEY_FRAMES_BEFORE)
+    if len(ticks):
+        _require("key_frame_ticks", ticks[-1], int(ticks[-1]) <= end_tick)
+    if len(ticks) > 1:
+        _require("key_frame_ticks", ticks[:5], (ticks[1:] > ticks[:-1]).all())
+        least = np.diff(ticks.view("<u8")).min()  # without a sign, no difference overflows
+        _require("key_frame_ticks", ticks[:5], int(least) >= spacing)
+
+
+def _check_shifts(text: object, max_packets: int) -> None:
+    shifts = unpack(text, 2 * MAX_SHIFTS)
+    _require("clock_shifts", shifts[:5], len(shifts) % 2 == 0)
+    packets = shifts[::2]
+    is_ascending = bool((packets[1:] > packets[:-1]).all())
+    is_within = not len(packets) or (packets[0] >= 0 and packets[-1] <= max_packets)
+    _require("clock_shifts", shifts[:5], is_ascending and is_within)
 
 
 def byte_range(values: object, size_bytes: int) -> tuple[int, int]:
@@ -103,7 +141,7 @@ def error(values: object) -> errors.ReelbeamError:
 
 def _require(name: str, value: object, holds: object) -> None:
     if not holds:
-        raise GarbageError(f"{name} is {shown(repr(value)[:100])}")
+        raise GarbageError(f"{name} is {shown(reprlib.repr(value)[:100])}")
 
 
 def _is_whole(value: object, least: int, most: int) -> bool:
@@ -112,10 +150,6 @@ def _is_whole(value: object, least: int, most: int) -> bool:
 
 def _is_tick(value: object) -> bool:
     return _is_whole(value, -(1 << 63), (1 << 63) - 1)
-
-
-def _is_shift(value: object, max_packets: int) -> bool:
-    return isinstance(value, list) and len(value) == 2 and _is_whole(value[0], 0, max_packets) and _is_tick(value[1])
 
 
 def _is_positive_fraction(value: object) -> bool:

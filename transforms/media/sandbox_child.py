@@ -1,8 +1,9 @@
-"""The decoder process: `python -m transforms.media.sandbox_child SOCKET RING LIVENESS MEMORY_BYTES`.
+"""The decoder process, a child of the fork server `python -m transforms.media.sandbox_child CONTROL LIVENESS`.
 
-Started by `decoder_process.py` only. It reads requests from its socket, decodes the file whose descriptor comes with
-each, and writes the clips into a ring of slots in shared memory, always a little ahead of its owner. It ends when the
-socket is closed, and is killed by the kernel when its owner dies.
+Started by `spawn.py` only. Each child confines itself and then reads one request from its socket, decodes the file
+whose descriptor comes with it, and writes the clips into a ring of slots in shared memory, always a little ahead of its
+owner. After its answer it ends, so a file that takes over a decoder meets no other file. It ends too when the socket is
+closed, and the kernel kills it when the fork server or its owner dies.
 
 Whatever else goes wrong here (a defect, or a file that provokes one) ends the process; the owner makes a row of it.
 """
@@ -15,7 +16,6 @@ import dataclasses
 import importlib
 import os
 import pkgutil
-import resource
 import socket
 import sys
 from types import TracebackType
@@ -24,7 +24,7 @@ from typing import Any
 import av
 
 from transforms import errors
-from transforms.media import confinement, files, limits, wire
+from transforms.media import confinement, files, fork_server, limits, wire
 from transforms.media.decoder import DecodeStats, Geometry, decode_clips
 from transforms.media.probe import probe
 from transforms.media.ring import Ring
@@ -34,20 +34,21 @@ _MAX_BYTES_PER_PIXEL = 8
 
 
 def main() -> None:
-    """Serves until the socket is closed."""
-    end, ring, liveness, memory_bytes = map(int, sys.argv[1:])
-    confinement.die_with_parent(liveness)
-    _offer_to_oom_killer()
+    """Becomes the fork server."""
+    _import_all_of_av()
+    fork_server.run(serve)
+
+
+def serve(end: int, ring: int, bounds: confinement.Bounds, parent: int) -> None:
+    """Becomes a decoder process and serves one request, see `fork_server.Serve`."""
     channel = wire.Channel(socket.socket(fileno=end))
     sys.excepthook = _Reporter(channel)
-    _import_all_of_av()
-    memory = _Memory()
-    confined = confinement.confine(memory_bytes)
-    channel.send({"ready": True, "confined": confined})
-    server = _Server(channel, ring, memory)
-    while (request := channel.receive(with_descriptors=True)) is not None:
-        if "release" not in request:  # left over from a request that is done
-            server.serve(request)
+    _offer_to_oom_killer()
+    memory = _Memory(confinement.limit_memory(bounds.memory_bytes))
+    channel.send({"ready": True, "confined_by": confinement.confine(bounds, parent)})
+    request = channel.receive(with_descriptors=True)
+    if request is not None:
+        _Server(channel, ring, memory).serve(request)
 
 
 def _import_all_of_av() -> None:
@@ -78,7 +79,7 @@ class _Reporter:
 
 
 class _Server:
-    """Carries out requests, one after the other."""
+    """Carries out one request."""
 
     def __init__(self, channel: wire.Channel, ring: int, memory: _Memory) -> None:
         self._channel = channel
@@ -87,19 +88,16 @@ class _Server:
         self._num_released = 0
 
     def serve(self, request: dict[str, Any]) -> None:
-        """Answers one request: clips, then how it ended."""
+        """Answers a request: clips, then how it ended."""
         name = request["probe"] if "probe" in request else request["decode"]
         caps = limits.DecoderLimits(**request["limits"])
-        peak_bytes = self._memory.peak_bytes()
-        self._num_released = 0
         fetch = self._fetch if request["is_partial"] else None
-        with files.lent(name, self._channel.descriptors.pop(), fetch), limits.in_force(caps):
+        lent = files.lent(name, self._channel.descriptors.pop(), request["size_bytes"], fetch)
+        with lent, limits.in_force(caps):
             try:
-                reply = self._probe(name) if "probe" in request else self._decode(name, request)
-                self._memory.note(peak_bytes, request.get("media") or reply["media"])
-                self._channel.send(reply)
+                self._channel.send(self._probe(name) if "probe" in request else self._decode(name, request))
             except errors.MediaError as error:
-                if self._memory.was_short(peak_bytes, request.get("media")):
+                if "media" in request and self._memory.was_short(request["media"]):
                     self._send_error(errors.DecoderOutOfMemoryError, f"{error}; {_short_of(caps)}")
                 else:
                     self._send_error(type(error), str(error))
@@ -166,32 +164,14 @@ class _Memory:
     Its file is opened before nothing can be opened any more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
         self._status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
-        self._largest_bytes: int | None = None
 
-    def peak_bytes(self) -> int:
-        """Returns the largest address space that this process ever had."""
+    def was_short(self, media: dict[str, Any]) -> bool:
+        """Whether the address space came to within a picture of its limit. A guess: other causes are told as well."""
         (line,) = [line for line in os.pread(self._status, 1 << 16, 0).splitlines() if line.startswith(b"VmPeak:")]
-        return int(line.split()[1]) * 1024
-
-    def note(self, earlier_peak_bytes: int, media: dict[str, Any]) -> None:
-        """Remembers which pictures the address space grew for."""
-        if self.peak_bytes() > earlier_peak_bytes:
-            self._largest_bytes = _picture_bytes(media)
-
-    def was_short(self, earlier_peak_bytes: int, media: dict[str, Any] | None) -> bool:
-        """Whether the address space came to within a picture of its limit, now or for pictures that were no larger.
-
-        A guess: a damaged video after a sound one of that size, which just fitted, is told of as well. The message then
-        has both causes.
-        """
-        if media is None:
-            return False
-        self.note(earlier_peak_bytes, media)
-        limit_bytes, _ = resource.getrlimit(resource.RLIMIT_AS)
-        is_full = self.peak_bytes() > limit_bytes - _picture_bytes(media)
-        return is_full and (self._largest_bytes is None or self._largest_bytes <= _picture_bytes(media))
+        return int(line.split()[1]) * 1024 > self._limit_bytes - _picture_bytes(media)
 
 
 def _picture_bytes(media: dict[str, Any]) -> int:

@@ -1,10 +1,13 @@
 """What a decoder process and its owner tell each other: JSON lines over a socket. No pickle: neither trusts the other.
 
-owner    {"probe": NAME, "limits": {…}, "is_partial": BOOL}          with the file's descriptor
+Lists of numbers travel packed, see `pack`. So a message has few values, however long it is, and reading it takes memory
+in proportion to its length.
+
+owner    {"probe": NAME, "limits": {…}, "is_partial": BOOL, "size_bytes": N}     with the file's descriptor
          {"decode": NAME, "media": {…}, "spans": […], "geometry": […], "limits": {…}, "slot_bytes": N}     likewise
          {"release": 1}                                             a slot of the ring was copied out
          {"there": [START, STOP]}                                   the answer to "need": these bytes can be read
-process  {"ready": true, "confined": BOOL}                          once, after its start; is a seccomp filter in force?
+process  {"ready": true, "confined_by": [WALL, …]}                  once, after its start, see `confinement.WALLS`
          {"media": {…}}                                             the end of a probe
          {"need": [START, STOP]}                                    bytes of a partial file that it wants to read next
          {"clip": POSITION, "slot": NUMBER, "real": NUMBER}         a slot of the ring holds this span, with so many
@@ -17,13 +20,19 @@ process  {"ready": true, "confined": BOOL}                          once, after 
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import itertools
 import json
 import socket
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from transforms.records import ClipSpan, MediaInfo
 
@@ -31,6 +40,8 @@ NUM_SLOTS = 3
 """Clips that fit the ring: so far ahead of its owner may the process be."""
 
 _CHUNK_BYTES = 1 << 16
+_MAX_PARTS = 10_000
+"""Values, and brackets around them, in a message of the other side: each costs up to a hundred bytes here."""
 _MAX_SHOWN_TEXT = 2000
 FRACTIONS = ("pixel_aspect_ratio", "duration_seconds", "time_base")
 """Fields of a MediaInfo that are told as text."""
@@ -47,12 +58,12 @@ class Channel:
 
     Args:
       end: the socket; its timeout holds for what is sent.
-      max_line_bytes: a longer message is garbage; None: any length.
+      max_line_bytes: a longer message is garbage; None: the other side is trusted.
     """
 
     def __init__(self, end: socket.socket, max_line_bytes: int | None = None) -> None:
         self._socket = end
-        self._max_line_bytes = max_line_bytes
+        self.max_line_bytes = max_line_bytes
         self._unread = b""
         self.descriptors: list[int] = []
 
@@ -76,7 +87,7 @@ class Channel:
         """
         chunks, num_bytes = [self._unread], len(self._unread)
         while b"\n" not in chunks[-1]:
-            if self._max_line_bytes is not None and num_bytes > self._max_line_bytes:
+            if self.max_line_bytes is not None and num_bytes > self.max_line_bytes:
                 raise GarbageError("a message without an end")
             if until is not None:  # anew for each piece: whoever sends a byte now and then must not live for ever
                 left = until - time.monotonic()
@@ -93,6 +104,8 @@ class Channel:
             chunks.append(chunk)
             num_bytes += len(chunk)
         line, _, self._unread = b"".join(chunks).partition(b"\n")
+        if self.max_line_bytes is not None and sum(map(line.count, (b",", b":", b"[", b"{"))) > _MAX_PARTS:
+            raise GarbageError("a message of too many parts")
         return _object(line)
 
 
@@ -112,18 +125,45 @@ def shown(text: str | bytes) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:_MAX_SHOWN_TEXT])
 
 
+def pack(numbers: Iterable[int]) -> str:
+    """Returns whole numbers of 64 bits as text: little-endian, in base64."""
+    return base64.b64encode(np.fromiter(numbers, "<i8").tobytes()).decode()
+
+
+def unpack(text: object, max_numbers: int) -> npt.NDArray[np.int64]:
+    """Returns the numbers that `pack` packed.
+
+    Raises:
+      GarbageError: it is no such text, or holds more than `max_numbers`.
+    """
+    if not isinstance(text, str) or len(text) > packed_length(max_numbers):
+        raise GarbageError(f"a list of more than {max_numbers} numbers, or none")
+    try:
+        return np.frombuffer(base64.b64decode(text, validate=True), "<i8")
+    except ValueError as error:
+        raise GarbageError(f"no packed list: {shown(text[:40])}") from error
+
+
+def packed_length(num_numbers: int) -> int:
+    """Returns the length of a list's text."""
+    return -(-8 * num_numbers // 3) * 4
+
+
 def media_to_json(media: MediaInfo) -> dict[str, Any]:
-    """Returns a MediaInfo as JSON values; fractions as text."""
-    values = dataclasses.asdict(media)
-    return {name: str(value) if isinstance(value, Fraction) else value for name, value in values.items()}
+    """Returns a MediaInfo as JSON values; fractions as text, lists packed."""
+    values = {field.name: getattr(media, field.name) for field in dataclasses.fields(media)}
+    values |= {name: str(values[name]) for name in FRACTIONS}
+    shifts = pack(itertools.chain.from_iterable(media.clock_shifts))
+    return values | {"key_frame_ticks": pack(media.key_frame_ticks), "clock_shifts": shifts}
 
 
 def media_from_json(values: object) -> MediaInfo:
     """Returns the MediaInfo that `media_to_json` wrote; takes its owner's word for the values."""
     assert isinstance(values, dict)
     others: dict[str, Any] = {name: Fraction(values[name]) for name in FRACTIONS}
-    others["key_frame_ticks"] = tuple(values["key_frame_ticks"])
-    others["clock_shifts"] = tuple((packet, ticks) for packet, ticks in values["clock_shifts"])
+    others["key_frame_ticks"] = tuple(unpack(values["key_frame_ticks"], sys.maxsize).tolist())
+    shifts = unpack(values["clock_shifts"], sys.maxsize).tolist()
+    others["clock_shifts"] = tuple(zip(shifts[::2], shifts[1::2], strict=True))
     return MediaInfo(**(values | others))
 
 
