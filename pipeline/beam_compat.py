@@ -5,14 +5,16 @@ tests/unit/test_beam_compat.py fails where a new Beam lacks one of them or uses 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
 import grpc
 from apache_beam.runners.portability.fn_api_runner import worker_handlers
+from apache_beam.runners.worker import worker_pool_main
 from apache_beam.runners.worker.channel_factory import GRPCChannelFactory
 
-from pipeline.loopback import channel_to, guarded_server
+from pipeline.loopback import channel_to, guarded_server, local_server
 
 
 def flush_only_full_buffers() -> None:
@@ -28,17 +30,34 @@ def guard_servers() -> None:
     Raises:
       RuntimeError: Beam starts its servers in another way, so that they would be open.
     """
-    if not isinstance(worker_handlers.grpc, _GuardedGrpc):
-        if worker_handlers.grpc is not grpc:
-            raise RuntimeError("the local runner of this version of Beam cannot be kept from listening on the network")
-        worker_handlers.grpc = _GuardedGrpc()
+    _replace_servers(worker_handlers, guarded_server)
     GRPCChannelFactory.insecure_channel = staticmethod(_insecure_channel)
 
 
-class _GuardedGrpc:
-    """The module `grpc` as Beam's local runner sees it: its servers are guarded."""
+def keep_worker_pool_local() -> None:
+    """Makes the server that `--environment_type=LOOPBACK` opens in this process listen on loopback only.
 
-    server = staticmethod(guarded_server)
+    A runner in another process starts workers through it, so it cannot demand a key of this process.
+
+    Raises:
+      RuntimeError: as `guard_servers`.
+    """
+    _replace_servers(worker_pool_main, local_server)
+
+
+def _replace_servers(module: ModuleType, server: Callable[..., Any]) -> None:
+    if isinstance(module.grpc, _LocalGrpc):
+        return
+    if module.grpc is not grpc:
+        raise RuntimeError(f"{module.__name__} of this version of Beam cannot be kept from listening on the network")
+    module.grpc = _LocalGrpc(server)  # type: ignore[attr-defined]
+
+
+class _LocalGrpc:
+    """The module `grpc` as a module of Beam's sees it, but for the function that makes servers."""
+
+    def __init__(self, server: Callable[..., Any]) -> None:
+        self.server = server
 
     def __getattr__(self, name: str) -> Any:
         return getattr(grpc, name)

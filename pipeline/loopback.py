@@ -38,6 +38,11 @@ def guarded_server(pool: Any, options: Sequence[tuple[str, Any]] | None = None) 
     return _GuardedServer(pool, list(options or ()))
 
 
+def local_server(pool: Any, options: Sequence[tuple[str, Any]] | None = None) -> Any:
+    """Returns a `grpc.Server` as `guarded_server` does, which lets every process of this machine in."""
+    return _GuardedServer(pool, list(options or ()), is_open=True)
+
+
 def channel_to(target: str, options: Sequence[tuple[str, Any]] | None = None) -> grpc.Channel | None:
     """Returns a channel to a guarded server of this process, which sends its key; None for any other target."""
     door = _doors.get(target)
@@ -50,9 +55,11 @@ def channel_to(target: str, options: Sequence[tuple[str, Any]] | None = None) ->
 class _GuardedServer:
     """Delegates to a server of gRPC's, but for the address that it listens on."""
 
-    def __init__(self, pool: Any, options: list[tuple[str, Any]]) -> None:
+    def __init__(self, pool: Any, options: list[tuple[str, Any]], is_open: bool = False) -> None:
+        self._is_open = is_open
         self._key = secrets.token_urlsafe(32)
-        self._server = grpc.server(pool, interceptors=[_DemandKey(self._key)], options=[*options, *_SERVER_OPTIONS])
+        interceptors = [] if is_open else [_DemandKey(self._key)]
+        self._server = grpc.server(pool, interceptors=interceptors, options=[*options, *_SERVER_OPTIONS])
         self._targets: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -68,9 +75,10 @@ class _GuardedServer:
             except RuntimeError:
                 if host == _ADDRESSES[-1]:
                     raise
-        target = f"localhost:{bound}"
-        _doors[target] = _Door(f"{host}:{bound}", self._key)
-        self._targets.append(target)
+        if not self._is_open:
+            target = f"localhost:{bound}"
+            _doors[target] = _Door(f"{host}:{bound}", self._key)
+            self._targets.append(target)
         return bound
 
     def stop(self, grace: float | None) -> Any:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import os
 
 import grpc
 import pytest
 from apache_beam.runners.portability.fn_api_runner import worker_handlers
-from apache_beam.runners.worker import data_plane, log_handler, sdk_worker
+from apache_beam.runners.worker import data_plane, log_handler, sdk_worker, worker_pool_main
 from apache_beam.runners.worker.channel_factory import GRPCChannelFactory
+from sockets import is_loopback, listeners
 
 from pipeline import beam_compat
 
@@ -54,3 +56,13 @@ def test_guarding_twice_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     beam_compat.guard_servers()
     assert worker_handlers.grpc is guarded
     assert guarded.StatusCode is grpc.StatusCode
+
+
+def test_the_server_for_workers_of_another_runner_listens_on_loopback_only() -> None:
+    beam_compat.keep_worker_pool_local()
+    before = listeners(os.getpid())
+    address, server = worker_pool_main.BeamFnExternalWorkerPoolServicer.start()
+    opened = listeners(os.getpid()) - before
+    server.stop(None).wait()
+    assert [f"localhost:{port}" for _, port in opened] == [address]
+    assert all(is_loopback(host) for host, _ in opened)
