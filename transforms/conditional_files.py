@@ -10,8 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import os
-import pathlib
+import secrets
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
@@ -19,9 +18,10 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from transforms import storage
+from transforms import plain_files, storage
 
 _MAX_READS = 5
+_MAX_BYTES = 1 << 20
 
 
 class Content(NamedTuple):
@@ -52,7 +52,7 @@ def conditional_file(uri: str) -> ConditionalFile:
     """
     path = storage.local_path(uri)
     if path is not None:
-        return _LocalFile(pathlib.Path(path))
+        return _LocalFile(path)
     storage.file_system(uri)
     kinds: dict[str, Callable[[str], ConditionalFile]] = {"s3": _S3Object, "gs": _GcsObject}
     return kinds.get(uri.partition("://")[0], _BeamFile)(uri)
@@ -61,12 +61,13 @@ def conditional_file(uri: str) -> ConditionalFile:
 class _LocalFile:
     """Its folder is locked for the moment of reading and writing; the kernel frees that lock when a process dies."""
 
-    def __init__(self, path: pathlib.Path) -> None:
+    def __init__(self, path: str) -> None:
         self._path = path
 
     def read(self) -> Content | None:
         try:
-            data = self._path.read_bytes()
+            with plain_files.open_file(self._path) as file:
+                data = file.read(_MAX_BYTES)
         except FileNotFoundError:
             return None
         return Content(data, _digest(data))
@@ -76,20 +77,18 @@ class _LocalFile:
             found = self.read()
             if (found and found.version) != version:
                 return False
-            draft = self._path.with_name(f".draft-{self._path.name}")
-            draft.write_bytes(data)
-            draft.replace(self._path)
+            folder, _, name = self._path.rpartition("/")
+            draft = f"{folder}/.draft-{secrets.token_hex(16)}-{name}"
+            with plain_files.create_file(draft) as file:
+                file.write(data)
+            plain_files.move_file(draft, self._path)
             return True
 
     @contextlib.contextmanager
     def _folder_locked(self) -> Iterator[None]:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
+        with plain_files.folder_of(self._path, make=True) as (folder, _):
             fcntl.flock(folder, fcntl.LOCK_EX)
             yield
-        finally:
-            os.close(folder)
 
 
 class _S3Object:
