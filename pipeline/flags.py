@@ -192,6 +192,9 @@ def add_preset_flags(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--target_fps", type=_fraction, metavar="R", help="frames a second: 5, 12.5 or 30000/1001")
     parser.add_argument("--resize", type=int, metavar="PX", help="short side of the picture after scaling")
     parser.add_argument("--size", type=int, metavar="PX", help="side of the square cut from its centre")
+    parser.add_argument(
+        "--model_fingerprint", metavar="HEX", help="refuse any other model: model_fingerprint in a run's JSON"
+    )
 
 
 def label_parser(prog: str = "reelbeam label") -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ import dataclasses
 import difflib
 import os
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,12 +20,12 @@ from pipeline import bounds, dataflow, flink, runners
 from pipeline.config import LabelingConfig
 from pipeline.flags import label_parser
 from pipeline.parser import Parser
-from transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelError
+from transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelError, without_query
 from transforms.media.limits import DecoderLimits
 from transforms.media.sampling import ClipSampling
 from transforms.models import catalog, resolver
 from transforms.models.cpus import cpu_count
-from transforms.models.manifest import is_exported, pin, read_manifest
+from transforms.models.manifest import is_exported, pin, read_manifest, require_pin
 from transforms.models.stream import is_stream_model
 from transforms.records import SkipRules
 
@@ -147,9 +148,17 @@ def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
     else:
         preset = _preset({name: getattr(known.preset, name) for name in _PRESET_FLAGS} | given)
         spec = dataclasses.replace(known, labels=labels or known.labels, preset=preset)
+    wanted = _fingerprint(args.model_fingerprint)
     if folder is None or not resolver.is_stored(args.model):
-        return spec
+        return dataclasses.replace(spec, pin=wanted)
+    require_pin(folder, wanted, without_query(args.model))
     return dataclasses.replace(spec, handle=args.model.rstrip("/"), pin=pin(folder))
+
+
+def _fingerprint(given: str | None) -> str | None:
+    if given is None or re.fullmatch("[0-9a-f]{64}", given.lower()):
+        return given and given.lower()
+    raise ConfigError(f"--model_fingerprint {given}: 64 hexadecimal digits are wanted, as in a run's JSON")
 
 
 def _folder(model: str) -> pathlib.Path | None:
@@ -178,7 +187,7 @@ def _known_model(name: str, folder: pathlib.Path | None) -> catalog.ModelSpec | 
 
 def _sampled_kind(spec: catalog.ModelSpec, args: argparse.Namespace) -> Literal["base", "stream"]:
     """Returns the model's kind; what flags say of it where a URL tells it only once it was fetched."""
-    is_unknown = "://" in spec.handle and spec.pin is None and spec.name not in catalog.CATALOG
+    is_unknown = "://" in spec.handle and not resolver.is_stored(spec.handle) and spec.name not in catalog.CATALOG
     says_stream = args.warm_up_seconds is not None or args.tail_policy == "keep"
     return "stream" if is_unknown and says_stream else spec.kind
 

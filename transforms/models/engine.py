@@ -18,7 +18,7 @@ from transforms.errors import ConfigError, ModelError, without_query
 from transforms.models import resolver
 from transforms.models.catalog import CATALOG, ModelSpec
 from transforms.models.cpus import cpu_count
-from transforms.models.manifest import is_exported, read_manifest
+from transforms.models.manifest import is_exported, read_manifest, require_pin
 from transforms.models.stream import StreamEngine, is_stream_model
 
 _LOGGER = logging.getLogger(__name__)
@@ -214,6 +214,7 @@ def require_precision(precision: Precision, engine: EngineName) -> None:
 
 def _load(spec: ModelSpec, engine: EngineName, num_threads: int, precision: Precision) -> Any:
     folder = resolver.resolve(spec.handle)
+    require_pin(folder, spec.pin, without_query(spec.handle))
     start = time.monotonic()
     if engine == "tensorflow":
         loaded = _engine_class(engine, spec.kind).load(folder, spec.preset, num_threads)
