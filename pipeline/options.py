@@ -20,7 +20,7 @@ from pipeline import bounds, dataflow, flink, runners
 from pipeline.config import LabelingConfig
 from pipeline.flags import label_parser
 from pipeline.parser import Parser
-from transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelError, without_query
+from transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelError, has_credentials, without_query
 from transforms.media.limits import DecoderLimits
 from transforms.media.sampling import ClipSampling
 from transforms.models import catalog, resolver
@@ -79,6 +79,7 @@ def to_config(args: argparse.Namespace) -> LabelingConfig:
       ModelNotFoundError: `--model` is neither a catalog name, nor a URL, nor an existing folder.
       ModelError: `--model` is a folder that was exported, and is damaged; or as `stored_models.fetch`.
     """
+    _require_no_credentials(args)
     spec = to_model_spec(args)
     try:
         sampling = ClipSampling(
@@ -128,6 +129,17 @@ def to_config(args: argparse.Namespace) -> LabelingConfig:
         videos_per_part=args.videos_per_part,
         wait_for_lock=args.wait_for_lock,
     )
+
+
+def _require_no_credentials(args: argparse.Namespace) -> None:
+    for flag in ("inputs", "output", "input_list", "model", "labels"):
+        values = getattr(args, flag) or ()
+        for value in [values] if isinstance(values, str) else values:
+            if has_credentials(value):
+                raise ConfigError(
+                    f"{without_query(value)} was given with a user name or a password: remove it, and give the "
+                    "credentials by the environment or by Beam's flags"
+                )
 
 
 def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:

@@ -221,7 +221,8 @@ def _load(spec: ModelSpec, engine: EngineName, num_threads: int, precision: Prec
     else:
         loaded = _engine_class(engine, spec.kind).load(folder, spec.preset, num_threads, precision)
     seconds = time.monotonic() - start
-    _LOGGER.info("Loaded %s (%s) with %s in %.1f s", spec.name, without_query(spec.handle), loaded.name, seconds)
+    name, place = without_query(spec.name), without_query(spec.handle)
+    _LOGGER.info("Loaded %s (%s) with %s in %.1f s", name, place, loaded.name, seconds)
     return loaded
 
 
