@@ -206,6 +206,9 @@ def add_preset_flags(parser: argparse._ActionsContainer) -> None:
         help="what the model's outputs are: logits, or scores of a softmax or of sigmoids; default auto: as its graph "
         "shows",
     )
+    parser.add_argument(
+        "--model_fingerprint", metavar="HEX", help="refuse any other model: model_fingerprint in a run's JSON"
+    )
 
 
 def label_parser(prog: str = "reelbeam label") -> argparse.ArgumentParser:

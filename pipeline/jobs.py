@@ -18,6 +18,7 @@ from apache_beam.io.filesystem import BeamIOError
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline import dataflow
+from pipeline.beam_compat import keep_worker_pool_local
 from pipeline.flink_job import cancelled_on_error, next_job
 from pipeline.options import is_local
 from pipeline.progress import ProgressLine, Stage
@@ -68,6 +69,7 @@ def run_job(
       progress: of the run that the job belongs to.
     """
     keep_loopback_direct()
+    keep_worker_pool_local()
     followed = next_job(program.options)  # the program's own: Beam has copied them
     try:
         source = (progress or RunProgress()).stage if followed is None else lambda: Stage(followed.progress())

@@ -23,7 +23,8 @@ from pipeline.options import is_local
 from pipeline.preparation import LoadedModel, check_inputs, prepare_run, run_facts, unwritable
 from pipeline.run_progress import RunProgress
 from transforms import errors, metrics, storage
-from transforms.commits import read_json, recover
+from transforms.commits import read_json, read_refusal, recover
+from transforms.documents import read_document
 from transforms.ledger import count_labeled
 from transforms.media import sandbox
 from transforms.models.engine import choose_engine, with_found_kind
@@ -166,9 +167,7 @@ def select(
         end = run_job(program, options, progress=progress)
     if end.error is not None:
         return failed(paths, end.error)
-    selection = read_json(selection_path(paths))
-    assert selection is not None, "the job that ended well wrote it"
-    return to_parts(paths, selection)
+    return to_parts(paths, read_document(selection_path(paths)))
 
 
 def label(
@@ -273,7 +272,7 @@ def hold_output(lock: LockTicket, local: bool, wait: bool, progress: RunProgress
 def failed(paths: RunPaths, error: Exception) -> Outcome:
     """A refused run left its summary; any other failure is told by the last error of our tree in the runner's text."""
     try:
-        committed, refused = read_json(paths.marker), read_json(paths.refusal)
+        committed, refused = read_json(paths.marker), read_refusal(paths)
     except errors.MediaError as unread:  # what broke the job, maybe
         told = f"{plain_message(str(error))}; whether it was committed before cannot be told: {unread}"
         return Outcome(1, paths, None, told)

@@ -13,9 +13,10 @@ from pipeline import flags, options
 from pipeline.console import make_console, make_table, right
 from pipeline.parser import Parser
 from pipeline.terminal import print_path
-from transforms.errors import MediaError, ModelNotFoundError
+from transforms.errors import MediaError, ModelNotFoundError, without_query
 from transforms.models import catalog, export, resolver
 from transforms.models.engine import with_found_kind
+from transforms.models.manifest import require_pin
 
 _EPILOG = "Beam's flags pass through, for stores that need some: --s3_endpoint_url, …"
 
@@ -118,6 +119,7 @@ def export_model(spec: catalog.ModelSpec, to: str) -> None:
     require_name("--to", to)
     spec = with_found_kind(spec)
     folder = resolver.resolve(stored_models.localized(spec).handle, spec.mirrors)
+    require_pin(folder, spec.pin, without_query(spec.handle))
     labels = stored_models.load_labels(spec.labels)
     if not resolver.is_stored(to):
         target = pathlib.Path(to).resolve()

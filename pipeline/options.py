@@ -12,6 +12,7 @@ import dataclasses
 import difflib
 import os
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,12 +20,12 @@ from pipeline import bounds, dataflow, flink, runners
 from pipeline.beam_parser import beam_parser, flag_names, split_words
 from pipeline.config import LabelingConfig, require_name
 from pipeline.flags import label_parser
-from transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelError
+from transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelError, has_credentials, without_query
 from transforms.media.limits import DecoderLimits
 from transforms.media.sampling import ClipSampling
 from transforms.models import catalog, resolver
 from transforms.models.cpus import cpu_count
-from transforms.models.manifest import is_exported, pin, read_manifest
+from transforms.models.manifest import is_exported, pin, read_manifest, require_pin
 from transforms.models.stream import is_stream_model
 from transforms.records import SkipRules
 
@@ -73,6 +74,7 @@ def to_config(args: argparse.Namespace) -> LabelingConfig:
       ModelNotFoundError: `--model` is neither a catalog name, nor a URL, nor an existing folder.
       ModelError: `--model` is a folder that was exported, and is damaged; or as `stored_models.fetch`.
     """
+    _require_no_credentials(args)
     spec = to_model_spec(args)
     try:
         sampling = ClipSampling(
@@ -125,6 +127,17 @@ def to_config(args: argparse.Namespace) -> LabelingConfig:
     )
 
 
+def _require_no_credentials(args: argparse.Namespace) -> None:
+    for flag in ("inputs", "output", "input_list", "model", "labels"):
+        values = getattr(args, flag) or ()
+        for value in [values] if isinstance(values, str) else values:
+            if has_credentials(value):
+                raise ConfigError(
+                    f"{without_query(value)} was given with a user name or a password: remove it, and give the "
+                    "credentials by the environment or by Beam's flags"
+                )
+
+
 def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
     """Returns the catalog's model with the flags' changes, or a model of one's own made from flags alone.
 
@@ -147,9 +160,17 @@ def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
         spec = dataclasses.replace(known, labels=labels or known.labels, preset=preset)
     if args.output_activation != "auto":
         spec = dataclasses.replace(spec, output_activation=args.output_activation)
+    wanted = _fingerprint(args.model_fingerprint)
     if folder is None or not resolver.is_stored(args.model):
-        return spec
+        return dataclasses.replace(spec, pin=wanted)
+    require_pin(folder, wanted, without_query(args.model))
     return dataclasses.replace(spec, handle=args.model.rstrip("/"), pin=pin(folder))
+
+
+def _fingerprint(given: str | None) -> str | None:
+    if given is None or re.fullmatch("[0-9a-f]{64}", given.lower()):
+        return given and given.lower()
+    raise ConfigError(f"--model_fingerprint {given}: 64 hexadecimal digits are wanted, as in a run's JSON")
 
 
 def _folder(model: str) -> pathlib.Path | None:
@@ -182,7 +203,7 @@ def _known_model(name: str, folder: pathlib.Path | None) -> catalog.ModelSpec | 
 
 def _sampled_kind(spec: catalog.ModelSpec, args: argparse.Namespace) -> Literal["base", "stream"]:
     """Returns the model's kind; what flags say of it where a URL tells it only once it was fetched."""
-    is_unknown = "://" in spec.handle and spec.pin is None and spec.name not in catalog.CATALOG
+    is_unknown = "://" in spec.handle and not resolver.is_stored(spec.handle) and spec.name not in catalog.CATALOG
     says_stream = args.warm_up_seconds is not None or args.tail_policy == "keep"
     return "stream" if is_unknown and says_stream else spec.kind
 

@@ -34,7 +34,7 @@ def print_status(found: dict[str, Any]) -> None:
     _print_runs(found, console)
     for entry in found["now"]:
         where = f" on {entry['host']} (process {entry['process_id']}) since {entry['since']}" if "host" in entry else ""
-        line = Text(f"{entry['run_id']}{where}: ")
+        line = Text(printable(f"{entry['run_id']}{where}: "))
         line.append(entry["state"], style=_STATES[entry["state"]])
         line.append(_progress(entry["progress"]) if "progress" in entry else "")
         line.append(f", {printable(entry['message'])}" if "message" in entry else "")
@@ -48,7 +48,7 @@ def print_status(found: dict[str, Any]) -> None:
     if totals["errors"]:
         table = make_table("error, current rows", right("videos"))
         for code, number in totals["errors"].items():
-            table.add_row(Text(code, style="red"), str(number))
+            table.add_row(Text(printable(code), style="red"), str(number))
         console.print(table)
     if totals["labels"]:
         table = make_table("most frequent labels, current rows", right("videos"))
@@ -127,7 +127,9 @@ def print_difference(found: dict[str, Any]) -> None:
         table = make_table("error", right("before"), right("after"), right("drift"))
         for code, number in found["errors"].items():
             drift = number["after"] - number["before"]
-            table.add_row(Text(code, style="red"), str(number["before"]), str(number["after"]), f"{drift:+d}")
+            table.add_row(
+                Text(printable(code), style="red"), str(number["before"]), str(number["after"]), f"{drift:+d}"
+            )
         console.print(table)
     videos, skipped = found["num_videos"], found["skipped"]
     console.print(

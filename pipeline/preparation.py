@@ -21,7 +21,7 @@ from transforms.media.probe import decoder_version, library_versions
 from transforms.models import resolver
 from transforms.models.engine import Engine, check_embeddings, load_engine, load_stream_engine
 from transforms.models.label_map import LabelMap
-from transforms.models.manifest import content_hash
+from transforms.models.manifest import content_hash, require_pin
 from transforms.models.model_info import installed_versions, model_info
 from transforms.models.output_activation import output_activation
 from transforms.models.stream import StreamEngine
@@ -105,6 +105,7 @@ def prepare_run(config: LabelingConfig, last: latest_run.Latest | None = None) -
       ModelError: the model or its labels cannot be used.
     """
     folder = resolver.resolve(localized(config.model).handle, config.model.mirrors)
+    require_pin(folder, config.model.pin, errors.without_query(config.model.handle))
     labels = load_labels(config.model.labels)
     labeled_at = latest_run.time_after(last)
     run = RunInfo(

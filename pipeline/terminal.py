@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable
 from typing import TextIO
 
+from transforms.errors import without_query
+
 _JSON_ESCAPES = "reelbeam.json_escapes"
 _OWN_LOGGERS = ("pipeline", "transforms")
 
@@ -90,7 +92,10 @@ class LogHandler(logging.StreamHandler[TextIO]):
 
 
 class LogFormatter(logging.Formatter):
-    """Makes what is logged printable: our own messages one line each, those of others and tracebacks line by line."""
+    """Makes what is logged printable: our own messages one line each, those of others and tracebacks line by line.
+
+    Secrets in addresses are removed, also from what libraries log.
+    """
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Returns the message with its level and logger."""
@@ -100,7 +105,8 @@ class LogFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Returns the whole text of a record."""
-        return "\n".join(printable(line) for line in super().format(record).expandtabs().split("\n"))
+        text = super().format(record).expandtabs()
+        return "\n".join(printable(without_query(line)) for line in text.split("\n"))
 
 
 class _UnbreakableFile(io.FileIO):

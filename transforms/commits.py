@@ -18,8 +18,6 @@ gone on.
 
 from __future__ import annotations
 
-import json
-import pathlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -27,15 +25,18 @@ from typing import Any, NamedTuple
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
-from transforms import storage
+from transforms import plain_files, storage
+from transforms.documents import check_decision, check_refusal, check_run, read_document
 from transforms.errors import StorageError
-from transforms.run_files import RunPaths, WrittenFile, make_folder, to_json, write_atomically
+from transforms.run_files import RunPaths, WrittenFile, make_folder, move_file, to_json, write_atomically
+from transforms.schemas import TABLES
 
 _STAGED_RUN = re.compile(r"/\.staging/run=([^/]+)")
-_FACTS = {"run_id", "counts", "errors", "files"}
+_FACTS_OF_ALL = {"run_id", "counts", "errors", "files", "started_at", "finished_at"}
+_FACTS = _FACTS_OF_ALL | {"model"}
 _COUNTS_OF_ALL = {"videos", "clips"}
 _COUNTS = _COUNTS_OF_ALL | {"inputs", "ok", "partial", "failed", "skipped", "video_clips", "video_ms"}
-"""What stands in the JSON of every run, and among its counts in those that are no compactions."""
+"""What is in the JSON of every run and among its counts, and of those that are not compactions."""
 _REMEDY = "restore it from a copy, or remove it and the folders run=… of its run, whose videos are then labeled again"
 
 COMPACTION = "-compact-"
@@ -74,7 +75,7 @@ class Run(NamedTuple):
             return []
         names = [path.split("/")[-3:] for path in self.summary["files"].get(table, ())]
         if self.is_compaction:
-            return [self.paths.current(table, int(name.removeprefix("part-")[:5])) for *_, name in names]
+            return [self.paths.current(table, int(name[len("part-") : -len(".parquet")])) for *_, name in names]
         return [FileSystems.join(self.paths.output, *name) for name in names]
 
 
@@ -110,6 +111,7 @@ def runs_with_files(output: str) -> Iterator[Run]:
 
 def _committed(output: str) -> Iterator[tuple[str, str, str | None]]:
     """Yields each run's name, the URI of its JSON, and the compaction that holds its rows."""
+    _require_no_links(output)
     uris = {name_of(uri): uri for uri in storage.find_files(output, "runs/*.json")}
     lists = {run_id: read_summary(uri).get("compacted", ()) for run_id, uri in uris.items() if COMPACTION in run_id}
     gone = {run_id for compacted in lists.values() for run_id in compacted}  # among them compactions of compactions
@@ -117,26 +119,31 @@ def _committed(output: str) -> Iterator[tuple[str, str, str | None]]:
     yield from ((run_id, uri, into.get(run_id)) for run_id, uri in uris.items())
 
 
+def _require_no_links(output: str) -> None:
+    """Raises StorageError where a folder of a local output is a link: a search would leave the output."""
+    path = storage.local_path(output)
+    if path is not None:
+        with storage.storage_errors(output):
+            for folder in ("runs", *TABLES):
+                plain_files.names_in(f"{path}/{folder}")
+
+
 def read_summary(uri: str) -> dict[str, Any]:
     """Returns what the JSON of a run says.
 
     Raises:
-      MediaError: it cannot be read, or is damaged.
+      MediaError: it cannot be read, is damaged, or says what no run writes.
     """
-    try:
-        with storage.storage_errors(uri), storage.open_binary(uri) as file:
-            found = json.load(file)
-    except ValueError as error:
-        raise StorageError(f"{uri} is no JSON ({error}): {_REMEDY}") from error
-    if not isinstance(found, dict):
-        raise StorageError(f"{uri} is no JSON of an object: {_REMEDY}")
+    found = read_document(uri)
+    check_run(uri, name_of(uri), found)
     return found
 
 
 def check_summary(uri: str, summary: dict[str, Any]) -> None:
     """Raises StorageError where a run's JSON lacks what `status` and its like tell of a run."""
-    counts = _COUNTS_OF_ALL if "compacted" in summary else _COUNTS
-    if not (summary.keys() >= _FACTS and counts <= set(summary["counts"])):
+    is_compaction = "compacted" in summary
+    facts, counts = (_FACTS_OF_ALL, _COUNTS_OF_ALL) if is_compaction else (_FACTS, _COUNTS)
+    if not (summary.keys() >= facts and counts <= set(summary["counts"])):
         raise StorageError(f"{uri} is not the JSON of a run: {_REMEDY}")
 
 
@@ -166,7 +173,7 @@ def finish(paths: RunPaths) -> dict[str, Any] | None:
     Returns:
       the run's JSON; None where the run is not decided.
     """
-    decision = read_json(paths.decision)
+    decision = read_decision(paths)
     if decision is None:
         return read_json(paths.marker)
     replaced = decision.get("replaced", ())
@@ -183,7 +190,7 @@ def finish(paths: RunPaths) -> dict[str, Any] | None:
 
 def decided_runs(output: str) -> dict[str, dict[str, Any]]:
     """Returns the decisions that are not carried out to the end, by run: a commit is under way, or was cut off."""
-    decisions = {run_id: read_json(RunPaths(output, run_id).decision) for run_id in staged_runs(output)}
+    decisions = {run_id: read_decision(RunPaths(output, run_id)) for run_id in staged_runs(output)}
     return {run_id: decision for run_id, decision in decisions.items() if decision is not None}
 
 
@@ -206,7 +213,7 @@ def _remove_void(paths: RunPaths) -> bool:
     That is what a run leaves that came back from a long sleep when its staging folder had been removed already: nothing
     can come of it, and it must not stand in everybody's way.
     """
-    decision = read_json(paths.decision)
+    decision = read_decision(paths)
     if decision is None or decision.get("replaced"):
         return False
     places = [(paths.staged(table, shard), paths.final(table, shard)) for table, shard in decision["moves"]]
@@ -218,20 +225,46 @@ def _remove_void(paths: RunPaths) -> bool:
 
 def staged_runs(output: str) -> list[str]:
     """Returns the runs that have something in the staging folder: running, cut off or refused."""
-    found = (_STAGED_RUN.search(uri) for uri in storage.find_files(output, ".staging/run=*/**"))
+    path = storage.local_path(output)
+    if path is None:
+        uris = storage.find_files(output, ".staging/run=*/**")
+    else:
+        with storage.storage_errors(output):
+            uris = [f"/.staging/{name}" for name in plain_files.names_in(f"{path}/.staging")]
+    found = map(_STAGED_RUN.search, uris)
     return sorted({match[1] for match in found if match})
 
 
 def read_json(path: str) -> dict[str, Any] | None:
-    """Returns what stands in a JSON file; None where there is none.
+    """Returns what stands in the JSON of a run; None where there is none. Raises MediaError, as `read_summary`."""
+    return read_summary(path) if _exists(path) else None
+
+
+def read_decision(paths: RunPaths) -> dict[str, Any] | None:
+    """Returns the decision about a run; None where there is none.
 
     Raises:
-      MediaError: it cannot be read, or is damaged.
+      MediaError: it cannot be read, is damaged, or names what no run writes.
     """
+    if not _exists(paths.decision):
+        return None
+    found = read_document(paths.decision)
+    check_decision(paths.decision, paths.run_id, found)
+    return found
+
+
+def read_refusal(paths: RunPaths) -> dict[str, Any] | None:
+    """Returns the summary of a refused run; None where there is none. Raises MediaError, as `read_summary`."""
+    if not _exists(paths.refusal):
+        return None
+    found = read_document(paths.refusal)
+    check_refusal(paths.refusal, found)
+    return found
+
+
+def _exists(path: str) -> bool:
     with storage.storage_errors(path):
-        if not FileSystems.exists(path):
-            return None
-    return read_summary(path)
+        return FileSystems.exists(path)
 
 
 def _move(staged: str, final: str) -> None:
@@ -239,7 +272,7 @@ def _move(staged: str, final: str) -> None:
     if not FileSystems.exists(staged) and FileSystems.exists(final):
         return
     make_folder(FileSystems.split(final)[0])
-    FileSystems.rename([staged], [final])
+    move_file(staged, final)
 
 
 def _mark(paths: RunPaths, summary: Mapping[str, Any]) -> None:
@@ -248,12 +281,11 @@ def _mark(paths: RunPaths, summary: Mapping[str, Any]) -> None:
 
 def _delete(uris: Sequence[str]) -> None:
     """Deletes files, of which some may be gone already, and the folders that are empty then."""
-    local = [pathlib.Path(path) for path in map(storage.local_path, uris) if path is not None]
-    for file in local:
-        file.unlink(missing_ok=True)
-    for folder in {file.parent for file in local}:
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+    local = [path for path in map(storage.local_path, uris) if path is not None]
+    for path in local:
+        plain_files.remove_file(path)
+    for folder in {path.rpartition("/")[0] for path in local}:
+        plain_files.remove_empty_folder(folder)
     if not local:
         try:
             storage.delete_files(uris)

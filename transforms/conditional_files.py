@@ -12,7 +12,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import pathlib
+import secrets
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
@@ -20,9 +20,10 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from transforms import storage
+from transforms import plain_files, storage
 
 _MAX_READS = 5
+_MAX_BYTES = 1 << 20
 
 
 class Content(NamedTuple):
@@ -53,7 +54,7 @@ def conditional_file(uri: str) -> ConditionalFile:
     """
     path = storage.local_path(uri)
     if path is not None:
-        return _LocalFile(pathlib.Path(path))
+        return _LocalFile(path)
     storage.file_system(uri)
     kinds: dict[str, Callable[[str], ConditionalFile]] = {"s3": _S3Object, "gs": _GcsObject}
     return kinds.get(uri.partition("://")[0], _BeamFile)(uri)
@@ -66,12 +67,13 @@ class _LocalFile:
     folder, or of a file that is opened for reading only, would hold on one machine.
     """
 
-    def __init__(self, path: pathlib.Path) -> None:
+    def __init__(self, path: str) -> None:
         self._path = path
 
     def read(self) -> Content | None:
         try:
-            data = self._path.read_bytes()
+            with plain_files.open_file(self._path) as file:
+                data = file.read(_MAX_BYTES)
         except FileNotFoundError:
             return None
         return Content(data, _digest(data))
@@ -81,15 +83,18 @@ class _LocalFile:
             found = self.read()
             if (found and found.version) != version:
                 return False
-            draft = self._path.with_name(f".draft-{self._path.name}")
-            draft.write_bytes(data)
-            draft.replace(self._path)
+            folder, _, name = self._path.rpartition("/")
+            draft = f"{folder}/.draft-{secrets.token_hex(16)}-{name}"
+            with plain_files.create_file(draft) as file:
+                file.write(data)
+            plain_files.move_file(draft, self._path)
             return True
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        guard = os.open(self._path.with_name(f".{self._path.name}.guard"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        with plain_files.folder_of(self._path, make=True) as (folder, name):
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            guard = os.open(f".{name}.guard", flags, 0o666, dir_fd=folder)
         try:
             with contextlib.suppress(PermissionError):  # another user's
                 os.fchmod(guard, 0o666)  # empty: whoever may write into the folder may lock it, whatever the umask is

@@ -232,7 +232,7 @@ def read_rows(path: str, keys: npt.NDArray[np.int64], work: Work) -> Iterator[Le
     Raises:
       MediaError: the file cannot be read.
     """
-    with storage.storage_errors(path), storage.open_binary(path) as file:
+    with storage.storage_errors(path), storage.open_inside(path) as file:
         parquet = pq.ParquetFile(file)
         for group in range(parquet.num_row_groups):
             found = parquet.read_row_group(group, ["uri_key"], use_threads=False)["uri_key"].to_numpy()

@@ -22,6 +22,12 @@ from typing import Any
 
 from transforms import storage
 from transforms.conditional_files import conditional_file
+from transforms.documents import is_count, is_name, is_number, is_time, parse
+
+_SECONDS = ("lease_seconds", "lease_ends_at")
+_LAST_SECOND = 250_000_000_000.0
+"""Of the years that a date can have."""
+_MAX_LETTERS = 300
 
 
 class LockFile:
@@ -33,16 +39,17 @@ class LockFile:
     def read(self) -> tuple[dict[str, Any] | None, str | None]:
         """Returns what the lock says, and the version of its file; None, None where there is none.
 
-        None with a version: what a machine that lost its power has left of a lock. It holds nothing.
+        None with a version: what a machine that lost its power has left of a lock, or what no run writes. It holds
+        nothing.
         """
         found = self._file.read()
         if found is None:
             return None, None
         try:
-            lock = json.loads(found.data)
+            lock = parse(found.data)
         except ValueError:
             return None, found.version
-        return (lock if isinstance(lock, dict) and "holder" in lock else None), found.version
+        return (lock if _is_lock(lock) else None), found.version
 
     def read_if_held(self, holder: str) -> tuple[dict[str, Any], str | None] | None:
         """Returns what `read` does while `holder` holds the lock; None: it does not."""
@@ -65,6 +72,34 @@ class LockFile:
                 return
 
 
+def _is_lock(value: Any) -> bool:
+    """Whether a document is a lock as a run writes it: everything in it that is used is of its kind."""
+    if not isinstance(value, dict) or not is_name(value.get("holder")):
+        return False
+    if not (value.get("released_at") is None or is_time(value["released_at"])):
+        return False
+    process, progress = value.get("process"), value.get("progress")
+    return (
+        all(isinstance(value.get(name), str) and len(value[name]) <= _MAX_LETTERS for name in ("host", "since"))
+        and all(is_number(value.get(name)) and 0 <= value[name] < _LAST_SECOND for name in _SECONDS)
+        and is_count(value.get("process_id"))
+        and (process is None or _is_process(process))
+        and (progress is None or _is_progress(progress))
+    )
+
+
+def _is_process(value: Any) -> bool:
+    if not isinstance(value, dict) or not is_count(value.get("pid")):
+        return False
+    return is_count(value.get("start")) and all(isinstance(value.get(name), str) for name in ("kernel", "namespace"))
+
+
+def _is_progress(value: Any) -> bool:
+    if not isinstance(value, dict) or not is_time(value.get("at")):
+        return False
+    return all(is_count(value.get(name)) for name in ("videos_done", "videos"))
+
+
 def read_lock(output: str) -> dict[str, Any] | None:
     """Returns what the lock of an output says; None where there never was one.
 
@@ -84,7 +119,7 @@ def is_free(lock: dict[str, Any]) -> bool:
     """Whether the lock was released, or its holder is dead or has not been heard of for too long."""
     if lock.get("released_at"):
         return True
-    process, here = lock["process"], this_process()
+    process, here = lock.get("process"), this_process()
     if process and here and (process["kernel"], process["namespace"]) == (here["kernel"], here["namespace"]):
         return _start_of(process["pid"]) != process["start"]
     return time.time() > lock["lease_ends_at"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from transforms.commits import Run, decided_runs, read_json, staged_runs
+from transforms.commits import Run, decided_runs, read_refusal, staged_runs
 from transforms.errors import without_query
 from transforms.lock_file import is_free, read_lock
 from transforms.run_files import RunPaths
@@ -71,7 +71,7 @@ def _under_way(output: str) -> list[dict[str, Any]]:
         entry: dict[str, Any] = {"run_id": run_id, "state": _state(output, run_id, mine and alive, run_id in decided)}
         if lock and mine:
             entry |= {name: lock[name] for name in ("host", "process_id", "since", "progress") if name in lock}
-        refusal = read_json(RunPaths(output, run_id).refusal)
+        refusal = read_refusal(RunPaths(output, run_id))
         if refusal is not None:
             entry["message"] = without_query(refusal["refused"]["message"])
         found.append(entry)
@@ -81,7 +81,7 @@ def _under_way(output: str) -> list[dict[str, Any]]:
 def _state(output: str, run_id: str, alive: bool, decided: bool) -> str:
     if decided:
         return "committing" if alive else "cut off in its commit"
-    if read_json(RunPaths(output, run_id).refusal) is not None:
+    if read_refusal(RunPaths(output, run_id)) is not None:
         return "refused"
     return "running" if alive else "dead"
 

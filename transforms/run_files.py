@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from transforms import storage
+from transforms import plain_files, storage
 from transforms.schemas import SCHEMA_VERSION, SORT_KEYS, TABLES, Row
 
 ROWS_PER_GROUP = 64_000
@@ -126,22 +126,33 @@ def write_atomically(path: str, write: Callable[[Any], None], draft_folder: str 
     make_folder(folder)
     make_folder(draft_folder or folder)
     draft = FileSystems.join(draft_folder or folder, f".draft-{uuid.uuid4().hex}")
-    with FileSystems.create(draft, "application/octet-stream", CompressionTypes.UNCOMPRESSED) as sink:
-        write(sink)
-    _flush_to_disk(draft)
-    FileSystems.rename([draft], [path])
+    local = storage.local_path(draft)
+    if local is None:
+        with FileSystems.create(draft, "application/octet-stream", CompressionTypes.UNCOMPRESSED) as sink:
+            write(sink)
+    else:
+        with plain_files.create_file(local) as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())  # else its name may outlive a loss of power, and its content not
+    move_file(draft, path)
 
 
-def _flush_to_disk(path: str) -> None:
-    """Makes sure that a local file outlives a loss of power: its name may otherwise be there before its content."""
-    local = storage.local_path(path)
-    if local is not None:
-        with open(local, "rb") as file:  # noqa: PTH123
-            os.fsync(file.fileno())
+def move_file(source: str, target: str) -> None:
+    """Moves a file within an output, over what is there."""
+    local_source, local_target = storage.local_path(source), storage.local_path(target)
+    if local_source is None or local_target is None:
+        FileSystems.rename([source], [target])
+    else:
+        plain_files.move_file(local_source, local_target)
 
 
 def make_folder(path: str) -> None:
-    """Makes a folder, where the store has folders and this one is not there yet."""
+    """Makes a folder of an output, where the store has folders and this one is not there yet."""
+    local = storage.local_path(path)
+    if local is not None:
+        plain_files.make_folder(local)
+        return
     try:
         FileSystems.mkdirs(path)
     except (BeamIOError, OSError):  # it is there already, or another worker was faster
@@ -186,7 +197,7 @@ def summarize_files(paths: RunPaths, files: Sequence[WrittenFile]) -> dict[str, 
 def _read(paths: RunPaths, files: Sequence[WrittenFile], table: str, columns: list[str]) -> Iterator[list[Row]]:
     for file in files:
         if file.table == table:
-            with storage.open_binary(paths.current(table, file.shard)) as source:
+            with storage.open_inside(paths.current(table, file.shard)) as source:
                 for batch in pq.ParquetFile(source).iter_batches(columns=columns):
                     yield batch.to_pylist()
 

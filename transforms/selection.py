@@ -156,7 +156,7 @@ def selection_path(paths: RunPaths) -> str:
 
 def read_part(path: str) -> Iterator[VideoRef]:
     """Yields the videos of a part."""
-    with storage.storage_errors(path), storage.open_binary(path) as file:
+    with storage.storage_errors(path), storage.open_inside(path) as file:
         for batch in pq.ParquetFile(file).iter_batches():
             for row in batch.to_pylist():
                 metrics.count(metrics.VIDEOS_LISTED)

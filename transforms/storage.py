@@ -13,7 +13,6 @@ import itertools
 import os
 import pathlib
 import re
-import shutil
 import urllib.parse
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -21,7 +20,7 @@ from typing import Any
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from transforms import local_folders
+from transforms import local_folders, plain_files
 from transforms.errors import (
     EmptyFileError,
     FileTooLargeError,
@@ -54,6 +53,7 @@ __all__ = [
     "matching",
     "normalize",
     "open_binary",
+    "open_inside",
     "stat",
     "storage_errors",
 ]
@@ -219,6 +219,12 @@ def open_binary(uri: str) -> Any:
     return FileSystems.open(uri, "application/octet-stream", CompressionTypes.UNCOMPRESSED)
 
 
+def open_inside(uri: str) -> Any:
+    """Opens a file of an output as `open_binary` does; of a local one, no link is followed."""
+    path = local_path(uri)
+    return open_binary(uri) if path is None else plain_files.open_file(path)
+
+
 def find_files(folder: str, pattern: str) -> list[str]:
     """Returns the URIs of the files below `folder` that match a pattern; the folder may hold any letter."""
     path = local_path(folder)
@@ -228,10 +234,10 @@ def find_files(folder: str, pattern: str) -> list[str]:
 
 
 def delete_folder(uri: str) -> None:
-    """Deletes everything below `uri`; nothing being there is fine."""
+    """Deletes everything below `uri`, a folder of an output; nothing being there is fine."""
     path = local_path(uri)
     if path is not None:
-        shutil.rmtree(path, ignore_errors=True)
+        plain_files.remove_tree(path)
         return
     found = [video.video_uri for video in match(f"{literal(uri.rstrip('/'))}/**")]
     if found:

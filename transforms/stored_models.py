@@ -45,6 +45,9 @@ _MODEL_FILE = re.compile(r"(?!(?:variables|assets)$)(?:(?:variables|assets)/)?[^
 _MOST_FILES = 1000
 """Of a folder: one that holds more is a corpus or a whole bucket."""
 
+_MOST_BYTES = 8 << 30
+"""Of a model: A5's SavedModel has 150 MB."""
+
 _found: dict[tuple[str, str | None], pathlib.Path] = {}
 """Where this process has a model's content: what changes in the store while a run lasts does not matter to it."""
 
@@ -152,6 +155,8 @@ def _list(uri: str) -> dict[str, VideoRef]:
             f"{shown} holds neither {MANIFEST} nor {saved_model.GRAPH_FILES[0]}; pass the folder that does"
         )
     files = {name: file for name, file in sorted(names.items()) if _MODEL_FILE.fullmatch(name)}
+    if sum(file.size_bytes or 0 for file in files.values()) > _MOST_BYTES:
+        raise NotASavedModelError(f"{shown} holds more than {_MOST_BYTES} bytes; pass the folder of one model")
     if not all(file.content_version for file in files.values()):
         raise ModelError(f"{shown}: the storage tells no versions, so a change would go unseen; pass a local folder")
     return files

@@ -128,7 +128,7 @@ def read_schema(path: str) -> pa.Schema:
 def _opened(path: str) -> Iterator[Any]:
     """Opens a file of a table; what goes wrong while it is read is told with what to do about it."""
     try:
-        with storage.storage_errors(path), storage.open_binary(path) as file:
+        with storage.storage_errors(path), storage.open_inside(path) as file:
             try:
                 yield file
             except pa.ArrowException as error:
@@ -213,7 +213,9 @@ def current_rows(output: Output, on_file: Callable[[str], None] = lambda path: N
     files = output.files("videos")
     work = Work.all_of(output.labeling_runs()[-1].summary)[0] if output.labeling_runs() else None
     num_rows = sum(run.summary["counts"]["videos"] for run in output.labeling_runs())
-    num_passes = -(-num_rows // ROWS_IN_MEMORY)
+    num_passes = _num_passes(num_rows)
+    if num_passes > 1:  # what the JSONs say may be wrong, and each pass reads everything
+        num_passes = _num_passes(sum(map(_num_rows, files)))
     for share in range(num_passes):
         batches = []
         for path in files:
@@ -234,6 +236,15 @@ def _with_rank(rows: pa.RecordBatch, work: Work | None) -> pa.RecordBatch:
     for name, value in (work._asdict() if work and not is_older else {}).items():
         shown = pc.and_(shown, pc.equal(rows[name], pa.scalar(value, rows[name].type)))
     return rows.select(_CURRENT).append_column(_OF_LAST_RUN, pc.fill_null(shown, False))
+
+
+def _num_passes(num_rows: int) -> int:
+    return -(-num_rows // ROWS_IN_MEMORY)
+
+
+def _num_rows(path: str) -> int:
+    with _opened(path) as file:
+        return pq.read_metadata(file).num_rows
 
 
 def _last_of_each(rows: pa.Table) -> pa.Table:

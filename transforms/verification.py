@@ -26,6 +26,8 @@ from transforms.tables import Output, count_by, optional_columns, read_batches, 
 
 _COUNTED = {"videos": ("status", "num_clips", "duration_ms"), "clips": (), "errors": ("code",)}
 _TRIES = 3
+_MAX_ROWS = 1_000_000_000
+"""What a run's JSON is believed at most: by it temporary files are made."""
 
 _Counts = collections.Counter[tuple[str, str]]
 """(run, name of a count) -> what it came to."""
@@ -103,7 +105,7 @@ def _check_holder(output: Output, holder: Run, on_file: Callable[[str], None]) -
     optional: _Optional = {}
     damaged = False
     told = holder.summary["counts"]
-    with RowChecks(told.get("videos", 0) + told.get("clips", 0)) as checks:
+    with RowChecks(min(told.get("videos", 0) + told.get("clips", 0), _MAX_ROWS)) as checks:
         for table in TABLES:
             for path in holder.files(table):
                 on_file(path)

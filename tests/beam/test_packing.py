@@ -15,7 +15,7 @@ from local_pipeline import LocalPipeline
 from slow_cases import fast_first
 
 from transforms import packing
-from transforms.commits import read_json
+from transforms.documents import read_document
 from transforms.ledger import Work
 from transforms.list_videos import ListVideos
 from transforms.packing import NUM_BUCKETS, Pack, PackVideos, bucket_of, unpack, unpack_videos
@@ -90,7 +90,7 @@ def test_no_step_of_choosing_makes_the_runner_keep_a_video_unpacked(
     # The numbers that are counted and compared take 8 bytes each; a packed video some 15 in each of four places. One
     # place in which it stood by itself would take more than that alone.
     assert 8 < sum(kept_bytes) / len(uris) < 100
-    selection = read_json(selection_path(paths))
+    selection = read_document(selection_path(paths))
     assert selection is not None
     chosen = [video.video_uri for part in to_parts(paths, selection) if part.path for video in read_part(part.path)]
     assert len(chosen) == (limit or len(uris)) and set(chosen) <= set(uris)

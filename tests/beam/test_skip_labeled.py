@@ -14,7 +14,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline, counters
 
 from transforms import metrics
-from transforms.commits import read_json
+from transforms.documents import read_document
 from transforms.ledger import Work
 from transforms.records import SkipRules, VideoRef
 from transforms.run_files import RunPaths
@@ -83,7 +83,7 @@ def test_a_limit_goes_on_where_it_stopped(tmp_path: pathlib.Path) -> None:
         with LocalPipeline() as pipeline:
             chosen = pipeline | beam.Create(listed()) | skip(tmp_path, limit=30)
             chosen | WriteSelection(RunPaths(str(tmp_path), f"r{night}"), 1000)
-        selection = read_json(selection_path(RunPaths(str(tmp_path), f"r{night}")))
+        selection = read_document(selection_path(RunPaths(str(tmp_path), f"r{night}")))
         assert selection is not None
         assert selection["fates"].get("beyond_limit", 0) == max(0, 70 - 30 * night)
         found = pathlib.Path(tmp_path).glob(f".staging/run=r{night}/selected/*.staged")
@@ -118,7 +118,7 @@ def test_parts_hold_every_video_once(tmp_path: pathlib.Path, videos_per_part: in
     with LocalPipeline() as pipeline:
         chosen = pipeline | beam.Create(listed()) | skip(tmp_path / "a b [c]")
         chosen | WriteSelection(paths, videos_per_part)
-    selection = read_json(selection_path(paths))
+    selection = read_document(selection_path(paths))
     assert selection is not None
     parts = to_parts(paths, selection)
     assert len(parts) == num_parts and sum(part.num_inputs for part in parts) == 100
@@ -135,6 +135,6 @@ def test_a_selection_of_nothing_still_accounts_for_its_inputs(output: pathlib.Pa
     with LocalPipeline() as pipeline:
         videos = [video for video in listed()[:85] if video.size_bytes == 1000]
         pipeline | beam.Create(videos) | skip(output) | WriteSelection(paths, 1000)
-    selection = read_json(selection_path(paths))
+    selection = read_document(selection_path(paths))
     assert selection is not None
     assert to_parts(paths, selection) == [Part(None, 84, {"already_labeled": 79, "failed_before": 5})]

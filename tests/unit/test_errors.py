@@ -47,3 +47,20 @@ def test_codes_are_unique() -> None:
 )
 def test_secrets_are_removed_from_web_addresses_alone(text: str, clean: str) -> None:
     assert errors.without_query(text) == clean
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("s3://KEY:SECRET@b/x.mp4", "s3://b/x.mp4"),
+        ("s3://KEY:SE/CR+ET=@b/me@home.mp4", "s3://b/me@home.mp4"),
+        ("cannot read S3A://K:S@b/x: denied; ftp://u:p@h/x too", "cannot read S3A://b/x: denied; ftp://h/x too"),
+        ("hdfs://u:p@h:9000/x@y.mp4", "hdfs://h:9000/x@y.mp4"),
+        ("hdfs://h:9000/x@y.mp4", "hdfs://h:9000/x@y.mp4"),
+        ("gs://b/a:b@c.mp4", "gs://b/a:b@c.mp4"),
+        ("abfs://container@account/x", "abfs://container@account/x"),
+        ("file:///a@b/c:d@e.mp4", "file:///a@b/c:d@e.mp4"),
+    ],
+)
+def test_credentials_leave_the_address_of_any_scheme(text: str, clean: str) -> None:
+    assert errors.without_query(text) == clean

@@ -65,6 +65,25 @@ def test_the_names_in_the_manifests_fit_together() -> None:
     assert cluster["spec"]["image"].startswith(f"flink:{minor}") and f"flink{minor}_" in server["image"]
 
 
+def test_only_the_clusters_own_pods_and_the_operator_reach_it() -> None:
+    (policy,) = documents("network-policy.yaml")
+    found = {document["kind"]: document["spec"] for document in documents("cluster.yaml")}
+    (job,) = documents("label-job.yaml")
+    pods = [found["FlinkDeployment"][role]["podTemplate"] for role in ("jobManager", "taskManager")]
+    pods += [found["Deployment"]["template"], job["spec"]["template"]]
+    own = policy["spec"]["podSelector"]
+    assert (policy["kind"], policy["spec"]["policyTypes"]) == ("NetworkPolicy", ["Ingress"])
+    for pod in pods:
+        assert own["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    members, operator = policy["spec"]["ingress"]
+    assert members == {"from": [{"podSelector": own}]}
+    assert operator["ports"] == [{"protocol": "TCP", "port": 8081}]
+    assert operator["from"][0]["podSelector"] == {
+        "matchLabels": {"app.kubernetes.io/name": "flink-kubernetes-operator"}
+    }
+    assert found["Deployment"]["selector"]["matchLabels"].items() <= pods[2]["metadata"]["labels"].items()
+
+
 @pytest.mark.slow
 def test_the_manifest_fits_the_schema_that_the_operator_publishes() -> None:
     try:

@@ -17,6 +17,8 @@ SHARED_BY_STEPS = {
     for name in (
         *(
             "metrics",
+            "plain_files",
+            "documents",
             "storage",
             "input_list",
             "spool",

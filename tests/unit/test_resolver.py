@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import io
 import logging
 import os
 import pathlib
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
+import tarfile
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +24,7 @@ import pytest
 from model_hub import FILES, Hub, content, cut, make_archive, make_folder, redirect, remains, status, whole
 
 from transforms.errors import ModelDownloadError, ModelNotFoundError, NotASavedModelError
-from transforms.models import cache, resolver, saved_model
+from transforms.models import cache, resolver, saved_model, unpacking
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -393,3 +397,80 @@ def test_equal_models_have_equal_hashes_wherever_they_lie(tmp_path: pathlib.Path
     for changed in FILES:
         other = make_folder(tmp_path / changed.replace("/", "_"), FILES | {changed: FILES[changed] + b"."})
         assert saved_model.content_hash(other) != first
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MOST_BYTES", 40), ("MOST_FILES", 3)])
+def test_an_archive_that_unpacks_to_too_much_is_refused(
+    hub: Hub, hub_cache: pathlib.Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+) -> None:
+    monkeypatch.setattr(unpacking, limit, value)
+    url = hub.serve("/bomb", whole(make_archive(FILES | {"assets/zeros": bytes(1 << 20), "assets/more": b""})))
+    with pytest.raises(
+        NotASavedModelError, match=f"holds what no SavedModel does: more than {unpacking.MOST_BYTES} byt"
+    ):
+        resolver.resolve(url)
+    assert remains(hub_cache) == []
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_an_archive_holds_files_and_folders_only(hub: Hub, hub_cache: pathlib.Path, kind: bytes) -> None:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as archive:
+        member = tarfile.TarInfo("saved_model.pb")
+        member.type, member.linkname = kind, "/etc/hostname"
+        archive.addfile(member)
+    with pytest.raises(NotASavedModelError, match="'saved_model.pb' is neither a file nor a folder"):
+        resolver.resolve(hub.serve("/links", whole(data.getvalue())))
+    assert remains(hub_cache) == []
+
+
+def no_home(monkeypatch: pytest.MonkeyPatch, temporary: pathlib.Path) -> pathlib.Path:
+    """Leaves the user neither a home nor settings; returns where the cache will be."""
+
+    def home() -> pathlib.Path:
+        raise RuntimeError("no home")
+
+    monkeypatch.delenv("REELBEAM_CACHE_DIR")
+    monkeypatch.setattr(pathlib.Path, "home", home)
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    return temporary / f"reelbeam-cache-{os.getuid()}"
+
+
+def test_a_cache_in_the_temporary_folder_is_private(
+    hub: Hub, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = no_home(monkeypatch, tmp_path)
+    assert resolver.resolve(hub.serve("/m", whole(make_archive(FILES)))).is_relative_to(root / "hub")
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (root, root / "hub")] == [0o700, 0o700]
+    assert cache.folders("hub") == [root / "hub"]
+
+
+def make_link(folder: pathlib.Path) -> None:
+    folder.rename(folder.with_name("elsewhere"))
+    folder.symlink_to(folder.with_name("elsewhere"))
+
+
+CLAIMS = {
+    "writable by others": lambda folder: folder.chmod(0o777),
+    "writable by its group": lambda folder: folder.chmod(0o770),
+    "a link": make_link,
+    "another user's": lambda folder: os.chown(folder, 65534, 65534),
+}
+
+
+@pytest.mark.parametrize("place", ["", "hub"])
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_a_cache_that_others_could_fill_is_not_trusted(
+    hub: Hub, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, place: str, claim: str
+) -> None:
+    if claim == "another user's" and os.getuid() != 0:
+        pytest.skip("only root can give a folder away")
+    root = no_home(monkeypatch, tmp_path)
+    url = hub.serve("/m", whole(make_archive(FILES)))
+    (root / "hub").mkdir(parents=True, mode=0o700)
+    root.chmod(0o700)
+    make_folder(root / "hub" / resolver.cache_name(url), FILES | {"saved_model.pb": b"planted"})
+    CLAIMS[claim](root / place)
+    with pytest.raises(ModelDownloadError, match=r"is a link, belongs to another user, or can be written by one"):
+        resolver.resolve(url)
+    assert hub.requests == []

@@ -252,6 +252,26 @@ def test_the_cron_job_is_alone_and_has_what_it_mounts() -> None:
     assert {rule["containerName"]: rule["values"] for rule in rules} == {"label": [2, 3], "verify": [2, 4]}
 
 
+def test_the_cron_jobs_pods_talk_to_nobody() -> None:
+    policy = yaml.safe_load((TEMPLATES / "kubernetes/network-policy.yaml").read_text("utf-8"))
+    job = yaml.safe_load((TEMPLATES / "kubernetes/cronjob.yaml").read_text("utf-8"))["spec"]["jobTemplate"]["spec"]
+    assert policy["spec"]["podSelector"] == {"matchLabels": job["template"]["metadata"]["labels"]}
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    assert policy["spec"]["ingress"] == policy["spec"]["egress"] == []
+    config, _ = parsed(containers()["label"]["args"])
+    assert all(place.startswith("/") for place in (*config.inputs, config.output)), "nothing is fetched"
+
+
+def test_the_service_talks_to_this_machine_only() -> None:
+    text = (TEMPLATES / "systemd/reelbeam.service").read_text("utf-8")
+    settings = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
+    assert (settings["IPAddressDeny"], settings["IPAddressAllow"]) == ("any", "localhost")
+    assert settings["RestrictAddressFamilies"].split() == ["AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"]
+    assert (settings["UMask"], settings["CacheDirectoryMode"]) == ("0027", "0700")
+    (model,) = re.findall(r"^ExecStart=.* --model (\S+)", text, re.M)
+    assert f"models fetch {model}\n" in text, "the unit itself cannot fetch it"
+
+
 def test_the_services_commands() -> None:
     text = (TEMPLATES / "systemd/reelbeam.service").read_text("utf-8")
     label, verify = (shlex.split(line) for line in re.findall(r"^ExecStart=(.+)$", text, re.M))

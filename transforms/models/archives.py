@@ -10,12 +10,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import pathlib
-import tarfile
 import zipfile
 import zlib
 
 from transforms.errors import ModelDownloadError, NotASavedModelError
-from transforms.models import cache, saved_model
+from transforms.models import cache, saved_model, unpacking
 from transforms.models.foreign import ARCHIVES
 from transforms.models.manifest import is_exported
 
@@ -50,11 +49,12 @@ def _unpack(archive: pathlib.Path, folder: pathlib.Path) -> None:
     try:
         if archive.name.lower().endswith(".zip"):
             with zipfile.ZipFile(archive) as zipped:  # makes no links, and writes nothing outside of the folder
+                unpacking.check_size(entry.file_size for entry in zipped.infolist())
                 zipped.extractall(folder)
         else:
-            with tarfile.open(archive) as tarred:
-                tarred.extractall(folder, filter="data")
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+            with archive.open("rb") as stream:
+                unpacking.unpack(stream, folder)
+    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise NotASavedModelError(f"{archive} cannot be unpacked: {error}; unpack it, and pass the folder") from error
     if _root(folder) is None:
         raise NotASavedModelError(f"{archive} is not the archive of a model: it {saved_model.fault(folder)}")

@@ -15,6 +15,7 @@ import logging
 import os
 import pathlib
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 
@@ -30,11 +31,10 @@ def folders(name: str) -> list[pathlib.Path]:
     The usual one is $REELBEAM_CACHE_DIR/NAME, else ~/.cache/reelbeam/NAME. The hub's is $TFHUB_CACHE_DIR where that is
     set, as for every user of the hub. None of them need exist.
     """
-    found = [_usual_folder(name)]
-    fallback = _fallback_root()
-    if _is_own(fallback):
-        found.append(fallback / name)
-    return found
+    root = _fallback_root()
+    fallback = [root / name] if _is_own(root) and _is_own(root / name) else []
+    usual = _usual_folder(name)
+    return fallback if usual is None else [usual, *fallback]
 
 
 def writable_folder(name: str) -> pathlib.Path:
@@ -44,6 +44,8 @@ def writable_folder(name: str) -> pathlib.Path:
       OSError: not even the temporary folder can be written to.
     """
     usual = _usual_folder(name)
+    if usual is None:
+        return _own_fallback(name)
     try:
         usual.mkdir(parents=True, exist_ok=True)
         if os.access(usual, os.W_OK | os.X_OK):
@@ -51,12 +53,25 @@ def writable_folder(name: str) -> pathlib.Path:
         reason = "it is read-only"
     except OSError as error:
         reason = str(error)
+    folder = _own_fallback(name)
+    _LOGGER.warning("Cannot write to the cache %s (%s): using %s. Set %s.", usual, reason, folder.parent, ROOT_VARIABLE)
+    return folder
+
+
+def _own_fallback(name: str) -> pathlib.Path:
+    """Returns the folder of the cache `name` below the temporary folder, made.
+
+    Raises:
+      PermissionError: somebody else could have put something there.
+    """
     root = _fallback_root()
-    root.mkdir(mode=0o700, exist_ok=True)
-    if not _is_own(root):
-        raise PermissionError(f"{root} belongs to another user; set {ROOT_VARIABLE} to a folder of your own")
-    _LOGGER.warning("Cannot write to the cache %s (%s): using %s. Set %s.", usual, reason, root, ROOT_VARIABLE)
-    (root / name).mkdir(exist_ok=True)
+    for folder in (root, root / name):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if not _is_own(folder):
+            raise PermissionError(
+                f"{folder} is a link, belongs to another user, or can be written by one: what is in a cache is "
+                f"executed; set {ROOT_VARIABLE} to a folder of your own"
+            )
     return root / name
 
 
@@ -122,7 +137,7 @@ def _make(target: pathlib.Path, is_sound: Callable[[pathlib.Path], bool], make: 
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _usual_folder(name: str) -> pathlib.Path:
+def _usual_folder(name: str) -> pathlib.Path | None:
     hub = os.environ.get(HUB_VARIABLE)
     if name == "hub" and hub:
         return pathlib.Path(hub).expanduser()
@@ -131,7 +146,7 @@ def _usual_folder(name: str) -> pathlib.Path:
     try:
         return pathlib.Path.home() / ".cache" / "reelbeam" / name
     except RuntimeError:  # the nameless user of a container has no home
-        return _fallback_root() / name
+        return None
 
 
 def _fallback_root() -> pathlib.Path:
@@ -141,6 +156,8 @@ def _fallback_root() -> pathlib.Path:
 def _is_own(folder: pathlib.Path) -> bool:
     # What is in a cache gets executed: a folder that someone else put into /tmp is not ours.
     try:
-        return folder.stat().st_uid == os.getuid()
+        facts = folder.lstat()
     except OSError:
         return False
+    is_private = facts.st_uid == os.getuid() and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return is_private and stat.S_ISDIR(facts.st_mode)

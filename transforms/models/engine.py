@@ -18,7 +18,7 @@ from transforms.errors import ConfigError, ModelError, without_query
 from transforms.models import resolver
 from transforms.models.catalog import CATALOG, ModelSpec, OutputActivation
 from transforms.models.cpus import cpu_count
-from transforms.models.manifest import is_exported, read_manifest
+from transforms.models.manifest import is_exported, read_manifest, require_pin
 from transforms.models.output_activation import output_activation
 from transforms.models.stream import StreamEngine, is_stream_model
 
@@ -217,6 +217,7 @@ def require_precision(precision: Precision, engine: EngineName) -> None:
 
 def _load(spec: ModelSpec, engine: EngineName, num_threads: int, precision: Precision) -> Any:
     folder = resolver.resolve(spec.handle, spec.mirrors)
+    require_pin(folder, spec.pin, without_query(spec.handle))
     start = time.monotonic()
     if engine == "tensorflow":
         loaded = _engine_class(engine, spec.kind).load(folder, spec.preset, num_threads)
@@ -224,7 +225,8 @@ def _load(spec: ModelSpec, engine: EngineName, num_threads: int, precision: Prec
         loaded = _engine_class(engine, spec.kind).load(folder, spec.preset, num_threads, precision)
     loaded.output_activation = output_activation(spec, folder)
     seconds = time.monotonic() - start
-    _LOGGER.info("Loaded %s (%s) with %s in %.1f s", spec.name, without_query(spec.handle), loaded.name, seconds)
+    name, place = without_query(spec.name), without_query(spec.handle)
+    _LOGGER.info("Loaded %s (%s) with %s in %.1f s", name, place, loaded.name, seconds)
     return loaded
 
 

@@ -1,8 +1,8 @@
 """Fetches models with TensorFlow Hub's downloader.
 
-Used as they are: the hub's cache layout, its locks between processes, its streaming extraction. Added: a time-out, a
-check that the whole archive came, a check that it is a SavedModel before it enters the cache, and the removal of locks
-whose owner died (left alone, the hub waits 10 to 20 minutes for those).
+Used as they are: the hub's cache layout and its locks between processes. Added: a time-out, a check that the whole
+archive came, a limit on what it unpacks to, a check that it is a SavedModel before it enters the cache, and the removal
+of locks whose owner died (left alone, the hub waits 10 to 20 minutes for those).
 
 `tensorflow_hub.resolve` itself would do none of these, and it writes the whole URL, signature included, into logs and a
 file beside the model.
@@ -29,7 +29,7 @@ from transforms.errors import (
     NotASavedModelError,
     without_query,
 )
-from transforms.models import cache, foreign, saved_model
+from transforms.models import cache, foreign, saved_model, unpacking
 from transforms.models.quiet import quiet_tensorflow
 
 _LOGGER = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ def _download_locked(url: str, folder: pathlib.Path) -> None:
         with _open(url) as response:
             archive = _Archive(response)
             try:
-                tensorflow_hub_resolver.DownloadManager(shown).download_and_uncompress(archive, temporary_folder)
+                unpacking.unpack(archive, pathlib.Path(temporary_folder))
             except (OSError, ValueError) as error:
                 raise _archive_error(shown, archive, error) from error
         if fault := saved_model.fault(pathlib.Path(temporary_folder)):

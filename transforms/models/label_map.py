@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import pathlib
+import stat
 
 from transforms.errors import LabelMapError, ModelNotFoundError, without_query
 from transforms.models import resolver
+
+_MAX_BYTES = 16 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +51,11 @@ class LabelMap:
           LabelMapError: the file is missing, unreadable or not UTF-8, or its lines are no label map.
         """
         try:
-            data = path.read_bytes()
+            facts = path.stat()
+            if stat.S_ISDIR(facts.st_mode) or (stat.S_ISREG(facts.st_mode) and facts.st_size <= _MAX_BYTES):
+                data = path.read_bytes()
+            else:  # a device or a FIFO would never end
+                raise OSError(errno.EINVAL, f"not a regular file of at most {_MAX_BYTES} bytes")
         except OSError as error:
             raise LabelMapError(f"cannot read the label file {path}: {error.strerror}; pass --labels FILE") from error
         return cls.parse(data, str(path))

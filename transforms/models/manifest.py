@@ -11,6 +11,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import re
+import stat
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -21,6 +23,9 @@ from transforms.models.catalog import ModelSpec, OutputActivation, Preset
 MANIFEST, LABELS = "reelbeam_model.json", "labels.txt"
 # Raised when a folder of the new kind cannot be read by an older program.
 FORMAT = 2
+_MAX_MANIFEST_BYTES = 4 << 20
+_MAX_FILE_BYTES = 16 << 30
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _REMEDY = "export the model again"
 
 
@@ -87,9 +92,10 @@ def read_manifest(folder: pathlib.Path) -> Manifest:
       ModelError: the manifest is damaged, or was written by a later version of this program.
     """
     try:
-        values = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        with (folder / MANIFEST).open("rb") as file:
+            values = json.loads(file.read(_MAX_MANIFEST_BYTES + 1))
         written = values.pop("format")
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ModelError(f"{folder / MANIFEST} cannot be read ({error}): {_REMEDY}") from error
     if written != FORMAT:
         raise ModelError(
@@ -98,9 +104,21 @@ def read_manifest(folder: pathlib.Path) -> Manifest:
     try:
         preset = values.pop("preset")
         fps = Fraction(preset.pop("target_fps"))
-        return Manifest(preset=Preset(target_fps=fps, **preset), **values)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        manifest = Manifest(preset=Preset(target_fps=fps, **preset), **values)
+        _check(manifest)
+        return manifest
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ModelError(f"{folder / MANIFEST} is damaged ({error}): {_REMEDY}") from error
+
+
+def _check(manifest: Manifest) -> None:
+    """Raises ValueError where a manifest says what no export writes; nothing in it can name a file elsewhere."""
+    texts = (manifest.name, manifest.source, manifest.content_hash, manifest.openvino_version)
+    if not all(isinstance(text, str) for text in texts) or manifest.kind not in ("base", "stream"):
+        raise ValueError("its name, kind, source or content_hash is of another type")
+    for name, digest in manifest.files.items():
+        if not _FILE_NAME.fullmatch(name) or not isinstance(digest, str):
+            raise ValueError(f"it names the file {name!r}")
 
 
 def check_files(folder: pathlib.Path) -> Manifest:
@@ -112,12 +130,18 @@ def check_files(folder: pathlib.Path) -> Manifest:
     manifest = read_manifest(folder)
     for name, digest in manifest.files.items():
         try:
-            damaged = saved_model.file_hash(folder / name) != digest
+            damaged = not _is_plain(folder / name) or saved_model.file_hash(folder / name) != digest
         except OSError as error:
             raise ModelError(f"the exported model {folder} lacks {name} ({error.strerror}): {_REMEDY}") from error
         if damaged:
             raise ModelError(f"the exported model {folder} is damaged, {name} is not what was exported: {_REMEDY}")
     return manifest
+
+
+def _is_plain(path: pathlib.Path) -> bool:
+    """Whether a path is a regular file of a size that can be read; a device or a FIFO would never end."""
+    facts = path.stat()
+    return stat.S_ISREG(facts.st_mode) and facts.st_size <= _MAX_FILE_BYTES
 
 
 def content_hash(folder: pathlib.Path) -> str:
@@ -128,6 +152,25 @@ def content_hash(folder: pathlib.Path) -> str:
       OSError: a file of a SavedModel cannot be read.
     """
     return read_manifest(folder).content_hash if is_exported(folder) else saved_model.content_hash(folder)
+
+
+def require_pin(folder: pathlib.Path, wanted: str | None, shown: str) -> None:
+    """Refuses a model whose digest, see `pin`, is not the one that was demanded.
+
+    Args:
+      folder: of the model.
+      wanted: hex digest; None: any model will do.
+      shown: what messages call the model.
+
+    Raises:
+      ModelError: it is another model.
+      OSError: a file cannot be read.
+    """
+    if wanted is not None and (found := pin(folder)) != wanted:
+        raise ModelError(
+            f"{shown} is not the model of --model_fingerprint {wanted}: its fingerprint is {found}; find out who "
+            "changed it, and pass the new one if you trust it"
+        )
 
 
 def pin(folder: pathlib.Path) -> str:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from transforms.errors import InferenceError, ModelError, OutOfMemoryError, SignatureError
 from transforms.models.catalog import OutputActivation, Preset
+from transforms.models.graph_ops import require_harmless
 from transforms.models.quiet import quiet_tensorflow
 from transforms.models.signature import TensorInfo, check_frames, check_signature
 from transforms.models.tensorflow_embeddings import with_embeddings
@@ -111,12 +112,13 @@ def load_saved_model(folder: pathlib.Path, num_threads: int) -> Any:
     """Returns what TensorFlow makes of a SavedModel.
 
     Raises:
-      ModelError: TensorFlow cannot load it.
+      ModelError: TensorFlow cannot load it, or it is refused, see `graph_ops`.
     """
     with quiet_tensorflow():
         import tensorflow as tf
 
         _configure(num_threads)
+        require_harmless(folder)
     try:
         # Not a Keras loader: Keras 3 refuses these models.
         return tf.saved_model.load(str(folder))

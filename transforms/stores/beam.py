@@ -16,7 +16,13 @@ from typing import TypeVar
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata, FileSystem
 from apache_beam.io.filesystems import FileSystems
 
-from transforms.errors import MediaError, StorageError, UnsupportedUriError, without_query
+from transforms.errors import (
+    MediaError,
+    StorageError,
+    UnsupportedUriError,
+    has_credentials,
+    without_query,
+)
 from transforms.records import VideoRef
 from transforms.stores.base import changed, is_refusal, missing, status_of, what_store_says
 from transforms.stores.clients import lacks_client, unsupported
@@ -117,9 +123,15 @@ def file_system(uri: str) -> FileSystem:
     """Returns Beam's file system for `uri`.
 
     Raises:
-      UnsupportedUriError: there is none for its scheme, or the store's client library is not installed.
+      UnsupportedUriError: there is none for its scheme, the store's client library is not installed, or the URI holds
+        credentials.
       StorageError: the file system does not start.
     """
+    if has_credentials(uri):  # a client would take them for a bucket's name, and repeat them in its messages
+        raise UnsupportedUriError(
+            f"{without_query(uri)} was given with a user name or a password: remove it, and give the credentials by "
+            "the environment or by Beam's flags"
+        )
     if lacks_client(uri):
         raise unsupported(uri)
     with storage_errors(uri):

@@ -1,0 +1,147 @@
+"""gRPC servers that only this process can use: they listen on loopback and demand a random key from each call.
+
+Beam's local runner talks to its worker threads through gRPC. Whoever can call these services can read files as this
+user and run code in this process. Each server has a key of its own, so a process that takes over the port of a stopped
+server learns nothing that opens another one.
+"""
+
+from __future__ import annotations
+
+import collections
+import hmac
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+import grpc
+
+_KEY_HEADER = "reelbeam-key"
+_ADDRESSES = ("127.0.0.1", "[::1]")
+# Another process of the same user cannot share the port, and no proxy of the environment gets to see the key.
+_SERVER_OPTIONS = [("grpc.so_reuseport", 0)]
+_CHANNEL_OPTIONS = [("grpc.enable_http_proxy", 0)]
+
+
+class _Door(NamedTuple):
+    """Where a server of this process listens, and what it demands."""
+
+    address: str
+    key: str
+
+
+_doors: dict[str, _Door] = {}
+"""The servers of this process, by the address that Beam gives to clients: localhost and the port."""
+
+
+def guarded_server(pool: Any, options: Sequence[tuple[str, Any]] | None = None) -> Any:
+    """Returns a `grpc.Server` whose ports are loopback ports, whatever address is asked for, and that demands a key."""
+    return _GuardedServer(pool, list(options or ()))
+
+
+def local_server(pool: Any, options: Sequence[tuple[str, Any]] | None = None) -> Any:
+    """Returns a `grpc.Server` as `guarded_server` does, which lets every process of this machine in."""
+    return _GuardedServer(pool, list(options or ()), is_open=True)
+
+
+def channel_to(target: str, options: Sequence[tuple[str, Any]] | None = None) -> grpc.Channel | None:
+    """Returns a channel to a guarded server of this process, which sends its key; None for any other target."""
+    door = _doors.get(target)
+    if door is None:
+        return None
+    channel = grpc.insecure_channel(door.address, [*(options or ()), *_CHANNEL_OPTIONS])
+    return grpc.intercept_channel(channel, _SendKey(door.key))
+
+
+class _GuardedServer:
+    """Delegates to a server of gRPC's, but for the address that it listens on."""
+
+    def __init__(self, pool: Any, options: list[tuple[str, Any]], is_open: bool = False) -> None:
+        self._is_open = is_open
+        self._key = secrets.token_urlsafe(32)
+        interceptors = [] if is_open else [_DemandKey(self._key)]
+        self._server = grpc.server(pool, interceptors=interceptors, options=[*options, *_SERVER_OPTIONS])
+        self._targets: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._server, name)
+
+    def add_insecure_port(self, address: str) -> int:
+        """Listens on a loopback port and returns it; only the port of `address` is used. Raises RuntimeError."""
+        port = address.rpartition(":")[2]
+        for host in _ADDRESSES:
+            try:
+                bound = self._server.add_insecure_port(f"{host}:{port}")
+                break
+            except RuntimeError:
+                if host == _ADDRESSES[-1]:
+                    raise
+        if not self._is_open:
+            target = f"localhost:{bound}"
+            _doors[target] = _Door(f"{host}:{bound}", self._key)
+            self._targets.append(target)
+        return bound
+
+    def stop(self, grace: float | None) -> Any:
+        """Stops the server, see `grpc.Server.stop`; no new channel gets its key any more."""
+        for target in self._targets:
+            _doors.pop(target, None)
+        return self._server.stop(grace)
+
+
+class _DemandKey(grpc.ServerInterceptor):
+    """Refuses calls without the key before a message of theirs is read."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key.encode()
+        # A handler of streams asks for no message before its function does.
+        self._refusal = grpc.stream_stream_rpc_method_handler(_refuse)
+
+    def intercept_service(self, continuation: Callable[[Any], Any], handler_call_details: Any) -> Any:
+        given = [value for name, value in handler_call_details.invocation_metadata if name == _KEY_HEADER]
+        if len(given) != 1 or not hmac.compare_digest(_to_bytes(given[0]), self._key):
+            return self._refusal
+        return continuation(handler_call_details)
+
+
+def _to_bytes(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode()
+
+
+def _refuse(requests: Any, context: grpc.ServicerContext) -> NoReturn:
+    context.abort(grpc.StatusCode.UNAUTHENTICATED, "this server belongs to one process of Reelbeam")
+    raise AssertionError("abort raises")
+
+
+class _CallDetails(
+    collections.namedtuple(
+        "_CallDetails", ("method", "timeout", "metadata", "credentials", "wait_for_ready", "compression")
+    ),
+    grpc.ClientCallDetails,
+):
+    """What gRPC knows of a call before it is sent."""
+
+
+class _SendKey(
+    grpc.UnaryUnaryClientInterceptor,
+    grpc.UnaryStreamClientInterceptor,
+    grpc.StreamUnaryClientInterceptor,
+    grpc.StreamStreamClientInterceptor,
+):
+    """Adds the key to the metadata of each call."""
+
+    def __init__(self, key: str) -> None:
+        self._header = (_KEY_HEADER, key)
+
+    def _send(self, continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
+        with_key = _CallDetails(
+            details.method,
+            details.timeout,
+            [*(details.metadata or ()), self._header],
+            details.credentials,
+            getattr(details, "wait_for_ready", None),
+            getattr(details, "compression", None),
+        )
+        return continuation(with_key, request)
+
+    intercept_unary_unary = intercept_unary_stream = _send
+    intercept_stream_unary = intercept_stream_stream = _send

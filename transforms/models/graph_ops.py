@@ -1,0 +1,132 @@
+"""A SavedModel is a program. Refuses graphs with operations that reach files, the network or Python.
+
+The list names what is refused, so it protects from mistakes and known tricks, not from faults in TensorFlow itself: run
+models only of those whom you would let run a program. A SavedModel always has operations that save its variables;
+they are allowed where only saving and loading can reach them.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from transforms.errors import ModelError
+
+_REASONS = (
+    (r"ReadFile|MatchingFiles|ImmutableConst|RecordInput|(Experimental)?LMDB\w*|\w*Reader(V\d+)?", "reads files"),
+    (
+        r"InitializeTableFromTextFile(V\d+)?|GenerateVocabRemapping|LoadAndRemapMatrix|Restore(Slice)?|FixedUnigramCandidateSampler",
+        "reads files",
+    ),
+    (r"\w*(Encode|Decode)Proto(V\d+)?|CheckpointExists|ReaderRead\w*", "reads files"),
+    (r"\w*Dataset(V\d+)?|\w*Dataset(To|From)\w+|\w*Snapshot\w*", "reads or writes the files of data sets"),
+    (r"WriteFile|(?!SaveV2$)\w*Save(V\d+|Slices|Dataset\w*)?|\w*FileSystem\w*|DeleteFile|RenameFile", "writes files"),
+    (r"\w*Summary(File|Db)?Writer|Write\w*Summary|WriteGraphSummary|ImportEvent|Debug\w+", "writes files"),
+    (r"(Stateless|Eager)?PyFunc\w*|EagerPyFunc|\w*NumpyFunction", "runs Python"),
+    (r"RemoteCall|\w*Rpc\w*|_?(Host)?(Send|Recv)|DataService\w*|Gcs\w+|BigQuery\w*|Bigtable\w*", "uses the network"),
+    (r"ConfigureDistributedTPU|ConnectTPU\w+|IO>\w+", "uses the network or files"),
+)
+_REFUSED = [(re.compile(names), reason) for names, reason in _REASONS]
+_SAVING = frozenset({"SaveV2", "MergeV2Checkpoints", "RestoreV2"})
+"""What writes and reads a checkpoint anywhere, and is part of every SavedModel with variables."""
+
+
+def require_harmless(folder: pathlib.Path) -> None:
+    """Refuses a SavedModel that does more than compute. Imports TensorFlow, whose own parser reads the graph.
+
+    Raises:
+      ModelError: the graph or a function of it has an operation that is refused, or the graph cannot be read.
+    """
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError
+    from tensorflow.python.saved_model.loader_impl import parse_saved_model
+
+    try:
+        model = parse_saved_model(str(folder))
+    except (OSError, ValueError, DecodeError, tf.errors.OpError) as error:
+        raise ModelError(f"TensorFlow cannot read the graph of {folder}: {error}") from error
+    for graph in model.meta_graphs:
+        for place, operation, reason in faults(graph):
+            raise ModelError(
+                f"{folder} is refused: {operation} in {place} {reason}, which no model needs that labels clips; "
+                "pass a model from a source that you trust"
+            )
+
+
+def why_refused(operation: str) -> str | None:
+    """Returns what an operation does that no model may do, as the end of a sentence; None for any other."""
+    return next((reason for names, reason in _REFUSED if names.fullmatch(operation)), None)
+
+
+def faults(graph: Any) -> Iterator[tuple[str, str, str]]:
+    """Yields the place, the name and the reason of each operation of a MetaGraphDef that is refused."""
+    functions = {function.signature.name: function.node_def for function in graph.graph_def.library.function}
+    saving = _above(graph, [graph.saver_def.save_tensor_name, graph.saver_def.restore_op_name])
+    run = [node for node in graph.graph_def.node if node.name not in saving - _above(graph, _outputs(graph))]
+    reached = _reached(functions, [*graph.object_graph_def.concrete_functions, *_called(run, functions)])
+    yield from _faults("its graph", graph.graph_def.node, {node.name for node in run})
+    for name, nodes in functions.items():
+        yield from _faults(f"its function {name}", nodes, None if name in reached else set())
+
+
+def _faults(place: str, nodes: Iterable[Any], run: set[str] | None) -> Iterator[tuple[str, str, str]]:
+    """Yields the faults of some nodes; `run` are the names of those that inference may run, None: all."""
+    for node in nodes:
+        reason = why_refused(node.op)
+        if node.op == "PrintV2" and b"file:" in node.attr["output_stream"].s:
+            reason = "writes files"
+        if node.op in _SAVING and (run is None or node.name in run):
+            reason = "reads or writes checkpoints"
+        if reason:
+            yield place, node.op, reason
+
+
+def _outputs(graph: Any) -> list[str]:
+    """Returns the names of the tensors that signatures and initialization ask for."""
+    signatures = graph.signature_def.values()
+    tensors = [
+        tensor for signature in signatures for tensor in (*signature.outputs.values(), *signature.inputs.values())
+    ]
+    listed = [name for values in graph.collection_def.values() for name in values.node_list.value]
+    saver = {graph.saver_def.save_tensor_name, graph.saver_def.restore_op_name}
+    return [name for name in (*(tensor.name for tensor in tensors), *listed) if name not in saver]
+
+
+def _above(graph: Any, tensors: Iterable[str]) -> set[str]:
+    """Returns the names of the nodes of the graph on which some tensors depend."""
+    nodes = {node.name: node for node in graph.graph_def.node}
+    waiting = [_node_name(name) for name in tensors]
+    found: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in nodes and name not in found:
+            found.add(name)
+            waiting += map(_node_name, nodes[name].input)
+    return found
+
+
+def _node_name(tensor: str) -> str:
+    return tensor.removeprefix("^").partition(":")[0]
+
+
+def _called(nodes: Iterable[Any], functions: dict[str, Any]) -> set[str]:
+    """Returns the names of the functions that nodes call or hand on."""
+    found = set()
+    for node in nodes:
+        found.add(node.op)
+        for value in node.attr.values():
+            found |= {value.func.name, *(function.name for function in value.list.func)}
+    return found & functions.keys()
+
+
+def _reached(functions: dict[str, Any], names: Iterable[str]) -> set[str]:
+    """Returns the functions that some functions call, themselves included."""
+    waiting, found = list(names), set()
+    while waiting:
+        name = waiting.pop()
+        if name in functions and name not in found:
+            found.add(name)
+            waiting += _called(functions[name], functions)
+    return found
