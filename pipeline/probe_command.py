@@ -67,6 +67,8 @@ def _remarks(media: MediaInfo) -> str:
     remarks = []
     if media.rotation_degrees:
         remarks.append(f"rotated {media.rotation_degrees}°")
+    if media.num_discontinuities:
+        remarks.append(f"clock jumps bridged: {media.num_discontinuities}")
     if media.pixel_aspect_ratio != 1:
         remarks.append(f"pixels {media.pixel_aspect_ratio.numerator}:{media.pixel_aspect_ratio.denominator}")
     if media.num_video_streams > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 
+import data_generation as generate
 import pytest
 
 from pipeline import __version__
@@ -39,6 +40,13 @@ def test_probe_tells_what_is_in_files(samples_dir: pathlib.Path, capsys: pytest.
     assert main(["probe", str(samples_dir)]) == 1
     printed = capsys.readouterr().out
     assert "rotated 90°" in printed and "not_a_video" in printed and "vp9" in printed
+
+
+def test_probe_names_bridged_jumps_of_the_clock(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    part = generate.make_video(tmp_path / "part.ts", 10)
+    (tmp_path / "joined.ts").write_bytes(part.read_bytes() * 3)
+    assert main(["probe", str(tmp_path / "joined.ts")]) == 0
+    assert "clock jumps bridged: 2" in capsys.readouterr().out
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
