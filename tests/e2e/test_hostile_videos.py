@@ -121,15 +121,15 @@ def test_no_decoder_outlives_the_program(tmp_path: pathlib.Path, number: signal.
     ) as process:
         processes.wait_until(lambda: processes.decoders_of(process.pid), 180)
         time.sleep(0.3)
-        decoders = processes.decoders_of(process.pid)
+        servers = processes.fork_servers_of(process.pid)
         if number == signal.SIGTERM:
             process.send_signal(number)  # a scheduler knows of one process
         else:
             os.killpg(process.pid, number)
         printed, told = process.communicate(timeout=60)
-    assert decoders and process.returncode == (-number if number == signal.SIGKILL else 130)
-    for decoder in decoders:
-        processes.wait_until(lambda pid=decoder: not processes.is_running(pid), 5)  # type: ignore[misc]
+    assert len(servers) == 1 and process.returncode == (-number if number == signal.SIGKILL else 130)
+    # The server and its decoders are one process group.
+    processes.wait_until(lambda: not processes.running_in_group(servers[0]), 5)
     assert not list(tmp_path.rglob("*.parquet"))
     if number != signal.SIGKILL:
         assert json.loads(printed.splitlines()[-1])["error"]["code"] == "interrupted"

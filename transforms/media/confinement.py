@@ -111,7 +111,7 @@ def confine(
 
 def limit_memory(memory_bytes: int) -> int:
     """Limits the address space to so many bytes more than now; returns the limit. A limit that is lower stays."""
-    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123
+    with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123
         used_bytes = int(statm.read().split()[0]) * mmap.PAGESIZE
     _limit(resource.RLIMIT_AS, used_bytes + memory_bytes)
     return resource.getrlimit(resource.RLIMIT_AS)[0]

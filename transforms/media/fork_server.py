@@ -16,6 +16,8 @@ server   {"ready": true}                                   once, after its start
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -60,6 +62,8 @@ class _ForkServer:
         signal.signal(signal.SIGCHLD, lambda *_: None)  # so that a byte arrives in the pipe
         gc.collect()
         gc.freeze()  # the collector of a child would copy every page of what it inherits
+        with contextlib.suppress(AttributeError):  # only glibc has it
+            ctypes.CDLL(None).malloc_trim(0)  # a child would copy garbage when it uses free memory
         self._send({"ready": True})
         poll = select.poll()
         for descriptor in (self._control.fileno(), self._child_ended):

@@ -60,8 +60,8 @@ def _import_all_of_av() -> None:
 
 def _offer_to_oom_killer() -> None:
     """Where the machine runs out of memory, this process is to go, not the worker that waits for it."""
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123
-        file.write("1000")
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb") as file:  # noqa: PTH123
+        file.write(b"1000")
 
 
 class _Reporter:
