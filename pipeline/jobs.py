@@ -125,7 +125,9 @@ class _OfThisThread(io.TextIOBase):
         return self._stream.write(text) if threading.get_ident() == self._thread else len(text)
 
     def flush(self) -> None:
-        self._stream.flush()
+        # Python 3.13 prints what goes wrong when a stream is thrown away, and that flushes it.
+        if not self._stream.closed:
+            self._stream.flush()
 
 
 def plain_message(text: str) -> str:

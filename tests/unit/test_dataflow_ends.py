@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pathlib
 import time
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import dataflow
+from pipeline import dataflow, jobs
 from pipeline.cli import main
 
 pytest.importorskip("apache_beam.runners.dataflow.internal.apiclient", reason="reelbeam[gcp] is not installed")
@@ -126,3 +127,12 @@ def test_a_job_that_nobody_can_watch_any_more_keeps_its_output(
     assert "console.cloud.google.com" in line["error"]["message"]
     assert "Traceback" not in printed and "Nothing was committed" not in printed
     assert holds_lock(tmp_path / "out")
+
+
+def test_a_stream_that_outlives_the_one_below_it_is_thrown_away_in_silence() -> None:
+    below = io.StringIO()
+    stream = jobs._OfThisThread(below)
+    stream.write("told")
+    assert below.getvalue() == "told"
+    below.close()
+    stream.close()
