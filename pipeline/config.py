@@ -26,6 +26,8 @@ LOCAL_VIDEOS_PER_PART = 5_000
 """Half an hour of work with the smallest models and ten-second videos, on two cores: what a crash may cost. More would
 be few and larger files."""
 
+AN_INPUT = "an input"
+
 
 @dataclasses.dataclass(frozen=True)
 class LabelingConfig:
@@ -84,7 +86,7 @@ class LabelingConfig:
         require_name("--input_list", self.input_list)
         require_name("--spool_dir", self.spool_dir)
         for given in self.inputs:
-            require_name("an input", given)
+            require_name(AN_INPUT, given)
         if not self.inputs and not self.input_list:
             raise ConfigError("nothing to label: name files, folders or patterns, or give --input_list FILE")
         _require(self.top_k >= 1, "--top_k", self.top_k, "at least 1")
@@ -194,6 +196,17 @@ def require_name(flag: str, value: str | None) -> None:
     """Raises ConfigError where a name is blank, which would mean the working directory; None: it was not given."""
     if value is not None and not value.strip():
         raise ConfigError(f"{flag} is {value!r}: it must be a name; a shell variable may be unset")
+    if value is not None and not is_utf8(value) and flag != AN_INPUT:
+        raise ConfigError(f"{flag} is {value!r}: it must be UTF-8; rename the file or folder, or make a link to it")
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a name that the system gave is UTF-8: Python keeps the bytes of others as surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _require(holds: bool, flag: str, value: object, wanted: str) -> None:

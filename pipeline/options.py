@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline import bounds, dataflow, flink, runners
 from pipeline.beam_parser import beam_parser, flag_names, split_words
-from pipeline.config import LabelingConfig, require_name
+from pipeline.config import LabelingConfig, is_utf8, require_name
 from pipeline.flags import label_parser
 from transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelError, has_credentials, without_query
 from transforms.media.limits import DecoderLimits
@@ -90,7 +90,7 @@ def to_config(args: argparse.Namespace) -> LabelingConfig:
         raise ConfigError(str(error)) from error
     return LabelingConfig(
         output=args.output,
-        inputs=tuple(args.inputs),
+        inputs=tuple(map(_utf8_name, args.inputs)),
         input_list=args.input_list,
         base_dir=str(pathlib.Path.cwd()),
         model=spec,
@@ -165,6 +165,15 @@ def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
         return dataclasses.replace(spec, pin=wanted)
     require_pin(folder, wanted, without_query(args.model))
     return dataclasses.replace(spec, handle=args.model.rstrip("/"), pin=pin(folder))
+
+
+def _utf8_name(given: str) -> str:
+    """Returns an input as text: a local name of other bytes as file:// with these percent-encoded, as rows name it."""
+    if is_utf8(given):
+        return given
+    from transforms import storage  # imports Beam
+
+    return storage.normalize(given)
 
 
 def _fingerprint(given: str | None) -> str | None:

@@ -25,7 +25,6 @@ from transforms.tables import read_batches
 from transforms.time_range import shown_input
 
 MAX_VIDEOS_SHOWN = 25
-MAX_ERRORS_SHOWN = 5
 MAX_FAILED_SHOWN = 10
 _LABELS_SHOWN = 3
 _LOWEST_SHOWN = 0.01
@@ -58,7 +57,7 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
     elif summary["labels"]:
         console.print(_labels_table(summary["labels"]))
     if summary["errors"]:
-        console.print(_errors_table(summary["errors"][:MAX_ERRORS_SHOWN]))
+        console.print(_errors_table(summary["errors"]))
     console.print(Text(_counts_line(summary)))
     if summary["model"] == DEMO and not num_before:
         console.print(_TOY, soft_wrap=True)

@@ -14,11 +14,9 @@ from typing import Any
 
 from transforms import storage
 from transforms.errors import ConfigError
-from transforms.list_rows import SUFFIXES, URI_COLUMN, rows_of_list
+from transforms.list_rows import RANGE_COLUMNS, SUFFIXES, URI_COLUMN, rows_of_list
 from transforms.records import VideoRef
 from transforms.time_range import TimeRange
-
-RANGE_COLUMNS = ("start_seconds", "end_seconds")
 
 _DECIMAL = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})(e[+-]?\d{1,3})?", re.IGNORECASE | re.ASCII)
 _MAX_SECONDS = 10**9
@@ -47,6 +45,11 @@ def read_input_list(path: str, base_dir: str | None = None) -> Iterator[VideoRef
         try:
             for where, row in rows_of_list(file, suffix):
                 yield _listed_video(row, where, place, base_dir)
+        except UnicodeDecodeError as error:
+            raise ConfigError(
+                f"--input_list {path}: byte {error.object[error.start]:#x} is not UTF-8; save the list as UTF-8, and "
+                "write a name of other bytes as file:///… with these bytes as %XX"
+            ) from error
         except (ValueError, csv.Error) as error:  # json's, csv's, pyarrow's and Unicode's errors
             raise ConfigError(f"--input_list {path}: {error}") from error
 

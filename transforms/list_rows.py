@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import json
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 URI_COLUMN = "video_uri"
+RANGE_COLUMNS = ("start_seconds", "end_seconds")
 SUFFIXES = (".txt", ".csv", ".jsonl", ".parquet")
 COMMENT = "#"
 """With it a line of a .txt begins that names no video."""
@@ -32,7 +34,7 @@ def rows_of_list(file: Any, suffix: str) -> Iterator[tuple[str, dict[str, Any]]]
     """
     if suffix == ".parquet":
         parquet = pq.ParquetFile(file)
-        _require_uri_column(parquet.schema_arrow.names)
+        _check_columns(parquet.schema_arrow.names)
         rows = (row for batch in parquet.iter_batches() for row in batch.to_pylist())
         yield from ((f"row {number}", row) for number, row in enumerate(rows, start=1))
         return
@@ -52,7 +54,7 @@ def _rows_of_csv(text: io.TextIOWrapper) -> Iterator[tuple[str, dict[str, Any]]]
     lines = iter(text)
     header = next(lines, "")
     names, delimiter = _header(header)
-    _require_uri_column(names)
+    _check_columns(names)
     reader = csv.DictReader(lines, names, restkey=_MORE, delimiter=delimiter)
     for row in reader:
         where = f"line {reader.line_num + 1}"
@@ -75,9 +77,13 @@ def _header(line: str) -> tuple[list[str], str]:
     return names[delimiter], delimiter
 
 
-def _require_uri_column(columns: Sequence[str]) -> None:
+def _check_columns(columns: Sequence[str]) -> None:
     if URI_COLUMN not in columns:
         raise ValueError(f"no column {URI_COLUMN!r} among {', '.join(columns) or 'none'}")
+    for column in columns:
+        meant = difflib.get_close_matches(column, RANGE_COLUMNS, n=1, cutoff=0.85)
+        if meant and meant[0] not in columns:
+            raise ValueError(f"the column {column!r} is not {meant[0]!r}, which names a range: rename the column")
 
 
 def _parse_json(line: str, number: int) -> dict[str, Any]:

@@ -59,7 +59,16 @@ def test_a_run_listens_on_loopback_and_answers_no_stranger(
     for number in range(3):
         for sample in samples_dir.iterdir():
             os.link(sample, videos / f"{number}_{sample.name}")
-    command = [sys.executable, "-m", "pipeline", "label", str(videos), "--output", str(tmp_path / "out")]
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline",
+        "label",
+        "--model=demo",
+        str(videos),
+        "--output",
+        str(tmp_path / "out"),
+    ]
     seen: set[tuple[str, int]] = set()
     answers: dict[str, set[str]] = {name: set() for name in calls("", "")}
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as run:
@@ -77,7 +86,7 @@ def test_a_run_listens_on_loopback_and_answers_no_stranger(
         # A server that has just ended answers nothing.
         assert "UNAUTHENTICATED" in statuses and statuses <= {"UNAUTHENTICATED", "UNAVAILABLE"}, (name, statuses)
     assert asked == []
-    assert main(["label", str(videos), "--output", str(tmp_path / "undisturbed")]) == 0
+    assert main(["label", "--model=demo", str(videos), "--output", str(tmp_path / "undisturbed")]) == 0
     assert rows(tmp_path / "out") == rows(tmp_path / "undisturbed") != []
 
 
@@ -92,7 +101,7 @@ def labeled(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     output = tmp_path_factory.mktemp("doors") / "out"
     sample = ROOT / "pipeline/demo/videos/growing.mp4"
     for _ in range(2):
-        assert main(["label", str(sample), "--output", str(output), "--force"]) == 0
+        assert main(["label", "--model=demo", str(sample), "--output", str(output), "--force"]) == 0
     return output
 
 
@@ -101,7 +110,7 @@ def test_no_other_command_listens(command: str, labeled: pathlib.Path, samples_d
     sample = samples_dir / "growing.mp4"
     runs = sorted(path.stem for path in labeled.joinpath("runs").iterdir() if "-compact-" not in path.stem)
     arguments = {
-        "plan": [sample, "--output", labeled],
+        "plan": [sample, "--model=demo", "--output", labeled],
         "probe": [sample],
         "diff": [labeled, *runs[:2]],
         "models": [],
@@ -111,5 +120,5 @@ def test_no_other_command_listens(command: str, labeled: pathlib.Path, samples_d
 
 
 def test_a_command_that_listens_would_be_found_out(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
-    done = deaf("label", samples_dir / "growing.mp4", "--output", tmp_path / "out")
+    done = deaf("label", "--model=demo", samples_dir / "growing.mp4", "--output", tmp_path / "out")
     assert done.returncode == -31, "SIGSYS"

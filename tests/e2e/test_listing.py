@@ -215,3 +215,40 @@ def test_a_local_video_that_is_replaced_after_the_listing_is_a_transient_row(
         told = failures | beam.Map(lambda f: (f.stage, f.code, f.transient, f.message))
         message = f"{path} changed after it was listed; run again"
         assert_that(told, equal_to([(step, "video_changed", True, message)]), label="failures")
+
+
+def test_a_name_that_is_not_utf_8_is_labeled(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    name = os.fsdecode(b"bad_\xff.mp4")
+    shutil.copy(samples_dir / "growing.mp4", folder / name)
+    for number, given in enumerate((folder, folder / name)):
+        output = tmp_path / str(number)
+        assert main(["label", "--model=demo", str(given), "--output", str(output)]) == 0
+        found = duckdb.sql(f"SELECT video_uri, status FROM '{output}/videos/*/*.parquet'").fetchall()
+        assert found == [(f"file://{folder}/bad_%FF.mp4", "ok")]
+
+
+def test_an_output_that_is_not_utf_8_is_refused(tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]) -> None:
+    output = os.fsdecode(os.fsencode(tmp_path) + b"/out_\xff")
+    assert main(["label", "--model=demo", str(tmp_path), "--output", output]) == 2
+    assert capfd.readouterr().err.count("must be UTF-8") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"video_uri;start_second\n/a.mp4;2\n",
+            "the column 'start_second' is not 'start_seconds'",
+        ),
+        (b"video_uri\n/\xff.mp4\n", "byte 0xff is not UTF-8; save the list as UTF-8"),
+    ],
+)
+def test_a_list_that_means_something_else(
+    tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str], content: bytes, message: str
+) -> None:
+    (tmp_path / "list.csv").write_bytes(content)
+    argv = ["label", "--model=demo", "--input_list", str(tmp_path / "list.csv"), "--output", str(tmp_path / "out")]
+    assert main(argv) == 2
+    assert message in capfd.readouterr().err

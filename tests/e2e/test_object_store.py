@@ -118,7 +118,7 @@ def test_an_output_that_does_not_answer_now_is_no_wrong_flag(
     monkeypatch.setattr(retrying, "_FIRST_DELAY_SECONDS", 0.001)
     proxy.fault = lambda request: status if REQUESTS[place] in request.path else ""
     flags = ["--output", f"s3://{BUCKET}/out", *s3_flags(proxy.url)]
-    ended = main([command, str(samples_dir / "growing.mp4"), *flags])
+    ended = main([command, str(samples_dir / "growing.mp4"), "--model=demo", *flags])
     if command == "plan" and place != "listing of runs":
         assert ended == 0 and not proxy.faults()  # it writes nothing, and needs no lock
         return

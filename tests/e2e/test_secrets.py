@@ -46,7 +46,7 @@ def test_a_models_signed_url_is_written_nowhere(tmp_path: pathlib.Path, samples_
     url = f"http://127.0.0.1:{server.server_port}/m?signature=TOPSECRET"
     preset = ["--num_frames=8", "--target_fps=4", "--resize=72", "--size=64", f"--labels={DEMO / 'labels.txt'}"]
     flags = ["--output", tmp_path / "out", "--model", url, *preset, "--verbose", "--summary_json"]
-    done = run("label", samples_dir / "growing.mp4", *flags, cache=tmp_path / "cache")
+    done = run("label", "--model=demo", samples_dir / "growing.mp4", *flags, cache=tmp_path / "cache")
     server.shutdown()
     server.server_close()
     assert done.returncode == 0, done.stderr[-2000:]
@@ -69,7 +69,7 @@ def test_credentials_in_a_flag_are_refused_and_not_repeated(flag: str, tmp_path:
 def test_credentials_in_a_list_are_a_row_without_them(tmp_path: pathlib.Path) -> None:
     (tmp_path / "list.txt").write_text(f"{CREDENTIALS}.mp4\n")
     done = run(
-        *("label", "--input_list", tmp_path / "list.txt", "--output", tmp_path / "out"),
+        *("label", "--model=demo", "--input_list", tmp_path / "list.txt", "--output", tmp_path / "out"),
         *("--max_failure_ratio=1", "--verbose"),
     )
     assert done.returncode == 0, done.stderr[-2000:]

@@ -35,7 +35,7 @@ def run(forbidden: str, *arguments: object) -> tuple[int, str]:
 
 
 def label(samples_dir: pathlib.Path, output: pathlib.Path) -> list[object]:
-    return ["label", samples_dir / "growing.mp4", "--output", output]
+    return ["label", "--model=demo", samples_dir / "growing.mp4", "--output", output]
 
 
 def test_a_run_does_not_start_where_nothing_confines_its_decoders(
@@ -53,7 +53,10 @@ def test_a_run_does_not_start_where_nothing_confines_its_decoders(
 def test_other_commands_that_read_videos_do_not_either(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, command: str
 ) -> None:
-    arguments = [samples_dir / "growing.mp4", *(["--output", tmp_path / "out"] if command == "plan" else [])]
+    arguments = [
+        samples_dir / "growing.mp4",
+        *(["--model=demo", "--output", tmp_path / "out"] if command == "plan" else []),
+    ]
     assert run("seccomp,landlock", command, *arguments) == (2, REFUSAL)
     assert run("seccomp,landlock", command, *arguments, "--allow_unconfined_decoder") == (0, OPEN)
 

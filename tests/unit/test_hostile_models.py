@@ -45,7 +45,14 @@ def test_the_model_that_was_demanded_is_run(
 def test_any_other_model_is_refused(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["label", samples_dir / "growing.mp4", "--output", tmp_path / "out", "--model_fingerprint"]
+    arguments = [
+        "label",
+        samples_dir / "growing.mp4",
+        "--model=demo",
+        "--output",
+        tmp_path / "out",
+        "--model_fingerprint",
+    ]
     message = f"is not the model of --model_fingerprint {OTHER}: its fingerprint is {FINGERPRINT}; find out who"
     code, err = run(capsys, *arguments, OTHER)
     assert code == 2 and message in err and not (tmp_path / "out").exists()

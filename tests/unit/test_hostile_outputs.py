@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+import ledger_factory
 import output_factory as factory
 import pytest
 from hostile_documents import snapshot, variants
@@ -20,7 +21,7 @@ from pipeline.earlier_runs import last_run
 from pipeline.launch import hold_output
 from transforms import commits
 from transforms.errors import ReelbeamError
-from transforms.ledger import Work, ledger_files
+from transforms.ledger import Work
 from transforms.output_lock import LockTicket
 from transforms.run_files import RunPaths
 
@@ -63,8 +64,8 @@ def output(made: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
 def arguments(command: str, output: pathlib.Path) -> list[str]:
     nothing = str(output.parent / "canary.parquet")
     more = {
-        "label": [nothing, "--output", str(output), "--max_failure_ratio", "1"],
-        "plan": [nothing, "--output", str(output)],
+        "label": [nothing, "--model=demo", "--output", str(output), "--max_failure_ratio", "1"],
+        "plan": [nothing, "--model=demo", "--output", str(output)],
         "diff": [str(output), "20260101", RUN],
     }
     return [command, *more.get(command, [str(output)])]
@@ -205,7 +206,7 @@ def label_reads(output: pathlib.Path) -> None:
     last_run(str(output))
     with hold_output(LockTicket(str(output), "20260109T000000Z-000009"), local=True, wait=False):
         work = Work.all_of(json.loads((output / "runs/20260101T000000Z-000001.json").read_text()))[0]
-        list(ledger_files(str(output), work))
+        list(ledger_factory.ledger_files(str(output), work))
 
 
 DOCUMENTS = (f"runs/{RUN}.json", f"runs/{COMPACTION}.json", f".staging/run={CUT_OFF}/commit.json", ".staging/lock.json")

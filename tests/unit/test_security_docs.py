@@ -13,7 +13,6 @@ import pytest
 from pipeline.cli import main
 from pipeline.flags import label_parser
 from transforms import stored_models
-from transforms.media import sandbox
 from transforms.models import cache, unpacking
 from transforms.output_lock import LockTicket, OutputLock
 from transforms.run_files import write_atomically
@@ -58,7 +57,7 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert unpacking.MOST_BYTES == stored_models._MOST_BYTES == 8 << 30
     assert f"unpack to 8 GiB and {unpacking.MOST_FILES:,} files" in models
     assert f"8 GiB and {stored_models._MOST_FILES:,} files" in models
-    assert f"up to {sandbox._MAX_REQUESTS} requests" in section("The decoder")
+    assert "--allow_unconfined_decoder" in section("The decoder")
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
@@ -71,8 +70,8 @@ def test_an_output_follows_the_umask(umask: int, mode: int, tmp_path: pathlib.Pa
             pass
     finally:
         os.umask(before)
-    files = [path for path in output.rglob("*") if path.is_file()]
-    assert [path.name for path in files] == ["r1.json", "lock.json"] or len(files) == 2
+    files = [path for path in output.rglob("*") if path.is_file() and path.suffix != ".guard"]
+    assert {path.name for path in files} == {"r1.json", "lock.json"}
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {mode}
     assert {stat.S_IMODE(path.stat().st_mode) for path in output.rglob("*") if path.is_dir()} == {0o777 & ~umask}
 

@@ -75,11 +75,11 @@ def test_a_spool_file_that_the_disk_refuses_leaves_no_descriptor(tmp_path: pathl
 START = """
     import os, sys
     from transforms.errors import RunError
-    from transforms.media.decoder_process import DecoderProcess
+    from transforms.media.spawn import ForkServer
 
     sys.executable, before = "/no/such/python", len(os.listdir("/proc/self/fd"))
     try:
-        DecoderProcess(1 << 30)
+        ForkServer()
     except RunError as error:
         print(error, len(os.listdir("/proc/self/fd")) - before)
 """

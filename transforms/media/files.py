@@ -158,7 +158,7 @@ def readable(video: VideoFile) -> Iterator[int]:
 
 def _check(name: str, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise errors.StorageError(f"{name}: cannot be read: a folder, pipe or device, not a file")
+        raise errors.NotAVideoError(f"{name}: a folder, pipe or device, not a file; leave it out")
     if status.st_size == 0:
         raise errors.EmptyFileError(f"{name}: the file is empty (0 bytes); upload it again")
 

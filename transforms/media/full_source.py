@@ -68,8 +68,8 @@ class FullSource:
         if position in self._damaged_positions or position in self._awaited_positions:
             return True
         shown_tick = self.last_tick if self.last_tick <= tick else self._previous_tick
-        missing_seconds = (self._timeline.ticks[position] - shown_tick) * self._timeline.time_base
-        if not self._always_shows or missing_seconds <= _MAX_STAND_IN_SECONDS:
+        num_missing = position - self._timeline.position_at(shown_tick)
+        if not self._always_shows or num_missing * self._timeline.mean_spacing_seconds <= _MAX_STAND_IN_SECONDS:
             return False
         self._missing_positions.add(position)
         return True

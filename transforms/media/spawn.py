@@ -38,13 +38,10 @@ class ForkServer:
           RunError: it does not start.
         """
         self._lock = threading.Lock()
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._control.settimeout(_START_SECONDS)
-        theirs.setblocking(True)  # whatever socket.setdefaulttimeout says, which Google's libraries call
-        liveness, self._liveness = os.pipe()
-        self._process = _start(theirs.fileno(), liveness)
-        theirs.close()
-        os.close(liveness)
+        try:
+            self._start()
+        except OSError as error:  # no descriptor, no memory or no process left
+            raise errors.RunError(f"the decoder process does not start: {error}") from error
         try:
             ready = self._receive()
         except ServerGoneError as error:
@@ -52,6 +49,22 @@ class ForkServer:
         if "bug" in ready:
             self.close()
             raise errors.RunError(f"the decoder process does not start: {ready['bug']}")
+
+    def _start(self) -> None:
+        """Starts the server; leaves no descriptor behind where that fails."""
+        with contextlib.ExitStack() as opened:
+            self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            opened.enter_context(self._control)
+            with theirs:
+                self._control.settimeout(_START_SECONDS)
+                theirs.setblocking(True)  # whatever socket.setdefaulttimeout says, which Google's libraries call
+                liveness, self._liveness = os.pipe()
+                opened.callback(os.close, self._liveness)
+                try:
+                    self._process = _start(theirs.fileno(), liveness)
+                finally:
+                    os.close(liveness)
+            opened.pop_all()
 
     @property
     def pid(self) -> int:

@@ -75,6 +75,11 @@ class Timeline:
         """
         return (self.promised_end_tick - self.origin) * self.time_base
 
+    @property
+    def mean_spacing_seconds(self) -> Fraction:
+        """From frame to frame, on average."""
+        return (self.end_tick - self.ticks[0]) * self.time_base / len(self.ticks)
+
     def position_at(self, tick: int) -> int:
         """Returns the position of the frame shown at `tick`: the last one with that or an earlier time."""
         return max(bisect.bisect_right(self.ticks, tick) - 1, 0)

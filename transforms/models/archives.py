@@ -54,7 +54,15 @@ def _unpack(archive: pathlib.Path, folder: pathlib.Path) -> None:
         else:
             with archive.open("rb") as stream:
                 unpacking.unpack(stream, folder)
-    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+    except (
+        unpacking.DamagedArchiveError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        RuntimeError,
+        NotImplementedError,
+    ) as error:
         raise NotASavedModelError(f"{archive} cannot be unpacked: {error}; unpack it, and pass the folder") from error
     if _root(folder) is None:
         raise NotASavedModelError(f"{archive} is not the archive of a model: it {saved_model.fault(folder)}")

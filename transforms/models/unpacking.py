@@ -13,6 +13,10 @@ MOST_BYTES = 8 << 30
 MOST_FILES = 10_000
 
 
+class DamagedArchiveError(OSError):
+    """An archive cannot be read; from a server, another try may give a whole one."""
+
+
 def unpack(stream: Any, folder: pathlib.Path) -> None:
     """Unpacks a tar archive, compressed or not, while it is read.
 
@@ -22,7 +26,8 @@ def unpack(stream: Any, folder: pathlib.Path) -> None:
 
     Raises:
       ValueError: the archive holds a link or a device, leads out of the folder, or unpacks to too much.
-      OSError: it is not a tar archive, breaks off, or cannot be written; or what `stream` raises.
+      DamagedArchiveError: it is not a tar archive, or breaks off.
+      OSError: it cannot be written; or what `stream` raises.
     """
     num_bytes = num_files = 0
     try:
@@ -34,7 +39,7 @@ def unpack(stream: Any, folder: pathlib.Path) -> None:
                     raise ValueError(f"more than {MOST_BYTES} bytes or {MOST_FILES} files")
                 _unpack_member(archive, member, folder)
     except tarfile.TarError as error:
-        raise OSError(f"not a tar archive, or damaged: {error}") from error
+        raise DamagedArchiveError(f"not a tar archive, or damaged: {error}") from error
 
 
 def check_size(sizes: Iterable[int]) -> None:
