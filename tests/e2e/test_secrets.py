@@ -60,7 +60,7 @@ def test_a_models_signed_url_is_written_nowhere(tmp_path: pathlib.Path, samples_
 def test_credentials_in_a_flag_are_refused_and_not_repeated(flag: str, tmp_path: pathlib.Path) -> None:
     given = {"input": str(tmp_path), "--output": str(tmp_path / "out")} | {flag: CREDENTIALS}
     flags = [word for name, value in given.items() for word in ((value,) if name == "input" else (name, value))]
-    done = run("label", *flags, "--verbose", "--summary_json")
+    done = run("label", "--model=demo", *flags, "--verbose", "--summary_json")
     assert done.returncode == 2
     assert "s3://bucket/x was given with a user name or a password: remove it, and give" in done.stderr
     assert "AKIDEXAMPLE" not in done.stdout + done.stderr and "CRET" not in done.stdout + done.stderr

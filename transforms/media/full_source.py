@@ -43,7 +43,8 @@ class FullSource:
         self._rejected_positions: set[int] = set()
         self._damaged_positions: set[int] = set()
         codec = stream.codec_context
-        self._always_shows = packet_rules(codec.codec.canonical_name, codec.extradata).always_shows
+        rules = packet_rules(codec.codec.canonical_name, codec.extradata)
+        self._always_shows, self._may_have_fields = rules.always_shows, rules.may_have_fields
         self._missing_positions: set[int] = set()
         self._awaited_positions: set[int] = set()  # of packets that are marked as corrupt, until their frames come out
         self._clean_from: int | None = 0
@@ -112,7 +113,7 @@ class FullSource:
                     yield from self._start_anew()
                 tick = self._mended_time(index, packet)
                 position = index if tick is None else self._timeline.position_at(tick)
-                if packet.is_corrupt:
+                if packet.is_corrupt and self._may_have_fields:  # half of a frame may be missing
                     self._awaited_positions.add(position)
                 yield from self._decode(packet, position)
                 self._note_damage(packet, position)
