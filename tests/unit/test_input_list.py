@@ -101,7 +101,7 @@ def test_lists_carry_further_columns(tmp_path: pathlib.Path, suffix: str) -> Non
             "video_uri\tstart_seconds\tend_seconds\n\na.mp4\t10\t9.5\n",
             "line 3: end_seconds is 9.5, and should be above start_seconds, 10",
         ),
-        ("list.txt", b"a.mp4\nb\xe9.mp4\n", "can't decode byte 0xe9"),
+        ("list.txt", b"a.mp4\nb\xe9.mp4\n", "byte 0xe9 is not UTF-8"),
         ("list.csv", "video_uri,x\n" + '"' + "y" * 200_000 + '",1\n', "field larger than field limit"),
     ],
 )

@@ -130,7 +130,7 @@ def test_missing_file(tmp_path: pathlib.Path) -> None:
 
 
 def test_folder(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(errors.StorageError, match="cannot be read"):
+    with pytest.raises(errors.NotAVideoError, match="a folder, pipe or device, not a file"):
         probe(tmp_path)
 
 
