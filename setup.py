@@ -19,7 +19,7 @@ setup(
     packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*"]),
     py_modules=["reelbeam_start"],
     package_data={
-        "pipeline": ["costs.json"],
+        "pipeline.commands": ["costs.json"],
         "pipeline.demo": ["model/*", "model/variables/*", "videos/*"],
         "transforms.models": ["labels/*.txt"],
     },

@@ -17,11 +17,12 @@ import statistics
 from collections.abc import Callable
 from fractions import Fraction
 
-from transforms.media import decoder, sandbox
-from transforms.media import probe as library
+from transforms.media.decoding import decoder
+from transforms.media.decoding import probe as library
+from transforms.media.decoding.picture import Geometry
 from transforms.media.limits import DEFAULT_LIMITS
-from transforms.media.picture import Geometry
-from transforms.media.sampling import ClipSampling, plan_clip_spans
+from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from transforms.media.sandbox import sandboxed
 
 SAMPLING = ClipSampling(50, Fraction(5))
 GEOMETRY = Geometry(192, 172)
@@ -36,24 +37,24 @@ def in_process(path: str) -> int:
 
 def in_sandbox(path: str) -> int:
     """Probes and decodes in decoder processes; returns the number of clips."""
-    media = sandbox.probe(path, DEFAULT_LIMITS)
+    media = sandboxed.probe(path, DEFAULT_LIMITS)
     spans = plan_clip_spans(media.duration_seconds, SAMPLING)
-    return sum(1 for _ in sandbox.decode_clips(path, media, spans, GEOMETRY, DEFAULT_LIMITS))
+    return sum(1 for _ in sandboxed.decode_clips(path, media, spans, GEOMETRY, DEFAULT_LIMITS))
 
 
 def start_only(path: str) -> int:
     """Starts a decoder process, and with it the fork server."""
-    with sandbox.borrow(DEFAULT_LIMITS.memory_bytes):
+    with sandboxed.borrow(DEFAULT_LIMITS.memory_bytes):
         return 0
 
 
 def cpu_seconds(work: Callable[[str], int], video: str, repeats: int) -> float:
     """Returns what `work` takes, all in all, in this process and all that it starts."""
-    sandbox.close_idle()
+    sandboxed.close_idle()
     before = _all_cpu_seconds()
     for _ in range(repeats):
         work(video)
-    sandbox.close_idle()  # the time of processes counts once they were waited for
+    sandboxed.close_idle()  # the time of processes counts once they were waited for
     return _all_cpu_seconds() - before
 
 

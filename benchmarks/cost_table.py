@@ -2,7 +2,7 @@
 
     python -m benchmarks.cost_table
 
-Writes both, from benchmarks/results; tests compare. Per model and engine pipeline/costs.json holds
+Writes both, from benchmarks/results; tests compare. Per model and engine pipeline/commands/costs.json holds
 the CPU-seconds of a clip (inference*.json; float32 of precision.json for models that are not in there), the mean over
 these of what a GFLOP costs, and the CPU-seconds that decoding takes for a second of video (decode.json: A0's clips of
 10 s; of the cheapest, the middle and the dearest file).
@@ -16,11 +16,11 @@ import re
 import statistics
 from typing import Any
 
-from transforms.models.catalog import CATALOG
+from transforms.models.registry.catalog import CATALOG
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-TABLE = ROOT / "pipeline" / "costs.json"
+TABLE = ROOT / "pipeline" / "commands" / "costs.json"
 README = ROOT / "README.md"
 
 _DIGITS = 3

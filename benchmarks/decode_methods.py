@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from transforms.media import container as containers
-from transforms.media import timeline as timelines
-from transforms.media.decoder import DecodeStats, Geometry, decode_clips
-from transforms.media.probe import probe
-from transforms.media.sampling import ClipSampling, plan_clip_spans
+from transforms.media.container import container as containers
+from transforms.media.decoding.decoder import DecodeStats, Geometry, decode_clips
+from transforms.media.decoding.probe import probe
+from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from transforms.media.timing import timeline as timelines
 from transforms.records import ClipSpan, MediaInfo
 
 GEOMETRY = Geometry(192, 172)

@@ -22,9 +22,9 @@ from fractions import Fraction
 from typing import Any
 
 from benchmarks.decode import ROOT, default_videos
-from transforms.media.decoder import Geometry, decode_clips
-from transforms.media.probe import probe
-from transforms.media.sampling import ClipSampling, plan_clip_spans
+from transforms.media.decoding.decoder import Geometry, decode_clips
+from transforms.media.decoding.probe import probe
+from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
 from transforms.records import ClipSpan, MediaInfo
 
 GEOMETRY = Geometry(192, 172)

@@ -29,11 +29,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.clips import named_models
-from transforms.media import decoder, probe
-from transforms.media.picture import Geometry
-from transforms.media.sampling import ClipSampling, plan_clip_spans
-from transforms.models.catalog import CATALOG, ModelSpec
+from transforms.media.decoding import decoder, probe
+from transforms.media.decoding.picture import Geometry
+from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
 from transforms.models.engine import load_engine
+from transforms.models.registry.catalog import CATALOG, ModelSpec
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 

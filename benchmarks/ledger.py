@@ -26,11 +26,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline import launch, options
-from pipeline.config import LOCAL_VIDEOS_PER_PART
-from transforms import commits, storage
+from pipeline.flags import options
+from pipeline.job import launch
+from pipeline.settings.config import LOCAL_VIDEOS_PER_PART
+from transforms import storage
+from transforms.output import commits
+from transforms.output.run_files import (
+    RunPaths,
+    WrittenFile,
+    summarize_files,
+    to_table,
+    write_atomically,
+    write_parquet,
+)
 from transforms.records import RunInfo, VideoRef, VideoSummary
-from transforms.run_files import RunPaths, WrittenFile, summarize_files, to_table, write_atomically, write_parquet
 from transforms.schemas import video_row
 
 ROWS_PER_RUN = 250_000

@@ -17,10 +17,10 @@ import numpy as np
 
 from benchmarks.clips import named_models
 from benchmarks.inference import cpu_seconds, fastest
-from transforms.models import resolver
-from transforms.models.catalog import ModelSpec
 from transforms.models.engine import load_stream_engine
-from transforms.models.stream import StreamSignatures, find_stream_signatures
+from transforms.models.engines.stream import StreamSignatures, find_stream_signatures
+from transforms.models.registry import resolver
+from transforms.models.registry.catalog import ModelSpec
 
 
 def main() -> None:

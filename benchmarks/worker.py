@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 
 from benchmarks.clips import named_models
 from benchmarks.decode import ROOT, default_videos
-from transforms.models.catalog import ModelSpec
+from transforms.models.registry.catalog import ModelSpec
 
 _COPIES_A_THREAD = 2
 _SECONDS_BETWEEN_SAMPLES = 0.1

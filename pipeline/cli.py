@@ -13,9 +13,12 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from pipeline import __version__, bounds, output_commands, terminal
-from pipeline.parser import Parser
-from pipeline.summary_json import Progress
+from pipeline import __version__
+from pipeline.commands import output
+from pipeline.flags.parser import Parser
+from pipeline.reports.summary_json import Progress
+from pipeline.settings import bounds
+from pipeline.terminal import streams
 
 EXIT_OK, EXIT_FAILED, EXIT_BAD_FLAGS, EXIT_LOCKED = 0, 1, 2, 5
 _EXIT_INTERRUPTED = 130
@@ -53,11 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "plan": _plan,
         "models": _models,
         "probe": _probe,
-        "status": output_commands.status,
-        "verify": output_commands.verify,
-        "diff": output_commands.diff,
-        "sql": output_commands.sql,
-        "compact": output_commands.compact,
+        "status": output.status,
+        "verify": output.verify,
+        "diff": output.diff,
+        "sql": output.sql,
+        "compact": output.compact,
     }
     if argv and argv[0] in commands:
         _set_up_logging("--verbose" in argv)
@@ -71,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _label(progress: Progress, argv: Sequence[str]) -> int:
     """Labels; how far that came stands in `progress`, also where an error or an interruption ends the run."""
-    from pipeline import options
+    from pipeline.flags import options
 
     args, beam_flags = options.parse_label_flags(argv)
 
@@ -82,10 +85,10 @@ def _label(progress: Progress, argv: Sequence[str]) -> int:
     progress.output = storage.normalize(config.output).rstrip("/")
     beam_options = options.to_beam_options(beam_flags)
 
-    from pipeline import summary_json
-    from pipeline.console import make_console
-    from pipeline.launch import run_labeling
-    from pipeline.summary import print_outcome, print_total
+    from pipeline.job.launch import run_labeling
+    from pipeline.reports import summary_json
+    from pipeline.reports.summary import print_outcome, print_total
+    from pipeline.terminal.console import make_console
 
     console = make_console()
     outcomes = progress.outcomes
@@ -99,16 +102,17 @@ def _label(progress: Progress, argv: Sequence[str]) -> int:
 
 
 def _plan(argv: Sequence[str]) -> int:
-    from pipeline import options, plan_command
+    from pipeline.commands import plan
+    from pipeline.flags import options
 
-    args, beam_flags = options.parse_label_flags(argv, plan_command.plan_parser())
-    return plan_command.plan(args, beam_flags)
+    args, beam_flags = options.parse_label_flags(argv, plan.plan_parser())
+    return plan.plan(args, beam_flags)
 
 
 def _models(argv: Sequence[str]) -> int:
-    from pipeline import model_commands
+    from pipeline.commands import models
 
-    model_commands.models(argv)
+    models.models(argv)
     return EXIT_OK
 
 
@@ -121,9 +125,9 @@ def _probe(argv: Sequence[str]) -> int:
         help="run even where the system has neither seccomp filters nor Landlock; hostile videos can then read files",
     )
     args = parser.parse_args(argv)
-    from pipeline import probe_command
+    from pipeline.commands import probe
 
-    return probe_command.probe_files(args.files, args.allow_unconfined_decoder)
+    return probe.probe_files(args.files, args.allow_unconfined_decoder)
 
 
 def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], progress: Progress) -> int:
@@ -134,7 +138,7 @@ def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], progr
       argv: its flags.
       progress: where it leaves how far a run has come.
     """
-    from pipeline import summary_json
+    from pipeline.reports import summary_json
     from transforms import errors
 
     as_json = "--summary_json" in argv
@@ -181,13 +185,13 @@ def _exit_code(error: Exception) -> int:
 def _complain(error: Exception) -> None:
     from transforms.errors import without_query
 
-    print(f"reelbeam: {terminal.printable(without_query(str(error)))}", file=sys.stderr)
+    print(f"reelbeam: {streams.printable(without_query(str(error)))}", file=sys.stderr)
 
 
 def _set_up_logging(verbose: bool) -> None:
     """Warnings of Reelbeam only; Beam and its friends are heard with --verbose."""
-    handler = terminal.LogHandler()
-    handler.setFormatter(terminal.LogFormatter("%(levelname)s %(name)s: %(message)s"))
+    handler = streams.LogHandler()
+    handler.setFormatter(streams.LogFormatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, handlers=[handler])
     logging.getLogger("apache_beam").setLevel(logging.INFO if verbose else logging.CRITICAL)
     logging.getLogger("pipeline").setLevel(logging.DEBUG if verbose else logging.WARNING)
@@ -219,8 +223,8 @@ def entry_point() -> NoReturn:
     alone they would end the program and leave its files where they are; or do nothing at all in a pod, where the
     program is process 1.
     """
-    terminal.take_names_for_utf8()
-    terminal.take_over_streams()
+    streams.take_names_for_utf8()
+    streams.take_over_streams()
     for number in _ENDING_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it for SIGHUP
             signal.signal(number, signal.default_int_handler)
@@ -240,7 +244,7 @@ def _after_output(code: int) -> int:
 
     What is committed is done, whatever becomes of the tables about it. Other commands have no result but their output.
     """
-    lost = terminal.lost_output(sys.stdout)
+    lost = streams.lost_output(sys.stdout)
     if lost is None:
         return code
     print(f"reelbeam: stdout cannot be written: {lost.strerror}; free the disk, or name another file", file=sys.stderr)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline import cli
-from pipeline.flags import label_parser
+from pipeline.flags.definitions import label_parser
 
 INPUTS = "inputs"
 """What the positional arguments are called: a template's parameters all have names."""

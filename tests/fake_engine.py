@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.errors import InferenceError, OutOfMemoryError
-from transforms.models.stream import State
+from transforms.models.engines.stream import State
 
 BAD_VALUE = 255
 """A clip that begins with this pixel makes the whole batch fail."""

@@ -11,10 +11,10 @@ from typing import Any
 from record_factory import span_at
 
 from transforms import errors
-from transforms.media.decoder import DecodeStats, Geometry, decode_clips
-from transforms.media.probe import probe
-from transforms.media.sampling import ClipSampling, plan_clip_spans
-from transforms.media.segments import media_of_segment
+from transforms.media.decoding.decoder import DecodeStats, Geometry, decode_clips
+from transforms.media.decoding.probe import probe
+from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from transforms.media.sampling.segments import media_of_segment
 from transforms.records import ClipSpan, MediaInfo
 
 GEOMETRY = Geometry(72, 72)

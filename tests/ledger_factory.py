@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import record_factory as make
 
-from transforms import commits
-from transforms.ledger import Work, ledger_runs
+from transforms.output import commits
+from transforms.output.ledger import Work, ledger_runs
+from transforms.output.run_files import RunPaths, WrittenFile, summarize_files, to_table, write_atomically
 from transforms.records import LabelScore, RunInfo, VideoSummary
-from transforms.run_files import RunPaths, WrittenFile, summarize_files, to_table, write_atomically
 from transforms.schemas import TABLES, Row, clip_row, error_row, video_row
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import apache_beam as beam
 
-from pipeline.options import to_beam_options
+from pipeline.flags.options import to_beam_options
 from transforms.metrics import NAMESPACE
 
 

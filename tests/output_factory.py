@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import record_factory as make
 
+from transforms.output.run_files import RunPaths, WrittenFile, to_table, write_atomically, write_parquet
 from transforms.records import LabelScore, RunInfo, VideoRef, VideoSummary
-from transforms.run_files import RunPaths, WrittenFile, to_table, write_atomically, write_parquet
 from transforms.schemas import Row, clip_row, error_row, tables_of_run, video_row
 from transforms.write_results import commit
 

@@ -28,10 +28,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import data_generation as generate  # noqa: E402
 
 from transforms.errors import DecoderFailedError, DecoderOutOfMemoryError, MediaError  # noqa: E402
-from transforms.media import sandbox  # noqa: E402
+from transforms.media.decoding.picture import Geometry  # noqa: E402
 from transforms.media.limits import DecoderLimits  # noqa: E402
-from transforms.media.picture import Geometry  # noqa: E402
-from transforms.media.sampling import ClipSampling, plan_clip_spans  # noqa: E402
+from transforms.media.sampling.clips import ClipSampling, plan_clip_spans  # noqa: E402
+from transforms.media.sandbox import sandboxed  # noqa: E402
 
 LIMITS = DecoderLimits(deadline_seconds=20, max_duration_seconds=3600)
 SAMPLING = ClipSampling(8, Fraction(5), clips_per_video=6)
@@ -109,9 +109,9 @@ def outcome(path: pathlib.Path) -> tuple[str, str]:
     """Returns how a file ends: its code, "ok" or "partial" before it, and the error's message."""
     num_clips = 0
     try:
-        media = sandbox.probe(path, LIMITS)
+        media = sandboxed.probe(path, LIMITS)
         spans = plan_clip_spans(media.duration_seconds, SAMPLING)
-        for _, frames in sandbox.decode_clips(path, media, spans, GEOMETRY, LIMITS):
+        for _, frames in sandboxed.decode_clips(path, media, spans, GEOMETRY, LIMITS):
             assert frames.shape == (8, 64, 64, 3)
             num_clips += 1
     except MediaError as error:

@@ -16,11 +16,11 @@ from apache_beam.ml.inference.base import ModelHandler, RunInference
 from transforms import metrics
 from transforms.errors import InferenceError, PredecessorLostError, without_query
 from transforms.models.batches import Answer, BaseBatches
-from transforms.models.catalog import ModelSpec, OutputActivation
 from transforms.models.engine import Engine, EngineName, Precision, load_engine, load_stream_engine
-from transforms.models.label_map import LabelMap
+from transforms.models.engines.stream import StreamEngine
+from transforms.models.registry.catalog import ModelSpec, OutputActivation
+from transforms.models.registry.label_map import LabelMap
 from transforms.models.scores import entropy, log_sum_exp, may_be_softmax, to_logits, to_scores, top_labels
-from transforms.models.stream import StreamEngine
 from transforms.models.stream_batches import StreamBatches
 from transforms.records import Clip, ClipScores, Failure
 from transforms.stored_models import localized

@@ -13,12 +13,12 @@ import numpy as np
 
 from transforms import metrics, storage
 from transforms.errors import MediaError, without_query
-from transforms.media import sandbox, wire
-from transforms.media.decoder import DecodeStats
+from transforms.media.decoding.decoder import DecodeStats
+from transforms.media.decoding.picture import Geometry
 from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
-from transforms.media.picture import Geometry
+from transforms.media.sandbox import sandboxed, wire
 from transforms.records import Clip, Failure, SegmentSpan
-from transforms.spool import DEFAULT_SPOOL, SpoolConfig
+from transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig
 from transforms.time_range import TimeRange
 
 _FAILURES = "failures"
@@ -37,7 +37,7 @@ class DecodeClips(beam.PTransform):
     """Decodes the planned clips of each segment, one clip in memory at a time.
 
     Input: SegmentSpan. Output: DecodedClips. A decoder process does the work, a few clips ahead of the model, see
-    `transforms.media.sandbox`. Clips of a segment that were whole before it broke off are kept. Between
+    `transforms.media.sandbox.sandboxed`. Clips of a segment that were whole before it broke off are kept. Between
     this step and ClassifyClips nothing may stand that breaks fusion (Reshuffle, GroupByKey, a resource hint of one
     step): a clip has 4 to 37 MB.
 
@@ -82,7 +82,7 @@ class _DecodeClipsFn(beam.DoFn):
         stats = DecodeStats()
         try:
             with storage.local_file(video, self._max_video_bytes, self._spool) as file:
-                clips = sandbox.decode_clips(file, segment.media, segment.clips, self._geometry, self._limits, stats)
+                clips = sandboxed.decode_clips(file, segment.media, segment.clips, self._geometry, self._limits, stats)
                 for span, frames in clips:
                     metrics.count(metrics.CLIPS_DECODED)
                     yield Clip(video.video_uri, segment.segment_index, span, frames, video.time_range)

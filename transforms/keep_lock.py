@@ -10,7 +10,7 @@ from typing import TypeVar
 import apache_beam as beam
 
 from transforms.errors import MediaError
-from transforms.output_lock import JOB_RENEWAL_SECONDS, LockTicket
+from transforms.output.output_lock import JOB_RENEWAL_SECONDS, LockTicket
 
 _T = TypeVar("_T")
 

@@ -13,13 +13,13 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms import metrics, storage
 from transforms.errors import MediaError, RangeOutsideVideoError, without_query
-from transforms.media import sandbox
 from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
-from transforms.media.sampling import ClipSampling, max_num_clips, plan_clip_spans
-from transforms.media.segments import clip_seconds, key_frame_seconds, media_of_segment, plan_segments
-from transforms.media.stream_sampling import plan_stream_spans, warm_up_segments
+from transforms.media.sampling.clips import ClipSampling, max_num_clips, plan_clip_spans
+from transforms.media.sampling.segments import clip_seconds, key_frame_seconds, media_of_segment, plan_segments
+from transforms.media.sampling.stream import plan_stream_spans, warm_up_segments
+from transforms.media.sandbox import sandboxed
 from transforms.records import ClipSpan, Failure, MediaInfo, PlannedVideo, SegmentSpan, VideoRef
-from transforms.spool import DEFAULT_SPOOL, SpoolConfig
+from transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig
 from transforms.time_range import WHOLE, TimeRange
 
 # Segments that are held back to be sorted: a few kilobytes each.
@@ -49,7 +49,7 @@ class PlanClips(beam.PTransform):
 
     Input: VideoRef. Output: ClipPlan. Nothing is decoded. Every video comes out once, as planned or as failure (stage
     "plan", the code of the MediaError). Elements are tiny: shuffle them before the heavy step. A decoder process reads
-    the files, see `transforms.media.sandbox`.
+    the files, see `transforms.media.sandbox.sandboxed`.
 
     Counters: videos_planned, clips_planned, videos_broken, decoder_restarts.
 
@@ -94,7 +94,7 @@ class _PlanClipsFn(beam.DoFn):
     def process(self, video: VideoRef) -> Iterator[SegmentSpan | beam.pvalue.TaggedOutput]:
         try:
             with storage.local_file(video, self._max_video_bytes, self._spool) as file:
-                media = sandbox.probe(file, self._limits)
+                media = sandboxed.probe(file, self._limits)
             duration = labeled_seconds(video, media.duration_seconds)
             self._limits.check_clips(video.video_uri, max_num_clips(duration, self._sampling))
         except MediaError as error:

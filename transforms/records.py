@@ -2,7 +2,7 @@
 
 Times are seconds or milliseconds **of the video**, counted from its first frame's presentation time, so 0 is the first
 frame whatever the container's start time says. Sample times are exact rationals: a frame is chosen by comparing
-rationals, never by rounding floats (see `transforms.media.sampling`).
+rationals, never by rounding floats (see `transforms.media.sampling.clips`).
 """
 
 from __future__ import annotations

@@ -30,13 +30,13 @@ from transforms.errors import (
     NotASavedModelError,
     without_query,
 )
-from transforms.models import cache, foreign, resolver, saved_model
-from transforms.models.catalog import ModelSpec
-from transforms.models.label_map import LabelMap, resolve_labels
-from transforms.models.manifest import MANIFEST, pin
+from transforms.models.registry import cache, foreign, resolver, saved_model
+from transforms.models.registry.catalog import ModelSpec
+from transforms.models.registry.label_map import LabelMap, resolve_labels
+from transforms.models.registry.manifest import MANIFEST, pin
 from transforms.records import VideoRef
-from transforms.stores import copying
-from transforms.stores.uris import literal
+from transforms.storage.stores import copying
+from transforms.storage.uris import literal
 
 _LOGGER = logging.getLogger(__name__)
 _MODEL_FILE = re.compile(r"(?!(?:variables|assets)$)(?:(?:variables|assets)/)?[^/.][^/]*")

@@ -14,7 +14,6 @@ import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
-from transforms.commits import finish, record_decision
 from transforms.errors import (
     LockLostError,
     NotAVideoError,
@@ -23,11 +22,10 @@ from transforms.errors import (
     RunError,
     TooManyFailuresError,
 )
-from transforms.ignored import most_frequent
-from transforms.ledger import SKIPPED, TAKEN, count_labeled
-from transforms.output_lock import LockTicket
-from transforms.records import VideoSummary, stable_hash
-from transforms.run_files import (
+from transforms.output.commits import finish, record_decision
+from transforms.output.ledger import SKIPPED, TAKEN, count_labeled
+from transforms.output.output_lock import LockTicket
+from transforms.output.run_files import (
     RunPaths,
     WrittenFile,
     summarize_files,
@@ -36,7 +34,9 @@ from transforms.run_files import (
     write_atomically,
     write_parquet,
 )
+from transforms.records import VideoSummary, stable_hash
 from transforms.schemas import TABLES, Row
+from transforms.storage.ignored import most_frequent
 
 ROWS_PER_FILE = 250_000
 """Clip rows take about 100 bytes in Parquet, so a file gets tens of MB, and sorting it 100 MB of memory."""
@@ -199,14 +199,14 @@ def commit(
     ignored: Mapping[str, int] = NOTHING,
     num_excused: int = 0,
 ) -> dict[str, Any]:
-    """Checks the written files and commits the run, in the steps that `transforms.commits` tells.
+    """Checks the written files and commits the run, in the steps that `transforms.output.commits` tells.
 
     Args:
       run_facts, paths, max_failure_ratio: see `WriteResults`.
       lock: what the run holds of the output; None where nobody else can write there.
       files: what was written.
       num_inputs: listed inputs, skipped ones included.
-      fates: how many inputs were taken up and skipped, by reason, see `transforms.ledger`.
+      fates: how many inputs were taken up and skipped, by reason, see `transforms.output.ledger`.
       num_vouching, ignored, num_excused: see `WriteResults`.
 
     Returns:

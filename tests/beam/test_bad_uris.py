@@ -18,13 +18,13 @@ from object_stores import S3Server
 
 from transforms import metrics, storage
 from transforms.errors import StorageError, UnsupportedUriError, VideoNotFoundError
-from transforms.list_videos import ListVideos
-from transforms.media.sampling import ClipSampling
-from transforms.models.catalog import find
+from transforms.media.sampling.clips import ClipSampling
+from transforms.models.registry.catalog import find
 from transforms.plan_clips import PlanClips
-from transforms.stores import copying
-from transforms.stores.clients import lacks_client
-from transforms.stores.registry import store_for
+from transforms.selection.list_videos import ListVideos
+from transforms.storage.stores import copying
+from transforms.storage.stores.clients import lacks_client
+from transforms.storage.stores.registry import store_for
 
 PRESET = find("demo").preset
 SAMPLING = ClipSampling(PRESET.num_frames, PRESET.target_fps)
@@ -80,9 +80,9 @@ WITHOUT_CLIENTS = """
     import json, sys
     sys.modules |= {"boto3": None, "google.cloud.storage": None}  # as if they were not installed
     from transforms import metrics, storage
-    from transforms.conditional_files import conditional_file
+    from transforms.storage.conditional_files import conditional_file
     from transforms.errors import MediaError
-    from transforms.list_videos import with_size
+    from transforms.selection.list_videos import with_size
     from transforms.records import VideoRef
 
     def code_of(call, *args):

@@ -16,7 +16,7 @@ from local_pipeline import LocalPipeline, counters
 
 from transforms import classify_clips, metrics
 from transforms.errors import LabelMapError
-from transforms.models.catalog import CATALOG, ModelSpec, Preset
+from transforms.models.registry.catalog import CATALOG, ModelSpec, Preset
 from transforms.records import Clip, ClipScores, Failure
 
 SPEC = ModelSpec("fake", "base", "nowhere", "nowhere", Preset(2, Fraction(1), 4, 4))

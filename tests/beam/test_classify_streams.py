@@ -15,7 +15,7 @@ from fake_engine import BAD_VALUE, FakeStreamEngine
 from local_pipeline import LocalPipeline, counters
 
 from transforms import classify_clips, metrics
-from transforms.models.catalog import CATALOG, ModelSpec, Preset
+from transforms.models.registry.catalog import CATALOG, ModelSpec, Preset
 from transforms.models.scores import softmax
 from transforms.records import Clip, ClipScores, ClipSpan, Failure
 

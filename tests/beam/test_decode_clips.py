@@ -20,10 +20,10 @@ from local_pipeline import LocalPipeline, counters
 from transforms import classify_clips, metrics, schemas
 from transforms.classify_clips import ClassifyClips
 from transforms.decode_clips import ClipCoder, DecodeClips
-from transforms.media import sandbox, wire
-from transforms.media.picture import Geometry
-from transforms.media.sampling import ClipSampling
-from transforms.models.catalog import find
+from transforms.media.decoding.picture import Geometry
+from transforms.media.sampling.clips import ClipSampling
+from transforms.media.sandbox import sandboxed, wire
+from transforms.models.registry.catalog import find
 from transforms.plan_clips import PlanClips
 from transforms.records import Clip, VideoRef
 
@@ -93,7 +93,7 @@ def test_a_decoder_that_dies_costs_its_segment_only(tmp_path: pathlib.Path) -> N
 def _kill_the_decoder_once(clip: Clip, marker: str) -> int:
     if not os.path.exists(marker):
         pathlib.Path(marker).touch()
-        for process in list(sandbox._all):
+        for process in list(sandboxed._all):
             if not process.is_idle:
                 os.kill(process.pid, signal.SIGKILL)
     return clip.span.clip_index

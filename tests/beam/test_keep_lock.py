@@ -14,20 +14,21 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline
 
-from pipeline import launch, options, preparation
+from pipeline.flags import options
+from pipeline.job import launch, preparation
 from transforms import keep_lock
-from transforms.conditional_files import ConditionalFile, Content, conditional_file
 from transforms.errors import OutputLockedError
 from transforms.keep_lock import KeepLock
-from transforms.lock_file import is_free, read_lock
-from transforms.output_lock import (
+from transforms.output.lock_file import is_free, read_lock
+from transforms.output.output_lock import (
     FIRST_JOB_LEASE_SECONDS,
     JOB_LEASE_SECONDS,
     JOB_RENEWAL_SECONDS,
     LockTicket,
     OutputLock,
 )
-from transforms.run_files import RunPaths
+from transforms.output.run_files import RunPaths
+from transforms.storage.conditional_files import ConditionalFile, Content, conditional_file
 
 
 def submitted(output: pathlib.Path) -> LockTicket:

@@ -15,12 +15,13 @@ from faulty_proxy import FaultyProxy
 from local_pipeline import LocalPipeline, counters
 from object_stores import BUCKET, S3Server
 
-from transforms import expansion, metrics, storage
+from transforms import metrics, storage
 from transforms.errors import StorageError, UnsupportedUriError
-from transforms.expansion import expand_input, matches_anything
-from transforms.list_videos import ListVideos
+from transforms.inputs import expansion
+from transforms.inputs.expansion import expand_input, matches_anything
 from transforms.records import VideoRef
-from transforms.stores import retrying
+from transforms.selection.list_videos import ListVideos
+from transforms.storage.stores import retries
 
 
 @pytest.fixture
@@ -223,7 +224,7 @@ class Disk(LocalFileSystem):
 
 
 def test_a_file_system_with_real_folders(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrying, "_FIRST_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr(retries, "_FIRST_DELAY_SECONDS", 0.001)
     root = f"disk://{folder}"
     assert uris(f"{root}/a.mp4") == [f"{root}/a.mp4"]
     assert uris(f"{root}/gone.mp4") == [f"{root}/gone.mp4"]

@@ -10,8 +10,8 @@ from faulty_proxy import FaultyProxy
 from object_stores import BUCKET, S3Server, check_conditions, s3_flags, used_by_beam
 
 from transforms.errors import OutputLockedError
-from transforms.lock_file import read_lock
-from transforms.output_lock import FIRST_JOB_LEASE_SECONDS, JOB_LEASE_SECONDS, LockTicket, OutputLock
+from transforms.output.lock_file import read_lock
+from transforms.output.output_lock import FIRST_JOB_LEASE_SECONDS, JOB_LEASE_SECONDS, LockTicket, OutputLock
 
 
 @pytest.fixture

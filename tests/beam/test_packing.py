@@ -14,15 +14,15 @@ from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline
 from slow_cases import fast_first
 
-from transforms import packing
-from transforms.documents import read_document
-from transforms.ledger import Work
-from transforms.list_videos import ListVideos
-from transforms.packing import NUM_BUCKETS, Pack, PackVideos, bucket_of, unpack, unpack_videos
+from transforms.output.ledger import Work
+from transforms.output.run_files import RunPaths
 from transforms.records import SkipRules, VideoRef
-from transforms.run_files import RunPaths
-from transforms.selection import WriteSelection, read_part, selection_path, to_parts
-from transforms.skip_labeled import SkipLabeled
+from transforms.selection import packing
+from transforms.selection.list_videos import ListVideos
+from transforms.selection.packing import NUM_BUCKETS, Pack, PackVideos, bucket_of, unpack, unpack_videos
+from transforms.selection.parts import WriteSelection, read_part, selection_path, to_parts
+from transforms.selection.skip_labeled import SkipLabeled
+from transforms.storage.documents import read_document
 
 VIDEOS = [
     VideoRef(

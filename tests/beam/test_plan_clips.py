@@ -11,16 +11,16 @@ import pytest
 from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline, counters
 
-from pipeline.options import to_beam_options
+from pipeline.flags.options import to_beam_options
 from transforms import metrics, storage
 from transforms.errors import StorageError
-from transforms.list_videos import ListVideos
-from transforms.media import sandbox, spawn, wire
 from transforms.media.limits import DecoderLimits
-from transforms.media.sampling import ClipSampling
-from transforms.models.catalog import find
+from transforms.media.sampling.clips import ClipSampling
+from transforms.media.sandbox import sandboxed, spawn, wire
+from transforms.models.registry.catalog import find
 from transforms.plan_clips import PlanClips
 from transforms.records import MediaInfo, VideoRef
+from transforms.selection.list_videos import ListVideos
 
 PRESET = find("demo").preset
 
@@ -114,7 +114,7 @@ def test_a_decoder_that_does_not_answer_is_a_failure_and_a_restart(
         path = tmp_path / f"{number}.mp4"
         path.write_text(repr(answer))
         videos.append(VideoRef(str(path), 1))
-    sandbox.close_idle()
+    sandboxed.close_idle()
     monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
     limits = DecoderLimits(deadline_seconds=1)
     with beam.Pipeline(options=to_beam_options(["--direct_num_workers=1"])) as pipeline:
@@ -122,4 +122,4 @@ def test_a_decoder_that_does_not_answer_is_a_failure_and_a_restart(
         assert_that(plan.failures | beam.Map(lambda f: f.code), equal_to(["decoder_timeout"]), label="failures")
         assert_that(plan.planned | beam.Map(lambda p: p.num_clips > 0), equal_to([True]), label="planned")
     assert counters(pipeline)[metrics.DECODER_RESTARTS] == 1
-    sandbox.close_idle()
+    sandboxed.close_idle()

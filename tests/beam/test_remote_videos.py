@@ -20,18 +20,19 @@ from faulty_proxy import FaultyProxy
 from local_pipeline import counters
 from object_stores import BUCKET, S3Server, s3_flags
 
-from pipeline.options import to_beam_options
-from transforms import errors, metrics, spool_file, storage
+from pipeline.flags.options import to_beam_options
+from transforms import errors, metrics, storage
 from transforms.decode_clips import DecodeClips
-from transforms.media import sandbox
-from transforms.media.decoder import Geometry, decode_clips
+from transforms.media.decoding.decoder import Geometry, decode_clips
+from transforms.media.decoding.probe import probe
 from transforms.media.limits import DEFAULT_LIMITS
-from transforms.media.probe import probe
-from transforms.media.sampling import ClipSampling, plan_clip_spans
-from transforms.media.segments import key_frame_seconds, media_of_segment, plan_segments
+from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from transforms.media.sampling.segments import key_frame_seconds, media_of_segment, plan_segments
+from transforms.media.sandbox import sandboxed
 from transforms.plan_clips import PlanClips
 from transforms.records import Clip, SegmentSpan, VideoRef
-from transforms.spool import SpoolConfig
+from transforms.storage.spool import spooled_video
+from transforms.storage.spool.folder import SpoolConfig
 
 GEOMETRY = Geometry(48, 48)
 CAP = 1 << 30
@@ -74,7 +75,7 @@ def segments_of(path: pathlib.Path, video: VideoRef) -> list[SegmentSpan]:
 
 def decode(segment: SegmentSpan, config: SpoolConfig) -> Iterator[tuple[int, str]]:
     with storage.local_file(segment.video, CAP, config) as file:
-        for span, frames in sandbox.decode_clips(file, segment.media, segment.clips, GEOMETRY, DEFAULT_LIMITS):
+        for span, frames in sandboxed.decode_clips(file, segment.media, segment.clips, GEOMETRY, DEFAULT_LIMITS):
             yield span.clip_index, digest(frames)
 
 
@@ -98,7 +99,7 @@ def test_a_fresh_worker_fetches_its_part(
     s3: S3Server, proxy: FaultyProxy, film: Film, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As many blocks as a film of a gigabyte has of whole ones, say.
-    monkeypatch.setattr(spool_file, "BLOCK_BYTES", 1 << 15)
+    monkeypatch.setattr(spooled_video, "BLOCK_BYTES", 1 << 15)
     size = film.path.stat().st_size
     rows = []
     for segment in segments_of(film.path, storage.stat(s3.put("film", film.path.read_bytes()))):
@@ -131,7 +132,7 @@ def test_faults_on_the_way_cost_time_and_no_clip(
 def test_a_store_that_fails_for_good_costs_the_clips_that_are_not_there(
     s3: S3Server, proxy: FaultyProxy, film: Film, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spool_file, "BLOCK_BYTES", 1 << 15)
+    monkeypatch.setattr(spooled_video, "BLOCK_BYTES", 1 << 15)
     (segment, *_) = segments_of(film.path, storage.stat(s3.put("film", film.path.read_bytes())))
     segment = dataclasses.replace(segment, clips=(segment.clips[0], segment.clips[-1]))  # with a gap to seek over
     rows = []
@@ -193,4 +194,4 @@ def test_messages_name_the_object(s3: S3Server, proxy: FaultyProxy, tmp_path: pa
     video = storage.stat(s3.put("noise.mp4", b"no video " * 100))
     told = pytest.raises(errors.NotAVideoError, match="^s3://corpus/noise.mp4: ")
     with storage.local_file(video, CAP, SpoolConfig(str(tmp_path))) as file, told:
-        sandbox.probe(file, DEFAULT_LIMITS)
+        sandboxed.probe(file, DEFAULT_LIMITS)

@@ -17,9 +17,9 @@ from slow_cases import fast_first
 
 from transforms import metrics
 from transforms.decode_clips import DecodeClips
-from transforms.media.decoder import Geometry, decode_clips
-from transforms.media.probe import probe
-from transforms.media.sampling import ClipSampling, plan_clip_spans
+from transforms.media.decoding.decoder import Geometry, decode_clips
+from transforms.media.decoding.probe import probe
+from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
 from transforms.plan_clips import PlanClips
 from transforms.records import Clip, VideoRef
 

@@ -14,12 +14,12 @@ from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline, counters
 
 from transforms import metrics
-from transforms.documents import read_document
-from transforms.ledger import Work
+from transforms.output.ledger import Work
+from transforms.output.run_files import RunPaths
 from transforms.records import SkipRules, VideoRef
-from transforms.run_files import RunPaths
-from transforms.selection import Part, ReadSelection, WriteSelection, selection_path, to_parts
-from transforms.skip_labeled import SkipLabeled
+from transforms.selection.parts import Part, ReadSelection, WriteSelection, selection_path, to_parts
+from transforms.selection.skip_labeled import SkipLabeled
+from transforms.storage.documents import read_document
 
 URIS = [f"/v/{i:03d}.mp4" for i in range(100)]
 

@@ -13,8 +13,8 @@ from local_pipeline import LocalPipeline
 
 from transforms import write_results
 from transforms.errors import ReconciliationError, TooManyFailuresError
+from transforms.output.run_files import write_atomically
 from transforms.records import VideoSummary
-from transforms.run_files import write_atomically
 from transforms.schemas import SCHEMA_VERSION, TABLES, Row, clip_row, error_row, tables_of_run, video_row
 from transforms.write_results import WriteResults, check
 

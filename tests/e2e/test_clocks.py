@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from pipeline.cli import main
-from transforms import latest_run
+from transforms.output import latest_run
 
 AHEAD = datetime.timedelta(days=30)
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import __version__
 from pipeline.cli import main
-from transforms.models.catalog import CATALOG
+from transforms.models.registry.catalog import CATALOG
 
 
 @pytest.fixture(autouse=True)

@@ -19,11 +19,11 @@ import pytest
 from pipeline.cli import main
 from transforms.errors import ConfigError, ModelError
 from transforms.models import engine as engine_module
-from transforms.models import manifest
-from transforms.models.catalog import find
 from transforms.models.engine import choose_engine, load_engine, load_stream_engine
-from transforms.models.manifest import read_manifest
-from transforms.models.saved_model import content_hash
+from transforms.models.registry import manifest
+from transforms.models.registry.catalog import find
+from transforms.models.registry.manifest import read_manifest
+from transforms.models.registry.saved_model import content_hash
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NO_TENSORFLOW = """

@@ -18,10 +18,10 @@ from object_stores import BUCKET, check_conditions
 from pipeline.cli import main
 from transforms import storage
 from transforms.errors import OutputLockedError, VideoChangedError, VideoNotFoundError
-from transforms.lock_file import read_lock
-from transforms.output_lock import FIRST_JOB_LEASE_SECONDS, JOB_LEASE_SECONDS, LockTicket, OutputLock
+from transforms.output.lock_file import read_lock
+from transforms.output.output_lock import FIRST_JOB_LEASE_SECONDS, JOB_LEASE_SECONDS, LockTicket, OutputLock
 from transforms.schemas import TABLES
-from transforms.stores.registry import store_for
+from transforms.storage.stores.registry import store_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 DATA = bytes(range(256)) * 1000

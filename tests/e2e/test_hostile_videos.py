@@ -19,7 +19,7 @@ import processes
 import pytest
 
 from pipeline.cli import main
-from transforms.media import sandbox
+from transforms.media.sandbox import sandboxed
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -35,7 +35,7 @@ def rows(output: pathlib.Path) -> dict[str, tuple[str, str | None, int]]:
 def killer(victim: str, hit: threading.Event) -> None:
     """Kills the decoder that is busy with `victim`, once, in the middle of it."""
     while not hit.is_set():
-        for process in list(sandbox._all):
+        for process in list(sandboxed._all):
             if process._name.endswith(victim) and process._ring._num_bytes and not process.is_idle:
                 time.sleep(0.1)
                 if process._name.endswith(victim) and not process.is_idle:
@@ -53,7 +53,7 @@ def test_a_killed_decoder_costs_one_row(
     generate.make_video(folder / "victim.mp4", 2000, 25, 480, 360, options={"preset": "ultrafast"})
     for number in range(6):
         shutil.copy(samples_dir / "growing.mp4", folder / f"{number}.mp4")
-    sandbox.close_idle()
+    sandboxed.close_idle()
     hit = threading.Event()
     thread = threading.Thread(target=killer, args=("victim.mp4", hit), daemon=True)
     thread.start()

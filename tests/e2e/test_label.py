@@ -20,7 +20,7 @@ from output_factory import Video
 from slow_cases import fast_first
 
 from pipeline.cli import main
-from pipeline.preparation import unwritable
+from pipeline.job.preparation import unwritable
 from transforms.errors import StorageError
 
 

@@ -16,13 +16,14 @@ from local_pipeline import LocalPipeline, counters
 from object_stores import S3Server, s3_flags
 
 from pipeline.cli import main
-from transforms import metrics, spool, storage
+from transforms import metrics, storage
 from transforms.decode_clips import DecodeClips
-from transforms.list_videos import ListVideos
-from transforms.media.picture import Geometry
-from transforms.media.sampling import ClipSampling
-from transforms.models.catalog import find
+from transforms.media.decoding.picture import Geometry
+from transforms.media.sampling.clips import ClipSampling
+from transforms.models.registry.catalog import find
 from transforms.plan_clips import PlanClips
+from transforms.selection.list_videos import ListVideos
+from transforms.storage.spool import folder as spool
 
 PRESET = find("demo").preset
 SAMPLING = ClipSampling(PRESET.num_frames, PRESET.target_fps)

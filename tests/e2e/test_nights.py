@@ -15,12 +15,12 @@ import data_generation as generate
 import duckdb
 import pytest
 
-from pipeline import preparation
 from pipeline.cli import main
+from pipeline.job import preparation
 from tools.nights import Content, Corpus, run_night, verify
-from transforms.output_lock import LockTicket, OutputLock
-from transforms.tables import Output, current_rows
-from transforms.views import create_views
+from transforms.output.output_lock import LockTicket, OutputLock
+from transforms.output.tables import Output, current_rows
+from transforms.output.views import create_views
 
 
 def label(output: pathlib.Path, *flags: object) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from object_stores import BUCKET, S3Server, s3_flags, used_by_beam
 
 from pipeline.cli import main
 from transforms.schemas import TABLES
-from transforms.stores import retrying
+from transforms.storage.stores import retries
 
 _OF_ONE_RUN = {"run_id", "labeled_at", "run", "content_version", "uri_key"}
 
@@ -115,7 +115,7 @@ def test_an_output_that_does_not_answer_now_is_no_wrong_flag(
     command: str,
 ) -> None:
     """What may pass is to be tried again, and has another exit code than what will not."""
-    monkeypatch.setattr(retrying, "_FIRST_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr(retries, "_FIRST_DELAY_SECONDS", 0.001)
     proxy.fault = lambda request: status if REQUESTS[place] in request.path else ""
     flags = ["--output", f"s3://{BUCKET}/out", *s3_flags(proxy.url)]
     ended = main([command, str(samples_dir / "growing.mp4"), "--model=demo", *flags])

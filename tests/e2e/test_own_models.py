@@ -13,7 +13,7 @@ import pytest
 from model_hub import Hub, content, make_archive, whole
 
 from pipeline.cli import main
-from transforms.models import catalog
+from transforms.models.registry import catalog
 
 PRESET = ["--num_frames=2", "--target_fps=2", "--resize=8", "--size=8"]
 

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from benchmarks import cost_table
-from pipeline import costs, planning
 from pipeline.cli import main
-from transforms.media.sampling import ClipSampling, count_clips, plan_clip_spans
-from transforms.models.catalog import CATALOG
+from pipeline.commands import costs, planning
+from transforms.media.sampling.clips import ClipSampling, count_clips, plan_clip_spans
+from transforms.models.registry.catalog import CATALOG
 
 
 def plan(capsys: pytest.CaptureFixture[str], *argv: object) -> dict[str, Any]:

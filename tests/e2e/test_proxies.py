@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from pipeline.proxies import keep_loopback_direct
+from pipeline.runners.proxies import keep_loopback_direct
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOWER = ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy")

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from pipeline.cli import main
-from transforms.views import create_views
+from transforms.output.views import create_views
 
 HEADER = "video_uri;start_seconds;end_seconds"
 

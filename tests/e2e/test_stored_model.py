@@ -14,13 +14,13 @@ from faulty_proxy import FaultyProxy
 from object_stores import BUCKET, S3Server, s3_flags
 
 from pipeline.cli import main
-from pipeline.options import parse_label_flags, to_config
+from pipeline.flags.options import parse_label_flags, to_config
 from transforms import stored_models
 from transforms.classify_clips import MoViNetModelHandler
 from transforms.errors import ModelDownloadError, ModelError, ModelNotFoundError, NotASavedModelError
-from transforms.models.catalog import ModelSpec
-from transforms.models.manifest import MANIFEST, content_hash, pin
-from transforms.stores import retrying
+from transforms.models.registry.catalog import ModelSpec
+from transforms.models.registry.manifest import MANIFEST, content_hash, pin
+from transforms.storage.stores import retries
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEMO = ROOT / "pipeline/demo/model"
@@ -111,7 +111,7 @@ def test_rows_are_those_of_a_local_run_and_a_second_start_fetches_nothing(
 
 FETCH = """
 import sys
-from pipeline.options import reach_stores
+from pipeline.flags.options import reach_stores
 from transforms import stored_models
 reach_stores(sys.argv[2:])
 print(stored_models.fetch(sys.argv[1]))
@@ -286,7 +286,7 @@ def test_a_store_that_does_not_answer_is_no_wrong_flag(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(retrying, "_FIRST_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr(retries, "_FIRST_DELAY_SECONDS", 0.001)
     put(s3, exported)
     proxy.fault = lambda request: status if place in request.path else ""
     assert main([command, "in.mp4", f"--model={URI}", f"--output={tmp_path / 'out'}", *s3_flags(proxy.url)]) == code
@@ -330,7 +330,7 @@ def test_labels_that_cannot_be_read(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(retrying, "_FIRST_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr(retries, "_FIRST_DELAY_SECONDS", 0.001)
     proxy.fault = lambda request: status if "mine.txt" in request.path else ""
     flags = [f"--output={tmp_path / 'out'}", f"--labels=s3://{BUCKET}/mine.txt", *s3_flags(proxy.url)]
     assert main(["label", "--model=demo", str(samples_dir), *flags]) == code

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from pipeline import cli, launch
+from pipeline import cli
 from pipeline.cli import main
+from pipeline.job import launch
 from transforms.errors import StorageError
 
 

@@ -190,7 +190,7 @@ def test_messages_stand_above_the_progress_line(tmp_path: pathlib.Path) -> None:
     program = """
 import logging, time
 from pipeline import cli, terminal
-from pipeline.progress import ProgressLine, Stage
+from pipeline.terminal.progress import ProgressLine, Stage
 terminal.take_over_streams()
 cli._set_up_logging(verbose=False)
 drawn = []

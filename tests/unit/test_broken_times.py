@@ -18,8 +18,8 @@ from fast_and_full import GEOMETRY, assert_same_as_full, check, x265
 from record_factory import span_at
 
 from transforms import errors
-from transforms.media.decoder import decode_clips
-from transforms.media.probe import probe
+from transforms.media.decoding.decoder import decode_clips
+from transforms.media.decoding.probe import probe
 from transforms.records import MediaInfo
 
 _FPS = 25

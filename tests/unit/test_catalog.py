@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from transforms.errors import ModelNotFoundError
-from transforms.models.catalog import CATALOG, Preset, find
-from transforms.models.label_map import LabelMap, resolve_labels
+from transforms.models.registry.catalog import CATALOG, Preset, find
+from transforms.models.registry.label_map import LabelMap, resolve_labels
 
 SIZES = ("a0", "a1", "a2", "a3", "a4", "a5")
 

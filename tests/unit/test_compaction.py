@@ -23,12 +23,13 @@ import pytest
 from output_factory import Sizes, Video
 
 from pipeline.cli import main
-from transforms import commits, compaction, plain_files
-from transforms.commits import COMPACTION, recover
-from transforms.ledger import Work, read_rows, uri_key
-from transforms.output_lock import LockTicket, OutputLock
+from transforms.output import commits, compaction
+from transforms.output.commits import COMPACTION, recover
+from transforms.output.ledger import Work, read_rows, uri_key
+from transforms.output.output_lock import LockTicket, OutputLock
+from transforms.output.tables import Output
 from transforms.schemas import TABLES
-from transforms.tables import Output
+from transforms.storage import plain_files
 
 NIGHTS = 6
 

@@ -20,7 +20,7 @@ WATCHED = {
 seen = []
 
 def watch(event, arguments):
-    if event in WATCHED and "transforms.media.sandbox_child" not in str(arguments):
+    if event in WATCHED and "transforms.media.sandbox.child" not in str(arguments):
         seen.append(f"{event} {arguments}")
 
 sys.addaudithook(watch)
@@ -72,13 +72,13 @@ def test_openvino_is_imported_in_one_place() -> None:
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             if any(name.split(".")[0] == "openvino" for name in names):
                 importers.add(path.name)
-    assert importers == set(), "call transforms.models.openvino_import.import_openvino instead"
+    assert importers == set(), "call transforms.models.engines.openvino_import.import_openvino instead"
 
 
 def test_other_packages_keep_their_telemetry_of_openvino() -> None:
     program = """
 import openvino_telemetry
-from transforms.models.openvino_import import import_openvino
+from transforms.models.engines.openvino_import import import_openvino
 import_openvino()
 print(sys.modules["openvino_telemetry"] is openvino_telemetry, seen)
 """

@@ -7,7 +7,7 @@ import pathlib
 
 import pytest
 
-from transforms.models import cpus
+from transforms import cpus
 
 
 @pytest.mark.parametrize(

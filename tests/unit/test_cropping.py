@@ -15,10 +15,11 @@ import pytest
 from record_factory import span_at
 
 from transforms import errors
-from transforms.media import decoder, sandbox
-from transforms.media.decoder import Geometry
+from transforms.media.decoding import decoder
+from transforms.media.decoding.decoder import Geometry
+from transforms.media.decoding.probe import probe
 from transforms.media.limits import DecoderLimits
-from transforms.media.probe import probe
+from transforms.media.sandbox import sandboxed
 
 Pictures = npt.NDArray[np.uint8]
 
@@ -104,7 +105,7 @@ def test_containers_crop_as_in_ffmpeg(
         span = span_at(0, *[Fraction(number, 5) for number in range(8)])
         ((_, ours),) = decoder.decode_clips(path, media, [span], Geometry(short, short))
         assert np.array_equal(ours, theirs[:, top : top + short, start : start + short])
-        ((_, caged),) = sandbox.decode_clips(path, media, [span], Geometry(short, short), DecoderLimits())
+        ((_, caged),) = sandboxed.decode_clips(path, media, [span], Geometry(short, short), DecoderLimits())
         assert np.array_equal(caged, ours)
 
 

@@ -13,10 +13,12 @@ import pytest
 from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions, SetupOptions, WorkerOptions
 from apache_beam.portability.api import beam_runner_api_pb2
 
-from pipeline import dataflow, launch, options
-from pipeline.graph import build_graph
+from pipeline.flags import options
+from pipeline.job import launch
+from pipeline.job.graph import build_graph
+from pipeline.runners import dataflow
 from transforms.errors import ConfigError
-from transforms.output_lock import LockTicket
+from transforms.output.output_lock import LockTicket
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 IMAGE = "europe-docker/reelbeam:1"

@@ -19,11 +19,11 @@ import pytest
 from record_factory import span_at
 
 from transforms import errors
-from transforms.media import decoder as decoder_module
-from transforms.media import picture as picture_module
-from transforms.media.decoder import Geometry, decode_clips
-from transforms.media.probe import probe
-from transforms.media.sampling import ClipSampling, plan_clip_spans
+from transforms.media.decoding import decoder as decoder_module
+from transforms.media.decoding import picture as picture_module
+from transforms.media.decoding.decoder import Geometry, decode_clips
+from transforms.media.decoding.probe import probe
+from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
 from transforms.records import ClipSpan, MediaInfo
 
 WHOLE = Geometry(72, 72)

@@ -12,10 +12,10 @@ import pytest
 
 from pipeline import __version__
 from pipeline.cli import main
-from pipeline.flags import label_parser
+from pipeline.flags.definitions import label_parser
 from transforms import metrics
 from transforms.errors import error_classes
-from transforms.models.catalog import CATALOG
+from transforms.models.registry.catalog import CATALOG
 from transforms.schemas import TABLES, tables_of_run
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -15,8 +15,8 @@ import numpy.testing as npt
 import pytest
 
 from transforms.errors import ModelError
-from transforms.models.catalog import ModelSpec, Preset, find
 from transforms.models.engine import load_engine
+from transforms.models.registry.catalog import ModelSpec, Preset, find
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

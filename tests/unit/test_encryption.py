@@ -14,9 +14,9 @@ import data_generation as generate
 import pytest
 
 from transforms import errors
-from transforms.media import sandbox
+from transforms.media.decoding.probe import probe
 from transforms.media.limits import DecoderLimits
-from transforms.media.probe import probe
+from transforms.media.sandbox import sandboxed
 
 KEY = "00112233445566778899aabbccddeeff"
 CENC = ("-encryption_scheme", "cenc-aes-ctr", "-encryption_key", KEY, "-encryption_kid", KEY)
@@ -30,7 +30,7 @@ def assert_encrypted(path: pathlib.Path, scheme: str) -> None:
     assert str(caught.value) == text
     assert (caught.value.code, caught.value.transient) == ("encrypted_video", False)
     with pytest.raises(errors.EncryptedVideoError) as caged:
-        sandbox.probe(path, DecoderLimits())
+        sandboxed.probe(path, DecoderLimits())
     assert str(caged.value) == text
 
 

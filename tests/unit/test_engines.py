@@ -31,8 +31,8 @@ from transforms.errors import (
     SignatureError,
 )
 from transforms.models import engine as engines
-from transforms.models.catalog import ModelSpec, Preset, find
 from transforms.models.engine import load_engine
+from transforms.models.registry.catalog import ModelSpec, Preset, find
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline import flink, options
+from pipeline.flags import options
+from pipeline.runners import flink
 from tools import validate_flink_manifest as validate
 from tools.flink import artifacts, configuration
 

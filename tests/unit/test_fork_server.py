@@ -13,8 +13,9 @@ import processes
 import pytest
 
 from transforms import errors
-from transforms.media import probe, sandbox, spawn
+from transforms.media.decoding import probe
 from transforms.media.limits import DecoderLimits
+from transforms.media.sandbox import sandboxed, spawn
 
 LIMITS = DecoderLimits()
 
@@ -26,9 +27,9 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture(autouse=True)
 def _no_process_left() -> Iterator[None]:
-    sandbox.close_idle()
+    sandboxed.close_idle()
     yield
-    sandbox.close_idle()
+    sandboxed.close_idle()
     assert processes.fork_servers_of(os.getpid()) == []
 
 
@@ -44,7 +45,7 @@ def opened(pid: int) -> list[str]:
 def test_a_process_serves_one_request(video: pathlib.Path) -> None:
     pids = []
     for _ in range(3):
-        with sandbox.borrow(LIMITS.memory_bytes) as process:
+        with sandboxed.borrow(LIMITS.memory_bytes) as process:
             pids.append(process.pid)
             assert process.probe(video, LIMITS) == probe.probe(video)
             with pytest.raises(RuntimeError, match="serves one request"):
@@ -62,9 +63,9 @@ def test_a_process_that_was_taken_over_does_not_answer_for_the_next_video(
     honest.write_text(repr(b'{"error": ["corrupt_video", "honest"]}\n'))
     for _ in range(2):
         with pytest.raises(errors.NoFramesError, match="mine"):
-            sandbox.probe(hostile, LIMITS)
+            sandboxed.probe(hostile, LIMITS)
         with pytest.raises(errors.CorruptVideoError, match="honest"):
-            sandbox.probe(honest, LIMITS)
+            sandboxed.probe(honest, LIMITS)
 
 
 def test_a_process_is_ended_after_its_request_even_if_it_does_not_end(
@@ -73,22 +74,22 @@ def test_a_process_is_ended_after_its_request_even_if_it_does_not_end(
     monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
     (tmp_path / "v.mp4").write_text(repr(b'{"error": ["no_frames", "x"]}\n'))
     with pytest.raises(errors.NoFramesError):
-        sandbox.probe(tmp_path / "v.mp4", LIMITS)
-    assert sandbox._server is not None
-    server = sandbox._server.pid
+        sandboxed.probe(tmp_path / "v.mp4", LIMITS)
+    assert sandboxed._server is not None
+    server = sandboxed._server.pid
     processes.wait_until(lambda: processes.children_of(server) == [])
     assert processes.is_running(server)
 
 
 def test_the_server_sees_no_file_and_keeps_no_descriptor_and_no_zombie(video: pathlib.Path) -> None:
-    sandbox.check_confinement(LIMITS)
+    sandboxed.check_confinement(LIMITS)
     server, ours = server_pid(), processes.open_descriptors()
     clean = opened(server)
     assert [path.split(":")[0] for path in clean] == ["/dev/null"] * 3 + ["pipe"] * 3 + ["socket"]
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        for media in pool.map(lambda _: sandbox.probe(video, LIMITS), range(20)):
+        for media in pool.map(lambda _: sandboxed.probe(video, LIMITS), range(20)):
             assert media.num_frames == 50
-    with pytest.raises(errors.DecoderTimeoutError), sandbox.borrow(LIMITS.memory_bytes) as process:
+    with pytest.raises(errors.DecoderTimeoutError), sandboxed.borrow(LIMITS.memory_bytes) as process:
         os.kill(process.pid, signal.SIGSTOP)
         process.probe(video, DecoderLimits(deadline_seconds=0.2))
     processes.wait_until(lambda: processes.children_of(server) == [])
@@ -98,7 +99,7 @@ def test_the_server_sees_no_file_and_keeps_no_descriptor_and_no_zombie(video: pa
 
 
 def test_two_processes_share_no_descriptor(video: pathlib.Path) -> None:
-    with sandbox.borrow(LIMITS.memory_bytes) as first, sandbox.borrow(LIMITS.memory_bytes) as second:
+    with sandboxed.borrow(LIMITS.memory_bytes) as first, sandboxed.borrow(LIMITS.memory_bytes) as second:
         sockets = [{path for path in opened(process.pid) if "socket" in path} for process in (first, second)]
         rings = [os.stat(f"/proc/{process.pid}/fd/{number}").st_ino for process in (first, second)
                  for number in os.listdir(f"/proc/{process.pid}/fd")
@@ -110,30 +111,30 @@ def test_two_processes_share_no_descriptor(video: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_server_that_ended_is_replaced(video: pathlib.Path, number: signal.Signals) -> None:
-    sandbox.check_confinement(LIMITS)
+    sandboxed.check_confinement(LIMITS)
     first = server_pid()
     os.kill(first, number)
     processes.wait_until(lambda: not processes.is_running(first))
-    assert sandbox.probe(video, LIMITS).num_frames == 50
+    assert sandboxed.probe(video, LIMITS).num_frames == 50
     assert server_pid() != first
 
 
 def test_a_server_that_ends_takes_its_processes_along_and_that_is_no_fault_of_a_video(video: pathlib.Path) -> None:
-    with pytest.raises(errors.DecoderCrashedError) as caught, sandbox.borrow(LIMITS.memory_bytes) as process:
+    with pytest.raises(errors.DecoderCrashedError) as caught, sandboxed.borrow(LIMITS.memory_bytes) as process:
         os.kill(process.pid, signal.SIGSTOP)  # so that it does not answer before
         os.kill(process.server.pid, signal.SIGKILL)
         process.probe(video, LIMITS)
     assert caught.value.transient
     processes.wait_until(lambda: not processes.is_running(process.pid))
-    assert sandbox.probe(video, LIMITS).num_frames == 50
+    assert sandboxed.probe(video, LIMITS).num_frames == 50
 
 
 def test_after_a_crash_the_next_process_has_another_memory_layout(video: pathlib.Path) -> None:
-    with sandbox.borrow(LIMITS.memory_bytes) as other:  # in the middle of a video meanwhile
-        with pytest.raises(errors.DecoderCrashedError), sandbox.borrow(LIMITS.memory_bytes) as process:
+    with sandboxed.borrow(LIMITS.memory_bytes) as other:  # in the middle of a video meanwhile
+        with pytest.raises(errors.DecoderCrashedError), sandboxed.borrow(LIMITS.memory_bytes) as process:
             os.kill(process.pid, signal.SIGSEGV)
             process.probe(video, LIMITS)
-        with sandbox.borrow(LIMITS.memory_bytes) as fresh:
+        with sandboxed.borrow(LIMITS.memory_bytes) as fresh:
             assert fresh.server.pid != process.server.pid == other.server.pid
         assert other.probe(video, LIMITS).num_frames == 50
     assert processes.fork_servers_of(os.getpid()) == [fresh.server.pid]
@@ -142,14 +143,14 @@ def test_after_a_crash_the_next_process_has_another_memory_layout(video: pathlib
 def test_a_server_that_does_not_start_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spawn, "_MODULE", "no_such_module")
     with pytest.raises(errors.RunError, match="the decoder process does not start: the fork server has ended"):
-        sandbox.check_confinement(LIMITS)
+        sandboxed.check_confinement(LIMITS)
     assert processes.children_of(os.getpid()) == []
 
 
 def test_an_interrupted_question_leaves_no_answer_for_the_next(
     video: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox.check_confinement(LIMITS)
+    sandboxed.check_confinement(LIMITS)
     first = server_pid()
     os.kill(first, signal.SIGSTOP)
 
@@ -160,8 +161,8 @@ def test_an_interrupted_question_leaves_no_answer_for_the_next(
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.2)
         with pytest.raises(KeyboardInterrupt):
-            sandbox.probe(video, LIMITS)
+            sandboxed.probe(video, LIMITS)
     finally:
         signal.signal(signal.SIGALRM, before)
-    assert sandbox.probe(video, LIMITS).num_frames == 50
+    assert sandboxed.probe(video, LIMITS).num_frames == 50
     assert server_pid() != first

@@ -7,8 +7,8 @@ import pathlib
 import pytest
 
 from transforms.errors import ModelError
-from transforms.models import graph_ops
-from transforms.models.tensorflow_engine import load_saved_model
+from transforms.models.engines import graph_ops
+from transforms.models.engines.tensorflow_engine import load_saved_model
 
 tf = pytest.importorskip("tensorflow")
 

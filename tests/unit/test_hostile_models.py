@@ -13,10 +13,10 @@ import pytest
 
 from pipeline.cli import main
 from transforms.errors import LabelMapError, ModelError
-from transforms.models import manifest, saved_model
-from transforms.models.catalog import find
-from transforms.models.label_map import LabelMap
-from transforms.models.resolver import resolve
+from transforms.models.registry import manifest, saved_model
+from transforms.models.registry.catalog import find
+from transforms.models.registry.label_map import LabelMap
+from transforms.models.registry.resolver import resolve
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEMO = ROOT / "pipeline/demo/model"

@@ -15,7 +15,7 @@ from faulty_proxy import FaultyProxy
 from object_stores import S3Server
 
 from transforms.errors import ConfigError
-from transforms.input_list import read_input_list
+from transforms.inputs.list_files import read_input_list
 from transforms.time_range import WHOLE, TimeRange
 
 LISTED = [("a.mp4", {"camera": "7", "note": "x, y"}), ("häuser & höfe.mov", {"camera": "8"})]

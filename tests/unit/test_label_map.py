@@ -8,7 +8,7 @@ import pathlib
 import pytest
 
 from transforms.errors import LabelMapError
-from transforms.models.label_map import LabelMap, resolve_labels
+from transforms.models.registry.label_map import LabelMap, resolve_labels
 
 
 def write(folder: pathlib.Path, content: bytes) -> pathlib.Path:

@@ -14,12 +14,13 @@ import data_generation as generate
 import pytest
 
 from transforms import errors
-from transforms.media import limits, sandbox
-from transforms.media.decoder import decode_clips
+from transforms.media import limits
+from transforms.media.decoding.decoder import decode_clips
+from transforms.media.decoding.picture import Geometry
+from transforms.media.decoding.probe import probe
 from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
-from transforms.media.picture import Geometry
-from transforms.media.probe import probe
-from transforms.media.sampling import ClipSampling, max_num_clips, plan_clip_spans
+from transforms.media.sampling.clips import ClipSampling, max_num_clips, plan_clip_spans
+from transforms.media.sandbox import sandboxed
 
 
 def with_size(path: pathlib.Path, width: int, height: int, layout: str, swapped: bool = False) -> pathlib.Path:
@@ -77,9 +78,9 @@ PICTURES: dict[Callable[[pathlib.Path], pathlib.Path], str] = {
 def outcome(path: pathlib.Path, bounds: DecoderLimits = DEFAULT_LIMITS) -> str:
     """Returns the code that a file ends with, or "ok"."""
     try:
-        media = sandbox.probe(path, bounds)
+        media = sandboxed.probe(path, bounds)
         spans = plan_clip_spans(media.duration_seconds, ClipSampling(2, Fraction(25)))
-        for _ in sandbox.decode_clips(path, media, spans, Geometry(64, 64), bounds):
+        for _ in sandboxed.decode_clips(path, media, spans, Geometry(64, 64), bounds):
             pass
     except errors.MediaError as error:
         return error.code
@@ -93,24 +94,24 @@ def test_huge_pictures(tmp_path: pathlib.Path, make: Callable[[pathlib.Path], pa
     start = time.monotonic()
     assert outcome(path) == PICTURES[make]
     assert time.monotonic() - start < 10
-    sandbox.close_idle()
+    sandboxed.close_idle()
 
 
 def test_size_of_a_picture_is_a_flag(tmp_path: pathlib.Path) -> None:
     path = generate.make_video(tmp_path / "v.mp4", 2)
     assert outcome(path, DecoderLimits(max_pixels=96 * 72)) == "ok"
     with pytest.raises(errors.OverLimitError, match=r"v\.mp4: .*96x72 has 6912 pixels, more than --max_pixels 6911"):
-        sandbox.probe(path, DecoderLimits(max_pixels=96 * 72 - 1))
+        sandboxed.probe(path, DecoderLimits(max_pixels=96 * 72 - 1))
 
 
 def test_absurd_times(tmp_path: pathlib.Path) -> None:
     hours_11 = generate.make_video(tmp_path / "11h.mkv", 2, pts=[0, 39_600], time_base=Fraction(1))
     assert hours_11.stat().st_size < 6000
     with pytest.raises(errors.OverLimitError, match=r"11h\.mkv: \d+ s in \d+ bytes cannot be right"):
-        sandbox.probe(hours_11, DEFAULT_LIMITS)
+        sandboxed.probe(hours_11, DEFAULT_LIMITS)
     days_3 = generate.make_video(tmp_path / "3d.mkv", 2, pts=[0, 259_200], time_base=Fraction(1))
     with pytest.raises(errors.OverLimitError, match=r"3d\.mkv: .* more than --max_duration_seconds 172800"):
-        sandbox.probe(days_3, DEFAULT_LIMITS)
+        sandboxed.probe(days_3, DEFAULT_LIMITS)
 
 
 def test_a_still_picture_may_stand_for_long(tmp_path: pathlib.Path) -> None:
@@ -130,14 +131,14 @@ def test_streams(tmp_path: pathlib.Path) -> None:
             file.mux(stream.encode(None))
     assert outcome(path) == "ok"
     with pytest.raises(errors.OverLimitError, match="20 streams, more than 19"):
-        sandbox.probe(path, DecoderLimits(max_streams=19))
+        sandboxed.probe(path, DecoderLimits(max_streams=19))
 
 
 def test_packets(tmp_path: pathlib.Path) -> None:
     path = generate.make_video(tmp_path / "v.mp4", 30)
     assert outcome(path, DecoderLimits(max_packets=30)) == "ok"
     with pytest.raises(errors.OverLimitError, match=r"v\.mp4: more than 29 frames"):
-        sandbox.probe(path, DecoderLimits(max_packets=29))
+        sandboxed.probe(path, DecoderLimits(max_packets=29))
 
 
 def test_clips() -> None:

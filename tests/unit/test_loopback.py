@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import pytest
 
-from pipeline import loopback
+from pipeline.runners import loopback
 
 HEADER = "reelbeam-key"
 

@@ -10,12 +10,13 @@ import pytest
 from record_factory import span_at
 
 from transforms import errors
-from transforms.media import decoder, sandbox
-from transforms.media.decoder import Geometry
+from transforms.media.decoding import decoder
+from transforms.media.decoding.decoder import Geometry
+from transforms.media.decoding.probe import probe
 from transforms.media.limits import DecoderLimits
-from transforms.media.probe import probe
-from transforms.media.sampling import ClipSampling, plan_clip_spans
-from transforms.media.stream_sampling import plan_stream_spans
+from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from transforms.media.sampling.stream import plan_stream_spans
+from transforms.media.sandbox import sandboxed
 from transforms.records import ClipSpan
 
 WHOLE = Geometry(72, 72)
@@ -34,7 +35,7 @@ def real_frames(path: pathlib.Path, spans: list[ClipSpan]) -> tuple[list[tuple[i
     media, found = probe(path), []
     for decode in (
         decoder.decode_clips(path, media, spans, WHOLE),
-        sandbox.decode_clips(path, media, spans, WHOLE, LIMITS),
+        sandboxed.decode_clips(path, media, spans, WHOLE, LIMITS),
     ):
         clips: list[tuple[int, int]] = []
         message = ""

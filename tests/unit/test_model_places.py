@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import pytest
 from model_hub import FILES, Hub, content, make_archive, make_zip, remains, status, whole
 
-from pipeline import options
+from pipeline.flags import options
 from transforms.errors import ModelDownloadError, ModelError, ModelNotFoundError, NotASavedModelError
-from transforms.models import resolver
+from transforms.models.registry import resolver
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -61,7 +61,7 @@ def test_where_one_address_does_not_answer_the_other_is_tried_and_said(
     second = hub.serve("/second", whole(make_archive(FILES)))
     assert resolver.used_address(first, [second]) == first
     assert content(resolver.resolve(f"{first}?sig=SECRET", [second])) == FILES
-    (line,) = [record.getMessage() for record in caplog.records if record.name == "transforms.models.resolver"]
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "transforms.models.registry.resolver"]
     assert re.fullmatch(rf".*{reason}.*; the model was fetched from {second} instead", line)
     assert first in line and "SECRET" not in caplog.text
     assert resolver.used_address(first, [second]) == second

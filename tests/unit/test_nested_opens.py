@@ -15,9 +15,10 @@ import data_generation as generate
 import pytest
 
 from transforms import errors
-from transforms.media import container, sandbox
+from transforms.media.container import container
+from transforms.media.decoding.probe import probe
 from transforms.media.limits import DEFAULT_LIMITS
-from transforms.media.probe import probe
+from transforms.media.sandbox import sandboxed
 from transforms.records import MediaInfo
 
 Target = tuple[str, str]
@@ -89,7 +90,7 @@ def free(path: pathlib.Path) -> MediaInfo:
 
 
 def caged(path: pathlib.Path) -> MediaInfo:
-    return sandbox.probe(path, DEFAULT_LIMITS)
+    return sandboxed.probe(path, DEFAULT_LIMITS)
 
 
 @pytest.mark.parametrize("look", [free, caged])

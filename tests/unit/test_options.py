@@ -10,8 +10,9 @@ from fractions import Fraction
 import pytest
 from apache_beam.options.pipeline_options import DirectOptions, StandardOptions, WorkerOptions
 
-from pipeline import dataflow, options
-from pipeline.config import LabelingConfig
+from pipeline.flags import options
+from pipeline.runners import dataflow
+from pipeline.settings.config import LabelingConfig
 from transforms.errors import ConfigError, ModelNotFoundError
 
 
@@ -199,7 +200,7 @@ def test_nothing_to_label_is_an_error() -> None:
 )
 def test_the_local_runner_is_always_the_same_one(flags: list[str]) -> None:
     made = options.to_beam_options(flags)
-    assert made.view_as(StandardOptions).runner == "pipeline.local_runner.LocalRunner"
+    assert made.view_as(StandardOptions).runner == "pipeline.runners.local.LocalRunner"
     assert made.view_as(DirectOptions).direct_running_mode == "multi_threading"
     assert made.view_as(DirectOptions).direct_num_workers >= 1
     assert options.is_local(made)

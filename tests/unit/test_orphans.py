@@ -22,8 +22,8 @@ import pathlib, signal, sys, threading
 from fractions import Fraction
 from transforms.media import sandbox
 from transforms.media.limits import DEFAULT_LIMITS
-from transforms.media.picture import Geometry
-from transforms.media.sampling import ClipSampling, plan_clip_spans
+from transforms.media.decoding.picture import Geometry
+from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup, under which the tests may run, has it ignored
 path = sys.argv[1]

@@ -17,13 +17,13 @@ import record_factory as make
 
 from transforms import classify_clips
 from transforms.errors import InferenceError
-from transforms.models.catalog import ModelSpec, OutputActivation, Preset, find
 from transforms.models.engine import load_engine, load_stream_engine
 from transforms.models.export import export
-from transforms.models.label_map import LabelMap
-from transforms.models.manifest import read_manifest
 from transforms.models.output_activation import output_activation
-from transforms.models.resolver import resolve
+from transforms.models.registry.catalog import ModelSpec, OutputActivation, Preset, find
+from transforms.models.registry.label_map import LabelMap
+from transforms.models.registry.manifest import read_manifest
+from transforms.models.registry.resolver import resolve
 from transforms.models.scores import entropy, log_sum_exp, may_be_softmax, softmax, to_logits, to_scores
 from transforms.records import Clip, ClipScores, Failure
 

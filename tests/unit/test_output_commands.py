@@ -18,11 +18,11 @@ import pytest
 from output_factory import Sizes, Video
 
 from pipeline.cli import main
-from transforms import row_checks, tables
 from transforms.errors import ConfigError
-from transforms.output_lock import LockTicket, OutputLock
-from transforms.run_files import RunPaths
-from transforms.tables import Output
+from transforms.output import row_checks, tables
+from transforms.output.output_lock import LockTicket, OutputLock
+from transforms.output.run_files import RunPaths
+from transforms.output.tables import Output
 from transforms.write_results import commit
 
 SECOND_NIGHT = [

@@ -15,10 +15,11 @@ import processes
 import pytest
 
 from transforms import errors
-from transforms.media import decoder, decoder_process, probe, replies, sandbox, spawn, wire
+from transforms.media.decoding import decoder, probe
+from transforms.media.decoding.picture import Geometry
 from transforms.media.limits import DecoderLimits
-from transforms.media.picture import Geometry
-from transforms.media.sampling import ClipSampling, plan_clip_spans
+from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from transforms.media.sandbox import decoder_process, replies, sandboxed, spawn, wire
 
 GEOMETRY = Geometry(72, 64)
 LIMITS = DecoderLimits()
@@ -56,9 +57,9 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture(autouse=True)
 def _no_process_left() -> Iterator[None]:
-    sandbox.close_idle()  # of other tests
+    sandboxed.close_idle()  # of other tests
     yield
-    sandbox.close_idle()
+    sandboxed.close_idle()
     assert processes.fork_servers_of(os.getpid()) == []
 
 
@@ -73,9 +74,9 @@ def test_frames_are_those_of_the_whole_file(video: pathlib.Path, tmp_path: pathl
     spans = plan_clip_spans(media.duration_seconds, ClipSampling(5, Fraction(20)))
     expected = [frames for _, frames in decoder.decode_clips(video, media, spans, GEOMETRY)]
     file = ArrivingFile(video, tmp_path)
-    assert sandbox.probe(file, LIMITS) == media
+    assert sandboxed.probe(file, LIMITS) == media
     found = [
-        frames for _, frames in sandbox.decode_clips(ArrivingFile(video, tmp_path), media, spans, GEOMETRY, LIMITS)
+        frames for _, frames in sandboxed.decode_clips(ArrivingFile(video, tmp_path), media, spans, GEOMETRY, LIMITS)
     ]
     np.testing.assert_array_equal(found, expected)
     assert all(0 <= start < stop <= file.size_bytes for start, stop in file.asked)
@@ -88,7 +89,7 @@ def test_a_slow_store_is_no_slow_decoder(
     """Fetching takes 2 s and more; the decoder may take 1.5."""
     monkeypatch.setattr(decoder_process, "allowed_seconds", lambda *_: 1.5)
     file = ArrivingFile(video, tmp_path, seconds=2 / (video.stat().st_size // BLOCK))
-    assert sandbox.probe(file, LIMITS).num_frames == 250
+    assert sandboxed.probe(file, LIMITS).num_frames == 250
 
 
 def test_a_store_that_is_too_slow_is_given_up(
@@ -96,7 +97,7 @@ def test_a_store_that_is_too_slow_is_given_up(
 ) -> None:
     monkeypatch.setattr(decoder_process, "allowed_fetch_seconds", lambda size: 0.01)
     with pytest.raises(errors.StorageError, match="too slow") as caught:
-        sandbox.probe(ArrivingFile(video, tmp_path, seconds=0.02), LIMITS)
+        sandboxed.probe(ArrivingFile(video, tmp_path, seconds=0.02), LIMITS)
     assert caught.value.transient
 
 
@@ -111,7 +112,7 @@ def test_a_range_outside_the_file_is_garbage(tmp_path: pathlib.Path, needed: str
     script.write_text(repr(b'{"need": %s}\n' % needed.encode()))
     file = ArrivingFile(script, tmp_path)
     with pytest.raises(errors.DecoderGarbageError, match="need"):
-        sandbox.probe(file, LIMITS)
+        sandboxed.probe(file, LIMITS)
     assert file.asked == []
 
 
@@ -120,7 +121,7 @@ def test_who_asks_for_a_file_that_is_there_sends_garbage(tmp_path: pathlib.Path)
     script = tmp_path / "script"
     script.write_text(repr(b'{"need": [0, 5]}\n'))
     with pytest.raises(errors.DecoderGarbageError, match="a file that is there"):
-        sandbox.probe(script, LIMITS)
+        sandboxed.probe(script, LIMITS)
 
 
 @pytest.mark.usefixtures("babbling")
@@ -132,7 +133,7 @@ def test_who_asks_for_the_same_for_ever_meets_the_deadline(
     script.write_text(repr(b'{"need": [0, 5]}\n' * 50))
     file = ArrivingFile(script, tmp_path)
     with pytest.raises(errors.DecoderTimeoutError):
-        sandbox.probe(file, LIMITS)
+        sandboxed.probe(file, LIMITS)
     assert len(file.asked) == 50
 
 
@@ -146,7 +147,7 @@ def test_who_floods_with_requests_is_given_up(
     monkeypatch.setattr(decoder_process, "allowed_fetch_seconds", lambda size: 0.5 if seconds else 1000)
     script = tmp_path / "script"
     script.write_text(repr([b'{"need": [0, 1]}\n']))
-    with sandbox.borrow(1 << 30) as process:
+    with sandboxed.borrow(1 << 30) as process:
         rescue = threading.Timer(10, process._process.kill)
         rescue.start()
         with pytest.raises(caught):

@@ -14,9 +14,9 @@ import pytest
 from av.video.reformatter import Interpolation, VideoReformatter
 from record_factory import span_at
 
-from transforms.media.decoder import Geometry, decode_clips
-from transforms.media.picture import Orientation, PictureConverter
-from transforms.media.probe import probe
+from transforms.media.decoding.decoder import Geometry, decode_clips
+from transforms.media.decoding.picture import Orientation, PictureConverter
+from transforms.media.decoding.probe import probe
 
 Picture = npt.NDArray[np.uint8]
 

@@ -11,7 +11,7 @@ import data_generation as generate
 import pytest
 
 from transforms import errors
-from transforms.media.probe import library_versions, probe
+from transforms.media.decoding.probe import library_versions, probe
 
 # fps, seconds, width, height, codec, container, stream, audio: facts about the shared files.
 REAL_FILES = {

@@ -9,13 +9,14 @@ from fractions import Fraction
 import pytest
 import record_factory as make
 
-from transforms import ledger, packing
 from transforms.errors import RangeOutsideVideoError
-from transforms.media.sampling import ClipSampling
+from transforms.media.sampling.clips import ClipSampling
 from transforms.models import stream_batches
-from transforms.packing import bucket_of, unpack_videos, video_row
+from transforms.output import ledger
 from transforms.plan_clips import labeled_seconds, plan_parts
 from transforms.records import MediaInfo, SkipRules, VideoRef
+from transforms.selection import packing
+from transforms.selection.packing import bucket_of, unpack_videos, video_row
 from transforms.time_range import WHOLE, TimeRange, shown_input
 
 BASE = ClipSampling(8, Fraction(4))

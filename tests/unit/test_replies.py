@@ -17,10 +17,10 @@ import data_generation as generate
 import pytest
 
 from transforms import errors
-from transforms.media import replies, wire
+from transforms.media.decoding.probe import probe
 from transforms.media.limits import DecoderLimits
-from transforms.media.probe import probe
-from transforms.media.stream_clock import MAX_SHIFTS
+from transforms.media.sandbox import replies, wire
+from transforms.media.timing.stream_clock import MAX_SHIFTS
 from transforms.records import MediaInfo
 
 LIMITS = DecoderLimits()

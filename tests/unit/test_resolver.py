@@ -24,7 +24,7 @@ import pytest
 from model_hub import FILES, Hub, content, cut, make_archive, make_folder, redirect, remains, status, whole
 
 from transforms.errors import ModelDownloadError, ModelNotFoundError, NotASavedModelError
-from transforms.models import cache, resolver, saved_model, unpacking
+from transforms.models.registry import cache, resolver, saved_model, unpacking
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

@@ -8,11 +8,11 @@ import pathlib
 import pytest
 
 from pipeline.cli import main
-from pipeline.progress import Stage
-from pipeline.run_progress import RunProgress
+from pipeline.job.run_progress import RunProgress
+from pipeline.terminal.progress import Stage
 from transforms import metrics
-from transforms.lock_file import read_lock
-from transforms.output_lock import LockTicket, OutputLock
+from transforms.output.lock_file import read_lock
+from transforms.output.output_lock import LockTicket, OutputLock
 
 
 @pytest.fixture(autouse=True)

@@ -19,10 +19,11 @@ import processes
 import pytest
 
 from transforms import errors
-from transforms.media import deadline, decoder, decoder_process, probe, sandbox, spawn, wire
+from transforms.media.decoding import decoder, probe
+from transforms.media.decoding.picture import Geometry
 from transforms.media.limits import DecoderLimits
-from transforms.media.picture import Geometry
-from transforms.media.sampling import ClipSampling, plan_clip_spans
+from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from transforms.media.sandbox import deadline, decoder_process, sandboxed, spawn, wire
 from transforms.records import ClipSpan, MediaInfo
 
 GEOMETRY = Geometry(72, 64)
@@ -38,14 +39,14 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 @pytest.fixture(autouse=True)
 def _no_process_left() -> Iterator[None]:
     yield
-    sandbox.close_idle()
+    sandboxed.close_idle()
     assert processes.fork_servers_of(os.getpid()) == []
 
 
 @pytest.fixture
 def babbling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Decoder processes say what stands in the file that they are asked about."""
-    sandbox.close_idle()
+    sandboxed.close_idle()
     monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
 
 
@@ -56,15 +57,15 @@ def plan(path: pathlib.Path, num_frames: int = 5, fps: int = 20) -> tuple[MediaI
 
 def assert_works(path: pathlib.Path) -> None:
     media, spans = plan(path)
-    assert sandbox.probe(path, LIMITS) == media
-    assert len(list(sandbox.decode_clips(path, media, spans, GEOMETRY, LIMITS))) == len(spans)
+    assert sandboxed.probe(path, LIMITS) == media
+    assert len(list(sandboxed.decode_clips(path, media, spans, GEOMETRY, LIMITS))) == len(spans)
 
 
 def assert_same(path: pathlib.Path, num_frames: int = 5, fps: int = 20) -> None:
     """Holds the sandbox against the library in this process."""
     media, spans = plan(path, num_frames, fps)
-    assert sandbox.probe(path, LIMITS) == media
-    caged = list(sandbox.decode_clips(path, media, spans, GEOMETRY, LIMITS))
+    assert sandboxed.probe(path, LIMITS) == media
+    caged = list(sandboxed.decode_clips(path, media, spans, GEOMETRY, LIMITS))
     free = list(decoder.decode_clips(path, media, spans, GEOMETRY))
     assert [span for span, _ in caged] == [span for span, _ in free]
     for (_, frames), (_, expected) in zip(caged, free, strict=True):
@@ -86,7 +87,7 @@ def test_frames_of_real_files(shared_dir: pathlib.Path, name: str) -> None:
 def test_errors_of_the_library_come_through_with_their_clips(tmp_path: pathlib.Path, video: pathlib.Path) -> None:
     broken = generate.with_broken_packets(video, tmp_path / "broken.mp4", range(100, 110))
     media, spans = plan(broken)
-    clips = sandbox.decode_clips(broken, media, spans, GEOMETRY, LIMITS)
+    clips = sandboxed.decode_clips(broken, media, spans, GEOMETRY, LIMITS)
     whole = []
     with pytest.raises(errors.CorruptVideoError, match=r"clips lost: decoded up to"):
         whole.extend(span.clip_index for span, _ in clips)
@@ -94,11 +95,11 @@ def test_errors_of_the_library_come_through_with_their_clips(tmp_path: pathlib.P
     for name, error in [("gone.mp4", errors.VideoNotFoundError), ("text.mp4", errors.NotAVideoError)]:
         (tmp_path / "text.mp4").write_text("no video\n" * 9)
         with pytest.raises(error, match=name):
-            sandbox.probe(tmp_path / name, LIMITS)
+            sandboxed.probe(tmp_path / name, LIMITS)
 
 
 def test_a_process_starts_with_nothing_of_weight() -> None:
-    with sandbox.borrow(LIMITS.memory_bytes) as process:
+    with sandboxed.borrow(LIMITS.memory_bytes) as process:
         libraries = pathlib.Path(f"/proc/{process.server.pid}/maps").read_text()
         environment = pathlib.Path(f"/proc/{process.server.pid}/environ").read_bytes()
     for heavy in ("tensorflow", "openvino", "arrow", "grpc", "orjson"):
@@ -113,7 +114,7 @@ def test_a_killed_decoder_costs_one_error_and_keeps_whole_clips(video: pathlib.P
     whole = []
     with (
         pytest.raises(errors.DecoderCrashedError, match=f"video.mp4: .* killed by {number.name}") as caught,
-        sandbox.borrow(LIMITS.memory_bytes) as process,
+        sandboxed.borrow(LIMITS.memory_bytes) as process,
     ):
         for span, frames in process.decode_clips(video, media, spans, GEOMETRY, LIMITS):
             np.testing.assert_array_equal(frames, expected[span])
@@ -130,7 +131,7 @@ def test_a_hung_decoder_is_killed_at_its_deadline(tmp_path: pathlib.Path, video:
     short = DecoderLimits(deadline_seconds=0.5)
     with (
         pytest.raises(errors.DecoderTimeoutError, match="--decode_deadline_seconds"),
-        sandbox.borrow(short.memory_bytes) as process,
+        sandboxed.borrow(short.memory_bytes) as process,
     ):
         os.kill(process.pid, signal.SIGSTOP)
         process.probe(video, short)
@@ -139,7 +140,7 @@ def test_a_hung_decoder_is_killed_at_its_deadline(tmp_path: pathlib.Path, video:
     whole = []
     with (
         pytest.raises(errors.DecoderTimeoutError, match="brief.mp4"),
-        sandbox.borrow(short.memory_bytes) as process,
+        sandboxed.borrow(short.memory_bytes) as process,
     ):
         for span, _ in process.decode_clips(brief, media, spans, GEOMETRY, short):
             whole.append(span)
@@ -173,9 +174,9 @@ def test_memory_runs_out_for_one_video_only(tmp_path: pathlib.Path, video: pathl
     tight = DecoderLimits(memory_bytes=48 << 20)
     media, spans = plan(large)
     with pytest.raises(errors.DecoderOutOfMemoryError):
-        list(sandbox.decode_clips(large, media, spans, GEOMETRY, tight))
-    assert len(list(sandbox.decode_clips(large, media, spans, GEOMETRY, LIMITS))) == len(spans)
-    assert sandbox.probe(video, tight) == probe.probe(video)
+        list(sandboxed.decode_clips(large, media, spans, GEOMETRY, tight))
+    assert len(list(sandboxed.decode_clips(large, media, spans, GEOMETRY, LIMITS))) == len(spans)
+    assert sandboxed.probe(video, tight) == probe.probe(video)
 
 
 GOOD = wire.media_to_json(
@@ -225,7 +226,7 @@ def test_garbage_has_its_own_error(tmp_path: pathlib.Path, name: str, video: pat
     script = tmp_path / "script"
     script.write_text(repr(GARBAGE[name]))
     media, spans = plan(video)
-    with pytest.raises(errors.DecoderGarbageError, match="garbage"), sandbox.borrow(1 << 30) as process:
+    with pytest.raises(errors.DecoderGarbageError, match="garbage"), sandboxed.borrow(1 << 30) as process:
         if "clip" in name or "done" in name:
             list(process.decode_clips(script, media, spans, GEOMETRY, LIMITS))
         else:
@@ -240,7 +241,7 @@ def test_whoever_floods_meets_the_deadline(
     script = tmp_path / "script"
     script.write_text(repr([b'{"full_decode": "x", "stretches": 1}\n']))
     media, spans = plan(video)
-    with sandbox.borrow(1 << 30) as process:
+    with sandboxed.borrow(1 << 30) as process:
         rescue = threading.Timer(10, process._process.kill)  # a channel that never times out would hang here
         rescue.start()
         with pytest.raises(errors.DecoderTimeoutError):
@@ -250,7 +251,9 @@ def test_whoever_floods_meets_the_deadline(
 
 def test_clips_that_do_not_fit_into_memory_are_no_crash(video: pathlib.Path) -> None:
     media, spans = plan(video)
-    clips = sandbox.decode_clips(video, media, spans[:1], Geometry(16_000, 16_000), DecoderLimits(memory_bytes=1 << 30))
+    clips = sandboxed.decode_clips(
+        video, media, spans[:1], Geometry(16_000, 16_000), DecoderLimits(memory_bytes=1 << 30)
+    )
     with pytest.raises(errors.DecoderOutOfMemoryError, match="--decoder_memory_bytes"):
         next(iter(clips))
 
@@ -275,15 +278,15 @@ def test_nothing_is_left_open(video: pathlib.Path, tmp_path: pathlib.Path) -> No
     media, spans = plan(video)
     before, shared = processes.open_descriptors(), os.listdir("/dev/shm")
     for _ in range(3):
-        clips = sandbox.decode_clips(video, media, spans, GEOMETRY, LIMITS)
+        clips = sandboxed.decode_clips(video, media, spans, GEOMETRY, LIMITS)
         next(clips)
         clips.close()  # type: ignore[attr-defined]  # given up halfway: the decoder is in the middle of it
         assert_works(video)
-        with sandbox.borrow(LIMITS.memory_bytes) as process:
+        with sandboxed.borrow(LIMITS.memory_bytes) as process:
             os.kill(process.pid, signal.SIGKILL)
             with pytest.raises(errors.DecoderCrashedError):
                 process.probe(video, LIMITS)
-    sandbox.close_idle()
+    sandboxed.close_idle()
     assert (processes.open_descriptors(), os.listdir("/dev/shm")) == (before, shared)
 
 
@@ -291,7 +294,7 @@ def test_a_fork_lets_go_of_the_decoders(video: pathlib.Path) -> None:
     assert_works(video)
     pid = os.fork()
     if pid == 0:
-        os._exit(0 if not sandbox._all and sandbox._server is None else 1)
+        os._exit(0 if not sandboxed._all and sandboxed._server is None else 1)
     assert os.waitpid(pid, 0)[1] == 0
     assert_works(video)
 

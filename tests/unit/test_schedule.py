@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from record_factory import span_at
 
-from transforms.media.schedule import FrameSchedule
+from transforms.media.sampling.schedule import FrameSchedule
 from transforms.records import ClipSpan
 
 TICK = Fraction(1, 30)

@@ -9,8 +9,8 @@ import pytest
 import record_factory as make
 
 from transforms import schemas
+from transforms.output.run_files import to_table
 from transforms.records import LabelScore, VideoSummary
-from transforms.run_files import to_table
 
 SUMMARY = VideoSummary(
     video=make.video("b.mp4", camera="7"),

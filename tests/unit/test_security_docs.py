@@ -11,11 +11,11 @@ import stat
 import pytest
 
 from pipeline.cli import main
-from pipeline.flags import label_parser
+from pipeline.flags.definitions import label_parser
 from transforms import stored_models
-from transforms.models import cache, unpacking
-from transforms.output_lock import LockTicket, OutputLock
-from transforms.run_files import write_atomically
+from transforms.models.registry import cache, unpacking
+from transforms.output.output_lock import LockTicket, OutputLock
+from transforms.output.run_files import write_atomically
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/security.md").read_text("utf-8")

@@ -20,13 +20,13 @@ from faulty_proxy import FaultyProxy
 from object_stores import S3Server
 
 from transforms import metrics, storage
-from transforms import spool as spool_module
 from transforms.errors import FileTooLargeError, StorageError
 from transforms.records import VideoRef
-from transforms.spool import MAX_BYTES, Spool, SpoolConfig, spool_of
-from transforms.spool_blocks import Blocks
-from transforms.spool_file import BLOCK_BYTES
-from transforms.stores.registry import store_for
+from transforms.storage.spool import folder as spool_module
+from transforms.storage.spool.blocks import Blocks
+from transforms.storage.spool.folder import MAX_BYTES, Spool, SpoolConfig, spool_of
+from transforms.storage.spool.spooled_video import BLOCK_BYTES
+from transforms.storage.stores.registry import store_for
 
 DATA = np.random.default_rng(5).bytes(20 * BLOCK_BYTES + 12345)
 
@@ -174,7 +174,7 @@ def test_threads_get_the_same_spool(tmp_path: pathlib.Path, monkeypatch: pytest.
 EXITING = """
     import sys
     from pipeline import cli
-    from transforms.spool import SpoolConfig, spool_of
+    from transforms.storage.spool.folder import SpoolConfig, spool_of
 
     def command(argv):
         (spool_of(SpoolConfig(sys.argv[1])).folder / "1").write_bytes(b"x" * 1000)
@@ -221,7 +221,7 @@ def test_a_full_disk_names_the_flags(s3: S3Server, proxy: FaultyProxy, spool: Sp
 
 SPOOLER = """
     import sys
-    from transforms.spool import SpoolConfig, spool_of
+    from transforms.storage.spool.folder import SpoolConfig, spool_of
     spool = spool_of(SpoolConfig(sys.argv[1]))
     (spool.folder / "1").write_bytes(b"x" * 1000)
     print(spool.folder, flush=True)

@@ -18,12 +18,12 @@ from gcs_emulator import GcsServer
 from object_stores import BUCKET, S3Server
 
 from transforms import storage
-from transforms.conditional_files import conditional_file
 from transforms.errors import StorageError, VideoChangedError
 from transforms.records import VideoRef
-from transforms.spool import Spool, SpoolConfig
-from transforms.spool_file import BLOCK_BYTES, SparseFile
-from transforms.stores.registry import store_for
+from transforms.storage.conditional_files import conditional_file
+from transforms.storage.spool.folder import Spool, SpoolConfig
+from transforms.storage.spool.spooled_video import BLOCK_BYTES, SparseFile
+from transforms.storage.stores.registry import store_for
 
 DATA = bytes(range(256)) * (3 * BLOCK_BYTES // 256)
 
@@ -75,7 +75,7 @@ def test_a_spool_file_that_the_disk_refuses_leaves_no_descriptor(tmp_path: pathl
 START = """
     import os, sys
     from transforms.errors import RunError
-    from transforms.media.spawn import ForkServer
+    from transforms.media.sandbox.spawn import ForkServer
 
     sys.executable, before = "/no/such/python", len(os.listdir("/proc/self/fd"))
     try:
@@ -144,7 +144,7 @@ def test_an_output_on_google_cloud_storage_may_hold_any_letter(gcs: GcsServer, n
 
 
 def test_a_folder_on_s3_may_hold_brackets(s3: S3Server, proxy: FaultyProxy) -> None:
-    from transforms.expansion import expand_input
+    from transforms.inputs.expansion import expand_input
 
     video = s3.put("in [2026]/a.mp4", b"1")
     s3.put("in 2/b.mp4", b"1")

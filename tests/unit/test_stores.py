@@ -12,7 +12,7 @@ from apache_beam.io.filesystem import BeamIOError
 from faulty_proxy import FaultyProxy, Request
 from object_stores import BUCKET, S3Server, s3_flags, used_by_beam
 
-from transforms import conditional_files, metrics, storage
+from transforms import metrics, storage
 from transforms.errors import (
     ConfigError,
     MediaError,
@@ -22,10 +22,11 @@ from transforms.errors import (
     VideoNotFoundError,
 )
 from transforms.records import VideoRef
-from transforms.stores import retrying
-from transforms.stores.gcs import GcsStore
-from transforms.stores.registry import store_for
-from transforms.stores.s3 import S3Store
+from transforms.storage import conditional_files
+from transforms.storage.stores import retries
+from transforms.storage.stores.gcs import GcsStore
+from transforms.storage.stores.registry import store_for
+from transforms.storage.stores.s3 import S3Store
 
 DATA = bytes(range(256)) * 4096
 
@@ -106,7 +107,7 @@ def test_an_answer_that_never_comes_is_a_time_out(
 
 
 def test_what_does_not_pass_is_given_up(s3: S3Server, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrying, "_FIRST_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr(retries, "_FIRST_DELAY_SECONDS", 0.001)
     video = storage.stat(s3.put("a.mp4", DATA))
     proxy.fault = lambda request: "503"
     with pytest.raises(StorageError, match="a.mp4: the storage failed 6 times") as caught:
@@ -116,7 +117,7 @@ def test_what_does_not_pass_is_given_up(s3: S3Server, proxy: FaultyProxy, monkey
 
 
 def test_trying_again_ends_in_time(s3: S3Server, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrying, "_MAX_SECONDS", 0.0)
+    monkeypatch.setattr(retries, "_MAX_SECONDS", 0.0)
     proxy.fault = lambda request: "503"
     with pytest.raises(StorageError, match="failed 1 times"):
         storage.stat(f"s3://{BUCKET}/a.mp4")
@@ -276,7 +277,7 @@ def test_what_does_not_pass_is_told_from_what_may(raised: Exception, final: bool
 def test_a_refusal_of_a_store_is_told_from_a_bad_moment(
     s3: S3Server, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch, status: str, final: bool
 ) -> None:
-    monkeypatch.setattr(retrying, "_FIRST_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr(retries, "_FIRST_DELAY_SECONDS", 0.001)
     proxy.fault = lambda request: status
     with pytest.raises(MediaError) as caught:
         store_for(f"s3://{BUCKET}/a").stat(f"s3://{BUCKET}/a")
@@ -328,7 +329,7 @@ def test_an_endpoint_that_is_no_address_is_a_wrong_flag() -> None:
 
 def test_an_endpoint_that_nobody_listens_at_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("boto3", reason="pip install 'reelbeam[aws]'")
-    monkeypatch.setattr(retrying, "_FIRST_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr(retries, "_FIRST_DELAY_SECONDS", 0.001)
     told = pytest.raises(StorageError, match=r"check --s3_endpoint_url and the network\); run again later")
     with used_by_beam(s3_flags("http://127.0.0.1:9")), told as caught:
         storage.stat("s3://b/a.mp4")

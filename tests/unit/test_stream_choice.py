@@ -15,8 +15,8 @@ import pytest
 from record_factory import span_at
 
 from transforms import errors
-from transforms.media.decoder import Geometry, decode_clips
-from transforms.media.probe import probe
+from transforms.media.decoding.decoder import Geometry, decode_clips
+from transforms.media.decoding.probe import probe
 
 TRACK_ENABLED = 3
 

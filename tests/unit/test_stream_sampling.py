@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import record_factory as make
 
-from transforms.media import wire
-from transforms.media.deadline import allowed_seconds
 from transforms.media.limits import DEFAULT_LIMITS
-from transforms.media.sampling import ClipSampling
-from transforms.media.segments import media_of_segment
-from transforms.media.stream_sampling import count_stream_clips, plan_stream_spans
+from transforms.media.sampling.clips import ClipSampling
+from transforms.media.sampling.segments import media_of_segment
+from transforms.media.sampling.stream import count_stream_clips, plan_stream_spans
+from transforms.media.sandbox import wire
+from transforms.media.sandbox.deadline import allowed_seconds
 from transforms.plan_clips import plan_parts
 from transforms.records import ClipSpan, MediaInfo
 

@@ -12,7 +12,7 @@ import tempfile
 
 import pytest
 
-from transforms.models import cache
+from transforms.models.registry import cache
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 _FOLDERS = """

@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline import flex_template, options, output_commands
-from pipeline.config import LabelingConfig
-from pipeline.flags import label_parser
+from pipeline import flex_template
+from pipeline.commands import output as output_commands
+from pipeline.flags import options
+from pipeline.flags.definitions import label_parser
+from pipeline.settings.config import LabelingConfig
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "templates"

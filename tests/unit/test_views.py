@@ -25,11 +25,11 @@ from record_factory import RUN
 
 from pipeline.cli import main
 from transforms.errors import ConfigError
-from transforms.ledger import Work, decide, read_rows, uri_key
+from transforms.output.ledger import Work, decide, read_rows, uri_key
+from transforms.output.tables import Output, current_rows
+from transforms.output.views import Dialect, create_views
 from transforms.records import SkipRules, VideoRef
 from transforms.schemas import TABLES
-from transforms.tables import Output, current_rows
-from transforms.views import Dialect, create_views
 
 ODD = "it's [a] {b} *c é"
 """A folder's name with what is special in patterns and in strings."""

@@ -2,7 +2,7 @@
 
 One JobManager, two TaskManagers, Beam's job server; each TaskManager starts a Python worker beside itself
 (tools/flink/worker_boot.py). The cluster's own configuration names the job server and the workers, so that
-`reelbeam label --runner=FlinkRunner --flink_master=ADDRESS` needs no further flag (pipeline/flink.py reads it).
+`reelbeam label --runner=FlinkRunner --flink_master=ADDRESS` needs no further flag (pipeline/runners/flink.py reads it).
 
 Environment variables: REELBEAM_FLINK_PORT (of the JobManager, default 8081; the others follow it), REELBEAM_FLINK_DIR
 (state and logs), REELBEAM_FLINK_CACHE (what was fetched), REELBEAM_FLINK_SLOTS (of a TaskManager, default 1),
@@ -23,7 +23,7 @@ import time
 import urllib.request
 from collections.abc import Sequence
 
-from pipeline.flink import listens
+from pipeline.runners.flink import listens
 from tools.flink import artifacts, configuration, processes
 from tools.flink.worker_boot import LOG_DIR
 

@@ -14,13 +14,13 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from transforms.cpus import cpu_count
 from transforms.errors import ConfigError, ModelError, without_query
-from transforms.models import resolver
-from transforms.models.catalog import CATALOG, ModelSpec, OutputActivation
-from transforms.models.cpus import cpu_count
-from transforms.models.manifest import is_exported, read_manifest, require_pin
+from transforms.models.engines.stream import StreamEngine, is_stream_model
 from transforms.models.output_activation import output_activation
-from transforms.models.stream import StreamEngine, is_stream_model
+from transforms.models.registry import resolver
+from transforms.models.registry.catalog import CATALOG, ModelSpec, OutputActivation
+from transforms.models.registry.manifest import is_exported, read_manifest, require_pin
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ def choose_engine(wanted: EngineName, spec: ModelSpec | None = None, runs_here: 
         return wanted
     if not runs_here or not accelerator_visible():
         return "openvino"
-    from transforms.models.tensorflow_engine import accelerators
+    from transforms.models.engines.tensorflow_engine import accelerators
 
     if accelerators():
         return "tensorflow"
@@ -232,11 +232,11 @@ def _load(spec: ModelSpec, engine: EngineName, num_threads: int, precision: Prec
 
 def _engine_class(engine: EngineName, kind: str) -> Any:
     if engine == "tensorflow":
-        from transforms.models.tensorflow_engine import TensorFlowEngine
-        from transforms.models.tensorflow_stream import TensorFlowStreamEngine
+        from transforms.models.engines.tensorflow_engine import TensorFlowEngine
+        from transforms.models.engines.tensorflow_stream import TensorFlowStreamEngine
 
         return TensorFlowStreamEngine if kind == "stream" else TensorFlowEngine
-    from transforms.models.openvino_engine import OpenVinoEngine
-    from transforms.models.openvino_stream import OpenVinoStreamEngine
+    from transforms.models.engines.openvino_engine import OpenVinoEngine
+    from transforms.models.engines.openvino_stream import OpenVinoStreamEngine
 
     return OpenVinoStreamEngine if kind == "stream" else OpenVinoEngine

@@ -7,9 +7,9 @@ import importlib.metadata
 from collections.abc import Mapping
 
 from transforms.errors import without_query
-from transforms.models.catalog import ModelSpec
 from transforms.models.engine import EngineName, Precision
-from transforms.models.resolver import used_address
+from transforms.models.registry.catalog import ModelSpec
+from transforms.models.registry.resolver import used_address
 
 _LIBRARIES = {"openvino": ("openvino", "numpy"), "tensorflow": ("tensorflow", "numpy")}
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.errors import InferenceError
-from transforms.models.catalog import OutputActivation
+from transforms.models.registry.catalog import OutputActivation
 from transforms.records import LabelScore
 
 _TOLERANCE = 0.01

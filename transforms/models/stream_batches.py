@@ -16,7 +16,7 @@ import numpy as np
 
 from transforms.errors import InferenceError, PredecessorLostError
 from transforms.models.batches import Answer, Halving
-from transforms.models.stream import State, StreamEngine
+from transforms.models.engines.stream import State, StreamEngine
 from transforms.records import Clip
 
 MAX_OPEN_SEGMENTS = 8

@@ -1,0 +1,136 @@
+"""`reelbeam models`, `reelbeam models fetch` and `reelbeam models export`."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import tempfile
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from pipeline.flags import definitions, options
+from pipeline.flags.parser import Parser
+from pipeline.terminal.console import make_console, make_table, right
+from pipeline.terminal.streams import print_path
+from transforms.errors import MediaError, ModelNotFoundError, without_query
+from transforms.models import export
+from transforms.models.engine import with_found_kind
+from transforms.models.registry import catalog, resolver
+from transforms.models.registry.manifest import require_pin
+
+_EPILOG = "Beam's flags pass through, for stores that need some: --s3_endpoint_url, …"
+
+
+def models(argv: Sequence[str]) -> None:
+    """Lists the models, or fetches or exports one, as the command line says.
+
+    Raises:
+      ConfigError, ModelError: see `fetch` and `export_model`.
+    """
+    if argv[:1] == ["fetch"]:
+        parser = _parser("fetch", "Download a model into the cache.")
+        parser.add_argument("name", metavar="NAME", help="catalog name, URL, or object-store path")
+        fetch(_parse(parser, argv[1:]).name)
+    elif argv[:1] == ["export"]:
+        parser = _parser("export", "Write a folder with which workers need no hub and no TensorFlow.")
+        parser.add_argument("model", metavar="NAME", help="catalog name, URL, folder or object-store path")
+        parser.add_argument("--to", metavar="DIR", required=True, help="the new folder, here or in an object store")
+        definitions.add_preset_flags(parser)
+        args = _parse(parser, argv[1:])
+        export_model(options.to_model_spec(args), args.to)
+    else:
+        parser = Parser(prog="reelbeam models", description="List the models, fetch or export one.")
+        parser.add_argument("command", nargs="?", choices=("fetch", "export"), help="its --help tells more")
+        parser.parse_args(argv)
+        list_models()
+
+
+def _parser(command: str, description: str) -> argparse.ArgumentParser:
+    name = f"reelbeam models {command}"
+    return Parser(prog=name, description=description, epilog=_EPILOG, allow_abbrev=False)
+
+
+def _parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
+    args, beam_flags = options.parse_label_flags(argv, parser)
+    options.reach_stores(beam_flags)
+    return args
+
+
+def list_models() -> None:
+    """Prints the catalog: what each model looks at, what it costs, how good it is, and whether it is here."""
+    numbers = [right(name) for name in ("frames", "fps", "resize", "size", "GFLOPs", "top-1 %")]
+    table = make_table("model", *numbers, "here")
+    for spec in catalog.CATALOG.values():
+        preset = spec.preset
+        table.add_row(
+            spec.name,
+            str(preset.num_frames),
+            str(preset.target_fps),
+            str(preset.resize),
+            str(preset.size),
+            "" if spec.gflops is None else f"{spec.gflops:g}",
+            "" if spec.top1_percent is None else f"{spec.top1_percent:.2f}",
+            "yes" if resolver.is_cached(spec.handle, spec.mirrors) else "no",
+        )
+    console = make_console()
+    console.print(table)
+    console.print(
+        Text(
+            "GFLOPs of one clip, and published top-1 accuracy on Kinetics-600 (TensorFlow Model Garden). "
+            "demo knows nine motions and is bundled; `reelbeam models fetch NAME` brings another one here.",
+            style="dim",
+        )
+    )
+
+
+def fetch(name: str) -> None:
+    """Downloads a model, by catalog name, URL or object-store path, and prints where it is.
+
+    Raises:
+      ModelError: see `resolver.resolve` and `stored_models.fetch`.
+    """
+    from transforms import stored_models
+
+    if resolver.is_stored(name):
+        print_path(str(stored_models.fetch(name)))
+        return
+    try:
+        spec = catalog.find(name)
+    except ModelNotFoundError:
+        if "://" not in name:
+            raise
+        print_path(str(resolver.resolve(name)))
+        return
+    print_path(str(resolver.resolve(spec.handle, spec.mirrors)))
+
+
+def export_model(spec: catalog.ModelSpec, to: str) -> None:
+    """Writes a model as a folder for `--model`, here or in an object store, and prints where it is.
+
+    Raises:
+      ConfigError: something is there already, or the folder cannot be written.
+      RunError: the store does not answer now.
+      ModelError: the model or its labels cannot be used.
+    """
+    from pipeline.job.preparation import unusable
+    from pipeline.settings.config import require_name
+    from transforms import stored_models
+
+    require_name("--to", to)
+    spec = with_found_kind(spec)
+    folder = resolver.resolve(stored_models.localized(spec).handle, spec.mirrors)
+    require_pin(folder, spec.pin, without_query(spec.handle))
+    labels = stored_models.load_labels(spec.labels)
+    if not resolver.is_stored(to):
+        target = pathlib.Path(to).resolve()
+        export.export(spec, folder, labels, target)
+        print_path(str(target))
+        return
+    with tempfile.TemporaryDirectory(prefix="reelbeam-export-") as temporary:
+        export.export(spec, folder, labels, pathlib.Path(temporary) / "model")
+        try:
+            stored_models.upload(pathlib.Path(temporary) / "model", to)
+        except MediaError as error:
+            raise unusable(f"--to {to} cannot be written: {error}", error) from error
+    print_path(to)

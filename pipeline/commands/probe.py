@@ -1,0 +1,76 @@
+"""`reelbeam probe`: what is in a file, and which code a run would give it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from pipeline.settings.config import MAX_VIDEO_BYTES
+from pipeline.terminal.console import make_console, make_table, printable, right, whole
+from transforms import storage
+from transforms.errors import ConfigError, MediaError
+from transforms.inputs.expansion import expand_input
+from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
+from transforms.media.sandbox import sandboxed
+from transforms.records import MediaInfo, VideoRef
+
+
+def probe_files(inputs: Sequence[str], allow_unconfined: bool = False) -> int:
+    """Prints one line a file, then what is wrong with some; returns 1 if one of them cannot be labeled, else 0.
+
+    Raises:
+      ConfigError: an input matches no file, or decoder processes cannot be confined and `allow_unconfined` is False.
+    """
+    limits = dataclasses.replace(DEFAULT_LIMITS, allow_unconfined=allow_unconfined)
+    numbers = [right(name) for name in ("fps", "frames", "seconds")]
+    table = make_table(whole("file"), "container", "codec", "picture", *numbers, "remark")
+    complaints = []
+    for given in inputs:
+        videos = list(expand_input(given))
+        if not videos:
+            raise ConfigError(f"{given} matches no video")
+        for video in videos:
+            name = Text(printable(video.video_uri.rsplit("/", 1)[-1]))
+            try:
+                table.add_row(name, *_facts(_probe(video, limits)))
+            except MediaError as error:
+                table.add_row(name, *[""] * 6, Text(error.code, style="red"))
+                complaints.append(Text(printable(f"{error.code}: {error}")))
+    console = make_console()
+    console.print(table)
+    for complaint in complaints:
+        console.print(complaint)
+    return int(bool(complaints))
+
+
+def _probe(video: VideoRef, limits: DecoderLimits) -> MediaInfo:
+    with storage.local_file(storage.identified(video), MAX_VIDEO_BYTES) as path:
+        return sandboxed.probe(path, limits)
+
+
+def _facts(media: MediaInfo) -> tuple[str, ...]:
+    fps = "" if media.source_fps is None else f"{media.source_fps:.3f}".rstrip("0").rstrip(".")
+    return (
+        media.container.split(",")[0],
+        media.codec,
+        f"{media.width}x{media.height}",
+        fps,
+        str(media.num_frames),
+        f"{float(media.duration_seconds):.3f}",
+        _remarks(media),
+    )
+
+
+def _remarks(media: MediaInfo) -> str:
+    remarks = []
+    if media.rotation_degrees:
+        remarks.append(f"rotated {media.rotation_degrees}°")
+    if media.num_discontinuities:
+        remarks.append(f"clock jumps bridged: {media.num_discontinuities}")
+    if media.pixel_aspect_ratio != 1:
+        remarks.append(f"pixels {media.pixel_aspect_ratio.numerator}:{media.pixel_aspect_ratio.denominator}")
+    if media.num_video_streams > 1:
+        remarks.append(f"stream {media.stream_index}, the best of {media.num_video_streams}")
+    return ", ".join(remarks)

@@ -1,0 +1,77 @@
+"""What the runs before mean for a run: its name and its rows come after theirs, whatever the clock says."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime
+import logging
+
+from pipeline.job.preparation import unusable
+from transforms import errors
+from transforms.output import latest_run
+from transforms.output.latest_run import Latest
+from transforms.output.ledger import Work
+from transforms.records import RunInfo
+
+_OTHER_WORK = {
+    "model_fingerprint": "the model {model}",
+    "label_map_fingerprint": "other labels",
+    "sampling_fingerprint": "another sampling of clips",
+    "precision": "--precision {precision}",
+    "output_activation": "its outputs read as {output_activation}",
+}
+_TOLERANCE = datetime.timedelta(minutes=5)
+"""By how much the clocks of two machines may differ without a word."""
+
+
+def dated_after(run: RunInfo, last: Latest | None) -> RunInfo:
+    """Returns a run whose rows come after those of `last`, which may have been committed since the run got its name."""
+    return dataclasses.replace(run, labeled_at=latest_run.time_after(last).isoformat())
+
+
+def name_part(run: RunInfo, number: int, count: int) -> RunInfo:
+    """Returns the run of one part, which begins now; a single part has the name of the whole."""
+    now = latest_run.utc_now().isoformat()
+    run_id = run.run_id if count == 1 else f"{run.run_id}-part{number:0{len(str(count))}d}of{count}"
+    return dataclasses.replace(run, run_id=run_id, started_at=now, labeled_at=max(now, run.labeled_at or now))
+
+
+def warn_of_future(last: Latest | None, output: str) -> None:
+    """Warns where rows of an output are dated in the future: some clock is or was wrong."""
+    if last is not None and last.labeled_at > latest_run.utc_now() + _TOLERANCE:
+        logging.getLogger(__name__).warning(
+            "%s has rows of %s, which is %s ahead of this machine's clock: compare the clocks; this run's rows are "
+            "dated just after them, so that they count as the later ones",
+            *(output, last.labeled_at.isoformat(), last.labeled_at - latest_run.utc_now()),
+        )
+
+
+def last_run(output: str) -> Latest | None:
+    """Returns what the newest runs say; None: none has been committed.
+
+    Raises:
+      ConfigError: the output cannot be read.
+      RunError: it cannot be read now.
+    """
+    try:
+        return latest_run.latest_run(output)
+    except errors.MediaError as error:
+        raise unusable(f"--output {output} cannot be read: {error}", error) from error
+
+
+def warn_of_other_work(last: Latest | None, run: RunInfo, output: str) -> None:
+    """Says so where the last run labeled in another way: rows of two ways stand side by side from now on."""
+    if last is None:
+        return
+    mine = Work.of(run)._asdict()
+    facts = collections.defaultdict(lambda: "unknown", last.summary)
+    others = [
+        text.format_map(facts) for name, text in _OTHER_WORK.items() if last.summary.get(name, mine[name]) != mine[name]
+    ]
+    if others:
+        logging.getLogger(__name__).warning(
+            "%s was last labeled with %s. This run is for %s: from now on its rows come first in `status` and in the "
+            "views, those of earlier runs like it too. Give each an --output of its own to keep them apart",
+            *(output, " and ".join(others), run.model),
+        )

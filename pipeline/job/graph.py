@@ -1,0 +1,108 @@
+"""The whole graph on one screen: what is wired to what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+
+from pipeline.settings.config import LabelingConfig
+from transforms.classify_clips import ClassifyClips
+from transforms.decode_clips import DecodeClips
+from transforms.keep_lock import KeepLock
+from transforms.models.registry.label_map import LabelMap
+from transforms.output.ledger import Chosen, Work
+from transforms.output.output_lock import LockTicket
+from transforms.output.run_files import RunPaths
+from transforms.plan_clips import PlanClips
+from transforms.records import RunInfo
+from transforms.schemas import TABLES, clip_row, error_row, video_row
+from transforms.selection.list_videos import ListVideos
+from transforms.selection.parts import Part, ReadSelection, WriteSelection
+from transforms.selection.skip_labeled import SkipLabeled
+from transforms.storage.spool.folder import SpoolConfig
+from transforms.summarize_videos import SummarizeVideos
+from transforms.write_results import WriteResults, is_excused
+
+
+def choose(
+    pipeline: beam.Pipeline, config: LabelingConfig, run: RunInfo
+) -> tuple[Chosen, beam.PCollection[tuple[str, int]]]:
+    """Adds the steps that find out what is to be labeled, and what the listing leaves out."""
+    listing = pipeline | ListVideos(config.inputs, config.input_list, config.base_dir)
+    work, rules, options = Work.of(run), config.skip_rules, config.row_options
+    chosen = listing.videos | SkipLabeled(config.output, work, run.decoder_version, rules, options)
+    return chosen, listing.ignored
+
+
+def build_selection(
+    pipeline: beam.Pipeline, config: LabelingConfig, run: RunInfo, videos_per_part: int
+) -> beam.PCollection[dict[str, Any]]:
+    """Makes `pipeline` write down what is to be labeled, in parts; returns the selection, one element."""
+    chosen, ignored = choose(pipeline, config, run)
+    return chosen | WriteSelection(RunPaths(config.output, run.run_id), videos_per_part, ignored)
+
+
+def build_graph(
+    pipeline: beam.Pipeline,
+    config: LabelingConfig,
+    labels: LabelMap,
+    run: RunInfo,
+    run_facts: Mapping[str, Any],
+    schemas: Mapping[str, pa.Schema] = TABLES,
+    lock: LockTicket | None = None,
+    part: Part | None = None,
+) -> beam.PCollection[dict[str, Any]]:
+    """Makes `pipeline` label what is to be labeled, or one part of it.
+
+    Returns:
+      the run's summary, one element, there once the run is committed.
+    """
+    spool = SpoolConfig(config.spool_dir, config.spool_bytes)
+    if part is None:
+        chosen, ignored = choose(pipeline, config, run)
+    else:
+        chosen = pipeline | ReadSelection(part)
+        ignored = pipeline | "Ignored" >> beam.Create(list(part.ignored.items()), reshuffle=False)
+    plan = (
+        chosen.videos
+        | "SpreadVideos" >> beam.Reshuffle()
+        | "KeepLockToPlan" >> KeepLock(lock)
+        | PlanClips(config.sampling, config.max_video_bytes, config.decoder_limits, spool)
+    )
+
+    # From here to the scores no pixel may cross a shuffle: nothing stands between DecodeClips and ClassifyClips.
+    segments = plan.segments | "SpreadSegments" >> beam.Reshuffle() | "KeepLockToDecode" >> KeepLock(lock)
+    decoded = segments | DecodeClips(config.geometry, config.max_video_bytes, config.decoder_limits, spool)
+    classified = decoded.clips | ClassifyClips(
+        config.model,
+        labels.labels,
+        config.top_k,
+        config.min_score,
+        config.engine,
+        config.num_threads,
+        config.precision,
+        config.max_batch_bytes,
+        config.outputs,
+        config.clip_frames,
+    )
+
+    failures = (plan.failures, decoded.failures, classified.failures) | "Failures" >> beam.Flatten()
+    summaries = (chosen.videos, plan.planned, classified.scores, failures) | SummarizeVideos(
+        labels.labels, config.top_k, config.min_score
+    )
+    tables = {
+        "num_inputs": chosen.num_inputs,
+        "fates": chosen.fates,
+        "ignored": ignored,
+        "num_excused": summaries | "Excused" >> beam.Filter(is_excused) | beam.combiners.Count.Globally(),
+        "videos": summaries | "VideoRows" >> beam.Map(video_row, run),
+        "clips": classified.scores | "ClipRows" >> beam.Map(clip_row, run),
+        "errors": failures | "ErrorRows" >> beam.Map(error_row, run),
+    }
+    num_vouching = part.num_vouching if part else 0
+    return tables | WriteResults(
+        config.output, run.run_id, config.max_failure_ratio, run_facts, schemas, lock, num_vouching
+    )

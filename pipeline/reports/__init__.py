@@ -1,0 +1,6 @@
+"""What a person or a program reads after a run.
+
+summary.py        the table on the terminal
+summary_json.py   the line of --summary_json
+output_tables.py  the tables of status, verify and diff
+"""

@@ -1,0 +1,233 @@
+"""What a person sees at the end of a run: its videos, its errors, and where the rows are."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.job.launch import Outcome
+from pipeline.reports.summary_json import added_up, committed_summaries
+from pipeline.terminal.console import make_table, printable, right, whole
+from transforms import metrics
+from transforms.errors import MediaError
+from transforms.models.registry.catalog import DEMO
+from transforms.output.run_files import RunPaths
+from transforms.output.tables import read_batches
+from transforms.schemas import RANGE
+from transforms.storage.ignored import describe
+from transforms.time_range import shown_input
+
+MAX_VIDEOS_SHOWN = 25
+MAX_FAILED_SHOWN = 10
+_LABELS_SHOWN = 3
+_LOWEST_SHOWN = 0.01
+_TOY = "The model demo knows nine motions of drawn shapes and nothing else: for real videos, pass --model a0-base."
+_STYLES = {"ok": "green", "partial": "yellow", "failed": "red"}
+
+
+def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> None:
+    """Prints the tables of a run: each video of a small run, the most frequent labels of a large one.
+
+    Args:
+      outcome: of the run, or of one part of it.
+      console: to print on.
+      num_before: how many parts were committed before this one.
+    """
+    summary = outcome.summary
+    if outcome.job is not None and not outcome.exit_code:
+        console.print(Text(f"Submitted as job {outcome.job}. It commits the run by itself; then there is:"))
+        console.print(Text(f"  {'summary':<7} {_shown_path(outcome.paths.marker)}"), soft_wrap=True)
+        return
+    if summary is None:
+        console.print(Text(f"The run failed: {outcome.error}", style="red"))
+        committed = f"{_committed_line(num_before)} " if outcome.job is None else ""
+        console.print(f"{committed}--verbose shows the whole traceback.")
+        return
+    if not summary["counts"]["videos"]:
+        pass  # nothing to show: everything was skipped
+    elif summary["counts"]["videos"] <= MAX_VIDEOS_SHOWN and outcome.exit_code == 0:
+        _print_videos(summary, console)
+    elif summary["labels"]:
+        console.print(_labels_table(summary["labels"]))
+    if summary["errors"]:
+        console.print(_errors_table(summary["errors"]))
+    console.print(Text(_counts_line(summary)))
+    if summary["model"] == DEMO and not num_before:
+        console.print(_TOY, soft_wrap=True)
+    if summary["counts"]["skipped"]:
+        console.print(Text(_skipped_line(summary)))
+    if summary.get("ignored"):
+        console.print(Text(f"Ignored: {printable(describe(summary['ignored']))}"))
+    if duplicates := not num_before and metrics.tally()[metrics.DUPLICATES_DROPPED]:
+        console.print(f"{_counted(duplicates, 'duplicate')} left out: a video that is named twice is labeled once")
+    if fetched := _fetched_line():
+        console.print(Text(fetched))
+    if outcome.exit_code:
+        _print_failed(summary, console)
+        console.print(Text(f"Refused: {outcome.error}. {_committed_line(num_before)}", style="red"))
+        _print_what_is_left(outcome.paths, console)
+        return
+    for table in ("videos", "clips", "errors"):
+        if not summary["files"][table]:
+            continue
+        folder = f"{outcome.paths.output}/{table}/run={outcome.paths.run_id}/"
+        console.print(Text(f"  {table:<7} {_shown_path(folder)}"), soft_wrap=True)
+    console.print(Text(f"  {'summary':<7} {_shown_path(outcome.paths.marker)}"), soft_wrap=True)
+
+
+def print_total(outcomes: Sequence[Outcome], console: Console) -> None:
+    """Prints the sum of a run's parts, where there are several."""
+    committed = committed_summaries(outcomes)
+    if len(outcomes) < 2 or not committed:
+        return
+    total = {**committed[-1], **{name: added_up(committed, name) for name in ("counts", "skipped")}}
+    console.print(Text(f"Committed {len(committed)} parts. {_counts_line(total)}"))
+    if total["skipped"]:
+        console.print(Text(_skipped_line(total)))
+
+
+def _committed_line(num_before: int) -> str:
+    if not num_before:
+        return "Nothing was committed."
+    return f"This part committed nothing; what {_counted(num_before, 'part')} before it committed stays."
+
+
+def _print_failed(summary: dict[str, Any], console: Console) -> None:
+    """Prints the first failed videos of a refused run: it is for a person to see to them."""
+    columns = ["video_uri", *RANGE, "status", "error_code", "error_message"]
+    batches = (batch for path in summary["files"]["videos"] for batch in read_batches(path, columns))
+    failed = (row for batch in batches for row in batch.to_pylist() if row["status"] == "failed")
+    num_failed = summary["counts"]["failed"]
+    if num_failed:
+        first = f"the first {MAX_FAILED_SHOWN} of " if num_failed > MAX_FAILED_SHOWN else ""
+        console.print(f"Failed: {first}{_counted(num_failed, 'video')}")
+    try:
+        for row in itertools.islice(failed, MAX_FAILED_SHOWN):
+            message = row["error_message"].removeprefix(row["video_uri"]).lstrip(": ")
+            line = Text(f"  {printable(_shown_path(_shown_input(row)))} ")
+            console.print(line.append(row["error_code"], "red").append(f": {printable(message)}"), soft_wrap=True)
+    except MediaError as error:
+        console.print(Text(f"The failed videos cannot be shown: {error}", style="red"))
+
+
+def _print_what_is_left(paths: RunPaths, console: Console) -> None:
+    """Says where the rows of a refused run are, and for how long."""
+    console.print("All rows stay until the next run begins, Parquet under names that end in .staged:", style="dim")
+    for name, place in (("videos", f"{paths.staging}/videos/"), ("errors", f"{paths.staging}/errors/")):
+        console.print(Text(f"  {name:<7} {_shown_path(place)}", style="dim"), soft_wrap=True)
+    console.print(Text(f"  {'summary':<7} {_shown_path(paths.refusal)}", style="dim"), soft_wrap=True)
+
+
+def _print_videos(summary: dict[str, Any], console: Console) -> None:
+    columns = ["video_uri", *RANGE, "status", "labels", "num_clips", "error_code"]
+    try:
+        batches = [batch for path in summary["files"]["videos"] for batch in read_batches(path, columns)]
+    except MediaError as error:  # the run is committed all the same
+        console.print(Text(f"The rows cannot be shown: {error}", style="red"))
+        return
+    console.print(_videos_table([row for batch in batches for row in batch.to_pylist()]))
+
+
+def _videos_table(rows: Sequence[dict[str, Any]]) -> Table:
+    table = make_table(whole("video"), "labels", right("clips"), "status")
+    names = _names([_shown_input(row) for row in rows])
+    for row, name in zip(rows, names, strict=True):
+        labels = [x for x in row["labels"][:_LABELS_SHOWN] if x is row["labels"][0] or x["score"] >= _LOWEST_SHOWN]
+        shown = ", ".join(f"{x['label']} {_shown_score(x['score'])}" for x in labels)
+        status = Text(row["status"], style=_STYLES[row["status"]])
+        if row["error_code"]:
+            status.append(f" ({row['error_code']})")
+        table.add_row(Text(printable(name)), Text(shown or "-"), str(row["num_clips"]), status)
+    return table
+
+
+def _shown_input(row: dict[str, Any]) -> str:
+    return shown_input(row["video_uri"], *(row.get(name) for name in RANGE))
+
+
+def _shown_score(score: float) -> str:
+    return f"{score:.2f}" if score >= 0.1 else f"{score:.3f}"
+
+
+def _labels_table(labels: Sequence[dict[str, Any]]) -> Table:
+    table = make_table("most frequent labels", right("videos"))
+    for entry in labels:
+        table.add_row(Text(entry["label"]), str(entry["videos"]))
+    return table
+
+
+def _errors_table(errors: Sequence[dict[str, Any]]) -> Table:
+    table = make_table("error", right("count"), whole("for example"))
+    for entry in errors:
+        table.add_row(
+            Text(entry["code"], style="red"), str(entry["count"]), Text(printable(_shown_path(entry["message"])))
+        )
+    return table
+
+
+def _counts_line(summary: dict[str, Any]) -> str:
+    counts = summary["counts"]
+    hours = counts["video_ms"] / 3_600_000
+    length = f"{hours:.1f} hours" if hours >= 1 else f"{counts['video_ms'] / 1000:.0f} seconds"
+    videos, clips = _counted(counts["videos"], "video"), _counted(counts["clips"], "clip")
+    return (
+        f"{videos} ({length}): {counts['ok']} ok, {counts['partial']} partial, {counts['failed']} failed; {clips}; "
+        f"model {summary['model']} on {summary['engine']}"
+    )
+
+
+def _fetched_line() -> str:
+    """What came from object stores, as far as this process knows; "" for nothing."""
+    tally = metrics.tally()
+    if not tally[metrics.BYTES_FETCHED]:
+        return ""
+    megabytes, retries = tally[metrics.BYTES_FETCHED] / 1e6, tally[metrics.STORAGE_RETRIES]
+    return f"{megabytes:.1f} MB fetched from object stores; {retries} requests made again"
+
+
+_REASONS = {
+    "already_labeled": "labeled already",
+    "other_options": "labeled already, with another --top_k or --min_score, or without the logits or embeddings "
+    "that are asked for (--force labels them again)",
+    "failed_before": "failed before",
+    "gave_up": "failed too often",
+    "other_shard": "in other shards",
+    "before_since": "older than --since",
+    "beyond_limit": "beyond --limit",
+}
+
+
+def _skipped_line(summary: dict[str, Any]) -> str:
+    reasons = ", ".join(f"{n} {_REASONS[reason]}" for reason, n in summary["skipped"].items())
+    return f"{summary['counts']['inputs']} inputs, {summary['counts']['skipped']} skipped: {reasons}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _names(uris: Sequence[str]) -> list[str]:
+    """Returns what tells URIs apart: what follows the folder that all share, marked where it could be taken for a path.
+
+    >>> _names(["/data/x/a.mp4", "/data/b.mp4"])
+    ['…/x/a.mp4', '…/b.mp4']
+    """
+    shared = os.path.commonprefix([uri.rsplit("/", 1)[0] + "/" for uri in uris])
+    start = shared.rfind("/") + 1
+    if not shared[:start].strip("/") or shared[:start].endswith("://"):
+        return list(uris)
+    names = [uri[start:] for uri in uris]
+    return [f"…/{name}" for name in names] if any("/" in name for name in names) else names
+
+
+def _shown_path(path: str) -> str:
+    """Below the working directory, a relative path: shorter, and what the user typed."""
+    cwd = str(pathlib.Path.cwd()) + "/"
+    return path.removeprefix(cwd)

@@ -1,0 +1,69 @@
+"""The names that Beam does not document and that the local runner depends on, all in one place.
+
+tests/unit/test_beam_compat.py fails where a new Beam lacks one of them or uses it no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+import grpc
+from apache_beam.runners.portability.fn_api_runner import worker_handlers
+from apache_beam.runners.worker import worker_pool_main
+from apache_beam.runners.worker.channel_factory import GRPCChannelFactory
+
+from pipeline.runners.loopback import channel_to, guarded_server, local_server
+
+
+def flush_only_full_buffers() -> None:
+    """Keeps the runner's side from emptying its buffers by the clock; no option reaches it."""
+    worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = 0
+
+
+def guard_servers() -> None:
+    """Makes the servers of Beam's local runner listen on loopback only, and demand a key that only its workers know.
+
+    It holds for the rest of the process: servers of later jobs are guarded as well.
+
+    Raises:
+      RuntimeError: Beam starts its servers in another way, so that they would be open.
+    """
+    _replace_servers(worker_handlers, guarded_server)
+    GRPCChannelFactory.insecure_channel = staticmethod(_insecure_channel)
+
+
+def keep_worker_pool_local() -> None:
+    """Makes the server that `--environment_type=LOOPBACK` opens in this process listen on loopback only.
+
+    A runner in another process starts workers through it, so it cannot demand a key of this process.
+
+    Raises:
+      RuntimeError: as `guard_servers`.
+    """
+    _replace_servers(worker_pool_main, local_server)
+
+
+def _replace_servers(module: ModuleType, server: Callable[..., Any]) -> None:
+    if isinstance(module.grpc, _LocalGrpc):
+        return
+    if module.grpc is not grpc:
+        raise RuntimeError(f"{module.__name__} of this version of Beam cannot be kept from listening on the network")
+    module.grpc = _LocalGrpc(server)  # type: ignore[attr-defined]
+
+
+class _LocalGrpc:
+    """The module `grpc` as a module of Beam's sees it, but for the function that makes servers."""
+
+    def __init__(self, server: Callable[..., Any]) -> None:
+        self.server = server
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(grpc, name)
+
+
+def _insecure_channel(target: str, options: Sequence[tuple[str, Any]] | None = None) -> grpc.Channel:
+    """Does what Beam's factory does; a channel to a guarded server of this process sends the key."""
+    merged = [*(options or ()), *GRPCChannelFactory.DEFAULT_OPTIONS]
+    return channel_to(target, merged) or grpc.insecure_channel(target, merged)

@@ -1,0 +1,28 @@
+"""The runner of one machine: Beam's FnApiRunner, with threads for workers, without two faults of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from pipeline.runners.beam_compat import flush_only_full_buffers, guard_servers
+
+
+class LocalRunner(FnApiRunner):
+    """FnApiRunner that nobody else can talk to, and whose buffers are handed on when they are full.
+
+    Beam 2.77 opens its servers on every interface of the machine and lets everybody in, see
+    `pipeline.runners.loopback`.
+
+    With `multi_threading`, it empties the buffers between runner and workers once a second, from another thread.
+    That one takes the bytes and clears the buffer in two steps, and what is written in between is lost: elements
+    disappear, or the next step reads noise. Where a step yields for longer than a second, on a busy machine, it happens
+    in every second run.
+    """
+
+    def run_via_runner_api(self, pipeline_proto: Any, options: Any) -> Any:
+        """Runs a pipeline, as FnApiRunner does."""
+        flush_only_full_buffers()
+        guard_servers()
+        return super().run_via_runner_api(pipeline_proto, options)

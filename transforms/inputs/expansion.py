@@ -1,0 +1,176 @@
+"""From an input to its videos: what a path, a URI, a folder or a pattern names. No step."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import logging
+import os
+from collections.abc import Iterable, Iterator
+
+from transforms import storage
+from transforms.errors import StorageError, UnsupportedUriError, VideoNotFoundError, without_query
+from transforms.inputs.video_extensions import AMBIGUOUS_EXTENSIONS, is_named_like_a_video
+from transforms.records import VideoRef
+from transforms.storage import local_folders
+from transforms.storage.ignored import HIDDEN_FILE, Report, extension_of, ignore, kind_of_file
+from transforms.storage.uris import Pattern, literal
+
+_WILDCARDS = frozenset("*?[")
+_MAX_OTHERS = 100_000  # a hundred pages of an object store's listing, some twenty seconds
+_log = logging.getLogger(__name__)
+
+
+class _SearchTooLongError(Exception):
+    """A folder holds so many files that are no videos that the search was given up."""
+
+
+def expand_input(
+    given: str, base_dir: str | None = None, max_others: int | None = None, report: Report = ignore
+) -> Iterator[VideoRef]:
+    """Yields the videos that one input names; see `list_videos.ListVideos` for what an input may be.
+
+    Args:
+      given: a path, a URI or a pattern.
+      base_dir: what a relative path is relative to.
+      max_others: how many files that are no videos a folder in an object store may hold; None: any number.
+      report: is called for each file and folder that is left out.
+
+    Raises:
+      UnsupportedUriError, StorageError: a pattern or a folder cannot be listed.
+      _SearchTooLongError: there were more than `max_others`.
+    """
+    uri = storage.normalize(given, base_dir)
+    path = storage.local_path(uri)
+    if path is not None:
+        yield from _expand_local(uri, path, report)
+    elif (found := _remote_file_with_brackets(uri)) is not None:
+        yield found
+    elif _is_pattern(uri):
+        yield from _expand_remote_pattern(uri, report, max_others)
+    elif _is_remote_folder(uri):
+        yield from _expand_remote_folder(uri, report, max_others)
+    else:
+        yield VideoRef(uri)
+
+
+def matches_anything(given: str, base_dir: str | None = None, report: Report = ignore) -> bool:
+    """Whether an input names at least one file. A missing file counts, since it gets its row, if it is named like a
+    video: anything else that is missing may be a folder, on a disk that is not there tonight.
+
+    In an object store's folder the search ends after 100 000 files that are no videos. It then says yes, and a warning
+    tells so: the listing of the run goes through the rest.
+
+    Raises:
+      UnsupportedUriError, StorageError: as `expand_input`.
+    """
+    path = storage.local_path(storage.normalize(given, base_dir))
+    if path is not None and not os.path.lexists(path) and not _is_pattern(path) and not is_named_like_a_video(given):
+        return False
+    try:
+        return next(expand_input(given, base_dir, _MAX_OTHERS, report), None) is not None
+    except _SearchTooLongError:
+        _log.warning(
+            "%s: no video among its first %d files; the run searches the rest", without_query(given), _MAX_OTHERS
+        )
+        return True
+
+
+def left_out_of(given: str, base_dir: str | None = None) -> dict[str, int]:
+    """Returns what an input without a video holds instead, by kind, see `transforms.storage.ignored`.
+
+    Raises:
+      UnsupportedUriError, StorageError: as `expand_input`.
+    """
+    counts: collections.Counter[str] = collections.Counter()
+    matches_anything(given, base_dir, lambda kind: counts.update([kind]))
+    return dict(counts)
+
+
+def _expand_local(uri: str, path: str, report: Report) -> Iterator[VideoRef]:
+    if os.path.isdir(path):  # noqa: PTH112
+        # Everything but folders: broken links, for instance, get their row.
+        below = (VideoRef(storage.normalize(found)) for found in local_folders.files_below(path, report))
+        yield from _only_videos(below, report)
+    elif os.path.lexists(path) or not _is_pattern(uri):
+        yield VideoRef(uri)
+    else:
+        for found in local_folders.files_matching(Pattern(path), report):
+            yield VideoRef(storage.normalize(found))
+
+
+def _expand_remote_pattern(uri: str, report: Report, max_others: int | None) -> Iterator[VideoRef]:
+    if uri.endswith("/") and _has_only_brackets(uri) and storage.match(f"{literal(uri)}**", limit=1):
+        yield from _expand_remote_folder(uri, report, max_others)
+        return
+    found = _without_hidden(Pattern(uri), storage.matching(uri), report)
+    first = next(found, None)
+    if first is not None:
+        yield first
+        yield from found
+    elif _has_only_brackets(uri):  # a folder of that very name
+        yield from _expand_remote_folder(uri, report, max_others)
+
+
+def _expand_remote_folder(uri: str, report: Report, max_others: int | None) -> Iterator[VideoRef]:
+    everything = f"{literal(uri if uri.endswith('/') else f'{uri}/')}**"
+    found = _without_hidden(Pattern(everything), storage.matching(everything), report)
+    yield from _only_videos(found, report, max_others)
+
+
+def _is_pattern(uri: str) -> bool:
+    return bool(_WILDCARDS & set(uri)) and not uri.startswith(("http://", "https://"))
+
+
+def _is_remote_folder(uri: str) -> bool:
+    """What ends with a slash, or has something below it; a scheme that nobody knows has files only.
+
+    Raises:
+      StorageError: it cannot be listed, and no file of that name is there either.
+    """
+    try:
+        return uri.endswith("/") or bool(storage.match(f"{uri}/**", limit=1))
+    except (UnsupportedUriError, VideoNotFoundError):  # not found: there is no such bucket
+        return False
+    except StorageError as error:
+        # Who may read a file need not be allowed to list; and a file system with real folders refuses to list a file.
+        if _existing(uri) is None:
+            raise error from None
+        return False
+
+
+def _remote_file_with_brackets(uri: str) -> VideoRef | None:
+    """The file of that very name: "[1]" is more common in names than in patterns, and asking costs one request."""
+    return _existing(uri) if _is_pattern(uri) and _has_only_brackets(uri) else None
+
+
+def _has_only_brackets(uri: str) -> bool:
+    return set(uri) & _WILDCARDS == {"["}
+
+
+def _existing(uri: str) -> VideoRef | None:
+    try:
+        return storage.identified(VideoRef(uri))
+    except VideoNotFoundError:
+        return None
+
+
+def _without_hidden(wanted: Pattern, found: Iterable[VideoRef], report: Report) -> Iterator[VideoRef]:
+    for video in found:
+        if wanted.hides(video.video_uri):
+            report(HIDDEN_FILE)
+        else:
+            yield video
+
+
+def _only_videos(found: Iterable[VideoRef], report: Report, max_others: int | None = None) -> Iterator[VideoRef]:
+    num_others = 0
+    for video in found:
+        if is_named_like_a_video(video.video_uri):
+            is_guess = extension_of(video.video_uri) in AMBIGUOUS_EXTENSIONS
+            yield dataclasses.replace(video, is_guess=True) if is_guess else video
+        else:
+            report(kind_of_file(video.video_uri))
+            num_others += 1
+            if max_others is not None and num_others > max_others:
+                raise _SearchTooLongError

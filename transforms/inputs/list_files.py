@@ -1,0 +1,124 @@
+"""List files: .txt, .csv, .jsonl or .parquet -> VideoRef for each row, with its range; other columns are metadata."""
+
+from __future__ import annotations
+
+import csv
+import decimal
+import json
+import os
+import pathlib
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+from transforms import storage
+from transforms.errors import ConfigError
+from transforms.inputs.list_rows import RANGE_COLUMNS, SUFFIXES, URI_COLUMN, rows_of_list
+from transforms.records import VideoRef
+from transforms.time_range import TimeRange
+
+_DECIMAL = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})(e[+-]?\d{1,3})?", re.IGNORECASE | re.ASCII)
+_MAX_SECONDS = 10**9
+"""Thirty years: whole milliseconds of it fit into a table's column."""
+
+
+def read_input_list(path: str, base_dir: str | None = None) -> Iterator[VideoRef]:
+    """Yields the videos of a list file, with its further columns as metadata.
+
+    .txt has one URI a line; empty lines and lines that begin with "#" are passed over. .csv (with a header; the
+    delimiter is a comma, a semicolon or a tab), .jsonl and .parquet have a `video_uri` column. Their columns
+    `start_seconds` and `end_seconds`, both optional and exact, name a range of the video. Relative paths start from
+    `base_dir`, as those of the command line do, not from the list's folder.
+
+    Raises:
+      ConfigError: the file's kind is unknown, it has no `video_uri` column, or a row has no URI or path in it, or no
+        range that a video can have.
+      MediaError: it cannot be read.
+    """
+    suffix = pathlib.PurePosixPath(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ConfigError(f"--input_list {path}: unknown kind {suffix!r}; give one of {', '.join(SUFFIXES)}")
+    place = storage.normalize(path, base_dir)
+    storage.stat(place)  # Beam tries for minutes to open what it is not let in to
+    with storage.storage_errors(place), storage.open_binary(place) as file:
+        try:
+            for where, row in rows_of_list(file, suffix):
+                yield _listed_video(row, where, place, base_dir)
+        except UnicodeDecodeError as error:
+            raise ConfigError(
+                f"--input_list {path}: byte {error.object[error.start]:#x} is not UTF-8; save the list as UTF-8, and "
+                "write a name of other bytes as file:///… with these bytes as %XX"
+            ) from error
+        except (ValueError, csv.Error) as error:  # json's, csv's, pyarrow's and Unicode's errors
+            raise ConfigError(f"--input_list {path}: {error}") from error
+
+
+def _listed_video(row: dict[str, Any], where: str, list_place: str, base_dir: str | None) -> VideoRef:
+    uri = row.pop(URI_COLUMN, None)
+    if uri is None or uri == "":
+        raise ValueError(f"{where} has no {URI_COLUMN}")
+    if not _is_name(uri):
+        shown = json.dumps(uri, default=str)[:80]
+        raise ValueError(f"{where}: {URI_COLUMN} is {shown}, and should be a text, the URI or the path of a file")
+    video_uri = storage.normalize(uri, base_dir)
+    _require_start(uri, video_uri, where, list_place)
+    time_range = _range_of(row, where)
+    metadata = tuple(sorted((str(k), _as_text(v)) for k, v in row.items() if v is not None))
+    return VideoRef(video_uri, metadata=metadata, time_range=time_range)
+
+
+def _is_name(value: Any) -> bool:
+    """Whether a value can be the name of a file: a text that no system call stumbles over."""
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        return False
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
+    return True
+
+
+def _require_start(uri: str, video_uri: str, where: str, list_place: str) -> None:
+    """Raises where a relative path was meant to start from the list: the file is there, or the list is in a store."""
+    if storage.local_path(uri) is None or uri.startswith((os.sep, "file:")):
+        return
+    list_path = storage.local_path(list_place)
+    if list_path is None:
+        raise ValueError(f"{where}: {uri} is a relative path, and the list is in an object store; give whole URIs")
+    beside = pathlib.Path(list_path).parent / uri
+    if not os.path.lexists(video_uri) and os.path.lexists(beside):
+        raise ValueError(
+            f"{where}: {uri} is beside the list, and relative paths start from the working directory: there is no "
+            f"{video_uri}; give whole paths, or start from {beside.parent}"
+        )
+
+
+def _range_of(row: dict[str, Any], where: str) -> TimeRange:
+    """Takes the columns of the range out of a row."""
+    start, end = (_seconds(row.pop(name, None), name, where) for name in RANGE_COLUMNS)
+    if end is not None and end <= (start or 0):
+        name, other = RANGE_COLUMNS
+        raise ValueError(f"{where}: {other} is {float(end):g}, and should be above {name}, {float(start or 0):g}")
+    return TimeRange.of(start, end)
+
+
+def _seconds(value: Any, name: str, where: str) -> Fraction | None:
+    """Returns a bound of a range, exactly as its decimal text says; None for an empty value."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    is_text_or_number = isinstance(value, str | int | float | decimal.Decimal) and not isinstance(value, bool)
+    text = str(value).strip() if is_text_or_number else ""
+    if not _DECIMAL.fullmatch(text):
+        shown = json.dumps(value, default=str)[:80]
+        raise ValueError(f"{where}: {name} is {shown}, and should be a number of seconds, such as 90 or 12.5")
+    seconds = Fraction(text)
+    if not 0 <= seconds <= _MAX_SECONDS:
+        raise ValueError(f"{where}: {name} is {text}, and should be from 0 to {_MAX_SECONDS} seconds")
+    return seconds
+
+
+def _as_text(value: Any) -> str:
+    """Metadata are text: a nested value as JSON, the rest as Python prints it."""
+    text = json.dumps(value, sort_keys=True, default=str) if isinstance(value, dict | list | bool) else str(value)
+    return text.encode("utf-8", "replace").decode()  # JSON may hold half a surrogate pair, which no table can

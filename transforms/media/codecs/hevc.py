@@ -1,0 +1,130 @@
+"""What a packet of HEVC tells. The rules are those of `bitstream.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from transforms.media.codecs.display_order import Count, CountOrder
+from transforms.media.codecs.hevc_headers import PpsFormat, SpsFormat, read_count, read_pps, read_sps
+from transforms.media.codecs.nal import NalRules
+
+# TRAIL_N, TSA_N, STSA_N, RADL_N, RASL_N: nothing in the same layer refers to them.
+_UNREFERENCED = frozenset({0, 2, 4, 6, 8})
+_CRA, _SPS, _PPS, _SEI = 21, 33, 34, 39
+# NAL units that end a sequence or the stream.
+_ENDS = frozenset({36, 37})
+_END_UNITS = (b"\x48\x01", b"\x4a\x01")
+
+
+class HevcRules(NalRules):
+    """HEVC, from `hvcC` headers or start codes."""
+
+    always_shows = True
+    _headers = frozenset({32, 33, 34})
+
+    def __init__(self, extradata: bytes) -> None:
+        is_hvcc = extradata[:1] == b"\x01" and len(extradata) > 22
+        super().__init__((extradata[21] & 3) + 1 if is_hvcc else 0)
+        self._highest_layer = 7
+        self._is_behind_end = False
+        units = [*(_hvcc_units(extradata) if is_hvcc else self._units(memoryview(extradata)))]
+        self._note_layers(units)
+        sps, pps = _formats(units)
+        self._is_plain = len(sps) <= 1 and len(pps) <= 1
+        self._sps, self._pps = min(sps, default=None), min(pps, default=None)
+
+    def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
+        """Not where a picture says that those which wait to be shown shall not be (no_output_of_prior_pics_flag).
+
+        CRA pictures behind the end of a sequence mean it without saying so. Nor where it isn't plain how pictures tell
+        their order: there are several ways at once.
+        """
+        is_behind_end = self._is_behind_end
+        self._is_behind_end = bytes(data[-2:]) in _END_UNITS
+        if not self._may_tell(is_key):
+            return self._is_plain
+        units = [unit for unit in self._units(data) if len(unit) >= 2]
+        types = {unit[0] >> 1 & 63 for unit in units}
+        self._note_headers(types)
+        self._is_plain = self._is_plain and all(len(found) <= 1 for found in _formats(units))
+        if _CRA in types and (is_behind_end or types & _ENDS):
+            return False
+        return self._is_plain and not any(
+            16 <= unit[0] >> 1 & 63 <= 21 and len(unit) > 2 and unit[2] & 0x40 for unit in units
+        )
+
+    def display_order(self) -> CountOrder:
+        """By the picture order count of each picture's first slice."""
+        return CountOrder(_CountReader(self._units, self._sps, self._pps).read)
+
+    def starts_clean(self, data: memoryview) -> bool:
+        units = [unit for unit in self._units(data) if len(unit) > 2]
+        self._note_layers(units)
+        types = {unit[0] >> 1 & 63 for unit in units}
+        pictures = {kind for kind in types if kind < 32}
+        return bool(pictures) and all(16 <= k <= 21 for k in pictures) and self._has_headers(types)
+
+    def may_skip(self, data: memoryview) -> bool:
+        pictures = [unit for unit in self._units(data) if len(unit) > 2 and unit[0] >> 1 & 63 < 32]
+        return bool(pictures) and all(
+            unit[0] >> 1 & 63 in _UNREFERENCED and (unit[1] & 7) - 1 == self._highest_layer for unit in pictures
+        )
+
+    def _note_layers(self, units: list[memoryview]) -> None:
+        layers = [unit[2] >> 1 & 7 for unit in units if len(unit) > 2 and unit[0] >> 1 & 63 == 33]
+        if layers:
+            self._highest_layer = max(layers)
+
+
+class _CountReader:
+    """Reads the counts of pictures, by the parameter sets that stand before them."""
+
+    def __init__(
+        self, units: Callable[[memoryview], Iterator[memoryview]], sps: SpsFormat | None, pps: PpsFormat | None
+    ) -> None:
+        self._units = units
+        self._sps, self._pps = sps, pps
+        self._is_first = True
+
+    def read(self, data: memoryview) -> Count | None:
+        """Returns the count of a packet's picture; None: it has none that can be read."""
+        for unit in self._units(data):
+            kind = unit[0] >> 1 & 63 if len(unit) > 2 and _is_base_layer(unit) else _SEI
+            if kind < 32:
+                return self._read_slice(unit, kind)
+            if kind == _SPS:
+                self._sps = read_sps(unit)
+            elif kind == _PPS:
+                self._pps = read_pps(unit)
+        return None
+
+    def _read_slice(self, unit: memoryview, kind: int) -> Count | None:
+        found = read_count(unit, self._sps, self._pps) if self._sps and self._pps else None
+        if found and self._is_first:
+            found = found._replace(starts=found.starts or kind == _CRA)
+        self._is_first = False
+        return found
+
+
+def _formats(units: list[memoryview]) -> tuple[set[SpsFormat], set[PpsFormat]]:
+    """Returns how slices look like, as the parameter sets among some units say: one way, or several."""
+    bases = [unit for unit in units if len(unit) > 2 and _is_base_layer(unit)]
+    return (
+        {read_sps(unit) for unit in bases if unit[0] >> 1 & 63 == _SPS},
+        {read_pps(unit) for unit in bases if unit[0] >> 1 & 63 == _PPS},
+    )
+
+
+def _is_base_layer(unit: memoryview) -> bool:
+    return not unit[0] & 1 and unit[1] < 8
+
+
+def _hvcc_units(extradata: bytes) -> Iterator[memoryview]:
+    at = 23
+    for _ in range(extradata[22] if len(extradata) > 22 else 0):
+        count = int.from_bytes(extradata[at + 1 : at + 3], "big")
+        at += 3
+        for _ in range(count):
+            size = int.from_bytes(extradata[at : at + 2], "big")
+            yield memoryview(extradata)[at + 2 : at + 2 + size]
+            at += 2 + size

@@ -1,0 +1,51 @@
+"""What H.264 and HEVC have in common: packets of NAL units."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+
+from transforms.media.codecs.packet_rules import PacketRules
+
+_START_CODE = re.compile(rb"\x00\x00\x01")
+
+
+class NalRules(PacketRules):
+    """NAL units, behind start codes or behind their lengths (MP4, Matroska)."""
+
+    can_skip = True
+    _headers: frozenset[int]
+    """The types of parameter sets."""
+
+    def __init__(self, length_size: int) -> None:
+        self._length_size = length_size
+        self._has_headers_in_band = length_size == 0
+
+    def _units(self, data: memoryview) -> Iterator[memoryview]:
+        if self._length_size == 0:
+            starts = (match.end() for match in _START_CODE.finditer(data))
+            for start, stop in itertools.pairwise(itertools.chain(starts, [len(data)])):
+                yield data[start:stop]
+            return
+        at = 0
+        while at + self._length_size < len(data):
+            start = at + self._length_size
+            at = start + int.from_bytes(data[at:start], "big")
+            yield data[start:at]
+
+    def _may_tell(self, is_key: bool) -> bool:
+        """Whether a packet is read for headers: all are until one had some, then those at which pictures change."""
+        return is_key or not self._has_headers_in_band
+
+    def _note_headers(self, types: set[int]) -> None:
+        """Packets with parameter sets of their own are told of, also where decoding does not start at them."""
+        self._has_headers_in_band = self._has_headers_in_band or bool(types & self._headers)
+
+    def _has_headers(self, types: set[int]) -> bool:
+        """Whether a decoder that comes from elsewhere has this packet's parameter sets.
+
+        Either they are here, or no packet so far has any and they are the container's.
+        """
+        self._note_headers(types)
+        return self._headers <= types or not self._has_headers_in_band

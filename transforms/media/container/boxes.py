@@ -1,0 +1,149 @@
+"""The boxes of an ISO base media file (MP4, MOV, AVIF, HEIF), as far as FFmpeg does not tell what they say.
+
+Reads headers of boxes only, a bounded number of them, and believes nothing about sizes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from transforms.media.container.files import LocalFile
+
+# Of the whole file: honest ones have a few dozen outside of their fragments.
+_MAX_BOXES = 5000
+_MAX_AT_TOP = 64
+_MAX_SAMPLE_ENTRIES = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Track:
+    """One track.
+
+    Attributes:
+      track_id: its number in the file.
+      handler: what kind of track it is: "vide", "pict" for pictures, "auxv" for auxiliary ones.
+      references: kinds of references to other tracks: "auxl" where it is auxiliary to another one.
+      sample_entries: codes of its sample descriptions: "avc1", "encv".
+    """
+
+    track_id: int
+    handler: str
+    references: frozenset[str]
+    sample_entries: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Boxes:
+    """The boxes that matter.
+
+    Attributes:
+      kinds: of the first boxes at the top level.
+      tracks: in the order of the file.
+      is_fragmented: whether the index announces fragments that hold the media.
+    """
+
+    kinds: tuple[str, ...] = ()
+    tracks: tuple[Track, ...] = ()
+    is_fragmented: bool = False
+
+    @property
+    def is_media_segment(self) -> bool:
+        """Whether this is a piece of a fragmented file without the piece that describes it."""
+        return "moof" in self.kinds and "moov" not in self.kinds
+
+    @property
+    def is_initialization_segment(self) -> bool:
+        """Whether this describes a fragmented file and holds none of its media."""
+        return self.is_fragmented and not {"moof", "mdat"} & set(self.kinds)
+
+
+def read_boxes(file: LocalFile, beyond_index: bool = True) -> Boxes:
+    """Reads the boxes of a file; what is not there is empty. Moves the file's position.
+
+    Args:
+      file: the file.
+      beyond_index: whether to look at what follows the index. In a fragmented file that is far apart.
+    """
+    return _Reader(file).read(beyond_index)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Box:
+    kind: str
+    start: int
+    stop: int
+
+
+class _Reader:
+    def __init__(self, file: LocalFile) -> None:
+        self._file = file
+        self._boxes_left = _MAX_BOXES
+
+    def read(self, beyond_index: bool) -> Boxes:
+        size = self._file.seek(0, 2)
+        kinds: list[str] = []
+        tracks: list[Track] = []
+        is_fragmented = False
+        for box in self._children(_Box("", 0, size)):
+            kinds.append(box.kind)
+            if box.kind == "moov":
+                for child in self._children(box):
+                    if child.kind == "trak":
+                        tracks.append(self._track(child))
+                    is_fragmented = is_fragmented or child.kind == "mvex"
+            if len(kinds) == _MAX_AT_TOP or (tracks and not beyond_index):
+                break
+        return Boxes(tuple(kinds), tuple(tracks), is_fragmented)
+
+    def _track(self, trak: _Box) -> Track:
+        track_id, handler = 0, ""
+        entries: tuple[str, ...] = ()
+        references: set[str] = set()
+        for box in self._children(trak):
+            if box.kind == "tkhd":
+                version = self._number(box.start, 1)
+                track_id = self._number(box.start + (20 if version == 1 else 12), 4)
+            elif box.kind == "tref":
+                references.update(child.kind for child in self._children(box))
+            elif box.kind == "mdia":
+                for child in self._children(box):
+                    if child.kind == "hdlr":
+                        handler = _text(self._bytes(child.start + 8, 4))
+                    elif child.kind == "minf":
+                        entries = self._sample_entries(child)
+        return Track(track_id, handler, frozenset(references), entries)
+
+    def _sample_entries(self, minf: _Box) -> tuple[str, ...]:
+        found: list[str] = []
+        for stbl in self._children(minf):
+            for stsd in self._children(stbl) if stbl.kind == "stbl" else ():
+                if stsd.kind == "stsd":
+                    entries = self._children(_Box("stsd", stsd.start + 8, stsd.stop))
+                    found += [entry.kind for entry, _ in zip(entries, range(_MAX_SAMPLE_ENTRIES), strict=False)]
+        return tuple(found)
+
+    def _children(self, parent: _Box) -> Iterator[_Box]:
+        """Yields the boxes in a box, until one has no sane size."""
+        start = parent.start
+        while start + 8 <= parent.stop and self._boxes_left > 0:
+            self._boxes_left -= 1
+            size, kind, body = self._number(start, 4), _text(self._bytes(start + 4, 4)), start + 8
+            if size == 1:
+                size, body = self._number(start + 8, 8), start + 16
+            stop = parent.stop if size == 0 else start + size
+            if stop < body:
+                return
+            yield _Box(kind, body, min(stop, parent.stop))
+            start = stop
+
+    def _number(self, start: int, num_bytes: int) -> int:
+        return int.from_bytes(self._bytes(start, num_bytes), "big")
+
+    def _bytes(self, start: int, num_bytes: int) -> bytes:
+        self._file.seek(start)
+        return self._file.read(num_bytes)
+
+
+def _text(code: bytes) -> str:
+    return code.decode("latin-1")

@@ -1,0 +1,154 @@
+"""Fills clips with frames as they come out of a source."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Generator, Iterator, Sequence
+from fractions import Fraction
+from typing import Protocol
+
+import av.error
+import numpy as np
+import numpy.typing as npt
+from av.video.frame import VideoFrame
+
+from transforms.media.container.container import words
+from transforms.media.decoding.picture import PictureConverter
+from transforms.media.sampling.schedule import FrameSchedule, Slot
+from transforms.records import ClipSpan
+
+_Frames = npt.NDArray[np.uint8]
+Allocate = Callable[[tuple[int, ...]], _Frames]
+
+
+def allocate(shape: tuple[int, ...]) -> _Frames:
+    """Returns memory for a clip, uint8 of that shape."""
+    return np.empty(shape, np.uint8)
+
+
+class FrameSource(Protocol):
+    """Where frames come from.
+
+    Attributes:
+      cause: FFmpeg's words for the first error; "" if there was none.
+    """
+
+    cause: str
+
+    def frames(self) -> Generator[tuple[int, VideoFrame], None, None]:
+        """Yields (display time, frame), times ascending; where two are equal the later frame counts."""
+
+    def is_damaged(self, tick: int) -> bool:
+        """Returns whether the frame that should be shown at `tick` was rejected or may refer to one that was."""
+
+    def end_of_last(self, tick: int) -> int | Fraction | None:
+        """Returns until when the last frame stands, that of `tick`; None: as long as anything waits."""
+
+
+class ClipAssembly:
+    """Puts frames where they are wanted, and holds the pixels of open clips only.
+
+    Args:
+      spans: the wanted clips.
+      origin: display time of the stream's first frame.
+      time_base: seconds a tick.
+      converter: makes pictures of frames.
+      allocate: gives memory for a clip.
+
+    Attributes:
+      schedule: what the clips wait for.
+      first_tick: display time of the first frame that came out; None while there is none.
+      num_before_first: clips that were given up because they end before that frame.
+      num_damaged: frames that the decoder flagged as damaged, wanted or not.
+    """
+
+    def __init__(
+        self,
+        spans: Sequence[ClipSpan],
+        origin: int,
+        time_base: Fraction,
+        converter: PictureConverter,
+        allocate: Allocate = allocate,
+    ) -> None:
+        self.schedule = FrameSchedule(spans, origin, time_base)
+        self._spans = spans
+        self._converter = converter
+        self._allocate = allocate
+        self._open: dict[int, _Frames] = {}
+        self._replaced: dict[int, set[int]] = {}
+        self.first_tick: int | None = None
+        self.num_before_first = 0
+        self.num_damaged = 0
+
+    def clips(self, source: FrameSource) -> Iterator[tuple[ClipSpan, _Frames]]:
+        """Yields clips as they become whole; stops reading once no clip waits for anything.
+
+        A yielded span has the true `num_real_frames`: without instants before the first frame, which show that one.
+        """
+        shown: tuple[int, VideoFrame] | None = None
+        with contextlib.closing(source.frames()) as frames:
+            for tick, frame in frames:
+                self.num_damaged += frame.is_corrupt
+                if shown is None:
+                    self._start_at(tick)
+                else:
+                    yield from self._show(shown[1], tick, source)
+                if self.schedule.is_done:
+                    return
+                shown = (tick, frame)
+        if shown is not None:
+            yield from self._show(shown[1], source.end_of_last(shown[0]), source)
+        for slot in self.schedule.take_before(None):
+            self._lose(slot.clip)
+
+    def _start_at(self, first_tick: int) -> None:
+        """Gives up the clips that end before the first frame that could be decoded: it is not theirs."""
+        self.first_tick = first_tick
+        for clip in range(len(self._spans)):
+            if self.schedule.last_tick(clip) < first_tick:
+                self.num_before_first += 1
+                self._lose(clip)
+
+    def _show(
+        self, frame: VideoFrame, until_tick: int | Fraction | None, source: FrameSource
+    ) -> Iterator[tuple[ClipSpan, _Frames]]:
+        """Puts a frame where it is wanted before `until_tick`; converts it only if it is wanted at all."""
+        picture: _Frames | None = None
+        for slot in self.schedule.take_before(until_tick):
+            if frame.is_corrupt or self._is_damaged(slot, source):
+                self._lose(slot.clip)
+                continue
+            if picture is None:
+                try:
+                    picture = self._converter.convert(frame)
+                except av.error.FFmpegError as error:
+                    source.cause = source.cause or words(error)
+                    self._lose(slot.clip)
+                    continue
+            if slot.clip not in self._open:
+                self._open[slot.clip] = self._allocate((self._spans[slot.clip].num_decoded_frames, *picture.shape))
+            self._open[slot.clip][slot.frame] = picture
+            if self._is_before_first(slot):
+                self._replaced.setdefault(slot.clip, set()).add(slot.frame)
+            if self.schedule.fill(slot):
+                yield self._as_filled(slot.clip), self._open.pop(slot.clip)
+
+    def _is_before_first(self, slot: Slot) -> bool:
+        return self.first_tick is not None and slot.tick < self.first_tick
+
+    def _is_damaged(self, slot: Slot, source: FrameSource) -> bool:
+        return not self._is_before_first(slot) and source.is_damaged(slot.tick)
+
+    def _as_filled(self, clip: int) -> ClipSpan:
+        """Returns the span of a whole clip with the number of its real frames."""
+        span = self._spans[clip]
+        frames = self._replaced.pop(clip, set())
+        # An instant that the clip repeats counts once, and a warm-up frame never.
+        instants = {span.sample_steps[frame] for frame in frames if frame >= span.num_warm_up_frames}
+        return dataclasses.replace(span, num_real_frames=span.num_real_frames - len(instants)) if instants else span
+
+    def _lose(self, clip: int) -> None:
+        self.schedule.lose(clip)
+        self._open.pop(clip, None)
+        self._replaced.pop(clip, None)

@@ -1,0 +1,246 @@
+"""Frames out of a file with as little decoding as gives the very same frames.
+
+The packets' times tell which frames are wanted before anything is decoded. Then
+- whole GOPs that hold no wanted frame are left out: read over where they are near, else skipped by seeking;
+- so is the rest of a GOP behind its last wanted frame;
+- in between, frames that nothing refers to and nobody wants are left out by the decoder (`skip_frame` NONREF).
+
+All that is proven codec by codec (`bitstream.py`), and checked while it runs: every packet that is not left out has to
+give one frame, at its own time and in order, from a decoder that is told to conceal nothing and marks no frame as
+corrupt. Else `ShortcutError` says that the proof failed, and the caller decodes fully. Damage in packets that are left
+out goes unnoticed: it costs no frame that is wanted.
+"""
+
+from __future__ import annotations
+
+import collections
+import heapq
+import itertools
+from collections.abc import Generator, Iterator, Sequence
+from fractions import Fraction
+from typing import cast
+
+import av.error
+from av.video.frame import VideoFrame
+
+from transforms.media.codecs.packet_order import PacketOrder, has_hole
+from transforms.media.container.container import VideoPacket, words
+from transforms.media.decoding.packet_plan import Run, ShortcutError, plan_runs
+from transforms.media.decoding.reader import PacketReader
+from transforms.media.decoding.stretches import Stretch, last_entry_before, split_at_gaps
+from transforms.media.timing import timeline as timelines
+from transforms.records import MediaInfo
+
+
+class FastSource:
+    """Decodes the wanted frames of a stream, and what they refer to.
+
+    Args:
+      reader: the file.
+      media: what the probe said of it; lists the key frames that decoding can start at.
+      instants: the wanted instants, in ticks of the stream, ascending.
+
+    Attributes:
+      cause: FFmpeg's words for the first error; "" if there was none.
+    """
+
+    def __init__(self, reader: PacketReader, media: MediaInfo, instants: Sequence[int]) -> None:
+        self.cause = ""
+        self._reader = reader
+        self._media = media
+        self._instants = instants
+
+    def is_damaged(self, tick: int) -> bool:
+        """Never: damage is a ShortcutError."""
+        return False
+
+    def end_of_last(self, tick: int) -> None:
+        """The last frame that is wanted stands as long as anything waits."""
+
+    def frames(self) -> Generator[tuple[int, VideoFrame], None, None]:
+        """Yields (time, frame) for each wanted frame, times ascending; where two are equal the later frame counts.
+
+        Raises:
+          ShortcutError: as the module says.
+        """
+        try:
+            for instants in split_at_gaps(self._media, self._instants):
+                yield from self._frames_of_stretch(instants)
+        except av.error.FFmpegError as error:
+            raise ShortcutError(words(error)) from error
+
+    def _frames_of_stretch(self, instants: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
+        entry_tick = last_entry_before(self._media, instants[0])
+        if entry_tick is None:
+            raise ShortcutError("no key frame is known before the first wanted instant")
+        stretch = self._read(entry_tick, instants[-1])
+        entry_tick = stretch.first_tick
+        self._check_ends(stretch, entry_tick)
+        self._check_holes(stretch)
+        runs = plan_runs(stretch.times, stretch.shown, stretch.entries, instants)
+        if stretch.is_held:
+            packets = iter(stretch.packets)
+        else:
+            packets = self._reader.packets_from(entry_tick)
+        at = 0
+        for run in runs:
+            first = stretch.first_packet_for(run)
+            for _ in range(first - at):
+                if next(packets, None) is None:
+                    raise ShortcutError("the file became shorter meanwhile")
+            same = _same_times(packets, stretch.times[first : run.last + 1])
+            yield from self._frames_of_run(run, stretch, same)
+            at = run.last + 1
+
+    def _read(self, entry_tick: int, last_instant: int) -> Stretch:
+        """Reads packets until no later one can be shown at or before the last instant."""
+        stretch = Stretch()
+        rules = self._reader.rules
+        order, display_order = PacketOrder(), rules.display_order()
+        for packet in self._packets_towards(entry_tick):
+            data = memoryview(packet)
+            if not order.accepts(packet) or not rules.keeps_proof(data, packet.is_keyframe):
+                raise ShortcutError("packets and frames don't go together")
+            if display_order is not None and not display_order.accepts(data, cast(int, packet.pts)):
+                raise ShortcutError("the times of frames contradict their order")
+            is_start = packet.pts == entry_tick and rules.starts_clean(data) and not stretch.entries
+            is_entry = packet.is_keyframe and (is_start or rules.resets(data))
+            stretch.add(packet, is_entry, rules.is_shown(data))
+            if order.is_past(last_instant):
+                return stretch
+        stretch.is_to_the_end = True
+        return stretch
+
+    def _packets_towards(self, entry_tick: int) -> Iterator[VideoPacket]:
+        """Yields the packets from a listed key frame on, or from the one before it.
+
+        What follows a recovery point may release frames from before it. Decoders complain where these are not there.
+        """
+        packets = self._reader.packets_from(entry_tick)
+        first = next(packets)
+        earlier_tick = last_entry_before(self._media, entry_tick, margin=1)
+        if earlier_tick is None or earlier_tick == entry_tick or self._reader.rules.resets(memoryview(first)):
+            return itertools.chain([first], packets)
+        return self._reader.packets_from(earlier_tick)
+
+    def _check_ends(self, stretch: Stretch, entry_tick: int) -> None:
+        """Clips reach up to the file's ends, so these have to be where they were when the clips were planned."""
+        media = self._media
+        times = zip(stretch.times, stretch.shown, strict=True)
+        if entry_tick <= media.start_tick and media.start_tick != min(
+            (t for t, is_shown in times if is_shown), default=0
+        ):
+            raise ShortcutError("the file has changed: it starts at another time")
+        if stretch.is_to_the_end:
+            container, stream = self._reader.container, self._reader.stream
+            if timelines.missing_frames(stretch.last_dts, container.format.name, stream):
+                raise ShortcutError("the file is truncated")
+            last_tick, duration = stretch.last_frame
+            if media.num_frames > 1:
+                length = Fraction(duration or Fraction(last_tick - media.start_tick, media.num_frames - 1))
+                if media.duration_seconds != (last_tick + length - media.start_tick) * media.time_base:
+                    raise ShortcutError("the file has changed, or is broken off: it ends at another time")
+
+    def _check_holes(self, stretch: Stretch) -> None:
+        """Decoders fill in for a lost packet without a word, and with what depends on the frames that they skip.
+
+        An MP4's index knows of every packet: none gets lost, and where a frame is missing the camera dropped it.
+        """
+        has_index = "mp4" in self._reader.container.format.name.split(",")
+        if self._reader.rules.can_skip and not has_index and has_hole(stretch.times, stretch.is_to_the_end):
+            raise ShortcutError("a packet seems to be missing")
+
+    def _frames_of_run(
+        self, run: Run, stretch: Stretch, packets: Iterator[VideoPacket]
+    ) -> Iterator[tuple[int, VideoFrame]]:
+        """Yields the wanted frames, each as soon as all that are stored before it have come out, too, and are sound.
+
+        A frame may refer to one that is shown later, and what a decoder conceals is marked only there.
+        """
+        num_missing = len(run.wanted)
+        held: collections.deque[tuple[int, int, VideoFrame]] = collections.deque()
+        awaited: list[tuple[int, int]] = []
+        latest = stretch.times[run.first]
+        for time, position, frame in self._decode(run, stretch, packets, awaited):
+            if time < latest:
+                raise ShortcutError(f"the frame of {time} came out behind that of {latest}")
+            latest = time
+            if position in run.wanted:
+                held.append((time, position, frame))
+            while held and all(held[0][1] < other for _, other in awaited):
+                time, _, frame = held.popleft()
+                num_missing -= 1
+                yield time, frame
+            if num_missing == 0:
+                return
+
+    def _decode(
+        self, run: Run, stretch: Stretch, packets: Iterator[VideoPacket], awaited: list[tuple[int, int]]
+    ) -> Iterator[tuple[int, int, VideoFrame]]:
+        """Yields what a fresh decoder makes of a run: exactly the frames of the packets that aren't left out.
+
+        Those that are stored after the first packet but shown before it (open GOP) may come out or not: what they
+        refer to may be missing. So may those before the run, which are decoded for the decoder's sake only.
+
+        Args:
+          run, stretch, packets: what to decode.
+          awaited: a heap, empty; holds the time and position of each packet whose frame is still to come.
+
+        Yields:
+          Time, position of the packet, and the frame.
+        """
+        decoder, stream, rules = self._reader.decoder, self._reader.stream, self._reader.rules
+        depth = decoder.reorder_depth
+        decoder.flush_buffers()
+        # Flushing may forget how far frames are reordered; then the first ones would come out too early.
+        decoder.reorder_depth = max(depth, decoder.reorder_depth, rules.reorder_depth)
+        first_time = stretch.times[run.first]
+        skips: bool | None = None
+        for position, packet in enumerate(packets, stretch.first_packet_for(run)):
+            may_skip = position not in run.wanted and rules.may_skip(memoryview(packet))
+            if may_skip is not skips:
+                decoder.skip_frame = "NONREF" if may_skip else "DEFAULT"
+                skips = may_skip
+            time = stretch.times[position]
+            is_leading = position < run.first or time < first_time
+            if stretch.shown[position] and not may_skip and not is_leading:
+                heapq.heappush(awaited, (time, position))
+            try:
+                frames = stream.decode(packet)
+            except av.error.FFmpegError:
+                if not is_leading:
+                    raise
+                continue
+            if frames:
+                yield from _check(frames, awaited, first_time)
+        yield from _check(stream.decode(None), awaited, first_time)
+        if awaited:
+            raise ShortcutError(f"the frame of {awaited[0][0]} didn't come out")
+
+
+def _check(
+    frames: list[VideoFrame], awaited: list[tuple[int, int]], first_time: int
+) -> list[tuple[int, int, VideoFrame]]:
+    """Returns the frames with their times and positions, if these are the next ones of the heap `awaited`, and sound.
+
+    All of them at once: what comes out together with a wanted frame speaks of that one, too.
+    """
+    checked = []
+    for frame in frames:
+        if frame.pts is None or (frame.pts >= first_time and (not awaited or frame.pts != awaited[0][0])):
+            expected = [time for time, _ in awaited[:1]]
+            raise ShortcutError(f"a frame of {frame.pts} came out where {expected} was expected")
+        if frame.pts >= first_time:
+            if frame.is_corrupt:
+                raise ShortcutError("a frame is corrupt")
+            checked.append((*heapq.heappop(awaited), frame))
+    return checked
+
+
+def _same_times(packets: Iterator[VideoPacket], times: Sequence[int]) -> Iterator[VideoPacket]:
+    """Yields as many packets as there are times, which have to be theirs."""
+    for time in times:
+        packet = next(packets, None)
+        if packet is None or packet.pts != time:
+            raise ShortcutError("reading twice gives different packets")
+        yield packet

@@ -1,0 +1,161 @@
+"""Every frame of a stream: what all shortcuts are measured by, and what is left where none is proven.
+
+A packet that the decoder rejects is skipped, and what it may have spoilt is remembered: its frame, and all up to the
+next key frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from fractions import Fraction
+
+import av.error
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from transforms.media.codecs.bitstream import packet_rules
+from transforms.media.container.container import VideoPacket, words
+from transforms.media.timing.timeline import Timeline
+
+# As players do over a few frames that cannot be decoded, where two recordings meet, say.
+_MAX_STAND_IN_SECONDS = Fraction(1, 2)
+
+
+class FullSource:
+    """Decodes a stream, in display order, and remembers what went wrong.
+
+    Args:
+      packets: those with data, in file order, from the start or from a key frame that decoding can start at.
+      stream: decodes them.
+      timeline: the times of these packets.
+
+    Attributes:
+      last_tick: display time of the last frame that came out.
+      cause: FFmpeg's words for the first error; "" if there was none.
+    """
+
+    def __init__(self, packets: Iterable[VideoPacket], stream: VideoStream, timeline: Timeline) -> None:
+        self.last_tick = self._previous_tick = timeline.origin
+        self.cause = timeline.read_error
+        self._packets = packets
+        self._stream = stream
+        self._timeline = timeline
+        self._rejected_positions: set[int] = set()
+        self._damaged_positions: set[int] = set()
+        codec = stream.codec_context
+        rules = packet_rules(codec.codec.canonical_name, codec.extradata)
+        self._always_shows, self._may_have_fields = rules.always_shows, rules.may_have_fields
+        self._missing_positions: set[int] = set()
+        self._awaited_positions: set[int] = set()  # of packets that are marked as corrupt, until their frames come out
+        self._clean_from: int | None = 0
+
+    @property
+    def num_rejected(self) -> int:
+        """Packets that the decoder refused."""
+        return len(self._rejected_positions)
+
+    @property
+    def num_missing(self) -> int:
+        """Frames that were wanted and have not come out, though their packets were not rejected."""
+        return len(self._missing_positions)
+
+    def is_damaged(self, tick: int) -> bool:
+        """Returns whether the frame that should be shown at `tick` was rejected or may refer to one that was.
+
+        So is one that has not come out: at once where its packet is marked as corrupt, and where each packet has a
+        picture as soon as the last one has stood in for it for too long.
+        """
+        position = self._timeline.position_at(tick)
+        if position in self._damaged_positions or position in self._awaited_positions:
+            return True
+        shown_tick = self.last_tick if self.last_tick <= tick else self._previous_tick
+        num_missing = position - self._timeline.position_at(shown_tick)
+        if not self._always_shows or num_missing * self._timeline.mean_spacing_seconds <= _MAX_STAND_IN_SECONDS:
+            return False
+        self._missing_positions.add(position)
+        return True
+
+    def end_of_last(self, tick: int) -> int | Fraction:
+        """Returns until when the last frame stands, that of `tick`."""
+        position = self._timeline.position_at(tick) + 2
+        ticks = self._timeline.ticks
+        return ticks[position] if position < len(ticks) else self._timeline.end_tick
+
+    def frames(self) -> Generator[tuple[int, VideoFrame], None, None]:
+        """Yields (display time, frame), times ascending; where two are equal the later frame counts."""
+        position = -1
+        latest: int | None = None
+        for frame in self._decoded_frames():
+            if self._timeline.by_order or frame.pts is None:
+                position = self._next_position(position)
+                tick = self._timeline.ticks[position]
+            else:
+                tick = frame.pts
+                position = self._timeline.position_at(tick)
+            self._awaited_positions.discard(position)
+            # Where the times contradict the decoder's order, frames would show the past again: they are left out.
+            if latest is None or tick >= latest:
+                self._previous_tick = self.last_tick
+                latest = self.last_tick = tick
+                yield tick, frame
+
+    def _next_position(self, position: int) -> int:
+        """Returns the next place on the timeline that a frame can have: its packet was not rejected."""
+        position += 1
+        while position in self._rejected_positions:
+            position += 1
+        return min(position, len(self._timeline.ticks) - 1)
+
+    def _decoded_frames(self) -> Iterator[VideoFrame]:
+        try:
+            for index, packet in enumerate(self._packets):
+                if index in self._timeline.jumps:
+                    yield from self._start_anew()
+                tick = self._mended_time(index, packet)
+                position = index if tick is None else self._timeline.position_at(tick)
+                if packet.is_corrupt and self._may_have_fields:  # half of a frame may be missing
+                    self._awaited_positions.add(position)
+                yield from self._decode(packet, position)
+                self._note_damage(packet, position)
+        except av.error.FFmpegError as error:
+            # Reading broke off; the decoder may still hold frames.
+            self.cause = self.cause or words(error)
+        yield from self._decode(None, None)
+
+    def _start_anew(self) -> list[VideoFrame]:
+        """Ends the recording that was decoded so far: the next one's pictures must not refer to it."""
+        frames = self._decode(None, None)
+        decoder = self._stream.codec_context
+        depth = decoder.reorder_depth
+        decoder.flush_buffers()
+        decoder.reorder_depth = max(depth, decoder.reorder_depth)
+        return frames
+
+    def _mended_time(self, index: int, packet: VideoPacket) -> int | None:
+        """Returns the time of the packet at `index`, and gives it to the packet, whose frame then has it, too."""
+        times = self._timeline.packet_times
+        if times is not None and index < len(times) and not self._timeline.by_order:
+            packet.pts = int(times[index])
+        return packet.dts if packet.pts is None else packet.pts
+
+    def _decode(self, packet: VideoPacket | None, position: int | None) -> list[VideoFrame]:
+        try:
+            return self._stream.decode(packet)
+        except av.error.FFmpegError as error:
+            self.cause = self.cause or words(error)
+        if position is not None:
+            self._rejected_positions.add(position)
+        return []
+
+    def _note_damage(self, packet: VideoPacket, position: int) -> None:
+        """Follows what a rejected packet spoils: all that may refer to it, up to the next key frame.
+
+        Frames that are stored after that key frame but shown before it (open GOP) may refer to it, too. Where
+        frames are paired with times by order, the count is off from there on: the rest is lost.
+        """
+        if position in self._rejected_positions:
+            self._clean_from = None
+        elif packet.is_keyframe and self._clean_from is None and not self._timeline.by_order:
+            self._clean_from = position
+        if self._clean_from is None or position < self._clean_from:
+            self._damaged_positions.add(position)

@@ -1,0 +1,154 @@
+"""A decoded frame as the model was trained on it: upright, RGB, short side scaled, centre cropped.
+
+One pass of swscale goes from the decoder's format to RGB at the final scale, bilinear as in Model Garden's
+own input pipeline. Turning and cropping happen on the small picture, before its pixels are copied.
+
+What the container crops is cut off first, see `cropping.py`.
+
+Where pictures get clearly smaller, swscale gives the three colours as planes, and they are put together here: the same
+bytes in less time, as FFmpeg has vector code for planes only. Else it gives RGB: where vertical filters have one
+or two taps, it rounds RGB in another way than planes.
+
+Colour follows the frame's tags (matrix BT.601, BT.709 or BT.2020; limited or full range). Where there are
+none, FFmpeg's defaults hold: BT.601, limited range (full for the yuvj formats). Transfer functions and
+primaries are left
+alone, as everywhere in the training data: HDR video comes out pale, not wrong in hue.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from av.buffer import Buffer
+from av.sidedata.sidedata import SideDataContainer
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from transforms.media.decoding.cropping import NO_CROPPING, Cropper, Cropping
+
+# Without FULL_CHR_H_INT, pairs of neighbours in the small picture would share their colour.
+_INTERPOLATION = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
+# From this ratio of heights on, bilinear filters have three taps at least.
+_MIN_RATIO_OF_PLANES = 1.25
+_PLANES_OF_RGB = (2, 0, 1)  # FFmpeg's order is GBR
+
+
+@dataclasses.dataclass(frozen=True)
+class Geometry:
+    """How a picture gets the model's size.
+
+    Attributes:
+      resize: length of the short side after scaling, in pixels.
+      size: side of the square cut from the centre, in pixels; at most `resize`.
+    """
+
+    resize: int
+    size: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.size <= self.resize:
+            raise ValueError(f"size={self.size}, resize={self.resize}: must be 0 < size <= resize")
+
+    def scaled_size(self, width: int, height: int, pixel_aspect_ratio: Fraction) -> tuple[int, int]:
+        """Returns (width, height) after scaling: the short side of the displayed picture is `resize`."""
+        display_width = width * pixel_aspect_ratio
+        factor = self.resize / min(display_width, Fraction(height))
+        return _round_half_up(display_width * factor), _round_half_up(height * factor)
+
+
+@dataclasses.dataclass(frozen=True)
+class Orientation:
+    """How a stored picture is shown: transposed or not, then mirrored along either axis: all eight cases."""
+
+    transpose: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+
+    @classmethod
+    def of_frame(cls, frame: VideoFrame) -> Orientation:
+        """Reads the frame's display matrix."""
+        try:
+            # Not `frame.side_data`: that and the frame hold each other, so that only the garbage collector frees them,
+            # hundreds of megabytes of large frames.
+            matrix = cast(Mapping[str, Buffer], cast(Any, SideDataContainer)(frame)).get("DISPLAYMATRIX")
+        except ValueError:  # PyAV's enumeration doesn't know every kind of side data (EXIF of MJPEG).
+            return cls.of_degrees(-frame.rotation)
+        return cls() if matrix is None else cls.of_matrix(np.frombuffer(memoryview(matrix), np.int32))
+
+    @classmethod
+    def of_degrees(cls, clockwise_degrees: int) -> Orientation:
+        """Returns the orientation of a turn by the nearest multiple of 90 degrees."""
+        turns = round(clockwise_degrees / 90) % 4
+        return cls(transpose=turns in (1, 3), flip_x=turns in (1, 2), flip_y=turns in (2, 3))
+
+    @classmethod
+    def of_matrix(cls, matrix: npt.NDArray[np.int32]) -> Orientation:
+        """Reads a display matrix, int32 [9]: a stored point (x, y) is shown at (a x + c y, b x + d y)."""
+        a, b, _, c, d = (int(value) for value in matrix[:5])
+        if abs(a) + abs(d) >= abs(b) + abs(c):
+            return cls(transpose=False, flip_x=a < 0, flip_y=d < 0)
+        return cls(transpose=True, flip_x=c < 0, flip_y=b < 0)
+
+    def apply(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Returns a view of the picture, [H, W, 3] or one plane [H, W], as it is shown."""
+        if self.transpose:
+            picture = picture.swapaxes(0, 1)
+        return picture[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
+
+
+class PictureConverter:
+    """Turns decoded frames into pictures of the model's size. Keeps the scaler's tables: one per decoder."""
+
+    def __init__(self, geometry: Geometry, pixel_aspect_ratio: Fraction, cropping: Cropping = NO_CROPPING) -> None:
+        self._cropper = Cropper(cropping)
+        self._geometry = geometry
+        self._pixel_aspect_ratio = pixel_aspect_ratio
+        self._reformatter = VideoReformatter()
+        self._scaled_sizes: dict[tuple[int, int], tuple[int, int]] = {}
+
+    def convert(self, frame: VideoFrame) -> npt.NDArray[np.uint8]:
+        """Returns uint8 [size, size, 3], RGB: an array, or a view that keeps the scaled picture alive.
+
+        Raises:
+          av.error.FFmpegError: swscale can't read the frame's format, or the container's cropping leaves nothing.
+        """
+        orientation = Orientation.of_frame(frame)  # of each frame: it may change inside a stream
+        frame = self._cropper.crop(frame)
+        width, height = self._scaled_size(frame.width, frame.height)
+        in_planes = frame.height >= _MIN_RATIO_OF_PLANES * height
+        scaled = self._reformatter.reformat(
+            frame, width, height, "gbrp" if in_planes else "rgb24", interpolation=_INTERPOLATION, threads=1
+        )
+        if not in_planes:
+            return self._cropped(orientation.apply(_view(scaled, 0, 3)))
+        picture = np.empty((self._geometry.size, self._geometry.size, 3), np.uint8)
+        for channel, plane in enumerate(_PLANES_OF_RGB):
+            picture[:, :, channel] = self._cropped(orientation.apply(_view(scaled, plane, 1)[:, :, 0]))
+        return picture
+
+    def _cropped(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        size = self._geometry.size
+        top, left = (picture.shape[0] - size) // 2, (picture.shape[1] - size) // 2
+        return picture[top : top + size, left : left + size]
+
+    def _scaled_size(self, width: int, height: int) -> tuple[int, int]:
+        if (width, height) not in self._scaled_sizes:
+            scaled = self._geometry.scaled_size(width, height, self._pixel_aspect_ratio)
+            self._scaled_sizes[width, height] = scaled
+        return self._scaled_sizes[width, height]
+
+
+def _view(frame: VideoFrame, index: int, num_channels: int) -> npt.NDArray[np.uint8]:
+    """Returns the pixels of a plane, [H, W, num_channels], where they are: rows may be padded."""
+    plane = frame.planes[index]
+    strides = (plane.line_size, num_channels, 1)
+    return np.ndarray((frame.height, frame.width, num_channels), np.uint8, memoryview(plane).toreadonly(), 0, strides)
+
+
+def _round_half_up(value: Fraction) -> int:
+    return int(value + Fraction(1, 2))

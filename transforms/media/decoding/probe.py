@@ -1,0 +1,180 @@
+"""What a file holds, from its headers and the times of its packets. Reads the file once, decodes one frame.
+
+The one decoded frame is for the rotation: FFmpeg 8 keeps a stream's display matrix where PyAV 18 does not
+expose it, and hands it out with decoded frames only.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import itertools
+import os
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+import av.error
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from transforms import errors
+from transforms.media import limits
+from transforms.media.container import boxes, encryption, files
+from transforms.media.container import container as containers
+from transforms.media.container.container import VideoPacket, decoder_version, library_versions
+from transforms.media.container.error_text import remedy, words
+from transforms.media.decoding.losses import NO_KEY_FRAME, KeyFrameWatch
+from transforms.media.timing import timeline as timelines
+from transforms.media.timing.key_frames import KeyFrames
+from transforms.media.timing.timeline import Timeline
+from transforms.records import MediaInfo
+
+__all__ = ["decoder_version", "library_versions", "probe"]
+
+# A decoder that has shown nothing after so many packets is left alone: the rotation is not worth more.
+_MAX_PACKETS_TO_FIRST_FRAME = 64
+_WIDEST_PIXEL = Fraction(16)
+
+
+def probe(path: str | os.PathLike[str]) -> MediaInfo:
+    """Returns what is known of a local video without decoding it (except for its first frame).
+
+    Args:
+      path: a local file.
+
+    Raises:
+      VideoNotFoundError, StorageError: it cannot be read at all.
+      EmptyFileError, NotAVideoError, NoVideoStreamError, UnsupportedCodecError, EncryptedVideoError: it is not for us.
+      NoFramesError: the stream has no packets.
+      CorruptVideoError: reading broke off before the first packet, or the stream has no picture size.
+      OverLimitError: it asks for more than the limits in force allow.
+    """
+    name = os.fspath(path)
+    with containers.open_video(name) as (container, stream):
+        _refuse_encrypted(name, container, stream)
+        peek, key_frames = _FirstFrame(stream), KeyFrames(stream)
+        watch = KeyFrameWatch()
+        packets = watch.through(key_frames.through(peek.through(_packets(name, container, stream))))
+        timeline = timelines.read_timeline(packets, container, stream)
+        described = f"{name}: video stream {stream.index} ({stream.codec_context.codec.canonical_name})"
+        if timeline is None:
+            raise errors.NoFramesError(f"{described} has no frames; {_why_no_frames(name)}")
+        if stream.width <= 0 or stream.height <= 0:
+            raise errors.CorruptVideoError(
+                f"{described} has no picture size: "
+                + ("FFmpeg could decode none of it; check that the file plays" if watch.has_one else NO_KEY_FRAME)
+            )
+        if timeline.is_doubtful:
+            timeline, key_frames = _mended(name, stream.index, timeline, key_frames)
+        limits.current().check_duration(name, timeline.duration_seconds, container.size)
+        is_proven = not timeline.by_order and timeline.shifts is not None
+        # Beyond the end are frames that an edit list cuts away.
+        key_frame_ticks = tuple(tick for tick in key_frames.ticks if is_proven and tick <= timeline.promised_end_tick)
+        return _media_info(container, stream, timeline, peek.rotation_degrees, key_frame_ticks)
+
+
+def _refuse_encrypted(name: str, container: InputContainer, stream: VideoStream) -> None:
+    with contextlib.closing(files.open_file(name)) as file:
+        scheme = encryption.encryption_of(file, container, stream)
+    if scheme:
+        raise errors.EncryptedVideoError(f"{name}: {encryption.message(scheme)}")
+
+
+def _why_no_frames(name: str) -> str:
+    with contextlib.closing(files.open_file(name)) as file:
+        if boxes.read_boxes(file).is_initialization_segment:
+            return "this is an initialization segment alone: join its media segments to it, and label the joined file"
+    return "the recording may have been broken off"
+
+
+def _packets(name: str, container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
+    """Yields the packets; an error before the first one is the file's, later ones are noted."""
+    packets = timelines.frame_packets(container, stream)
+    try:
+        first = next(packets, None)
+    except av.error.FFmpegError as error:
+        raise errors.CorruptVideoError(f"{name}: no frame could be read ({words(error)}); {remedy(error)}") from error
+    for packet in itertools.chain([first] if first is not None else [], packets):
+        if packet.has_sidedata("encryption_info"):
+            raise errors.EncryptedVideoError(f"{name}: {encryption.message(encryption.COMMON_ENCRYPTION)}")
+        yield packet
+
+
+def _mended(name: str, stream_index: int, timeline: Timeline, key_frames: KeyFrames) -> tuple[Timeline, KeyFrames]:
+    """Reads the file again, for times on one steady clock, and then once more for the key frames on that clock."""
+    with containers.open_video(name, stream_index) as (container, stream):
+        packets = timelines.frame_packets(container, stream)
+        timeline = timelines.mend_timeline(timeline, packets, container, stream)
+    if timeline.shifts:
+        with (
+            containers.open_video(name, stream_index) as (container, stream),
+            contextlib.suppress(av.error.FFmpegError),
+        ):
+            key_frames = KeyFrames(stream)
+            packets = timelines.frame_packets(container, stream, timeline.shifts)
+            collections.deque(key_frames.through(packets), maxlen=0)
+    return timeline, key_frames
+
+
+def _media_info(
+    container: InputContainer,
+    stream: VideoStream,
+    timeline: Timeline,
+    rotation_degrees: int,
+    key_frame_ticks: tuple[int, ...],
+) -> MediaInfo:
+    shown_ticks = timeline.ticks[-1] - timeline.origin
+    return MediaInfo(
+        container=container.format.name,
+        codec=stream.codec_context.codec.canonical_name,
+        stream_index=stream.index,
+        num_video_streams=len(containers.moving_picture_streams(container)),
+        has_audio=bool(container.streams.audio),
+        width=stream.width,
+        height=stream.height,
+        rotation_degrees=rotation_degrees,
+        pixel_aspect_ratio=_pixel_aspect_ratio(stream),
+        source_fps=float((len(timeline.ticks) - 1) / (shown_ticks * timeline.time_base)) if shown_ticks else None,
+        num_frames=len(timeline.ticks),
+        duration_seconds=timeline.duration_seconds,
+        time_base=timeline.time_base,
+        start_tick=timeline.origin,
+        key_frame_ticks=key_frame_ticks,
+        num_discontinuities=timeline.num_discontinuities,
+        clock_shifts=timeline.shifts or (),
+    )
+
+
+class _FirstFrame:
+    """Watches packets go by and decodes them until there is one frame."""
+
+    def __init__(self, stream: VideoStream) -> None:
+        self.rotation_degrees = 0
+        self._stream = stream
+        self._packets_left = _MAX_PACKETS_TO_FIRST_FRAME
+
+    def through(self, packets: Iterable[VideoPacket]) -> Iterator[VideoPacket]:
+        """Yields the packets unchanged."""
+        for packet in packets:
+            self._try(packet)
+            yield packet
+        self._try(None)
+
+    def _try(self, packet: VideoPacket | None) -> None:
+        if self._packets_left == 0:
+            return
+        self._packets_left -= 1
+        try:
+            frames = self._stream.decode(packet)
+        except av.error.FFmpegError:
+            return  # What can't be decoded is the decoder's to report, with the clips that it costs.
+        if frames:
+            # FFmpeg counts counterclockwise, in (-180, 180].
+            self.rotation_degrees = -round(frames[0].rotation / 90) * 90 % 360
+            self._packets_left = 0
+
+
+def _pixel_aspect_ratio(stream: VideoStream) -> Fraction:
+    """Returns the stream's pixel aspect ratio; one that no picture can have is a mistake, and counts as square."""
+    ratio = Fraction(stream.sample_aspect_ratio or 1)
+    return ratio if 1 / _WIDEST_PIXEL <= ratio <= _WIDEST_PIXEL else Fraction(1)

@@ -1,0 +1,103 @@
+"""Wanted instants and clips that lie near enough to each other to be decoded in one go, and what is read for them."""
+
+from __future__ import annotations
+
+import array
+import bisect
+import dataclasses
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import cast
+
+from transforms.media.container.container import VideoPacket
+from transforms.media.decoding.packet_plan import Run
+from transforms.media.sampling.segments import KEY_FRAMES_BEFORE
+from transforms.records import ClipSpan, MediaInfo
+
+# Wanted instants further apart than this are looked up apart, with a seek between them.
+_MAX_GAP_SECONDS = 10
+# Compressed packets of a stretch are kept in memory up to here; longer ones are read a second time.
+_MAX_HELD_BYTES = 16 << 20
+
+
+@dataclasses.dataclass
+class Stretch:
+    """What the packets of one stretch say, in decoding order; and the packets themselves, if they are few."""
+
+    times: array.array[int] = dataclasses.field(default_factory=lambda: array.array("q"))
+    shown: list[bool] = dataclasses.field(default_factory=list)
+    entries: list[int] = dataclasses.field(default_factory=list)
+    packets: list[VideoPacket] = dataclasses.field(default_factory=list)
+    num_bytes: int = 0
+    is_to_the_end: bool = False
+    last_frame: tuple[int, int] = (-(1 << 63), 0)  # time and duration
+    last_dts: int | None = None
+
+    @property
+    def is_held(self) -> bool:
+        return self.num_bytes <= _MAX_HELD_BYTES
+
+    @property
+    def first_tick(self) -> int:
+        return self.times[0]
+
+    def first_packet_for(self, run: Run) -> int:
+        """Returns where decoding starts: packets before the first entry are for its run, see `_read`."""
+        return 0 if run.first == self.entries[0] else run.first
+
+    def add(self, packet: VideoPacket, is_entry: bool, is_shown: bool) -> None:
+        if is_entry:
+            self.entries.append(len(self.times))
+        self.times.append(cast(int, packet.pts))
+        self.last_dts = self.last_dts if packet.dts is None else packet.dts
+        self.shown.append(is_shown and not packet.is_discard)
+        if self.shown[-1]:
+            self.last_frame = max(self.last_frame, (self.times[-1], packet.duration or 0))
+        self.num_bytes += packet.size
+        if self.is_held:
+            self.packets.append(packet)
+        else:
+            self.packets.clear()
+
+
+def last_entry_before(media: MediaInfo, tick: int, margin: int = 0) -> int | None:
+    """Returns the time of the last listed key frame that is shown at or before `tick`; None: there is none.
+
+    With a margin, that of the key frame so many before it, or the first.
+    """
+    index = bisect.bisect_right(media.key_frame_ticks, tick) - 1
+    return media.key_frame_ticks[max(index - margin, 0)] if index >= 0 else None
+
+
+def split_at_gaps(media: MediaInfo, instants: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Yields ascending instants, in ticks, in groups with long gaps between them."""
+    max_gap = int(Fraction(_MAX_GAP_SECONDS) / media.time_base)
+    first = 0
+    for index in range(1, len(instants)):
+        if instants[index] - instants[index - 1] > max_gap:
+            yield instants[first:index]
+            first = index
+    if instants:
+        yield instants[first:]
+
+
+def split_clips(media: MediaInfo, clips: Sequence[ClipSpan]) -> list[list[ClipSpan]]:
+    """Returns clips, by their first instants, in groups that cost no more to decode in full apart than together.
+
+    That is where a long gap holds all the key frames that decoding in full wants before its first clip.
+    """
+    groups: list[list[ClipSpan]] = []
+    reached: Fraction | None = None
+    ends = [(clip.first_seconds, clip.last_seconds, clip) for clip in clips]
+    for start, end, clip in sorted(ends, key=lambda found: found[0]):
+        if reached is None or (start > reached + _MAX_GAP_SECONDS and _entry_seconds(media, start) > reached):
+            groups.append([])
+        groups[-1].append(clip)
+        reached = end if reached is None else max(reached, end)
+    return groups
+
+
+def _entry_seconds(media: MediaInfo, seconds: Fraction) -> Fraction:
+    """Returns the instant at which decoding in full starts for a clip; that of the video's start if none is listed."""
+    tick = last_entry_before(media, media.start_tick + seconds // media.time_base, KEY_FRAMES_BEFORE)
+    return Fraction(0) if tick is None else (tick - media.start_tick) * media.time_base

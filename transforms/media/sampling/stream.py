@@ -1,0 +1,128 @@
+"""Which instants of a video a Stream model sees. Pure: times in, clips out.
+
+A Stream model sees each frame once, in order, and remembers. So clips are stretches of one grid of frames, k /
+target_fps, and follow each other without overlap; the answer for a clip is what the model says at its end. The rest
+that is shorter than a clip is a clip of its own, with fewer frames: nothing is shifted, looped or held.
+
+Where the model begins anew in the middle of a video (a segment that another worker has, or a clip after a long gap),
+the first clip carries a warm-up: frames before it, which the model sees and gives no answer for. Where the gap between
+two clips is no longer than a warm-up, the model is shown the gap and goes on: no frame is ever decoded twice for it.
+
+An example: 50 frames at 5 fps, a video of 132.3 s, a warm-up of 10 s, and a cut into two segments at 70 s:
+
+    segment 0    [0, 10) [10, 20) ... [60, 70)
+    segment 1    60 ... 69.8 for warm-up, [70, 80) ... [120, 130) [130, 132.3): 12 frames
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+
+from transforms.media.sampling.clips import ClipSampling
+from transforms.records import ClipSpan
+
+
+def plan_stream_spans(duration_seconds: Fraction, sampling: ClipSampling) -> tuple[ClipSpan, ...]:
+    """Returns the clips of a video for a Stream model, ordered by start. Empty only under the tail policy `drop`.
+
+    Args:
+      duration_seconds: from the first frame's presentation to the end of the last frame's.
+      sampling: how clips are chosen; clips after a gap have their warm-up, or the gap's frames.
+
+    Raises:
+      ValueError: the duration is not positive.
+    """
+    if duration_seconds <= 0:
+        raise ValueError(f"duration_seconds={duration_seconds}: must be above 0")
+    spans: list[ClipSpan] = []
+    for index, start in enumerate(_chosen_starts(duration_seconds, sampling)):
+        num_frames = _num_frames(duration_seconds - start, sampling)
+        span = ClipSpan(
+            clip_index=index,
+            start_seconds=start,
+            end_seconds=min(start + num_frames / sampling.target_fps, duration_seconds),
+            interval_seconds=1 / sampling.target_fps,
+            sample_steps=tuple(range(num_frames)),
+            num_real_frames=num_frames,
+        )
+        gap = start - spans[-1].end_seconds if spans else None
+        if gap is None or gap > sampling.warm_up:
+            spans.append(_begun_anew(span, sampling))
+        else:  # what lies between is no more than a warm-up, and the model remembers what was before
+            spans[-1] = dataclasses.replace(spans[-1], is_continued=True)
+            spans.append(dataclasses.replace(_shown_before(span, gap, sampling), continues=True))
+    return tuple(spans)
+
+
+def count_stream_clips(duration_seconds: Fraction, sampling: ClipSampling) -> int:
+    """Returns how many clips `plan_stream_spans` gives, without making them."""
+    num_clips = len(_starts(duration_seconds, sampling))
+    return num_clips if sampling.clips_per_video is None else min(num_clips, sampling.clips_per_video)
+
+
+def warm_up_segments(segments: Sequence[Sequence[ClipSpan]], sampling: ClipSampling) -> list[tuple[ClipSpan, ...]]:
+    """Returns the segments with a warm-up for each that was cut off from the one before it."""
+    warmed = []
+    for clips in segments:
+        first, *others = clips
+        whole = [_begun_anew(first, sampling) if first.continues else first, *others]
+        whole[-1] = dataclasses.replace(whole[-1], is_continued=False)
+        warmed.append(tuple(whole))
+    return warmed
+
+
+def _starts(duration_seconds: Fraction, sampling: ClipSampling) -> list[Fraction]:
+    """Returns the starts of all clips that there is room for, the last of which may be shorter."""
+    starts: list[Fraction] = []
+    start = Fraction(0)
+    while not starts or (duration_seconds - start) * sampling.target_fps >= 1:
+        starts.append(start)
+        start += sampling.stride_seconds
+    if sampling.tail == "drop" and _num_frames(duration_seconds - starts[-1], sampling) < sampling.num_frames:
+        starts.pop()
+    return starts
+
+
+def _chosen_starts(duration_seconds: Fraction, sampling: ClipSampling) -> list[Fraction]:
+    """Returns the starts of the clips that are wanted: all, or so many, evenly spread on the grid without overlap."""
+    starts = _starts(duration_seconds, sampling)
+    limit = sampling.clips_per_video
+    if limit is None or len(starts) <= limit:
+        return starts
+    room = duration_seconds - sampling.clip_seconds
+    latest = _on_grid(room, sampling) - (limit - 1) * sampling.clip_seconds  # of the first, if the others are to fit
+    chosen: list[Fraction] = []
+    for i in range(limit):
+        free_from = chosen[-1] + sampling.clip_seconds if chosen else Fraction(0)
+        start = max(_on_grid(room * (2 * i + 1) / (2 * limit), sampling), free_from)
+        chosen.append(min(start, latest + i * sampling.clip_seconds))
+    return chosen
+
+
+def _on_grid(seconds: Fraction, sampling: ClipSampling) -> Fraction:
+    """Returns the last instant of the grid that is not after this one."""
+    return seconds * sampling.target_fps // 1 / sampling.target_fps
+
+
+def _num_frames(rest_seconds: Fraction, sampling: ClipSampling) -> int:
+    """Returns how many frames a clip has before which so much of the video is left."""
+    # k / fps < rest  <=>  k < rest * fps: so many instants lie inside the video.
+    return min(math.ceil(rest_seconds * sampling.target_fps), sampling.num_frames)
+
+
+def _begun_anew(span: ClipSpan, sampling: ClipSampling) -> ClipSpan:
+    """Returns a clip that needs no predecessor: with as much warm-up as is wanted, and as there is before it."""
+    begun = dataclasses.replace(
+        span, sample_steps=span.sample_steps[span.num_warm_up_frames :], num_warm_up_frames=0, continues=False
+    )
+    return _shown_before(begun, min(sampling.warm_up, span.start_seconds), sampling)
+
+
+def _shown_before(span: ClipSpan, seconds: Fraction, sampling: ClipSampling) -> ClipSpan:
+    """Returns a bare clip with the frames of so many seconds before it as its warm-up."""
+    num_frames = math.floor(seconds * sampling.target_fps)
+    steps = (*range(-num_frames, 0), *span.sample_steps)
+    return dataclasses.replace(span, sample_steps=steps, num_warm_up_frames=num_frames)

@@ -1,0 +1,184 @@
+"""The decoder process, a child of the fork server `python -m transforms.media.sandbox.child CONTROL LIVENESS`.
+
+Started by `spawn.py` only. Each child confines itself and then reads one request from its socket, decodes the file
+whose descriptor comes with it, and writes the clips into a ring of slots in shared memory, always a little ahead of its
+owner. After its answer it ends, so a file that takes over a decoder meets no other file. It ends too when the socket is
+closed, and the kernel kills it when the fork server or its owner dies.
+
+Whatever else goes wrong here (a defect, or a file that provokes one) ends the process; the owner makes a row of it.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import importlib
+import os
+import pkgutil
+import socket
+import sys
+from types import TracebackType
+from typing import Any
+
+import av
+
+from transforms import errors
+from transforms.media import limits
+from transforms.media.container import files
+from transforms.media.decoding.decoder import DecodeStats, Geometry, decode_clips
+from transforms.media.decoding.probe import probe
+from transforms.media.sandbox import confinement, fork_server, wire
+from transforms.media.sandbox.ring import Ring
+from transforms.records import ClipSpan
+
+_MAX_BYTES_PER_PIXEL = 8
+
+
+def main() -> None:
+    """Becomes the fork server."""
+    _import_all_of_av()
+    fork_server.run(serve)
+
+
+def serve(end: int, ring: int, bounds: confinement.Bounds, parent: int) -> None:
+    """Becomes a decoder process and serves one request, see `fork_server.Serve`."""
+    channel = wire.Channel(socket.socket(fileno=end))
+    sys.excepthook = _Reporter(channel)
+    _offer_to_oom_killer()
+    memory = _Memory(confinement.limit_memory(bounds.memory_bytes))
+    channel.send({"ready": True, "confined_by": confinement.confine(bounds, parent)})
+    request = channel.receive(with_descriptors=True)
+    if request is not None:
+        _Server(channel, ring, memory).serve(request)
+
+
+def _import_all_of_av() -> None:
+    """Imports what PyAV would import when it first meets a subtitle, say: no file can be opened by then."""
+    for module in pkgutil.walk_packages(av.__path__, "av."):
+        if module.name not in ("av.__main__", "av.datasets"):
+            importlib.import_module(module.name)
+
+
+def _offer_to_oom_killer() -> None:
+    """Where the machine runs out of memory, this process is to go, not the worker that waits for it."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb") as file:  # noqa: PTH123
+        file.write(b"1000")
+
+
+class _Reporter:
+    """Tells the owner which exception ends this process."""
+
+    def __init__(self, channel: wire.Channel) -> None:
+        self._channel = channel
+
+    def __call__(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        while traceback is not None and traceback.tb_next is not None:
+            traceback = traceback.tb_next
+        place = f"{traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}" if traceback else "nowhere"
+        with contextlib.suppress(OSError):
+            self._channel.send({"bug": f"{kind.__name__}: {error} (at {place})"[:1000]})
+
+
+class _Server:
+    """Carries out one request."""
+
+    def __init__(self, channel: wire.Channel, ring: int, memory: _Memory) -> None:
+        self._channel = channel
+        self._ring = Ring(ring)
+        self._memory = memory
+        self._num_released = 0
+
+    def serve(self, request: dict[str, Any]) -> None:
+        """Answers a request: clips, then how it ended."""
+        name = request["probe"] if "probe" in request else request["decode"]
+        caps = limits.DecoderLimits(**request["limits"])
+        fetch = self._fetch if request["is_partial"] else None
+        lent = files.lent(name, self._channel.descriptors.pop(), request["size_bytes"], fetch)
+        with lent, limits.in_force(caps):
+            try:
+                self._channel.send(self._probe(name) if "probe" in request else self._decode(name, request))
+            except errors.MediaError as error:
+                if "media" in request and self._memory.was_short(request["media"]):
+                    self._send_error(errors.DecoderOutOfMemoryError, f"{error}; {_short_of(caps)}")
+                else:
+                    self._send_error(type(error), str(error))
+            except MemoryError:
+                self._send_error(errors.DecoderOutOfMemoryError, f"{name}: {_short_of(caps)}")
+
+    def _send_error(self, kind: type[errors.MediaError], message: str) -> None:
+        self._channel.send({"error": [kind.code, message]})
+
+    def _probe(self, name: str) -> dict[str, Any]:
+        return {"media": wire.media_to_json(probe(name))}
+
+    def _decode(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
+        spans = [wire.span_from_json(values) for values in request["spans"]]
+        positions: dict[ClipSpan, list[int]] = collections.defaultdict(list)
+        for position, span in reversed(list(enumerate(spans))):
+            positions[_planned(span)].append(position)
+        media = wire.media_from_json(request["media"])
+        slots = self._ring.slots(request["slot_bytes"], self._await_release)
+        stats = DecodeStats()
+        try:
+            for span, frames in decode_clips(name, media, spans, Geometry(*request["geometry"]), stats, slots.allocate):
+                clip = {"clip": positions[_planned(span)].pop(), "real": span.num_real_frames}
+                self._channel.send({**clip, "slot": slots.hand_over(frames)})
+        finally:
+            if stats.full_decodes:
+                self._channel.send({"full_decode": stats.reason, "stretches": stats.full_decodes})
+        return {"done": True}
+
+    def _await_release(self) -> None:
+        """Waits until the owner has copied a clip out."""
+        while not self._num_released:
+            self._receive()
+        self._num_released -= 1
+
+    def _fetch(self, start: int, stop: int) -> tuple[int, int]:
+        """Waits until the owner has fetched what is to be read."""
+        self._channel.send({"need": [start, stop]})
+        while "there" not in (message := self._receive()):
+            pass
+        first, end = message["there"]
+        return first, end
+
+    def _receive(self) -> dict[str, Any]:
+        message = self._channel.receive()
+        if message is None:
+            sys.exit()
+        self._num_released += "release" in message
+        return message
+
+
+def _planned(span: ClipSpan) -> ClipSpan:
+    """Returns what a span has in common before and after its frames are decoded."""
+    return dataclasses.replace(span, num_real_frames=0)
+
+
+def _short_of(caps: limits.DecoderLimits) -> str:
+    return f"decoding takes more memory than --decoder_memory_bytes {caps.memory_bytes}"
+
+
+class _Memory:
+    """Tells whether memory was short. FFmpeg's decoders don't: they call the packet invalid, and go on.
+
+    Its file is opened before nothing can be opened any more.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+
+    def was_short(self, media: dict[str, Any]) -> bool:
+        """Whether the address space came to within a picture of its limit. A guess: other causes are told as well."""
+        (line,) = [line for line in os.pread(self._status, 1 << 16, 0).splitlines() if line.startswith(b"VmPeak:")]
+        return int(line.split()[1]) * 1024 > self._limit_bytes - _picture_bytes(media)
+
+
+def _picture_bytes(media: dict[str, Any]) -> int:
+    return int(media["width"] * media["height"] * _MAX_BYTES_PER_PIXEL)
+
+
+if __name__ == "__main__":
+    main()

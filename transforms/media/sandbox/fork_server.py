@@ -1,0 +1,136 @@
+"""The fork server: a warm, clean process that forks a decoder process for each request.
+
+Starting Python and importing PyAV takes a hundred times as long as a fork. So one process does it, once, and never sees
+a file: it has no thread beside its first and no descriptor but its own, reads nothing from its children, and gets
+nothing from its owner but the two descriptors of a child, of which it keeps no copy. Each child starts from that state.
+
+It talks with its owner (`spawn.py`) in packets of JSON over its control socket:
+
+owner    {"fork": {"memory_bytes": N, "cpu_seconds": N}}   with the child's descriptors: its socket, and its ring
+         {"status": PID}                                   how has this child ended?
+         {"end": PID}                                      kill it if it runs, and forget it; there is no answer
+server   {"ready": true}                                   once, after its start
+         {"pid": PID} or {"failed": TEXT}                  the answer to "fork"
+         {"status": NUMBER or null}                        the answer to "status": as subprocess has it, or it runs
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeAlias
+
+from transforms.media.sandbox import confinement
+
+MAX_PACKET_BYTES = 4096
+
+Serve: TypeAlias = Callable[[int, int, confinement.Bounds, int], None]
+"""What a child does with its socket, its ring, its bounds and its parent's process id."""
+
+
+def run(serve: Serve) -> None:
+    """Serves until the owner closes the control socket. `sys.argv` holds the control socket and the liveness pipe."""
+    control, liveness = map(int, sys.argv[1:])
+    confinement.die_with_parent(liveness)
+    confinement.drop_privileges()
+    num_threads = len(os.listdir("/proc/self/task"))
+    if num_threads != 1:
+        raise RuntimeError(
+            f"the fork server has {num_threads} threads: its children would have locks that nobody frees"
+        )
+    _ForkServer(socket.socket(fileno=control), liveness, serve).run()
+
+
+class _ForkServer:
+    def __init__(self, control: socket.socket, liveness: int, serve: Serve) -> None:
+        self._control = control
+        self._liveness = liveness
+        self._serve = serve
+        self._statuses: dict[int, int | None] = {}
+        self._child_ended, self._wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def run(self) -> None:
+        signal.set_wakeup_fd(self._wakeup)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # so that a byte arrives in the pipe
+        gc.collect()
+        gc.freeze()  # the collector of a child would copy every page of what it inherits
+        with contextlib.suppress(AttributeError):  # only glibc has it
+            ctypes.CDLL(None).malloc_trim(0)  # a child would copy garbage when it uses free memory
+        self._send({"ready": True})
+        poll = select.poll()
+        for descriptor in (self._control.fileno(), self._child_ended):
+            poll.register(descriptor, select.POLLIN)
+        while True:
+            ready = {descriptor for descriptor, _ in poll.poll()}
+            if self._child_ended in ready:
+                os.read(self._child_ended, MAX_PACKET_BYTES)
+                self._reap()
+            if self._control.fileno() in ready:
+                packet, descriptors, _, _ = socket.recv_fds(self._control, MAX_PACKET_BYTES, 2)
+                if not packet:
+                    return
+                self._answer(json.loads(packet), descriptors)
+
+    def _answer(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        if "fork" in message:
+            self._send(self._fork(confinement.Bounds(**message["fork"]), descriptors))
+        elif "status" in message:
+            self._reap()
+            self._send({"status": self._statuses[message["status"]]})
+        elif self._statuses.pop(message["end"]) is None:
+            # It is not reaped yet, so its number cannot belong to another process.
+            os.kill(message["end"], signal.SIGKILL)
+
+    def _fork(self, bounds: confinement.Bounds, descriptors: list[int]) -> dict[str, Any]:
+        parent = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            return {"failed": f"{error.strerror}"}
+        finally:
+            if os.getpid() == parent:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+        if pid == 0:
+            self._be_child(bounds, descriptors, parent)
+        self._statuses[pid] = None
+        return {"pid": pid}
+
+    def _be_child(self, bounds: confinement.Bounds, descriptors: list[int], parent: int) -> NoReturn:
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._control.close()
+            for descriptor in (self._liveness, self._child_ended, self._wakeup):
+                os.close(descriptor)
+            end, ring = descriptors
+            self._serve(end, ring, bounds, parent)
+            status = 0
+        except BaseException as error:  # noqa: BLE001  nothing may return into the server's loop
+            sys.excepthook(type(error), error, error.__traceback__)
+        finally:
+            os._exit(status)
+
+    def _reap(self) -> None:
+        """Notes how children ended; those that were forgotten just go."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid in self._statuses:
+                self._statuses[pid] = os.waitstatus_to_exitcode(status)
+
+    def _send(self, message: dict[str, Any]) -> None:
+        self._control.send(json.dumps(message).encode())

@@ -1,0 +1,167 @@
+"""What a decoder process answers, checked: a file may have taken it over, so nothing that it says is trusted.
+
+Each function takes values as they came out of JSON and raises `wire.GarbageError` for what no sane process sends.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import reprlib
+from collections.abc import Collection, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from transforms import errors
+from transforms.media.limits import DecoderLimits
+from transforms.media.sandbox.wire import (
+    FRACTIONS,
+    NUM_SLOTS,
+    GarbageError,
+    media_from_json,
+    packed_length,
+    shown,
+    unpack,
+)
+from transforms.media.timing.key_frames import min_spacing_ticks
+from transforms.media.timing.stream_clock import MAX_SHIFTS
+from transforms.records import ClipSpan, MediaInfo
+
+_KEY_FRAMES_A_SECOND = 4
+"""At most: `key_frames.py` keeps half a second between them, rounded down to a tick."""
+_KEY_FRAMES_BEFORE = 16
+"""More than come before the first shown frame, where an edit list cuts the beginning away."""
+_KEY_FRAME_BYTES = 8
+_OTHER_BYTES = 1 << 16
+
+_FRACTION = re.compile(r"\d{1,40}(/\d{1,40})?")
+_ERROR_CLASSES: dict[str, type[errors.ReelbeamError]] = {errors.MediaError.code: errors.MediaError}
+_ERROR_CLASSES |= {cls.code: cls for cls in errors.error_classes(errors.MediaError)}
+
+
+def media(values: object, limits: DecoderLimits) -> MediaInfo:
+    """Returns the MediaInfo that a decoder process sent, every field checked.
+
+    Raises:
+      GarbageError: a field is missing, or no decoder could have meant its value.
+    """
+    names = [field.name for field in dataclasses.fields(MediaInfo)]
+    if not isinstance(values, dict) or sorted(values) != sorted(names):
+        raise GarbageError("media information without its fields")
+    for name in ("container", "codec"):
+        _require(
+            name, values[name], isinstance(values[name], str) and re.fullmatch(r"[\x20-\x7e]{1,100}", values[name])
+        )
+    for name in ("stream_index", "num_video_streams"):
+        _require(name, values[name], _is_whole(values[name], 0, limits.max_streams))
+    _require("has_audio", values["has_audio"], isinstance(values["has_audio"], bool))
+    for name in ("width", "height"):
+        _require(name, values[name], _is_whole(values[name], 1, limits.max_pixels))
+    _require("size", values["width"], values["width"] * values["height"] <= limits.max_pixels)
+    degrees = values["rotation_degrees"]
+    _require("rotation_degrees", degrees, _is_whole(degrees, 0, 270) and degrees % 90 == 0)
+    fps = values["source_fps"]
+    _require("source_fps", fps, fps is None or (isinstance(fps, float) and math.isfinite(fps) and fps >= 0))
+    _require("num_frames", values["num_frames"], _is_whole(values["num_frames"], 1, limits.max_packets))
+    num_jumps = values["num_discontinuities"]
+    _require("num_discontinuities", num_jumps, _is_whole(num_jumps, 0, limits.max_packets))
+    _require("start_tick", values["start_tick"], _is_tick(values["start_tick"]))
+    for name in FRACTIONS:
+        _require(name, values[name], _is_positive_fraction(values[name]))
+    seconds = Fraction(values["duration_seconds"])
+    _require("duration_seconds", values["duration_seconds"], seconds <= limits.max_duration_seconds)
+    time_base = Fraction(values["time_base"])
+    _check_key_frames(values["key_frame_ticks"], values["start_tick"], seconds / time_base, time_base)
+    _check_shifts(values["clock_shifts"], limits.max_packets)
+    return media_from_json(values)
+
+
+def max_message_bytes(limits: DecoderLimits, size_bytes: int) -> int:
+    """Returns how long the longest message about a file of that size can be."""
+    seconds = min(limits.max_duration_seconds, limits.plausible_seconds(size_bytes))
+    num_key_frames = min(_KEY_FRAMES_A_SECOND * int(seconds), size_bytes // _KEY_FRAME_BYTES) + _KEY_FRAMES_BEFORE
+    return _OTHER_BYTES + packed_length(num_key_frames) + packed_length(2 * MAX_SHIFTS)
+
+
+def _check_key_frames(text: object, start_tick: int, duration_ticks: Fraction, time_base: Fraction) -> None:
+    """Raises GarbageError for key frames that are too near to each other, or beyond the video's end."""
+    spacing = min_spacing_ticks(time_base)
+    end_tick = start_tick + duration_ticks
+    ticks = unpack(text, int(duration_ticks // spacing) + _KEY_FRAMES_BEFORE)
+    if len(ticks):
+        _require("key_frame_ticks", ticks[-1], int(ticks[-1]) <= end_tick)
+    if len(ticks) > 1:
+        _require("key_frame_ticks", ticks[:5], (ticks[1:] > ticks[:-1]).all())
+        least = np.diff(ticks.view("<u8")).min()  # without a sign, no difference overflows
+        _require("key_frame_ticks", ticks[:5], int(least) >= spacing)
+
+
+def _check_shifts(text: object, max_packets: int) -> None:
+    shifts = unpack(text, 2 * MAX_SHIFTS)
+    _require("clock_shifts", shifts[:5], len(shifts) % 2 == 0)
+    packets = shifts[::2]
+    is_ascending = bool((packets[1:] > packets[:-1]).all())
+    is_within = not len(packets) or (packets[0] >= 0 and packets[-1] <= max_packets)
+    _require("clock_shifts", shifts[:5], is_ascending and is_within)
+
+
+def byte_range(values: object, size_bytes: int) -> tuple[int, int]:
+    """Returns the range of a file's bytes that a decoder process asks for.
+
+    Raises:
+      GarbageError: it is none, is empty, or is not within the file.
+    """
+    start, stop = values if isinstance(values, list) and len(values) == 2 else (-1, -1)
+    _require("need", values, _is_whole(start, 0, size_bytes - 1) and _is_whole(stop, 1, size_bytes) and start < stop)
+    return int(start), int(stop)
+
+
+def clip(reply: Mapping[str, Any], missing: Collection[int], spans: Sequence[ClipSpan]) -> tuple[int, int, int]:
+    """Returns the position of a missing clip that has come, its slot of the ring, and how many of its frames are real.
+
+    Raises:
+      GarbageError: there is no such clip or slot, or more real frames than planned, or none.
+    """
+    position, slot = reply.get("clip", -1), reply.get("slot", -1)
+    _require("clip", position, type(position) is int and position in missing)
+    _require("slot", slot, _is_whole(slot, 0, NUM_SLOTS - 1))
+    real = reply.get("real", -1)
+    _require("real", real, _is_whole(real, 1, spans[position].num_real_frames))
+    return int(position), int(slot), int(real)
+
+
+def full_decodes(reply: Mapping[str, Any], num_clips: int) -> tuple[int, str]:
+    """Returns how many stretches of so many clips were decoded in full, and why."""
+    num_stretches = reply.get("stretches", 0)
+    _require("stretches", num_stretches, _is_whole(num_stretches, 1, num_clips))
+    return int(num_stretches), shown(str(reply["full_decode"]))
+
+
+def error(values: object) -> errors.ReelbeamError:
+    """Returns the error that the process met, told by its code."""
+    code, message = values if isinstance(values, list) and len(values) == 2 else ("", "")
+    _require("error", values, isinstance(code, str) and code in _ERROR_CLASSES and isinstance(message, str))
+    return _ERROR_CLASSES[code](shown(message))
+
+
+def _require(name: str, value: object, holds: object) -> None:
+    if not holds:
+        raise GarbageError(f"{name} is {shown(reprlib.repr(value)[:100])}")
+
+
+def _is_whole(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_tick(value: object) -> bool:
+    return _is_whole(value, -(1 << 63), (1 << 63) - 1)
+
+
+def _is_positive_fraction(value: object) -> bool:
+    if not isinstance(value, str) or not _FRACTION.fullmatch(value):
+        return False
+    numerator, _, denominator = value.partition("/")
+    return int(numerator) > 0 and int(denominator or 1) > 0

@@ -1,0 +1,151 @@
+"""The shared memory in which a decoder process hands clips over: a ring of slots of equal size.
+
+The process puts clips together in their slots, so that handing them over copies nothing; its owner copies them out.
+"""
+
+from __future__ import annotations
+
+import collections
+import errno
+import fcntl
+import mmap
+import os
+import weakref
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from transforms.media.sandbox.wire import NUM_SLOTS, GarbageError
+
+_Frames = npt.NDArray[np.uint8]
+
+
+class OwnersRing:
+    """The owner's end.
+
+    Attributes:
+      descriptor: of anonymous memory, which disappears with the last process that has it open.
+    """
+
+    def __init__(self) -> None:
+        self.descriptor = os.memfd_create("reelbeam-clips", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        # Memory that the process could shrink would be pulled away from under its owner's feet.
+        fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
+        self._num_bytes = 0
+        self._slot_bytes = 0
+
+    def reserve(self, slot_bytes: int) -> None:
+        """Makes room for a request whose largest clip has so many bytes."""
+        self._slot_bytes = slot_bytes
+        if self._num_bytes < slot_bytes * NUM_SLOTS:
+            self._num_bytes = slot_bytes * NUM_SLOTS
+            os.ftruncate(self.descriptor, self._num_bytes)
+
+    def copy_out(self, slot: int, shape: tuple[int, ...]) -> _Frames:
+        """Returns a clip of one's own. Reading, not mapping: no page of the process's is ever in this one.
+
+        Raises:
+          GarbageError: there is less memory than was reserved.
+        """
+        frames = np.empty(shape, np.uint8)
+        target, offset = frames.data.cast("B"), slot * self._slot_bytes
+        while len(target):
+            num_read = os.preadv(self.descriptor, [target], offset)
+            if num_read == 0:
+                raise GarbageError("the shared memory is too small")
+            target, offset = target[num_read:], offset + num_read
+        return frames
+
+    def close(self) -> None:
+        """Closes this end."""
+        os.close(self.descriptor)
+
+
+class Ring:
+    """The process's end, mapped for all requests."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._memory: mmap.mmap | None = None
+
+    def slots(self, slot_bytes: int, await_release: Callable[[], None]) -> Slots:
+        """Divides the memory into slots for a request; its owner has made it large enough.
+
+        Raises:
+          MemoryError: there is no address space left for it.
+        """
+        size = slot_bytes * NUM_SLOTS
+        if self._memory is None or len(self._memory) < size:
+            self._memory = None  # first, so that both are never there at once
+            try:
+                self._memory = mmap.mmap(self._descriptor, size)
+            except OSError as error:
+                if error.errno != errno.ENOMEM:
+                    raise
+                raise MemoryError from error
+        return Slots(self._memory, slot_bytes, await_release)
+
+
+class Slots:
+    """The slots during one request: free, open (a clip is being put together there) or handed over.
+
+    At most all but one are open. Where more clips overlap, the others are put together elsewhere and copied: so there
+    is always a slot for them that is free, or that will be released.
+
+    Args:
+      memory: is divided into them.
+      slot_bytes: size of each.
+      await_release: waits until the owner has copied out what was handed over first.
+    """
+
+    def __init__(self, memory: mmap.mmap, slot_bytes: int, await_release: Callable[[], None]) -> None:
+        self._memory = memory
+        self._slot_bytes = slot_bytes
+        self._await_release = await_release
+        self._free = list(range(NUM_SLOTS))
+        self._open: dict[int, int] = {}  # by the array's id
+        self._handed_over: collections.deque[int] = collections.deque()
+        self._spare: _Frames | None = None
+
+    def allocate(self, shape: tuple[int, ...]) -> _Frames:
+        """Returns memory for a clip; waits where the owner is too far behind."""
+        while not self._free and self._handed_over:
+            self._release()
+        if not self._free or len(self._open) == NUM_SLOTS - 1:
+            return self._elsewhere(shape)
+        slot = self._free.pop()
+        frames = self._at(slot, shape)
+        self._open[id(frames)] = slot
+        weakref.finalize(frames, self._give_up, id(frames))
+        return frames
+
+    def hand_over(self, frames: _Frames) -> int:
+        """Returns the number of the slot in which a clip lies that is whole."""
+        slot = self._open.pop(id(frames), None)
+        if slot is None:
+            while not self._free:
+                self._release()
+            slot = self._free.pop()
+            np.copyto(self._at(slot, frames.shape), frames)
+            self._spare = frames
+        self._handed_over.append(slot)
+        return slot
+
+    def _release(self) -> None:
+        self._await_release()
+        self._free.append(self._handed_over.popleft())
+
+    def _give_up(self, key: int) -> None:
+        """Frees the slot of a clip that was lost: nobody has its array any more."""
+        if key in self._open:
+            self._free.append(self._open.pop(key))
+
+    def _at(self, slot: int, shape: tuple[int, ...]) -> _Frames:
+        frames = np.frombuffer(self._memory, np.uint8, int(np.prod(shape)), slot * self._slot_bytes)
+        return frames.reshape(shape)
+
+    def _elsewhere(self, shape: tuple[int, ...]) -> _Frames:
+        """Memory that was copied from serves again: new memory costs a page fault for every 4 KiB."""
+        spare, self._spare = self._spare, None
+        return spare if spare is not None and spare.shape == shape else np.empty(shape, np.uint8)

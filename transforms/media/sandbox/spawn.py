@@ -1,0 +1,191 @@
+"""The owner's side of the fork server: start it, have it fork decoder processes, hear how they ended."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from transforms import errors
+from transforms.media.sandbox.confinement import Bounds
+from transforms.media.sandbox.fork_server import MAX_PACKET_BYTES
+
+_MODULE = "transforms.media.sandbox.child"
+_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "PYTHONHOME")  # no credentials in there
+_START_SECONDS = 120
+
+
+class ServerGoneError(Exception):
+    """The fork server has ended, or does not answer. Its children end with it."""
+
+
+class ForkServer:
+    """A fork server. Any thread may use it."""
+
+    def __init__(self) -> None:
+        """Starts the server and waits until it is ready.
+
+        Raises:
+          RunError: it does not start.
+        """
+        self._lock = threading.Lock()
+        try:
+            self._start()
+        except OSError as error:  # no descriptor, no memory or no process left
+            raise errors.RunError(f"the decoder process does not start: {error}") from error
+        try:
+            ready = self._receive()
+        except ServerGoneError as error:
+            raise errors.RunError(f"the decoder process does not start: {error}") from error
+        if "bug" in ready:
+            self.close()
+            raise errors.RunError(f"the decoder process does not start: {ready['bug']}")
+
+    def _start(self) -> None:
+        """Starts the server; leaves no descriptor behind where that fails."""
+        with contextlib.ExitStack() as opened:
+            self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            opened.enter_context(self._control)
+            with theirs:
+                self._control.settimeout(_START_SECONDS)
+                theirs.setblocking(True)  # whatever socket.setdefaulttimeout says, which Google's libraries call
+                liveness, self._liveness = os.pipe()
+                opened.callback(os.close, self._liveness)
+                try:
+                    self._process = _start(theirs.fileno(), liveness)
+                finally:
+                    os.close(liveness)
+            opened.pop_all()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def is_alive(self) -> bool:
+        """Whether the server runs."""
+        return self._liveness >= 0 and self._process.poll() is None
+
+    def fork(self, end: int, ring: int, bounds: Bounds) -> Child:
+        """Has a decoder process forked.
+
+        Args:
+          end: its socket; the caller closes its own copy.
+          ring: its ring; likewise.
+          bounds: what it may use.
+
+        Raises:
+          ServerGoneError: the server has ended.
+          RunError: the system has no room for one more process.
+        """
+        reply = self._ask({"fork": dataclasses.asdict(bounds)}, [end, ring])
+        if "failed" in reply:
+            raise errors.RunError(f"the decoder process does not start: {reply['failed']}")
+        return Child(self, reply["pid"])
+
+    def status(self, pid: int) -> int | None:
+        """Returns how a child ended, as `subprocess` tells it; None: it runs. Raises ServerGoneError."""
+        return self._ask({"status": pid})["status"]
+
+    def end(self, pid: int) -> None:
+        """Kills a child, if it runs, and forgets it. Does not wait for its end."""
+        with self._lock, contextlib.suppress(OSError):
+            self._control.send(json.dumps({"end": pid}).encode())
+
+    def close(self) -> None:
+        """Kills the server, and with it its children; reaps it."""
+        if self._liveness >= 0:
+            self._process.kill()
+            self._process.wait()
+            self.forget()
+
+    def forget(self) -> None:
+        """Closes this process's ends and lets the server be: in a fork, it belongs to the parent."""
+        self._control.close()
+        os.close(self._liveness)
+        self._liveness = -1
+
+    def _ask(self, message: Mapping[str, Any], descriptors: Sequence[int] = ()) -> dict[str, Any]:
+        with self._lock:
+            try:
+                socket.send_fds(self._control, [json.dumps(message).encode()], descriptors)
+                return self._receive()
+            except OSError as error:
+                raise ServerGoneError(f"the fork server is gone: {error}") from error
+            except KeyboardInterrupt:
+                self.close()  # its answer would be taken for the next one
+                raise
+
+    def _receive(self) -> dict[str, Any]:
+        try:
+            packet = self._control.recv(MAX_PACKET_BYTES)
+        except OSError as error:  # a time-out too: a server that is hung or stopped is of no use
+            self.close()
+            raise ServerGoneError(f"the fork server does not answer: {error}") from error
+        if not packet:
+            self.close()
+            raise ServerGoneError("the fork server has ended")
+        return json.loads(packet)
+
+
+class Child:
+    """A decoder process.
+
+    Attributes:
+      pid: its process id, whose process may have ended.
+    """
+
+    def __init__(self, server: ForkServer, pid: int) -> None:
+        self.pid = pid
+        self._server = server
+        self._status: int | None = None
+        self._is_ended = False
+
+    def poll(self) -> int | None:
+        """Returns how it ended, as `subprocess` tells it; None: it runs."""
+        if self._status is None and not self._is_ended:
+            try:
+                self._status = self._server.status(self.pid)
+            except ServerGoneError:
+                self._status = -signal.SIGKILL  # with its server
+        return self._status
+
+    def kill(self) -> None:
+        """Kills it, if it runs. Does not wait for its end."""
+        if not self._is_ended:
+            self._is_ended = True
+            self._server.end(self.pid)
+
+
+def _start(control: int, liveness: int) -> subprocess.Popen[bytes]:
+    """Starts a server: a new program, not a fork; no shell; a group of its own: Ctrl-C is its owner's.
+
+    Not a session of its own, whose share of the CPU Linux would reckon apart from its owner's niceness.
+    """
+    root = str(pathlib.Path(__file__).resolve().parents[3])
+    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    environment |= {
+        "PYTHONPATH": os.pathsep.join([root, *(entry for entry in sys.path if entry)]),
+        "OPENBLAS_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",
+        "MALLOC_MMAP_THRESHOLD_": "1048576",
+        "MALLOC_TRIM_THRESHOLD_": "4194304",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-P", "-S", "-m", _MODULE, str(control), str(liveness)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        pass_fds=(control, liveness),
+        process_group=0,
+    )

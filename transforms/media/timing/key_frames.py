@@ -1,0 +1,68 @@
+"""Where decoding of a stream can start, as one reading of all its packets in order tells it."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+from av.video.stream import VideoStream
+
+from transforms.media.codecs.bitstream import packet_rules
+from transforms.media.codecs.packet_order import MAX_REORDERED, PacketOrder
+from transforms.media.container.container import VideoPacket
+
+# Nearer ones are not worth a place: a three-hour film of intra frames would have hundreds of thousands.
+_MIN_SPACING_SECONDS = Fraction(1, 2)
+
+
+def min_spacing_ticks(time_base: Fraction) -> int:
+    """Returns how far apart the listed key frames are at least, in ticks."""
+    return max(int(_MIN_SPACING_SECONDS / time_base), 1)
+
+
+class KeyFrames:
+    """Watches packets go by and lists the key frames that `MediaInfo.key_frame_ticks` promises."""
+
+    def __init__(self, stream: VideoStream) -> None:
+        codec = stream.codec_context
+        self._rules = packet_rules(codec.codec.canonical_name, codec.extradata)
+        self._min_spacing = min_spacing_ticks(stream.time_base or Fraction(1))
+        self._is_proven = self._rules.is_known
+        self._ticks: list[int] = []
+        self._order = PacketOrder()
+        self._latest: int | None = None
+        self._recent: collections.deque[int] = collections.deque(maxlen=MAX_REORDERED)
+
+    @property
+    def ticks(self) -> tuple[int, ...]:
+        """The list; empty where one packet spoilt the proof."""
+        return tuple(self._ticks) if self._is_proven else ()
+
+    def through(self, packets: Iterable[VideoPacket]) -> Iterator[VideoPacket]:
+        """Yields the packets unchanged."""
+        for packet in packets:
+            if self._is_proven:
+                self._note(packet)
+            yield packet
+
+    def _note(self, packet: VideoPacket) -> None:
+        data, pts = memoryview(packet), packet.pts
+        self._is_proven = self._order.accepts(packet) and self._rules.keeps_proof(data, packet.is_keyframe)
+        if not self._is_proven or pts is None:
+            return
+        if packet.is_keyframe:
+            is_behind = self._latest is not None and pts < self._latest
+            is_far = not self._ticks or pts >= self._ticks[-1] + self._min_spacing
+            if (is_behind or is_far) and self._rules.starts_clean(data):
+                # All that is stored before a key frame is shown before it, or the clock has jumped back.
+                self._is_proven = not is_behind
+                self._ticks.append(pts)
+        self._note_time(pts, data)
+
+    def _note_time(self, pts: int, data: memoryview) -> None:
+        """Two frames of one time: which of them comes out last, decoders and containers may see in different ways."""
+        if not self._rules.is_intra and self._rules.is_shown(data):
+            self._is_proven = self._is_proven and pts not in self._recent
+            self._recent.append(pts)
+        self._latest = pts if self._latest is None else max(self._latest, pts)

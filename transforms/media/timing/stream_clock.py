@@ -1,0 +1,202 @@
+"""The display times of a stream whose packets have missing, jumping or equal times."""
+
+from __future__ import annotations
+
+import array
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+from av.video.stream import VideoStream
+
+from transforms.media.codecs.bitstream import packet_rules
+from transforms.media.codecs.display_order import SEQUENCE_BITS
+from transforms.media.codecs.packet_order import MAX_REORDERED
+from transforms.media.container.container import VideoPacket
+from transforms.media.timing.clock import NO_TIME, ClockRules, Reading, Times, bridges, count_faults, mend, plausible
+
+MAX_SHIFTS = 1000
+"""A recording whose clock jumps more often is decoded in one go."""
+
+# More faults than one in so many frames: pictures tell their order in a way that is not understood here, if the times
+# themselves make sense.
+_MIN_FRAMES_PER_FAULT = 20
+# The number of the reading in which pictures are ordered within each recording only.
+_IN_ERAS = 2
+# What is added to the times of so few packets only is no jump of the clock.
+_MAX_WILD_PACKETS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class MendedTimes:
+    """Display times on one steady clock.
+
+    Attributes:
+      packet_times: int64 [N], of each packet, in file order.
+      ticks: int64, ascending: those of the shown packets.
+      last_duration: of the frame that is shown last; 0 where its packet does not say.
+      num_discontinuities: jumps and wild times that were bridged.
+      by_order: whether frames take `ticks` in the order in which they come out of the decoder: the packets that carry
+        the frames have other times.
+      is_changed: whether any packet's time differs from its own.
+      jumps: the packets at which the clock jumps and another recording begins: at a key frame, or where the pictures
+        contradict the order of those before.
+      shifts: (packet, ticks) pairs: from that packet on, in file order, so much has to be added to the packets' own
+        times. None where that does not suffice: a packet has no time, the clock jumps amid pictures that belong
+        together, or there are too many shifts.
+    """
+
+    packet_times: Times
+    ticks: Times
+    last_duration: int
+    num_discontinuities: int
+    by_order: bool
+    is_changed: bool
+    jumps: tuple[int, ...]
+    shifts: tuple[tuple[int, int], ...] | None
+
+
+class StreamClock:
+    """Collects all packets of a stream, in file order, and finds their display times.
+
+    It goes by times and bytes only, so that two readings of a file agree.
+    """
+
+    def __init__(self, stream: VideoStream) -> None:
+        codec = stream.codec_context
+        self._rules = packet_rules(codec.codec.canonical_name, codec.extradata)
+        self._order = self._rules.display_order()
+        self._pts, self._dts, self._durations = array.array("q"), array.array("q"), array.array("q")
+        self._sequences, self._counts = array.array("q"), array.array("q")
+        self._is_shown, self._is_key = array.array("b"), array.array("b")
+
+    def add(self, packet: VideoPacket) -> None:
+        """Notes the next packet."""
+        data = memoryview(packet)
+        self._pts.append(NO_TIME if packet.pts is None else packet.pts)
+        self._dts.append(NO_TIME if packet.dts is None else packet.dts)
+        self._durations.append(packet.duration or 0)
+        self._is_shown.append(not packet.is_discard and self._rules.is_shown(data))
+        self._is_key.append(packet.is_keyframe)
+        rank = self._order.rank(data) if self._order is not None else None
+        if rank is not None:
+            self._sequences.append(rank >> SEQUENCE_BITS)
+            self._counts.append(rank & ((1 << SEQUENCE_BITS) - 1))
+        else:  # no picture, or one that cannot be read: it belongs to the packet before it
+            self._sequences.append(self._sequences[-1] if self._sequences else 0)
+            self._counts.append(self._counts[-1] if self._counts else 0)
+
+    def mended(self, rules: ClockRules, demuxer: str, *, is_reordered: bool) -> MendedTimes:
+        """Returns the display times.
+
+        Args:
+          rules: what a jump is.
+          demuxer: its name.
+          is_reordered: whether frames may be stored in another order than they are shown in.
+        """
+        is_shown = np.frombuffer(self._is_shown, np.int8) != 0
+        pts, dts = (np.frombuffer(times, np.int64)[is_shown] for times in (self._pts, self._dts))
+        own = np.where(pts == NO_TIME, dts, pts)
+        by_order = self._is_by_order(pts, demuxer, is_reordered)
+        if by_order:
+            readings = [Reading(own, np.argsort(_filled(own), kind="stable"))]
+        else:
+            readings = self._readings(is_shown, is_reordered, rules)
+        times, num_discontinuities, taken = mend(readings, rules)
+        durations = np.frombuffer(self._durations, np.int64)[is_shown]
+        packets = np.flatnonzero(is_shown)
+        added = np.where(plausible(pts) == NO_TIME, NO_TIME, times - pts)
+        jumps = [] if by_order else packets[_jumps(added)].tolist()
+        return MendedTimes(
+            _filled(_spread(times, is_shown)),
+            np.sort(times),
+            int(durations[np.argmax(times)]),
+            num_discontinuities,
+            by_order,
+            bool((own != times).any()),
+            tuple(jump for jump in jumps if self._is_key[jump] or taken == _IN_ERAS),
+            None if by_order or not all(map(self._starts_anew, jumps)) else _shifts(added, packets),
+        )
+
+    def _starts_anew(self, packet: int) -> bool:
+        """Whether no picture from this packet on is shown before it, or belongs to the sequence before it."""
+        if self._order is None or packet == 0:
+            return True
+        ranks = list(zip(self._sequences, self._counts, strict=True))[packet - 1 : packet + MAX_REORDERED]
+        return ranks[1][0] != ranks[0][0] and min(ranks[1:]) == ranks[1]
+
+    def _is_by_order(self, pts: Times, demuxer: str, is_reordered: bool) -> bool:
+        """Returns whether packets have decoding times only; FFmpeg takes these for pts where there are none."""
+        known = pts[pts != NO_TIME]
+        is_whole = len(known) == len(pts)
+        if not is_reordered:
+            return len(known) == 0
+        if self._order is None and not is_whole:
+            return True
+        return len(known) == 0 or demuxer == "avi" or (is_whole and bool((np.diff(known) >= 0).all()))
+
+    def _readings(self, is_shown: npt.NDArray[np.bool_], is_reordered: bool, rules: ClockRules) -> list[Reading]:
+        """Returns ways to read the times of the shown packets, the likeliest first."""
+        dts, pts = (np.frombuffer(times, np.int64)[is_shown] for times in (self._dts, self._pts))
+        pts = _without_twins(pts, dts)
+        stored = np.arange(len(pts))
+        if not is_reordered and self._order is None:
+            return [Reading(pts, stored)]
+        shifts, num_bridged = bridges(dts, rules)
+        eras = np.cumsum(np.diff(shifts, prepend=0) != 0)
+        bridged = np.where(pts == NO_TIME, NO_TIME, pts + shifts)
+        by_time = Reading(bridged, np.lexsort((_filled(bridged), eras)), num_bridged)
+        if self._order is None:
+            return [by_time, Reading(pts, stored)]
+        sequences, counts = (np.frombuffer(ranks, np.int64)[is_shown] for ranks in (self._sequences, self._counts))
+        as_told, as_told_in_eras = np.lexsort((counts, sequences)), np.lexsort((counts, sequences, eras))
+        told = [
+            Reading(pts, as_told),
+            Reading(bridged, as_told, num_bridged),
+            Reading(pts, as_told_in_eras),
+        ]  # _IN_ERAS
+        num_faults = min(count_faults(reading, rules) for reading in told)
+        is_told_badly = num_faults > 1 + len(pts) // _MIN_FRAMES_PER_FAULT
+        is_reordered_nearby = np.abs(by_time.order - stored).max() <= MAX_REORDERED
+        is_better = is_told_badly and is_reordered_nearby and 2 * count_faults(by_time, rules) < num_faults
+        return [by_time] if is_better else told
+
+
+def _without_twins(pts: Times, dts: Times) -> Times:
+    """Returns the times without those that two packets have: where some are missing, FFmpeg confuses neighbours."""
+    if not (pts == NO_TIME).any():
+        return pts
+    is_twin = (pts[1:] == pts[:-1]) & (dts[1:] == dts[:-1]) & (dts[1:] != NO_TIME)
+    return np.where(np.append(is_twin, False) | np.insert(is_twin, 0, False), NO_TIME, pts)
+
+
+def _shifts(added: Times, packets: Times) -> tuple[tuple[int, int], ...] | None:
+    """Returns (packet, ticks) wherever what is added to the times changes; None: see `MendedTimes`."""
+    changes = np.flatnonzero(np.diff(added, prepend=0))
+    if (added == NO_TIME).any() or len(changes) > MAX_SHIFTS:
+        return None
+    return tuple(zip(packets[changes].tolist(), added[changes].tolist(), strict=True))
+
+
+def _jumps(added: Times) -> Times:
+    """Returns the positions from which on something else is added to the times, but for a few packets only."""
+    added = _filled(added)
+    starts = np.flatnonzero(np.diff(added, prepend=added[:1] - 1))
+    starts = starts[np.diff(starts, append=len(added)) > _MAX_WILD_PACKETS]
+    return starts[1:][np.diff(added[starts]) != 0]
+
+
+def _filled(times: Times) -> Times:
+    """Returns times in which missing ones are those of the packet before; of the first one after, at the start."""
+    known = np.flatnonzero(times != NO_TIME)
+    if not len(known):
+        return np.zeros_like(times)
+    at = np.searchsorted(known, np.arange(len(times)), side="right") - 1
+    return times[known[np.maximum(at, 0)]]
+
+
+def _spread(times: Times, is_shown: npt.NDArray[np.bool_]) -> Times:
+    """Returns the times of the shown packets at the positions of these among all."""
+    spread = np.full(len(is_shown), NO_TIME, np.int64)
+    spread[is_shown] = times
+    return spread

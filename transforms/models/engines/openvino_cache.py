@@ -1,0 +1,140 @@
+"""Converted models on disk, so that only the first worker on a machine converts.
+
+    openvino/HASH/model.xml, model.bin    the model with unknown sizes, float32 weights
+    openvino/HASH/init.xml, init.bin      of a Stream model: what makes its states
+    openvino/HASH/sha256.json             digests of all: a damaged model is converted anew, never run
+
+HASH covers the SavedModel's content and OpenVINO's version. See `cache.made_once` for how a folder comes to be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import pathlib
+import shutil
+import tempfile
+from typing import Any
+
+from transforms.errors import ModelError, SignatureError
+from transforms.models.engines.openvino_import import import_openvino
+from transforms.models.engines.signature_defs import serve
+from transforms.models.engines.stream import StreamSignatures
+from transforms.models.registry import cache, saved_model
+from transforms.models.registry.manifest import MANIFEST, is_exported
+
+_LOGGER = logging.getLogger(__name__)
+MODEL, INIT = "model", "init"
+NEXT_STATE = "next/"
+"""Stands before the names of a Stream model's outputs: a state that is given back has the name of the one taken."""
+
+_DIGESTS = "sha256.json"
+# Raised when the way of converting changes: older conversions are then left alone.
+_FORMAT = 1
+
+
+def read_converted(core: Any, folder: pathlib.Path, stream: StreamSignatures | None = None) -> dict[str, Any]:
+    """Returns a model as OpenVINO's, sizes unknown: from the cache, by converting it into the cache, or as exported.
+
+    Args:
+      core: OpenVINO's.
+      folder: the SavedModel, or an exported model.
+      stream: its signatures where it is a Stream model; otherwise `serving_default` is read.
+
+    Returns:
+      The model as MODEL, and what makes its states as INIT if it is a Stream model.
+
+    Raises:
+      ModelError: OpenVINO cannot convert the model, or there is no room for the result.
+    """
+    try:
+        converted = folder if is_exported(folder) else _converted(core, folder, stream)
+        return {part: core.read_model(converted / f"{part}.xml") for part in _parts(stream)}
+    except RuntimeError as error:
+        raise ModelError(f"OpenVINO cannot convert {folder}: {error}; try --engine tensorflow") from error
+    except OSError as error:
+        raise ModelError(
+            f"cannot keep the converted {folder}: {error}; free the disk or set {cache.ROOT_VARIABLE}"
+        ) from error
+
+
+def copy_converted(folder: pathlib.Path, target: pathlib.Path, stream: StreamSignatures | None = None) -> int:
+    """Copies a SavedModel's conversion into a folder that is there already, and returns the model's number of classes.
+
+    Raises:
+      ModelError: as `read_converted`; or the number of classes is not fixed.
+      OSError: the folder cannot be written.
+    """
+    openvino = import_openvino()
+    core = openvino.Core()
+    model = read_converted(core, folder, stream)[MODEL]
+    converted = folder if is_exported(folder) else _converted(core, folder, stream)
+    for part in _parts(stream):
+        for suffix in (".xml", ".bin"):
+            shutil.copyfile(converted / f"{part}{suffix}", target / f"{part}{suffix}")
+    if stream:
+        return stream.num_classes
+    classes = model.output(0).get_partial_shape()[-1]
+    if classes.is_dynamic:
+        raise SignatureError(f"cannot run {folder}: the number of classes is not fixed")
+    return int(classes.get_length())
+
+
+def identity(folder: pathlib.Path, stream: StreamSignatures | None = None) -> str:
+    """Returns what tells this conversion from every other one: equal for equal models converted by equal means.
+
+    Raises:
+      OSError: a file of the model cannot be read.
+    """
+    # The manifest has the digest of every file of an exported model.
+    return saved_model.file_hash(folder / MANIFEST) if is_exported(folder) else _cache_name(folder, stream)
+
+
+def is_sound(converted: pathlib.Path) -> bool:
+    """Returns whether a folder holds a complete, undamaged conversion."""
+    try:
+        digests = json.loads((converted / _DIGESTS).read_text(encoding="utf-8"))
+        return bool(digests) and all(saved_model.file_hash(converted / name) == digests[name] for name in digests)
+    except (OSError, ValueError):
+        return False
+
+
+def write_converted(core: Any, folder: pathlib.Path, target: pathlib.Path, stream: StreamSignatures | None) -> None:
+    """Converts a SavedModel into a folder that is there already.
+
+    Raises:
+      RuntimeError: OpenVINO cannot convert it.
+      OSError: the folder cannot be written.
+    """
+    openvino = import_openvino()
+    with tempfile.TemporaryDirectory(prefix="reelbeam-served-") as served:
+        sources = {MODEL: folder}
+        if stream:
+            sources = {MODEL: pathlib.Path(served) / MODEL, INIT: pathlib.Path(served) / INIT}
+            serve(folder, stream.call, sources[MODEL], NEXT_STATE)
+            serve(folder, stream.init, sources[INIT])
+        for part, source in sources.items():
+            # Not compressed to f16: the weights are to be the model's own.
+            openvino.save_model(core.read_model(source), target / f"{part}.xml", compress_to_fp16=False)
+    digests = {path.name: saved_model.file_hash(path) for path in sorted(target.glob("*.*"))}
+    (target / _DIGESTS).write_text(json.dumps(digests), encoding="utf-8")
+
+
+def _converted(core: Any, folder: pathlib.Path, stream: StreamSignatures | None) -> pathlib.Path:
+    def convert(target: pathlib.Path) -> None:
+        _LOGGER.info("Converting %s for OpenVINO into %s", folder, target)
+        write_converted(core, folder, target, stream)
+
+    return cache.made_once("openvino", _cache_name(folder, stream), is_sound, convert)
+
+
+def _parts(stream: StreamSignatures | None) -> tuple[str, ...]:
+    return (MODEL, INIT) if stream else (MODEL,)
+
+
+def _cache_name(folder: pathlib.Path, stream: StreamSignatures | None) -> str:
+    openvino = import_openvino()
+    kind = f" {stream.call} {stream.init}" if stream else ""
+    key = f"{_FORMAT} {openvino.get_version()} {saved_model.content_hash(folder)}{kind}"
+    return hashlib.sha256(key.encode()).hexdigest()[:40]

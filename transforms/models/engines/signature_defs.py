@@ -1,0 +1,120 @@
+"""Reads a SavedModel's signatures, and picks one to be served, without TensorFlow.
+
+OpenVINO reads the signature `serving_default` alone; a Stream model has none, but `call` and `init_states`. So the one
+that is wanted is renamed in a copy of the graph file, which shares the original's variables.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from transforms.errors import NotASavedModelError, SignatureError
+from transforms.models.engines.protos import Fields, message_class
+from transforms.models.engines.signature import TensorInfo
+
+GRAPH_FILE = "saved_model.pb"
+SERVED = "serving_default"
+
+# The part of tensorflow/core/protobuf/*.proto that is needed here.
+_FIELDS: Fields = {
+    "SavedModel": [("meta_graphs", 2, "MetaGraph", True)],
+    "MetaGraph": [("signatures", 5, "SignatureEntry", True)],
+    "SignatureEntry": [("key", 1, "string", False), ("value", 2, "Signature", False)],
+    "Signature": [("inputs", 1, "TensorEntry", True), ("outputs", 2, "TensorEntry", True)],
+    "TensorEntry": [("key", 1, "string", False), ("value", 2, "Tensor", False)],
+    "Tensor": [("dtype", 2, "int32", False), ("shape", 3, "Shape", False)],
+    "Shape": [("dims", 2, "Dim", True), ("unknown_rank", 3, "bool", False)],
+    "Dim": [("size", 1, "int64", False)],
+}
+_DTYPES = {1: "float32", 2: "float64", 3: "int32", 4: "uint8", 6: "int8", 7: "string", 9: "int64", 10: "bool"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """What one signature of a SavedModel takes and gives, by name."""
+
+    inputs: Mapping[str, TensorInfo]
+    outputs: Mapping[str, TensorInfo]
+
+
+def read_signatures(folder: pathlib.Path) -> dict[str, Signature]:
+    """Returns the signatures of a SavedModel by name, but for the internal ones.
+
+    Raises:
+      NotASavedModelError: the graph file is missing (a textual saved_model.pbtxt is not read) or damaged.
+    """
+    entries = [entry for graph in parse(folder, _message_class()).meta_graphs for entry in graph.signatures]
+    return {
+        entry.key: Signature(_infos(entry.value.inputs), _infos(entry.value.outputs))
+        for entry in entries
+        if not entry.key.startswith("__saved_model")
+    }
+
+
+def serve(folder: pathlib.Path, signature: str, target: pathlib.Path, output_prefix: str = "") -> None:
+    """Makes a SavedModel that serves one signature of another one by default.
+
+    Args:
+      folder: the SavedModel. It must stay where it is: its variables are linked to, not copied.
+      signature: the name of the signature.
+      target: the new folder.
+      output_prefix: put before the name of each output, to tell outputs from inputs of the same name.
+
+    Raises:
+      SignatureError: there is no such signature.
+      NotASavedModelError: the graph file is missing or damaged.
+      OSError: `target` cannot be written.
+    """
+    model = parse(folder, _message_class())
+    for graph in model.meta_graphs:
+        wanted = [entry for entry in graph.signatures if entry.key == signature]
+        if not wanted:
+            raise SignatureError(f"cannot run {folder}: it has no signature {signature}")
+        wanted[0].key = SERVED
+        for output in wanted[0].value.outputs:
+            output.key = output_prefix + output.key
+        kept = [entry.SerializeToString() for entry in wanted]
+        del graph.signatures[:]
+        for entry in kept:
+            graph.signatures.add().ParseFromString(entry)
+    target.mkdir(parents=True)
+    (target / GRAPH_FILE).write_bytes(model.SerializeToString())
+    (target / "variables").symlink_to((folder / "variables").resolve(), target_is_directory=True)
+
+
+def parse(folder: pathlib.Path, message: Any) -> Any:
+    """Returns the graph file of a SavedModel as a message of that class.
+
+    Raises:
+      NotASavedModelError: it is missing or damaged.
+    """
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = message()
+        model.ParseFromString((folder / GRAPH_FILE).read_bytes())
+    except DecodeError as error:
+        raise NotASavedModelError(f"{folder / GRAPH_FILE} is damaged: {error}") from error
+    except OSError as error:
+        raise NotASavedModelError(f"cannot read {folder / GRAPH_FILE}: {error.strerror}") from error
+    return model
+
+
+@functools.cache
+def _message_class() -> Any:
+    return message_class("reelbeam.signatures", "SavedModel", _FIELDS)
+
+
+def _infos(entries: Any) -> dict[str, TensorInfo]:
+    return {
+        entry.key: TensorInfo(entry.key, _DTYPES.get(entry.value.dtype, "another type"), _shape(entry.value.shape))
+        for entry in sorted(entries, key=lambda entry: entry.key)
+    }
+
+
+def _shape(shape: Any) -> tuple[int | None, ...] | None:
+    return None if shape.unknown_rank else tuple(None if dim.size < 0 else dim.size for dim in shape.dims)

@@ -1,0 +1,68 @@
+"""Makes a TensorFlow function that gives embeddings too, from one that gives logits: a frozen copy of its graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from transforms.models.engines.embeddings import tensorflow_embedding
+
+_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+
+
+def with_embeddings(function: Any, logits: int, num_classes: int) -> Any | None:
+    """Returns a function of the same tensors that gives one more, the embeddings; None where the graph has none.
+
+    It takes seconds. What asked to be compiled by itself, as the official Stream models do, is not in the copy.
+
+    Args:
+      function: a concrete one.
+      logits: the position of the logits, float32 [N, C], among its outputs.
+      num_classes: C.
+
+    Returns:
+      A function of the inputs, without variables, that gives the list of the outputs and embeddings, float32 [N, D].
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    frozen = convert_variables_to_constants_v2(function)
+    outputs = _unfolded(frozen.graph, frozen.outputs)
+    found = tensorflow_embedding(outputs[logits], num_classes)
+    if found is None:
+        return None
+    source, size = found
+    with frozen.graph.as_default():
+        # Fails where a clip has more than one: a layer that looks at places, and an average after it.
+        embeddings = tf.ensure_shape(tf.reshape(source, [tf.shape(outputs[logits])[0], size]), [None, size])
+    return frozen.prune(frozen.inputs, [*outputs, embeddings])
+
+
+def _unfolded(graph: Any, outputs: Sequence[Any]) -> list[Any]:
+    """Returns what gives a frozen graph's outputs, where need be in copies of the functions that it calls for them.
+
+    Freezing has put the bodies of most nested functions into the graph, in which a layer can be looked for, but not of
+    those that are to be compiled by themselves.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
+
+    functions = {function.signature.name: function for function in graph.as_graph_def().library.function}
+    copies: dict[Any, list[Any]] = {}
+
+    def copied(call: Any) -> list[Any]:
+        body = function_def_to_graph(functions[call.get_attr("f").name])
+        taken = {ours.op.name: given for ours, given in zip(body.inputs, call.inputs, strict=True)}
+        with graph.as_default():
+            return list(tf.graph_util.import_graph_def(body.as_graph_def(), taken, [x.name for x in body.outputs]))
+
+    def source(tensor: Any) -> Any:
+        while tensor.op.type == "Identity":
+            tensor = tensor.op.inputs[0]
+        if tensor.op.type not in _CALLS:
+            return tensor
+        if tensor.op not in copies:
+            copies[tensor.op] = copied(tensor.op)
+        return source(copies[tensor.op][tensor.value_index])
+
+    return [source(output) for output in outputs]

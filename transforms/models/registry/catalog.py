@@ -1,0 +1,146 @@
+"""The models that have a name, and what each must be fed with.
+
+A model of one's own is a `ModelSpec` too, made from its handle, its label file and its preset.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from fractions import Fraction
+from typing import Literal
+
+from transforms.errors import ModelNotFoundError
+
+_KINETICS_600 = "package:transforms.models/labels/kinetics_600.txt"
+_KAGGLE = "https://www.kaggle.com/models/google/movinet/TensorFlow2"
+DEMO = "demo"
+"""The name of the bundled model, which is for a first look and for tests."""
+
+_DEMO_FOLDER = "package:pipeline.demo/model"
+
+
+OutputActivation = Literal["logits", "softmax", "sigmoid"]
+"""What a model's outputs are: logits, scores of a softmax, which sum to 1, or scores of a sigmoid for each class."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """The clips that a model was trained on, and so has to be given.
+
+    Attributes:
+      num_frames: frames of a clip.
+      target_fps: frames a second at which a clip is sampled, whatever the video's own rate.
+      resize: pixels of the short side after scaling.
+      size: pixels of each side after the centre crop.
+
+    Raises:
+      ValueError: a value is not positive, or the crop is larger than the scaled picture.
+    """
+
+    num_frames: int
+    target_fps: Fraction
+    resize: int
+    size: int
+
+    def __post_init__(self) -> None:
+        for name in ("num_frames", "resize", "size"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+        if not isinstance(self.target_fps, Fraction):
+            raise ValueError(f"target_fps must be a Fraction, not {self.target_fps!r}: sample times are exact")
+        if self.target_fps <= 0:
+            raise ValueError(f"target_fps must be above 0, not {self.target_fps}")
+        if self.size > self.resize:
+            raise ValueError(
+                f"size ({self.size}) must not exceed resize ({self.resize}): a crop cannot leave the picture"
+            )
+
+    @property
+    def clip_seconds(self) -> Fraction:
+        """Seconds of video that a clip stands for."""
+        return self.num_frames / self.target_fps
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSpec:
+    """A model: a SavedModel, its classes, and the clips that it takes.
+
+    Attributes:
+      name: how the catalog, rows and messages call it.
+      kind: "base" sees a clip at once; "stream" is fed chunks and carries state.
+      handle: where its SavedModel is, see `transforms.models.registry.resolver`.
+      mirrors: further URLs of it, tried in order where the handle, a URL, cannot be fetched.
+      labels: where its label file is: a path or a `package:` handle.
+      preset: the clips that it takes.
+      gflops: billions of operations for one clip; None where unknown.
+      top1_percent: published accuracy on Kinetics-600; None where unknown.
+      pin: digest that its folder must have, see `manifest.pin`; None: whatever is there.
+      output_activation: what its outputs are; "auto": what its graph shows, see `output_activation`.
+    """
+
+    name: str
+    kind: Literal["base", "stream"]
+    handle: str
+    labels: str
+    preset: Preset
+    gflops: float | None = None
+    top1_percent: float | None = None
+    pin: str | None = None
+    output_activation: Literal["auto"] | OutputActivation = "auto"
+    mirrors: tuple[str, ...] = ()
+
+
+# size: (preset, GFLOPs a clip, top-1 % of Base, top-1 % of Stream), from Model Garden's official/projects/movinet.
+_MOVINETS: dict[str, tuple[Preset, float, float, float]] = {
+    "a0": (Preset(50, Fraction(5), 192, 172), 2.7, 72.28, 72.05),
+    "a1": (Preset(50, Fraction(5), 192, 172), 6.0, 76.69, 76.45),
+    "a2": (Preset(50, Fraction(5), 256, 224), 10.0, 78.62, 78.40),
+    "a3": (Preset(120, Fraction(12), 288, 256), 57.0, 81.79, 80.09),
+    "a4": (Preset(80, Fraction(8), 320, 290), 110.0, 83.48, 81.49),
+    "a5": (Preset(120, Fraction(12), 368, 320), 280.0, 84.27, 82.37),
+}
+
+
+def _movinet(size: str, kind: Literal["base", "stream"]) -> ModelSpec:
+    preset, gflops, base_percent, stream_percent = _MOVINETS[size]
+    return ModelSpec(
+        name=f"{size}-{kind}",
+        kind=kind,
+        handle=f"https://tfhub.dev/tensorflow/movinet/{size}/{kind}/kinetics-600/classification/3",
+        labels=_KINETICS_600,
+        preset=preset,
+        gflops=gflops,
+        top1_percent=base_percent if kind == "base" else stream_percent,
+        # TensorFlow Hub only redirects to Kaggle nowadays.
+        mirrors=(f"{_KAGGLE}/{size}-{kind}-kinetics-600-classification/{3 if kind == 'base' else 2}",),
+    )
+
+
+def _demo() -> ModelSpec:
+    preset = Preset(num_frames=8, target_fps=Fraction(4), resize=72, size=64)
+    return ModelSpec(DEMO, "base", _DEMO_FOLDER, f"{_DEMO_FOLDER}/labels.txt", preset)
+
+
+def _catalog() -> dict[str, ModelSpec]:
+    specs = [_movinet(size, "base") for size in _MOVINETS]
+    specs += [_movinet(size, "stream") for size in _MOVINETS]
+    specs.append(_demo())
+    return {spec.name: spec for spec in specs}
+
+
+CATALOG: dict[str, ModelSpec] = _catalog()
+
+
+def find(name: str) -> ModelSpec:
+    """Returns the catalog's model of that name.
+
+    Raises:
+      ModelNotFoundError: the catalog has no such name; the message offers the nearest ones.
+    """
+    if name in CATALOG:
+        return CATALOG[name]
+    near = difflib.get_close_matches(name.lower().replace("_", "-"), CATALOG, n=3, cutoff=0.5)
+    advice = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(CATALOG)}."
+    raise ModelNotFoundError(f"no model is called {name!r}: {advice} A URL or a folder works as well.")

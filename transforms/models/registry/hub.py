@@ -1,0 +1,197 @@
+"""Fetches models with TensorFlow Hub's downloader.
+
+Used as they are: the hub's cache layout and its locks between processes. Added: a time-out, a check that the whole
+archive came, a limit on what it unpacks to, a check that it is a SavedModel before it enters the cache, and the removal
+of locks whose owner died (left alone, the hub waits 10 to 20 minutes for those).
+
+`tensorflow_hub.resolve` itself would do none of these, and it writes the whole URL, signature included, into logs and a
+file beside the model.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import os
+import pathlib
+import shutil
+import socket
+import ssl
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from transforms.errors import ModelDownloadError, ModelError, ModelNotFoundError, NotASavedModelError, without_query
+from transforms.models.registry import cache, foreign, saved_model, unpacking
+from transforms.models.registry.quiet import quiet_tensorflow
+
+_LOGGER = logging.getLogger(__name__)
+REMEDY = "try again, fetch it ahead with `reelbeam models fetch`, or pass a local folder"
+_SOCKET_TIMEOUT_SECONDS = 60
+_LOCK_TIMEOUT_SECONDS = 10 * 60
+_RETRYABLE_STATUS = (408, 425, 429)
+_GZIP_MAGIC = b"\x1f\x8b"
+_TAR_MAGIC, _TAR_MAGIC_OFFSET = b"ustar", 257
+
+# One download at a time in this process. It also makes a lock file with our own process id a dead one.
+_PROCESS_LOCK = threading.Lock()
+
+
+def download(url: str, name: str) -> pathlib.Path:
+    """Fetches a model into the hub's cache, or waits for the process that does so already.
+
+    Kaggle's model pages and tfhub.dev answer to `?tf-hub-format=compressed` with a redirect to the archive, and so does
+    any server that returns a tar file of the SavedModel's content.
+
+    Args:
+      url: http(s) URL of the model.
+      name: its folder's name in the cache.
+
+    Returns:
+      The folder, with a complete SavedModel.
+
+    Raises:
+      ModelNotFoundError: the server has no such model, or refuses it (status 4xx).
+      ModelDownloadError: the server could not be reached, failed, or broke off; the cache is as before.
+      NotASavedModelError: the server sent something else.
+    """
+    with _PROCESS_LOCK:
+        try:
+            folder = cache.writable_folder("hub") / name
+        except OSError as error:
+            raise ModelDownloadError(f"no folder to fetch {without_query(url)} into: {error}") from error
+        _remove_remains(folder)
+        _download_locked(url, folder)
+        return folder
+
+
+def _download_locked(url: str, folder: pathlib.Path) -> None:
+    with quiet_tensorflow():
+        import tensorflow as tf
+        from tensorflow_hub import resolver as tensorflow_hub_resolver
+
+    shown = without_query(url)
+
+    def fetch(_: str, temporary_folder: str) -> None:
+        with _open(url) as response:
+            archive = _Archive(response)
+            try:
+                unpacking.unpack(archive, pathlib.Path(temporary_folder))
+            except (OSError, ValueError) as error:
+                raise _archive_error(shown, archive, error) from error
+        if fault := saved_model.fault(pathlib.Path(temporary_folder)):
+            # Between two files of the archive, an early end looks like its end where the length is not announced.
+            kind = NotASavedModelError if archive.length_is_known else ModelDownloadError
+            raise kind(f"the archive at {shown} is no SavedModel, or broke off: it {fault}; {REMEDY}")
+
+    _LOGGER.info("Fetching %s into %s", shown, folder)
+    try:
+        tensorflow_hub_resolver.atomic_download(shown, fetch, str(folder), _LOCK_TIMEOUT_SECONDS)
+    except ModelError:
+        raise
+    except urllib.error.HTTPError as error:
+        raise _status_error(shown, error) from error
+    except (OSError, http.client.HTTPException) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise ModelDownloadError(f"cannot fetch {shown}: {reason}; {REMEDY}") from error
+    except tf.errors.OpError as error:
+        if saved_model.fault(folder) is not None:  # else another process was faster
+            raise ModelDownloadError(
+                f"cannot write {shown} to {folder}: {error.message}; free the disk or set {cache.HUB_VARIABLE}"
+            ) from error
+
+
+def _open(url: str) -> http.client.HTTPResponse:
+    parts = urllib.parse.urlsplit(url)
+    query = urllib.parse.parse_qsl(parts.query, keep_blank_values=True) + [("tf-hub-format", "compressed")]
+    request = parts._replace(query=urllib.parse.urlencode(query), fragment="").geturl()
+    context = ssl.create_default_context() if parts.scheme == "https" else None
+    response: http.client.HTTPResponse = urllib.request.urlopen(
+        request, timeout=_SOCKET_TIMEOUT_SECONDS, context=context
+    )
+    return response
+
+
+class _Archive:
+    """A response's bytes, counted: `http.client` and `tarfile` both take an early end for the end."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self._response = response
+        self._expected = -1 if response.length is None else response.length
+        self._received = 0
+        self.head = b""
+
+    def read(self, size: int) -> bytes:
+        """Reads as a file does.
+
+        Raises:
+          http.client.IncompleteRead: the connection ended before the announced length.
+        """
+        data = self._response.read(size)
+        self._received += len(data)
+        if len(self.head) < 512:
+            self.head += data[:512]
+        if size and not data and self._received < self._expected:
+            raise http.client.IncompleteRead(b"", self._expected - self._received)
+        return data
+
+    @property
+    def length_is_known(self) -> bool:
+        """Whether the server announced a length: then all of it came, or `read` has raised."""
+        return self._expected >= 0
+
+    @property
+    def may_be_tar(self) -> bool:
+        """Whether the first bytes, if any came, are those of a tar file, compressed or not."""
+        return (
+            not self.head or self.head.startswith(_GZIP_MAGIC) or self.head[_TAR_MAGIC_OFFSET:].startswith(_TAR_MAGIC)
+        )
+
+
+def _archive_error(shown: str, archive: _Archive, error: OSError | ValueError) -> ModelError:
+    if isinstance(error, TimeoutError | ConnectionError):
+        return ModelDownloadError(f"the download of {shown} broke off: {error}; {REMEDY}")
+    if isinstance(error, ValueError):  # the hub refuses links and paths that leave the folder
+        return NotASavedModelError(f"the archive at {shown} holds what no SavedModel does: {error}")
+    if archive.may_be_tar:
+        return ModelDownloadError(f"the download of {shown} is damaged or broke off; {REMEDY}")
+    kind = foreign.kind_of(urllib.parse.urlsplit(shown).path)
+    what = f", it seems to be {kind}" if kind else ""
+    return NotASavedModelError(f"{shown} answered with something other than a model's tar archive{what}; {REMEDY}")
+
+
+def _status_error(shown: str, error: urllib.error.HTTPError) -> ModelError:
+    if error.code >= 500 or error.code in _RETRYABLE_STATUS:
+        return ModelDownloadError(f"cannot fetch {shown}: HTTP {error.code} {error.reason}; {REMEDY}")
+    return ModelNotFoundError(
+        f"no model at {shown}: HTTP {error.code} {error.reason}; check the address, or pass a local folder"
+    )
+
+
+def _remove_remains(folder: pathlib.Path) -> None:
+    """Removes what would stand in a download's way: an incomplete model, or the lock of a process that died."""
+    if folder.is_dir() and (fault := saved_model.fault(folder)):
+        _LOGGER.warning("Removing %s from the cache: it %s", folder, fault)
+        shutil.rmtree(folder, ignore_errors=True)
+    lock = folder.with_name(f"{folder.name}.lock")
+    try:
+        host, process_id, task = lock.read_text(encoding="utf-8").rsplit(".", 2)
+    except (OSError, ValueError):
+        return
+    if host == socket.gethostname() and process_id.isdecimal() and not _is_alive(int(process_id)):
+        _LOGGER.warning("Removing %s: process %s, which fetched this model, is gone", lock, process_id)
+        lock.unlink(missing_ok=True)
+        shutil.rmtree(folder.with_name(f"{folder.name}.{task}.tmp"), ignore_errors=True)
+
+
+def _is_alive(process_id: int) -> bool:
+    if process_id == os.getpid():
+        return False
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

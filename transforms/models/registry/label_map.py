@@ -1,0 +1,110 @@
+"""The names of a model's classes: a text file with one label a line, in the order of the model's outputs."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import hashlib
+import pathlib
+import stat
+
+from transforms.errors import LabelMapError, ModelNotFoundError, without_query
+from transforms.models.registry import resolver
+
+_MAX_BYTES = 16 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelMap:
+    """A model's classes.
+
+    Attributes:
+      labels: the label of class k at position k.
+      source: the file that they were read from, for messages.
+
+    Raises:
+      LabelMapError: there is no label, or one is empty or there twice; the message names the line.
+    """
+
+    labels: tuple[str, ...]
+    source: str = dataclasses.field(default="the label map", compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.labels:
+            raise LabelMapError(f"{self.source} holds no labels: write one a line, in the order of the model's outputs")
+        first_lines: dict[str, int] = {}
+        for line, label in enumerate(self.labels, start=1):
+            if not label.strip():
+                raise LabelMapError(f"{self.source}, line {line}: empty; every line must name the class of that output")
+            if label in first_lines:
+                raise LabelMapError(
+                    f"{self.source}, line {line}: {label!r} is on line {first_lines[label]} already; "
+                    "rows could not tell the two classes apart"
+                )
+            first_lines[label] = line
+
+    @classmethod
+    def load(cls, path: pathlib.Path) -> LabelMap:
+        """Reads a UTF-8 text file; line ends of any system, a final one is optional.
+
+        Raises:
+          LabelMapError: the file is missing, unreadable or not UTF-8, or its lines are no label map.
+        """
+        try:
+            facts = path.stat()
+            if stat.S_ISDIR(facts.st_mode) or (stat.S_ISREG(facts.st_mode) and facts.st_size <= _MAX_BYTES):
+                data = path.read_bytes()
+            else:  # a device or a FIFO would never end
+                raise OSError(errno.EINVAL, f"not a regular file of at most {_MAX_BYTES} bytes")
+        except OSError as error:
+            raise LabelMapError(f"cannot read the label file {path}: {error.strerror}; pass --labels FILE") from error
+        return cls.parse(data, str(path))
+
+    @classmethod
+    def parse(cls, data: bytes, source: str) -> LabelMap:
+        """Returns what a label file holds, see `load`; `source` names it in messages."""
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise LabelMapError(
+                f"{source} is not UTF-8 text (byte {error.start}): save the label file as UTF-8"
+            ) from error
+        # Not splitlines: it would also cut at characters, such as U+2028, that may stand in a label.
+        lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
+        return cls(tuple(line.strip() for line in lines), source)
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of the labels, the same whatever the file's line ends: part of a run's model fingerprint."""
+        return hashlib.sha256("".join(f"{label}\n" for label in self.labels).encode()).hexdigest()
+
+    def check(self, num_classes: int) -> None:
+        """Checks that there is a label for each of the model's outputs.
+
+        Raises:
+          LabelMapError: the numbers differ.
+        """
+        if len(self.labels) != num_classes:
+            raise LabelMapError(
+                f"{self.source} holds {len(self.labels)} labels but the model gives {num_classes} scores: "
+                "pass the label file that belongs to the model with --labels"
+            )
+
+
+def resolve_labels(handle: str) -> pathlib.Path:
+    """Returns the label file that a handle names: `package:PKG/PATH`, a path or a file:// URL.
+
+    Raises:
+      LabelMapError: the handle is of another kind, or no such file is there.
+    """
+    try:
+        path = resolver.local_path(handle)
+    except ModelNotFoundError as error:
+        raise LabelMapError(f"no label file: {error}") from error
+    if path is None:
+        raise LabelMapError(
+            f"labels cannot be read from {without_query(handle)}: copy the file to a local disk, pass --labels FILE"
+        )
+    if not path.is_file():
+        raise LabelMapError(f"no label file is at {path} ({handle}): pass --labels FILE")
+    return path

@@ -1,0 +1,183 @@
+"""The file that makes a folder an exported model. Reading it needs neither OpenVINO nor TensorFlow.
+
+DIR/reelbeam_model.json      preset, signatures, where it came from, and the digest of every other file
+DIR/labels.txt
+DIR/model.xml, model.bin     what OpenVINO runs, see `openvino_cache`
+DIR/init.xml, init.bin       of a Stream model
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import re
+import stat
+from fractions import Fraction
+from typing import Any, Literal
+
+from transforms.errors import ModelError
+from transforms.models.registry import saved_model
+from transforms.models.registry.catalog import ModelSpec, OutputActivation, Preset
+
+MANIFEST, LABELS = "reelbeam_model.json", "labels.txt"
+# Raised when a folder of the new kind cannot be read by an older program.
+FORMAT = 2
+_MAX_MANIFEST_BYTES = 4 << 20
+_MAX_FILE_BYTES = 16 << 30
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_REMEDY = "export the model again"
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """What an exported model says of itself.
+
+    Attributes:
+      name: how rows and messages call the model.
+      kind: "base" or "stream".
+      preset: the clips that it takes.
+      output_activation: what its outputs are.
+      gflops: as in `ModelSpec`.
+      top1_percent: as in `ModelSpec`.
+      source: where its SavedModel was, without a query.
+      content_hash: digest of the SavedModel: rows made with either have the same model fingerprint.
+      openvino_version: what converted it.
+      signatures: of a Stream model, its signatures as JSON.
+      files: hex SHA-256 of each file beside the manifest.
+    """
+
+    name: str
+    kind: Literal["base", "stream"]
+    preset: Preset
+    output_activation: OutputActivation
+    gflops: float | None
+    top1_percent: float | None
+    source: str
+    content_hash: str
+    openvino_version: str
+    signatures: dict[str, Any] | None
+    files: dict[str, str]
+
+    def to_text(self) -> str:
+        """Returns the manifest's file."""
+        values = dataclasses.asdict(self)
+        values["preset"]["target_fps"] = str(self.preset.target_fps)
+        return json.dumps({"format": FORMAT, **values}, indent=2) + "\n"
+
+    def to_spec(self, folder: pathlib.Path) -> ModelSpec:
+        """Returns the model of the folder that holds this manifest."""
+        labels = str(folder / LABELS)
+        return ModelSpec(
+            self.name,
+            self.kind,
+            str(folder),
+            labels,
+            self.preset,
+            self.gflops,
+            self.top1_percent,
+            output_activation=self.output_activation,
+        )
+
+
+def is_exported(folder: pathlib.Path) -> bool:
+    """Returns whether a folder holds an exported model, sound or not."""
+    return (folder / MANIFEST).is_file()
+
+
+def read_manifest(folder: pathlib.Path) -> Manifest:
+    """Returns what an exported model says of itself.
+
+    Raises:
+      ModelError: the manifest is damaged, or was written by a later version of this program.
+    """
+    try:
+        with (folder / MANIFEST).open("rb") as file:
+            values = json.loads(file.read(_MAX_MANIFEST_BYTES + 1))
+        written = values.pop("format")
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ModelError(f"{folder / MANIFEST} cannot be read ({error}): {_REMEDY}") from error
+    if written != FORMAT:
+        raise ModelError(
+            f"{folder} holds an exported model of format {written}, this version reads {FORMAT}: {_REMEDY} with it"
+        )
+    try:
+        preset = values.pop("preset")
+        fps = Fraction(preset.pop("target_fps"))
+        manifest = Manifest(preset=Preset(target_fps=fps, **preset), **values)
+        _check(manifest)
+        return manifest
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise ModelError(f"{folder / MANIFEST} is damaged ({error}): {_REMEDY}") from error
+
+
+def _check(manifest: Manifest) -> None:
+    """Raises ValueError where a manifest says what no export writes; nothing in it can name a file elsewhere."""
+    texts = (manifest.name, manifest.source, manifest.content_hash, manifest.openvino_version)
+    if not all(isinstance(text, str) for text in texts) or manifest.kind not in ("base", "stream"):
+        raise ValueError("its name, kind, source or content_hash is of another type")
+    for name, digest in manifest.files.items():
+        if not _FILE_NAME.fullmatch(name) or not isinstance(digest, str):
+            raise ValueError(f"it names the file {name!r}")
+
+
+def check_files(folder: pathlib.Path) -> Manifest:
+    """Returns the manifest of an exported model whose files are all there and undamaged.
+
+    Raises:
+      ModelError: one is missing or differs from its digest, or the manifest cannot be read.
+    """
+    manifest = read_manifest(folder)
+    for name, digest in manifest.files.items():
+        try:
+            damaged = not _is_plain(folder / name) or saved_model.file_hash(folder / name) != digest
+        except OSError as error:
+            raise ModelError(f"the exported model {folder} lacks {name} ({error.strerror}): {_REMEDY}") from error
+        if damaged:
+            raise ModelError(f"the exported model {folder} is damaged, {name} is not what was exported: {_REMEDY}")
+    return manifest
+
+
+def _is_plain(path: pathlib.Path) -> bool:
+    """Whether a path is a regular file of a size that can be read; a device or a FIFO would never end."""
+    facts = path.stat()
+    return stat.S_ISREG(facts.st_mode) and facts.st_size <= _MAX_FILE_BYTES
+
+
+def content_hash(folder: pathlib.Path) -> str:
+    """Returns the digest that a model has as a SavedModel, whether the folder holds that or an export of it.
+
+    Raises:
+      ModelError: the manifest of an exported model cannot be read.
+      OSError: a file of a SavedModel cannot be read.
+    """
+    return read_manifest(folder).content_hash if is_exported(folder) else saved_model.content_hash(folder)
+
+
+def require_pin(folder: pathlib.Path, wanted: str | None, shown: str) -> None:
+    """Refuses a model whose digest, see `pin`, is not the one that was demanded.
+
+    Args:
+      folder: of the model.
+      wanted: hex digest; None: any model will do.
+      shown: what messages call the model.
+
+    Raises:
+      ModelError: it is another model.
+      OSError: a file cannot be read.
+    """
+    if wanted is not None and (found := pin(folder)) != wanted:
+        raise ModelError(
+            f"{shown} is not the model of --model_fingerprint {wanted}: its fingerprint is {found}; find out who "
+            "changed it, and pass the new one if you trust it"
+        )
+
+
+def pin(folder: pathlib.Path) -> str:
+    """Returns a digest of all that a model's folder holds: other files, made of the same SavedModel too, have another.
+
+    Raises:
+      OSError: a file cannot be read.
+    """
+    # A manifest has the digests of all other files.
+    return saved_model.file_hash(folder / MANIFEST) if is_exported(folder) else saved_model.content_hash(folder)

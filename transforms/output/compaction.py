@@ -1,0 +1,203 @@
+"""Compaction: the rows of many small runs in few well-sized files. Crash-safe as a commit is, see
+`transforms.output.commits`.
+
+Rows are copied as they are, run after run, so each keeps its `run_id`, and those of a run stand together. Runs whose
+clips have other columns (`logits`, `embedding`) come into other files of the same compaction. The runs'
+own JSONs stay: what a run was, its counts and its errors are still told by it. What holds the rows now has its JSON,
+too, `runs/TIME-compact-XXXXXX.json`, with the works of its rows for the ledger (`transforms.output.ledger`).
+
+A compaction may itself be compacted later.
+"""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from transforms import storage
+from transforms.errors import ReconciliationError, ReelbeamError
+from transforms.output.commits import COMPACTION, Run, finish, record_decision
+from transforms.output.ledger import Work
+from transforms.output.output_lock import LockTicket
+from transforms.output.run_files import ROWS_PER_GROUP, RunPaths, WrittenFile, write_atomically
+from transforms.output.tables import Output, read_batches, read_schema, wrong_columns
+from transforms.schemas import SCHEMA_VERSION, TABLES
+
+ROWS_PER_FILE = 500_000
+"""Of clips, about 50 MB."""
+
+
+class Sizes(NamedTuple):
+    """How many files a table has before and after."""
+
+    before: dict[str, int]
+    after: dict[str, int]
+
+
+def compaction_id() -> str:
+    """Returns a new name; like that of any run it begins with the time."""
+    return f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}{COMPACTION}{secrets.token_hex(3)}"
+
+
+def small_runs(output: Output, before: float | None = None) -> list[Run]:
+    """Returns the runs and compactions that have files, and these are small.
+
+    Args:
+      output: to look at.
+      before: only runs that were committed before, in seconds since 1970.
+    """
+    return [
+        run
+        for run in output.runs.values()
+        if any(run.files(table) for table in TABLES)
+        and max(run.summary["counts"].get(name, 0) for name in ("videos", "clips")) <= ROWS_PER_FILE // 2
+        and run.summary.get("schema_version") == SCHEMA_VERSION
+        and (before is None or _finished(run) < before)
+    ]
+
+
+def _finished(run: Run) -> float:
+    return datetime.datetime.fromisoformat(run.summary["finished_at"]).timestamp()
+
+
+def compact(
+    output: Output,
+    runs: Sequence[Run],
+    lock: LockTicket,
+    on_file: Callable[[str], None] = lambda path: None,
+) -> Sizes:
+    """Puts the rows of `runs` into new files, under the name that holds the lock.
+
+    Raises:
+      ReconciliationError: a file has other rows than its run's JSON says; nothing is changed.
+      LockLostError: another run has taken over the output meanwhile; nothing is changed.
+      MediaError: a file cannot be read or written.
+    """
+    paths = RunPaths(output.uri, lock.holder)
+    started_at = _now()
+    before = {table: [path for run in runs for path in run.files(table)] for table in TABLES}
+    try:
+        written = _write_all(paths, runs, before, on_file)
+        lock.require()
+    except (ReelbeamError, KeyboardInterrupt):
+        storage.delete_folder(paths.staging)
+        raise
+    summary = _summary(paths, runs, written) | {"started_at": started_at, "finished_at": _now()}
+    replaced = [path.removeprefix(f"{output.uri}/") for files in before.values() for path in files]
+    record_decision(paths, summary, written, replaced)
+    finish(paths)
+    after = {table: sum(file.table == table for file in written) for table in TABLES}
+    return Sizes({table: len(files) for table, files in before.items()}, after)
+
+
+def _write_all(
+    paths: RunPaths, runs: Sequence[Run], sources: dict[str, list[str]], on_file: Callable[[str], None]
+) -> list[WrittenFile]:
+    """Writes the staged files of all tables: at least one of each, so that it can be queried."""
+    written: list[WrittenFile] = []
+    for table in TABLES:
+        files: list[WrittenFile] = []
+        for schema, paths_of_schema in _by_schema(table, sources[table]).items():
+            files += _merge(paths, table, len(files), schema, _row_groups(paths_of_schema, on_file))
+        _check(runs, table, sum(file.num_rows for file in files))
+        written += files or _merge(paths, table, 0, TABLES[table], iter([TABLES[table].empty_table()]))
+    return written
+
+
+def _by_schema(table: str, sources: Sequence[str]) -> dict[pa.Schema, list[str]]:
+    """Returns the files with rows by their schema, the plain one first: readers often take the columns of one file."""
+    found: dict[pa.Schema, list[str]] = {TABLES[table]: []}
+    for path in sources:
+        schema = read_schema(path)
+        if wrong := wrong_columns(table, schema):
+            raise ReconciliationError(f"{path}: {wrong[0]}: run `reelbeam verify`")
+        known = next((known for known in found if known.equals(schema)), schema)
+        found.setdefault(known, []).append(path)
+    return found
+
+
+def _merge(
+    paths: RunPaths, table: str, first_shard: int, schema: pa.Schema, groups: Iterator[pa.Table]
+) -> Iterator[WrittenFile]:
+    """Writes the staged files of a table that have one schema; none where there are no groups."""
+    shard, group = first_shard, next(groups, None)
+    while group is not None:
+        num_rows = 0
+
+        def write(sink: Any) -> None:
+            nonlocal group, num_rows
+            options = {"compression": "zstd", "write_page_checksum": True}
+            with pq.ParquetWriter(sink, schema, **options) as writer:  # noqa: B023
+                while group is not None and (num_rows == 0 or num_rows + group.num_rows <= ROWS_PER_FILE):
+                    writer.write_table(group, row_group_size=ROWS_PER_GROUP)
+                    num_rows += group.num_rows
+                    group = next(groups, None)
+
+        write_atomically(paths.staged(table, shard), write)
+        yield WrittenFile(table, shard, num_rows)
+        shard += 1
+
+
+def _row_groups(sources: Sequence[str], on_file: Callable[[str], None]) -> Iterator[pa.Table]:
+    """Yields all rows in tables of `ROWS_PER_GROUP` rows, the last one smaller: small groups cost readers dear."""
+    held: list[pa.RecordBatch] = []
+    num_held = 0
+    for path in sources:
+        on_file(path)
+        for batch in read_batches(path, checked=True):
+            while num_held + batch.num_rows >= ROWS_PER_GROUP:
+                room = ROWS_PER_GROUP - num_held
+                yield pa.Table.from_batches([*held, batch.slice(0, room)]).combine_chunks()
+                batch, held, num_held = batch.slice(room), [], 0
+            held.append(batch)
+            num_held += batch.num_rows
+    if num_held:
+        yield pa.Table.from_batches(held).combine_chunks()
+
+
+def _check(runs: Sequence[Run], table: str, num_rows: int) -> None:
+    told = sum(_num_rows(run, table) for run in runs)
+    if num_rows != told:
+        raise ReconciliationError(
+            f"the files of the {table} table have {num_rows} rows, their runs' JSONs say {told}: run `reelbeam verify`"
+        )
+
+
+def _num_rows(run: Run, table: str) -> int:
+    if table == "errors":
+        return sum(entry["count"] for entry in run.summary["errors"])
+    return run.summary["counts"][table]
+
+
+def _summary(paths: RunPaths, runs: Sequence[Run], written: Sequence[WrittenFile]) -> dict[str, Any]:
+    names = {name for run in runs for name in [run.run_id, *run.summary.get("compacted", ())]}
+    works = dict.fromkeys(work for run in runs for work in Work.all_of(run.summary))
+    rows = {table: sum(file.num_rows for file in written if file.table == table) for table in TABLES}
+    return {
+        "run_id": paths.run_id,
+        "compacted": sorted(names),
+        "works": [work._asdict() for work in works],
+        "schema_version": SCHEMA_VERSION,
+        "counts": {"videos": rows["videos"], "clips": rows["clips"]},
+        "errors": [{"code": code, "count": n} for code, n in _errors(runs).items()],
+        "files": {
+            table: [paths.final(table, file.shard) for file in written if file.table == table] for table in TABLES
+        },
+    }
+
+
+def _errors(runs: Sequence[Run]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for run in runs:
+        for entry in run.summary["errors"]:
+            counts[entry["code"]] = counts.get(entry["code"], 0) + entry["count"]
+    return counts
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

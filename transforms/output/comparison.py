@@ -1,0 +1,80 @@
+"""The difference between two runs, from their rows: wherever these are now, compacted or not.
+
+Two runs are compared by the videos that each took up. A night that skips what is labeled has few; so "only in A" does
+not mean that a video is gone, unless B was to label everything (`--force`). How many B skipped stands beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from transforms.output.commits import Run
+from transforms.output.tables import Output, count_by, read_run
+from transforms.schemas import RANGE
+from transforms.time_range import shown_input
+
+_COLUMNS = ("video_uri", *RANGE, "status", "top_label", "top_score", "error_code")
+
+
+def compare(
+    output: Output, first: Sequence[Run], second: Sequence[Run], on_file: Callable[[str], None] = lambda path: None
+) -> dict[str, Any]:
+    """Returns how the rows of two runs differ, JSON-serializable; each may be several, the parts of a backfill.
+
+    Raises:
+      MediaError: a file cannot be read.
+    """
+    before, after = (_named(read_run(output, runs, "videos", _COLUMNS, on_file)) for runs in (first, second))
+    both = before.join(after, "video_uri", join_type="inner", left_suffix="_before", right_suffix="_after")
+    both = both.sort_by("video_uri")
+    relabeled = both.filter(_differs(both, "top_label"))
+    changed = both.filter(_differs(both, "status"))
+    scores = pc.abs(pc.subtract(both["top_score_after"], both["top_score_before"]))
+    return {
+        "before": [run.run_id for run in first],
+        "after": [run.run_id for run in second],
+        "num_videos": {"before": before.num_rows, "after": after.num_rows, "both": both.num_rows},
+        "skipped": {"before": _skipped(first), "after": _skipped(second)},
+        "new": _only_in(after, before),
+        "lost": _only_in(before, after),
+        "relabeled": relabeled.select(_pairs("top_label", "top_score")).to_pylist(),
+        "status_changed": changed.select(_pairs("status", "error_code")).to_pylist(),
+        "largest_score_change": pc.max(scores).as_py(),
+        "errors": _drift(read_run(output, first, "errors", ["code"]), read_run(output, second, "errors", ["code"])),
+    }
+
+
+def _named(rows: pa.Table) -> pa.Table:
+    """Returns rows whose `video_uri` tells the ranges of a video apart, without the columns of the range."""
+    columns = (rows[name].to_pylist() for name in ("video_uri", *RANGE))
+    names = pa.array([shown_input(*facts) for facts in zip(*columns, strict=True)], pa.string())
+    return rows.set_column(0, "video_uri", names).drop_columns(list(RANGE))
+
+
+def _pairs(*names: str) -> list[str]:
+    return ["video_uri", *(f"{name}_{side}" for name in names for side in ("before", "after"))]
+
+
+def _differs(both: pa.Table, name: str) -> pa.ChunkedArray:
+    """Null is a value like any other: that of a video without labels."""
+    before, after = (pc.fill_null(both[f"{name}_{side}"], "") for side in ("before", "after"))
+    return pc.not_equal(before, after)
+
+
+def _only_in(rows: pa.Table, others: pa.Table) -> list[str]:
+    found = rows.select(["video_uri"]).join(others.select(["video_uri"]), "video_uri", join_type="left anti")
+    return sorted(found["video_uri"].to_pylist())
+
+
+def _skipped(runs: Sequence[Run]) -> int:
+    return sum(run.summary["counts"]["skipped"] for run in runs)
+
+
+def _drift(before: pa.Table, after: pa.Table) -> dict[str, dict[str, int]]:
+    """By code, how many rows of the errors table there were and are."""
+    old, new = (count_by(rows, "code") for rows in (before, after))
+    return {code: {"before": old.get(code, 0), "after": new.get(code, 0)} for code in sorted(old.keys() | new.keys())}

@@ -1,0 +1,140 @@
+"""Do the rows of a group of files add up, video by video? Memory does not grow with their number.
+
+What has to be known of a row is 25 bytes. They are dealt out to temporary files by the hash of the video, so that all
+rows of a video in a run come into one, and each of these is small enough to be sorted in memory.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import tempfile
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from transforms.output.ledger import uri_key
+from transforms.output.tables import read_batches
+from transforms.records import stable_hash
+from transforms.schemas import RANGE
+from transforms.time_range import shown_input
+
+ROWS_IN_MEMORY = 1_000_000
+"""How many rows are sorted at once: some 100 MB."""
+
+_ROW = np.dtype(
+    [("key", "<u8"), ("clip", "<i4"), ("file", "<i4"), ("num_clips", "<i4"), ("num_planned", "<i4"), ("ok", "?")]
+)
+_VIDEO = -1
+"""Stands for the clip's number in the row of a video."""
+
+
+class Fault(NamedTuple):
+    """What is wrong, and with which file."""
+
+    path: str
+    message: str
+
+
+class RowChecks:
+    """Takes the rows of the videos and clips tables, then says what does not add up. A context manager.
+
+    Args:
+      num_rows: how many rows to expect; decides the number of temporary files.
+    """
+
+    def __init__(self, num_rows: int) -> None:
+        self._num_shares = max(1, -(-num_rows // ROWS_IN_MEMORY))
+        self._files: list[str] = []
+
+    def __enter__(self) -> RowChecks:
+        self._folder = tempfile.TemporaryDirectory(prefix="reelbeam-verify-")
+        self._shares = [pathlib.Path(self._folder.name, str(number)) for number in range(self._num_shares)]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._folder.cleanup()
+
+    def add(self, path: str, table: str, batch: pa.RecordBatch) -> int:
+        """Takes rows of a file; returns how many of them have a wrong `uri_key`."""
+        if not self._files or self._files[-1] != path:
+            self._files.append(path)
+        hashes = _hashes(_keys(batch), uri_key)
+        rows = np.zeros(batch.num_rows, _ROW)
+        rows["key"] = hashes + _hashes(batch["run_id"], _run_salt)
+        rows["file"] = len(self._files) - 1
+        wrong_keys = 0
+        if table == "videos":
+            rows["clip"] = _VIDEO
+            rows["num_clips"] = batch["num_clips"].to_numpy()
+            rows["num_planned"] = batch["num_planned_clips"].to_numpy()
+            rows["ok"] = [status == "ok" for status in batch["status"].to_pylist()]
+            wrong_keys = int(np.count_nonzero(batch["uri_key"].to_numpy().view(np.uint64) != hashes))
+        else:
+            rows["clip"] = batch["clip_index"].to_numpy()
+        for number, share in enumerate(self._shares):
+            mine = rows if self._num_shares == 1 else rows[rows["key"] % self._num_shares == number]
+            with share.open("ab") as file:
+                mine.tofile(file)
+        return wrong_keys
+
+    def faults(self) -> Iterator[Fault]:
+        """Yields what does not add up: each kind once a file, with an example."""
+        for share in self._shares:
+            rows = np.fromfile(share, _ROW) if share.exists() else np.zeros(0, _ROW)
+            rows = rows[np.lexsort((rows["clip"], rows["key"]))]
+            for found, what in _odd_rows(rows):
+                for file in np.unique(found["file"]):
+                    mine = found[found["file"] == file]
+                    path = self._files[file]
+                    yield Fault(path, f"{len(mine)} {what}, such as {_name_of(path, int(mine[0]['key']))}")
+
+
+def _odd_rows(rows: npt.NDArray[Any]) -> Iterator[tuple[npt.NDArray[Any], str]]:
+    """Yields sorted rows that should not be, and what is wrong with them."""
+    repeated = np.zeros(len(rows), bool)
+    repeated[1:] = (rows["key"][1:] == rows["key"][:-1]) & (rows["clip"][1:] == rows["clip"][:-1])
+    yield rows[repeated], "rows twice or more often"
+    rows = rows[~repeated]
+    videos, clips = rows[rows["clip"] == _VIDEO], rows[rows["clip"] != _VIDEO]
+    yield clips[~np.isin(clips["key"], videos["key"])], "clips without a row of their video"
+    first = np.searchsorted(clips["key"], videos["key"], "left")
+    num_clips = np.searchsorted(clips["key"], videos["key"], "right") - first
+    yield videos[num_clips != videos["num_clips"]], "videos with more or fewer clip rows than num_clips says"
+    lacking = videos["ok"] & (videos["num_clips"] != videos["num_planned"])
+    yield videos[lacking], "videos that are ok, and have not all of their planned clips"
+
+
+def _keys(batch: pa.RecordBatch) -> pa.Array:
+    """Returns the keys of the inputs that rows are about, see `time_range.input_key`."""
+    uris, bounds = batch["video_uri"], [batch[name] for name in RANGE]
+    has_range = pc.or_(*(pc.is_valid(bound) for bound in bounds))
+    start, end = (pc.fill_null(pc.cast(bound, pa.string()), "") for bound in bounds)
+    return pc.if_else(has_range, pc.binary_join_element_wise(uris, "\0t=", start, ",", end, ""), uris)
+
+
+def _hashes(column: pa.Array, hash_of: Callable[[str], int]) -> npt.NDArray[np.uint64]:
+    found = column.dictionary_encode()
+    values = np.array([hash_of(value) for value in found.dictionary.to_pylist()], np.int64)
+    return values[found.indices.to_numpy()].view(np.uint64)
+
+
+def _run_salt(run_id: str) -> int:
+    return stable_hash(run_id, "run")
+
+
+def _name_of(path: str, key: int) -> str:
+    """Returns the video, and its run, that a key stands for."""
+    for batch in read_batches(path, ["video_uri", *RANGE, "run_id"]):
+        keys = _hashes(_keys(batch), uri_key) + _hashes(batch["run_id"], _run_salt)
+        (places,) = np.nonzero(keys == key)
+        if len(places):
+            row = batch.slice(int(places[0]), 1).to_pylist()[0]
+            return f"{shown_input(row['video_uri'], *(row[name] for name in RANGE))} of run {row['run_id']}"
+    return "one that is gone"

@@ -1,0 +1,270 @@
+"""Reading the tables of an output: the rows of a run, wherever they are now, and the current row of every video.
+
+Everything here reads batch by batch, by columns, and only what `runs/*.json` names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from transforms import storage
+from transforms.errors import ConfigError, StorageError, VideoNotFoundError
+from transforms.output.commits import Run, check_summary, committed_runs
+from transforms.output.ledger import Work
+from transforms.schemas import AGE, TABLES, tables_of_run
+
+ROWS_IN_MEMORY = 2_000_000
+"""How many rows are compared at once; more are compared in as many passes as it takes."""
+
+_NAMES_TOLD = 5
+_PART = re.compile(r"-part\d+of\d+$")
+_ROWS_PER_BATCH = 64_000
+_OPTIONAL = tables_of_run(num_logits=1, embedding_size=1)["clips"].names[len(TABLES["clips"]) :]
+_CURRENT = ["uri_key", *AGE, "status", "error_code", "num_clips", "duration_ms", "top_label", "model"]
+_OF_LAST_RUN = "of_last_run"
+
+
+class Output(NamedTuple):
+    """An output as its JSONs tell it, at one moment.
+
+    Attributes:
+      uri: folder or prefix.
+      runs: the committed runs by name, in the order of their names, compactions among them.
+    """
+
+    uri: str
+    runs: dict[str, Run]
+
+    @classmethod
+    def read(cls, uri: str) -> Output:
+        """Reads the JSONs of an output.
+
+        Raises:
+          ConfigError: nothing is committed there.
+          MediaError: it cannot be read.
+        """
+        output = cls.read_any(uri)
+        if not output.runs:
+            raise output.nothing_there()
+        return output
+
+    @classmethod
+    def read_any(cls, uri: str) -> Output:
+        """As `read`, of an output that may hold nothing yet: its first run may be under way."""
+        uri = storage.normalize(uri).rstrip("/")
+        runs = {run.run_id: run for run in committed_runs(uri)}
+        for run in runs.values():
+            check_summary(run.paths.marker, run.summary)
+        return cls(uri, runs)
+
+    def nothing_there(self) -> ConfigError:
+        """Returns what to raise where nothing is committed."""
+        return ConfigError(f"{self.uri} holds no committed run: name the folder that was --output of `reelbeam label`")
+
+    def labeling_runs(self) -> list[Run]:
+        """Returns the runs that labeled something, or found nothing to label."""
+        return [run for run in self.runs.values() if not run.is_compaction]
+
+    def files(self, table: str, run: Run | None = None) -> list[str]:
+        """Returns the files that hold rows of a run, perhaps beside rows of others; of all runs by default."""
+        if run is None:
+            return [path for each in self.runs.values() for path in each.files(table)]
+        return (self.runs[run.compacted_into] if run.compacted_into else run).files(table)
+
+    def last_name(self) -> str:
+        """Returns the name of the run that was started last, as `find` takes it; all parts of a backfill have one."""
+        return _PART.sub("", self.labeling_runs()[-1].run_id)
+
+    def find(self, name: str) -> list[Run]:
+        """Returns the run of that name, or the one whose name begins so; of a run in parts all parts, or the one named.
+
+        Raises:
+          ConfigError: there is none, or several runs' names begin so.
+        """
+        runs = self.labeling_runs()
+        named = [run for run in runs if run.run_id == name]
+        found = named or [run for run in runs if run.run_id.startswith(name)]
+        wholes = dict.fromkeys(_PART.sub("", run.run_id) for run in found)
+        one_run_in_parts = len(wholes) == 1 and next(iter(wholes)).startswith(name)
+        if len(found) != 1 and not one_run_in_parts:
+            names = list(wholes) if len(wholes) > 1 else [run.run_id for run in found or runs]
+            told = ", ".join(names[-_NAMES_TOLD:])
+            wrong = "may be one of several runs" if found else "is no committed run"
+            raise ConfigError(f"{name} {wrong} of {self.uri}: {told}")
+        return found
+
+
+def read_batches(path: str, columns: Sequence[str] | None = None, checked: bool = False) -> Iterator[pa.RecordBatch]:
+    """Yields the rows of a file; `checked`: with the checksums of its pages.
+
+    Raises:
+      MediaError: it is missing, damaged, or has no such column.
+    """
+    with _opened(path) as file:
+        parquet = pq.ParquetFile(file, page_checksum_verification=checked)
+        yield from parquet.iter_batches(_ROWS_PER_BATCH, columns=columns and list(columns), use_threads=False)
+
+
+def read_schema(path: str) -> pa.Schema:
+    """Returns the schema of a file.
+
+    Raises:
+      MediaError: it is missing or damaged.
+    """
+    with _opened(path) as file:
+        return pq.read_schema(file)
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[Any]:
+    """Opens a file of a table; what goes wrong while it is read is told with what to do about it."""
+    try:
+        with storage.storage_errors(path), storage.open_inside(path) as file:
+            try:
+                yield file
+            except pa.ArrowException as error:
+                raise _damaged(path, error) from error
+            except OSError as error:
+                # Arrow's own, for a page that is none, has no number; those of disks and stores do, or are of a kind.
+                if type(error) is not OSError or error.errno is not None:
+                    raise
+                raise _damaged(path, error) from error
+    except VideoNotFoundError as error:
+        raise VideoNotFoundError(f"{path} does not exist: {_remedy(path)}") from error
+
+
+def _damaged(path: str, error: Exception) -> StorageError:
+    first_line = str(error).partition("\n")[0]
+    return StorageError(f"{path} cannot be read as Parquet, it is cut off or damaged ({first_line}): {_remedy(path)}")
+
+
+def _remedy(path: str) -> str:
+    run_id = path.split("/")[-2].removeprefix("run=")
+    return (
+        f"restore it from a copy, or remove runs/{run_id}.json and the folders run={run_id}, and the next run labels "
+        "those videos again"
+    )
+
+
+def optional_columns(schema: pa.Schema) -> dict[str, int]:
+    """Returns the sizes of `logits` and `embedding`, where clips have them and their type is right.
+
+    Whether the elements may be null is left open: a schema that was sent to a worker has forgotten it.
+    """
+    lists = [field for field in schema if field.name in _OPTIONAL and pa.types.is_fixed_size_list(field.type)]
+    return {field.name: field.type.list_size for field in lists if field.type.value_type == pa.float16()}
+
+
+def wrong_columns(table: str, schema: pa.Schema) -> list[str]:
+    """Returns what is wrong with the columns of a file, optional ones included; nothing where all is right."""
+    wrong = []
+    for field in TABLES[table]:
+        place = schema.get_field_index(field.name)
+        if place < 0 or not schema.field(place).equals(field):
+            found = schema.field(place) if place >= 0 else "missing"
+            wrong.append(f"column {field.name}: {found}, and should be {field.type}")
+    known = optional_columns(schema).keys() if table == "clips" else set()
+    for name in sorted(set(schema.names) - set(TABLES[table].names) - known):
+        if table == "clips" and name in _OPTIONAL:
+            wrong.append(f"column {name}: {schema.field(name).type}, and should be a fixed-size list of halffloat")
+        else:
+            wrong.append(f"has a column {name} that the schema does not know")
+    return wrong
+
+
+def read_run(
+    output: Output,
+    runs: Sequence[Run],
+    table: str,
+    columns: Sequence[str],
+    on_file: Callable[[str], None] = lambda path: None,
+) -> pa.Table:
+    """Returns some columns of the rows of some runs, as one table."""
+    names = pa.array([run.run_id for run in runs])
+    files = dict.fromkeys(path for run in runs for path in output.files(table, run))
+    batches = []
+    for path in files:
+        on_file(path)
+        for batch in read_batches(path, [*columns, "run_id"]):
+            batches.append(batch.filter(pc.is_in(batch["run_id"], names)))
+    # A run without rows has no files, and still columns with types.
+    schema = pa.schema([TABLES[table].field(name) for name in columns])
+    return pa.Table.from_batches([batch.select(list(columns)) for batch in batches], schema)
+
+
+def current_rows(output: Output, on_file: Callable[[str], None] = lambda path: None) -> Iterator[pa.Table]:
+    """Yields the current row of every video, some columns of it, each video once in one of the tables.
+
+    That is its last row that shows the work of the last run, see `transforms.output.ledger.Work`; its last row where
+    there is none.
+
+    A video is told by its `uri_key`. Memory does not grow with the number of rows: what is too much for one pass is
+    read in several, each with its share of the videos.
+    """
+    files = output.files("videos")
+    work = Work.all_of(output.labeling_runs()[-1].summary)[0] if output.labeling_runs() else None
+    num_rows = sum(run.summary["counts"]["videos"] for run in output.labeling_runs())
+    num_passes = _num_passes(num_rows)
+    if num_passes > 1:  # what the JSONs say may be wrong, and each pass reads everything
+        num_passes = _num_passes(sum(map(_num_rows, files)))
+    for share in range(num_passes):
+        batches = []
+        for path in files:
+            on_file(path)
+            for batch in read_batches(path, list(dict.fromkeys([*_CURRENT, *Work._fields]))):
+                batch = _with_rank(batch, work)
+                keys = batch["uri_key"].to_numpy()
+                batches.append(batch if num_passes == 1 else batch.filter(pa.array(keys % num_passes == share)))
+        if batches:
+            yield _last_of_each(pa.Table.from_batches(batches))
+
+
+def _with_rank(rows: pa.RecordBatch, work: Work | None) -> pa.RecordBatch:
+    """Returns what is needed of rows, and whether they show a work: texts of millions of rows would take gigabytes."""
+    # Rows of an older schema lack columns, and so show another work.
+    is_older = not set(Work._fields) <= set(rows.schema.names)
+    shown = pa.array(np.full(len(rows), not is_older))
+    for name, value in (work._asdict() if work and not is_older else {}).items():
+        shown = pc.and_(shown, pc.equal(rows[name], pa.scalar(value, rows[name].type)))
+    return rows.select(_CURRENT).append_column(_OF_LAST_RUN, pc.fill_null(shown, False))
+
+
+def _num_passes(num_rows: int) -> int:
+    return -(-num_rows // ROWS_IN_MEMORY)
+
+
+def _num_rows(path: str) -> int:
+    with _opened(path) as file:
+        return pq.read_metadata(file).num_rows
+
+
+def _last_of_each(rows: pa.Table) -> pa.Table:
+    keys = rows["uri_key"].to_numpy()
+    ages = [_as_numbers(rows[name]) for name in reversed(AGE)]
+    order: npt.NDArray[np.int64] = np.lexsort((*ages, rows[_OF_LAST_RUN].to_numpy(), keys))
+    is_last = np.ones(len(order), bool)
+    is_last[:-1] = keys[order][1:] != keys[order][:-1]
+    return rows.take(pa.array(order[is_last]))
+
+
+def _as_numbers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Returns times and numbers as they are, and texts by their rank: few different ones, such as the names of runs."""
+    if not pa.types.is_string(column.type):
+        return column.cast(pa.int64()).to_numpy()
+    texts = column.combine_chunks().dictionary_encode()
+    return pc.rank(texts.dictionary).to_numpy()[texts.indices.to_numpy()]
+
+
+def count_by(table: pa.Table, *names: str) -> dict[Any, int]:
+    """Returns how many rows have which value, or which values as a tuple where there are several names."""
+    found = table.group_by(list(names)).aggregate([([], "count_all")]).to_pylist()
+    return {tuple(row[n] for n in names) if len(names) > 1 else row[names[0]]: row["count_all"] for row in found}

@@ -1,0 +1,7 @@
+"""Which videos a run labels.
+
+list_videos.py   ListVideos: inputs -> distinct VideoRefs
+skip_labeled.py  SkipLabeled: those that the ledger does not skip
+parts.py         WriteSelection and ReadSelection: the selected videos on disk, part by part
+packing.py       many rows in one element, for shuffles
+"""

@@ -1,0 +1,112 @@
+"""ListVideos: patterns, folders and list files -> VideoRef, each video once; and what was left out."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
+
+from transforms import metrics, storage
+from transforms.errors import MediaError
+from transforms.inputs.expansion import expand_input
+from transforms.inputs.list_files import read_input_list
+from transforms.records import VideoRef
+from transforms.selection.packing import PackVideos, unpack_videos
+from transforms.storage.ignored import FOLDERS
+
+_IGNORED, _VIDEO = "ignored", "video"
+
+
+class Listing(NamedTuple):
+    """What ListVideos gives.
+
+    Attributes:
+      videos: VideoRef, one for each distinct input, in no order.
+      ignored: (kind, count) of what folders hold besides videos, see `transforms.storage.ignored`.
+    """
+
+    videos: beam.PCollection[VideoRef]
+    ignored: beam.PCollection[tuple[str, int]]
+
+
+class ListVideos(beam.PTransform):
+    """Lists the videos of a run.
+
+    Input: the pipeline itself. Output: Listing.
+
+    An input is the first of these that it can be: an existing file; a folder (searched in depth, links to folders
+    included, for files with a video's extension); a pattern (`*`, `?`, `[…]`, and `**` for any depth); otherwise a
+    file that is missing, which is passed on all the same: it ends as a failed row, not in silence. Rows of the input
+    list are files, never folders or patterns. A video whose row would be the same (URI without its query, and range) is
+    passed on once; where its metadata differ, the smallest wins, so that the choice does not depend on the order.
+
+    Counters: videos_listed, duplicates_dropped, files_ignored, folders_ignored.
+
+    Args:
+      inputs: files, folders and patterns.
+      input_list: a .txt, .csv, .jsonl or .parquet file, see `read_input_list`.
+      base_dir: what relative local paths are relative to.
+    """
+
+    def __init__(self, inputs: Sequence[str], input_list: str | None = None, base_dir: str | None = None) -> None:
+        super().__init__()
+        self._inputs = list(inputs)
+        self._lists = [input_list] if input_list else []
+        self._base_dir = base_dir
+
+    def expand(self, pipeline: beam.Pipeline) -> Listing:
+        """Wires the step."""
+        given = [(name, False) for name in self._inputs] + [(path, True) for path in self._lists]
+        expanded = (
+            pipeline
+            | "Inputs" >> beam.Create(given, reshuffle=False)
+            | "Expand" >> beam.FlatMapTuple(self._expand).with_outputs(_IGNORED, main=_VIDEO)
+        )
+        videos = (
+            expanded[_VIDEO]
+            | PackVideos()
+            | beam.GroupByKey()
+            | "KeepOne" >> beam.FlatMapTuple(_keep_one)
+            | "ReadSizes" >> beam.Map(with_size).with_output_types(VideoRef)
+        )
+        return Listing(videos, expanded[_IGNORED] | "SumIgnored" >> beam.CombinePerKey(sum))
+
+    def _expand(self, given: str, is_list: bool) -> Iterator[VideoRef | TaggedOutput]:
+        # One step for both: a runner keeps what it flattens.
+        if is_list:
+            yield from read_input_list(given, self._base_dir)
+            return
+        ignored: collections.Counter[str] = collections.Counter()
+        yield from expand_input(given, self._base_dir, report=lambda kind: ignored.update([kind]))
+        for kind, number in ignored.items():
+            metrics.count(metrics.FOLDERS_IGNORED if kind in FOLDERS else metrics.FILES_IGNORED, number)
+            yield TaggedOutput(_IGNORED, (kind, number))
+
+
+def _keep_one(_bucket: int, blocks: Iterable[bytes]) -> Iterable[VideoRef]:
+    kept: dict[str, VideoRef] = {}
+    num_videos = 0
+    for num_videos, video in enumerate(unpack_videos(blocks), start=1):  # noqa: B007
+        other = kept.setdefault(video.key, video)
+        kept[video.key] = min(other, video, key=worse)
+    metrics.count(metrics.VIDEOS_LISTED, len(kept))
+    metrics.count(metrics.DUPLICATES_DROPPED, num_videos - len(kept))
+    return kept.values()
+
+
+def worse(video: VideoRef) -> tuple[Any, ...]:
+    """Returns what orders the duplicates of a video: the lowest one is kept."""
+    # An entry with a size (from a listing) and one without (from a list file) may both be there: keep both facts.
+    facts = (video.is_guess, video.video_uri, video.time_range.to_texts())
+    return video.metadata == (), video.metadata, video.size_bytes is None, *facts
+
+
+def with_size(video: VideoRef) -> VideoRef:
+    """Returns a video with size, version and time; as it is where the store does not tell them."""
+    try:
+        return storage.identified(video)
+    except MediaError:  # the step that opens the file turns it into a row, see `storage.local_file`
+        return video

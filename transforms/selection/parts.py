@@ -1,0 +1,198 @@
+"""WriteSelection and ReadSelection: the videos that a run is to label, in parts that are labeled one after the other.
+
+A backfill of a million videos is not one job whose results are all there at the end, or not at all. They are listed
+and compared with the ledger once; what is to be labeled is written down in parts of some thousand videos, and each part
+is a run of its own, with a commit of its own. A backfill that dies in its tenth hour has lost the part at hand: whoever
+starts it again lists again, finds the committed parts in the ledger, and goes on with the rest. Nothing else has to be
+remembered, so the parts need not be the same ones.
+
+It was chosen over parts by `--shard`, which list everything once a part, and over files that a later attempt would have
+to trust: a part is checked and committed by the same code as any run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from transforms import metrics, storage
+from transforms.errors import ReconciliationError
+from transforms.output.ledger import SKIPPED, Chosen
+from transforms.output.run_files import RunPaths, to_json, write_atomically, write_parquet
+from transforms.records import VideoRef, stable_hash
+from transforms.selection.packing import Pack, PackVideos, unpack_videos, video_row
+from transforms.time_range import TimeRange
+
+_SCHEMA = pa.schema(
+    [
+        pa.field("video_uri", pa.string(), nullable=False),
+        pa.field("size_bytes", pa.int64()),
+        pa.field("content_version", pa.string(), nullable=False),
+        pa.field("metadata", pa.map_(pa.string(), pa.string()), nullable=False),
+        pa.field("attempt", pa.int32(), nullable=False),
+        pa.field("modified_seconds", pa.float64()),
+        pa.field("time_range", pa.list_(pa.string()), nullable=False),
+        pa.field("is_guess", pa.bool_(), nullable=False),
+    ]
+)
+
+
+class Part(NamedTuple):
+    """One part of a selection.
+
+    Attributes:
+      path: of its file; None for the part of a selection without videos.
+      num_inputs: what it accounts for: its own videos, and in the first part also all that were skipped.
+      fates: how many were taken up and skipped, by reason. Those of all parts are told by the first one.
+      num_vouching: videos that are known to be labeled, beside those that the part skips: those of earlier parts.
+      ignored: what the listing left out, by kind. All of it is told by the first part.
+    """
+
+    path: str | None
+    num_inputs: int
+    fates: dict[str, int]
+    num_vouching: int = 0
+    ignored: Mapping[str, int] = {}
+
+    @property
+    def num_videos(self) -> int:
+        """How many videos are to be labeled."""
+        return self.num_inputs - sum(n for reason, n in self.fates.items() if reason in SKIPPED)
+
+
+class WriteSelection(beam.PTransform):
+    """Writes down what is to be labeled.
+
+    Input: `Chosen`. Output: a PCollection of the one list of `Part`, as lists, in a fixed order; not one part where
+    there is nothing to label, and then no file.
+
+    The files stand in the run's staging folder. They hold URIs as they were given, with the query of a signed one,
+    without which it could not be read; they are removed with the folder.
+
+    Args:
+      paths: of the run.
+      videos_per_part: how many videos a part has, more or less: they are dealt out by a hash.
+      ignored: (kind, count) of what the listing left out, see `transforms.storage.ignored`; None: nothing is known of
+        it.
+    """
+
+    def __init__(
+        self, paths: RunPaths, videos_per_part: int, ignored: beam.PCollection[tuple[str, int]] | None = None
+    ) -> None:
+        super().__init__()
+        self._paths = paths
+        self._videos_per_part = videos_per_part
+        self._ignored = {} if ignored is None else beam.pvalue.AsDict(ignored)
+
+    def expand(self, chosen: Chosen) -> beam.PCollection[dict[str, Any]]:
+        """Wires the step."""
+        videos_per_part = self._videos_per_part
+        num_parts = (
+            chosen.videos
+            | "CountChosen" >> beam.combiners.Count.Globally()
+            | "CountParts" >> beam.Map(lambda n: max(1, -(-n // videos_per_part)))
+        )
+        written = (
+            chosen.videos
+            | "PackChosen" >> PackVideos()  # a runner keeps them until they are counted
+            | "KeyByPart" >> beam.FlatMap(_key_by_part, beam.pvalue.AsSingleton(num_parts))
+            | "PackParts" >> Pack()
+            | "GroupPart" >> beam.GroupByKey()
+            | "WritePart" >> beam.Map(_write_part, self._paths)
+        )
+        fates = beam.pvalue.AsDict(chosen.fates)
+        return (
+            chosen.num_inputs
+            | "Selected" >> beam.Map(_selection, beam.pvalue.AsDict(written), fates, self._ignored)
+            | "KeepSelection" >> beam.Map(_keep_selection, self._paths)
+        )
+
+
+class ReadSelection(beam.PTransform):
+    """Reads one part of a selection. Input: the pipeline itself. Output: `Chosen`.
+
+    Counter: videos_listed.
+    """
+
+    def __init__(self, part: Part) -> None:
+        super().__init__()
+        self._part = part
+
+    def expand(self, pipeline: beam.Pipeline) -> Chosen:
+        """Wires the step."""
+        paths = [] if self._part.path is None else [self._part.path]
+        return Chosen(
+            pipeline
+            | "Part" >> beam.Create(paths, reshuffle=False)
+            | "ReadPart" >> beam.FlatMap(read_part).with_output_types(VideoRef),
+            pipeline | "NumInputs" >> beam.Create([self._part.num_inputs], reshuffle=False),
+            pipeline | "Fates" >> beam.Create(list(self._part.fates.items()), reshuffle=False),
+        )
+
+
+def to_parts(paths: RunPaths, selection: Mapping[str, Any]) -> list[Part]:
+    """Returns the parts of a selection as `WriteSelection` wrote it down."""
+    fates, ignored = dict(selection["fates"]), dict(selection["ignored"])
+    num_skipped = sum(n for reason, n in fates.items() if reason in SKIPPED)
+    parts = [Part(selected_path(paths, part), num_videos, {}) for part, num_videos in selection["parts"]]
+    if not parts:
+        return [Part(None, num_skipped, fates, ignored=ignored)]
+    first = parts[0]._replace(num_inputs=parts[0].num_inputs + num_skipped, fates=fates, ignored=ignored)
+    return [first, *parts[1:]]
+
+
+def selected_path(paths: RunPaths, part: int) -> str:
+    """Returns where a part stands."""
+    return f"{paths.staging}/selected/part-{part:05d}.parquet.staged"
+
+
+def selection_path(paths: RunPaths) -> str:
+    """Returns where the list of the parts stands."""
+    return f"{paths.staging}/selected/selection.json"
+
+
+def read_part(path: str) -> Iterator[VideoRef]:
+    """Yields the videos of a part."""
+    with storage.storage_errors(path), storage.open_inside(path) as file:
+        for batch in pq.ParquetFile(file).iter_batches():
+            for row in batch.to_pylist():
+                metrics.count(metrics.VIDEOS_LISTED)
+                time_range = TimeRange.from_texts(row["time_range"])
+                yield VideoRef(**row | {"metadata": tuple(row["metadata"]), "time_range": time_range})
+
+
+def _write_part(entry: tuple[int, Iterable[bytes]], paths: RunPaths) -> tuple[int, int]:
+    part, blocks = entry
+    rows = sorted(map(_to_row, unpack_videos(blocks)), key=lambda row: (row["video_uri"], str(row["time_range"])))
+    table = pa.Table.from_pylist(rows, _SCHEMA)
+    write_atomically(selected_path(paths, part), lambda sink: write_parquet(table, sink))
+    return part, table.num_rows
+
+
+def _keep_selection(selection: dict[str, Any], paths: RunPaths) -> dict[str, Any]:
+    write_atomically(selection_path(paths), lambda sink: sink.write(to_json(selection)))
+    return selection
+
+
+def _to_row(video: VideoRef) -> dict[str, Any]:
+    row = {name: getattr(video, name) for name in _SCHEMA.names}
+    return row | {"metadata": list(video.metadata), "time_range": video.time_range.to_texts()}
+
+
+def _key_by_part(entry: tuple[int, bytes], num_parts: int) -> Iterator[tuple[int, Any]]:
+    for video in unpack_videos(entry[1:]):
+        yield stable_hash(video.key, "part") % num_parts, video_row(video)
+
+
+def _selection(
+    num_inputs: int, parts: Mapping[int, int], fates: Mapping[str, int], ignored: Mapping[str, int]
+) -> dict[str, Any]:
+    num_skipped = sum(n for reason, n in fates.items() if reason in SKIPPED)
+    if num_inputs != num_skipped + sum(parts.values()):
+        raise ReconciliationError(f"{num_inputs} inputs, but {num_skipped} skipped and {sum(parts.values())} chosen")
+    counts = {"fates": dict(fates), "ignored": dict(ignored)}
+    return {"num_inputs": num_inputs, "parts": sorted(parts.items()), **counts}

@@ -1,0 +1,211 @@
+"""A small file that is written only if it still is what one has read: what a lock is made of.
+
+Beam's file systems cannot do that, so each kind of store is spoken to in its own way: local disk, and folders that
+machines share, under `flock` of a file beside it; S3 with If-Match and If-None-Match; Google Cloud Storage with
+generations. On any other store of Beam's (HDFS, Azure) the file is read again just before it is written, which leaves a
+gap of milliseconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Protocol
+
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from transforms import storage
+from transforms.storage import plain_files
+
+_MAX_READS = 5
+_MAX_BYTES = 1 << 20
+
+
+class Content(NamedTuple):
+    """What a file held when it was read, and the version by which the store knows it."""
+
+    data: bytes
+    version: str
+
+
+class ConditionalFile(Protocol):
+    """One file of one store."""
+
+    def read(self) -> Content | None:
+        """Returns what the file holds; None where there is none."""
+
+    def write(self, data: bytes, version: str | None) -> bool:
+        """Writes the file if its version is `version` (None: if there is no file); returns whether it was.
+
+        What is written differs from all that was ever written there: so a write whose answer was lost is known again.
+        """
+
+
+def conditional_file(uri: str) -> ConditionalFile:
+    """Returns the file at `uri`, which need not exist.
+
+    Raises:
+      UnsupportedUriError: no file system for the scheme.
+    """
+    path = storage.local_path(uri)
+    if path is not None:
+        return _LocalFile(path)
+    storage.file_system(uri)
+    kinds: dict[str, Callable[[str], ConditionalFile]] = {"s3": _S3Object, "gs": _GcsObject}
+    return kinds.get(uri.partition("://")[0], _BeamFile)(uri)
+
+
+class _LocalFile:
+    """A file beside it is locked for the moment of reading and writing; the kernel frees the lock when a process dies.
+
+    A regular file that is opened for writing: NFS then takes the lock on the server, for all machines. The lock of a
+    folder, or of a file that is opened for reading only, would hold on one machine.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def read(self) -> Content | None:
+        try:
+            with plain_files.open_file(self._path) as file:
+                data = file.read(_MAX_BYTES)
+        except FileNotFoundError:
+            return None
+        return Content(data, _digest(data))
+
+    def write(self, data: bytes, version: str | None) -> bool:
+        with self._locked():
+            found = self.read()
+            if (found and found.version) != version:
+                return False
+            folder, _, name = self._path.rpartition("/")
+            draft = f"{folder}/.draft-{secrets.token_hex(16)}-{name}"
+            with plain_files.create_file(draft) as file:
+                file.write(data)
+            plain_files.move_file(draft, self._path)
+            return True
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with plain_files.folder_of(self._path, make=True) as (folder, name):
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            guard = os.open(f".{name}.guard", flags, 0o666, dir_fd=folder)
+        try:
+            with contextlib.suppress(PermissionError):  # another user's
+                os.fchmod(guard, 0o666)  # empty: whoever may write into the folder may lock it, whatever the umask is
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(guard)
+
+
+class _S3Object:
+    """Conditional requests of S3, and of servers that speak its protocol."""
+
+    def __init__(self, uri: str) -> None:
+        from apache_beam.io.aws.clients.s3.boto3_client import Client
+
+        # Beam's client, for its options: keys, endpoint, region.
+        self._client = Client(_beam_options()).client
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        self._place = {"Bucket": bucket, "Key": key}
+
+    def read(self) -> Content | None:
+        from botocore.exceptions import ClientError
+
+        try:
+            found = self._client.get_object(**self._place)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+                return None
+            raise
+        return Content(found["Body"].read(), found["ETag"])
+
+    def write(self, data: bytes, version: str | None) -> bool:
+        from botocore.exceptions import ClientError
+
+        condition = {"IfNoneMatch": "*"} if version is None else {"IfMatch": version}
+        try:
+            self._client.put_object(**self._place, Body=data, **condition)
+        except ClientError as error:
+            # 412: it is another version. 409: another request is just being served. 404: it is gone.
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] in (404, 409, 412):
+                return _holds(self, data)
+            raise
+        return True
+
+
+class _GcsObject:
+    """Generations of Google Cloud Storage: 0 stands for an object that is not there."""
+
+    def __init__(self, uri: str) -> None:
+        from apache_beam.io.gcp.gcsio import GcsIO
+
+        bucket, _, name = uri.removeprefix("gs://").partition("/")
+        self._bucket = GcsIO(pipeline_options=_beam_options()).client.bucket(bucket)
+        self._name = name
+
+    def read(self) -> Content | None:
+        from google.api_core.exceptions import NotFound, PreconditionFailed
+
+        for tries_left in reversed(range(_MAX_READS)):
+            blob = self._bucket.get_blob(self._name)
+            if blob is None:
+                return None
+            try:
+                return Content(blob.download_as_bytes(if_generation_match=blob.generation), str(blob.generation))
+            except (NotFound, PreconditionFailed):  # written again between the two requests, by whoever holds the lock
+                if not tries_left:
+                    raise
+        raise AssertionError("unreachable")
+
+    def write(self, data: bytes, version: str | None) -> bool:
+        from google.api_core.exceptions import PreconditionFailed
+
+        try:
+            self._bucket.blob(self._name).upload_from_string(data, if_generation_match=int(version or 0))
+        except PreconditionFailed:
+            return _holds(self, data)
+        return True
+
+
+class _BeamFile:
+    """Any other file system of Beam's, without conditions."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+
+    def read(self) -> Content | None:
+        if not FileSystems.exists(self._uri):
+            return None
+        with storage.open_binary(self._uri) as file:
+            data = file.read()
+        return Content(data, _digest(data))
+
+    def write(self, data: bytes, version: str | None) -> bool:
+        found = self.read()
+        if (found and found.version) != version:
+            return False
+        with FileSystems.create(self._uri, "application/json", CompressionTypes.UNCOMPRESSED) as sink:
+            sink.write(data)
+        return True
+
+
+def _holds(file: ConditionalFile, data: bytes) -> bool:
+    """Whether a refused write was done all the same: clients ask again when an answer is lost, and then are refused."""
+    found = file.read()
+    return found is not None and found.data == data
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _beam_options() -> Any:
+    return FileSystems._pipeline_options or PipelineOptions([])

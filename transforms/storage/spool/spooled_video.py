@@ -1,0 +1,140 @@
+"""One remote video on local disk: a sparse file as long as the video, filled block by block as the decoder asks.
+
+The spool (`transforms.storage.spool.folder`) makes and removes the files; threads that use the same video fetch each
+block once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import pathlib
+import threading
+from collections.abc import Iterator
+
+from transforms import metrics
+from transforms.errors import StorageError, without_query
+from transforms.records import VideoRef
+from transforms.storage.spool.blocks import Blocks
+from transforms.storage.stores.store import Store
+
+BLOCK_BYTES = 256 << 10
+
+
+class SparseFile:
+    """A file and what is in it. The spool's lock guards all of it but the bytes; descriptors are open while in use."""
+
+    def __init__(self, path: pathlib.Path, size_bytes: int) -> None:
+        self.size_bytes = size_bytes
+        self.num_users = 0
+        self.num_fetched_bytes = 0
+        self.blocks = Blocks(-(-size_bytes // BLOCK_BYTES))
+        self.read_only = self._writable = -1
+        self._path = path
+
+    def open(self) -> None:
+        """Counts a user in. Raises StorageError where the disk refuses."""
+        if not self.num_users:
+            with disk_errors(self._path.parent), contextlib.ExitStack() as opened:
+                writable = self._open_writable()
+                opened.callback(os.close, writable)
+                os.ftruncate(writable, self.size_bytes)
+                # Whoever decodes gets a descriptor that cannot write.
+                self._writable, self.read_only = writable, os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+                opened.pop_all()
+        self.num_users += 1
+
+    def _open_writable(self) -> int:
+        """Returns a descriptor of the file; one that is gone is made again, and then holds nothing."""
+        try:
+            return os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
+        except FileNotFoundError:  # new, or something that cleans /tmp removed it
+            self.blocks = Blocks(-(-self.size_bytes // BLOCK_BYTES))
+            self.num_fetched_bytes = 0
+            self._path.parent.mkdir(mode=0o700, exist_ok=True)
+            return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+    def close(self) -> None:
+        """Counts a user out."""
+        self.num_users -= 1
+        if not self.num_users:
+            os.close(self._writable)
+            os.close(self.read_only)
+
+    def write(self, data: bytes, offset: int) -> None:
+        """Puts bytes in their place."""
+        with memoryview(data) as view, disk_errors(self._path.parent):
+            while len(view):
+                written = os.pwrite(self._writable, view, offset)
+                view, offset = view[written:], offset + written
+
+    def remove(self) -> None:
+        """Gives the disk space back."""
+        self._path.unlink(missing_ok=True)
+
+
+class SpooledVideo:
+    """A remote video on local disk, see `transforms.media.container.files.PartialFile`. One thread uses it.
+
+    Attributes:
+      name: its URI without secrets.
+      size_bytes: of the whole video.
+    """
+
+    def __init__(self, video: VideoRef, store: Store, file: SparseFile, changed: threading.Condition) -> None:
+        self.name = without_query(video.video_uri)
+        self.size_bytes = file.size_bytes
+        self._video = video
+        self._store = store
+        self._file = file
+        self._changed = changed
+
+    def fileno(self) -> int:
+        """Returns a descriptor for reading; what was not fetched reads as zeros."""
+        return self._file.read_only
+
+    def fetch(self, start: int, stop: int) -> tuple[int, int]:
+        """Sees to it that these bytes are there.
+
+        Returns:
+          start and end of the stretch around them that is there as well.
+
+        Raises:
+          MediaError: as `stores.base.Store.read`; the disk is full.
+        """
+        assert 0 <= start < stop <= self.size_bytes
+        first, last = start // BLOCK_BYTES, -(-stop // BLOCK_BYTES)
+        blocks = self._file.blocks
+        while True:
+            with self._changed:
+                while (claimed := blocks.claim(first, last)) is None and not blocks.is_there(first, last):
+                    self._changed.wait()
+                if claimed is None:
+                    start_block, end_block = blocks.run_around(first)
+                    return start_block * BLOCK_BYTES, min(end_block * BLOCK_BYTES, self.size_bytes)
+            self._fetch_blocks(claimed)
+
+    def _fetch_blocks(self, claimed: tuple[int, int]) -> None:
+        start, stop = claimed[0] * BLOCK_BYTES, min(claimed[1] * BLOCK_BYTES, self.size_bytes)
+        num_bytes = 0
+        try:
+            self._file.write(self._store.read(self._video, start, stop), start)
+            num_bytes = stop - start
+        finally:
+            with self._changed:
+                self._file.blocks.settle(claimed, are_there=num_bytes > 0)
+                self._file.num_fetched_bytes += num_bytes
+                self._changed.notify_all()
+        metrics.count(metrics.BYTES_FETCHED, num_bytes)
+
+
+@contextlib.contextmanager
+def disk_errors(place: object) -> Iterator[None]:
+    """Turns what a disk refuses into an error that names the flag."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        remedy = "lower --spool_bytes, or name a larger disk with --spool_dir" if full else "name another --spool_dir"
+        raise StorageError(f"remote videos cannot be kept in {place}: {error.strerror}; {remedy}") from error

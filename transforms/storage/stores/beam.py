@@ -1,0 +1,112 @@
+"""Stores that only Beam knows (hdfs, Azure, …), through its file systems.
+
+Here Beam's buffering holds: each read may fetch up to 16 MiB more than was asked for. Listings stand in memory, as Beam
+makes them. The version is the time of the last change, and is compared before each read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from apache_beam.io.filesystem import CompressionTypes, FileMetadata, FileSystem
+from apache_beam.io.filesystems import FileSystems
+
+from transforms.errors import StorageError, UnsupportedUriError, has_credentials, without_query
+from transforms.records import VideoRef
+from transforms.storage.stores.clients import lacks_client, unsupported
+from transforms.storage.stores.failures import changed, storage_errors
+from transforms.storage.stores.retries import PassingError, insist
+
+T = TypeVar("T")
+
+
+class BeamStore:
+    """See `base.Store`."""
+
+    def stat(self, uri: str) -> VideoRef:
+        """See `base.Store`."""
+
+        def request() -> VideoRef:
+            system = file_system(uri)
+            if not system.exists(uri):
+                raise FileNotFoundError(uri)
+            return to_video_ref(system.metadata(uri))
+
+        return _insist(uri, request)
+
+    def matching(self, pattern: str) -> Iterator[VideoRef]:
+        """See `base.Store`."""
+
+        def request() -> list[FileMetadata]:
+            system = file_system(pattern)
+            if system.has_dirs() and not system.exists(_folder_of(pattern)):
+                return []  # to list what is not there would be an error
+            return [found for found in system.match([pattern])[0].metadata_list if not found.path.endswith("/")]
+
+        yield from map(to_video_ref, _insist(pattern, request))
+
+    def read(self, video: VideoRef, start: int, stop: int) -> bytes:
+        """See `base.Store`."""
+        uri = video.video_uri
+
+        def request() -> bytes:
+            if to_video_ref(file_system(uri).metadata(uri)).content_version != video.content_version:
+                raise changed(uri)
+            with FileSystems.open(uri, "application/octet-stream", CompressionTypes.UNCOMPRESSED) as file:
+                file.seek(start)
+                data: bytes = file.read(stop - start)
+            if len(data) < stop - start:
+                raise PassingError(f"an answer of {len(data)} bytes to a request for {stop - start}")
+            return data
+
+        return _insist(uri, request)
+
+
+def _folder_of(pattern: str) -> str:
+    return re.split(r"[*?\[]", pattern, maxsplit=1)[0].rpartition("/")[0] + "/"
+
+
+def _insist(uri: str, request: Callable[[], T]) -> T:
+    """Makes a request again where Beam says no more than that it failed: its errors don't tell what may pass."""
+
+    def translated() -> T:
+        try:
+            with storage_errors(uri):
+                return request()
+        except StorageError as error:
+            raise PassingError(str(error)) from error
+        except ValueError as error:  # Beam's file systems refuse a URI that they cannot parse
+            raise UnsupportedUriError(f"{without_query(uri)}: {error}; check the URI") from error
+
+    return insist(uri, translated)
+
+
+def to_video_ref(metadata: FileMetadata) -> VideoRef:
+    """Returns the listing's entry as a record; a store that tells no time gives an empty version."""
+    updated = metadata.last_updated_in_seconds
+    version = f"mtime:{updated:.6f}" if updated else ""
+    return VideoRef(metadata.path, metadata.size_in_bytes, version, modified_seconds=updated or None)
+
+
+def file_system(uri: str) -> FileSystem:
+    """Returns Beam's file system for `uri`.
+
+    Raises:
+      UnsupportedUriError: there is none for its scheme, the store's client library is not installed, or the URI holds
+        credentials.
+      StorageError: the file system does not start.
+    """
+    if has_credentials(uri):  # a client would take them for a bucket's name, and repeat them in its messages
+        raise UnsupportedUriError(
+            f"{without_query(uri)} was given with a user name or a password: remove it, and give the credentials by "
+            "the environment or by Beam's flags"
+        )
+    if lacks_client(uri):
+        raise unsupported(uri)
+    with storage_errors(uri):
+        try:
+            return FileSystems.get_filesystem(uri)
+        except (ValueError, ImportError) as error:  # ValueError: no such scheme, or a flag of Beam's is missing
+            raise unsupported(uri, error) from error

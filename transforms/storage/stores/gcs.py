@@ -1,0 +1,149 @@
+"""Google Cloud Storage, with the client that Beam makes: its credentials, its project, STORAGE_EMULATOR_HOST."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from apache_beam.io.filesystem import BeamIOError
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from transforms.errors import VideoNotFoundError
+from transforms.records import VideoRef
+from transforms.storage.stores.failures import changed, missing, what_store_says
+from transforms.storage.stores.retries import PassingError, insist
+from transforms.storage.stores.store import matching
+from transforms.storage.uris import object_place
+
+_TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of an answer
+_GENERATION = "generation:"
+_FIELDS = "items(name,size,generation,updated),nextPageToken"
+_lock = threading.Lock()
+
+
+def store(options: PipelineOptions) -> GcsStore:
+    """Returns the store, one a process. Raises ImportError where the client library is not installed."""
+    with _lock:
+        return _store(options)
+
+
+@functools.lru_cache(maxsize=8)
+def _store(options: PipelineOptions) -> GcsStore:
+    from apache_beam.io.gcp import gcsio
+
+    return GcsStore(gcsio.create_storage_client(options))
+
+
+def delete(uris: Sequence[str], options: PipelineOptions) -> None:
+    """Deletes objects by their very names. Raises BeamIOError where one cannot be deleted."""
+    from apache_beam.io.gcp.gcsio import GcsIO
+
+    errors = {uri: error for uri, error in GcsIO(pipeline_options=options).delete_batch(list(uris)) if error}
+    if errors:
+        raise BeamIOError("Delete operation failed", errors)
+
+
+class GcsStore:
+    """See `base.Store`. The version of an object is its generation."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def stat(self, uri: str) -> VideoRef:
+        """See `base.Store`."""
+        bucket, key = object_place(uri)
+        blob = _insist(uri, lambda: self._client.bucket(bucket).get_blob(key, timeout=_TIMEOUT, retry=None))
+        if blob is None:
+            raise missing(uri)
+        return _to_video_ref(bucket, blob)
+
+    def matching(self, pattern: str) -> Iterator[VideoRef]:
+        """See `base.Store`."""
+        return matching(self, pattern, self._listed)
+
+    def _listed(self, pattern: str, bucket: str, prefix: str) -> Iterator[VideoRef]:
+        token: str | None = None
+        while True:
+            page, token = _insist(pattern, functools.partial(self._page, bucket, prefix, token))
+            yield from (_to_video_ref(bucket, blob) for blob in page)
+            if not token:
+                return
+
+    def _page(self, bucket: str, prefix: str, token: str | None) -> tuple[list[Any], str | None]:
+        listing = self._client.list_blobs(
+            bucket, prefix=prefix, page_token=token, fields=_FIELDS, timeout=_TIMEOUT, retry=None
+        )
+        page = list(next(listing.pages, ()))
+        return page, listing.next_page_token
+
+    def read(self, video: VideoRef, start: int, stop: int) -> bytes:
+        """See `base.Store`."""
+        bucket, key = object_place(video.video_uri)
+        version = video.content_version
+        generation = int(version.removeprefix(_GENERATION)) if version.startswith(_GENERATION) else None
+
+        def request() -> bytes:
+            data: bytes = (
+                self._client.bucket(bucket)
+                .blob(key, generation=generation)
+                .download_as_bytes(
+                    start=start,
+                    end=stop - 1,
+                    raw_download=True,
+                    timeout=_TIMEOUT,
+                    checksum=None,  # there is none of a range
+                    retry=None,
+                )
+            )
+            if len(data) != stop - start:
+                raise PassingError(f"an answer of {len(data)} bytes to a request for {stop - start}")
+            return data
+
+        try:
+            return _insist(video.video_uri, request)
+        except VideoNotFoundError:
+            self.stat(video.video_uri)  # raises where it vanished
+            raise changed(video.video_uri) from None
+
+
+def _to_video_ref(bucket: str, blob: Any) -> VideoRef:
+    modified = blob.updated.timestamp() if blob.updated else None
+    uri, version = f"gs://{bucket}/{blob.name}", f"{_GENERATION}{blob.generation}"
+    return VideoRef(uri, blob.size, version, modified_seconds=modified)
+
+
+def _insist(uri: str, request: Callable[[], Any]) -> Any:
+    """Makes a request until it is answered, and turns what the client raises into errors of our tree."""
+    import requests
+    import urllib3
+    from google.api_core.exceptions import GoogleAPICallError
+    from google.auth.exceptions import GoogleAuthError, TransportError
+    from google.cloud.exceptions import NotFound
+
+    def translated() -> Any:
+        try:
+            return request()
+        except NotFound as error:
+            raise missing(uri) from error
+        except GoogleAPICallError as error:
+            raise _from_reply(uri, error) from error
+        except (requests.exceptions.RequestException, ConnectionError, TransportError) as error:
+            raise PassingError(str(error)) from error
+        except (
+            urllib3.exceptions.HTTPError
+        ) as error:  # the connection was cut within the answer: the client lets it pass
+            raise PassingError(str(error)) from error
+        except GoogleAuthError as error:
+            raise what_store_says(uri, error) from error
+
+    return insist(uri, translated)
+
+
+def _from_reply(uri: str, error: Any) -> Exception:
+    if error.code in (408, 429) or (error.code or 0) >= 500:
+        return PassingError(str(error))
+    if error.code in (412, 416):
+        return changed(uri)
+    return what_store_says(uri, error)

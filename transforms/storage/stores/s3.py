@@ -1,0 +1,154 @@
+"""S3, and what speaks its protocol. Configured as Beam's own S3 file system is, by --s3_endpoint_url and the others."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import functools
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from apache_beam.options.pipeline_options import PipelineOptions, S3Options
+
+from transforms.records import VideoRef
+from transforms.storage.stores.failures import changed, missing, what_store_says
+from transforms.storage.stores.retries import PassingError, insist
+from transforms.storage.stores.store import matching
+from transforms.storage.uris import object_place
+
+_CONNECT_SECONDS, _READ_SECONDS = 10, 30
+_MAX_CONNECTIONS = 64
+_ETAG = "etag:"
+_OPTIONS = (
+    "s3_access_key_id s3_secret_access_key s3_session_token s3_endpoint_url s3_region_name s3_api_version s3_verify"
+    " s3_disable_ssl"
+)
+_lock = threading.Lock()
+
+
+def store(options: PipelineOptions) -> S3Store:
+    """Returns the store, one for the same options. Raises ImportError where boto3 is not installed."""
+    s3_options = options.view_as(S3Options)
+    with _lock:  # making a client is not safe for threads
+        return _store(*(getattr(s3_options, name) for name in _OPTIONS.split()))
+
+
+@functools.lru_cache(maxsize=8)
+def _store(
+    key_id: str | None,
+    secret: str | None,
+    token: str | None,
+    endpoint_url: str | None,
+    region: str | None,
+    api_version: str | None,
+    verify: Any,
+    disable_ssl: bool,
+) -> S3Store:
+    import boto3
+    from botocore.config import Config
+
+    return S3Store(
+        boto3.session.Session().client(
+            "s3",
+            aws_access_key_id=key_id,
+            aws_secret_access_key=secret,
+            aws_session_token=token,
+            endpoint_url=endpoint_url,
+            region_name=region,
+            api_version=api_version,
+            verify=verify,
+            use_ssl=not disable_ssl,
+            config=Config(
+                connect_timeout=_CONNECT_SECONDS,
+                read_timeout=_READ_SECONDS,
+                max_pool_connections=_MAX_CONNECTIONS,
+                retries={"total_max_attempts": 1},  # trying again is ours: boto's ends where the body begins
+            ),
+        )
+    )
+
+
+class S3Store:
+    """See `base.Store`. The version of an object is its etag: a copy of the same bytes over itself is no change."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def stat(self, uri: str) -> VideoRef:
+        """See `base.Store`."""
+        bucket, key = object_place(uri)
+        reply = _insist(uri, lambda: self._client.head_object(Bucket=bucket, Key=key))
+        return VideoRef(uri, reply["ContentLength"], _version(reply["ETag"]), modified_seconds=_seconds(reply))
+
+    def matching(self, pattern: str) -> Iterator[VideoRef]:
+        """See `base.Store`."""
+        return matching(self, pattern, self._listed)
+
+    def _listed(self, pattern: str, bucket: str, prefix: str) -> Iterator[VideoRef]:
+        request = {"Bucket": bucket, "Prefix": prefix}
+        while True:
+            page = _insist(pattern, lambda: self._client.list_objects_v2(**request))
+            for item in page.get("Contents", ()):
+                uri = f"s3://{bucket}/{item['Key']}"
+                yield VideoRef(uri, item["Size"], _version(item["ETag"]), modified_seconds=_seconds(item))
+            if not page.get("NextContinuationToken"):
+                return
+            request["ContinuationToken"] = page["NextContinuationToken"]
+
+    def read(self, video: VideoRef, start: int, stop: int) -> bytes:
+        """See `base.Store`."""
+        bucket, key = object_place(video.video_uri)
+        version = video.content_version
+        condition = {"IfMatch": f'"{version.removeprefix(_ETAG)}"'} if version.startswith(_ETAG) else {}
+
+        def request() -> bytes:
+            reply = self._client.get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-{stop - 1}", **condition)
+            with contextlib.closing(reply["Body"]) as body:
+                data = body.read(stop - start)
+            if len(data) < stop - start:
+                raise PassingError(f"an answer of {len(data)} bytes to a request for {stop - start}")
+            return data
+
+        return _insist(video.video_uri, request)
+
+
+def _seconds(facts: Mapping[str, Any]) -> float:
+    modified: datetime.datetime = facts["LastModified"]
+    return modified.timestamp()
+
+
+def _version(etag: str) -> str:
+    return _ETAG + etag.strip('"')
+
+
+def _insist(uri: str, request: Callable[[], Any]) -> Any:
+    """Makes a request until it is answered, and turns what botocore raises into errors of our tree."""
+    from botocore import exceptions
+
+    def translated() -> Any:
+        try:
+            return request()
+        except exceptions.ClientError as error:
+            raise _from_reply(uri, error) from error
+        except exceptions.EndpointConnectionError as error:
+            raise PassingError(f"{error} (check --s3_endpoint_url and the network)") from error
+        # These break off a connection or a body; the others (no credentials, no such profile) stay.
+        except (exceptions.HTTPClientError, exceptions.IncompleteReadError, exceptions.ResponseStreamingError) as error:
+            raise PassingError(str(error)) from error
+        except exceptions.BotoCoreError as error:
+            raise what_store_says(uri, error) from error
+
+    return insist(uri, translated)
+
+
+def _from_reply(uri: str, error: Any) -> Exception:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code = error.response.get("Error", {}).get("Code", "")
+    if status in (408, 429) or status >= 500 or code in ("RequestTimeout", "SlowDown"):
+        return PassingError(str(error))
+    if status == 404:
+        return missing(uri)
+    if status in (412, 416):
+        return changed(uri)
+    return what_store_says(uri, error)
