@@ -6,7 +6,7 @@ import re
 from setuptools import find_packages, setup
 
 HERE = pathlib.Path(__file__).parent
-VERSION = re.search(r'__version__ = "(.+)"', (HERE / "pipeline/__init__.py").read_text("utf-8")).group(1)
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "reelbeam/pipeline/__init__.py").read_text("utf-8")).group(1)
 
 setup(
     name="reelbeam",
@@ -16,12 +16,11 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11.4,<3.14",
-    packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*"]),
-    py_modules=["reelbeam_start"],
+    packages=find_packages(include=["reelbeam", "reelbeam.*"]),  # follows the links to pipeline/ and transforms/
     package_data={
-        "pipeline.commands": ["costs.json"],
-        "pipeline.demo": ["model/*", "model/variables/*", "videos/*"],
-        "transforms.models": ["labels/*.txt"],
+        "reelbeam.pipeline.commands": ["costs.json"],
+        "reelbeam.pipeline.demo": ["model/*", "model/variables/*", "videos/*"],
+        "reelbeam.transforms.models": ["labels/*.txt"],
     },
     install_requires=[
         "apache-beam==2.77.*",
@@ -60,5 +59,5 @@ setup(
             "sqlglot",
         ],
     },
-    entry_points={"console_scripts": ["reelbeam = reelbeam_start:main"]},
+    entry_points={"console_scripts": ["reelbeam = reelbeam.pipeline.cli:entry_point"]},
 )

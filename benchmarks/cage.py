@@ -17,12 +17,12 @@ import statistics
 from collections.abc import Callable
 from fractions import Fraction
 
-from transforms.media.decoding import decoder
-from transforms.media.decoding import probe as library
-from transforms.media.decoding.picture import Geometry
-from transforms.media.limits import DEFAULT_LIMITS
-from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
-from transforms.media.sandbox import sandboxed
+from reelbeam.transforms.media.decoding import decoder
+from reelbeam.transforms.media.decoding import probe as library
+from reelbeam.transforms.media.decoding.picture import Geometry
+from reelbeam.transforms.media.limits import DEFAULT_LIMITS
+from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sandbox import sandboxed
 
 SAMPLING = ClipSampling(50, Fraction(5))
 GEOMETRY = Geometry(192, 172)

@@ -11,8 +11,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from transforms.models.registry import catalog
-from transforms.models.registry.catalog import ModelSpec, Preset
+from reelbeam.transforms.models.registry import catalog
+from reelbeam.transforms.models.registry.catalog import ModelSpec, Preset
 
 
 def real_clips(videos: list[Path], preset: Preset, most: int) -> npt.NDArray[np.uint8]:

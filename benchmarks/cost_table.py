@@ -16,7 +16,7 @@ import re
 import statistics
 from typing import Any
 
-from transforms.models.registry.catalog import CATALOG
+from reelbeam.transforms.models.registry.catalog import CATALOG
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

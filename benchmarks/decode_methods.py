@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from transforms.media.container import container as containers
-from transforms.media.decoding.decoder import DecodeStats, Geometry, decode_clips
-from transforms.media.decoding.probe import probe
-from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
-from transforms.media.timing import timeline as timelines
-from transforms.records import ClipSpan, MediaInfo
+from reelbeam.transforms.media.container import container as containers
+from reelbeam.transforms.media.decoding.decoder import DecodeStats, Geometry, decode_clips
+from reelbeam.transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.timing import timeline as timelines
+from reelbeam.transforms.records import ClipSpan, MediaInfo
 
 GEOMETRY = Geometry(192, 172)
 SAMPLING = ClipSampling(50, Fraction(5))

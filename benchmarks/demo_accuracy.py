@@ -94,7 +94,7 @@ def make_video(folder: Path, seed: int, index: int) -> Video:
 
 def label_videos(folder: Path, output: Path, flags: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Runs the pipeline over a folder; its rows by the videos' names."""
-    command = [sys.executable, "-m", "pipeline", "label", str(folder), "--model", "demo", "--output", str(output)]
+    command = [sys.executable, "-m", "reelbeam", "label", str(folder), "--model", "demo", "--output", str(output)]
     subprocess.run([*command, *flags], check=True)
     columns = ["video_uri", "top_label", "top_score", "status"]
     files = sorted(output.glob("videos/run=*/*.parquet"))

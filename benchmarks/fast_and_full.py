@@ -22,10 +22,10 @@ from fractions import Fraction
 from typing import Any
 
 from benchmarks.decode import ROOT, default_videos
-from transforms.media.decoding.decoder import Geometry, decode_clips
-from transforms.media.decoding.probe import probe
-from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
-from transforms.records import ClipSpan, MediaInfo
+from reelbeam.transforms.media.decoding.decoder import Geometry, decode_clips
+from reelbeam.transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.records import ClipSpan, MediaInfo
 
 GEOMETRY = Geometry(192, 172)
 _SECONDS_A_FIGURE = 0.3

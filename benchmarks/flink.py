@@ -20,7 +20,7 @@ import sys
 import tempfile
 from typing import NamedTuple
 
-from pipeline.runners.flink import Cluster
+from reelbeam.pipeline.runners.flink import Cluster
 from tools.flink import processes
 from tools.flink.cluster import from_environment
 
@@ -49,7 +49,7 @@ def measure(master: str, corpus: pathlib.Path, parallelism: int) -> Measured:
         command = [
             sys.executable,
             "-m",
-            "pipeline",
+            "reelbeam",
             "label",
             "--model=demo",
             str(corpus),

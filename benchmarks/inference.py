@@ -29,13 +29,13 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.clips import named_models
-from transforms.cpus import cpu_count
-from transforms.models.engine import EngineName, load_engine, load_stream_engine
-from transforms.models.engines.openvino_import import import_openvino
-from transforms.models.export import export
-from transforms.models.registry.catalog import CATALOG, ModelSpec
-from transforms.models.registry.label_map import LabelMap, resolve_labels
-from transforms.models.registry.resolver import resolve
+from reelbeam.transforms.cpus import cpu_count
+from reelbeam.transforms.models.engine import EngineName, load_engine, load_stream_engine
+from reelbeam.transforms.models.engines.openvino_import import import_openvino
+from reelbeam.transforms.models.export import export
+from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec
+from reelbeam.transforms.models.registry.label_map import LabelMap, resolve_labels
+from reelbeam.transforms.models.registry.resolver import resolve
 
 _APP_SECONDS = 6.0
 _Classify = Callable[[npt.NDArray[np.uint8]], object]
@@ -195,8 +195,8 @@ def benchmark_app_flags(spec: ModelSpec, folder: Path) -> tuple[list[str], int]:
 
 
 def _shapes(spec: ModelSpec, folder: Path) -> tuple[dict[str, Any], int, str]:
-    from transforms.models.engines.stream import find_stream_signatures
-    from transforms.models.registry.manifest import read_manifest
+    from reelbeam.transforms.models.engines.stream import find_stream_signatures
+    from reelbeam.transforms.models.registry.manifest import read_manifest
 
     preset = spec.preset
     exported = read_manifest(folder).to_spec(folder)

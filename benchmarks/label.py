@@ -29,11 +29,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.clips import named_models
-from transforms.media.decoding import decoder, probe
-from transforms.media.decoding.picture import Geometry
-from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
-from transforms.models.engine import load_engine
-from transforms.models.registry.catalog import CATALOG, ModelSpec
+from reelbeam.transforms.media.decoding import decoder, probe
+from reelbeam.transforms.media.decoding.picture import Geometry
+from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.models.engine import load_engine
+from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -118,7 +118,7 @@ def _decoded(spec: ModelSpec, video: pathlib.Path) -> Iterator[np.ndarray]:
 def label(spec: ModelSpec, folder: pathlib.Path, output: pathlib.Path, cores: Sequence[int]) -> tuple[float, float]:
     """Runs the program on these cores; returns its CPU seconds, its children's included, and its time on the clock."""
     before, allowed = resource.getrusage(resource.RUSAGE_CHILDREN), os.sched_getaffinity(0)
-    command = [sys.executable, "-m", "pipeline", "label", "--model=demo", str(folder), "--output", str(output)]
+    command = [sys.executable, "-m", "reelbeam", "label", "--model=demo", str(folder), "--output", str(output)]
     command += model_flags(spec)
     os.sched_setaffinity(0, cores)  # handed down to the child, which starts a thread for each core that it may use
     try:

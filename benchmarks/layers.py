@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.clips import named_models
-from transforms.models.engines import openvino_cache
-from transforms.models.engines.openvino_engine import cpu_config, with_uint8_input
-from transforms.models.engines.openvino_import import import_openvino
-from transforms.models.registry import resolver
-from transforms.models.registry.catalog import ModelSpec
+from reelbeam.transforms.models.engines import openvino_cache
+from reelbeam.transforms.models.engines.openvino_engine import cpu_config, with_uint8_input
+from reelbeam.transforms.models.engines.openvino_import import import_openvino
+from reelbeam.transforms.models.registry import resolver
+from reelbeam.transforms.models.registry.catalog import ModelSpec
 
 _RUNS = 9
 

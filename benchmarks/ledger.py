@@ -26,12 +26,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.flags import options
-from pipeline.job import launch
-from pipeline.settings.config import LOCAL_VIDEOS_PER_PART
-from transforms import storage
-from transforms.output import commits
-from transforms.output.run_files import (
+from reelbeam.pipeline.flags import options
+from reelbeam.pipeline.job import launch
+from reelbeam.pipeline.settings.config import LOCAL_VIDEOS_PER_PART
+from reelbeam.transforms import storage
+from reelbeam.transforms.output import commits
+from reelbeam.transforms.output.run_files import (
     RunPaths,
     WrittenFile,
     summarize_files,
@@ -39,8 +39,8 @@ from transforms.output.run_files import (
     write_atomically,
     write_parquet,
 )
-from transforms.records import RunInfo, VideoRef, VideoSummary
-from transforms.schemas import video_row
+from reelbeam.transforms.records import RunInfo, VideoRef, VideoSummary
+from reelbeam.transforms.schemas import video_row
 
 ROWS_PER_RUN = 250_000
 SMALL_LEDGER_ROWS = 10_000
@@ -99,7 +99,7 @@ def commit_rows(output: pathlib.Path, run_id: str, table: pa.Table) -> None:
 
 def nothing_new(folder: pathlib.Path, output: pathlib.Path) -> dict[str, float]:
     """Measures `reelbeam label` where everything is labeled."""
-    cost, told = measure(["-m", "pipeline", "label", "--model=demo", str(folder), "--output", str(output)])
+    cost, told = measure(["-m", "reelbeam", "label", "--model=demo", str(folder), "--output", str(output)])
     assert "0 videos" in told and "labeled already" in told, told
     return cost
 

@@ -17,10 +17,10 @@ import numpy as np
 
 from benchmarks.clips import named_models
 from benchmarks.inference import cpu_seconds, fastest
-from transforms.models.engine import load_stream_engine
-from transforms.models.engines.stream import StreamSignatures, find_stream_signatures
-from transforms.models.registry import resolver
-from transforms.models.registry.catalog import ModelSpec
+from reelbeam.transforms.models.engine import load_stream_engine
+from reelbeam.transforms.models.engines.stream import StreamSignatures, find_stream_signatures
+from reelbeam.transforms.models.registry import resolver
+from reelbeam.transforms.models.registry.catalog import ModelSpec
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ _ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 def label(video: pathlib.Path, output: pathlib.Path, flags: list[str]) -> tuple[float, float]:
     """Labels a video; returns the peaks of the worker and of its decoder, in MiB."""
-    command = [sys.executable, "-m", "pipeline", "label", "--model=demo", str(video), "--output", str(output), *flags]
+    command = [sys.executable, "-m", "reelbeam", "label", "--model=demo", str(video), "--output", str(output), *flags]
     command += ["--direct_num_workers", "1", "--num_threads", "1"]
     worker = decoder = 0.0
     with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.DEVNULL) as run:

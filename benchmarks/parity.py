@@ -22,10 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.clips import real_clips
-from transforms.cpus import cpu_count
-from transforms.models.engine import EngineName, load_engine, load_stream_engine
-from transforms.models.registry import catalog
-from transforms.models.registry.catalog import ModelSpec
+from reelbeam.transforms.cpus import cpu_count
+from reelbeam.transforms.models.engine import EngineName, load_engine, load_stream_engine
+from reelbeam.transforms.models.registry import catalog
+from reelbeam.transforms.models.registry.catalog import ModelSpec
 
 _FOLDERS = "REELBEAM_OFFICIAL_MODELS"
 

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.clips import named_models, real_clips
-from transforms.models.engine import Precision, load_engine
-from transforms.models.registry.catalog import ModelSpec
+from reelbeam.transforms.models.engine import Precision, load_engine
+from reelbeam.transforms.models.registry.catalog import ModelSpec
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def label(
     video: pathlib.Path, output: pathlib.Path, num_workers: int, cores: list[int], flags: list[str]
 ) -> tuple[float, float]:
     """Labels a video; returns wall and CPU-seconds, those of all its processes."""
-    command = [sys.executable, "-m", "pipeline", "label", "--model=demo", str(video), "--output", str(output), *flags]
+    command = [sys.executable, "-m", "reelbeam", "label", "--model=demo", str(video), "--output", str(output), *flags]
     command += ["--direct_num_workers", str(num_workers), "--num_threads", str(num_workers)]
     before, allowed = _cpu_seconds(), os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)  # handed down to the child

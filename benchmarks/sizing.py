@@ -17,9 +17,9 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.runners.dataflow import cores
-from transforms.media.limits import DEFAULT_LIMITS
-from transforms.models.registry.catalog import CATALOG
+from reelbeam.pipeline.runners.dataflow import cores
+from reelbeam.transforms.media.limits import DEFAULT_LIMITS
+from reelbeam.transforms.models.registry.catalog import CATALOG
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

@@ -26,9 +26,9 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.clips import frames_at, named_models
-from transforms.models.engine import load_stream_engine
-from transforms.models.engines.stream import State, StreamEngine
-from transforms.models.registry.catalog import ModelSpec, Preset
+from reelbeam.transforms.models.engine import load_stream_engine
+from reelbeam.transforms.models.engines.stream import State, StreamEngine
+from reelbeam.transforms.models.registry.catalog import ModelSpec, Preset
 
 WARM_UPS = (0, 2, 5, 10, 20, 40)
 _FILM_SECONDS = 180

@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 
 from benchmarks.clips import named_models
 from benchmarks.decode import ROOT, default_videos
-from transforms.models.registry.catalog import ModelSpec
+from reelbeam.transforms.models.registry.catalog import ModelSpec
 
 _COPIES_A_THREAD = 2
 _SECONDS_BETWEEN_SAMPLES = 0.1
@@ -87,7 +87,7 @@ def peak_mb(spec: ModelSpec, video: pathlib.Path, threads: int, copies: int) -> 
         folder = pathlib.Path(name)
         for number in range(copies):
             (folder / f"{number}{video.suffix}").symlink_to(video.resolve())
-        command = [sys.executable, "-m", "pipeline", "label", "--model=demo", *map(str, sorted(folder.iterdir()))]
+        command = [sys.executable, "-m", "reelbeam", "label", "--model=demo", *map(str, sorted(folder.iterdir()))]
         command += [f"--output={folder / 'out'}", f"--model={model}", f"--direct_num_workers={threads}"]
         command += [f"--num_threads={threads}", f"--labels={spec.labels}"]
         command += [f"--num_frames={preset.num_frames}", f"--target_fps={preset.target_fps}"]

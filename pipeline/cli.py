@@ -13,12 +13,12 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from pipeline import __version__
-from pipeline.commands import output
-from pipeline.flags.parser import Parser
-from pipeline.reports.summary_json import Progress
-from pipeline.settings import bounds
-from pipeline.terminal import streams
+from reelbeam.pipeline import __version__
+from reelbeam.pipeline.commands import output
+from reelbeam.pipeline.flags.parser import Parser
+from reelbeam.pipeline.reports.summary_json import Progress
+from reelbeam.pipeline.settings import bounds
+from reelbeam.pipeline.terminal import streams
 
 EXIT_OK, EXIT_FAILED, EXIT_BAD_FLAGS, EXIT_LOCKED = 0, 1, 2, 5
 _EXIT_INTERRUPTED = 130
@@ -74,21 +74,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _label(progress: Progress, argv: Sequence[str]) -> int:
     """Labels; how far that came stands in `progress`, also where an error or an interruption ends the run."""
-    from pipeline.flags import options
+    from reelbeam.pipeline.flags import options
 
     args, beam_flags = options.parse_label_flags(argv)
 
-    from transforms import storage
+    from reelbeam.transforms import storage
 
     options.reach_stores(beam_flags)
     config = options.to_config(args)
     progress.output = storage.normalize(config.output).rstrip("/")
     beam_options = options.to_beam_options(beam_flags)
 
-    from pipeline.job.launch import run_labeling
-    from pipeline.reports import summary_json
-    from pipeline.reports.summary import print_outcome, print_total
-    from pipeline.terminal.console import make_console
+    from reelbeam.pipeline.job.launch import run_labeling
+    from reelbeam.pipeline.reports import summary_json
+    from reelbeam.pipeline.reports.summary import print_outcome, print_total
+    from reelbeam.pipeline.terminal.console import make_console
 
     console = make_console()
     outcomes = progress.outcomes
@@ -102,15 +102,15 @@ def _label(progress: Progress, argv: Sequence[str]) -> int:
 
 
 def _plan(argv: Sequence[str]) -> int:
-    from pipeline.commands import plan
-    from pipeline.flags import options
+    from reelbeam.pipeline.commands import plan
+    from reelbeam.pipeline.flags import options
 
     args, beam_flags = options.parse_label_flags(argv, plan.plan_parser())
     return plan.plan(args, beam_flags)
 
 
 def _models(argv: Sequence[str]) -> int:
-    from pipeline.commands import models
+    from reelbeam.pipeline.commands import models
 
     models.models(argv)
     return EXIT_OK
@@ -125,7 +125,7 @@ def _probe(argv: Sequence[str]) -> int:
         help="run even where the system has neither seccomp filters nor Landlock; hostile videos can then read files",
     )
     args = parser.parse_args(argv)
-    from pipeline.commands import probe
+    from reelbeam.pipeline.commands import probe
 
     return probe.probe_files(args.files, args.allow_unconfined_decoder)
 
@@ -138,8 +138,8 @@ def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], progr
       argv: its flags.
       progress: where it leaves how far a run has come.
     """
-    from pipeline.reports import summary_json
-    from transforms import errors
+    from reelbeam.pipeline.reports import summary_json
+    from reelbeam.transforms import errors
 
     as_json = "--summary_json" in argv
     try:
@@ -170,20 +170,20 @@ def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], progr
 
 def _exit_code(error: Exception) -> int:
     """A wrong name or folder is a wrong flag; a store or hub that does not answer is a job that may be tried again."""
-    from transforms import errors
+    from reelbeam.transforms import errors
 
     if isinstance(error, errors.OutputLockedError):
         return EXIT_LOCKED
     if isinstance(error, errors.ConfigError | errors.ModelError) and not error.transient:
         return EXIT_BAD_FLAGS
 
-    from transforms import storage  # with Beam: a mistyped flag is told without it
+    from reelbeam.transforms import storage  # with Beam: a mistyped flag is told without it
 
     return EXIT_BAD_FLAGS if storage.is_refusal(error.__cause__) else EXIT_FAILED
 
 
 def _complain(error: Exception) -> None:
-    from transforms.errors import without_query
+    from reelbeam.transforms.errors import without_query
 
     print(f"reelbeam: {streams.printable(without_query(str(error)))}", file=sys.stderr)
 
@@ -194,8 +194,8 @@ def _set_up_logging(verbose: bool) -> None:
     handler.setFormatter(streams.LogFormatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, handlers=[handler])
     logging.getLogger("apache_beam").setLevel(logging.INFO if verbose else logging.CRITICAL)
-    logging.getLogger("pipeline").setLevel(logging.DEBUG if verbose else logging.WARNING)
-    logging.getLogger("transforms").setLevel(logging.INFO if verbose else logging.WARNING)
+    logging.getLogger("reelbeam.pipeline").setLevel(logging.DEBUG if verbose else logging.WARNING)
+    logging.getLogger("reelbeam.transforms").setLevel(logging.INFO if verbose else logging.WARNING)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "3")
     os.environ.setdefault("GRPC_VERBOSITY", "INFO" if verbose else "ERROR")
 

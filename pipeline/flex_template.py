@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline import cli
-from pipeline.flags.definitions import label_parser
+from reelbeam.pipeline import cli
+from reelbeam.pipeline.flags.definitions import label_parser
 
 INPUTS = "inputs"
 """What the positional arguments are called: a template's parameters all have names."""

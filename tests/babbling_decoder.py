@@ -12,7 +12,7 @@ import pathlib
 import socket
 import threading
 
-from transforms.media.sandbox import confinement, fork_server, wire
+from reelbeam.transforms.media.sandbox import confinement, fork_server, wire
 
 
 def babble(end: int, ring: int, bounds: confinement.Bounds, parent: int) -> None:

@@ -20,7 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from syscall_tables import X86_64  # noqa: E402
 
-from transforms.media.sandbox import confinement  # noqa: E402
+from reelbeam.transforms.media.sandbox import confinement  # noqa: E402
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 

@@ -68,7 +68,7 @@ def samples_dir() -> pathlib.Path:
 def untouched_loggers() -> None:
     """Gives every test loggers as they are at the start: a command of the program sets them for its whole process."""
     logging.getLogger().setLevel(logging.WARNING)
-    for name in ("apache_beam", "pipeline", "transforms"):
+    for name in ("apache_beam", "reelbeam.pipeline", "reelbeam.transforms"):
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
@@ -79,7 +79,7 @@ def break_writing(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def broken(*_: object) -> None:
         raise KeyError("a bug")
 
-    return lambda: monkeypatch.setattr("transforms.write_results.to_table", broken)
+    return lambda: monkeypatch.setattr("reelbeam.transforms.write_results.to_table", broken)
 
 
 @pytest.fixture(scope="session")

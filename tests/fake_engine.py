@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from transforms.errors import InferenceError, OutOfMemoryError
-from transforms.models.engines.stream import State
+from reelbeam.transforms.errors import InferenceError, OutOfMemoryError
+from reelbeam.transforms.models.engines.stream import State
 
 BAD_VALUE = 255
 """A clip that begins with this pixel makes the whole batch fail."""

@@ -10,12 +10,12 @@ from typing import Any
 
 from record_factory import span_at
 
-from transforms import errors
-from transforms.media.decoding.decoder import DecodeStats, Geometry, decode_clips
-from transforms.media.decoding.probe import probe
-from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
-from transforms.media.sampling.segments import media_of_segment
-from transforms.records import ClipSpan, MediaInfo
+from reelbeam.transforms import errors
+from reelbeam.transforms.media.decoding.decoder import DecodeStats, Geometry, decode_clips
+from reelbeam.transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sampling.segments import media_of_segment
+from reelbeam.transforms.records import ClipSpan, MediaInfo
 
 GEOMETRY = Geometry(72, 72)
 

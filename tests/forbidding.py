@@ -1,7 +1,7 @@
 """Runs a program as a container runs it that forbids parts of the kernel: `python forbidding.py WALLS COMMAND…`.
 
-WALLS are those of `transforms.media.sandbox.confinement` that it may not have, with a comma between. A real filter
-refuses them.
+WALLS are those of `reelbeam.transforms.media.sandbox.confinement` that it may not have, with a comma between. A real
+filter refuses them.
 """
 
 from __future__ import annotations

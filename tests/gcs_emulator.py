@@ -16,7 +16,7 @@ import processes
 from faulty_proxy import FaultyProxy
 from object_stores import BUCKET
 
-from transforms.records import VideoRef
+from reelbeam.transforms.records import VideoRef
 
 _MODULE, _VERSION = "github.com/fsouza/fake-gcs-server", "v1.52.3"
 _BUILD_SECONDS = 900

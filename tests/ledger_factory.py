@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import record_factory as make
 
-from transforms.output import commits
-from transforms.output.ledger import Work, ledger_runs
-from transforms.output.run_files import RunPaths, WrittenFile, summarize_files, to_table, write_atomically
-from transforms.records import LabelScore, RunInfo, VideoSummary
-from transforms.schemas import TABLES, Row, clip_row, error_row, video_row
+from reelbeam.transforms.output import commits
+from reelbeam.transforms.output.ledger import Work, ledger_runs
+from reelbeam.transforms.output.run_files import RunPaths, WrittenFile, summarize_files, to_table, write_atomically
+from reelbeam.transforms.records import LabelScore, RunInfo, VideoSummary
+from reelbeam.transforms.schemas import TABLES, Row, clip_row, error_row, video_row
 
 
 def rows(uris: Sequence[str], status: str = "ok", run: RunInfo = make.RUN) -> list[Row]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import apache_beam as beam
 
-from pipeline.flags.options import to_beam_options
-from transforms.metrics import NAMESPACE
+from reelbeam.pipeline.flags.options import to_beam_options
+from reelbeam.transforms.metrics import NAMESPACE
 
 
 class LocalPipeline(beam.Pipeline):

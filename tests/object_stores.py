@@ -12,8 +12,8 @@ from typing import Any
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from transforms.records import VideoRef
-from transforms.storage.conditional_files import conditional_file
+from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.storage.conditional_files import conditional_file
 
 BUCKET = "corpus"
 _KEY, _SECRET, _REGION = "test-key", "test-secret", "us-east-1"

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import record_factory as make
 
-from transforms.output.run_files import RunPaths, WrittenFile, to_table, write_atomically, write_parquet
-from transforms.records import LabelScore, RunInfo, VideoRef, VideoSummary
-from transforms.schemas import Row, clip_row, error_row, tables_of_run, video_row
-from transforms.write_results import commit
+from reelbeam.transforms.output.run_files import RunPaths, WrittenFile, to_table, write_atomically, write_parquet
+from reelbeam.transforms.records import LabelScore, RunInfo, VideoRef, VideoSummary
+from reelbeam.transforms.schemas import Row, clip_row, error_row, tables_of_run, video_row
+from reelbeam.transforms.write_results import commit
 
 
 class Video(NamedTuple):

@@ -7,7 +7,7 @@ import pathlib
 import time
 from collections.abc import Callable
 
-DECODER = "transforms.media.sandbox.child"
+DECODER = "reelbeam.transforms.media.sandbox.child"
 
 
 def is_running(pid: int) -> bool:

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from transforms.records import (
+from reelbeam.transforms.records import (
     Clip,
     ClipScores,
     ClipSpan,

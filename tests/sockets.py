@@ -19,7 +19,7 @@ program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for l
 header = struct.pack("@HP", len(lines), ctypes.addressof(program))
 assert ctypes.CDLL(None).prctl(22, 2, header, 0, 0) == 0, "no seccomp here"
 import logging, os
-from pipeline.cli import main
+from reelbeam.pipeline.cli import main
 code = main(sys.argv[1:])
 sys.stdout.flush()
 os._exit(code)

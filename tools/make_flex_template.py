@@ -12,7 +12,7 @@ import json
 import re
 from pathlib import Path
 
-from pipeline import flex_template
+from reelbeam.pipeline import flex_template
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATES = ROOT / "templates" / "dataflow"

@@ -28,7 +28,7 @@ import av
 import numpy as np
 import pyarrow.parquet as pq
 
-from transforms import storage
+from reelbeam.transforms import storage
 
 _BASES = 24
 _SIDE = 64
@@ -103,7 +103,7 @@ def run_night(
 
     A start that fails (exit code 1), over a storage that does, is repeated too, up to `most_failures` times.
     """
-    command = [sys.executable, "-m", "pipeline", "label", "--model=demo", inputs, "--output", output, *flags]
+    command = [sys.executable, "-m", "reelbeam", "label", "--model=demo", inputs, "--output", output, *flags]
     killed_after: list[float] = []
     longest = 8.0
     while True:

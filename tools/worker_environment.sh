@@ -41,7 +41,7 @@ import importlib.util, sys
 found = [name for name in ("tensorflow", "tensorflow_hub", "keras", "tf_keras") if importlib.util.find_spec(name)]
 sys.exit(f"is there all the same: {found}" if found else 0)
 END
-videos=$(env-openvino/bin/python -c 'import importlib.resources as r; print(r.files("pipeline.demo") / "videos")')
+videos=$(env-openvino/bin/python -c 'import importlib.resources as r; print(r.files("reelbeam.pipeline.demo") / "videos")')
 env-openvino/bin/reelbeam label "$videos" --model "$work/model" --output "$work/labels" --summary_json | tee labels.log
 tail -n 1 labels.log | env-openvino/bin/python -c '
 import json, sys

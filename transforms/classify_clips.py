@@ -13,17 +13,17 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 
-from transforms import metrics
-from transforms.errors import InferenceError, PredecessorLostError, without_query
-from transforms.models.batches import Answer, BaseBatches
-from transforms.models.engine import Engine, EngineName, Precision, load_engine, load_stream_engine
-from transforms.models.engines.stream import StreamEngine
-from transforms.models.registry.catalog import ModelSpec, OutputActivation
-from transforms.models.registry.label_map import LabelMap
-from transforms.models.scores import entropy, log_sum_exp, may_be_softmax, to_logits, to_scores, top_labels
-from transforms.models.stream_batches import StreamBatches
-from transforms.records import Clip, ClipScores, Failure
-from transforms.stored_models import localized
+from reelbeam.transforms import metrics
+from reelbeam.transforms.errors import InferenceError, PredecessorLostError, without_query
+from reelbeam.transforms.models.batches import Answer, BaseBatches
+from reelbeam.transforms.models.engine import Engine, EngineName, Precision, load_engine, load_stream_engine
+from reelbeam.transforms.models.engines.stream import StreamEngine
+from reelbeam.transforms.models.registry.catalog import ModelSpec, OutputActivation
+from reelbeam.transforms.models.registry.label_map import LabelMap
+from reelbeam.transforms.models.scores import entropy, log_sum_exp, may_be_softmax, to_logits, to_scores, top_labels
+from reelbeam.transforms.models.stream_batches import StreamBatches
+from reelbeam.transforms.records import Clip, ClipScores, Failure
+from reelbeam.transforms.stored_models import localized
 
 _FAILURES = "failures"
 
@@ -53,7 +53,7 @@ class ClassifyClips(beam.PTransform):
     `inference_failed`), its neighbours keep their scores. Out of memory halves all later batches of the process too.
 
     A Stream model goes through the clips of a segment in order and carries its state along, see
-    `transforms.models.stream_batches`; a clip whose predecessor is missing is a failure, `predecessor_lost`.
+    `reelbeam.transforms.models.stream_batches`; a clip whose predecessor is missing is a failure, `predecessor_lost`.
 
     Counters: clips_classified, clips_unclassified, videos_broken, models_loaded, and RunInference's own.
 

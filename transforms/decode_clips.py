@@ -11,15 +11,15 @@ from typing import NamedTuple
 import apache_beam as beam
 import numpy as np
 
-from transforms import metrics, storage
-from transforms.errors import MediaError, without_query
-from transforms.media.decoding.decoder import DecodeStats
-from transforms.media.decoding.picture import Geometry
-from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
-from transforms.media.sandbox import sandboxed, wire
-from transforms.records import Clip, Failure, SegmentSpan
-from transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig
-from transforms.time_range import TimeRange
+from reelbeam.transforms import metrics, storage
+from reelbeam.transforms.errors import MediaError, without_query
+from reelbeam.transforms.media.decoding.decoder import DecodeStats
+from reelbeam.transforms.media.decoding.picture import Geometry
+from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
+from reelbeam.transforms.media.sandbox import sandboxed, wire
+from reelbeam.transforms.records import Clip, Failure, SegmentSpan
+from reelbeam.transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig
+from reelbeam.transforms.time_range import TimeRange
 
 _FAILURES = "failures"
 
@@ -37,9 +37,9 @@ class DecodeClips(beam.PTransform):
     """Decodes the planned clips of each segment, one clip in memory at a time.
 
     Input: SegmentSpan. Output: DecodedClips. A decoder process does the work, a few clips ahead of the model, see
-    `transforms.media.sandbox.sandboxed`. Clips of a segment that were whole before it broke off are kept. Between
-    this step and ClassifyClips nothing may stand that breaks fusion (Reshuffle, GroupByKey, a resource hint of one
-    step): a clip has 4 to 37 MB.
+    `reelbeam.transforms.media.sandbox.sandboxed`. Clips of a segment that were whole before it broke off are kept.
+    Between this step and ClassifyClips nothing may stand that breaks fusion (Reshuffle, GroupByKey, a resource hint of
+    one step): a clip has 4 to 37 MB.
 
     Counters: clips_decoded, full_decodes, videos_done, videos_broken, video_ms_decoded, decoder_restarts.
 

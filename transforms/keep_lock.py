@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import apache_beam as beam
 
-from transforms.errors import MediaError
-from transforms.output.output_lock import JOB_RENEWAL_SECONDS, LockTicket
+from reelbeam.transforms.errors import MediaError
+from reelbeam.transforms.output.output_lock import JOB_RENEWAL_SECONDS, LockTicket
 
 _T = TypeVar("_T")
 

@@ -12,7 +12,7 @@ import threading
 
 from apache_beam.metrics import Metrics
 
-from transforms.errors import DecoderFailedError, MediaError
+from reelbeam.transforms.errors import DecoderFailedError, MediaError
 
 NAMESPACE = "reelbeam"
 

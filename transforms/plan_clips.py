@@ -11,16 +11,16 @@ import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
-from transforms import metrics, storage
-from transforms.errors import MediaError, RangeOutsideVideoError, without_query
-from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
-from transforms.media.sampling.clips import ClipSampling, max_num_clips, plan_clip_spans
-from transforms.media.sampling.segments import clip_seconds, key_frame_seconds, media_of_segment, plan_segments
-from transforms.media.sampling.stream import plan_stream_spans, warm_up_segments
-from transforms.media.sandbox import sandboxed
-from transforms.records import ClipSpan, Failure, MediaInfo, PlannedVideo, SegmentSpan, VideoRef
-from transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig
-from transforms.time_range import WHOLE, TimeRange
+from reelbeam.transforms import metrics, storage
+from reelbeam.transforms.errors import MediaError, RangeOutsideVideoError, without_query
+from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
+from reelbeam.transforms.media.sampling.clips import ClipSampling, max_num_clips, plan_clip_spans
+from reelbeam.transforms.media.sampling.segments import clip_seconds, key_frame_seconds, media_of_segment, plan_segments
+from reelbeam.transforms.media.sampling.stream import plan_stream_spans, warm_up_segments
+from reelbeam.transforms.media.sandbox import sandboxed
+from reelbeam.transforms.records import ClipSpan, Failure, MediaInfo, PlannedVideo, SegmentSpan, VideoRef
+from reelbeam.transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig
+from reelbeam.transforms.time_range import WHOLE, TimeRange
 
 # Segments that are held back to be sorted: a few kilobytes each.
 _MAX_HELD_SEGMENTS = 2000
@@ -49,7 +49,7 @@ class PlanClips(beam.PTransform):
 
     Input: VideoRef. Output: ClipPlan. Nothing is decoded. Every video comes out once, as planned or as failure (stage
     "plan", the code of the MediaError). Elements are tiny: shuffle them before the heavy step. A decoder process reads
-    the files, see `transforms.media.sandbox.sandboxed`.
+    the files, see `reelbeam.transforms.media.sandbox.sandboxed`.
 
     Counters: videos_planned, clips_planned, videos_broken, decoder_restarts.
 

@@ -2,7 +2,7 @@
 
 Times are seconds or milliseconds **of the video**, counted from its first frame's presentation time, so 0 is the first
 frame whatever the container's start time says. Sample times are exact rationals: a frame is chosen by comparing
-rationals, never by rounding floats (see `transforms.media.sampling.clips`).
+rationals, never by rounding floats (see `reelbeam.transforms.media.sampling.clips`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from transforms.errors import MediaError, bare_uri, without_query
-from transforms.time_range import WHOLE, TimeRange, input_key
+from reelbeam.transforms.errors import MediaError, bare_uri, without_query
+from reelbeam.transforms.time_range import WHOLE, TimeRange, input_key
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,10 +239,10 @@ class ClipScores:
     Attributes:
       video_uri, segment_index, span, time_range: of the clip.
       labels: the best classes, best first, as asked for with `top_k` and `min_score`.
-      entropy: of the scores, in nats: 0 where the model is sure, see `transforms.models.scores`.
+      entropy: of the scores, in nats: 0 where the model is sure, see `reelbeam.transforms.models.scores`.
       log_sum_exp: of the logits; but for a sigmoid model, a logit is its log score plus this.
       scores: of all classes, float32 [C]: the video's mean needs them all, not only the best.
-      logits: float16 [C], see `transforms.models.scores.to_logits`, and
+      logits: float16 [C], see `reelbeam.transforms.models.scores.to_logits`, and
       embedding: float16 [D], the activations before the classifier; None unless asked for.
     """
 
@@ -270,7 +270,7 @@ class Failure:
     Attributes:
       video_uri: the video that it hit.
       stage: the step that met it: "list", "plan", "decode" or "classify".
-      code: short stable name, see `transforms.errors`.
+      code: short stable name, see `reelbeam.transforms.errors`.
       message: names the file, the value and the remedy.
       transient: True where trying again later may help.
       segment_index, clip_index: what was lost; None where the whole video was.

@@ -19,8 +19,8 @@ import pathlib
 import re
 from collections.abc import Iterator, Mapping
 
-from transforms import storage
-from transforms.errors import (
+from reelbeam.transforms import storage
+from reelbeam.transforms.errors import (
     ConfigError,
     LabelMapError,
     MediaError,
@@ -30,13 +30,13 @@ from transforms.errors import (
     NotASavedModelError,
     without_query,
 )
-from transforms.models.registry import cache, foreign, resolver, saved_model
-from transforms.models.registry.catalog import ModelSpec
-from transforms.models.registry.label_map import LabelMap, resolve_labels
-from transforms.models.registry.manifest import MANIFEST, pin
-from transforms.records import VideoRef
-from transforms.storage.stores import copying
-from transforms.storage.uris import literal
+from reelbeam.transforms.models.registry import cache, foreign, resolver, saved_model
+from reelbeam.transforms.models.registry.catalog import ModelSpec
+from reelbeam.transforms.models.registry.label_map import LabelMap, resolve_labels
+from reelbeam.transforms.models.registry.manifest import MANIFEST, pin
+from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.storage.stores import copying
+from reelbeam.transforms.storage.uris import literal
 
 _LOGGER = logging.getLogger(__name__)
 _MODEL_FILE = re.compile(r"(?!(?:variables|assets)$)(?:(?:variables|assets)/)?[^/.][^/]*")

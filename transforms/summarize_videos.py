@@ -11,8 +11,8 @@ import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
-from transforms.models.scores import ScoreSum
-from transforms.records import ClipScores, Failure, LabelScore, PlannedVideo, VideoRef, VideoSummary
+from reelbeam.transforms.models.scores import ScoreSum
+from reelbeam.transforms.records import ClipScores, Failure, LabelScore, PlannedVideo, VideoRef, VideoSummary
 
 
 class SummarizeVideos(beam.PTransform):

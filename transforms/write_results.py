@@ -14,7 +14,7 @@ import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
-from transforms.errors import (
+from reelbeam.transforms.errors import (
     LockLostError,
     NotAVideoError,
     NoVideoStreamError,
@@ -22,10 +22,10 @@ from transforms.errors import (
     RunError,
     TooManyFailuresError,
 )
-from transforms.output.commits import finish, record_decision
-from transforms.output.ledger import SKIPPED, TAKEN, count_labeled
-from transforms.output.output_lock import LockTicket
-from transforms.output.run_files import (
+from reelbeam.transforms.output.commits import finish, record_decision
+from reelbeam.transforms.output.ledger import SKIPPED, TAKEN, count_labeled
+from reelbeam.transforms.output.output_lock import LockTicket
+from reelbeam.transforms.output.run_files import (
     RunPaths,
     WrittenFile,
     summarize_files,
@@ -34,9 +34,9 @@ from transforms.output.run_files import (
     write_atomically,
     write_parquet,
 )
-from transforms.records import VideoSummary, stable_hash
-from transforms.schemas import TABLES, Row
-from transforms.storage.ignored import most_frequent
+from reelbeam.transforms.records import VideoSummary, stable_hash
+from reelbeam.transforms.schemas import TABLES, Row
+from reelbeam.transforms.storage.ignored import most_frequent
 
 ROWS_PER_FILE = 250_000
 """Clip rows take about 100 bytes in Parquet, so a file gets tens of MB, and sorting it 100 MB of memory."""
@@ -52,8 +52,9 @@ _VOUCHERS = 20
 class WriteResults(beam.PTransform):
     """Writes the tables and commits the run.
 
-    Input: a dict of PCollections: rows by table name (see transforms.schemas.TABLES), the number of listed inputs as
-    "num_inputs" (one element), and as "fates" pairs of a reason and how many inputs were taken up or skipped for it.
+    Input: a dict of PCollections: rows by table name (see reelbeam.transforms.schemas.TABLES), the number of listed
+    inputs as "num_inputs" (one element), and as "fates" pairs of a reason and how many inputs were taken up or skipped
+    for it.
     Optional: "ignored", pairs of a kind and how many files or folders the listing left out, and "num_excused" (one
     element), how many failed files count neither as failures nor as inputs for `max_failure_ratio`.
     Output: a PCollection of the one run summary that was committed, as a dict.
@@ -68,7 +69,7 @@ class WriteResults(beam.PTransform):
       run_id: name of the run.
       max_failure_ratio: highest share of failed inputs, 0 to 1, with which a run counts.
       run_facts: what else the run's JSON is to say (configuration, model, versions), JSON-serializable.
-      schemas: of the run's tables, see `transforms.schemas.tables_of_run`.
+      schemas: of the run's tables, see `reelbeam.transforms.schemas.tables_of_run`.
       lock: what the run holds of the output; None where nobody else can write there.
       num_vouching: videos that other runs are known to have labeled, beside those that are skipped; see `check`.
     """
@@ -199,14 +200,14 @@ def commit(
     ignored: Mapping[str, int] = NOTHING,
     num_excused: int = 0,
 ) -> dict[str, Any]:
-    """Checks the written files and commits the run, in the steps that `transforms.output.commits` tells.
+    """Checks the written files and commits the run, in the steps that `reelbeam.transforms.output.commits` tells.
 
     Args:
       run_facts, paths, max_failure_ratio: see `WriteResults`.
       lock: what the run holds of the output; None where nobody else can write there.
       files: what was written.
       num_inputs: listed inputs, skipped ones included.
-      fates: how many inputs were taken up and skipped, by reason, see `transforms.output.ledger`.
+      fates: how many inputs were taken up and skipped, by reason, see `reelbeam.transforms.output.ledger`.
       num_vouching, ignored, num_excused: see `WriteResults`.
 
     Returns:

@@ -13,7 +13,7 @@ import json
 from importlib import resources
 from typing import Any, NamedTuple
 
-from transforms.models.registry.catalog import ModelSpec
+from reelbeam.transforms.models.registry.catalog import ModelSpec
 
 
 class ModelCost(NamedTuple):
@@ -34,7 +34,7 @@ class DecodeCost(NamedTuple):
 @functools.cache
 def cost_table() -> dict[str, Any]:
     """Returns the measured costs as they stand in the file."""
-    return json.loads(resources.files("pipeline.commands").joinpath("costs.json").read_text("utf-8"))
+    return json.loads(resources.files("reelbeam.pipeline.commands").joinpath("costs.json").read_text("utf-8"))
 
 
 def model_cost(spec: ModelSpec, engine: str) -> ModelCost | None:

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from pipeline.flags import definitions, options
-from pipeline.flags.parser import Parser
-from pipeline.terminal.console import make_console, make_table, right
-from pipeline.terminal.streams import print_path
-from transforms.errors import MediaError, ModelNotFoundError, without_query
-from transforms.models import export
-from transforms.models.engine import with_found_kind
-from transforms.models.registry import catalog, resolver
-from transforms.models.registry.manifest import require_pin
+from reelbeam.pipeline.flags import definitions, options
+from reelbeam.pipeline.flags.parser import Parser
+from reelbeam.pipeline.terminal.console import make_console, make_table, right
+from reelbeam.pipeline.terminal.streams import print_path
+from reelbeam.transforms.errors import MediaError, ModelNotFoundError, without_query
+from reelbeam.transforms.models import export
+from reelbeam.transforms.models.engine import with_found_kind
+from reelbeam.transforms.models.registry import catalog, resolver
+from reelbeam.transforms.models.registry.manifest import require_pin
 
 _EPILOG = "Beam's flags pass through, for stores that need some: --s3_endpoint_url, …"
 
@@ -90,7 +90,7 @@ def fetch(name: str) -> None:
     Raises:
       ModelError: see `resolver.resolve` and `stored_models.fetch`.
     """
-    from transforms import stored_models
+    from reelbeam.transforms import stored_models
 
     if resolver.is_stored(name):
         print_path(str(stored_models.fetch(name)))
@@ -113,9 +113,9 @@ def export_model(spec: catalog.ModelSpec, to: str) -> None:
       RunError: the store does not answer now.
       ModelError: the model or its labels cannot be used.
     """
-    from pipeline.job.preparation import unusable
-    from pipeline.settings.config import require_name
-    from transforms import stored_models
+    from reelbeam.pipeline.job.preparation import unusable
+    from reelbeam.pipeline.settings.config import require_name
+    from reelbeam.transforms import stored_models
 
     require_name("--to", to)
     spec = with_found_kind(spec)

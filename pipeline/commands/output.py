@@ -11,9 +11,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pipeline.flags.definitions import parse_time
-from pipeline.flags.parser import Parser
-from pipeline.terminal.streams import can_print
+from reelbeam.pipeline.flags.definitions import parse_time
+from reelbeam.pipeline.flags.parser import Parser
+from reelbeam.pipeline.terminal.streams import can_print
 
 EXIT_DOES_NOT_ADD_UP = 4
 
@@ -25,10 +25,10 @@ def status(argv: Sequence[str]) -> int:
     _add_json(parser)
     args = _parse(parser, argv)
 
-    from pipeline.reports.output_tables import print_status
-    from pipeline.terminal.progress import WorkLine
-    from transforms.output.overview import overview
-    from transforms.output.tables import Output
+    from reelbeam.pipeline.reports.output_tables import print_status
+    from reelbeam.pipeline.terminal.progress import WorkLine
+    from reelbeam.transforms.output.overview import overview
+    from reelbeam.transforms.output.tables import Output
 
     with WorkLine("reading") as line:
         found = overview(Output.read_any(args.output), max(args.runs, 0), line.show)
@@ -52,9 +52,9 @@ def verify(argv: Sequence[str]) -> int:
     """Counts everything again; returns 4 where it does not add up."""
     args = _parse(verify_parser(), argv)
 
-    from pipeline.reports.output_tables import print_faults
-    from pipeline.terminal.progress import WorkLine
-    from transforms.output.verification import find_faults
+    from reelbeam.pipeline.reports.output_tables import print_faults
+    from reelbeam.pipeline.terminal.progress import WorkLine
+    from reelbeam.transforms.output.verification import find_faults
 
     with WorkLine("checking") as line:
         faults = find_faults(args.output, args.run, line.show, last=args.last)
@@ -71,10 +71,10 @@ def diff(argv: Sequence[str]) -> int:
     _add_json(parser)
     args = _parse(parser, argv)
 
-    from pipeline.reports.output_tables import print_difference
-    from pipeline.terminal.progress import WorkLine
-    from transforms.output.comparison import compare
-    from transforms.output.tables import Output
+    from reelbeam.pipeline.reports.output_tables import print_difference
+    from reelbeam.pipeline.terminal.progress import WorkLine
+    from reelbeam.transforms.output.comparison import compare
+    from reelbeam.transforms.output.tables import Output
 
     with WorkLine("reading") as line:
         output = Output.read(args.output)
@@ -94,9 +94,9 @@ def sql(argv: Sequence[str]) -> int:
     parser.add_argument("--dataset", default="reelbeam", metavar="NAME", help="BigQuery's; default reelbeam")
     args = _parse(parser, argv)
 
-    from transforms.errors import ConfigError
-    from transforms.output.tables import Output
-    from transforms.output.views import create_views
+    from reelbeam.transforms.errors import ConfigError
+    from reelbeam.transforms.output.tables import Output
+    from reelbeam.transforms.output.views import create_views
 
     if not 0 <= args.min_score <= 1:
         raise ConfigError(f"--min_score is {args.min_score}: it must be from 0 to 1")
@@ -121,11 +121,11 @@ def compact(argv: Sequence[str]) -> int:
     )
     args = _parse(parser, argv)
 
-    from pipeline.job.launch import hold_output
-    from pipeline.terminal.progress import WorkLine
-    from transforms.output import compaction
-    from transforms.output.output_lock import LockTicket
-    from transforms.output.tables import Output
+    from reelbeam.pipeline.job.launch import hold_output
+    from reelbeam.pipeline.terminal.progress import WorkLine
+    from reelbeam.transforms.output import compaction
+    from reelbeam.transforms.output.output_lock import LockTicket
+    from reelbeam.transforms.output.tables import Output
 
     uri = Output.read(args.output).uri  # before the lock makes a folder
     lock = LockTicket(uri, compaction.compaction_id())
@@ -154,8 +154,8 @@ def _parser(command: str, description: str) -> argparse.ArgumentParser:
 
 def _parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
     """Parses flags, and gives Beam its own: a store may need them, `--s3_endpoint_url` for instance."""
-    from pipeline.flags import options
-    from pipeline.settings.config import require_name
+    from reelbeam.pipeline.flags import options
+    from reelbeam.pipeline.settings.config import require_name
 
     args, beam_flags = options.parse_label_flags(argv, parser)
     require_name("OUTPUT", args.output)

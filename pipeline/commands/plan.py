@@ -7,8 +7,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.flags.definitions import label_parser
-from transforms.cpus import cpu_count
+from reelbeam.pipeline.flags.definitions import label_parser
+from reelbeam.transforms.cpus import cpu_count
 
 _REASONS = {
     "new": "new",
@@ -56,16 +56,16 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
 
     from apache_beam.io.filesystems import FileSystems
 
-    from pipeline.commands.planning import make_plan, read_headers, select
-    from pipeline.flags import options
-    from pipeline.job.earlier_runs import last_run, warn_of_future, warn_of_other_work
-    from pipeline.job.preparation import check_inputs, prepare_run, unusable
-    from pipeline.terminal.progress import WorkLine
-    from transforms import storage
-    from transforms.errors import ConfigError, MediaError
-    from transforms.models.engine import choose_engine, with_found_kind
-    from transforms.output.ledger import Work
-    from transforms.stored_models import localized
+    from reelbeam.pipeline.commands.planning import make_plan, read_headers, select
+    from reelbeam.pipeline.flags import options
+    from reelbeam.pipeline.job.earlier_runs import last_run, warn_of_future, warn_of_other_work
+    from reelbeam.pipeline.job.preparation import check_inputs, prepare_run, unusable
+    from reelbeam.pipeline.terminal.progress import WorkLine
+    from reelbeam.transforms import storage
+    from reelbeam.transforms.errors import ConfigError, MediaError
+    from reelbeam.transforms.models.engine import choose_engine, with_found_kind
+    from reelbeam.transforms.output.ledger import Work
+    from reelbeam.transforms.stored_models import localized
 
     if args.sample is not None and args.sample < 1:
         raise ConfigError(f"--sample is {args.sample}: it must be at least 1")
@@ -104,8 +104,8 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
 def _show(found: dict[str, Any]) -> None:
     from rich.text import Text
 
-    from pipeline.terminal.console import make_console, make_table, printable, right
-    from transforms.storage.ignored import describe
+    from reelbeam.pipeline.terminal.console import make_console, make_table, printable, right
+    from reelbeam.transforms.storage.ignored import describe
 
     console = make_console()
     table = make_table(right("videos"), "")

@@ -23,24 +23,34 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from pipeline.commands.costs import decode_cost, model_cost
-from pipeline.settings.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
-from transforms import storage
-from transforms.cpus import cpu_count
-from transforms.errors import MediaError, without_query
-from transforms.inputs.expansion import expand_input
-from transforms.inputs.list_files import read_input_list
-from transforms.media.decoding.probe import decoder_version
-from transforms.media.sampling.clips import count_clips, max_num_clips
-from transforms.media.sampling.stream import count_stream_clips
-from transforms.media.sandbox import sandboxed
-from transforms.models.registry.catalog import CATALOG, ModelSpec
-from transforms.output.ledger import BEYOND_LIMIT, TAKEN, LedgerRow, Work, decide, ledger_runs, read_rows, sift, uri_key
-from transforms.plan_clips import labeled_seconds
-from transforms.records import SkipRules, VideoRef, stable_hash
-from transforms.selection.list_videos import with_size
-from transforms.storage.ignored import Report, ignore, most_frequent
-from transforms.storage.spool.folder import SpoolConfig
+from reelbeam.pipeline.commands.costs import decode_cost, model_cost
+from reelbeam.pipeline.settings.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
+from reelbeam.transforms import storage
+from reelbeam.transforms.cpus import cpu_count
+from reelbeam.transforms.errors import MediaError, without_query
+from reelbeam.transforms.inputs.expansion import expand_input
+from reelbeam.transforms.inputs.list_files import read_input_list
+from reelbeam.transforms.media.decoding.probe import decoder_version
+from reelbeam.transforms.media.sampling.clips import count_clips, max_num_clips
+from reelbeam.transforms.media.sampling.stream import count_stream_clips
+from reelbeam.transforms.media.sandbox import sandboxed
+from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec
+from reelbeam.transforms.output.ledger import (
+    BEYOND_LIMIT,
+    TAKEN,
+    LedgerRow,
+    Work,
+    decide,
+    ledger_runs,
+    read_rows,
+    sift,
+    uri_key,
+)
+from reelbeam.transforms.plan_clips import labeled_seconds
+from reelbeam.transforms.records import SkipRules, VideoRef, stable_hash
+from reelbeam.transforms.selection.list_videos import with_size
+from reelbeam.transforms.storage.ignored import Report, ignore, most_frequent
+from reelbeam.transforms.storage.spool.folder import SpoolConfig
 
 LOCAL_SAMPLE, REMOTE_SAMPLE = 2_000, 100
 """How many headers are read; fewer of remote videos, since these are copied for it."""
@@ -60,10 +70,10 @@ class Selection(NamedTuple):
     """What a run would take up.
 
     Attributes:
-      fates: how many videos, by reason, see `transforms.output.ledger`.
+      fates: how many videos, by reason, see `reelbeam.transforms.output.ledger`.
       num_taken: how many would be labeled.
       sample: some of these, at most `sample_size`.
-      ignored: what the listing left out, by kind, see `transforms.storage.ignored`.
+      ignored: what the listing left out, by kind, see `reelbeam.transforms.storage.ignored`.
     """
 
     fates: dict[str, int]

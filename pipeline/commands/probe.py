@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from pipeline.settings.config import MAX_VIDEO_BYTES
-from pipeline.terminal.console import make_console, make_table, printable, right, whole
-from transforms import storage
-from transforms.errors import ConfigError, MediaError
-from transforms.inputs.expansion import expand_input
-from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
-from transforms.media.sandbox import sandboxed
-from transforms.records import MediaInfo, VideoRef
+from reelbeam.pipeline.settings.config import MAX_VIDEO_BYTES
+from reelbeam.pipeline.terminal.console import make_console, make_table, printable, right, whole
+from reelbeam.transforms import storage
+from reelbeam.transforms.errors import ConfigError, MediaError
+from reelbeam.transforms.inputs.expansion import expand_input
+from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
+from reelbeam.transforms.media.sandbox import sandboxed
+from reelbeam.transforms.records import MediaInfo, VideoRef
 
 
 def probe_files(inputs: Sequence[str], allow_unconfined: bool = False) -> int:

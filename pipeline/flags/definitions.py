@@ -8,11 +8,11 @@ import difflib
 import re
 from fractions import Fraction
 
-from pipeline.flags.parser import Parser
-from pipeline.settings.config import MAX_BATCH_BYTES, MAX_VIDEO_BYTES
-from transforms.errors import error_classes
-from transforms.media.limits import DEFAULT_LIMITS
-from transforms.records import ALL_CODES
+from reelbeam.pipeline.flags.parser import Parser
+from reelbeam.pipeline.settings.config import MAX_BATCH_BYTES, MAX_VIDEO_BYTES
+from reelbeam.transforms.errors import error_classes
+from reelbeam.transforms.media.limits import DEFAULT_LIMITS
+from reelbeam.transforms.records import ALL_CODES
 
 
 def add_label_flags(parser: argparse.ArgumentParser) -> None:

@@ -16,24 +16,30 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipeline.flags.beam_parser import beam_parser, flag_names, split_words
-from pipeline.flags.definitions import label_parser
-from pipeline.runners import dataflow, flink, kinds
-from pipeline.settings import bounds
-from pipeline.settings.config import LabelingConfig, is_utf8, require_name
-from transforms.cpus import cpu_count
-from transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelError, has_credentials, without_query
-from transforms.media.limits import DecoderLimits
-from transforms.media.sampling.clips import ClipSampling
-from transforms.models.engines.stream import is_stream_model
-from transforms.models.registry import catalog, resolver
-from transforms.models.registry.manifest import is_exported, pin, read_manifest, require_pin
-from transforms.records import SkipRules
+from reelbeam.pipeline.flags.beam_parser import beam_parser, flag_names, split_words
+from reelbeam.pipeline.flags.definitions import label_parser
+from reelbeam.pipeline.runners import dataflow, flink, kinds
+from reelbeam.pipeline.settings import bounds
+from reelbeam.pipeline.settings.config import LabelingConfig, is_utf8, require_name
+from reelbeam.transforms.cpus import cpu_count
+from reelbeam.transforms.errors import (
+    ConfigError,
+    ModelNotFoundError,
+    NotASavedModelError,
+    has_credentials,
+    without_query,
+)
+from reelbeam.transforms.media.limits import DecoderLimits
+from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.models.engines.stream import is_stream_model
+from reelbeam.transforms.models.registry import catalog, resolver
+from reelbeam.transforms.models.registry.manifest import is_exported, pin, read_manifest, require_pin
+from reelbeam.transforms.records import SkipRules
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
 
-_LOCAL_RUNNER = "pipeline.runners.local.LocalRunner"
+_LOCAL_RUNNER = "reelbeam.pipeline.runners.local.LocalRunner"
 _PRESET_FLAGS = ("num_frames", "target_fps", "resize", "size")
 
 
@@ -147,7 +153,9 @@ def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
     require_name("--model", args.model)
     require_name("--labels", args.labels)
     given = {name: getattr(args, name) for name in _PRESET_FLAGS if getattr(args, name) is not None}
-    labels = "package:transforms.models/labels/kinetics_600.txt" if args.labels == "kinetics-600" else args.labels
+    labels = (
+        "package:reelbeam.transforms.models/labels/kinetics_600.txt" if args.labels == "kinetics-600" else args.labels
+    )
     folder = _folder(args.model)
     known = _known_model(args.model, folder)
     if known is None:
@@ -172,7 +180,7 @@ def _utf8_name(given: str) -> str:
     """Returns an input as text: a local name of other bytes as file:// with these percent-encoded, as rows name it."""
     if is_utf8(given):
         return given
-    from transforms import storage  # imports Beam
+    from reelbeam.transforms import storage  # imports Beam
 
     return storage.normalize(given)
 
@@ -186,7 +194,7 @@ def _fingerprint(given: str | None) -> str | None:
 def _folder(model: str) -> pathlib.Path | None:
     """Returns the local folder of a model that is a folder or an archive, here or in a store; None for any other."""
     if resolver.is_stored(model):
-        from transforms import stored_models  # imports Beam
+        from reelbeam.transforms import stored_models  # imports Beam
 
         return stored_models.fetch(model)
     if "://" in model:
@@ -235,7 +243,7 @@ def to_beam_options(beam_flags: Sequence[str]) -> PipelineOptions:
     Raises:
       ConfigError: `--direct_running_mode=multi_processing`, which hangs for ever when a worker dies; or see
         `dataflow.set_defaults`.
-      ConfigError, RunError: the Flink cluster that is named cannot be used, see pipeline.runners.flink.
+      ConfigError, RunError: the Flink cluster that is named cannot be used, see reelbeam.pipeline.runners.flink.
     """
     from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import NoReturn
 
-from pipeline.terminal.streams import printable
+from reelbeam.pipeline.terminal.streams import printable
 
 
 class FlagError(SystemExit):

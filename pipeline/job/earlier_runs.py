@@ -7,12 +7,12 @@ import dataclasses
 import datetime
 import logging
 
-from pipeline.job.preparation import unusable
-from transforms import errors
-from transforms.output import latest_run
-from transforms.output.latest_run import Latest
-from transforms.output.ledger import Work
-from transforms.records import RunInfo
+from reelbeam.pipeline.job.preparation import unusable
+from reelbeam.transforms import errors
+from reelbeam.transforms.output import latest_run
+from reelbeam.transforms.output.latest_run import Latest
+from reelbeam.transforms.output.ledger import Work
+from reelbeam.transforms.records import RunInfo
 
 _OTHER_WORK = {
     "model_fingerprint": "the model {model}",

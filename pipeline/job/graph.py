@@ -8,23 +8,23 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 
-from pipeline.settings.config import LabelingConfig
-from transforms.classify_clips import ClassifyClips
-from transforms.decode_clips import DecodeClips
-from transforms.keep_lock import KeepLock
-from transforms.models.registry.label_map import LabelMap
-from transforms.output.ledger import Chosen, Work
-from transforms.output.output_lock import LockTicket
-from transforms.output.run_files import RunPaths
-from transforms.plan_clips import PlanClips
-from transforms.records import RunInfo
-from transforms.schemas import TABLES, clip_row, error_row, video_row
-from transforms.selection.list_videos import ListVideos
-from transforms.selection.parts import Part, ReadSelection, WriteSelection
-from transforms.selection.skip_labeled import SkipLabeled
-from transforms.storage.spool.folder import SpoolConfig
-from transforms.summarize_videos import SummarizeVideos
-from transforms.write_results import WriteResults, is_excused
+from reelbeam.pipeline.settings.config import LabelingConfig
+from reelbeam.transforms.classify_clips import ClassifyClips
+from reelbeam.transforms.decode_clips import DecodeClips
+from reelbeam.transforms.keep_lock import KeepLock
+from reelbeam.transforms.models.registry.label_map import LabelMap
+from reelbeam.transforms.output.ledger import Chosen, Work
+from reelbeam.transforms.output.output_lock import LockTicket
+from reelbeam.transforms.output.run_files import RunPaths
+from reelbeam.transforms.plan_clips import PlanClips
+from reelbeam.transforms.records import RunInfo
+from reelbeam.transforms.schemas import TABLES, clip_row, error_row, video_row
+from reelbeam.transforms.selection.list_videos import ListVideos
+from reelbeam.transforms.selection.parts import Part, ReadSelection, WriteSelection
+from reelbeam.transforms.selection.skip_labeled import SkipLabeled
+from reelbeam.transforms.storage.spool.folder import SpoolConfig
+from reelbeam.transforms.summarize_videos import SummarizeVideos
+from reelbeam.transforms.write_results import WriteResults, is_excused
 
 
 def choose(

@@ -17,14 +17,14 @@ import apache_beam as beam
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline.flags.options import is_local
-from pipeline.job.run_progress import RunProgress
-from pipeline.runners import dataflow
-from pipeline.runners.beam_compat import keep_worker_pool_local
-from pipeline.runners.flink_job import cancelled_on_error, next_job
-from pipeline.runners.proxies import keep_loopback_direct
-from pipeline.terminal.progress import ProgressLine, Stage
-from transforms import errors
+from reelbeam.pipeline.flags.options import is_local
+from reelbeam.pipeline.job.run_progress import RunProgress
+from reelbeam.pipeline.runners import dataflow
+from reelbeam.pipeline.runners.beam_compat import keep_worker_pool_local
+from reelbeam.pipeline.runners.flink_job import cancelled_on_error, next_job
+from reelbeam.pipeline.runners.proxies import keep_loopback_direct
+from reelbeam.pipeline.terminal.progress import ProgressLine, Stage
+from reelbeam.transforms import errors
 
 
 class JobEnd(NamedTuple):

@@ -12,30 +12,30 @@ import pyarrow as pa
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
-from pipeline.flags.options import is_local
-from pipeline.job.earlier_runs import dated_after, last_run, name_part, warn_of_future, warn_of_other_work
-from pipeline.job.graph import build_graph, build_selection
-from pipeline.job.jobs import make_program, plain_message, run_job
-from pipeline.job.preparation import LoadedModel, check_inputs, prepare_run, run_facts, unwritable
-from pipeline.job.run_progress import RunProgress
-from pipeline.runners import dataflow
-from pipeline.runners.flink_job import job_of
-from pipeline.runners.heap import blocks_given_back
-from pipeline.settings import bounds
-from pipeline.settings.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
-from transforms import errors, metrics, storage
-from transforms.media.sandbox import sandboxed
-from transforms.models.engine import choose_engine, with_found_kind
-from transforms.models.registry.label_map import LabelMap
-from transforms.output.commits import read_json, read_refusal, recover
-from transforms.output.ledger import count_labeled
-from transforms.output.output_lock import FIRST_JOB_LEASE_SECONDS, LOCAL_LEASE_SECONDS, LockTicket, OutputLock
-from transforms.output.run_files import RunPaths
-from transforms.records import RunInfo
-from transforms.selection.parts import Part, selection_path, to_parts
-from transforms.storage.documents import read_document
-from transforms.stored_models import localized
-from transforms.write_results import commit
+from reelbeam.pipeline.flags.options import is_local
+from reelbeam.pipeline.job.earlier_runs import dated_after, last_run, name_part, warn_of_future, warn_of_other_work
+from reelbeam.pipeline.job.graph import build_graph, build_selection
+from reelbeam.pipeline.job.jobs import make_program, plain_message, run_job
+from reelbeam.pipeline.job.preparation import LoadedModel, check_inputs, prepare_run, run_facts, unwritable
+from reelbeam.pipeline.job.run_progress import RunProgress
+from reelbeam.pipeline.runners import dataflow
+from reelbeam.pipeline.runners.flink_job import job_of
+from reelbeam.pipeline.runners.heap import blocks_given_back
+from reelbeam.pipeline.settings import bounds
+from reelbeam.pipeline.settings.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
+from reelbeam.transforms import errors, metrics, storage
+from reelbeam.transforms.media.sandbox import sandboxed
+from reelbeam.transforms.models.engine import choose_engine, with_found_kind
+from reelbeam.transforms.models.registry.label_map import LabelMap
+from reelbeam.transforms.output.commits import read_json, read_refusal, recover
+from reelbeam.transforms.output.ledger import count_labeled
+from reelbeam.transforms.output.output_lock import FIRST_JOB_LEASE_SECONDS, LOCAL_LEASE_SECONDS, LockTicket, OutputLock
+from reelbeam.transforms.output.run_files import RunPaths
+from reelbeam.transforms.records import RunInfo
+from reelbeam.transforms.selection.parts import Part, selection_path, to_parts
+from reelbeam.transforms.storage.documents import read_document
+from reelbeam.transforms.stored_models import localized
+from reelbeam.transforms.write_results import commit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,8 +66,8 @@ def run_labeling(
     """Labels videos as `config` says, on the runner that `options` name, and waits for the end if it is to.
 
     Where the runner is local, a first job finds out what is to be labeled, and each part of that is a run of its own,
-    see `transforms.selection.parts`. On a cluster one job does it all, unless `videos_per_part` is given: workers take
-    long to start there.
+    see `reelbeam.transforms.selection.parts`. On a cluster one job does it all, unless `videos_per_part` is given:
+    workers take long to start there.
 
     `on_name` is told the name of the run as soon as it has one.
 

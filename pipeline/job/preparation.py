@@ -11,24 +11,24 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-import pipeline
-from pipeline.settings.config import LabelingConfig
-from transforms import errors, storage
-from transforms.inputs.expansion import left_out_of, matches_anything
-from transforms.inputs.list_files import read_input_list
-from transforms.media.decoding.probe import decoder_version, library_versions
-from transforms.models.engine import Engine, check_embeddings, load_engine, load_stream_engine
-from transforms.models.engines.stream import StreamEngine
-from transforms.models.model_info import installed_versions, model_info
-from transforms.models.output_activation import output_activation
-from transforms.models.registry import resolver
-from transforms.models.registry.label_map import LabelMap
-from transforms.models.registry.manifest import content_hash, require_pin
-from transforms.output import latest_run
-from transforms.records import RunInfo
-from transforms.schemas import tables_of_run
-from transforms.storage.ignored import describe
-from transforms.stored_models import load_labels, localized
+from reelbeam.pipeline import __version__
+from reelbeam.pipeline.settings.config import LabelingConfig
+from reelbeam.transforms import errors, storage
+from reelbeam.transforms.inputs.expansion import left_out_of, matches_anything
+from reelbeam.transforms.inputs.list_files import read_input_list
+from reelbeam.transforms.media.decoding.probe import decoder_version, library_versions
+from reelbeam.transforms.models.engine import Engine, check_embeddings, load_engine, load_stream_engine
+from reelbeam.transforms.models.engines.stream import StreamEngine
+from reelbeam.transforms.models.model_info import installed_versions, model_info
+from reelbeam.transforms.models.output_activation import output_activation
+from reelbeam.transforms.models.registry import resolver
+from reelbeam.transforms.models.registry.label_map import LabelMap
+from reelbeam.transforms.models.registry.manifest import content_hash, require_pin
+from reelbeam.transforms.output import latest_run
+from reelbeam.transforms.records import RunInfo
+from reelbeam.transforms.schemas import tables_of_run
+from reelbeam.transforms.storage.ignored import describe
+from reelbeam.transforms.stored_models import load_labels, localized
 
 _PACKAGES = ("apache-beam", "openvino", "tensorflow", "tensorflow-hub", "av", "numpy", "pyarrow")
 
@@ -134,5 +134,5 @@ def run_facts(config: LabelingConfig, run: RunInfo) -> dict[str, Any]:
         **dataclasses.asdict(run),
         "model_info": dataclasses.asdict(info),
         "configuration": config.to_json(),
-        "versions": {"reelbeam": pipeline.__version__, **versions, **library_versions()},
+        "versions": {"reelbeam": __version__, **versions, **library_versions()},
     }

@@ -6,9 +6,9 @@ import collections
 import time
 from typing import Any
 
-from pipeline.terminal.progress import Stage
-from transforms import metrics
-from transforms.output.lock_file import utc_now
+from reelbeam.pipeline.terminal.progress import Stage
+from reelbeam.transforms import metrics
+from reelbeam.transforms.output.lock_file import utc_now
 
 _ADDED_UP = (metrics.VIDEOS_DONE, metrics.VIDEOS_BROKEN, metrics.CLIPS_CLASSIFIED, metrics.VIDEO_MS_DECODED)
 

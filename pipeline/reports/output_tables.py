@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Column
 from rich.text import Text
 
-from pipeline.terminal.console import make_console, make_table, printable, right, whole
+from reelbeam.pipeline.terminal.console import make_console, make_table, printable, right, whole
 
 _ROWS_SHOWN = 20
 _WIDTH_OF_PIPES = 10_000
@@ -29,7 +29,7 @@ def _number_of(number: int, what: str) -> str:
 
 
 def print_status(found: dict[str, Any]) -> None:
-    """Prints an overview, see `transforms.output.overview.overview`."""
+    """Prints an overview, see `reelbeam.transforms.output.overview.overview`."""
     console = _console()
     _print_runs(found, console)
     for entry in found["now"]:
@@ -113,7 +113,7 @@ def print_faults(found: dict[str, Any]) -> None:
 
 
 def print_difference(found: dict[str, Any]) -> None:
-    """Prints a comparison, see `transforms.output.comparison.compare`."""
+    """Prints a comparison, see `reelbeam.transforms.output.comparison.compare`."""
     console = _console()
     _print_pairs("changed top label", found["relabeled"], ("top_label", "top_score"), console)
     _print_pairs("changed status", found["status_changed"], ("status", "error_code"), console)

@@ -12,17 +12,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.job.launch import Outcome
-from pipeline.reports.summary_json import added_up, committed_summaries
-from pipeline.terminal.console import make_table, printable, right, whole
-from transforms import metrics
-from transforms.errors import MediaError
-from transforms.models.registry.catalog import DEMO
-from transforms.output.run_files import RunPaths
-from transforms.output.tables import read_batches
-from transforms.schemas import RANGE
-from transforms.storage.ignored import describe
-from transforms.time_range import shown_input
+from reelbeam.pipeline.job.launch import Outcome
+from reelbeam.pipeline.reports.summary_json import added_up, committed_summaries
+from reelbeam.pipeline.terminal.console import make_table, printable, right, whole
+from reelbeam.transforms import metrics
+from reelbeam.transforms.errors import MediaError
+from reelbeam.transforms.models.registry.catalog import DEMO
+from reelbeam.transforms.output.run_files import RunPaths
+from reelbeam.transforms.output.tables import read_batches
+from reelbeam.transforms.schemas import RANGE
+from reelbeam.transforms.storage.ignored import describe
+from reelbeam.transforms.time_range import shown_input
 
 MAX_VIDEOS_SHOWN = 25
 MAX_FAILED_SHOWN = 10

@@ -8,10 +8,10 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from transforms.errors import ConfigError, ReelbeamError, without_query
+from reelbeam.transforms.errors import ConfigError, ReelbeamError, without_query
 
 if TYPE_CHECKING:
-    from pipeline.job.launch import Outcome
+    from reelbeam.pipeline.job.launch import Outcome
 
 
 @dataclasses.dataclass

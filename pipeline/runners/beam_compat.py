@@ -14,7 +14,7 @@ from apache_beam.runners.portability.fn_api_runner import worker_handlers
 from apache_beam.runners.worker import worker_pool_main
 from apache_beam.runners.worker.channel_factory import GRPCChannelFactory
 
-from pipeline.runners.loopback import channel_to, guarded_server, local_server
+from reelbeam.pipeline.runners.loopback import channel_to, guarded_server, local_server
 
 
 def flush_only_full_buffers() -> None:

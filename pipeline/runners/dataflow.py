@@ -6,9 +6,9 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING
 
-from pipeline.runners import kinds
-from pipeline.settings.config import LabelingConfig
-from transforms.errors import ConfigError, RunError, without_query
+from reelbeam.pipeline.runners import kinds
+from reelbeam.pipeline.settings.config import LabelingConfig
+from reelbeam.transforms.errors import ConfigError, RunError, without_query
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions

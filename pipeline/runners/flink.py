@@ -23,8 +23,8 @@ import urllib.request
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.runners import kinds
-from transforms.errors import ConfigError, RunError
+from reelbeam.pipeline.runners import kinds
+from reelbeam.transforms.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions

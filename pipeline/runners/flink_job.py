@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from pipeline.runners import flink
-from pipeline.runners.flink import EMBEDDED, Cluster, is_flink
+from reelbeam.pipeline.runners import flink
+from reelbeam.pipeline.runners.flink import EMBEDDED, Cluster, is_flink
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions

@@ -6,14 +6,14 @@ from typing import Any
 
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from pipeline.runners.beam_compat import flush_only_full_buffers, guard_servers
+from reelbeam.pipeline.runners.beam_compat import flush_only_full_buffers, guard_servers
 
 
 class LocalRunner(FnApiRunner):
     """FnApiRunner that nobody else can talk to, and whose buffers are handed on when they are full.
 
     Beam 2.77 opens its servers on every interface of the machine and lets everybody in, see
-    `pipeline.runners.loopback`.
+    `reelbeam.pipeline.runners.loopback`.
 
     With `multi_threading`, it empties the buffers between runner and workers once a second, from another thread.
     That one takes the bytes and clears the buffer in two steps, and what is written in between is lost: elements

@@ -7,7 +7,7 @@ import resource
 from collections.abc import Mapping
 from fractions import Fraction
 
-from transforms.errors import ConfigError
+from reelbeam.transforms.errors import ConfigError
 
 MOST_THREADS = 1024
 _MOST = 1 << 53

@@ -7,15 +7,15 @@ import hashlib
 import math
 from typing import Any
 
-from transforms.errors import ConfigError, without_query
-from transforms.media.decoding.picture import Geometry
-from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
-from transforms.media.sampling.clips import ClipSampling
-from transforms.media.sandbox.wire import NUM_SLOTS
-from transforms.models.engine import EngineName, Precision
-from transforms.models.registry.catalog import ModelSpec
-from transforms.output.row_options import RowOptions
-from transforms.records import SkipRules
+from reelbeam.transforms.errors import ConfigError, without_query
+from reelbeam.transforms.media.decoding.picture import Geometry
+from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
+from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sandbox.wire import NUM_SLOTS
+from reelbeam.transforms.models.engine import EngineName, Precision
+from reelbeam.transforms.models.registry.catalog import ModelSpec
+from reelbeam.transforms.output.row_options import RowOptions
+from reelbeam.transforms.records import SkipRules
 
 MAX_VIDEO_BYTES = 50 << 30
 MAX_BATCH_BYTES = 64 << 20
@@ -47,7 +47,7 @@ class LabelingConfig:
       max_video_bytes: larger files are failures.
       decoder_limits: what a video may ask for, and what a decoder process may use.
       spool_dir, spool_bytes: where remote videos are kept on their way to the decoder, and how much of them at most;
-        None: the folder for temporary files, and what `transforms.storage.spool.folder` finds fit.
+        None: the folder for temporary files, and what `reelbeam.transforms.storage.spool.folder` finds fit.
       num_threads: threads of the engine; None: the cores of the machine that it runs on.
       precision: of the engine's arithmetic.
       max_batch_bytes: pixels that the model is given at once.

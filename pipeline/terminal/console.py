@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from pipeline.terminal.streams import printable
+from reelbeam.pipeline.terminal.streams import printable
 
 __all__ = ["make_console", "make_table", "printable", "right", "whole"]
 

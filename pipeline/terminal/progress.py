@@ -14,8 +14,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgres
 from rich.table import Column
 from rich.text import Text
 
-from pipeline.terminal import streams
-from pipeline.terminal.streams import printable
+from reelbeam.pipeline.terminal import streams
+from reelbeam.pipeline.terminal.streams import printable
 
 _SECONDS_BETWEEN_DRAWINGS = 0.25
 _SECONDS_BETWEEN_LINES = 15.0

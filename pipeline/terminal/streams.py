@@ -12,10 +12,9 @@ import sys
 from collections.abc import Callable
 from typing import TextIO
 
-from transforms.errors import without_query
+from reelbeam.transforms.errors import without_query
 
 _JSON_ESCAPES = "reelbeam.json_escapes"
-_OWN_LOGGERS = ("pipeline", "transforms")
 
 print_above: list[Callable[[str], None]] = []
 """What prints a line above the progress line of this terminal; empty while there is no progress line."""
@@ -99,7 +98,7 @@ class LogFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Returns the message with its level and logger."""
-        if record.name.split(".")[0] in _OWN_LOGGERS:
+        if record.name.startswith("reelbeam."):
             record.message = printable(record.message)
         return super().formatMessage(record)
 

@@ -2,6 +2,6 @@
 
 import sys
 
-from pipeline.flex_template import main
+from reelbeam.pipeline.flex_template import main
 
 sys.exit(main())

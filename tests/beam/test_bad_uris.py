@@ -16,15 +16,15 @@ from faulty_proxy import FaultyProxy
 from local_pipeline import LocalPipeline, counters
 from object_stores import S3Server
 
-from transforms import metrics, storage
-from transforms.errors import StorageError, UnsupportedUriError, VideoNotFoundError
-from transforms.media.sampling.clips import ClipSampling
-from transforms.models.registry.catalog import find
-from transforms.plan_clips import PlanClips
-from transforms.selection.list_videos import ListVideos
-from transforms.storage.stores import copying
-from transforms.storage.stores.clients import lacks_client
-from transforms.storage.stores.registry import store_for
+from reelbeam.transforms import metrics, storage
+from reelbeam.transforms.errors import StorageError, UnsupportedUriError, VideoNotFoundError
+from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.models.registry.catalog import find
+from reelbeam.transforms.plan_clips import PlanClips
+from reelbeam.transforms.selection.list_videos import ListVideos
+from reelbeam.transforms.storage.stores import copying
+from reelbeam.transforms.storage.stores.clients import lacks_client
+from reelbeam.transforms.storage.stores.registry import store_for
 
 PRESET = find("demo").preset
 SAMPLING = ClipSampling(PRESET.num_frames, PRESET.target_fps)
@@ -79,11 +79,11 @@ def test_a_scheme_without_its_client_says_what_to_install(uri: str, module: str,
 WITHOUT_CLIENTS = """
     import json, sys
     sys.modules |= {"boto3": None, "google.cloud.storage": None}  # as if they were not installed
-    from transforms import metrics, storage
-    from transforms.storage.conditional_files import conditional_file
-    from transforms.errors import MediaError
-    from transforms.selection.list_videos import with_size
-    from transforms.records import VideoRef
+    from reelbeam.transforms import metrics, storage
+    from reelbeam.transforms.storage.conditional_files import conditional_file
+    from reelbeam.transforms.errors import MediaError
+    from reelbeam.transforms.selection.list_videos import with_size
+    from reelbeam.transforms.records import VideoRef
 
     def code_of(call, *args):
         try:

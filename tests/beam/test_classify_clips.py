@@ -14,10 +14,10 @@ from apache_beam.testing.util import assert_that, equal_to
 from fake_engine import BAD_VALUE, NAN_VALUE, FakeEngine
 from local_pipeline import LocalPipeline, counters
 
-from transforms import classify_clips, metrics
-from transforms.errors import LabelMapError
-from transforms.models.registry.catalog import CATALOG, ModelSpec, Preset
-from transforms.records import Clip, ClipScores, Failure
+from reelbeam.transforms import classify_clips, metrics
+from reelbeam.transforms.errors import LabelMapError
+from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec, Preset
+from reelbeam.transforms.records import Clip, ClipScores, Failure
 
 SPEC = ModelSpec("fake", "base", "nowhere", "nowhere", Preset(2, Fraction(1), 4, 4))
 

@@ -14,10 +14,10 @@ from apache_beam.testing.util import assert_that, equal_to
 from fake_engine import BAD_VALUE, FakeStreamEngine
 from local_pipeline import LocalPipeline, counters
 
-from transforms import classify_clips, metrics
-from transforms.models.registry.catalog import CATALOG, ModelSpec, Preset
-from transforms.models.scores import softmax
-from transforms.records import Clip, ClipScores, ClipSpan, Failure
+from reelbeam.transforms import classify_clips, metrics
+from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec, Preset
+from reelbeam.transforms.models.scores import softmax
+from reelbeam.transforms.records import Clip, ClipScores, ClipSpan, Failure
 
 SPEC = ModelSpec("fake", "stream", "nowhere", "nowhere", Preset(4, Fraction(1), 2, 2))
 NUM_SEGMENTS, NUM_CLIPS = 9, 5

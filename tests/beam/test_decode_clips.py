@@ -17,15 +17,15 @@ from apache_beam.testing.util import assert_that, equal_to
 from fake_engine import FakeEngine
 from local_pipeline import LocalPipeline, counters
 
-from transforms import classify_clips, metrics, schemas
-from transforms.classify_clips import ClassifyClips
-from transforms.decode_clips import ClipCoder, DecodeClips
-from transforms.media.decoding.picture import Geometry
-from transforms.media.sampling.clips import ClipSampling
-from transforms.media.sandbox import sandboxed, wire
-from transforms.models.registry.catalog import find
-from transforms.plan_clips import PlanClips
-from transforms.records import Clip, VideoRef
+from reelbeam.transforms import classify_clips, metrics, schemas
+from reelbeam.transforms.classify_clips import ClassifyClips
+from reelbeam.transforms.decode_clips import ClipCoder, DecodeClips
+from reelbeam.transforms.media.decoding.picture import Geometry
+from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sandbox import sandboxed, wire
+from reelbeam.transforms.models.registry.catalog import find
+from reelbeam.transforms.plan_clips import PlanClips
+from reelbeam.transforms.records import Clip, VideoRef
 
 DEMO = find("demo")
 SAMPLING = ClipSampling(DEMO.preset.num_frames, DEMO.preset.target_fps)

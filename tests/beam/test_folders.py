@@ -19,12 +19,12 @@ from faulty_proxy import FaultyProxy
 from local_pipeline import LocalPipeline, counters
 from object_stores import S3Server
 
-from transforms import metrics
-from transforms.inputs.expansion import expand_input
-from transforms.inputs.video_extensions import AMBIGUOUS_EXTENSIONS, EXTENSIONS_OF, VIDEO_EXTENSIONS
-from transforms.media.container import container
-from transforms.selection.list_videos import ListVideos
-from transforms.storage import ignored
+from reelbeam.transforms import metrics
+from reelbeam.transforms.inputs.expansion import expand_input
+from reelbeam.transforms.inputs.video_extensions import AMBIGUOUS_EXTENSIONS, EXTENSIONS_OF, VIDEO_EXTENSIONS
+from reelbeam.transforms.media.container import container
+from reelbeam.transforms.selection.list_videos import ListVideos
+from reelbeam.transforms.storage import ignored
 
 SOUND = set("mp3 aac ac3 eac3 aiff ape caf flac wav w64 amr tta wv".split())
 OF_OTHER_FILES = set(".avs .cgi .heic .heif .ism .isma .j2k .m4a .m4b .mka .mks .mpo .psp".split())
@@ -126,8 +126,8 @@ def test_a_pattern_matches_files_and_counts_folders(tmp_path: pathlib.Path) -> N
 
 SEARCH = """
     import collections, os, sys
-    from transforms.errors import MediaError
-    from transforms.inputs.expansion import expand_input
+    from reelbeam.transforms.errors import MediaError
+    from reelbeam.transforms.inputs.expansion import expand_input
 
     if os.getuid() == 0:
         os.setuid(65534)  # root may read everything

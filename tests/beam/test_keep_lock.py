@@ -14,21 +14,21 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline
 
-from pipeline.flags import options
-from pipeline.job import launch, preparation
-from transforms import keep_lock
-from transforms.errors import OutputLockedError
-from transforms.keep_lock import KeepLock
-from transforms.output.lock_file import is_free, read_lock
-from transforms.output.output_lock import (
+from reelbeam.pipeline.flags import options
+from reelbeam.pipeline.job import launch, preparation
+from reelbeam.transforms import keep_lock
+from reelbeam.transforms.errors import OutputLockedError
+from reelbeam.transforms.keep_lock import KeepLock
+from reelbeam.transforms.output.lock_file import is_free, read_lock
+from reelbeam.transforms.output.output_lock import (
     FIRST_JOB_LEASE_SECONDS,
     JOB_LEASE_SECONDS,
     JOB_RENEWAL_SECONDS,
     LockTicket,
     OutputLock,
 )
-from transforms.output.run_files import RunPaths
-from transforms.storage.conditional_files import ConditionalFile, Content, conditional_file
+from reelbeam.transforms.output.run_files import RunPaths
+from reelbeam.transforms.storage.conditional_files import ConditionalFile, Content, conditional_file
 
 
 def submitted(output: pathlib.Path) -> LockTicket:

@@ -15,13 +15,13 @@ from faulty_proxy import FaultyProxy
 from local_pipeline import LocalPipeline, counters
 from object_stores import BUCKET, S3Server
 
-from transforms import metrics, storage
-from transforms.errors import StorageError, UnsupportedUriError
-from transforms.inputs import expansion
-from transforms.inputs.expansion import expand_input, matches_anything
-from transforms.records import VideoRef
-from transforms.selection.list_videos import ListVideos
-from transforms.storage.stores import retries
+from reelbeam.transforms import metrics, storage
+from reelbeam.transforms.errors import StorageError, UnsupportedUriError
+from reelbeam.transforms.inputs import expansion
+from reelbeam.transforms.inputs.expansion import expand_input, matches_anything
+from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.selection.list_videos import ListVideos
+from reelbeam.transforms.storage.stores import retries
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ _PROGRAM = """
 import resource, time
 resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
 import apache_beam as beam
-from pipeline.flags.options import to_beam_options
+from reelbeam.pipeline.flags.options import to_beam_options
 
 class Slow:
     def __init__(self, number):

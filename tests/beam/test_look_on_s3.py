@@ -12,8 +12,8 @@ from apache_beam.io.filesystems import FileSystems
 from object_stores import BUCKET, S3Server, s3_flags, used_by_beam
 from output_factory import Video
 
-from pipeline.cli import main
-from transforms import storage
+from reelbeam.pipeline.cli import main
+from reelbeam.transforms import storage
 
 
 @pytest.fixture

@@ -14,15 +14,15 @@ from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline
 from slow_cases import fast_first
 
-from transforms.output.ledger import Work
-from transforms.output.run_files import RunPaths
-from transforms.records import SkipRules, VideoRef
-from transforms.selection import packing
-from transforms.selection.list_videos import ListVideos
-from transforms.selection.packing import NUM_BUCKETS, Pack, PackVideos, bucket_of, unpack, unpack_videos
-from transforms.selection.parts import WriteSelection, read_part, selection_path, to_parts
-from transforms.selection.skip_labeled import SkipLabeled
-from transforms.storage.documents import read_document
+from reelbeam.transforms.output.ledger import Work
+from reelbeam.transforms.output.run_files import RunPaths
+from reelbeam.transforms.records import SkipRules, VideoRef
+from reelbeam.transforms.selection import packing
+from reelbeam.transforms.selection.list_videos import ListVideos
+from reelbeam.transforms.selection.packing import NUM_BUCKETS, Pack, PackVideos, bucket_of, unpack, unpack_videos
+from reelbeam.transforms.selection.parts import WriteSelection, read_part, selection_path, to_parts
+from reelbeam.transforms.selection.skip_labeled import SkipLabeled
+from reelbeam.transforms.storage.documents import read_document
 
 VIDEOS = [
     VideoRef(

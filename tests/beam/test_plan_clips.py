@@ -11,16 +11,16 @@ import pytest
 from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline, counters
 
-from pipeline.flags.options import to_beam_options
-from transforms import metrics, storage
-from transforms.errors import StorageError
-from transforms.media.limits import DecoderLimits
-from transforms.media.sampling.clips import ClipSampling
-from transforms.media.sandbox import sandboxed, spawn, wire
-from transforms.models.registry.catalog import find
-from transforms.plan_clips import PlanClips
-from transforms.records import MediaInfo, VideoRef
-from transforms.selection.list_videos import ListVideos
+from reelbeam.pipeline.flags.options import to_beam_options
+from reelbeam.transforms import metrics, storage
+from reelbeam.transforms.errors import StorageError
+from reelbeam.transforms.media.limits import DecoderLimits
+from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sandbox import sandboxed, spawn, wire
+from reelbeam.transforms.models.registry.catalog import find
+from reelbeam.transforms.plan_clips import PlanClips
+from reelbeam.transforms.records import MediaInfo, VideoRef
+from reelbeam.transforms.selection.list_videos import ListVideos
 
 PRESET = find("demo").preset
 

@@ -20,19 +20,19 @@ from faulty_proxy import FaultyProxy
 from local_pipeline import counters
 from object_stores import BUCKET, S3Server, s3_flags
 
-from pipeline.flags.options import to_beam_options
-from transforms import errors, metrics, storage
-from transforms.decode_clips import DecodeClips
-from transforms.media.decoding.decoder import Geometry, decode_clips
-from transforms.media.decoding.probe import probe
-from transforms.media.limits import DEFAULT_LIMITS
-from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
-from transforms.media.sampling.segments import key_frame_seconds, media_of_segment, plan_segments
-from transforms.media.sandbox import sandboxed
-from transforms.plan_clips import PlanClips
-from transforms.records import Clip, SegmentSpan, VideoRef
-from transforms.storage.spool import spooled_video
-from transforms.storage.spool.folder import SpoolConfig
+from reelbeam.pipeline.flags.options import to_beam_options
+from reelbeam.transforms import errors, metrics, storage
+from reelbeam.transforms.decode_clips import DecodeClips
+from reelbeam.transforms.media.decoding.decoder import Geometry, decode_clips
+from reelbeam.transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.limits import DEFAULT_LIMITS
+from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sampling.segments import key_frame_seconds, media_of_segment, plan_segments
+from reelbeam.transforms.media.sandbox import sandboxed
+from reelbeam.transforms.plan_clips import PlanClips
+from reelbeam.transforms.records import Clip, SegmentSpan, VideoRef
+from reelbeam.transforms.storage.spool import spooled_video
+from reelbeam.transforms.storage.spool.folder import SpoolConfig
 
 GEOMETRY = Geometry(48, 48)
 CAP = 1 << 30

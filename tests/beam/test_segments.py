@@ -15,13 +15,13 @@ from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline, counters
 from slow_cases import fast_first
 
-from transforms import metrics
-from transforms.decode_clips import DecodeClips
-from transforms.media.decoding.decoder import Geometry, decode_clips
-from transforms.media.decoding.probe import probe
-from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
-from transforms.plan_clips import PlanClips
-from transforms.records import Clip, VideoRef
+from reelbeam.transforms import metrics
+from reelbeam.transforms.decode_clips import DecodeClips
+from reelbeam.transforms.media.decoding.decoder import Geometry, decode_clips
+from reelbeam.transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.plan_clips import PlanClips
+from reelbeam.transforms.records import Clip, VideoRef
 
 GEOMETRY = Geometry(48, 48)
 CAP = 1 << 30

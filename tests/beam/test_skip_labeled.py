@@ -13,13 +13,13 @@ import record_factory as make
 from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline, counters
 
-from transforms import metrics
-from transforms.output.ledger import Work
-from transforms.output.run_files import RunPaths
-from transforms.records import SkipRules, VideoRef
-from transforms.selection.parts import Part, ReadSelection, WriteSelection, selection_path, to_parts
-from transforms.selection.skip_labeled import SkipLabeled
-from transforms.storage.documents import read_document
+from reelbeam.transforms import metrics
+from reelbeam.transforms.output.ledger import Work
+from reelbeam.transforms.output.run_files import RunPaths
+from reelbeam.transforms.records import SkipRules, VideoRef
+from reelbeam.transforms.selection.parts import Part, ReadSelection, WriteSelection, selection_path, to_parts
+from reelbeam.transforms.selection.skip_labeled import SkipLabeled
+from reelbeam.transforms.storage.documents import read_document
 
 URIS = [f"/v/{i:03d}.mp4" for i in range(100)]
 

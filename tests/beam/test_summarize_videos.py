@@ -13,8 +13,8 @@ import record_factory as make
 from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline
 
-from transforms.models.scores import ScoreSum, softmax
-from transforms.summarize_videos import SummarizeVideos, _SumScoresFn, summarize
+from reelbeam.transforms.models.scores import ScoreSum, softmax
+from reelbeam.transforms.summarize_videos import SummarizeVideos, _SumScoresFn, summarize
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ import pytest
 import record_factory as make
 from local_pipeline import LocalPipeline
 
-from transforms import write_results
-from transforms.errors import ReconciliationError, TooManyFailuresError
-from transforms.output.run_files import write_atomically
-from transforms.records import VideoSummary
-from transforms.schemas import SCHEMA_VERSION, TABLES, Row, clip_row, error_row, tables_of_run, video_row
-from transforms.write_results import WriteResults, check
+from reelbeam.transforms import write_results
+from reelbeam.transforms.errors import ReconciliationError, TooManyFailuresError
+from reelbeam.transforms.output.run_files import write_atomically
+from reelbeam.transforms.records import VideoSummary
+from reelbeam.transforms.schemas import SCHEMA_VERSION, TABLES, Row, clip_row, error_row, tables_of_run, video_row
+from reelbeam.transforms.write_results import WriteResults, check
 
 RUN = "r1"
 

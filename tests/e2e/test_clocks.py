@@ -12,8 +12,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipeline.cli import main
-from transforms.output import latest_run
+from reelbeam.pipeline.cli import main
+from reelbeam.transforms.output import latest_run
 
 AHEAD = datetime.timedelta(days=30)
 
@@ -24,7 +24,7 @@ def counts(output: pathlib.Path, run_id: str) -> dict[str, int]:
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Returns Reelbeam's own."""
-    ours = [record for record in caplog.records if record.name.split(".")[0] in ("pipeline", "transforms")]
+    ours = [record for record in caplog.records if record.name.startswith("reelbeam.")]
     return [record.getMessage() for record in ours if record.levelno >= logging.WARNING]
 
 

@@ -7,9 +7,9 @@ import pathlib
 import data_generation as generate
 import pytest
 
-from pipeline import __version__
-from pipeline.cli import main
-from transforms.models.registry.catalog import CATALOG
+from reelbeam.pipeline import __version__
+from reelbeam.pipeline.cli import main
+from reelbeam.transforms.models.registry.catalog import CATALOG
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import duckdb
 import pandas as pd
 import pytest
 
-from pipeline.cli import main
+from reelbeam.pipeline.cli import main
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from processes import wait_until
 from sockets import DEAF, is_loopback, listeners
 from strangers import attack, calls
 
-from pipeline.cli import main
+from reelbeam.pipeline.cli import main
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 _COLUMNS = "parse_filename(video_uri), status, num_clips, top_label, round(top_score, 5), error_code"
@@ -62,7 +62,7 @@ def test_a_run_listens_on_loopback_and_answers_no_stranger(
     command = [
         sys.executable,
         "-m",
-        "pipeline",
+        "reelbeam",
         "label",
         "--model=demo",
         str(videos),

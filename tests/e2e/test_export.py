@@ -16,20 +16,20 @@ import numpy as np
 import numpy.testing as npt
 import pytest
 
-from pipeline.cli import main
-from transforms.errors import ConfigError, ModelError
-from transforms.models import engine as engine_module
-from transforms.models.engine import choose_engine, load_engine, load_stream_engine
-from transforms.models.registry import manifest
-from transforms.models.registry.catalog import find
-from transforms.models.registry.manifest import read_manifest
-from transforms.models.registry.saved_model import content_hash
+from reelbeam.pipeline.cli import main
+from reelbeam.transforms.errors import ConfigError, ModelError
+from reelbeam.transforms.models import engine as engine_module
+from reelbeam.transforms.models.engine import choose_engine, load_engine, load_stream_engine
+from reelbeam.transforms.models.registry import manifest
+from reelbeam.transforms.models.registry.catalog import find
+from reelbeam.transforms.models.registry.manifest import read_manifest
+from reelbeam.transforms.models.registry.saved_model import content_hash
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NO_TENSORFLOW = """
 import sys
 sys.modules["tensorflow"] = sys.modules["tensorflow_hub"] = None
-from pipeline.cli import main
+from reelbeam.pipeline.cli import main
 sys.exit(main(sys.argv[1:]))
 """
 

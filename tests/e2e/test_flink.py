@@ -77,7 +77,7 @@ class Run:
         command = [
             sys.executable,
             "-m",
-            "pipeline",
+            "reelbeam",
             "label",
             "--model=demo",
             str(corpus),

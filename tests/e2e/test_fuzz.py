@@ -12,7 +12,7 @@ import sys
 import duckdb
 import pytest
 
-from pipeline.cli import main
+from reelbeam.pipeline.cli import main
 from tools.fuzz_decoder import make_seeds, mutate
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -15,13 +15,13 @@ from faulty_proxy import Request
 from gcs_emulator import GcsServer
 from object_stores import BUCKET, check_conditions
 
-from pipeline.cli import main
-from transforms import storage
-from transforms.errors import OutputLockedError, VideoChangedError, VideoNotFoundError
-from transforms.output.lock_file import read_lock
-from transforms.output.output_lock import FIRST_JOB_LEASE_SECONDS, JOB_LEASE_SECONDS, LockTicket, OutputLock
-from transforms.schemas import TABLES
-from transforms.storage.stores.registry import store_for
+from reelbeam.pipeline.cli import main
+from reelbeam.transforms import storage
+from reelbeam.transforms.errors import OutputLockedError, VideoChangedError, VideoNotFoundError
+from reelbeam.transforms.output.lock_file import read_lock
+from reelbeam.transforms.output.output_lock import FIRST_JOB_LEASE_SECONDS, JOB_LEASE_SECONDS, LockTicket, OutputLock
+from reelbeam.transforms.schemas import TABLES
+from reelbeam.transforms.storage.stores.registry import store_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 DATA = bytes(range(256)) * 1000

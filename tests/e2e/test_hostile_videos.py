@@ -18,8 +18,8 @@ import duckdb
 import processes
 import pytest
 
-from pipeline.cli import main
-from transforms.media.sandbox import sandboxed
+from reelbeam.pipeline.cli import main
+from reelbeam.transforms.media.sandbox import sandboxed
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -99,7 +99,7 @@ def test_no_decoder_outlives_the_program(tmp_path: pathlib.Path, number: signal.
     command = [
         sys.executable,
         "-m",
-        "pipeline",
+        "reelbeam",
         "label",
         "--model=demo",
         *inputs,

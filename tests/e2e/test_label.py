@@ -19,9 +19,9 @@ import pytest
 from output_factory import Video
 from slow_cases import fast_first
 
-from pipeline.cli import main
-from pipeline.job.preparation import unwritable
-from transforms.errors import StorageError
+from reelbeam.pipeline.cli import main
+from reelbeam.pipeline.job.preparation import unwritable
+from reelbeam.transforms.errors import StorageError
 
 
 def label(output: pathlib.Path, *flags: object) -> int:
@@ -254,7 +254,7 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(
     command = [
         sys.executable,
         "-m",
-        "pipeline",
+        "reelbeam",
         "label",
         "--model=demo",
         "--input_list",

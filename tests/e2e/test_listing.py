@@ -15,15 +15,15 @@ from faulty_proxy import FaultyProxy
 from local_pipeline import LocalPipeline, counters
 from object_stores import S3Server, s3_flags
 
-from pipeline.cli import main
-from transforms import metrics, storage
-from transforms.decode_clips import DecodeClips
-from transforms.media.decoding.picture import Geometry
-from transforms.media.sampling.clips import ClipSampling
-from transforms.models.registry.catalog import find
-from transforms.plan_clips import PlanClips
-from transforms.selection.list_videos import ListVideos
-from transforms.storage.spool import folder as spool
+from reelbeam.pipeline.cli import main
+from reelbeam.transforms import metrics, storage
+from reelbeam.transforms.decode_clips import DecodeClips
+from reelbeam.transforms.media.decoding.picture import Geometry
+from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.models.registry.catalog import find
+from reelbeam.transforms.plan_clips import PlanClips
+from reelbeam.transforms.selection.list_videos import ListVideos
+from reelbeam.transforms.storage.spool import folder as spool
 
 PRESET = find("demo").preset
 SAMPLING = ClipSampling(PRESET.num_frames, PRESET.target_fps)

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipeline.cli import main
+from reelbeam.pipeline.cli import main
 
 QUERIES = (
     "SELECT video_uri, status, top_label, run_id FROM current_videos ORDER BY 1",

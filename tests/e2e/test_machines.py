@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from processes import wait_until
 
-from pipeline.cli import main
+from reelbeam.pipeline.cli import main
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-START = "import sys, reelbeam_start; sys.argv[0] = 'reelbeam'; reelbeam_start.main()"
+START = "import sys; from reelbeam.pipeline.cli import entry_point; sys.argv[0] = 'reelbeam'; entry_point()"
 
 
 def run(script: str, *arguments: object, **options: Any) -> tuple[int, str, str]:
@@ -45,7 +45,7 @@ def run(script: str, *arguments: object, **options: Any) -> tuple[int, str, str]
 def test_too_small_an_address_space_is_told_before_the_work(
     kilobytes: int, flags: str, message: str, tmp_path: pathlib.Path, samples_dir: pathlib.Path
 ) -> None:
-    command = '"$0" -m pipeline label "$1" --model=demo --output "$2" --direct_num_workers=2'
+    command = '"$0" -m reelbeam label "$1" --model=demo --output "$2" --direct_num_workers=2'
     script = f"ulimit -v {kilobytes} && exec {command} {flags}"
     code, out, err = run(script, samples_dir / "growing.mp4", tmp_path / "out")
     assert (code, out, err.count("\n")) == (2, "", 1), err
@@ -56,7 +56,8 @@ def test_too_small_an_address_space_is_told_before_the_work(
 def test_no_memory_in_the_middle_is_one_line(samples_dir: pathlib.Path) -> None:
     program = """
 import sys
-from pipeline import cli, output_commands
+from reelbeam.pipeline import cli
+from reelbeam.pipeline.commands import output as output_commands
 def status(argv):
     bytearray(1 << 60)
 output_commands.status = status
@@ -73,44 +74,23 @@ def test_a_working_directory_that_was_removed_is_named(tmp_path: pathlib.Path) -
     assert found == (2, "", "reelbeam: the working directory was removed: change to one that exists\n")
 
 
-@pytest.mark.parametrize("name", ["transforms.py", "transforms/__init__.py"])
-@pytest.mark.parametrize("way", ["python -m", "reelbeam", "working directory"])
-def test_a_module_of_others_that_hides_ours_is_named(way: str, name: str, tmp_path: pathlib.Path) -> None:
-    theirs = tmp_path / "theirs" / name
-    theirs.parent.mkdir(parents=True, exist_ok=True)
-    theirs.write_text("raise SystemExit('their code ran')\n")
+@pytest.mark.parametrize("way", ["python -m reelbeam", "reelbeam"])
+@pytest.mark.parametrize("place", ["working directory", "PYTHONPATH"])
+@pytest.mark.parametrize("form", ["{}.py", "{}/__init__.py"])
+def test_modules_of_others_called_pipeline_and_transforms_hide_nothing(
+    form: str, place: str, way: str, tmp_path: pathlib.Path, samples_dir: pathlib.Path
+) -> None:
+    for name in ("pipeline", "transforms"):
+        theirs = tmp_path / "theirs" / form.format(name)
+        theirs.parent.mkdir(parents=True, exist_ok=True)
+        theirs.write_text("raise SystemExit('their code ran')\n")
     folder = tmp_path / "theirs"
-    first = {"env": {"PYTHONPATH": f"{folder}:{ROOT}"}}
-    found = {
-        "python -m": lambda: run('"$0" -m pipeline models', cwd=tmp_path, **first),
-        "reelbeam": lambda: run('"$0" -P -c "$1" models', START, cwd=tmp_path, **first),
-        "working directory": lambda: run('"$0" -m pipeline models', cwd=folder),
-    }[way]()
-    assert found == (
-        *(2, ""),
-        f"reelbeam: {theirs} hides Reelbeam's package 'transforms' in {ROOT}: rename it, start Reelbeam from another "
-        "folder, or take its folder out of PYTHONPATH\n",
-    )
-
-
-@pytest.mark.parametrize("name", ["pipeline.py", "pipeline/__init__.py"])
-def test_a_pipeline_of_others_is_named_by_the_command(name: str, tmp_path: pathlib.Path) -> None:
-    theirs = tmp_path / "theirs" / name
-    theirs.parent.mkdir(parents=True)
-    theirs.write_text("raise SystemExit('their code ran')\n")
-    path = f"{tmp_path / 'theirs'}:{ROOT}"
-    found = run('"$0" -P -c "$1" models', START, cwd=tmp_path, env={"PYTHONPATH": path})
-    assert found == (
-        *(2, ""),
-        f"reelbeam: {theirs} hides Reelbeam's package 'pipeline' in {ROOT}: rename it, or take its folder out of "
-        "PYTHONPATH\n",
-    )
-
-
-def test_the_command_starts_where_nothing_hides_it(tmp_path: pathlib.Path) -> None:
-    code, out, err = run('"$0" -P -c "$1" --version', START, cwd=tmp_path)
+    path = {"PYTHONPATH": f"{folder}:{ROOT}"} if place == "PYTHONPATH" else {}
+    command = '"$0" -c "$2" ' if way == "reelbeam" else '"$0" -m reelbeam '
+    sample = samples_dir / "growing.mp4"
+    code, out, err = run(command + 'probe "$1"', sample, START, cwd=folder, env=path)  # in a decoder process, too
     assert (code, err) == (0, "")
-    assert out.startswith("reelbeam ")
+    assert "h264" in out
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
@@ -119,7 +99,7 @@ def test_whatever_signal_ends_a_run_nothing_stays_behind(
 ) -> None:
     temporary, output = tmp_path / "tmp", tmp_path / "out"
     temporary.mkdir()
-    command = [sys.executable, "-m", "pipeline", "label", str(samples_dir), "--model=demo", "--output", str(output)]
+    command = [sys.executable, "-m", "reelbeam", "label", str(samples_dir), "--model=demo", "--output", str(output)]
     with subprocess.Popen(
         command, cwd=ROOT, env=os.environ | {"TMPDIR": str(temporary)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -136,7 +116,7 @@ def test_a_run_under_nohup_survives_its_terminal(tmp_path: pathlib.Path, samples
     command = [
         sys.executable,
         "-m",
-        "pipeline",
+        "reelbeam",
         "label",
         str(samples_dir / "growing.mp4"),
         "--model",

@@ -15,12 +15,12 @@ import data_generation as generate
 import duckdb
 import pytest
 
-from pipeline.cli import main
-from pipeline.job import preparation
+from reelbeam.pipeline.cli import main
+from reelbeam.pipeline.job import preparation
+from reelbeam.transforms.output.output_lock import LockTicket, OutputLock
+from reelbeam.transforms.output.tables import Output, current_rows
+from reelbeam.transforms.output.views import create_views
 from tools.nights import Content, Corpus, run_night, verify
-from transforms.output.output_lock import LockTicket, OutputLock
-from transforms.output.tables import Output, current_rows
-from transforms.output.views import create_views
 
 
 def label(output: pathlib.Path, *flags: object) -> dict[str, Any]:
@@ -197,7 +197,7 @@ def test_a_run_waits_for_the_other_if_asked(tmp_path: pathlib.Path, samples_dir:
     command = [
         sys.executable,
         "-m",
-        "pipeline",
+        "reelbeam",
         "label",
         "--model=demo",
         str(samples_dir / "growing.mp4"),

@@ -14,9 +14,9 @@ import pytest
 from faulty_proxy import FaultyProxy, Request
 from object_stores import BUCKET, S3Server, s3_flags, used_by_beam
 
-from pipeline.cli import main
-from transforms.schemas import TABLES
-from transforms.storage.stores import retries
+from reelbeam.pipeline.cli import main
+from reelbeam.transforms.schemas import TABLES
+from reelbeam.transforms.storage.stores import retries
 
 _OF_ONE_RUN = {"run_id", "labeled_at", "run", "content_version", "uri_key"}
 

@@ -8,7 +8,7 @@ import tarfile
 import duckdb
 import pytest
 
-from pipeline.cli import main
+from reelbeam.pipeline.cli import main
 
 FLAGS = "--labels=kinetics-600 --num_frames=50 --target_fps=5 --resize=192 --size=172".split()
 

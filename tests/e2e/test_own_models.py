@@ -12,8 +12,8 @@ import duckdb
 import pytest
 from model_hub import Hub, content, make_archive, whole
 
-from pipeline.cli import main
-from transforms.models.registry import catalog
+from reelbeam.pipeline.cli import main
+from reelbeam.transforms.models.registry import catalog
 
 PRESET = ["--num_frames=2", "--target_fps=2", "--resize=8", "--size=8"]
 

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from benchmarks import cost_table
-from pipeline.cli import main
-from pipeline.commands import costs, planning
-from transforms.media.sampling.clips import ClipSampling, count_clips, plan_clip_spans
-from transforms.models.registry.catalog import CATALOG
+from reelbeam.pipeline.cli import main
+from reelbeam.pipeline.commands import costs, planning
+from reelbeam.transforms.media.sampling.clips import ClipSampling, count_clips, plan_clip_spans
+from reelbeam.transforms.models.registry.catalog import CATALOG
 
 
 def plan(capsys: pytest.CaptureFixture[str], *argv: object) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def test_clips_are_counted_as_they_are_planned(policy: Any, stride: Fraction | N
 @pytest.mark.parametrize("command", ["plan", "status", "verify", "diff", "sql", "compact"])
 def test_help_imports_neither_beam_nor_tensorflow(command: str) -> None:
     code = (
-        "import sys\nfrom pipeline.cli import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit as end:\n"
+        "import sys\nfrom reelbeam.pipeline.cli import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit as end:\n"
         "    assert end.code == 0\n"
         "print(sorted({'apache_beam', 'tensorflow', 'openvino', 'pyarrow'} & sys.modules.keys()))"
     )

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from pipeline.runners.proxies import keep_loopback_direct
+from reelbeam.pipeline.runners.proxies import keep_loopback_direct
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOWER = ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy")
@@ -46,7 +46,7 @@ class CountingServer:
 
 def label(video: pathlib.Path, output: pathlib.Path, proxies: dict[str, str]) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name not in (*VARIABLES, *EXCEPTIONS)}
-    command = [sys.executable, "-m", "pipeline", "label", str(video), "--model", "demo", "--output", str(output)]
+    command = [sys.executable, "-m", "reelbeam", "label", str(video), "--model", "demo", "--output", str(output)]
     return subprocess.run(command, env=environment | proxies, cwd=ROOT, capture_output=True, text=True, timeout=240)
 
 

@@ -10,8 +10,8 @@ import data_generation as generate
 import duckdb
 import pytest
 
-from pipeline.cli import main
-from transforms.output.views import create_views
+from reelbeam.pipeline.cli import main
+from reelbeam.transforms.output.views import create_views
 
 HEADER = "video_uri;start_seconds;end_seconds"
 

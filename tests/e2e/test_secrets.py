@@ -20,7 +20,7 @@ CREDENTIALS = "s3://AKIDEXAMPLE:TOP/SECRET+KEY@bucket/x"
 
 
 def run(*arguments: object, cache: pathlib.Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
+    command = [sys.executable, "-m", "reelbeam", *map(str, arguments)]
     environment = os.environ | ({"REELBEAM_CACHE_DIR": str(cache)} if cache else {})
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
 

@@ -13,14 +13,14 @@ import pytest
 from faulty_proxy import FaultyProxy
 from object_stores import BUCKET, S3Server, s3_flags
 
-from pipeline.cli import main
-from pipeline.flags.options import parse_label_flags, to_config
-from transforms import stored_models
-from transforms.classify_clips import MoViNetModelHandler
-from transforms.errors import ModelDownloadError, ModelError, ModelNotFoundError, NotASavedModelError
-from transforms.models.registry.catalog import ModelSpec
-from transforms.models.registry.manifest import MANIFEST, content_hash, pin
-from transforms.storage.stores import retries
+from reelbeam.pipeline.cli import main
+from reelbeam.pipeline.flags.options import parse_label_flags, to_config
+from reelbeam.transforms import stored_models
+from reelbeam.transforms.classify_clips import MoViNetModelHandler
+from reelbeam.transforms.errors import ModelDownloadError, ModelError, ModelNotFoundError, NotASavedModelError
+from reelbeam.transforms.models.registry.catalog import ModelSpec
+from reelbeam.transforms.models.registry.manifest import MANIFEST, content_hash, pin
+from reelbeam.transforms.storage.stores import retries
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEMO = ROOT / "pipeline/demo/model"
@@ -111,8 +111,8 @@ def test_rows_are_those_of_a_local_run_and_a_second_start_fetches_nothing(
 
 FETCH = """
 import sys
-from pipeline.flags.options import reach_stores
-from transforms import stored_models
+from reelbeam.pipeline.flags.options import reach_stores
+from reelbeam.transforms import stored_models
 reach_stores(sys.argv[2:])
 print(stored_models.fetch(sys.argv[1]))
 """

@@ -18,8 +18,8 @@ import pandas as pd
 import pytest
 from tiny_stream_model import tiny_model
 
-from pipeline.cli import main
-from transforms.media.sampling import segments
+from reelbeam.pipeline.cli import main
+from reelbeam.transforms.media.sampling import segments
 
 PRESET = "--num_frames=25 --target_fps=5 --resize=8 --size=6".split()
 OFFICIAL = "--labels=kinetics-600 --num_frames=50 --target_fps=5 --resize=192 --size=172".split()

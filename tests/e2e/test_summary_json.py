@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from pipeline import cli
-from pipeline.cli import main
-from pipeline.job import launch
-from transforms.errors import StorageError
+from reelbeam.pipeline import cli
+from reelbeam.pipeline.cli import main
+from reelbeam.pipeline.job import launch
+from reelbeam.transforms.errors import StorageError
 
 
 def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -230,7 +230,7 @@ def test_a_store_that_is_away_when_the_job_fails_still_leaves_a_line(
             (tmp_path / "runs" / f"{staged.name.removeprefix('run=')}.json").mkdir(parents=True, exist_ok=True)
         raise KeyError("a bug")
 
-    monkeypatch.setattr("transforms.write_results.to_table", broken)
+    monkeypatch.setattr("reelbeam.transforms.write_results.to_table", broken)
     assert label(tmp_path, samples_dir / "growing.mp4") == 1
     line = last_line(capsys)
     assert (line["status"], line["error"]["code"]) == ("failed", "run_failed")

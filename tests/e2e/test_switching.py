@@ -8,7 +8,7 @@ import pathlib
 import duckdb
 import pytest
 
-from pipeline.cli import main
+from reelbeam.pipeline.cli import main
 
 WANTED = (
     "1 inputs, 1 skipped: 1 labeled already, with another --top_k or --min_score, or without the logits or embeddings "

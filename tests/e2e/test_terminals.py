@@ -51,7 +51,7 @@ def places(tmp_path_factory: pytest.TempPathFactory, samples_dir: pathlib.Path) 
 
 
 def run(argv: list[Any], environment: dict[str, str] = ASCII, **streams: Any) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "pipeline", *map(str, argv)]
+    command = [sys.executable, "-m", "reelbeam", *map(str, argv)]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
     return subprocess.run(command, cwd=ROOT, env=kept | environment, timeout=240, **streams)
@@ -110,7 +110,7 @@ def test_output_that_a_full_disk_lost_is_a_failure(argv: list[str], places: dict
 
 @pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
 def test_closed_descriptors_are_no_matter(closed: str, places: dict[str, str]) -> None:
-    script = f'"$0" -m pipeline status "$1" {closed}'
+    script = f'"$0" -m reelbeam status "$1" {closed}'
     command = ["/bin/sh", "-c", script, sys.executable, places["OUTPUT"]]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=240)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -153,7 +153,7 @@ def on_terminal(argv: list[Any]) -> tuple[int, str]:
     if not pid:
         os.chdir(ROOT)
         os.environ.update(TERM="xterm-256color", COLUMNS="160", PYTHONUTF8="1")
-        os.execv(sys.executable, [sys.executable, "-m", "pipeline", *map(str, argv)])
+        os.execv(sys.executable, [sys.executable, "-m", "reelbeam", *map(str, argv)])
     drawn = b""
     while True:
         try:
@@ -189,8 +189,8 @@ def test_the_progress_line_is_drawn_until_the_last_video(tmp_path: pathlib.Path,
 def test_messages_stand_above_the_progress_line(tmp_path: pathlib.Path) -> None:
     program = """
 import logging, time
-from pipeline import cli, terminal
-from pipeline.terminal.progress import ProgressLine, Stage
+from reelbeam.pipeline import cli, terminal
+from reelbeam.pipeline.terminal.progress import ProgressLine, Stage
 terminal.take_over_streams()
 cli._set_up_logging(verbose=False)
 drawn = []
@@ -200,7 +200,7 @@ def source():
 with ProgressLine(True, source):
     while len(drawn) < 2:
         time.sleep(0.01)
-    logging.getLogger("transforms.x").warning("a file \\x1b]0;owned\\x07 is odd")
+    logging.getLogger("reelbeam.x").warning("a file \\x1b]0;owned\\x07 is odd")
 """
     pid, terminal = pty.fork()
     if not pid:
@@ -212,4 +212,4 @@ with ProgressLine(True, source):
         drawn += os.read(terminal, 1 << 16)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     os.close(terminal)
-    assert "\x1b[2KWARNING transforms.x: a file �]0;owned� is odd\r\n" in drawn.decode()
+    assert "\x1b[2KWARNING reelbeam.x: a file �]0;owned� is odd\r\n" in drawn.decode()

@@ -16,18 +16,19 @@ REFUSAL = (
     "container that allows one of them, or pass --allow_unconfined_decoder\n"
 )
 OPEN = (
-    "WARNING transforms.media.sandbox.decoder_process: decoder processes are not confined: a hostile video that takes "
-    "over a decoder could read files and open connections\n"
+    "WARNING reelbeam.transforms.media.sandbox.decoder_process: decoder processes are not confined: a hostile video "
+    "that takes over a decoder could read files and open connections\n"
 )
 HALF_OPEN = (
-    "WARNING transforms.media.sandbox.decoder_process: decoder processes run without a seccomp filter: Landlock keeps "
-    "them from files and TCP, but a hostile video that takes over a decoder could use other system calls\n"
+    "WARNING reelbeam.transforms.media.sandbox.decoder_process: decoder processes run without a seccomp filter: "
+    "Landlock keeps them from files and TCP, but a hostile video that takes over a decoder could use other system "
+    "calls\n"
 )
 
 
 def run(forbidden: str, *arguments: object) -> tuple[int, str]:
     """Returns the exit code and what a person reads on stderr."""
-    command = [sys.executable, str(ROOT / "tests" / "forbidding.py"), forbidden, sys.executable, "-m", "pipeline"]
+    command = [sys.executable, str(ROOT / "tests" / "forbidding.py"), forbidden, sys.executable, "-m", "reelbeam"]
     done = subprocess.run(
         [*command, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=240, check=False
     )

@@ -12,7 +12,7 @@ from apache_beam.runners.worker import data_plane, log_handler, sdk_worker, work
 from apache_beam.runners.worker.channel_factory import GRPCChannelFactory
 from sockets import is_loopback, listeners
 
-from pipeline.runners import beam_compat
+from reelbeam.pipeline.runners import beam_compat
 
 
 def test_the_time_limit_of_the_runners_buffers_is_a_name_that_its_server_reads() -> None:

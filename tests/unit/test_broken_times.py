@@ -17,10 +17,10 @@ import transport_streams
 from fast_and_full import GEOMETRY, assert_same_as_full, check, x265
 from record_factory import span_at
 
-from transforms import errors
-from transforms.media.decoding.decoder import decode_clips
-from transforms.media.decoding.probe import probe
-from transforms.records import MediaInfo
+from reelbeam.transforms import errors
+from reelbeam.transforms.media.decoding.decoder import decode_clips
+from reelbeam.transforms.media.decoding.probe import probe
+from reelbeam.transforms.records import MediaInfo
 
 _FPS = 25
 _NUM_FRAMES = 60

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from transforms.errors import ModelNotFoundError
-from transforms.models.registry.catalog import CATALOG, Preset, find
-from transforms.models.registry.label_map import LabelMap, resolve_labels
+from reelbeam.transforms.errors import ModelNotFoundError
+from reelbeam.transforms.models.registry.catalog import CATALOG, Preset, find
+from reelbeam.transforms.models.registry.label_map import LabelMap, resolve_labels
 
 SIZES = ("a0", "a1", "a2", "a3", "a4", "a5")
 
@@ -58,7 +58,7 @@ def test_every_movinet_preset_is_ten_seconds() -> None:
 def test_the_demo_is_bundled() -> None:
     demo = find("demo")
     assert demo.kind == "base"
-    assert demo.handle == "package:pipeline.demo/model"
+    assert demo.handle == "package:reelbeam.pipeline.demo/model"
     assert demo.preset == Preset(8, Fraction(4), 72, 64)
     assert demo.preset.clip_seconds == 2
 

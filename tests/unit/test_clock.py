@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from transforms.media.timing.clock import NO_TIME, ClockRules, Reading, bridges, mend
+from reelbeam.transforms.media.timing.clock import NO_TIME, ClockRules, Reading, bridges, mend
 
 _RULES = ClockRules(
     spacing=Fraction(40), min_spacing=Fraction(1), max_step=10_000, max_step_back=100, bridges_forward=True

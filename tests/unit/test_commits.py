@@ -9,8 +9,8 @@ import shutil
 import ledger_factory as ledger_of
 import pytest
 
-from transforms.output import commits
-from transforms.output.run_files import RunPaths
+from reelbeam.transforms.output import commits
+from reelbeam.transforms.output.run_files import RunPaths
 
 URIS = ["/a.mp4", "/b.mp4"]
 

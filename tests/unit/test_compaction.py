@@ -22,14 +22,14 @@ import pyarrow.parquet as pq
 import pytest
 from output_factory import Sizes, Video
 
-from pipeline.cli import main
-from transforms.output import commits, compaction
-from transforms.output.commits import COMPACTION, recover
-from transforms.output.ledger import Work, read_rows, uri_key
-from transforms.output.output_lock import LockTicket, OutputLock
-from transforms.output.tables import Output
-from transforms.schemas import TABLES
-from transforms.storage import plain_files
+from reelbeam.pipeline.cli import main
+from reelbeam.transforms.output import commits, compaction
+from reelbeam.transforms.output.commits import COMPACTION, recover
+from reelbeam.transforms.output.ledger import Work, read_rows, uri_key
+from reelbeam.transforms.output.output_lock import LockTicket, OutputLock
+from reelbeam.transforms.output.tables import Output
+from reelbeam.transforms.schemas import TABLES
+from reelbeam.transforms.storage import plain_files
 
 NIGHTS = 6
 
@@ -282,7 +282,7 @@ def test_killed_at_random_moments_and_started_again(tmp_path: pathlib.Path) -> N
         output = tmp_path / f"out-{attempt}"
         shutil.copytree(made, output)
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline", "compact", str(output)],
+            [sys.executable, "-m", "reelbeam", "compact", str(output)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=pathlib.Path(__file__).parents[2],

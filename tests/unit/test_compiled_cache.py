@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
-from transforms.models.engines.compiled_cache import compile_model
-from transforms.models.registry import cache
+from reelbeam.transforms.models.engines.compiled_cache import compile_model
+from reelbeam.transforms.models.registry import cache
 
 CONFIG = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1}
 

@@ -14,8 +14,8 @@ import sys
 
 import pytest
 
-from transforms.media.limits import DEFAULT_LIMITS
-from transforms.media.sandbox import landlock, sandboxed
+from reelbeam.transforms.media.limits import DEFAULT_LIMITS
+from reelbeam.transforms.media.sandbox import landlock, sandboxed
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[1] / "confined_calls.py"
 

@@ -20,14 +20,15 @@ WATCHED = {
 seen = []
 
 def watch(event, arguments):
-    if event in WATCHED and "transforms.media.sandbox.child" not in str(arguments):
+    if event in WATCHED and "reelbeam.transforms.media.sandbox.child" not in str(arguments):
         seen.append(f"{event} {arguments}")
 
 sys.addaudithook(watch)
 """
 LOAD_AND_RUN = """
 import numpy as np
-from transforms.models import catalog, engine
+from reelbeam.transforms.models import engine
+from reelbeam.transforms.models.registry import catalog
 spec = catalog.find("demo")
 preset = spec.preset
 loaded = engine.load_engine(spec, "openvino", 1)
@@ -35,7 +36,7 @@ loaded.classify(np.zeros((1, preset.num_frames, preset.size, preset.size, 3), np
 print(seen)
 """
 LABEL = """
-from pipeline.cli import main
+from reelbeam.pipeline.cli import main
 assert main(sys.argv[1:]) == 0
 print(seen)
 """
@@ -72,13 +73,13 @@ def test_openvino_is_imported_in_one_place() -> None:
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             if any(name.split(".")[0] == "openvino" for name in names):
                 importers.add(path.name)
-    assert importers == set(), "call transforms.models.engines.openvino_import.import_openvino instead"
+    assert importers == set(), "call reelbeam.transforms.models.engines.openvino_import.import_openvino instead"
 
 
 def test_other_packages_keep_their_telemetry_of_openvino() -> None:
     program = """
 import openvino_telemetry
-from transforms.models.engines.openvino_import import import_openvino
+from reelbeam.transforms.models.engines.openvino_import import import_openvino
 import_openvino()
 print(sys.modules["openvino_telemetry"] is openvino_telemetry, seen)
 """

@@ -7,7 +7,7 @@ import pathlib
 
 import pytest
 
-from transforms import cpus
+from reelbeam.transforms import cpus
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,12 @@ import numpy.typing as npt
 import pytest
 from record_factory import span_at
 
-from transforms import errors
-from transforms.media.decoding import decoder
-from transforms.media.decoding.decoder import Geometry
-from transforms.media.decoding.probe import probe
-from transforms.media.limits import DecoderLimits
-from transforms.media.sandbox import sandboxed
+from reelbeam.transforms import errors
+from reelbeam.transforms.media.decoding import decoder
+from reelbeam.transforms.media.decoding.decoder import Geometry
+from reelbeam.transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.limits import DecoderLimits
+from reelbeam.transforms.media.sandbox import sandboxed
 
 Pictures = npt.NDArray[np.uint8]
 

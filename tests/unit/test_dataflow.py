@@ -13,12 +13,12 @@ import pytest
 from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions, SetupOptions, WorkerOptions
 from apache_beam.portability.api import beam_runner_api_pb2
 
-from pipeline.flags import options
-from pipeline.job import launch
-from pipeline.job.graph import build_graph
-from pipeline.runners import dataflow
-from transforms.errors import ConfigError
-from transforms.output.output_lock import LockTicket
+from reelbeam.pipeline.flags import options
+from reelbeam.pipeline.job import launch
+from reelbeam.pipeline.job.graph import build_graph
+from reelbeam.pipeline.runners import dataflow
+from reelbeam.transforms.errors import ConfigError
+from reelbeam.transforms.output.output_lock import LockTicket
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 IMAGE = "europe-docker/reelbeam:1"
@@ -101,7 +101,7 @@ def test_nothing_has_to_be_installed_when_a_worker_starts(job: Any) -> None:
 
 def test_no_path_of_the_launcher_and_no_model_is_in_the_graph(job: Any) -> None:
     found = list(pickles(job))
-    assert any(b"package:pipeline.demo/model" in text for text in found)  # the handle of the model
+    assert any(b"package:reelbeam.pipeline.demo/model" in text for text in found)  # the handle of the model
     for text in found:
         # A lambda travels as code, and code says in which file it stood, for tracebacks: no worker opens it.
         text = re.sub(re.escape(str(ROOT)).encode() + rb"/[\w./-]+\.py", b"", text)

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.cli import main
-from pipeline.job import jobs
-from pipeline.runners import dataflow
+from reelbeam.pipeline.cli import main
+from reelbeam.pipeline.job import jobs
+from reelbeam.pipeline.runners import dataflow
 
 pytest.importorskip("apache_beam.runners.dataflow.internal.apiclient", reason="reelbeam[gcp] is not installed")
 

@@ -18,13 +18,13 @@ import numpy.typing as npt
 import pytest
 from record_factory import span_at
 
-from transforms import errors
-from transforms.media.decoding import decoder as decoder_module
-from transforms.media.decoding import picture as picture_module
-from transforms.media.decoding.decoder import Geometry, decode_clips
-from transforms.media.decoding.probe import probe
-from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
-from transforms.records import ClipSpan, MediaInfo
+from reelbeam.transforms import errors
+from reelbeam.transforms.media.decoding import decoder as decoder_module
+from reelbeam.transforms.media.decoding import picture as picture_module
+from reelbeam.transforms.media.decoding.decoder import Geometry, decode_clips
+from reelbeam.transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.records import ClipSpan, MediaInfo
 
 WHOLE = Geometry(72, 72)
 

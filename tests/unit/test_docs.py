@@ -10,13 +10,13 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import __version__
-from pipeline.cli import main
-from pipeline.flags.definitions import label_parser
-from transforms import metrics
-from transforms.errors import error_classes
-from transforms.models.registry.catalog import CATALOG
-from transforms.schemas import TABLES, tables_of_run
+from reelbeam.pipeline import __version__
+from reelbeam.pipeline.cli import main
+from reelbeam.pipeline.flags.definitions import label_parser
+from reelbeam.transforms import metrics
+from reelbeam.transforms.errors import error_classes
+from reelbeam.transforms.models.registry.catalog import CATALOG
+from reelbeam.transforms.schemas import TABLES, tables_of_run
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.testing as npt
 import pytest
 
-from transforms.errors import ModelError
-from transforms.models.engine import load_engine
-from transforms.models.registry.catalog import ModelSpec, Preset, find
+from reelbeam.transforms.errors import ModelError
+from reelbeam.transforms.models.engine import load_engine
+from reelbeam.transforms.models.registry.catalog import ModelSpec, Preset, find
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

@@ -13,10 +13,10 @@ import box_editing
 import data_generation as generate
 import pytest
 
-from transforms import errors
-from transforms.media.decoding.probe import probe
-from transforms.media.limits import DecoderLimits
-from transforms.media.sandbox import sandboxed
+from reelbeam.transforms import errors
+from reelbeam.transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.limits import DecoderLimits
+from reelbeam.transforms.media.sandbox import sandboxed
 
 KEY = "00112233445566778899aabbccddeeff"
 CENC = ("-encryption_scheme", "cenc-aes-ctr", "-encryption_key", KEY, "-encryption_kid", KEY)

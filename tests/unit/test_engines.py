@@ -22,7 +22,7 @@ import numpy as np
 import numpy.testing as npt
 import pytest
 
-from transforms.errors import (
+from reelbeam.transforms.errors import (
     ConfigError,
     ModelDownloadError,
     ModelError,
@@ -30,9 +30,9 @@ from transforms.errors import (
     NotASavedModelError,
     SignatureError,
 )
-from transforms.models import engine as engines
-from transforms.models.engine import load_engine
-from transforms.models.registry.catalog import ModelSpec, Preset, find
+from reelbeam.transforms.models import engine as engines
+from reelbeam.transforms.models.engine import load_engine
+from reelbeam.transforms.models.registry.catalog import ModelSpec, Preset, find
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -227,7 +227,7 @@ def test_an_engine_can_be_weakly_held_and_closed(name: Any, save: Save) -> None:
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_each_load_is_logged(name: Any, save: Save, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "transforms.models.engine")
+    caplog.set_level(logging.INFO, "reelbeam.transforms.models.engine")
     spec = save(tiny_function(), image(None, None, None, None, 3))
     load_engine(spec, name, 1)
     loads = [record.getMessage() for record in caplog.records if record.getMessage().startswith("Loaded")]

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from transforms import errors
+from reelbeam.transforms import errors
 
 
 def test_the_drawn_tree_is_the_tree() -> None:

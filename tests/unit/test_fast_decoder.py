@@ -13,8 +13,8 @@ from fast_and_full import assert_same_as_full, decoded, x265
 from record_factory import span_at
 from slow_cases import fast_first, one_of_each
 
-from transforms.media.decoding.decoder import DecodeStats
-from transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.decoding.decoder import DecodeStats
+from reelbeam.transforms.media.decoding.probe import probe
 
 CLOSED = {"flags": "+cgop", "sc_threshold": "1000000000"}
 

@@ -18,12 +18,12 @@ from fast_and_full import assert_same_as_full, decoded, samplings
 from record_factory import span_at
 from slow_cases import fast_first
 
-from transforms.media.codecs.packet_order import has_hole
-from transforms.media.decoding import full_source
-from transforms.media.decoding import reader as reader_module
-from transforms.media.decoding.decoder import DecodeStats
-from transforms.media.decoding.probe import probe
-from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.codecs.packet_order import has_hole
+from reelbeam.transforms.media.decoding import full_source
+from reelbeam.transforms.media.decoding import reader as reader_module
+from reelbeam.transforms.media.decoding.decoder import DecodeStats
+from reelbeam.transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
 
 
 @pytest.fixture

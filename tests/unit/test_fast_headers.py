@@ -15,9 +15,9 @@ import pytest
 from fast_and_full import assert_same_as_full, check, decoded
 from record_factory import span_at
 
-from transforms.media.codecs.bit_reader import BitReader
-from transforms.media.codecs.bitstream import packet_rules
-from transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.codecs.bit_reader import BitReader
+from reelbeam.transforms.media.codecs.bitstream import packet_rules
+from reelbeam.transforms.media.decoding.probe import probe
 
 Ffmpeg = Callable[..., None]
 

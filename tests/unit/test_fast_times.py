@@ -13,7 +13,7 @@ from av.stream import Disposition
 from fast_and_full import assert_same_as_full
 from slow_cases import fast_first
 
-from transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.decoding.probe import probe
 
 GAPS = [7, 900, 33, 34, 1, 450, 33, 2000, 40, 40] * 6
 VARIABLE = [sum(GAPS[:n]) for n in range(len(GAPS))]

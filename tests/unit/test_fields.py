@@ -18,7 +18,7 @@ from fast_and_full import check, decoded
 from h264_generation import Picture
 from record_factory import span_at
 
-from transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.decoding.probe import probe
 
 _GOP = 25
 _NUM_FRAMES = 100

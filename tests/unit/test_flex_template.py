@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pipeline import flex_template
-from pipeline.flags import options
-from pipeline.flags.definitions import label_parser
+from reelbeam.pipeline import flex_template
+from reelbeam.pipeline.flags import options
+from reelbeam.pipeline.flags.definitions import label_parser
 from tools.make_flex_template import TEMPLATES, files
 
 PARAMETERS: dict[str, dict[str, Any]] = {p["name"]: p for p in flex_template.metadata()["parameters"]}

@@ -15,12 +15,12 @@ import pytest
 from apache_beam.options.pipeline_options import GoogleCloudOptions
 from apache_beam.runners.portability.flink_runner import FlinkRunner
 
-from pipeline.cli import main
-from pipeline.flags import options
-from pipeline.job import jobs
-from pipeline.job.launch import plain_message
-from pipeline.runners import flink, flink_job
-from transforms.errors import ConfigError, RunError
+from reelbeam.pipeline.cli import main
+from reelbeam.pipeline.flags import options
+from reelbeam.pipeline.job import jobs
+from reelbeam.pipeline.job.launch import plain_message
+from reelbeam.pipeline.runners import flink, flink_job
+from reelbeam.transforms.errors import ConfigError, RunError
 
 OVERVIEW = {"flink-version": "1.20.3", "taskmanagers": 2, "slots-total": 4}
 

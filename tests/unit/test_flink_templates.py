@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.flags import options
-from pipeline.runners import flink
+from reelbeam.pipeline.flags import options
+from reelbeam.pipeline.runners import flink
 from tools import validate_flink_manifest as validate
 from tools.flink import artifacts, configuration
 

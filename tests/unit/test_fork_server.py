@@ -12,10 +12,10 @@ import data_generation as generate
 import processes
 import pytest
 
-from transforms import errors
-from transforms.media.decoding import probe
-from transforms.media.limits import DecoderLimits
-from transforms.media.sandbox import sandboxed, spawn
+from reelbeam.transforms import errors
+from reelbeam.transforms.media.decoding import probe
+from reelbeam.transforms.media.limits import DecoderLimits
+from reelbeam.transforms.media.sandbox import sandboxed, spawn
 
 LIMITS = DecoderLimits()
 

@@ -11,8 +11,8 @@ import pytest
 from fast_and_full import GEOMETRY, assert_same_as_full
 from record_factory import span_at
 
-from transforms.media.decoding.decoder import decode_clips
-from transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.decoding.decoder import decode_clips
+from reelbeam.transforms.media.decoding.probe import probe
 
 _NUM_FRAMES = 48
 _COMMENT = b"\x21\xfe\x05hello\x00"

@@ -6,9 +6,9 @@ import pathlib
 
 import pytest
 
-from transforms.errors import ModelError
-from transforms.models.engines import graph_ops
-from transforms.models.engines.tensorflow_engine import load_saved_model
+from reelbeam.transforms.errors import ModelError
+from reelbeam.transforms.models.engines import graph_ops
+from reelbeam.transforms.models.engines.tensorflow_engine import load_saved_model
 
 tf = pytest.importorskip("tensorflow")
 

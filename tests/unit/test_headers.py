@@ -11,7 +11,7 @@ import av
 import data_generation as generate
 import pytest
 
-from transforms.media.container import boxes, ebml, encryption, files
+from reelbeam.transforms.media.container import boxes, ebml, encryption, files
 
 
 def read_all(path: pathlib.Path) -> tuple[boxes.Boxes, frozenset[int]]:

@@ -11,7 +11,7 @@ import types
 
 import pytest
 
-from pipeline.runners.heap import blocks_given_back
+from reelbeam.pipeline.runners.heap import blocks_given_back
 
 
 def test_the_threshold_is_low_inside_and_at_its_highest_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +29,7 @@ def test_afterwards_blocks_of_clips_are_used_again() -> None:
     """What was freed is not given back and faulted in again, page by page, for each clip."""
     program = """
 import resource
-from pipeline.runners.heap import blocks_given_back
+from reelbeam.pipeline.runners.heap import blocks_given_back
 with blocks_given_back():
     pass
 for turn in range(220):

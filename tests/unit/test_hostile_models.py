@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.cli import main
-from transforms.errors import LabelMapError, ModelError
-from transforms.models.registry import manifest, saved_model
-from transforms.models.registry.catalog import find
-from transforms.models.registry.label_map import LabelMap
-from transforms.models.registry.resolver import resolve
+from reelbeam.pipeline.cli import main
+from reelbeam.transforms.errors import LabelMapError, ModelError
+from reelbeam.transforms.models.registry import manifest, saved_model
+from reelbeam.transforms.models.registry.catalog import find
+from reelbeam.transforms.models.registry.label_map import LabelMap
+from reelbeam.transforms.models.registry.resolver import resolve
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEMO = ROOT / "pipeline/demo/model"

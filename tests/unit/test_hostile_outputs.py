@@ -16,14 +16,14 @@ import pytest
 from hostile_documents import snapshot, variants
 from output_factory import Video
 
-from pipeline.cli import main
-from pipeline.job.earlier_runs import last_run
-from pipeline.job.launch import hold_output
-from transforms.errors import ReelbeamError
-from transforms.output import commits
-from transforms.output.ledger import Work
-from transforms.output.output_lock import LockTicket
-from transforms.output.run_files import RunPaths
+from reelbeam.pipeline.cli import main
+from reelbeam.pipeline.job.earlier_runs import last_run
+from reelbeam.pipeline.job.launch import hold_output
+from reelbeam.transforms.errors import ReelbeamError
+from reelbeam.transforms.output import commits
+from reelbeam.transforms.output.ledger import Work
+from reelbeam.transforms.output.output_lock import LockTicket
+from reelbeam.transforms.output.run_files import RunPaths
 
 RUN, CUT_OFF, COMPACTION = "20260102T000000Z-000002", "20260103T000000Z-000003", "20260104T000000Z-compact-00000a"
 COMMANDS = ("label", "plan", "status", "verify", "diff", "sql", "compact")

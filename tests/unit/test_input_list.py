@@ -14,9 +14,9 @@ import pytest
 from faulty_proxy import FaultyProxy
 from object_stores import S3Server
 
-from transforms.errors import ConfigError
-from transforms.inputs.list_files import read_input_list
-from transforms.time_range import WHOLE, TimeRange
+from reelbeam.transforms.errors import ConfigError
+from reelbeam.transforms.inputs.list_files import read_input_list
+from reelbeam.transforms.time_range import WHOLE, TimeRange
 
 LISTED = [("a.mp4", {"camera": "7", "note": "x, y"}), ("häuser & höfe.mov", {"camera": "8"})]
 

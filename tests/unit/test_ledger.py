@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import record_factory as make
 
-from transforms.output import ledger
-from transforms.output.ledger import LedgerRow, Work, decide, read_rows, sift, uri_key
-from transforms.output.row_options import RowOptions
-from transforms.records import SkipRules, VideoRef, stable_hash
+from reelbeam.transforms.output import ledger
+from reelbeam.transforms.output.ledger import LedgerRow, Work, decide, read_rows, sift, uri_key
+from reelbeam.transforms.output.row_options import RowOptions
+from reelbeam.transforms.records import SkipRules, VideoRef, stable_hash
 
 VIDEO = VideoRef("/a.mp4", 1000, "mtime:5.000000", modified_seconds=5.0)
 ROW = LedgerRow("/a.mp4", 1000, "mtime:5.000000", "ok", None, False, 1, "av 1", "r1", 100.0)

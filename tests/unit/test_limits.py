@@ -13,14 +13,14 @@ import av
 import data_generation as generate
 import pytest
 
-from transforms import errors
-from transforms.media import limits
-from transforms.media.decoding.decoder import decode_clips
-from transforms.media.decoding.picture import Geometry
-from transforms.media.decoding.probe import probe
-from transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
-from transforms.media.sampling.clips import ClipSampling, max_num_clips, plan_clip_spans
-from transforms.media.sandbox import sandboxed
+from reelbeam.transforms import errors
+from reelbeam.transforms.media import limits
+from reelbeam.transforms.media.decoding.decoder import decode_clips
+from reelbeam.transforms.media.decoding.picture import Geometry
+from reelbeam.transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
+from reelbeam.transforms.media.sampling.clips import ClipSampling, max_num_clips, plan_clip_spans
+from reelbeam.transforms.media.sandbox import sandboxed
 
 
 def with_size(path: pathlib.Path, width: int, height: int, layout: str, swapped: bool = False) -> pathlib.Path:

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import pytest
 
-from pipeline.runners import loopback
+from reelbeam.pipeline.runners import loopback
 
 HEADER = "reelbeam-key"
 

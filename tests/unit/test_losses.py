@@ -9,15 +9,15 @@ import data_generation as generate
 import pytest
 from record_factory import span_at
 
-from transforms import errors
-from transforms.media.decoding import decoder
-from transforms.media.decoding.decoder import Geometry
-from transforms.media.decoding.probe import probe
-from transforms.media.limits import DecoderLimits
-from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
-from transforms.media.sampling.stream import plan_stream_spans
-from transforms.media.sandbox import sandboxed
-from transforms.records import ClipSpan
+from reelbeam.transforms import errors
+from reelbeam.transforms.media.decoding import decoder
+from reelbeam.transforms.media.decoding.decoder import Geometry
+from reelbeam.transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.limits import DecoderLimits
+from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sampling.stream import plan_stream_spans
+from reelbeam.transforms.media.sandbox import sandboxed
+from reelbeam.transforms.records import ClipSpan
 
 WHOLE = Geometry(72, 72)
 LIMITS = DecoderLimits()

@@ -16,10 +16,10 @@ _WORKER = """
 import pathlib, resource, sys
 sys.path.insert(0, sys.argv[2])
 from fractions import Fraction
-from transforms.media.decoding.decoder import DecodeStats, Geometry, decode_clips
-from transforms.media.decoding.probe import probe
-from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
-from transforms.media.sampling.segments import key_frame_seconds, media_of_segment, plan_segments
+from reelbeam.transforms.media.decoding.decoder import DecodeStats, Geometry, decode_clips
+from reelbeam.transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sampling.segments import key_frame_seconds, media_of_segment, plan_segments
 
 media = probe(sys.argv[1])
 clips = plan_clip_spans(media.duration_seconds, ClipSampling(50, Fraction(5)))

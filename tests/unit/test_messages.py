@@ -13,10 +13,10 @@ import data_generation as generate
 import pytest
 from record_factory import span_at
 
-from transforms import errors
-from transforms.media.decoding.decoder import Geometry, decode_clips
-from transforms.media.decoding.probe import probe
-from transforms.records import ClipSpan
+from reelbeam.transforms import errors
+from reelbeam.transforms.media.decoding.decoder import Geometry, decode_clips
+from reelbeam.transforms.media.decoding.probe import probe
+from reelbeam.transforms.records import ClipSpan
 
 WHOLE = Geometry(72, 72)
 UNSUPPORTED = f"FFmpeg {av.ffmpeg_version_info} does not support a feature of it"

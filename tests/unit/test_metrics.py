@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from transforms import metrics
+from reelbeam.transforms import metrics
 
 
 @pytest.fixture(autouse=True)

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import pytest
 from model_hub import FILES, Hub, content, make_archive, make_zip, remains, status, whole
 
-from pipeline.flags import options
-from transforms.errors import ModelDownloadError, ModelError, ModelNotFoundError, NotASavedModelError
-from transforms.models.registry import resolver
+from reelbeam.pipeline.flags import options
+from reelbeam.transforms.errors import ModelDownloadError, ModelError, ModelNotFoundError, NotASavedModelError
+from reelbeam.transforms.models.registry import resolver
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -61,7 +61,11 @@ def test_where_one_address_does_not_answer_the_other_is_tried_and_said(
     second = hub.serve("/second", whole(make_archive(FILES)))
     assert resolver.used_address(first, [second]) == first
     assert content(resolver.resolve(f"{first}?sig=SECRET", [second])) == FILES
-    (line,) = [record.getMessage() for record in caplog.records if record.name == "transforms.models.registry.resolver"]
+    (line,) = [
+        record.getMessage()
+        for record in caplog.records
+        if record.name == "reelbeam.transforms.models.registry.resolver"
+    ]
     assert re.fullmatch(rf".*{reason}.*; the model was fetched from {second} instead", line)
     assert first in line and "SECRET" not in caplog.text
     assert resolver.used_address(first, [second]) == second
@@ -94,7 +98,7 @@ def test_where_no_address_answers_all_are_named(
 
 def test_a_hub_that_cannot_be_reached_is_one_line(hub_cache: pathlib.Path) -> None:
     """TensorFlow, which the hub's client imports, writes lines of its own before it hears that nobody wants them."""
-    command = [sys.executable, "-m", "pipeline", "models", "fetch", refused()]
+    command = [sys.executable, "-m", "reelbeam", "models", "fetch", refused()]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()

@@ -14,12 +14,12 @@ import av.error
 import data_generation as generate
 import pytest
 
-from transforms import errors
-from transforms.media.container import container
-from transforms.media.decoding.probe import probe
-from transforms.media.limits import DEFAULT_LIMITS
-from transforms.media.sandbox import sandboxed
-from transforms.records import MediaInfo
+from reelbeam.transforms import errors
+from reelbeam.transforms.media.container import container
+from reelbeam.transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.limits import DEFAULT_LIMITS
+from reelbeam.transforms.media.sandbox import sandboxed
+from reelbeam.transforms.records import MediaInfo
 
 Target = tuple[str, str]
 """URL of a server that must not be asked, path of a video that must not be read."""

@@ -15,7 +15,7 @@ import time
 import numpy as np
 import pytest
 
-from transforms.models.registry.catalog import ModelSpec, find
+from reelbeam.transforms.models.registry.catalog import ModelSpec, find
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -25,8 +25,8 @@ import sys, time
 sys.modules["tensorflow"] = None
 import dataclasses, logging
 import numpy as np
-from transforms.models.registry.catalog import find
-from transforms.models.engine import load_engine
+from reelbeam.transforms.models.registry.catalog import find
+from reelbeam.transforms.models.engine import load_engine
 
 logging.basicConfig(level=logging.INFO)
 name, handle = sys.argv[1:]

@@ -10,10 +10,10 @@ from fractions import Fraction
 import pytest
 from apache_beam.options.pipeline_options import DirectOptions, StandardOptions, WorkerOptions
 
-from pipeline.flags import options
-from pipeline.runners import dataflow
-from pipeline.settings.config import LabelingConfig
-from transforms.errors import ConfigError, ModelNotFoundError
+from reelbeam.pipeline.flags import options
+from reelbeam.pipeline.runners import dataflow
+from reelbeam.pipeline.settings.config import LabelingConfig
+from reelbeam.transforms.errors import ConfigError, ModelNotFoundError
 
 
 def config(*flags: str) -> LabelingConfig:
@@ -200,7 +200,7 @@ def test_nothing_to_label_is_an_error() -> None:
 )
 def test_the_local_runner_is_always_the_same_one(flags: list[str]) -> None:
     made = options.to_beam_options(flags)
-    assert made.view_as(StandardOptions).runner == "pipeline.runners.local.LocalRunner"
+    assert made.view_as(StandardOptions).runner == "reelbeam.pipeline.runners.local.LocalRunner"
     assert made.view_as(DirectOptions).direct_running_mode == "multi_threading"
     assert made.view_as(DirectOptions).direct_num_workers >= 1
     assert options.is_local(made)
@@ -230,7 +230,7 @@ def test_dataflow_is_known_by_each_of_its_names(name: str) -> None:
 @pytest.mark.parametrize("argv", [["--help"], ["label", "--help"], ["models", "--help"], ["probe", "--help"]])
 def test_help_imports_nothing_heavy(argv: list[str]) -> None:
     program = (
-        "import sys; from pipeline.cli import main\n"
+        "import sys; from reelbeam.pipeline.cli import main\n"
         f"try: main({argv!r})\n"
         "except SystemExit: pass\n"
         "heavy = {'tensorflow', 'tensorflow_hub', 'openvino', 'apache_beam', 'pandas'} & set(sys.modules)\n"

@@ -20,21 +20,21 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 _OWNER = """
 import pathlib, signal, sys, threading
 from fractions import Fraction
-from transforms.media import sandbox
-from transforms.media.limits import DEFAULT_LIMITS
-from transforms.media.decoding.picture import Geometry
-from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sandbox import sandboxed
+from reelbeam.transforms.media.limits import DEFAULT_LIMITS
+from reelbeam.transforms.media.decoding.picture import Geometry
+from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup, under which the tests may run, has it ignored
 path = sys.argv[1]
-thread = threading.Thread(target=sandbox.probe, args=(path, DEFAULT_LIMITS))
+thread = threading.Thread(target=sandboxed.probe, args=(path, DEFAULT_LIMITS))
 thread.start()
 thread.join()
-media = sandbox.probe(path, DEFAULT_LIMITS)
+media = sandboxed.probe(path, DEFAULT_LIMITS)
 spans = plan_clip_spans(media.duration_seconds, ClipSampling(5, Fraction(25)))
 is_ready = False
 while True:
-    for _ in sandbox.decode_clips(path, media, spans, Geometry(480, 480), DEFAULT_LIMITS):
+    for _ in sandboxed.decode_clips(path, media, spans, Geometry(480, 480), DEFAULT_LIMITS):
         if not is_ready:
             print("ready", flush=True)
             is_ready = True

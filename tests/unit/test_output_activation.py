@@ -15,17 +15,17 @@ import numpy.testing as npt
 import pytest
 import record_factory as make
 
-from transforms import classify_clips
-from transforms.errors import InferenceError
-from transforms.models.engine import load_engine, load_stream_engine
-from transforms.models.export import export
-from transforms.models.output_activation import output_activation
-from transforms.models.registry.catalog import ModelSpec, OutputActivation, Preset, find
-from transforms.models.registry.label_map import LabelMap
-from transforms.models.registry.manifest import read_manifest
-from transforms.models.registry.resolver import resolve
-from transforms.models.scores import entropy, log_sum_exp, may_be_softmax, softmax, to_logits, to_scores
-from transforms.records import Clip, ClipScores, Failure
+from reelbeam.transforms import classify_clips
+from reelbeam.transforms.errors import InferenceError
+from reelbeam.transforms.models.engine import load_engine, load_stream_engine
+from reelbeam.transforms.models.export import export
+from reelbeam.transforms.models.output_activation import output_activation
+from reelbeam.transforms.models.registry.catalog import ModelSpec, OutputActivation, Preset, find
+from reelbeam.transforms.models.registry.label_map import LabelMap
+from reelbeam.transforms.models.registry.manifest import read_manifest
+from reelbeam.transforms.models.registry.resolver import resolve
+from reelbeam.transforms.models.scores import entropy, log_sum_exp, may_be_softmax, softmax, to_logits, to_scores
+from reelbeam.transforms.records import Clip, ClipScores, Failure
 
 TINY = Preset(num_frames=2, target_fps=Fraction(2), resize=8, size=8)
 WEIGHTS = np.array([[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 3.0]], np.float32)

@@ -17,13 +17,13 @@ import pyarrow.parquet as pq
 import pytest
 from output_factory import Sizes, Video
 
-from pipeline.cli import main
-from transforms.errors import ConfigError
-from transforms.output import row_checks, tables
-from transforms.output.output_lock import LockTicket, OutputLock
-from transforms.output.run_files import RunPaths
-from transforms.output.tables import Output
-from transforms.write_results import commit
+from reelbeam.pipeline.cli import main
+from reelbeam.transforms.errors import ConfigError
+from reelbeam.transforms.output import row_checks, tables
+from reelbeam.transforms.output.output_lock import LockTicket, OutputLock
+from reelbeam.transforms.output.run_files import RunPaths
+from reelbeam.transforms.output.tables import Output
+from reelbeam.transforms.write_results import commit
 
 SECOND_NIGHT = [
     Video("a.mp4", "still", version="mtime:2.0"),

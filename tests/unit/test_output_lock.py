@@ -14,15 +14,15 @@ import pytest
 from object_stores import check_conditions
 from processes import wait_until
 
-from transforms.errors import LockLostError, OutputLockedError, StorageError
-from transforms.output import output_lock
-from transforms.output.lock_file import is_free, read_lock, this_process
-from transforms.output.output_lock import LockTicket, OutputLock
-from transforms.storage.conditional_files import conditional_file
+from reelbeam.transforms.errors import LockLostError, OutputLockedError, StorageError
+from reelbeam.transforms.output import output_lock
+from reelbeam.transforms.output.lock_file import is_free, read_lock, this_process
+from reelbeam.transforms.output.output_lock import LockTicket, OutputLock
+from reelbeam.transforms.storage.conditional_files import conditional_file
 
 HOLD = """
 import sys, time
-from transforms.output.output_lock import LockTicket, OutputLock
+from reelbeam.transforms.output.output_lock import LockTicket, OutputLock
 with OutputLock(LockTicket(sys.argv[1], "other")):
     print("held", flush=True)
     time.sleep(100)

@@ -14,12 +14,12 @@ import numpy as np
 import processes
 import pytest
 
-from transforms import errors
-from transforms.media.decoding import decoder, probe
-from transforms.media.decoding.picture import Geometry
-from transforms.media.limits import DecoderLimits
-from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
-from transforms.media.sandbox import decoder_process, replies, sandboxed, spawn, wire
+from reelbeam.transforms import errors
+from reelbeam.transforms.media.decoding import decoder, probe
+from reelbeam.transforms.media.decoding.picture import Geometry
+from reelbeam.transforms.media.limits import DecoderLimits
+from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sandbox import decoder_process, replies, sandboxed, spawn, wire
 
 GEOMETRY = Geometry(72, 64)
 LIMITS = DecoderLimits()

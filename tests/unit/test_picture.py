@@ -14,9 +14,9 @@ import pytest
 from av.video.reformatter import Interpolation, VideoReformatter
 from record_factory import span_at
 
-from transforms.media.decoding.decoder import Geometry, decode_clips
-from transforms.media.decoding.picture import Orientation, PictureConverter
-from transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.decoding.decoder import Geometry, decode_clips
+from reelbeam.transforms.media.decoding.picture import Orientation, PictureConverter
+from reelbeam.transforms.media.decoding.probe import probe
 
 Picture = npt.NDArray[np.uint8]
 

@@ -10,8 +10,8 @@ import av
 import data_generation as generate
 import pytest
 
-from transforms import errors
-from transforms.media.decoding.probe import library_versions, probe
+from reelbeam.transforms import errors
+from reelbeam.transforms.media.decoding.probe import library_versions, probe
 
 # fps, seconds, width, height, codec, container, stream, audio: facts about the shared files.
 REAL_FILES = {

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from transforms.records import Clip, ClipSpan
+from reelbeam.transforms.records import Clip, ClipSpan
 
 SPAN = ClipSpan(3, Fraction(1, 3), Fraction(7, 3), Fraction(1), (0, 1), 2)
 

@@ -17,9 +17,9 @@ from h264_generation import Bits, Picture
 from record_factory import span_at
 from slow_cases import fast_first
 
-from transforms.media.codecs.bitstream import packet_rules
-from transforms.media.codecs.h264_headers import MAX_REORDER_DEPTH, read_count, read_sps
-from transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.codecs.bitstream import packet_rules
+from reelbeam.transforms.media.codecs.h264_headers import MAX_REORDER_DEPTH, read_count, read_sps
+from reelbeam.transforms.media.decoding.probe import probe
 
 _GOP = 20
 # Frames from one anchor to the next: the deeper the pyramid between them, the further frames are reordered.

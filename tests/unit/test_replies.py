@@ -16,12 +16,12 @@ from typing import Any
 import data_generation as generate
 import pytest
 
-from transforms import errors
-from transforms.media.decoding.probe import probe
-from transforms.media.limits import DecoderLimits
-from transforms.media.sandbox import replies, wire
-from transforms.media.timing.stream_clock import MAX_SHIFTS
-from transforms.records import MediaInfo
+from reelbeam.transforms import errors
+from reelbeam.transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.limits import DecoderLimits
+from reelbeam.transforms.media.sandbox import replies, wire
+from reelbeam.transforms.media.timing.stream_clock import MAX_SHIFTS
+from reelbeam.transforms.records import MediaInfo
 
 LIMITS = DecoderLimits()
 LARGEST = replies.max_message_bytes(LIMITS, 1 << 40)

@@ -23,8 +23,8 @@ from collections.abc import Iterator
 import pytest
 from model_hub import FILES, Hub, content, cut, make_archive, make_folder, redirect, remains, status, whole
 
-from transforms.errors import ModelDownloadError, ModelNotFoundError, NotASavedModelError
-from transforms.models.registry import cache, resolver, saved_model, unpacking
+from reelbeam.transforms.errors import ModelDownloadError, ModelNotFoundError, NotASavedModelError
+from reelbeam.transforms.models.registry import cache, resolver, saved_model, unpacking
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -142,7 +142,8 @@ def test_a_second_start_needs_neither_network_nor_tensorflow(hub: Hub, shared_di
     code = """
 import dataclasses, sys
 import numpy as np
-from transforms.models import catalog, engine, resolver
+from reelbeam.transforms.models import engine
+from reelbeam.transforms.models.registry import catalog, resolver
 assert resolver.is_cached(sys.argv[1])
 spec = dataclasses.replace(catalog.find("a0-base"), handle=sys.argv[1])
 loaded = engine.load_engine(spec, "openvino", 2)
@@ -280,7 +281,7 @@ def test_a_killed_download_does_not_block_the_next(hub: Hub, hub_cache: pathlib.
         release.wait(60)
 
     url = hub.serve("/m", stall, whole(archive))
-    code = "import sys; from transforms.models import resolver; resolver.resolve(sys.argv[1])"
+    code = "import sys; from reelbeam.transforms.models.registry import resolver; resolver.resolve(sys.argv[1])"
     with subprocess.Popen([sys.executable, "-c", code, url], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
         # The temporary folder comes before the request: a process that is killed between them asks for nothing.
         assert begun.wait(120)
@@ -302,7 +303,7 @@ def test_processes_that_want_the_same_model_fetch_it_once(hub: Hub) -> None:
         whole(archive)(request)
 
     url = hub.serve("/m", slow)
-    code = "import sys; from transforms.models import resolver; print(resolver.resolve(sys.argv[1]))"
+    code = "import sys; from reelbeam.transforms.models.registry import resolver; print(resolver.resolve(sys.argv[1]))"
     command = [sys.executable, "-c", code, url]
     processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     answers = {process.communicate()[0] for process in processes}
@@ -332,7 +333,8 @@ def test_local_handles_import_nothing_heavy(tmp_path: pathlib.Path) -> None:
     folder = make_folder(tmp_path / "model", FILES)
     code = """
 import sys
-from transforms.models import catalog, engine, resolver
+from reelbeam.transforms.models import engine
+from reelbeam.transforms.models.registry import catalog, resolver
 resolver.resolve(sys.argv[1])
 print([name for name in ("tensorflow", "tensorflow_hub", "openvino", "av", "apache_beam") if name in sys.modules])
 """
@@ -344,7 +346,7 @@ print([name for name in ("tensorflow", "tensorflow_hub", "openvino", "av", "apac
     [
         ("/no/such/model", "the model folder /no/such/model does not exist"),
         ("package:no_such_package/model", "no package no_such_package is installed"),
-        ("package:transforms.models/no_such_model", "no_such_model does not exist"),
+        ("package:reelbeam.transforms.models/no_such_model", "no_such_model does not exist"),
         ("package:transforms", "not of the form package:PACKAGE/PATH"),
         ("gs://bucket/model", r"cannot be read from gs:// \(gs://bucket/model\): copy"),
         ("https:///model", "names no server"),

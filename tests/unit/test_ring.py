@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from transforms.media.sandbox.ring import Ring, Slots
-from transforms.media.sandbox.wire import NUM_SLOTS
+from reelbeam.transforms.media.sandbox.ring import Ring, Slots
+from reelbeam.transforms.media.sandbox.wire import NUM_SLOTS
 
 SHAPE = (2, 4, 4, 3)
 SIZE = 2 * 4 * 4 * 3

@@ -7,12 +7,12 @@ import pathlib
 
 import pytest
 
-from pipeline.cli import main
-from pipeline.job.run_progress import RunProgress
-from pipeline.terminal.progress import Stage
-from transforms import metrics
-from transforms.output.lock_file import read_lock
-from transforms.output.output_lock import LockTicket, OutputLock
+from reelbeam.pipeline.cli import main
+from reelbeam.pipeline.job.run_progress import RunProgress
+from reelbeam.pipeline.terminal.progress import Stage
+from reelbeam.transforms import metrics
+from reelbeam.transforms.output.lock_file import read_lock
+from reelbeam.transforms.output.output_lock import LockTicket, OutputLock
 
 
 @pytest.fixture(autouse=True)

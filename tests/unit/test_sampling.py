@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from transforms.media.sampling.clips import ClipSampling, TailPolicy, plan_clip_spans
+from reelbeam.transforms.media.sampling.clips import ClipSampling, TailPolicy, plan_clip_spans
 
 A0 = ClipSampling(num_frames=50, target_fps=Fraction(5))
 

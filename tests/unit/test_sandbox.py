@@ -18,13 +18,13 @@ import numpy as np
 import processes
 import pytest
 
-from transforms import errors
-from transforms.media.decoding import decoder, probe
-from transforms.media.decoding.picture import Geometry
-from transforms.media.limits import DecoderLimits
-from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
-from transforms.media.sandbox import deadline, decoder_process, sandboxed, spawn, wire
-from transforms.records import ClipSpan, MediaInfo
+from reelbeam.transforms import errors
+from reelbeam.transforms.media.decoding import decoder, probe
+from reelbeam.transforms.media.decoding.picture import Geometry
+from reelbeam.transforms.media.limits import DecoderLimits
+from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sandbox import deadline, decoder_process, sandboxed, spawn, wire
+from reelbeam.transforms.records import ClipSpan, MediaInfo
 
 GEOMETRY = Geometry(72, 64)
 LIMITS = DecoderLimits()

@@ -6,8 +6,8 @@ from fractions import Fraction
 
 from record_factory import span_at
 
-from transforms.media.sampling.schedule import FrameSchedule
-from transforms.records import ClipSpan
+from reelbeam.transforms.media.sampling.schedule import FrameSchedule
+from reelbeam.transforms.records import ClipSpan
 
 TICK = Fraction(1, 30)
 

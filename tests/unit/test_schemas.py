@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 import record_factory as make
 
-from transforms import schemas
-from transforms.output.run_files import to_table
-from transforms.records import LabelScore, VideoSummary
+from reelbeam.transforms import schemas
+from reelbeam.transforms.output.run_files import to_table
+from reelbeam.transforms.records import LabelScore, VideoSummary
 
 SUMMARY = VideoSummary(
     video=make.video("b.mp4", camera="7"),

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.testing as npt
 import pytest
 
-from transforms.errors import InferenceError
-from transforms.models.scores import entropy, log_sum_exp, softmax, top_labels
-from transforms.records import LabelScore
+from reelbeam.transforms.errors import InferenceError
+from reelbeam.transforms.models.scores import entropy, log_sum_exp, softmax, top_labels
+from reelbeam.transforms.records import LabelScore
 
 LABELS = ("a", "b", "c", "d")
 

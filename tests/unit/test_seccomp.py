@@ -9,7 +9,7 @@ import bpf
 import pytest
 from syscall_tables import AARCH64, ALLOWED, CHECKED, REASONS, X86_64
 
-from transforms.media.sandbox import seccomp
+from reelbeam.transforms.media.sandbox import seccomp
 
 _NAMES = {seccomp.ALLOW: "allow", seccomp.EPERM: "EPERM", seccomp.ENOSYS: "ENOSYS", seccomp.KILL: "kill"}
 _MACHINES = {"x86_64": (0xC000003E, X86_64), "aarch64": (0xC00000B7, AARCH64)}

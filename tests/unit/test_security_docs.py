@@ -10,12 +10,12 @@ import stat
 
 import pytest
 
-from pipeline.cli import main
-from pipeline.flags.definitions import label_parser
-from transforms import stored_models
-from transforms.models.registry import cache, unpacking
-from transforms.output.output_lock import LockTicket, OutputLock
-from transforms.output.run_files import write_atomically
+from reelbeam.pipeline.cli import main
+from reelbeam.pipeline.flags.definitions import label_parser
+from reelbeam.transforms import stored_models
+from reelbeam.transforms.models.registry import cache, unpacking
+from reelbeam.transforms.output.output_lock import LockTicket, OutputLock
+from reelbeam.transforms.output.run_files import write_atomically
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/security.md").read_text("utf-8")

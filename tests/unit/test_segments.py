@@ -8,9 +8,9 @@ from fractions import Fraction
 import pytest
 import record_factory as make
 
-from transforms.media.sampling.clips import ClipSampling, plan_clip_spans
-from transforms.media.sampling.segments import clip_seconds, key_frame_seconds, media_of_segment, plan_segments
-from transforms.records import ClipSpan
+from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sampling.segments import clip_seconds, key_frame_seconds, media_of_segment, plan_segments
+from reelbeam.transforms.records import ClipSpan
 
 A0 = ClipSampling(50, Fraction(5))
 

@@ -19,14 +19,14 @@ import pytest
 from faulty_proxy import FaultyProxy
 from object_stores import S3Server
 
-from transforms import metrics, storage
-from transforms.errors import FileTooLargeError, StorageError
-from transforms.records import VideoRef
-from transforms.storage.spool import folder as spool_module
-from transforms.storage.spool.blocks import Blocks
-from transforms.storage.spool.folder import MAX_BYTES, Spool, SpoolConfig, spool_of
-from transforms.storage.spool.spooled_video import BLOCK_BYTES
-from transforms.storage.stores.registry import store_for
+from reelbeam.transforms import metrics, storage
+from reelbeam.transforms.errors import FileTooLargeError, StorageError
+from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.storage.spool import folder as spool_module
+from reelbeam.transforms.storage.spool.blocks import Blocks
+from reelbeam.transforms.storage.spool.folder import MAX_BYTES, Spool, SpoolConfig, spool_of
+from reelbeam.transforms.storage.spool.spooled_video import BLOCK_BYTES
+from reelbeam.transforms.storage.stores.registry import store_for
 
 DATA = np.random.default_rng(5).bytes(20 * BLOCK_BYTES + 12345)
 
@@ -173,8 +173,8 @@ def test_threads_get_the_same_spool(tmp_path: pathlib.Path, monkeypatch: pytest.
 
 EXITING = """
     import sys
-    from pipeline import cli
-    from transforms.storage.spool.folder import SpoolConfig, spool_of
+    from reelbeam.pipeline import cli
+    from reelbeam.transforms.storage.spool.folder import SpoolConfig, spool_of
 
     def command(argv):
         (spool_of(SpoolConfig(sys.argv[1])).folder / "1").write_bytes(b"x" * 1000)
@@ -221,7 +221,7 @@ def test_a_full_disk_names_the_flags(s3: S3Server, proxy: FaultyProxy, spool: Sp
 
 SPOOLER = """
     import sys
-    from transforms.storage.spool.folder import SpoolConfig, spool_of
+    from reelbeam.transforms.storage.spool.folder import SpoolConfig, spool_of
     spool = spool_of(SpoolConfig(sys.argv[1]))
     (spool.folder / "1").write_bytes(b"x" * 1000)
     print(spool.folder, flush=True)

@@ -17,13 +17,13 @@ from faulty_proxy import FaultyProxy
 from gcs_emulator import GcsServer
 from object_stores import BUCKET, S3Server
 
-from transforms import storage
-from transforms.errors import StorageError, VideoChangedError
-from transforms.records import VideoRef
-from transforms.storage.conditional_files import conditional_file
-from transforms.storage.spool.folder import Spool, SpoolConfig
-from transforms.storage.spool.spooled_video import BLOCK_BYTES, SparseFile
-from transforms.storage.stores.registry import store_for
+from reelbeam.transforms import storage
+from reelbeam.transforms.errors import StorageError, VideoChangedError
+from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.storage.conditional_files import conditional_file
+from reelbeam.transforms.storage.spool.folder import Spool, SpoolConfig
+from reelbeam.transforms.storage.spool.spooled_video import BLOCK_BYTES, SparseFile
+from reelbeam.transforms.storage.stores.registry import store_for
 
 DATA = bytes(range(256)) * (3 * BLOCK_BYTES // 256)
 
@@ -74,8 +74,8 @@ def test_a_spool_file_that_the_disk_refuses_leaves_no_descriptor(tmp_path: pathl
 
 START = """
     import os, sys
-    from transforms.errors import RunError
-    from transforms.media.sandbox.spawn import ForkServer
+    from reelbeam.transforms.errors import RunError
+    from reelbeam.transforms.media.sandbox.spawn import ForkServer
 
     sys.executable, before = "/no/such/python", len(os.listdir("/proc/self/fd"))
     try:
@@ -144,7 +144,7 @@ def test_an_output_on_google_cloud_storage_may_hold_any_letter(gcs: GcsServer, n
 
 
 def test_a_folder_on_s3_may_hold_brackets(s3: S3Server, proxy: FaultyProxy) -> None:
-    from transforms.inputs.expansion import expand_input
+    from reelbeam.transforms.inputs.expansion import expand_input
 
     video = s3.put("in [2026]/a.mp4", b"1")
     s3.put("in 2/b.mp4", b"1")

@@ -12,8 +12,8 @@ from apache_beam.io.filesystem import BeamIOError
 from faulty_proxy import FaultyProxy, Request
 from object_stores import BUCKET, S3Server, s3_flags, used_by_beam
 
-from transforms import metrics, storage
-from transforms.errors import (
+from reelbeam.transforms import metrics, storage
+from reelbeam.transforms.errors import (
     ConfigError,
     MediaError,
     StorageError,
@@ -21,12 +21,12 @@ from transforms.errors import (
     VideoChangedError,
     VideoNotFoundError,
 )
-from transforms.records import VideoRef
-from transforms.storage import conditional_files
-from transforms.storage.stores import retries
-from transforms.storage.stores.gcs import GcsStore
-from transforms.storage.stores.registry import store_for
-from transforms.storage.stores.s3 import S3Store
+from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.storage import conditional_files
+from reelbeam.transforms.storage.stores import retries
+from reelbeam.transforms.storage.stores.gcs import GcsStore
+from reelbeam.transforms.storage.stores.registry import store_for
+from reelbeam.transforms.storage.stores.s3 import S3Store
 
 DATA = bytes(range(256)) * 4096
 

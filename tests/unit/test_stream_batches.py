@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from fake_engine import BAD_VALUE, NAN_VALUE, FakeStreamEngine
 
-from transforms.errors import InferenceError, OutOfMemoryError, PredecessorLostError
-from transforms.models.batches import Answer
-from transforms.models.stream_batches import MAX_OPEN_SEGMENTS, StreamBatches
-from transforms.records import Clip, ClipSpan
+from reelbeam.transforms.errors import InferenceError, OutOfMemoryError, PredecessorLostError
+from reelbeam.transforms.models.batches import Answer
+from reelbeam.transforms.models.stream_batches import MAX_OPEN_SEGMENTS, StreamBatches
+from reelbeam.transforms.records import Clip, ClipSpan
 
 LENGTHS = (4, 4, 4, 3)
 

@@ -14,9 +14,9 @@ import data_generation as generate
 import pytest
 from record_factory import span_at
 
-from transforms import errors
-from transforms.media.decoding.decoder import Geometry, decode_clips
-from transforms.media.decoding.probe import probe
+from reelbeam.transforms import errors
+from reelbeam.transforms.media.decoding.decoder import Geometry, decode_clips
+from reelbeam.transforms.media.decoding.probe import probe
 
 TRACK_ENABLED = 3
 

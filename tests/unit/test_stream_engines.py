@@ -19,10 +19,10 @@ import numpy.testing as npt
 import pytest
 from tiny_stream_model import dense_model, ring_model, tiny_model
 
-from transforms.errors import ModelError, SignatureError
-from transforms.models.engine import load_engine, load_stream_engine
-from transforms.models.engines.stream import State, StreamEngine, find_stream_signatures, is_stream_model
-from transforms.models.registry.catalog import ModelSpec, Preset, find
+from reelbeam.transforms.errors import ModelError, SignatureError
+from reelbeam.transforms.models.engine import load_engine, load_stream_engine
+from reelbeam.transforms.models.engines.stream import State, StreamEngine, find_stream_signatures, is_stream_model
+from reelbeam.transforms.models.registry.catalog import ModelSpec, Preset, find
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

@@ -12,12 +12,12 @@ import tempfile
 
 import pytest
 
-from transforms.models.registry import cache
+from reelbeam.transforms.models.registry import cache
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 _FOLDERS = """
 import json, tempfile
-from transforms.models import cache
+from reelbeam.transforms.models.registry import cache
 found = [str(folder) for name in ("hub", "openvino", "compiled") for folder in cache.folders(name)]
 print(json.dumps([tempfile.gettempdir(), str(cache.writable_folder("hub")), *found]))
 """

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pipeline.reports import summary
+from reelbeam.pipeline.reports import summary
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline import flex_template
-from pipeline.commands import output as output_commands
-from pipeline.flags import options
-from pipeline.flags.definitions import label_parser
-from pipeline.settings.config import LabelingConfig
+from reelbeam.pipeline import flex_template
+from reelbeam.pipeline.commands import output as output_commands
+from reelbeam.pipeline.flags import options
+from reelbeam.pipeline.flags.definitions import label_parser
+from reelbeam.pipeline.settings.config import LabelingConfig
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "templates"

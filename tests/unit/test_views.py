@@ -23,13 +23,13 @@ from ledger_factory import ledger_files
 from output_factory import Sizes, Video
 from record_factory import RUN
 
-from pipeline.cli import main
-from transforms.errors import ConfigError
-from transforms.output.ledger import Work, decide, read_rows, uri_key
-from transforms.output.tables import Output, current_rows
-from transforms.output.views import Dialect, create_views
-from transforms.records import SkipRules, VideoRef
-from transforms.schemas import TABLES
+from reelbeam.pipeline.cli import main
+from reelbeam.transforms.errors import ConfigError
+from reelbeam.transforms.output.ledger import Work, decide, read_rows, uri_key
+from reelbeam.transforms.output.tables import Output, current_rows
+from reelbeam.transforms.output.views import Dialect, create_views
+from reelbeam.transforms.records import SkipRules, VideoRef
+from reelbeam.transforms.schemas import TABLES
 
 ODD = "it's [a] {b} *c é"
 """A folder's name with what is special in patterns and in strings."""

@@ -8,13 +8,13 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 
-from transforms import storage
-from transforms.errors import StorageError, UnsupportedUriError, VideoNotFoundError, without_query
-from transforms.inputs.video_extensions import AMBIGUOUS_EXTENSIONS, is_named_like_a_video
-from transforms.records import VideoRef
-from transforms.storage import local_folders
-from transforms.storage.ignored import HIDDEN_FILE, Report, extension_of, ignore, kind_of_file
-from transforms.storage.uris import Pattern, literal
+from reelbeam.transforms import storage
+from reelbeam.transforms.errors import StorageError, UnsupportedUriError, VideoNotFoundError, without_query
+from reelbeam.transforms.inputs.video_extensions import AMBIGUOUS_EXTENSIONS, is_named_like_a_video
+from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.storage import local_folders
+from reelbeam.transforms.storage.ignored import HIDDEN_FILE, Report, extension_of, ignore, kind_of_file
+from reelbeam.transforms.storage.uris import Pattern, literal
 
 _WILDCARDS = frozenset("*?[")
 _MAX_OTHERS = 100_000  # a hundred pages of an object store's listing, some twenty seconds
@@ -77,7 +77,7 @@ def matches_anything(given: str, base_dir: str | None = None, report: Report = i
 
 
 def left_out_of(given: str, base_dir: str | None = None) -> dict[str, int]:
-    """Returns what an input without a video holds instead, by kind, see `transforms.storage.ignored`.
+    """Returns what an input without a video holds instead, by kind, see `reelbeam.transforms.storage.ignored`.
 
     Raises:
       UnsupportedUriError, StorageError: as `expand_input`.

@@ -5,7 +5,7 @@ A file that is named, listed or matched by a pattern may be called anything.
 
 from __future__ import annotations
 
-from transforms.storage.ignored import extension_of
+from reelbeam.transforms.storage.ignored import extension_of
 
 EXTENSIONS_OF = {
     "mov": ".mp4 .m4v .mov .qt .3gp .3g2 .mj2 .f4v .ismv .m4s .cmfv .avif",

@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Iterator
 from fractions import Fraction
 
-from transforms.errors import OverLimitError
+from reelbeam.transforms.errors import OverLimitError
 
 # A still picture may stand for long in few bytes, but not for ever: 30 s of a minimal codec are some 600 bytes.
 _FREE_SECONDS = 600

@@ -10,9 +10,9 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from transforms.errors import InferenceError, OutOfMemoryError
-from transforms.models.engine import Engine
-from transforms.records import Clip
+from reelbeam.transforms.errors import InferenceError, OutOfMemoryError
+from reelbeam.transforms.models.engine import Engine
+from reelbeam.transforms.records import Clip
 
 _LOGGER = logging.getLogger(__name__)
 _Item = TypeVar("_Item")

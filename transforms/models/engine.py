@@ -14,13 +14,13 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from transforms.cpus import cpu_count
-from transforms.errors import ConfigError, ModelError, without_query
-from transforms.models.engines.stream import StreamEngine, is_stream_model
-from transforms.models.output_activation import output_activation
-from transforms.models.registry import resolver
-from transforms.models.registry.catalog import CATALOG, ModelSpec, OutputActivation
-from transforms.models.registry.manifest import is_exported, read_manifest, require_pin
+from reelbeam.transforms.cpus import cpu_count
+from reelbeam.transforms.errors import ConfigError, ModelError, without_query
+from reelbeam.transforms.models.engines.stream import StreamEngine, is_stream_model
+from reelbeam.transforms.models.output_activation import output_activation
+from reelbeam.transforms.models.registry import resolver
+from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec, OutputActivation
+from reelbeam.transforms.models.registry.manifest import is_exported, read_manifest, require_pin
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ def choose_engine(wanted: EngineName, spec: ModelSpec | None = None, runs_here: 
         return wanted
     if not runs_here or not accelerator_visible():
         return "openvino"
-    from transforms.models.engines.tensorflow_engine import accelerators
+    from reelbeam.transforms.models.engines.tensorflow_engine import accelerators
 
     if accelerators():
         return "tensorflow"
@@ -232,11 +232,11 @@ def _load(spec: ModelSpec, engine: EngineName, num_threads: int, precision: Prec
 
 def _engine_class(engine: EngineName, kind: str) -> Any:
     if engine == "tensorflow":
-        from transforms.models.engines.tensorflow_engine import TensorFlowEngine
-        from transforms.models.engines.tensorflow_stream import TensorFlowStreamEngine
+        from reelbeam.transforms.models.engines.tensorflow_engine import TensorFlowEngine
+        from reelbeam.transforms.models.engines.tensorflow_stream import TensorFlowStreamEngine
 
         return TensorFlowStreamEngine if kind == "stream" else TensorFlowEngine
-    from transforms.models.engines.openvino_engine import OpenVinoEngine
-    from transforms.models.engines.openvino_stream import OpenVinoStreamEngine
+    from reelbeam.transforms.models.engines.openvino_engine import OpenVinoEngine
+    from reelbeam.transforms.models.engines.openvino_stream import OpenVinoStreamEngine
 
     return OpenVinoStreamEngine if kind == "stream" else OpenVinoEngine

@@ -7,15 +7,15 @@ import pathlib
 import shutil
 import tempfile
 
-from transforms.errors import ConfigError, without_query
-from transforms.models.engines import openvino_cache
-from transforms.models.engines.openvino_import import import_openvino
-from transforms.models.engines.stream import StreamSignatures, find_stream_signatures
-from transforms.models.output_activation import output_activation
-from transforms.models.registry import saved_model
-from transforms.models.registry.catalog import ModelSpec
-from transforms.models.registry.label_map import LabelMap
-from transforms.models.registry.manifest import LABELS, MANIFEST, Manifest, content_hash
+from reelbeam.transforms.errors import ConfigError, without_query
+from reelbeam.transforms.models.engines import openvino_cache
+from reelbeam.transforms.models.engines.openvino_import import import_openvino
+from reelbeam.transforms.models.engines.stream import StreamSignatures, find_stream_signatures
+from reelbeam.transforms.models.output_activation import output_activation
+from reelbeam.transforms.models.registry import saved_model
+from reelbeam.transforms.models.registry.catalog import ModelSpec
+from reelbeam.transforms.models.registry.label_map import LabelMap
+from reelbeam.transforms.models.registry.manifest import LABELS, MANIFEST, Manifest, content_hash
 
 
 def export(spec: ModelSpec, folder: pathlib.Path, labels: LabelMap, target: pathlib.Path) -> None:

@@ -11,12 +11,12 @@ import functools
 import pathlib
 from typing import Any, NamedTuple
 
-from transforms.errors import NotASavedModelError
-from transforms.models.engines.protos import Fields, message_class
-from transforms.models.engines.signature_defs import parse, read_signatures
-from transforms.models.engines.stream import answer_of
-from transforms.models.registry.catalog import ModelSpec, OutputActivation
-from transforms.models.registry.manifest import is_exported, read_manifest
+from reelbeam.transforms.errors import NotASavedModelError
+from reelbeam.transforms.models.engines.protos import Fields, message_class
+from reelbeam.transforms.models.engines.signature_defs import parse, read_signatures
+from reelbeam.transforms.models.engines.stream import answer_of
+from reelbeam.transforms.models.registry.catalog import ModelSpec, OutputActivation
+from reelbeam.transforms.models.registry.manifest import is_exported, read_manifest
 
 _FIELDS: Fields = {
     "SavedModel": [("meta_graphs", 2, "MetaGraph", True)],

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transforms.errors import InferenceError
-from transforms.models.registry.catalog import OutputActivation
-from transforms.records import LabelScore
+from reelbeam.transforms.errors import InferenceError
+from reelbeam.transforms.models.registry.catalog import OutputActivation
+from reelbeam.transforms.records import LabelScore
 
 _TOLERANCE = 0.01
 """How far a score may lie outside of [0, 1], or a softmax's sum from 1: bfloat16 has two digits."""

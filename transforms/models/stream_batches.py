@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from transforms.errors import InferenceError, PredecessorLostError
-from transforms.models.batches import Answer, Halving
-from transforms.models.engines.stream import State, StreamEngine
-from transforms.records import Clip
+from reelbeam.transforms.errors import InferenceError, PredecessorLostError
+from reelbeam.transforms.models.batches import Answer, Halving
+from reelbeam.transforms.models.engines.stream import State, StreamEngine
+from reelbeam.transforms.records import Clip
 
 MAX_OPEN_SEGMENTS = 8
 """Segments that may be unfinished at one time; the one not seen for longest is given up for another. A decoder finishes

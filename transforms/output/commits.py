@@ -8,10 +8,10 @@ was cut off after it *is* decided, checked and whole, and whoever comes next fin
 belongs to a run that counts, now or after the next start; and a reader who starts from `runs/*.json` sees whole runs
 only. Every step can be repeated.
 
-A **compaction** (`transforms.output.compaction`) puts the rows of many runs into few files, by the same steps in
-another order. Its `runs/ID.json` names the runs whose rows it holds as "compacted"; their own JSONs stay as they are.
-After the decision it comes first: from then on readers who start from `runs/*.json` take the new files, staged or in
-place, and never the old ones. Then the old files go, and then the new ones come. So nobody sees a row twice at any
+A **compaction** (`reelbeam.transforms.output.compaction`) puts the rows of many runs into few files, by the same steps
+in another order. Its `runs/ID.json` names the runs whose rows it holds as "compacted"; their own JSONs stay as they
+are. After the decision it comes first: from then on readers who start from `runs/*.json` take the new files, staged or
+in place, and never the old ones. Then the old files go, and then the new ones come. So nobody sees a row twice at any
 moment; a plain glob that looks between these two steps misses rows, until the compaction or, where that was killed, the
 next start has gone on.
 """
@@ -25,12 +25,19 @@ from typing import Any, NamedTuple
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
-from transforms import storage
-from transforms.errors import StorageError
-from transforms.output.run_files import RunPaths, WrittenFile, make_folder, move_file, to_json, write_atomically
-from transforms.schemas import TABLES
-from transforms.storage import plain_files
-from transforms.storage.documents import check_decision, check_refusal, check_run, read_document
+from reelbeam.transforms import storage
+from reelbeam.transforms.errors import StorageError
+from reelbeam.transforms.output.run_files import (
+    RunPaths,
+    WrittenFile,
+    make_folder,
+    move_file,
+    to_json,
+    write_atomically,
+)
+from reelbeam.transforms.schemas import TABLES
+from reelbeam.transforms.storage import plain_files
+from reelbeam.transforms.storage.documents import check_decision, check_refusal, check_run, read_document
 
 _STAGED_RUN = re.compile(r"/\.staging/run=([^/]+)")
 _FACTS_OF_ALL = {"run_id", "counts", "errors", "files", "started_at", "finished_at"}

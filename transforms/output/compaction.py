@@ -1,10 +1,11 @@
-"""Compaction: the rows of many small runs in few well-sized files. Crash-safe as a commit is, see
-`transforms.output.commits`.
+"""Compaction: the rows of many small runs in few well-sized files.
+
+It is crash-safe as a commit is, see `reelbeam.transforms.output.commits`.
 
 Rows are copied as they are, run after run, so each keeps its `run_id`, and those of a run stand together. Runs whose
 clips have other columns (`logits`, `embedding`) come into other files of the same compaction. The runs'
 own JSONs stay: what a run was, its counts and its errors are still told by it. What holds the rows now has its JSON,
-too, `runs/TIME-compact-XXXXXX.json`, with the works of its rows for the ledger (`transforms.output.ledger`).
+too, `runs/TIME-compact-XXXXXX.json`, with the works of its rows for the ledger (`reelbeam.transforms.output.ledger`).
 
 A compaction may itself be compacted later.
 """
@@ -19,14 +20,14 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from transforms import storage
-from transforms.errors import ReconciliationError, ReelbeamError
-from transforms.output.commits import COMPACTION, Run, finish, record_decision
-from transforms.output.ledger import Work
-from transforms.output.output_lock import LockTicket
-from transforms.output.run_files import ROWS_PER_GROUP, RunPaths, WrittenFile, write_atomically
-from transforms.output.tables import Output, read_batches, read_schema, wrong_columns
-from transforms.schemas import SCHEMA_VERSION, TABLES
+from reelbeam.transforms import storage
+from reelbeam.transforms.errors import ReconciliationError, ReelbeamError
+from reelbeam.transforms.output.commits import COMPACTION, Run, finish, record_decision
+from reelbeam.transforms.output.ledger import Work
+from reelbeam.transforms.output.output_lock import LockTicket
+from reelbeam.transforms.output.run_files import ROWS_PER_GROUP, RunPaths, WrittenFile, write_atomically
+from reelbeam.transforms.output.tables import Output, read_batches, read_schema, wrong_columns
+from reelbeam.transforms.schemas import SCHEMA_VERSION, TABLES
 
 ROWS_PER_FILE = 500_000
 """Of clips, about 50 MB."""

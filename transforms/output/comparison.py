@@ -12,10 +12,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.output.commits import Run
-from transforms.output.tables import Output, count_by, read_run
-from transforms.schemas import RANGE
-from transforms.time_range import shown_input
+from reelbeam.transforms.output.commits import Run
+from reelbeam.transforms.output.tables import Output, count_by, read_run
+from reelbeam.transforms.schemas import RANGE
+from reelbeam.transforms.time_range import shown_input
 
 _COLUMNS = ("video_uri", *RANGE, "status", "top_label", "top_score", "error_code")
 

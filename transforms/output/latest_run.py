@@ -6,8 +6,8 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from transforms import storage
-from transforms.output.commits import COMPACTION, name_of, read_summary
+from reelbeam.transforms import storage
+from reelbeam.transforms.output.commits import COMPACTION, name_of, read_summary
 
 
 class Latest(NamedTuple):

@@ -5,9 +5,10 @@ show the same **work** (model, label map, sampling, precision, output activation
 **content** (URI without its query, the range that a list asks for, size, and the store's version). The engine is no
 part of the work: engines agree to 1e-5. The precision is: bfloat16 moves scores in the second digit, and labels.
 
-What the ledger says of a video is its **last row** of that work (`transforms.schemas.AGE`), which is also what `status`
-and the views show: a video is done only if that row speaks of the content that is listed now. Content that comes back,
-after other content or after a night in which the disk was away, is labeled again, though there is an older row of it.
+What the ledger says of a video is its **last row** of that work (`reelbeam.transforms.schemas.AGE`), which is also what
+`status` and the views show: a video is done only if that row speaks of the content that is listed now. Content that
+comes back, after other content or after a night in which the disk was away, is labeled again, though there is an older
+row of it.
 
 Where the store tells no version, the size alone proves nothing: such a video is labeled every night, and counted as
 "unversioned", so that whoever pays for it sees why. To skip it would be wrong in silence, and for good. A file that is
@@ -28,11 +29,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from transforms import storage
-from transforms.output.commits import Run, runs_with_files
-from transforms.records import ALL_CODES, RunInfo, SkipRules, VideoRef, stable_hash
-from transforms.schemas import AGE, SCHEMA_VERSION, URI_KEY
-from transforms.time_range import input_key
+from reelbeam.transforms import storage
+from reelbeam.transforms.output.commits import Run, runs_with_files
+from reelbeam.transforms.records import ALL_CODES, RunInfo, SkipRules, VideoRef, stable_hash
+from reelbeam.transforms.schemas import AGE, SCHEMA_VERSION, URI_KEY
+from reelbeam.transforms.time_range import input_key
 
 _ROWS_AT_ONCE = 1000
 
@@ -49,7 +50,7 @@ OTHER_SHARD, BEFORE_SINCE, BEYOND_LIMIT = "other_shard", "before_since", "beyond
 LABELED = (ALREADY_LABELED, OTHER_OPTIONS)
 SKIPPED = (*LABELED, FAILED_BEFORE, GAVE_UP, OTHER_SHARD, BEFORE_SINCE, BEYOND_LIMIT)
 """Why a video is skipped: it is labeled, wholly or as far as it can be; it is labeled, and this run asks for other rows
-(`transforms.output.row_options`); it failed for good; it failed `--max_attempts`
+(`reelbeam.transforms.output.row_options`); it failed for good; it failed `--max_attempts`
 times for a transient reason; `--shard`, `--since`, `--limit`."""
 
 
@@ -166,7 +167,7 @@ def decide(
     what can be had of it is there.
 
     The attempt is counted on over other decoders and other content in between, so that only what nobody was told of yet
-    is a first one; see `transforms.write_results.check`.
+    is a first one; see `reelbeam.transforms.write_results.check`.
 
     Args:
       video: as listed now.

@@ -2,8 +2,8 @@
 
     OUTPUT/.staging/lock.json    who holds the output, since when, and until when if nothing more is heard
 
-It is only ever written if it still is what one has read (`transforms.storage.conditional_files`); to release the lock
-is to write so into it. A holder that was killed cannot release it, and is found out in one of two ways:
+It is only ever written if it still is what one has read (`reelbeam.transforms.storage.conditional_files`); to release
+the lock is to write so into it. A holder that was killed cannot release it, and is found out in one of two ways:
 
 - by its **process**, where the run ends with it and it is one of this very system: no process with its number and its
   start is there any more. So a run that was killed can be started again at once.
@@ -20,9 +20,9 @@ import pathlib
 import time
 from typing import Any
 
-from transforms import storage
-from transforms.storage.conditional_files import conditional_file
-from transforms.storage.documents import is_count, is_name, is_number, is_time, parse
+from reelbeam.transforms import storage
+from reelbeam.transforms.storage.conditional_files import conditional_file
+from reelbeam.transforms.storage.documents import is_count, is_name, is_number, is_time, parse
 
 _SECONDS = ("lease_seconds", "lease_ends_at")
 _LAST_SECOND = 250_000_000_000.0

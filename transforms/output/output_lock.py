@@ -1,12 +1,12 @@
 """The output's lock: one run at a time writes there, wherever the others are started.
 
 Two runs at once would label the same videos twice, and each would take the other's staging for remains. Here is who
-takes the lock, keeps it and releases it; `transforms.output.lock_file` tells what it is, and how a dead holder is found
-out.
+takes the lock, keeps it and releases it; `reelbeam.transforms.output.lock_file` tells what it is, and how a dead holder
+is found out.
 
 A job on a cluster may outlive its launcher, and last for days. It holds the lock itself: its workers renew the lease
-while they work (`transforms.keep_lock`). The first lease is a long one, since a job may have to wait for its workers;
-with their first sign of life it becomes a shorter one, for the launcher's renewals as well.
+while they work (`reelbeam.transforms.keep_lock`). The first lease is a long one, since a job may have to wait for its
+workers; with their first sign of life it becomes a shorter one, for the launcher's renewals as well.
 
 A holder that was only asleep may come back after its lease. Nobody writes into the lock but its holder and who takes it
 over, so a run that finds its own name there at commit time has not been taken over, and otherwise is refused. It renews
@@ -25,9 +25,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from transforms import storage
-from transforms.errors import LockLostError, MediaError, OutputLockedError
-from transforms.output.lock_file import LockFile, describe, is_free, is_held, this_process, utc_now
+from reelbeam.transforms import storage
+from reelbeam.transforms.errors import LockLostError, MediaError, OutputLockedError
+from reelbeam.transforms.output.lock_file import LockFile, describe, is_free, is_held, this_process, utc_now
 
 LOCAL_LEASE_SECONDS = 300.0
 """Where the run ends with its launcher. Renewed ten times as often."""

@@ -8,11 +8,11 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from transforms.errors import without_query
-from transforms.output.commits import Run, decided_runs, read_refusal, staged_runs
-from transforms.output.lock_file import is_free, read_lock
-from transforms.output.run_files import RunPaths
-from transforms.output.tables import Output, count_by, current_rows
+from reelbeam.transforms.errors import without_query
+from reelbeam.transforms.output.commits import Run, decided_runs, read_refusal, staged_runs
+from reelbeam.transforms.output.lock_file import is_free, read_lock
+from reelbeam.transforms.output.run_files import RunPaths
+from reelbeam.transforms.output.tables import Output, count_by, current_rows
 
 _TOP = 10
 

@@ -17,11 +17,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.output.ledger import uri_key
-from transforms.output.tables import read_batches
-from transforms.records import stable_hash
-from transforms.schemas import RANGE
-from transforms.time_range import shown_input
+from reelbeam.transforms.output.ledger import uri_key
+from reelbeam.transforms.output.tables import read_batches
+from reelbeam.transforms.records import stable_hash
+from reelbeam.transforms.schemas import RANGE
+from reelbeam.transforms.time_range import shown_input
 
 ROWS_IN_MEMORY = 1_000_000
 """How many rows are sorted at once: some 100 MB."""

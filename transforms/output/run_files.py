@@ -6,8 +6,9 @@
     OUTPUT/runs/RUN_ID.json                                       written last: a run without it does not exist
     OUTPUT/.staging/run=RUN_ID/failed.json                        instead of all that, where the run was refused
 
-Staged files do not end in ".parquet", so that no reader's glob takes them for results. `transforms.output.commits` has
-the order of the steps, and what becomes of a run that was cut off between two of them.
+Staged files do not end in ".parquet", so that no reader's glob takes them for results.
+`reelbeam.transforms.output.commits` has the order of the steps, and what becomes of a run that was cut off between two
+of them.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ import pyarrow.parquet as pq
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from transforms import storage
-from transforms.schemas import SCHEMA_VERSION, SORT_KEYS, TABLES, Row
-from transforms.storage import plain_files
+from reelbeam.transforms import storage
+from reelbeam.transforms.schemas import SCHEMA_VERSION, SORT_KEYS, TABLES, Row
+from reelbeam.transforms.storage import plain_files
 
 ROWS_PER_GROUP = 64_000
 _ROWS_PER_BATCH = 500

@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from transforms import storage
-from transforms.errors import ConfigError, StorageError, VideoNotFoundError
-from transforms.output.commits import Run, check_summary, committed_runs
-from transforms.output.ledger import Work
-from transforms.schemas import AGE, TABLES, tables_of_run
+from reelbeam.transforms import storage
+from reelbeam.transforms.errors import ConfigError, StorageError, VideoNotFoundError
+from reelbeam.transforms.output.commits import Run, check_summary, committed_runs
+from reelbeam.transforms.output.ledger import Work
+from reelbeam.transforms.schemas import AGE, TABLES, tables_of_run
 
 ROWS_IN_MEMORY = 2_000_000
 """How many rows are compared at once; more are compared in as many passes as it takes."""
@@ -204,8 +204,8 @@ def read_run(
 def current_rows(output: Output, on_file: Callable[[str], None] = lambda path: None) -> Iterator[pa.Table]:
     """Yields the current row of every video, some columns of it, each video once in one of the tables.
 
-    That is its last row that shows the work of the last run, see `transforms.output.ledger.Work`; its last row where
-    there is none.
+    That is its last row that shows the work of the last run, see `reelbeam.transforms.output.ledger.Work`; its last row
+    where there is none.
 
     A video is told by its `uri_key`. Memory does not grow with the number of rows: what is too much for one pass is
     read in several, each with its share of the videos.

@@ -2,8 +2,8 @@
 
 What is looked at: that each file is there, whole (by its checksums), and of the schema; that its rows are those of its
 run, as many as the run's JSON says, by status and by error; that each video has one row a run, each clip has a video,
-and each video the clips that it should have (`transforms.output.row_checks`); and that nothing else lies beside them
-that a plain glob would take for results.
+and each video the clips that it should have (`reelbeam.transforms.output.row_checks`); and that nothing else lies
+beside them that a plain glob would take for results.
 
 A run may be committed meanwhile. So what was found is only believed if the JSONs are still the same at the end.
 """
@@ -16,13 +16,20 @@ from typing import Any
 
 import pyarrow as pa
 
-from transforms import storage
-from transforms.errors import MediaError
-from transforms.output.commits import Run, check_summary, decided_runs, read_summary
-from transforms.output.row_checks import Fault, RowChecks
-from transforms.output.run_files import RunPaths
-from transforms.output.tables import Output, count_by, optional_columns, read_batches, read_schema, wrong_columns
-from transforms.schemas import SCHEMA_VERSION, TABLES
+from reelbeam.transforms import storage
+from reelbeam.transforms.errors import MediaError
+from reelbeam.transforms.output.commits import Run, check_summary, decided_runs, read_summary
+from reelbeam.transforms.output.row_checks import Fault, RowChecks
+from reelbeam.transforms.output.run_files import RunPaths
+from reelbeam.transforms.output.tables import (
+    Output,
+    count_by,
+    optional_columns,
+    read_batches,
+    read_schema,
+    wrong_columns,
+)
+from reelbeam.transforms.schemas import SCHEMA_VERSION, TABLES
 
 _COUNTED = {"videos": ("status", "num_clips", "duration_ms"), "clips": (), "errors": ("code",)}
 _TRIES = 3

@@ -8,9 +8,8 @@
     label_timeline    video_uri, label, start_ms, end_ms, score: stretches of clips that touch or overlap, of one range
 
 The views read the files by pattern, not by the list of committed runs, and need not be made again after a run. A
-pattern suffices: a file gets a name that matches only once its run is decided (`transforms.output.commits`), rows of a
-  run
-that was cut off there are whole videos with all their clips, and no row is ever there twice.
+pattern suffices: a file gets a name that matches only once its run is decided (`reelbeam.transforms.output.commits`),
+rows of a run that was cut off there are whole videos with all their clips, and no row is ever there twice.
 
 Clips of some runs may have `logits` and `embedding`, those of others not. DuckDB shows them where files have them, null
 in the rows of other runs; the views of the other dialects leave them out.
@@ -21,9 +20,9 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-from transforms.errors import ConfigError
-from transforms.output.ledger import Work
-from transforms.schemas import AGE, RANGE, TABLES
+from reelbeam.transforms.errors import ConfigError
+from reelbeam.transforms.output.ledger import Work
+from reelbeam.transforms.schemas import AGE, RANGE, TABLES
 
 Dialect = Literal["duckdb", "bigquery", "spark"]
 

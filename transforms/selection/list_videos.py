@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
-from transforms import metrics, storage
-from transforms.errors import MediaError
-from transforms.inputs.expansion import expand_input
-from transforms.inputs.list_files import read_input_list
-from transforms.records import VideoRef
-from transforms.selection.packing import PackVideos, unpack_videos
-from transforms.storage.ignored import FOLDERS
+from reelbeam.transforms import metrics, storage
+from reelbeam.transforms.errors import MediaError
+from reelbeam.transforms.inputs.expansion import expand_input
+from reelbeam.transforms.inputs.list_files import read_input_list
+from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.selection.packing import PackVideos, unpack_videos
+from reelbeam.transforms.storage.ignored import FOLDERS
 
 _IGNORED, _VIDEO = "ignored", "video"
 
@@ -25,7 +25,7 @@ class Listing(NamedTuple):
 
     Attributes:
       videos: VideoRef, one for each distinct input, in no order.
-      ignored: (kind, count) of what folders hold besides videos, see `transforms.storage.ignored`.
+      ignored: (kind, count) of what folders hold besides videos, see `reelbeam.transforms.storage.ignored`.
     """
 
     videos: beam.PCollection[VideoRef]

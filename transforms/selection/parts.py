@@ -19,13 +19,13 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from transforms import metrics, storage
-from transforms.errors import ReconciliationError
-from transforms.output.ledger import SKIPPED, Chosen
-from transforms.output.run_files import RunPaths, to_json, write_atomically, write_parquet
-from transforms.records import VideoRef, stable_hash
-from transforms.selection.packing import Pack, PackVideos, unpack_videos, video_row
-from transforms.time_range import TimeRange
+from reelbeam.transforms import metrics, storage
+from reelbeam.transforms.errors import ReconciliationError
+from reelbeam.transforms.output.ledger import SKIPPED, Chosen
+from reelbeam.transforms.output.run_files import RunPaths, to_json, write_atomically, write_parquet
+from reelbeam.transforms.records import VideoRef, stable_hash
+from reelbeam.transforms.selection.packing import Pack, PackVideos, unpack_videos, video_row
+from reelbeam.transforms.time_range import TimeRange
 
 _SCHEMA = pa.schema(
     [
@@ -76,8 +76,8 @@ class WriteSelection(beam.PTransform):
     Args:
       paths: of the run.
       videos_per_part: how many videos a part has, more or less: they are dealt out by a hash.
-      ignored: (kind, count) of what the listing left out, see `transforms.storage.ignored`; None: nothing is known of
-        it.
+      ignored: (kind, count) of what the listing left out, see `reelbeam.transforms.storage.ignored`; None: nothing is
+        known of it.
     """
 
     def __init__(

@@ -11,8 +11,8 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
-from transforms import metrics
-from transforms.output.ledger import (
+from reelbeam.transforms import metrics
+from reelbeam.transforms.output.ledger import (
     BEYOND_LIMIT,
     Chosen,
     LedgerRow,
@@ -23,9 +23,17 @@ from transforms.output.ledger import (
     sift,
     uri_key,
 )
-from transforms.output.row_options import RowOptions
-from transforms.records import SkipRules, VideoRef, stable_hash
-from transforms.selection.packing import Pack, PackVideos, bucket_of, unpack, unpack_videos, video_of, video_row
+from reelbeam.transforms.output.row_options import RowOptions
+from reelbeam.transforms.records import SkipRules, VideoRef, stable_hash
+from reelbeam.transforms.selection.packing import (
+    Pack,
+    PackVideos,
+    bucket_of,
+    unpack,
+    unpack_videos,
+    video_of,
+    video_row,
+)
 
 _FATE, _VIDEO, _OTHER_RUN, _FILE = "fate", "video", "other_run", "file"
 
@@ -33,13 +41,13 @@ _FATE, _VIDEO, _OTHER_RUN, _FILE = "fate", "video", "other_run", "file"
 class SkipLabeled(beam.PTransform):
     """Leaves out what is labeled already, and what a run is told to leave out.
 
-    Input: VideoRef. Output: `Chosen`. The rules are in `transforms.output.ledger`.
+    Input: VideoRef. Output: `Chosen`. The rules are in `reelbeam.transforms.output.ledger`.
 
     Memory does not grow with the ledger, on any runner. The keys of the listed videos, 8 bytes each, go to all who read
     the ledger; they read a file row group by row group and pass on the few rows whose key is listed. Only those are
     joined with the listing, by URI, where the exact comparison is made: bucket by bucket, see
-    `transforms.selection.packing`. A runner that holds what it shuffles in memory, as the local one does, holds the
-    listing and the rows of its videos, one for each time that a video was taken up, packed.
+    `reelbeam.transforms.selection.packing`. A runner that holds what it shuffles in memory, as the local one does,
+    holds the listing and the rows of its videos, one for each time that a video was taken up, packed.
 
     Args:
       output: where the ledger is.

@@ -27,7 +27,7 @@ from typing import Any
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from transforms.errors import (
+from reelbeam.transforms.errors import (
     EmptyFileError,
     FileTooLargeError,
     MediaError,
@@ -37,16 +37,16 @@ from transforms.errors import (
     VideoNotFoundError,
     without_query,
 )
-from transforms.records import VideoRef
-from transforms.storage import local_folders, plain_files
-from transforms.storage.ignored import ignore
-from transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig, spool_of
-from transforms.storage.spool.spooled_video import SpooledVideo
-from transforms.storage.stores import gcs
-from transforms.storage.stores.beam import file_system
-from transforms.storage.stores.failures import changed, is_final, is_refusal, storage_errors
-from transforms.storage.stores.registry import pipeline_options, store_for
-from transforms.storage.uris import Pattern, literal
+from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.storage import local_folders, plain_files
+from reelbeam.transforms.storage.ignored import ignore
+from reelbeam.transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig, spool_of
+from reelbeam.transforms.storage.spool.spooled_video import SpooledVideo
+from reelbeam.transforms.storage.stores import gcs
+from reelbeam.transforms.storage.stores.beam import file_system
+from reelbeam.transforms.storage.stores.failures import changed, is_final, is_refusal, storage_errors
+from reelbeam.transforms.storage.stores.registry import pipeline_options, store_for
+from reelbeam.transforms.storage.uris import Pattern, literal
 
 __all__ = [
     "delete_files",

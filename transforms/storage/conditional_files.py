@@ -20,8 +20,8 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from transforms import storage
-from transforms.storage import plain_files
+from reelbeam.transforms import storage
+from reelbeam.transforms.storage import plain_files
 
 _MAX_READS = 5
 _MAX_BYTES = 1 << 20

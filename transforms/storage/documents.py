@@ -13,8 +13,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from transforms import storage
-from transforms.errors import StorageError
+from reelbeam.transforms import storage
+from reelbeam.transforms.errors import StorageError
 
 _MAX_BYTES = 64 << 20
 _MAX_COUNT = 1 << 53

@@ -19,9 +19,9 @@ import os
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from transforms.errors import StorageError
-from transforms.storage.ignored import HIDDEN_FILE, HIDDEN_FOLDER, MATCHED_FOLDER, UNREADABLE_FOLDER, Report
-from transforms.storage.uris import Pattern
+from reelbeam.transforms.errors import StorageError
+from reelbeam.transforms.storage.ignored import HIDDEN_FILE, HIDDEN_FOLDER, MATCHED_FOLDER, UNREADABLE_FOLDER, Report
+from reelbeam.transforms.storage.uris import Pattern
 
 _log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from transforms.errors import StorageError
+from reelbeam.transforms.errors import StorageError
 
 _TABLE = "(?:videos|clips|errors)"
 _INSIDE = re.compile(

@@ -6,7 +6,7 @@ import re
 
 from apache_beam.io.filesystem import FileSystem
 
-from transforms.errors import UnsupportedUriError, VideoNotFoundError, without_query
+from reelbeam.transforms.errors import UnsupportedUriError, VideoNotFoundError, without_query
 
 
 def bucket_and_key(uri: str) -> tuple[str, str]:

@@ -28,10 +28,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from transforms.media.codecs.h264 import H264Rules
-from transforms.media.codecs.hevc import HevcRules
-from transforms.media.codecs.mpeg import Mpeg4Rules, Mpeg12Rules
-from transforms.media.codecs.packet_rules import PacketRules
+from reelbeam.transforms.media.codecs.h264 import H264Rules
+from reelbeam.transforms.media.codecs.hevc import HevcRules
+from reelbeam.transforms.media.codecs.mpeg import Mpeg4Rules, Mpeg12Rules
+from reelbeam.transforms.media.codecs.packet_rules import PacketRules
 
 _INTRA_CODECS = frozenset({"prores", "dnxhd", "huffyuv", "ffvhuff", "utvideo", "rawvideo", "png"})
 

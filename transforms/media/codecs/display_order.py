@@ -11,7 +11,7 @@ import bisect
 from collections.abc import Callable
 from typing import NamedTuple
 
-from transforms.media.codecs.packet_order import MAX_REORDERED
+from reelbeam.transforms.media.codecs.packet_order import MAX_REORDERED
 
 # Within a sequence pictures are counted from about 0 on.
 SEQUENCE_BITS = 48

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from transforms.media.codecs.display_order import Count, CountOrder
-from transforms.media.codecs.h264_headers import MAX_REORDER_DEPTH, SliceFormat, Sps, read_count, read_field, read_sps
-from transforms.media.codecs.nal import NalRules
-from transforms.media.codecs.packet_rules import Field
+from reelbeam.transforms.media.codecs.display_order import Count, CountOrder
+from reelbeam.transforms.media.codecs.h264_headers import (
+    MAX_REORDER_DEPTH,
+    SliceFormat,
+    Sps,
+    read_count,
+    read_field,
+    read_sps,
+)
+from reelbeam.transforms.media.codecs.nal import NalRules
+from reelbeam.transforms.media.codecs.packet_rules import Field
 
 # Where the first slice of a packet is looked for: near its front; then, behind long messages, further on. What follows
 # need not be searched for its end.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
-from transforms.media.codecs.bit_reader import BitReader
-from transforms.media.codecs.display_order import Count
-from transforms.media.codecs.packet_rules import Field
+from reelbeam.transforms.media.codecs.bit_reader import BitReader
+from reelbeam.transforms.media.codecs.display_order import Count
+from reelbeam.transforms.media.codecs.packet_rules import Field
 
 # So many frames wait in FFmpeg's decoder at most.
 MAX_REORDER_DEPTH = 16

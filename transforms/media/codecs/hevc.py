@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from transforms.media.codecs.display_order import Count, CountOrder
-from transforms.media.codecs.hevc_headers import PpsFormat, SpsFormat, read_count, read_pps, read_sps
-from transforms.media.codecs.nal import NalRules
+from reelbeam.transforms.media.codecs.display_order import Count, CountOrder
+from reelbeam.transforms.media.codecs.hevc_headers import PpsFormat, SpsFormat, read_count, read_pps, read_sps
+from reelbeam.transforms.media.codecs.nal import NalRules
 
 # TRAIL_N, TSA_N, STSA_N, RADL_N, RASL_N: nothing in the same layer refers to them.
 _UNREFERENCED = frozenset({0, 2, 4, 6, 8})

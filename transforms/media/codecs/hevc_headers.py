@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
-from transforms.media.codecs.bit_reader import BitReader
-from transforms.media.codecs.display_order import Count
+from reelbeam.transforms.media.codecs.bit_reader import BitReader
+from reelbeam.transforms.media.codecs.display_order import Count
 
 _IDR = frozenset({19, 20})
 _BLA = frozenset({16, 17, 18})

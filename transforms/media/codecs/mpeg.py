@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from transforms.media.codecs.bit_reader import BitReader
-from transforms.media.codecs.display_order import AnchorOrder
-from transforms.media.codecs.packet_rules import PacketRules
+from reelbeam.transforms.media.codecs.bit_reader import BitReader
+from reelbeam.transforms.media.codecs.display_order import AnchorOrder
+from reelbeam.transforms.media.codecs.packet_rules import PacketRules
 
 _MPEG12_HEADERS = re.compile(rb"\x00\x00\x01([\x00\xb3])", re.DOTALL)
 _SEQUENCE = re.compile(rb"\x00\x00\x01\xb3(.{4})", re.DOTALL)

@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from transforms.media.codecs.packet_rules import PacketRules
+from reelbeam.transforms.media.codecs.packet_rules import PacketRules
 
 _START_CODE = re.compile(rb"\x00\x00\x01")
 

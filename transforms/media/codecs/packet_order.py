@@ -7,7 +7,7 @@ import itertools
 import statistics
 from collections.abc import Sequence
 
-from transforms.media.container.container import VideoPacket
+from reelbeam.transforms.media.container.container import VideoPacket
 
 # No codec lets a frame wait for more than 16 others that are stored before it and shown after it.
 MAX_REORDERED = 32

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from transforms.media.codecs.display_order import DisplayOrder
+from reelbeam.transforms.media.codecs.display_order import DisplayOrder
 
 
 class Field(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from transforms.media.container.files import LocalFile
+from reelbeam.transforms.media.container.files import LocalFile
 
 # Of the whole file: honest ones have a few dozen outside of their fragments.
 _MAX_BOXES = 5000

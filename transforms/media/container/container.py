@@ -25,11 +25,11 @@ from av.packet import Packet
 from av.stream import Discard
 from av.video.stream import VideoStream
 
-from transforms import errors
-from transforms.media import limits
-from transforms.media.container import boxes, description, ebml, encryption, files
-from transforms.media.container.error_text import CONVERT, remedy, words
-from transforms.media.container.stream_choice import choose_stream, moving_picture_streams
+from reelbeam.transforms import errors
+from reelbeam.transforms.media import limits
+from reelbeam.transforms.media.container import boxes, description, ebml, encryption, files
+from reelbeam.transforms.media.container.error_text import CONVERT, remedy, words
+from reelbeam.transforms.media.container.stream_choice import choose_stream, moving_picture_streams
 
 __all__ = ["decoder_version", "library_versions", "moving_picture_streams", "open_video", "words"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from transforms.media.container.files import LocalFile
+from reelbeam.transforms.media.container.files import LocalFile
 
 _MAX_ELEMENTS = 5000
 _SEGMENT, _TRACKS, _TRACK_ENTRY, _TRACK_TYPE = 0x18538067, 0x1654AE6B, 0xAE, 0x83

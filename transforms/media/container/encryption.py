@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from transforms.media.container import boxes, description, ebml
-from transforms.media.container.files import LocalFile
+from reelbeam.transforms.media.container import boxes, description, ebml
+from reelbeam.transforms.media.container.files import LocalFile
 
 COMMON_ENCRYPTION = "Common Encryption"
 

@@ -13,7 +13,7 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import Protocol, TypeAlias
 
-from transforms import errors
+from reelbeam.transforms import errors
 
 Fetch: TypeAlias = Callable[[int, int], tuple[int, int]]
 """Makes the bytes from START to before STOP be there; returns the bounds of the stretch around them that is there."""

@@ -12,9 +12,9 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from transforms import errors
-from transforms.media.container import boxes
-from transforms.media.container.files import LocalFile
+from reelbeam.transforms import errors
+from reelbeam.transforms.media.container import boxes
+from reelbeam.transforms.media.container.files import LocalFile
 
 _SIDE_PICTURES = Disposition.dependent | Disposition.still_image | Disposition.timed_thumbnails
 # Kinds of references by which a track says that it belongs to another one: auxiliary pictures (alpha), thumbnails,

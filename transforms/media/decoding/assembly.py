@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
 
-from transforms.media.container.container import words
-from transforms.media.decoding.picture import PictureConverter
-from transforms.media.sampling.schedule import FrameSchedule, Slot
-from transforms.records import ClipSpan
+from reelbeam.transforms.media.container.container import words
+from reelbeam.transforms.media.decoding.picture import PictureConverter
+from reelbeam.transforms.media.sampling.schedule import FrameSchedule, Slot
+from reelbeam.transforms.records import ClipSpan
 
 _Frames = npt.NDArray[np.uint8]
 Allocate = Callable[[tuple[int, ...]], _Frames]

@@ -17,7 +17,7 @@ from av.container import InputContainer
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
-from transforms.media.container.description import stream_lines
+from reelbeam.transforms.media.container.description import stream_lines
 
 _CROPPING = re.compile(r" +Frame Cropping: (\d{1,10})/(\d{1,10})/(\d{1,10})/(\d{1,10})\s*")
 

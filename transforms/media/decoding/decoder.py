@@ -28,19 +28,19 @@ import av.error
 import numpy as np
 import numpy.typing as npt
 
-from transforms import errors
-from transforms.media.decoding.assembly import Allocate, ClipAssembly, allocate
-from transforms.media.decoding.fast_source import FastSource
-from transforms.media.decoding.full_source import FullSource
-from transforms.media.decoding.losses import KeyFrameWatch, Losses
-from transforms.media.decoding.packet_plan import ShortcutError
-from transforms.media.decoding.picture import Geometry, PictureConverter
-from transforms.media.decoding.reader import PacketReader
-from transforms.media.decoding.stretches import last_entry_before, split_clips
-from transforms.media.sampling.segments import KEY_FRAMES_BEFORE
-from transforms.media.timing import timeline as timelines
-from transforms.media.timing.timeline import Timeline
-from transforms.records import ClipSpan, MediaInfo
+from reelbeam.transforms import errors
+from reelbeam.transforms.media.decoding.assembly import Allocate, ClipAssembly, allocate
+from reelbeam.transforms.media.decoding.fast_source import FastSource
+from reelbeam.transforms.media.decoding.full_source import FullSource
+from reelbeam.transforms.media.decoding.losses import KeyFrameWatch, Losses
+from reelbeam.transforms.media.decoding.packet_plan import ShortcutError
+from reelbeam.transforms.media.decoding.picture import Geometry, PictureConverter
+from reelbeam.transforms.media.decoding.reader import PacketReader
+from reelbeam.transforms.media.decoding.stretches import last_entry_before, split_clips
+from reelbeam.transforms.media.sampling.segments import KEY_FRAMES_BEFORE
+from reelbeam.transforms.media.timing import timeline as timelines
+from reelbeam.transforms.media.timing.timeline import Timeline
+from reelbeam.transforms.records import ClipSpan, MediaInfo
 
 __all__ = ["DecodeStats", "Geometry", "decode_clips"]
 

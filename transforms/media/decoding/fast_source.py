@@ -23,13 +23,13 @@ from typing import cast
 import av.error
 from av.video.frame import VideoFrame
 
-from transforms.media.codecs.packet_order import PacketOrder, has_hole
-from transforms.media.container.container import VideoPacket, words
-from transforms.media.decoding.packet_plan import Run, ShortcutError, plan_runs
-from transforms.media.decoding.reader import PacketReader
-from transforms.media.decoding.stretches import Stretch, last_entry_before, split_at_gaps
-from transforms.media.timing import timeline as timelines
-from transforms.records import MediaInfo
+from reelbeam.transforms.media.codecs.packet_order import PacketOrder, has_hole
+from reelbeam.transforms.media.container.container import VideoPacket, words
+from reelbeam.transforms.media.decoding.packet_plan import Run, ShortcutError, plan_runs
+from reelbeam.transforms.media.decoding.reader import PacketReader
+from reelbeam.transforms.media.decoding.stretches import Stretch, last_entry_before, split_at_gaps
+from reelbeam.transforms.media.timing import timeline as timelines
+from reelbeam.transforms.records import MediaInfo
 
 
 class FastSource:

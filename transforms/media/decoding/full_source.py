@@ -13,9 +13,9 @@ import av.error
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from transforms.media.codecs.bitstream import packet_rules
-from transforms.media.container.container import VideoPacket, words
-from transforms.media.timing.timeline import Timeline
+from reelbeam.transforms.media.codecs.bitstream import packet_rules
+from reelbeam.transforms.media.container.container import VideoPacket, words
+from reelbeam.transforms.media.timing.timeline import Timeline
 
 # As players do over a few frames that cannot be decoded, where two recordings meet, say.
 _MAX_STAND_IN_SECONDS = Fraction(1, 2)

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
-from transforms.media.container.container import VideoPacket
-from transforms.media.container.error_text import CONVERT_IF_SOUND, UNSUPPORTED_FEATURE
-from transforms.media.decoding.assembly import ClipAssembly
-from transforms.media.decoding.full_source import FullSource
-from transforms.media.timing.timeline import Timeline
+from reelbeam.transforms.media.container.container import VideoPacket
+from reelbeam.transforms.media.container.error_text import CONVERT_IF_SOUND, UNSUPPORTED_FEATURE
+from reelbeam.transforms.media.decoding.assembly import ClipAssembly
+from reelbeam.transforms.media.decoding.full_source import FullSource
+from reelbeam.transforms.media.timing.timeline import Timeline
 
 _CUT = "cut it at a key frame, or upload the part before it"
 NO_KEY_FRAME = f"the recording has no key frame, so none of its frames can be decoded; {_CUT}"

@@ -29,7 +29,7 @@ from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from transforms.media.decoding.cropping import NO_CROPPING, Cropper, Cropping
+from reelbeam.transforms.media.decoding.cropping import NO_CROPPING, Cropper, Cropping
 
 # Without FULL_CHR_H_INT, pairs of neighbours in the small picture would share their colour.
 _INTERPOLATION = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND

@@ -17,17 +17,17 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from transforms import errors
-from transforms.media import limits
-from transforms.media.container import boxes, encryption, files
-from transforms.media.container import container as containers
-from transforms.media.container.container import VideoPacket, decoder_version, library_versions
-from transforms.media.container.error_text import remedy, words
-from transforms.media.decoding.losses import NO_KEY_FRAME, KeyFrameWatch
-from transforms.media.timing import timeline as timelines
-from transforms.media.timing.key_frames import KeyFrames
-from transforms.media.timing.timeline import Timeline
-from transforms.records import MediaInfo
+from reelbeam.transforms import errors
+from reelbeam.transforms.media import limits
+from reelbeam.transforms.media.container import boxes, encryption, files
+from reelbeam.transforms.media.container import container as containers
+from reelbeam.transforms.media.container.container import VideoPacket, decoder_version, library_versions
+from reelbeam.transforms.media.container.error_text import remedy, words
+from reelbeam.transforms.media.decoding.losses import NO_KEY_FRAME, KeyFrameWatch
+from reelbeam.transforms.media.timing import timeline as timelines
+from reelbeam.transforms.media.timing.key_frames import KeyFrames
+from reelbeam.transforms.media.timing.timeline import Timeline
+from reelbeam.transforms.records import MediaInfo
 
 __all__ = ["decoder_version", "library_versions", "probe"]
 

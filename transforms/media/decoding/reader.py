@@ -18,13 +18,13 @@ from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from transforms.media.codecs.bitstream import packet_rules
-from transforms.media.container import container as containers
-from transforms.media.container.container import VideoPacket
-from transforms.media.decoding.cropping import Cropping
-from transforms.media.decoding.packet_plan import ShortcutError
-from transforms.media.timing import timeline as timelines
-from transforms.records import MediaInfo
+from reelbeam.transforms.media.codecs.bitstream import packet_rules
+from reelbeam.transforms.media.container import container as containers
+from reelbeam.transforms.media.container.container import VideoPacket
+from reelbeam.transforms.media.decoding.cropping import Cropping
+from reelbeam.transforms.media.decoding.packet_plan import ShortcutError
+from reelbeam.transforms.media.timing import timeline as timelines
+from reelbeam.transforms.records import MediaInfo
 
 # A seek that lands behind its target is tried again from so much earlier.
 _STEPS_BACK_SECONDS = (0, 2, 20)

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import cast
 
-from transforms.media.container.container import VideoPacket
-from transforms.media.decoding.packet_plan import Run
-from transforms.media.sampling.segments import KEY_FRAMES_BEFORE
-from transforms.records import ClipSpan, MediaInfo
+from reelbeam.transforms.media.container.container import VideoPacket
+from reelbeam.transforms.media.decoding.packet_plan import Run
+from reelbeam.transforms.media.sampling.segments import KEY_FRAMES_BEFORE
+from reelbeam.transforms.records import ClipSpan, MediaInfo
 
 # Wanted instants further apart than this are looked up apart, with a seek between them.
 _MAX_GAP_SECONDS = 10

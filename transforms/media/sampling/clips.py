@@ -33,7 +33,7 @@ import math
 from fractions import Fraction
 from typing import Literal
 
-from transforms.records import ClipSpan
+from reelbeam.transforms.records import ClipSpan
 
 TailPolicy = Literal["shift_back", "repeat_last", "drop", "keep"]
 _POLICIES: dict[str, tuple[TailPolicy, ...]] = {

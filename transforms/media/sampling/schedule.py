@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from transforms.records import ClipSpan
+from reelbeam.transforms.records import ClipSpan
 
 
 def sample_ticks(span: ClipSpan, origin: int, time_base: Fraction) -> list[int]:

@@ -19,7 +19,7 @@ import dataclasses
 from collections.abc import Sequence
 from fractions import Fraction
 
-from transforms.records import ClipSpan, MediaInfo
+from reelbeam.transforms.records import ClipSpan, MediaInfo
 
 # Key frames before its first one that the decoder of a segment is told of, besides the one before its start.
 KEY_FRAMES_BEFORE = 2

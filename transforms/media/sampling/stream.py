@@ -21,8 +21,8 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from transforms.media.sampling.clips import ClipSampling
-from transforms.records import ClipSpan
+from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.records import ClipSpan
 
 
 def plan_stream_spans(duration_seconds: Fraction, sampling: ClipSampling) -> tuple[ClipSpan, ...]:

@@ -1,4 +1,4 @@
-"""The decoder process, a child of the fork server `python -m transforms.media.sandbox.child CONTROL LIVENESS`.
+"""The decoder process, a child of the fork server `python -m reelbeam.transforms.media.sandbox.child CONTROL LIVENESS`.
 
 Started by `spawn.py` only. Each child confines itself and then reads one request from its socket, decodes the file
 whose descriptor comes with it, and writes the clips into a ring of slots in shared memory, always a little ahead of its
@@ -23,14 +23,14 @@ from typing import Any
 
 import av
 
-from transforms import errors
-from transforms.media import limits
-from transforms.media.container import files
-from transforms.media.decoding.decoder import DecodeStats, Geometry, decode_clips
-from transforms.media.decoding.probe import probe
-from transforms.media.sandbox import confinement, fork_server, wire
-from transforms.media.sandbox.ring import Ring
-from transforms.records import ClipSpan
+from reelbeam.transforms import errors
+from reelbeam.transforms.media import limits
+from reelbeam.transforms.media.container import files
+from reelbeam.transforms.media.decoding.decoder import DecodeStats, Geometry, decode_clips
+from reelbeam.transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.sandbox import confinement, fork_server, wire
+from reelbeam.transforms.media.sandbox.ring import Ring
+from reelbeam.transforms.records import ClipSpan
 
 _MAX_BYTES_PER_PIXEL = 8
 

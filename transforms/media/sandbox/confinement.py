@@ -20,7 +20,7 @@ import signal
 import struct
 from collections.abc import Collection
 
-from transforms.media.sandbox import landlock, seccomp
+from reelbeam.transforms.media.sandbox import landlock, seccomp
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4

@@ -7,8 +7,8 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 
-from transforms.media.limits import DecoderLimits
-from transforms.records import ClipSpan
+from reelbeam.transforms.media.limits import DecoderLimits
+from reelbeam.transforms.records import ClipSpan
 
 _SECONDS_PER_VIDEO_SECOND = 5.0
 _SECONDS_PER_SKIPPED_SECOND = 0.05

@@ -24,16 +24,16 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from transforms import errors
-from transforms.media.container import files
-from transforms.media.decoding.decoder import DecodeStats
-from transforms.media.decoding.picture import Geometry
-from transforms.media.limits import DecoderLimits
-from transforms.media.sandbox import replies, spawn, wire
-from transforms.media.sandbox.confinement import WALLS, Bounds
-from transforms.media.sandbox.deadline import Budget, allowed_fetch_seconds, allowed_seconds
-from transforms.media.sandbox.ring import OwnersRing
-from transforms.records import ClipSpan, MediaInfo
+from reelbeam.transforms import errors
+from reelbeam.transforms.media.container import files
+from reelbeam.transforms.media.decoding.decoder import DecodeStats
+from reelbeam.transforms.media.decoding.picture import Geometry
+from reelbeam.transforms.media.limits import DecoderLimits
+from reelbeam.transforms.media.sandbox import replies, spawn, wire
+from reelbeam.transforms.media.sandbox.confinement import WALLS, Bounds
+from reelbeam.transforms.media.sandbox.deadline import Budget, allowed_fetch_seconds, allowed_seconds
+from reelbeam.transforms.media.sandbox.ring import OwnersRing
+from reelbeam.transforms.records import ClipSpan, MediaInfo
 
 _START_SECONDS = 120
 _SECONDS_TO_END = 1
@@ -118,7 +118,7 @@ class DecoderProcess:
         self._ring.close()
 
     def probe(self, video: files.VideoFile, limits: DecoderLimits) -> MediaInfo:
-        """Does what `transforms.media.decoding.probe.probe` does, and raises what it raises, or DecoderFailedError."""
+        """Does what `media.decoding.probe.probe` does, and raises what it raises, or DecoderFailedError."""
         with self._request(video, {"probe": files.name_of(video)}, limits) as budget:
             return replies.media(self._receive(budget).get("media"), limits)
 
@@ -131,8 +131,7 @@ class DecoderProcess:
         limits: DecoderLimits,
         stats: DecodeStats | None = None,
     ) -> Iterator[tuple[ClipSpan, npt.NDArray[np.uint8]]]:
-        """Does what `transforms.media.decoding.decoder.decode_clips` does, and raises what it raises, or
-        DecoderFailedError.
+        """Does what `media.decoding.decoder.decode_clips` does, and raises what it raises, or DecoderFailedError.
 
         A caller that stops early closes the process.
         """

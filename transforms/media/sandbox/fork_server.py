@@ -28,7 +28,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeAlias
 
-from transforms.media.sandbox import confinement
+from reelbeam.transforms.media.sandbox import confinement
 
 MAX_PACKET_BYTES = 4096
 

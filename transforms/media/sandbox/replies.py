@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from transforms import errors
-from transforms.media.limits import DecoderLimits
-from transforms.media.sandbox.wire import (
+from reelbeam.transforms import errors
+from reelbeam.transforms.media.limits import DecoderLimits
+from reelbeam.transforms.media.sandbox.wire import (
     FRACTIONS,
     NUM_SLOTS,
     GarbageError,
@@ -26,9 +26,9 @@ from transforms.media.sandbox.wire import (
     shown,
     unpack,
 )
-from transforms.media.timing.key_frames import min_spacing_ticks
-from transforms.media.timing.stream_clock import MAX_SHIFTS
-from transforms.records import ClipSpan, MediaInfo
+from reelbeam.transforms.media.timing.key_frames import min_spacing_ticks
+from reelbeam.transforms.media.timing.stream_clock import MAX_SHIFTS
+from reelbeam.transforms.records import ClipSpan, MediaInfo
 
 _KEY_FRAMES_A_SECOND = 4
 """At most: `key_frames.py` keeps half a second between them, rounded down to a tick."""

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from transforms.media.sandbox.wire import NUM_SLOTS, GarbageError
+from reelbeam.transforms.media.sandbox.wire import NUM_SLOTS, GarbageError
 
 _Frames = npt.NDArray[np.uint8]
 

@@ -20,17 +20,17 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from transforms import errors
-from transforms.media.container import files
-from transforms.media.container.files import VideoFile
-from transforms.media.decoding.decoder import DecodeStats
-from transforms.media.decoding.picture import Geometry
-from transforms.media.limits import DecoderLimits
-from transforms.media.sandbox import deadline
-from transforms.media.sandbox.confinement import Bounds
-from transforms.media.sandbox.decoder_process import DecoderProcess
-from transforms.media.sandbox.spawn import ForkServer, ServerGoneError
-from transforms.records import ClipSpan, MediaInfo
+from reelbeam.transforms import errors
+from reelbeam.transforms.media.container import files
+from reelbeam.transforms.media.container.files import VideoFile
+from reelbeam.transforms.media.decoding.decoder import DecodeStats
+from reelbeam.transforms.media.decoding.picture import Geometry
+from reelbeam.transforms.media.limits import DecoderLimits
+from reelbeam.transforms.media.sandbox import deadline
+from reelbeam.transforms.media.sandbox.confinement import Bounds
+from reelbeam.transforms.media.sandbox.decoder_process import DecoderProcess
+from reelbeam.transforms.media.sandbox.spawn import ForkServer, ServerGoneError
+from reelbeam.transforms.records import ClipSpan, MediaInfo
 
 __all__ = ["DecoderLimits", "borrow", "check_confinement", "close_idle", "decode_clips", "probe"]
 
@@ -44,7 +44,7 @@ _all: set[DecoderProcess] = set()
 
 
 def probe(video: VideoFile, limits: DecoderLimits) -> MediaInfo:
-    """Returns what is known of a video, see `transforms.media.decoding.probe.probe`.
+    """Returns what is known of a video, see `reelbeam.transforms.media.decoding.probe.probe`.
 
     Args:
       video: a local path, or a file that is still on its way to local disk.
@@ -66,7 +66,7 @@ def decode_clips(
     limits: DecoderLimits,
     stats: DecodeStats | None = None,
 ) -> Iterator[tuple[ClipSpan, npt.NDArray[np.uint8]]]:
-    """Yields each clip as soon as it is whole, see `transforms.media.decoding.decoder.decode_clips`.
+    """Yields each clip as soon as it is whole, see `reelbeam.transforms.media.decoding.decoder.decode_clips`.
 
     The decoder works ahead of the caller, by a few clips.
 

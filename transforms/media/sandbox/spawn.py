@@ -15,11 +15,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from transforms import errors
-from transforms.media.sandbox.confinement import Bounds
-from transforms.media.sandbox.fork_server import MAX_PACKET_BYTES
+import reelbeam
+from reelbeam.transforms import errors
+from reelbeam.transforms.media.sandbox.confinement import Bounds
+from reelbeam.transforms.media.sandbox.fork_server import MAX_PACKET_BYTES
 
-_MODULE = "transforms.media.sandbox.child"
+_MODULE = "reelbeam.transforms.media.sandbox.child"
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "PYTHONHOME")  # no credentials in there
 _START_SECONDS = 120
 
@@ -171,7 +172,7 @@ def _start(control: int, liveness: int) -> subprocess.Popen[bytes]:
 
     Not a session of its own, whose share of the CPU Linux would reckon apart from its owner's niceness.
     """
-    root = str(pathlib.Path(__file__).resolve().parents[3])
+    root = str(pathlib.Path(reelbeam.__file__).absolute().parents[1])
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     environment |= {
         "PYTHONPATH": os.pathsep.join([root, *(entry for entry in sys.path if entry)]),

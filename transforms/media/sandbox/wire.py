@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transforms.records import ClipSpan, MediaInfo
+from reelbeam.transforms.records import ClipSpan, MediaInfo
 
 NUM_SLOTS = 3
 """Clips that fit the ring: so far ahead of its owner may the process be."""

@@ -23,7 +23,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from transforms.media.timing.steady_chain import Steps, Times, steady_chain
+from reelbeam.transforms.media.timing.steady_chain import Steps, Times, steady_chain
 
 NO_TIME = -(1 << 63)
 """Stands for a missing time, as FFmpeg's AV_NOPTS_VALUE does."""

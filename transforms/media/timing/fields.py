@@ -11,8 +11,8 @@ from typing import cast
 import av
 import av.error
 
-from transforms.media.codecs.packet_rules import Field, PacketRules
-from transforms.media.container.container import VideoPacket
+from reelbeam.transforms.media.codecs.packet_rules import Field, PacketRules
+from reelbeam.transforms.media.container.container import VideoPacket
 
 
 def whole_frames(packets: Iterable[VideoPacket], rules: PacketRules) -> Iterator[VideoPacket]:

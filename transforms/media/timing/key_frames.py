@@ -8,9 +8,9 @@ from fractions import Fraction
 
 from av.video.stream import VideoStream
 
-from transforms.media.codecs.bitstream import packet_rules
-from transforms.media.codecs.packet_order import MAX_REORDERED, PacketOrder
-from transforms.media.container.container import VideoPacket
+from reelbeam.transforms.media.codecs.bitstream import packet_rules
+from reelbeam.transforms.media.codecs.packet_order import MAX_REORDERED, PacketOrder
+from reelbeam.transforms.media.container.container import VideoPacket
 
 # Nearer ones are not worth a place: a three-hour film of intra frames would have hundreds of thousands.
 _MIN_SPACING_SECONDS = Fraction(1, 2)

@@ -11,9 +11,9 @@ import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from transforms.media.codecs.packet_order import MAX_REORDERED
-from transforms.media.container.container import VideoPacket
-from transforms.media.timing.clock import MAX_TIME, NO_TIME, ClockRules
+from reelbeam.transforms.media.codecs.packet_order import MAX_REORDERED
+from reelbeam.transforms.media.container.container import VideoPacket
+from reelbeam.transforms.media.timing.clock import MAX_TIME, NO_TIME, ClockRules
 
 # FFmpeg's AVFMT_TS_DISCONT: MPEG-TS and -PS, Ogg, live FLV and others.
 _CLOCK_MAY_JUMP = 0x0200

@@ -9,11 +9,20 @@ import numpy as np
 import numpy.typing as npt
 from av.video.stream import VideoStream
 
-from transforms.media.codecs.bitstream import packet_rules
-from transforms.media.codecs.display_order import SEQUENCE_BITS
-from transforms.media.codecs.packet_order import MAX_REORDERED
-from transforms.media.container.container import VideoPacket
-from transforms.media.timing.clock import NO_TIME, ClockRules, Reading, Times, bridges, count_faults, mend, plausible
+from reelbeam.transforms.media.codecs.bitstream import packet_rules
+from reelbeam.transforms.media.codecs.display_order import SEQUENCE_BITS
+from reelbeam.transforms.media.codecs.packet_order import MAX_REORDERED
+from reelbeam.transforms.media.container.container import VideoPacket
+from reelbeam.transforms.media.timing.clock import (
+    NO_TIME,
+    ClockRules,
+    Reading,
+    Times,
+    bridges,
+    count_faults,
+    mend,
+    plausible,
+)
 
 MAX_SHIFTS = 1000
 """A recording whose clock jumps more often is decoded in one go."""

@@ -18,14 +18,14 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from transforms.media import limits
-from transforms.media.codecs.bitstream import packet_rules
-from transforms.media.codecs.packet_order import PacketOrder
-from transforms.media.container.container import VideoPacket, words
-from transforms.media.timing.clock import Times, bounded
-from transforms.media.timing.fields import whole_frames
-from transforms.media.timing.packet_times import MAX_RATE, PacketTimes, clock_rules, min_spacing
-from transforms.media.timing.stream_clock import StreamClock
+from reelbeam.transforms.media import limits
+from reelbeam.transforms.media.codecs.bitstream import packet_rules
+from reelbeam.transforms.media.codecs.packet_order import PacketOrder
+from reelbeam.transforms.media.container.container import VideoPacket, words
+from reelbeam.transforms.media.timing.clock import Times, bounded
+from reelbeam.transforms.media.timing.fields import whole_frames
+from reelbeam.transforms.media.timing.packet_times import MAX_RATE, PacketTimes, clock_rules, min_spacing
+from reelbeam.transforms.media.timing.stream_clock import StreamClock
 
 Shifts: TypeAlias = tuple[tuple[int, int], ...]
 

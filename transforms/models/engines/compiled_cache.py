@@ -19,8 +19,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from transforms.models.engines.openvino_import import import_openvino
-from transforms.models.registry import cache
+from reelbeam.transforms.models.engines.openvino_import import import_openvino
+from reelbeam.transforms.models.registry import cache
 
 _LOGGER = logging.getLogger(__name__)
 _FOLDER = "compiled"

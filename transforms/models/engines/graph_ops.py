@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from transforms.errors import ModelError
+from reelbeam.transforms.errors import ModelError
 
 _REASONS = (
     (r"ReadFile|MatchingFiles|ImmutableConst|RecordInput|(Experimental)?LMDB\w*|\w*Reader(V\d+)?", "reads files"),

@@ -17,12 +17,12 @@ import shutil
 import tempfile
 from typing import Any
 
-from transforms.errors import ModelError, SignatureError
-from transforms.models.engines.openvino_import import import_openvino
-from transforms.models.engines.signature_defs import serve
-from transforms.models.engines.stream import StreamSignatures
-from transforms.models.registry import cache, saved_model
-from transforms.models.registry.manifest import MANIFEST, is_exported
+from reelbeam.transforms.errors import ModelError, SignatureError
+from reelbeam.transforms.models.engines.openvino_import import import_openvino
+from reelbeam.transforms.models.engines.signature_defs import serve
+from reelbeam.transforms.models.engines.stream import StreamSignatures
+from reelbeam.transforms.models.registry import cache, saved_model
+from reelbeam.transforms.models.registry.manifest import MANIFEST, is_exported
 
 _LOGGER = logging.getLogger(__name__)
 MODEL, INIT = "model", "init"

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transforms.errors import InferenceError, ModelError, OutOfMemoryError
-from transforms.models.engines import openvino_cache
-from transforms.models.engines.compiled_cache import compile_model
-from transforms.models.engines.embeddings import openvino_embedding
-from transforms.models.engines.openvino_import import import_openvino
-from transforms.models.engines.signature import TensorInfo, check_frames, check_signature
-from transforms.models.registry.catalog import OutputActivation, Preset
+from reelbeam.transforms.errors import InferenceError, ModelError, OutOfMemoryError
+from reelbeam.transforms.models.engines import openvino_cache
+from reelbeam.transforms.models.engines.compiled_cache import compile_model
+from reelbeam.transforms.models.engines.embeddings import openvino_embedding
+from reelbeam.transforms.models.engines.openvino_import import import_openvino
+from reelbeam.transforms.models.engines.signature import TensorInfo, check_frames, check_signature
+from reelbeam.transforms.models.registry.catalog import OutputActivation, Preset
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transforms.errors import ModelError
-from transforms.models.engines import openvino_cache
-from transforms.models.engines.compiled_cache import compile_model
-from transforms.models.engines.embeddings import openvino_embedding
-from transforms.models.engines.openvino_engine import cpu_config, inference_error, with_uint8_input
-from transforms.models.engines.openvino_import import import_openvino
-from transforms.models.engines.stream import State, StreamSignatures, check_next, find_stream_signatures
-from transforms.models.registry.catalog import OutputActivation, Preset
+from reelbeam.transforms.errors import ModelError
+from reelbeam.transforms.models.engines import openvino_cache
+from reelbeam.transforms.models.engines.compiled_cache import compile_model
+from reelbeam.transforms.models.engines.embeddings import openvino_embedding
+from reelbeam.transforms.models.engines.openvino_engine import cpu_config, inference_error, with_uint8_input
+from reelbeam.transforms.models.engines.openvino_import import import_openvino
+from reelbeam.transforms.models.engines.stream import State, StreamSignatures, check_next, find_stream_signatures
+from reelbeam.transforms.models.registry.catalog import OutputActivation, Preset
 
 _Tensors = dict[str, npt.NDArray[Any]]
 _EMBEDDING = "embedding/"

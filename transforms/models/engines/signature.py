@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from transforms.errors import SignatureError
-from transforms.models.registry.catalog import Preset
+from reelbeam.transforms.errors import SignatureError
+from reelbeam.transforms.models.registry.catalog import Preset
 
 _WANTED = "Wanted: one image input float32 [N, T, H, W, 3], one output [N, C]."
 

@@ -12,9 +12,9 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from transforms.errors import NotASavedModelError, SignatureError
-from transforms.models.engines.protos import Fields, message_class
-from transforms.models.engines.signature import TensorInfo
+from reelbeam.transforms.errors import NotASavedModelError, SignatureError
+from reelbeam.transforms.models.engines.protos import Fields, message_class
+from reelbeam.transforms.models.engines.signature import TensorInfo
 
 GRAPH_FILE = "saved_model.pb"
 SERVED = "serving_default"

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from transforms.errors import SignatureError
-from transforms.models.engines.signature import TensorInfo
-from transforms.models.engines.signature_defs import SERVED, Signature, read_signatures
-from transforms.models.registry.catalog import OutputActivation, Preset
-from transforms.models.registry.manifest import is_exported, read_manifest
+from reelbeam.transforms.errors import SignatureError
+from reelbeam.transforms.models.engines.signature import TensorInfo
+from reelbeam.transforms.models.engines.signature_defs import SERVED, Signature, read_signatures
+from reelbeam.transforms.models.registry.catalog import OutputActivation, Preset
+from reelbeam.transforms.models.registry.manifest import is_exported, read_manifest
 
 _WANTED = (
     "Wanted: a signature that takes an input shape int32 [5] and gives states, and one that takes one image float32 "

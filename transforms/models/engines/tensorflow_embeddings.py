@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from transforms.models.engines.embeddings import tensorflow_embedding
+from reelbeam.transforms.models.engines.embeddings import tensorflow_embedding
 
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 

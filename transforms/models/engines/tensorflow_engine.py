@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from transforms.errors import InferenceError, ModelError, OutOfMemoryError, SignatureError
-from transforms.models.engines.graph_ops import require_harmless
-from transforms.models.engines.signature import TensorInfo, check_frames, check_signature
-from transforms.models.engines.tensorflow_embeddings import with_embeddings
-from transforms.models.registry.catalog import OutputActivation, Preset
-from transforms.models.registry.quiet import quiet_tensorflow
+from reelbeam.transforms.errors import InferenceError, ModelError, OutOfMemoryError, SignatureError
+from reelbeam.transforms.models.engines.graph_ops import require_harmless
+from reelbeam.transforms.models.engines.signature import TensorInfo, check_frames, check_signature
+from reelbeam.transforms.models.engines.tensorflow_embeddings import with_embeddings
+from reelbeam.transforms.models.registry.catalog import OutputActivation, Preset
+from reelbeam.transforms.models.registry.quiet import quiet_tensorflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transforms.errors import ModelError
-from transforms.models.engines.stream import State, StreamSignatures, check_next, find_stream_signatures
-from transforms.models.engines.tensorflow_embeddings import with_embeddings
-from transforms.models.engines.tensorflow_engine import inference_error, load_saved_model
-from transforms.models.registry.catalog import OutputActivation, Preset
+from reelbeam.transforms.errors import ModelError
+from reelbeam.transforms.models.engines.stream import State, StreamSignatures, check_next, find_stream_signatures
+from reelbeam.transforms.models.engines.tensorflow_embeddings import with_embeddings
+from reelbeam.transforms.models.engines.tensorflow_engine import inference_error, load_saved_model
+from reelbeam.transforms.models.registry.catalog import OutputActivation, Preset
 
 _Run = Callable[[Any, Mapping[str, Any]], Mapping[str, Any]]
 _EMBEDDING = "embedding/"

@@ -13,10 +13,10 @@ import pathlib
 import zipfile
 import zlib
 
-from transforms.errors import ModelDownloadError, NotASavedModelError
-from transforms.models.registry import cache, saved_model, unpacking
-from transforms.models.registry.foreign import ARCHIVES
-from transforms.models.registry.manifest import is_exported
+from reelbeam.transforms.errors import ModelDownloadError, NotASavedModelError
+from reelbeam.transforms.models.registry import cache, saved_model, unpacking
+from reelbeam.transforms.models.registry.foreign import ARCHIVES
+from reelbeam.transforms.models.registry.manifest import is_exported
 
 
 def is_archive(path: pathlib.Path) -> bool:

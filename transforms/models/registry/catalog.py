@@ -10,14 +10,14 @@ import difflib
 from fractions import Fraction
 from typing import Literal
 
-from transforms.errors import ModelNotFoundError
+from reelbeam.transforms.errors import ModelNotFoundError
 
-_KINETICS_600 = "package:transforms.models/labels/kinetics_600.txt"
+_KINETICS_600 = "package:reelbeam.transforms.models/labels/kinetics_600.txt"
 _KAGGLE = "https://www.kaggle.com/models/google/movinet/TensorFlow2"
 DEMO = "demo"
 """The name of the bundled model, which is for a first look and for tests."""
 
-_DEMO_FOLDER = "package:pipeline.demo/model"
+_DEMO_FOLDER = "package:reelbeam.pipeline.demo/model"
 
 
 OutputActivation = Literal["logits", "softmax", "sigmoid"]
@@ -70,7 +70,7 @@ class ModelSpec:
     Attributes:
       name: how the catalog, rows and messages call it.
       kind: "base" sees a clip at once; "stream" is fed chunks and carries state.
-      handle: where its SavedModel is, see `transforms.models.registry.resolver`.
+      handle: where its SavedModel is, see `reelbeam.transforms.models.registry.resolver`.
       mirrors: further URLs of it, tried in order where the handle, a URL, cannot be fetched.
       labels: where its label file is: a path or a `package:` handle.
       preset: the clips that it takes.

@@ -22,9 +22,15 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from transforms.errors import ModelDownloadError, ModelError, ModelNotFoundError, NotASavedModelError, without_query
-from transforms.models.registry import cache, foreign, saved_model, unpacking
-from transforms.models.registry.quiet import quiet_tensorflow
+from reelbeam.transforms.errors import (
+    ModelDownloadError,
+    ModelError,
+    ModelNotFoundError,
+    NotASavedModelError,
+    without_query,
+)
+from reelbeam.transforms.models.registry import cache, foreign, saved_model, unpacking
+from reelbeam.transforms.models.registry.quiet import quiet_tensorflow
 
 _LOGGER = logging.getLogger(__name__)
 REMEDY = "try again, fetch it ahead with `reelbeam models fetch`, or pass a local folder"

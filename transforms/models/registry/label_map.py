@@ -8,8 +8,8 @@ import hashlib
 import pathlib
 import stat
 
-from transforms.errors import LabelMapError, ModelNotFoundError, without_query
-from transforms.models.registry import resolver
+from reelbeam.transforms.errors import LabelMapError, ModelNotFoundError, without_query
+from reelbeam.transforms.models.registry import resolver
 
 _MAX_BYTES = 16 << 20
 

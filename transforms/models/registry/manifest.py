@@ -16,9 +16,9 @@ import stat
 from fractions import Fraction
 from typing import Any, Literal
 
-from transforms.errors import ModelError
-from transforms.models.registry import saved_model
-from transforms.models.registry.catalog import ModelSpec, OutputActivation, Preset
+from reelbeam.transforms.errors import ModelError
+from reelbeam.transforms.models.registry import saved_model
+from reelbeam.transforms.models.registry.catalog import ModelSpec, OutputActivation, Preset
 
 MANIFEST, LABELS = "reelbeam_model.json", "labels.txt"
 # Raised when a folder of the new kind cannot be read by an older program.

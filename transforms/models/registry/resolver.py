@@ -3,7 +3,7 @@
 package:PKG/PATH     PATH inside the installed package PKG: the same handle works on every worker
 FOLDER, file://...   a local folder, as it is: a SavedModel, or a model that was exported; an archive of one is unpacked
 http(s)://...        fetched through TensorFlow Hub into a cache; a cached model needs neither network nor TensorFlow
-s3://..., gs://...   not from here: `transforms.stored_models` brings them to a local folder
+s3://..., gs://...   not from here: `reelbeam.transforms.stored_models` brings them to a local folder
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import urllib.parse
 import urllib.request
 from collections.abc import Sequence
 
-from transforms.errors import ModelError, ModelNotFoundError, NotASavedModelError, without_query
-from transforms.models.registry import archives, cache, foreign, hub, saved_model
-from transforms.models.registry.manifest import check_files, is_exported
+from reelbeam.transforms.errors import ModelError, ModelNotFoundError, NotASavedModelError, without_query
+from reelbeam.transforms.models.registry import archives, cache, foreign, hub, saved_model
+from reelbeam.transforms.models.registry.manifest import check_files, is_exported
 
 _LOGGER = logging.getLogger(__name__)
 _PACKAGE = "package:"

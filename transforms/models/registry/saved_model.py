@@ -7,7 +7,7 @@ import mmap
 import pathlib
 import re
 
-from transforms.models.registry.foreign import GRAPH_FILES, kind_of
+from reelbeam.transforms.models.registry.foreign import GRAPH_FILES, kind_of
 
 _SHARD = re.compile(r"variables\.data-(\d{5})-of-(\d{5})")
 # Operations that hold a variable, as they stand in the serialized graph.

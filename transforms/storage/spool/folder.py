@@ -1,7 +1,7 @@
 """Remote videos on local disk, as far as somebody has read them.
 
 Planning reads all of a video, and decoding finds it there; a worker that has only one segment of a long film fetches
-about that part (`transforms.storage.spool.spooled_video`).
+about that part (`reelbeam.transforms.storage.spool.spooled_video`).
 
 The files of a process stand in a folder of their own, and the process holds the lock of a file in it; whose lock can be
 had, its process is gone, and its folder is removed by the next one that starts. (A file, opened for writing: the lock
@@ -27,11 +27,11 @@ import threading
 import time
 from collections.abc import Iterator
 
-from transforms import metrics
-from transforms.errors import FileTooLargeError, StorageError, without_query
-from transforms.records import VideoRef
-from transforms.storage.spool.spooled_video import SparseFile, SpooledVideo, disk_errors
-from transforms.storage.stores.store import Store
+from reelbeam.transforms import metrics
+from reelbeam.transforms.errors import FileTooLargeError, StorageError, without_query
+from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.storage.spool.spooled_video import SparseFile, SpooledVideo, disk_errors
+from reelbeam.transforms.storage.stores.store import Store
 
 MAX_BYTES = 20 << 30
 """The cap where no other is asked for; less where the disk has less than 5/4 of it free."""

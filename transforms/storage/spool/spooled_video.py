@@ -1,7 +1,7 @@
 """One remote video on local disk: a sparse file as long as the video, filled block by block as the decoder asks.
 
-The spool (`transforms.storage.spool.folder`) makes and removes the files; threads that use the same video fetch each
-block once.
+The spool (`reelbeam.transforms.storage.spool.folder`) makes and removes the files; threads that use the same video
+fetch each block once.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import pathlib
 import threading
 from collections.abc import Iterator
 
-from transforms import metrics
-from transforms.errors import StorageError, without_query
-from transforms.records import VideoRef
-from transforms.storage.spool.blocks import Blocks
-from transforms.storage.stores.store import Store
+from reelbeam.transforms import metrics
+from reelbeam.transforms.errors import StorageError, without_query
+from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.storage.spool.blocks import Blocks
+from reelbeam.transforms.storage.stores.store import Store
 
 BLOCK_BYTES = 256 << 10
 
@@ -75,7 +75,7 @@ class SparseFile:
 
 
 class SpooledVideo:
-    """A remote video on local disk, see `transforms.media.container.files.PartialFile`. One thread uses it.
+    """A remote video on local disk, see `reelbeam.transforms.media.container.files.PartialFile`. One thread uses it.
 
     Attributes:
       name: its URI without secrets.

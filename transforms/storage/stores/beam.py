@@ -13,11 +13,11 @@ from typing import TypeVar
 from apache_beam.io.filesystem import CompressionTypes, FileMetadata, FileSystem
 from apache_beam.io.filesystems import FileSystems
 
-from transforms.errors import StorageError, UnsupportedUriError, has_credentials, without_query
-from transforms.records import VideoRef
-from transforms.storage.stores.clients import lacks_client, unsupported
-from transforms.storage.stores.failures import changed, storage_errors
-from transforms.storage.stores.retries import PassingError, insist
+from reelbeam.transforms.errors import StorageError, UnsupportedUriError, has_credentials, without_query
+from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.storage.stores.clients import lacks_client, unsupported
+from reelbeam.transforms.storage.stores.failures import changed, storage_errors
+from reelbeam.transforms.storage.stores.retries import PassingError, insist
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from apache_beam.io.filesystems import FileSystems
 
-from transforms.errors import UnsupportedUriError, without_query
+from reelbeam.transforms.errors import UnsupportedUriError, without_query
 
 
 class _Client(NamedTuple):

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from transforms.records import VideoRef
-from transforms.storage.stores.failures import storage_errors
-from transforms.storage.stores.registry import store_for
+from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.storage.stores.failures import storage_errors
+from reelbeam.transforms.storage.stores.registry import store_for
 
 _BLOCK_BYTES = 16 << 20
 

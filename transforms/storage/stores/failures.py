@@ -10,8 +10,8 @@ from typing import Any
 
 from apache_beam.io.filesystem import BeamIOError
 
-from transforms.errors import MediaError, StorageError, VideoChangedError, VideoNotFoundError, without_query
-from transforms.storage.stores.clients import lacks_client, unsupported
+from reelbeam.transforms.errors import MediaError, StorageError, VideoChangedError, VideoNotFoundError, without_query
+from reelbeam.transforms.storage.stores.clients import lacks_client, unsupported
 
 _CLIENT_ERRORS = (
     "google.api_core.exceptions:GoogleAPIError",

@@ -10,12 +10,12 @@ from typing import Any
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from transforms.errors import VideoNotFoundError
-from transforms.records import VideoRef
-from transforms.storage.stores.failures import changed, missing, what_store_says
-from transforms.storage.stores.retries import PassingError, insist
-from transforms.storage.stores.store import matching
-from transforms.storage.uris import object_place
+from reelbeam.transforms.errors import VideoNotFoundError
+from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.storage.stores.failures import changed, missing, what_store_says
+from reelbeam.transforms.storage.stores.retries import PassingError, insist
+from reelbeam.transforms.storage.stores.store import matching
+from reelbeam.transforms.storage.uris import object_place
 
 _TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of an answer
 _GENERATION = "generation:"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from transforms.errors import ConfigError, without_query
-from transforms.storage.stores import beam, clients, gcs, s3
-from transforms.storage.stores.failures import storage_errors
-from transforms.storage.stores.store import Store
-from transforms.storage.uris import bucket_and_key
+from reelbeam.transforms.errors import ConfigError, without_query
+from reelbeam.transforms.storage.stores import beam, clients, gcs, s3
+from reelbeam.transforms.storage.stores.failures import storage_errors
+from reelbeam.transforms.storage.stores.store import Store
+from reelbeam.transforms.storage.uris import bucket_and_key
 
 
 def store_for(uri: str) -> Store:

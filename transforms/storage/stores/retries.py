@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from apache_beam.utils.retry import FuzzedExponentialIntervals
 
-from transforms import metrics
-from transforms.errors import StorageError, without_query
+from reelbeam.transforms import metrics
+from reelbeam.transforms.errors import StorageError, without_query
 
 MAX_TRIES = 6
 _MAX_SECONDS = 180.0

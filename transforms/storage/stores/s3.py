@@ -11,11 +11,11 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
-from transforms.records import VideoRef
-from transforms.storage.stores.failures import changed, missing, what_store_says
-from transforms.storage.stores.retries import PassingError, insist
-from transforms.storage.stores.store import matching
-from transforms.storage.uris import object_place
+from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.storage.stores.failures import changed, missing, what_store_says
+from reelbeam.transforms.storage.stores.retries import PassingError, insist
+from reelbeam.transforms.storage.stores.store import matching
+from reelbeam.transforms.storage.uris import object_place
 
 _CONNECT_SECONDS, _READ_SECONDS = 10, 30
 _MAX_CONNECTIONS = 64

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from transforms.errors import VideoNotFoundError
-from transforms.records import VideoRef
-from transforms.storage.uris import Pattern, bucket_and_key
+from reelbeam.transforms.errors import VideoNotFoundError
+from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.storage.uris import Pattern, bucket_and_key
 
 
 class Store(Protocol):
