@@ -15,6 +15,8 @@ import pytest
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.output import latest_run
 
+pytestmark = pytest.mark.slow  # whole runs
+
 AHEAD = datetime.timedelta(days=30)
 
 

@@ -18,6 +18,8 @@ from strangers import attack, calls
 
 from reelbeam.pipeline.cli import main
 
+pytestmark = pytest.mark.slow  # whole runs
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 _COLUMNS = "parse_filename(video_uri), status, num_clips, top_label, round(top_score, 5), error_code"
 

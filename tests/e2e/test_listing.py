@@ -25,6 +25,8 @@ from reelbeam.transforms.plan_clips import PlanClips
 from reelbeam.transforms.selection.list_videos import ListVideos
 from reelbeam.transforms.storage.spool import folder as spool
 
+pytestmark = pytest.mark.slow  # whole runs
+
 PRESET = find("demo").preset
 SAMPLING = ClipSampling(PRESET.num_frames, PRESET.target_fps)
 

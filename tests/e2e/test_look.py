@@ -14,6 +14,8 @@ import pytest
 
 from reelbeam.pipeline.cli import main
 
+pytestmark = pytest.mark.slow  # whole runs
+
 QUERIES = (
     "SELECT video_uri, status, top_label, run_id FROM current_videos ORDER BY 1",
     "SELECT video_uri, clip_index, top_label, run_id FROM current_clips ORDER BY 1, 2",

@@ -14,6 +14,8 @@ from processes import wait_until
 
 from reelbeam.pipeline.cli import main
 
+pytestmark = pytest.mark.slow  # whole runs
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 START = "import sys; from reelbeam.pipeline.cli import entry_point; sys.argv[0] = 'reelbeam'; entry_point()"
 

@@ -18,6 +18,8 @@ from reelbeam.pipeline.cli import main
 from reelbeam.transforms.schemas import TABLES
 from reelbeam.transforms.storage.stores import retries
 
+pytestmark = pytest.mark.slow  # whole runs
+
 _OF_ONE_RUN = {"run_id", "labeled_at", "run", "content_version", "uri_key"}
 
 

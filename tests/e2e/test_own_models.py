@@ -15,6 +15,8 @@ from model_hub import Hub, content, make_archive, whole
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.models.registry import catalog
 
+pytestmark = pytest.mark.slow  # whole runs
+
 PRESET = ["--num_frames=2", "--target_fps=2", "--resize=8", "--size=8"]
 
 

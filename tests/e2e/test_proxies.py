@@ -13,6 +13,8 @@ import pytest
 
 from reelbeam.pipeline.runners.proxies import keep_loopback_direct
 
+pytestmark = pytest.mark.slow  # whole runs
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOWER = ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy")
 VARIABLES = (*LOWER, *(name.upper() for name in LOWER))

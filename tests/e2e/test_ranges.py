@@ -13,6 +13,8 @@ import pytest
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.output.views import create_views
 
+pytestmark = pytest.mark.slow  # whole runs
+
 HEADER = "video_uri;start_seconds;end_seconds"
 
 

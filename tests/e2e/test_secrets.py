@@ -14,6 +14,8 @@ import threading
 import duckdb
 import pytest
 
+pytestmark = pytest.mark.slow  # whole runs
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEMO = ROOT / "pipeline/demo/model"
 CREDENTIALS = "s3://AKIDEXAMPLE:TOP/SECRET+KEY@bucket/x"

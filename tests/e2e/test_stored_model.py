@@ -22,6 +22,8 @@ from reelbeam.transforms.models.registry.catalog import ModelSpec
 from reelbeam.transforms.models.registry.manifest import MANIFEST, content_hash, pin
 from reelbeam.transforms.storage.stores import retries
 
+pytestmark = pytest.mark.slow  # whole runs
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEMO = ROOT / "pipeline/demo/model"
 URI = f"s3://{BUCKET}/models/demo [1]"

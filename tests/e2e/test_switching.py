@@ -10,6 +10,8 @@ import pytest
 
 from reelbeam.pipeline.cli import main
 
+pytestmark = pytest.mark.slow  # whole runs
+
 WANTED = (
     "1 inputs, 1 skipped: 1 labeled already, with another --top_k or --min_score, or without the logits or embeddings "
     "that are asked for (--force labels them again)"

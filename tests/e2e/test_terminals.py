@@ -16,6 +16,8 @@ import duckdb
 import pytest
 from output_factory import Video, commit_run
 
+pytestmark = pytest.mark.slow  # whole runs
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 UTF8 = {"PYTHONUTF8": "1"}

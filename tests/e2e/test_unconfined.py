@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow  # whole runs
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 REFUSAL = (
     "reelbeam: decoder processes cannot be confined here: the system allows neither seccomp filters nor Landlock, so a "
