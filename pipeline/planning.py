@@ -41,6 +41,7 @@ from transforms.models.cpus import cpu_count
 from transforms.plan_clips import labeled_seconds
 from transforms.records import SkipRules, VideoRef, stable_hash
 from transforms.spool import SpoolConfig
+from transforms.wording import counted
 
 LOCAL_SAMPLE, REMOTE_SAMPLE = 2_000, 100
 """How many headers are read; fewer of remote videos, since these are copied for it."""
@@ -100,7 +101,7 @@ def select(config: LabelingConfig, work: Work | None, sample_size: int | None, t
     other_runs = {run.run_id for run in runs if config.row_options.would_change(run.summary)}
     ignored: collections.Counter[str] = collections.Counter()
     for portion in _portions(listed_videos(config, lambda kind: ignored.update([kind]))):
-        tell(f"{fates.total() + len(portion)} videos")
+        tell(counted(fates.total() + len(portion), "video"))
         for video, reason in _decide(portion, files, work, rules, other_runs):
             fates[reason] += 1
             if reason in TAKEN:

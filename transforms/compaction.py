@@ -26,6 +26,7 @@ from transforms.output_lock import LockTicket
 from transforms.run_files import ROWS_PER_GROUP, RunPaths, WrittenFile, write_atomically
 from transforms.schemas import SCHEMA_VERSION, TABLES
 from transforms.tables import Output, read_batches, read_schema, wrong_columns
+from transforms.wording import counted
 
 ROWS_PER_FILE = 500_000
 """Of clips, about 50 MB."""
@@ -163,7 +164,8 @@ def _check(runs: Sequence[Run], table: str, num_rows: int) -> None:
     told = sum(_num_rows(run, table) for run in runs)
     if num_rows != told:
         raise ReconciliationError(
-            f"the files of the {table} table have {num_rows} rows, their runs' JSONs say {told}: run `reelbeam verify`"
+            f"the files of the {table} table have {counted(num_rows, 'row')}, their runs' JSONs say {told}: "
+            "run `reelbeam verify`"
         )
 
 

@@ -38,6 +38,7 @@ from transforms.spool_file import SpooledVideo
 from transforms.stores import gcs
 from transforms.stores.base import Pattern, changed, is_refusal, literal, pipeline_options, store_for
 from transforms.stores.beam import file_system, is_final, storage_errors
+from transforms.wording import counted
 
 __all__ = [
     "delete_files",
@@ -176,7 +177,7 @@ def local_file(
     assert video.size_bytes is not None
     if video.size_bytes > max_bytes:
         raise FileTooLargeError(
-            f"{without_query(uri)} has {video.size_bytes} bytes, more than --max_video_bytes {max_bytes}"
+            f"{without_query(uri)} has {counted(video.size_bytes, 'byte')}, more than --max_video_bytes {max_bytes}"
         )
     if path is not None:
         if not os.access(path, os.R_OK):

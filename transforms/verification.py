@@ -23,6 +23,7 @@ from transforms.row_checks import Fault, RowChecks
 from transforms.run_files import RunPaths
 from transforms.schemas import SCHEMA_VERSION, TABLES
 from transforms.tables import Output, count_by, optional_columns, read_batches, read_schema, wrong_columns
+from transforms.wording import counted
 
 _COUNTED = {"videos": ("status", "num_clips", "duration_ms"), "clips": (), "errors": ("code",)}
 _TRIES = 3
@@ -138,7 +139,7 @@ def _check_file(
         yield _fault_of(path, error)
         return
     if wrong_keys:
-        yield Fault(path, f"{wrong_keys} rows have a uri_key that is not their video's")
+        yield Fault(path, f"{counted(wrong_keys, 'row')} with a uri_key that is not the video's")
     if strangers := present - runs.keys():
         yield Fault(path, f"has rows of runs that it should not hold: {', '.join(sorted(strangers)[:3])}")
     if table == "clips":
@@ -197,4 +198,6 @@ def _compare(run: Run, counts: _Counts) -> Iterator[Fault]:
             yield Fault(run.paths.marker, f"says {told.get(name, 0)} {name}, the files hold {found.get(name, 0)}")
     inputs, videos, skipped = (summary["counts"][name] for name in ("inputs", "videos", "skipped"))
     if inputs != videos + skipped:
-        yield Fault(run.paths.marker, f"{inputs} inputs are not {videos} videos and {skipped} skipped")
+        yield Fault(
+            run.paths.marker, f"{counted(inputs, 'input')} listed, {counted(videos, 'video')}, {skipped} skipped"
+        )

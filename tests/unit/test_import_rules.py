@@ -11,7 +11,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FILES = sorted([*ROOT.glob("transforms/**/*.py"), *ROOT.glob("pipeline/**/*.py")])
 
-GROUND = {"transforms.records", "transforms.errors", "transforms.schemas", "transforms.time_range"}
+GROUND = {f"transforms.{name}" for name in ("records", "errors", "schemas", "time_range", "wording")}
 SHARED_BY_STEPS = {
     f"transforms.{name}"
     for name in (

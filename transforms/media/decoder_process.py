@@ -33,6 +33,7 @@ from transforms.media.limits import DecoderLimits
 from transforms.media.picture import Geometry
 from transforms.media.ring import OwnersRing
 from transforms.records import ClipSpan, MediaInfo
+from transforms.wording import counted
 
 _START_SECONDS = 120
 _SECONDS_TO_END = 1
@@ -159,7 +160,7 @@ class DecoderProcess:
                 with budget.paused():
                     yield dataclasses.replace(spans[position], num_real_frames=num_real_frames), frames
             if missing:
-                raise wire.GarbageError(f"{len(missing)} of {len(spans)} clips never came")
+                raise wire.GarbageError(f"{len(missing)} of {counted(len(spans), 'clip')} never came")
 
     @contextlib.contextmanager
     def _request(

@@ -27,6 +27,7 @@ from transforms.records import VideoRef
 from transforms.stores.base import changed, is_refusal, missing, status_of, what_store_says
 from transforms.stores.clients import lacks_client, unsupported
 from transforms.stores.retrying import PassingError, insist
+from transforms.wording import counted
 
 _CLIENT_ERRORS = (
     "google.api_core.exceptions:GoogleAPIError",
@@ -87,7 +88,7 @@ class BeamStore:
                 file.seek(start)
                 data: bytes = file.read(stop - start)
             if len(data) < stop - start:
-                raise PassingError(f"an answer of {len(data)} bytes to a request for {stop - start}")
+                raise PassingError(f"an answer of {counted(len(data), 'byte')} to a request for {stop - start}")
             return data
 
         return _insist(uri, request)

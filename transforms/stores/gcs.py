@@ -14,6 +14,7 @@ from transforms.errors import VideoNotFoundError
 from transforms.records import VideoRef
 from transforms.stores.base import changed, matching, missing, object_place, what_store_says
 from transforms.stores.retrying import PassingError, insist
+from transforms.wording import counted
 
 _TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of an answer
 _GENERATION = "generation:"
@@ -96,7 +97,7 @@ class GcsStore:
                 )
             )
             if len(data) != stop - start:
-                raise PassingError(f"an answer of {len(data)} bytes to a request for {stop - start}")
+                raise PassingError(f"an answer of {counted(len(data), 'byte')} to a request for {stop - start}")
             return data
 
         try:

@@ -14,6 +14,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 from transforms.records import VideoRef
 from transforms.stores.base import changed, matching, missing, object_place, what_store_says
 from transforms.stores.retrying import PassingError, insist
+from transforms.wording import counted
 
 _CONNECT_SECONDS, _READ_SECONDS = 10, 30
 _MAX_CONNECTIONS = 64
@@ -105,7 +106,7 @@ class S3Store:
             with contextlib.closing(reply["Body"]) as body:
                 data = body.read(stop - start)
             if len(data) < stop - start:
-                raise PassingError(f"an answer of {len(data)} bytes to a request for {stop - start}")
+                raise PassingError(f"an answer of {counted(len(data), 'byte')} to a request for {stop - start}")
             return data
 
         return _insist(video.video_uri, request)
