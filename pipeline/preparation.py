@@ -14,8 +14,7 @@ import pyarrow as pa
 import pipeline
 from pipeline.config import LabelingConfig
 from transforms import errors, latest_run, storage
-from transforms.expansion import left_out_of, matches_anything
-from transforms.ignored import describe
+from transforms.expansion import matches_anything, why_nothing
 from transforms.input_list import read_input_list
 from transforms.media.probe import decoder_version, library_versions
 from transforms.models import resolver
@@ -58,12 +57,8 @@ def check_inputs(config: LabelingConfig) -> None:
     try:
         for given in config.inputs:
             if not matches_anything(given, config.base_dir):
-                left_out = describe(left_out_of(given, config.base_dir))
-                raise errors.ConfigError(
-                    f"{errors.without_query(given)} matches no video: nothing is there, or an empty folder, or a "
-                    "pattern without a match; a folder is searched for files with a video's extension"
-                    + (f" (ignored here: {left_out})" if left_out else "")
-                )
+                why = why_nothing(given, config.base_dir)
+                raise errors.ConfigError(f"{errors.without_query(given)} matches no video: {why}")
         if config.input_list and not sum(1 for _ in read_input_list(config.input_list, config.base_dir)):
             raise errors.ConfigError(f"--input_list {config.input_list} names no video")
     except errors.MediaError as error:
@@ -88,7 +83,7 @@ def unwritable(output: str, error: errors.MediaError) -> errors.ReelbeamError:
 def _reason_of(folder: pathlib.Path, error: errors.MediaError) -> str | None:
     there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
     if not there.is_dir():
-        return f"{there} is no folder; name another place"
+        return f"{there} is a file, not a folder; name another place"
     if not os.access(there, os.W_OK | os.X_OK):
         return f"{there} is read-only for user id {os.getuid()}; have that changed, or name another folder"
     if there == folder:

@@ -6,11 +6,12 @@ import collections
 import dataclasses
 import logging
 import os
+import pathlib
 from collections.abc import Iterable, Iterator
 
 from transforms import local_folders, storage
 from transforms.errors import StorageError, UnsupportedUriError, VideoNotFoundError, without_query
-from transforms.ignored import HIDDEN_FILE, Report, ignore, kind_of_file
+from transforms.ignored import HIDDEN_FILE, Report, describe, ignore, kind_of_file
 from transforms.records import VideoRef
 from transforms.stores.base import Pattern, literal
 from transforms.video_extensions import AMBIGUOUS_EXTENSIONS, extension_of, is_named_like_a_video
@@ -75,15 +76,32 @@ def matches_anything(given: str, base_dir: str | None = None, report: Report = i
         return True
 
 
-def left_out_of(given: str, base_dir: str | None = None) -> dict[str, int]:
-    """Returns what an input without a video holds instead, by kind, see `transforms.ignored`.
+def why_nothing(given: str, base_dir: str | None = None) -> str:
+    """Returns why an input names no video: what is at its place, and what was left out there.
 
     Raises:
       UnsupportedUriError, StorageError: as `expand_input`.
     """
+    uri = storage.normalize(given, base_dir)
+    path = storage.local_path(uri)
+    is_folder = path is not None and os.path.isdir(path)  # noqa: PTH112
+    if path is not None and not is_folder and (file := _file_above(path)):
+        return f"{file} is a file, not a folder; correct the path"
+    if path is not None and not is_folder and not _is_pattern(uri):
+        return "nothing is there; correct the path"
     counts: collections.Counter[str] = collections.Counter()
     matches_anything(given, base_dir, lambda kind: counts.update([kind]))
-    return dict(counts)
+    left_out = f" (ignored here: {describe(counts)})" if counts else ""
+    if _is_pattern(uri) and not is_folder:
+        return f"no file matches the pattern{left_out}"
+    return f"the folder holds no file with a video's extension{left_out}" if counts else "the folder holds no file"
+
+
+def _file_above(path: str) -> str | None:
+    """Returns what stands in the place of a folder of a path, and is none; None: every folder that is there is one."""
+    folders = pathlib.Path(os.path.normpath(path)).parents if not path.endswith("/") else [pathlib.Path(path)]
+    there = next((folder for folder in folders if os.path.lexists(folder)), None)
+    return str(there) if there is not None and not there.is_dir() else None
 
 
 def _expand_local(uri: str, path: str, report: Report) -> Iterator[VideoRef]:

@@ -208,8 +208,8 @@ def test_too_many_failures_exit_with_3_and_commit_nothing(
 @pytest.mark.parametrize(
     ("output", "reason"),
     [
-        ("file", "{folder}/file is no folder; name another place"),
-        ("file/below/it", "{folder}/file is no folder; name another place"),
+        ("file", "{folder}/file is a file, not a folder; name another place"),
+        ("file/below/it", "{folder}/file is a file, not a folder; name another place"),
         ("/proc/labels", "no folder can be made in /proc (No such file or directory)"),
     ],
 )
