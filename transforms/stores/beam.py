@@ -24,8 +24,9 @@ from transforms.errors import (
     without_query,
 )
 from transforms.records import VideoRef
-from transforms.stores.base import changed, is_refusal, missing, status_of, what_store_says
+from transforms.stores.base import changed, is_refusal, missing, pipeline_options, status_of, what_store_says
 from transforms.stores.clients import lacks_client, unsupported
+from transforms.stores.gcs_credentials import settle_credentials
 from transforms.stores.retrying import PassingError, insist
 from transforms.wording import counted
 
@@ -135,6 +136,9 @@ def file_system(uri: str) -> FileSystem:
         )
     if lacks_client(uri):
         raise unsupported(uri)
+    if FileSystems.get_scheme(uri) == "gs":
+        with contextlib.suppress(ImportError):  # Beam's file system tells of it below
+            settle_credentials(pipeline_options())
     with storage_errors(uri):
         try:
             return FileSystems.get_filesystem(uri)
