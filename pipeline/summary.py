@@ -69,7 +69,9 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
     if summary.get("ignored"):
         console.print(Text(f"Ignored: {printable(describe(summary['ignored']))}"))
     if duplicates := not num_before and metrics.tally()[metrics.DUPLICATES_DROPPED]:
-        console.print(f"{counted(duplicates, 'duplicate')} left out: a video that is named twice is labeled once")
+        console.print(
+            f"{counted(duplicates, 'duplicate')} left out: a video is labeled once, even if inputs or links name it twice"
+        )
     if fetched := _fetched_line():
         console.print(Text(fetched))
     if outcome.exit_code:

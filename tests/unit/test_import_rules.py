@@ -35,6 +35,7 @@ SHARED_BY_STEPS = {
             "ignored",
             "list_rows",
             "local_folders",
+            "mentions",
             "video_extensions",
             "tables",
         ),
