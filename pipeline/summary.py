@@ -70,7 +70,8 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
         console.print(Text(f"Ignored: {printable(describe(summary['ignored']))}"))
     if duplicates := not num_before and metrics.tally()[metrics.DUPLICATES_DROPPED]:
         console.print(
-            f"{counted(duplicates, 'duplicate')} left out: a video is labeled once, even if inputs or links name it twice"
+            f"{counted(duplicates, 'duplicate')} left out: "
+            "a video is labeled once, even if inputs or links name it more often"
         )
     if fetched := _fetched_line():
         console.print(Text(fetched))

@@ -148,7 +148,7 @@ def test_another_model_than_last_time_is_told(
     told = [
         record.getMessage() for record in caplog.records if "was last labeled with the model" in record.getMessage()
     ]
-    assert len(told) == 1 and "This run is for demo: " in told[0]
+    assert len(told) == 1 and "For this run, with model demo, those rows" in told[0]
     caplog.clear()
     assert main(["label", *flags]) == 0
     assert ("was last labeled" in caplog.text) == (command == "plan")
