@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 
 from transforms import local_folders, storage
 from transforms.errors import StorageError, UnsupportedUriError, VideoNotFoundError, without_query
-from transforms.ignored import HIDDEN_FILE, Report, describe, ignore, kind_of_file
+from transforms.ignored import HIDDEN_FILE, Report, describe, extension_of, ignore, kind_of_file
 from transforms.records import VideoRef
-from transforms.stores.base import Pattern, literal
-from transforms.video_extensions import AMBIGUOUS_EXTENSIONS, extension_of, is_named_like_a_video
+from transforms.stores.uris import Pattern, literal
+from transforms.video_extensions import AMBIGUOUS_EXTENSIONS, is_named_like_a_video
 
 _WILDCARDS = frozenset("*?[")
 _MAX_OTHERS = 100_000  # a hundred pages of an object store's listing, some twenty seconds

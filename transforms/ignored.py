@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import collections
+import pathlib
 import re
 from collections.abc import Callable, Mapping
-
-from transforms.video_extensions import extension_of
 
 HIDDEN_FILE, HIDDEN_FOLDER, UNREADABLE_FOLDER = "hidden_file", "hidden_folder", "unreadable_folder"
 MATCHED_FOLDER = "matched_folder"
@@ -30,6 +29,11 @@ _PLURALS = {
     NO_EXTENSION: ("without extension", "without extension"),
     OTHER_EXTENSION: ("with another extension", "with other extensions"),
 }
+
+
+def extension_of(name: str) -> str:
+    """Returns the extension of a path or a URI, in lower case, with its dot; "" where there is none."""
+    return "" if name.endswith("/") else pathlib.PurePosixPath(name).suffix.lower()
 
 
 def kind_of_file(name: str) -> str:

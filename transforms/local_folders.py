@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from transforms.errors import StorageError
 from transforms.ignored import HIDDEN_FILE, HIDDEN_FOLDER, MATCHED_FOLDER, UNREADABLE_FOLDER, Report
-from transforms.stores.base import Pattern
+from transforms.stores.uris import Pattern
 
 _log = logging.getLogger(__name__)
 

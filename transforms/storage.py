@@ -36,8 +36,11 @@ from transforms.records import VideoRef
 from transforms.spool import DEFAULT_SPOOL, SpoolConfig, spool_of
 from transforms.spool_file import SpooledVideo
 from transforms.stores import gcs
-from transforms.stores.base import Pattern, changed, is_refusal, literal, pipeline_options, store_for
-from transforms.stores.beam import file_system, is_final, storage_errors
+from transforms.stores.beam import file_system
+from transforms.stores.options import pipeline_options
+from transforms.stores.registry import store_for
+from transforms.stores.store_errors import changed, is_final, is_refusal, storage_errors
+from transforms.stores.uris import Pattern, literal
 from transforms.wording import counted
 
 __all__ = [

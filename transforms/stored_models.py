@@ -36,7 +36,7 @@ from transforms.models.label_map import LabelMap, resolve_labels
 from transforms.models.manifest import MANIFEST, pin
 from transforms.records import VideoRef
 from transforms.stores import copying
-from transforms.stores.base import literal
+from transforms.stores.uris import literal
 
 _LOGGER = logging.getLogger(__name__)
 _MODEL_FILE = re.compile(r"(?!(?:variables|assets)$)(?:(?:variables|assets)/)?[^/.][^/]*")

@@ -5,7 +5,7 @@ A file that is named, listed or matched by a pattern may be called anything.
 
 from __future__ import annotations
 
-import pathlib
+from transforms.ignored import extension_of
 
 EXTENSIONS_OF = {
     "mov": ".mp4 .m4v .mov .qt .3gp .3g2 .mj2 .f4v .ismv .m4s .cmfv .avif",
@@ -83,11 +83,6 @@ AMBIGUOUS_EXTENSIONS = frozenset(
     " .ogg .pva .rm .swf .ts .ty .viv".split()
 )
 """Extensions that other files have, too: `.ts` and `.mts` (TypeScript), `.mod` (Go, trackers), `.ogg` (sound), …"""
-
-
-def extension_of(name: str) -> str:
-    """Returns the extension of a path or a URI, in lower case, with its dot; "" where there is none."""
-    return "" if name.endswith("/") else pathlib.PurePosixPath(name).suffix.lower()
 
 
 def is_named_like_a_video(name: str) -> bool:

@@ -23,8 +23,8 @@ from transforms.media.sampling import ClipSampling
 from transforms.models.catalog import find
 from transforms.plan_clips import PlanClips
 from transforms.stores import copying
-from transforms.stores.base import store_for
 from transforms.stores.clients import lacks_client
+from transforms.stores.registry import store_for
 
 PRESET = find("demo").preset
 SAMPLING = ClipSampling(PRESET.num_frames, PRESET.target_fps)

@@ -21,7 +21,7 @@ from transforms.errors import OutputLockedError, VideoChangedError, VideoNotFoun
 from transforms.lock_file import read_lock
 from transforms.output_lock import FIRST_JOB_LEASE_SECONDS, JOB_LEASE_SECONDS, LockTicket, OutputLock
 from transforms.schemas import TABLES
-from transforms.stores.base import store_for
+from transforms.stores.registry import store_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 DATA = bytes(range(256)) * 1000

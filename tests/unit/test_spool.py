@@ -26,7 +26,7 @@ from transforms.records import VideoRef
 from transforms.spool import MAX_BYTES, Spool, SpoolConfig, spool_of
 from transforms.spool_blocks import Blocks
 from transforms.spool_file import BLOCK_BYTES
-from transforms.stores.base import store_for
+from transforms.stores.registry import store_for
 
 DATA = np.random.default_rng(5).bytes(20 * BLOCK_BYTES + 12345)
 

@@ -23,7 +23,7 @@ from transforms.errors import StorageError, VideoChangedError
 from transforms.records import VideoRef
 from transforms.spool import Spool, SpoolConfig
 from transforms.spool_file import BLOCK_BYTES, SparseFile
-from transforms.stores.base import store_for
+from transforms.stores.registry import store_for
 
 DATA = bytes(range(256)) * (3 * BLOCK_BYTES // 256)
 

@@ -23,8 +23,8 @@ from transforms.errors import (
 )
 from transforms.records import VideoRef
 from transforms.stores import retrying
-from transforms.stores.base import store_for
 from transforms.stores.gcs import GcsStore
+from transforms.stores.registry import store_for
 from transforms.stores.s3 import S3Store
 
 DATA = bytes(range(256)) * 4096

@@ -11,8 +11,8 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from transforms.records import VideoRef
-from transforms.stores.base import store_for
-from transforms.stores.beam import storage_errors
+from transforms.stores.registry import store_for
+from transforms.stores.store_errors import storage_errors
 
 _BLOCK_BYTES = 16 << 20
 

@@ -12,8 +12,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from transforms.errors import VideoNotFoundError
 from transforms.records import VideoRef
-from transforms.stores.base import changed, matching, missing, object_place, what_store_says
+from transforms.stores.base import matching
 from transforms.stores.retrying import PassingError, insist
+from transforms.stores.store_errors import changed, missing, what_store_says
+from transforms.stores.uris import object_place
 from transforms.wording import counted
 
 _TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of an answer

@@ -12,8 +12,10 @@ from typing import Any
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
 from transforms.records import VideoRef
-from transforms.stores.base import changed, matching, missing, object_place, what_store_says
+from transforms.stores.base import matching
 from transforms.stores.retrying import PassingError, insist
+from transforms.stores.store_errors import changed, missing, what_store_says
+from transforms.stores.uris import object_place
 from transforms.wording import counted
 
 _CONNECT_SECONDS, _READ_SECONDS = 10, 30

@@ -1,0 +1,37 @@
+"""The way from a URI to its store."""
+
+from __future__ import annotations
+
+from apache_beam.io.filesystems import FileSystems
+
+from transforms.errors import ConfigError, without_query
+from transforms.stores import beam, clients, gcs, s3
+from transforms.stores.base import Store
+from transforms.stores.options import pipeline_options
+from transforms.stores.store_errors import storage_errors
+from transforms.stores.uris import bucket_and_key
+
+
+def store_for(uri: str) -> Store:
+    """Returns the store of a URI with a scheme.
+
+    Raises:
+      UnsupportedUriError: nobody knows its scheme, or the client library is not installed.
+      StorageError: the credentials that are asked for are not there.
+      ConfigError: a flag of Beam's for the store is wrong.
+    """
+    scheme = FileSystems.get_scheme(uri)
+    beam.file_system(uri)
+    if scheme in ("s3", "gs"):
+        bucket_and_key(uri)  # a URI without a bucket fails before the client looks for credentials
+    try:
+        with storage_errors(uri):  # clients look for credentials
+            if scheme == "s3":
+                return s3.store(pipeline_options())
+            if scheme == "gs":
+                return gcs.store(pipeline_options())
+    except ImportError as error:
+        raise clients.unsupported(uri, error) from error
+    except ValueError as error:  # what is no address, for instance
+        raise ConfigError(f"{without_query(uri)}: {error}; check --s3_endpoint_url and Beam's other flags") from error
+    return beam.BeamStore()
