@@ -131,6 +131,13 @@ def upload(folder: pathlib.Path, uri: str) -> None:
         copying.upload(path, f"{uri}/{path.name}")
 
 
+def _is_file(uri: str) -> bool:
+    with contextlib.suppress(MediaError):
+        storage.stat(uri)
+        return True
+    return False
+
+
 def _list(uri: str) -> dict[str, VideoRef]:
     """Returns a model's files by their names in its folder.
 
@@ -143,8 +150,9 @@ def _list(uri: str) -> dict[str, VideoRef]:
     if not listed and foreign.kind_of(uri):
         raise NotASavedModelError(foreign.refusal(shown))
     if not listed:
+        there = "a file, not a folder," if _is_file(uri) else "no folder"
         raise ModelNotFoundError(
-            f"no model is at {shown}: no folder is there; check the address, or copy a model to it, "
+            f"no model is at {shown}: {there} is there; check the address, or copy a model to it, "
             f"`reelbeam models export NAME --to {shown}` for instance"
         )
     if len(listed) > _MOST_FILES:

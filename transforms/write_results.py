@@ -21,6 +21,7 @@ from reelbeam.transforms.errors import (
     ReconciliationError,
     RunError,
     TooManyFailuresError,
+    UnsupportedUriError,
 )
 from reelbeam.transforms.output.commits import finish, record_decision
 from reelbeam.transforms.output.ledger import SKIPPED, TAKEN, count_labeled
@@ -37,6 +38,7 @@ from reelbeam.transforms.output.run_files import (
 from reelbeam.transforms.records import VideoSummary, stable_hash
 from reelbeam.transforms.schemas import TABLES, Row
 from reelbeam.transforms.storage.ignored import most_frequent
+from reelbeam.transforms.wording import counted
 
 ROWS_PER_FILE = 250_000
 """Clip rows take about 100 bytes in Parquet, so a file gets tens of MB, and sorting it 100 MB of memory."""
@@ -230,7 +232,8 @@ def commit(
     counts = {"inputs": num_inputs, **summary["counts"], **skipped}
     summary["counts"] = counts
     try:
-        check(counts, max_failure_ratio, count_labeled(summary["skipped"]) + num_vouching)
+        num_labeled = count_labeled(summary["skipped"]) + num_vouching
+        check(counts, max_failure_ratio, num_labeled, summary["errors"])
         if lock is not None:
             lock.require()
     except RunError as error:
@@ -250,6 +253,12 @@ def commit(
     return summary
 
 
+def _remedy(errors: Sequence[Mapping[str, Any]]) -> str:
+    """Says what to do about failures: a scheme that this installation cannot read fails with any ratio."""
+    of_setup = (str(entry["message"]) for entry in errors if entry["code"] == UnsupportedUriError.code)
+    return next(of_setup, "see to the errors, or raise it")
+
+
 def is_excused(summary: VideoSummary) -> bool:
     """Whether a file failed that nobody called a video: it was found in a folder by an extension such as `.ts`, which
     other files have, too, and it is not a video. Only its first attempt is judged, see `check`.
@@ -259,23 +268,34 @@ def is_excused(summary: VideoSummary) -> bool:
     return summary.video.is_guess and is_other_file and summary.video.attempt == 1
 
 
-def check(counts: Mapping[str, int], max_failure_ratio: float, num_labeled: int = 0) -> None:
+def check(
+    counts: Mapping[str, int],
+    max_failure_ratio: float,
+    num_labeled: int = 0,
+    errors: Sequence[Mapping[str, Any]] = (),
+) -> None:
     """Raises where the rows do not add up, or too many inputs failed. See `commit`.
 
     What counts as failing is what fails for the first time: a video that is tried again, by another decoder for
     instance, has been told of, and a night that does nothing but try again must count as a try. Videos that are
     labeled already vouch for the job, as many as `_VOUCHERS` of them: one bad upload as a night's only new video is
     no reason to refuse the night, every night. Excused files (`is_excused`) do not count.
+
+    Args:
+      counts: of the summary.
+      max_failure_ratio: highest share of failed inputs, 0 to 1.
+      num_labeled: videos that are known to be labeled.
+      errors: of the summary: code, count and an example of each message.
     """
     rows = counts["ok"] + counts["partial"] + counts["failed"]
     if not counts["inputs"] - counts["skipped"] == counts["videos"] == rows:
-        raise ReconciliationError(f"{counts['inputs']} inputs, but the videos table has {dict(counts)}")
+        raise ReconciliationError(f"{counted(counts['inputs'], 'input')}, but the videos table has {dict(counts)}")
     if counts["clips"] != counts["video_clips"] or counts["ok_videos_without_all_clips"]:
         raise ReconciliationError(f"clip rows do not add up to what the videos table says: {dict(counts)}")
     excused = counts.get("excused", 0)
     failed, tried = counts["failed_first_attempts"] - excused, counts["first_attempts"] - excused
     if failed > max_failure_ratio * (tried + min(num_labeled, _VOUCHERS)):
         raise TooManyFailuresError(
-            f"{failed} of {tried} inputs failed, more than --max_failure_ratio {max_failure_ratio:g} allows: see to "
-            "the errors, or raise it"
+            f"{failed} of {counted(tried, 'input')} failed, more than --max_failure_ratio {max_failure_ratio:g} "
+            f"allows: {_remedy(errors)}"
         )

@@ -126,6 +126,7 @@ def compact(argv: Sequence[str]) -> int:
     from reelbeam.transforms.output import compaction
     from reelbeam.transforms.output.output_lock import LockTicket
     from reelbeam.transforms.output.tables import Output
+    from reelbeam.transforms.wording import counted
 
     uri = Output.read(args.output).uri  # before the lock makes a folder
     lock = LockTicket(uri, compaction.compaction_id())
@@ -134,10 +135,10 @@ def compact(argv: Sequence[str]) -> int:
         runs = compaction.small_runs(output, args.before)
         sizes = compaction.compact(output, runs, lock, line.show) if len(runs) > 1 else None
     if sizes is None:
-        print(f"nothing to put together: {len(runs)} small run{'' if len(runs) == 1 else 's'}")
+        print(f"nothing to put together: {counted(len(runs), 'small run')}")
         return 0
     files = ", ".join(f"{table} {n} -> {sizes.after[table]}" for table, n in sizes.before.items())
-    print(f"put {len(runs)} runs together as {lock.holder}: files of {files}")
+    print(f"put {counted(len(runs), 'run')} together as {lock.holder}: files of {files}")
     return 0
 
 

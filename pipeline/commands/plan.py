@@ -9,6 +9,7 @@ from typing import Any
 
 from reelbeam.pipeline.flags.definitions import label_parser
 from reelbeam.transforms.cpus import cpu_count
+from reelbeam.transforms.wording import counted, duration, short_duration
 
 _REASONS = {
     "new": "new",
@@ -19,7 +20,8 @@ _REASONS = {
     "asked_for": "failed, asked for by --retry_failed",
     "forced": "labeled again (--force)",
     "already_labeled": "labeled already",
-    "other_options": "labeled already, with another --top_k or --min_score, or without logits or embeddings (--force)",
+    "other_options": "labeled already, but with other --top_k, --min_score, --save_logits or --save_embeddings: "
+    "pass --force to label again",
     "failed_before": "failed before, for good",
     "gave_up": "failed --max_attempts times",
     "other_shard": "in other shards",
@@ -120,23 +122,23 @@ def _show(found: dict[str, Any]) -> None:
         console.print(Text(f"  {number} would fail: {code}", style="red"))
     if not found["to_label"]:
         return
-    table = make_table("model", *map(right, ("clips", "model CPU-hours", "decoding", "CPU-hours", "hours here")))
+    table = make_table("model", *map(right, ("clips", "model CPU time", "decoding", "CPU time", "time here")))
     for entry in found["models"]:
         decode = entry["decode_cpu_hours"]
         hours = entry["cpu_hours"]
         table.add_row(
             Text(printable(entry["model"])),
             str(entry["clips"]),
-            "unknown" if hours is None else _number(entry["model_cpu_hours"]) + ("" if entry["measured"] else " *"),
-            f"{_number(decode['typical'])} ({_number(decode['low'])} to {_number(decode['high'])})",
-            "" if hours is None else _number(hours),
-            "" if hours is None else _number(hours / cpu_count()),
+            "unknown" if hours is None else _time(entry["model_cpu_hours"]) + ("" if entry["measured"] else " *"),
+            f"{_time(decode['typical'])} ({_time(decode['low'])} to {_time(decode['high'])})",
+            "" if hours is None else _time(hours),
+            "" if hours is None else _time(hours / cpu_count()),
         )
     console.print(table)
     console.print(
         Text(
-            f"CPU-hours with {found['engine']}, from benchmarks on another machine: good for an order of magnitude. "
-            "Decoding depends on the codec and the size of the picture. * not measured, reckoned from GFLOPs.",
+            f"CPU time with {found['engine']}, from benchmarks on another machine: good for an order of magnitude. "
+            "Decoding depends on the codec and the size of the picture. * not measured, estimated from GFLOPs.",
             style="dim",
         )
     )
@@ -148,19 +150,16 @@ def _show(found: dict[str, Any]) -> None:
 
 
 def _summary(found: dict[str, Any]) -> str:
-    inputs = "1 input" if found["inputs"] == 1 else f"{found['inputs']} inputs"
-    text = f"{inputs}, {found['to_label']} to label: {_number(found['hours'])} hours of video"
+    text = f"{counted(found['inputs'], 'input')}, {found['to_label']} to label: {_video(found['hours'])} of video"
     if found["extrapolated"]:
-        text += f" (± {_number(found['hours_error'])}: reckoned from the headers of {found['sampled']} videos)"
-    return f"{text}, {found['clips']} clips"
+        sample = counted(found["sampled"], "video")
+        text += f" (± {_video(found['hours_error'])}: estimated from the headers of {sample})"
+    return f"{text}, {counted(found['clips'], 'clip')}"
 
 
-def _number(value: float) -> str:
-    """Returns a number with three digits that count, or says that it is next to nothing.
+def _video(hours: float) -> str:
+    return duration(hours * 3600)
 
-    >>> [_number(value) for value in (1234.5, 12.345, 0.0123, 0.0002, 0)]
-    ['1234', '12.3', '0.012', '< 0.001', '0']
-    """
-    if 0 < value < 0.001:
-        return "< 0.001"
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}" if value >= 0.1 else f"{value:.2g}"
+
+def _time(hours: float) -> str:
+    return short_duration(hours * 3600)

@@ -2,7 +2,7 @@
 
 Nothing is written. Videos are listed and compared in portions, so a million of them never stand in memory at once; what
 is kept of each is a number in a set, 70 bytes, to drop those that are named twice, and with `--limit` one of each that
-it lets through.
+it lets through; of files that only links lead to, also their names.
 
 The sample are the videos with the smallest hash: those that a run with `--limit` takes first. It is the same at every
 call, and has nothing to do with what is in the videos.
@@ -48,9 +48,11 @@ from reelbeam.transforms.output.ledger import (
 )
 from reelbeam.transforms.plan_clips import labeled_seconds
 from reelbeam.transforms.records import SkipRules, VideoRef, stable_hash
+from reelbeam.transforms.selection.duplicates import Files, Mention
 from reelbeam.transforms.selection.list_videos import with_size
 from reelbeam.transforms.storage.ignored import Report, ignore, most_frequent
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
+from reelbeam.transforms.wording import counted
 
 LOCAL_SAMPLE, REMOTE_SAMPLE = 2_000, 100
 """How many headers are read; fewer of remote videos, since these are copied for it."""
@@ -110,7 +112,7 @@ def select(config: LabelingConfig, work: Work | None, sample_size: int | None, t
     other_runs = {run.run_id for run in runs if config.row_options.would_change(run.summary)}
     ignored: collections.Counter[str] = collections.Counter()
     for portion in _portions(listed_videos(config, lambda kind: ignored.update([kind]))):
-        tell(f"{fates.total() + len(portion)} videos")
+        tell(counted(fates.total() + len(portion), "video"))
         for video, reason in _decide(portion, files, work, rules, other_runs):
             fates[reason] += 1
             if reason in TAKEN:
@@ -130,15 +132,34 @@ def listed_videos(config: LabelingConfig, report: Report = ignore) -> Iterator[V
       config: of the run.
       report: is called for each file and folder that is left out.
     """
-    listings = [expand_input(given, config.base_dir, report=report) for given in config.inputs]
+    listed: set[int] = set()  # names, and their files
+    files: set[int] = set()
+    linked: dict[int, VideoRef] = {}  # files that only links have led to so far
+    for mention in _mentions(config, report):
+        file, key = (stable_hash(text, "plan") for text in (mention.file, mention.video.key))
+        if mention.is_listed:
+            if key not in listed:
+                yield with_size(mention.video)
+            listed.add(key)
+            files.add(file)
+        elif file in files:
+            continue
+        elif mention.link_to:
+            linked[file] = min(linked.get(file, mention.video), mention.video, key=lambda video: video.video_uri)
+        else:
+            files.add(file)
+            yield with_size(mention.video)
+    yield from (with_size(video) for file, video in linked.items() if file not in files)
+
+
+def _mentions(config: LabelingConfig, report: Report) -> Iterator[Mention]:
+    """Yields what the inputs name, a list's videos first."""
+    files = Files()
     if config.input_list:
-        listings.append(read_input_list(config.input_list, config.base_dir))
-    seen: set[int] = set()
-    for video in itertools.chain.from_iterable(listings):
-        key = stable_hash(video.key, "plan")
-        if key not in seen:
-            seen.add(key)
-            yield with_size(video)
+        for video in read_input_list(config.input_list, config.base_dir):
+            yield files.mention(video, is_listed=True)
+    for given in config.inputs:
+        yield from map(files.mention, expand_input(given, config.base_dir, report=report))
 
 
 def _portions(videos: Iterator[VideoRef]) -> Iterator[list[VideoRef]]:

@@ -10,27 +10,31 @@ from rich.text import Text
 from reelbeam.pipeline.settings.config import MAX_VIDEO_BYTES
 from reelbeam.pipeline.terminal.console import make_console, make_table, printable, right, whole
 from reelbeam.transforms import storage
-from reelbeam.transforms.errors import ConfigError, MediaError
-from reelbeam.transforms.inputs.expansion import expand_input
+from reelbeam.transforms.errors import ConfigError, MediaError, without_query
+from reelbeam.transforms.inputs.expansion import expand_input, why_nothing
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.records import MediaInfo, VideoRef
 
 
 def probe_files(inputs: Sequence[str], allow_unconfined: bool = False) -> int:
-    """Prints one line a file, then what is wrong with some; returns 1 if one of them cannot be labeled, else 0.
+    """Prints one line a file, then what is wrong with files and inputs; returns 1 where something is wrong, else 0.
 
     Raises:
-      ConfigError: an input matches no file, or decoder processes cannot be confined and `allow_unconfined` is False.
+      ConfigError: no input matches a file, or decoder processes cannot be confined and `allow_unconfined` is False.
     """
     limits = dataclasses.replace(DEFAULT_LIMITS, allow_unconfined=allow_unconfined)
     numbers = [right(name) for name in ("fps", "frames", "seconds")]
     table = make_table(whole("file"), "container", "codec", "picture", *numbers, "remark")
-    complaints = []
+    complaints, empty = [], []
     for given in inputs:
-        videos = list(expand_input(given))
-        if not videos:
-            raise ConfigError(f"{given} matches no video")
+        try:
+            videos = list(expand_input(given))
+            if not videos:
+                empty.append(f"{without_query(given)} matches no video: {why_nothing(given)}")
+        except MediaError as error:
+            complaints.append(Text(printable(f"{error.code}: {error}")))
+            continue
         for video in videos:
             name = Text(printable(video.video_uri.rsplit("/", 1)[-1]))
             try:
@@ -38,8 +42,11 @@ def probe_files(inputs: Sequence[str], allow_unconfined: bool = False) -> int:
             except MediaError as error:
                 table.add_row(name, *[""] * 6, Text(error.code, style="red"))
                 complaints.append(Text(printable(f"{error.code}: {error}")))
+    if not table.row_count and not complaints:
+        raise ConfigError("; ".join(empty))
     console = make_console()
     console.print(table)
+    complaints += [Text(printable(line)) for line in empty]
     for complaint in complaints:
         console.print(complaint)
     return int(bool(complaints))

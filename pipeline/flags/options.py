@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
 
 _LOCAL_RUNNER = "reelbeam.pipeline.runners.local.LocalRunner"
+_MODELS = (
+    "pass a catalog name (`reelbeam models` lists them), a URL, an address in an object store, the folder of a "
+    "SavedModel or of an exported model, or an archive of one (.tar.gz, .tar, .zip)"
+)
 _PRESET_FLAGS = ("num_frames", "target_fps", "resize", "size")
 
 
@@ -161,6 +165,8 @@ def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
     if known is None:
         missing = [name for name in (*_PRESET_FLAGS, "labels") if name not in given and not getattr(args, name)]
         if missing:
+            if folder is not None:
+                resolver.resolve(str(folder))  # raises where no model is in it: flags would not help
             flags = ", ".join(f"--{name}" for name in missing)
             raise ConfigError(f"--model {args.model} is not in the catalog: it needs {flags} as well")
         spec = catalog.ModelSpec(args.model, _kind(folder), str(folder or args.model), labels, _preset(given))
@@ -214,9 +220,19 @@ def _known_model(name: str, folder: pathlib.Path | None) -> catalog.ModelSpec | 
     except ModelNotFoundError:
         if folder is not None or "://" in name:
             return None
-        if os.sep in name:
-            raise ModelNotFoundError(f"--model {name}: no folder is there") from None
-        raise
+        near = [] if os.sep in name else catalog.nearest(name)
+        question = f"did you mean {' or '.join(near)}? Or " if near else ""
+        raise ModelNotFoundError(f"--model {name}: {_what_is_missing(name)}; {question}{_MODELS}") from None
+
+
+def _what_is_missing(name: str) -> str:
+    """Says what is not there, or in the way, at the path that is a model's name."""
+    path = pathlib.Path(name).expanduser().resolve()
+    there = next(folder for folder in path.parents if folder.exists())
+    if not there.is_dir():
+        return f"{there} is a file, not a folder"
+    unknown = "" if os.sep in name else f"no model is called {name!r}, and "
+    return f"{unknown}no file or folder is at {path}"
 
 
 def _sampled_kind(spec: catalog.ModelSpec, args: argparse.Namespace) -> Literal["base", "stream"]:

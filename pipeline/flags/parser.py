@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import itertools
 import sys
-from typing import NoReturn
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from reelbeam.pipeline.terminal.streams import printable
 
@@ -25,12 +28,35 @@ class Parser(argparse.ArgumentParser):
     """
 
     choices_of: dict[str, str] = {}
+    _given: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parses as argparse does; keeps the words, to tell a misspelled flag from a missing one."""
+        self._given = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
+
+    def parse_known_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As `parse_known_args`."""
+        self._given = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_intermixed_args(args, namespace)
+
+    def _misspelled(self, missing: Sequence[str]) -> str:
+        """Returns what is wrong where a flag that is required was given, but misspelled; "" where none was."""
+        known = {name for action in self._actions for name in action.option_strings}
+        for word in itertools.takewhile(lambda word: word != "--", self._given):
+            flag = word.split("=")[0]
+            near = difflib.get_close_matches(flag, missing, n=1) if flag.startswith("--") else []
+            if near and flag not in known:
+                return f"unrecognized arguments: {word} (did you mean {near[0]}?)"
+        return ""
 
     def error(self, message: str) -> NoReturn:
         """Says what is wrong. Raises FlagError."""
         message = printable(message)
         _, colon, missing = message.partition("arguments are required: ")
-        hints = [hint for flag, hint in self.choices_of.items() if colon and flag in missing.split(", ")]
+        flags = missing.split(", ") if colon else []
+        message = printable(self._misspelled(flags)) or message
+        hints = [hint for flag, hint in self.choices_of.items() if message.endswith(missing) and flag in flags]
         message += f" ({'; '.join(hints)})" if hints else ""
         print(f"{self.prog}: error: {message}; see `{self.prog} --help`", file=sys.stderr)
         raise FlagError(message)

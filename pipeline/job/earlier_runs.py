@@ -41,8 +41,8 @@ def warn_of_future(last: Latest | None, output: str) -> None:
     """Warns where rows of an output are dated in the future: some clock is or was wrong."""
     if last is not None and last.labeled_at > latest_run.utc_now() + _TOLERANCE:
         logging.getLogger(__name__).warning(
-            "%s has rows of %s, which is %s ahead of this machine's clock: compare the clocks; this run's rows are "
-            "dated just after them, so that they count as the later ones",
+            "%s has rows dated %s, which is %s ahead of this machine's clock. Compare the clocks. This run's rows are "
+            "dated one second later, so that they count as newer",
             *(output, last.labeled_at.isoformat(), last.labeled_at - latest_run.utc_now()),
         )
 
@@ -61,7 +61,7 @@ def last_run(output: str) -> Latest | None:
 
 
 def warn_of_other_work(last: Latest | None, run: RunInfo, output: str) -> None:
-    """Says so where the last run labeled in another way: rows of two ways stand side by side from now on."""
+    """Warns where the last run labeled in another way: the output then holds rows of two ways."""
     if last is None:
         return
     mine = Work.of(run)._asdict()
@@ -71,7 +71,8 @@ def warn_of_other_work(last: Latest | None, run: RunInfo, output: str) -> None:
     ]
     if others:
         logging.getLogger(__name__).warning(
-            "%s was last labeled with %s. This run is for %s: from now on its rows come first in `status` and in the "
-            "views, those of earlier runs like it too. Give each an --output of its own to keep them apart",
+            "%s was last labeled with %s. For this run, with model %s, those rows do not count as done: it labels "
+            "every video that has no row of its own kind. The earlier rows are kept. `status` and the views show the "
+            "rows of this run's kind first. To keep the two kinds apart, pass another --output",
             *(output, " and ".join(others), run.model),
         )

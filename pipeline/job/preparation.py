@@ -14,7 +14,7 @@ import pyarrow as pa
 from reelbeam.pipeline import __version__
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.transforms import errors, storage
-from reelbeam.transforms.inputs.expansion import left_out_of, matches_anything
+from reelbeam.transforms.inputs.expansion import matches_anything, why_nothing
 from reelbeam.transforms.inputs.list_files import read_input_list
 from reelbeam.transforms.media.decoding.probe import decoder_version, library_versions
 from reelbeam.transforms.models.engine import Engine, check_embeddings, load_engine, load_stream_engine
@@ -27,7 +27,6 @@ from reelbeam.transforms.models.registry.manifest import content_hash, require_p
 from reelbeam.transforms.output import latest_run
 from reelbeam.transforms.records import RunInfo
 from reelbeam.transforms.schemas import tables_of_run
-from reelbeam.transforms.storage.ignored import describe
 from reelbeam.transforms.stored_models import load_labels, localized
 
 _PACKAGES = ("apache-beam", "openvino", "tensorflow", "tensorflow-hub", "av", "numpy", "pyarrow")
@@ -59,12 +58,8 @@ def check_inputs(config: LabelingConfig) -> None:
     try:
         for given in config.inputs:
             if not matches_anything(given, config.base_dir):
-                left_out = describe(left_out_of(given, config.base_dir))
-                raise errors.ConfigError(
-                    f"{errors.without_query(given)} matches no video: nothing is there, or an empty folder, or a "
-                    "pattern without a match; a folder is searched for files with a video's extension"
-                    + (f" (ignored here: {left_out})" if left_out else "")
-                )
+                why = why_nothing(given, config.base_dir)
+                raise errors.ConfigError(f"{errors.without_query(given)} matches no video: {why}")
         if config.input_list and not sum(1 for _ in read_input_list(config.input_list, config.base_dir)):
             raise errors.ConfigError(f"--input_list {config.input_list} names no video")
     except errors.MediaError as error:
@@ -89,7 +84,7 @@ def unwritable(output: str, error: errors.MediaError) -> errors.ReelbeamError:
 def _reason_of(folder: pathlib.Path, error: errors.MediaError) -> str | None:
     there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
     if not there.is_dir():
-        return f"{there} is no folder; name another place"
+        return f"{there} is a file, not a folder; name another place"
     if not os.access(there, os.W_OK | os.X_OK):
         return f"{there} is read-only for user id {os.getuid()}; have that changed, or name another folder"
     if there == folder:

@@ -9,6 +9,7 @@ from typing import Any
 from reelbeam.pipeline.terminal.progress import Stage
 from reelbeam.transforms import metrics
 from reelbeam.transforms.output.lock_file import utc_now
+from reelbeam.transforms.wording import counted
 
 _ADDED_UP = (metrics.VIDEOS_DONE, metrics.VIDEOS_BROKEN, metrics.CLIPS_CLASSIFIED, metrics.VIDEO_MS_DECODED)
 
@@ -47,11 +48,11 @@ class RunProgress:
             num_videos = tally[metrics.VIDEOS_LISTED] - tally[metrics.VIDEOS_SKIPPED]
         num_read = tally[metrics.VIDEOS_PLANNED] + tally[metrics.VIDEOS_BROKEN]
         if not num_read and self._num_videos is None:
-            return Stage(f"{tally[metrics.VIDEOS_LISTED]} videos listed")
+            return Stage(f"{counted(tally[metrics.VIDEOS_LISTED], 'video')} listed")
         total = num_videos if self._num_videos is None else self._num_videos
         before = self._before[metrics.VIDEOS_DONE]
         if num_read < num_videos:  # no video is decoded before the headers of all are read
-            return Stage(f"{before}/{total} videos, headers of {num_read} read", before, total)
+            return Stage(f"{before}/{counted(total, 'video')}, headers of {num_read} read", before, total)
         done = {name: self._before[name] + tally[name] for name in _ADDED_UP}
         text = progress_line(done, total, time.monotonic() - self._started)
         return Stage(text, before + num_videos * _share(tally, num_videos), total)
@@ -80,6 +81,6 @@ def progress_line(done: dict[str, int], num_videos: int, elapsed_seconds: float)
     """
     speed = done[metrics.VIDEO_MS_DECODED] / 1000 / max(elapsed_seconds, 1e-3)
     return (
-        f"{done[metrics.VIDEOS_DONE]}/{num_videos} videos, {done[metrics.VIDEOS_BROKEN]} failed, "
-        f"{done[metrics.CLIPS_CLASSIFIED]} clips, {speed:.1f} video-seconds/s"
+        f"{done[metrics.VIDEOS_DONE]}/{counted(num_videos, 'video')}, {done[metrics.VIDEOS_BROKEN]} failed, "
+        f"{counted(done[metrics.CLIPS_CLASSIFIED], 'clip')}, {speed:.1f} video-seconds/s"
     )

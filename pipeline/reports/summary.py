@@ -13,16 +13,19 @@ from rich.table import Table
 from rich.text import Text
 
 from reelbeam.pipeline.job.launch import Outcome
+from reelbeam.pipeline.reports.reasons import DONE_BEFORE, skipped_text
 from reelbeam.pipeline.reports.summary_json import added_up, committed_summaries
 from reelbeam.pipeline.terminal.console import make_table, printable, right, whole
 from reelbeam.transforms import metrics
 from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.models.registry.catalog import DEMO
+from reelbeam.transforms.output.row_options import RowOptions
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.tables import read_batches
 from reelbeam.transforms.schemas import RANGE
 from reelbeam.transforms.storage.ignored import describe
 from reelbeam.transforms.time_range import shown_input
+from reelbeam.transforms.wording import counted, duration
 
 MAX_VIDEOS_SHOWN = 25
 MAX_FAILED_SHOWN = 10
@@ -58,7 +61,7 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
         console.print(_labels_table(summary["labels"]))
     if summary["errors"]:
         console.print(_errors_table(summary["errors"]))
-    console.print(Text(_counts_line(summary)))
+    console.print(Text(_counts_line(summary) if summary["counts"]["videos"] else _nothing_line(summary)))
     if summary["model"] == DEMO and not num_before:
         console.print(_TOY, soft_wrap=True)
     if summary["counts"]["skipped"]:
@@ -66,7 +69,10 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
     if summary.get("ignored"):
         console.print(Text(f"Ignored: {printable(describe(summary['ignored']))}"))
     if duplicates := not num_before and metrics.tally()[metrics.DUPLICATES_DROPPED]:
-        console.print(f"{_counted(duplicates, 'duplicate')} left out: a video that is named twice is labeled once")
+        console.print(
+            f"{counted(duplicates, 'duplicate')} left out: "
+            "a video is labeled once, even if inputs or links name it more often"
+        )
     if fetched := _fetched_line():
         console.print(Text(fetched))
     if outcome.exit_code:
@@ -88,7 +94,7 @@ def print_total(outcomes: Sequence[Outcome], console: Console) -> None:
     if len(outcomes) < 2 or not committed:
         return
     total = {**committed[-1], **{name: added_up(committed, name) for name in ("counts", "skipped")}}
-    console.print(Text(f"Committed {len(committed)} parts. {_counts_line(total)}"))
+    console.print(Text(f"Committed {counted(len(committed), 'part')}. {_counts_line(total)}"))
     if total["skipped"]:
         console.print(Text(_skipped_line(total)))
 
@@ -96,7 +102,7 @@ def print_total(outcomes: Sequence[Outcome], console: Console) -> None:
 def _committed_line(num_before: int) -> str:
     if not num_before:
         return "Nothing was committed."
-    return f"This part committed nothing; what {_counted(num_before, 'part')} before it committed stays."
+    return f"This part committed nothing; what {counted(num_before, 'part')} before it committed stays."
 
 
 def _print_failed(summary: dict[str, Any], console: Console) -> None:
@@ -107,7 +113,7 @@ def _print_failed(summary: dict[str, Any], console: Console) -> None:
     num_failed = summary["counts"]["failed"]
     if num_failed:
         first = f"the first {MAX_FAILED_SHOWN} of " if num_failed > MAX_FAILED_SHOWN else ""
-        console.print(f"Failed: {first}{_counted(num_failed, 'video')}")
+        console.print(f"Failed: {first}{counted(num_failed, 'video')}")
     try:
         for row in itertools.islice(failed, MAX_FAILED_SHOWN):
             message = row["error_message"].removeprefix(row["video_uri"]).lstrip(": ")
@@ -174,9 +180,8 @@ def _errors_table(errors: Sequence[dict[str, Any]]) -> Table:
 
 def _counts_line(summary: dict[str, Any]) -> str:
     counts = summary["counts"]
-    hours = counts["video_ms"] / 3_600_000
-    length = f"{hours:.1f} hours" if hours >= 1 else f"{counts['video_ms'] / 1000:.0f} seconds"
-    videos, clips = _counted(counts["videos"], "video"), _counted(counts["clips"], "clip")
+    length = duration(counts["video_ms"] / 1000)
+    videos, clips = counted(counts["videos"], "video"), counted(counts["clips"], "clip")
     return (
         f"{videos} ({length}): {counts['ok']} ok, {counts['partial']} partial, {counts['failed']} failed; {clips}; "
         f"model {summary['model']} on {summary['engine']}"
@@ -189,28 +194,20 @@ def _fetched_line() -> str:
     if not tally[metrics.BYTES_FETCHED]:
         return ""
     megabytes, retries = tally[metrics.BYTES_FETCHED] / 1e6, tally[metrics.STORAGE_RETRIES]
-    return f"{megabytes:.1f} MB fetched from object stores; {retries} requests made again"
+    return f"{megabytes:.1f} MB fetched from object stores; {counted(retries, 'request')} made again"
 
 
-_REASONS = {
-    "already_labeled": "labeled already",
-    "other_options": "labeled already, with another --top_k or --min_score, or without the logits or embeddings "
-    "that are asked for (--force labels them again)",
-    "failed_before": "failed before",
-    "gave_up": "failed too often",
-    "other_shard": "in other shards",
-    "before_since": "older than --since",
-    "beyond_limit": "beyond --limit",
-}
+def _nothing_line(summary: dict[str, Any]) -> str:
+    """Says that a run found nothing to label."""
+    if not set(summary["skipped"]) <= DONE_BEFORE:
+        return "Nothing to label."
+    return f"Nothing new: {counted(summary['counts']['inputs'], 'input')}, all done before."
 
 
 def _skipped_line(summary: dict[str, Any]) -> str:
-    reasons = ", ".join(f"{n} {_REASONS[reason]}" for reason, n in summary["skipped"].items())
-    return f"{summary['counts']['inputs']} inputs, {summary['counts']['skipped']} skipped: {reasons}"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    asked = RowOptions.of_run(summary)
+    reasons = skipped_text(summary["skipped"], *([f"this run's {asked.to_flags()}"] if asked else []))
+    return f"{counted(summary['counts']['inputs'], 'input')}, {summary['counts']['skipped']} skipped: {reasons}"
 
 
 def _names(uris: Sequence[str]) -> list[str]:

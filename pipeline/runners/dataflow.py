@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from reelbeam.pipeline.runners import kinds
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.transforms.errors import ConfigError, RunError, without_query
+from reelbeam.transforms.wording import counted
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -165,6 +166,6 @@ def _require_few(inputs: tuple[str, ...]) -> None:
     size = sum(len(given.encode("utf-8", "replace")) for given in inputs)
     if size > MAX_INPUT_BYTES:
         raise ConfigError(
-            f"{len(inputs)} inputs ({size} bytes) are too many for a job's graph: write them into a file, "
+            f"{counted(len(inputs), 'input')} ({size} bytes) are too many for a job's graph: write them into a file, "
             "a URI a line, and give --input_list gs://…"
         )

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from reelbeam.pipeline.runners import kinds
 from reelbeam.transforms.errors import ConfigError, RunError
+from reelbeam.transforms.wording import counted
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -132,7 +133,7 @@ def _parallelism_flags(cluster: Cluster, slots: int, parallelism: int) -> list[s
         raise RunError(f"no TaskManager has joined {cluster.address}: start one, and try again")
     if parallelism > slots:
         raise ConfigError(
-            f"--parallelism {parallelism}, but {cluster.address} has {slots} slots: it would wait for more. "
+            f"--parallelism {parallelism}, but {cluster.address} has {counted(slots, 'slot')}: it would wait for more. "
             "Leave the flag out to use all of them"
         )
     return [] if parallelism > 0 else [f"--parallelism={slots}"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from reelbeam.pipeline.runners import flink
 from reelbeam.pipeline.runners.flink import EMBEDDED, Cluster, is_flink
+from reelbeam.transforms.wording import counted
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -159,4 +160,6 @@ def progress_line(job: dict[str, Any]) -> str:
     vertices = job["vertices"]
     done = sum(vertex["status"] == "FINISHED" for vertex in vertices)
     taken = sum(vertex["metrics"].get("read-records", 0) for vertex in vertices if "DecodeClips" in vertex["name"])
-    return f"{job['state'].lower()}, {done} of {len(vertices)} steps done, {taken} segments taken up"
+    return (
+        f"{job['state'].lower()}, {done} of {counted(len(vertices), 'step')} done, {counted(taken, 'segment')} taken up"
+    )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from reelbeam.transforms.errors import ConfigError
+from reelbeam.transforms.wording import counted
 
 MOST_THREADS = 1024
 _MOST = 1 << 53
@@ -85,7 +86,7 @@ def check_address_space(num_threads: int, decoder_memory_bytes: int) -> None:
     own = 3 * _GIBIBYTE + num_threads * _GIBIBYTE // 4
     if limit < own:
         raise ConfigError(
-            f"the address space is limited to {limit >> 10} KiB, and a run with {num_threads} threads needs "
+            f"the address space is limited to {limit >> 10} KiB, and a run with {counted(num_threads, 'thread')} needs "
             f"{own >> 10}: set `ulimit -v unlimited`, or lower --direct_num_workers"
         )
     if limit < decoder_memory_bytes + _GIBIBYTE // 2:

@@ -16,6 +16,7 @@ from reelbeam.transforms.errors import ReconciliationError, TooManyFailuresError
 from reelbeam.transforms.output.run_files import write_atomically
 from reelbeam.transforms.records import VideoSummary
 from reelbeam.transforms.schemas import SCHEMA_VERSION, TABLES, Row, clip_row, error_row, tables_of_run, video_row
+from reelbeam.transforms.wording import counted
 from reelbeam.transforms.write_results import WriteResults, check
 
 RUN = "r1"
@@ -179,12 +180,12 @@ def test_which_share_of_failures_refuses_a_run(
     if not refused:
         check(counts, ratio, num_labeled)
         return
-    with pytest.raises(TooManyFailuresError, match=f"{failed} of {tried} inputs failed"):
+    with pytest.raises(TooManyFailuresError, match=f"{failed} of {counted(tried, 'input')} failed"):
         check(counts, ratio, num_labeled)
 
 
 def test_earlier_parts_vouch_for_a_later_one(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(RuntimeError, match="1 of 1 inputs failed"):
+    with pytest.raises(RuntimeError, match="1 of 1 input failed"):
         write(tmp_path, rows(num_ok=0, num_failed=1))
     write(tmp_path, rows(num_ok=0, num_failed=1), num_vouching=5000)
     assert (tmp_path / "runs/r1.json").exists()

@@ -53,7 +53,7 @@ def test_rows_that_are_dated_in_the_future_do_not_win(
     (warning,) = warnings(caplog)
     assert f"{output} has rows of " in warning
     assert "which is 29 days, 23:" in warning
-    assert "ahead of this machine's clock: compare the clocks" in warning
+    assert "ahead of this machine's clock. Compare the clocks" in warning
     third = night()
 
     assert first < second < third, "the newest run is the last one by name"

@@ -148,7 +148,7 @@ def test_another_model_than_last_time_is_told(
     told = [
         record.getMessage() for record in caplog.records if "was last labeled with the model" in record.getMessage()
     ]
-    assert len(told) == 1 and "This run is for demo: " in told[0]
+    assert len(told) == 1 and "For this run, with model demo, those rows" in told[0]
     caplog.clear()
     assert main(["label", *flags]) == 0
     assert ("was last labeled" in caplog.text) == (command == "plan")
@@ -208,8 +208,8 @@ def test_too_many_failures_exit_with_3_and_commit_nothing(
 @pytest.mark.parametrize(
     ("output", "reason"),
     [
-        ("file", "{folder}/file is no folder; name another place"),
-        ("file/below/it", "{folder}/file is no folder; name another place"),
+        ("file", "{folder}/file is a file, not a folder; name another place"),
+        ("file/below/it", "{folder}/file is a file, not a folder; name another place"),
         ("/proc/labels", "no folder can be made in /proc (No such file or directory)"),
     ],
 )

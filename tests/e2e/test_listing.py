@@ -77,7 +77,7 @@ def test_a_folder_without_a_video_says_what_is_in_it(
     (tmp_path / ".x.mp4").touch()
     assert main(["label", "--model=demo", str(tmp_path), "--output", str(tmp_path / "out")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.endswith("files with a video's extension (ignored here: 1 .txt, 1 hidden file)")
+    assert line.endswith(": the folder holds no file with a video's extension (ignored here: 1 .txt, 1 hidden file)")
 
 
 @pytest.mark.parametrize(("how", "exit_code"), [("folder", 0), ("pattern", 3), ("list", 3)])

@@ -69,9 +69,9 @@ def test_a_plan_says_what_the_run_then_does(
     assert main(["plan", "--model=demo", *map(str, flags)]) == 0
     printed = capsys.readouterr().out
     assert "5 inputs, 2 to label" in printed and "failed before, for good" in printed
-    (header,) = [line.split("  ") for line in printed.splitlines() if "decoding" in line and "hours here" in line]
+    (header,) = [line.split("  ") for line in printed.splitlines() if "decoding" in line and "time here" in line]
     columns = [name.strip() for name in header if name.strip()]
-    assert columns == ["model", "clips", "model CPU-hours", "decoding", "CPU-hours", "hours here"]
+    assert columns == ["model", "clips", "model CPU time", "decoding", "CPU time", "time here"]
     assert tree(output) == before
 
 
@@ -110,7 +110,7 @@ def test_a_sample_is_the_same_at_every_call_and_said_so(
     assert (sampled["sampled"], sampled["to_label"], sampled["extrapolated"]) == (10, 30, True)
     assert sampled["hours"] == pytest.approx(whole["hours"], rel=0.5) and 0 < sampled["hours_error"] < whole["hours"]
     assert main(["plan", "--model=demo", *map(str, flags), "--sample", "10"]) == 0
-    assert "reckoned from the headers of 10 videos" in " ".join(capsys.readouterr().out.split())
+    assert "estimated from the headers of 10 videos" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_error_of_a_sample_is_what_samples_show() -> None:

@@ -196,6 +196,10 @@ def nothing(s3: S3Server, exported: pathlib.Path) -> None:
     s3.put("models/demo [1].tar.gz", b"")
 
 
+def a_file(s3: S3Server, exported: pathlib.Path) -> None:
+    s3.put("models/demo [1]", b"")
+
+
 def damaged(s3: S3Server, exported: pathlib.Path) -> None:
     put(s3, exported)
     s3.put(key("model.bin"), b"0" * 100)
@@ -217,6 +221,7 @@ def a_corpus(s3: S3Server, exported: pathlib.Path) -> None:
 
 FAULTS: dict[str, tuple[Any, type[ModelError], str]] = {
     "nothing": (nothing, ModelNotFoundError, rf"no model is at {URI}: .*`reelbeam models export NAME --to {URI}`"),
+    "a file": (a_file, ModelNotFoundError, rf"no model is at {URI}: a file, not a folder, is there; check the address"),
     "damaged": (
         damaged,
         ModelError,

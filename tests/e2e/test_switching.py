@@ -12,10 +12,8 @@ from reelbeam.pipeline.cli import main
 
 pytestmark = pytest.mark.slow  # whole runs
 
-WANTED = (
-    "1 inputs, 1 skipped: 1 labeled already, with another --top_k or --min_score, or without the logits or embeddings "
-    "that are asked for (--force labels them again)"
-)
+DONE = "Nothing new: 1 input, all done before.\n1 input, 1 skipped: 1 labeled already"
+WANTED = DONE + ", but not with this run's {} (pass --force to label again)\n"
 
 
 def label(output: pathlib.Path, video: pathlib.Path, *flags: str) -> None:
@@ -32,20 +30,26 @@ def test_rows_that_are_kept_without_what_is_asked_for_are_told(
     monkeypatch.setenv("COLUMNS", "300")
     video = samples_dir / "growing.mp4"
     label(tmp_path, video)
-    for flags in (["--save_embeddings"], ["--save_logits"], ["--top_k=3"], ["--min_score=0.5"], ["--save_logits"]):
+    for flag, told in (
+        ("--save_embeddings", "--top_k 5, --min_score 0, --save_embeddings"),
+        ("--save_logits", "--top_k 5, --min_score 0, --save_logits"),
+        ("--top_k=3", "--top_k 3, --min_score 0"),
+        ("--min_score=0.5", "--top_k 5, --min_score 0.5"),
+        ("--save_logits", "--top_k 5, --min_score 0, --save_logits"),
+    ):
         capsys.readouterr()
-        label(tmp_path, video, *flags)
-        assert WANTED in capsys.readouterr().out, flags
+        label(tmp_path, video, flag)
+        assert WANTED.format(told) in capsys.readouterr().out, flag
     assert main(["plan", str(video), "--model=demo", f"--output={tmp_path}", "--save_logits", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["fates"] == {"other_options": 1}
     # In one job, as on a cluster, it is told alike.
     label(tmp_path, video, "--save_logits", "--videos_per_part=0")
-    assert WANTED in capsys.readouterr().out
+    assert WANTED.format("--top_k 5, --min_score 0, --save_logits") in capsys.readouterr().out
     label(tmp_path, video, "--save_logits", "--force")
     capsys.readouterr()
     for flags in (["--save_logits"], []):  # rows that hold more than is asked for will do
         label(tmp_path, video, *flags)
-        assert "1 inputs, 1 skipped: 1 labeled already\n" in capsys.readouterr().out
+        assert f"{DONE}\n" in capsys.readouterr().out
     summaries = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("runs/*.json"))]
     assert sum(summary["skipped"].get("other_options", 0) for summary in summaries) == 6
     assert main(["verify", str(tmp_path)]) == 0
@@ -59,7 +63,7 @@ def test_a_switch_of_the_sampling_is_told_and_back_again_too(
 ) -> None:
     """Whatever is part of the work, not the model alone; and the current rows are those of the last run's work."""
     video = samples_dir / "growing.mp4"
-    told = "was last labeled with another sampling of clips. This run is for demo: from now on its rows come first"
+    told = "was last labeled with another sampling of clips. For this run, with model demo, those rows do not count as"
     shown = []
     connection = duckdb.connect()
     for number, flags in enumerate(([], ["--clips_per_video=1"], [], [])):

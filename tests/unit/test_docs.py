@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import re
+import subprocess
+import sys
+import textwrap
 
 import duckdb
+import output_factory as factory
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -92,6 +98,47 @@ def test_the_queries_run(tmp_path: pathlib.Path) -> None:
         folder.mkdir(parents=True)
         pq.write_table(schema.empty_table(), folder / "part-00000.parquet")
     duckdb.connect().execute(text.replace("labels/", f"{tmp_path}/"))
+
+
+def test_the_query_of_clips_joins_each_range_with_its_own_video_row(tmp_path: pathlib.Path) -> None:
+    rows: dict[str, list[dict[str, object]]] = {table: [] for table in TABLES}
+    for number, bounds in enumerate([(None, None), (None, 9000), (1000, 9000), (1000, None)]):
+        made = factory.rows_of(factory.run_info(1), [factory.Video("a.mp4", num_clips=1)])
+        for table, found in made.items():
+            key = {"uri_key": number} if table == "videos" else {}
+            rows[table] += [row | key | {"range_start_ms": bounds[0], "range_end_ms": bounds[1]} for row in found]
+    for table, schema in TABLES.items():
+        folder = tmp_path / table / "run=r1"
+        folder.mkdir(parents=True)
+        pq.write_table(pa.Table.from_pylist(rows[table], schema), folder / "part-00000.parquet")
+    (text,) = re.findall(r"```sql\n(.+?)```", README, re.DOTALL)
+    query = text.replace("labels/", f"{tmp_path}/").replace("'carving ice' AND c.top_score > 0.8", "'left'")
+    assert duckdb.connect().execute(query).fetchall() == [("a.mp4", 0, "left")] * 4
+
+
+def test_the_listing_for_deleted_videos_names_files_as_rows_do(tmp_path: pathlib.Path) -> None:
+    videos, listed = tmp_path / "videos", tmp_path / "listed.jsonl"
+    (tmp_path / "far").mkdir()
+    videos.mkdir()
+    (videos / "link").symlink_to(tmp_path / "far")
+    (videos / "dangling.mp4").symlink_to("gone")
+    for path in (
+        videos / "a.mp4",
+        tmp_path / "far" / "b.mp4",
+        pathlib.Path(os.fsdecode(b"%s/c\xe9.mp4" % bytes(videos))),
+    ):
+        path.touch()
+    (program,) = re.findall(r"python -c '(.+?)'", README, re.DOTALL)
+    command = [sys.executable, "-c", textwrap.dedent(f"  {program}"), str(videos)]
+    listed.write_bytes(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
+    names = [f"{videos}/a.mp4", f"{videos}/dangling.mp4", f"{videos}/link/b.mp4", f"file://{videos}/c%E9.mp4"]
+    connection = duckdb.connect()
+    connection.execute(
+        "CREATE TABLE current_videos AS SELECT unnest(?) AS video_uri", [[*names, f"{videos}/deleted.mp4"]]
+    )
+    (query,) = re.findall(r"duckdb labels\.db \"(.+?)\"", README)
+    found = connection.execute(query.replace("listed.jsonl", str(listed))).fetchall()
+    assert found == [(f"{videos}/deleted.mp4",)]
 
 
 def test_the_table_of_decoding_costs_is_what_was_measured() -> None:

@@ -138,7 +138,7 @@ def test_feature_that_ffmpeg_lacks(tmp_path: pathlib.Path) -> None:
     code, said = message_of(sampling)
     assert code == "unsupported_codec"
     assert said == (
-        f"1 of 1 clips lost: decoded up to 0.000 s of 0.200 s, 5 packets rejected by the decoder ({UNSUPPORTED});"
+        f"1 of 1 clip lost: decoded up to 0.000 s of 0.200 s, 5 packets rejected by the decoder ({UNSUPPORTED});"
         " if other programs play it, convert it, for example to H.264"
     )
 
@@ -148,7 +148,7 @@ def test_decoder_that_gives_no_reason(tmp_path: pathlib.Path) -> None:
     code, said = message_of(with_byte(source, tmp_path / "b.mov", lambda _: 20, 0xFF))
     assert code == "corrupt_video"
     assert said == (
-        "1 of 1 clips lost: decoded up to 0.000 s of 0.200 s, 5 packets rejected by the decoder (FFmpeg gave up"
+        "1 of 1 clip lost: decoded up to 0.000 s of 0.200 s, 5 packets rejected by the decoder (FFmpeg gave up"
         " without a reason); check that the file plays, or upload it again"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 import subprocess
 import sys
 from fractions import Fraction
@@ -10,10 +11,11 @@ from fractions import Fraction
 import pytest
 from apache_beam.options.pipeline_options import DirectOptions, StandardOptions, WorkerOptions
 
+from reelbeam.pipeline import demo
 from reelbeam.pipeline.flags import options
 from reelbeam.pipeline.runners import dataflow
 from reelbeam.pipeline.settings.config import LabelingConfig
-from reelbeam.transforms.errors import ConfigError, ModelNotFoundError
+from reelbeam.transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelError
 
 
 def config(*flags: str) -> LabelingConfig:
@@ -141,6 +143,9 @@ def test_a_catalog_model_can_be_changed_and_its_fingerprint_moves() -> None:
 
 
 def test_a_model_of_ones_own_needs_its_preset_and_labels(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(NotASavedModelError, match="holds no saved_model.pb"):
+        config("--model", str(tmp_path))
+    shutil.copytree(pathlib.Path(demo.__file__).parent / "model", tmp_path, dirs_exist_ok=True)
     with pytest.raises(ConfigError, match="needs --num_frames, --target_fps, --resize, --size, --labels as well"):
         config("--model", str(tmp_path))
     preset = ["--num_frames=16", "--target_fps=8", "--resize=112", "--size=112"]

@@ -75,7 +75,7 @@ def test_status_cuts_nothing_off_where_no_terminal_is(
     (row,) = [words for words in lines if words[:1] == [run.run_id]]
     assert row[3:10] == ["m" * 100, "1", "1", "0", "0", "0", "1"]
     printed = "\n".join(" ".join(words) for words in lines)
-    assert "1 video (0.0 hours): 1 ok" in printed and "; 1 clip; last" in printed and "; 1 run, 0 comp" in printed
+    assert "1 video (4 seconds): 1 ok" in printed and "; 1 clip; last" in printed and "; 1 run, 0 comp" in printed
 
 
 def test_totals_in_several_passes_are_the_same(
@@ -108,7 +108,9 @@ def test_status_tells_what_is_under_way_dead_and_refused(
     _, found = as_json(capsys, "status", tmp_path)
     assert [entry["state"] for entry in found["now"]] == ["dead", "refused"]
     assert main(["status", str(tmp_path)]) == 0
-    assert "9 of 9 inputs failed" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "9 of 9 inputs failed" in printed
+    assert f"{running.run_id}: interrupted: start the same `reelbeam label` again, and it does the rest\n" in printed
 
 
 def test_status_tells_of_the_first_run_while_nothing_is_committed(
@@ -153,7 +155,51 @@ def test_diff_tells_new_and_lost_videos_labels_and_errors(
     assert found["status_changed"] == [] and found["skipped"] == {"before": 0, "after": 2}
     assert found["errors"] == {"corrupt_video": {"before": 1, "after": 0}, "no_frames": {"before": 0, "after": 1}}
     assert main(["diff", str(tmp_path), first[:8], second[:8]]) == 0
-    assert "1 with another top label, 0 with another status, 2 new, 2 lost" in " ".join(capsys.readouterr().out.split())
+    assert (
+        "1 with another top label, 0 with another status, 2 new, 2 in the first run only The second run skipped "
+        "2 inputs, which have no row in it: 1 labeled already, 1 failed before"
+    ) in " ".join(capsys.readouterr().out.split())
+
+
+def test_diff_calls_no_video_lost_that_may_have_been_skipped(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    everything = [Video(f"{number:02d}.mp4") for number in range(26)]
+    first = factory.commit_run(tmp_path, 1, everything)
+    second = factory.commit_run(tmp_path, 2, [Video("x.mp4")], skipped={"already_labeled": 26})
+    third = factory.commit_run(tmp_path, 3, everything[:3], skipped={"already_labeled": 20})
+    fourth = factory.commit_run(tmp_path, 4, everything[:3], model="m1")
+
+    def told(*runs: str) -> str:
+        assert main(["diff", str(tmp_path), *runs]) == 0
+        return " ".join(capsys.readouterr().out.split())
+
+    assert "1 new, 26 in the first run only The second run skipped 26 inputs" in told(first, second)
+    assert "19.mp4 and 6 more" in told(first, second)
+    assert "0 new, 23 in the first run only (at least 3 lost)" in told(first, third)
+    assert "0 new, 23 lost" in told(first, fourth)
+    assert "26 in the second run only, 1 lost" in told(second, first)
+
+
+def test_diff_tells_in_what_the_work_of_the_runs_differs(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = factory.run_info(2, "m1")
+    first = factory.commit_run(tmp_path, 1, [Video("a.mp4")])
+    second = factory.commit_as(
+        tmp_path, dataclasses.replace(run, model="a9-base", sampling_fingerprint="other"), [Video("a.mp4")]
+    )
+    assert as_json(capsys, "diff", tmp_path, first, second)[1]["work"] == {
+        "model_fingerprint": {"before": "m0", "after": "m1"},
+        "sampling_fingerprint": {"before": run.sampling_fingerprint, "after": "other"},
+        "model": {"before": run.model, "after": "a9-base"},
+    }
+    assert main(["diff", str(tmp_path), first, second]) == 0
+    assert (
+        f"The two runs differ in the model ({run.model}, then a9-base), the sampling of clips: labels and scores may "
+        "differ for that reason"
+    ) in " ".join(capsys.readouterr().out.split())
+    assert as_json(capsys, "diff", tmp_path, first, first)[1]["work"] == {}
 
 
 def test_diff_tells_a_changed_status(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -270,12 +316,12 @@ DAMAGES: dict[str, tuple[str, Callable[[pathlib.Path], object], str]] = {
     "repeated": (
         "videos",
         lambda path: rewrite(path, lambda t: pa.concat_tables([t, t.slice(1, 1)])),
-        "1 rows twice or more often, such as b.mp4",
+        "1 row twice or more often, such as b.mp4",
     ),
     "repeated clip": (
         "clips",
         lambda path: rewrite(path, lambda t: pa.concat_tables([t.slice(1), t.slice(1, 1)])),
-        "1 rows twice or more often, such as a.mp4",
+        "1 row twice or more often, such as a.mp4",
     ),
     "dropped clip": ("clips", lambda path: rewrite(path, lambda t: t.slice(1)), None),
     "orphan": (
@@ -287,15 +333,15 @@ DAMAGES: dict[str, tuple[str, Callable[[pathlib.Path], object], str]] = {
     "planned": (
         "videos",
         lambda path: rewrite(path, lambda t: set_first(t, "num_planned_clips", 5)),
-        "have not all of their planned clips, such as a.mp4",
+        "1 video marked ok without all planned clips, such as a.mp4",
     ),
-    "key": ("videos", lambda path: rewrite(path, lambda t: set_first(t, "uri_key", 5)), "1 rows have a uri_key"),
+    "key": ("videos", lambda path: rewrite(path, lambda t: set_first(t, "uri_key", 5)), "1 row with a uri_key"),
     "stranger": ("clips", lambda path: rewrite(path, lambda t: set_first(t, "run_id", "x")), "has rows of runs"),
     "dropped error": ("errors", lambda path: rewrite(path, lambda t: t.slice(1)), None),
 }
 ELSEWHERE = {
-    "dropped clip": "videos/run={run}/part-00000.parquet: 1 videos with more or fewer clip rows",
-    "orphan": "clips/run={run}/part-00000.parquet: 3 clips without a row of their video, such as b.mp4",
+    "dropped clip": "videos/run={run}/part-00000.parquet: 1 video with more or fewer clip rows",
+    "orphan": "clips/run={run}/part-00000.parquet: 3 clips without a row of the video, such as b.mp4",
     "status": "runs/{run}.json: says 2 ok, the files hold 1",
     "dropped error": "runs/{run}.json: says 1 errors corrupt_video, the files hold 0",
 }

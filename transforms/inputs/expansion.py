@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import logging
 import os
+import pathlib
 from collections.abc import Iterable, Iterator
 
 from reelbeam.transforms import storage
@@ -13,7 +14,7 @@ from reelbeam.transforms.errors import StorageError, UnsupportedUriError, VideoN
 from reelbeam.transforms.inputs.video_extensions import AMBIGUOUS_EXTENSIONS, is_named_like_a_video
 from reelbeam.transforms.records import VideoRef
 from reelbeam.transforms.storage import local_folders
-from reelbeam.transforms.storage.ignored import HIDDEN_FILE, Report, extension_of, ignore, kind_of_file
+from reelbeam.transforms.storage.ignored import HIDDEN_FILE, Report, describe, extension_of, ignore, kind_of_file
 from reelbeam.transforms.storage.uris import Pattern, literal
 
 _WILDCARDS = frozenset("*?[")
@@ -76,15 +77,32 @@ def matches_anything(given: str, base_dir: str | None = None, report: Report = i
         return True
 
 
-def left_out_of(given: str, base_dir: str | None = None) -> dict[str, int]:
-    """Returns what an input without a video holds instead, by kind, see `reelbeam.transforms.storage.ignored`.
+def why_nothing(given: str, base_dir: str | None = None) -> str:
+    """Returns why an input names no video: what is at its place, and what was left out there.
 
     Raises:
       UnsupportedUriError, StorageError: as `expand_input`.
     """
+    uri = storage.normalize(given, base_dir)
+    path = storage.local_path(uri)
+    is_folder = path is not None and os.path.isdir(path)  # noqa: PTH112
+    if path is not None and not is_folder and (file := _file_above(path)):
+        return f"{file} is a file, not a folder; correct the path"
+    if path is not None and not is_folder and not _is_pattern(uri):
+        return "nothing is there; correct the path"
     counts: collections.Counter[str] = collections.Counter()
     matches_anything(given, base_dir, lambda kind: counts.update([kind]))
-    return dict(counts)
+    left_out = f" (ignored here: {describe(counts)})" if counts else ""
+    if _is_pattern(uri) and not is_folder:
+        return f"no file matches the pattern{left_out}"
+    return f"the folder holds no file with a video's extension{left_out}" if counts else "the folder holds no file"
+
+
+def _file_above(path: str) -> str | None:
+    """Returns what stands in the place of a folder of a path, and is none; None: every folder that is there is one."""
+    folders = pathlib.Path(os.path.normpath(path)).parents if not path.endswith("/") else [pathlib.Path(path)]
+    there = next((folder for folder in folders if os.path.lexists(folder)), None)
+    return str(there) if there is not None and not there.is_dir() else None
 
 
 def _expand_local(uri: str, path: str, report: Report) -> Iterator[VideoRef]:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from reelbeam.transforms.wording import counted
+
 URI_COLUMN = "video_uri"
 RANGE_COLUMNS = ("start_seconds", "end_seconds")
 SUFFIXES = (".txt", ".csv", ".jsonl", ".parquet")
@@ -63,7 +65,7 @@ def _rows_of_csv(text: io.TextIOWrapper) -> Iterator[tuple[str, dict[str, Any]]]
             continue  # a spreadsheet saves empty rows as delimiters
         if any(value.strip() for value in more):
             raise ValueError(
-                f"{where} has {len(names) + len(more)} values, and the header names {len(names)}: "
+                f"{where} has {counted(len(names) + len(more), 'value')}, and the header names {len(names)}: "
                 f"quote a value that holds {delimiter!r}"
             )
         yield where, {name: value for name, value in row.items() if name}

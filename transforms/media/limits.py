@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from reelbeam.transforms.errors import OverLimitError
+from reelbeam.transforms.wording import counted
 
 # A still picture may stand for long in few bytes, but not for ever: 30 s of a minimal codec are some 600 bytes.
 _FREE_SECONDS = 600
@@ -56,7 +57,7 @@ class DecoderLimits:
         """Raises OverLimitError for a container with too many streams."""
         if num_streams > self.max_streams:
             raise OverLimitError(
-                f"{name}: {num_streams} streams, more than {self.max_streams}; remux the file with fewer"
+                f"{name}: {counted(num_streams, 'stream')}, more than {self.max_streams}; remux the file with fewer"
             )
 
     def check_packets(self, name: str, num_packets: int) -> None:
@@ -85,8 +86,8 @@ class DecoderLimits:
         """Raises OverLimitError for a video that would be cut into too many clips."""
         if num_clips > self.max_clips:
             raise OverLimitError(
-                f"{name}: {int(num_clips)} clips, more than {self.max_clips}; raise --clip_stride_seconds, or set"
-                " --clips_per_video"
+                f"{name}: {counted(int(num_clips), 'clip')}, more than {self.max_clips}; raise "
+                "--clip_stride_seconds, or set --clips_per_video"
             )
 
 

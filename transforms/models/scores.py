@@ -12,6 +12,7 @@ import numpy.typing as npt
 from reelbeam.transforms.errors import InferenceError
 from reelbeam.transforms.models.registry.catalog import OutputActivation
 from reelbeam.transforms.records import LabelScore
+from reelbeam.transforms.wording import counted
 
 _TOLERANCE = 0.01
 """How far a score may lie outside of [0, 1], or a softmax's sum from 1: bfloat16 has two digits."""
@@ -105,8 +106,8 @@ def _require_finite(outputs: npt.NDArray[np.floating]) -> None:
     if not finite.all():
         bad = np.flatnonzero(~finite).tolist()
         raise InferenceError(
-            f"the model gave NaN or infinite logits for {len(bad)} of {len(outputs)} clips (number {bad[:5]} of the "
-            "batch): its numeric precision does not suffice, or its weights are damaged"
+            f"the model gave NaN or infinite logits for {len(bad)} of {counted(len(outputs), 'clip')} (number "
+            f"{bad[:5]} of the batch): its numeric precision does not suffice, or its weights are damaged"
         )
 
 

@@ -28,6 +28,7 @@ from reelbeam.transforms.output.output_lock import LockTicket
 from reelbeam.transforms.output.run_files import ROWS_PER_GROUP, RunPaths, WrittenFile, write_atomically
 from reelbeam.transforms.output.tables import Output, read_batches, read_schema, wrong_columns
 from reelbeam.transforms.schemas import SCHEMA_VERSION, TABLES
+from reelbeam.transforms.wording import counted
 
 ROWS_PER_FILE = 500_000
 """Of clips, about 50 MB."""
@@ -165,7 +166,8 @@ def _check(runs: Sequence[Run], table: str, num_rows: int) -> None:
     told = sum(_num_rows(run, table) for run in runs)
     if num_rows != told:
         raise ReconciliationError(
-            f"the files of the {table} table have {num_rows} rows, their runs' JSONs say {told}: run `reelbeam verify`"
+            f"the files of the {table} table have {counted(num_rows, 'row')}, their runs' JSONs say {told}: "
+            "run `reelbeam verify`"
         )
 
 

@@ -1,11 +1,13 @@
 """The difference between two runs, from their rows: wherever these are now, compacted or not.
 
-Two runs are compared by the videos that each took up. A night that skips what is labeled has few; so "only in A" does
-not mean that a video is gone, unless B was to label everything (`--force`). How many B skipped stands beside it.
+Two runs are compared by their rows. A run has no row of a video that it skips: one that was done before, for instance.
+So a video that only A has a row of need not be gone, but where B skipped nothing. The numbers of skipped videos are
+part of the result.
 """
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reelbeam.transforms.output.commits import Run
+from reelbeam.transforms.output.ledger import Work
 from reelbeam.transforms.output.tables import Output, count_by, read_run
 from reelbeam.transforms.schemas import RANGE
 from reelbeam.transforms.time_range import shown_input
@@ -38,7 +41,9 @@ def compare(
         "before": [run.run_id for run in first],
         "after": [run.run_id for run in second],
         "num_videos": {"before": before.num_rows, "after": after.num_rows, "both": both.num_rows},
-        "skipped": {"before": _skipped(first), "after": _skipped(second)},
+        "skipped": {"before": _skipped(first).total(), "after": _skipped(second).total()},
+        "skipped_by_reason": {"before": dict(_skipped(first)), "after": dict(_skipped(second))},
+        "work": _work_differences(first[0], second[0]),
         "new": _only_in(after, before),
         "lost": _only_in(before, after),
         "relabeled": relabeled.select(_pairs("top_label", "top_score")).to_pylist(),
@@ -70,8 +75,16 @@ def _only_in(rows: pa.Table, others: pa.Table) -> list[str]:
     return sorted(found["video_uri"].to_pylist())
 
 
-def _skipped(runs: Sequence[Run]) -> int:
-    return sum(run.summary["counts"]["skipped"] for run in runs)
+def _skipped(runs: Sequence[Run]) -> collections.Counter[str]:
+    return sum((collections.Counter(run.summary["skipped"]) for run in runs), collections.Counter())
+
+
+def _work_differences(first: Run, second: Run) -> dict[str, dict[str, Any]]:
+    """Returns in what the work of two runs differs, and the names of both models where the models do."""
+    sides = {"before": first.summary, "after": second.summary}
+    names = [name for name in Work._fields if sides["before"].get(name) != sides["after"].get(name)]
+    names += ["model"] if "model_fingerprint" in names else []
+    return {name: {side: summary.get(name) for side, summary in sides.items()} for name in names}
 
 
 def _drift(before: pa.Table, after: pa.Table) -> dict[str, dict[str, int]]:

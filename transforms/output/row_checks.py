@@ -22,6 +22,7 @@ from reelbeam.transforms.output.tables import read_batches
 from reelbeam.transforms.records import stable_hash
 from reelbeam.transforms.schemas import RANGE
 from reelbeam.transforms.time_range import shown_input
+from reelbeam.transforms.wording import counted
 
 ROWS_IN_MEMORY = 1_000_000
 """How many rows are sorted at once: some 100 MB."""
@@ -89,26 +90,28 @@ class RowChecks:
         for share in self._shares:
             rows = np.fromfile(share, _ROW) if share.exists() else np.zeros(0, _ROW)
             rows = rows[np.lexsort((rows["clip"], rows["key"]))]
-            for found, what in _odd_rows(rows):
+            for found, noun, what in _odd_rows(rows):
                 for file in np.unique(found["file"]):
                     mine = found[found["file"] == file]
                     path = self._files[file]
-                    yield Fault(path, f"{len(mine)} {what}, such as {_name_of(path, int(mine[0]['key']))}")
+                    yield Fault(
+                        path, f"{counted(len(mine), noun)} {what}, such as {_name_of(path, int(mine[0]['key']))}"
+                    )
 
 
-def _odd_rows(rows: npt.NDArray[Any]) -> Iterator[tuple[npt.NDArray[Any], str]]:
-    """Yields sorted rows that should not be, and what is wrong with them."""
+def _odd_rows(rows: npt.NDArray[Any]) -> Iterator[tuple[npt.NDArray[Any], str, str]]:
+    """Yields sorted rows that should not be, what one of them is, and what is wrong."""
     repeated = np.zeros(len(rows), bool)
     repeated[1:] = (rows["key"][1:] == rows["key"][:-1]) & (rows["clip"][1:] == rows["clip"][:-1])
-    yield rows[repeated], "rows twice or more often"
+    yield rows[repeated], "row", "twice or more often"
     rows = rows[~repeated]
     videos, clips = rows[rows["clip"] == _VIDEO], rows[rows["clip"] != _VIDEO]
-    yield clips[~np.isin(clips["key"], videos["key"])], "clips without a row of their video"
+    yield clips[~np.isin(clips["key"], videos["key"])], "clip", "without a row of the video"
     first = np.searchsorted(clips["key"], videos["key"], "left")
     num_clips = np.searchsorted(clips["key"], videos["key"], "right") - first
-    yield videos[num_clips != videos["num_clips"]], "videos with more or fewer clip rows than num_clips says"
+    yield videos[num_clips != videos["num_clips"]], "video", "with more or fewer clip rows than num_clips says"
     lacking = videos["ok"] & (videos["num_clips"] != videos["num_planned"])
-    yield videos[lacking], "videos that are ok, and have not all of their planned clips"
+    yield videos[lacking], "video", "marked ok without all planned clips"
 
 
 def _keys(batch: pa.RecordBatch) -> pa.Array:

@@ -26,6 +26,15 @@ class RowOptions(NamedTuple):
             return None
         return cls(*(configuration[name] for name in cls._fields))
 
+    def to_flags(self) -> str:
+        """Returns them as flags, for messages.
+
+        >>> RowOptions(5, 0.0, save_logits=False, save_embeddings=True).to_flags()
+        '--top_k 5, --min_score 0, --save_embeddings'
+        """
+        switches = [f"--{name}" for name in ("save_logits", "save_embeddings") if getattr(self, name)]
+        return ", ".join([f"--top_k {self.top_k}", f"--min_score {self.min_score:g}", *switches])
+
     def would_change(self, summary: Mapping[str, Any]) -> bool:
         """Returns whether rows of the run with that JSON are known to be others than those that are asked for."""
         made = RowOptions.of_run(summary)

@@ -6,6 +6,7 @@ Everything here reads batch by batch, by columns, and only what `runs/*.json` na
 from __future__ import annotations
 
 import contextlib
+import pathlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -61,6 +62,9 @@ class Output(NamedTuple):
     def read_any(cls, uri: str) -> Output:
         """As `read`, of an output that may hold nothing yet: its first run may be under way."""
         uri = storage.normalize(uri).rstrip("/")
+        path = storage.local_path(uri)
+        if path is not None and pathlib.Path(path).is_file():
+            raise ConfigError(f"{uri} is a file, not a folder: name the folder that was --output of `reelbeam label`")
         runs = {run.run_id: run for run in committed_runs(uri)}
         for run in runs.values():
             check_summary(run.paths.marker, run.summary)

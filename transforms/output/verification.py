@@ -30,6 +30,7 @@ from reelbeam.transforms.output.tables import (
     wrong_columns,
 )
 from reelbeam.transforms.schemas import SCHEMA_VERSION, TABLES
+from reelbeam.transforms.wording import counted
 
 _COUNTED = {"videos": ("status", "num_clips", "duration_ms"), "clips": (), "errors": ("code",)}
 _TRIES = 3
@@ -145,7 +146,7 @@ def _check_file(
         yield _fault_of(path, error)
         return
     if wrong_keys:
-        yield Fault(path, f"{wrong_keys} rows have a uri_key that is not their video's")
+        yield Fault(path, f"{counted(wrong_keys, 'row')} with a uri_key that is not the video's")
     if strangers := present - runs.keys():
         yield Fault(path, f"has rows of runs that it should not hold: {', '.join(sorted(strangers)[:3])}")
     if table == "clips":
@@ -204,4 +205,6 @@ def _compare(run: Run, counts: _Counts) -> Iterator[Fault]:
             yield Fault(run.paths.marker, f"says {told.get(name, 0)} {name}, the files hold {found.get(name, 0)}")
     inputs, videos, skipped = (summary["counts"][name] for name in ("inputs", "videos", "skipped"))
     if inputs != videos + skipped:
-        yield Fault(run.paths.marker, f"{inputs} inputs are not {videos} videos and {skipped} skipped")
+        yield Fault(
+            run.paths.marker, f"{counted(inputs, 'input')} listed, {counted(videos, 'video')}, {skipped} skipped"
+        )

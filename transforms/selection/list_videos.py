@@ -14,7 +14,8 @@ from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.inputs.expansion import expand_input
 from reelbeam.transforms.inputs.list_files import read_input_list
 from reelbeam.transforms.records import VideoRef
-from reelbeam.transforms.selection.packing import PackVideos, unpack_videos
+from reelbeam.transforms.selection.duplicates import Files, Mention, distinct
+from reelbeam.transforms.selection.packing import Pack, bucket_of, unpack, video_of, video_row
 from reelbeam.transforms.storage.ignored import FOLDERS
 
 _IGNORED, _VIDEO = "ignored", "video"
@@ -41,7 +42,8 @@ class ListVideos(beam.PTransform):
     included, for files with a video's extension); a pattern (`*`, `?`, `[…]`, and `**` for any depth); otherwise a
     file that is missing, which is passed on all the same: it ends as a failed row, not in silence. Rows of the input
     list are files, never folders or patterns. A video whose row would be the same (URI without its query, and range) is
-    passed on once; where its metadata differ, the smallest wins, so that the choice does not depend on the order.
+    passed on once; where its metadata differ, the smallest wins, so that the choice does not depend on the order. So is
+    a local file that links give several names, see `reelbeam.transforms.selection.duplicates`.
 
     Counters: videos_listed, duplicates_dropped, files_ignored, folders_ignored.
 
@@ -67,41 +69,44 @@ class ListVideos(beam.PTransform):
         )
         videos = (
             expanded[_VIDEO]
-            | PackVideos()
+            | Pack()
             | beam.GroupByKey()
             | "KeepOne" >> beam.FlatMapTuple(_keep_one)
             | "ReadSizes" >> beam.Map(with_size).with_output_types(VideoRef)
         )
         return Listing(videos, expanded[_IGNORED] | "SumIgnored" >> beam.CombinePerKey(sum))
 
-    def _expand(self, given: str, is_list: bool) -> Iterator[VideoRef | TaggedOutput]:
+    def _expand(self, given: str, is_list: bool) -> Iterator[Any]:
         # One step for both: a runner keeps what it flattens.
+        files = Files()
         if is_list:
-            yield from read_input_list(given, self._base_dir)
+            for video in read_input_list(given, self._base_dir):
+                yield _packed(files.mention(video, is_listed=True))
             return
         ignored: collections.Counter[str] = collections.Counter()
-        yield from expand_input(given, self._base_dir, report=lambda kind: ignored.update([kind]))
+        for video in expand_input(given, self._base_dir, report=lambda kind: ignored.update([kind])):
+            yield _packed(files.mention(video))
         for kind, number in ignored.items():
             metrics.count(metrics.FOLDERS_IGNORED if kind in FOLDERS else metrics.FILES_IGNORED, number)
             yield TaggedOutput(_IGNORED, (kind, number))
 
 
+def _packed(mention: Mention) -> tuple[int, tuple[Any, ...]]:
+    """Returns the bucket in which all mentions of a file meet, and one of them as `Pack` takes it."""
+    return bucket_of(mention.file), (mention.link_to, mention.is_listed, *video_row(mention.video))
+
+
+def _unpacked(blocks: Iterable[bytes]) -> Iterator[Mention]:
+    for link_to, is_listed, *row in unpack(blocks):
+        yield Mention(link_to, is_listed, video_of(row))
+
+
 def _keep_one(_bucket: int, blocks: Iterable[bytes]) -> Iterable[VideoRef]:
-    kept: dict[str, VideoRef] = {}
-    num_videos = 0
-    for num_videos, video in enumerate(unpack_videos(blocks), start=1):  # noqa: B007
-        other = kept.setdefault(video.key, video)
-        kept[video.key] = min(other, video, key=worse)
+    mentions = list(_unpacked(blocks))
+    kept = list(distinct(mentions))
     metrics.count(metrics.VIDEOS_LISTED, len(kept))
-    metrics.count(metrics.DUPLICATES_DROPPED, num_videos - len(kept))
-    return kept.values()
-
-
-def worse(video: VideoRef) -> tuple[Any, ...]:
-    """Returns what orders the duplicates of a video: the lowest one is kept."""
-    # An entry with a size (from a listing) and one without (from a list file) may both be there: keep both facts.
-    facts = (video.is_guess, video.video_uri, video.time_range.to_texts())
-    return video.metadata == (), video.metadata, video.size_bytes is None, *facts
+    metrics.count(metrics.DUPLICATES_DROPPED, len(mentions) - len(kept))
+    return kept
 
 
 def with_size(video: VideoRef) -> VideoRef:

@@ -26,6 +26,7 @@ from reelbeam.transforms.output.run_files import RunPaths, to_json, write_atomic
 from reelbeam.transforms.records import VideoRef, stable_hash
 from reelbeam.transforms.selection.packing import Pack, PackVideos, unpack_videos, video_row
 from reelbeam.transforms.time_range import TimeRange
+from reelbeam.transforms.wording import counted
 
 _SCHEMA = pa.schema(
     [
@@ -193,6 +194,8 @@ def _selection(
 ) -> dict[str, Any]:
     num_skipped = sum(n for reason, n in fates.items() if reason in SKIPPED)
     if num_inputs != num_skipped + sum(parts.values()):
-        raise ReconciliationError(f"{num_inputs} inputs, but {num_skipped} skipped and {sum(parts.values())} chosen")
+        raise ReconciliationError(
+            f"{counted(num_inputs, 'input')}, but {num_skipped} skipped and {sum(parts.values())} chosen"
+        )
     counts = {"fates": dict(fates), "ignored": dict(ignored)}
     return {"num_inputs": num_inputs, "parts": sorted(parts.items()), **counts}

@@ -45,8 +45,10 @@ from reelbeam.transforms.storage.spool.spooled_video import SpooledVideo
 from reelbeam.transforms.storage.stores import gcs
 from reelbeam.transforms.storage.stores.beam import file_system
 from reelbeam.transforms.storage.stores.failures import changed, is_final, is_refusal, storage_errors
-from reelbeam.transforms.storage.stores.registry import pipeline_options, store_for
+from reelbeam.transforms.storage.stores.options import pipeline_options
+from reelbeam.transforms.storage.stores.registry import store_for
 from reelbeam.transforms.storage.uris import Pattern, literal
+from reelbeam.transforms.wording import counted
 
 __all__ = [
     "delete_files",
@@ -185,7 +187,7 @@ def local_file(
     assert video.size_bytes is not None
     if video.size_bytes > max_bytes:
         raise FileTooLargeError(
-            f"{without_query(uri)} has {video.size_bytes} bytes, more than --max_video_bytes {max_bytes}"
+            f"{without_query(uri)} has {counted(video.size_bytes, 'byte')}, more than --max_video_bytes {max_bytes}"
         )
     if path is not None:
         if not os.access(path, os.R_OK):

@@ -11,6 +11,7 @@ from reelbeam.transforms.media.container.error_text import CONVERT_IF_SOUND, UNS
 from reelbeam.transforms.media.decoding.assembly import ClipAssembly
 from reelbeam.transforms.media.decoding.full_source import FullSource
 from reelbeam.transforms.media.timing.timeline import Timeline
+from reelbeam.transforms.wording import counted
 
 _CUT = "cut it at a key frame, or upload the part before it"
 NO_KEY_FRAME = f"the recording has no key frame, so none of its frames can be decoded; {_CUT}"
@@ -97,7 +98,7 @@ class Losses:
 
     def message(self, name: str, num_clips: int) -> str:
         """Returns what to say; `num_clips` counts those that are not lost, too."""
-        lost = f"{name}: {self.num_clips} of {num_clips} clips lost: "
+        lost = f"{name}: {self.num_clips} of {counted(num_clips, 'clip')} lost: "
         if self._num_at_start == self.num_clips:
             return f"{lost}{self.start}"
         if self.start:

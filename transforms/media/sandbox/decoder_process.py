@@ -34,6 +34,7 @@ from reelbeam.transforms.media.sandbox.confinement import WALLS, Bounds
 from reelbeam.transforms.media.sandbox.deadline import Budget, allowed_fetch_seconds, allowed_seconds
 from reelbeam.transforms.media.sandbox.ring import OwnersRing
 from reelbeam.transforms.records import ClipSpan, MediaInfo
+from reelbeam.transforms.wording import counted
 
 _START_SECONDS = 120
 _SECONDS_TO_END = 1
@@ -160,7 +161,7 @@ class DecoderProcess:
                 with budget.paused():
                     yield dataclasses.replace(spans[position], num_real_frames=num_real_frames), frames
             if missing:
-                raise wire.GarbageError(f"{len(missing)} of {len(spans)} clips never came")
+                raise wire.GarbageError(f"{len(missing)} of {counted(len(spans), 'clip')} never came")
 
     @contextlib.contextmanager
     def _request(

@@ -21,6 +21,7 @@ from reelbeam.transforms.models.engines.embeddings import openvino_embedding
 from reelbeam.transforms.models.engines.openvino_import import import_openvino
 from reelbeam.transforms.models.engines.signature import TensorInfo, check_frames, check_signature
 from reelbeam.transforms.models.registry.catalog import OutputActivation, Preset
+from reelbeam.transforms.wording import counted
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ class OpenVinoEngine:
                 for port, rows in enumerate(results):
                     rows[k] = request.get_output_tensor(port).data.reshape(-1)
         except RuntimeError as error:
-            raise inference_error(f"{len(frames)} clips", error) from error
+            raise inference_error(counted(len(frames), "clip"), error) from error
         finally:
             idle.put(request)
 

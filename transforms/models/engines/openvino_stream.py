@@ -24,6 +24,7 @@ from reelbeam.transforms.models.engines.openvino_engine import cpu_config, infer
 from reelbeam.transforms.models.engines.openvino_import import import_openvino
 from reelbeam.transforms.models.engines.stream import State, StreamSignatures, check_next, find_stream_signatures
 from reelbeam.transforms.models.registry.catalog import OutputActivation, Preset
+from reelbeam.transforms.wording import counted
 
 _Tensors = dict[str, npt.NDArray[Any]]
 _EMBEDDING = "embedding/"
@@ -120,7 +121,7 @@ class OpenVinoStreamEngine:
                     rows[k] = tensors[name].reshape(-1)
                 after.append(State(state.num_frames + len(segment), {name: tensors[name] for name in self._zeros}))
         except RuntimeError as error:
-            raise inference_error(f"{len(frames)} segments", error) from error
+            raise inference_error(counted(len(frames), "segment"), error) from error
         finally:
             idle.put(requests)
         return after

@@ -16,6 +16,7 @@ from reelbeam.transforms.models.engines.signature import TensorInfo, check_frame
 from reelbeam.transforms.models.engines.tensorflow_embeddings import with_embeddings
 from reelbeam.transforms.models.registry.catalog import OutputActivation, Preset
 from reelbeam.transforms.models.registry.quiet import quiet_tensorflow
+from reelbeam.transforms.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -101,7 +102,7 @@ class TensorFlowEngine:
             results = function(tf.constant(frames))
             return [result.numpy() for result in (results if isinstance(results, list | tuple) else [results])]
         except tf.errors.OpError as error:
-            raise inference_error(f"{len(frames)} clips", error) from error
+            raise inference_error(counted(len(frames), "clip"), error) from error
 
     def close(self) -> None:
         """Frees the model once running calls have returned."""

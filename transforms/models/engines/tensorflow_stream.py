@@ -15,6 +15,7 @@ from reelbeam.transforms.models.engines.stream import State, StreamSignatures, c
 from reelbeam.transforms.models.engines.tensorflow_embeddings import with_embeddings
 from reelbeam.transforms.models.engines.tensorflow_engine import inference_error, load_saved_model
 from reelbeam.transforms.models.registry.catalog import OutputActivation, Preset
+from reelbeam.transforms.wording import counted
 
 _Run = Callable[[Any, Mapping[str, Any]], Mapping[str, Any]]
 _EMBEDDING = "embedding/"
@@ -120,7 +121,7 @@ class TensorFlowStreamEngine:
                 for row, k in enumerate(members):
                     after[k] = State(states[k].num_frames + frames.shape[1], self._row(joined, row))
         except tf.errors.OpError as error:
-            raise inference_error(f"{len(frames)} segments", error) from error
+            raise inference_error(counted(len(frames), "segment"), error) from error
         return after
 
     def close(self) -> None:

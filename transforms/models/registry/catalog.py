@@ -141,6 +141,15 @@ def find(name: str) -> ModelSpec:
     """
     if name in CATALOG:
         return CATALOG[name]
-    near = difflib.get_close_matches(name.lower().replace("_", "-"), CATALOG, n=3, cutoff=0.5)
+    near = nearest(name)
     advice = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(CATALOG)}."
     raise ModelNotFoundError(f"no model is called {name!r}: {advice} A URL or a folder works as well.")
+
+
+def nearest(name: str) -> list[str]:
+    """Returns the names of the catalog that a mistyped name may mean, the nearest first; at most three.
+
+    >>> nearest("a0_bse")[0]
+    'a0-base'
+    """
+    return difflib.get_close_matches(name.lower().replace("_", "-"), CATALOG, n=3, cutoff=0.5)

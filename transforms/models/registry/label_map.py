@@ -10,6 +10,7 @@ import stat
 
 from reelbeam.transforms.errors import LabelMapError, ModelNotFoundError, without_query
 from reelbeam.transforms.models.registry import resolver
+from reelbeam.transforms.wording import counted
 
 _MAX_BYTES = 16 << 20
 
@@ -86,8 +87,8 @@ class LabelMap:
         """
         if len(self.labels) != num_classes:
             raise LabelMapError(
-                f"{self.source} holds {len(self.labels)} labels but the model gives {num_classes} scores: "
-                "pass the label file that belongs to the model with --labels"
+                f"{self.source} holds {counted(len(self.labels), 'label')} but the model gives "
+                f"{counted(num_classes, 'score')}: pass the label file that belongs to the model with --labels"
             )
 
 

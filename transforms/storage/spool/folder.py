@@ -32,6 +32,7 @@ from reelbeam.transforms.errors import FileTooLargeError, StorageError, without_
 from reelbeam.transforms.records import VideoRef
 from reelbeam.transforms.storage.spool.spooled_video import SparseFile, SpooledVideo, disk_errors
 from reelbeam.transforms.storage.stores.store import Store
+from reelbeam.transforms.wording import counted
 
 MAX_BYTES = 20 << 30
 """The cap where no other is asked for; less where the disk has less than 5/4 of it free."""
@@ -104,13 +105,15 @@ class Spool:
         assert video.size_bytes is not None
         if self.max_bytes < video.size_bytes <= self._max_bytes_of_any_disk:  # the disk's fault: it may have room later
             raise StorageError(
-                f"{without_query(video.video_uri)} has {video.size_bytes} bytes, but the disk of {self._place} had room"
-                f" for no more than {self.max_bytes}: free some there, or name a larger disk with --spool_dir"
+                f"{without_query(video.video_uri)} has {counted(video.size_bytes, 'byte')}, but the disk "
+                f"of {self._place} had room for no more than {self.max_bytes}: free some there, or "
+                "name a larger disk with --spool_dir"
             )
         if video.size_bytes > self.max_bytes:
             raise FileTooLargeError(
-                f"{without_query(video.video_uri)} has {video.size_bytes} bytes, more than the {self.max_bytes} that"
-                " may be kept on local disk: raise --spool_bytes, or name a larger disk with --spool_dir"
+                f"{without_query(video.video_uri)} has {counted(video.size_bytes, 'byte')}, more than "
+                f"the {self.max_bytes} that may be kept on local disk: raise --spool_bytes, or "
+                "name a larger disk with --spool_dir"
             )
         # Ranges of one video, and attempts at it, share what was fetched.
         key = VideoRef(video.video_uri, video.size_bytes, video.content_version)

@@ -6,6 +6,7 @@ makes them. The version is the time of the last change, and is compared before e
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -17,7 +18,10 @@ from reelbeam.transforms.errors import StorageError, UnsupportedUriError, has_cr
 from reelbeam.transforms.records import VideoRef
 from reelbeam.transforms.storage.stores.clients import lacks_client, unsupported
 from reelbeam.transforms.storage.stores.failures import changed, storage_errors
+from reelbeam.transforms.storage.stores.gcs_credentials import settle_credentials
+from reelbeam.transforms.storage.stores.options import pipeline_options
 from reelbeam.transforms.storage.stores.retries import PassingError, insist
+from reelbeam.transforms.wording import counted
 
 T = TypeVar("T")
 
@@ -58,7 +62,7 @@ class BeamStore:
                 file.seek(start)
                 data: bytes = file.read(stop - start)
             if len(data) < stop - start:
-                raise PassingError(f"an answer of {len(data)} bytes to a request for {stop - start}")
+                raise PassingError(f"an answer of {counted(len(data), 'byte')} to a request for {stop - start}")
             return data
 
         return _insist(uri, request)
@@ -105,6 +109,9 @@ def file_system(uri: str) -> FileSystem:
         )
     if lacks_client(uri):
         raise unsupported(uri)
+    if FileSystems.get_scheme(uri) == "gs":
+        with contextlib.suppress(ImportError):  # Beam's file system tells of it below
+            settle_credentials(pipeline_options())
     with storage_errors(uri):
         try:
             return FileSystems.get_filesystem(uri)

@@ -16,6 +16,7 @@ from reelbeam.transforms.storage.stores.failures import changed, missing, what_s
 from reelbeam.transforms.storage.stores.retries import PassingError, insist
 from reelbeam.transforms.storage.stores.store import matching
 from reelbeam.transforms.storage.uris import object_place
+from reelbeam.transforms.wording import counted
 
 _TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of an answer
 _GENERATION = "generation:"
@@ -98,7 +99,7 @@ class GcsStore:
                 )
             )
             if len(data) != stop - start:
-                raise PassingError(f"an answer of {len(data)} bytes to a request for {stop - start}")
+                raise PassingError(f"an answer of {counted(len(data), 'byte')} to a request for {stop - start}")
             return data
 
         try:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions
 
 from reelbeam.transforms.errors import ConfigError, without_query
 from reelbeam.transforms.storage.stores import beam, clients, gcs, s3
 from reelbeam.transforms.storage.stores.failures import storage_errors
+from reelbeam.transforms.storage.stores.options import pipeline_options
 from reelbeam.transforms.storage.stores.store import Store
 from reelbeam.transforms.storage.uris import bucket_and_key
 
@@ -35,8 +35,3 @@ def store_for(uri: str) -> Store:
     except ValueError as error:  # what is no address, for instance
         raise ConfigError(f"{without_query(uri)}: {error}; check --s3_endpoint_url and Beam's other flags") from error
     return beam.BeamStore()
-
-
-def pipeline_options() -> PipelineOptions:
-    """Returns the options that Beam's file systems of this process have: endpoints, credentials, project."""
-    return FileSystems._pipeline_options or PipelineOptions()  # Beam has no public way to them

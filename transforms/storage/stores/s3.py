@@ -16,6 +16,7 @@ from reelbeam.transforms.storage.stores.failures import changed, missing, what_s
 from reelbeam.transforms.storage.stores.retries import PassingError, insist
 from reelbeam.transforms.storage.stores.store import matching
 from reelbeam.transforms.storage.uris import object_place
+from reelbeam.transforms.wording import counted
 
 _CONNECT_SECONDS, _READ_SECONDS = 10, 30
 _MAX_CONNECTIONS = 64
@@ -107,7 +108,7 @@ class S3Store:
             with contextlib.closing(reply["Body"]) as body:
                 data = body.read(stop - start)
             if len(data) < stop - start:
-                raise PassingError(f"an answer of {len(data)} bytes to a request for {stop - start}")
+                raise PassingError(f"an answer of {counted(len(data), 'byte')} to a request for {stop - start}")
             return data
 
         return _insist(video.video_uri, request)

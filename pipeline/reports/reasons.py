@@ -1,0 +1,42 @@
+"""Why videos are skipped, in words: one text for each reason of `reelbeam.transforms.output.ledger.SKIPPED`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reelbeam.transforms.output.ledger import (
+    ALREADY_LABELED,
+    BEFORE_SINCE,
+    BEYOND_LIMIT,
+    FAILED_BEFORE,
+    GAVE_UP,
+    OTHER_OPTIONS,
+    OTHER_SHARD,
+)
+
+DONE_BEFORE = frozenset({ALREADY_LABELED, OTHER_OPTIONS, FAILED_BEFORE, GAVE_UP})
+
+_TEXTS = {
+    ALREADY_LABELED: "labeled already",
+    OTHER_OPTIONS: "labeled already, but not with {options} (pass --force to label again)",
+    FAILED_BEFORE: "failed before",
+    GAVE_UP: "failed too often",
+    OTHER_SHARD: "in other shards",
+    BEFORE_SINCE: "older than --since",
+    BEYOND_LIMIT: "beyond --limit",
+}
+
+
+def skipped_text(skipped: Mapping[str, int], options: str = "what the run asks for") -> str:
+    """Returns how many videos were skipped, by reason.
+
+    >>> skipped_text({"already_labeled": 3, "gave_up": 1})
+    '3 labeled already, 1 failed too often'
+
+    Args:
+      skipped: numbers by reason.
+      options: the flags that rows of skipped videos were not made with.
+    """
+    return ", ".join(
+        f"{number} {_TEXTS.get(reason, reason).format(options=options)}" for reason, number in skipped.items()
+    )
