@@ -14,8 +14,7 @@ from reelbeam.pipeline import cli
 from reelbeam.pipeline.commands import models, output, plan
 from reelbeam.pipeline.flags.definitions import label_parser
 from reelbeam.transforms import errors, metrics
-from reelbeam.transforms.columns import MEANINGS
-from reelbeam.transforms.remedies import REMEDIES
+from reelbeam.transforms.reference import COLUMNS, REMEDIES
 from reelbeam.transforms.schemas import tables_of_run
 
 PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
@@ -76,8 +75,8 @@ def columns(name: str) -> str:
       AssertionError: a column has no meaning, or a meaning has no column.
     """
     schema = tables_of_run(num_logits=600, embedding_size=2048)[name]
-    assert schema.names == list(MEANINGS[name]), f"transforms/columns.py and schemas.py differ in the table {name}"
-    rows = [(f"`{field.name}`", _type(field), _cell(MEANINGS[name][field.name])) for field in schema]
+    assert schema.names == list(COLUMNS[name]), f"transforms/reference.py and schemas.py differ in the table {name}"
+    rows = [(f"`{field.name}`", _type(field), _cell(COLUMNS[name][field.name])) for field in schema]
     return table(("column", "type", "meaning"), rows)
 
 
@@ -117,7 +116,7 @@ def _codes(classes: Iterable[type[errors.ReelbeamError]], with_exit_code: bool =
         first = " (transient)" if cls.transient else ""
         exit_code = (str(_exit_code(cls)),) if with_exit_code else ()
         rows.append((f"`{cls.code}`{first}", *exit_code, _cell(meaning), _cell(REMEDIES[cls.code])))
-    assert {cls.code for cls in errors.error_classes()} == set(REMEDIES), "transforms/remedies.py has other codes"
+    assert {cls.code for cls in errors.error_classes()} == set(REMEDIES), "transforms/reference.py has other codes"
     return table(("code", *(["exit code"] if with_exit_code else []), "meaning", "remedy"), rows)
 
 

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable
 
 from benchmarks import doc_tables
-from tools import docs_reference
+from tools import docs_layout, docs_reference
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -27,6 +27,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "row codes": docs_reference.row_codes,
     "run codes": docs_reference.run_codes,
     "counters": docs_reference.counters,
+    "rooms": docs_layout.rooms,
+    "steps": docs_layout.steps,
+    "import rules": docs_layout.import_rules,
     "models": doc_tables.models_table,
     "inference": doc_tables.inference_table,
     "decoding": doc_tables.decoding_table,

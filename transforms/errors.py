@@ -37,7 +37,7 @@
         ├── OutputLockedError      output_locked         another run writes there: exit code 5, nothing is begun
         └── LockLostError          lock_lost             another run took the output over: nothing is committed
 
-A code is an interface: it is in the errors table and in counters, and is never renamed. `remedies.py` says what to do
+A code is an interface: it is in the errors table and in counters, and is never renamed. `reference.py` says what to do
 about each. A bug (TypeError, KeyError, ...) is not in this tree and fails the job.
 """
 

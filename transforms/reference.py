@@ -1,9 +1,51 @@
-"""What each column of the tables means: for docs/output.md, which `tools/make_docs.py` generates. No Beam.
+"""What columns mean and what to do about error codes: texts of the docs that the code has nowhere else. No Beam.
 
-A column that `schemas.py` has and this file lacks fails the generator, and so does one that only this file has.
+`tools/make_docs.py` generates docs/output.md and docs/errors.md from them. It fails if a column or a code lacks its
+text, or if a text has no column or code. What a code means is in the docstring of its class in `errors.py`.
 """
 
 from __future__ import annotations
+
+REMEDIES: dict[str, str] = {
+    "invalid_config": "correct the flag that the message names",
+    "media_error": "see the message",
+    "not_found": "check the path; pass a folder as an input, not in a list",
+    "video_changed": "run again",
+    "storage_error": "check permissions and network, then run again",
+    "unsupported_uri": "install the extra: `reelbeam[gcp]`, `reelbeam[aws]`, `apache-beam[hadoop]` or "
+    "`apache-beam[azure]`",
+    "empty_file": "upload it again",
+    "file_too_large": "raise the cap that the message names, then pass `--retry_failed file_too_large`",
+    "not_a_video": "upload it again; `reelbeam probe` prints more",
+    "no_video_stream": "leave it out",
+    "unsupported_codec": "convert it, for example to H.264",
+    "encrypted_video": "decrypt it",
+    "no_frames": "record it again, or join the segments",
+    "corrupt_video": "check that it plays, or upload it again",
+    "over_limit": "raise the cap that the message names, or convert the video; then pass `--retry_failed over_limit`",
+    "range_outside_video": "correct `start_seconds` and `end_seconds`, or leave `end_seconds` empty",
+    "decoder_failed": "see the message",
+    "decoder_crashed": "check that the file plays, and report it: it may be hostile",
+    "decoder_timeout": "if the video plays, raise `--decode_deadline_seconds`",
+    "decoder_out_of_memory": "raise `--decoder_memory_bytes` if the pictures are that large, then pass "
+    "`--retry_failed decoder_out_of_memory`; otherwise the file is damaged",
+    "decoder_garbage": "treat the file as hostile, and report it",
+    "inference_failed": "see the message; try the other `--engine`",
+    "out_of_memory": "lower `--num_threads`, or choose a smaller model",
+    "predecessor_lost": "the lost clip has its own row: fix its cause",
+    "model_error": "see the message",
+    "model_not_found": "`reelbeam models` lists the catalog",
+    "model_download_failed": "check the network, then run again",
+    "not_a_saved_model": "pass the folder that holds `saved_model.pb`, or an archive of it",
+    "unsupported_signature": "export the model with one image input [N, T, H, W, 3]",
+    "bad_label_map": "pass `--labels FILE` with one label for each output of the model",
+    "run_failed": "see the message, then run again",
+    "too_many_failures": "look at the failed videos that are printed, or raise `--max_failure_ratio`",
+    "rows_do_not_add_up": "report it: this is a bug",
+    "output_locked": "wait for the other run, or pass `--wait_for_lock`",
+    "lock_lost": "run again",
+}
+"""What to do about each error code."""
 
 _INPUT = {
     "video_uri": "absolute path or URI of the video, without query, user name and password",
@@ -16,7 +58,7 @@ _TOP = {
     "top_score": "its score",
 }
 
-VIDEOS = {
+_VIDEOS = {
     **_INPUT,
     "status": "`ok`: every planned clip has scores; `partial`: some have; `failed`: none has",
     **_TOP,
@@ -55,7 +97,7 @@ VIDEOS = {
     "schema_version": "version of these columns",
 }
 
-CLIPS = {
+_CLIPS = {
     **_INPUT,
     "clip_index": "number of the clip in its video, from 0",
     "start_ms": "start of the clip in the video",
@@ -71,7 +113,7 @@ CLIPS = {
     "embedding": "only with `--save_embeddings`: float16, the activations before the classifier",
 }
 
-ERRORS = {
+_ERRORS = {
     **_INPUT,
     "segment_index": "segment that was lost; null if the whole video was",
     "clip_index": "clip that was lost; null if the segment or the whole video was",
@@ -82,5 +124,5 @@ ERRORS = {
     **_RUN,
 }
 
-MEANINGS: dict[str, dict[str, str]] = {"videos": VIDEOS, "clips": CLIPS, "errors": ERRORS}
+COLUMNS: dict[str, dict[str, str]] = {"videos": _VIDEOS, "clips": _CLIPS, "errors": _ERRORS}
 """Meaning of each column, by table, in the order of the schema."""
