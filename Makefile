@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-slow test-flink check format demo-model clean
+.PHONY: help demo test test-all test-slow test-flink check docs format demo-model clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ check: $(VENV)/installed-dev ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: $(VENV)/installed-dev ## write the generated blocks of docs/
+	$(BIN)/python -m tools.make_docs
 
 format: $(VENV)/installed-dev ## put the code into shape
 	$(BIN)/ruff format .

@@ -1,1 +1,1 @@
-"""The scripts that measure what the README claims. Run them with `python -m` from the root."""
+"""The scripts that measure what the docs claim. Run them with `python -m` from the root."""

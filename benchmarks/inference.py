@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.clips import named_models
-from reelbeam.transforms.cpus import cpu_count
+from reelbeam.transforms.models.cpus import cpu_count
 from reelbeam.transforms.models.engine import EngineName, load_engine, load_stream_engine
 from reelbeam.transforms.models.engines.openvino_import import import_openvino
 from reelbeam.transforms.models.export import export

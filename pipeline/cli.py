@@ -116,7 +116,8 @@ def _models(argv: Sequence[str]) -> int:
     return EXIT_OK
 
 
-def _probe(argv: Sequence[str]) -> int:
+def probe_parser() -> argparse.ArgumentParser:
+    """Returns the parser of `reelbeam probe`."""
     parser = Parser(prog="reelbeam probe", description="Tell what is in video files, from their headers and packets.")
     parser.add_argument("files", nargs="+", metavar="FILE", help="file, folder or pattern")
     parser.add_argument(
@@ -124,7 +125,11 @@ def _probe(argv: Sequence[str]) -> int:
         action="store_true",
         help="run even where the system has neither seccomp filters nor Landlock; hostile videos can then read files",
     )
-    args = parser.parse_args(argv)
+    return parser
+
+
+def _probe(argv: Sequence[str]) -> int:
+    args = probe_parser().parse_args(argv)
     from reelbeam.pipeline.commands import probe
 
     return probe.probe_files(args.files, args.allow_unconfined_decoder)

@@ -37,8 +37,8 @@
         ├── OutputLockedError      output_locked         another run writes there: exit code 5, nothing is begun
         └── LockLostError          lock_lost             another run took the output over: nothing is committed
 
-A code is an interface: it stands in the errors table, in counters and in the README's table of remedies, and is never
-renamed. A bug (TypeError, KeyError, ...) is not in this tree and fails the job.
+A code is an interface: it is in the errors table and in counters, and is never renamed. `reference.py` says what to do
+about each. A bug (TypeError, KeyError, ...) is not in this tree and fails the job.
 """
 
 from __future__ import annotations
@@ -61,33 +61,36 @@ class ConfigError(ReelbeamError):
 
 
 class MediaError(ReelbeamError):
-    """One video's fault. Caught by the step that met it and turned into a row."""
+    """Any other fault of one video.
+
+    The step that meets it catches it and turns it into a row.
+    """
 
     code = "media_error"
 
 
 class VideoNotFoundError(MediaError):
-    """Nothing is at the URI."""
+    """Nothing is at the URI, or it disappeared after it was listed."""
 
     code = "not_found"
 
 
 class VideoChangedError(MediaError):
-    """The object is not the version that was listed: it was written again meanwhile, or no version could be told."""
+    """The file or object was written again after it was listed, or had no version that could be compared."""
 
     code = "video_changed"
     transient = True
 
 
 class StorageError(MediaError):
-    """The store refused or broke off: permissions, network, time-out."""
+    """The store refused, or broke off six times: permissions, network, time-out."""
 
     code = "storage_error"
     transient = True
 
 
 class UnsupportedUriError(MediaError):
-    """No file system is known for the URI's scheme."""
+    """There is no file system for the URI's scheme, or its client is not installed."""
 
     code = "unsupported_uri"
 
@@ -99,105 +102,108 @@ class EmptyFileError(MediaError):
 
 
 class FileTooLargeError(MediaError):
-    """The file is larger than the cap for one video."""
+    """The file is larger than `--max_video_bytes`, or is in an object store and larger than `--spool_bytes`."""
 
     code = "file_too_large"
 
 
 class NotAVideoError(MediaError):
-    """No demuxer can read the file: text, a truncated MP4 without its index, noise."""
+    """FFmpeg cannot read the file: text, a picture, noise, an MP4 cut off before its index, a media segment alone."""
 
     code = "not_a_video"
 
 
 class NoVideoStreamError(MediaError):
-    """The container is fine but holds no moving pictures."""
+    """The file has only sound, subtitles or cover art."""
 
     code = "no_video_stream"
 
 
 class UnsupportedCodecError(MediaError):
-    """The stream's codec has no decoder in this build of FFmpeg."""
+    """This build of FFmpeg has no decoder for the codec."""
 
     code = "unsupported_codec"
 
 
 class EncryptedVideoError(MediaError):
-    """The video stream is encrypted, and there is no key."""
+    """The video is encrypted: Common Encryption, FairPlay, Matroska, scrambled MPEG-TS, Windows Media DRM."""
 
     code = "encrypted_video"
 
 
 class NoFramesError(MediaError):
-    """There is a video stream, but not one frame in it."""
+    """The video stream has no frame: a recording that broke off, or an initialization segment alone."""
 
     code = "no_frames"
 
 
 class CorruptVideoError(MediaError):
-    """The stream broke off or could not be decoded where a clip needed it."""
+    """The stream is damaged where clips need it; whole clips are kept (`partial`)."""
 
     code = "corrupt_video"
 
 
 class OverLimitError(MediaError):
-    """The file asks for more than a cap allows: pixels, duration, streams, packets or clips."""
+    """The file exceeds a cap: pixels, duration, streams, packets or clips.
+
+    The duration also counts as too long where it is absurd for the file's size.
+    """
 
     code = "over_limit"
 
 
 class RangeOutsideVideoError(MediaError):
-    """The range of the video that a list asks for is not inside the video."""
+    """The range that the list asks for begins or ends after the video does."""
 
     code = "range_outside_video"
 
 
 class DecoderFailedError(MediaError):
-    """The decoder process failed over the file; it was killed, and the next file gets a new one."""
+    """Any other failure of the decoder process. It was killed; the next file gets a new one."""
 
     code = "decoder_failed"
 
 
 class DecoderCrashedError(DecoderFailedError):
-    """The decoder process ended: a fault in native code, or somebody killed it."""
+    """The decoder process ended: a fault in native code, or somebody killed it; whole clips are kept."""
 
     code = "decoder_crashed"
 
 
 class DecoderTimeoutError(DecoderFailedError):
-    """The decoder process kept its caller waiting for longer than the deadline: the file, or a busy machine."""
+    """The decoder took longer than the deadline: the file, or a busy machine; whole clips are kept."""
 
     code = "decoder_timeout"
     transient = True
 
 
 class DecoderOutOfMemoryError(DecoderFailedError):
-    """The file asks for more memory than the decoder process may have."""
+    """Decoding takes more memory than `--decoder_memory_bytes`."""
 
     code = "decoder_out_of_memory"
 
 
 class DecoderGarbageError(DecoderFailedError):
-    """What the decoder process sent makes no sense: the file may have taken it over."""
+    """The decoder process sent an invalid message: the file may have taken it over."""
 
     code = "decoder_garbage"
 
 
 class InferenceError(ReelbeamError):
-    """The model failed on one clip, or answered with values that are no numbers."""
+    """The model failed on this clip alone, or answered with values that are not numbers."""
 
     code = "inference_failed"
 
 
 class OutOfMemoryError(InferenceError):
-    """The engine found no memory for a batch, or in the end for one clip."""
+    """The engine found no memory for one clip."""
 
     code = "out_of_memory"
     transient = True
 
 
 class PredecessorLostError(InferenceError):
-    """A Stream model did not see the clip before this one, whose state it would have to go on from."""
+    """A Stream model gave no answer for the clip before this one, whose state it continues."""
 
     code = "predecessor_lost"
 

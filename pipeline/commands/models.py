@@ -29,21 +29,31 @@ def models(argv: Sequence[str]) -> None:
       ConfigError, ModelError: see `fetch` and `export_model`.
     """
     if argv[:1] == ["fetch"]:
-        parser = _parser("fetch", "Download a model into the cache.")
-        parser.add_argument("name", metavar="NAME", help="catalog name, URL, or object-store path")
-        fetch(_parse(parser, argv[1:]).name)
+        fetch(_parse(fetch_parser(), argv[1:]).name)
     elif argv[:1] == ["export"]:
-        parser = _parser("export", "Write a folder with which workers need no hub and no TensorFlow.")
-        parser.add_argument("model", metavar="NAME", help="catalog name, URL, folder or object-store path")
-        parser.add_argument("--to", metavar="DIR", required=True, help="the new folder, here or in an object store")
-        definitions.add_preset_flags(parser)
-        args = _parse(parser, argv[1:])
+        args = _parse(export_parser(), argv[1:])
         export_model(options.to_model_spec(args), args.to)
     else:
         parser = Parser(prog="reelbeam models", description="List the models, fetch or export one.")
         parser.add_argument("command", nargs="?", choices=("fetch", "export"), help="its --help tells more")
         parser.parse_args(argv)
         list_models()
+
+
+def fetch_parser() -> argparse.ArgumentParser:
+    """Returns the parser of `reelbeam models fetch`'s own flags."""
+    parser = _parser("fetch", "Download a model into the cache.")
+    parser.add_argument("name", metavar="NAME", help="catalog name, URL, or object-store path")
+    return parser
+
+
+def export_parser() -> argparse.ArgumentParser:
+    """Returns the parser of `reelbeam models export`'s own flags."""
+    parser = _parser("export", "Write a folder with which workers need no hub and no TensorFlow.")
+    parser.add_argument("model", metavar="NAME", help="catalog name, URL, folder or object-store path")
+    parser.add_argument("--to", metavar="DIR", required=True, help="the new folder, here or in an object store")
+    definitions.add_preset_flags(parser)
+    return parser
 
 
 def _parser(command: str, description: str) -> argparse.ArgumentParser:

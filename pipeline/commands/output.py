@@ -18,12 +18,17 @@ from reelbeam.pipeline.terminal.streams import can_print
 EXIT_DOES_NOT_ADD_UP = 4
 
 
-def status(argv: Sequence[str]) -> int:
-    """Tells the last runs, what is under way, and what holds of every video."""
+def status_parser() -> argparse.ArgumentParser:
+    """Returns the parser of `reelbeam status`'s own flags."""
     parser = _parser("status", "Tell what an output holds: its runs, what is under way, totals over current rows.")
     parser.add_argument("--runs", type=int, default=10, metavar="N", help="how many of the last runs; default 10")
     _add_json(parser)
-    args = _parse(parser, argv)
+    return parser
+
+
+def status(argv: Sequence[str]) -> int:
+    """Tells the last runs, what is under way, and what holds of every video."""
+    args = _parse(status_parser(), argv)
 
     from reelbeam.pipeline.reports.output_tables import print_status
     from reelbeam.pipeline.terminal.progress import WorkLine
@@ -63,13 +68,18 @@ def verify(argv: Sequence[str]) -> int:
     return EXIT_DOES_NOT_ADD_UP if faults else 0
 
 
-def diff(argv: Sequence[str]) -> int:
-    """Tells how two runs differ."""
+def diff_parser() -> argparse.ArgumentParser:
+    """Returns the parser of `reelbeam diff`'s own flags."""
     parser = _parser("diff", "Tell how the rows of two runs differ.")
     parser.add_argument("before", metavar="RUN_A", help="name of a run, of a run with parts, or how a name begins")
     parser.add_argument("after", metavar="RUN_B")
     _add_json(parser)
-    args = _parse(parser, argv)
+    return parser
+
+
+def diff(argv: Sequence[str]) -> int:
+    """Tells how two runs differ."""
+    args = _parse(diff_parser(), argv)
 
     from reelbeam.pipeline.reports.output_tables import print_difference
     from reelbeam.pipeline.terminal.progress import WorkLine
@@ -83,8 +93,8 @@ def diff(argv: Sequence[str]) -> int:
     return 0
 
 
-def sql(argv: Sequence[str]) -> int:
-    """Prints statements that make views."""
+def sql_parser() -> argparse.ArgumentParser:
+    """Returns the parser of `reelbeam sql`'s own flags."""
     views = "current_videos, current_clips, current_errors, label_timeline"
     parser = _parser("sql", f"Print CREATE VIEW statements: {views}.")
     parser.add_argument("--dialect", choices=("duckdb", "bigquery", "spark"), default="duckdb", help="default duckdb")
@@ -92,7 +102,12 @@ def sql(argv: Sequence[str]) -> int:
         "--min_score", type=float, default=0.5, metavar="S", help="of a label in label_timeline; default 0.5"
     )
     parser.add_argument("--dataset", default="reelbeam", metavar="NAME", help="BigQuery's; default reelbeam")
-    args = _parse(parser, argv)
+    return parser
+
+
+def sql(argv: Sequence[str]) -> int:
+    """Prints statements that make views."""
+    args = _parse(sql_parser(), argv)
 
     from reelbeam.transforms.errors import ConfigError
     from reelbeam.transforms.output.tables import Output
@@ -110,8 +125,8 @@ def sql(argv: Sequence[str]) -> int:
     return 0
 
 
-def compact(argv: Sequence[str]) -> int:
-    """Puts the rows of small runs into few files."""
+def compact_parser() -> argparse.ArgumentParser:
+    """Returns the parser of `reelbeam compact`'s own flags."""
     parser = _parser("compact", "Put the rows of many small runs into few files; each row keeps its run_id.")
     parser.add_argument(
         "--before", type=parse_time, metavar="TIME", help="only runs that were committed before: 2026-01-31 (UTC)"
@@ -119,7 +134,12 @@ def compact(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--wait_for_lock", action="store_true", help="wait while a run writes to the output; default: exit with 5"
     )
-    args = _parse(parser, argv)
+    return parser
+
+
+def compact(argv: Sequence[str]) -> int:
+    """Puts the rows of small runs into few files."""
+    args = _parse(compact_parser(), argv)
 
     from reelbeam.pipeline.job.launch import hold_output
     from reelbeam.pipeline.terminal.progress import WorkLine

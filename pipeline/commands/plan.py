@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reelbeam.pipeline.flags.definitions import label_parser
-from reelbeam.transforms.cpus import cpu_count
+from reelbeam.transforms.models.cpus import cpu_count
 from reelbeam.transforms.wording import counted, duration, short_duration
 
 _REASONS = {

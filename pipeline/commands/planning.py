@@ -26,7 +26,6 @@ import numpy as np
 from reelbeam.pipeline.commands.costs import decode_cost, model_cost
 from reelbeam.pipeline.settings.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
 from reelbeam.transforms import storage
-from reelbeam.transforms.cpus import cpu_count
 from reelbeam.transforms.errors import MediaError, without_query
 from reelbeam.transforms.inputs.expansion import expand_input
 from reelbeam.transforms.inputs.list_files import read_input_list
@@ -34,6 +33,7 @@ from reelbeam.transforms.media.decoding.probe import decoder_version
 from reelbeam.transforms.media.sampling.clips import count_clips, max_num_clips
 from reelbeam.transforms.media.sampling.stream import count_stream_clips
 from reelbeam.transforms.media.sandbox import sandboxed
+from reelbeam.transforms.models.cpus import cpu_count
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec
 from reelbeam.transforms.output.ledger import (
     BEYOND_LIMIT,

@@ -21,7 +21,6 @@ from reelbeam.pipeline.flags.definitions import label_parser
 from reelbeam.pipeline.runners import dataflow, flink, kinds
 from reelbeam.pipeline.settings import bounds
 from reelbeam.pipeline.settings.config import LabelingConfig, is_utf8, require_name
-from reelbeam.transforms.cpus import cpu_count
 from reelbeam.transforms.errors import (
     ConfigError,
     ModelNotFoundError,
@@ -31,6 +30,7 @@ from reelbeam.transforms.errors import (
 )
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.models.cpus import cpu_count
 from reelbeam.transforms.models.engines.stream import is_stream_model
 from reelbeam.transforms.models.registry import catalog, resolver
 from reelbeam.transforms.models.registry.manifest import is_exported, pin, read_manifest, require_pin

@@ -42,7 +42,7 @@ exec {{ var.value.reelbeam_command }} label {{ var.value.reelbeam_inputs }} \
 
 VERIFY_COMMAND = "exec {{ var.value.reelbeam_command }} verify '{{ var.value.reelbeam_output }}' --last"
 
-NO_RETRY = (2, 3, 4)  # another try would end in the same way; README.md, "On a schedule", says what they mean
+NO_RETRY = (2, 3, 4)  # another try would end in the same way; docs/cli.md, "Exit codes", says what they mean
 
 
 class ReelbeamOperator(BashOperator):

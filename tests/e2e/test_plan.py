@@ -152,9 +152,6 @@ def test_bad_flags_end_with_2(
 
 def test_the_cost_table_is_what_the_benchmarks_measured() -> None:
     assert json.loads(cost_table.TABLE.read_text("utf-8")) == cost_table.make_table()
-    readme = cost_table.README.read_text("utf-8")
-    for table in (cost_table.models_table(), cost_table.inference_table()):
-        assert f"\n\n{table}\n" in readme
     inference = json.loads((cost_table.RESULTS / "inference.json").read_text())
     (a0,) = [entry for entry in inference if entry["model"] == "a0-base"]
     known = costs.model_cost(CATALOG["a0-base"], "openvino")

@@ -7,7 +7,7 @@ import pathlib
 
 import pytest
 
-from reelbeam.transforms import cpus
+from reelbeam.transforms.models import cpus
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FILES = sorted([*ROOT.glob("transforms/**/*.py"), *ROOT.glob("pipeline/**/*.py")])
 
-DATA_MODEL = {"errors", "records", "schemas", "metrics", "time_range", "cpus", "wording"}
+DATA_MODEL = {"errors", "records", "schemas", "reference", "metrics", "time_range", "wording"}
 STARTS = {"pipeline.__main__", "pipeline.cli", "pipeline.flex_template"}
 
 MAY_IMPORT = {  # beside its own files

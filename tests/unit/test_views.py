@@ -171,9 +171,9 @@ def test_duckdb_reads_runs_with_and_without_logits_together(
     ]
 
 
-def test_the_readmes_query_finds_deleted_videos(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    readme = (pathlib.Path(__file__).parents[2] / "README.md").read_text("utf-8")
-    (query,) = re.findall(r"`(SELECT video_uri FROM current_videos WHERE [^`]+;)`", readme)
+def test_the_query_of_the_docs_finds_deleted_videos(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (pathlib.Path(__file__).parents[2] / "docs/output.md").read_text("utf-8")
+    (query,) = re.findall(r"`(SELECT video_uri FROM current_videos WHERE [^`]+;)`", page)
     videos = tmp_path / "videos"
     (videos / "deep").mkdir(parents=True)
     uris = [f"{videos}/a.mp4", f"{videos}/deep/b.mp4", f"{videos}/gone.mp4"]

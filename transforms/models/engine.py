@@ -14,8 +14,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from reelbeam.transforms.cpus import cpu_count
 from reelbeam.transforms.errors import ConfigError, ModelError, without_query
+from reelbeam.transforms.models.cpus import cpu_count
 from reelbeam.transforms.models.engines.stream import StreamEngine, is_stream_model
 from reelbeam.transforms.models.output_activation import output_activation
 from reelbeam.transforms.models.registry import resolver

@@ -1,0 +1,155 @@
+"""The measured figures of docs/ as Markdown, from benchmarks/results. `tools/make_docs.py` writes them."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+from reelbeam.transforms.models.registry.catalog import CATALOG
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+COSTS = ROOT / "pipeline" / "commands" / "costs.json"
+
+_DECODING_METHODS = ("pyav full", "decord", "opencv", "ffmpeg")
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Returns a Markdown table."""
+    names = list(head)
+    lines = [names, ["---"] * len(names), *map(list, rows)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def models_table() -> str:
+    """Returns the catalog: what each model takes, costs and knows."""
+    costs = json.loads(COSTS.read_text("utf-8"))["seconds_per_clip"]["openvino"]
+    rows = []
+    for name, spec in CATALOG.items():
+        preset = spec.preset
+        an_hour = f"{costs[name] * 3600 / float(preset.clip_seconds):,.0f}" if name in costs else "–"
+        gflops = f"{spec.gflops:g}" if spec.gflops else "–"
+        top1 = f"{spec.top1_percent:.2f}" if spec.top1_percent else "–"
+        sizes = (str(preset.num_frames), str(preset.target_fps), f"{preset.resize} → {preset.size}")
+        rows.append((f"`{name}`", *sizes, gflops, an_hour, top1))
+    head = ("model", "frames", "fps", "resize → size", "GFLOPs per clip", "CPU-s per hour of video", "top-1 %")
+    return table(head, rows)
+
+
+def inference_table() -> str:
+    """Returns what a clip costs: ours, OpenVINO's own benchmark and TensorFlow."""
+    rows = []
+    for entry in _read("inference"):
+        ours, app, theirs = entry["openvino"], entry["benchmark_app"], entry["tensorflow"]
+        other = (f"{theirs:.1f}", f"{theirs / ours:.0f}") if theirs else ("–", "–")
+        rate = f"{entry['clips_per_second']:.2f}"
+        rows.append((f"`{entry['model']}`", f"{ours:.3f}", f"{app:.3f}", f"{ours / app:.2f}", rate, *other))
+    head = ("model", "CPU-s per clip", "benchmark_app", "ratio", "clips/s, 2 cores", "TensorFlow CPU-s", "ratio")
+    return table(head, rows)
+
+
+def decoding_table() -> str:
+    """Returns what decoding costs: ours, and other methods on the same files."""
+    rows = []
+    for entry in _read("decode"):
+        costs = entry["cpu_seconds"]
+        ours = costs["reelbeam"]
+        others = (costs.get(method) for method in _DECODING_METHODS)
+        cells = ("–" if cost is None else f"{cost:.3f} ({cost / ours:.2f}×)" for cost in others)
+        rows.append((entry["video"], f"{ours:.3f}", *cells))
+    return table(("file", "Reelbeam", "PyAV, all frames", "decord", "OpenCV", "ffmpeg -vf fps,scale"), rows)
+
+
+def precision_table() -> str:
+    """Returns how bfloat16 differs from float32."""
+    rows = []
+    for entry in _read("precision"):
+        ratio = entry["bfloat16_cpu_seconds"] / entry["float32_cpu_seconds"]
+        same = (f"{entry['same_top1']:.0%}", f"{entry['same_top5']:.0%}")
+        spread = (f"{entry['largest_logit_difference']:.3f}", f"{entry['logit_deviation']:.2g}")
+        rows.append((f"`{entry['model']}`", *same, *spread, f"{ratio:.2f}×"))
+    head = ("model", "same top-1", "same top-5", "largest logit difference", "deviation of the logits", "CPU time")
+    return table(head, rows)
+
+
+def warm_up_table() -> str:
+    """Returns how far an answer after a warm-up is from that of an unbroken pass."""
+    rows = []
+    videos = {"a film with little motion": "warm_up_still", "scenes of 4 to 13 s": "warm_up_scenes"}
+    for video, name in videos.items():
+        found = [entry for entry in _read(name) if entry["reference"] == "unbroken"]
+        rows.append((video, *(f"{e['relative_difference']:.2f}, {e['same_top1']:.0%}" for e in found)))
+    return table(("warm-up", *(f"{entry['warm_up_seconds']} s" for entry in found)), rows)
+
+
+def layers() -> str:
+    """Returns where A0-Base's time goes."""
+    measured = _read("layers")
+    kinds, peak = measured["models"]["a0-base"], measured["peak_gflops"]
+    total = sum(share["seconds"] for share in kinds.values())
+    shares, rates = {}, {}
+    for kind in ("pointwise", "depthwise"):
+        found = [share for name, share in kinds.items() if name.startswith(kind)]
+        seconds = sum(share["seconds"] for share in found)
+        shares[kind], rates[kind] = seconds / total, sum(share["gigaops"] for share in found) / seconds / peak
+    return (
+        f"A0-Base spends {shares['pointwise']:.0%} of its time in pointwise convolutions, at {rates['pointwise']:.0%} "
+        f"of the {peak:.0f} GFLOP/s that\na core of this machine reaches in a matrix product, and "
+        f"{shares['depthwise']:.0%} in depthwise convolutions, at {rates['depthwise']:.0%}. The rest moves\nmemory: "
+        "sums over space, products by element, changes of layout (`python -m benchmarks.layers`)."
+    )
+
+
+def whole_program() -> str:
+    """Returns what the program costs beyond decoding and inference."""
+    found = _read("label")
+    return (
+        f"{found['videos']} videos of 10 s at 256p with A0-Base took {found['label_over_parts']:.2f} times the CPU "
+        "time of decoding and inference measured alone,\nincluding the start of the program. Two cores were "
+        f"{found['speedup']:.2f} times as fast as one (`python -m benchmarks.label`)."
+    )
+
+
+def ledger_table() -> str:
+    """Returns what it costs to find out what is new."""
+    rows = []
+    for name, entry in _read("ledger").items():
+        if isinstance(entry, dict):
+            what = name.replace("ledger of ", "1000 listed files, ledger of ")
+            what = what.replace("night with nothing", "incremental run, nothing").replace("choosing", "selection of")
+            rows.append((what, f"{entry['seconds']:.0f}", f"{entry['cpu_seconds']:.0f}", f"{entry['peak_mib']:.0f}"))
+    return table(("what", "seconds", "CPU-s", "peak MiB"), rows)
+
+
+def parity() -> str:
+    """Returns how far OpenVINO is from TensorFlow.
+
+    Raises:
+      AssertionError: some model gave other top five classes, or a model is missing.
+    """
+    measured = _read("parity")
+    assert {row["model"] for row in measured} == set(CATALOG) - {"demo"} and all(row["same_top5"] for row in measured)
+    largest = max(row["largest_logit_difference"] for row in measured)
+    return (
+        "On a clip of real frames, OpenVINO and TensorFlow give the same five classes in the same order for all "
+        f"twelve models;\nlogits differ by at most {largest:.1e} (`python -m benchmarks.parity`; random weights, A3 to "
+        "A5 on 8 frames)."
+    )
+
+
+def demo_accuracy() -> str:
+    """Returns how often the bundled model is right, at the right rate and at half of it."""
+    full, half = _read("demo_accuracy"), _read("demo_accuracy_half_rate")
+    right = round(full["accuracy"] * full["videos"])
+    return (
+        f"The bundled model labels {right} of {full['videos']} held-out H.264 videos correctly, in 12 sizes and at "
+        "24, 25, 29.97, 30 and 60 fps.\nIf the same videos are sampled at half the rate on purpose, it labels "
+        f"{half['accuracy']:.0%} correctly, and almost every rotation\nseems to turn the other way "
+        "(`python -m benchmarks.demo_accuracy`)."
+    )
+
+
+def _read(name: str) -> Any:
+    return json.loads((RESULTS / f"{name}.json").read_text("utf-8"))

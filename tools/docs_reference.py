@@ -1,0 +1,144 @@
+"""Reference tables of docs/ as Markdown, from the code: flags, columns, error codes, counters."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import inspect
+from collections.abc import Callable, Iterable
+
+import pyarrow as pa
+
+from benchmarks.doc_tables import table
+from reelbeam.pipeline import cli
+from reelbeam.pipeline.commands import models, output, plan
+from reelbeam.pipeline.flags.definitions import label_parser
+from reelbeam.transforms import errors, metrics
+from reelbeam.transforms.reference import COLUMNS, REMEDIES
+from reelbeam.transforms.schemas import tables_of_run
+
+PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
+    "label": label_parser,
+    "plan": plan.plan_parser,
+    "status": output.status_parser,
+    "verify": output.verify_parser,
+    "diff": output.diff_parser,
+    "sql": output.sql_parser,
+    "compact": output.compact_parser,
+    "models fetch": models.fetch_parser,
+    "models export": models.export_parser,
+    "probe": cli.probe_parser,
+}
+"""The parser of each command that has flags."""
+
+_EXIT_TOO_MANY_FAILURES = 3
+
+
+def flags(command: str) -> str:
+    """Returns the flags of a command; those of `label` in groups, and of `plan` only those that `label` lacks."""
+    groups = [(group.title or "", group._group_actions) for group in PARSERS[command]()._action_groups]
+    if command == "label":
+        _, (_, others), *named = groups  # argparse puts positional arguments and "options" first
+        return "\n\n".join(_flag_table(actions, title) for title, actions in [*named, ("other", others)])
+    known = _names(label_parser()) | {"INPUT"} if command == "plan" else set()
+    return _flag_table([action for _, actions in groups for action in actions if not _words(action) & known])
+
+
+def _flag_table(actions: list[argparse.Action], title: str = "") -> str:
+    rows = [_flag_row(action) for action in actions if "--help" not in action.option_strings]
+    heading = f"**{title[0].upper()}{title[1:]}**\n\n" if title else ""
+    return heading + table(("flag", "meaning"), rows)
+
+
+def _words(action: argparse.Action) -> set[str]:
+    return set(action.option_strings) or {str(action.metavar)}
+
+
+def _names(parser: argparse.ArgumentParser) -> set[str]:
+    return {name for action in parser._actions for name in action.option_strings}
+
+
+def _flag_row(action: argparse.Action) -> tuple[str, str]:
+    name = action.option_strings[-1] if action.option_strings else ""
+    value = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else action.metavar
+    if action.nargs == 0:
+        value = None
+    words = f"{name} {value}" if name and value else name or str(value or action.dest)
+    is_required = bool(name) and action.required
+    return f"`{words}`", _cell((action.help or "") + ("; required" if is_required else ""))
+
+
+def columns(name: str) -> str:
+    """Returns the columns of a table.
+
+    Raises:
+      AssertionError: a column has no meaning, or a meaning has no column.
+    """
+    schema = tables_of_run(num_logits=600, embedding_size=2048)[name]
+    assert schema.names == list(COLUMNS[name]), f"transforms/reference.py and schemas.py differ in the table {name}"
+    rows = [(f"`{field.name}`", _type(field), _cell(COLUMNS[name][field.name])) for field in schema]
+    return table(("column", "type", "meaning"), rows)
+
+
+def _type(field: pa.Field) -> str:
+    kind = field.type
+    if pa.types.is_map(kind):
+        return "map"
+    if pa.types.is_fixed_size_list(kind):
+        return "float16[N]"
+    if pa.types.is_list(kind):
+        return "list of structs"
+    return "timestamp" if pa.types.is_timestamp(kind) else str(kind)
+
+
+def row_codes() -> str:
+    """Returns the codes of errors that cost one row, with remedies."""
+    return _codes(row for root in (errors.MediaError, errors.InferenceError) for row in _below(root))
+
+
+def run_codes() -> str:
+    """Returns the codes of errors that stop a run, with exit codes and remedies."""
+    classes = (
+        row for root in (errors.ConfigError, errors.ModelError, errors.RunError) for row in [root, *_below(root)]
+    )
+    return _codes(classes, with_exit_code=True)
+
+
+def _below(root: type[errors.ReelbeamError]) -> list[type[errors.ReelbeamError]]:
+    """Returns the classes below one, and then the class itself: its code is for all that has no other."""
+    return [cls for cls in [*errors.error_classes(root), root] if "code" in vars(cls)]
+
+
+def _codes(classes: Iterable[type[errors.ReelbeamError]], with_exit_code: bool = False) -> str:
+    rows = []
+    for cls in classes:
+        meaning = inspect.cleandoc(cls.__doc__ or "").split("\n\n")[0]
+        first = " (transient)" if cls.transient else ""
+        exit_code = (str(_exit_code(cls)),) if with_exit_code else ()
+        rows.append((f"`{cls.code}`{first}", *exit_code, _cell(meaning), _cell(REMEDIES[cls.code])))
+    assert {cls.code for cls in errors.error_classes()} == set(REMEDIES), "transforms/reference.py has other codes"
+    return table(("code", *(["exit code"] if with_exit_code else []), "meaning", "remedy"), rows)
+
+
+def _exit_code(cls: type[errors.ReelbeamError]) -> int:
+    return _EXIT_TOO_MANY_FAILURES if cls is errors.TooManyFailuresError else cli._exit_code(cls(""))
+
+
+def counters() -> str:
+    """Returns the counters, with the text that follows each name in metrics.py."""
+    body = ast.parse(inspect.getsource(metrics)).body
+    rows = []
+    for node, after in zip(body, body[1:], strict=False):
+        if not (
+            isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper()
+        ):
+            continue
+        if node.targets[0].id != "NAMESPACE":
+            assert isinstance(node.value, ast.Constant) and isinstance(after, ast.Expr), node.targets[0].id
+            assert isinstance(after.value, ast.Constant), node.targets[0].id
+            rows.append((f"`{node.value.value!s}`", _cell(str(after.value.value))))
+    return table(("counter", "counts"), rows)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").rstrip(".")
