@@ -44,7 +44,7 @@ class DisplayOrder:
 
 
 class AnchorOrder(DisplayOrder):
-    """MPEG-1, -2, -4: a B picture is shown before the anchor that precedes it in the stream; anchors keep their order."""
+    """MPEG-1, -2, -4: a B picture is shown before the anchor that precedes it; anchors keep their order."""
 
     def __init__(self, is_b: Callable[[memoryview], bool]) -> None:
         super().__init__()
