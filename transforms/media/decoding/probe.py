@@ -85,7 +85,7 @@ def _why_no_frames(name: str) -> str:
     with contextlib.closing(files.open_file(name)) as file:
         if boxes.read_boxes(file).is_initialization_segment:
             return "this is an initialization segment alone: join its media segments to it, and label the joined file"
-    return "the recording may have been broken off"
+    return "the recording may have been interrupted"
 
 
 def _packets(name: str, container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
