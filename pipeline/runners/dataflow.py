@@ -79,7 +79,7 @@ def cores(machine_type: str) -> int:
     found = _CORES.match(machine_type)
     if not found:
         raise ConfigError(
-            f"--worker_machine_type {machine_type} does not name its vCPUs: give --number_of_worker_harness_threads, too"
+            f"--worker_machine_type {machine_type} has no vCPUs in its name: pass --number_of_worker_harness_threads"
         )
     return int(found[1] or found[2])
 
