@@ -1,6 +1,6 @@
-"""The names that Beam does not document and that the local runner depends on, all in one place.
+"""The undocumented names of Beam that the local runner depends on, all in one module.
 
-tests/unit/test_beam_compat.py fails where a new Beam lacks one of them or uses it no more.
+tests/unit/test_beam_compat.py fails if a new version of Beam lacks one of them or no longer uses it.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from reelbeam.pipeline.runners.loopback import channel_to, guarded_server, local
 
 
 def flush_only_full_buffers() -> None:
-    """Keeps the runner's side from emptying its buffers by the clock; no option reaches it."""
+    """Disables time-based flushing on the runner's side, which no option controls."""
     worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = 0
 
 
 def guard_servers() -> None:
-    """Makes the servers of Beam's local runner listen on loopback only, and demand a key that only its workers know.
+    """Makes the servers of Beam's local runner listen on loopback only and require a key known only to its workers.
 
-    It holds for the rest of the process: servers of later jobs are guarded as well.
+    This holds for the rest of the process, including the servers of later jobs.
 
     Raises:
-      RuntimeError: Beam starts its servers in another way, so that they would be open.
+      RuntimeError: this version of Beam starts its servers differently, so they would be open.
     """
     _replace_servers(worker_handlers, guarded_server)
     GRPCChannelFactory.insecure_channel = staticmethod(_insecure_channel)
@@ -37,10 +37,10 @@ def guard_servers() -> None:
 def keep_worker_pool_local() -> None:
     """Makes the server that `--environment_type=LOOPBACK` opens in this process listen on loopback only.
 
-    A runner in another process starts workers through it, so it cannot demand a key of this process.
+    A runner in another process starts workers through it, so it cannot require a key of this process.
 
     Raises:
-      RuntimeError: as `guard_servers`.
+      RuntimeError: as in `guard_servers`.
     """
     _replace_servers(worker_pool_main, local_server)
 
@@ -54,7 +54,7 @@ def _replace_servers(module: ModuleType, server: Callable[..., Any]) -> None:
 
 
 class _LocalGrpc:
-    """The module `grpc` as a module of Beam's sees it, but for the function that makes servers."""
+    """A replacement for the module `grpc` in one of Beam's modules, with another function that creates servers."""
 
     def __init__(self, server: Callable[..., Any]) -> None:
         self.server = server
@@ -64,6 +64,6 @@ class _LocalGrpc:
 
 
 def _insecure_channel(target: str, options: Sequence[tuple[str, Any]] | None = None) -> grpc.Channel:
-    """Does what Beam's factory does; a channel to a guarded server of this process sends the key."""
+    """Replaces Beam's factory; a channel to a guarded server of this process sends the key."""
     merged = [*(options or ()), *GRPCChannelFactory.DEFAULT_OPTIONS]
     return channel_to(target, merged) or grpc.insecure_channel(target, merged)

@@ -1,4 +1,4 @@
-"""What a Dataflow job has beyond a local run: defaults for its workers, and a look for what would fail only there."""
+"""Dataflow jobs: defaults for workers, and checks for errors that would occur only there."""
 
 from __future__ import annotations
 
@@ -15,54 +15,54 @@ if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
 
 MACHINE_TYPE = "n2-standard-8"
-"""Of a worker, unless the user names one: see templates/dataflow/README.md for what a thread needs."""
+"""The default worker machine; templates/dataflow/README.md lists what a thread needs."""
 
 ONE_PROCESS = "no_use_multiple_sdk_containers"
 PROCESS_A_CORE = "use_multiple_sdk_containers"
-"""Dataflow's default: a process for every core, each with a model of its own."""
+"""Dataflow's default: a process for each core, each with its own model."""
 
 MAX_INPUT_BYTES = 1 << 20
-"""Of inputs given as arguments: they stand in the job's graph, for which Dataflow has a limit of 20 MB."""
+"""The limit for inputs given as arguments: they are in the job's graph, which Dataflow limits to 20 MB."""
 
 _CORES = re.compile(r"(?:[a-z]\w*-)?custom-(\d+)-\d+\b|[a-z]\w*-[a-z]+-(\d+)\b")
 
 
 def is_dataflow(options: PipelineOptions) -> bool:
-    """Whether the job goes to Dataflow."""
+    """Returns whether the job runs on Dataflow."""
     from apache_beam.options.pipeline_options import StandardOptions
 
     return kinds.kind(options.view_as(StandardOptions).runner) == "dataflow"
 
 
 def is_template_launch(options: PipelineOptions) -> bool:
-    """Whether the job is only written down: a Flex Template's launcher submits it, and nobody may wait for it."""
+    """Returns whether the job is only serialized: a Flex Template's launcher submits it and does not wait."""
     from apache_beam.options.pipeline_options import GoogleCloudOptions
 
     return is_dataflow(options) and bool(options.view_as(GoogleCloudOptions).template_location)
 
 
 def set_defaults(options: PipelineOptions) -> None:
-    """Sets what the user left open: one process a machine, as many threads in it as the machine has cores.
+    """Sets defaults: one process per machine, with as many threads as the machine has cores.
 
-    Decoders are processes of their own and the engine computes outside Python's lock, so threads share one model
-    without waiting for each other. With a process for each core, every one of them loads the model and gets one thread.
+    Decoders are separate processes and the engine releases the GIL, so threads share one model without waiting for each
+    other. With a process per core, each process loads the model and gets one thread.
 
     Raises:
-      ConfigError: the number of cores cannot be told from the machine type.
+      ConfigError: the machine type does not show the number of cores.
     """
     from apache_beam.options.pipeline_options import DebugOptions, GoogleCloudOptions, SetupOptions, WorkerOptions
 
     worker, debug = options.view_as(WorkerOptions), options.view_as(DebugOptions)
     setup = options.view_as(SetupOptions)
     if not options.get_all_options(drop_default=True).get("save_main_session"):
-        setup.save_main_session = False  # all code is in the package: nothing of __main__ has to travel
+        setup.save_main_session = False  # all code is in the package, so __main__ need not be pickled
     if worker.sdk_container_image and setup.sdk_location == "default":
         setup.sdk_location = "container"
     one_process = not debug.lookup_experiment(PROCESS_A_CORE)
     if one_process:
         debug.add_experiment(ONE_PROCESS)
     if "enable_prime" in (options.view_as(GoogleCloudOptions).dataflow_service_options or []):
-        return  # Prime chooses machines by the resource hints, and refuses a machine type
+        return  # Prime chooses machines by the resource hints and does not accept a machine type
     worker.machine_type = worker.machine_type or MACHINE_TYPE
     if not debug.number_of_worker_harness_threads:
         debug.number_of_worker_harness_threads = cores(worker.machine_type) if one_process else 1
@@ -75,22 +75,22 @@ def cores(machine_type: str) -> int:
     (8, 4, 6, 22)
 
     Raises:
-      ConfigError: its name does not tell.
+      ConfigError: the name does not contain it.
     """
     found = _CORES.match(machine_type)
     if not found:
         raise ConfigError(
-            f"--worker_machine_type {machine_type} does not tell its vCPUs: give --number_of_worker_harness_threads too"
+            f"--worker_machine_type {machine_type} has no vCPUs in its name: pass --number_of_worker_harness_threads"
         )
     return int(found[1] or found[2])
 
 
 def for_workers(config: LabelingConfig, options: PipelineOptions) -> LabelingConfig:
-    """Returns the configuration as workers that share no disk with this machine can use it.
+    """Returns the configuration for workers that share no disk with this machine.
 
     Raises:
       ConfigError: an input, the list, the output or the model is on this machine's disk, the inputs are too many for
-        the job's graph, the workers' image is not named, or a template is to launch parts.
+        the job's graph, the workers' image is not given, or a template would have to launch parts.
     """
     from apache_beam.options.pipeline_options import DebugOptions, SetupOptions, WorkerOptions
 
@@ -104,8 +104,8 @@ def for_workers(config: LabelingConfig, options: PipelineOptions) -> LabelingCon
     _require_few(config.inputs)
     if config.videos_per_part and is_template_launch(options):
         raise ConfigError(
-            f"--videos_per_part {config.videos_per_part}: a template launches one job, and nobody is there to launch "
-            "the parts after it; leave the flag out, and cut a backfill with --shard"
+            f"--videos_per_part {config.videos_per_part}: a template launches one job, and cannot launch "
+            "the parts after it; leave the flag out, and divide a backfill with --shard"
         )
     setup = options.view_as(SetupOptions)
     image = options.view_as(WorkerOptions).sdk_container_image
@@ -127,7 +127,7 @@ def for_workers(config: LabelingConfig, options: PipelineOptions) -> LabelingCon
 
 
 def job_errors(options: PipelineOptions) -> tuple[type[Exception], ...]:
-    """Returns what is raised where a job cannot be sent, or has failed; nothing for other runners."""
+    """Returns the exceptions of a job that cannot be submitted or has failed; empty for other runners."""
     if not is_dataflow(options):
         return ()
     from apache_beam.runners.dataflow.dataflow_runner import DataflowRuntimeException
@@ -136,15 +136,15 @@ def job_errors(options: PipelineOptions) -> tuple[type[Exception], ...]:
 
 
 def watch_errors(options: PipelineOptions) -> tuple[type[Exception], ...]:
-    """Returns what Beam raises where it can no longer tell how a job is; nothing for other runners.
+    """Returns the exceptions that Beam raises if it cannot get the job's state any more; empty for other runners.
 
-    Beam asks in a thread of its own. Where that dies, over a network that is gone for long, it raises AssertionError.
+    Beam polls in a thread of its own. If that dies after a long network failure, Beam raises AssertionError.
     """
     return (AssertionError, OSError, *_client_errors()) if is_dataflow(options) else ()
 
 
 def unwatched(job: str, error: Exception) -> RunError:
-    """Returns what to tell where the watch over a job broke off: it goes on, and so its output stays locked for it."""
+    """Returns the error for a lost connection to a running job. The job continues, so its output stays locked."""
     detail = without_query(" ".join(str(error).split()))
     return RunError(
         f"job {job} cannot be watched any more ({detail}): it may still run, and then commits by itself. "
@@ -153,7 +153,7 @@ def unwatched(job: str, error: Exception) -> RunError:
 
 
 def _client_errors() -> tuple[type[Exception], ...]:
-    """What Google's clients raise; nothing where they are not installed."""
+    """Returns the exceptions of Google's clients; empty if they are not installed."""
     try:
         from google.api_core.exceptions import GoogleAPIError
         from google.auth.exceptions import GoogleAuthError

@@ -1,12 +1,12 @@
-"""Flink: the flags that a run needs beside `--flink_master`, asked from the cluster.
+"""Flink: the flags that a run needs besides `--flink_master`, read from the cluster.
 
-A cluster may tell in its own configuration how Beam works on it, so that a command line need not:
+A cluster may define in its own configuration how Beam uses it, so that the command line need not:
 
-    reelbeam.job-endpoint        where Beam's job server listens; absent: Beam starts one here, with java
+    reelbeam.job-endpoint        the address of Beam's job server; if absent, Beam starts one here, with java
     reelbeam.environment-type    what runs the Python workers: PROCESS, EXTERNAL or DOCKER
-    reelbeam.environment-config  and how, as in Beam's flag of this name
+    reelbeam.environment-config  the options for it, as in Beam's flag of this name
 
-A flag on the command line goes before what the cluster tells.
+A flag on the command line overrides the cluster's configuration.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
 EMBEDDED = ("[local]", "[auto]")
 _TIMEOUT_SECONDS = 10.0
 KEEP_WORKERS_MS = 3_000
-"""Beam stops a Python worker as soon as no step of the job uses it. Between two steps of one job it had better wait:
-a new one takes seconds to start, and loads the model again. But one that was killed is kept as well, until no step has
-asked for it for so long: a cluster's restart strategy must wait longer than that before it tries a step again."""
+"""By default, Beam stops a Python worker as soon as no step of the job uses it. A new worker takes seconds to start and
+loads the model again, so workers are kept between two steps. A killed worker is kept, too, until no step has asked for
+it for this long: a cluster's restart strategy must wait longer than that before it retries a step."""
 
 
 def complete_flags(beam_flags: Sequence[str]) -> list[str]:
-    """Returns Beam's flags with those added that a job on this Flink cluster needs and the user left out.
+    """Returns Beam's flags, completed with the flags that a job on this Flink cluster needs.
 
-    Flags of another runner, and of a Flink that is embedded here, come back as they are.
+    Flags for another runner, or for an embedded Flink, are returned unchanged.
 
     Raises:
-      ConfigError: the flags do not fit the cluster: its Flink version, its slots, or what runs there is no Flink; or
-        a cluster is named for another runner.
-      RunError: the cluster or its job server does not answer, or has no TaskManager; a later try may find them.
+      ConfigError: the flags do not fit the cluster (its Flink version, its slots), the address is not a Flink cluster,
+        or a cluster is named for another runner.
+      RunError: the cluster or its job server does not respond, or has no TaskManager; a retry may succeed.
     """
     from apache_beam.options import pipeline_options as beam
 
@@ -73,20 +73,20 @@ def complete_flags(beam_flags: Sequence[str]) -> list[str]:
     if not portable.environment_cache_millis:
         added.append(f"--environment_cache_millis={KEEP_WORKERS_MS}")
     if not _given("execution_mode_for_batch", beam_flags):
-        # Every shuffle is written down before it is read: a step that fails is repeated alone, not with all before it.
+        # Every shuffle is materialized, so a failed step is repeated without the steps before it.
         added.append("--execution_mode_for_batch=BATCH_FORCED")
-    # A name of its own, by which the job is found on the cluster when the job server is gone.
+    # A unique name, by which the job is found on the cluster without the job server.
     name = options.view_as(beam.GoogleCloudOptions).job_name or "reelbeam"
     return [*beam_flags, *added, f"--job_name={own_name(name)}"]
 
 
 def own_name(name: str) -> str:
-    """Returns a name that begins so, and that no other job has: `rpartition("-")` gives the beginning back."""
+    """Returns a unique job name with this prefix; `rpartition("-")` returns the prefix."""
     return f"{name}-{secrets.token_hex(4)}"
 
 
 def is_flink(options: PipelineOptions) -> bool:
-    """Whether the runner is Flink."""
+    """Returns whether the runner is Flink."""
     from apache_beam.options.pipeline_options import StandardOptions
 
     return kinds.kind(options.view_as(StandardOptions).runner) == "flink"
@@ -99,7 +99,7 @@ def _given(name: str, beam_flags: Sequence[str]) -> bool:
 def _job_server_flags(
     cluster: Cluster, version: str, told: dict[str, str], flink: Any, portable: Any, version_given: bool
 ) -> list[str]:
-    """Names the job server, or the Flink version for which Beam is to start one."""
+    """Returns flags for the job server, or for the Flink version of the job server that Beam starts."""
     minor = ".".join(version.split(".")[:2])
     if version_given and flink.flink_version != minor:
         raise ConfigError(
@@ -140,7 +140,7 @@ def _parallelism_flags(cluster: Cluster, slots: int, parallelism: int) -> list[s
 
 
 def listens(endpoint: str) -> bool:
-    """Whether somebody takes connections at HOST:PORT."""
+    """Returns whether a server accepts connections at HOST:PORT."""
     host, _, port = endpoint.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_TIMEOUT_SECONDS).close()
@@ -157,11 +157,11 @@ class Cluster:
 
     @property
     def address(self) -> str:
-        """As it is told in messages."""
+        """The address as shown in messages."""
         return f"--flink_master {self.master}"
 
     def overview(self) -> dict[str, Any]:
-        """Returns the version and the numbers of TaskManagers and slots; raises as `complete_flags`."""
+        """Returns the version and the numbers of TaskManagers and slots; raises the errors of `complete_flags`."""
         try:
             found = self.call("/overview")
         except (OSError, http.client.HTTPException) as error:
@@ -173,20 +173,20 @@ class Cluster:
         except ValueError:
             found = None
         if not isinstance(found, dict) or "flink-version" not in found:
-            raise ConfigError(f"{self.address}: what answers there is no Flink JobManager")
+            raise ConfigError(f"{self.address}: the server there is not a Flink JobManager")
         return found
 
     def configuration(self) -> dict[str, str]:
-        """Returns the cluster's configuration; raises as `complete_flags`."""
+        """Returns the cluster's configuration; raises the errors of `complete_flags`."""
         try:
             return {entry["key"]: entry["value"] for entry in self.call("/jobmanager/config")}
         except (OSError, http.client.HTTPException) as error:
-            raise RunError(f"{self.address} stopped answering: {error}") from error
+            raise RunError(f"{self.address} stopped responding: {error}") from error
         except (ValueError, TypeError, KeyError) as error:
-            raise ConfigError(f"{self.address}: what answers there is no Flink JobManager") from error
+            raise ConfigError(f"{self.address}: the server there is not a Flink JobManager") from error
 
     def call(self, path: str, method: str = "GET") -> Any:
-        """Returns the answer to a request; raises OSError, HTTPException, or ValueError for what is no JSON."""
+        """Returns the parsed response; raises OSError, HTTPException, or ValueError if it is not JSON."""
         base = self.master if re.match("https?://", self.master) else f"http://{self.master}"
         request = urllib.request.Request(base.rstrip("/") + path, method=method)
         with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:

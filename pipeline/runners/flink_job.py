@@ -1,4 +1,4 @@
-"""The job of a run on a Flink cluster: how far it is, its end, and the watch over it while the launcher waits."""
+"""The job of a run on a Flink cluster: its progress, its end, and its cancellation if the launcher fails."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 _CANCEL_SECONDS = 60.0
 _APPEAR_SECONDS = 20.0
-"""How long the job server may take to hand over a job that nobody waits for any more."""
+"""How long the job server may take to submit a job after the launcher has stopped waiting for it."""
 _SIGNS_OF_ANOTHER_VERSION = ("Failed to deserialize JobGraph", "InvalidClassException")
 _TERMINAL = ("FINISHED", "FAILED", "CANCELED")
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """The job of this run on a cluster, found by its name: it is there even if the job server is gone."""
+    """The job of this run on a cluster, found by its name, which works without the job server."""
 
     cluster: Cluster
     name: str
 
     def progress(self) -> str:
-        """Returns how far the job is, as a line."""
+        """Returns the job's progress as one line."""
         try:
             found = self._find()
             if found is None:
@@ -44,10 +44,10 @@ class Job:
         return progress_line(job)
 
     def cancel(self, may_appear: bool = True) -> bool:
-        """Ends the job if it still runs, and waits for its end; returns whether it is known to have ended.
+        """Cancels the job if it is running and waits for its end; returns whether it is known to have ended.
 
         Args:
-          may_appear: whether a job that is not there may still be on its way from the job server.
+          may_appear: whether the job server may still submit the job if it does not exist yet.
         """
         deadline = time.monotonic() + _CANCEL_SECONDS
         appears_until = time.monotonic() + (_APPEAR_SECONDS if may_appear else 0)
@@ -69,9 +69,9 @@ class Job:
 
 
 def next_job(options: PipelineOptions) -> Job | None:
-    """As `job_of`, for the job that is submitted next: a run of several parts makes a job of each.
+    """Returns the job that is submitted next, see `job_of`: a run with several parts has one job for each.
 
-    Each gets a name of its own, in `options`. By a common one the part at hand would be taken for one that has ended.
+    Each job gets a unique name, set in `options`. With a common name, a job would be confused with an earlier one.
     """
     from apache_beam.options import pipeline_options as beam
 
@@ -82,7 +82,7 @@ def next_job(options: PipelineOptions) -> Job | None:
 
 
 def job_of(options: PipelineOptions) -> Job | None:
-    """Returns the job that a run with these options makes on a Flink cluster; None for other runners."""
+    """Returns the job of a run with these options on a Flink cluster; None for other runners."""
     from apache_beam.options import pipeline_options as beam
 
     master = options.view_as(beam.FlinkRunnerOptions).flink_master
@@ -93,10 +93,10 @@ def job_of(options: PipelineOptions) -> Job | None:
 
 @contextlib.contextmanager
 def cancelled_on_error(job: Job | None) -> Iterator[None]:
-    """Takes the job off the cluster where the watch over it breaks off: nobody would know that it still writes.
+    """Cancels the job if the launcher stops watching it, because it would otherwise keep writing unnoticed.
 
     Raises:
-      RuntimeError: the connection to the job server broke, or the job failed. Other errors go through.
+      RuntimeError: the connection to the job server was lost, or the job failed. Other exceptions are passed on.
     """
     import grpc
 
@@ -106,7 +106,7 @@ def cancelled_on_error(job: Job | None) -> Iterator[None]:
     try:
         with _quiet_messages():
             yield
-    except RuntimeError as error:  # the job server has told how it ended: it submits nothing any more
+    except RuntimeError as error:  # the job server has reported the job's end and submits nothing more
         job.cancel(may_appear=False)
         raise RuntimeError(reason(str(error))) from error
     except (grpc.RpcError, grpc.FutureTimeoutError) as error:
@@ -119,7 +119,7 @@ def cancelled_on_error(job: Job | None) -> Iterator[None]:
 
 
 def reason(text: str) -> str:
-    """Returns what a failed job says without the frames of Java, so that its last line is the cause."""
+    """Returns the text of a failed job without Java's stack frames, so that its last line is the cause."""
     if any(sign in text for sign in _SIGNS_OF_ANOTHER_VERSION):
         return (
             "the cluster could not read the job: Beam's job server is made for another Flink version than "
@@ -131,9 +131,9 @@ def reason(text: str) -> str:
 
 @contextlib.contextmanager
 def _quiet_messages() -> Iterator[None]:
-    """Drops the job server's messages, Java's stack traces among them, unless --verbose asks for them.
+    """Drops the job server's messages, including Java's stack traces, unless --verbose is given.
 
-    Beam logs them on the root logger itself, where no level of a package reaches them.
+    Beam logs them on the root logger itself, where the level of a package has no effect.
     """
     root = logging.getLogger()
     if root.isEnabledFor(logging.INFO):
@@ -151,15 +151,15 @@ def _nothing(record: logging.LogRecord) -> bool:
 
 
 def progress_line(job: dict[str, Any]) -> str:
-    """Returns the progress of a job, given as in Flink's REST API, as text.
+    """Formats the progress of a job from Flink's REST API.
 
     >>> progress_line({"state": "RUNNING", "vertices": [{"name": "{PlanClips}", "status": "FINISHED", "metrics": {}},
     ...     {"name": "{DecodeClips, ClassifyClips}", "status": "RUNNING", "metrics": {"read-records": 7}}]})
-    'running, 1 of 2 steps done, 7 segments taken up'
+    'running, 1 of 2 steps done, 7 segments started'
     """
     vertices = job["vertices"]
     done = sum(vertex["status"] == "FINISHED" for vertex in vertices)
     taken = sum(vertex["metrics"].get("read-records", 0) for vertex in vertices if "DecodeClips" in vertex["name"])
     return (
-        f"{job['state'].lower()}, {done} of {counted(len(vertices), 'step')} done, {counted(taken, 'segment')} taken up"
+        f"{job['state'].lower()}, {done} of {counted(len(vertices), 'step')} done, {counted(taken, 'segment')} started"
     )

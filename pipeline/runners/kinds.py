@@ -1,13 +1,13 @@
-"""What a runner is called. Beam takes a name in any case, with and without "Runner", and a class's dotted path."""
+"""Names of runners. Beam accepts a name in any case, with or without "Runner", and a class's dotted path."""
 
 from __future__ import annotations
 
 LOCAL = frozenset({"", "direct", "fnapi", "fn_api"})
-"""Beam's runners that run in this process, or would; "": none is named."""
+"""Beam's runners that run in this process; "" means that none is named."""
 
 
 def kind(runner: str | None) -> str:
-    """Returns the one name of a runner by which it is compared.
+    """Returns the canonical name of a runner.
 
     >>> [kind(name) for name in ("DataflowRunner", "flink", "apache_beam.runners.direct.DirectRunner", None)]
     ['dataflow', 'flink', 'direct', '']

@@ -1,4 +1,4 @@
-"""The runner of one machine: Beam's FnApiRunner, with threads for workers, without two faults of it."""
+"""The runner for one machine: Beam's FnApiRunner with threads as workers, without two of its defects."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from reelbeam.pipeline.runners.beam_compat import flush_only_full_buffers, guard
 
 
 class LocalRunner(FnApiRunner):
-    """FnApiRunner that nobody else can talk to, and whose buffers are handed on when they are full.
+    """An FnApiRunner that other processes cannot connect to, and that flushes its buffers only when they are full.
 
-    Beam 2.77 opens its servers on every interface of the machine and lets everybody in, see
+    Beam 2.77 opens its servers on every network interface without access control, see
     `reelbeam.pipeline.runners.loopback`.
 
-    With `multi_threading`, it empties the buffers between runner and workers once a second, from another thread.
-    That one takes the bytes and clears the buffer in two steps, and what is written in between is lost: elements
-    disappear, or the next step reads noise. Where a step yields for longer than a second, on a busy machine, it happens
-    in every second run.
+    With `multi_threading`, it flushes the buffers between runner and workers once per second, from another thread. That
+    thread takes the bytes and clears the buffer in two steps, and data written in between is lost: elements disappear,
+    or the next step reads corrupt data. If a step yields for longer than a second, on a busy machine, this happens in
+    every second run.
     """
 
     def run_via_runner_api(self, pipeline_proto: Any, options: Any) -> Any:
-        """Runs a pipeline, as FnApiRunner does."""
+        """Runs a pipeline like FnApiRunner."""
         flush_only_full_buffers()
         guard_servers()
         return super().run_via_runner_api(pipeline_proto, options)

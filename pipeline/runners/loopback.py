@@ -1,8 +1,8 @@
-"""gRPC servers that only this process can use: they listen on loopback and demand a random key from each call.
+"""gRPC servers for this process only: they listen on loopback and require a random key with each call.
 
-Beam's local runner talks to its worker threads through gRPC. Whoever can call these services can read files as this
-user and run code in this process. Each server has a key of its own, so a process that takes over the port of a stopped
-server learns nothing that opens another one.
+Beam's local runner communicates with its worker threads through gRPC. Access to these services allows a caller to read
+files as this user and to run code in this process. Each server has its own key, so a process that takes over the port
+of a stopped server does not learn the key of another.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import grpc
 
 _KEY_HEADER = "reelbeam-key"
 _ADDRESSES = ("127.0.0.1", "[::1]")
-# Another process of the same user cannot share the port, and no proxy of the environment gets to see the key.
+# Another process of the same user cannot share the port, and a proxy in the environment does not see the key.
 _SERVER_OPTIONS = [("grpc.so_reuseport", 0)]
 _CHANNEL_OPTIONS = [("grpc.enable_http_proxy", 0)]
 
 
 class _Door(NamedTuple):
-    """Where a server of this process listens, and what it demands."""
+    """The address of a server of this process, and the key that it requires."""
 
     address: str
     key: str
@@ -34,17 +34,17 @@ _doors: dict[str, _Door] = {}
 
 
 def guarded_server(pool: Any, options: Sequence[tuple[str, Any]] | None = None) -> Any:
-    """Returns a `grpc.Server` whose ports are loopback ports, whatever address is asked for, and that demands a key."""
+    """Returns a `grpc.Server` that listens on loopback, whatever address is requested, and requires a key."""
     return _GuardedServer(pool, list(options or ()))
 
 
 def local_server(pool: Any, options: Sequence[tuple[str, Any]] | None = None) -> Any:
-    """Returns a `grpc.Server` as `guarded_server` does, which lets every process of this machine in."""
+    """Returns a `grpc.Server` that listens on loopback and accepts every process of this machine."""
     return _GuardedServer(pool, list(options or ()), is_open=True)
 
 
 def channel_to(target: str, options: Sequence[tuple[str, Any]] | None = None) -> grpc.Channel | None:
-    """Returns a channel to a guarded server of this process, which sends its key; None for any other target."""
+    """Returns a channel to a guarded server of this process that sends its key; None for any other target."""
     door = _doors.get(target)
     if door is None:
         return None
@@ -53,7 +53,7 @@ def channel_to(target: str, options: Sequence[tuple[str, Any]] | None = None) ->
 
 
 class _GuardedServer:
-    """Delegates to a server of gRPC's, but for the address that it listens on."""
+    """Delegates to a gRPC server, except for the address that it listens on."""
 
     def __init__(self, pool: Any, options: list[tuple[str, Any]], is_open: bool = False) -> None:
         self._is_open = is_open
@@ -66,7 +66,7 @@ class _GuardedServer:
         return getattr(self._server, name)
 
     def add_insecure_port(self, address: str) -> int:
-        """Listens on a loopback port and returns it; only the port of `address` is used. Raises RuntimeError."""
+        """Listens on a loopback port and returns it; uses only the port of `address`. Raises RuntimeError."""
         port = address.rpartition(":")[2]
         for host in _ADDRESSES:
             try:
@@ -82,18 +82,18 @@ class _GuardedServer:
         return bound
 
     def stop(self, grace: float | None) -> Any:
-        """Stops the server, see `grpc.Server.stop`; no new channel gets its key any more."""
+        """Stops the server, see `grpc.Server.stop`; new channels do not get its key any more."""
         for target in self._targets:
             _doors.pop(target, None)
         return self._server.stop(grace)
 
 
 class _DemandKey(grpc.ServerInterceptor):
-    """Refuses calls without the key before a message of theirs is read."""
+    """Rejects calls without the key before any of their messages is read."""
 
     def __init__(self, key: str) -> None:
         self._key = key.encode()
-        # A handler of streams asks for no message before its function does.
+        # A handler for streams reads no message before its function asks for one.
         self._refusal = grpc.stream_stream_rpc_method_handler(_refuse)
 
     def intercept_service(self, continuation: Callable[[Any], Any], handler_call_details: Any) -> Any:
@@ -118,7 +118,7 @@ class _CallDetails(
     ),
     grpc.ClientCallDetails,
 ):
-    """What gRPC knows of a call before it is sent."""
+    """The attributes of a gRPC call before it is sent."""
 
 
 class _SendKey(

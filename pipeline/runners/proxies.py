@@ -1,4 +1,4 @@
-"""Proxies in the environment: they are for hosts outside, not for the channels of a run to its own workers."""
+"""Proxies in the environment, which must not be used for the channels of a run to its own workers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def keep_loopback_direct() -> None:
     """Makes gRPC connect to this machine without a proxy.
 
     gRPC sends even loopback traffic to the proxy in `http_proxy`, `https_proxy` or `grpc_proxy`. `no_grpc_proxy` is its
-    own list of exceptions, which replaces `no_proxy`. So the proxy stays in force for every other client: downloads of
+    own list of exceptions, which replaces `no_proxy`. So the proxy stays in use for every other client: downloads of
     models and requests to object stores.
     """
     listed = os.environ.get(_GRPC_ONLY, os.environ.get(_ALL, ""))

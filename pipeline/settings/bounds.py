@@ -1,4 +1,4 @@
-"""What numbers flags may have: beyond these a run would use up memory, threads or days instead of saying so."""
+"""The bounds of numeric flags. Beyond them, a run would exhaust memory, threads or days without an error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reelbeam.transforms.wording import counted
 
 MOST_THREADS = 1024
 _MOST = 1 << 53
-"""Where nothing else sets a bound: the largest number that JSON carries exactly."""
+"""The default upper bound: the largest integer that JSON represents exactly."""
 _GIBIBYTE = 1 << 30
 _START_BYTES = 2 * _GIBIBYTE
 
@@ -41,14 +41,14 @@ _HIGHEST: dict[str, float] = {
     "runs": _MOST,
 }
 _LOWEST = {"target_fps": Fraction(1, 100), "clip_stride_seconds": Fraction(1, 1000)}
-"""Of numbers that may be fractions. All others are whole, and have their lowest value where they are used."""
+"""Lower bounds of fractional numbers. All others are integers, whose lower bounds are checked where they are used."""
 
 
 def check(values: Mapping[str, object]) -> None:
-    """Raises ConfigError for the first flag whose number is out of its bounds; None and other flags pass.
+    """Raises ConfigError for the first flag with a number out of bounds; accepts None and other flags.
 
     Args:
-      values: by flag, without its dashes.
+      values: the values by flag name, without dashes.
     """
     for name, value in values.items():
         if name not in _HIGHEST or not isinstance(value, int | float | Fraction):
@@ -60,7 +60,7 @@ def check(values: Mapping[str, object]) -> None:
 
 
 def require_start() -> None:
-    """Raises ConfigError where no command can run: the address space is tiny, or the working directory is gone."""
+    """Raises ConfigError if no command can run: the address space is tiny, or the working directory was removed."""
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit != resource.RLIM_INFINITY and limit < _START_BYTES:
         raise ConfigError(
@@ -74,11 +74,11 @@ def require_start() -> None:
 
 
 def check_address_space(num_threads: int, decoder_memory_bytes: int) -> None:
-    """Raises ConfigError where `ulimit -v` is too small for a local run: native code would end it anywhere.
+    """Raises ConfigError if `ulimit -v` is too small for a local run: native code would crash at any point.
 
     Args:
-      num_threads: of the local runner.
-      decoder_memory_bytes: what a decoder process may use, beside half a gibibyte for its program.
+      num_threads: the number of threads of the local runner.
+      decoder_memory_bytes: the limit of a decoder process, in addition to half a gibibyte for its program.
     """
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit == resource.RLIM_INFINITY:
@@ -97,7 +97,7 @@ def check_address_space(num_threads: int, decoder_memory_bytes: int) -> None:
 
 
 def _number(value: float | Fraction) -> str:
-    """Returns a number as a person writes it.
+    """Returns a number in its usual notation.
 
     >>> [_number(value) for value in (1 << 53, Fraction(1, 100), Fraction(10**9), float("inf"))]
     ['9007199254740992', '0.01', '1e+09', 'inf']

@@ -1,4 +1,4 @@
-"""What a run is to do: one frozen, validated record, made from flags by options.py and read by graph.py. No Beam."""
+"""The configuration of a run: a frozen, validated dataclass, created from flags and read by graph.py. No Beam."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ MIN_DECODER_MEMORY_BYTES = 64 << 20
 _MAX_INPUTS_TOLD = 100
 
 LOCAL_VIDEOS_PER_PART = 5_000
-"""Half an hour of work with the smallest models and ten-second videos, on two cores: what a crash may cost. More would
-be few and larger files."""
+"""Half an hour of work with the smallest models and ten-second videos, on two cores: the work that a crash may lose. A
+larger value would give fewer and larger files."""
 
 AN_INPUT = "an input"
 
 
 @dataclasses.dataclass(frozen=True)
 class LabelingConfig:
-    """Everything that decides the rows of a run, and nothing of where it runs (those are Beam's options).
+    """The settings that determine the rows of a run. Beam's options determine where it runs.
 
     Attributes:
-      output: folder or object-store prefix of the tables.
+      output: the folder or object-store prefix of the tables.
       inputs: files, folders and patterns.
-      input_list: list file, or None.
-      base_dir: what relative local paths are relative to.
-      model: the model, with the preset that is used.
-      engine: what runs it.
-      sampling: which clips.
-      top_k: labels that a row names.
-      min_score: labels below it are not named.
-      max_failure_ratio: share of failed inputs with which a run still counts.
+      input_list: a list file, or None.
+      base_dir: the base of relative local paths.
+      model: the model, with the preset in use.
+      engine: the engine that runs it.
+      sampling: the parameters of clip sampling.
+      top_k: the number of labels in a row.
+      min_score: labels with a lower score are omitted.
+      max_failure_ratio: the maximum share of failed inputs in a successful run.
       max_video_bytes: larger files are failures.
-      decoder_limits: what a video may ask for, and what a decoder process may use.
-      spool_dir, spool_bytes: where remote videos are kept on their way to the decoder, and how much of them at most;
-        None: the folder for temporary files, and what `reelbeam.transforms.storage.spool.folder` finds fit.
-      num_threads: threads of the engine; None: the cores of the machine that it runs on.
-      precision: of the engine's arithmetic.
-      max_batch_bytes: pixels that the model is given at once.
+      decoder_limits: the limits of a video and of a decoder process.
+      spool_dir, spool_bytes: the folder and the limit for remote videos on local disk; None: the folder for temporary
+        files, and the default of `reelbeam.transforms.storage.spool.folder`.
+      num_threads: the number of threads of the engine; None: the number of cores of its machine.
+      precision: the engine's arithmetic precision.
+      max_batch_bytes: the maximum size of a model input, in bytes of pixels.
       save_logits, save_embeddings: whether the clips table has these columns.
-      skip_rules: which of the listed videos are left out.
-      videos_per_part: videos of a part that is committed by itself; 0: everything is one run, chosen and labeled by one
-        job; None: as suits the runner.
+      skip_rules: which listed videos are skipped.
+      videos_per_part: the number of videos in a part that is committed separately; 0: the whole run is one job; None:
+        the default of the runner.
       wait_for_lock: whether to wait while another run writes to the output.
     """
 
@@ -109,9 +109,9 @@ class LabelingConfig:
         _require((self.videos_per_part or 0) >= 0, "--videos_per_part", self.videos_per_part, "at least 0")
 
     def _require_room_for_clips(self) -> None:
-        """A decoder holds its ring and the clips that it fills elsewhere (`ring.py`): a long warm-up may not fit."""
+        """Checks that a decoder has memory for its ring and its open clips (`ring.py`): a long warm-up may not fit."""
         sampling = self.sampling
-        num_open = math.ceil(sampling.clip_seconds / sampling.stride_seconds)  # more than one where clips overlap
+        num_open = math.ceil(sampling.clip_seconds / sampling.stride_seconds)  # more than one if clips overlap
         num_clips = NUM_SLOTS + max(num_open - (NUM_SLOTS - 1), 0)
         needed = num_clips * self.clip_frames * self.geometry.size**2 * 3
         if needed > self.decoder_limits.memory_bytes:
@@ -123,10 +123,10 @@ class LabelingConfig:
             )
 
     def with_model(self, model: ModelSpec) -> LabelingConfig:
-        """Returns the configuration for a model of which more is known now: its kind decides how clips are chosen.
+        """Returns the configuration for an updated model, whose kind determines how clips are sampled.
 
         Raises:
-          ConfigError: the flags do not go with a model of this kind.
+          ConfigError: the flags do not fit a model of this kind.
         """
         try:
             return dataclasses.replace(self, model=model, sampling=dataclasses.replace(self.sampling, kind=model.kind))
@@ -135,32 +135,32 @@ class LabelingConfig:
 
     @property
     def clip_frames(self) -> int:
-        """Most frames of a clip, warm-up included."""
+        """The maximum number of frames of a clip, including the warm-up."""
         return self.sampling.num_frames + math.floor(self.sampling.warm_up * self.sampling.target_fps)
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """What is to be kept of each clip besides its scores."""
+        """The values to keep for each clip besides its scores."""
         return ("logits",) * self.save_logits + ("embedding",) * self.save_embeddings
 
     @property
     def row_options(self) -> RowOptions:
-        """What is asked of rows beside the scores."""
+        """The options for rows."""
         return RowOptions(self.top_k, self.min_score, self.save_logits, self.save_embeddings)
 
     @property
     def geometry(self) -> Geometry:
-        """Scale and crop, as the model was trained."""
+        """Scale and crop, as in the model's training."""
         return Geometry(self.model.preset.resize, self.model.preset.size)
 
     @property
     def sampling_fingerprint(self) -> str:
-        """Hash of everything that decides which pixels the model gets: instants, scale and crop."""
+        """The hash of everything that determines the pixels of the model input: instants, scale and crop."""
         text = f"{self.sampling.fingerprint} {self.geometry.resize} {self.geometry.size}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the configuration as the run's JSON keeps it."""
+        """Returns the configuration for the run's JSON."""
         preset, sampling = self.model.preset, self.sampling
         return {
             "inputs": [without_query(given) for given in self.inputs[:_MAX_INPUTS_TOLD]],
@@ -193,7 +193,7 @@ class LabelingConfig:
 
 
 def require_name(flag: str, value: str | None) -> None:
-    """Raises ConfigError where a name is blank, which would mean the working directory; None: it was not given."""
+    """Raises ConfigError if a name is blank, which would mean the working directory; accepts None."""
     if value is not None and not value.strip():
         raise ConfigError(f"{flag} is {value!r}: it must be a name; a shell variable may be unset")
     if value is not None and not is_utf8(value) and flag != AN_INPUT:
@@ -201,7 +201,7 @@ def require_name(flag: str, value: str | None) -> None:
 
 
 def is_utf8(name: str) -> bool:
-    """Whether a name that the system gave is UTF-8: Python keeps the bytes of others as surrogates."""
+    """Returns whether a name from the system is UTF-8: Python represents other bytes as surrogates."""
     try:
         name.encode()
     except UnicodeEncodeError:

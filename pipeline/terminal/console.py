@@ -1,4 +1,4 @@
-"""How tables look on a terminal, and in the log of a nightly job."""
+"""Tables for terminals and log files."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ _WIDTH_WITHOUT_TERMINAL = 110
 
 
 class _PrintableConsole(Console):
-    """rich's, which prints strings and texts without control characters."""
+    """A rich console that prints strings and texts without control characters."""
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Prints as rich does."""
+        """Prints like rich."""
         super().print(*map(_shown, objects), **options)
 
 
 class _PrintableTable(Table):
-    """rich's, whose cells have no control characters."""
+    """A rich table whose cells have no control characters."""
 
     def add_row(self, *cells: Any, **options: Any) -> None:
-        """Adds a row as rich does."""
+        """Adds a row like rich."""
         super().add_row(*map(_shown, cells), **options)
 
 
 def _shown(given: Any) -> Any:
-    """Returns a string or a text without control characters, and anything else as it is."""
+    """Returns a string or a text without control characters, and any other value unchanged."""
     if isinstance(given, str):
         return printable(given)
     if isinstance(given, Text) and not given.plain.isprintable():
         given = given.copy()
-        given.plain = printable(given.plain)  # as long as before: styles stay where they are
+        given.plain = printable(given.plain)  # the length is unchanged, so styles stay in place
     return given
 
 
 def make_console() -> Console:
-    """Returns a console that is as wide as the terminal, and wide enough for the tables where there is none."""
+    """Returns a console as wide as the terminal, or wide enough for the tables if there is no terminal."""
     console = _PrintableConsole(highlight=False, soft_wrap=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _WIDTH_WITHOUT_TERMINAL
@@ -52,15 +52,15 @@ def make_console() -> Console:
 
 
 def make_table(*columns: Column | str) -> Table:
-    """Returns an empty table without frames: they cost width, and are in the way when text is copied."""
+    """Returns an empty table without frames, which cost width and disturb copied text."""
     return _PrintableTable(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
 
 
 def right(name: str) -> Column:
-    """Returns a column of numbers."""
+    """Returns a column for numbers."""
     return Column(name, justify="right")
 
 
 def whole(name: str) -> Column:
-    """Returns a column of paths: one that is too long goes on below, since its end tells it from others."""
+    """Returns a column for paths: a long path wraps, because its end distinguishes it from others."""
     return Column(name, overflow="fold")

@@ -1,4 +1,4 @@
-"""The line on stderr that says how far the work is: drawn over itself on a terminal, now and then in a log."""
+"""The progress line on stderr: redrawn in place on a terminal, printed at intervals in a log."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from reelbeam.pipeline.terminal.streams import printable
 _SECONDS_BETWEEN_DRAWINGS = 0.25
 _SECONDS_BETWEEN_LINES = 15.0
 _SECONDS_OF_SPEED = 300.0
-"""How long a stretch of the work the remaining time is reckoned from: one long video takes minutes."""
+"""The period from which the remaining time is estimated: one long video takes minutes."""
 
 
 class Stage(NamedTuple):
-    """How far the work is.
+    """The state of the work.
 
     Attributes:
-      text: what is being done.
-      done, total: how much of it, in any unit; None: nobody knows how much there is.
+      text: the current step.
+      done, total: the amount of work, in any unit; None if the total is unknown.
     """
 
     text: str
@@ -37,12 +37,12 @@ class Stage(NamedTuple):
 
 
 class _Line:
-    """Draws the line."""
+    """Draws the progress line."""
 
     def __init__(self) -> None:
-        # The stream as it is now: `sys.stderr` may be another one later, in the middle of a job.
+        # Keep the current stream: `sys.stderr` may be replaced during a job.
         self._console = Console(file=sys.stderr, highlight=False)
-        # rich would put streams of its own in the places of stdout and stderr, and put the old ones back at the end.
+        # rich would replace stdout and stderr with streams of its own and restore the old ones at the end.
         self._bar = Progress(
             _TextColumn(table_column=Column(no_wrap=True, overflow="ellipsis")),
             BarColumn(bar_width=20),
@@ -70,7 +70,7 @@ class _Line:
             self._bar.stop()
 
     def show(self, source: Callable[[], Stage]) -> None:
-        """Draws or prints what `source` says, if the last time is long enough ago."""
+        """Draws or prints the result of `source`, if the last time was long enough ago."""
         pause = _SECONDS_BETWEEN_DRAWINGS if self.is_drawn else _SECONDS_BETWEEN_LINES
         if time.monotonic() - self._drawn_at < pause:
             return
@@ -93,11 +93,11 @@ class _TextColumn(ProgressColumn):
 
 
 class ProgressLine:
-    """While it is open, shows what `source` says, from a thread of its own.
+    """Shows the result of `source` while it is open, from its own thread.
 
     Args:
       enabled: whether to show anything.
-      source: returns how far the work is now; must not raise.
+      source: returns the current state of the work; must not raise.
     """
 
     def __init__(self, enabled: bool, source: Callable[[], Stage]) -> None:
@@ -127,7 +127,7 @@ class ProgressLine:
 
 
 class WorkLine:
-    """While it is open, shows the piece of work at hand."""
+    """Shows the current item of the work while it is open."""
 
     def __init__(self, doing: str) -> None:
         self._doing = doing
@@ -143,5 +143,5 @@ class WorkLine:
         self._line.stop()
 
     def show(self, what: str) -> None:
-        """Shows the next piece of work."""
+        """Shows the next item."""
         self._line.show(lambda: Stage(f"{self._doing} {what}"))

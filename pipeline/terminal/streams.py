@@ -1,4 +1,4 @@
-"""Standard streams that never break the program, and text that cannot command a terminal. Imports nothing slow."""
+"""Standard streams that never fail, and text that cannot control a terminal. Imports no slow modules."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from reelbeam.transforms.errors import without_query
 _JSON_ESCAPES = "reelbeam.json_escapes"
 
 print_above: list[Callable[[str], None]] = []
-"""What prints a line above the progress line of this terminal; empty while there is no progress line."""
+"""Functions that print a line above the progress line of this terminal; empty if there is no progress line."""
 
 
 def printable(text: str) -> str:
-    """Returns text as one line without control characters: a file's name must not command the terminal."""
+    """Returns text as one line without control characters, because a file's name must not control the terminal."""
     return "".join(c if c.isprintable() else "�" for c in text)
 
 
 def take_names_for_utf8() -> None:
-    """Starts the program again in Python's UTF-8 mode, where its locale has another encoding.
+    """Restarts the program in Python's UTF-8 mode if its locale has another encoding.
 
-    A file's name is a video's name in the tables: it must not depend on whether a shell or a schedule starts the run.
-    What is printed stays in the locale's encoding.
+    File names are video names in the tables. They must not depend on whether a shell or a scheduler starts the run.
+    Printed text stays in the locale's encoding.
     """
     again = ["-X", "utf8=1"]
-    if sys.getfilesystemencoding() == "utf-8" or sys.orig_argv[1:3] == again:  # `python -X utf8=0` has the last word
+    if sys.getfilesystemencoding() == "utf-8" or sys.orig_argv[1:3] == again:  # `python -X utf8=0` takes precedence
         return
     encodings = [stream.encoding for stream in (sys.stdout, sys.stderr) if stream is not None]
     environment = os.environ | ({"PYTHONIOENCODING": encodings[0]} if encodings else {})
@@ -40,23 +40,23 @@ def take_names_for_utf8() -> None:
 
 
 def take_over_streams() -> None:
-    """Makes stdout and stderr take whatever is written, wherever they lead, in any encoding.
+    """Makes stdout and stderr accept any text, wherever they lead, in any encoding.
 
-    Standard descriptors that are closed lead to /dev/null from now on: a file that is opened later would get their
-    numbers, and messages of C libraries with them.
+    Closed standard descriptors are redirected to /dev/null. Otherwise a file that is opened later would get their
+    numbers, and with them the messages of C libraries.
     """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
     codecs.register_error(_JSON_ESCAPES, _escaped)
     sys.stdout = _stream(sys.stdout, 1)
     sys.stderr = _stream(sys.stderr, 2)
 
 
 def lost_output(stream: TextIO) -> OSError | None:
-    """Returns why a part of what was written is nowhere; None where nothing is lost, or its reader wanted no more."""
+    """Returns why some output was lost; None if nothing was lost, or if its reader closed the pipe."""
     stream.flush()
     raw = getattr(getattr(stream, "buffer", None), "raw", None)
     failure = raw.failure if isinstance(raw, _UnbreakableFile) else None
@@ -64,14 +64,14 @@ def lost_output(stream: TextIO) -> OSError | None:
 
 
 def print_path(path: str) -> None:
-    """Prints a path for programs that read it: as the bytes that the file system has, in any encoding."""
+    """Prints a path for other programs: as the bytes in the file system, in any encoding."""
     sys.stdout.flush()
     sys.stdout.buffer.write(os.fsencode(path) + b"\n")
     sys.stdout.flush()
 
 
 def can_print(text: str) -> bool:
-    """Returns whether stdout's encoding has all characters of a text."""
+    """Returns whether stdout's encoding can encode a text."""
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
@@ -80,7 +80,7 @@ def can_print(text: str) -> bool:
 
 
 class LogHandler(logging.StreamHandler[TextIO]):
-    """Writes log records without control characters, above the progress line where there is one."""
+    """Writes log records without control characters, above the progress line if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes one record."""
@@ -91,9 +91,9 @@ class LogHandler(logging.StreamHandler[TextIO]):
 
 
 class LogFormatter(logging.Formatter):
-    """Makes what is logged printable: our own messages one line each, those of others and tracebacks line by line.
+    """Makes log records printable: own messages as one line each, those of libraries and tracebacks line by line.
 
-    Secrets in addresses are removed, also from what libraries log.
+    Secrets in URLs are removed, also from messages of libraries.
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:
@@ -103,20 +103,20 @@ class LogFormatter(logging.Formatter):
         return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:
-        """Returns the whole text of a record."""
+        """Returns the complete text of a record."""
         text = super().format(record).expandtabs()
         return "\n".join(printable(without_query(line)) for line in text.split("\n"))
 
 
 class _UnbreakableFile(io.FileIO):
-    """A descriptor to write to. What it does not take is dropped, and the last reason is kept."""
+    """A descriptor for writing. Data that it does not accept is dropped, and the last error is kept."""
 
     failure: OSError | None = None
 
     def write(self, data: object) -> int:
         view = memoryview(data).cast("B")  # type: ignore[arg-type]
         try:
-            while (written := super().write(view)) is None:  # somebody made it non-blocking
+            while (written := super().write(view)) is None:  # the descriptor is non-blocking
                 select.select([], [self], [])
         except OSError as error:
             self.failure = error
@@ -125,7 +125,7 @@ class _UnbreakableFile(io.FileIO):
 
 
 def _stream(given: TextIO | None, descriptor: int) -> io.TextIOWrapper:
-    """Returns a stream like the one that Python made; None stands for one that was closed when Python started."""
+    """Returns a stream like the one that Python created; None means that it was closed when Python started."""
     if given is None:
         return io.TextIOWrapper(io.BufferedWriter(_UnbreakableFile(os.devnull, "w")), "utf-8", _JSON_ESCAPES)
     given.flush()
@@ -135,7 +135,7 @@ def _stream(given: TextIO | None, descriptor: int) -> io.TextIOWrapper:
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
-    """Writes characters that an encoding lacks as JSON does: what is JSON stays JSON."""
+    """Writes characters that an encoding lacks as JSON escapes, so that JSON output stays JSON."""
     assert isinstance(error, UnicodeEncodeError)
     units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[k : k + 4]}" for k in range(0, len(units), 4)), error.end

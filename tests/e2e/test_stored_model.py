@@ -227,7 +227,7 @@ FAULTS: dict[str, tuple[Any, type[ModelError], str]] = {
         ModelError,
         rf"the exported model {URI} is damaged, model.bin is not .* export the model again",
     ),
-    "incomplete": (incomplete, NotASavedModelError, rf"{URI} is no SavedModel: it lacks variables/variables.index"),
+    "incomplete": (incomplete, NotASavedModelError, rf"{URI} is not a SavedModel: it lacks variables/variables.index"),
     "no model": (no_model, NotASavedModelError, rf"{URI} holds neither reelbeam_model.json nor saved_model.pb; pass"),
     "corpus": (a_corpus, NotASavedModelError, rf"{URI} holds more than 5 files; pass the folder of one model"),
 }

@@ -100,7 +100,7 @@ def test_a_cache_that_cannot_be_written_to_costs_no_run(
     (tmp_path / "cache").write_text("a file where the folder should be")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
     assert answer(compile_model(core, "small", build, CONFIG))
-    assert "cannot keep the compiled model" in caplog.text
+    assert "Cannot cache the compiled model" in caplog.text
 
 
 def test_drafts_that_dead_processes_left_are_removed(core: Any, tmp_path: pathlib.Path) -> None:

@@ -291,7 +291,7 @@ def test_file_that_changed_since_it_was_planned(
     assert whole == [0, 1, 2]
     assert "7 of 10 clips lost: decoded up to 3.133 s" in message
     audio = generate.make_audio(tmp_path / "a.m4a")
-    with pytest.raises(errors.CorruptVideoError, match="stream 0 is no video stream; the file changed"):
+    with pytest.raises(errors.CorruptVideoError, match="stream 0 is not a video stream; the file changed"):
         next(decode_clips(audio, media, [span_at(0, Fraction(0))], WHOLE))
 
 

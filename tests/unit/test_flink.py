@@ -126,14 +126,14 @@ def test_what_does_not_fit_is_told(
 
 def test_what_is_no_job_manager_is_told(manager: JobManager) -> None:
     manager.answers["/overview"] = ["something else"]
-    with pytest.raises(ConfigError, match="is no Flink JobManager"):
+    with pytest.raises(ConfigError, match="is not a Flink JobManager"):
         flags_of(manager)
 
 
 @pytest.mark.parametrize("answer", [b"<html>a proxy</html>", ["text"], [{"value": "no key"}], 7])
 def test_a_configuration_that_is_not_flinks_is_told(manager: JobManager, answer: Any) -> None:
     manager.answers["/jobmanager/config"] = answer
-    with pytest.raises(ConfigError, match="is no Flink JobManager"):
+    with pytest.raises(ConfigError, match="is not a Flink JobManager"):
         flags_of(manager)
 
 
@@ -228,7 +228,7 @@ def test_progress_is_told_while_the_job_runs(manager: JobManager) -> None:
         {"name": "{DecodeClips, ClassifyClips}", "status": "RUNNING", "metrics": {"read-records": 7}},
     ]
     manager.answers["/jobs/b"] = {"state": "RUNNING", "vertices": vertices}
-    assert job.progress() == "running, 1 of 2 steps done, 7 segments taken up"
+    assert job.progress() == "running, 1 of 2 steps done, 7 segments started"
 
 
 JAVA = "\n\tat org.apache.flink.Task.run(Task.java:77)\n\t... 7 more\n]"

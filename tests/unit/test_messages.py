@@ -190,5 +190,5 @@ def test_codecs_have_their_own_names(tmp_path: pathlib.Path, name: str, codec: s
     cluster = path.read_bytes().index(b"\x1f\x43\xb6\x75", 300)
     assert message_of(shortened(path, cluster + 20)) == (
         "no_frames",
-        f"video stream 0 ({said}) has no frames; the recording may have been broken off",
+        f"video stream 0 ({said}) has no frames; the recording may have been interrupted",
     )

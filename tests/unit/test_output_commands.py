@@ -484,7 +484,7 @@ def test_verify_finds_a_damaged_json_and_wrong_counts(
     code, found = as_json(capsys, "verify", tmp_path)
     assert code == 4 and [fault["path"] for fault in found["faults"]] == [str(path)]
     assert main(["status", str(tmp_path)]) == 1
-    assert "is no JSON" in capsys.readouterr().err
+    assert "is not JSON" in capsys.readouterr().err
 
 
 def test_verify_finds_the_same_in_many_shares(

@@ -178,7 +178,7 @@ def test_a_download_cut_between_two_files_is_noticed(hub: Hub, hub_cache: pathli
     archive = make_archive(FILES, "w")
     at = archive.index(b"./variables/variables.data")
     url = hub.serve("/m", cut(archive, at, announce_length=False), whole(archive))
-    with pytest.raises(ModelDownloadError, match=r"broke off: it lacks variables/variables\.data"):
+    with pytest.raises(ModelDownloadError, match=r"was interrupted: it lacks variables/variables\.data"):
         resolver.resolve(url)
     assert remains(hub_cache) == []
     assert content(resolver.resolve(url)) == FILES

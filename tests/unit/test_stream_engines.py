@@ -183,10 +183,10 @@ def test_a_state_may_depend_on_the_number_of_frames(name: Any, tiny: ModelSpec, 
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_base_model_is_no_stream_model(name: Any) -> None:
     demo = find("demo")
-    with pytest.raises(ModelError, match="demo is no Stream model"):
+    with pytest.raises(ModelError, match="demo is not a Stream model"):
         load_stream_engine(demo, name)
     with pytest.raises(
-        SignatureError, match=r"it is no Stream model\. Wanted: .* Found: serving_default\(image: float"
+        SignatureError, match=r"it is not a Stream model\. Wanted: .* Found: serving_default\(image: float"
     ):
         load_stream_engine(dataclasses.replace(demo, kind="stream"), name)
 

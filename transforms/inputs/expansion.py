@@ -1,4 +1,4 @@
-"""From an input to its videos: what a path, a URI, a folder or a pattern names. No step."""
+"""Expand an input (a path, a URI, a folder or a pattern) to its videos. No Beam steps."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from reelbeam.transforms.storage.ignored import HIDDEN_FILE, Report, describe, e
 from reelbeam.transforms.storage.uris import Pattern, literal
 
 _WILDCARDS = frozenset("*?[")
-_MAX_OTHERS = 100_000  # a hundred pages of an object store's listing, some twenty seconds
+_MAX_OTHERS = 100_000  # a hundred pages of an object store's listing, about twenty seconds
 _log = logging.getLogger(__name__)
 
 
 class _SearchTooLongError(Exception):
-    """A folder holds so many files that are no videos that the search was given up."""
+    """The search was stopped because a folder holds too many files that are not videos."""
 
 
 def expand_input(
     given: str, base_dir: str | None = None, max_others: int | None = None, report: Report = ignore
 ) -> Iterator[VideoRef]:
-    """Yields the videos that one input names; see `list_videos.ListVideos` for what an input may be.
+    """Yields the videos of one input; see `list_videos.ListVideos` for the kinds of inputs.
 
     Args:
       given: a path, a URI or a pattern.
-      base_dir: what a relative path is relative to.
-      max_others: how many files that are no videos a folder in an object store may hold; None: any number.
-      report: is called for each file and folder that is left out.
+      base_dir: the base of relative paths.
+      max_others: the limit of files in an object store's folder that are not videos; None: unlimited.
+      report: called for each skipped file and folder.
 
     Raises:
       UnsupportedUriError, StorageError: a pattern or a folder cannot be listed.
-      _SearchTooLongError: there were more than `max_others`.
+      _SearchTooLongError: the limit `max_others` was exceeded.
     """
     uri = storage.normalize(given, base_dir)
     path = storage.local_path(uri)
@@ -56,14 +56,16 @@ def expand_input(
 
 
 def matches_anything(given: str, base_dir: str | None = None, report: Report = ignore) -> bool:
-    """Whether an input names at least one file. A missing file counts, since it gets its row, if it is named like a
-    video: anything else that is missing may be a folder, on a disk that is not there tonight.
+    """Returns whether an input names at least one file.
 
-    In an object store's folder the search ends after 100 000 files that are no videos. It then says yes, and a warning
-    tells so: the listing of the run goes through the rest.
+    A missing file counts if it has a video's extension, because it gets a row. Any other missing path may be a folder
+    on a disk that is not mounted.
+
+    The search of an object store's folder ends after 100 000 files that are not videos. The result is then True, with a
+    warning, and the run lists the rest.
 
     Raises:
-      UnsupportedUriError, StorageError: as `expand_input`.
+      UnsupportedUriError, StorageError: as in `expand_input`.
     """
     path = storage.local_path(storage.normalize(given, base_dir))
     if path is not None and not os.path.lexists(path) and not _is_pattern(path) and not is_named_like_a_video(given):
@@ -81,7 +83,7 @@ def why_nothing(given: str, base_dir: str | None = None) -> str:
     """Returns why an input names no video: what is at its place, and what was left out there.
 
     Raises:
-      UnsupportedUriError, StorageError: as `expand_input`.
+      UnsupportedUriError, StorageError: as in `expand_input`.
     """
     uri = storage.normalize(given, base_dir)
     path = storage.local_path(uri)
@@ -107,7 +109,7 @@ def _file_above(path: str) -> str | None:
 
 def _expand_local(uri: str, path: str, report: Report) -> Iterator[VideoRef]:
     if os.path.isdir(path):  # noqa: PTH112
-        # Everything but folders: broken links, for instance, get their row.
+        # Everything but folders, because broken links, for example, get a row.
         below = (VideoRef(storage.normalize(found)) for found in local_folders.files_below(path, report))
         yield from _only_videos(below, report)
     elif os.path.lexists(path) or not _is_pattern(uri):
@@ -126,7 +128,7 @@ def _expand_remote_pattern(uri: str, report: Report, max_others: int | None) -> 
     if first is not None:
         yield first
         yield from found
-    elif _has_only_brackets(uri):  # a folder of that very name
+    elif _has_only_brackets(uri):  # a folder with exactly this name
         yield from _expand_remote_folder(uri, report, max_others)
 
 
@@ -141,24 +143,24 @@ def _is_pattern(uri: str) -> bool:
 
 
 def _is_remote_folder(uri: str) -> bool:
-    """What ends with a slash, or has something below it; a scheme that nobody knows has files only.
+    """Returns whether a URI ends with a slash or has objects below it; False for an unknown scheme.
 
     Raises:
-      StorageError: it cannot be listed, and no file of that name is there either.
+      StorageError: it cannot be listed, and no file with that name exists either.
     """
     try:
         return uri.endswith("/") or bool(storage.match(f"{uri}/**", limit=1))
     except (UnsupportedUriError, VideoNotFoundError):  # not found: there is no such bucket
         return False
     except StorageError as error:
-        # Who may read a file need not be allowed to list; and a file system with real folders refuses to list a file.
+        # Read access does not imply access to list, and a file system with real folders does not list a file.
         if _existing(uri) is None:
             raise error from None
         return False
 
 
 def _remote_file_with_brackets(uri: str) -> VideoRef | None:
-    """The file of that very name: "[1]" is more common in names than in patterns, and asking costs one request."""
+    """Returns the file with exactly this name: "[1]" is more common in names than in patterns. Costs one request."""
     return _existing(uri) if _is_pattern(uri) and _has_only_brackets(uri) else None
 
 

@@ -1,4 +1,4 @@
-"""List files: .txt, .csv, .jsonl or .parquet -> VideoRef for each row, with its range; other columns are metadata."""
+"""Read list files: .txt, .csv, .jsonl or .parquet -> one VideoRef per row; other columns become metadata."""
 
 from __future__ import annotations
 
@@ -20,27 +20,26 @@ from reelbeam.transforms.time_range import TimeRange
 
 _DECIMAL = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})(e[+-]?\d{1,3})?", re.IGNORECASE | re.ASCII)
 _MAX_SECONDS = 10**9
-"""Thirty years: whole milliseconds of it fit into a table's column."""
+"""Thirty years: in milliseconds, this fits into a table's column."""
 
 
 def read_input_list(path: str, base_dir: str | None = None) -> Iterator[VideoRef]:
-    """Yields the videos of a list file, with its further columns as metadata.
+    """Yields the videos of a list file, with its other columns as metadata.
 
-    .txt has one URI a line; empty lines and lines that begin with "#" are passed over. .csv (with a header; the
-    delimiter is a comma, a semicolon or a tab), .jsonl and .parquet have a `video_uri` column. Their columns
-    `start_seconds` and `end_seconds`, both optional and exact, name a range of the video. Relative paths start from
-    `base_dir`, as those of the command line do, not from the list's folder.
+    .txt has one URI per line; empty lines and lines that begin with "#" are skipped. .csv (with a header; the delimiter
+    is a comma, a semicolon or a tab), .jsonl and .parquet have a `video_uri` column. Their optional columns
+    `start_seconds` and `end_seconds` give an exact range of the video. Relative paths start from `base_dir`, like those
+    on the command line, not from the list's folder.
 
     Raises:
-      ConfigError: the file's kind is unknown, it has no `video_uri` column, or a row has no URI or path in it, or no
-        range that a video can have.
-      MediaError: it cannot be read.
+      ConfigError: the file's kind is unknown, it has no `video_uri` column, or a row has an invalid URI, path or range.
+      MediaError: the file cannot be read.
     """
     suffix = pathlib.PurePosixPath(path).suffix.lower()
     if suffix not in SUFFIXES:
         raise ConfigError(f"--input_list {path}: unknown kind {suffix!r}; give one of {', '.join(SUFFIXES)}")
     place = storage.normalize(path, base_dir)
-    storage.stat(place)  # Beam tries for minutes to open what it is not let in to
+    storage.stat(place)  # Beam retries for minutes to open a file without access
     with storage.storage_errors(place), storage.open_binary(place) as file:
         try:
             for where, row in rows_of_list(file, suffix):
@@ -69,18 +68,18 @@ def _listed_video(row: dict[str, Any], where: str, list_place: str, base_dir: st
 
 
 def _is_name(value: Any) -> bool:
-    """Whether a value can be the name of a file: a text that no system call stumbles over."""
+    """Whether a value can be a file's name: a text that system calls accept."""
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         return False
     try:
         os.fsencode(value)
-    except UnicodeEncodeError:  # half a surrogate pair
+    except UnicodeEncodeError:  # an unpaired surrogate
         return False
     return True
 
 
 def _require_start(uri: str, video_uri: str, where: str, list_place: str) -> None:
-    """Raises where a relative path was meant to start from the list: the file is there, or the list is in a store."""
+    """Raises if a relative path seems to start from the list: the file is there, or the list is in a store."""
     if storage.local_path(uri) is None or uri.startswith((os.sep, "file:")):
         return
     list_path = storage.local_path(list_place)
@@ -95,7 +94,7 @@ def _require_start(uri: str, video_uri: str, where: str, list_place: str) -> Non
 
 
 def _range_of(row: dict[str, Any], where: str) -> TimeRange:
-    """Takes the columns of the range out of a row."""
+    """Removes the range columns from a row and returns the range."""
     start, end = (_seconds(row.pop(name, None), name, where) for name in RANGE_COLUMNS)
     if end is not None and end <= (start or 0):
         name, other = RANGE_COLUMNS
@@ -104,7 +103,7 @@ def _range_of(row: dict[str, Any], where: str) -> TimeRange:
 
 
 def _seconds(value: Any, name: str, where: str) -> Fraction | None:
-    """Returns a bound of a range, exactly as its decimal text says; None for an empty value."""
+    """Returns a bound of a range exactly as its decimal text states; None for an empty value."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     is_text_or_number = isinstance(value, str | int | float | decimal.Decimal) and not isinstance(value, bool)
@@ -119,6 +118,6 @@ def _seconds(value: Any, name: str, where: str) -> Fraction | None:
 
 
 def _as_text(value: Any) -> str:
-    """Metadata are text: a nested value as JSON, the rest as Python prints it."""
+    """Returns a metadata value as text: a nested value as JSON, any other as Python prints it."""
     text = json.dumps(value, sort_keys=True, default=str) if isinstance(value, dict | list | bool) else str(value)
-    return text.encode("utf-8", "replace").decode()  # JSON may hold half a surrogate pair, which no table can
+    return text.encode("utf-8", "replace").decode()  # JSON may contain an unpaired surrogate, tables may not

@@ -1,4 +1,4 @@
-"""The rows of list files: .txt, .csv, .jsonl and .parquet -> where a row stands, and its columns."""
+"""Read the rows of list files: .txt, .csv, .jsonl and .parquet -> the position of a row, and its columns."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ URI_COLUMN = "video_uri"
 RANGE_COLUMNS = ("start_seconds", "end_seconds")
 SUFFIXES = (".txt", ".csv", ".jsonl", ".parquet")
 COMMENT = "#"
-"""With it a line of a .txt begins that names no video."""
+"""The first character of a comment line in a .txt list."""
 
 _DELIMITERS = ",;\t"
 _MORE = "\0"
-"""Stands for the name of the columns that the header of a .csv does not name."""
+"""The key of values without a column in the header of a .csv."""
 
 
 def rows_of_list(file: Any, suffix: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields where a row stands ("line 3"), for messages, and the row.
+    """Yields the position of a row ("line 3"), for messages, and the row.
 
     Args:
       file: an open binary file.
-      suffix: of its name, one of SUFFIXES.
+      suffix: the suffix of its name, one of SUFFIXES.
 
     Raises:
       ValueError, csv.Error: the file is not of that kind, has no `video_uri` column, or a row does not fit its header.
@@ -40,7 +40,7 @@ def rows_of_list(file: Any, suffix: str) -> Iterator[tuple[str, dict[str, Any]]]
         rows = (row for batch in parquet.iter_batches() for row in batch.to_pylist())
         yield from ((f"row {number}", row) for number, row in enumerate(rows, start=1))
         return
-    # utf-8-sig: spreadsheets save a mark in front, which would otherwise become part of the first column's name.
+    # utf-8-sig: spreadsheets write a byte order mark, which would become part of the first column's name.
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     if suffix == ".csv":
         yield from _rows_of_csv(text)
@@ -72,7 +72,7 @@ def _rows_of_csv(text: io.TextIOWrapper) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def _header(line: str) -> tuple[list[str], str]:
-    """Returns the names of the columns, and what delimits them: the first delimiter that gives a column of URIs."""
+    """Returns the column names and the delimiter: the first delimiter that gives a column `video_uri`."""
     found = {delimiter: next(csv.reader([line], delimiter=delimiter), []) for delimiter in _DELIMITERS}
     names = {delimiter: [column.strip() for column in columns] for delimiter, columns in found.items()}
     delimiter = next((delimiter for delimiter in _DELIMITERS if URI_COLUMN in names[delimiter]), ",")

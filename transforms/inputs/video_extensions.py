@@ -1,6 +1,6 @@
-"""The file extensions by which a video is found in a folder: the usual ones of each demuxer that may read a video.
+"""The file extensions of videos in a folder: the common ones of each demuxer that reads video.
 
-A file that is named, listed or matched by a pattern may be called anything.
+A file that is named directly, listed, or matched by a pattern may have any name.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ EXTENSIONS_OF = {
     "moflex": ".moflex",
     "usm": ".usm",
 }
-"""By FFmpeg's demuxer. Extensions that mostly belong to other files (`.avs`: scripts, `.cgi`, `.j2k`) are left out."""
+"""By FFmpeg's demuxer. Extensions that mostly belong to other files (`.avs`: scripts, `.cgi`, `.j2k`) are omitted."""
 
 VIDEO_EXTENSIONS = frozenset(extension for text in EXTENSIONS_OF.values() for extension in text.split())
 
@@ -82,9 +82,9 @@ AMBIGUOUS_EXTENSIONS = frozenset(
     ".261 .263 .264 .265 .266 .apng .asf .av1 .avc .avif .cine .cpk .dif .drc .fli .gif .jxl .m4s .mod .mpv .mts .obu"
     " .ogg .pva .rm .swf .ts .ty .viv".split()
 )
-"""Extensions that other files have, too: `.ts` and `.mts` (TypeScript), `.mod` (Go, trackers), `.ogg` (sound), …"""
+"""Extensions that other files also have: `.ts` and `.mts` (TypeScript), `.mod` (Go, trackers), `.ogg` (audio), …"""
 
 
 def is_named_like_a_video(name: str) -> bool:
-    """Whether a path or a URI has a video's extension."""
+    """Returns whether a path or a URI has a video's extension."""
     return extension_of(name) in VIDEO_EXTENSIONS

@@ -1,7 +1,7 @@
-"""How much one video may ask for. A few bytes can claim any size: each cap turns such a claim into a row.
+"""Limit what one video may demand. A few bytes can claim any size; a limit turns such a claim into an error row.
 
-The caps are in force wherever videos are opened, with defaults that honest video does not meet; `in_force` changes
-them for a while. Memory and time are not capped here but around the decoder process, see `sandbox.py`.
+The limits apply wherever videos are opened. Their defaults do not affect normal video; `in_force` changes them for a
+block. Memory and time are limited at the decoder process, see `sandbox.py`.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from fractions import Fraction
 from reelbeam.transforms.errors import OverLimitError
 from reelbeam.transforms.wording import counted
 
-# A still picture may stand for long in few bytes, but not for ever: 30 s of a minimal codec are some 600 bytes.
+# A still picture may be shown for long in few bytes, but not without limit: 30 s of a minimal codec are some 600 bytes.
 _FREE_SECONDS = 600
 _MAX_SECONDS_PER_BYTE = 1
 
 
 @dataclasses.dataclass(frozen=True)
 class DecoderLimits:
-    """What a decoder process may use, and what it may be asked for.
+    """The limits of a decoder process and of a video.
 
     Attributes:
-      memory_bytes: address space for the decoding of one video, frames and clips included.
-      deadline_seconds: how long the decoder may keep its caller waiting over one segment, on top of what the
-        segment's duration and the file's size allow, see `sandbox.py`.
-      max_pixels: width x height of a picture.
-      max_duration_seconds: of a video.
-      max_streams: streams of a container.
-      max_packets: packets of the video stream.
-      max_clips: clips planned for one video.
-      allow_unconfined: whether to decode where the system can confine no process, see `confinement.py`.
+      memory_bytes: the address space for decoding one video, frames and clips included.
+      deadline_seconds: how long the decoder may block its parent for one segment, in addition to the time allowed for
+        the segment's duration and the file's size, see `sandbox.py`.
+      max_pixels: the maximum width x height of a picture.
+      max_duration_seconds: the maximum duration of a video.
+      max_streams: the maximum number of streams in a container.
+      max_packets: the maximum number of packets in the video stream.
+      max_clips: the maximum number of clips planned for one video.
+      allow_unconfined: whether to decode if the system cannot confine a process, see `confinement.py`.
     """
 
     memory_bytes: int = 2 << 30
@@ -66,7 +66,7 @@ class DecoderLimits:
             raise OverLimitError(f"{name}: more than {self.max_packets} frames; cut the video into parts")
 
     def check_duration(self, name: str, duration_seconds: Fraction, size_bytes: int) -> None:
-        """Raises OverLimitError for a video that is too long, or far too long for its bytes."""
+        """Raises OverLimitError for a video that is too long, or far too long for its size."""
         if duration_seconds > self.max_duration_seconds:
             raise OverLimitError(
                 f"{name}: {float(duration_seconds):.0f} s long, more than --max_duration_seconds"
@@ -79,11 +79,11 @@ class DecoderLimits:
             )
 
     def plausible_seconds(self, size_bytes: int) -> int:
-        """Returns how long a video of so many bytes may be."""
+        """Returns the maximum plausible duration of a video of this size, in seconds."""
         return _FREE_SECONDS + size_bytes * _MAX_SECONDS_PER_BYTE
 
     def check_clips(self, name: str, num_clips: int | Fraction) -> None:
-        """Raises OverLimitError for a video that would be cut into too many clips."""
+        """Raises OverLimitError for a video with too many clips."""
         if num_clips > self.max_clips:
             raise OverLimitError(
                 f"{name}: {counted(int(num_clips), 'clip')}, more than {self.max_clips}; raise "
@@ -97,13 +97,13 @@ _current: contextvars.ContextVar[DecoderLimits] = contextvars.ContextVar("limits
 
 
 def current() -> DecoderLimits:
-    """Returns the caps that are in force."""
+    """Returns the current limits."""
     return _current.get()
 
 
 @contextlib.contextmanager
 def in_force(limits: DecoderLimits) -> Iterator[None]:
-    """Puts other caps in force for the block."""
+    """Sets other limits for the block."""
     token = _current.set(limits)
     try:
         yield

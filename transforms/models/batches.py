@@ -1,4 +1,4 @@
-"""Runs clips through a Base model so that one bad clip costs one answer, and too large a batch none."""
+"""Run clips through a Base model. A bad clip costs only its own result, and a batch that is too large costs none."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _LOGGER = logging.getLogger(__name__)
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _found_limits: weakref.WeakKeyDictionary[object, int] = weakref.WeakKeyDictionary()
-"""The most items that an engine has memory for, where that was found out: all threads of a process share the engine."""
+"""The largest batch that an engine has memory for, if known. All threads of a process share the engine."""
 
 
 class Answer(NamedTuple):
-    """What the model said of one clip: logits float32 [C], and its embedding float32 [D] where that was asked for."""
+    """The model's result for one clip: logits, float32 [C], and its embedding, float32 [D], if requested."""
 
     logits: npt.NDArray[np.float32]
     embedding: npt.NDArray[np.float32] | None = None
 
 
 class Halving:
-    """Calls something with a batch; where that fails, with its halves, until the bad item stands alone.
+    """Runs a batch; if that fails, runs its halves, until the bad item is isolated (bisection).
 
-    Out of memory is remembered as long as the engine lives: the next batch of that size would fail as this one did, for
-    the price of a batch.
+    An out-of-memory error sets a limit for the engine's lifetime, because the next batch of that size would also fail
+    and cost as much.
 
     Args:
-      most: items that are given at once.
+      most: the maximum number of items per call.
     """
 
     def __init__(self, most: int) -> None:
@@ -66,11 +66,11 @@ class Halving:
 
 
 class BaseBatches:
-    """Classifies clips that have nothing to do with each other.
+    """Classifies clips that are independent of each other.
 
     Args:
-      most_clips: clips that the engine gets at once.
-      with_embeddings: whether answers bear them.
+      most_clips: the maximum number of clips per call of the engine.
+      with_embeddings: whether results have embeddings.
     """
 
     def __init__(self, most_clips: int, with_embeddings: bool = False) -> None:
@@ -78,7 +78,7 @@ class BaseBatches:
         self._with_embeddings = with_embeddings
 
     def classify(self, clips: Sequence[Clip], engine: Engine) -> list[Answer | InferenceError]:
-        """Returns an answer or an error for each clip, in order."""
+        """Returns a result or an error for each clip, in order."""
         return self._halving.run(clips, lambda some: self._call(some, engine), engine)
 
     def _call(self, clips: Sequence[Clip], engine: Engine) -> list[Answer]:

@@ -1,4 +1,4 @@
-"""What runs a model, and the choice of it."""
+"""The interface of engines, and how one is chosen and loaded."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ Precision = Literal["float32", "bfloat16"]
 
 
 class Engine(Protocol):
-    """A loaded model. Many threads may call `classify` of the same one at once.
+    """A loaded model. Threads may call `classify` concurrently.
 
     Attributes:
       name: "openvino" or "tensorflow".
-      num_classes: outputs of a clip.
-      output_activation: what the outputs are; they are called logits here, whatever they are.
+      num_classes: the number of outputs per clip.
+      output_activation: the kind of the outputs; this interface calls them logits in any case.
     """
 
     name: str
@@ -51,13 +51,13 @@ class Engine(Protocol):
           Logits, float32 [N, C].
 
         Raises:
-          InferenceError: the engine failed on these clips, out of memory for instance.
-          ValueError: the array is of another type or shape.
+          InferenceError: the engine failed on these clips, for example out of memory.
+          ValueError: the array has another type or shape.
         """
         ...
 
     def embedding_size(self) -> int | None:
-        """Returns how many activations the classifier's last layer takes; None where the graph has no such layer.
+        """Returns the number of activations that the classifier's last layer takes; None if there is no such layer.
 
         TensorFlow prepares the graph for this at the first call, which takes seconds.
         """
@@ -66,24 +66,24 @@ class Engine(Protocol):
     def classify_with_embeddings(
         self, frames: npt.NDArray[np.uint8]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Does what `classify` does, and tells the activations before the classifier too.
+        """Runs `classify`, and also returns the activations before the classifier.
 
         Returns:
           Logits, float32 [N, C], and embeddings, float32 [N, D] with D = `embedding_size()`.
 
         Raises:
-          ModelError: the graph has none.
-          InferenceError, ValueError: as `classify`.
+          ModelError: the graph has no embeddings.
+          InferenceError, ValueError: as in `classify`.
         """
         ...
 
     def close(self) -> None:
-        """Frees the model. The engine cannot be used afterwards; closing again does nothing."""
+        """Frees the model. The engine cannot be used afterwards; closing it again does nothing."""
         ...
 
 
 def accelerator_visible() -> bool:
-    """Returns whether a GPU or TPU seems to be here. Looks at device files only: importing TensorFlow takes seconds."""
+    """Returns whether there seems to be a GPU or TPU. Checks device files only: importing TensorFlow takes seconds."""
     devices = pathlib.Path("/dev")
     if any(devices.glob("accel[0-9]*")):
         return True
@@ -92,13 +92,13 @@ def accelerator_visible() -> bool:
 
 
 def choose_engine(wanted: EngineName, spec: ModelSpec | None = None, runs_here: bool = True) -> EngineName:
-    """Returns the engine that "auto" means for this model; any other name as it is.
+    """Resolves "auto" to an engine for this model; returns any other name unchanged.
 
-    On this machine that depends on what is in it. Of other machines, where a cluster's workers run, nothing is known:
-    there it is OpenVINO, which all of them can run.
+    On this machine the choice depends on its devices. The devices of a cluster's workers are unknown, so the choice
+    for them is OpenVINO, which all of them can run.
 
     Raises:
-      ConfigError: no engine of that name, or it cannot run the model.
+      ConfigError: the engine does not exist, or it cannot run the model.
     """
     if wanted not in ("auto", "openvino", "tensorflow"):
         raise ConfigError(f"no engine is called {wanted!r}: there are auto, openvino and tensorflow")
@@ -127,12 +127,13 @@ def _is_exported(spec: ModelSpec) -> bool:
 
 
 def with_found_kind(spec: ModelSpec) -> ModelSpec:
-    """Returns a model that a URL names as what its graph says it is, fetching it first; any other model as it is.
+    """Returns the spec with the kind found in the graph if the model is at a URL, after fetching it.
 
-    The kind of a catalog's model is known, and that of a folder, here or in a store, was found when flags were read.
+    Other specs are returned unchanged: the kind of a catalog model is known, and the kind of a folder, local or in a
+    store, was determined when the flags were read.
 
     Raises:
-      ModelError: the model cannot be had.
+      ModelError: the model cannot be fetched.
     """
     if "://" not in spec.handle or resolver.is_stored(spec.handle) or spec.name in CATALOG:
         return spec
@@ -146,7 +147,7 @@ def check_embeddings(engine: Engine | StreamEngine, spec: ModelSpec) -> int:
     """Returns the size of a model's embeddings.
 
     Raises:
-      ConfigError: it has none.
+      ConfigError: the model has none.
     """
     size = engine.embedding_size()
     if size is None:
@@ -159,19 +160,19 @@ def check_embeddings(engine: Engine | StreamEngine, spec: ModelSpec) -> int:
 def load_engine(
     spec: ModelSpec, engine: EngineName = "auto", num_threads: int | None = None, precision: Precision = "float32"
 ) -> Engine:
-    """Fetches a model if need be, and loads it. Its label file is not read: it may be where the launcher is alone.
+    """Fetches a model if necessary and loads it. Does not read its label file, which may exist only at the launcher.
 
-    As long as somebody holds the engine, asking again for the same one gives the same one: a process has one copy.
+    While an engine is referenced, another call with the same arguments returns it: a process has one copy.
 
     Args:
       spec: the model.
-      engine: what runs it; "auto" is TensorFlow where an accelerator is visible, else OpenVINO.
-      num_threads: threads that will call `classify` at once, and CPUs that the engine may use; None for all CPUs.
-      precision: of the arithmetic; "bfloat16" is for OpenVINO only.
+      engine: the engine; "auto" is TensorFlow if an accelerator is visible, otherwise OpenVINO.
+      num_threads: the number of threads that call `classify` concurrently, and of CPUs for the engine; None uses all.
+      precision: the arithmetic precision; "bfloat16" is for OpenVINO only.
 
     Raises:
-      ModelError: one of its subclasses says what is wrong with the handle, the model or its signature.
-      ConfigError: no engine of that name, or it cannot run the model, or not with that precision.
+      ModelError: the handle, the model or its signature is invalid; a subclass says which.
+      ConfigError: the engine does not exist, or it cannot run the model, or not with that precision.
     """
     if spec.kind == "stream":
         raise ModelError(f"{spec.name} is a Stream model: it is loaded with load_stream_engine")
@@ -182,9 +183,9 @@ def load_engine(
 def load_stream_engine(
     spec: ModelSpec, engine: EngineName = "auto", num_threads: int | None = None, precision: Precision = "float32"
 ) -> StreamEngine:
-    """Does for a Stream model what `load_engine` does for a Base model, with the same arguments and errors."""
+    """Loads a Stream model, with the arguments and errors of `load_engine`."""
     if spec.kind != "stream":
-        raise ModelError(f"{spec.name} is no Stream model")
+        raise ModelError(f"{spec.name} is not a Stream model")
     loaded: StreamEngine = _load_once(spec, engine, num_threads, precision)
     return loaded
 
@@ -208,7 +209,7 @@ def _load_once(spec: ModelSpec, engine: EngineName, num_threads: int | None, pre
 
 
 def require_precision(precision: Precision, engine: EngineName) -> None:
-    """Raises ConfigError where an engine does not compute with that precision."""
+    """Raises ConfigError if an engine does not support that precision."""
     if precision not in ("float32", "bfloat16"):
         raise ConfigError(f"--precision {precision}: there are float32 and bfloat16")
     if precision != "float32" and engine != "openvino":

@@ -1,4 +1,4 @@
-"""Writes exported models: folders that a container image or a bucket carries, see `manifest`."""
+"""Write exported models: folders for a container image or a bucket, see `manifest`."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from reelbeam.transforms.models.registry.manifest import LABELS, MANIFEST, Manif
 
 
 def export(spec: ModelSpec, folder: pathlib.Path, labels: LabelMap, target: pathlib.Path) -> None:
-    """Writes a model into a new folder, which appears complete or not at all.
+    """Writes a model into a new folder, atomically.
 
     Args:
       spec: the model.
-      folder: where its handle leads to.
-      labels: its classes.
+      folder: the local folder that its handle resolves to.
+      labels: the model's classes.
       target: the new folder.
 
     Raises:
-      ConfigError: something is there already, or the folder cannot be written.
+      ConfigError: the target exists, or cannot be written.
       ModelError: the model cannot be used, or not with these labels.
     """
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):

@@ -1,4 +1,4 @@
-"""What labeled a corpus: everything about the model that its scores depend on, for the run's summary."""
+"""Describe the model of a run: everything that its scores depend on, for the run's summary."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _LIBRARIES = {"openvino": ("openvino", "numpy"), "tensorflow": ("tensorflow", "n
 
 @dataclasses.dataclass(frozen=True)
 class ModelInfo:
-    """A model as it was run. Two runs with equal ModelInfo give a clip the same scores.
+    """A model as it was run. Two runs with equal ModelInfo give the same scores for a clip.
 
     Attributes:
-      handle: where the model is, without a URL's query; the one of its addresses that it was fetched from.
-      content_hash: digest of its SavedModel, whichever form it was read in.
-      label_map_hash: digest of its classes.
-      engine: what ran it.
-      precision: of the arithmetic.
-      output_activation: what its outputs are.
-      library_versions: of the libraries that the engine is made of, as far as they are installed here.
+      handle: the model's location, without a URL's query; if it has several addresses, the one it was fetched from.
+      content_hash: the digest of its SavedModel, independent of the form in which it was read.
+      label_map_hash: the digest of its classes.
+      engine: the engine that ran it.
+      precision: the arithmetic precision.
+      output_activation: the kind of its outputs.
+      library_versions: the versions of the engine's libraries that are installed here.
     """
 
     handle: str
@@ -45,14 +45,14 @@ def model_info(
     precision: Precision,
     output_activation: str,
 ) -> ModelInfo:
-    """Returns what is to be told of a model."""
+    """Returns the description of a model."""
     versions = installed_versions(_LIBRARIES.get(engine, ()))
     handle = without_query(used_address(spec.handle, spec.mirrors))
     return ModelInfo(handle, content_hash, label_map_hash, engine, precision, output_activation, versions)
 
 
 def installed_versions(packages: tuple[str, ...]) -> dict[str, str]:
-    """Returns the versions of those packages that are installed: a worker of an exported model needs no TensorFlow."""
+    """Returns the versions of the installed packages. A worker with an exported model may lack TensorFlow."""
     versions = {}
     for package in packages:
         try:

@@ -1,7 +1,7 @@
-"""What a model's outputs are: logits, or scores of a softmax or of sigmoids that the model ends in.
+"""Find out whether a model's outputs are logits, or scores of a softmax or of sigmoids at its end.
 
-Read from the graph: from the signature's output back through what leaves the values as they are, into the functions
-that it calls, to the operation that made them. A log-softmax counts as logits: its softmax is the same scores.
+The graph is searched from the signature's output backward through operations that preserve the values, and into called
+functions, to the operation that produced the values. A log-softmax counts as logits: its softmax gives the same scores.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _FIELDS: Fields = {
 }
 _ENDS: dict[str, OutputActivation] = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
-# Scores stay scores under these: the values as they are, some of them, or their means.
+# Operations that keep scores valid: they pass values on unchanged, select some of them, or average them.
 _PASSED = frozenset(
     "Identity IdentityN Snapshot StopGradient PreventGradient EnsureShape Reshape Squeeze ExpandDims Transpose Cast "
     "Mean StridedSlice Slice GatherV2".split()
@@ -52,7 +52,7 @@ _MOST_STEPS = 200
 
 
 def output_activation(spec: ModelSpec, folder: pathlib.Path) -> OutputActivation:
-    """Returns what a model's outputs are: as its spec says, or as its files show where the spec says "auto".
+    """Returns the kind of a model's outputs: from its spec, or from its files if the spec says "auto".
 
     Args:
       spec: the model.
@@ -65,7 +65,7 @@ def output_activation(spec: ModelSpec, folder: pathlib.Path) -> OutputActivation
         return spec.output_activation
     if is_exported(folder):
         return read_manifest(folder).output_activation
-    # A textual or damaged graph is left to the engine, which says what is wrong with it.
+    # A textual or damaged graph is left to the engine, which raises a specific error.
     with contextlib.suppress(NotASavedModelError):
         answer = answer_of(read_signatures(folder))
         if answer is not None:
@@ -94,7 +94,7 @@ def _end_of(folder: pathlib.Path, signature: str, output: str) -> OutputActivati
 
 
 def _walk(tensor: str, scope: _Scope, functions: dict[str, Any]) -> OutputActivation:
-    """Follows a tensor, "node:0" in a graph or "node:output:0" in a function, to the operation that made its values."""
+    """Follows a tensor ("node:0" in a graph, "node:output:0" in a function) to the operation that produced it."""
     for _ in range(_MOST_STEPS):
         name, *place = tensor.split(":")
         index = int(place[-1]) if place else 0

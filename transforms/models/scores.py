@@ -1,4 +1,4 @@
-"""From a model's outputs to labels. Pure NumPy."""
+"""Convert a model's outputs to labels. Pure NumPy."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from reelbeam.transforms.records import LabelScore
 from reelbeam.transforms.wording import counted
 
 _TOLERANCE = 0.01
-"""How far a score may lie outside of [0, 1], or a softmax's sum from 1: bfloat16 has two digits."""
+"""The tolerance for a score outside [0, 1], and for a softmax's sum: bfloat16 has two decimal digits."""
 
 _SMALLEST = float(np.finfo(np.float32).tiny)
 _BELOW_ONE = 1 - 2.0**-24
-"""The scores that stand for 0 and 1 where those would have infinite logits."""
+"""The nearest scores to 0 and 1 with finite logits."""
 
 
 def to_scores(outputs: npt.NDArray[np.floating], activation: OutputActivation = "logits") -> npt.NDArray[np.float32]:
-    """Returns scores: the softmax of logits, and the outputs themselves of a model that ends in a softmax or sigmoids.
+    """Returns the softmax of logits; returns outputs that are already scores unchanged.
 
     Args:
       outputs: float [N, C].
-      activation: what they are.
+      activation: the kind of the outputs.
 
     Returns:
       float32 [N, C] in [0, 1]; rows of a sigmoid model do not sum to 1.
 
     Raises:
-      InferenceError: an output is NaN, infinite, or no score.
-      ValueError: the shape is another.
+      InferenceError: an output is NaN, infinite, or not a score.
+      ValueError: the shape is not [N, C].
     """
     if activation == "logits":
         return softmax(outputs)
@@ -50,14 +50,14 @@ def to_scores(outputs: npt.NDArray[np.floating], activation: OutputActivation = 
 
 
 def to_logits(outputs: npt.NDArray[np.floating], activation: OutputActivation = "logits") -> npt.NDArray[np.float32]:
-    """Returns logits: of a softmax's scores their logarithms, of sigmoids' scores their log-odds.
+    """Returns logits: the logarithms of softmax scores, or the log-odds of sigmoid scores.
 
-    The softmax, or the sigmoid, of what is returned is the scores again. A softmax does not show how large the logits
-    were that it took; theirs differ by a constant. Scores of 0 and 1 get the nearest finite logits.
+    The softmax or sigmoid of the result equals the scores. A softmax does not preserve the magnitude of its logits, so
+    the result may differ from them by a constant. Scores of 0 and 1 get the nearest finite logits.
 
     Args:
       outputs: float [C], finite.
-      activation: what they are.
+      activation: the kind of the outputs.
     """
     if activation == "logits":
         return outputs.astype(np.float32)
@@ -69,7 +69,7 @@ def to_logits(outputs: npt.NDArray[np.floating], activation: OutputActivation = 
 
 
 def may_be_softmax(outputs: npt.NDArray[np.floating]) -> bool:
-    """Returns whether outputs that are read as logits look as if they were scores already.
+    """Returns whether outputs that are read as logits look like softmax scores.
 
     Args:
       outputs: float [N, C], finite.
@@ -79,7 +79,7 @@ def may_be_softmax(outputs: npt.NDArray[np.floating]) -> bool:
 
 
 def softmax(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-    """Turns logits into scores.
+    """Converts logits to scores.
 
     Args:
       logits: float [N, C].
@@ -89,10 +89,10 @@ def softmax(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
 
     Raises:
       InferenceError: a logit is NaN or infinite.
-      ValueError: the shape is another.
+      ValueError: the shape is not [N, C].
     """
     _require_finite(logits)
-    # The largest logit is taken off first: exp() of what remains cannot overflow.
+    # Subtract the largest logit, so that exp() cannot overflow.
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True, initial=-np.inf)
     weights = np.exp(shifted)
     scores: npt.NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -112,28 +112,28 @@ def _require_finite(outputs: npt.NDArray[np.floating]) -> None:
 
 
 def log_sum_exp(logits: npt.NDArray[np.floating]) -> float:
-    """Returns log(sum(exp(logits))) of a clip: with it, scores can be turned back into logits.
+    """Returns log(sum(exp(logits))) of a clip, with which scores can be converted back to logits.
 
-    A softmax forgets how large the logits were. A clip of something that the model has never seen tends to have small
-    ones, and so a small sum, even where one class wins clearly.
+    A softmax does not preserve the magnitude of the logits. A clip unlike the training data tends to have small logits
+    and so a small sum, even if one class clearly wins.
 
     Args:
       logits: float [C], finite.
     """
     largest = float(logits.max())
-    # The largest logit is taken off first: exp() of what remains cannot overflow.
+    # Subtract the largest logit, so that exp() cannot overflow.
     return largest + float(np.log(np.exp(logits.astype(np.float64) - largest).sum()))
 
 
 def entropy(scores: npt.NDArray[np.floating], activation: OutputActivation = "logits") -> float:
-    """Returns how undecided a clip's scores are, in nats: 0 for one certain class, log(C) for all alike.
+    """Returns the entropy of a clip's scores in nats: 0 for one certain class, log(C) for equal scores.
 
-    Of a sigmoid model, whose classes are decided one by one, the sum over the classes: 0 where each is certain,
-    C log(2) where none is.
+    For a sigmoid model, whose classes are independent, it is the sum over the classes: 0 if each is certain, C log(2)
+    if none is.
 
     Args:
-      scores: float [C]; sum 1, but for a sigmoid model.
-      activation: what the model's outputs are.
+      scores: float [C]; they sum to 1, except for a sigmoid model.
+      activation: the kind of the model's outputs.
     """
     parts = [scores, 1 - scores] if activation == "sigmoid" else [scores]
     chances = np.concatenate(parts).astype(np.float64)
@@ -149,14 +149,14 @@ def top_labels(
     Args:
       scores: float [C].
       labels: C names.
-      top_k: the most classes to return.
-      min_score: classes with a lower score are left out.
+      top_k: the maximum number of classes.
+      min_score: classes with a lower score are omitted.
 
     Returns:
-      Best first; classes with equal scores in the order of their ids.
+      The classes, best first; classes with equal scores in the order of their ids.
 
     Raises:
-      ValueError: there are not as many labels as scores, or `top_k` is below 1.
+      ValueError: the numbers of labels and scores differ, or `top_k` is below 1.
     """
     if scores.shape != (len(labels),):
         raise ValueError(f"scores must be [{len(labels)}], one for each label, not {list(scores.shape)}")
@@ -171,19 +171,19 @@ def top_labels(
 
 
 _UNITS = 2.0**40
-"""Parts of a score of 1. Eight million clips fit into 64 bits, and a float32 score above 2**-16 is told exactly."""
+"""Units per score of 1. Eight million clips fit into 64 bits, and float32 scores above 2**-16 are exact."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ScoreSum:
-    """What is known of the clips of a video, or of some of them, in memory that does not grow with their number.
+    """The aggregated scores of some clips of a video, in memory that does not grow with their number.
 
-    Scores are added as integers: such sums do not depend on the order of the clips, to the last bit.
+    Scores are added as integers, so the sums do not depend on the order of the clips.
 
     Attributes:
-      num_clips: the clips that were added up, one or more.
-      total: sums of their scores, int64 [C], in units of 2**-40.
-      highest: highest score of each class, float32 [C].
+      num_clips: the number of clips, at least one.
+      total: the sums of their scores, int64 [C], in units of 2**-40.
+      highest: the highest score of each class, float32 [C].
     """
 
     num_clips: int
@@ -192,7 +192,7 @@ class ScoreSum:
 
     @classmethod
     def of(cls, scores: npt.NDArray[np.float32]) -> ScoreSum:
-        """Returns the sum of one clip, from its scores, float32 [C]."""
+        """Returns the sum for one clip from its scores, float32 [C]."""
         return cls(1, np.rint(scores.astype(np.float64) * _UNITS).astype(np.int64), scores)
 
     def __add__(self, other: ScoreSum) -> ScoreSum:
@@ -201,18 +201,18 @@ class ScoreSum:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Most videos have one clip: its scores say it all, and take a third of the bytes."""
+        """Pickles a single clip, which most videos have, as its scores only: a third of the bytes."""
         if self.num_clips == 1:
             return ScoreSum.of, (self.highest,)
         return ScoreSum, (self.num_clips, self.total, self.highest)
 
     def top_labels(self, labels: Sequence[str], top_k: int, min_score: float = 0.0) -> tuple[LabelScore, ...]:
-        """Returns the best classes by mean score over the clips, each with its highest score in one clip.
+        """Returns the best classes by mean score over the clips, each with its highest score in a single clip.
 
         Args:
           labels: class names, [C].
-          top_k: classes to return at most.
-          min_score: classes with a lower mean are left out.
+          top_k: the maximum number of classes.
+          min_score: classes with a lower mean are omitted.
         """
         mean = (self.total / (self.num_clips * _UNITS)).astype(np.float32)
         return tuple(

@@ -1,9 +1,9 @@
-"""Runs clips through a Stream model, in order, with the state of each segment carried from clip to clip.
+"""Run clips through a Stream model in order, and carry the state of each segment from clip to clip.
 
-A segment's state is made when the segment begins, is replaced with each clip, and is dropped with its last one: memory
-does not grow with a video's length. A clip whose predecessor gave no state (it was lost, or the model failed on it) is
-an error and never an answer. So an answer depends on the frames of the segment up to the clip's end, and on nothing
-else: not on where batches are cut, nor on what else is in them.
+A segment's state is created when the segment begins, is replaced with each clip, and is dropped after its last clip, so
+memory does not grow with a video's length. A clip whose predecessor left no state (it was lost, or the model failed on
+it) gets an error, never a result. So a result depends only on the frames of the segment up to the clip's end. It does
+not depend on the batches.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from reelbeam.transforms.models.engines.stream import State, StreamEngine
 from reelbeam.transforms.records import Clip
 
 MAX_OPEN_SEGMENTS = 8
-"""Segments that may be unfinished at one time; the one not seen for longest is given up for another. A decoder finishes
-one before it begins the next, so that there is one, and those whose rest was lost. A state of A0 has 2.7 MB, one of A3
-18."""
+"""The maximum number of unfinished segments; the least recently used one is dropped. A decoder finishes one segment
+before it begins the next, so there is one, plus those whose remaining clips were lost. A state of A0 takes 2.7 MB, one
+of A3 18 MB."""
 
 _Segment = tuple[str, int]
 
 
 class _Turn(NamedTuple):
-    """A clip, and the state that it starts from."""
+    """A clip, and the state before it."""
 
     position: int
     clip: Clip
@@ -36,26 +36,26 @@ class _Turn(NamedTuple):
 
 
 class StreamBatches:
-    """Classifies clips of segments. For one thread, which is given the clips of each segment in order.
+    """Classifies clips of segments. For use by one thread, which passes the clips of each segment in order.
 
     Args:
-      most_clips: clips that the engine gets at once, each of another segment.
-      with_embeddings: whether answers bear them.
+      most_clips: the maximum number of clips per call of the engine, each of another segment.
+      with_embeddings: whether results have embeddings.
     """
 
     def __init__(self, most_clips: int, with_embeddings: bool = False) -> None:
         self._halving = Halving(most_clips)
         self._with_embeddings = with_embeddings
-        # Which clip each unfinished segment has come to, and the state after it; the latest at the end.
+        # The last clip of each unfinished segment and the state after it; the most recently used at the end.
         self._open: collections.OrderedDict[_Segment, tuple[int, State]] = collections.OrderedDict()
 
     @property
     def num_open_segments(self) -> int:
-        """Segments whose state is kept for a clip that is to come."""
+        """The number of segments whose state is kept for a later clip."""
         return len(self._open)
 
     def classify(self, clips: Sequence[Clip], engine: StreamEngine) -> list[Answer | InferenceError]:
-        """Returns an answer or an error for each clip, in order."""
+        """Returns a result or an error for each clip, in order."""
         results: dict[int, Answer | InferenceError] = {}
         for round_ in _rounds(clips):
             turns: dict[int, list[_Turn]] = collections.defaultdict(list)
@@ -70,7 +70,7 @@ class StreamBatches:
         return [results[position] for position in range(len(clips))]
 
     def _state_before(self, clip: Clip, engine: StreamEngine) -> State | PredecessorLostError:
-        # Taken out in any case: whatever becomes of this clip, that state is of no use to another.
+        # Always removed: whatever happens to this clip, no other clip can use that state.
         index, state = self._open.pop(_segment(clip), (None, None))
         if not clip.span.continues:
             return engine.initial_state()
@@ -83,14 +83,14 @@ class StreamBatches:
         return state
 
     def _take(self, turns: Sequence[_Turn], engine: StreamEngine) -> Iterator[tuple[int, Answer | InferenceError]]:
-        """Feeds clips with equally many frames; yields (position, answer or error), and keeps the new states."""
+        """Feeds clips of equal length; yields (position, result or error) and keeps the new states."""
         results = self._halving.run(turns, lambda some: self._feed(some, engine), engine)
         for turn, result in zip(turns, results, strict=True):
             if isinstance(result, InferenceError):
                 yield turn.position, result
                 continue
             answer, state = result
-            # A state after an answer that is no number would spoil the next ones.
+            # A state that produced a non-finite output would spoil the next results.
             if turn.clip.span.is_continued and np.isfinite(answer.logits).all():
                 self._keep(turn.clip, state)
             yield turn.position, answer
@@ -117,7 +117,7 @@ def _segment(clip: Clip) -> _Segment:
 
 
 def _rounds(clips: Sequence[Clip]) -> list[list[int]]:
-    """Returns positions of clips: first those of the first clip of each segment, then of the second, and so on."""
+    """Returns positions of clips: first the first clip of each segment, then the second, and so on."""
     rounds: list[list[int]] = []
     seen: collections.Counter[_Segment] = collections.Counter()
     for position, clip in enumerate(clips):

@@ -1,13 +1,13 @@
-"""Files on local disk and in every store that Beam knows (gs, s3, hdfs, …): read, list, replace and delete.
+"""Files on local disk and in every store that Beam supports (gs, s3, hdfs, …): read, list, replace and delete.
 
-Differences from Beam's file systems: a path with "[" or "*" in it is taken for a file's name before it is taken for a
-pattern, a file with the extension .gz is not unpacked, and exceptions of a client library become errors of ours.
+Differences from Beam's file systems: a path that contains "[" or "*" is tried as a file's name before it is used as a
+pattern; a file with the extension .gz is not decompressed; exceptions of client libraries are converted.
 
     uris.py               URIs of objects, and patterns
-    local_folders.py      what is below a local folder (ignored.py: what a listing leaves out, by kind)
+    local_folders.py      lists files below a local folder (ignored.py: counts skipped files by kind)
     plain_files.py        files of an output, opened without following links
-    documents.py          JSON documents of an output, which may be hostile
-    conditional_files.py  files that are replaced only if they still are what was read
+    documents.py          JSON documents of an output, which are not trusted
+    conditional_files.py  files that are replaced only if they have not changed since they were read
     stores/               object stores
     spool/                remote videos on local disk
 """
@@ -71,16 +71,16 @@ __all__ = [
 
 _FILE_SCHEME = "file://"
 _LOCAL_FILE_URI = re.compile(r"file:(?://(?:localhost)?(?=/)|(?=/(?!/)))", re.IGNORECASE)
-"""file:///PATH, file://localhost/PATH and file:/PATH; what names another host is not local."""
+"""file:///PATH, file://localhost/PATH and file:/PATH. A URI that names another host is not local."""
 
 
 def normalize(uri: str, base_dir: str | None = None) -> str:
-    """Returns `uri` as rows name it: local paths absolute (from `base_dir`) and plain, remote ones untouched.
+    """Returns the URI as it appears in rows: an absolute local path (from `base_dir`), or a remote URI unchanged.
 
-    A local name that is no UTF-8 cannot stand in a table; it is named as file:// with its bytes percent-encoded.
+    A table cannot hold a local name that is not UTF-8, so it becomes a file:// URI with percent-encoded bytes.
     """
     path = local_path(uri)
-    if path is None or "\0" in path:  # no file has such a name: `stat` says so
+    if path is None or "\0" in path:  # no file can have such a name; `stat` reports it
         return uri
     trailing = "/" if path.endswith("/") else ""
     path = os.path.abspath(os.path.join(base_dir or ".", path)) + trailing  # noqa: PTH100, PTH118
@@ -92,19 +92,19 @@ def normalize(uri: str, base_dir: str | None = None) -> str:
 
 
 def local_path(uri: str) -> str | None:
-    """Returns the path of a local file or folder; None for another scheme, and for file:// with the name of a host."""
+    """Returns the path of a local file or folder; None for another scheme, or for file:// with a host's name."""
     if found := _LOCAL_FILE_URI.match(uri):
         return os.fsdecode(urllib.parse.unquote_to_bytes(uri[found.end() :]))
     return uri if FileSystems.get_scheme(uri) is None else None
 
 
 def stat(uri: str) -> VideoRef:
-    """Returns size and version of what is at `uri`, never taking it for a pattern.
+    """Returns the size and version of the file at `uri`, which is never used as a pattern.
 
     Raises:
-      VideoNotFoundError: nothing is there, or it is a folder.
-      UnsupportedUriError: no file system for the scheme.
-      StorageError: the store refuses to tell.
+      VideoNotFoundError: there is nothing at the URI, or it is a folder.
+      UnsupportedUriError: there is no file system for the scheme.
+      StorageError: the store does not provide the information.
     """
     path = local_path(uri)
     if path is None:
@@ -119,10 +119,10 @@ def stat(uri: str) -> VideoRef:
 
 
 def identified(video: VideoRef) -> VideoRef:
-    """Returns a video with size, version and time, looked up where the listing did not tell them.
+    """Returns a video with size, version and time; looks them up if the listing did not provide them.
 
     Raises:
-      MediaError: as `stat`.
+      MediaError: as in `stat`.
     """
     if video.size_bytes is not None:
         return video
@@ -136,10 +136,10 @@ def identified(video: VideoRef) -> VideoRef:
 
 
 def matching(pattern: str) -> Iterator[VideoRef]:
-    """Yields the files that a pattern of Beam's matches, of an object store a page at a time; local ones without size.
+    """Yields the files that match a Beam pattern. Object stores are listed by page; local files have no size.
 
     Raises:
-      UnsupportedUriError, StorageError: as `stat`.
+      UnsupportedUriError, StorageError: as in `stat`.
     """
     if local_path(pattern) is None:
         yield from store_for(pattern).matching(pattern)
@@ -154,7 +154,7 @@ def matching(pattern: str) -> Iterator[VideoRef]:
 
 
 def match(pattern: str, limit: int | None = None) -> list[VideoRef]:
-    """Returns what `matching` yields, at most `limit`: for few files, or for a look at the first."""
+    """Returns the first `limit` results of `matching`, or all: for few files, or to look at the first."""
     return list(itertools.islice(matching(pattern), limit))
 
 
@@ -164,23 +164,23 @@ def local_file(
     max_bytes: int,
     spool: SpoolConfig = DEFAULT_SPOOL,
 ) -> Iterator[str | SpooledVideo]:
-    """Gives a video as the decoder takes it: the path of a local one, a remote one by way of the spool.
+    """Yields a video for the decoder: the path of a local video, or a remote video through the spool.
 
-    The video is one whose size is known, see `identified`. Rows name a video by the size and version that were listed;
-    where the listing could not tell them, no row could say which video it is about.
+    The video's size must be known, see `identified`. Rows identify a video by the size and version from the listing;
+    without them, a row could not say which content it describes.
 
     Raises:
       FileTooLargeError: the video is larger than `max_bytes`, or than the spool.
-      VideoChangedError: the video is not the version that was listed, or no longer is when the caller has read it; a
-        video was not identified, but could be.
-      MediaError: as `stat` and the store raise.
+      VideoChangedError: the video is not the listed version, or changed while the caller read it; or it was not
+        identified although it exists.
+      MediaError: as raised by `stat` and by the store.
     """
     uri = video.video_uri
     path = local_path(uri)
     if path is not None or video.size_bytes is None:
         found = stat(uri)
         if video.size_bytes is None:
-            raise VideoChangedError(f"{without_query(uri)} could not be told apart when it was listed; run again")
+            raise VideoChangedError(f"{without_query(uri)} could not be identified when it was listed; run again")
         if video.content_version:
             _require_same(video, found)
         video = dataclasses.replace(video, size_bytes=found.size_bytes, content_version=found.content_version)
@@ -206,7 +206,7 @@ def _require_same(video: VideoRef, found: VideoRef) -> None:
 
 
 def _unchanged(video: VideoRef, path: str) -> Iterator[str]:
-    """Gives a local video to its reader; an error of a file that was written meanwhile is not the content's fault."""
+    """Yields a local video. If the file changed meanwhile, raises that instead of an error about its content."""
     error: MediaError | None = None
     try:
         yield path
@@ -216,14 +216,14 @@ def _unchanged(video: VideoRef, path: str) -> Iterator[str]:
         _require_same(video, stat(video.video_uri))
     except VideoChangedError as change:
         raise change from error
-    except MediaError:  # it was removed after it was opened
+    except MediaError:  # the file was removed after it was opened
         pass
     if error is not None:
         raise error
 
 
 def open_binary(uri: str) -> Any:
-    """Opens `uri` for reading its bytes as they are stored; Beam gives file-like objects without a common type."""
+    """Opens `uri` to read its stored bytes. Beam's file objects have no common type."""
     path = local_path(uri)
     if path is not None:
         return open(path, "rb")  # noqa: PTH123, SIM115
@@ -231,13 +231,13 @@ def open_binary(uri: str) -> Any:
 
 
 def open_inside(uri: str) -> Any:
-    """Opens a file of an output as `open_binary` does; of a local one, no link is followed."""
+    """Opens a file of an output like `open_binary`, but follows no link of a local one."""
     path = local_path(uri)
     return open_binary(uri) if path is None else plain_files.open_file(path)
 
 
 def find_files(folder: str, pattern: str) -> list[str]:
-    """Returns the URIs of the files below `folder` that match a pattern; the folder may hold any letter."""
+    """Returns the URIs of the files below `folder` that match a pattern; the folder may have any name."""
     path = local_path(folder)
     if path is not None:
         return sorted(str(found) for found in pathlib.Path(path).glob(pattern))
@@ -245,7 +245,7 @@ def find_files(folder: str, pattern: str) -> list[str]:
 
 
 def delete_folder(uri: str) -> None:
-    """Deletes everything below `uri`, a folder of an output; nothing being there is fine."""
+    """Deletes everything below `uri`, a folder of an output, which may not exist."""
     path = local_path(uri)
     if path is not None:
         plain_files.remove_tree(path)
@@ -256,11 +256,11 @@ def delete_folder(uri: str) -> None:
 
 
 def delete_files(uris: Sequence[str]) -> None:
-    """Deletes files of an object store, all of one; their names may hold any letter.
+    """Deletes files of one object store; they may have any names.
 
-    Raises whatever the store's client raises, see `storage_errors`.
+    Raises the exceptions of the store's client, see `storage_errors`.
     """
-    if FileSystems.get_scheme(uris[0]) == "gs":  # Beam's file system takes each name for a pattern
+    if FileSystems.get_scheme(uris[0]) == "gs":  # Beam's file system would use each name as a pattern
         gcs.delete(uris, pipeline_options())
     else:
         FileSystems.delete(list(uris))

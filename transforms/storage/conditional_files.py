@@ -1,9 +1,9 @@
-"""A small file that is written only if it still is what one has read: what a lock is made of.
+"""A small file that is written only if it has not changed since it was read: the basis of a lock.
 
-Beam's file systems cannot do that, so each kind of store is spoken to in its own way: local disk, and folders that
-machines share, under `flock` of a file beside it; S3 with If-Match and If-None-Match; Google Cloud Storage with
-generations. On any other store of Beam's (HDFS, Azure) the file is read again just before it is written, which leaves a
-gap of milliseconds.
+Beam's file systems have no conditional writes, so each kind of store has its own implementation. Local and shared
+folders use `flock` on a file next to it; S3 uses If-Match and If-None-Match; Google Cloud Storage uses generations. In
+other stores of Beam (HDFS, Azure) the file is read again just before it is written, which leaves a gap of
+milliseconds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MAX_BYTES = 1 << 20
 
 
 class Content(NamedTuple):
-    """What a file held when it was read, and the version by which the store knows it."""
+    """The content of a file when it was read, and its version in the store."""
 
     data: bytes
     version: str
@@ -38,20 +38,21 @@ class ConditionalFile(Protocol):
     """One file of one store."""
 
     def read(self) -> Content | None:
-        """Returns what the file holds; None where there is none."""
+        """Returns the file's content; None if there is no file."""
 
     def write(self, data: bytes, version: str | None) -> bool:
-        """Writes the file if its version is `version` (None: if there is no file); returns whether it was.
+        """Writes the file if its version is `version` (None: if there is no file); returns whether it did.
 
-        What is written differs from all that was ever written there: so a write whose answer was lost is known again.
+        The data must differ from everything written to this file before, so that a write whose response was lost can
+        be recognized.
         """
 
 
 def conditional_file(uri: str) -> ConditionalFile:
-    """Returns the file at `uri`, which need not exist.
+    """Returns the file at `uri`, which may not exist.
 
     Raises:
-      UnsupportedUriError: no file system for the scheme.
+      UnsupportedUriError: there is no file system for the scheme.
     """
     path = storage.local_path(uri)
     if path is not None:
@@ -62,10 +63,10 @@ def conditional_file(uri: str) -> ConditionalFile:
 
 
 class _LocalFile:
-    """A file beside it is locked for the moment of reading and writing; the kernel frees the lock when a process dies.
+    """Locks a guard file next to the file during a write; the kernel releases the lock if the process dies.
 
-    A regular file that is opened for writing: NFS then takes the lock on the server, for all machines. The lock of a
-    folder, or of a file that is opened for reading only, would hold on one machine.
+    The guard is a regular file that is opened for writing, so that NFS takes the lock on the server, for all machines.
+    The lock of a folder, or of a file opened for reading only, would hold on one machine.
     """
 
     def __init__(self, path: str) -> None:
@@ -97,8 +98,8 @@ class _LocalFile:
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             guard = os.open(f".{name}.guard", flags, 0o666, dir_fd=folder)
         try:
-            with contextlib.suppress(PermissionError):  # another user's
-                os.fchmod(guard, 0o666)  # empty: whoever may write into the folder may lock it, whatever the umask is
+            with contextlib.suppress(PermissionError):  # the guard file of another user
+                os.fchmod(guard, 0o666)  # it is empty; all who may write into the folder must be able to lock it
             fcntl.flock(guard, fcntl.LOCK_EX)
             yield
         finally:
@@ -106,12 +107,12 @@ class _LocalFile:
 
 
 class _S3Object:
-    """Conditional requests of S3, and of servers that speak its protocol."""
+    """Conditional requests of S3, and of servers with its protocol."""
 
     def __init__(self, uri: str) -> None:
         from apache_beam.io.aws.clients.s3.boto3_client import Client
 
-        # Beam's client, for its options: keys, endpoint, region.
+        # Beam's client, to use its options: keys, endpoint, region.
         self._client = Client(_beam_options()).client
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         self._place = {"Bucket": bucket, "Key": key}
@@ -134,7 +135,7 @@ class _S3Object:
         try:
             self._client.put_object(**self._place, Body=data, **condition)
         except ClientError as error:
-            # 412: it is another version. 409: another request is just being served. 404: it is gone.
+            # 412: the version differs. 409: a concurrent request is in progress. 404: the object was deleted.
             if error.response["ResponseMetadata"]["HTTPStatusCode"] in (404, 409, 412):
                 return _holds(self, data)
             raise
@@ -142,7 +143,7 @@ class _S3Object:
 
 
 class _GcsObject:
-    """Generations of Google Cloud Storage: 0 stands for an object that is not there."""
+    """Generations of Google Cloud Storage; 0 means that the object does not exist."""
 
     def __init__(self, uri: str) -> None:
         from apache_beam.io.gcp.gcsio import GcsIO
@@ -160,7 +161,7 @@ class _GcsObject:
                 return None
             try:
                 return Content(blob.download_as_bytes(if_generation_match=blob.generation), str(blob.generation))
-            except (NotFound, PreconditionFailed):  # written again between the two requests, by whoever holds the lock
+            except (NotFound, PreconditionFailed):  # the holder of the lock wrote it between the two requests
                 if not tries_left:
                     raise
         raise AssertionError("unreachable")
@@ -176,7 +177,7 @@ class _GcsObject:
 
 
 class _BeamFile:
-    """Any other file system of Beam's, without conditions."""
+    """Any other file system of Beam, without conditional writes."""
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
@@ -198,7 +199,7 @@ class _BeamFile:
 
 
 def _holds(file: ConditionalFile, data: bytes) -> bool:
-    """Whether a refused write was done all the same: clients ask again when an answer is lost, and then are refused."""
+    """Whether a rejected write succeeded: a client repeats a request whose response was lost, and is then rejected."""
     found = file.read()
     return found is not None and found.data == data
 

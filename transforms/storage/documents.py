@@ -1,7 +1,7 @@
-"""The JSON documents of an output, read with suspicion: whoever can write to the output can write them.
+"""Read and check the JSON documents of an output. They are not trusted: anyone with write access can change them.
 
-What a document says is checked in full before anything is done with it. Files are named by table, run and number, and
-their paths are made from these, so no document can name a file outside of its output.
+A document is checked in full before it is used. Files are identified by table, run and number, and their paths are
+built from these, so no document can name a file outside its output.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _Check = Callable[[Any], bool]
 
 
 def read_document(uri: str) -> dict[str, Any]:
-    """Returns what a JSON document of an output holds, unchecked.
+    """Returns the content of a JSON document of an output, unchecked.
 
     Raises:
-      MediaError: it cannot be read, is too large, or is not JSON of an object.
+      MediaError: it cannot be read, is too large, or is not a JSON object.
     """
     with storage.storage_errors(uri), storage.open_inside(uri) as file:
         data = file.read(_MAX_BYTES + 1)
@@ -41,14 +41,14 @@ def read_document(uri: str) -> dict[str, Any]:
     try:
         found = parse(data)
     except ValueError as error:
-        raise StorageError(f"{uri} is no JSON ({error}): {_REMEDY}") from error
+        raise StorageError(f"{uri} is not JSON ({error}): {_REMEDY}") from error
     if not isinstance(found, dict):
-        raise StorageError(f"{uri} is no JSON of an object: {_REMEDY}") from ValueError(type(found))
+        raise StorageError(f"{uri} is not a JSON object: {_REMEDY}") from ValueError(type(found))
     return found
 
 
 def parse(data: bytes) -> Any:
-    """Parses JSON as the standard has it. Raises ValueError, for too deep nesting and NaN as well."""
+    """Parses standard JSON. Raises ValueError, also for NaN and for nesting that is too deep."""
     try:
         return json.loads(data, parse_constant=_refuse)
     except RecursionError as error:
@@ -56,7 +56,7 @@ def parse(data: bytes) -> Any:
 
 
 def check_run(uri: str, name: str, document: Mapping[str, Any]) -> None:
-    """Raises StorageError where the document of a run says what no run writes. What is missing is not looked for."""
+    """Raises StorageError for a run document with values that no run writes. Missing keys are allowed."""
     _check(uri, document, _RUN | {"run_id": lambda value: value == name and is_name(value)})
     for table, paths in document.get("files", {}).items():
         for path in paths:
@@ -66,7 +66,7 @@ def check_run(uri: str, name: str, document: Mapping[str, Any]) -> None:
 
 
 def check_decision(uri: str, name: str, document: Mapping[str, Any]) -> None:
-    """Raises StorageError where the record of a commit says what no run writes."""
+    """Raises StorageError for a commit record with values that no run writes."""
     if document.keys() - {"replaced"} != {"summary", "moves"}:
         raise StorageError(f"{uri} is not the record of a commit: remove it") from ValueError(uri)
     _check(uri, document, {"summary": _is_object, "moves": _list_of(_is_move), "replaced": _list_of(_is_text)})
@@ -81,28 +81,28 @@ def check_decision(uri: str, name: str, document: Mapping[str, Any]) -> None:
 
 
 def check_refusal(uri: str, document: Mapping[str, Any]) -> None:
-    """Raises StorageError where the document of a refused run does not say why it was refused."""
+    """Raises StorageError for a rejection record without a reason."""
     _check(uri, document, {name: check for name, check in _RUN.items() if name != "files"})
     _check(uri, {"refused": None} | dict(document), {"refused": _is_refused})
 
 
 def is_name(value: Any) -> bool:
-    """Whether something is the name of a run."""
+    """Returns whether a value is a valid run name."""
     return isinstance(value, str) and re.fullmatch(_NAME, value) is not None
 
 
 def is_count(value: Any) -> bool:
-    """Whether something is a number of things."""
+    """Returns whether a value is a count."""
     return type(value) is int and 0 <= value < _MAX_COUNT
 
 
 def is_number(value: Any) -> bool:
-    """Whether something is a finite number."""
+    """Returns whether a value is a finite number."""
     return type(value) in (int, float) and abs(value) < _MAX_COUNT and math.isfinite(value)
 
 
 def is_time(value: Any) -> bool:
-    """Whether something is a time with its offset, of a year that can be reckoned with."""
+    """Returns whether a value is a time with an offset, in a plausible year."""
     if not isinstance(value, str) or not _TIME.fullmatch(value):
         return False
     try:
@@ -182,7 +182,7 @@ def _wrong(uri: str, name: str, value: Any) -> StorageError:
     shown = ascii(value)
     shown = f"{shown[:100]}…" if len(shown) > 100 else shown
     error = StorageError(f"{uri}: {name} is {shown}, which no run writes: {_REMEDY}")
-    error.__cause__ = ValueError(name)  # another try would end the same way
+    error.__cause__ = ValueError(name)  # marks the error as final: a retry would fail, too
     return error
 
 

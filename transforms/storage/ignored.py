@@ -1,4 +1,4 @@
-"""What a listing leaves out, by kind: files by extension, hidden files and folders, folders that cannot be read."""
+"""Count skipped files by kind: files by extension, hidden files and folders, unreadable folders."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 
 HIDDEN_FILE, HIDDEN_FOLDER, UNREADABLE_FOLDER = "hidden_file", "hidden_folder", "unreadable_folder"
 MATCHED_FOLDER = "matched_folder"
-"""Names that begin with a dot; folders that cannot be read, or that a pattern matches, which names files only."""
+"""Hidden: names that begin with a dot. Matched folder: a pattern matches it, but patterns name files only."""
 NO_EXTENSION, OTHER_EXTENSION = "no_extension", "other_extension"
-"""Kinds of files besides extensions, such as `.txt`. OTHER_EXTENSION: numbers, long ones, and the rare ones of many."""
+"""Kinds without an extension such as `.txt`. OTHER_EXTENSION: numeric or long extensions, and rare ones of many."""
 
 FOLDERS = frozenset({HIDDEN_FOLDER, UNREADABLE_FOLDER, MATCHED_FOLDER})
 
 Report = Callable[[str], None]
-"""Is called with the kind of each file or folder that is left out."""
+"""A function that is called with the kind of each skipped file or folder."""
 
 _MAX_KINDS = 50
 _MAX_KINDS_SHOWN = 6
@@ -32,12 +32,12 @@ _PLURALS = {
 
 
 def extension_of(name: str) -> str:
-    """Returns the extension of a path or a URI, in lower case, with its dot; "" where there is none."""
+    """Returns the extension of a path or a URI, in lower case, with its dot; "" if there is none."""
     return "" if name.endswith("/") else pathlib.PurePosixPath(name).suffix.lower()
 
 
 def kind_of_file(name: str) -> str:
-    """Returns the kind of a file that has no video's extension.
+    """Returns the kind of a file without a video extension.
 
     >>> [kind_of_file(name) for name in ("a.TXT", "README", "frame.00017")]
     ['.txt', 'no_extension', 'other_extension']
@@ -49,7 +49,7 @@ def kind_of_file(name: str) -> str:
 
 
 def most_frequent(ignored: Mapping[str, int]) -> dict[str, int]:
-    """Returns counts by kind, the most frequent first; rare extensions beyond a number of kinds are added up."""
+    """Returns counts by kind, most frequent first; rare extensions beyond a limit are added up."""
     counts = collections.Counter(dict(sorted(ignored.items())))
     for kind, number in counts.most_common()[_MAX_KINDS:]:
         if kind.startswith("."):
@@ -59,7 +59,7 @@ def most_frequent(ignored: Mapping[str, int]) -> dict[str, int]:
 
 
 def describe(ignored: Mapping[str, int]) -> str:
-    """Returns counts as text for a person; "" where nothing was left out.
+    """Returns counts as human-readable text; "" if nothing was skipped.
 
     >>> describe({".txt": 3, "hidden_file": 1})
     '3 .txt, 1 hidden file'
@@ -77,4 +77,4 @@ def _name(kind: str, number: int) -> str:
 
 
 def ignore(kind: str) -> None:
-    """Is a `Report` for a caller that has nothing to do with what is left out."""
+    """A `Report` that does nothing."""

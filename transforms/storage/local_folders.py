@@ -1,14 +1,14 @@
-"""What is below a local folder. Links to folders are followed, circles are not.
+"""List files below a local folder. Links to folders are followed; cycles are not.
 
-Two rules, since two questions are asked:
+There are two rules:
 
 - A **folder** is searched for files. Each real folder below it is opened once, under its own name if it has one there,
-  else under the first link to it in the order of the names. So a link such as `latest -> 2026-10-01` adds nothing.
-- A **pattern** is compared with names. A folder is opened under each of its names, as in a shell; below itself only by
-  a pattern without `**`, which ends by itself.
+  otherwise under the first link to it in name order. So a link such as `latest -> 2026-10-01` adds nothing.
+- A **pattern** is matched against names. A folder is opened under each of its names, as in a shell. A link to a parent
+  folder is followed only for a pattern without `**`, which limits the depth.
 
-Hidden files and folders (names that begin with a dot, such as macOS's `._clip.mp4` or `.Trash`) are left out, unless a
-pattern spells the dot. Whatever is left out is reported.
+Hidden files and folders (names that begin with a dot, such as macOS's `._clip.mp4` or `.Trash`) are skipped, unless a
+pattern contains the dot. Everything that is skipped is reported.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class _Folder(NamedTuple):
     """A folder to open.
 
     Attributes:
-      path: under which it was found.
-      depth: how many folders lie between it and the first one.
-      above: the identities of the folders that it is in.
+      path: the path under which it was found.
+      depth: the number of levels below the first folder.
+      above: the identities (device, inode) of its parent folders.
     """
 
     path: str
@@ -41,7 +41,7 @@ class _Folder(NamedTuple):
 
 
 def files_below(folder: str, report: Report) -> Iterator[str]:
-    """Yields the path of every file below a local folder, and of whatever else is not a folder, in no order.
+    """Yields the path of every file, and of every other non-folder, below a local folder, in no particular order.
 
     Raises:
       StorageError: the folder itself cannot be read.
@@ -50,10 +50,10 @@ def files_below(folder: str, report: Report) -> Iterator[str]:
 
 
 def files_matching(wanted: Pattern, report: Report) -> Iterator[str]:
-    """Yields the path of every local file that a pattern with wildcards matches, in no order.
+    """Yields the path of every local file that matches a pattern with wildcards, in no particular order.
 
     Raises:
-      StorageError: the folder in which its first wildcard stands cannot be read.
+      StorageError: the folder of its first wildcard cannot be read.
     """
     yield from _Walk(os.path.dirname(wanted.prefix), report, wanted).paths()  # noqa: PTH120
 
@@ -63,7 +63,7 @@ class _Walk:
         self._wanted = wanted
         self._report = report
         self._pending = [_Folder(folder)]
-        self._links: list[_Folder] = []  # a heap: opened when no real folder is left, in the order of their names
+        self._links: list[_Folder] = []  # a heap: opened in name order when no real folder is left
         self._seen: set[tuple[int, int]] = set()
 
     def paths(self) -> Iterator[str]:
@@ -79,13 +79,13 @@ class _Walk:
                     for entry in entries:
                         yield from self._visit(entry, folder._replace(above=(*folder.above, identity)))
             except (FileNotFoundError, NotADirectoryError):
-                continue  # nothing is there, or not any more
+                continue  # the folder does not exist, or was removed
             except OSError as error:
                 if not folder.depth:
                     raise StorageError(
                         f"{folder.path} cannot be read: {error.strerror}; check its permissions"
                     ) from error
-                _log.warning("cannot read the folder %s: %s", folder.path, error.strerror)
+                _log.warning("Cannot read the folder %s: %s", folder.path, error.strerror)
                 self._report(UNREADABLE_FOLDER)
 
     def _opened_before(self, folder: _Folder) -> Collection[tuple[int, int]]:

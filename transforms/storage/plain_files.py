@@ -1,8 +1,8 @@
-"""Local files inside an output, without following a link: others may be able to write there.
+"""Access local files inside an output without following links, because others may be able to write there.
 
-A link, or a name with ".." in it, must not make a run read, overwrite or delete what is outside of its output. So each
-folder below the output is opened from the one above it, and refused where it is a link. The output itself may be
-reached by links: its user named it.
+A link, or a name with "..", must not make a run read, overwrite or delete anything outside its output. So each folder
+below the output is opened relative to its parent, and rejected if it is a link. The path of the output itself may
+contain links, because the user named it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _INSIDE = re.compile(
     rf"/((?:\.staging(?:/run=[^/]+(?:/(?:{_TABLE}|selected))?)?|runs|{_TABLE}(?:/run=[^/]+)?)/[^/]+|"
     rf"\.staging|runs|{_TABLE})$"
 )
-"""What follows the output in the path of a file or folder of it: the longest such end is taken."""
+"""The part of a path that is inside the output; the longest match is used."""
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -31,12 +31,12 @@ def open_file(path: str) -> BinaryIO:
     """Opens a file for reading.
 
     Raises:
-      StorageError: it is a link or no regular file, or a folder above it is a link.
+      StorageError: it is a link or not a regular file, or a parent folder is a link.
       OSError: it cannot be opened.
     """
     with folder_of(path) as (folder, name):
         try:
-            # A FIFO would keep its reader waiting.
+            # Without O_NONBLOCK, opening a FIFO would block.
             descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
         except OSError as error:
             raise _is_link(path, folder, name) or error  # noqa: B904
@@ -47,44 +47,44 @@ def open_file(path: str) -> BinaryIO:
 
 
 def create_file(path: str) -> BinaryIO:
-    """Makes a file for writing, and the folders above it. Raises FileExistsError where something has its name."""
+    """Creates a file for writing, and its parent folders. Raises FileExistsError if the name is in use."""
     with folder_of(path, make=True) as (folder, name):
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         return os.fdopen(os.open(name, flags, 0o666, dir_fd=folder), "wb")
 
 
 def move_file(source: str, target: str) -> None:
-    """Gives a file another name, over what has that name; the folders above it are made."""
+    """Renames a file and replaces an existing target; creates the target's parent folders."""
     with folder_of(source) as (from_folder, from_name), folder_of(target, make=True) as (to_folder, to_name):
         os.replace(from_name, to_name, src_dir_fd=from_folder, dst_dir_fd=to_folder)
 
 
 def remove_file(path: str) -> None:
-    """Removes a file, or a link itself; it may be gone already."""
+    """Removes a file, or a link itself, which may not exist."""
     with contextlib.suppress(FileNotFoundError), folder_of(path) as (folder, name):
         os.unlink(name, dir_fd=folder)
 
 
 def remove_empty_folder(path: str) -> None:
-    """Removes a folder if nothing is in it; it may be gone already."""
+    """Removes an empty folder, which may not exist."""
     with contextlib.suppress(OSError), folder_of(path) as (folder, name):
         os.rmdir(name, dir_fd=folder)
 
 
 def remove_tree(path: str) -> None:
-    """Removes a folder with all that is in it, as far as that is possible; links are left or removed, not followed."""
+    """Removes a folder and its content as far as possible; links are left or removed, never followed."""
     with contextlib.suppress(OSError, StorageError), folder_of(path) as (folder, name):
         shutil.rmtree(name, ignore_errors=True, dir_fd=folder)
 
 
 def make_folder(path: str) -> None:
-    """Makes a folder and those above it, unless it is there."""
+    """Creates a folder and its parents if they do not exist."""
     with folder_of(f"{path.rstrip('/')}/x", make=True):
         pass
 
 
 def names_in(path: str) -> list[str]:
-    """Returns the names in a folder; none where there is no folder."""
+    """Returns the names in a folder; an empty list if it does not exist."""
     try:
         with folder_of(f"{path.rstrip('/')}/x") as (folder, _):
             return sorted(os.listdir(folder))
@@ -94,18 +94,18 @@ def names_in(path: str) -> list[str]:
 
 @contextlib.contextmanager
 def folder_of(path: str, make: bool = False) -> Iterator[tuple[int, str]]:
-    """Opens the folder of a file or folder, from the output on without following links.
+    """Opens the parent folder of a file or folder, without following links from the output on.
 
     Args:
-      path: local.
-      make: whether to make the folders above it.
+      path: a local path.
+      make: whether to create the parent folders.
 
     Yields:
-      the descriptor of the folder, and the name in it.
+      The descriptor of the folder, and the name in it.
 
     Raises:
       StorageError: one of the folders is a link.
-      OSError: one is missing, or may not be opened.
+      OSError: one is missing, or cannot be opened.
     """
     root, names = _split(path)
     if make:
@@ -127,7 +127,7 @@ def folder_of(path: str, make: bool = False) -> Iterator[tuple[int, str]]:
 
 
 def _split(path: str) -> tuple[str, list[str]]:
-    """Returns the output's folder and the names below it; for any other file the folder in which it is."""
+    """Returns the output's folder and the names below it; for any other file, its folder and its name."""
     match = _INSIDE.search(path)
     if match is None:
         root, _, name = path.rpartition("/")
@@ -149,5 +149,5 @@ def _is_link(path: str, folder: int, name: str) -> StorageError | None:
 
 def _refused(message: str) -> StorageError:
     error = StorageError(message)
-    error.__cause__ = ValueError(message)  # another try would end the same way
+    error.__cause__ = ValueError(message)  # marks the error as final: a retry would fail, too
     return error

@@ -1,4 +1,4 @@
-"""URIs of objects, and patterns in Beam's language."""
+"""URIs of objects, and Beam's patterns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def bucket_and_key(uri: str) -> tuple[str, str]:
     """Returns the two parts of SCHEME://BUCKET/KEY.
 
     Raises:
-      UnsupportedUriError: there is no bucket.
+      UnsupportedUriError: the URI has no bucket.
     """
     found = re.fullmatch(r"\w+://([^/]+)/?(.*)", uri, re.DOTALL)
     if found is None or re.search(r"[*?\[]", found[1]):
@@ -22,11 +22,11 @@ def bucket_and_key(uri: str) -> tuple[str, str]:
 
 
 def object_place(uri: str) -> tuple[str, str]:
-    """Returns bucket and key of an object.
+    """Returns the bucket and key of an object.
 
     Raises:
-      UnsupportedUriError: there is no bucket.
-      VideoNotFoundError: there is no key: the URI names a bucket.
+      UnsupportedUriError: the URI has no bucket.
+      VideoNotFoundError: the URI has no key, so it names a bucket.
     """
     bucket, key = bucket_and_key(uri)
     if not key:
@@ -37,7 +37,7 @@ def object_place(uri: str) -> tuple[str, str]:
 
 
 def literal(name: str) -> str:
-    """Returns the pattern that matches this very name; `*`, `?` and `[` stand for themselves in it.
+    """Returns a pattern that matches exactly this name; escapes `*`, `?` and `[`.
 
     >>> literal("s3://bucket/labels[2026]")
     's3://bucket/labels[[]2026]'
@@ -46,13 +46,13 @@ def literal(name: str) -> str:
 
 
 class Pattern:
-    """A pattern in Beam's language: `*`, `?`, `[…]` within a folder's name, `**` for any depth.
+    """A Beam pattern: `*`, `?` and `[…]` within a folder's name, `**` for any depth.
 
     Attributes:
-      prefix: what all that it matches begins with.
+      prefix: the common prefix of all matches.
       is_plain: whether it has no wildcard.
-      depth: how many folders lie between that of `prefix` and what it matches, at most; None: any number.
-      finds_hidden: whether it spells the dot with which a hidden name begins, after the folder of `prefix`.
+      depth: the maximum number of levels between the folder of `prefix` and a match; None: unlimited.
+      finds_hidden: whether it contains the leading dot of a hidden name after the folder of `prefix`.
     """
 
     def __init__(self, pattern: str) -> None:
@@ -63,15 +63,15 @@ class Pattern:
         self.depth = None if "**" in wild else wild.count("/")
         self._folder_length = self.prefix.rfind("/") + 1
         self.finds_hidden = _has_hidden_part(pattern[self._folder_length :])
-        # Python warns of "[[]", with which `literal` names a bracket.
+        # Python warns about "[[]", which `literal` writes for a bracket.
         self._regex = re.compile(FileSystem.translate_pattern(pattern).replace("[[]", r"\["))
 
     def matches(self, uri: str) -> bool:
-        """Whether a URI is one of them."""
+        """Returns whether a URI matches."""
         return self._regex.match(uri) is not None
 
     def hides(self, uri: str) -> bool:
-        """Whether a URI that it matches has a hidden name, or is below a hidden folder, which it does not spell."""
+        """Returns whether a matching URI is hidden, or below a hidden folder, that the pattern does not spell out."""
         return not self.finds_hidden and _has_hidden_part(uri[self._folder_length :])
 
 

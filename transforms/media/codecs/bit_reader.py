@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class BitReader:
-    """Reads bits, the highest of each byte first; zeros behind the end."""
+    """Reads bits, the highest bit of each byte first; returns zeros past the end."""
 
     def __init__(self, data: bytes) -> None:
         self._value = int.from_bytes(data, "big")
@@ -12,23 +12,23 @@ class BitReader:
 
     @property
     def left(self) -> int:
-        """Bits that are left; below 0 where more were taken than there were."""
+        """The number of bits left; negative after a read past the end."""
         return self._left
 
     def take(self, count: int) -> int:
-        """Returns the number in the next `count` bits."""
+        """Returns the next `count` bits as an unsigned number."""
         self._left -= count
         value = self._value >> self._left if self._left >= 0 else self._value << -self._left
         return value & ((1 << count) - 1)
 
     def take_golomb(self) -> int:
-        """Returns the next number in Exp-Golomb code, `ue(v)` of ITU-T H.264, 9.1."""
+        """Returns the next Exp-Golomb number, `ue(v)` of ITU-T H.264, 9.1."""
         zeros = 0
         while zeros < 32 and not self.take(1):
             zeros += 1
         return (1 << zeros) - 1 + self.take(zeros)
 
     def take_signed_golomb(self) -> int:
-        """Returns the next number in signed Exp-Golomb code, `se(v)` of ITU-T H.264, 9.1.1."""
+        """Returns the next signed Exp-Golomb number, `se(v)` of ITU-T H.264, 9.1.1."""
         code = self.take_golomb()
         return (code + 1) // 2 if code % 2 else -(code // 2)

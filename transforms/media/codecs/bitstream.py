@@ -1,27 +1,28 @@
-"""What the bytes of a packet tell before it is decoded, codec by codec. Pure: bytes in, facts out.
+"""Packet rules by codec: facts from a packet's bytes before it is decoded. Pure: bytes in, facts out.
 
-Two questions, and for each codec of the list below the answers are proven by tests that compare with a full decode:
-- Can decoding start here as if nothing had come before? A container's key flag is not enough: the packet has to hold
-  a picture that resets the decoder, and the headers that it needs. The answer holds for all frames that are stored
-  from here on and shown at this one's time or later; frames shown earlier (open GOP) may refer to older ones.
-- May the decoder leave this packet's frame out, if nobody wants it and nothing refers to it (`skip_frame` NONREF)?
+The rules answer two questions. Tests prove the answers for each codec below by comparison with a full decode.
+- Is this packet a random access point? The container's key flag is not enough: the packet must hold a picture that
+  resets the decoder, and the headers that it needs. The answer holds for all frames that are stored from here on and
+  have this packet's pts or a later one. Frames with an earlier pts (open GOP) may refer to older frames.
+- Is the frame disposable: may the decoder leave it out (`skip_frame` NONREF) if it is not wanted?
 
-    H.264          IDR, or a recovery point that promises exact frames at once      yes
-    HEVC           IDR, CRA, BLA                                                    yes, in the highest temporal layer:
-                   FFmpeg's test is about the frame's own layer, and higher layers may still refer to it
-    MPEG-1, -2     I picture behind a sequence header                               yes: B pictures
-    MPEG-4 ASP     I-VOP                                                            yes: B-VOPs
-    VP8, VP9       key frame                                                        no: a frame without followers still
-                   leaves probabilities, vectors and segment maps behind
-    AV1            key frame behind a sequence header                               no: libdav1d doesn't know how
-    intra codecs   any packet                                                       nothing to leave out
+    codec          random access point                                       disposable frames
+    H.264          IDR, or a recovery point with exact frames at once        yes
+    HEVC           IDR, CRA, BLA                                             yes, in the highest temporal layer: FFmpeg
+                   tests only the frame's own layer, and higher layers may still refer to the frame
+    MPEG-1, -2     I picture after a sequence header                         yes: B pictures
+    MPEG-4 ASP     I-VOP                                                     yes: B-VOPs
+    VP8, VP9       key frame                                                 no: even an unreferenced frame updates
+                   probabilities, motion vectors and segment maps
+    AV1            key frame after a sequence header                         no: libdav1d does not support it
+    intra codecs   any packet                                                no
 
-And one for every packet, in order: does all that hold on? Not where a packet has several frames or none (packed
-B-frames), nor where headers change so that a frame is dropped which waits to be shown, nor for what decoders remember
-from the stream's very start: the fields of interlaced MPEG-4, the encoder of lossless H.264.
+A third question is asked for every packet in order: do the rules still hold? They do not hold after a packet with no
+frame or several frames (packed B-frames), after a header change that drops a frame waiting for display, or if decoders
+keep state from the start of the stream (the fields of interlaced MPEG-4, the encoder version of lossless H.264).
 
-Where frames are not stored in the order in which they are shown, packets are also asked for that order, which decoders
-go by (`display_order.py`).
+If frames are not stored in display order, the rules also read the display order from the packets, because decoders
+follow it (`display_order.py`).
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ _INTRA_CODECS = frozenset({"prores", "dnxhd", "huffyuv", "ffvhuff", "utvideo", "
 
 
 def packet_rules(codec: str, extradata: bytes | None) -> PacketRules:
-    """Returns the rules for a stream.
+    """Returns the packet rules for a stream.
 
     Args:
-      codec: FFmpeg's canonical name ("h264").
-      extradata: the stream's headers as its container has them.
+      codec: FFmpeg's canonical codec name, for example "h264".
+      extradata: the stream's headers from its container.
     """
     extradata = extradata or b""
     if codec in ("h264", "hevc"):
@@ -68,7 +69,7 @@ class _Vp8Rules(PacketRules):
     may_lack_pictures = True
 
     def has_picture(self, data: memoryview) -> bool:
-        """Ogg has headers, also amid a file that was joined from several."""
+        """Rejects Ogg headers, which also appear inside a file that was concatenated from several."""
         return data[:5] != b"OVP80"
 
     def starts_clean(self, data: memoryview) -> bool:
@@ -86,11 +87,11 @@ class _Vp9Rules(PacketRules):
         return len(data) > 0 and data[0] >> 6 == 2 and self._flags(data) == 1
 
     def is_shown(self, data: memoryview) -> bool:
-        """The last of several frames (a superframe) is shown; a lone one says whether it is."""
+        """Returns whether the frame is shown. The last frame of a superframe always is."""
         return len(data) == 0 or data[-1] & 0xE0 == 0xC0 or self._flags(data) & 5 != 0
 
     def _flags(self, data: memoryview) -> int:
-        """Returns three bits: they stand behind a marker and the profile, which has one more bit where it is 3."""
+        """Returns three flag bits after the frame marker and the profile; profile 3 has one more bit."""
         return (data[0] if data[0] & 0x30 == 0x30 else data[0] >> 1) & 7
 
 
@@ -98,7 +99,7 @@ class _GifRules(PacketRules):
     may_lack_pictures = True
 
     def has_picture(self, data: memoryview) -> bool:
-        """Looks for an image behind extensions: comments, XMP and control blocks also stand alone at the end."""
+        """Looks for an image after the extensions; comments, XMP and control blocks also occur without one."""
         at = 0
         if data[:3] == b"GIF" and len(data) > 13:
             at = 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
@@ -114,17 +115,17 @@ class _TheoraRules(PacketRules):
     may_lack_pictures = True
 
     def has_picture(self, data: memoryview) -> bool:
-        """Headers stand in front of each recording of a file that was joined from several."""
+        """Rejects headers, which precede each recording of a file that was concatenated from several."""
         return len(data) > 0 and data[0] & 0x80 == 0
 
 
 class _Av1Rules(PacketRules):
     def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
-        """One temporal unit: two of them are two frames at one time."""
+        """Requires at most one temporal unit: two would be two frames with one pts."""
         return sum(kind == 2 for kind, _ in _obus(data)) <= 1
 
     def starts_clean(self, data: memoryview) -> bool:
-        """Looks for a sequence header and then, as the first frame, a key frame that is shown."""
+        """Looks for a sequence header and then, as the first frame, a shown key frame."""
         has_sequence = False
         for kind, payload in _obus(data):
             if kind == 1:
@@ -136,7 +137,7 @@ class _Av1Rules(PacketRules):
 
 
 def _obus(data: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Yields (type, payload) of the open bitstream units of a packet."""
+    """Yields (type, payload) of the open bitstream units (OBUs) of a packet."""
     at = 0
     while at < len(data):
         header = data[at]
@@ -165,6 +166,6 @@ class _MjpegRules(PacketRules):
     is_intra = True
 
     def starts_clean(self, data: memoryview) -> bool:
-        """Tables may stand in an earlier picture: this one needs its own."""
+        """Requires quantization and Huffman tables in this picture, because tables may be in an earlier one."""
         head = bytes(data[:4096])
         return b"\xff\xdb" in head and b"\xff\xc4" in head

@@ -1,8 +1,7 @@
-"""Whether pictures are shown in the order of their times.
+"""Check pts against the display order of the bitstream.
 
-Pictures say themselves in which order they are shown. Decoders go by that and don't ask for the times that the
-container has. Where these contradict it, a full decode shows other frames at an instant than the times promise, and
-who decodes only some of the frames would not notice.
+The bitstream itself defines the display order of pictures. Decoders follow it and ignore the container's pts. If the
+two disagree, a full decode shows other frames at a time than the pts suggest, and a partial decode would not notice.
 """
 
 from __future__ import annotations
@@ -13,19 +12,19 @@ from typing import NamedTuple
 
 from reelbeam.transforms.media.codecs.packet_order import MAX_REORDERED
 
-# Within a sequence pictures are counted from about 0 on.
+# Within a sequence, pictures are counted from about 0.
 SEQUENCE_BITS = 48
 
 
 class DisplayOrder:
-    """Looks at packets in decoding order, from one on at which decoding can start."""
+    """Checks packets in decoding order, starting at a random access point."""
 
     def __init__(self) -> None:
         self._recent: list[tuple[int, int]] = []
         self._is_cut = False
 
     def accepts(self, data: memoryview, pts: int) -> bool:
-        """Returns whether the picture of the next packet is shown between those that its time lies between."""
+        """Returns whether the next packet's picture has the same place in display order and in pts order."""
         rank = self.rank(data)
         if rank is None:
             return True
@@ -40,12 +39,12 @@ class DisplayOrder:
         return is_behind and is_before
 
     def rank(self, data: memoryview) -> int | None:
-        """Returns a number that is the higher the later a picture is shown; None: the packet has none."""
+        """Returns a number that increases in display order; None if the packet has none."""
         raise NotImplementedError
 
 
 class AnchorOrder(DisplayOrder):
-    """MPEG-1, -2 and -4: B pictures are shown before the picture that they are stored behind, others at their turn."""
+    """MPEG-1, -2, -4: a B picture is shown before the anchor that precedes it; anchors keep their order."""
 
     def __init__(self, is_b: Callable[[memoryview], bool]) -> None:
         super().__init__()
@@ -64,10 +63,10 @@ class Count(NamedTuple):
     """The picture order count of a picture.
 
     Attributes:
-      starts: whether it begins a sequence.
-      low_bits: of the count.
-      num_bits: how many these are; 0: pictures are shown as they are stored.
-      is_base: whether the next one's count is near to this one's.
+      starts: whether the picture begins a sequence.
+      low_bits: the low bits of the count.
+      num_bits: the number of low bits; 0 means that pictures are shown in stored order.
+      is_base: whether the next picture's count is relative to this one.
     """
 
     starts: bool
@@ -79,8 +78,8 @@ class Count(NamedTuple):
 class CountOrder(DisplayOrder):
     """H.264 and HEVC: pictures carry the low bits of a count (8.2.1 and 8.3.1 of their standards).
 
-    H.264 may set the count back inside a sequence (memory_management_control_operation 5). Nearly nobody does; counts
-    then seem to contradict the times.
+    H.264 may reset the count inside a sequence (memory_management_control_operation 5). This is rare; the counts then
+    seem to contradict the pts.
     """
 
     def __init__(self, read: Callable[[memoryview], Count | None]) -> None:

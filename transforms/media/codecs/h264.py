@@ -1,4 +1,4 @@
-"""What a packet of H.264 tells. The rules are those of `bitstream.py`."""
+"""Packet rules for H.264. See `bitstream.py`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from reelbeam.transforms.media.codecs.h264_headers import (
 from reelbeam.transforms.media.codecs.nal import NalRules
 from reelbeam.transforms.media.codecs.packet_rules import Field
 
-# Where the first slice of a packet is looked for: near its front; then, behind long messages, further on. What follows
-# need not be searched for its end.
+# The first slice is searched near the start of the packet, then further on, after long SEI messages. With a prefix,
+# the end of the slice need not be found.
 _HEAD_BYTES = (1 << 10, 1 << 16)
 
 
 class H264Rules(NalRules):
-    """H.264, from `avcC` headers or start codes."""
+    """H.264 with an `avcC` header or start codes."""
 
     always_shows = True
     _headers = frozenset({7, 8})
@@ -38,10 +38,12 @@ class H264Rules(NalRules):
         self._fits = self._allows(found)
 
     def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
-        """Not where video is lossless: FFmpeg decodes it as the encoder did that the first packet names.
+        """Returns False if the rules stop holding at this packet.
 
-        Nor where frames begin to be reordered further than the container's headers told: no more is known to a decoder
-        that starts there. Nor where it isn't plain how pictures tell their order: in several ways, or by type 1.
+        - Lossless video: FFmpeg decodes it according to the encoder version in the first packet.
+        - Frames are reordered further than the container's headers declare: a decoder that starts here knows only the
+          declared depth.
+        - The display order is ambiguous (several formats), or of type 1.
         """
         if self._may_tell(is_key):
             units = [unit for unit in self._units(data) if len(unit) > 1]
@@ -56,7 +58,7 @@ class H264Rules(NalRules):
         return is_told and is_plain and not any(sps.is_lossless for sps in found)
 
     def display_order(self) -> CountOrder:
-        """By the picture order count of each picture's first slice."""
+        """Orders pictures by the picture order count of their first slice."""
         slices = self._slices
 
         def read(data: memoryview) -> Count | None:
@@ -67,7 +69,7 @@ class H264Rules(NalRules):
         return CountOrder(read)
 
     def field(self, data: memoryview) -> Field | None:
-        """Of the first slice, as the parameter sets so far say: packets come in order, or from a key frame on."""
+        """Returns the field of the first slice. Packets must come in order, or from a key frame on."""
         for size in _HEAD_BYTES:
             unit, self._slices = self._first_slice(data[:size], self._slices)
             if unit is not None or len(data) <= size:
@@ -77,7 +79,7 @@ class H264Rules(NalRules):
     def _first_slice(
         self, data: memoryview, slices: SliceFormat | None
     ) -> tuple[memoryview | None, SliceFormat | None]:
-        """Returns the first slice of a packet, if there is one, and how slices look like by then; None: who knows."""
+        """Returns a packet's first slice, if any, and the slice format at that point; None if it is ambiguous."""
         found = set()
         first = None
         for unit in self._units(data):
@@ -99,17 +101,17 @@ class H264Rules(NalRules):
         return 5 in types or (1 in types and any(_recovers_at_once(unit) for unit in units if unit[0] & 31 == 6))
 
     def resets(self, data: memoryview) -> bool:
-        """Not at recovery points: what follows may release frames from before it, which are not there."""
+        """Returns whether this is an IDR. A recovery point is not: the next frames may output missing earlier ones."""
         return self.starts_clean(data) and any(unit[0] & 31 == 5 for unit in self._units(data) if len(unit))
 
     def may_skip(self, data: memoryview) -> bool:
-        """Both fields, where a picture has two: the decoder must not be left with half a frame."""
+        """Returns whether all fields of the picture are disposable: the decoder must not be left with half a frame."""
         pictures = [unit[0] for unit in self._units(data) if len(unit) and 1 <= unit[0] & 31 <= 5]
         return bool(pictures) and not any(header & 0x60 for header in pictures)
 
 
 def _avcc_units(extradata: bytes) -> Iterator[memoryview]:
-    """Yields the sequence parameter sets of an avcC box."""
+    """Yields the sequence parameter sets in an avcC box."""
     data, at = memoryview(extradata), 6
     for _ in range(extradata[5] & 31 if len(extradata) > 5 else 0):
         size = int.from_bytes(data[at : at + 2], "big")
@@ -118,13 +120,13 @@ def _avcc_units(extradata: bytes) -> Iterator[memoryview]:
 
 
 def _recovers_at_once(sei: memoryview) -> bool:
-    """Whether a SEI unit has message 6, recovery point, with recovery_frame_cnt = 0 and exact_match_flag = 1."""
+    """Whether an SEI unit holds a recovery point (6) with recovery_frame_cnt = 0 and exact_match_flag = 1."""
     at = 1
     while at + 2 < len(sei):
         kind, size = sei[at], sei[at + 1]
         if kind == 6:
-            return sei[at + 2] & 0xC0 == 0xC0  # 0 is coded as one bit, "1".
-        if 255 in (kind, size):  # Longer numbers: not worth it.
+            return sei[at + 2] & 0xC0 == 0xC0  # 0 is coded as the single bit 1
+        if 255 in (kind, size):  # multi-byte numbers are not parsed
             return False
         at += 2 + size
     return False

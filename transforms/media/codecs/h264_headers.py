@@ -1,4 +1,4 @@
-"""What the parameter sets and slices of H.264 say. Pure."""
+"""Parse the parameter sets and slice headers of H.264. Pure."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from reelbeam.transforms.media.codecs.bit_reader import BitReader
 from reelbeam.transforms.media.codecs.display_order import Count
 from reelbeam.transforms.media.codecs.packet_rules import Field
 
-# So many frames wait in FFmpeg's decoder at most.
+# The maximum number of frames that FFmpeg's decoder holds back.
 MAX_REORDER_DEPTH = 16
-# Those whose sequence parameter sets tell of colour, depth and scaling (ITU-T H.264, 7.3.2.1.1).
+# Profiles whose sequence parameter sets describe chroma format, bit depth and scaling (ITU-T H.264, 7.3.2.1.1).
 _HIGH_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 144, 244})
 _HIGH_444_PREDICTIVE = 244
 _EXTENDED_ASPECT_RATIO = 255
@@ -20,12 +20,12 @@ _SLICE_HEAD_BYTES = 20
 
 
 class SliceFormat(NamedTuple):
-    """How slices say when their picture is shown.
+    """The layout of the display order in slice headers.
 
     Attributes:
       order_type: pic_order_cnt_type.
-      order_bits: of pic_order_cnt_lsb, where the type is 0.
-      has_planes, frame_num_bits, has_fields: what stands before it.
+      order_bits: the size of pic_order_cnt_lsb, for type 0.
+      has_planes, frame_num_bits, has_fields: the layout of the preceding header fields.
     """
 
     order_type: int
@@ -40,8 +40,8 @@ class Sps(NamedTuple):
 
     Attributes:
       is_lossless: whether it sets qpprime_y_zero_transform_bypass_flag.
-      reorder_depth: how many frames a decoder has to hold back; as many as it can, where that isn't said.
-      slices: how slices look like.
+      reorder_depth: the number of frames that a decoder must hold back; the maximum if the set does not say.
+      slices: the layout of slice headers.
     """
 
     is_lossless: bool
@@ -50,7 +50,7 @@ class Sps(NamedTuple):
 
 
 def read_sps(unit: memoryview | bytes) -> Sps:
-    """Reads a NAL unit of type 7; where it breaks off it tells nothing."""
+    """Reads a NAL unit of type 7. A truncated VUI is ignored."""
     return _read_sps(bytes(unit[:_MAX_SPS_BYTES]))
 
 
@@ -72,19 +72,19 @@ def _read_sps(unit: bytes) -> Sps:
         for _ in range(4):
             bits.take_golomb()
     reorder_depth = _read_reorder_depth(bits) if bits.take(1) else MAX_REORDER_DEPTH
-    # A VUI that breaks off tells nothing, to FFmpeg neither. Behind it stand a one and zeros.
+    # A truncated VUI is ignored, as FFmpeg does. The set ends with a one bit and zeros.
     if bits.left < (data[-1] & -data[-1]).bit_length():
         reorder_depth = MAX_REORDER_DEPTH
     is_lossless = is_bypassed and profile == _HIGH_444_PREDICTIVE
     slices = SliceFormat(order_type, order_bits, has_planes, frame_num_bits, has_fields)
-    # Type 2: frames are shown in the order in which they are stored.
+    # Type 2: display order equals decoding order.
     return Sps(is_lossless, 0 if order_type == 2 else reorder_depth, slices)
 
 
 def read_count(unit: memoryview, slices: SliceFormat) -> Count | None:
-    """Reads the order of display from the head of a slice (7.3.3), a NAL unit of type 1 or 5.
+    """Reads the display order from a slice header (7.3.3), a NAL unit of type 1 or 5; None if it is truncated.
 
-    There is one for every packet, so bits are looked up in a text, which is fast. Returns None where it breaks off.
+    This runs for every packet, so it looks up bits in a string, which is fast.
     """
     text = _head(unit)
     try:
@@ -103,7 +103,7 @@ def read_count(unit: memoryview, slices: SliceFormat) -> Count | None:
 
 
 def read_field(unit: memoryview, slices: SliceFormat) -> Field | None:
-    """Reads from the head of a slice which field it is of; returns None for a frame's, and where it breaks off."""
+    """Reads the field of a slice from its header; None for a frame, and for a truncated header."""
     text = _head(unit)
     try:
         at = _frame_num_at(text, slices)
@@ -128,12 +128,12 @@ def _frame_num_at(text: str, slices: SliceFormat) -> int:
 
 
 def _behind_golomb(text: str, at: int) -> int:
-    """Returns where the number ends that begins at `at`. Raises ValueError: nowhere."""
+    """Returns the end of the Exp-Golomb number that starts at `at`. Raises ValueError if it is truncated."""
     return 2 * text.index("1", at) - at + 1
 
 
 def _read_high_profile(bits: BitReader) -> tuple[bool, bool]:
-    """Reads on up to the scaling lists' end; returns two flags: separate planes, and the transform's bypass."""
+    """Reads to the end of the scaling lists; returns the separate planes flag and the transform bypass flag."""
     chroma_format = bits.take_golomb()
     has_planes = chroma_format == 3 and bits.take(1) == 1
     bits.take_golomb(), bits.take_golomb()  # depths
@@ -149,12 +149,12 @@ def _read_scaling_list(bits: BitReader, size: int) -> None:
     last = 8
     for _ in range(size):
         last = (last + bits.take_signed_golomb()) % 256
-        if last == 0:  # The rest is as before.
+        if last == 0:  # the remaining values repeat the previous one
             return
 
 
 def _read_order(bits: BitReader) -> tuple[int, int]:
-    """Reads how the order of display is coded; returns the type, and the number of bits if that is 0."""
+    """Reads the layout of the display order; returns its type, and the number of bits for type 0."""
     order_type = bits.take_golomb()
     if order_type == 0:
         return 0, min(bits.take_golomb() + 4, 16)
@@ -167,7 +167,7 @@ def _read_order(bits: BitReader) -> tuple[int, int]:
 
 
 def _read_reorder_depth(bits: BitReader) -> int:
-    """Reads the VUI (E.1.1) to its end; returns max_num_reorder_frames."""
+    """Reads the VUI (E.1.1); returns max_num_reorder_frames."""
     if bits.take(1) and bits.take(8) == _EXTENDED_ASPECT_RATIO:
         bits.take(16 + 16)
     if bits.take(1):  # overscan_info
@@ -191,7 +191,7 @@ def _read_reorder_depth(bits: BitReader) -> int:
 
 
 def _read_hrd(bits: BitReader) -> bool:
-    """Reads hrd_parameters, if there are some (E.1.2)."""
+    """Reads hrd_parameters, if present (E.1.2)."""
     if not bits.take(1):
         return False
     count = min(bits.take_golomb(), 31) + 1

@@ -1,4 +1,4 @@
-"""What a packet of HEVC tells. The rules are those of `bitstream.py`."""
+"""Packet rules for HEVC. See `bitstream.py`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from reelbeam.transforms.media.codecs.display_order import Count, CountOrder
 from reelbeam.transforms.media.codecs.hevc_headers import PpsFormat, SpsFormat, read_count, read_pps, read_sps
 from reelbeam.transforms.media.codecs.nal import NalRules
 
-# TRAIL_N, TSA_N, STSA_N, RADL_N, RASL_N: nothing in the same layer refers to them.
+# TRAIL_N, TSA_N, STSA_N, RADL_N, RASL_N: unreferenced in their own layer.
 _UNREFERENCED = frozenset({0, 2, 4, 6, 8})
 _CRA, _SPS, _PPS, _SEI = 21, 33, 34, 39
 # NAL units that end a sequence or the stream.
@@ -17,7 +17,7 @@ _END_UNITS = (b"\x48\x01", b"\x4a\x01")
 
 
 class HevcRules(NalRules):
-    """HEVC, from `hvcC` headers or start codes."""
+    """HEVC with an `hvcC` header or start codes."""
 
     always_shows = True
     _headers = frozenset({32, 33, 34})
@@ -34,10 +34,11 @@ class HevcRules(NalRules):
         self._sps, self._pps = min(sps, default=None), min(pps, default=None)
 
     def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
-        """Not where a picture says that those which wait to be shown shall not be (no_output_of_prior_pics_flag).
+        """Returns False if the rules stop holding at this packet.
 
-        CRA pictures behind the end of a sequence mean it without saying so. Nor where it isn't plain how pictures tell
-        their order: there are several ways at once.
+        - A picture discards the frames that wait for display (no_output_of_prior_pics_flag). A CRA picture after the
+          end of a sequence does so without the flag.
+        - The display order is ambiguous: the slice headers have several layouts.
         """
         is_behind_end = self._is_behind_end
         self._is_behind_end = bytes(data[-2:]) in _END_UNITS
@@ -54,7 +55,7 @@ class HevcRules(NalRules):
         )
 
     def display_order(self) -> CountOrder:
-        """By the picture order count of each picture's first slice."""
+        """Orders pictures by the picture order count of their first slice."""
         return CountOrder(_CountReader(self._units, self._sps, self._pps).read)
 
     def starts_clean(self, data: memoryview) -> bool:
@@ -77,7 +78,7 @@ class HevcRules(NalRules):
 
 
 class _CountReader:
-    """Reads the counts of pictures, by the parameter sets that stand before them."""
+    """Reads the picture order counts with the parameter sets that precede them."""
 
     def __init__(
         self, units: Callable[[memoryview], Iterator[memoryview]], sps: SpsFormat | None, pps: PpsFormat | None
@@ -87,7 +88,7 @@ class _CountReader:
         self._is_first = True
 
     def read(self, data: memoryview) -> Count | None:
-        """Returns the count of a packet's picture; None: it has none that can be read."""
+        """Returns the count of a packet's picture; None if it cannot be read."""
         for unit in self._units(data):
             kind = unit[0] >> 1 & 63 if len(unit) > 2 and _is_base_layer(unit) else _SEI
             if kind < 32:
@@ -107,7 +108,7 @@ class _CountReader:
 
 
 def _formats(units: list[memoryview]) -> tuple[set[SpsFormat], set[PpsFormat]]:
-    """Returns how slices look like, as the parameter sets among some units say: one way, or several."""
+    """Returns the layouts of slice headers that the units' parameter sets define."""
     bases = [unit for unit in units if len(unit) > 2 and _is_base_layer(unit)]
     return (
         {read_sps(unit) for unit in bases if unit[0] >> 1 & 63 == _SPS},

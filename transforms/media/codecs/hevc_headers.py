@@ -1,4 +1,4 @@
-"""What the parameter sets and slices of HEVC say of the order in which pictures are shown. Pure."""
+"""Parse the display order from the parameter sets and slice headers of HEVC. Pure."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from reelbeam.transforms.media.codecs.display_order import Count
 
 _IDR = frozenset({19, 20})
 _BLA = frozenset({16, 17, 18})
-# Of the types below 16 the even ones are nothing to others in their layer; RADL and RASL pictures don't count, either.
+# The even types below 16 are unreferenced in their layer. RADL and RASL pictures are not a base either.
 _NOT_BASE = frozenset({0, 2, 4, 6, 7, 8, 9, 10, 12, 14})
-# Enough of a slice; and of a parameter set, whose profiles are the longest that is read.
+# Enough for the start of a slice header, and for a parameter set including its profiles.
 _SLICE_HEAD_BYTES = 12
 _HEAD_BYTES = 256
 
 
 class SpsFormat(NamedTuple):
-    """What sequence parameter sets say of slices: the bits of slice_pic_order_cnt_lsb, and separate_colour_plane."""
+    """The layout of slice headers by SPS: the size of slice_pic_order_cnt_lsb, and separate_colour_plane."""
 
     order_bits: int
     has_planes: bool
 
 
 class PpsFormat(NamedTuple):
-    """What picture parameter sets say of slices: num_extra_slice_header_bits and output_flag_present."""
+    """The layout of slice headers by PPS: num_extra_slice_header_bits and output_flag_present."""
 
     num_extra_bits: int
     has_output_flag: bool
@@ -75,9 +75,9 @@ def _read_pps(unit: bytes) -> PpsFormat:
 
 
 def read_count(unit: memoryview, sps: SpsFormat, pps: PpsFormat) -> Count | None:
-    """Reads the head of a slice (7.3.6.1); None if it is not the first one of its picture.
+    """Reads a slice header (7.3.6.1); None if it is not the first slice of its picture.
 
-    A CRA picture is not said to begin a sequence: that depends on what stands before it.
+    The result does not mark a CRA picture as the start of a sequence, because that depends on what precedes it.
     """
     kind = unit[0] >> 1 & 63
     bits = BitReader(bytes(unit[2:_SLICE_HEAD_BYTES]).replace(b"\0\0\3", b"\0\0"))

@@ -1,4 +1,4 @@
-"""What a packet of MPEG-1, MPEG-2 or MPEG-4 ASP tells. The rules are those of `bitstream.py`."""
+"""Packet rules for MPEG-1, MPEG-2 and MPEG-4 ASP. See `bitstream.py`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SEQUENCE = re.compile(rb"\x00\x00\x01\xb3(.{4})", re.DOTALL)
 _SEQUENCE_EXTENSION = re.compile(rb"\x00\x00\x01\xb5([\x10-\x1f].)", re.DOTALL)
 _VOL = re.compile(rb"\x00\x00\x01[\x20-\x2f](.*?)(?=\x00*\x00\x00\x01|\x00*\Z)", re.DOTALL)
 _VOP = b"\x00\x00\x01\xb6"
-# Headers stand before the picture.
+# Headers precede the picture.
 _HEAD_BYTES = 1024
 
 
@@ -28,7 +28,7 @@ class Mpeg12Rules(PacketRules):
         self._sequence: bytes | None = None
 
     def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
-        """Not where the sequence changes: its size, say. A frame that waits to be shown then is never shown."""
+        """Returns False if the sequence changes, for example its size: the frame that waits for display is lost."""
         head = bytes(data[:_HEAD_BYTES]) if is_key else b""
         found = _SEQUENCE.search(head)
         if found is None:
@@ -39,20 +39,20 @@ class Mpeg12Rules(PacketRules):
         return sequence == self._sequence
 
     def starts_clean(self, data: memoryview) -> bool:
-        """An I picture behind a sequence header."""
+        """Returns whether this is an I picture after a sequence header."""
         first = _MPEG12_HEADERS.search(data)
         return first is not None and first[1] == b"\xb3" and self._picture_type(data) == 1
 
     def may_skip(self, data: memoryview) -> bool:
-        """A B picture."""
+        """Returns whether this is a B picture."""
         return self._picture_type(data) == 3
 
     def display_order(self) -> AnchorOrder:
-        """By the pictures' types."""
+        """Orders pictures by their types."""
         return AnchorOrder(self.may_skip)
 
     def _picture_type(self, data: memoryview) -> int:
-        """Returns 1 for I, 2 for P, 3 for B; of the first field, where there are two: I goes with P, B with B."""
+        """Returns 1 for I, 2 for P, 3 for B, from the first field: I pairs with P, and B with B."""
         for header in _MPEG12_HEADERS.finditer(data):
             if header[1] == b"\x00" and len(data) > header.end() + 1:
                 return data[header.end() + 1] >> 3 & 7
@@ -60,7 +60,7 @@ class Mpeg12Rules(PacketRules):
 
 
 class Mpeg4Rules(PacketRules):
-    """MPEG-4 ASP: one kind of video object layer (VOL), in the container's headers or in packets."""
+    """MPEG-4 ASP with one video object layer (VOL), in the container's headers or in packets."""
 
     can_skip = True
 
@@ -69,9 +69,9 @@ class Mpeg4Rules(PacketRules):
         self._facts = None if self._vol is None else _read_vol(self._vol)
 
     def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
-        """One VOP that is coded, and a progressive layer that is the same from first to last.
+        """Requires one coded VOP, and a progressive layer that does not change.
 
-        Of interlaced ones decoders learn the fields' distance from the first B-VOP that they meet, wherever it is.
+        A decoder learns the field distance of an interlaced layer from the first B-VOP that it decodes.
         """
         vol = _find_vol(bytes(data[:_HEAD_BYTES]))
         if vol is not None and self._vol is None:
@@ -81,15 +81,15 @@ class Mpeg4Rules(PacketRules):
         return bytes(data).count(_VOP) == 1 and self._is_coded(data, self._facts.time_bits)
 
     def starts_clean(self, data: memoryview) -> bool:
-        """An I-VOP."""
+        """Returns whether this is an I-VOP."""
         return self._vop_type(data) == 0
 
     def may_skip(self, data: memoryview) -> bool:
-        """A B-VOP."""
+        """Returns whether this is a B-VOP."""
         return self._vop_type(data) == 2
 
     def display_order(self) -> AnchorOrder:
-        """By the pictures' types."""
+        """Orders pictures by their types."""
         return AnchorOrder(self.may_skip)
 
     def _vop_type(self, data: memoryview) -> int:
@@ -98,11 +98,11 @@ class Mpeg4Rules(PacketRules):
         return data[at + 4] >> 6 if at >= 0 and len(data) > at + 4 else -1
 
     def _is_coded(self, data: memoryview, time_bits: int) -> bool:
-        """Whether a VOP has a picture: one without repeats the last picture, and decoders give no frame for it."""
+        """Whether a VOP has a picture. A VOP without one repeats the last picture; decoders output no frame for it."""
         at = bytes(data).find(_VOP) + len(_VOP)
         bits = BitReader(bytes(data[at : at + 64]))
         bits.take(2)
-        while bits.take(1):  # whole seconds; behind the data's end there are zeros
+        while bits.take(1):  # whole seconds; the reader returns zeros past the end
             pass
         bits.take(1 + time_bits + 1)
         return bits.take(1) == 1
@@ -119,7 +119,7 @@ def _find_vol(data: bytes) -> bytes | None:
 
 
 def _read_vol(vol: bytes) -> _VolFacts | None:
-    """Reads the start of a video object layer (ISO/IEC 14496-2, 6.2.3); None where it is not rectangular."""
+    """Reads the start of a video object layer (ISO/IEC 14496-2, 6.2.3); None if it is not rectangular."""
     bits = BitReader(vol)
     bits.take(1 + 8)
     if bits.take(1):  # is_object_layer_identifier

@@ -1,4 +1,4 @@
-"""What H.264 and HEVC have in common: packets of NAL units."""
+"""The common rules of H.264 and HEVC, whose packets consist of NAL units."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _START_CODE = re.compile(rb"\x00\x00\x01")
 
 
 class NalRules(PacketRules):
-    """NAL units, behind start codes or behind their lengths (MP4, Matroska)."""
+    """Packets of NAL units, delimited by start codes or by length prefixes (MP4, Matroska)."""
 
     can_skip = True
     _headers: frozenset[int]
-    """The types of parameter sets."""
+    """The NAL unit types of parameter sets."""
 
     def __init__(self, length_size: int) -> None:
         self._length_size = length_size
@@ -35,17 +35,17 @@ class NalRules(PacketRules):
             yield data[start:at]
 
     def _may_tell(self, is_key: bool) -> bool:
-        """Whether a packet is read for headers: all are until one had some, then those at which pictures change."""
+        """Whether to read a packet for headers: every packet until one has headers in band, then key frames only."""
         return is_key or not self._has_headers_in_band
 
     def _note_headers(self, types: set[int]) -> None:
-        """Packets with parameter sets of their own are told of, also where decoding does not start at them."""
+        """Records whether packets carry parameter sets, also at packets that are not random access points."""
         self._has_headers_in_band = self._has_headers_in_band or bool(types & self._headers)
 
     def _has_headers(self, types: set[int]) -> bool:
-        """Whether a decoder that comes from elsewhere has this packet's parameter sets.
+        """Whether a decoder that starts here has the parameter sets.
 
-        Either they are here, or no packet so far has any and they are the container's.
+        They are in this packet, or only in the container because no packet so far had any.
         """
         self._note_headers(types)
         return self._headers <= types or not self._has_headers_in_band

@@ -1,4 +1,4 @@
-"""How far apart frames can be stored and shown."""
+"""Bounds on the distance between decoding order and display order."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from collections.abc import Sequence
 
 from reelbeam.transforms.media.container.container import VideoPacket
 
-# No codec lets a frame wait for more than 16 others that are stored before it and shown after it.
+# No codec holds back a frame for more than 16 frames that are stored before it and shown after it.
 MAX_REORDERED = 32
-# Of the steps between frames, so many are alike where the frame rate is meant to be constant.
+# The share of frame steps that must be equal for a rate to count as constant.
 _MIN_SHARE_OF_USUAL = 0.8
-# MPEG program streams have times of their own for some packets only: what is made up for the others may be so many
-# frames off.
+# MPEG program streams have a pts for some packets only. The derived pts of the others may be off by this many frames.
 _NEAR = 4
 
 
 class PacketOrder:
-    """Checks that the times of packets are all there and that reordering is as local as codecs allow.
+    """Checks that all packets have a pts and that reordering stays within the limits of codecs.
 
-    A recording that was joined from several jumps back in time; MP4 brings new headers beside a packet, and AVI a
-    palette. Decoding times are not asked: Matroska has none, and what FFmpeg makes up differs from seek to seek.
+    A concatenated recording jumps back in time. MP4 signals new headers next to a packet, and AVI a new palette. The
+    dts are not used: Matroska has none, and FFmpeg derives different ones after different seeks.
 
     Attributes:
-      floor: no later packet is shown before this time; None while so much can't be said.
+      floor: no later packet has a smaller pts; None until it is known.
     """
 
     def __init__(self) -> None:
@@ -33,11 +32,11 @@ class PacketOrder:
         self._recent: collections.deque[int] = collections.deque()
 
     def is_past(self, tick: int) -> bool:
-        """Whether no later packet is shown at `tick` or before it."""
+        """Whether no later packet has a pts of at most `tick`."""
         return self.floor is not None and self.floor > tick
 
     def accepts(self, packet: VideoPacket) -> bool:
-        """Returns whether a packet, the next one in decoding order, fits in."""
+        """Returns whether the next packet in decoding order is valid."""
         pts = packet.pts
         if pts is None or (self.floor is not None and pts < self.floor):
             return False
@@ -51,13 +50,14 @@ class PacketOrder:
 
 
 def has_hole(times: Sequence[int], is_to_the_end: bool) -> bool:
-    """Returns whether a frame seems to be missing: evenly spaced times, but for a step that is too long.
+    """Returns whether a frame seems to be missing: evenly spaced pts with one step that is too long.
 
-    Where the spacing varies anyway nothing can be said.
+    Returns False if the spacing is irregular.
 
     Args:
-      times: those of packets in decoding order, from a key frame on.
-      is_to_the_end: whether no packet follows. Else the last ones are passed over: others belong between them.
+      times: the pts in decoding order, starting at a key frame.
+      is_to_the_end: whether no packet follows. If not, the last pts are ignored, because later packets may fall
+        between them.
     """
     ticks = sorted(time for time in times if time >= times[0])
     if not is_to_the_end:
@@ -66,7 +66,7 @@ def has_hole(times: Sequence[int], is_to_the_end: bool) -> bool:
     if not steps:
         return False
     usual = statistics.median_low(steps)
-    # Milliseconds round a rate of 30 to steps of 33 and 34.
+    # Millisecond time bases round the steps of 30 fps to 33 and 34.
     num_usual = sum(4 * abs(step - usual) <= usual for step in steps)
     return num_usual >= _MIN_SHARE_OF_USUAL * len(steps) and any(
         2 * step > 3 * usual and _lacks_a_step(steps[max(index - _NEAR, 0) : index + _NEAR + 1], usual)
@@ -75,5 +75,5 @@ def has_hole(times: Sequence[int], is_to_the_end: bool) -> bool:
 
 
 def _lacks_a_step(steps: Sequence[int], usual: int) -> bool:
-    """Whether so few steps lead too far: where two frames have one time, one of them belongs into the hole nearby."""
+    """Whether the steps span too much time. If two frames share one pts, one of them fills the hole nearby."""
     return 2 * sum(steps) > (2 * len(steps) + 1) * usual

@@ -1,4 +1,4 @@
-"""What may be left out of a stream: the questions, which `bitstream.py` and its like answer codec by codec."""
+"""The interface of packet rules. `bitstream.py` chooses the implementation for a codec."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ class Field(NamedTuple):
     """One of the two fields of a frame.
 
     Attributes:
-      is_bottom: which one.
-      frame_num: the same for both.
+      is_bottom: whether this is the bottom field.
+      frame_num: the frame number, the same for both fields.
     """
 
     is_bottom: bool
     frame_num: int
 
     def completes(self, first: Field | None) -> bool:
-        """Whether this field, stored next to another one, is of the same frame."""
+        """Whether this field and the previous one belong to the same frame."""
         return first is not None and self.is_bottom != first.is_bottom and self.frame_num == first.frame_num
 
 
 class PacketRules:
-    """The rules of one stream. This one knows nothing, so it allows nothing.
+    """The packet rules of one stream. This base class is for unknown codecs and allows nothing.
 
     Attributes:
-      can_skip: whether there are frames that may be skipped at all.
-      is_intra: whether each frame stands for itself.
-      reorder_depth: how many frames a decoder has to hold back at least. Left alone, it would find out on the way where
-        the stream doesn't say it, lose frames until then, and other ones where it starts elsewhere.
-      may_have_fields: whether the fields of a frame may be packets of their own.
-      may_lack_pictures: whether `has_picture` has to be asked.
-      may_hide_frames: whether `is_shown` has to be asked.
-      always_shows: whether each packet has a picture that is shown; MPEG-4 also says "nothing changed".
+      can_skip: whether the stream may have disposable frames.
+      is_intra: whether every frame is intra coded.
+      reorder_depth: the minimum number of frames that a decoder must hold back. Without it, a decoder learns the depth
+        while decoding if the stream does not declare it, and loses frames until then. Which frames it loses depends on
+        where it starts.
+      may_have_fields: whether the two fields of a frame may be separate packets.
+      may_lack_pictures: whether `has_picture` must be called.
+      may_hide_frames: whether `is_shown` must be called.
+      always_shows: whether each packet has a shown picture. MPEG-4 has packets that repeat the last picture.
     """
 
     can_skip = False
@@ -47,42 +48,44 @@ class PacketRules:
 
     @property
     def is_known(self) -> bool:
-        """Whether anything at all may be left out."""
+        """Whether the codec is known, so that packets may be left out."""
         return type(self) is not PacketRules
 
     def starts_clean(self, data: memoryview) -> bool:
-        """Whether decoding can start at this packet, which the container calls a key frame."""
+        """Returns whether this key frame of the container is a random access point."""
         return False
 
     def has_picture(self, data: memoryview) -> bool:
-        """Whether this packet has anything to decode: GIF's may hold comments only."""
+        """Returns whether this packet has anything to decode. A GIF packet may hold comments only."""
         return True
 
     def is_shown(self, data: memoryview) -> bool:
-        """Whether this packet's frame is meant to be seen: VP8 and VP9 also store frames to refer to only."""
+        """Returns whether this packet's frame is shown. VP8 and VP9 also store reference-only frames."""
         return True
 
     def may_skip(self, data: memoryview) -> bool:
-        """Whether nothing refers to this packet's frame."""
+        """Returns whether this packet's frame is disposable."""
         return False
 
     def field(self, data: memoryview) -> Field | None:
-        """Returns the field that a packet begins with; None: it has whole frames."""
+        """Returns the field that a packet begins with; None if it has whole frames."""
         return None
 
     def display_order(self) -> DisplayOrder | None:
-        """Returns what compares times with the order of display; None: frames are shown as they are stored."""
+        """Returns the check of pts against display order; None if frames are stored in display order."""
         return None
 
     def resets(self, data: memoryview) -> bool:
-        """Whether decoders take this packet, at which decoding can start, without a complaint about what is missing."""
+        """Whether decoders accept this random access point without an error about missing references."""
         return self.starts_clean(data)
 
     def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
-        """Whether the rules hold on with this packet, the next one: it has one frame, and no headers that change them.
+        """Returns whether the rules still hold with this packet, the next in order.
+
+        They hold if it has one frame and no headers that change the rules.
 
         Args:
-          data: of the packet.
-          is_key: whether the container calls it a key frame.
+          data: the packet's bytes.
+          is_key: whether the container marks it as a key frame.
         """
         return True

@@ -1,9 +1,9 @@
-"""Opening a file and choosing its video stream.
+"""Open a file and choose its video stream.
 
-files.py          local files as FFmpeg gets them: opened already, or still being fetched
+files.py          local files as FFmpeg reads them: already open, or still being fetched
 container.py      opens a file
-stream_choice.py  which of its streams is the moving picture
-boxes.py          what FFmpeg does not expose of MP4 files (ebml.py: of Matroska, description.py: of any)
-encryption.py     whether a stream is encrypted
-error_text.py     what FFmpeg's errors mean
+stream_choice.py  chooses the main video stream
+boxes.py          MP4 metadata that FFmpeg does not expose (ebml.py: Matroska, description.py: any format)
+encryption.py     detects encrypted streams
+error_text.py     explains FFmpeg's errors
 """

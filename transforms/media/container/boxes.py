@@ -1,6 +1,6 @@
-"""The boxes of an ISO base media file (MP4, MOV, AVIF, HEIF), as far as FFmpeg does not tell what they say.
+"""Parse the boxes of ISO base media files (MP4, MOV, AVIF, HEIF) for metadata that FFmpeg does not expose.
 
-Reads headers of boxes only, a bounded number of them, and believes nothing about sizes.
+The parser reads box headers only, reads a bounded number of them, and does not trust their sizes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from reelbeam.transforms.media.container.files import LocalFile
 
-# Of the whole file: honest ones have a few dozen outside of their fragments.
+# The limit for the whole file. A valid file has a few dozen boxes outside its fragments.
 _MAX_BOXES = 5000
 _MAX_AT_TOP = 64
 _MAX_SAMPLE_ENTRIES = 16
@@ -21,10 +21,10 @@ class Track:
     """One track.
 
     Attributes:
-      track_id: its number in the file.
-      handler: what kind of track it is: "vide", "pict" for pictures, "auxv" for auxiliary ones.
-      references: kinds of references to other tracks: "auxl" where it is auxiliary to another one.
-      sample_entries: codes of its sample descriptions: "avc1", "encv".
+      track_id: the track's number in the file.
+      handler: the handler type: "vide", "pict" for still pictures, "auxv" for auxiliary pictures.
+      references: the types of references to other tracks. "auxl" marks an auxiliary track.
+      sample_entries: the codes of the sample descriptions, for example "avc1" or "encv".
     """
 
     track_id: int
@@ -35,12 +35,12 @@ class Track:
 
 @dataclasses.dataclass(frozen=True)
 class Boxes:
-    """The boxes that matter.
+    """The parsed boxes.
 
     Attributes:
-      kinds: of the first boxes at the top level.
-      tracks: in the order of the file.
-      is_fragmented: whether the index announces fragments that hold the media.
+      kinds: the types of the first top-level boxes.
+      tracks: the tracks in file order.
+      is_fragmented: whether the index declares media fragments.
     """
 
     kinds: tuple[str, ...] = ()
@@ -49,21 +49,21 @@ class Boxes:
 
     @property
     def is_media_segment(self) -> bool:
-        """Whether this is a piece of a fragmented file without the piece that describes it."""
+        """Whether this is a media segment without its initialization segment."""
         return "moof" in self.kinds and "moov" not in self.kinds
 
     @property
     def is_initialization_segment(self) -> bool:
-        """Whether this describes a fragmented file and holds none of its media."""
+        """Whether this is an initialization segment without media."""
         return self.is_fragmented and not {"moof", "mdat"} & set(self.kinds)
 
 
 def read_boxes(file: LocalFile, beyond_index: bool = True) -> Boxes:
-    """Reads the boxes of a file; what is not there is empty. Moves the file's position.
+    """Reads the boxes of a file; missing boxes give empty fields. Moves the file's position.
 
     Args:
       file: the file.
-      beyond_index: whether to look at what follows the index. In a fragmented file that is far apart.
+      beyond_index: whether to read past the index. In a fragmented file this means many distant reads.
     """
     return _Reader(file).read(beyond_index)
 
@@ -124,7 +124,7 @@ class _Reader:
         return tuple(found)
 
     def _children(self, parent: _Box) -> Iterator[_Box]:
-        """Yields the boxes in a box, until one has no sane size."""
+        """Yields the child boxes; stops at the first box with an invalid size."""
         start = parent.start
         while start + 8 <= parent.stop and self._boxes_left > 0:
             self._boxes_left -= 1

@@ -1,11 +1,10 @@
-"""Opening a local file and choosing its video stream.
+"""Open a local file and choose its video stream.
 
-A file can neither name another one nor reach the network. FFmpeg gets bytes and no path; playlists, image
-sequences and devices are not among the demuxers below; and what a demuxer wants to open beside the file
-(external tracks of MOV, say) is refused.
+A file can neither name another file nor reach the network. FFmpeg gets bytes and no path. The demuxers below include
+no playlists, image sequences or devices. A demuxer may not open a second file, for example an external MOV track.
 
-FFmpeg writes nothing to stderr: PyAV's log callback is off, and it stays off because a callback into Python
-takes the GIL inside decoder threads. What went wrong comes with FFmpeg's exceptions.
+FFmpeg writes nothing to stderr. PyAV's log callback is off and stays off, because a callback into Python takes the
+GIL inside decoder threads. FFmpeg's exceptions carry the error.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ __all__ = ["decoder_version", "library_versions", "moving_picture_streams", "ope
 
 av.logging.set_level(None)
 
-# Demuxers that read one file of moving pictures, or of sound, which is told apart from what is no media at all.
+# Demuxers that read one file of video, or of audio: an audio file gets its own error, not "not a video".
 _DEMUXERS = (
     "mov matroska avi asf flv live_flv kux mpeg mpegvideo mpegts mxf gxf lxf ogg rm nut nuv wtv dv gif apng ivf"
     " m4v h261 h263 h264 hevc vvc evc av1 obu avs2 avs3 cavsvideo dirac dnxhd vc1 vc1test mjpeg mjpeg_2000 ingenient"
@@ -51,15 +50,15 @@ VideoPacket: TypeAlias = "Packet[VideoStream]"
 def open_video(
     path: str | os.PathLike[str], stream_index: int | None = None
 ) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Opens a local file for reading one video stream; it is closed at the end of the block.
+    """Opens a local file for reading one video stream and closes it at the end of the block.
 
     Args:
-      path: a local file; never taken for a URL.
-      stream_index: the stream; None: the main moving picture, see `stream_choice.py`.
+      path: a local file. It is never interpreted as a URL.
+      stream_index: the stream; None chooses the main video stream, see `stream_choice.py`.
 
     Yields:
-      The container and its stream. The demuxer discards the packets of all other streams. The decoder uses
-      one thread: pipelines run one decoder per core, and its errors then belong to the packet just sent.
+      The container and its stream. The demuxer discards the packets of all other streams. The decoder uses one
+      thread: a pipeline runs one decoder per core, and with one thread an error belongs to the packet just sent.
 
     Raises:
       VideoNotFoundError, StorageError, EmptyFileError, NotAVideoError, NoVideoStreamError,
@@ -69,7 +68,7 @@ def open_video(
     caps = limits.current()
     with contextlib.closing(files.open_file(name)) as file, contextlib.closing(_open_container(file)) as container:
         caps.check_streams(name, len(container.streams))
-        with contextlib.closing(files.open_file(name)) as header:  # the demuxer needs the other one's position
+        with contextlib.closing(files.open_file(name)) as header:  # the demuxer relies on the first file's position
             stream = _planned_stream(name, container, stream_index) or choose_stream(name, container, header)
             if stream.codec_context is None:
                 _refuse_codec(name, container, stream, header)
@@ -77,7 +76,7 @@ def open_video(
         for other in container.streams:
             if other.index != stream.index:
                 other.discard = Discard.all
-        # The header's size is not the last word: packets carry their own. Decoders count their padding, too.
+        # Packets can carry a size that differs from the header's. Decoders include padding in max_pixels.
         stream.codec_context.options = {"max_pixels": str(2 * caps.max_pixels + (1 << 16))}
         stream.thread_count = 1
         stream.thread_type = "NONE"
@@ -89,7 +88,7 @@ def _open_container(file: files.LocalFile) -> InputContainer:
         return av.open(
             file,
             mode="r",
-            # A title in an odd encoding is fine.
+            # Accept metadata with an invalid encoding.
             metadata_errors="replace",
             io_open=_refuse_to_open,
             container_options={"format_whitelist": ",".join(_DEMUXERS.split()), "protocol_whitelist": "none"},
@@ -101,17 +100,17 @@ def _open_container(file: files.LocalFile) -> InputContainer:
         ) from error
     except av.error.FFmpegError as error:
         _refuse_file(file, error)
-    except OSError as error:  # from the file itself: FFmpeg's own are caught above
+    except OSError as error:  # an error of the file itself; FFmpeg's errors are caught above
         raise errors.StorageError(f"{file.name}: cannot be read: {words(error)}") from error
 
 
 def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> NoReturn:
-    """Answers a demuxer that wants to open another file or an address."""
+    """Rejects a demuxer's attempt to open another file or a URL."""
     raise PermissionError(errno.EACCES, "a video may not open other files", url)
 
 
 def _refuse_file(file: files.LocalFile, error: av.error.FFmpegError) -> NoReturn:
-    """Says what is wrong with a file that FFmpeg cannot open."""
+    """Raises the error that describes why FFmpeg cannot open a file."""
     found = boxes.read_boxes(file)
     if scheme := encryption.encryption_of_boxes(found):
         raise errors.EncryptedVideoError(f"{file.name}: {encryption.message(scheme)}") from error
@@ -130,19 +129,19 @@ def _refuse_file(file: files.LocalFile, error: av.error.FFmpegError) -> NoReturn
 
 
 def _planned_stream(name: str, container: InputContainer, stream_index: int | None) -> VideoStream | None:
-    """Returns the stream of that number; None for none."""
+    """Returns the stream with this index; None if no index is given."""
     if stream_index is None:
         return None
     for stream in moving_picture_streams(container):
         if stream.index == stream_index:
             return stream
     raise errors.CorruptVideoError(
-        f"{name}: stream {stream_index} is no video stream; the file changed since it was planned"
+        f"{name}: stream {stream_index} is not a video stream; the file changed since it was planned"
     )
 
 
 def _refuse_codec(name: str, container: InputContainer, stream: VideoStream, header: files.LocalFile) -> NoReturn:
-    """Says why a stream has no decoder."""
+    """Raises the error that describes why a stream has no decoder."""
     if scheme := encryption.encryption_of(header, container, stream):
         raise errors.EncryptedVideoError(f"{name}: {encryption.message(scheme)}")
     codec = description.codec_of(container, stream.index)
@@ -158,14 +157,14 @@ def _refuse_codec(name: str, container: InputContainer, stream: VideoStream, hea
 
 @functools.cache
 def library_versions() -> dict[str, str]:
-    """Returns the versions of PyAV and of the FFmpeg libraries in it, for the run's summary."""
+    """Returns the versions of PyAV and its FFmpeg libraries, for the run's summary."""
     parts = {name: ".".join(str(n) for n in version) for name, version in sorted(av.library_versions.items())}
     return {"av": av.__version__, "ffmpeg": av.ffmpeg_version_info, **parts}
 
 
 def decoder_version() -> str:
-    """Returns one line that changes with the decoder: a file that it cannot read, another version perhaps can.
+    """Returns the decoder's version as one line.
 
-    Patch levels count: a fixed decoder is what a failed video waits for.
+    The line includes patch levels: a new version may decode a file that the old one could not.
     """
     return f"PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}"

@@ -1,6 +1,6 @@
-"""What FFmpeg prints about a file: PyAV 18 has no attribute for some of it.
+"""Parse FFmpeg's printed description of a file, for fields that PyAV 18 does not expose.
 
-The text holds titles of the file as well. A title that imitates a line of FFmpeg can only mislead about its own file.
+The text also holds titles from the file. A title that imitates FFmpeg's output can only affect its own file.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _CODEC = re.compile(r": Video: (\w+)(?: \([^/()]*\))*(?: \((\S+) / 0x[0-9A-F]+\)
 
 _NUMBER = re.compile(r": Video: [^,]* / 0x([0-9A-F]+)\)")
 
-# PyAV's log level is global.
+# PyAV's log level is process-wide.
 _lock = threading.Lock()
 
 
 def stream_lines(container: InputContainer, stream_index: int) -> list[str]:
-    """Returns the lines about a stream, its heading first."""
+    """Returns the lines about a stream, starting with its heading."""
     found: list[str] = []
     is_described = False
     for line in _describe(container).splitlines():
@@ -35,10 +35,10 @@ def stream_lines(container: InputContainer, stream_index: int) -> list[str]:
 
 
 def codec_of(container: InputContainer, stream_index: int) -> str | None:
-    """Returns what FFmpeg calls the codec of a video stream, or else the code that the container has for it.
+    """Returns FFmpeg's name for the codec of a video stream, or the container's code for it.
 
     Returns:
-      "codec evc" or 'code "zzz1"', for messages; None where the file has neither.
+      "codec evc" or 'code "zzz1"', for messages; None if the file has neither.
     """
     lines = stream_lines(container, stream_index)
     found = _CODEC.search(lines[0]) if lines else None
@@ -51,7 +51,7 @@ def codec_of(container: InputContainer, stream_index: int) -> str | None:
 
 
 def codec_number(container: InputContainer, stream_index: int) -> int:
-    """Returns the container's code of the codec of a video stream as a number; 0 for none. PyAV fails at some."""
+    """Returns the container's codec tag of a video stream; 0 if there is none. PyAV fails on some tags."""
     lines = stream_lines(container, stream_index)
     found = _NUMBER.search(lines[0]) if lines else None
     return int(found[1], 16) if found else 0
@@ -60,7 +60,7 @@ def codec_number(container: InputContainer, stream_index: int) -> int:
 def _describe(container: InputContainer) -> str:
     logger = logging.getLogger("libav")
     with _lock:
-        # Only this call is to be heard: other threads must not start to write to stderr.
+        # Other threads must not write to stderr while the log level is raised for this call.
         level = logger.level
         logger.setLevel(logging.CRITICAL + 1)
         av.logging.set_level(av.logging.INFO)

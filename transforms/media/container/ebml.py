@@ -1,6 +1,6 @@
-"""Which video tracks of a Matroska or WebM file are encrypted. FFmpeg tells of some of them only.
+"""Find the encrypted video tracks of a Matroska or WebM file. FFmpeg reports only some of them.
 
-Reads a bounded number of elements up to the end of the list of tracks, and believes nothing about sizes.
+The parser reads a bounded number of elements up to the end of the track list and does not trust their sizes.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _VIDEO, _ENCRYPTION = 1, 1
 
 
 def encrypted_video_tracks(file: LocalFile) -> frozenset[int]:
-    """Returns the positions, among the video tracks, of those that are encrypted. Moves the file's position."""
+    """Returns the positions of the encrypted tracks among the video tracks. Moves the file's position."""
     return _Reader(file).encrypted_video_tracks()
 
 
 def is_media_segment(file: LocalFile) -> bool:
-    """Returns whether this is a piece of a WebM file without the piece that describes it. Moves the position."""
+    """Returns whether this is a WebM media segment without its initialization segment. Moves the position."""
     file.seek(0)
     return file.read(4) == _CLUSTER.to_bytes(4, "big")
 
@@ -68,7 +68,7 @@ class _Reader:
         )
 
     def _children(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
-        """Yields (identifier, start, end of the content) of the elements in a stretch."""
+        """Yields (identifier, content start, content end) of the elements in a range."""
         while start < stop and self._elements_left > 0:
             self._elements_left -= 1
             self._file.seek(start)
@@ -80,7 +80,7 @@ class _Reader:
             mask = (1 << (7 * size_bytes)) - 1
             size = int.from_bytes(head[id_bytes : id_bytes + size_bytes], "big") & mask
             body = start + id_bytes + size_bytes
-            # A live recording does not know how long it will be.
+            # A live recording has elements of unknown size.
             end = stop if size == mask else min(body + size, stop)
             yield int.from_bytes(head[:id_bytes], "big"), body, end
             start = end
@@ -91,5 +91,5 @@ class _Reader:
 
 
 def _length(first_byte: bytes) -> int:
-    """Returns how many bytes a number takes whose first byte this is; 0 for none."""
+    """Returns the length in bytes of the variable-size integer with this first byte; 0 if it is invalid."""
     return 9 - first_byte[0].bit_length() if first_byte and first_byte[0] else 0

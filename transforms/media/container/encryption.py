@@ -1,6 +1,6 @@
-"""Whether a video stream is encrypted, as its container says. FFmpeg gives such streams to the decoder as they are.
+"""Detect encrypted video streams from their container. FFmpeg passes such streams to the decoder unchanged.
 
-What the packets themselves say (`encryption_info`) is checked where they are read, see `probe.py`.
+`probe.py` checks the packets' own side data (`encryption_info`).
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _TS_PACKET_BYTES = (188, 192, 204)
 
 
 def encryption_of(file: LocalFile, container: InputContainer, stream: VideoStream) -> str:
-    """Returns the name of the encryption of a stream; "" where the container knows of none.
+    """Returns the encryption scheme of a stream; "" if the container declares none.
 
     Args:
-      file: the file, with a position of its own.
-      container, stream: the file as FFmpeg has opened it.
+      file: the file, with its own position.
+      container, stream: the same file, opened by FFmpeg.
     """
     demuxers = container.format.name.split(",")
     if "mp4" in demuxers:
@@ -56,12 +56,12 @@ def encryption_of(file: LocalFile, container: InputContainer, stream: VideoStrea
 
 
 def message(scheme: str) -> str:
-    """Returns what to say of a stream with that encryption."""
+    """Returns the error text for a stream with this encryption scheme."""
     return f"the video is encrypted ({scheme}); decrypt it before labeling, or leave the file out"
 
 
 def encryption_of_boxes(found: boxes.Boxes, track_id: int | None = None) -> str:
-    """Returns the name of the encryption of an MP4's track; None: of any track of which all is encrypted."""
+    """Returns the encryption scheme of an MP4 track, or of any fully encrypted track if `track_id` is None."""
     for track in found.tracks:
         kinds = [_PROTECTED_ENTRIES.get(entry, "") for entry in track.sample_entries]
         if kinds and all(kinds) and track_id in (None, track.track_id):
@@ -70,8 +70,8 @@ def encryption_of_boxes(found: boxes.Boxes, track_id: int | None = None) -> str:
 
 
 def _asf_objects(file: LocalFile) -> Iterator[bytes]:
-    """Yields the identifiers of the objects in the header."""
-    start = 30  # the identifier, size and count of the header itself
+    """Yields the identifiers of the header's objects."""
+    start = 30  # the header's own identifier, size and count
     stop = min(int.from_bytes(_bytes(file, 16, 8), "little"), file.seek(0, os.SEEK_END))
     for _ in range(_MAX_ASF_OBJECTS):
         head = _bytes(file, start, 24) if start < stop else b""
@@ -83,15 +83,15 @@ def _asf_objects(file: LocalFile) -> Iterator[bytes]:
 
 
 def _is_scrambled_ts(file: LocalFile, pid: int) -> bool:
-    """Looks at the file's start and end: the start of a recording may be clear."""
+    """Checks the file's start and end, because the start of a recording may be unencrypted."""
     tail = max(file.seek(0, os.SEEK_END) - _WINDOW_BYTES, 0)
     return any(_is_mostly(_scrambled_units(_bytes(file, start), pid)) for start in {0, tail})
 
 
 def _scrambled_units(window: bytes, pid: int) -> Iterator[bool]:
-    """Yields of each PES packet that starts in a window whether it is scrambled.
+    """Yields, for each PES packet that starts in the window, whether it is scrambled.
 
-    What only says that it is scrambled, and begins like a PES packet, has been descrambled meanwhile.
+    A payload that begins with a PES start code was descrambled without clearing the TS flag.
     """
     size, start = _find_ts_packets(window)
     for at in range(start, len(window) - size, size):
@@ -106,7 +106,7 @@ def _scrambled_units(window: bytes, pid: int) -> Iterator[bool]:
 
 
 def _find_ts_packets(window: bytes) -> tuple[int, int]:
-    """Returns the length of the packets and where the first one starts; any where there are none."""
+    """Returns the packet length and the first packet's position; arbitrary values if there are no packets."""
     for size in _TS_PACKET_BYTES:
         for start in range(min(size, len(window))):
             if all(byte == 0x47 for byte in window[start : start + 8 * size : size]):
@@ -115,7 +115,7 @@ def _find_ts_packets(window: bytes) -> tuple[int, int]:
 
 
 def _scrambled_pes(window: bytes) -> Iterator[bool]:
-    """Yields of each video packet of a program stream whether it is scrambled."""
+    """Yields, for each video packet of a program stream, whether it is scrambled."""
     at = window.find(b"\0\0\1")
     while 0 <= at < len(window) - 9:
         if window[at + 3] & 0xF0 == 0xE0:

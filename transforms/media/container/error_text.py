@@ -1,4 +1,4 @@
-"""What to say of FFmpeg's errors. Some of its own words are those of system calls, and mean something else here."""
+"""Texts for FFmpeg's errors. Some of FFmpeg's own texts are those of system calls and would mislead here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import av.error
 
 UNSUPPORTED_FEATURE = f"FFmpeg {av.ffmpeg_version_info} does not support a feature of it"
 CONVERT = "convert the video, for example to H.264"
-# Damage may look like a feature.
+# A damaged file can look like one with an unsupported feature.
 CONVERT_IF_SOUND = "if other programs play it, convert it, for example to H.264"
 
 _WITHOUT_REASON = "FFmpeg gave up without a reason"
@@ -29,7 +29,7 @@ _NUMBERS = {
     errno.ENOSYS: UNSUPPORTED_FEATURE,
     errno.ENOTSUP: UNSUPPORTED_FEATURE,
     errno.EPERM: _WITHOUT_REASON,  # -1, which old demuxers and decoders return for any failure
-    errno.EIO: "the data ends too early",  # reading itself has errors of its own, see `container.py`
+    errno.EIO: "the data ends too early",  # errors of reading the file are handled in `container.py`
     errno.EAGAIN: "a packet is missing",
     errno.ENOENT: "a part of it is missing",
     errno.ERANGE: "a number in it is out of range",
@@ -38,7 +38,7 @@ _NUMBERS = {
 
 
 def words(error: Exception) -> str:
-    """Returns what an error of FFmpeg means, or its own words, without the path that PyAV appends."""
+    """Returns the text for an FFmpeg error, or FFmpeg's own text without the path that PyAV appends."""
     if isinstance(error, av.error.FFmpegError):
         for kind, text in _TEXTS.items():
             if isinstance(error, kind):
@@ -49,5 +49,5 @@ def words(error: Exception) -> str:
 
 
 def remedy(error: Exception) -> str:
-    """Returns what to do about a file that FFmpeg cannot read."""
+    """Returns the remedy for a file that FFmpeg cannot read."""
     return CONVERT_IF_SOUND if words(error) == UNSUPPORTED_FEATURE else "it may be truncated: check that it plays"

@@ -1,8 +1,8 @@
-"""Local files as FFmpeg gets them: opened here, read-only, and handed over as bytes.
+"""Local files as FFmpeg reads them: opened here, read-only, and passed on as bytes.
 
-FFmpeg never sees a path that it could take for a URL, and in the decoder process it could not open one: there the
-caller's descriptor is lent under the file's name. Of a `PartialFile` the caller first fetches what
-is to be read.
+FFmpeg never sees a path that it could interpret as a URL. The decoder process could not open a path anyway: there,
+the parent's descriptor is registered under the file's name. The parent fetches the bytes of a `PartialFile` before
+they are read.
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ from typing import Protocol, TypeAlias
 from reelbeam.transforms import errors
 
 Fetch: TypeAlias = Callable[[int, int], tuple[int, int]]
-"""Makes the bytes from START to before STOP be there; returns the bounds of the stretch around them that is there."""
+"""Fetches the bytes in [start, stop); returns the bounds of the fetched range that contains them."""
 
 
 class PartialFile(Protocol):
-    """A video of which parts are on local disk, and others still to be fetched.
+    """A video that is only partly on local disk.
 
     Attributes:
-      name: of the video, for messages.
-      size_bytes: of the whole file.
+      name: the video's name, for messages.
+      size_bytes: the size of the whole file.
     """
 
     name: str
     size_bytes: int
 
     def fileno(self) -> int:
-        """Returns a descriptor for reading only; it is as long as the whole file from the beginning."""
+        """Returns a read-only descriptor. Its file has the full length from the beginning."""
 
     def fetch(self, start: int, stop: int) -> tuple[int, int]:
-        """See `Fetch`. Raises MediaError where that fails."""
+        """Fetches a range, see `Fetch`. Raises MediaError if that fails."""
 
 
 VideoFile: TypeAlias = str | os.PathLike[str] | PartialFile
-"""A path on local disk, or what is on its way there."""
+"""A path on local disk, or a file that is still being fetched."""
 
 _lent: dict[str, tuple[int, int, Fetch | None]] = {}
 
 
 class LocalFile:
-    """A regular file with a position of its own, whoever else reads the same descriptor. Closes it in the end.
+    """A regular file with its own position, independent of other readers of the descriptor. Owns the descriptor.
 
     Args:
-      name: for messages.
-      descriptor: for reading.
-      size_bytes: where it cannot be asked for, in the decoder process; None: it is asked for each time.
-      fetch: see `Fetch`; None: all of it is there.
+      name: the file's name, for messages.
+      descriptor: a descriptor open for reading.
+      size_bytes: the file's size, for the decoder process, which cannot ask for it; None asks each time.
+      fetch: see `Fetch`; None if the whole file is on disk.
     """
 
     def __init__(self, name: str, descriptor: int, size_bytes: int | None = None, fetch: Fetch | None = None) -> None:
@@ -66,7 +66,7 @@ class LocalFile:
         return self._descriptor
 
     def read(self, size: int) -> bytes:
-        """Returns at most `size` bytes; none at the end."""
+        """Returns at most `size` bytes; b"" at the end."""
         if self._fetch is not None:
             self._await(self._position, size, self._fetch)
         data = os.pread(self._descriptor, size, self._position)
@@ -74,11 +74,11 @@ class LocalFile:
         return data
 
     def _await(self, start: int, size: int, fetch: Fetch) -> None:
-        """Has the bytes fetched that are about to be read, if it isn't known that they are there."""
+        """Fetches the bytes that are about to be read, unless they are known to be on disk."""
         stop = min(start + size, self._size())
         if start < stop and not any(first <= start and stop <= end for first, end in self._there):
             first, end = fetch(start, stop)
-            # Two or three at most: a file is read in a few places at a time, and each stretch swallows what it touches.
+            # Stays at two or three ranges: a file is read at a few positions, and each new range absorbs overlaps.
             self._there = [part for part in self._there if not (first <= part[0] and part[1] <= end)] + [(first, end)]
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -107,7 +107,7 @@ class LocalFile:
 
 
 def open_file(name: str) -> LocalFile:
-    """Opens a local file for reading; `name` is never taken for a URL.
+    """Opens a local file for reading; `name` is never interpreted as a URL.
 
     Raises:
       VideoNotFoundError, StorageError, EmptyFileError.
@@ -116,7 +116,7 @@ def open_file(name: str) -> LocalFile:
         if name in _lent:
             lent_descriptor, size_bytes, fetch = _lent[name]
             return LocalFile(name, os.dup(lent_descriptor), size_bytes, fetch)
-        # Without O_NONBLOCK, opening a pipe would wait for its writer.
+        # Without O_NONBLOCK, opening a pipe would block until it has a writer.
         descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except FileNotFoundError as error:
         raise errors.VideoNotFoundError(f"{name}: no such file") from error
@@ -132,12 +132,12 @@ def open_file(name: str) -> LocalFile:
 
 
 def name_of(video: VideoFile) -> str:
-    """Returns what a video is called."""
+    """Returns the name of a video."""
     return os.fspath(video) if isinstance(video, str | os.PathLike) else video.name
 
 
 def size_of(video: VideoFile) -> int:
-    """Returns the size of a video in bytes; 0 where it cannot be told, which opening it then says."""
+    """Returns the size of a video in bytes; 0 if it is unknown. Opening the file then raises the error."""
     if not isinstance(video, str | os.PathLike):
         return video.size_bytes
     try:
@@ -148,7 +148,7 @@ def size_of(video: VideoFile) -> int:
 
 @contextlib.contextmanager
 def readable(video: VideoFile) -> Iterator[int]:
-    """Gives a descriptor of a video for the block. Raises as `open_file`."""
+    """Yields a descriptor of a video. Raises the errors of `open_file`."""
     if isinstance(video, str | os.PathLike):
         with contextlib.closing(open_file(os.fspath(video))) as file:
             yield file.fileno()
@@ -165,7 +165,7 @@ def _check(name: str, status: os.stat_result) -> None:
 
 @contextlib.contextmanager
 def lent(name: str, descriptor: int, size_bytes: int, fetch: Fetch | None = None) -> Iterator[None]:
-    """Lets `open_file(name)` give this descriptor's file for the block, and closes the descriptor afterwards."""
+    """Makes `open_file(name)` return this descriptor's file inside the block, then closes the descriptor."""
     _lent[name] = descriptor, size_bytes, fetch
     try:
         yield

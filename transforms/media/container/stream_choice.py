@@ -1,7 +1,7 @@
-"""Which stream of a file is its moving picture.
+"""Choose the main video stream of a file.
 
-A file may have others: cover art, thumbnails, the transparency or the depth of the main picture, layers that cannot be
-decoded alone, a still picture beside an animation. FFmpeg's best stream is taken where it is none of these.
+A file may have other video streams: cover art, thumbnails, the transparency or depth of the main picture, layers that
+cannot be decoded alone, a still picture next to an animation. FFmpeg's best stream is used if it is none of these.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from reelbeam.transforms.media.container import boxes
 from reelbeam.transforms.media.container.files import LocalFile
 
 _SIDE_PICTURES = Disposition.dependent | Disposition.still_image | Disposition.timed_thumbnails
-# Kinds of references by which a track says that it belongs to another one: auxiliary pictures (alpha), thumbnails,
-# depth, and layers on top of another track.
+# Reference types of tracks that belong to another track: auxiliary pictures (alpha), thumbnails, depth, and layers on
+# top of another track.
 _SIDE_REFERENCES = frozenset({"auxl", "thmb", "vdep", "sbas", "scal"})
 
 
 def choose_stream(name: str, container: InputContainer, file: LocalFile) -> VideoStream:
-    """Returns the main moving picture of a file.
+    """Returns the main video stream of a file.
 
     Args:
-      name: of the file, for the message.
-      container: the file as FFmpeg has opened it.
-      file: the same one, with a position of its own.
+      name: the file's name, for the message.
+      container: the file, opened by FFmpeg.
+      file: the same file, with its own position.
 
     Raises:
-      NoVideoStreamError: there is none.
-      NotAVideoError: there are only the tiles of a still picture.
+      NoVideoStreamError: the file has no video stream.
+      NotAVideoError: the file holds only the tiles of a still picture.
     """
     moving = moving_picture_streams(container)
     if not moving:
@@ -46,7 +46,7 @@ def choose_stream(name: str, container: InputContainer, file: LocalFile) -> Vide
         return moving[0]
     main = _main_pictures(moving, container, file)
     best = container.streams.best("video")
-    # FFmpeg may choose cover art where it decoded nothing of the film itself while opening.
+    # FFmpeg may choose cover art if it decoded no frame of the main stream while opening the file.
     chosen = [stream for stream in main if best is not None and stream.index == best.index]
     return chosen[0] if chosen else max(main, key=_rank)
 
@@ -57,7 +57,7 @@ def moving_picture_streams(container: InputContainer) -> list[VideoStream]:
 
 
 def _main_pictures(moving: list[VideoStream], container: InputContainer, file: LocalFile) -> list[VideoStream]:
-    """Returns the streams that are no side pictures; each rule counts only where it leaves any."""
+    """Returns the streams that are not side pictures; ignores a rule that would leave no stream."""
     side_tracks = _side_tracks(file) if "mp4" in container.format.name.split(",") else frozenset()
     main = _those(moving, [not _is_item(s) for s in moving])
     main = _those(main, [_is_item(s) or s.id not in side_tracks for s in main])
@@ -69,7 +69,7 @@ def _those(streams: list[VideoStream], are_wanted: Sequence[bool]) -> list[Video
 
 
 def _is_item(stream: VideoStream) -> bool:
-    """Whether this is a picture of its own (AVIF, HEIF), not a track. Items are numbered apart from tracks."""
+    """Whether this is an image item (AVIF, HEIF) and not a track. Items have a numbering of their own."""
     return stream.frames == 1 and stream.duration is None
 
 
@@ -79,7 +79,7 @@ def _side_tracks(file: LocalFile) -> frozenset[int]:
 
 
 def _rank(stream: VideoStream) -> tuple[bool, int, int, int]:
-    """Returns what to prefer, most important first; the first stream of the file where all is equal."""
+    """Returns the sort key, most important part first; the first stream wins a tie."""
     codec = stream.codec_context
     pixels = codec.width * codec.height if codec is not None else 0
     return bool(stream.disposition & Disposition.default), min(stream.frames, 2), pixels, -stream.index

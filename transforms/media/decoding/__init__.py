@@ -1,14 +1,14 @@
-"""From a file to clips, in this process.
+"""Decode clips from a file, in this process.
 
 probe.py        MediaInfo, from headers and packets
-decoder.py      clips out of a file: the fast path, and the full one where that is not proven
-reader.py       packets from a random access point on, wherever seeks lead
-packet_plan.py  which packets have to be decoded (pure)
-stretches.py    the decode ranges of a request
-fast_source.py  the wanted frames, with as little decoding as gives the very same ones
-full_source.py  every frame
-cropping.py     what a container crops
-picture.py      a decoded frame -> upright RGB at the model's size
-assembly.py     frames -> clips
-losses.py       why clips are lost, as text
+decoder.py      decodes clips: by the fast path, and by a full decode if the fast path is not proven
+reader.py       reads packets from a random access point on, and verifies each seek
+packet_plan.py  plans which packets to decode (pure)
+stretches.py    groups a request into decode ranges
+fast_source.py  the fast path: decodes only what the wanted frames need
+full_source.py  the full decode: every frame
+cropping.py     the container's cropping
+picture.py      converts a decoded frame to upright RGB at the model's size
+assembly.py     assembles frames into clips
+losses.py       explains why clips are lost
 """

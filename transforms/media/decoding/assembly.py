@@ -1,4 +1,4 @@
-"""Fills clips with frames as they come out of a source."""
+"""Assemble clips from the frames of a source."""
 
 from __future__ import annotations
 
@@ -23,44 +23,44 @@ Allocate = Callable[[tuple[int, ...]], _Frames]
 
 
 def allocate(shape: tuple[int, ...]) -> _Frames:
-    """Returns memory for a clip, uint8 of that shape."""
+    """Returns memory for a clip, a uint8 array of that shape."""
     return np.empty(shape, np.uint8)
 
 
 class FrameSource(Protocol):
-    """Where frames come from.
+    """The interface of frame sources.
 
     Attributes:
-      cause: FFmpeg's words for the first error; "" if there was none.
+      cause: FFmpeg's text for the first error; "" if there was none.
     """
 
     cause: str
 
     def frames(self) -> Generator[tuple[int, VideoFrame], None, None]:
-        """Yields (display time, frame), times ascending; where two are equal the later frame counts."""
+        """Yields (display time, frame) with ascending times; of two frames with equal times, the later one counts."""
 
     def is_damaged(self, tick: int) -> bool:
-        """Returns whether the frame that should be shown at `tick` was rejected or may refer to one that was."""
+        """Returns whether the frame at `tick` was rejected, or may refer to a rejected frame."""
 
     def end_of_last(self, tick: int) -> int | Fraction | None:
-        """Returns until when the last frame stands, that of `tick`; None: as long as anything waits."""
+        """Returns the end of the last frame, which is at `tick`; None: it is shown until the end of the request."""
 
 
 class ClipAssembly:
-    """Puts frames where they are wanted, and holds the pixels of open clips only.
+    """Copies frames into the clips that want them, and holds the pixels of open clips only.
 
     Args:
       spans: the wanted clips.
-      origin: display time of the stream's first frame.
-      time_base: seconds a tick.
-      converter: makes pictures of frames.
-      allocate: gives memory for a clip.
+      origin: the display time of the stream's first frame.
+      time_base: the length of a tick in seconds.
+      converter: converts frames to pictures.
+      allocate: allocates memory for a clip.
 
     Attributes:
-      schedule: what the clips wait for.
-      first_tick: display time of the first frame that came out; None while there is none.
-      num_before_first: clips that were given up because they end before that frame.
-      num_damaged: frames that the decoder flagged as damaged, wanted or not.
+      schedule: the frames that the clips still need.
+      first_tick: the display time of the first decoded frame; None before it.
+      num_before_first: the number of clips that were lost because they end before that frame.
+      num_damaged: the number of frames that the decoder flagged as damaged, wanted or not.
     """
 
     def __init__(
@@ -82,9 +82,9 @@ class ClipAssembly:
         self.num_damaged = 0
 
     def clips(self, source: FrameSource) -> Iterator[tuple[ClipSpan, _Frames]]:
-        """Yields clips as they become whole; stops reading once no clip waits for anything.
+        """Yields clips as they become complete; stops reading when no clip needs a frame.
 
-        A yielded span has the true `num_real_frames`: without instants before the first frame, which show that one.
+        The span of a clip has its final `num_real_frames`, which excludes instants before the first decoded frame.
         """
         shown: tuple[int, VideoFrame] | None = None
         with contextlib.closing(source.frames()) as frames:
@@ -103,7 +103,7 @@ class ClipAssembly:
             self._lose(slot.clip)
 
     def _start_at(self, first_tick: int) -> None:
-        """Gives up the clips that end before the first frame that could be decoded: it is not theirs."""
+        """Drops the clips that end before the first decoded frame."""
         self.first_tick = first_tick
         for clip in range(len(self._spans)):
             if self.schedule.last_tick(clip) < first_tick:
@@ -113,7 +113,7 @@ class ClipAssembly:
     def _show(
         self, frame: VideoFrame, until_tick: int | Fraction | None, source: FrameSource
     ) -> Iterator[tuple[ClipSpan, _Frames]]:
-        """Puts a frame where it is wanted before `until_tick`; converts it only if it is wanted at all."""
+        """Copies a frame to all slots before `until_tick`; converts it only if there is a slot."""
         picture: _Frames | None = None
         for slot in self.schedule.take_before(until_tick):
             if frame.is_corrupt or self._is_damaged(slot, source):
@@ -141,10 +141,10 @@ class ClipAssembly:
         return not self._is_before_first(slot) and source.is_damaged(slot.tick)
 
     def _as_filled(self, clip: int) -> ClipSpan:
-        """Returns the span of a whole clip with the number of its real frames."""
+        """Returns the span of a complete clip with the number of its real frames."""
         span = self._spans[clip]
         frames = self._replaced.pop(clip, set())
-        # An instant that the clip repeats counts once, and a warm-up frame never.
+        # An instant that the clip repeats counts once. Warm-up frames do not count.
         instants = {span.sample_steps[frame] for frame in frames if frame >= span.num_warm_up_frames}
         return dataclasses.replace(span, num_real_frames=span.num_real_frames - len(instants)) if instants else span
 

@@ -1,9 +1,9 @@
-"""The edges that a container tells players to cut off: Matroska's PixelCrop, `clap` of MP4, MOV, AVIF and HEIF.
+"""Apply the container's cropping: PixelCrop of Matroska, `clap` of MP4, MOV, AVIF and HEIF.
 
-Decoders apply the cropping of the codec itself, and leave this one to the player. PyAV has no attribute for it, so it
-is read from FFmpeg's own description of the file, which lists it for every container that has one. It is applied as
-FFmpeg's program does, by the same filter: where chroma is subsampled, the left and top edges and the size are rounded
-down to whole chroma samples.
+Decoders apply the codec's own cropping and leave the container's to the player. PyAV does not expose it, so it is
+parsed from FFmpeg's description of the file, which lists it for every container that has one. The cropping uses the
+same filter as FFmpeg's own program. If chroma is subsampled, the left and top edges and the size are rounded down to
+whole chroma samples.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CROPPING = re.compile(r" +Frame Cropping: (\d{1,10})/(\d{1,10})/(\d{1,10})/(\d{
 
 @dataclasses.dataclass(frozen=True)
 class Cropping:
-    """How much to cut off each edge of a decoded frame, in pixels, before it is turned and scaled."""
+    """The number of pixels to crop from each edge of a decoded frame, before rotation and scaling."""
 
     left: int = 0
     right: int = 0
@@ -33,7 +33,7 @@ class Cropping:
 
     @classmethod
     def of_stream(cls, container: InputContainer, stream_index: int) -> Cropping:
-        """Returns what the container says of a stream. Values that no picture can have are left to `Cropper`."""
+        """Returns the container's cropping of a stream. `Cropper` rejects invalid values."""
         found = [match for line in stream_lines(container, stream_index) if (match := _CROPPING.fullmatch(line))]
         return cls(*map(int, found[-1].groups())) if found else cls()
 
@@ -50,10 +50,10 @@ class Cropper:
         self._layout: tuple[str, int, int] | None = None
 
     def crop(self, frame: VideoFrame) -> VideoFrame:
-        """Returns what is left of a frame.
+        """Returns the cropped frame.
 
         Raises:
-          av.error.FFmpegError: nothing is left, or the filter cannot read the frame's format.
+          av.error.FFmpegError: the cropping removes the whole picture, or the filter does not support the format.
         """
         if self._cropping == NO_CROPPING:
             return frame

@@ -1,19 +1,20 @@
-"""Clips out of a file.
+"""Decode clips from a file.
 
-Two things are kept apart: which frames are wanted (`schedule.py`, `timeline.py`) and where frames come from. There are
-two sources: one that decodes only what is needed (`fast_source.py`) and one that decodes everything
-(`full_source.py`). The fast one is taken where it is proven; where its proof fails, the clips of that stretch that are
-not out yet are decoded again in full, from a key frame before them, so that both give the same frames of every file.
+Two concerns are separate: which frames are wanted (`schedule.py`, `timeline.py`) and where frames come from. There are
+two sources. The fast path decodes only what is needed (`fast_source.py`); the full decode decodes everything
+(`full_source.py`). The fast path is used if it is proven for the stream. If a check fails on the way, the missing
+clips of that decode range are decoded in full, from a key frame before them. Both sources give the same frames for
+every file.
 
-A frame is shown from its own pts until the next frame's. Where the stream is damaged, a clip is given up
-rather than filled with something else:
-- A packet that the decoder rejects is skipped. Clips that want its frame, or one that may refer to it (up to
-  the next key frame), or one that the decoder itself flags as damaged, are lost; all others go on.
-- Frames before the first one that can be decoded (a recording cut in the middle of a GOP) are replaced by
-  that one, but only in clips that reach it. They do not count as real frames.
-- The last frame stands until the next packet's time, and one packet without a picture is tolerated after it
-  (VP8's hidden frames). Clips that want more are lost: the stream broke off.
-Packets that yield no picture and no error ("not coded": nothing changed) leave the last picture in place.
+A frame is shown from its own pts until the next frame's pts. If the stream is damaged, a clip is lost rather than
+filled with something else:
+- A packet that the decoder rejects is skipped. A clip is lost if it wants the frame of that packet, a frame that may
+  refer to it (up to the next key frame), or a frame that the decoder flags as damaged. All other clips continue.
+- Frames before the first decodable frame (a recording that starts inside a GOP) are replaced by that frame, but only
+  in clips that reach it. They do not count as real frames.
+- The last frame is shown until the next packet's pts, and one packet without a picture is tolerated after it (VP8's
+  hidden frames). Clips that want more are lost, because the stream is truncated.
+A packet that yields neither a picture nor an error ("not coded") leaves the last picture in place.
 """
 
 from __future__ import annotations
@@ -49,12 +50,12 @@ _Clip = tuple[ClipSpan, npt.NDArray[np.uint8]]
 
 @dataclasses.dataclass
 class DecodeStats:
-    """What `decode_clips` had to do.
+    """Statistics of `decode_clips`.
 
     Attributes:
-      full_decodes: stretches for which the proof of the fast way failed, so that what was still missing of them was
-        decoded in full. Streams for which there is no proof to begin with don't count.
-      reason: why, the last time.
+      full_decodes: the number of decode ranges that fell back from the fast path to a full decode. Streams without a
+        proven fast path are not counted.
+      reason: the reason for the last fallback.
     """
 
     full_decodes: int = 0
@@ -69,24 +70,24 @@ def decode_clips(
     stats: DecodeStats | None = None,
     allocate: Allocate = allocate,
 ) -> Iterator[_Clip]:
-    """Yields each clip as soon as it is whole; holds the frames of clips that are open at one time, no more.
+    """Yields each clip as soon as it is complete; holds only the frames of clips that are open at the same time.
 
     Args:
       path: a local file.
-      media: what `probe` said of it; names the stream, and the key frames that decoding can start at.
-      spans: the wanted clips, instants within the video's duration.
-      geometry: size of the pictures.
-      stats: told what had to be done.
-      allocate: gives memory for a clip.
+      media: the result of `probe`, with the stream and its random access points.
+      spans: the wanted clips, with instants within the video's duration.
+      geometry: the size of the pictures.
+      stats: updated while decoding.
+      allocate: allocates memory for a clip.
 
     Yields:
-      (span, frames): the span has the true `num_real_frames`; frames is uint8 [T, size, size, 3], RGB, C-contiguous,
-      and the caller's own.
+      (span, frames): the span has its final `num_real_frames`. frames is uint8 [T, size, size, 3], RGB, C-contiguous,
+      and owned by the caller.
 
     Raises:
-      CorruptVideoError: after all whole clips, if any clip was lost. Lost are the spans that were not
+      CorruptVideoError: after all complete clips, if any clip was lost. The lost clips are the spans that were not
         yielded.
-      UnsupportedCodecError: instead, if all are lost and FFmpeg lacks what the stream needs.
+      UnsupportedCodecError: instead, if all clips are lost and FFmpeg lacks a required feature.
       MediaError: as in `probe`, if the file changed since.
     """
     stretches = collections.deque(
@@ -116,7 +117,7 @@ def _fast_clips(
     geometry: Geometry,
     allocate: Allocate,
 ) -> Iterator[_Clip]:
-    """Takes clips and stretches out of `stretches` as they are whole: where the proof fails, that one is the first."""
+    """Removes complete clips and decode ranges from `stretches`; after a failed check, the failed range is first."""
     with contextlib.closing(PacketReader(path, media, is_strict=True)) as reader:
         converter = PictureConverter(geometry, media.pixel_aspect_ratio, reader.cropping)
         while stretches:
@@ -141,7 +142,7 @@ def _full_clips(
     allocate: Allocate,
     losses: Losses,
 ) -> Iterator[_Clip]:
-    """Decodes everything from a key frame before the clips to their end; adds to the losses."""
+    """Decodes everything from a key frame before the clips to their end; adds to `losses`."""
     with contextlib.closing(PacketReader(path, media)) as reader:
         converter = PictureConverter(geometry, media.pixel_aspect_ratio, reader.cropping)
         timeline, entry_tick = _read_times(path, reader, media, spans)
@@ -160,10 +161,10 @@ def _full_clips(
 def _read_times(
     path: str | os.PathLike[str], reader: PacketReader, media: MediaInfo, spans: Sequence[ClipSpan]
 ) -> tuple[Timeline, int | None]:
-    """Returns the times of the packets to decode in full, and the key frame to start at; None: the stream's start."""
+    """Returns the times of the packets to decode in full, and the key frame to start at (None: the stream's start)."""
     first_tick = min(span.first_seconds for span in spans) // media.time_base
     last_tick = max(span.last_seconds for span in spans) // media.time_base
-    # What is damaged is concealed with older frames: those have to be there, as when all is decoded.
+    # Decoders conceal damage with older frames, so these must be decoded, as in a decode from the start.
     entry_tick = last_entry_before(media, media.start_tick + first_tick, margin=KEY_FRAMES_BEFORE)
     if entry_tick is not None and entry_tick > media.start_tick:
         with contextlib.suppress(ShortcutError, av.error.FFmpegError):

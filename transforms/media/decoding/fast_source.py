@@ -1,14 +1,14 @@
-"""Frames out of a file with as little decoding as gives the very same frames.
+"""Decode the wanted frames with as little work as possible, with the same result as a full decode.
 
-The packets' times tell which frames are wanted before anything is decoded. Then
-- whole GOPs that hold no wanted frame are left out: read over where they are near, else skipped by seeking;
-- so is the rest of a GOP behind its last wanted frame;
-- in between, frames that nothing refers to and nobody wants are left out by the decoder (`skip_frame` NONREF).
+The pts of the packets determine which frames are wanted before anything is decoded. Then
+- whole GOPs without a wanted frame are skipped: by reading over near ones, by seeking past others;
+- the rest of a GOP after its last wanted frame is skipped, too;
+- in between, the decoder leaves out disposable frames that are not wanted (`skip_frame` NONREF).
 
-All that is proven codec by codec (`bitstream.py`), and checked while it runs: every packet that is not left out has to
-give one frame, at its own time and in order, from a decoder that is told to conceal nothing and marks no frame as
-corrupt. Else `ShortcutError` says that the proof failed, and the caller decodes fully. Damage in packets that are left
-out goes unnoticed: it costs no frame that is wanted.
+All of this is proven for each codec (`bitstream.py`) and checked while decoding. Every packet that is not left out must
+give one frame, at its own pts and in order, from a decoder that conceals nothing and marks no frame as corrupt. If a
+check fails, `ShortcutError` is raised and the caller decodes in full. Damage in packets that are left out is not
+noticed: it affects no wanted frame.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from reelbeam.transforms.records import MediaInfo
 
 
 class FastSource:
-    """Decodes the wanted frames of a stream, and what they refer to.
+    """Decodes the wanted frames of a stream and the frames that they refer to.
 
     Args:
       reader: the file.
-      media: what the probe said of it; lists the key frames that decoding can start at.
+      media: the result of the probe, with the stream's random access points.
       instants: the wanted instants, in ticks of the stream, ascending.
 
     Attributes:
-      cause: FFmpeg's words for the first error; "" if there was none.
+      cause: FFmpeg's text for the first error; "" if there was none.
     """
 
     def __init__(self, reader: PacketReader, media: MediaInfo, instants: Sequence[int]) -> None:
@@ -51,17 +51,17 @@ class FastSource:
         self._instants = instants
 
     def is_damaged(self, tick: int) -> bool:
-        """Never: damage is a ShortcutError."""
+        """Returns False: damage raises ShortcutError."""
         return False
 
     def end_of_last(self, tick: int) -> None:
-        """The last frame that is wanted stands as long as anything waits."""
+        """Returns None: the last wanted frame is shown until the end of the request."""
 
     def frames(self) -> Generator[tuple[int, VideoFrame], None, None]:
-        """Yields (time, frame) for each wanted frame, times ascending; where two are equal the later frame counts.
+        """Yields (time, frame) for each wanted frame, ascending; of two equal times the later frame counts.
 
         Raises:
-          ShortcutError: as the module says.
+          ShortcutError: a check failed, see the module's docstring.
         """
         try:
             for instants in split_at_gaps(self._media, self._instants):
@@ -93,7 +93,7 @@ class FastSource:
             at = run.last + 1
 
     def _read(self, entry_tick: int, last_instant: int) -> Stretch:
-        """Reads packets until no later one can be shown at or before the last instant."""
+        """Reads packets until no later packet can be shown at or before the last instant."""
         stretch = Stretch()
         rules = self._reader.rules
         order, display_order = PacketOrder(), rules.display_order()
@@ -114,7 +114,8 @@ class FastSource:
     def _packets_towards(self, entry_tick: int) -> Iterator[VideoPacket]:
         """Yields the packets from a listed key frame on, or from the one before it.
 
-        What follows a recovery point may release frames from before it. Decoders complain where these are not there.
+        Frames after a recovery point may cause the output of earlier frames. Decoders report an error if these are
+        missing.
         """
         packets = self._reader.packets_from(entry_tick)
         first = next(packets)
@@ -124,7 +125,7 @@ class FastSource:
         return self._reader.packets_from(earlier_tick)
 
     def _check_ends(self, stretch: Stretch, entry_tick: int) -> None:
-        """Clips reach up to the file's ends, so these have to be where they were when the clips were planned."""
+        """Checks that the file's start and end have not changed since planning, because clips extend to them."""
         media = self._media
         times = zip(stretch.times, stretch.shown, strict=True)
         if entry_tick <= media.start_tick and media.start_tick != min(
@@ -142,9 +143,9 @@ class FastSource:
                     raise ShortcutError("the file has changed, or is broken off: it ends at another time")
 
     def _check_holes(self, stretch: Stretch) -> None:
-        """Decoders fill in for a lost packet without a word, and with what depends on the frames that they skip.
+        """Checks for lost packets, which decoders conceal silently, as they do for disposable frames left out.
 
-        An MP4's index knows of every packet: none gets lost, and where a frame is missing the camera dropped it.
+        An MP4's index lists every packet, so no packet is lost: a missing frame was dropped by the camera.
         """
         has_index = "mp4" in self._reader.container.format.name.split(",")
         if self._reader.rules.can_skip and not has_index and has_hole(stretch.times, stretch.is_to_the_end):
@@ -153,9 +154,9 @@ class FastSource:
     def _frames_of_run(
         self, run: Run, stretch: Stretch, packets: Iterator[VideoPacket]
     ) -> Iterator[tuple[int, VideoFrame]]:
-        """Yields the wanted frames, each as soon as all that are stored before it have come out, too, and are sound.
+        """Yields each wanted frame when all frames stored before it have been decoded without an error.
 
-        A frame may refer to one that is shown later, and what a decoder conceals is marked only there.
+        A frame may refer to one that is shown later, and the decoder marks concealment only in that one.
         """
         num_missing = len(run.wanted)
         held: collections.deque[tuple[int, int, VideoFrame]] = collections.deque()
@@ -177,22 +178,22 @@ class FastSource:
     def _decode(
         self, run: Run, stretch: Stretch, packets: Iterator[VideoPacket], awaited: list[tuple[int, int]]
     ) -> Iterator[tuple[int, int, VideoFrame]]:
-        """Yields what a fresh decoder makes of a run: exactly the frames of the packets that aren't left out.
+        """Decodes a range with a fresh decoder; yields exactly the frames of the packets that are not left out.
 
-        Those that are stored after the first packet but shown before it (open GOP) may come out or not: what they
-        refer to may be missing. So may those before the run, which are decoded for the decoder's sake only.
+        Frames that are stored after the first packet but shown before it (open GOP) may be missing, because their
+        references may be missing. The same applies to packets before the range, which only prepare the decoder.
 
         Args:
-          run, stretch, packets: what to decode.
-          awaited: a heap, empty; holds the time and position of each packet whose frame is still to come.
+          run, stretch, packets: the packets to decode.
+          awaited: an empty heap; it holds the time and position of each packet whose frame is still expected.
 
         Yields:
-          Time, position of the packet, and the frame.
+          The time, the position of the packet, and the frame.
         """
         decoder, stream, rules = self._reader.decoder, self._reader.stream, self._reader.rules
         depth = decoder.reorder_depth
         decoder.flush_buffers()
-        # Flushing may forget how far frames are reordered; then the first ones would come out too early.
+        # Flushing may reset the reorder depth; the first frames would then be output too early.
         decoder.reorder_depth = max(depth, decoder.reorder_depth, rules.reorder_depth)
         first_time = stretch.times[run.first]
         skips: bool | None = None
@@ -221,9 +222,9 @@ class FastSource:
 def _check(
     frames: list[VideoFrame], awaited: list[tuple[int, int]], first_time: int
 ) -> list[tuple[int, int, VideoFrame]]:
-    """Returns the frames with their times and positions, if these are the next ones of the heap `awaited`, and sound.
+    """Returns the frames with their times and positions, if they are the next frames of `awaited` and undamaged.
 
-    All of them at once: what comes out together with a wanted frame speaks of that one, too.
+    All frames are checked at once: damage in a frame that is output together with a wanted one affects that one, too.
     """
     checked = []
     for frame in frames:
@@ -238,7 +239,7 @@ def _check(
 
 
 def _same_times(packets: Iterator[VideoPacket], times: Sequence[int]) -> Iterator[VideoPacket]:
-    """Yields as many packets as there are times, which have to be theirs."""
+    """Yields one packet for each time; raises ShortcutError if a packet's pts differs."""
     for time in times:
         packet = next(packets, None)
         if packet is None or packet.pts != time:

@@ -1,7 +1,6 @@
-"""Every frame of a stream: what all shortcuts are measured by, and what is left where none is proven.
+"""Decode every frame of a stream: the reference for the fast path, and the fallback if that is not proven.
 
-A packet that the decoder rejects is skipped, and what it may have spoilt is remembered: its frame, and all up to the
-next key frame.
+A packet that the decoder rejects is skipped. Its frame, and all frames up to the next key frame, count as damaged.
 """
 
 from __future__ import annotations
@@ -17,21 +16,21 @@ from reelbeam.transforms.media.codecs.bitstream import packet_rules
 from reelbeam.transforms.media.container.container import VideoPacket, words
 from reelbeam.transforms.media.timing.timeline import Timeline
 
-# As players do over a few frames that cannot be decoded, where two recordings meet, say.
+# Players also repeat a frame over a few undecodable ones, for example where two recordings meet.
 _MAX_STAND_IN_SECONDS = Fraction(1, 2)
 
 
 class FullSource:
-    """Decodes a stream, in display order, and remembers what went wrong.
+    """Decodes a stream in display order and records what went wrong.
 
     Args:
-      packets: those with data, in file order, from the start or from a key frame that decoding can start at.
-      stream: decodes them.
+      packets: packets with data, in file order, from the start or from a random access point.
+      stream: the stream, which decodes the packets.
       timeline: the times of these packets.
 
     Attributes:
-      last_tick: display time of the last frame that came out.
-      cause: FFmpeg's words for the first error; "" if there was none.
+      last_tick: the display time of the last decoded frame.
+      cause: FFmpeg's text for the first error; "" if there was none.
     """
 
     def __init__(self, packets: Iterable[VideoPacket], stream: VideoStream, timeline: Timeline) -> None:
@@ -46,24 +45,24 @@ class FullSource:
         rules = packet_rules(codec.codec.canonical_name, codec.extradata)
         self._always_shows, self._may_have_fields = rules.always_shows, rules.may_have_fields
         self._missing_positions: set[int] = set()
-        self._awaited_positions: set[int] = set()  # of packets that are marked as corrupt, until their frames come out
+        self._awaited_positions: set[int] = set()  # packets that are marked as corrupt and whose frames are not out yet
         self._clean_from: int | None = 0
 
     @property
     def num_rejected(self) -> int:
-        """Packets that the decoder refused."""
+        """The number of packets that the decoder rejected."""
         return len(self._rejected_positions)
 
     @property
     def num_missing(self) -> int:
-        """Frames that were wanted and have not come out, though their packets were not rejected."""
+        """The number of wanted frames that were not output although their packets were not rejected."""
         return len(self._missing_positions)
 
     def is_damaged(self, tick: int) -> bool:
-        """Returns whether the frame that should be shown at `tick` was rejected or may refer to one that was.
+        """Returns whether the frame at `tick` was rejected, may refer to a rejected frame, or was not output.
 
-        So is one that has not come out: at once where its packet is marked as corrupt, and where each packet has a
-        picture as soon as the last one has stood in for it for too long.
+        A frame that was not output counts as damaged at once if its packet is marked as corrupt. If every packet has a
+        picture, it counts as damaged when the previous frame has replaced it for too long.
         """
         position = self._timeline.position_at(tick)
         if position in self._damaged_positions or position in self._awaited_positions:
@@ -76,13 +75,13 @@ class FullSource:
         return True
 
     def end_of_last(self, tick: int) -> int | Fraction:
-        """Returns until when the last frame stands, that of `tick`."""
+        """Returns the end of the last frame, which is at `tick`."""
         position = self._timeline.position_at(tick) + 2
         ticks = self._timeline.ticks
         return ticks[position] if position < len(ticks) else self._timeline.end_tick
 
     def frames(self) -> Generator[tuple[int, VideoFrame], None, None]:
-        """Yields (display time, frame), times ascending; where two are equal the later frame counts."""
+        """Yields (display time, frame) with ascending times; of two frames with equal times, the later one counts."""
         position = -1
         latest: int | None = None
         for frame in self._decoded_frames():
@@ -93,14 +92,14 @@ class FullSource:
                 tick = frame.pts
                 position = self._timeline.position_at(tick)
             self._awaited_positions.discard(position)
-            # Where the times contradict the decoder's order, frames would show the past again: they are left out.
+            # If pts contradict the decoder's output order, frames that go back in time are dropped.
             if latest is None or tick >= latest:
                 self._previous_tick = self.last_tick
                 latest = self.last_tick = tick
                 yield tick, frame
 
     def _next_position(self, position: int) -> int:
-        """Returns the next place on the timeline that a frame can have: its packet was not rejected."""
+        """Returns the next position on the timeline whose packet was not rejected."""
         position += 1
         while position in self._rejected_positions:
             position += 1
@@ -113,17 +112,17 @@ class FullSource:
                     yield from self._start_anew()
                 tick = self._mended_time(index, packet)
                 position = index if tick is None else self._timeline.position_at(tick)
-                if packet.is_corrupt and self._may_have_fields:  # half of a frame may be missing
+                if packet.is_corrupt and self._may_have_fields:  # one field may be missing
                     self._awaited_positions.add(position)
                 yield from self._decode(packet, position)
                 self._note_damage(packet, position)
         except av.error.FFmpegError as error:
-            # Reading broke off; the decoder may still hold frames.
+            # Reading failed; the decoder may still hold frames.
             self.cause = self.cause or words(error)
         yield from self._decode(None, None)
 
     def _start_anew(self) -> list[VideoFrame]:
-        """Ends the recording that was decoded so far: the next one's pictures must not refer to it."""
+        """Ends the current recording: the pictures of the next one must not refer to it."""
         frames = self._decode(None, None)
         decoder = self._stream.codec_context
         depth = decoder.reorder_depth
@@ -132,7 +131,7 @@ class FullSource:
         return frames
 
     def _mended_time(self, index: int, packet: VideoPacket) -> int | None:
-        """Returns the time of the packet at `index`, and gives it to the packet, whose frame then has it, too."""
+        """Returns the time of the packet at `index` and sets it as the packet's pts, which its frame inherits."""
         times = self._timeline.packet_times
         if times is not None and index < len(times) and not self._timeline.by_order:
             packet.pts = int(times[index])
@@ -148,10 +147,10 @@ class FullSource:
         return []
 
     def _note_damage(self, packet: VideoPacket, position: int) -> None:
-        """Follows what a rejected packet spoils: all that may refer to it, up to the next key frame.
+        """Tracks the frames that a rejected packet damages: all up to the next key frame.
 
-        Frames that are stored after that key frame but shown before it (open GOP) may refer to it, too. Where
-        frames are paired with times by order, the count is off from there on: the rest is lost.
+        Frames that are stored after that key frame but shown before it (open GOP) may also refer to it. If times are
+        assigned by order, the count is wrong from there on, and all later frames are damaged.
         """
         if position in self._rejected_positions:
             self._clean_from = None

@@ -1,4 +1,4 @@
-"""Why clips are lost, in words that name what happened and what to do."""
+"""Explain why clips are lost: what happened and what to do."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ NO_KEY_FRAME = f"the recording has no key frame, so none of its frames can be de
 
 
 class KeyFrameWatch:
-    """Watches the packets of a recording from its start on.
+    """Observes the packets of a recording from its start.
 
-    FFmpeg does not call a damaged packet a key frame, but the container's own index still does.
+    FFmpeg does not mark a damaged packet as a key frame, but the container's index still does.
 
     Attributes:
-      starts_with_one: whether the first packet is a key frame; True while there is no packet.
+      starts_with_one: whether the first packet is a key frame; True before the first packet.
       has_one: whether any packet is a key frame.
     """
 
@@ -41,7 +41,7 @@ class KeyFrameWatch:
 
 
 def _is_indexed(packet: VideoPacket) -> bool:
-    """Returns whether the index lists a key frame at this packet, the first one."""
+    """Returns whether the index lists a key frame at this packet, which must be the first."""
     index = packet.stream.index_entries
     if len(index) == 0 or packet.dts is None:
         return False
@@ -50,15 +50,15 @@ def _is_indexed(packet: VideoPacket) -> bool:
 
 @dataclasses.dataclass
 class Losses:
-    """The clips that are lost, and what is known of the stretches that lost them.
+    """The lost clips, and the facts about the decode ranges that lost them.
 
     Attributes:
-      planned_seconds: duration of the video when the clips were planned.
-      num_clips: lost clips.
-      num_rejected: packets that the decoder rejected.
-      num_damaged: frames that the decoder flagged as damaged.
-      num_missing: wanted frames that did not come out of the decoder, without an error.
-      cause: the first error of FFmpeg in plain words; "" if there was none.
+      planned_seconds: the duration of the video when the clips were planned.
+      num_clips: the number of lost clips.
+      num_rejected: the number of packets that the decoder rejected.
+      num_damaged: the number of frames that the decoder flagged as damaged.
+      num_missing: the number of wanted frames that the decoder did not output, without an error.
+      cause: FFmpeg's first error in plain words; "" if there was none.
       start: what is wrong with the start of the recording; "" if nothing is.
     """
 
@@ -74,7 +74,7 @@ class Losses:
     _found_seconds: Fraction | None = None
 
     def add(self, assembly: ClipAssembly, timeline: Timeline, source: FullSource, watch: KeyFrameWatch | None) -> None:
-        """Adds what one stretch lost; `watch` is None for a stretch that does not begin at the recording's start."""
+        """Adds the losses of one decode range; `watch` is None if it does not begin at the recording's start."""
         self.num_clips += assembly.schedule.num_lost
         self.num_rejected += source.num_rejected
         self.num_damaged += assembly.num_damaged
@@ -97,7 +97,7 @@ class Losses:
             self._num_at_start += assembly.num_before_first
 
     def message(self, name: str, num_clips: int) -> str:
-        """Returns what to say; `num_clips` counts those that are not lost, too."""
+        """Returns the error text; `num_clips` includes the clips that are not lost."""
         lost = f"{name}: {self.num_clips} of {counted(num_clips, 'clip')} lost: "
         if self._num_at_start == self.num_clips:
             return f"{lost}{self.start}"
@@ -106,7 +106,7 @@ class Losses:
         return lost + self._progress() + self._remedy()
 
     def _progress(self) -> str:
-        """Returns how far the decoder came, and what went wrong."""
+        """Returns how far the decoder got, and what went wrong."""
         seconds = self.planned_seconds if self._found_seconds is None else self._found_seconds
         parts = [f"decoded up to {float(self._reached_seconds):.3f} s of {float(seconds):.3f} s"]
         if self.num_rejected:
@@ -131,7 +131,7 @@ class Losses:
 
     @property
     def is_unsupported(self) -> bool:
-        """Whether FFmpeg lacks what the stream needs."""
+        """Whether FFmpeg lacks a feature that the stream needs."""
         return self.cause == UNSUPPORTED_FEATURE
 
 

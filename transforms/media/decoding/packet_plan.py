@@ -1,12 +1,13 @@
-"""Which packets have to be decoded for the frames that are wanted. Pure: times in, positions of packets out.
+"""Plan which packets must be decoded for the wanted frames. Pure: times in, packet positions out.
 
-A stretch of packets in decoding order, with times of display. Some can start a decoder, here in capitals:
+The input is a sequence of packets in decoding order with their display times. An example, where the I packets are
+random access points:
 
     packet     0I  1P  2B  3B  4P  5I  6P  7B  8I  9P
     shown at    0   3   1   2   4   5   7   6   8   9      wanted: the frames shown at 1, 2 and 9
 
-    runs       [0, 3] and [8, 9]: 4 has no follower that is wanted, 5 to 7 belong to a GOP that nobody wants, and 8
-               has to be decoded for 9.
+    ranges     [0, 3] and [8, 9]: no wanted frame follows 3 in the first GOP, the GOP of 5 to 7 has no wanted frame,
+               and 8 must be decoded for 9.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from collections.abc import Sequence
 
 
 class ShortcutError(Exception):
-    """Decoding only what is needed is not proven for this stream, or the proof failed: all has to be decoded."""
+    """The fast path is not proven for this stream, or one of its checks failed: decode in full."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """Packets that are decoded one after the other, the first of them with a fresh decoder.
+    """A range of packets to decode in sequence with a fresh decoder.
 
     Attributes:
-      first, last: positions of packets, both included.
-      wanted: positions of those whose frames are wanted.
-      ticks: the times of these frames, ascending: so they come out.
+      first, last: the positions of the first and the last packet, inclusive.
+      wanted: the positions of the packets whose frames are wanted.
+      ticks: the times of these frames, ascending, in output order.
     """
 
     first: int
@@ -39,16 +40,16 @@ class Run:
 def plan_runs(
     times: Sequence[int], shown: Sequence[bool], entries: Sequence[int], instants: Sequence[int]
 ) -> list[Run]:
-    """Returns the runs of a stretch, in order.
+    """Returns the decode ranges, in order.
 
     Args:
-      times: display time of each packet's frame, in decoding order.
-      shown: False for packets that an edit list cuts away.
-      entries: positions of the packets at which decoding can start, ascending.
-      instants: the wanted instants; the frame shown then is the one with the largest time <= instant.
+      times: the display time of each packet's frame, in decoding order.
+      shown: False for packets that an edit list removes.
+      entries: the positions of the random access points, ascending.
+      instants: the wanted instants. The frame at an instant is the one with the largest time <= instant.
 
     Raises:
-      ShortcutError: the stretch has no frame for an instant, or none to start from.
+      ShortcutError: there is no frame for an instant, or no random access point before it.
     """
     wanted = _wanted_positions(times, shown, instants)
     needed = sorted((_entry_for(position, times, entries), position) for position in wanted)
@@ -69,7 +70,7 @@ def plan_runs(
 
 
 def _wanted_positions(times: Sequence[int], shown: Sequence[bool], instants: Sequence[int]) -> list[int]:
-    """Returns the positions of the wanted packets, ascending: all those with a time that is wanted."""
+    """Returns the positions of the wanted packets, ascending: all packets with a wanted time."""
     ticks = sorted({time for time, is_shown in zip(times, shown, strict=True) if is_shown})
     found = {bisect.bisect_right(ticks, instant) - 1 for instant in instants}
     if -1 in found:
@@ -79,7 +80,7 @@ def _wanted_positions(times: Sequence[int], shown: Sequence[bool], instants: Seq
 
 
 def _entry_for(position: int, times: Sequence[int], entries: Sequence[int]) -> int:
-    """Returns where decoding has to start for a frame: the last entry before it that isn't shown after it."""
+    """Returns where decoding must start for a frame: the last random access point before it and not shown after it."""
     for index in reversed(range(bisect.bisect_right(entries, position))):
         if times[entries[index]] <= times[position]:
             return entries[index]

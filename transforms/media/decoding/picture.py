@@ -1,18 +1,16 @@
-"""A decoded frame as the model was trained on it: upright, RGB, short side scaled, centre cropped.
+"""Convert a decoded frame to the model's input: upright, RGB, short side scaled, center cropped.
 
-One pass of swscale goes from the decoder's format to RGB at the final scale, bilinear as in Model Garden's
-own input pipeline. Turning and cropping happen on the small picture, before its pixels are copied.
+One swscale pass converts the decoder's format to RGB at the final scale, with bilinear interpolation as in Model
+Garden's own input pipeline. Rotation and center crop apply to the small picture before its pixels are copied. The
+container's cropping is applied first, see `cropping.py`.
 
-What the container crops is cut off first, see `cropping.py`.
+If the picture shrinks clearly, swscale outputs the three colors as planes, and they are interleaved here. The bytes are
+the same, and it is faster because FFmpeg has vector code for planes only. Otherwise swscale outputs packed RGB: with
+vertical filters of one or two taps, it rounds packed RGB differently from planes.
 
-Where pictures get clearly smaller, swscale gives the three colours as planes, and they are put together here: the same
-bytes in less time, as FFmpeg has vector code for planes only. Else it gives RGB: where vertical filters have one
-or two taps, it rounds RGB in another way than planes.
-
-Colour follows the frame's tags (matrix BT.601, BT.709 or BT.2020; limited or full range). Where there are
-none, FFmpeg's defaults hold: BT.601, limited range (full for the yuvj formats). Transfer functions and
-primaries are left
-alone, as everywhere in the training data: HDR video comes out pale, not wrong in hue.
+Color follows the frame's tags (matrix BT.601, BT.709 or BT.2020; limited or full range). Without tags, FFmpeg's
+defaults apply: BT.601, limited range (full for the yuvj formats). Transfer functions and primaries are not converted,
+as in the training data: HDR video looks pale, but its hues are right.
 """
 
 from __future__ import annotations
@@ -31,20 +29,20 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from reelbeam.transforms.media.decoding.cropping import NO_CROPPING, Cropper, Cropping
 
-# Without FULL_CHR_H_INT, pairs of neighbours in the small picture would share their colour.
+# Without FULL_CHR_H_INT, pairs of neighboring pixels in the small picture would share their chroma.
 _INTERPOLATION = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
-# From this ratio of heights on, bilinear filters have three taps at least.
+# From this ratio of heights on, bilinear filters have at least three taps.
 _MIN_RATIO_OF_PLANES = 1.25
 _PLANES_OF_RGB = (2, 0, 1)  # FFmpeg's order is GBR
 
 
 @dataclasses.dataclass(frozen=True)
 class Geometry:
-    """How a picture gets the model's size.
+    """The scaled size of a picture.
 
     Attributes:
-      resize: length of the short side after scaling, in pixels.
-      size: side of the square cut from the centre, in pixels; at most `resize`.
+      resize: the length of the short side after scaling, in pixels.
+      size: the side of the square cut from the center, in pixels; at most `resize`.
     """
 
     resize: int
@@ -63,7 +61,7 @@ class Geometry:
 
 @dataclasses.dataclass(frozen=True)
 class Orientation:
-    """How a stored picture is shown: transposed or not, then mirrored along either axis: all eight cases."""
+    """The transformation from stored to displayed picture: transposition, then mirroring; covers all eight cases."""
 
     transpose: bool = False
     flip_x: bool = False
@@ -73,36 +71,36 @@ class Orientation:
     def of_frame(cls, frame: VideoFrame) -> Orientation:
         """Reads the frame's display matrix."""
         try:
-            # Not `frame.side_data`: that and the frame hold each other, so that only the garbage collector frees them,
-            # hundreds of megabytes of large frames.
+            # Not `frame.side_data`: it and the frame refer to each other, so only the garbage collector would free
+            # them. Large frames would pile up to hundreds of megabytes.
             matrix = cast(Mapping[str, Buffer], cast(Any, SideDataContainer)(frame)).get("DISPLAYMATRIX")
-        except ValueError:  # PyAV's enumeration doesn't know every kind of side data (EXIF of MJPEG).
+        except ValueError:  # PyAV's enumeration does not have every kind of side data (EXIF of MJPEG)
             return cls.of_degrees(-frame.rotation)
         return cls() if matrix is None else cls.of_matrix(np.frombuffer(memoryview(matrix), np.int32))
 
     @classmethod
     def of_degrees(cls, clockwise_degrees: int) -> Orientation:
-        """Returns the orientation of a turn by the nearest multiple of 90 degrees."""
+        """Returns the orientation for a rotation, rounded to a multiple of 90 degrees."""
         turns = round(clockwise_degrees / 90) % 4
         return cls(transpose=turns in (1, 3), flip_x=turns in (1, 2), flip_y=turns in (2, 3))
 
     @classmethod
     def of_matrix(cls, matrix: npt.NDArray[np.int32]) -> Orientation:
-        """Reads a display matrix, int32 [9]: a stored point (x, y) is shown at (a x + c y, b x + d y)."""
+        """Reads a display matrix, int32 [9]: a stored point (x, y) is displayed at (a x + c y, b x + d y)."""
         a, b, _, c, d = (int(value) for value in matrix[:5])
         if abs(a) + abs(d) >= abs(b) + abs(c):
             return cls(transpose=False, flip_x=a < 0, flip_y=d < 0)
         return cls(transpose=True, flip_x=c < 0, flip_y=b < 0)
 
     def apply(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Returns a view of the picture, [H, W, 3] or one plane [H, W], as it is shown."""
+        """Returns a view of the picture, [H, W, 3] or one plane [H, W], in display orientation."""
         if self.transpose:
             picture = picture.swapaxes(0, 1)
         return picture[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
 
 
 class PictureConverter:
-    """Turns decoded frames into pictures of the model's size. Keeps the scaler's tables: one per decoder."""
+    """Converts decoded frames to the model's size. It caches the scaler's tables, so use one per decoder."""
 
     def __init__(self, geometry: Geometry, pixel_aspect_ratio: Fraction, cropping: Cropping = NO_CROPPING) -> None:
         self._cropper = Cropper(cropping)
@@ -115,9 +113,9 @@ class PictureConverter:
         """Returns uint8 [size, size, 3], RGB: an array, or a view that keeps the scaled picture alive.
 
         Raises:
-          av.error.FFmpegError: swscale can't read the frame's format, or the container's cropping leaves nothing.
+          av.error.FFmpegError: swscale does not support the frame's format, or the cropping leaves no pixels.
         """
-        orientation = Orientation.of_frame(frame)  # of each frame: it may change inside a stream
+        orientation = Orientation.of_frame(frame)  # read for each frame, because it may change inside a stream
         frame = self._cropper.crop(frame)
         width, height = self._scaled_size(frame.width, frame.height)
         in_planes = frame.height >= _MIN_RATIO_OF_PLANES * height
@@ -144,7 +142,7 @@ class PictureConverter:
 
 
 def _view(frame: VideoFrame, index: int, num_channels: int) -> npt.NDArray[np.uint8]:
-    """Returns the pixels of a plane, [H, W, num_channels], where they are: rows may be padded."""
+    """Returns a view of a plane's pixels, [H, W, num_channels]; rows may be padded."""
     plane = frame.planes[index]
     strides = (plane.line_size, num_channels, 1)
     return np.ndarray((frame.height, frame.width, num_channels), np.uint8, memoryview(plane).toreadonly(), 0, strides)

@@ -1,7 +1,7 @@
-"""What a file holds, from its headers and the times of its packets. Reads the file once, decodes one frame.
+"""Describe a file from its headers and the pts of its packets. Reads the file once and decodes one frame.
 
-The one decoded frame is for the rotation: FFmpeg 8 keeps a stream's display matrix where PyAV 18 does not
-expose it, and hands it out with decoded frames only.
+The decoded frame is needed for the rotation: FFmpeg 8 keeps a stream's display matrix where PyAV 18 does not expose
+it. Only decoded frames carry it.
 """
 
 from __future__ import annotations
@@ -31,23 +31,24 @@ from reelbeam.transforms.records import MediaInfo
 
 __all__ = ["decoder_version", "library_versions", "probe"]
 
-# A decoder that has shown nothing after so many packets is left alone: the rotation is not worth more.
+# The probe stops decoding after this many packets without a frame: the rotation is not worth more.
 _MAX_PACKETS_TO_FIRST_FRAME = 64
 _WIDEST_PIXEL = Fraction(16)
 
 
 def probe(path: str | os.PathLike[str]) -> MediaInfo:
-    """Returns what is known of a local video without decoding it (except for its first frame).
+    """Describes a local video without decoding more than its first frame.
 
     Args:
       path: a local file.
 
     Raises:
-      VideoNotFoundError, StorageError: it cannot be read at all.
-      EmptyFileError, NotAVideoError, NoVideoStreamError, UnsupportedCodecError, EncryptedVideoError: it is not for us.
+      VideoNotFoundError, StorageError: the file cannot be read.
+      EmptyFileError, NotAVideoError, NoVideoStreamError, UnsupportedCodecError, EncryptedVideoError: the file cannot
+        be labeled.
       NoFramesError: the stream has no packets.
-      CorruptVideoError: reading broke off before the first packet, or the stream has no picture size.
-      OverLimitError: it asks for more than the limits in force allow.
+      CorruptVideoError: reading failed before the first packet, or the stream has no picture size.
+      OverLimitError: the video exceeds one of the current limits.
     """
     name = os.fspath(path)
     with containers.open_video(name) as (container, stream):
@@ -68,7 +69,7 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
             timeline, key_frames = _mended(name, stream.index, timeline, key_frames)
         limits.current().check_duration(name, timeline.duration_seconds, container.size)
         is_proven = not timeline.by_order and timeline.shifts is not None
-        # Beyond the end are frames that an edit list cuts away.
+        # Key frames past the end belong to frames that an edit list removes.
         key_frame_ticks = tuple(tick for tick in key_frames.ticks if is_proven and tick <= timeline.promised_end_tick)
         return _media_info(container, stream, timeline, peek.rotation_degrees, key_frame_ticks)
 
@@ -84,11 +85,11 @@ def _why_no_frames(name: str) -> str:
     with contextlib.closing(files.open_file(name)) as file:
         if boxes.read_boxes(file).is_initialization_segment:
             return "this is an initialization segment alone: join its media segments to it, and label the joined file"
-    return "the recording may have been broken off"
+    return "the recording may have been interrupted"
 
 
 def _packets(name: str, container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
-    """Yields the packets; an error before the first one is the file's, later ones are noted."""
+    """Yields the packets; raises an error before the first packet, and leaves later errors to the timeline."""
     packets = timelines.frame_packets(container, stream)
     try:
         first = next(packets, None)
@@ -101,7 +102,7 @@ def _packets(name: str, container: InputContainer, stream: VideoStream) -> Itera
 
 
 def _mended(name: str, stream_index: int, timeline: Timeline, key_frames: KeyFrames) -> tuple[Timeline, KeyFrames]:
-    """Reads the file again, for times on one steady clock, and then once more for the key frames on that clock."""
+    """Reads the file a second time for times on one steady clock, and a third time for key frames on that clock."""
     with containers.open_video(name, stream_index) as (container, stream):
         packets = timelines.frame_packets(container, stream)
         timeline = timelines.mend_timeline(timeline, packets, container, stream)
@@ -146,7 +147,7 @@ def _media_info(
 
 
 class _FirstFrame:
-    """Watches packets go by and decodes them until there is one frame."""
+    """Observes packets and decodes them until there is one frame."""
 
     def __init__(self, stream: VideoStream) -> None:
         self.rotation_degrees = 0
@@ -167,14 +168,14 @@ class _FirstFrame:
         try:
             frames = self._stream.decode(packet)
         except av.error.FFmpegError:
-            return  # What can't be decoded is the decoder's to report, with the clips that it costs.
+            return  # the decoder reports this error later, with the clips that are lost
         if frames:
-            # FFmpeg counts counterclockwise, in (-180, 180].
+            # FFmpeg's angles are counterclockwise, in (-180, 180].
             self.rotation_degrees = -round(frames[0].rotation / 90) * 90 % 360
             self._packets_left = 0
 
 
 def _pixel_aspect_ratio(stream: VideoStream) -> Fraction:
-    """Returns the stream's pixel aspect ratio; one that no picture can have is a mistake, and counts as square."""
+    """Returns the stream's pixel aspect ratio; an implausible one counts as square."""
     ratio = Fraction(stream.sample_aspect_ratio or 1)
     return ratio if 1 / _WIDEST_PIXEL <= ratio <= _WIDEST_PIXEL else Fraction(1)

@@ -1,8 +1,8 @@
-"""The packets of a video from a given key frame on, wherever the container's seeking leads.
+"""Read the packets of a video from a given key frame on, and verify each seek.
 
-Seeks lie: they land late, on packets that are no key frames, or on other times than a reader that came from the
-start would see. So nothing is believed but the packets themselves. The probe has read the whole file in order and
-has listed key frames; here the very packet with that time has to turn up.
+Seeks are unreliable. They land too late, on packets that are not key frames, or on other pts than a sequential read
+would give. Only the packets themselves are trusted: the probe has read the whole file in order and listed its key
+frames, and here the packet with that pts must appear.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from reelbeam.transforms.media.decoding.packet_plan import ShortcutError
 from reelbeam.transforms.media.timing import timeline as timelines
 from reelbeam.transforms.records import MediaInfo
 
-# A seek that lands behind its target is tried again from so much earlier.
+# A seek that lands after its target is repeated from this much earlier.
 _STEPS_BACK_SECONDS = (0, 2, 20)
 
 
 class PacketReader:
-    """Reads one video stream, opened once and again only if a seek has led astray.
+    """Reads one video stream. The file is reopened only after a failed seek, or to read it from the start again.
 
     Attributes:
-      container, stream: as open now.
-      rules: what this stream's packets allow.
-      cropping: what the container cuts off each frame.
+      container, stream: the currently open ones.
+      rules: the packet rules of the stream.
+      cropping: the container's cropping.
     """
 
     def __init__(self, path: str | os.PathLike[str], media: MediaInfo, is_strict: bool = False) -> None:
-        """Opens the file. Raises as `container.open_video`.
+        """Opens the file. Raises the errors of `container.open_video`.
 
         Args:
           path: a local file.
-          media: what the probe said of it.
-          is_strict: the decoder reports what it would otherwise conceal.
+          media: the result of the probe.
+          is_strict: whether the decoder reports errors that it would otherwise conceal.
         """
         self.container: InputContainer
         self.stream: VideoStream
@@ -65,28 +65,28 @@ class PacketReader:
 
     @property
     def decoder(self) -> VideoCodecContext:
-        """The decoder of the stream as it is open now."""
+        """The decoder of the currently open stream."""
         return self.stream.codec_context
 
     def packets(self) -> Iterator[VideoPacket]:
-        """Yields the packets with data from the stream's start."""
+        """Yields the packets with data from the start of the stream."""
         if not self._is_at_start:
             self._open()
         self._is_at_start = False
         return self._all_packets()
 
     def packets_from(self, entry_tick: int) -> Iterator[VideoPacket]:
-        """Yields the packets with data, from the listed key frame that is shown at `entry_tick`.
+        """Yields the packets with data, from the listed key frame with pts `entry_tick` on.
 
         Raises:
-          ShortcutError: it isn't there, not even where the file is read from its start.
-          av.error.FFmpegError: reading broke off.
+          ShortcutError: the key frame was not found, not even by reading from the start.
+          av.error.FFmpegError: reading failed.
         """
         if self._media.time_base != self.stream.time_base:
             raise ShortcutError("the file has changed")
         if self._is_at_start and entry_tick == self._media.key_frame_ticks[0] <= self._media.start_tick:
             return self._from_entry(entry_tick)
-        if self._media.clock_shifts:  # seeks go by the file's own clock, which has a time twice
+        if self._media.clock_shifts:  # seeks use the file's own clock, on which a time may occur twice
             self._open()
             return self._from_entry(entry_tick)
         for step in _STEPS_BACK_SECONDS:
@@ -117,5 +117,5 @@ class PacketReader:
         self.container, self.stream = self._opened.enter_context(opened)
         if self._is_strict:
             codec = self.stream.codec_context
-            codec.options = {**codec.options, "err_detect": "explode"}  # the limits on pictures stand there already
+            codec.options = {**codec.options, "err_detect": "explode"}  # the options already hold the picture limits
         self._is_at_start = True

@@ -1,4 +1,4 @@
-"""Wanted instants and clips that lie near enough to each other to be decoded in one go, and what is read for them."""
+"""Group wanted instants and clips into decode ranges, and hold the packets of one range."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from reelbeam.transforms.media.decoding.packet_plan import Run
 from reelbeam.transforms.media.sampling.segments import KEY_FRAMES_BEFORE
 from reelbeam.transforms.records import ClipSpan, MediaInfo
 
-# Wanted instants further apart than this are looked up apart, with a seek between them.
+# Wanted instants that are further apart are decoded separately, with a seek between them.
 _MAX_GAP_SECONDS = 10
-# Compressed packets of a stretch are kept in memory up to here; longer ones are read a second time.
+# Up to this size, the packets of a range are kept in memory; larger ranges are read a second time.
 _MAX_HELD_BYTES = 16 << 20
 
 
 @dataclasses.dataclass
 class Stretch:
-    """What the packets of one stretch say, in decoding order; and the packets themselves, if they are few."""
+    """The facts about the packets of one range, in decoding order, and the packets themselves if they are small."""
 
     times: array.array[int] = dataclasses.field(default_factory=lambda: array.array("q"))
     shown: list[bool] = dataclasses.field(default_factory=list)
@@ -42,7 +42,7 @@ class Stretch:
         return self.times[0]
 
     def first_packet_for(self, run: Run) -> int:
-        """Returns where decoding starts: packets before the first entry are for its run, see `_read`."""
+        """Returns where decoding starts; packets before the first random access point belong to its range."""
         return 0 if run.first == self.entries[0] else run.first
 
     def add(self, packet: VideoPacket, is_entry: bool, is_shown: bool) -> None:
@@ -61,16 +61,16 @@ class Stretch:
 
 
 def last_entry_before(media: MediaInfo, tick: int, margin: int = 0) -> int | None:
-    """Returns the time of the last listed key frame that is shown at or before `tick`; None: there is none.
+    """Returns the pts of the last listed key frame at or before `tick`; None if there is none.
 
-    With a margin, that of the key frame so many before it, or the first.
+    With a margin, returns the key frame that many positions earlier, or the first one.
     """
     index = bisect.bisect_right(media.key_frame_ticks, tick) - 1
     return media.key_frame_ticks[max(index - margin, 0)] if index >= 0 else None
 
 
 def split_at_gaps(media: MediaInfo, instants: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Yields ascending instants, in ticks, in groups with long gaps between them."""
+    """Yields groups of ascending instants, in ticks, with long gaps between the groups."""
     max_gap = int(Fraction(_MAX_GAP_SECONDS) / media.time_base)
     first = 0
     for index in range(1, len(instants)):
@@ -82,9 +82,9 @@ def split_at_gaps(media: MediaInfo, instants: Sequence[int]) -> Iterator[Sequenc
 
 
 def split_clips(media: MediaInfo, clips: Sequence[ClipSpan]) -> list[list[ClipSpan]]:
-    """Returns clips, by their first instants, in groups that cost no more to decode in full apart than together.
+    """Groups clips, ordered by their first instants, so that a full decode of each group repeats no work.
 
-    That is where a long gap holds all the key frames that decoding in full wants before its first clip.
+    A group ends at a long gap that contains all key frames that the full decode of the next group starts from.
     """
     groups: list[list[ClipSpan]] = []
     reached: Fraction | None = None
@@ -98,6 +98,6 @@ def split_clips(media: MediaInfo, clips: Sequence[ClipSpan]) -> list[list[ClipSp
 
 
 def _entry_seconds(media: MediaInfo, seconds: Fraction) -> Fraction:
-    """Returns the instant at which decoding in full starts for a clip; that of the video's start if none is listed."""
+    """Returns the instant at which a full decode starts for a clip; the video's start if no key frame is listed."""
     tick = last_entry_before(media, media.start_tick + seconds // media.time_base, KEY_FRAMES_BEFORE)
     return Fraction(0) if tick is None else (tick - media.start_tick) * media.time_base

@@ -1,7 +1,7 @@
-"""Which instants of a video its clips show. Pure functions on exact rationals; no file is read.
+"""Plan which instants of a video its clips show. Pure functions on exact rationals; no file is read.
 
 clips.py     the clips of a video
-stream.py    the same for Stream models, whose clips continue one another
-segments.py  how a long video is cut into units of work
-schedule.py  which clip waits for the frame at hand
+stream.py    the clips for Stream models, which continue one another
+segments.py  divides a long video into segments, the units of work
+schedule.py  assigns decoded frames to the clips that want them
 """

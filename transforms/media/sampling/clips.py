@@ -1,8 +1,8 @@
-"""Which instants of a video its clips show. Exact fractions of seconds: no file, no float, no frame index.
+"""Plan which instants of a video its clips show. Exact fractions of seconds: no file, no float, no frame index.
 
-Frame k of a clip is the frame shown at `clip_start + k / target_fps`, so nothing depends on nominal frame
-rates, and variable frame rate needs no care. Clips start at 0, s, 2s, ... (s: the stride, by default the
-clip's length) while a whole clip fits. What is left at the end is the tail policy's business.
+Frame k of a clip is the frame shown at `clip_start + k / target_fps`. The plan does not depend on nominal frame rates,
+and variable frame rate needs no special case. Clips start at 0, s, 2s, ... (s is the stride, by default the clip's
+length) while a whole clip fits. The tail policy decides about the rest at the end.
 
 An example: 50 frames at 5 fps, so a clip is 10 s long and a sample interval is 0.2 s.
 
@@ -11,17 +11,17 @@ An example: 50 frames at 5 fps, so a clip is 10 s long and a sample interval is 
     repeat_last  [0, 2.3) 0 ... 2.2, 2.2 ... : 12 real   [0, 10) [10, 20) [20, 23): 20 ... 22.8, 22.8 ...: 15
     drop         no clip                                 [0, 10) [10, 20)
 
-Rules worth knowing:
-- A clip ends where its video ends, however often its frames repeat.
-- A rest shorter than one sample interval gets no clip of its own: a 10.03 s video is one clip, not two.
-- `drop` keeps exactly those clips of `repeat_last` that repeat nothing: a 9.97 s video, whose 50 instants all
-  exist, is one clip.
-- Stride below the clip's length: clips overlap, and there is at most one more clip for the uncovered rest.
-- Stride above it: the gaps are wanted, so only what lies after the next start on the grid counts as a rest.
-- `clips_per_video=K` is a cap. Where full coverage needs more, the clips start at the centres of K equal
-  parts of the range that they can start in.
+Notes:
+- A clip ends at the end of its video, even if its frames repeat.
+- A rest shorter than one sample interval does not get a clip: a 10.03 s video is one clip, not two.
+- `drop` keeps exactly the clips of `repeat_last` without repeated frames: a 9.97 s video, whose 50 instants all exist,
+  is one clip.
+- With a stride below the clip's length, clips overlap, and at most one more clip covers the rest.
+- With a stride above it, the gaps are intended. Only what lies after the next start on the grid counts as a rest.
+- `clips_per_video=K` is an upper limit. If full coverage needs more clips, they start at the centers of K equal parts
+  of the range of possible starts.
 
-Stream models take clips of any length, and have a file of their own: `stream_sampling.py`.
+Clips of Stream models have any length; see `stream.py`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _POLICIES: dict[str, tuple[TailPolicy, ...]] = {
     "base": ("shift_back", "repeat_last", "drop"),
     "stream": ("keep", "drop"),
 }
-"""The policies of each kind of model, its default first."""
+"""The tail policies of each kind of model, the default first."""
 
 DEFAULT_WARM_UP_SECONDS = Fraction(20)
 """See `benchmarks/warm_up.py`."""
@@ -48,20 +48,20 @@ DEFAULT_WARM_UP_SECONDS = Fraction(20)
 
 @dataclasses.dataclass(frozen=True)
 class ClipSampling:
-    """How clips are chosen.
+    """The parameters of clip sampling.
 
     Attributes:
-      num_frames: frames that the model takes at once.
-      target_fps: frames a second in a clip, whatever the video's own rate.
-      clip_stride_seconds: distance between the starts of neighbouring clips; None: the clip's length.
-      clips_per_video: at most this many clips from a video, evenly spread; None: as many as cover it.
-      tail_policy: what happens where no whole clip fits, see the module's docstring; None: the default of the kind.
-      kind: "base" or "stream", as of the model.
-      warm_up_seconds: of a Stream model only, how much of a video is shown to it before it begins anew somewhere in the
-        middle; None: the default.
+      num_frames: the number of frames in a model input.
+      target_fps: frames per second in a clip, independent of the video's own rate.
+      clip_stride_seconds: the distance between the starts of adjacent clips; None is the clip's length.
+      clips_per_video: the maximum number of clips of a video, evenly spread; None covers the video.
+      tail_policy: what to do if no whole clip fits, see the module's docstring; None is the default of the kind.
+      kind: the kind of the model, "base" or "stream".
+      warm_up_seconds: for Stream models, the seconds of video that the model sees before it starts in the middle of a
+        video; None is the default.
 
     Raises:
-      ValueError: a value makes no sense; the message names its flag.
+      ValueError: a value is invalid; the message names its flag.
     """
 
     num_frames: int
@@ -94,44 +94,44 @@ class ClipSampling:
 
     @property
     def clip_seconds(self) -> Fraction:
-        """Length of a clip: each frame stands for one sample interval."""
+        """The length of a clip: each frame covers one sample interval."""
         return Fraction(self.num_frames) / self.target_fps
 
     @property
     def stride_seconds(self) -> Fraction:
-        """Distance between the starts of neighbouring clips, with the default filled in."""
+        """The distance between the starts of adjacent clips, or its default."""
         return self.clip_seconds if self.clip_stride_seconds is None else self.clip_stride_seconds
 
     @property
     def tail(self) -> TailPolicy:
-        """What happens where no whole clip fits, with the default filled in."""
+        """The tail policy, or its default."""
         return _POLICIES[self.kind][0] if self.tail_policy is None else self.tail_policy
 
     @property
     def warm_up(self) -> Fraction:
-        """Seconds of warm-up, with the default filled in; 0 for a Base model."""
+        """The warm-up in seconds, or its default; 0 for a Base model."""
         if self.warm_up_seconds is None:
             return DEFAULT_WARM_UP_SECONDS if self.kind == "stream" else Fraction(0)
         return self.warm_up_seconds
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits that change exactly when what is sampled does: only rows with equal ones compare."""
+        """16 hex digits that change if and only if the sampling changes; compare only rows with equal fingerprints."""
         values = dataclasses.asdict(self) | {"tail_policy": self.tail, "warm_up_seconds": self.warm_up}
-        if self.kind == "base":  # these mean nothing to it
+        if self.kind == "base":  # a Base model does not use these
             del values["kind"], values["warm_up_seconds"]
         elif self.clips_per_video is not None or self.stride_seconds != self.clip_seconds:
-            values["short_gaps"] = "shown"  # they once were not
+            values["short_gaps"] = "shown"  # an earlier version did not show them
         fields = [f"{name}={value}" for name, value in values.items()]
         return hashlib.sha256("\n".join(fields).encode()).hexdigest()[:16]
 
 
 def plan_clip_spans(duration_seconds: Fraction, sampling: ClipSampling) -> tuple[ClipSpan, ...]:
-    """Returns the clips of a video for a Base model, ordered by start. Empty only under the tail policy `drop`.
+    """Returns the clips of a video for a Base model, ordered by start. Empty only with the tail policy `drop`.
 
     Args:
-      duration_seconds: from the first frame's presentation to the end of the last frame's.
-      sampling: how clips are chosen.
+      duration_seconds: from the first frame's pts to the end of the last frame.
+      sampling: the parameters of clip sampling.
 
     Raises:
       ValueError: the duration is not positive.
@@ -155,13 +155,13 @@ def plan_clip_spans(duration_seconds: Fraction, sampling: ClipSampling) -> tuple
 
 
 def max_num_clips(duration_seconds: Fraction, sampling: ClipSampling) -> int:
-    """Returns how many clips a video of that duration has at most: what `plan_clip_spans` would have to hold."""
+    """Returns an upper bound on the number of clips that `plan_clip_spans` would return."""
     num_clips = duration_seconds // sampling.stride_seconds + 1
     return num_clips if sampling.clips_per_video is None else min(num_clips, sampling.clips_per_video)
 
 
 def count_clips(duration_seconds: Fraction, sampling: ClipSampling) -> int:
-    """Returns how many clips `plan_clip_spans` gives, without making them."""
+    """Returns the number of clips that `plan_clip_spans` returns, without creating them."""
     room = duration_seconds - sampling.clip_seconds
     num_whole = max(room // sampling.stride_seconds + 1, 0) if room >= 0 else 0
     has_tail = num_whole == 0 or _rest_seconds(num_whole, duration_seconds, sampling) * sampling.target_fps >= 1
@@ -174,7 +174,7 @@ def count_clips(duration_seconds: Fraction, sampling: ClipSampling) -> int:
 
 
 def _rest_seconds(num_whole: int, duration_seconds: Fraction, sampling: ClipSampling) -> Fraction:
-    """Returns how much is left uncovered after the whole clips; wanted gaps don't count. May be negative."""
+    """Returns how much of the end is uncovered by whole clips, not counting intended gaps. May be negative."""
     next_start = num_whole * sampling.stride_seconds
     covered_until = next_start - sampling.stride_seconds + sampling.clip_seconds
     return duration_seconds - max(next_start, covered_until)
@@ -187,15 +187,15 @@ def _whole_span(clip_index: int, start: Fraction, sampling: ClipSampling) -> Cli
 
 @functools.cache
 def _whole_steps(num_frames: int) -> tuple[int, ...]:
-    """Returns the same steps for all clips: a long film has thousands."""
+    """Returns the steps of a whole clip. All clips share them, because a long film has thousands of clips."""
     return tuple(range(num_frames))
 
 
 def _tail_spans(
     clip_index: int, start: Fraction, duration_seconds: Fraction, sampling: ClipSampling
 ) -> tuple[ClipSpan, ...]:
-    """Returns the clip from `start`, where the video ends before the clip does; none if `drop` says so."""
-    # k / fps < rest  <=>  k < rest * fps: so many instants lie inside the video.
+    """Returns the clip at `start`, which extends past the end of the video; empty with the tail policy `drop`."""
+    # k / fps < rest  <=>  k < rest * fps: the number of instants inside the video.
     num_real = min(math.ceil((duration_seconds - start) * sampling.target_fps), sampling.num_frames)
     if sampling.tail == "drop" and num_real < sampling.num_frames:
         return ()
@@ -210,7 +210,7 @@ def _tail_spans(
 def _span(
     clip_index: int, start: Fraction, end: Fraction, steps: tuple[int, ...], num_real: int, sampling: ClipSampling
 ) -> ClipSpan:
-    """Returns the clip that shows the instants `start + step / target_fps`."""
+    """Returns the clip with the instants `start + step / target_fps`."""
     return ClipSpan(
         clip_index=clip_index,
         start_seconds=start,

@@ -1,8 +1,7 @@
-"""Which clip is waiting for the frame at hand. Pure bookkeeping: no file, no pixels.
+"""Assign decoded frames to the clips that want them. Pure: no file, no pixels.
 
-Wanted instants are turned into ticks of the stream's time base once, by rounding down: a frame's pts is at or
-before the instant exactly when it is at or before that tick. From there on everything is a comparison of
-integers.
+Wanted instants are converted once to ticks of the stream's time base, rounded down. A frame's pts is at or before the
+instant exactly if it is at or before that tick. After that, all comparisons are between integers.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from reelbeam.transforms.records import ClipSpan
 
 
 def sample_ticks(span: ClipSpan, origin: int, time_base: Fraction) -> list[int]:
-    """Returns the instants of a clip in ticks, rounded down: whole numbers only, as fractions are slow.
+    """Returns the instants of a clip in ticks, rounded down. Uses integers only, because fractions are slow.
 
     Args:
       span: the clip.
-      origin: tick of the video's second 0.
-      time_base: seconds a tick.
+      origin: the tick of the video's second 0.
+      time_base: the length of a tick in seconds.
     """
     start, interval = span.start_seconds / time_base, span.interval_seconds / time_base
     unit = math.lcm(start.denominator, interval.denominator)
@@ -31,13 +30,12 @@ def sample_ticks(span: ClipSpan, origin: int, time_base: Fraction) -> list[int]:
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
-    """One frame that one clip is waiting for.
+    """One frame that one clip still needs.
 
     Attributes:
-      tick: the wanted instant, in the stream's time base; shown then is the frame with the largest pts <=
-        tick.
-      clip: position of the clip among the spans.
-      frame: position of the frame in the clip.
+      tick: the wanted instant in the stream's time base. The frame at that instant has the largest pts <= tick.
+      clip: the position of the clip among the spans.
+      frame: the position of the frame in the clip.
     """
 
     tick: int
@@ -46,10 +44,10 @@ class Slot:
 
 
 class FrameSchedule:
-    """The slots of some clips, handed out in the order in which a decoder delivers frames.
+    """The slots of some clips, in the order in which a decoder outputs frames.
 
-    A clip is open from its first frame until it is complete or lost; both are told once, so that the caller
-    can hold pixels of open clips only.
+    A clip is open from its first frame until it is complete or lost. The caller learns both once, so that it can hold
+    the pixels of open clips only.
     """
 
     def __init__(self, spans: Sequence[ClipSpan], origin: int, time_base: Fraction) -> None:
@@ -57,8 +55,8 @@ class FrameSchedule:
 
         Args:
           spans: the wanted clips.
-          origin: pts of the stream's first frame: second 0 of the spans.
-          time_base: seconds a tick.
+          origin: the pts of the stream's first frame, which is second 0 of the spans.
+          time_base: the length of a tick in seconds.
         """
         clips = [sample_ticks(span, origin, time_base) for span in spans]
         slots = [Slot(tick, clip, frame) for clip, ticks in enumerate(clips) for frame, tick in enumerate(ticks)]
@@ -70,28 +68,28 @@ class FrameSchedule:
 
     @property
     def is_done(self) -> bool:
-        """Whether no clip waits for a frame any more."""
+        """Whether no clip needs another frame."""
         self._skip_lost()
         return self._next == len(self._slots)
 
     @property
     def next_tick(self) -> int:
-        """The earliest instant that is still wanted. Only while not done."""
+        """The earliest instant that is still wanted. Valid only while not done."""
         self._skip_lost()
         return self._slots[self._next].tick
 
     @property
     def ticks(self) -> list[int]:
-        """Every instant that is wanted, ascending, each as often as it is."""
+        """All wanted instants, ascending, with repetitions."""
         return [slot.tick for slot in self._slots]
 
     @property
     def num_lost(self) -> int:
-        """Clips that were given up."""
+        """The number of lost clips."""
         return len(self._lost)
 
     def take_before(self, tick: int | Fraction | None) -> Iterator[Slot]:
-        """Hands out every slot with an instant before `tick`, earliest first; None: all that are left."""
+        """Yields every slot with an instant before `tick`, earliest first; None yields all remaining slots."""
         while not self.is_done and (tick is None or self.next_tick < tick):
             self._next += 1
             yield self._slots[self._next - 1]
@@ -101,12 +99,12 @@ class FrameSchedule:
         return self._last_ticks[clip]
 
     def fill(self, slot: Slot) -> bool:
-        """Notes that a slot has its frame; returns whether its clip is complete now."""
+        """Marks a slot as filled; returns whether its clip is now complete."""
         self._missing[slot.clip] -= 1
         return self._missing[slot.clip] == 0
 
     def lose(self, clip: int) -> None:
-        """Gives a clip up: its remaining slots are not handed out."""
+        """Marks a clip as lost: its remaining slots are not yielded."""
         self._lost.add(clip)
 
     def _skip_lost(self) -> None:

@@ -1,14 +1,14 @@
-"""How a long video is cut into segments, the units of heavy work. Pure: times in, clips out.
+"""Divide a long video into segments, the units of heavy work. Pure: times in, clips out.
 
-A segment decodes from the last key frame before its first clip, so a cut is the dearer the further that key frame lies
-back into what the segment before it decodes anyway. Cuts are made where that costs least, at clips that start one to
-two minutes after the segment does; gaps between clips don't count. Where key frames are so rare that every cut would
-cost more than a quarter of a minute, segments grow; where none is known, the video is one segment.
+A segment is decoded from the last key frame before its first clip. The further back that key frame is, the more of the
+previous segment is decoded twice. Cuts are made where this costs least, at clips that start one to two minutes after
+the start of the segment; gaps between clips do not count. If key frames are so rare that every cut would cost more than
+a quarter of a minute, segments grow. If no key frame is known, the video is one segment.
 
-A Stream model's segment shows a warm-up first. That is wanted and no waste; but a cut is then the cheaper the nearer a
-key frame stands to the warm-up's start.
+A segment of a Stream model shows a warm-up first. The warm-up is intended and does not count as a cost. There, a cut
+costs less the closer a key frame is to the start of the warm-up.
 
-An example: clips of 10 s, key frames every 7 s. A segment may end at 60, 70, ... 120 s; a key frame stands at 70, so
+An example: clips of 10 s, key frames every 7 s. A segment may end at 60, 70, ... 120 s. There is a key frame at 70, so
 the cut there costs nothing.
 """
 
@@ -21,25 +21,25 @@ from fractions import Fraction
 
 from reelbeam.transforms.records import ClipSpan, MediaInfo
 
-# Key frames before its first one that the decoder of a segment is told of, besides the one before its start.
+# The number of key frames passed to a segment's decoder in addition to the one before the segment's start.
 KEY_FRAMES_BEFORE = 2
 
 _MIN_SECONDS = 60
 _MAX_SECONDS = 120
 _MAX_WASTE_SECONDS = 15
-# A shorter rest stays with the segment before it.
+# A shorter rest is not split off from its segment.
 _MIN_REST_SECONDS = 30
 
 
 def plan_segments(
     clips: Sequence[ClipSpan], key_frame_seconds: Sequence[Fraction], warm_up_seconds: Fraction = Fraction(0)
 ) -> tuple[tuple[ClipSpan, ...], ...]:
-    """Returns the clips of each segment: every clip in exactly one, in order. Empty only if there are no clips.
+    """Returns the clips of each segment: each clip in exactly one, in order. Empty only if there are no clips.
 
     Args:
-      clips: of one video, ordered by start.
-      key_frame_seconds: instants of the video, ascending, at which decoding can start.
-      warm_up_seconds: what a segment will show before its first clip, where that continues another.
+      clips: the clips of one video, ordered by start.
+      key_frame_seconds: the random access points in seconds of the video, ascending.
+      warm_up_seconds: the warm-up before the first clip of a segment that continues another segment.
     """
     segments: list[tuple[ClipSpan, ...]] = []
     first, rest = 0, clip_seconds(clips)
@@ -51,7 +51,7 @@ def plan_segments(
 
 
 def media_of_segment(media: MediaInfo, clips: Sequence[ClipSpan]) -> MediaInfo:
-    """Returns what the decoder of one segment needs to know of its video: key frames of these clips only."""
+    """Returns the media information that the decoder of one segment needs: only the key frames of these clips."""
     keys = media.key_frame_ticks
     kept: set[int] = set()
     for clip in clips:
@@ -62,12 +62,12 @@ def media_of_segment(media: MediaInfo, clips: Sequence[ClipSpan]) -> MediaInfo:
 
 
 def key_frame_seconds(media: MediaInfo) -> tuple[Fraction, ...]:
-    """Returns the listed key frames as instants of the video; those that an edit list cuts away are below 0."""
+    """Returns the listed key frames in seconds of the video; negative for frames that an edit list removes."""
     return tuple((tick - media.start_tick) * media.time_base for tick in media.key_frame_ticks)
 
 
 def clip_seconds(clips: Sequence[ClipSpan]) -> Fraction:
-    """Returns how much of a video some clips show: overlaps count once, gaps not at all."""
+    """Returns how many seconds of a video the clips cover: overlaps count once, gaps do not count."""
     seconds, covered_until = Fraction(0), Fraction(0)
     for clip in clips:
         seconds += _new_seconds(clip, covered_until)
@@ -78,9 +78,9 @@ def clip_seconds(clips: Sequence[ClipSpan]) -> Fraction:
 def _best_cut(
     clips: Sequence[ClipSpan], first: int, rest: Fraction, key_frames: Sequence[Fraction], warm_up_seconds: Fraction
 ) -> int:
-    """Returns the clip that the segment after the one from `first` starts with; the number of clips: there is none.
+    """Returns the first clip of the next segment, for the segment that starts at `first`; len(clips) if it is the last.
 
-    `rest` is about how many seconds of clips there are from `first` on.
+    `rest` is the approximate number of seconds of clips from `first` on.
     """
     best, least_waste = len(clips), Fraction(_MAX_WASTE_SECONDS)
     seconds, covered_until = Fraction(0), Fraction(0)
@@ -105,7 +105,7 @@ def _new_seconds(clip: ClipSpan, covered_until: Fraction) -> Fraction:
 
 
 def _waste(start: Fraction, covered_until: Fraction, key_frames: Sequence[Fraction]) -> Fraction | None:
-    """Returns the seconds that a cut makes two segments decode; None: decoding can't start before this clip."""
+    """Returns the seconds that a cut makes two segments decode; None if no random access point precedes the clip."""
     position = bisect.bisect_right(key_frames, start) - 1
     if position < 0:
         return None

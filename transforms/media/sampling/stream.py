@@ -1,12 +1,12 @@
-"""Which instants of a video a Stream model sees. Pure: times in, clips out.
+"""Plan which instants of a video a Stream model sees. Pure: times in, clips out.
 
-A Stream model sees each frame once, in order, and remembers. So clips are stretches of one grid of frames, k /
-target_fps, and follow each other without overlap; the answer for a clip is what the model says at its end. The rest
-that is shorter than a clip is a clip of its own, with fewer frames: nothing is shifted, looped or held.
+A Stream model sees each frame once, in order, and keeps a state. So clips are sections of one grid of frames, k /
+target_fps, and follow each other without overlap. The result for a clip is the model's output at its end. A rest that
+is shorter than a clip becomes a clip with fewer frames: no frame is shifted, looped or repeated.
 
-Where the model begins anew in the middle of a video (a segment that another worker has, or a clip after a long gap),
-the first clip carries a warm-up: frames before it, which the model sees and gives no answer for. Where the gap between
-two clips is no longer than a warm-up, the model is shown the gap and goes on: no frame is ever decoded twice for it.
+If the model starts in the middle of a video (a segment on another worker, or a clip after a long gap), the first clip
+has a warm-up: frames before it that the model sees without giving a result. If the gap between two clips is not longer
+than a warm-up, the model sees the gap and keeps its state. No frame is decoded twice within a segment.
 
 An example: 50 frames at 5 fps, a video of 132.3 s, a warm-up of 10 s, and a cut into two segments at 70 s:
 
@@ -26,11 +26,11 @@ from reelbeam.transforms.records import ClipSpan
 
 
 def plan_stream_spans(duration_seconds: Fraction, sampling: ClipSampling) -> tuple[ClipSpan, ...]:
-    """Returns the clips of a video for a Stream model, ordered by start. Empty only under the tail policy `drop`.
+    """Returns the clips of a video for a Stream model, ordered by start. Empty only with the tail policy `drop`.
 
     Args:
-      duration_seconds: from the first frame's presentation to the end of the last frame's.
-      sampling: how clips are chosen; clips after a gap have their warm-up, or the gap's frames.
+      duration_seconds: from the first frame's pts to the end of the last frame.
+      sampling: the parameters of clip sampling; clips after a gap include a warm-up, or the gap's frames.
 
     Raises:
       ValueError: the duration is not positive.
@@ -51,20 +51,20 @@ def plan_stream_spans(duration_seconds: Fraction, sampling: ClipSampling) -> tup
         gap = start - spans[-1].end_seconds if spans else None
         if gap is None or gap > sampling.warm_up:
             spans.append(_begun_anew(span, sampling))
-        else:  # what lies between is no more than a warm-up, and the model remembers what was before
+        else:  # the gap is not longer than a warm-up, and the model keeps its state
             spans[-1] = dataclasses.replace(spans[-1], is_continued=True)
             spans.append(dataclasses.replace(_shown_before(span, gap, sampling), continues=True))
     return tuple(spans)
 
 
 def count_stream_clips(duration_seconds: Fraction, sampling: ClipSampling) -> int:
-    """Returns how many clips `plan_stream_spans` gives, without making them."""
+    """Returns the number of clips that `plan_stream_spans` returns, without creating them."""
     num_clips = len(_starts(duration_seconds, sampling))
     return num_clips if sampling.clips_per_video is None else min(num_clips, sampling.clips_per_video)
 
 
 def warm_up_segments(segments: Sequence[Sequence[ClipSpan]], sampling: ClipSampling) -> list[tuple[ClipSpan, ...]]:
-    """Returns the segments with a warm-up for each that was cut off from the one before it."""
+    """Returns the segments, with a warm-up for each segment that continues the previous one."""
     warmed = []
     for clips in segments:
         first, *others = clips
@@ -75,7 +75,7 @@ def warm_up_segments(segments: Sequence[Sequence[ClipSpan]], sampling: ClipSampl
 
 
 def _starts(duration_seconds: Fraction, sampling: ClipSampling) -> list[Fraction]:
-    """Returns the starts of all clips that there is room for, the last of which may be shorter."""
+    """Returns the starts of all possible clips; the last clip may be shorter."""
     starts: list[Fraction] = []
     start = Fraction(0)
     while not starts or (duration_seconds - start) * sampling.target_fps >= 1:
@@ -87,13 +87,13 @@ def _starts(duration_seconds: Fraction, sampling: ClipSampling) -> list[Fraction
 
 
 def _chosen_starts(duration_seconds: Fraction, sampling: ClipSampling) -> list[Fraction]:
-    """Returns the starts of the clips that are wanted: all, or so many, evenly spread on the grid without overlap."""
+    """Returns the starts of the wanted clips: all, or `clips_per_video` of them, spread evenly without overlap."""
     starts = _starts(duration_seconds, sampling)
     limit = sampling.clips_per_video
     if limit is None or len(starts) <= limit:
         return starts
     room = duration_seconds - sampling.clip_seconds
-    latest = _on_grid(room, sampling) - (limit - 1) * sampling.clip_seconds  # of the first, if the others are to fit
+    latest = _on_grid(room, sampling) - (limit - 1) * sampling.clip_seconds  # of the first clip, so that all fit
     chosen: list[Fraction] = []
     for i in range(limit):
         free_from = chosen[-1] + sampling.clip_seconds if chosen else Fraction(0)
@@ -103,18 +103,18 @@ def _chosen_starts(duration_seconds: Fraction, sampling: ClipSampling) -> list[F
 
 
 def _on_grid(seconds: Fraction, sampling: ClipSampling) -> Fraction:
-    """Returns the last instant of the grid that is not after this one."""
+    """Returns the last instant of the grid at or before `seconds`."""
     return seconds * sampling.target_fps // 1 / sampling.target_fps
 
 
 def _num_frames(rest_seconds: Fraction, sampling: ClipSampling) -> int:
-    """Returns how many frames a clip has before which so much of the video is left."""
-    # k / fps < rest  <=>  k < rest * fps: so many instants lie inside the video.
+    """Returns the number of frames of a clip that starts this long before the end of the video."""
+    # k / fps < rest  <=>  k < rest * fps: the number of instants inside the video.
     return min(math.ceil(rest_seconds * sampling.target_fps), sampling.num_frames)
 
 
 def _begun_anew(span: ClipSpan, sampling: ClipSampling) -> ClipSpan:
-    """Returns a clip that needs no predecessor: with as much warm-up as is wanted, and as there is before it."""
+    """Returns a clip that does not continue another: with the full warm-up, or as much as the video has before it."""
     begun = dataclasses.replace(
         span, sample_steps=span.sample_steps[span.num_warm_up_frames :], num_warm_up_frames=0, continues=False
     )
@@ -122,7 +122,7 @@ def _begun_anew(span: ClipSpan, sampling: ClipSampling) -> ClipSpan:
 
 
 def _shown_before(span: ClipSpan, seconds: Fraction, sampling: ClipSampling) -> ClipSpan:
-    """Returns a bare clip with the frames of so many seconds before it as its warm-up."""
+    """Returns the clip with the frames of the given seconds before it as its warm-up."""
     num_frames = math.floor(seconds * sampling.target_fps)
     steps = (*range(-num_frames, 0), *span.sample_steps)
     return dataclasses.replace(span, sample_steps=steps, num_warm_up_frames=num_frames)

@@ -1,10 +1,10 @@
-"""When frames are shown, as packets say it.
+"""Determine display times from packets.
 
-timeline.py      the times of a stream's frames
-packet_times.py  the times of its packets, and whether they can be right
-stream_clock.py  display times where they cannot: missing, jumping or standing still
-clock.py         such times on one steady clock (pure)
-steady_chain.py  which readings of a clock to believe (pure)
-fields.py        frames of which a stream stores the fields one by one
-key_frames.py    where decoding can start
+timeline.py      the display times of a stream's frames
+packet_times.py  the pts of its packets, and whether they are plausible
+stream_clock.py  repaired display times for pts that are missing, jump or do not advance
+clock.py         repairs times to one steady clock (pure)
+steady_chain.py  selects the plausible readings of a clock (pure)
+fields.py        joins field packets into frames
+key_frames.py    lists the random access points
 """

@@ -1,17 +1,17 @@
-"""Display times on one steady clock, for streams whose packets have missing, jumping or equal times. Pure.
+"""Repair display times to one steady clock, for streams with missing, jumping or equal pts. Pure.
 
-Packets are put into display order first. Then, going along it:
-- A time that only a few packets have, and that their neighbours contradict, is wild (damage): it counts as missing.
-- Where the clock jumps, the later times are shifted so that the next frame follows one frame interval after the last
-  one, as players do. Forward, only where the container's clock is known to jump: elsewhere a long step is a frame that
-  is shown for long.
-- Of many frames at one time, the first keeps it; the times of the others count as missing.
-- Missing times are spaced evenly between their neighbours, or by the frame interval where a hole lies between these.
+Packets are put into display order first. Then these rules apply in that order:
+- Isolated outliers that their neighbors contradict are treated as missing (damage).
+- At a discontinuity, the later times are shifted so that the next frame follows the last one by one frame interval, as
+  players do. Forward jumps are bridged only in containers whose clock may jump. In other containers a long step is a
+  frame that is shown for a long time.
+- If several frames have the same time, the first frame keeps it, and the times of the others are treated as missing.
+- Missing times are interpolated between their neighbors, or spaced by the frame interval if there is a hole.
 
 An example, with a frame interval of 40 ms:
 
     times in display order    160  200    -  280 |  20   60  9000  140
-    mended                    160  200  240  280   320  360   400  440     2 discontinuities: the jump, the wild time
+    repaired                  160  200  240  280   320  360   400  440     2 discontinuities: the jump, the outlier
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ import numpy as np
 from reelbeam.transforms.media.timing.steady_chain import Steps, Times, steady_chain
 
 NO_TIME = -(1 << 63)
-"""Stands for a missing time, as FFmpeg's AV_NOPTS_VALUE does."""
+"""A missing time, equal to FFmpeg's AV_NOPTS_VALUE."""
 
-# Times beyond this are no times, and would overflow.
+# Larger times are not valid and would overflow.
 MAX_TIME = 1 << 61
 _MAX_MENDED_TIME = 1 << 62
-# A step of no more than so many frame intervals is no jump, however long it is: frames may be shown for minutes.
+# A step of at most this many frame intervals is not a jump, however long it is: a frame may be shown for minutes.
 _MAX_INTERVALS_PER_STEP = 4
-# Frames without a time need at least this share of the usual frame interval.
+# Each frame without a time needs at least this share of the usual frame interval.
 _MIN_SHARE_OF_SPACING = 0.5
-# A step of so many frame intervals is a hole, and no place for evenly spaced frames.
+# A longer step, in frame intervals, is a hole: frames in it are not spaced evenly.
 _MAX_STRETCH = Fraction(3, 2)
 
 
 @dataclasses.dataclass(frozen=True)
 class ClockRules:
-    """What counts as a jump of a stream's clock, in ticks of its time base.
+    """The definition of a clock jump for one stream, in units of its time base.
 
     Attributes:
-      spacing: ticks from frame to frame, where the times themselves don't tell it.
-      min_spacing: frames that are nearer to each other, on average, have no times of their own.
+      spacing: the default frame interval, used if the pts do not show one.
+      min_spacing: the minimum mean frame interval; frames that are closer do not have valid times.
       max_step: a longer step forward is a jump.
       max_step_back: a longer step backward is a discontinuity; a shorter one is only a wrong time.
-      bridges_forward: whether jumps forward are bridged; else they are holes, and only wild times are mended.
+      bridges_forward: whether jumps forward are bridged. If not, they are holes, and only outliers are repaired.
     """
 
     spacing: Fraction
@@ -58,7 +58,7 @@ class ClockRules:
     bridges_forward: bool
 
     def stands_still(self, times: Times) -> bool:
-        """Whether a clock with these readings, in any order, does not move, or by less than frames can."""
+        """Whether a clock with these readings, in any order, does not advance, or advances less than frames can."""
         steps = np.diff(np.sort(times))
         moves = steps[steps > 0]
         return len(times) > 1 and (not len(moves) or bool(np.median(moves) < float(self.min_spacing)))
@@ -66,12 +66,12 @@ class ClockRules:
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """One way to read a stream's times.
+    """One interpretation of a stream's times.
 
     Attributes:
-      times: int64 [N], in file order; NO_TIME where missing.
-      order: a guess at the display order, a permutation of 0..N-1.
-      num_bridged: discontinuities that these times have been rid of already.
+      times: int64 [N], in file order; NO_TIME if missing.
+      order: the estimated display order, a permutation of 0..N-1.
+      num_bridged: discontinuities that were already removed from these times.
     """
 
     times: Times
@@ -80,13 +80,15 @@ class Reading:
 
 
 def mend(readings: Sequence[Reading], rules: ClockRules) -> tuple[Times, int, int]:
-    """Returns a display time for each packet, int64 [N], in file order, and the number of discontinuities.
-
-    What comes third is the number of the reading that was taken.
+    """Repairs the display times of a stream.
 
     Args:
-      readings: the likeliest first. The one with the fewest faults is taken.
-      rules: what a jump is.
+      readings: the interpretations, most likely first. The one with the fewest faults is used.
+      rules: the definition of a jump.
+
+    Returns:
+      The display time of each packet, int64 [N], in file order; the number of discontinuities; the index of the
+      reading that was used.
     """
     walks = [_Walk(plausible(reading.times)[reading.order], rules) for reading in readings]
     num_faults = [walk.num_faults + reading.num_bridged for walk, reading in zip(walks, readings, strict=True)]
@@ -97,16 +99,16 @@ def mend(readings: Sequence[Reading], rules: ClockRules) -> tuple[Times, int, in
 
 
 def count_faults(reading: Reading, rules: ClockRules) -> int:
-    """Returns how many jumps, wild times and repeated times there are in a reading."""
+    """Returns the number of jumps, outliers and repeated times in a reading."""
     return _Walk(plausible(reading.times)[reading.order], rules).num_faults + reading.num_bridged
 
 
 def bridges(clock: Times, rules: ClockRules) -> tuple[Times, int]:
-    """Returns what has to be added to each time so that the clock does not jump, int64 [N], and the number of jumps.
+    """Returns the offsets that remove the jumps of a clock, int64 [N], and the number of jumps.
 
     Args:
-      clock: readings of a clock that ascends from packet to packet, int64 [N]; NO_TIME where missing.
-      rules: what a jump is.
+      clock: readings of a clock that increases from packet to packet, int64 [N]; NO_TIME if missing.
+      rules: the definition of a jump.
     """
     found = _Walk(plausible(clock), rules).shifts()
     shifts = np.zeros_like(clock)
@@ -116,7 +118,7 @@ def bridges(clock: Times, rules: ClockRules) -> tuple[Times, int]:
 
 
 def plausible(times: Times) -> Times:
-    """Returns the times, without those that no recording has."""
+    """Returns the times, with out-of-range times replaced by NO_TIME."""
     return np.where(np.abs(times) <= MAX_TIME, times, NO_TIME)
 
 
@@ -124,20 +126,20 @@ class _Walk:
     """The times of a stream's frames in display order.
 
     Attributes:
-      num_faults: places where the clock jumps, groups of wild times, and frames that have the time of the one before.
-      num_discontinuities: those of them that are more than a wrong time.
+      num_faults: the number of jumps, groups of outliers, and frames that repeat the previous time.
+      num_discontinuities: the faults that are more than a wrong time.
     """
 
     def __init__(self, times: Times, rules: ClockRules) -> None:
         self._rules = rules
         self._times = times.copy()
-        self._jumps: set[int] = set()  # positions of the first frames behind them
+        self._jumps: set[int] = set()  # positions of the first frames after the jumps
         self.num_faults = self.num_discontinuities = 0
         self._drop_equal()
         self._drop_wild()
 
     def mended(self) -> Times:
-        """Returns an ascending time for each frame."""
+        """Returns the repaired time of each frame, ascending."""
         known = np.flatnonzero(self._times != NO_TIME)
         spacing = self._usual_spacing(known)
         mended = self._times.copy()
@@ -154,7 +156,7 @@ class _Walk:
         return np.maximum.accumulate(mended)
 
     def shifts(self) -> list[tuple[int, int]]:
-        """Returns, for each jump, its position and what has to be added to the times from there on."""
+        """Returns, for each jump, its position and the offset of the times from there on."""
         known = np.flatnonzero(self._times != NO_TIME)
         spacing = self._usual_spacing(known)
         found: list[tuple[int, int]] = []
@@ -167,7 +169,7 @@ class _Walk:
         return found
 
     def _drop_wild(self) -> None:
-        """Takes away wild times, and notes the jumps that are left."""
+        """Removes outliers and records the remaining jumps."""
         known = np.flatnonzero(self._times != NO_TIME)
         values = self._times[known]
         spacing = float(self._usual_spacing(known))
@@ -187,12 +189,12 @@ class _Walk:
             self._count(max(1 - step, step - max_step + self._rules.max_step_back))
 
     def _count(self, ticks: int) -> None:
-        """Counts a jump, or a group of wild times, that is so many ticks off."""
+        """Counts a jump, or a group of outliers, with this error in ticks."""
         self.num_faults += 1
         self.num_discontinuities += ticks > self._rules.max_step_back
 
     def _drop_equal(self) -> None:
-        """Takes the times of the others away where several frames have one time, or all have."""
+        """Removes repeated times; removes all but the first if the clock does not advance."""
         known = np.flatnonzero(self._times != NO_TIME)
         values = self._times[known]
         if self._rules.stands_still(values):
@@ -203,7 +205,7 @@ class _Walk:
         self.num_faults += len(repeated)
 
     def _usual_spacing(self, known: Times) -> Fraction:
-        """Returns the median of the ticks from frame to frame."""
+        """Returns the median frame interval in ticks."""
         counts, ticks = np.diff(known), np.diff(self._times[known])
         counts, ticks = counts[ticks > 0], ticks[ticks > 0]
         if not len(ticks):
@@ -213,12 +215,12 @@ class _Walk:
 
 
 def bounded(time: int) -> int:
-    """Returns the time, or the nearest one that fits into FFmpeg's 64 bits with room for sums."""
+    """Clamps a time to FFmpeg's 64-bit range, with headroom for sums."""
     return min(max(time, -_MAX_MENDED_TIME), _MAX_MENDED_TIME)
 
 
 def _between(left: int, right: int, num_steps: int, spacing: Fraction) -> list[int]:
-    """Returns the times of the frames between two known ones, `num_steps` apart."""
+    """Returns the times of the frames between two known frames that are `num_steps` apart."""
     step = Fraction(right - left, num_steps)
     if step > spacing * _MAX_STRETCH:
         step = spacing

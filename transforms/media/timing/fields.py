@@ -1,6 +1,6 @@
-"""Frames of which a stream stores the two fields one by one: each is a packet then, and half a frame.
+"""Join the two fields of a frame if a stream stores each field as a packet.
 
-H.264 alone is read so: recordings of interlaced television, from MPEG-TS or raw.
+Only H.264 needs this: recordings of interlaced television, from MPEG-TS or raw streams.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from reelbeam.transforms.media.container.container import VideoPacket
 
 
 def whole_frames(packets: Iterable[VideoPacket], rules: PacketRules) -> Iterator[VideoPacket]:
-    """Yields the packets, those joined that hold one field each of a frame.
+    """Yields the packets, with the two fields of a frame joined into one packet.
 
-    Where one of them is damaged, so is the frame: the next field begins another one. A field whose other one is lost is
-    marked as corrupt.
+    If one field is damaged, so is the frame, and the next field begins another frame. A field without its counterpart
+    is marked as corrupt.
     """
     if not rules.may_have_fields:
         yield from packets
@@ -48,7 +48,7 @@ def _alone(packet: VideoPacket | None, field: Field | None) -> Iterator[VideoPac
 
 
 def _can_be_joined(*packets: VideoPacket) -> bool:
-    """Whether a joined packet can have all that matters of these."""
+    """Whether one joined packet can carry all relevant properties of these packets."""
     return not any(packet.is_discard or packet.has_sidedata("new_extradata") for packet in packets)
 
 

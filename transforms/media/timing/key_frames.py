@@ -1,4 +1,4 @@
-"""Where decoding of a stream can start, as one reading of all its packets in order tells it."""
+"""List the random access points of a stream in one pass over its packets."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from reelbeam.transforms.media.codecs.bitstream import packet_rules
 from reelbeam.transforms.media.codecs.packet_order import MAX_REORDERED, PacketOrder
 from reelbeam.transforms.media.container.container import VideoPacket
 
-# Nearer ones are not worth a place: a three-hour film of intra frames would have hundreds of thousands.
+# Closer key frames are not listed: a three-hour film of intra frames would have hundreds of thousands.
 _MIN_SPACING_SECONDS = Fraction(1, 2)
 
 
 def min_spacing_ticks(time_base: Fraction) -> int:
-    """Returns how far apart the listed key frames are at least, in ticks."""
+    """Returns the minimum distance of listed key frames, in ticks."""
     return max(int(_MIN_SPACING_SECONDS / time_base), 1)
 
 
 class KeyFrames:
-    """Watches packets go by and lists the key frames that `MediaInfo.key_frame_ticks` promises."""
+    """Observes packets in order and lists the key frames for `MediaInfo.key_frame_ticks`."""
 
     def __init__(self, stream: VideoStream) -> None:
         codec = stream.codec_context
@@ -36,7 +36,7 @@ class KeyFrames:
 
     @property
     def ticks(self) -> tuple[int, ...]:
-        """The list; empty where one packet spoilt the proof."""
+        """The pts of the listed key frames; empty if any packet violated the codec's rules."""
         return tuple(self._ticks) if self._is_proven else ()
 
     def through(self, packets: Iterable[VideoPacket]) -> Iterator[VideoPacket]:
@@ -55,13 +55,13 @@ class KeyFrames:
             is_behind = self._latest is not None and pts < self._latest
             is_far = not self._ticks or pts >= self._ticks[-1] + self._min_spacing
             if (is_behind or is_far) and self._rules.starts_clean(data):
-                # All that is stored before a key frame is shown before it, or the clock has jumped back.
+                # Frames stored before a key frame are shown before it; if not, the clock has jumped back.
                 self._is_proven = not is_behind
                 self._ticks.append(pts)
         self._note_time(pts, data)
 
     def _note_time(self, pts: int, data: memoryview) -> None:
-        """Two frames of one time: which of them comes out last, decoders and containers may see in different ways."""
+        """Checks for equal pts: decoders and containers may disagree about the order of two such frames."""
         if not self._rules.is_intra and self._rules.is_shown(data):
             self._is_proven = self._is_proven and pts not in self._recent
             self._recent.append(pts)

@@ -1,4 +1,4 @@
-"""The times of a stream's packets, as one reading of them collects them."""
+"""Collect the pts of a stream's packets in one pass."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from reelbeam.transforms.media.timing.clock import MAX_TIME, NO_TIME, ClockRules
 
 # FFmpeg's AVFMT_TS_DISCONT: MPEG-TS and -PS, Ogg, live FLV and others.
 _CLOCK_MAY_JUMP = 0x0200
-# What FFmpeg's own tools take for a jump of the clock (-dts_delta_threshold, and ts_discontinuity_detect).
+# FFmpeg's own thresholds for a clock jump (-dts_delta_threshold, and ts_discontinuity_detect).
 _MAX_STEP_SECONDS = Fraction(10)
 _MAX_STEP_BACK_SECONDS = Fraction(1, 10)
-# Frames a second; more of them are times that stand still (an AVI whose header has rate and scale confused).
+# Frames per second. A higher rate means that the clock does not advance (an AVI header with swapped rate and scale).
 MAX_RATE = 1000
-# More frames than that in a row at one time are no accident of rounding.
+# More consecutive frames with the same pts cannot result from rounding.
 _MAX_AT_ONE_TIME = 8
-# A larger share of frames with the time of another one: the clock is coarser than the frames.
+# A larger share of frames with a repeated pts means that the clock is coarser than the frame interval.
 _MAX_SHARE_AT_ONE_TIME = 0.25
-# So many frames are not shown later after their decoding than the others.
+# The share of frames whose delay from decoding to display counts as usual.
 _USUAL_SHARE = 0.98
 
 
 def min_spacing(stream: VideoStream) -> Fraction:
-    """Returns the least ticks from frame to frame that are believed."""
+    """Returns the smallest plausible frame interval, in ticks."""
     return 1 / (MAX_RATE * (stream.time_base or Fraction(1)))
 
 
 def clock_rules(container: InputContainer, stream: VideoStream, spacing: Fraction) -> ClockRules:
-    """Returns what a jump of the clock is in this container, with `spacing` ticks from frame to frame."""
+    """Returns the definition of a clock jump in this container; `spacing` is the frame interval in ticks."""
     time_base = stream.time_base or Fraction(1)
     return ClockRules(
         spacing,
-        # Where a tick is a frame (AVI), frames that are shown for long are no jumps.
+        # If one tick is one frame (AVI), a frame that is shown for a long time is not a jump.
         max_step=max(int(_MAX_STEP_SECONDS / time_base), MAX_REORDERED),
         max_step_back=int(_MAX_STEP_BACK_SECONDS / time_base),
         min_spacing=min_spacing(stream),
@@ -49,12 +49,12 @@ def clock_rules(container: InputContainer, stream: VideoStream, spacing: Fractio
 
 
 class PacketTimes:
-    """The times of shown packets, in file order: pts, or dts where that is all there is.
+    """The times of shown packets, in file order: the pts, or the dts if there is no pts.
 
     Attributes:
-      num_packets: how many there are.
-      last_dts: the highest, of packets that are not shown too.
-      last_duration: of the frame that is shown last; 0 where its packet doesn't say.
+      num_packets: the number of shown packets.
+      last_dts: the highest dts, including packets that are not shown.
+      last_duration: the duration of the frame that is shown last; 0 if its packet has none.
     """
 
     def __init__(self, rules: ClockRules, reorder_depth: int) -> None:
@@ -72,16 +72,16 @@ class PacketTimes:
         self._last_pts: int | None = None
         self._latest_pts = NO_TIME
         self._previous_dts: int | None = None
-        # Of a sound stream's earlier frames, no more than the reorder depth are shown after the next one.
+        # In a valid stream, at most `reorder_depth` earlier frames are shown after the next one.
         self._latest_shown = [NO_TIME] * (reorder_depth + 1)
         self._num_equal = 1
         self._delays = array.array("q")
 
     def note_dts(self, dts: int | None) -> None:
-        """Notes how far the file has been read."""
+        """Records the dts of the next packet."""
         if dts is None:
             return
-        # Elsewhere FFmpeg makes decoding times up (Matroska), or they cannot jump (MP4).
+        # In other containers FFmpeg derives the dts (Matroska), or the dts cannot jump (MP4).
         if self._previous_dts is not None and self._rules.bridges_forward:
             self._compare(dts - self._previous_dts)
         self._previous_dts = dts
@@ -89,7 +89,7 @@ class PacketTimes:
             self.last_dts = dts
 
     def add(self, packet: VideoPacket) -> None:
-        """Notes a packet that is shown."""
+        """Records a packet that is shown."""
         pts, dts, duration = packet.pts, packet.dts, packet.duration or 0
         self.num_packets += 1
         if pts is not None:
@@ -127,7 +127,7 @@ class PacketTimes:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether times are missing, jump or stand still."""
+        """Whether pts are missing, jump or do not advance."""
         lacks_some = self._has_pts and (self._lacks_pts or self._lacks_times)
         times = np.frombuffer(self._times, np.int64)
         is_coarse = np.count_nonzero(np.diff(np.sort(times)) == 0) >= _MAX_SHARE_AT_ONE_TIME * max(len(times), 4)
@@ -137,7 +137,7 @@ class PacketTimes:
 
     @property
     def _waits_too_long(self) -> bool:
-        """Whether a frame is shown much later after its decoding than nearly all others: its time is wild."""
+        """Whether a frame has a far longer delay from decoding to display than nearly all others: an outlier."""
         if len(self._delays) < 2:
             return False
         delays = np.sort(np.frombuffer(self._delays, np.int64))
@@ -145,20 +145,20 @@ class PacketTimes:
         return bool(delays[-1] > usual + self._rules.max_step_back)
 
     def sorted_ticks(self, spacing: Fraction) -> Sequence[int]:
-        """Returns the display times.
+        """Returns the display times, ascending.
 
-        Packets without any time are passed over, unless all are: then they are spaced evenly (raw streams).
+        Packets without any time are skipped. If all packets lack one, the times are spaced evenly (raw streams).
         """
         if self._times:
-            # NumPy sorts where they are; a list would need five times the memory.
+            # NumPy sorts in place; a list would need five times the memory.
             np.frombuffer(self._times, np.int64).sort()
             return self._times
         self.last_duration = round(spacing)
         return array.array("q", (round(n * spacing) for n in range(self.num_packets)))
 
     def is_by_order(self, demuxer: str, reorder_depth: int) -> bool:
-        """Returns whether times and frames have to be paired by order, see `Timeline.by_order`."""
+        """Returns whether times are assigned to frames by order, see `Timeline.by_order`."""
         if not self._has_pts or self._lacks_pts:
             return True
-        # FFmpeg makes pts up from dts where the container has none: ascending although the frames are reordered.
+        # FFmpeg derives pts from dts if the container has no pts: they ascend although the frames are reordered.
         return reorder_depth > 0 and (demuxer == "avi" or self._is_ascending)

@@ -1,4 +1,4 @@
-"""Which readings of a clock to believe: as many as possible, with as few jumps as possible between them. Pure."""
+"""Select the plausible readings of a clock: as many readings as possible with as few jumps as possible. Pure."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import numpy as np
 import numpy.typing as npt
 
 Times = npt.NDArray[np.int64]
-_Reading = tuple[int, int]  # number of the frame, and value
+_Reading = tuple[int, int]  # frame number, value
 
-# So many neighbours may be wrong; more of them are a recording of its own.
+# The maximum number of adjacent outliers; a longer group is a recording of its own.
 _MAX_WILD = 3
-# A jump is as likely as that so many frames in a row have no right reading.
+# The cost of a jump, in units of dropped frames.
 _JUMP_COST = 2.5
 
 
 @dataclasses.dataclass(frozen=True)
 class Steps:
-    """Which steps from one reading to the next are ordinary.
+    """The definition of a regular step between two readings.
 
     Attributes:
-      min_spacing: ticks that each frame between two readings needs at least.
-      max_step: a longer step is a jump, or a hole.
-      bridges_forward: whether it is a jump.
+      min_spacing: the minimum number of ticks per frame between two readings.
+      max_step: a longer step is a jump or a hole.
+      bridges_forward: whether a longer step is a jump.
     """
 
     min_spacing: float
@@ -33,11 +33,11 @@ class Steps:
     bridges_forward: bool
 
     def is_jump(self, num_frames: int, ticks: int) -> bool:
-        """Whether the clock jumps between two readings that are so many frames and ticks apart."""
+        """Whether the clock jumps between two readings at this distance."""
         return ticks < (num_frames - 1) * self.min_spacing or (self.bridges_forward and ticks > self.max_step)
 
     def breaks(self, frames: Times, values: Times) -> list[int]:
-        """Returns the positions of the readings behind each jump or hole."""
+        """Returns the positions of the readings that follow a jump or a hole."""
         ticks = np.diff(values)
         is_break = (ticks < (np.diff(frames) - 1) * self.min_spacing) | (ticks > self.max_step)
         positions: list[int] = (np.flatnonzero(is_break) + 1).tolist()
@@ -45,12 +45,12 @@ class Steps:
 
 
 def steady_chain(frames: Times, values: Times, steps: Steps) -> tuple[Times, Times]:
-    """Returns the positions of the readings to keep, and those of the ones before which the clock jumps.
+    """Returns the positions of the readings to keep, and the positions of the readings that follow a jump.
 
     Args:
-      frames: numbers of the frames that have readings, ascending, int64 [N].
+      frames: the numbers of the frames that have readings, ascending, int64 [N].
       values: the readings, which should ascend, int64 [N].
-      steps: which steps are ordinary.
+      steps: the definition of a regular step.
     """
     is_kept = np.ones(len(values), bool)
     jumps: list[int] = []
@@ -67,7 +67,7 @@ def steady_chain(frames: Times, values: Times, steps: Steps) -> tuple[Times, Tim
 
 
 def _clusters(breaks: Sequence[int]) -> list[list[int]]:
-    """Returns the positions of breaks in groups: those that the same wrong readings may cause are together."""
+    """Groups the positions of breaks that the same outliers may cause."""
     clusters: list[list[int]] = []
     for position in breaks:
         if not clusters or position > clusters[-1][-1] + 2 * (_MAX_WILD + 1):
@@ -77,12 +77,12 @@ def _clusters(breaks: Sequence[int]) -> list[list[int]]:
 
 
 def _cheapest_chain(readings: Sequence[_Reading], steps: Steps, is_start: bool, is_end: bool) -> list[int]:
-    """Returns the positions of the readings to keep, by dynamic programming: leaving readings out costs their frames.
+    """Returns the positions of the readings to keep, by dynamic programming. Each dropped frame has a cost.
 
     Args:
-      readings: some of them.
-      steps: which steps are ordinary.
-      is_start, is_end: whether the first and the last of them may be left out.
+      readings: a section of the readings.
+      steps: the definition of a regular step.
+      is_start, is_end: whether the first and the last readings may be dropped.
     """
     costs: list[float] = []
     origins: list[int] = []

@@ -1,4 +1,4 @@
-"""The display times of a stream whose packets have missing, jumping or equal times."""
+"""Repair the display times of a stream with missing, jumping or equal pts."""
 
 from __future__ import annotations
 
@@ -25,14 +25,13 @@ from reelbeam.transforms.media.timing.clock import (
 )
 
 MAX_SHIFTS = 1000
-"""A recording whose clock jumps more often is decoded in one go."""
+"""The maximum number of clock shifts for the fast path. A recording with more is decoded from start to end."""
 
-# More faults than one in so many frames: pictures tell their order in a way that is not understood here, if the times
-# themselves make sense.
+# With more faults than one in this many frames, the parsed display order counts as wrong if the pts are plausible.
 _MIN_FRAMES_PER_FAULT = 20
-# The number of the reading in which pictures are ordered within each recording only.
+# The index of the reading with pictures ordered only within each recording.
 _IN_ERAS = 2
-# What is added to the times of so few packets only is no jump of the clock.
+# An offset that applies to at most this many packets is not a clock jump.
 _MAX_WILD_PACKETS = 3
 
 
@@ -41,18 +40,18 @@ class MendedTimes:
     """Display times on one steady clock.
 
     Attributes:
-      packet_times: int64 [N], of each packet, in file order.
-      ticks: int64, ascending: those of the shown packets.
-      last_duration: of the frame that is shown last; 0 where its packet does not say.
-      num_discontinuities: jumps and wild times that were bridged.
-      by_order: whether frames take `ticks` in the order in which they come out of the decoder: the packets that carry
-        the frames have other times.
-      is_changed: whether any packet's time differs from its own.
-      jumps: the packets at which the clock jumps and another recording begins: at a key frame, or where the pictures
-        contradict the order of those before.
-      shifts: (packet, ticks) pairs: from that packet on, in file order, so much has to be added to the packets' own
-        times. None where that does not suffice: a packet has no time, the clock jumps amid pictures that belong
-        together, or there are too many shifts.
+      packet_times: int64 [N], the time of each packet, in file order.
+      ticks: int64, ascending: the times of the shown packets.
+      last_duration: the duration of the frame that is shown last; 0 if its packet has none.
+      num_discontinuities: the number of jumps and outliers that were repaired.
+      by_order: whether `ticks` are assigned to frames in decoder output order, because the packets' own times do not
+        belong to their frames.
+      is_changed: whether any packet's time was changed.
+      jumps: the packets at which the clock jumps and a new recording begins: at a key frame, or where the display
+        order contradicts the order of the earlier pictures.
+      shifts: (packet, ticks) pairs in file order: the offset of the packets' pts from that packet on. None if offsets
+        are not sufficient: a packet has no pts, the clock jumps inside a sequence of pictures, or there are too many
+        shifts.
     """
 
     packet_times: Times
@@ -66,9 +65,9 @@ class MendedTimes:
 
 
 class StreamClock:
-    """Collects all packets of a stream, in file order, and finds their display times.
+    """Collects all packets of a stream in file order and determines their display times.
 
-    It goes by times and bytes only, so that two readings of a file agree.
+    The result depends on times and bytes only, so two passes over a file agree.
     """
 
     def __init__(self, stream: VideoStream) -> None:
@@ -80,7 +79,7 @@ class StreamClock:
         self._is_shown, self._is_key = array.array("b"), array.array("b")
 
     def add(self, packet: VideoPacket) -> None:
-        """Notes the next packet."""
+        """Records the next packet."""
         data = memoryview(packet)
         self._pts.append(NO_TIME if packet.pts is None else packet.pts)
         self._dts.append(NO_TIME if packet.dts is None else packet.dts)
@@ -91,7 +90,7 @@ class StreamClock:
         if rank is not None:
             self._sequences.append(rank >> SEQUENCE_BITS)
             self._counts.append(rank & ((1 << SEQUENCE_BITS) - 1))
-        else:  # no picture, or one that cannot be read: it belongs to the packet before it
+        else:  # no readable picture: use the order of the previous packet
             self._sequences.append(self._sequences[-1] if self._sequences else 0)
             self._counts.append(self._counts[-1] if self._counts else 0)
 
@@ -99,9 +98,9 @@ class StreamClock:
         """Returns the display times.
 
         Args:
-          rules: what a jump is.
-          demuxer: its name.
-          is_reordered: whether frames may be stored in another order than they are shown in.
+          rules: the definition of a jump.
+          demuxer: the demuxer's name.
+          is_reordered: whether decoding order may differ from display order.
         """
         is_shown = np.frombuffer(self._is_shown, np.int8) != 0
         pts, dts = (np.frombuffer(times, np.int64)[is_shown] for times in (self._pts, self._dts))
@@ -128,14 +127,14 @@ class StreamClock:
         )
 
     def _starts_anew(self, packet: int) -> bool:
-        """Whether no picture from this packet on is shown before it, or belongs to the sequence before it."""
+        """Whether all pictures from this packet on follow the earlier ones, in a new sequence."""
         if self._order is None or packet == 0:
             return True
         ranks = list(zip(self._sequences, self._counts, strict=True))[packet - 1 : packet + MAX_REORDERED]
         return ranks[1][0] != ranks[0][0] and min(ranks[1:]) == ranks[1]
 
     def _is_by_order(self, pts: Times, demuxer: str, is_reordered: bool) -> bool:
-        """Returns whether packets have decoding times only; FFmpeg takes these for pts where there are none."""
+        """Returns whether packets have only dts, which FFmpeg also reports as pts."""
         known = pts[pts != NO_TIME]
         is_whole = len(known) == len(pts)
         if not is_reordered:
@@ -145,7 +144,7 @@ class StreamClock:
         return len(known) == 0 or demuxer == "avi" or (is_whole and bool((np.diff(known) >= 0).all()))
 
     def _readings(self, is_shown: npt.NDArray[np.bool_], is_reordered: bool, rules: ClockRules) -> list[Reading]:
-        """Returns ways to read the times of the shown packets, the likeliest first."""
+        """Returns the interpretations of the shown packets' times, most likely first."""
         dts, pts = (np.frombuffer(times, np.int64)[is_shown] for times in (self._dts, self._pts))
         pts = _without_twins(pts, dts)
         stored = np.arange(len(pts))
@@ -172,7 +171,7 @@ class StreamClock:
 
 
 def _without_twins(pts: Times, dts: Times) -> Times:
-    """Returns the times without those that two packets have: where some are missing, FFmpeg confuses neighbours."""
+    """Removes pts that two packets share: FFmpeg mixes up neighbors if some pts are missing."""
     if not (pts == NO_TIME).any():
         return pts
     is_twin = (pts[1:] == pts[:-1]) & (dts[1:] == dts[:-1]) & (dts[1:] != NO_TIME)
@@ -180,7 +179,7 @@ def _without_twins(pts: Times, dts: Times) -> Times:
 
 
 def _shifts(added: Times, packets: Times) -> tuple[tuple[int, int], ...] | None:
-    """Returns (packet, ticks) wherever what is added to the times changes; None: see `MendedTimes`."""
+    """Returns (packet, ticks) for each change of the offset; None: see `MendedTimes`."""
     changes = np.flatnonzero(np.diff(added, prepend=0))
     if (added == NO_TIME).any() or len(changes) > MAX_SHIFTS:
         return None
@@ -188,7 +187,7 @@ def _shifts(added: Times, packets: Times) -> tuple[tuple[int, int], ...] | None:
 
 
 def _jumps(added: Times) -> Times:
-    """Returns the positions from which on something else is added to the times, but for a few packets only."""
+    """Returns the positions at which the offset changes for more than a few packets."""
     added = _filled(added)
     starts = np.flatnonzero(np.diff(added, prepend=added[:1] - 1))
     starts = starts[np.diff(starts, append=len(added)) > _MAX_WILD_PACKETS]
@@ -196,7 +195,7 @@ def _jumps(added: Times) -> Times:
 
 
 def _filled(times: Times) -> Times:
-    """Returns times in which missing ones are those of the packet before; of the first one after, at the start."""
+    """Fills missing times with the previous known time, or at the start with the first known time."""
     known = np.flatnonzero(times != NO_TIME)
     if not len(known):
         return np.zeros_like(times)
@@ -205,7 +204,7 @@ def _filled(times: Times) -> Times:
 
 
 def _spread(times: Times, is_shown: npt.NDArray[np.bool_]) -> Times:
-    """Returns the times of the shown packets at the positions of these among all."""
+    """Returns an array over all packets with the times at the positions of the shown packets."""
     spread = np.full(len(is_shown), NO_TIME, np.int64)
     spread[is_shown] = times
     return spread

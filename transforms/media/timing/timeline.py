@@ -1,7 +1,7 @@
-"""When the frames of a stream are shown, as the times of its packets tell it before anything is decoded.
+"""Determine when the frames of a stream are shown, from its packets, before decoding.
 
-Headers lie: frame counts are missing or wrong, durations include edits or are those of the audio, nominal
-rates mean nothing under variable frame rate. The packets are what the decoder will see.
+Headers are unreliable: frame counts are missing or wrong, durations include edits or describe the audio, and nominal
+rates do not hold under variable frame rate. The packets are what the decoder receives.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from reelbeam.transforms.media.timing.stream_clock import StreamClock
 
 Shifts: TypeAlias = tuple[tuple[int, int], ...]
 
-# Frames a second where the file tells neither a rate nor times.
+# The frame rate if the file has neither a rate nor times.
 _DEFAULT_RATE = Fraction(25)
 
 
@@ -38,20 +38,21 @@ class Timeline:
     """The display times of a stream's frames.
 
     Attributes:
-      time_base: seconds a tick.
-      ticks: display time of each frame, ascending; eight bytes each, as a long film has many.
-      origin: display time of the stream's first frame, second 0 of the video: often not 0, sometimes negative.
-      end_tick: end of the last frame's display time.
-      promised_end_tick: where reading broke off, the end that the header promises; else `end_tick`.
-      by_order: True where the packets' times are right as a set but not those of the frames that carry them,
-        because the container stores none (raw streams) or decoding times only (AVI with B-frames). Decoders
-        deliver in display order, so the n-th frame that comes out has the n-th time.
-      read_error: why reading broke off before the file's regular end; "" where it didn't.
-      is_doubtful: whether times of packets are missing, jump or stand still, so that `mend_timeline` has to be asked.
-      packet_times: int64 [N], the time of each packet, in file order, where the packets' own are not to be used.
-      jumps: packets, in file order, before which the decoder has to start anew, where there are no shifts.
-      shifts: what has to be added to the packets' own times, as of `stream_clock.MendedTimes`.
-      num_discontinuities: jumps of the clock that were bridged.
+      time_base: the length of a tick in seconds.
+      ticks: the display time of each frame, ascending; eight bytes each, because a long film has many.
+      origin: the display time of the stream's first frame, which is second 0 of the video. Often not 0, and sometimes
+        negative.
+      end_tick: the end of the last frame's display time.
+      promised_end_tick: for a truncated file, the end that the header declares; otherwise `end_tick`.
+      by_order: True if the set of times is right but the packets' own times do not belong to their frames, because the
+        container stores no times (raw streams) or only dts (AVI with B-frames). Decoders output frames in display
+        order, so the n-th frame has the n-th time.
+      read_error: why reading ended before the regular end of the file; "" if it did not.
+      is_doubtful: whether pts are missing, jump or do not advance, so that `mend_timeline` is needed.
+      packet_times: int64 [N], the time of each packet in file order, if it replaces the packet's own.
+      jumps: packets, in file order, at which the decoder must be restarted if there are no shifts.
+      shifts: the offsets of the packets' pts, see `stream_clock.MendedTimes`.
+      num_discontinuities: the number of clock jumps that were repaired.
     """
 
     time_base: Fraction
@@ -69,32 +70,31 @@ class Timeline:
 
     @property
     def duration_seconds(self) -> Fraction:
-        """From the first frame's display time to the end of the last one's, or to the promised end.
+        """From the first frame's display time to the end of the last one's, or to the declared end.
 
-        Clips are planned for all that a broken off file promises: what is missing is reported as missing.
+        Clips of a truncated file are planned up to its declared end, so that the missing part is reported.
         """
         return (self.promised_end_tick - self.origin) * self.time_base
 
     @property
     def mean_spacing_seconds(self) -> Fraction:
-        """From frame to frame, on average."""
+        """The mean frame interval."""
         return (self.end_tick - self.ticks[0]) * self.time_base / len(self.ticks)
 
     def position_at(self, tick: int) -> int:
-        """Returns the position of the frame shown at `tick`: the last one with that or an earlier time."""
+        """Returns the position of the frame shown at `tick`: the last frame with that time or an earlier one."""
         return max(bisect.bisect_right(self.ticks, tick) - 1, 0)
 
 
 def frame_packets(container: InputContainer, stream: VideoStream, shifts: Shifts = ()) -> Iterator[VideoPacket]:
-    """Yields the packets, each with a whole frame, in file order, without the empty one that PyAV adds at the end.
+    """Yields packets that each hold a whole frame, in file order, without the empty packet that PyAV appends.
 
-    Empty packets inside a file (AVI writes them for "show the last frame again") must not reach the decoder
-    either, which would take the first one for the end of the stream.
+    Empty packets inside a file (AVI writes them to repeat a frame) are also removed, because the decoder would take
+    the first one for the end of the stream.
 
     Args:
-      container, stream: at their start, if there are shifts.
-      jumps: packets, in file order, before which the decoder has to start anew, where there are no shifts.
-      shifts: what has to be added to the packets' own times, as of `Timeline.shifts`.
+      container, stream: must be at their start if there are shifts.
+      shifts: the offsets of the packets' pts, see `Timeline.shifts`.
     """
     rules = packet_rules(stream.codec_context.codec.canonical_name, stream.codec_context.extradata)
     packets = _packets_with_data(container, stream)
@@ -105,9 +105,9 @@ def frame_packets(container: InputContainer, stream: VideoStream, shifts: Shifts
 
 
 def _shifted(packets: Iterator[VideoPacket], shifts: Shifts, min_ticks: Fraction) -> Iterator[VideoPacket]:
-    """Yields the packets with display times on one steady clock; decoding times stay as they are.
+    """Yields the packets with pts on one steady clock; dts are unchanged.
 
-    Durations that no frame has are those of a clock that stood still: they are left out.
+    Implausibly short durations come from a clock that did not advance. They are reset to 0.
     """
     coming = collections.deque(shifts)
     ticks = 0
@@ -131,9 +131,9 @@ def _packets_with_data(container: InputContainer, stream: VideoStream) -> Iterat
 
 
 def _demuxed(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
-    """Yields what `demux` yields, and ends where it trips over a stream that appeared on the way (MPEG-TS).
+    """Demuxes, and ends at the IndexError that PyAV raises for a stream that appeared during reading (MPEG-TS).
 
-    PyAV 18 does so after the last packet, when it adds the empty ones.
+    PyAV 18 raises it after the last packet, when it appends the empty packets.
     """
     try:
         yield from container.demux(stream)
@@ -150,13 +150,13 @@ def read_timeline(
 ) -> Timeline | None:
     """Reads all packets; returns None if there are none.
 
-    Packets that an edit list cuts away (`is_discard`) are decoded but never shown: they don't count.
+    Packets that an edit list removes (`is_discard`) are decoded but never shown, so they are not counted.
 
     Args:
-      packets: those of the whole stream, or from a key frame on.
-      container, stream: where they come from.
-      origin: display time of the stream's first frame, where the packets start later; None: they start there.
-      until_tick: reading may stop once no frame of this time or an earlier one can follow; None: at the end.
+      packets: the packets of the whole stream, or from a key frame on.
+      container, stream: the source of the packets.
+      origin: the display time of the stream's first frame, if the packets start later; None if they start there.
+      until_tick: reading may stop when no later packet has this pts or an earlier one; None reads to the end.
     """
     spacing = _nominal_spacing(stream)
     shown = PacketTimes(clock_rules(container, stream, spacing), stream.codec_context.reorder_depth)
@@ -192,15 +192,15 @@ def read_timeline(
 def mend_timeline(
     timeline: Timeline, packets: Iterable[VideoPacket], container: InputContainer, stream: VideoStream
 ) -> Timeline:
-    """Returns a doubtful timeline with all times on one steady clock; the same where that changes nothing.
+    """Returns a doubtful timeline with all times on one steady clock, or the same timeline if nothing changes.
 
     Args:
-      timeline: of the whole stream.
-      packets: all packets of the stream once more.
-      container, stream: where they come from.
+      timeline: the timeline of the whole stream.
+      packets: a second pass over all packets of the stream.
+      container, stream: the source of the packets.
     """
     clock = StreamClock(stream)
-    with contextlib.suppress(av.error.FFmpegError):  # where reading breaks off, `timeline` says so
+    with contextlib.suppress(av.error.FFmpegError):  # `timeline` already has the read error
         for packet in packets:
             clock.add(packet)
     spacing = _nominal_spacing(stream)
@@ -217,7 +217,7 @@ def mend_timeline(
         ticks=ticks,
         origin=ticks[0],
         end_tick=end_tick,
-        # What a header promises is on the old clock.
+        # The end that the header declares is on the old clock.
         promised_end_tick=end_tick,
         by_order=mended.by_order,
         packet_times=mended.packet_times,
@@ -228,16 +228,16 @@ def mend_timeline(
 
 
 def _nominal_spacing(stream: VideoStream) -> Fraction:
-    """Returns the ticks from frame to frame: by the headers' rate, or a usual one where that is none or absurd."""
+    """Returns the frame interval in ticks from the headers' rate, or the default if it is missing or implausible."""
     rate = stream.guessed_rate
     plausible_rate = rate if rate and rate <= MAX_RATE else _DEFAULT_RATE
     return 1 / plausible_rate / (stream.time_base or Fraction(1))
 
 
 def missing_frames(last_dts: int | None, demuxer: str, stream: VideoStream) -> str:
-    """Returns what to say where an MP4's own index lists frames that are not in the file any more; "" else.
+    """Returns an error text if an MP4's index lists frames that are not in the file; "" otherwise.
 
-    FFmpeg takes a broken off upload whose index stands at the front for a regular, shorter file.
+    FFmpeg reads a truncated upload with its index at the start as a regular, shorter file.
     """
     if "mp4" not in demuxer.split(",") or len(stream.index_entries) == 0:
         return ""
@@ -247,7 +247,7 @@ def missing_frames(last_dts: int | None, demuxer: str, stream: VideoStream) -> s
 
 
 def _last_frame_ticks(ticks: Sequence[int], packet_duration: int, spacing: Fraction) -> Fraction:
-    """Returns how long the last frame is shown: as its packet says, else as long as the others on average."""
+    """Returns the duration of the last frame: its packet's duration, or the mean frame interval."""
     if packet_duration > 0:
         return Fraction(packet_duration)
     if ticks[-1] > ticks[0]:

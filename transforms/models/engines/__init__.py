@@ -1,10 +1,10 @@
-"""What runs a model: OpenVINO or TensorFlow, Base or Stream.
+"""Engines that run a model: OpenVINO or TensorFlow, Base or Stream.
 
 signature.py         inputs and outputs of a model (signature_defs.py, protos.py: read from a SavedModel)
-stream.py            what is particular to Stream models
-embeddings.py        where in a graph the embedding is
+stream.py            the interface and the signatures of Stream models
+embeddings.py        finds the embedding in a graph
 openvino_engine.py   Base on OpenVINO (openvino_stream.py: Stream)
-openvino_cache.py    conversion, once a machine (compiled_cache.py: of compiled models, openvino_import.py)
-tensorflow_engine.py Base on TensorFlow (tensorflow_stream.py, tensorflow_embeddings.py)
-graph_ops.py         which operations a graph of TensorFlow's may have
+openvino_cache.py    conversion, once per machine (compiled_cache.py: compiled models, openvino_import.py: the import)
+tensorflow_engine.py Base on TensorFlow (tensorflow_stream.py: Stream, tensorflow_embeddings.py)
+graph_ops.py         rejects unsafe operations in a TensorFlow graph
 """

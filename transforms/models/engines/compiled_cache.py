@@ -1,10 +1,10 @@
-"""Compiled models on disk: reading one takes a fifth of the time that reading, fixing and compiling the graph takes.
+"""Cache compiled models on disk. Reading one takes a fifth of the time of reading, reshaping and compiling its graph.
 
-    compiled/HASH.blob     32 bytes: SHA-256 of the rest; then OpenVINO's own export of the compiled model
+    compiled/HASH.blob     32 bytes: SHA-256 of the rest; then OpenVINO's export of the compiled model
 
-HASH covers the model's content, the shapes that it was fixed to, how it was compiled, OpenVINO's version and the CPU:
-a blob is for this kind of machine only, so it is never part of an exported model. One that is damaged, or that
-OpenVINO refuses, is made anew. A cache that cannot be written to costs time and nothing else.
+HASH covers the model's content, its fixed shapes, the compile options, OpenVINO's version and the CPU. A blob is valid
+for one kind of machine only, so it is never part of an exported model. A blob that is damaged, or that OpenVINO
+rejects, is rebuilt. A cache that cannot be written costs time and nothing else.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from reelbeam.transforms.models.registry import cache
 _LOGGER = logging.getLogger(__name__)
 _FOLDER = "compiled"
 _DIGEST_BYTES = 32
-# Raised when what stands in a blob changes for the same key.
+# Increment when the content of a blob changes for the same key.
 _FORMAT = 1
 _DRAFT_SECONDS = 3600
-"""A draft that is older was left by a process that died: writing one takes seconds."""
+"""An older temporary file was left by a process that died: writing one takes seconds."""
 
 
 def compile_model(core: Any, key: str, build: Callable[[], Any], config: Mapping[str, Any]) -> Any:
-    """Returns a model compiled for the CPU, from the cache where it is there.
+    """Returns a model compiled for the CPU, from the cache if possible.
 
     Args:
-      core: OpenVINO's.
-      key: tells apart whatever `build` may return: the model's content and what was done to it.
-      build: makes the model that is to be compiled; not called where the cache has it.
-      config: how it is compiled.
+      core: OpenVINO's `Core`.
+      key: identifies the result of `build`: the model's content and how it was changed.
+      build: creates the model to compile; not called if the cache has it.
+      config: the compile options.
 
     Raises:
-      RuntimeError: OpenVINO cannot compile it; and what `build` raises.
+      RuntimeError: OpenVINO cannot compile the model. Errors of `build` are passed on.
     """
     name = _name(core, key, config)
     for root in cache.folders(_FOLDER):
@@ -50,7 +50,7 @@ def compile_model(core: Any, key: str, build: Callable[[], Any], config: Mapping
             try:
                 return core.import_model(blob, "CPU", dict(config))
             except RuntimeError as error:
-                _LOGGER.warning("compiling again what OpenVINO cannot read from %s: %s", root / name, error)
+                _LOGGER.warning("Compiling again: OpenVINO cannot read %s: %s", root / name, error)
     compiled = core.compile_model(build(), "CPU", dict(config))
     _write(name, compiled)
     return compiled
@@ -71,7 +71,7 @@ def _read(path: pathlib.Path) -> bytes | None:
     blob = content[_DIGEST_BYTES:]
     if hashlib.sha256(blob).digest() == content[:_DIGEST_BYTES]:
         return blob
-    _LOGGER.warning("compiling again: %s is damaged", path)
+    _LOGGER.warning("Compiling again: %s is damaged", path)
     return None
 
 
@@ -84,16 +84,16 @@ def _write(name: str, compiled: Any) -> None:
             try:
                 draft.write(hashlib.sha256(blob).digest() + blob)
                 draft.flush()
-                os.chmod(draft.name, 0o644)  # noqa: PTH101  # for whoever shares the cache, as its other files
+                os.chmod(draft.name, 0o644)  # noqa: PTH101  # readable by other users of the cache, as its other files
                 os.replace(draft.name, folder / name)  # noqa: PTH105
             finally:
                 pathlib.Path(draft.name).unlink(missing_ok=True)
     except (OSError, RuntimeError) as error:
-        _LOGGER.warning("cannot keep the compiled model: %s", error)
+        _LOGGER.warning("Cannot cache the compiled model: %s", error)
 
 
 def _remove_remains(folder: pathlib.Path) -> None:
     for draft in folder.glob("*.tmp"):
-        with contextlib.suppress(OSError):  # another process may be faster
+        with contextlib.suppress(OSError):  # another process may have removed it
             if time.time() - draft.stat().st_mtime > _DRAFT_SECONDS:
                 draft.unlink()

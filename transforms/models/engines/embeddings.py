@@ -1,7 +1,7 @@
-"""Finds the activations before a classifier: what the last dense layer takes, 2048 numbers a clip in MoViNet.
+"""Find the activations before the classifier: the input of the last dense layer, 2048 numbers per clip in MoViNet.
 
-By structure, not by name: from the logits upward through what only reshapes, adds or scales, to the first layer that
-mixes its inputs with constant weights and gives one number for each class.
+The search uses structure, not names. It goes from the logits backward through operations that only reshape, add or
+scale, to the first layer that mixes its inputs with constant weights and outputs one number per class.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _MOST_STEPS = 32
 
 
 class _Kinds(NamedTuple):
-    """Names of operations: those that are passed through, and those that are dense layers."""
+    """Names of operations that the search passes through, and names of dense layers."""
 
     passed: frozenset[str]
     dense: frozenset[str]
@@ -30,17 +30,17 @@ _TENSORFLOW = _Kinds(
         "Identity Transpose Squeeze ExpandDims Reshape Add AddV2 BiasAdd Mul Cast Softmax LogSoftmax Sigmoid "
         "Mean".split()
     ),
-    # A layer that asks to be compiled by itself stays a call, of its input, its weights and its bias.
+    # A function compiled separately remains a call with its input, its weights and its bias.
     frozenset("Conv2D Conv3D MatMul BatchMatMulV2 PartitionedCall StatefulPartitionedCall".split()),
 )
 
 
 def openvino_embedding(logits: Any, num_classes: int) -> Any | None:
-    """Returns the output port of an OpenVINO model whose values are a clip's embedding; None where there is none.
+    """Returns the output port of an OpenVINO model with a clip's embedding; None if there is none.
 
     Args:
       logits: the model's output port, with sizes fixed to one clip.
-      num_classes: its size.
+      num_classes: the size of the logits.
     """
 
     def inputs(node: Any) -> list[Any]:
@@ -60,13 +60,13 @@ def openvino_embedding(logits: Any, num_classes: int) -> Any | None:
 
 
 def tensorflow_embedding(logits: Any, num_classes: int) -> tuple[Any, int] | None:
-    """Returns the tensor of a frozen TensorFlow graph that holds embeddings, and their size; None where there is none.
+    """Returns the embeddings' tensor of a frozen TensorFlow graph, and their size; None if there is none.
 
-    The other dimensions may be unknown here; they are 1 where each clip has one embedding.
+    The tensor's other dimensions may be unknown here. They are 1 if each clip has one embedding.
 
     Args:
       logits: the graph's output tensor.
-      num_classes: its last size.
+      num_classes: the last dimension of the logits.
     """
     dense = _last_dense(
         logits.op, _TENSORFLOW, kind=lambda op: str(op.type), inputs=lambda op: [tensor.op for tensor in op.inputs]
@@ -87,7 +87,7 @@ def _last_dense(
         if kind(node) not in kinds.passed:
             return None
         computed = [each for each in before if not _is_constant(each, kind, inputs)]
-        # The shape of a Reshape may be computed too; what is reshaped stands first.
+        # The shape of a Reshape may also be computed; its data is the first input.
         if not computed:
             return None
         node = computed[0]
@@ -101,7 +101,7 @@ def _is_constant(node: Any, kind: Callable[[Any], str], inputs: Callable[[Any], 
 
 
 def _features(weights: Sequence[int], num_classes: int) -> int | None:
-    """Returns how many numbers weights of that shape take to give one for each class; None where they do not."""
+    """Returns the input size of a dense layer with these weights; None if it does not output one number per class."""
     sizes = [size for size in weights if size != 1]
     if len(sizes) != 2 or num_classes not in sizes:
         return None

@@ -1,8 +1,8 @@
-"""A SavedModel is a program. Refuses graphs with operations that reach files, the network or Python.
+"""Reject graphs with operations that access files, the network or Python, because a SavedModel is a program.
 
-The list names what is refused, so it protects from mistakes and known tricks, not from faults in TensorFlow itself: run
-models only of those whom you would let run a program. A SavedModel always has operations that save its variables;
-they are allowed where only saving and loading can reach them.
+This is a deny list. It protects against mistakes and known tricks, not against bugs in TensorFlow itself. Run only
+models from sources whose programs you would run. Every SavedModel has operations that save its variables; they are
+allowed if only saving and loading can reach them.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _REASONS = (
 )
 _REFUSED = [(re.compile(names), reason) for names, reason in _REASONS]
 _SAVING = frozenset({"SaveV2", "MergeV2Checkpoints", "RestoreV2"})
-"""What writes and reads a checkpoint anywhere, and is part of every SavedModel with variables."""
+"""Operations that read and write a checkpoint anywhere; part of every SavedModel with variables."""
 
 
 def require_harmless(folder: pathlib.Path) -> None:
-    """Refuses a SavedModel that does more than compute. Imports TensorFlow, whose own parser reads the graph.
+    """Rejects a SavedModel that does more than compute. Imports TensorFlow, whose own parser reads the graph.
 
     Raises:
-      ModelError: the graph or a function of it has an operation that is refused, or the graph cannot be read.
+      ModelError: the graph or one of its functions has a rejected operation, or the graph cannot be read.
     """
     import tensorflow as tf
     from google.protobuf.message import DecodeError
@@ -56,12 +56,12 @@ def require_harmless(folder: pathlib.Path) -> None:
 
 
 def why_refused(operation: str) -> str | None:
-    """Returns what an operation does that no model may do, as the end of a sentence; None for any other."""
+    """Returns why an operation is rejected, as the end of a sentence; None if it is allowed."""
     return next((reason for names, reason in _REFUSED if names.fullmatch(operation)), None)
 
 
 def faults(graph: Any) -> Iterator[tuple[str, str, str]]:
-    """Yields the place, the name and the reason of each operation of a MetaGraphDef that is refused."""
+    """Yields the place, the name and the reason of each rejected operation of a MetaGraphDef."""
     functions = {function.signature.name: function.node_def for function in graph.graph_def.library.function}
     saving = _above(graph, [graph.saver_def.save_tensor_name, graph.saver_def.restore_op_name])
     run = [node for node in graph.graph_def.node if node.name not in saving - _above(graph, _outputs(graph))]
@@ -72,7 +72,7 @@ def faults(graph: Any) -> Iterator[tuple[str, str, str]]:
 
 
 def _faults(place: str, nodes: Iterable[Any], run: set[str] | None) -> Iterator[tuple[str, str, str]]:
-    """Yields the faults of some nodes; `run` are the names of those that inference may run, None: all."""
+    """Yields the faults of some nodes; `run` has the names of the nodes that inference may run, None means all."""
     for node in nodes:
         reason = why_refused(node.op)
         if node.op == "PrintV2" and b"file:" in node.attr["output_stream"].s:
@@ -84,7 +84,7 @@ def _faults(place: str, nodes: Iterable[Any], run: set[str] | None) -> Iterator[
 
 
 def _outputs(graph: Any) -> list[str]:
-    """Returns the names of the tensors that signatures and initialization ask for."""
+    """Returns the names of the tensors that signatures and initialization use."""
     signatures = graph.signature_def.values()
     tensors = [
         tensor for signature in signatures for tensor in (*signature.outputs.values(), *signature.inputs.values())
@@ -95,7 +95,7 @@ def _outputs(graph: Any) -> list[str]:
 
 
 def _above(graph: Any, tensors: Iterable[str]) -> set[str]:
-    """Returns the names of the nodes of the graph on which some tensors depend."""
+    """Returns the names of the nodes that some tensors depend on."""
     nodes = {node.name: node for node in graph.graph_def.node}
     waiting = [_node_name(name) for name in tensors]
     found: set[str] = set()
@@ -112,7 +112,7 @@ def _node_name(tensor: str) -> str:
 
 
 def _called(nodes: Iterable[Any], functions: dict[str, Any]) -> set[str]:
-    """Returns the names of the functions that nodes call or hand on."""
+    """Returns the names of the functions that nodes call or pass on."""
     found = set()
     for node in nodes:
         found.add(node.op)
@@ -122,7 +122,7 @@ def _called(nodes: Iterable[Any], functions: dict[str, Any]) -> set[str]:
 
 
 def _reached(functions: dict[str, Any], names: Iterable[str]) -> set[str]:
-    """Returns the functions that some functions call, themselves included."""
+    """Returns the functions that some functions call, including themselves."""
     waiting, found = list(names), set()
     while waiting:
         name = waiting.pop()

@@ -1,10 +1,10 @@
-"""Converted models on disk, so that only the first worker on a machine converts.
+"""Cache converted models on disk, so that only the first worker on a machine converts a model.
 
     openvino/HASH/model.xml, model.bin    the model with unknown sizes, float32 weights
-    openvino/HASH/init.xml, init.bin      of a Stream model: what makes its states
-    openvino/HASH/sha256.json             digests of all: a damaged model is converted anew, never run
+    openvino/HASH/init.xml, init.bin      for a Stream model: creates its states
+    openvino/HASH/sha256.json             digests of all files; a damaged model is converted again, never run
 
-HASH covers the SavedModel's content and OpenVINO's version. See `cache.made_once` for how a folder comes to be.
+HASH covers the SavedModel's content and OpenVINO's version. See `cache.made_once` for how a folder is created.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ from reelbeam.transforms.models.registry.manifest import MANIFEST, is_exported
 _LOGGER = logging.getLogger(__name__)
 MODEL, INIT = "model", "init"
 NEXT_STATE = "next/"
-"""Stands before the names of a Stream model's outputs: a state that is given back has the name of the one taken."""
+"""The prefix of a Stream model's outputs, because an output state has the same name as its input state."""
 
 _DIGESTS = "sha256.json"
-# Raised when the way of converting changes: older conversions are then left alone.
+# Increment when the conversion changes: older conversions are then ignored.
 _FORMAT = 1
 
 
 def read_converted(core: Any, folder: pathlib.Path, stream: StreamSignatures | None = None) -> dict[str, Any]:
-    """Returns a model as OpenVINO's, sizes unknown: from the cache, by converting it into the cache, or as exported.
+    """Returns a model as OpenVINO models with unknown sizes. Converts it if the cache does not have it.
 
     Args:
-      core: OpenVINO's.
+      core: OpenVINO's `Core`.
       folder: the SavedModel, or an exported model.
-      stream: its signatures where it is a Stream model; otherwise `serving_default` is read.
+      stream: the signatures of a Stream model; None reads `serving_default`.
 
     Returns:
-      The model as MODEL, and what makes its states as INIT if it is a Stream model.
+      The model as MODEL; for a Stream model, the model that creates its states as INIT.
 
     Raises:
-      ModelError: OpenVINO cannot convert the model, or there is no room for the result.
+      ModelError: OpenVINO cannot convert the model, or the disk has no room for the result.
     """
     try:
         converted = folder if is_exported(folder) else _converted(core, folder, stream)
@@ -60,10 +60,10 @@ def read_converted(core: Any, folder: pathlib.Path, stream: StreamSignatures | N
 
 
 def copy_converted(folder: pathlib.Path, target: pathlib.Path, stream: StreamSignatures | None = None) -> int:
-    """Copies a SavedModel's conversion into a folder that is there already, and returns the model's number of classes.
+    """Copies a SavedModel's conversion into an existing folder, and returns the model's number of classes.
 
     Raises:
-      ModelError: as `read_converted`; or the number of classes is not fixed.
+      ModelError: as in `read_converted`; or the number of classes is not fixed.
       OSError: the folder cannot be written.
     """
     openvino = import_openvino()
@@ -82,7 +82,7 @@ def copy_converted(folder: pathlib.Path, target: pathlib.Path, stream: StreamSig
 
 
 def identity(folder: pathlib.Path, stream: StreamSignatures | None = None) -> str:
-    """Returns what tells this conversion from every other one: equal for equal models converted by equal means.
+    """Returns an identifier of this conversion: equal for equal models that are converted in the same way.
 
     Raises:
       OSError: a file of the model cannot be read.
@@ -101,7 +101,7 @@ def is_sound(converted: pathlib.Path) -> bool:
 
 
 def write_converted(core: Any, folder: pathlib.Path, target: pathlib.Path, stream: StreamSignatures | None) -> None:
-    """Converts a SavedModel into a folder that is there already.
+    """Converts a SavedModel into an existing folder.
 
     Raises:
       RuntimeError: OpenVINO cannot convert it.
@@ -115,7 +115,7 @@ def write_converted(core: Any, folder: pathlib.Path, target: pathlib.Path, strea
             serve(folder, stream.call, sources[MODEL], NEXT_STATE)
             serve(folder, stream.init, sources[INIT])
         for part, source in sources.items():
-            # Not compressed to f16: the weights are to be the model's own.
+            # Not compressed to f16, to keep the model's own weights.
             openvino.save_model(core.read_model(source), target / f"{part}.xml", compress_to_fp16=False)
     digests = {path.name: saved_model.file_hash(path) for path in sorted(target.glob("*.*"))}
     (target / _DIGESTS).write_text(json.dumps(digests), encoding="utf-8")

@@ -1,7 +1,7 @@
-"""Runs a SavedModel on CPUs with OpenVINO: MoViNet's grouped 3-D convolutions cost TensorFlow a hundred times as much.
+"""Run a SavedModel on CPUs with OpenVINO. TensorFlow is a hundred times slower on MoViNet's grouped 3-D convolutions.
 
-How the model is prepared matters more than any tuning: read with unknown sizes, saved, read back, and only then fixed
-to one clip. Converted with fixed sizes it is several times slower, run with unknown ones twice.
+The preparation of the model matters more than any tuning: it is read with unknown sizes, saved, read back, and only
+then fixed to one clip. A model converted with fixed sizes is several times slower; one run with unknown sizes, twice.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class OpenVinoEngine:
-    """One compiled model and a request for each of the threads that may call at once.
+    """One compiled model, and one inference request for each concurrent thread.
 
-    Each thread runs its clips on one CPU: N threads use N CPUs without waiting for each other, which costs less in sum
-    than N CPUs that share each clip. Clips of a batch follow each other; a CPU gains nothing from larger batches.
+    Each thread runs its clips on one CPU. N threads use N CPUs without waiting for each other, which costs less in
+    total than N CPUs that share each clip. Clips of a batch run in sequence; a CPU gains nothing from larger batches.
     """
 
     name = "openvino"
     output_activation: OutputActivation = "logits"
 
     def __init__(self, compiled: Any, preset: Preset, num_threads: int) -> None:
-        """Makes the requests. Use `load`."""
+        """Creates the inference requests. Use `load`."""
         self.num_classes = int(compiled.output(0).shape[1])
         self._embedding_size = int(np.prod(compiled.output(1).shape)) if len(compiled.outputs) > 1 else None
         self._preset = preset
@@ -45,17 +45,17 @@ class OpenVinoEngine:
         self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
         for _ in range(num_threads):
             request = compiled.create_infer_request()
-            # OpenVINO's bridge to numpy is set up at its first use; two threads that do so at once may wait for each
-            # other for ever, one with Python's lock and one with the bridge's.
+            # OpenVINO sets up its bridge to NumPy on first use. Two threads that do so at once may deadlock, one with
+            # Python's lock and one with the bridge's lock.
             assert request.get_input_tensor(0).data is not None
             self._idle.put(request)
 
     @classmethod
     def load(cls, folder: pathlib.Path, preset: Preset, num_threads: int, precision: str = "float32") -> OpenVinoEngine:
-        """Loads a SavedModel; converts it on its first use on this machine.
+        """Loads a SavedModel; converts it on first use on this machine.
 
         Raises:
-          SignatureError: it takes or gives other tensors than a clip and logits.
+          SignatureError: its inputs and outputs are not a clip and logits.
           ModelError: OpenVINO cannot read or run it.
         """
         openvino = import_openvino()
@@ -91,7 +91,7 @@ class OpenVinoEngine:
     def classify_with_embeddings(
         self, frames: npt.NDArray[np.uint8]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Runs the model, see `Engine`. It costs nothing more: the activations are there anyway."""
+        """Runs the model, see `Engine`. The embeddings have no extra cost, because they are computed anyway."""
         if self._embedding_size is None:
             raise ModelError("the model has no dense layer before its logits: there are no embeddings to save")
         logits = np.empty((len(frames), self.num_classes), np.float32)
@@ -100,7 +100,7 @@ class OpenVinoEngine:
         return logits, embeddings
 
     def _run(self, frames: npt.NDArray[np.uint8], results: list[npt.NDArray[np.float32]]) -> None:
-        """Writes the model's first outputs for each clip into a row of each of `results`."""
+        """Writes the model's first outputs for each clip into a row of each array of `results`."""
         check_frames(frames, self._preset)
         if self._compiled is None:
             raise ValueError("the engine is closed")
@@ -108,7 +108,7 @@ class OpenVinoEngine:
         request = idle.get()
         try:
             for k, clip in enumerate(frames):
-                # Copied, not shared: a request keeps its input alive, and would write its next one into it.
+                # Copied, not shared: a request keeps its input alive and would write its next input into it.
                 request.get_input_tensor(0).data[0] = clip
                 request.infer()
                 for port, rows in enumerate(results):
@@ -119,7 +119,7 @@ class OpenVinoEngine:
             idle.put(request)
 
     def close(self) -> None:
-        """Frees the model once running calls have returned."""
+        """Frees the model after running calls have returned."""
         self._compiled = None
         self._idle = queue.LifoQueue()
 
@@ -133,7 +133,7 @@ def _add_embedding(model: Any) -> None:
 
 
 def inference_error(batch: str, error: RuntimeError) -> InferenceError:
-    """Returns what OpenVINO's error on a batch means to callers. It has one type for all; memory shows in the text."""
+    """Converts OpenVINO's error on a batch. It has one type for all errors; only the text shows a lack of memory."""
     text = str(error)
     no_memory = any(sign in text.lower() for sign in ("bad_alloc", "out of memory", "cannot allocate", "not allocate"))
     kind = OutOfMemoryError if no_memory else InferenceError
@@ -141,9 +141,10 @@ def inference_error(batch: str, error: RuntimeError) -> InferenceError:
 
 
 def with_uint8_input(model: Any, image: str | int = 0) -> Any:
-    """Returns a model whose input `image`, a name or a position, takes uint8 and is divided by 255.
+    """Returns a model whose input `image` (a name or a position) takes uint8 and is divided by 255.
 
-    In the graph, so that pixels stay uint8 up to the first convolution: a quarter of the memory traffic.
+    The conversion is in the graph, so that pixels stay uint8 up to the first convolution: a quarter of the memory
+    traffic.
     """
     openvino = import_openvino()
 
@@ -157,13 +158,13 @@ _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
 
 
 def cpu_config(num_threads: int, precision: str = "float32") -> dict[str, Any]:
-    """Returns how a model is compiled, for so many threads that each run a clip of their own."""
+    """Returns the compile options for `num_threads` threads that each run their own clip."""
     return {
-        # The default is bf16 or f16 where the CPU has them: scores would differ between machines, f16 even overflows.
+        # The default is bf16 or f16 if the CPU has them: scores would differ between machines, and f16 even overflows.
         "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
         "NUM_STREAMS": num_threads,
         "INFERENCE_NUM_THREADS": num_threads,
-        # Decoders share the machine; pinned threads would wait behind them.
+        # Decoders share the machine; pinned threads would wait for them.
         "ENABLE_CPU_PINNING": False,
     }
 

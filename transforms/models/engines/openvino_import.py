@@ -1,7 +1,7 @@
-"""The one place that imports OpenVINO, without its telemetry.
+"""Import OpenVINO without its telemetry. No other module imports it directly.
 
-`import openvino` starts a process that posts to an analytics server, from a program that has threads. OpenVINO uses a
-stub of its own where the package `openvino_telemetry` cannot be imported.
+`import openvino` starts a process that posts to an analytics server, from a program with threads. OpenVINO uses its
+own stub if the package `openvino_telemetry` cannot be imported.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _lock = threading.Lock()
 
 
 def import_openvino() -> Any:
-    """Returns the module `openvino`. Its first import contacts nobody and starts no process."""
+    """Returns the module `openvino`. Its first import uses no network and starts no process."""
     with _lock:
         known = sys.modules.get(_TELEMETRY)
-        sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # Python's way to make an import fail
+        sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # makes Python's import of it fail
         try:
             return importlib.import_module("openvino")
         finally:

@@ -1,7 +1,7 @@
-"""Runs a Stream model on CPUs with OpenVINO: its two signatures, converted one by one, and the states carried between.
+"""Run a Stream model on CPUs with OpenVINO: its two signatures, converted separately, and the states between calls.
 
-As for Base models, sizes are fixed before the graph is compiled, and so is the number of frames. Two lengths suffice: a
-chunk, and one frame for what is left of a segment that is no multiple of it.
+As for Base models, sizes are fixed before the graph is compiled, including the number of frames. Two lengths suffice:
+one chunk, and one frame for the rest of a segment that is not a multiple of it.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from reelbeam.transforms.wording import counted
 
 _Tensors = dict[str, npt.NDArray[Any]]
 _EMBEDDING = "embedding/"
-"""What the output with the embedding is called; no tensor of a SavedModel can be."""
+"""The name of the output with the embedding; a tensor of a SavedModel cannot have this name."""
 
 
 class OpenVinoStreamEngine:
-    """A compiled model for each length, and requests of them for each of the threads that may call at once.
+    """A compiled model for each length, and its inference requests for each concurrent thread.
 
-    Segments of a batch follow each other, each chunk on one CPU; a CPU gains nothing from larger batches.
+    Segments of a batch run in sequence, each chunk on one CPU; a CPU gains nothing from larger batches.
     """
 
     name = "openvino"
     output_activation: OutputActivation = "logits"
 
     def __init__(self, lengths: _Lengths, zeros: _Tensors, preset: Preset, num_threads: int) -> None:
-        """Makes the lanes. Use `load`."""
+        """Creates an empty set of requests for each thread. Use `load`."""
         self.num_classes = lengths.signatures.num_classes
         self.chunk_frames = lengths.chunk_frames
         self.state_bytes = sum(zero.nbytes for zero in zeros.values())
@@ -58,10 +58,10 @@ class OpenVinoStreamEngine:
     def load(
         cls, folder: pathlib.Path, preset: Preset, num_threads: int, precision: str = "float32"
     ) -> OpenVinoStreamEngine:
-        """Loads a SavedModel; converts it on its first use on this machine.
+        """Loads a SavedModel; converts it on first use on this machine.
 
         Raises:
-          SignatureError: it is no Stream model, or not for pictures of that size.
+          SignatureError: it is not a Stream model, or not for pictures of that size.
           ModelError: OpenVINO cannot read or run it.
         """
         openvino = import_openvino()
@@ -96,7 +96,7 @@ class OpenVinoStreamEngine:
     def classify_next_with_embeddings(
         self, states: Sequence[State], frames: npt.NDArray[np.uint8]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], list[State]]:
-        """Runs the model, see `StreamEngine`. It costs nothing more: the activations are there anyway."""
+        """Runs the model, see `StreamEngine`. The embeddings have no extra cost, because they are computed anyway."""
         if self._embedding_size is None:
             raise ModelError("the model has no dense layer before its logits: there are no embeddings to save")
         logits = np.empty((len(frames), self.num_classes), np.float32)
@@ -107,7 +107,7 @@ class OpenVinoStreamEngine:
     def _run(
         self, states: Sequence[State], frames: npt.NDArray[np.uint8], results: dict[str, npt.NDArray[np.float32]]
     ) -> list[State]:
-        """Writes outputs after each segment's last frame into a row of each of `results`; returns the next states."""
+        """Writes the outputs after each segment's last frame into rows of `results`; returns the next states."""
         check_next(len(states), frames, self._preset)
         lengths, idle = self._lengths, self._idle
         if lengths is None:
@@ -127,13 +127,13 @@ class OpenVinoStreamEngine:
         return after
 
     def close(self) -> None:
-        """Frees the model once running calls have returned."""
+        """Frees the model after running calls have returned."""
         self._lengths = None
         self._idle = queue.LifoQueue()
 
 
 class _Source:
-    """Compiles the two graphs of a model, which are read only if the cache of compiled ones lacks something."""
+    """Compiles the two graphs of a model; reads them only if the cache of compiled models lacks one."""
 
     def __init__(self, core: Any, folder: pathlib.Path, signatures: StreamSignatures) -> None:
         self.signatures = signatures
@@ -143,16 +143,16 @@ class _Source:
 
     @functools.cached_property
     def graphs(self) -> dict[str, Any]:
-        """The graphs as converted, sizes unknown."""
+        """The converted graphs, with unknown sizes."""
         return openvino_cache.read_converted(self._core, self._folder, self.signatures)
 
     def compile(self, what: str, build: Callable[[], Any], config: dict[str, Any]) -> Any:
-        """Compiles what `build` makes of the graphs; `what` is to say all that it does to them."""
+        """Compiles the result of `build`; `what` must describe all of its changes to the graphs."""
         return compile_model(self._core, f"{what} of {self._identity}", build, config)
 
 
 class _Lengths:
-    """The model, compiled for a number of frames when that is first needed."""
+    """The model, compiled for each number of frames on first use."""
 
     def __init__(self, source: _Source, zeros: _Tensors, preset: Preset, config: dict[str, Any]) -> None:
         self.signatures = source.signatures
@@ -165,7 +165,7 @@ class _Lengths:
         self._lock = threading.Lock()
 
     def cut(self, num_frames: int) -> Iterator[tuple[int, int]]:
-        """Yields start and length of the pieces of so many frames."""
+        """Yields start and length of the chunks of `num_frames` frames."""
         whole = num_frames // self.chunk_frames * self.chunk_frames
         yield from ((start, self.chunk_frames) for start in range(0, whole, self.chunk_frames))
         yield from ((start, 1) for start in range(whole, num_frames))
@@ -177,7 +177,7 @@ class _Lengths:
             return self._compiled[num_frames]
 
     def embedding_size(self) -> int | None:
-        """Returns the size of the output with the embedding; None where the graph has none."""
+        """Returns the size of the embedding output; None if the graph has none."""
         outputs = self.compiled(self.chunk_frames).outputs
         return next((int(np.prod(port.shape)) for port in outputs if _EMBEDDING in port.get_names()), None)
 
@@ -189,7 +189,7 @@ class _Lengths:
             _add_embedding(model, self.signatures)
             return with_uint8_input(model, self.signatures.image.name)
 
-        # The size of a state may depend on the preset's number of frames, which nothing else here tells.
+        # The key includes the states' sizes, because they may depend on the preset's number of frames.
         what = f"{num_frames} frames of {self._size} pixels after {sorted(self._shapes.items())}"
         return self._source.compile(what, fixed, self._config)
 
@@ -203,7 +203,7 @@ def _add_embedding(model: Any, signatures: StreamSignatures) -> None:
 
 
 class _Request:
-    """One thread's memory of a compiled model, its tensors by name."""
+    """One thread's request for a compiled model, with its tensors by name."""
 
     def __init__(self, compiled: Any, signatures: StreamSignatures) -> None:
         states = {name: name for name in signatures.states}
@@ -241,7 +241,7 @@ def _make_states(source: _Source, preset: Preset) -> _Tensors:
 
 
 def _state(made: npt.NDArray[Any] | None, dtype: str, shape: tuple[int | None, ...]) -> npt.NDArray[Any]:
-    # OpenVINO drops outputs that depend on no input: counters, of one fixed size. A state starts from zeros.
+    # OpenVINO drops outputs that do not depend on an input: counters of fixed size. Their initial value is zero.
     state = np.zeros([size or 1 for size in shape], dtype) if made is None else made.copy()
     state.flags.writeable = False
     return state

@@ -1,4 +1,4 @@
-"""Makes protobuf message classes from tables of fields: parts of TensorFlow's formats, read without TensorFlow."""
+"""Create protobuf message classes from tables of fields, to read parts of TensorFlow's formats without TensorFlow."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 Fields = Mapping[str, Sequence[tuple[str, int, str, bool]]]
-"""Message -> (field, number, type, repeated). A map is written like a repeated entry of key and value. Fields that are
-not named here stay in a message as they are, unread."""
+"""Message -> (field, number, type, repeated). A map is written as a repeated entry of key and value. Fields that are
+not listed are preserved in a message, but not parsed."""
 
 
 def message_class(package: str, root: str, fields: Fields) -> Any:
-    """Returns the class of the message `root`. A package is made once in a process: cache what this returns."""
+    """Returns the class of the message `root`. A process may create a package only once: cache the result."""
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
     field_types = descriptor_pb2.FieldDescriptorProto

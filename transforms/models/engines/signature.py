@@ -1,4 +1,4 @@
-"""What a SavedModel must take and give to be run here, checked alike for every engine."""
+"""Check the inputs and outputs of a SavedModel, in the same way for every engine."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class TensorInfo:
     """An input or output of a model.
 
     Attributes:
-      name: as the signature calls it.
+      name: its name in the signature.
       dtype: "float32", "int32", ...
-      shape: sizes, None for an unknown one; None altogether where not even the rank is known.
+      shape: the sizes, with None for an unknown size; None if the rank is unknown.
     """
 
     name: str
@@ -37,10 +37,10 @@ class TensorInfo:
 def check_signature(
     folder: pathlib.Path, preset: Preset, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo]
 ) -> None:
-    """Checks that a model takes clips of the preset and gives logits.
+    """Checks that a model takes clips of the preset and returns logits.
 
     Raises:
-      SignatureError: it does not; the message lists what it takes and gives.
+      SignatureError: it does not; the message lists its inputs and outputs.
     """
     clip = (None, preset.num_frames, preset.size, preset.size, 3)
     problem = None
@@ -59,15 +59,15 @@ def check_signature(
 
 
 def describe(inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo]) -> str:
-    """Returns one line for a message: at most eight inputs and outputs each, a stream model has dozens."""
+    """Returns one line for a message, with at most eight inputs and outputs each: a Stream model has dozens."""
     return f"inputs {_listed(inputs)}; outputs {_listed(outputs)}."
 
 
 def check_frames(frames: npt.NDArray[np.uint8], preset: Preset) -> None:
-    """Checks what `Engine.classify` was given.
+    """Checks the argument of `Engine.classify`.
 
     Raises:
-      ValueError: not uint8 [N, T, H, W, 3] with the preset's sizes: a bug of the caller.
+      ValueError: not uint8 [N, T, H, W, 3] with the preset's sizes, which is a bug of the caller.
     """
     wanted = (preset.num_frames, preset.size, preset.size, 3)
     if frames.dtype != np.uint8 or frames.ndim != 5 or frames.shape[1:] != wanted:

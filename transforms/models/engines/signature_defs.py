@@ -1,7 +1,7 @@
-"""Reads a SavedModel's signatures, and picks one to be served, without TensorFlow.
+"""Read a SavedModel's signatures, and select the one to serve, without TensorFlow.
 
-OpenVINO reads the signature `serving_default` alone; a Stream model has none, but `call` and `init_states`. So the one
-that is wanted is renamed in a copy of the graph file, which shares the original's variables.
+OpenVINO reads only the signature `serving_default`. A Stream model has `call` and `init_states` instead. So the wanted
+signature is renamed in a copy of the graph file, which shares the original's variables.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from reelbeam.transforms.models.engines.signature import TensorInfo
 GRAPH_FILE = "saved_model.pb"
 SERVED = "serving_default"
 
-# The part of tensorflow/core/protobuf/*.proto that is needed here.
+# The required part of tensorflow/core/protobuf/*.proto.
 _FIELDS: Fields = {
     "SavedModel": [("meta_graphs", 2, "MetaGraph", True)],
     "MetaGraph": [("signatures", 5, "SignatureEntry", True)],
@@ -35,14 +35,14 @@ _DTYPES = {1: "float32", 2: "float64", 3: "int32", 4: "uint8", 6: "int8", 7: "st
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """What one signature of a SavedModel takes and gives, by name."""
+    """The inputs and outputs of one signature of a SavedModel, by name."""
 
     inputs: Mapping[str, TensorInfo]
     outputs: Mapping[str, TensorInfo]
 
 
 def read_signatures(folder: pathlib.Path) -> dict[str, Signature]:
-    """Returns the signatures of a SavedModel by name, but for the internal ones.
+    """Returns the signatures of a SavedModel by name, without the internal ones.
 
     Raises:
       NotASavedModelError: the graph file is missing (a textual saved_model.pbtxt is not read) or damaged.
@@ -56,16 +56,16 @@ def read_signatures(folder: pathlib.Path) -> dict[str, Signature]:
 
 
 def serve(folder: pathlib.Path, signature: str, target: pathlib.Path, output_prefix: str = "") -> None:
-    """Makes a SavedModel that serves one signature of another one by default.
+    """Creates a SavedModel that serves one signature of another one by default.
 
     Args:
-      folder: the SavedModel. It must stay where it is: its variables are linked to, not copied.
+      folder: the SavedModel. It must not be moved: its variables are linked, not copied.
       signature: the name of the signature.
       target: the new folder.
-      output_prefix: put before the name of each output, to tell outputs from inputs of the same name.
+      output_prefix: a prefix for the name of each output, to distinguish outputs from inputs of the same name.
 
     Raises:
-      SignatureError: there is no such signature.
+      SignatureError: the model does not have this signature.
       NotASavedModelError: the graph file is missing or damaged.
       OSError: `target` cannot be written.
     """
@@ -87,7 +87,7 @@ def serve(folder: pathlib.Path, signature: str, target: pathlib.Path, output_pre
 
 
 def parse(folder: pathlib.Path, message: Any) -> Any:
-    """Returns the graph file of a SavedModel as a message of that class.
+    """Returns the graph file of a SavedModel, parsed as a message of that class.
 
     Raises:
       NotASavedModelError: it is missing or damaged.

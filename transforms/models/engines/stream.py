@@ -1,4 +1,4 @@
-"""Stream models: what runs one, and how its two signatures are told among those of a SavedModel."""
+"""Stream models: the interface of their engines, and how to find their two signatures in a SavedModel."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _MOST_CHUNK_FRAMES = 10
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class State:
-    """What a Stream model remembers of a segment. Opaque, never changed: a call that failed can be made again.
+    """A Stream model's state for a segment. Opaque and immutable, so a failed call can be repeated.
 
     Attributes:
-      num_frames: frames of the segment that it has seen.
-      tensors: the model's own states by name, of the engine that made them.
+      num_frames: the number of frames of the segment that the model has seen.
+      tensors: the model's states by name, as tensors of the engine that created them.
     """
 
     num_frames: int
@@ -37,14 +37,14 @@ class State:
 
 
 class StreamEngine(Protocol):
-    """A loaded Stream model. Many threads may call `classify_next` of the same one at once, each for its own segments.
+    """A loaded Stream model. Threads may call `classify_next` concurrently, each for its own segments.
 
     Attributes:
       name: "openvino" or "tensorflow".
-      num_classes: outputs of a clip.
-      output_activation: what the outputs are; they are called logits here, whatever they are.
-      chunk_frames: frames that are best given at once; multiples of it are as good.
-      state_bytes: memory of one State.
+      num_classes: the number of outputs per clip.
+      output_activation: the kind of the outputs; this interface calls them logits in any case.
+      chunk_frames: the best number of frames per call; multiples of it are equally good.
+      state_bytes: the memory of one State.
     """
 
     name: str
@@ -54,29 +54,29 @@ class StreamEngine(Protocol):
     state_bytes: int
 
     def initial_state(self) -> State:
-        """Returns the state of a segment of which nothing was seen."""
+        """Returns the state before the first frame of a segment."""
         ...
 
     def classify_next(
         self, states: Sequence[State], frames: npt.NDArray[np.uint8]
     ) -> tuple[npt.NDArray[np.float32], list[State]]:
-        """Shows each segment its next frames. How a segment is cut into calls does not change the answers.
+        """Runs the model on the next frames of each segment. The results do not depend on the size of the calls.
 
         Args:
-          states: the state of each of the N segments, as `initial_state` or the last call gave it.
-          frames: uint8 [N, T, H, W, 3], RGB; H and W as in the model's preset, T at least 1, another one in each call.
+          states: the state of each of the N segments, from `initial_state` or from the previous call.
+          frames: uint8 [N, T, H, W, 3], RGB; H and W as in the model's preset. T is at least 1 and may vary.
 
         Returns:
-          The model's answer after these frames, logits float32 [N, C], and the states to go on with.
+          The model's logits after these frames, float32 [N, C], and the next states.
 
         Raises:
-          InferenceError: the engine failed, out of memory for instance; the states given can still be used.
-          ValueError: the array is of another type or shape, or there are not as many states as segments.
+          InferenceError: the engine failed, for example out of memory; the given states remain valid.
+          ValueError: the array has another type or shape, or the number of states is not the number of segments.
         """
         ...
 
     def embedding_size(self) -> int | None:
-        """Returns how many activations the classifier's last layer takes; None where the graph has no such layer.
+        """Returns the number of activations that the classifier's last layer takes; None if there is no such layer.
 
         TensorFlow prepares the graph for this at the first call, which takes seconds.
         """
@@ -85,34 +85,34 @@ class StreamEngine(Protocol):
     def classify_next_with_embeddings(
         self, states: Sequence[State], frames: npt.NDArray[np.uint8]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], list[State]]:
-        """Does what `classify_next` does, and tells the activations before the classifier too.
+        """Runs `classify_next`, and also returns the activations before the classifier.
 
         Returns:
           Logits, float32 [N, C], embeddings, float32 [N, D] with D = `embedding_size()`, and the next states.
 
         Raises:
-          ModelError: the graph has none.
-          InferenceError, ValueError: as `classify_next`.
+          ModelError: the graph has no embeddings.
+          InferenceError, ValueError: as in `classify_next`.
         """
         ...
 
     def close(self) -> None:
-        """Frees the model. The engine cannot be used afterwards; closing again does nothing."""
+        """Frees the model. The engine cannot be used afterwards; closing it again does nothing."""
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class StreamSignatures:
-    """The signatures of a Stream model, and the part that each tensor plays.
+    """The signatures of a Stream model, and the role of each tensor.
 
     Attributes:
-      init: name of the signature that makes states.
-      call: name of the signature that takes frames.
-      input_shape: input of `init`: the shape of the frames, int32 [5].
+      init: the name of the signature that creates states.
+      call: the name of the signature that takes frames.
+      input_shape: the input of `init`: the shape of the frames, int32 [5].
       image: the input of `call` that takes frames, float32 of rank 5.
-      logits: the output of `call` that is no state.
+      logits: the output of `call` that is not a state.
       states: the other inputs of `call`, by name.
-      num_classes: logits of a clip.
+      num_classes: the number of logits per clip.
     """
 
     init: str
@@ -124,17 +124,17 @@ class StreamSignatures:
     num_classes: int
 
     def chunk_frames(self, clip_frames: int) -> int:
-        """Returns how many frames to show at once: about ten, so that whole chunks make up a clip where they can.
+        """Returns the number of frames per call: about ten, and a divisor of the clip's frames if possible.
 
-        A0 takes 4.6 ms of CPU time for a frame alone, 2.8 in chunks of 2, 2.2 of 5, and 1.9 of 10, of 25 and of 50:
-        longer chunks only take more memory.
+        A0 takes 4.6 ms of CPU time for a single frame, 2.8 ms per frame in chunks of 2, 2.2 of 5, and 1.9 of 10, 25 and
+        50. Longer chunks only take more memory.
         """
         assert self.image.shape is not None
         return self.image.shape[1] or clip_frames // -(-clip_frames // _MOST_CHUNK_FRAMES)
 
     @classmethod
     def from_json(cls, values: dict[str, Any] | None) -> StreamSignatures | None:
-        """Returns what `dataclasses.asdict` gave, after a way through JSON; None for None."""
+        """Returns the signatures from the JSON form of `dataclasses.asdict`; None for None."""
         if values is None:
             return None
         states = {name: _info(info) for name, info in values["states"].items()}
@@ -146,10 +146,10 @@ def _info(values: dict[str, Any]) -> TensorInfo:
 
 
 def find_stream_signatures(folder: pathlib.Path, preset: Preset) -> StreamSignatures:
-    """Finds the signatures of a Stream model by what they take and give; their names do not matter.
+    """Finds the signatures of a Stream model by their inputs and outputs; their names do not matter.
 
     Raises:
-      SignatureError: there are none, or they do not take pictures of the preset; the message lists what is there.
+      SignatureError: there are none, or they do not take pictures of the preset; the message lists the signatures.
       NotASavedModelError: the graph file is missing or damaged.
     """
     if is_exported(folder):
@@ -158,7 +158,7 @@ def find_stream_signatures(folder: pathlib.Path, preset: Preset) -> StreamSignat
         signatures = read_signatures(folder)
         found = _find(signatures)
     if found is None:
-        problem = "it is no Stream model"
+        problem = "it is not a Stream model"
     elif fault := _image_fault(found.image, preset):
         problem = fault
     else:
@@ -176,7 +176,7 @@ def is_stream_model(folder: pathlib.Path) -> bool:
 
 
 def answer_of(signatures: Mapping[str, Signature]) -> tuple[str, str] | None:
-    """Returns the signature that classifies, and its output with the answers; None where it is not plain which."""
+    """Returns the signature that classifies, and its output with the logits; None if it is ambiguous."""
     stream = _find(signatures)
     if stream is not None:
         return stream.call, stream.logits
@@ -185,10 +185,10 @@ def answer_of(signatures: Mapping[str, Signature]) -> tuple[str, str] | None:
 
 
 def check_next(num_states: int, frames: npt.NDArray[np.uint8], preset: Preset) -> None:
-    """Checks what `StreamEngine.classify_next` was given.
+    """Checks the arguments of `StreamEngine.classify_next`.
 
     Raises:
-      ValueError: not uint8 [N, T, H, W, 3] with the preset's sizes and at least one frame, or another number of states.
+      ValueError: not uint8 [N, T, H, W, 3] with the preset's sizes and at least one frame, or a wrong number of states.
     """
     size = preset.size
     if frames.dtype != np.uint8 or frames.ndim != 5 or frames.shape[2:] != (size, size, 3) or not frames.shape[1]:
@@ -219,7 +219,7 @@ def _find(signatures: Mapping[str, Signature]) -> StreamSignatures | None:
 def _image_fault(image: TensorInfo, preset: Preset) -> str | None:
     wanted = (None, None, preset.size, preset.size, 3)
     if image.dtype != "float32" or image.shape is None or len(image.shape) != 5:
-        return f"its {image} is no image"
+        return f"its {image} is not an image"
     if image.shape[1] not in (None, 1):
         return f"its {image} takes neither any number of frames nor one"
     if any(None not in (has, wants) and has != wants for has, wants in zip(image.shape, wanted, strict=True)):

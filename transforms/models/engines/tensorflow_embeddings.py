@@ -1,4 +1,4 @@
-"""Makes a TensorFlow function that gives embeddings too, from one that gives logits: a frozen copy of its graph."""
+"""Create a TensorFlow function that also returns embeddings, as a frozen copy of a function that returns logits."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 
 
 def with_embeddings(function: Any, logits: int, num_classes: int) -> Any | None:
-    """Returns a function of the same tensors that gives one more, the embeddings; None where the graph has none.
+    """Returns a function that also returns the embeddings; None if the graph has none.
 
-    It takes seconds. What asked to be compiled by itself, as the official Stream models do, is not in the copy.
+    This takes seconds. The copy does not contain separately compiled functions, which the official Stream models have.
 
     Args:
-      function: a concrete one.
+      function: a concrete function.
       logits: the position of the logits, float32 [N, C], among its outputs.
       num_classes: C.
 
     Returns:
-      A function of the inputs, without variables, that gives the list of the outputs and embeddings, float32 [N, D].
+      A function of the same inputs, without variables, that returns the outputs and the embeddings, float32 [N, D].
     """
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
@@ -33,16 +33,16 @@ def with_embeddings(function: Any, logits: int, num_classes: int) -> Any | None:
         return None
     source, size = found
     with frozen.graph.as_default():
-        # Fails where a clip has more than one: a layer that looks at places, and an average after it.
+        # Fails if a clip has several embeddings: a layer over positions, followed by an average.
         embeddings = tf.ensure_shape(tf.reshape(source, [tf.shape(outputs[logits])[0], size]), [None, size])
     return frozen.prune(frozen.inputs, [*outputs, embeddings])
 
 
 def _unfolded(graph: Any, outputs: Sequence[Any]) -> list[Any]:
-    """Returns what gives a frozen graph's outputs, where need be in copies of the functions that it calls for them.
+    """Returns the tensors behind a frozen graph's outputs, in copies of the functions that it calls if necessary.
 
-    Freezing has put the bodies of most nested functions into the graph, in which a layer can be looked for, but not of
-    those that are to be compiled by themselves.
+    Freezing inlines most nested functions into the graph, where the layer can be found, but not functions that are
+    compiled separately.
     """
     import tensorflow as tf
     from tensorflow.python.framework.function_def_to_graph import function_def_to_graph

@@ -1,4 +1,4 @@
-"""Runs a SavedModel with TensorFlow as it is: on a GPU or TPU, and as the reference for other engines."""
+"""Run a SavedModel unchanged with TensorFlow: on a GPU or TPU, and as the reference for other engines."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _SIGNATURE = "serving_default"
 
 
 class TensorFlowEngine:
-    """A SavedModel's `serving_default` behind a graph function that takes uint8."""
+    """A SavedModel's `serving_default`, wrapped in a graph function that takes uint8."""
 
     name = "tensorflow"
     output_activation: OutputActivation = "logits"
 
     def __init__(self, run: Callable[[Any], Any], num_classes: int, preset: Preset) -> None:
-        """Keeps what `load` made."""
+        """Stores the results of `load`."""
         self.num_classes = num_classes
         self._preset = preset
         self._run: Callable[[Any], Any] | None = run
@@ -41,10 +41,10 @@ class TensorFlowEngine:
 
     @classmethod
     def load(cls, folder: pathlib.Path, preset: Preset, num_threads: int) -> TensorFlowEngine:
-        """Loads a SavedModel onto the first accelerator, or the CPU where there is none.
+        """Loads a SavedModel onto the first accelerator, or onto the CPU if there is none.
 
         Raises:
-          SignatureError: it takes or gives other tensors than a clip and logits.
+          SignatureError: its inputs and outputs are not a clip and logits.
           ModelError: TensorFlow cannot load it.
         """
         model = load_saved_model(folder, num_threads)
@@ -58,7 +58,7 @@ class TensorFlowEngine:
         return cls(run, int(num_classes), preset)
 
     def classify(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Runs the model, see `Engine`. The whole batch at once: an accelerator gains from it."""
+        """Runs the model, see `Engine`. Runs the whole batch at once, which is faster on an accelerator."""
         if self._run is None:
             raise ValueError("the engine is closed")
         if len(frames) == 0:
@@ -105,15 +105,15 @@ class TensorFlowEngine:
             raise inference_error(counted(len(frames), "clip"), error) from error
 
     def close(self) -> None:
-        """Frees the model once running calls have returned."""
+        """Frees the model after running calls have returned."""
         self._run = self._frozen = None
 
 
 def load_saved_model(folder: pathlib.Path, num_threads: int) -> Any:
-    """Returns what TensorFlow makes of a SavedModel.
+    """Loads a SavedModel with TensorFlow.
 
     Raises:
-      ModelError: TensorFlow cannot load it, or it is refused, see `graph_ops`.
+      ModelError: TensorFlow cannot load it, or it is rejected, see `graph_ops`.
     """
     with quiet_tensorflow():
         import tensorflow as tf
@@ -121,14 +121,14 @@ def load_saved_model(folder: pathlib.Path, num_threads: int) -> Any:
         _configure(num_threads)
         require_harmless(folder)
     try:
-        # Not a Keras loader: Keras 3 refuses these models.
+        # Not a Keras loader: Keras 3 does not load these models.
         return tf.saved_model.load(str(folder))
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise ModelError(f"TensorFlow cannot load {folder}: {error}") from error
 
 
 def inference_error(batch: str, error: Any) -> InferenceError:
-    """Returns what TensorFlow's error on a batch means to callers."""
+    """Converts TensorFlow's error on a batch to an InferenceError."""
     import tensorflow as tf
 
     kind = OutOfMemoryError if isinstance(error, tf.errors.ResourceExhaustedError) else InferenceError
@@ -136,7 +136,7 @@ def inference_error(batch: str, error: Any) -> InferenceError:
 
 
 def accelerators() -> list[str]:
-    """Returns the GPUs and TPUs that this TensorFlow can use. Starts its device runtime."""
+    """Returns the GPUs and TPUs that this TensorFlow can use. Starts TensorFlow's device runtime."""
     with quiet_tensorflow():
         import tensorflow as tf
 
@@ -151,7 +151,7 @@ def _configure(num_threads: int) -> None:
             tf.config.experimental.set_memory_growth(gpu, True)
         tf.config.threading.set_intra_op_parallelism_threads(num_threads)
         tf.config.threading.set_inter_op_parallelism_threads(num_threads)
-    except RuntimeError as error:  # the process used TensorFlow before: its settings stay
+    except RuntimeError as error:  # the process has already used TensorFlow, whose settings are then fixed
         _LOGGER.debug("TensorFlow keeps its settings: %s", error)
 
 

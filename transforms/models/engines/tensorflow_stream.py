@@ -1,4 +1,4 @@
-"""Runs a Stream model with TensorFlow as it is: on a GPU or TPU, and as the reference for other engines."""
+"""Run a Stream model unchanged with TensorFlow: on a GPU or TPU, and as the reference for other engines."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from reelbeam.transforms.wording import counted
 
 _Run = Callable[[Any, Mapping[str, Any]], Mapping[str, Any]]
 _EMBEDDING = "embedding/"
-"""What the embeddings are called beside the model's outputs; no tensor of a SavedModel can be."""
+"""The name of the embeddings next to the model's outputs; a tensor of a SavedModel cannot have this name."""
 
 
 class TensorFlowStreamEngine:
-    """A SavedModel's two signatures; states stay where TensorFlow has them, on the accelerator if there is one.
+    """A SavedModel's two signatures. States stay on TensorFlow's device, for example the accelerator.
 
-    Segments share a batch where the model can tell them apart: states without a batch dimension, such as MoViNet's
-    frame counters, must be the same for all segments of a batch.
+    Segments share a batch if the model allows it: states without a batch dimension, such as MoViNet's frame counters,
+    must be equal for all segments of a batch.
     """
 
     name = "tensorflow"
     output_activation: OutputActivation = "logits"
 
     def __init__(self, run: Any, zeros: Mapping[str, Any], signatures: StreamSignatures, preset: Preset) -> None:
-        """Keeps what `load` made."""
+        """Stores the results of `load`."""
         self.num_classes = signatures.num_classes
         self.chunk_frames = signatures.chunk_frames(preset.num_frames)
         self.state_bytes = sum(zero.numpy().nbytes for zero in zeros.values())
@@ -47,10 +47,10 @@ class TensorFlowStreamEngine:
 
     @classmethod
     def load(cls, folder: pathlib.Path, preset: Preset, num_threads: int) -> TensorFlowStreamEngine:
-        """Loads a SavedModel onto the first accelerator, or the CPU where there is none.
+        """Loads a SavedModel onto the first accelerator, or onto the CPU if there is none.
 
         Raises:
-          SignatureError: it is no Stream model, or not for pictures of that size.
+          SignatureError: it is not a Stream model, or not for pictures of that size.
           ModelError: TensorFlow cannot load it.
         """
         import tensorflow as tf
@@ -105,7 +105,7 @@ class TensorFlowStreamEngine:
         frames: npt.NDArray[np.uint8],
         rows: Mapping[str, npt.NDArray[np.float32]],
     ) -> list[State]:
-        """Writes outputs after each segment's last frame into a row of each of `rows`; returns the next states."""
+        """Writes the outputs after each segment's last frame into rows of `rows`; returns the next states."""
         import tensorflow as tf
 
         check_next(len(states), frames, self._preset)
@@ -125,11 +125,11 @@ class TensorFlowStreamEngine:
         return after
 
     def close(self) -> None:
-        """Frees the model once running calls have returned."""
+        """Frees the model after running calls have returned."""
         self._run = self._frozen = None
 
     def _groups(self, states: Sequence[State]) -> list[list[int]]:
-        """Returns the positions of the segments that may share a batch."""
+        """Returns the positions of the segments that may share a batch, in groups."""
         groups: dict[Any, list[int]] = {}
         one_by_one = not self._batched or (self._signatures.image.shape or (None,))[0] == 1
         shared = sorted(set(self._zeros) - set(self._batched))
@@ -156,9 +156,9 @@ class TensorFlowStreamEngine:
 
 
 def _run_with_embeddings(run: Any, signatures: StreamSignatures) -> tuple[_Run | None, int | None]:
-    """Returns what gives embeddings too, and their size; twice None where the graph has none."""
+    """Returns a function that also returns embeddings, and their size; (None, None) if the graph has none."""
     concrete = run.get_concrete_function()
-    # TensorFlow puts what is in a dictionary into the order of its names.
+    # TensorFlow sorts the values of a dictionary by name.
     takes, gives = sorted(signatures.states), sorted(concrete.structured_outputs)
     frozen = with_embeddings(concrete, gives.index(signatures.logits), signatures.num_classes)
     if frozen is None:

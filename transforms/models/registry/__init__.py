@@ -1,10 +1,10 @@
-"""What models are called and where they come from.
+"""Names and sources of models.
 
-catalog.py      the models by name
+catalog.py      the named models
 resolver.py     a name, a handle or a folder -> a local folder (hub.py: from a hub, archives.py, unpacking.py)
-cache.py        the folder in which fetched models are kept
-saved_model.py  what a SavedModel's folder holds (foreign.py: what other files are)
-manifest.py     what an exported model's folder holds
+cache.py        the cache of fetched and converted models
+saved_model.py  checks a SavedModel's folder (foreign.py: recognizes other files)
+manifest.py     the manifest of an exported model
 label_map.py    the names of the classes (labels/)
-quiet.py        TensorFlow without its log lines
+quiet.py        hides TensorFlow's log lines
 """

@@ -1,8 +1,8 @@
-"""Unpacks archives of models, as Kaggle offers them for download, into the cache.
+"""Unpack archives of models, such as Kaggle's downloads, into the cache.
 
     unpacked/KEY/...    the content of an archive
 
-KEY covers the archive's place, size and time of change.
+KEY covers the archive's path, size and modification time.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from reelbeam.transforms.models.registry.manifest import is_exported
 
 
 def is_archive(path: pathlib.Path) -> bool:
-    """Returns whether a local path is a file with the name of an archive."""
+    """Returns whether a local path is an archive, by its file name."""
     return path.name.lower().endswith(ARCHIVES) and path.is_file()
 
 
 def unpacked(archive: pathlib.Path) -> pathlib.Path:
-    """Returns the folder of the model in an archive, at its root or in its only folder, unpacking it at its first use.
+    """Returns the folder of the model in an archive, at its root or in its only folder. Unpacks it on first use.
 
     Raises:
-      NotASavedModelError: it cannot be unpacked, holds what would lead out of the folder, or holds no model.
+      NotASavedModelError: the archive cannot be unpacked, has paths outside the folder, or does not hold a model.
       ModelDownloadError: the cache has no room for it.
     """
     archive = archive.resolve()
@@ -41,14 +41,14 @@ def unpacked(archive: pathlib.Path) -> pathlib.Path:
             f"cannot unpack {archive} on this machine: {error}; free the disk or set {cache.ROOT_VARIABLE}"
         ) from error
     root = _root(folder)
-    assert root is not None, "made_once returns what is sound"
+    assert root is not None, "made_once returns a sound folder"
     return root
 
 
 def _unpack(archive: pathlib.Path, folder: pathlib.Path) -> None:
     try:
         if archive.name.lower().endswith(".zip"):
-            with zipfile.ZipFile(archive) as zipped:  # makes no links, and writes nothing outside of the folder
+            with zipfile.ZipFile(archive) as zipped:  # creates no links and writes nothing outside the folder
                 unpacking.check_size(entry.file_size for entry in zipped.infolist())
                 zipped.extractall(folder)
         else:
@@ -73,7 +73,7 @@ def _is_sound(folder: pathlib.Path) -> bool:
 
 
 def _root(folder: pathlib.Path) -> pathlib.Path | None:
-    """Returns where the model is in what was unpacked; None where there is none, or a broken one."""
+    """Returns the model's folder in the unpacked content; None if there is none, or a damaged one."""
     inner = [path for path in folder.glob("*") if path.is_dir()]
     candidates = [folder, *(inner if len(inner) == 1 else [])]
     return next((each for each in candidates if is_exported(each) or saved_model.fault(each) is None), None)

@@ -1,10 +1,10 @@
-"""Where fetched and converted models are kept between starts.
+"""Cache fetched and converted models across runs.
 
-Reading and writing differ: a container image may carry a filled cache that its user cannot write to. So a cached thing
-is looked for in every folder of `folders`, and written to `writable_folder`.
+Read and write locations differ, because a container image may carry a filled cache that its user cannot write to. An
+entry is looked up in every folder of `folders`, and written to `writable_folder`.
 
-    NAME/KEY        a thing of the cache NAME, see `made_once`; it appears complete, by a rename
-    locks/KEY       held by the process that makes it; the kernel frees it when that one dies
+    NAME/KEY        an entry of the cache NAME, see `made_once`; it appears complete, by a rename
+    locks/KEY       the lock of the process that creates the entry; the kernel releases it if the process dies
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ HUB_VARIABLE = "TFHUB_CACHE_DIR"
 
 
 def folders(name: str) -> list[pathlib.Path]:
-    """Returns the folders in which things of the cache `name` ("hub", "openvino") may be, the usual one first.
+    """Returns the folders that may hold entries of the cache `name` ("hub", "openvino"), the default first.
 
-    The usual one is $REELBEAM_CACHE_DIR/NAME, else ~/.cache/reelbeam/NAME. The hub's is $TFHUB_CACHE_DIR where that is
-    set, as for every user of the hub. None of them need exist.
+    The default is $REELBEAM_CACHE_DIR/NAME, or ~/.cache/reelbeam/NAME. For the hub it is $TFHUB_CACHE_DIR if set, as
+    in other programs that use the hub. The folders may not exist.
     """
     root = _fallback_root()
     fallback = [root / name] if _is_own(root) and _is_own(root / name) else []
@@ -38,10 +38,10 @@ def folders(name: str) -> list[pathlib.Path]:
 
 
 def writable_folder(name: str) -> pathlib.Path:
-    """Returns the folder of the cache `name`, made; one below the system's temporary folder where it is read-only.
+    """Creates and returns the folder of the cache `name`; uses the temporary folder if the default is read-only.
 
     Raises:
-      OSError: not even the temporary folder can be written to.
+      OSError: the temporary folder cannot be written either.
     """
     usual = _usual_folder(name)
     if usual is None:
@@ -59,10 +59,10 @@ def writable_folder(name: str) -> pathlib.Path:
 
 
 def _own_fallback(name: str) -> pathlib.Path:
-    """Returns the folder of the cache `name` below the temporary folder, made.
+    """Creates and returns the folder of the cache `name` in the temporary folder.
 
     Raises:
-      PermissionError: somebody else could have put something there.
+      PermissionError: another user could have put something there.
     """
     root = _fallback_root()
     for folder in (root, root / name):
@@ -78,23 +78,23 @@ def _own_fallback(name: str) -> pathlib.Path:
 def made_once(
     name: str, key: str, is_sound: Callable[[pathlib.Path], bool], make: Callable[[pathlib.Path], None]
 ) -> pathlib.Path:
-    """Returns the folder `key` of the cache `name`; where it is not there, one process makes it, and others wait.
+    """Returns the folder `key` of the cache `name`; if it is missing, one process creates it while others wait.
 
     Args:
-      name: of the cache.
-      key: of the folder: equal for equal content.
-      is_sound: whether a folder is complete and undamaged; false also where there is none.
-      make: fills an empty folder. If it raises, the cache is as before.
+      name: the cache's name.
+      key: the folder's name, equal for equal content.
+      is_sound: returns whether a folder is complete and undamaged; False if there is none.
+      make: fills an empty folder. If it raises, the cache is unchanged.
 
     Raises:
-      OSError: the cache cannot be written; and what `make` raises.
+      OSError: the cache cannot be written. Errors of `make` are passed on.
     """
     for root in folders(name):
         if is_sound(root / key):
             return root / key
     target = writable_folder(name) / key
     with _only_one(key) as alone:
-        if not is_sound(target):  # else the process that was waited for has made it
+        if not is_sound(target):  # otherwise another process has created it meanwhile
             if alone:
                 _remove_remains(target)
             _make(target, is_sound, make)
@@ -103,19 +103,19 @@ def made_once(
 
 @contextlib.contextmanager
 def _only_one(key: str) -> Iterator[bool]:
-    """Waits until no other process makes this folder, and keeps others waiting meanwhile. Yields whether it could."""
+    """Holds the lock of this folder. Yields whether the file system supports locks."""
     with (writable_folder("locks") / key).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             alone = True
-        except OSError as error:  # a network file system without locks: all make it, and the first one's stays
-            _LOGGER.debug("no lock for %s: %s", key, error)
+        except OSError as error:  # a network file system without locks: all create it, and the first one's is kept
+            _LOGGER.debug("No lock for %s: %s", key, error)
             alone = False
         yield alone
 
 
 def _remove_remains(target: pathlib.Path) -> None:
-    """Removes what processes left that died over their work."""
+    """Removes temporary folders of processes that died."""
     for temporary in target.parent.glob(f"{target.name}.*.tmp"):
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -131,7 +131,7 @@ def _make(target: pathlib.Path, is_sound: Callable[[pathlib.Path], bool], make: 
         try:
             temporary.rename(target)
         except OSError:
-            if not is_sound(target):  # else another process was faster
+            if not is_sound(target):  # otherwise another process was faster
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -145,7 +145,7 @@ def _usual_folder(name: str) -> pathlib.Path | None:
         return pathlib.Path(root).expanduser() / name
     try:
         return pathlib.Path.home() / ".cache" / "reelbeam" / name
-    except RuntimeError:  # the nameless user of a container has no home
+    except RuntimeError:  # a user without a name, in a container, has no home
         return None
 
 
@@ -154,7 +154,7 @@ def _fallback_root() -> pathlib.Path:
 
 
 def _is_own(folder: pathlib.Path) -> bool:
-    # What is in a cache gets executed: a folder that someone else put into /tmp is not ours.
+    # The content of a cache is executed, so a folder that another user put into /tmp must not be used.
     try:
         facts = folder.lstat()
     except OSError:

@@ -1,6 +1,6 @@
-"""The models that have a name, and what each must be fed with.
+"""The named models, and the input that each one needs.
 
-A model of one's own is a `ModelSpec` too, made from its handle, its label file and its preset.
+A custom model is a `ModelSpec` too, created from its handle, its label file and its preset.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from reelbeam.transforms.errors import ModelNotFoundError
 _KINETICS_600 = "package:reelbeam.transforms.models/labels/kinetics_600.txt"
 _KAGGLE = "https://www.kaggle.com/models/google/movinet/TensorFlow2"
 DEMO = "demo"
-"""The name of the bundled model, which is for a first look and for tests."""
+"""The name of the bundled model, which is for first steps and for tests."""
 
 _DEMO_FOLDER = "package:reelbeam.pipeline.demo/model"
 
 
 OutputActivation = Literal["logits", "softmax", "sigmoid"]
-"""What a model's outputs are: logits, scores of a softmax, which sum to 1, or scores of a sigmoid for each class."""
+"""The kind of a model's outputs: logits, softmax scores, which sum to 1, or one sigmoid score per class."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """The clips that a model was trained on, and so has to be given.
+    """The clips that a model was trained on and expects.
 
     Attributes:
-      num_frames: frames of a clip.
-      target_fps: frames a second at which a clip is sampled, whatever the video's own rate.
-      resize: pixels of the short side after scaling.
-      size: pixels of each side after the centre crop.
+      num_frames: the number of frames of a clip.
+      target_fps: the sampling rate in frames per second, independent of the video's own rate.
+      resize: the length of the short side after scaling, in pixels.
+      size: the length of each side after the center crop, in pixels.
 
     Raises:
       ValueError: a value is not positive, or the crop is larger than the scaled picture.
@@ -59,7 +59,7 @@ class Preset:
 
     @property
     def clip_seconds(self) -> Fraction:
-        """Seconds of video that a clip stands for."""
+        """The duration of a clip in seconds."""
         return self.num_frames / self.target_fps
 
 
@@ -68,16 +68,16 @@ class ModelSpec:
     """A model: a SavedModel, its classes, and the clips that it takes.
 
     Attributes:
-      name: how the catalog, rows and messages call it.
-      kind: "base" sees a clip at once; "stream" is fed chunks and carries state.
-      handle: where its SavedModel is, see `reelbeam.transforms.models.registry.resolver`.
-      mirrors: further URLs of it, tried in order where the handle, a URL, cannot be fetched.
-      labels: where its label file is: a path or a `package:` handle.
+      name: its name in the catalog, in rows and in messages.
+      kind: "base" takes a whole clip at once; "stream" takes chunks and keeps a state.
+      handle: the location of its SavedModel, see `reelbeam.transforms.models.registry.resolver`.
+      mirrors: further URLs, tried in order if the handle is a URL that cannot be fetched.
+      labels: the location of its label file: a path or a `package:` handle.
       preset: the clips that it takes.
-      gflops: billions of operations for one clip; None where unknown.
-      top1_percent: published accuracy on Kinetics-600; None where unknown.
-      pin: digest that its folder must have, see `manifest.pin`; None: whatever is there.
-      output_activation: what its outputs are; "auto": what its graph shows, see `output_activation`.
+      gflops: billions of operations per clip; None if unknown.
+      top1_percent: the published accuracy on Kinetics-600; None if unknown.
+      pin: the required digest of its folder, see `manifest.pin`; None accepts any.
+      output_activation: the kind of its outputs; "auto" reads it from the graph, see `output_activation`.
     """
 
     name: str
@@ -92,7 +92,7 @@ class ModelSpec:
     mirrors: tuple[str, ...] = ()
 
 
-# size: (preset, GFLOPs a clip, top-1 % of Base, top-1 % of Stream), from Model Garden's official/projects/movinet.
+# size: (preset, GFLOPs per clip, top-1 % of Base, top-1 % of Stream), from Model Garden's official/projects/movinet.
 _MOVINETS: dict[str, tuple[Preset, float, float, float]] = {
     "a0": (Preset(50, Fraction(5), 192, 172), 2.7, 72.28, 72.05),
     "a1": (Preset(50, Fraction(5), 192, 172), 6.0, 76.69, 76.45),
@@ -113,7 +113,7 @@ def _movinet(size: str, kind: Literal["base", "stream"]) -> ModelSpec:
         preset=preset,
         gflops=gflops,
         top1_percent=base_percent if kind == "base" else stream_percent,
-        # TensorFlow Hub only redirects to Kaggle nowadays.
+        # TensorFlow Hub redirects to Kaggle.
         mirrors=(f"{_KAGGLE}/{size}-{kind}-kinetics-600-classification/{3 if kind == 'base' else 2}",),
     )
 
@@ -137,7 +137,7 @@ def find(name: str) -> ModelSpec:
     """Returns the catalog's model of that name.
 
     Raises:
-      ModelNotFoundError: the catalog has no such name; the message offers the nearest ones.
+      ModelNotFoundError: the catalog does not have this name; the message suggests the closest names.
     """
     if name in CATALOG:
         return CATALOG[name]

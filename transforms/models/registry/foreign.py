@@ -1,4 +1,4 @@
-"""Says what a file is that is not a model's folder, by its name, and what to pass instead."""
+"""Recognize files that are not a model's folder by their names, and say what to pass instead."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _UNKNOWN = "a file", "pass a catalog name, a URL, or the folder of a SavedModel 
 
 
 def kind_of(name: str) -> str | None:
-    """Returns what a file of that name is: "a Keras model"; None where the name does not tell."""
+    """Returns the kind of a file by its name, for example "a Keras model"; None if the name does not show it."""
     found = _found(name)
     return found and found[0]
 
 
 def refusal(place: str) -> str:
-    """Returns why the file at a place, a path or a URI, is not a model's folder, and what to pass."""
+    """Returns why the file at a path or URI is not a model's folder, and what to pass instead."""
     folder, _, name = place.replace("\\", "/").rpartition("/")
     if name in GRAPH_FILES:
         return f"{place} is the graph of a SavedModel, and its weights are in files beside it: pass {folder or '.'}"

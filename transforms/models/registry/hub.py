@@ -1,11 +1,11 @@
-"""Fetches models with TensorFlow Hub's downloader.
+"""Fetch models with TensorFlow Hub's downloader.
 
-Used as they are: the hub's cache layout and its locks between processes. Added: a time-out, a check that the whole
-archive came, a limit on what it unpacks to, a check that it is a SavedModel before it enters the cache, and the removal
-of locks whose owner died (left alone, the hub waits 10 to 20 minutes for those).
+The hub's cache layout and its locks between processes are used unchanged. This module adds a timeout, a check that the
+archive is complete, a limit on its unpacked size, a check that it is a SavedModel before it enters the cache, and the
+removal of locks whose owner died (the hub itself waits 10 to 20 minutes for those).
 
-`tensorflow_hub.resolve` itself would do none of these, and it writes the whole URL, signature included, into logs and a
-file beside the model.
+`tensorflow_hub.resolve` has none of these, and it writes the whole URL, signature included, into logs and into a file
+next to the model.
 """
 
 from __future__ import annotations
@@ -40,26 +40,27 @@ _RETRYABLE_STATUS = (408, 425, 429)
 _GZIP_MAGIC = b"\x1f\x8b"
 _TAR_MAGIC, _TAR_MAGIC_OFFSET = b"ustar", 257
 
-# One download at a time in this process. It also makes a lock file with our own process id a dead one.
+# One download at a time in this process. So a lock file with this process's own id is always stale.
 _PROCESS_LOCK = threading.Lock()
 
 
 def download(url: str, name: str) -> pathlib.Path:
-    """Fetches a model into the hub's cache, or waits for the process that does so already.
+    """Fetches a model into the hub's cache, or waits for another process that is fetching it.
 
-    Kaggle's model pages and tfhub.dev answer to `?tf-hub-format=compressed` with a redirect to the archive, and so does
-    any server that returns a tar file of the SavedModel's content.
+    Kaggle's model pages and tfhub.dev answer `?tf-hub-format=compressed` with a redirect to the archive. Any server
+    that returns a tar file of the SavedModel's content works, too.
 
     Args:
-      url: http(s) URL of the model.
-      name: its folder's name in the cache.
+      url: the http(s) URL of the model.
+      name: the name of its folder in the cache.
 
     Returns:
       The folder, with a complete SavedModel.
 
     Raises:
-      ModelNotFoundError: the server has no such model, or refuses it (status 4xx).
-      ModelDownloadError: the server could not be reached, failed, or broke off; the cache is as before.
+      ModelNotFoundError: the server does not have the model, or denies access to it (status 4xx).
+      ModelDownloadError: the server could not be reached or failed, or the download was interrupted; the cache is
+        unchanged.
       NotASavedModelError: the server sent something else.
     """
     with _PROCESS_LOCK:
@@ -87,9 +88,9 @@ def _download_locked(url: str, folder: pathlib.Path) -> None:
             except (OSError, ValueError) as error:
                 raise _archive_error(shown, archive, error) from error
         if fault := saved_model.fault(pathlib.Path(temporary_folder)):
-            # Between two files of the archive, an early end looks like its end where the length is not announced.
+            # Without an announced length, an interruption between two files of the archive looks like its end.
             kind = NotASavedModelError if archive.length_is_known else ModelDownloadError
-            raise kind(f"the archive at {shown} is no SavedModel, or broke off: it {fault}; {REMEDY}")
+            raise kind(f"the archive at {shown} is not a SavedModel, or was interrupted: it {fault}; {REMEDY}")
 
     _LOGGER.info("Fetching %s into %s", shown, folder)
     try:
@@ -102,7 +103,7 @@ def _download_locked(url: str, folder: pathlib.Path) -> None:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise ModelDownloadError(f"cannot fetch {shown}: {reason}; {REMEDY}") from error
     except tf.errors.OpError as error:
-        if saved_model.fault(folder) is not None:  # else another process was faster
+        if saved_model.fault(folder) is not None:  # otherwise another process was faster
             raise ModelDownloadError(
                 f"cannot write {shown} to {folder}: {error.message}; free the disk or set {cache.HUB_VARIABLE}"
             ) from error
@@ -120,7 +121,7 @@ def _open(url: str) -> http.client.HTTPResponse:
 
 
 class _Archive:
-    """A response's bytes, counted: `http.client` and `tarfile` both take an early end for the end."""
+    """A response with a byte count, because `http.client` and `tarfile` take an early end for the regular end."""
 
     def __init__(self, response: http.client.HTTPResponse) -> None:
         self._response = response
@@ -129,7 +130,7 @@ class _Archive:
         self.head = b""
 
     def read(self, size: int) -> bytes:
-        """Reads as a file does.
+        """Reads like a file.
 
         Raises:
           http.client.IncompleteRead: the connection ended before the announced length.
@@ -144,12 +145,12 @@ class _Archive:
 
     @property
     def length_is_known(self) -> bool:
-        """Whether the server announced a length: then all of it came, or `read` has raised."""
+        """Whether the server announced a length: then the archive is complete, or `read` has raised."""
         return self._expected >= 0
 
     @property
     def may_be_tar(self) -> bool:
-        """Whether the first bytes, if any came, are those of a tar file, compressed or not."""
+        """Whether the first bytes, if any, are those of a tar file, compressed or not."""
         return (
             not self.head or self.head.startswith(_GZIP_MAGIC) or self.head[_TAR_MAGIC_OFFSET:].startswith(_TAR_MAGIC)
         )
@@ -157,11 +158,11 @@ class _Archive:
 
 def _archive_error(shown: str, archive: _Archive, error: OSError | ValueError) -> ModelError:
     if isinstance(error, TimeoutError | ConnectionError):
-        return ModelDownloadError(f"the download of {shown} broke off: {error}; {REMEDY}")
-    if isinstance(error, ValueError):  # the hub refuses links and paths that leave the folder
+        return ModelDownloadError(f"the download of {shown} was interrupted: {error}; {REMEDY}")
+    if isinstance(error, ValueError):  # the hub rejects links and paths outside the folder
         return NotASavedModelError(f"the archive at {shown} holds what no SavedModel does: {error}")
     if archive.may_be_tar:
-        return ModelDownloadError(f"the download of {shown} is damaged or broke off; {REMEDY}")
+        return ModelDownloadError(f"the download of {shown} is damaged or was interrupted; {REMEDY}")
     kind = foreign.kind_of(urllib.parse.urlsplit(shown).path)
     what = f", it seems to be {kind}" if kind else ""
     return NotASavedModelError(f"{shown} answered with something other than a model's tar archive{what}; {REMEDY}")
@@ -176,7 +177,7 @@ def _status_error(shown: str, error: urllib.error.HTTPError) -> ModelError:
 
 
 def _remove_remains(folder: pathlib.Path) -> None:
-    """Removes what would stand in a download's way: an incomplete model, or the lock of a process that died."""
+    """Removes what would block a download: an incomplete model, or the lock of a process that died."""
     if folder.is_dir() and (fault := saved_model.fault(folder)):
         _LOGGER.warning("Removing %s from the cache: it %s", folder, fault)
         shutil.rmtree(folder, ignore_errors=True)
@@ -186,7 +187,7 @@ def _remove_remains(folder: pathlib.Path) -> None:
     except (OSError, ValueError):
         return
     if host == socket.gethostname() and process_id.isdecimal() and not _is_alive(int(process_id)):
-        _LOGGER.warning("Removing %s: process %s, which fetched this model, is gone", lock, process_id)
+        _LOGGER.warning("Removing %s: process %s, which fetched this model, does not exist", lock, process_id)
         lock.unlink(missing_ok=True)
         shutil.rmtree(folder.with_name(f"{folder.name}.{task}.tmp"), ignore_errors=True)
 

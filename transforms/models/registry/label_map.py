@@ -1,4 +1,4 @@
-"""The names of a model's classes: a text file with one label a line, in the order of the model's outputs."""
+"""The names of a model's classes: a text file with one label per line, in the order of the model's outputs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LabelMap:
       source: the file that they were read from, for messages.
 
     Raises:
-      LabelMapError: there is no label, or one is empty or there twice; the message names the line.
+      LabelMapError: there is no label, or one is empty or repeated; the message names the line.
     """
 
     labels: tuple[str, ...]
@@ -40,22 +40,22 @@ class LabelMap:
             if label in first_lines:
                 raise LabelMapError(
                     f"{self.source}, line {line}: {label!r} is on line {first_lines[label]} already; "
-                    "rows could not tell the two classes apart"
+                    "rows could not distinguish the two classes"
                 )
             first_lines[label] = line
 
     @classmethod
     def load(cls, path: pathlib.Path) -> LabelMap:
-        """Reads a UTF-8 text file; line ends of any system, a final one is optional.
+        """Reads a UTF-8 text file with the line ends of any system; the last line end is optional.
 
         Raises:
-          LabelMapError: the file is missing, unreadable or not UTF-8, or its lines are no label map.
+          LabelMapError: the file is missing, unreadable or not UTF-8, or its lines are not a valid label map.
         """
         try:
             facts = path.stat()
             if stat.S_ISDIR(facts.st_mode) or (stat.S_ISREG(facts.st_mode) and facts.st_size <= _MAX_BYTES):
                 data = path.read_bytes()
-            else:  # a device or a FIFO would never end
+            else:  # reading a device or a FIFO might not end
                 raise OSError(errno.EINVAL, f"not a regular file of at most {_MAX_BYTES} bytes")
         except OSError as error:
             raise LabelMapError(f"cannot read the label file {path}: {error.strerror}; pass --labels FILE") from error
@@ -63,20 +63,20 @@ class LabelMap:
 
     @classmethod
     def parse(cls, data: bytes, source: str) -> LabelMap:
-        """Returns what a label file holds, see `load`; `source` names it in messages."""
+        """Parses the content of a label file, see `load`; `source` names it in messages."""
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise LabelMapError(
                 f"{source} is not UTF-8 text (byte {error.start}): save the label file as UTF-8"
             ) from error
-        # Not splitlines: it would also cut at characters, such as U+2028, that may stand in a label.
+        # Not splitlines, which also splits at characters that a label may contain, such as U+2028.
         lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
         return cls(tuple(line.strip() for line in lines), source)
 
     @property
     def sha256(self) -> str:
-        """Hex digest of the labels, the same whatever the file's line ends: part of a run's model fingerprint."""
+        """The hex digest of the labels, independent of the file's line ends: part of a run's model fingerprint."""
         return hashlib.sha256("".join(f"{label}\n" for label in self.labels).encode()).hexdigest()
 
     def check(self, num_classes: int) -> None:
@@ -93,10 +93,10 @@ class LabelMap:
 
 
 def resolve_labels(handle: str) -> pathlib.Path:
-    """Returns the label file that a handle names: `package:PKG/PATH`, a path or a file:// URL.
+    """Returns the label file of a handle: `package:PKG/PATH`, a path or a file:// URL.
 
     Raises:
-      LabelMapError: the handle is of another kind, or no such file is there.
+      LabelMapError: the handle is of another kind, or the file does not exist.
     """
     try:
         path = resolver.local_path(handle)

@@ -1,9 +1,9 @@
-"""The file that makes a folder an exported model. Reading it needs neither OpenVINO nor TensorFlow.
+"""The manifest of an exported model. Reading it needs neither OpenVINO nor TensorFlow.
 
-DIR/reelbeam_model.json      preset, signatures, where it came from, and the digest of every other file
+DIR/reelbeam_model.json      preset, signatures, origin, and the digest of every other file
 DIR/labels.txt
-DIR/model.xml, model.bin     what OpenVINO runs, see `openvino_cache`
-DIR/init.xml, init.bin       of a Stream model
+DIR/model.xml, model.bin     the OpenVINO model, see `openvino_cache`
+DIR/init.xml, init.bin       for a Stream model
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from reelbeam.transforms.models.registry import saved_model
 from reelbeam.transforms.models.registry.catalog import ModelSpec, OutputActivation, Preset
 
 MANIFEST, LABELS = "reelbeam_model.json", "labels.txt"
-# Raised when a folder of the new kind cannot be read by an older program.
+# Increment when an older version of this program cannot read the new format.
 FORMAT = 2
 _MAX_MANIFEST_BYTES = 4 << 20
 _MAX_FILE_BYTES = 16 << 30
@@ -31,20 +31,20 @@ _REMEDY = "export the model again"
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """What an exported model says of itself.
+    """The description of an exported model.
 
     Attributes:
-      name: how rows and messages call the model.
+      name: its name in rows and messages.
       kind: "base" or "stream".
       preset: the clips that it takes.
-      output_activation: what its outputs are.
+      output_activation: the kind of its outputs.
       gflops: as in `ModelSpec`.
       top1_percent: as in `ModelSpec`.
-      source: where its SavedModel was, without a query.
-      content_hash: digest of the SavedModel: rows made with either have the same model fingerprint.
-      openvino_version: what converted it.
-      signatures: of a Stream model, its signatures as JSON.
-      files: hex SHA-256 of each file beside the manifest.
+      source: the location of its SavedModel, without a query.
+      content_hash: the digest of the SavedModel. Rows made with either have the same model fingerprint.
+      openvino_version: the version that converted it.
+      signatures: for a Stream model, its signatures as JSON.
+      files: the hex SHA-256 of each file next to the manifest.
     """
 
     name: str
@@ -60,13 +60,13 @@ class Manifest:
     files: dict[str, str]
 
     def to_text(self) -> str:
-        """Returns the manifest's file."""
+        """Returns the content of the manifest file."""
         values = dataclasses.asdict(self)
         values["preset"]["target_fps"] = str(self.preset.target_fps)
         return json.dumps({"format": FORMAT, **values}, indent=2) + "\n"
 
     def to_spec(self, folder: pathlib.Path) -> ModelSpec:
-        """Returns the model of the folder that holds this manifest."""
+        """Returns the spec of the model in the folder of this manifest."""
         labels = str(folder / LABELS)
         return ModelSpec(
             self.name,
@@ -81,12 +81,12 @@ class Manifest:
 
 
 def is_exported(folder: pathlib.Path) -> bool:
-    """Returns whether a folder holds an exported model, sound or not."""
+    """Returns whether a folder holds an exported model, which may be damaged."""
     return (folder / MANIFEST).is_file()
 
 
 def read_manifest(folder: pathlib.Path) -> Manifest:
-    """Returns what an exported model says of itself.
+    """Reads the manifest of an exported model.
 
     Raises:
       ModelError: the manifest is damaged, or was written by a later version of this program.
@@ -112,7 +112,7 @@ def read_manifest(folder: pathlib.Path) -> Manifest:
 
 
 def _check(manifest: Manifest) -> None:
-    """Raises ValueError where a manifest says what no export writes; nothing in it can name a file elsewhere."""
+    """Raises ValueError for values that no export writes; no file name may lead outside the folder."""
     texts = (manifest.name, manifest.source, manifest.content_hash, manifest.openvino_version)
     if not all(isinstance(text, str) for text in texts) or manifest.kind not in ("base", "stream"):
         raise ValueError("its name, kind, source or content_hash is of another type")
@@ -122,10 +122,10 @@ def _check(manifest: Manifest) -> None:
 
 
 def check_files(folder: pathlib.Path) -> Manifest:
-    """Returns the manifest of an exported model whose files are all there and undamaged.
+    """Returns the manifest of an exported model after checking all of its files.
 
     Raises:
-      ModelError: one is missing or differs from its digest, or the manifest cannot be read.
+      ModelError: a file is missing or differs from its digest, or the manifest cannot be read.
     """
     manifest = read_manifest(folder)
     for name, digest in manifest.files.items():
@@ -139,13 +139,13 @@ def check_files(folder: pathlib.Path) -> Manifest:
 
 
 def _is_plain(path: pathlib.Path) -> bool:
-    """Whether a path is a regular file of a size that can be read; a device or a FIFO would never end."""
+    """Whether a path is a regular file of acceptable size; reading a device or a FIFO might not end."""
     facts = path.stat()
     return stat.S_ISREG(facts.st_mode) and facts.st_size <= _MAX_FILE_BYTES
 
 
 def content_hash(folder: pathlib.Path) -> str:
-    """Returns the digest that a model has as a SavedModel, whether the folder holds that or an export of it.
+    """Returns the digest of a model's SavedModel, for a folder that holds it or an export of it.
 
     Raises:
       ModelError: the manifest of an exported model cannot be read.
@@ -155,12 +155,12 @@ def content_hash(folder: pathlib.Path) -> str:
 
 
 def require_pin(folder: pathlib.Path, wanted: str | None, shown: str) -> None:
-    """Refuses a model whose digest, see `pin`, is not the one that was demanded.
+    """Rejects a model whose digest, see `pin`, is not the required one.
 
     Args:
-      folder: of the model.
-      wanted: hex digest; None: any model will do.
-      shown: what messages call the model.
+      folder: the model's folder.
+      wanted: the hex digest; None accepts any model.
+      shown: the model's name for messages.
 
     Raises:
       ModelError: it is another model.
@@ -174,10 +174,10 @@ def require_pin(folder: pathlib.Path, wanted: str | None, shown: str) -> None:
 
 
 def pin(folder: pathlib.Path) -> str:
-    """Returns a digest of all that a model's folder holds: other files, made of the same SavedModel too, have another.
+    """Returns a digest of a model's folder. A SavedModel and an export of it have different digests.
 
     Raises:
       OSError: a file cannot be read.
     """
-    # A manifest has the digests of all other files.
+    # The manifest contains the digests of all other files.
     return saved_model.file_hash(folder / MANIFEST) if is_exported(folder) else saved_model.content_hash(folder)

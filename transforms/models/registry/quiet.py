@@ -1,4 +1,4 @@
-"""Keeps what TensorFlow and its hub write of themselves off stderr, before any of their settings for it are heard."""
+"""Keep TensorFlow's and TensorFlow Hub's log lines off stderr, before their own settings take effect."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _NOTES = (b"WARNING: All log messages before absl::InitializeLog()", b"To enable
 
 @contextlib.contextmanager
 def quiet_tensorflow() -> Iterator[None]:
-    """Leaves out log lines below $TF_CPP_MIN_LOG_LEVEL that native code writes meanwhile; all else comes at the end.
+    """Drops log lines of native code below $TF_CPP_MIN_LOG_LEVEL; writes all other lines at the end of the block.
 
-    And what TensorFlow Hub is told by setuptools: that its way of comparing versions is old.
+    Also hides setuptools' warning about how TensorFlow Hub compares versions.
     """
     level = os.environ.get(LEVEL_VARIABLE, "0")
     least = int(level) if level.isdecimal() else 0
@@ -28,7 +28,7 @@ def quiet_tensorflow() -> Iterator[None]:
         try:
             sys.stderr.flush()
             kept = os.dup(2)
-        except (OSError, ValueError, AttributeError):  # no stderr: nothing to keep clean
+        except (OSError, ValueError, AttributeError):  # there is no stderr to keep clean
             least = 0
         if not least:
             yield

@@ -1,9 +1,9 @@
-"""From a model's handle to a local folder with the model.
+"""Resolve a model's handle to a local folder with the model.
 
 package:PKG/PATH     PATH inside the installed package PKG: the same handle works on every worker
-FOLDER, file://...   a local folder, as it is: a SavedModel, or a model that was exported; an archive of one is unpacked
+FOLDER, file://...   a local folder, used in place: a SavedModel or an exported model; an archive of one is unpacked
 http(s)://...        fetched through TensorFlow Hub into a cache; a cached model needs neither network nor TensorFlow
-s3://..., gs://...   not from here: `reelbeam.transforms.stored_models` brings them to a local folder
+s3://..., gs://...   not resolved here: `reelbeam.transforms.stored_models` copies them to a local folder
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _PACKAGE = "package:"
 
 
 def resolve(handle: str, mirrors: Sequence[str] = ()) -> pathlib.Path:
-    """Returns the local folder of a model, fetching it first if need be.
+    """Returns the local folder of a model; fetches the model if necessary.
 
     Args:
-      handle: where the model is.
-      mirrors: further URLs of the same model, for where `handle`, a URL too, cannot be fetched.
+      handle: the model's location.
+      mirrors: further URLs of the same model, used if `handle` is a URL that cannot be fetched.
 
     Raises:
-      ModelNotFoundError: nothing is at the handle, or its scheme is unknown.
-      ModelDownloadError: the server could not be reached, failed, or broke off; trying again may help.
-      NotASavedModelError: what is there is no SavedModel.
-      ModelError: what is there was exported, and is damaged.
+      ModelNotFoundError: there is nothing at the handle, or its scheme is unknown.
+      ModelDownloadError: the server could not be reached or failed, or the download was interrupted; a retry may help.
+      NotASavedModelError: the handle does not lead to a SavedModel.
+      ModelError: an exported model is damaged.
     """
     folder = local_path(handle)
     if folder is not None:
@@ -48,7 +48,7 @@ def resolve(handle: str, mirrors: Sequence[str] = ()) -> pathlib.Path:
 
 
 def used_address(handle: str, mirrors: Sequence[str] = ()) -> str:
-    """Returns the URL that a model was fetched from, one of its addresses; the handle where it was not fetched."""
+    """Returns the URL, among its addresses, that a model was fetched from; the handle if it was not fetched."""
     if not mirrors:
         return handle
     return next((address for address in (handle, *mirrors) if _cached_folder(address) is not None), handle)
@@ -68,7 +68,7 @@ def _fetch(addresses: Sequence[str]) -> pathlib.Path:
         return folder
     if len(failures) == 1:
         raise failures[0]
-    # What may pass at one address may pass.
+    # If one address failed with a transient error, the whole fetch is transient.
     first = next((error for error in failures if error.transient), failures[0])
     raise type(first)(f"{_reasons(failures)}; {hub.REMEDY}") from first
 
@@ -78,7 +78,7 @@ def _reasons(failures: Sequence[ModelError]) -> str:
 
 
 def is_cached(handle: str, mirrors: Sequence[str] = ()) -> bool:
-    """Returns whether `resolve` will need no network: the model is local, or was fetched before."""
+    """Returns whether `resolve` needs no network, because the model is local or was fetched before."""
     try:
         folder = local_path(handle)
     except ModelNotFoundError:
@@ -89,21 +89,21 @@ def is_cached(handle: str, mirrors: Sequence[str] = ()) -> bool:
 
 
 def is_stored(handle: str) -> bool:
-    """Returns whether a model, or a label file, is in an object store."""
+    """Returns whether a model or a label file is in an object store."""
     scheme, separator, _ = handle.partition("://")
     return bool(separator) and scheme.lower() not in ("http", "https", "file")
 
 
 def cache_name(handle: str) -> str:
-    """Returns the folder name of a URL in the hub's cache: the hub's own, so that both find each other's downloads."""
+    """Returns the folder name of a URL in the hub's cache. It is the hub's own, so that both share downloads."""
     return hashlib.sha1(handle.encode("utf-8"), usedforsecurity=False).hexdigest()
 
 
 def local_path(handle: str) -> pathlib.Path | None:
-    """Returns the path that a `package:` handle, a file:// URL or a path means, there or not; None for other URLs.
+    """Returns the path of a `package:` handle, a file:// URL or a path, which may not exist; None for other URLs.
 
     Raises:
-      ModelNotFoundError: the package is not installed here, or not as files.
+      ModelNotFoundError: the package is not installed here, or is not installed as files.
     """
     if handle.startswith(_PACKAGE):
         return _package_path(handle)
@@ -139,7 +139,9 @@ def _checked(folder: pathlib.Path, handle: str) -> pathlib.Path:
     if is_exported(folder):
         check_files(folder)
     elif fault := saved_model.fault(folder):
-        raise NotASavedModelError(f"{folder} is no SavedModel: it {fault}; pass the folder that holds saved_model.pb")
+        raise NotASavedModelError(
+            f"{folder} is not a SavedModel: it {fault}; pass the folder that holds saved_model.pb"
+        )
     return folder
 
 

@@ -1,4 +1,4 @@
-"""What can be told of a SavedModel from its files alone, without TensorFlow."""
+"""Check a SavedModel by its files alone, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import re
 from reelbeam.transforms.models.registry.foreign import GRAPH_FILES, kind_of
 
 _SHARD = re.compile(r"variables\.data-(\d{5})-of-(\d{5})")
-# Operations that hold a variable, as they stand in the serialized graph.
+# Operations that hold a variable, as named in the serialized graph.
 _VARIABLE_OPS = (b"VarHandleOp", b"VariableV2")
 
 
 def fault(folder: pathlib.Path) -> str | None:
-    """Returns why a folder cannot be loaded as a SavedModel, as the end of a sentence; None where it can.
+    """Returns why a folder cannot be loaded as a SavedModel, as the end of a sentence; None if it can.
 
-    Finds what a broken-off copy leaves: no graph, no variables though the graph has some, or missing shards. Damage
-    inside a file is left to the loader.
+    Detects an interrupted copy: a missing graph, missing variables although the graph has some, or missing shards.
+    Damage inside a file is left to the loader.
     """
     graph = _graph_file(folder)
     if graph is None:
@@ -38,7 +38,7 @@ def _hint(folder: pathlib.Path) -> str:
 
 
 def content_hash(folder: pathlib.Path) -> str:
-    """Returns the hex SHA-256 of the graph and the variables: equal for equal models, wherever they lie.
+    """Returns the hex SHA-256 of the graph and the variables: equal for equal models, independent of their location.
 
     Raises:
       OSError: a file cannot be read.

@@ -1,4 +1,4 @@
-"""Unpacks a model's archive from a stream: plain files and folders only, and no more of them than a model has."""
+"""Unpack a model's archive from a stream: only plain files and folders, up to a limit on number and size."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from collections.abc import Iterable
 from typing import Any
 
 MOST_BYTES = 8 << 30
-"""What an archive may unpack to: A5's SavedModel has 150 MB."""
+"""The maximum unpacked size of an archive. A5's SavedModel has 150 MB."""
 MOST_FILES = 10_000
 
 
 class DamagedArchiveError(OSError):
-    """An archive cannot be read; from a server, another try may give a whole one."""
+    """An archive cannot be read. If it came from a server, a retry may give a complete one."""
 
 
 def unpack(stream: Any, folder: pathlib.Path) -> None:
-    """Unpacks a tar archive, compressed or not, while it is read.
+    """Unpacks a tar archive, compressed or not, while reading it.
 
     Args:
-      stream: has `read(size)`.
+      stream: an object with `read(size)`.
       folder: an empty folder.
 
     Raises:
-      ValueError: the archive holds a link or a device, leads out of the folder, or unpacks to too much.
-      DamagedArchiveError: it is not a tar archive, or breaks off.
-      OSError: it cannot be written; or what `stream` raises.
+      ValueError: the archive holds a link or a device, has a path outside the folder, or exceeds a limit.
+      DamagedArchiveError: it is not a tar archive, or is truncated.
+      OSError: the folder cannot be written. Errors of `stream` are passed on.
     """
     num_bytes = num_files = 0
     try:
         with tarfile.open(fileobj=stream, mode="r|*") as archive:
             for member in archive:
                 num_files += 1
-                num_bytes += member.size  # also of a sparse file, whose holes are not in the archive
+                num_bytes += member.size  # includes the holes of a sparse file, which are not in the archive
                 if num_bytes > MOST_BYTES or num_files > MOST_FILES:
                     raise ValueError(f"more than {MOST_BYTES} bytes or {MOST_FILES} files")
                 _unpack_member(archive, member, folder)
@@ -43,7 +43,7 @@ def unpack(stream: Any, folder: pathlib.Path) -> None:
 
 
 def check_size(sizes: Iterable[int]) -> None:
-    """Raises ValueError for members of an archive, by their sizes in bytes, that are too many or too large."""
+    """Raises ValueError if an archive's members, given by their sizes in bytes, exceed a limit."""
     num_bytes = num_files = 0
     for size in sizes:
         num_files, num_bytes = num_files + 1, num_bytes + size
@@ -62,6 +62,6 @@ def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: pa
         raise ValueError(f"{member.name!r} is neither a file nor a folder")
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     source = archive.extractfile(member)
-    assert source is not None, "it is a file"
+    assert source is not None, "the member is a file"
     with source, (folder / path).open("wb") as target:
         shutil.copyfileobj(source, target)

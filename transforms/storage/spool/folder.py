@@ -1,15 +1,15 @@
-"""Remote videos on local disk, as far as somebody has read them.
+"""Cache remote videos on local disk, limited to the parts that were read.
 
-Planning reads all of a video, and decoding finds it there; a worker that has only one segment of a long film fetches
+Planning reads a whole video, and decoding finds it on disk. A worker that has only one segment of a long film fetches
 about that part (`reelbeam.transforms.storage.spool.spooled_video`).
 
-The files of a process stand in a folder of their own, and the process holds the lock of a file in it; whose lock can be
-had, its process is gone, and its folder is removed by the next one that starts. (A file, opened for writing: the lock
-of a folder on NFS is not seen by other machines.) (Files without a name would need no such
-broom, but an open descriptor each: too few for the small videos of a corpus, which planning leaves for decoding.)
+The files of a process are in a folder of its own, and the process holds the lock of a file in it. A folder whose lock
+is free belongs to a dead process; the next process that starts removes it. The lock is on a file opened for writing,
+because on NFS other machines do not see the lock of a folder. Unlinked files would need no cleanup, but each would need
+an open descriptor: too many for the small videos of a corpus, which planning leaves for decoding.
 
-One spool serves the threads of a process. A video in use counts with its whole size against the cap, one that is kept
-for later with what was fetched of it. The one that was not used for longest goes first; one in use never.
+The threads of a process share one spool. A video in use counts with its whole size against the limit; a cached one
+counts with its fetched bytes. The least recently used video is evicted first; a video in use is never evicted.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from reelbeam.transforms.storage.stores.store import Store
 from reelbeam.transforms.wording import counted
 
 MAX_BYTES = 20 << 30
-"""The cap where no other is asked for; less where the disk has less than 5/4 of it free."""
+"""The default limit. It is lower if 80 % of the free disk space is less."""
 
 _PREFIX = "reelbeam-spool-"
 _LOCK_NAME = ".lock"
@@ -45,11 +45,11 @@ _MAX_WAIT_SECONDS = 3600.0
 
 @dataclasses.dataclass(frozen=True)
 class SpoolConfig:
-    """Where remote videos are kept, and how much of them.
+    """The folder and the limit for remote videos.
 
     Attributes:
-      folder: on local disk; None: the folder for temporary files.
-      max_bytes: of all videos of a process together; None: `MAX_BYTES`, or what the disk allows.
+      folder: a local folder; None: the folder for temporary files.
+      max_bytes: the limit for all videos of a process; None: `MAX_BYTES`, or less if the disk is smaller.
     """
 
     folder: str | None = None
@@ -62,7 +62,7 @@ _spools_lock = threading.Lock()
 
 
 def spool_of(config: SpoolConfig) -> Spool:
-    """Returns this process's spool of that configuration."""
+    """Returns this process's spool with that configuration."""
     with _spools_lock:
         spool = _spools.get(config)
         if spool is None:
@@ -71,15 +71,15 @@ def spool_of(config: SpoolConfig) -> Spool:
 
 
 class Spool:
-    """Lends remote videos as local files. Safe for threads; a thread may have one at a time.
+    """Provides remote videos as local files. Thread-safe; each thread may hold one video at a time.
 
     Attributes:
-      folder: this process's own.
-      max_bytes: the cap.
+      folder: this process's own folder.
+      max_bytes: the limit.
     """
 
     def __init__(self, config: SpoolConfig) -> None:
-        """Makes the folder, and removes those of processes that are gone. Raises StorageError where that is refused."""
+        """Creates the folder and removes those of dead processes. Raises StorageError if the disk denies access."""
         place = pathlib.Path(config.folder or tempfile.gettempdir())
         with disk_errors(place):
             place.mkdir(parents=True, exist_ok=True)
@@ -92,18 +92,18 @@ class Spool:
         self.max_bytes = config.max_bytes or min(MAX_BYTES, int(free_bytes * _FREE_SHARE))
         self._num_files = 0
         self._changed = threading.Condition()
-        self._files: collections.OrderedDict[VideoRef, SparseFile] = collections.OrderedDict()  # last used: last
+        self._files: collections.OrderedDict[VideoRef, SparseFile] = collections.OrderedDict()  # last: last used
 
     @contextlib.contextmanager
     def lend(self, video: VideoRef, store: Store) -> Iterator[SpooledVideo]:
-        """Gives a remote video whose size and version are known; waits while the others leave no room.
+        """Yields a remote video of known size and version; waits while other videos in use leave no room.
 
         Raises:
-          FileTooLargeError: it is larger than the cap.
-          StorageError: the disk is full, or nobody gave room for an hour.
+          FileTooLargeError: it is larger than the limit.
+          StorageError: the disk is full, or there was no room for an hour.
         """
         assert video.size_bytes is not None
-        if self.max_bytes < video.size_bytes <= self._max_bytes_of_any_disk:  # the disk's fault: it may have room later
+        if self.max_bytes < video.size_bytes <= self._max_bytes_of_any_disk:  # transient: the disk may have room later
             raise StorageError(
                 f"{without_query(video.video_uri)} has {counted(video.size_bytes, 'byte')}, but the disk "
                 f"of {self._place} had room for no more than {self.max_bytes}: free some there, or "
@@ -115,7 +115,7 @@ class Spool:
                 f"the {self.max_bytes} that may be kept on local disk: raise --spool_bytes, or "
                 "name a larger disk with --spool_dir"
             )
-        # Ranges of one video, and attempts at it, share what was fetched.
+        # Ranges of a video, and attempts at it, share the fetched blocks.
         key = VideoRef(video.video_uri, video.size_bytes, video.content_version)
         file = self._take(key, video.size_bytes)
         try:
@@ -125,7 +125,7 @@ class Spool:
 
     @property
     def used_bytes(self) -> int:
-        """What the cap is held against: sizes of the videos in use, and fetched bytes of the others."""
+        """The bytes that count against the limit: sizes of videos in use, and fetched bytes of the others."""
         return sum(file.size_bytes if file.num_users else file.num_fetched_bytes for file in self._files.values())
 
     def _take(self, key: VideoRef, size_bytes: int) -> SparseFile:
@@ -161,16 +161,16 @@ class Spool:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Removes everything."""
+        """Removes all files and the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
         os.close(self._lock)
         atexit.unregister(self.close)
 
 
 def remove_abandoned(place: pathlib.Path) -> None:
-    """Removes the folders of processes that are gone; those of other users and of living processes stay."""
+    """Removes the folders of dead processes; keeps those of other users and of living processes."""
     for folder in place.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError):  # BlockingIOError: its process lives
+        with contextlib.suppress(OSError):  # BlockingIOError: its process is alive
             lock = _lock(folder)
             try:
                 shutil.rmtree(folder)
@@ -186,14 +186,14 @@ def _make_folder(place: pathlib.Path) -> tuple[pathlib.Path, int]:
             lock = _lock(folder)
             if folder.exists():
                 return folder, lock
-            os.close(lock)  # somebody took it for abandoned in the moment before it was locked
+            os.close(lock)  # another process took the folder for abandoned just before it was locked
 
 
 def _lock(folder: pathlib.Path) -> int:
-    """Returns a descriptor that holds the lock of a folder; the kernel frees it with the process, however that ends.
+    """Locks a folder and returns the descriptor; the kernel releases the lock when the process ends.
 
     Raises:
-      BlockingIOError: another process holds it.
+      BlockingIOError: another process holds the lock.
       FileNotFoundError: another process has just removed the folder.
     """
     descriptor = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

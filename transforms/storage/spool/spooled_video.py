@@ -1,6 +1,6 @@
-"""One remote video on local disk: a sparse file as long as the video, filled block by block as the decoder asks.
+"""A remote video on local disk: a sparse file with the video's size, filled block by block on demand.
 
-The spool (`reelbeam.transforms.storage.spool.folder`) makes and removes the files; threads that use the same video
+The spool (`reelbeam.transforms.storage.spool.folder`) creates and removes the files. Threads that use the same video
 fetch each block once.
 """
 
@@ -23,7 +23,7 @@ BLOCK_BYTES = 256 << 10
 
 
 class SparseFile:
-    """A file and what is in it. The spool's lock guards all of it but the bytes; descriptors are open while in use."""
+    """A file and its blocks. The spool's lock guards everything but the bytes; descriptors are open while in use."""
 
     def __init__(self, path: pathlib.Path, size_bytes: int) -> None:
         self.size_bytes = size_bytes
@@ -34,52 +34,52 @@ class SparseFile:
         self._path = path
 
     def open(self) -> None:
-        """Counts a user in. Raises StorageError where the disk refuses."""
+        """Adds a user. Raises StorageError if the disk denies access."""
         if not self.num_users:
             with disk_errors(self._path.parent), contextlib.ExitStack() as opened:
                 writable = self._open_writable()
                 opened.callback(os.close, writable)
                 os.ftruncate(writable, self.size_bytes)
-                # Whoever decodes gets a descriptor that cannot write.
+                # The decoder gets a descriptor that cannot write.
                 self._writable, self.read_only = writable, os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
                 opened.pop_all()
         self.num_users += 1
 
     def _open_writable(self) -> int:
-        """Returns a descriptor of the file; one that is gone is made again, and then holds nothing."""
+        """Returns a descriptor of the file; creates an empty file if it does not exist."""
         try:
             return os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
-        except FileNotFoundError:  # new, or something that cleans /tmp removed it
+        except FileNotFoundError:  # it is new, or something that cleans /tmp removed it
             self.blocks = Blocks(-(-self.size_bytes // BLOCK_BYTES))
             self.num_fetched_bytes = 0
             self._path.parent.mkdir(mode=0o700, exist_ok=True)
             return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def close(self) -> None:
-        """Counts a user out."""
+        """Removes a user."""
         self.num_users -= 1
         if not self.num_users:
             os.close(self._writable)
             os.close(self.read_only)
 
     def write(self, data: bytes, offset: int) -> None:
-        """Puts bytes in their place."""
+        """Writes bytes at an offset."""
         with memoryview(data) as view, disk_errors(self._path.parent):
             while len(view):
                 written = os.pwrite(self._writable, view, offset)
                 view, offset = view[written:], offset + written
 
     def remove(self) -> None:
-        """Gives the disk space back."""
+        """Deletes the file."""
         self._path.unlink(missing_ok=True)
 
 
 class SpooledVideo:
-    """A remote video on local disk, see `reelbeam.transforms.media.container.files.PartialFile`. One thread uses it.
+    """A remote video on local disk, see `media.container.files.PartialFile`. For use by one thread.
 
     Attributes:
       name: its URI without secrets.
-      size_bytes: of the whole video.
+      size_bytes: the size of the whole video.
     """
 
     def __init__(self, video: VideoRef, store: Store, file: SparseFile, changed: threading.Condition) -> None:
@@ -91,17 +91,17 @@ class SpooledVideo:
         self._changed = changed
 
     def fileno(self) -> int:
-        """Returns a descriptor for reading; what was not fetched reads as zeros."""
+        """Returns a descriptor for reading; parts that are not fetched read as zeros."""
         return self._file.read_only
 
     def fetch(self, start: int, stop: int) -> tuple[int, int]:
-        """Sees to it that these bytes are there.
+        """Ensures that these bytes are on disk.
 
         Returns:
-          start and end of the stretch around them that is there as well.
+          The start and end of the fetched range that contains them.
 
         Raises:
-          MediaError: as `stores.base.Store.read`; the disk is full.
+          MediaError: as in `stores.store.Store.read`, or because the disk is full.
         """
         assert 0 <= start < stop <= self.size_bytes
         first, last = start // BLOCK_BYTES, -(-stop // BLOCK_BYTES)
@@ -131,7 +131,7 @@ class SpooledVideo:
 
 @contextlib.contextmanager
 def disk_errors(place: object) -> Iterator[None]:
-    """Turns what a disk refuses into an error that names the flag."""
+    """Converts disk errors to an error that names the flag."""
     try:
         yield
     except OSError as error:

@@ -1,20 +1,20 @@
-"""Object stores, read in ranges: what Beam's file systems cannot do.
+"""Object stores, read by byte ranges, which Beam's file systems do not support.
 
-Beam's own readers ask for everything from an offset on and drop the rest, make a client for each call, expose no etag
-and keep the names of a whole listing in memory. Here a store does three small things, each one request that is whole or
-fails:
+Beam's readers request everything from an offset on and discard the rest, create a client for each call, expose no etag
+and keep all names of a listing in memory. A store here has three small operations. Each is a request that either
+succeeds completely or fails:
 
-    stat(uri)                  size and version of one object
-    matching(pattern)          a listing, a page at a time
-    read(video, start, stop)   these bytes of this very version
+    stat(uri)                  the size and version of one object
+    matching(pattern)          a listing, page by page
+    read(video, start, stop)   a byte range of the listed version
 
-    store.py     what a store does
-    registry.py  the store of a URI
-    s3.py        S3 and what speaks its protocol
+    store.py     the interface of stores
+    registry.py  returns the store of a URI
+    s3.py        S3, and servers with its protocol
     gcs.py       Google Cloud Storage
     beam.py      every other scheme, through Beam's file systems
     clients.py   the client libraries that schemes need
-    failures.py  exceptions of clients -> errors of ours
+    failures.py  converts exceptions of clients to errors of this package
     retries.py   retries of requests
-    copying.py   whole files, from and to a store
+    copying.py   copies whole files from and to a store
 """

@@ -1,7 +1,7 @@
-"""Stores that only Beam knows (hdfs, Azure, …), through its file systems.
+"""Stores that are supported only through Beam's file systems (hdfs, Azure, …).
 
-Here Beam's buffering holds: each read may fetch up to 16 MiB more than was asked for. Listings stand in memory, as Beam
-makes them. The version is the time of the last change, and is compared before each read.
+Beam's buffering applies: each read may fetch up to 16 MiB more than requested. Listings are in memory, as Beam creates
+them. The version is the modification time, and is compared before each read.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ T = TypeVar("T")
 
 
 class BeamStore:
-    """See `base.Store`."""
+    """A store behind Beam's file systems, see `store.Store`."""
 
     def stat(self, uri: str) -> VideoRef:
-        """See `base.Store`."""
+        """See `store.Store`."""
 
         def request() -> VideoRef:
             system = file_system(uri)
@@ -41,18 +41,18 @@ class BeamStore:
         return _insist(uri, request)
 
     def matching(self, pattern: str) -> Iterator[VideoRef]:
-        """See `base.Store`."""
+        """See `store.Store`."""
 
         def request() -> list[FileMetadata]:
             system = file_system(pattern)
             if system.has_dirs() and not system.exists(_folder_of(pattern)):
-                return []  # to list what is not there would be an error
+                return []  # listing a folder that does not exist would be an error
             return [found for found in system.match([pattern])[0].metadata_list if not found.path.endswith("/")]
 
         yield from map(to_video_ref, _insist(pattern, request))
 
     def read(self, video: VideoRef, start: int, stop: int) -> bytes:
-        """See `base.Store`."""
+        """See `store.Store`."""
         uri = video.video_uri
 
         def request() -> bytes:
@@ -73,7 +73,7 @@ def _folder_of(pattern: str) -> str:
 
 
 def _insist(uri: str, request: Callable[[], T]) -> T:
-    """Makes a request again where Beam says no more than that it failed: its errors don't tell what may pass."""
+    """Retries a request that failed in Beam, because Beam's errors do not show whether they are transient."""
 
     def translated() -> T:
         try:
@@ -81,14 +81,14 @@ def _insist(uri: str, request: Callable[[], T]) -> T:
                 return request()
         except StorageError as error:
             raise PassingError(str(error)) from error
-        except ValueError as error:  # Beam's file systems refuse a URI that they cannot parse
+        except ValueError as error:  # Beam's file systems reject a URI that they cannot parse
             raise UnsupportedUriError(f"{without_query(uri)}: {error}; check the URI") from error
 
     return insist(uri, translated)
 
 
 def to_video_ref(metadata: FileMetadata) -> VideoRef:
-    """Returns the listing's entry as a record; a store that tells no time gives an empty version."""
+    """Converts an entry of a listing; the version is empty if the store has no modification times."""
     updated = metadata.last_updated_in_seconds
     version = f"mtime:{updated:.6f}" if updated else ""
     return VideoRef(metadata.path, metadata.size_in_bytes, version, modified_seconds=updated or None)
@@ -98,11 +98,11 @@ def file_system(uri: str) -> FileSystem:
     """Returns Beam's file system for `uri`.
 
     Raises:
-      UnsupportedUriError: there is none for its scheme, the store's client library is not installed, or the URI holds
-        credentials.
-      StorageError: the file system does not start.
+      UnsupportedUriError: there is none for its scheme, the store's client library is not installed, or the URI
+        contains credentials.
+      StorageError: the file system cannot be created.
     """
-    if has_credentials(uri):  # a client would take them for a bucket's name, and repeat them in its messages
+    if has_credentials(uri):  # a client would use them as a bucket's name, and repeat them in its messages
         raise UnsupportedUriError(
             f"{without_query(uri)} was given with a user name or a password: remove it, and give the credentials by "
             "the environment or by Beam's flags"
@@ -115,5 +115,5 @@ def file_system(uri: str) -> FileSystem:
     with storage_errors(uri):
         try:
             return FileSystems.get_filesystem(uri)
-        except (ValueError, ImportError) as error:  # ValueError: no such scheme, or a flag of Beam's is missing
+        except (ValueError, ImportError) as error:  # ValueError: unknown scheme, or a flag of Beam is missing
             raise unsupported(uri, error) from error

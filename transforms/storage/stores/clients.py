@@ -1,7 +1,7 @@
-"""The client libraries of the stores: which one a scheme needs, whether it is installed, and how to install it.
+"""The client libraries of stores: which one a scheme needs, whether it is installed, and how to install it.
 
-Beam's file systems raise different errors where their client is missing (ImportError, AssertionError, RuntimeError),
-some of them late, and wrapped in errors that look transient. So the library is looked up before the first request.
+If a client is missing, Beam's file systems raise different errors (ImportError, AssertionError, RuntimeError), some of
+them late, and wrapped in errors that look transient. So the library is looked up before the first request.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CLIENTS = {
 
 
 def lacks_client(uri: str) -> bool:
-    """Whether the client library of a URI's scheme is missing; False for a scheme that needs none or is unknown."""
+    """Returns whether the client library of a URI's scheme is missing; False if it needs none or is unknown."""
     client = _CLIENTS.get(FileSystems.get_scheme(uri) or "")
     return client is not None and not _is_installed(client.module)
 
@@ -41,7 +41,7 @@ def unsupported(uri: str, cause: Exception | None = None) -> UnsupportedUriError
 
     Args:
       uri: the URI.
-      cause: what Beam said of a scheme that it knows.
+      cause: Beam's error, for a scheme that it supports.
     """
     shown, scheme = without_query(uri), FileSystems.get_scheme(uri) or ""
     client = _CLIENTS.get(scheme)
@@ -64,5 +64,5 @@ def unsupported(uri: str, cause: Exception | None = None) -> UnsupportedUriError
 def _is_installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
-    except ImportError:  # a package above it is missing
+    except ImportError:  # its parent package is missing
         return False

@@ -1,4 +1,4 @@
-"""Whole files from and to a store: for what is small beside a video, such as a model."""
+"""Copy whole files from and to a store: for files that are small compared with a video, such as a model."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _BLOCK_BYTES = 16 << 20
 
 
 def read(file: VideoRef) -> bytes:
-    """Returns the whole of a file, the very version that was listed.
+    """Returns the content of a file, in the listed version.
 
     Raises:
-      MediaError: as `Store.read`.
+      MediaError: as in `Store.read`.
     """
     return b"".join(_blocks(file))
 
 
 def download(file: VideoRef, path: pathlib.Path) -> None:
-    """Copies a file, the very version that was listed, to local disk.
+    """Copies a file, in the listed version, to local disk.
 
     Raises:
-      MediaError: as `Store.read`.
+      MediaError: as in `Store.read`.
       OSError: `path` cannot be written.
     """
     with path.open("wb") as copy:
@@ -41,7 +41,7 @@ def upload(path: pathlib.Path, uri: str) -> None:
     """Copies a local file to `uri`.
 
     Raises:
-      MediaError: the store refuses, or does not answer.
+      MediaError: the store denies the request, or does not respond.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(storage_errors(uri))

@@ -1,4 +1,4 @@
-"""From what file systems and stores' clients raise to the error tree."""
+"""Convert exceptions of file systems and of stores' clients to errors of this package."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ _CLIENT_ERRORS = (
     "botocore.exceptions:ClientError",
     "apache_beam.io.aws.clients.s3.messages:S3ClientError",
 )
-"""What stores' clients raise beside OSError: those of their base classes that are installed count as storage errors."""
+"""Base classes of exceptions that stores' clients raise besides OSError. Not all of them are installed."""
 
 _FINAL_ERRNOS = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
 )
 _PASSING_STATUSES = frozenset({408, 409, 412, 425, 429})
-"""Those of HTTP's 4xx that speak of a moment."""
+"""HTTP 4xx statuses that are transient."""
 
-# botocore's and Google's, by name: neither need be installed.
+# Exceptions of botocore and Google by name, because neither must be installed.
 _NO_CREDENTIALS = frozenset(
     "NoCredentialsError PartialCredentialsError CredentialRetrievalError ProfileNotFound NoAuthTokenError "
     "TokenRetrievalError SSOError DefaultCredentialsError RefreshError".split()
 )
 _REFUSING_CODES = frozenset({"ExpiredToken", "InvalidToken", "TokenRefreshRequired"})
-"""S3's words for credentials of yesterday, whose status is 400."""
+"""S3's codes for expired credentials, which have status 400."""
 _REMEDIES = {
     "s3": "check the permissions; credentials come from AWS_PROFILE, from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,"
     " or from this machine's role",
@@ -49,43 +49,43 @@ _REMEDIES = {
 
 
 def missing(uri: str) -> VideoNotFoundError:
-    """Returns the error of an object that is not there."""
+    """Returns the error for an object that does not exist."""
     return VideoNotFoundError(f"{without_query(uri)} does not exist; check the path and its spelling")
 
 
 def changed(uri: str) -> VideoChangedError:
-    """Returns the error of an object that is not the version that was listed."""
+    """Returns the error for an object that is not the listed version."""
     return VideoChangedError(f"{without_query(uri)} changed after it was listed; run again")
 
 
 def what_store_says(uri: str, error: Exception) -> StorageError:
-    """Returns the error of a request that was refused, with what to do where the store asks for credentials."""
+    """Returns the error for a failed request, with a remedy if credentials are missing or rejected."""
     words = f"{without_query(uri)}: the storage says {without_query(str(error))}"
     remedy = _REMEDIES.get(uri.partition("://")[0]) if is_refusal(error) else None
     return StorageError(f"{words}; {remedy}" if remedy else words)
 
 
 def is_refusal(error: BaseException | None) -> bool:
-    """Whether a client has no credentials, or the store does not take them (401, 403)."""
+    """Returns whether a client has no credentials, or the store rejects them (401, 403)."""
     if {kind.__name__ for kind in type(error).__mro__} & _NO_CREDENTIALS:
-        return not getattr(error, "retryable", False)  # Google's, of a moment
+        return not getattr(error, "retryable", False)  # Google marks transient errors
     return status_of(error) in (401, 403) or _reply_of(error).get("Error", {}).get("Code") in _REFUSING_CODES
 
 
 def status_of(error: BaseException | None) -> int | None:
-    """Returns the status of the answer of which a client has made an error; None: there was none."""
+    """Returns the HTTP status behind a client's error; None if there was no response."""
     status = _reply_of(error).get("ResponseMetadata", {}).get("HTTPStatusCode") or getattr(error, "code", None)
     return status if isinstance(status, int) else None
 
 
 def _reply_of(error: BaseException | None) -> dict[str, Any]:
-    reply = getattr(error, "response", None)  # botocore's is a dict; Google's errors have a code of their own
+    reply = getattr(error, "response", None)  # a dict in botocore; Google's errors have a `code` instead
     return reply if isinstance(reply, dict) else {}
 
 
 @contextlib.contextmanager
 def storage_errors(uri: str) -> Iterator[None]:
-    """Turns what file systems and stores' clients raise into the error tree."""
+    """Converts exceptions of file systems and of stores' clients to errors of this package."""
     try:
         yield
     except FileNotFoundError as error:
@@ -97,16 +97,16 @@ def storage_errors(uri: str) -> Iterator[None]:
 
 
 def _is_import_error(error: Exception) -> bool:
-    """Whether a client library could not be imported: Beam wraps what its file systems raise."""
+    """Whether a client library could not be imported: Beam wraps the exceptions of its file systems."""
     details = getattr(error, "exception_details", None)
     return any(isinstance(detail, ImportError) for detail in (details or {}).values())
 
 
 def is_final(error: MediaError) -> bool:
-    """Whether a place cannot be used, however often one tries: not there, not allowed, or not what it should be.
+    """Returns whether retries cannot help: the place does not exist, is not accessible, or is not what it should be.
 
-    Of one video among many every `StorageError` counts as transient, and is tried again for some nights. Whoever waits
-    for a run's output wants to know at once whether to wait or to change something.
+    For a single video, every `StorageError` counts as transient and is retried in some later runs. For a run's output,
+    the user needs to know at once whether to wait or to change something.
     """
     cause = error.__cause__
     if isinstance(cause, ValueError) or (isinstance(cause, OSError) and cause.errno in _FINAL_ERRNOS):
@@ -120,6 +120,6 @@ def _client_errors() -> tuple[type[Exception], ...]:
     found = []
     for place in _CLIENT_ERRORS:
         module, name = place.split(":")
-        with contextlib.suppress(ImportError, AttributeError):  # AttributeError: an older release, without that class
+        with contextlib.suppress(ImportError, AttributeError):  # AttributeError: an older release lacks the class
             found.append(getattr(importlib.import_module(module), name))
     return tuple(found)

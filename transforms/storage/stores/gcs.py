@@ -1,4 +1,4 @@
-"""Google Cloud Storage, with the client that Beam makes: its credentials, its project, STORAGE_EMULATOR_HOST."""
+"""Google Cloud Storage, with the client that Beam creates: its credentials, its project, STORAGE_EMULATOR_HOST."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from reelbeam.transforms.storage.stores.store import matching
 from reelbeam.transforms.storage.uris import object_place
 from reelbeam.transforms.wording import counted
 
-_TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of an answer
+_TIMEOUT = (10, 30)  # seconds to connect, and between two parts of a response
 _GENERATION = "generation:"
 _FIELDS = "items(name,size,generation,updated),nextPageToken"
 _lock = threading.Lock()
 
 
 def store(options: PipelineOptions) -> GcsStore:
-    """Returns the store, one a process. Raises ImportError where the client library is not installed."""
+    """Returns the store, one per process. Raises ImportError if the client library is not installed."""
     with _lock:
         return _store(options)
 
@@ -38,7 +38,7 @@ def _store(options: PipelineOptions) -> GcsStore:
 
 
 def delete(uris: Sequence[str], options: PipelineOptions) -> None:
-    """Deletes objects by their very names. Raises BeamIOError where one cannot be deleted."""
+    """Deletes objects by their exact names. Raises BeamIOError if one cannot be deleted."""
     from apache_beam.io.gcp.gcsio import GcsIO
 
     errors = {uri: error for uri, error in GcsIO(pipeline_options=options).delete_batch(list(uris)) if error}
@@ -47,13 +47,13 @@ def delete(uris: Sequence[str], options: PipelineOptions) -> None:
 
 
 class GcsStore:
-    """See `base.Store`. The version of an object is its generation."""
+    """Google Cloud Storage, see `store.Store`. The version of an object is its generation."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     def stat(self, uri: str) -> VideoRef:
-        """See `base.Store`."""
+        """See `store.Store`."""
         bucket, key = object_place(uri)
         blob = _insist(uri, lambda: self._client.bucket(bucket).get_blob(key, timeout=_TIMEOUT, retry=None))
         if blob is None:
@@ -61,7 +61,7 @@ class GcsStore:
         return _to_video_ref(bucket, blob)
 
     def matching(self, pattern: str) -> Iterator[VideoRef]:
-        """See `base.Store`."""
+        """See `store.Store`."""
         return matching(self, pattern, self._listed)
 
     def _listed(self, pattern: str, bucket: str, prefix: str) -> Iterator[VideoRef]:
@@ -80,7 +80,7 @@ class GcsStore:
         return page, listing.next_page_token
 
     def read(self, video: VideoRef, start: int, stop: int) -> bytes:
-        """See `base.Store`."""
+        """See `store.Store`."""
         bucket, key = object_place(video.video_uri)
         version = video.content_version
         generation = int(version.removeprefix(_GENERATION)) if version.startswith(_GENERATION) else None
@@ -94,7 +94,7 @@ class GcsStore:
                     end=stop - 1,
                     raw_download=True,
                     timeout=_TIMEOUT,
-                    checksum=None,  # there is none of a range
+                    checksum=None,  # a range has none
                     retry=None,
                 )
             )
@@ -105,7 +105,7 @@ class GcsStore:
         try:
             return _insist(video.video_uri, request)
         except VideoNotFoundError:
-            self.stat(video.video_uri)  # raises where it vanished
+            self.stat(video.video_uri)  # raises if the object was deleted
             raise changed(video.video_uri) from None
 
 
@@ -116,7 +116,7 @@ def _to_video_ref(bucket: str, blob: Any) -> VideoRef:
 
 
 def _insist(uri: str, request: Callable[[], Any]) -> Any:
-    """Makes a request until it is answered, and turns what the client raises into errors of our tree."""
+    """Retries a request until it succeeds, and converts the client's exceptions."""
     import requests
     import urllib3
     from google.api_core.exceptions import GoogleAPICallError
@@ -134,7 +134,7 @@ def _insist(uri: str, request: Callable[[], Any]) -> Any:
             raise PassingError(str(error)) from error
         except (
             urllib3.exceptions.HTTPError
-        ) as error:  # the connection was cut within the answer: the client lets it pass
+        ) as error:  # the connection was closed within the response; the client does not wrap this error
             raise PassingError(str(error)) from error
         except GoogleAuthError as error:
             raise what_store_says(uri, error) from error

@@ -1,4 +1,4 @@
-"""The way from a URI to its store."""
+"""Choose the store of a URI."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def store_for(uri: str) -> Store:
     """Returns the store of a URI with a scheme.
 
     Raises:
-      UnsupportedUriError: nobody knows its scheme, or the client library is not installed.
-      StorageError: the credentials that are asked for are not there.
-      ConfigError: a flag of Beam's for the store is wrong.
+      UnsupportedUriError: the scheme is unknown, or the client library is not installed.
+      StorageError: the required credentials do not exist.
+      ConfigError: a flag of Beam for the store is invalid.
     """
     scheme = FileSystems.get_scheme(uri)
     beam.file_system(uri)
@@ -32,6 +32,6 @@ def store_for(uri: str) -> Store:
                 return gcs.store(pipeline_options())
     except ImportError as error:
         raise clients.unsupported(uri, error) from error
-    except ValueError as error:  # what is no address, for instance
+    except ValueError as error:  # for example an invalid endpoint URL
         raise ConfigError(f"{without_query(uri)}: {error}; check --s3_endpoint_url and Beam's other flags") from error
     return beam.BeamStore()

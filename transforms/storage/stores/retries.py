@@ -1,4 +1,4 @@
-"""Trying again: a store that is busy, a connection that broke off, an answer that came too late."""
+"""Retry requests after transient errors: a busy store, a closed connection, a timeout."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from reelbeam.transforms.errors import StorageError, without_query
 MAX_TRIES = 6
 _MAX_SECONDS = 180.0
 _FIRST_DELAY_SECONDS = 0.25
-_FACTOR = 3  # 0.25, 0.75, 2.3, 6.8, 20 seconds, each up to half shorter: an object store's bad half-minute is outlived
+_FACTOR = 3  # 0.25, 0.75, 2.3, 6.8, 20 s, each up to half shorter: enough for a store that fails for half a minute
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 
 class PassingError(Exception):
-    """A request failed in a way that may pass: a time-out, a cut connection, 429 or 5xx. The words say how."""
+    """A request failed with a transient error: a timeout, a closed connection, 429 or 5xx."""
 
 
 def insist(uri: str, request: Callable[[], T]) -> T:
-    """Returns what a request gives, made again after a `PassingError`, with longer and longer pauses.
+    """Makes a request, with retries and exponential backoff after a `PassingError`.
 
-    Counts each further try (storage_retries).
+    Counts each retry (storage_retries).
 
     Raises:
-      StorageError: it failed too often, or for too long. Whatever else the request raises is passed on.
+      StorageError: too many attempts failed, or the time is up. Other exceptions of the request are passed on.
     """
     end = time.monotonic() + _MAX_SECONDS
     delays = iter(FuzzedExponentialIntervals(_FIRST_DELAY_SECONDS, MAX_TRIES - 1, factor=_FACTOR))
@@ -45,6 +45,6 @@ def insist(uri: str, request: Callable[[], T]) -> T:
             if delay is None or time.monotonic() + delay > end:
                 words = f"the storage failed {tries} times, last with: {without_query(str(error))}; run again later"
                 raise StorageError(f"{without_query(uri)}: {words}") from error
-            _log.info("%s: %s; trying again", without_query(uri), without_query(str(error)))
+            _log.info("%s: %s; retrying", without_query(uri), without_query(str(error)))
         metrics.count(metrics.STORAGE_RETRIES)
         time.sleep(delay)

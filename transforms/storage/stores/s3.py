@@ -1,4 +1,4 @@
-"""S3, and what speaks its protocol. Configured as Beam's own S3 file system is, by --s3_endpoint_url and the others."""
+"""S3, and servers with its protocol. Configured like Beam's own S3 file system, by --s3_endpoint_url and others."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _lock = threading.Lock()
 
 
 def store(options: PipelineOptions) -> S3Store:
-    """Returns the store, one for the same options. Raises ImportError where boto3 is not installed."""
+    """Returns the store, one for equal options. Raises ImportError if boto3 is not installed."""
     s3_options = options.view_as(S3Options)
-    with _lock:  # making a client is not safe for threads
+    with _lock:  # creating a client is not thread-safe
         return _store(*(getattr(s3_options, name) for name in _OPTIONS.split()))
 
 
@@ -64,26 +64,26 @@ def _store(
                 connect_timeout=_CONNECT_SECONDS,
                 read_timeout=_READ_SECONDS,
                 max_pool_connections=_MAX_CONNECTIONS,
-                retries={"total_max_attempts": 1},  # trying again is ours: boto's ends where the body begins
+                retries={"total_max_attempts": 1},  # `retries.py` retries; boto's retries end where the body begins
             ),
         )
     )
 
 
 class S3Store:
-    """See `base.Store`. The version of an object is its etag: a copy of the same bytes over itself is no change."""
+    """S3, see `store.Store`. The version of an object is its etag: it stays if the same bytes are written again."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     def stat(self, uri: str) -> VideoRef:
-        """See `base.Store`."""
+        """See `store.Store`."""
         bucket, key = object_place(uri)
         reply = _insist(uri, lambda: self._client.head_object(Bucket=bucket, Key=key))
         return VideoRef(uri, reply["ContentLength"], _version(reply["ETag"]), modified_seconds=_seconds(reply))
 
     def matching(self, pattern: str) -> Iterator[VideoRef]:
-        """See `base.Store`."""
+        """See `store.Store`."""
         return matching(self, pattern, self._listed)
 
     def _listed(self, pattern: str, bucket: str, prefix: str) -> Iterator[VideoRef]:
@@ -98,7 +98,7 @@ class S3Store:
             request["ContinuationToken"] = page["NextContinuationToken"]
 
     def read(self, video: VideoRef, start: int, stop: int) -> bytes:
-        """See `base.Store`."""
+        """See `store.Store`."""
         bucket, key = object_place(video.video_uri)
         version = video.content_version
         condition = {"IfMatch": f'"{version.removeprefix(_ETAG)}"'} if version.startswith(_ETAG) else {}
@@ -124,7 +124,7 @@ def _version(etag: str) -> str:
 
 
 def _insist(uri: str, request: Callable[[], Any]) -> Any:
-    """Makes a request until it is answered, and turns what botocore raises into errors of our tree."""
+    """Retries a request until it succeeds, and converts botocore's exceptions."""
     from botocore import exceptions
 
     def translated() -> Any:
@@ -134,7 +134,7 @@ def _insist(uri: str, request: Callable[[], Any]) -> Any:
             raise _from_reply(uri, error) from error
         except exceptions.EndpointConnectionError as error:
             raise PassingError(f"{error} (check --s3_endpoint_url and the network)") from error
-        # These break off a connection or a body; the others (no credentials, no such profile) stay.
+        # These end a connection or a body early; others (no credentials, unknown profile) are not transient.
         except (exceptions.HTTPClientError, exceptions.IncompleteReadError, exceptions.ResponseStreamingError) as error:
             raise PassingError(str(error)) from error
         except exceptions.BotoCoreError as error:

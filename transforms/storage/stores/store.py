@@ -1,4 +1,4 @@
-"""What an object store does."""
+"""The interface of object stores."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from reelbeam.transforms.storage.uris import Pattern, bucket_and_key
 
 
 class Store(Protocol):
-    """An object store. Safe for threads. Requests are made again where that may help, see `retrying.insist`.
+    """An object store. Thread-safe. Requests are retried after transient errors, see `retries.py`.
 
     All methods raise MediaError: VideoNotFoundError, StorageError, UnsupportedUriError.
     """
 
     def stat(self, uri: str) -> VideoRef:
-        """Returns size and version of an object."""
+        """Returns the size and version of an object."""
 
     def matching(self, pattern: str) -> Iterator[VideoRef]:
-        """Yields the objects that a pattern of Beam's matches; no more than a page of them is in memory.
+        """Yields the objects that match a Beam pattern; holds at most one page of them in memory.
 
-        A name that ends with a slash is none: consoles and file browsers put such objects in place of empty folders.
+        Names that end with a slash are skipped: consoles and file browsers create such objects for empty folders.
         """
 
     def read(self, video: VideoRef, start: int, stop: int) -> bytes:
-        """Returns the bytes from `start` to before `stop`, all of them.
+        """Returns all bytes in [start, stop).
 
         Raises:
-          VideoChangedError: the object is not the version that was listed.
+          VideoChangedError: the object is not the listed version.
         """
 
 
 def matching(store: Store, pattern: str, listed: Callable[[str, str, str], Iterator[VideoRef]]) -> Iterator[VideoRef]:
-    """Does what `Store.matching` does, for a store of buckets.
+    """Implements `Store.matching` for a store with buckets.
 
     Args:
-      store: tells of an object that is named without a wildcard.
-      pattern: in Beam's language.
-      listed: called with the pattern, for messages, a bucket and a prefix; yields the objects whose names begin so.
+      store: looks up an object if the pattern has no wildcard.
+      pattern: a Beam pattern.
+      listed: called with the pattern (for messages), a bucket and a prefix; yields the objects with that prefix.
     """
     wanted = Pattern(pattern)
     if wanted.is_plain:
