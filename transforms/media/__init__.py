@@ -45,6 +45,7 @@ The same two functions in a sandbox, for untrusted files:
     decoder_process.py  the owner's side of a process
     sandbox_child.py    the process's side
     fork_server.py      the clean process that forks these processes
+    rehearsal.py        what that process does before, so that they find it done
     spawn.py            its owner's side
     wire.py             the messages between a process and its owner
     replies.py          what the process may answer, checked

@@ -24,7 +24,7 @@ from typing import Any
 import av
 
 from transforms import errors
-from transforms.media import confinement, files, fork_server, limits, wire
+from transforms.media import confinement, files, fork_server, limits, rehearsal, wire
 from transforms.media.decoder import DecodeStats, Geometry, decode_clips
 from transforms.media.probe import probe
 from transforms.media.ring import Ring
@@ -36,6 +36,7 @@ _MAX_BYTES_PER_PIXEL = 8
 def main() -> None:
     """Becomes the fork server."""
     _import_all_of_av()
+    rehearsal.rehearse(_rehearsed)
     fork_server.run(serve)
 
 
@@ -46,6 +47,16 @@ def serve(end: int, ring: int, bounds: confinement.Bounds, parent: int) -> None:
     _offer_to_oom_killer()
     memory = _Memory(confinement.limit_memory(bounds.memory_bytes))
     channel.send({"ready": True, "confined_by": confinement.confine(bounds, parent)})
+    _serve(channel, ring, memory)
+
+
+def _rehearsed(channel: wire.Channel, ring: int) -> None:
+    """Serves one request in the fork server, see `rehearsal.Answer`."""
+    with contextlib.closing(_Memory(sys.maxsize)) as memory:
+        _serve(channel, ring, memory)
+
+
+def _serve(channel: wire.Channel, ring: int, memory: _Memory) -> None:
     request = channel.receive(with_descriptors=True)
     if request is not None:
         _Server(channel, ring, memory).serve(request)
@@ -60,8 +71,12 @@ def _import_all_of_av() -> None:
 
 def _offer_to_oom_killer() -> None:
     """Where the machine runs out of memory, this process is to go, not the worker that waits for it."""
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb") as file:  # noqa: PTH123
-        file.write(b"1000")
+    with contextlib.suppress(OSError):
+        descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, b"1000")
+        finally:
+            os.close(descriptor)
 
 
 class _Reporter:
@@ -172,6 +187,10 @@ class _Memory:
         """Whether the address space came to within a picture of its limit. A guess: other causes are told as well."""
         (line,) = [line for line in os.pread(self._status, 1 << 16, 0).splitlines() if line.startswith(b"VmPeak:")]
         return int(line.split()[1]) * 1024 > self._limit_bytes - _picture_bytes(media)
+
+    def close(self) -> None:
+        """Closes the file."""
+        os.close(self._status)
 
 
 def _picture_bytes(media: dict[str, Any]) -> int:
