@@ -9,7 +9,6 @@ import pathlib
 import re
 import subprocess
 import sys
-import textwrap
 
 import duckdb
 import output_factory as factory
@@ -150,7 +149,7 @@ def test_the_listing_for_deleted_videos_names_files_as_rows_do(tmp_path: pathlib
     ):
         path.touch()
     (program,) = re.findall(r"python -c '(.+?)'", PAGES["docs/output.md"], re.DOTALL)
-    command = [sys.executable, "-c", textwrap.dedent(f"  {program}"), str(videos)]
+    command = [sys.executable, "-c", program, str(videos)]
     listed.write_bytes(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
     names = [f"{videos}/a.mp4", f"{videos}/dangling.mp4", f"{videos}/link/b.mp4", f"file://{videos}/c%E9.mp4"]
     connection = duckdb.connect()

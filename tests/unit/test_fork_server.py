@@ -15,7 +15,7 @@ import pytest
 from reelbeam.transforms import errors
 from reelbeam.transforms.media.decoding import probe
 from reelbeam.transforms.media.limits import DecoderLimits
-from reelbeam.transforms.media.sandbox import sandboxed, spawn
+from reelbeam.transforms.media.sandbox import child, rehearsal, sandboxed, spawn, wire
 
 LIMITS = DecoderLimits()
 
@@ -107,6 +107,20 @@ def test_two_processes_share_no_descriptor(video: pathlib.Path) -> None:
         assert [len(found) for found in sockets] == [1, 1] and sockets[0] != sockets[1]
         assert len(rings) == len(set(rings)) == 2
         assert first.probe(video, LIMITS) == second.probe(video, LIMITS)
+
+
+def test_the_rehearsal_probes_and_decodes_and_leaves_no_descriptor_or_thread() -> None:
+    before = processes.open_descriptors(), len(os.listdir("/proc/self/task"))
+    num_answers = 0
+
+    def answer(channel: wire.Channel, ring: int) -> None:
+        nonlocal num_answers
+        child._rehearsed(channel, ring)
+        num_answers += 1
+
+    assert rehearsal.rehearse(answer) == rehearsal.NUM_ROUNDS
+    assert num_answers == 2 * rehearsal.NUM_ROUNDS
+    assert (processes.open_descriptors(), len(os.listdir("/proc/self/task"))) == before
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])

@@ -26,7 +26,7 @@ MAY_IMPORT = {  # beside its own files
     "media.codecs": "media.container",
     "media.timing": "media, media.container, media.codecs",
     "media.decoding": "data model, media, media.sampling, media.container, media.codecs, media.timing",
-    "media.sandbox": "data model, media, media.container, media.timing, media.decoding",
+    "media.sandbox": "data model, media, media.sampling, media.container, media.timing, media.decoding",
     "models.registry": "data model",
     "models.engines": "data model, models.registry",
     "models": "data model, models.registry, models.engines",
@@ -141,6 +141,12 @@ def test_no_room_is_above_itself() -> None:
 
 def test_every_room_was_read() -> None:
     assert {room(module_name(path)) for path in FILES} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES} - {ROOT / "transforms", ROOT / "pipeline"}))
+def test_a_room_says_what_each_of_its_files_is_for(folder: pathlib.Path) -> None:
+    text = (folder / "__init__.py").read_text("utf-8")
+    assert {path.name for path in folder.glob("*.py") if path.stem not in text} == {"__init__.py"}
 
 
 def test_no_folder_is_full() -> None:

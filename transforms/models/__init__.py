@@ -7,6 +7,7 @@
     scores.py             logits -> labels and scores
     output_activation.py  whether a model's outputs are logits, softmax or sigmoid scores
     model_info.py         describes a model for the run's summary
+    cpus.py               CPUs that this process may use
     export.py             writes a model as a folder that workers load
 
 TensorFlow, TensorFlow Hub and OpenVINO are imported inside the functions that need them, so that planning, `--help` and

@@ -4,6 +4,7 @@ sandboxed.py        the two functions
 decoder_process.py  the parent's side of a process
 child.py            the process's side
 fork_server.py      the clean process that forks these processes (spawn.py: its parent's side)
+rehearsal.py        what it does once, so that its children find it done
 wire.py             the messages between a process and its parent
 replies.py          what the process may answer, checked
 ring.py             the memory in which clips are handed over

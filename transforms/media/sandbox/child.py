@@ -28,7 +28,7 @@ from reelbeam.transforms.media import limits
 from reelbeam.transforms.media.container import files
 from reelbeam.transforms.media.decoding.decoder import DecodeStats, Geometry, decode_clips
 from reelbeam.transforms.media.decoding.probe import probe
-from reelbeam.transforms.media.sandbox import confinement, fork_server, wire
+from reelbeam.transforms.media.sandbox import confinement, fork_server, rehearsal, wire
 from reelbeam.transforms.media.sandbox.ring import Ring
 from reelbeam.transforms.records import ClipSpan
 
@@ -38,6 +38,7 @@ _MAX_BYTES_PER_PIXEL = 8
 def main() -> None:
     """Becomes the fork server."""
     _import_all_of_av()
+    rehearsal.rehearse(_rehearsed)
     fork_server.run(serve)
 
 
@@ -48,6 +49,16 @@ def serve(end: int, ring: int, bounds: confinement.Bounds, parent: int) -> None:
     _offer_to_oom_killer()
     memory = _Memory(confinement.limit_memory(bounds.memory_bytes))
     channel.send({"ready": True, "confined_by": confinement.confine(bounds, parent)})
+    _serve(channel, ring, memory)
+
+
+def _rehearsed(channel: wire.Channel, ring: int) -> None:
+    """Serves one request in the fork server, see `rehearsal.Answer`."""
+    with contextlib.closing(_Memory(sys.maxsize)) as memory:
+        _serve(channel, ring, memory)
+
+
+def _serve(channel: wire.Channel, ring: int, memory: _Memory) -> None:
     request = channel.receive(with_descriptors=True)
     if request is not None:
         _Server(channel, ring, memory).serve(request)
@@ -62,8 +73,12 @@ def _import_all_of_av() -> None:
 
 def _offer_to_oom_killer() -> None:
     """Where the machine runs out of memory, this process is to go, not the worker that waits for it."""
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb") as file:  # noqa: PTH123
-        file.write(b"1000")
+    with contextlib.suppress(OSError):
+        descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, b"1000")
+        finally:
+            os.close(descriptor)
 
 
 class _Reporter:
@@ -174,6 +189,10 @@ class _Memory:
         """Whether the address space came to within a picture of its limit. A guess: other causes are told as well."""
         (line,) = [line for line in os.pread(self._status, 1 << 16, 0).splitlines() if line.startswith(b"VmPeak:")]
         return int(line.split()[1]) * 1024 > self._limit_bytes - _picture_bytes(media)
+
+    def close(self) -> None:
+        """Closes the file."""
+        os.close(self._status)
 
 
 def _picture_bytes(media: dict[str, Any]) -> int:

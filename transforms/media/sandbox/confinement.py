@@ -1,8 +1,9 @@
 """What a decoder process gives up before it reads the first byte of a video. Linux only; needs no privileges.
 
 In this order: the fork server, once and for all its children, gives up new privileges and every capability
-(`drop_privileges`). Each child then binds its life to the server's, limits memory, files, processes and CPU time, hides
-from tracers, and puts Landlock (`landlock.py`) and the allow list of system calls (`seccomp.py`) in force (`confine`).
+(`drop_privileges`). Each child then limits its memory (`limit_memory`), binds its life to the server's, limits files,
+processes and CPU time, hides from tracers, and puts Landlock (`landlock.py`) and the allow list of system calls
+(`seccomp.py`) in force (`confine`).
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ _SECONDS_BEFORE_KILL = 5
 
 WALLS = ("landlock", "seccomp")
 """What keeps a process in that a file has taken over. Limits alone do not."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,19 +69,24 @@ def die_with_parent(liveness: int) -> None:
 
 def drop_privileges() -> None:
     """Gives up every capability, and every way to get one back, for this process and its children."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     capability = 0
-    while libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) == 0:  # until there is none, or it is not permitted
+    while _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) == 0:  # until there is none, or it is not permitted
         capability += 1
-    libc.capset(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), bytes(24))
+    _libc.capset(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), bytes(24))
+
+
+def prepare() -> None:
+    """Works out what is the same for all children of this process."""
+    landlock.prepare()
+    seccomp.program(platform.machine())
 
 
 def confine(
     bounds: Bounds, parent: int, walls: Collection[str] = WALLS, machine: str = platform.machine()
 ) -> list[str]:
-    """Confines this process for good; `drop_privileges` was called before, here or by its parent.
+    """Confines this process for good, except for its memory; `drop_privileges` was called before.
 
     Args:
       bounds: what it may use.
@@ -89,18 +97,16 @@ def confine(
     Returns:
       The walls that are in force.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it ended before the kernel was asked
         os._exit(0)
-    limit_memory(bounds.memory_bytes)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
     _limit(resource.RLIMIT_NOFILE, _MAX_DESCRIPTORS)
     _limit(resource.RLIMIT_NPROC, 0)
     # SIGXCPU first: an end by SIGKILL would look like the work of somebody else.
     _limit(resource.RLIMIT_CPU, bounds.cpu_seconds, bounds.cpu_seconds + _SECONDS_BEFORE_KILL)
-    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     in_force = []
     if "landlock" in walls and landlock.confine():
         in_force.append("landlock")
@@ -111,8 +117,9 @@ def confine(
 
 def limit_memory(memory_bytes: int) -> int:
     """Limits the address space to so many bytes more than now; returns the limit. A limit that is lower stays."""
-    with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123
-        used_bytes = int(statm.read().split()[0]) * mmap.PAGESIZE
+    statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+    used_bytes = int(os.read(statm, 100).split()[0]) * mmap.PAGESIZE
+    os.close(statm)
     _limit(resource.RLIMIT_AS, used_bytes + memory_bytes)
     return resource.getrlimit(resource.RLIMIT_AS)[0]
 

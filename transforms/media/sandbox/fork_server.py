@@ -1,8 +1,9 @@
 """The fork server: a warm, clean process that forks a decoder process for each request.
 
-Starting Python and importing PyAV takes a hundred times as long as a fork. So one process does it, once, and never sees
-a file: it has no thread beside its first and no descriptor but its own, reads nothing from its children, and gets
-nothing from its owner but the two descriptors of a child, of which it keeps no copy. Each child starts from that state.
+Starting Python and importing PyAV takes a hundred times as long as a fork. So one process does it, once. It never sees
+a file, except for the bundled clip with which it rehearses (`rehearsal.py`). It has no thread beside its first and no
+descriptor but its own, reads nothing from its children, and gets nothing from its owner but the two descriptors of a
+child, of which it keeps no copy. Each child starts from that state.
 
 It talks with its owner (`spawn.py`) in packets of JSON over its control socket:
 
@@ -32,6 +33,10 @@ from reelbeam.transforms.media.sandbox import confinement
 
 MAX_PACKET_BYTES = 4096
 
+# os.fork also runs the hooks of threading, logging and random, which cost as much CPU time as the fork itself. They
+# renew locks that another thread may hold. This process has one thread, so it forks by the C library.
+_libc = ctypes.PyDLL(None, use_errno=True)
+
 Serve: TypeAlias = Callable[[int, int, confinement.Bounds, int], None]
 """What a child does with its socket, its ring, its bounds and its parent's process id."""
 
@@ -41,6 +46,7 @@ def run(serve: Serve) -> None:
     control, liveness = map(int, sys.argv[1:])
     confinement.die_with_parent(liveness)
     confinement.drop_privileges()
+    confinement.prepare()
     num_threads = len(os.listdir("/proc/self/task"))
     if num_threads != 1:
         raise RuntimeError(
@@ -63,7 +69,7 @@ class _ForkServer:
         gc.collect()
         gc.freeze()  # the collector of a child would copy every page of what it inherits
         with contextlib.suppress(AttributeError):  # only glibc has it
-            ctypes.CDLL(None).malloc_trim(0)  # a child would copy garbage when it uses free memory
+            _libc.malloc_trim(0)  # a child would copy garbage when it uses free memory
         self._send({"ready": True})
         poll = select.poll()
         for descriptor in (self._control.fileno(), self._child_ended):
@@ -92,9 +98,9 @@ class _ForkServer:
     def _fork(self, bounds: confinement.Bounds, descriptors: list[int]) -> dict[str, Any]:
         parent = os.getpid()
         try:
-            pid = os.fork()
-        except OSError as error:
-            return {"failed": f"{error.strerror}"}
+            pid = _libc.fork()
+            if pid < 0:
+                return {"failed": os.strerror(ctypes.get_errno())}
         finally:
             if os.getpid() == parent:
                 for descriptor in descriptors:

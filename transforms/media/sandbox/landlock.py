@@ -8,6 +8,7 @@ Files that are open already stay usable.
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import struct
 
@@ -20,6 +21,18 @@ _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 5: 16}
 _TCP_VERSION, _TCP_RIGHTS = 4, 0b11  # to bind, to connect
 _SCOPE_VERSION, _SCOPES = 6, 0b11  # abstract sockets, signals
 
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@functools.cache
+def prepare() -> bytes | None:
+    """Returns the rules for this kernel, which allow nothing; None where the kernel has no Landlock.
+
+    The fork server calls it, so that its children find the answer.
+    """
+    version = _libc.syscall(_CREATE_RULESET, None, 0, _GET_VERSION)
+    return ruleset(version) if version >= 1 else None
+
 
 def confine() -> bool:
     """Forbids this process, for good, all that the kernel's Landlock can forbid; PR_SET_NO_NEW_PRIVS must be set.
@@ -27,16 +40,14 @@ def confine() -> bool:
     Returns:
       Whether it is in force: an old kernel has no Landlock, and a container may forbid it.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
-    version = libc.syscall(_CREATE_RULESET, None, 0, _GET_VERSION)
-    if version < 1:
+    rules = prepare()
+    if rules is None:
         return False
-    rules = ruleset(version)  # that allow nothing
-    descriptor = libc.syscall(_CREATE_RULESET, rules, len(rules), 0)
+    descriptor = _libc.syscall(_CREATE_RULESET, rules, len(rules), 0)
     if descriptor < 0:
         return False
     try:
-        return libc.syscall(_RESTRICT_SELF, descriptor, 0) == 0
+        return _libc.syscall(_RESTRICT_SELF, descriptor, 0) == 0
     finally:
         os.close(descriptor)
 

@@ -6,6 +6,7 @@ The process puts clips together in their slots, so that handing them over copies
 from __future__ import annotations
 
 import collections
+import contextlib
 import errno
 import fcntl
 import mmap
@@ -19,6 +20,8 @@ import numpy.typing as npt
 from reelbeam.transforms.media.sandbox.wire import NUM_SLOTS, GarbageError
 
 _Frames = npt.NDArray[np.uint8]
+
+_MADV_POPULATE_WRITE = 23  # the module `mmap` of Python 3.11 has no name for it
 
 
 class OwnersRing:
@@ -107,6 +110,7 @@ class Slots:
         self._open: dict[int, int] = {}  # by the array's id
         self._handed_over: collections.deque[int] = collections.deque()
         self._spare: _Frames | None = None
+        self._populated: set[int] = set()
 
     def allocate(self, shape: tuple[int, ...]) -> _Frames:
         """Returns memory for a clip; waits where the owner is too far behind."""
@@ -142,8 +146,17 @@ class Slots:
             self._free.append(self._open.pop(key))
 
     def _at(self, slot: int, shape: tuple[int, ...]) -> _Frames:
-        frames = np.frombuffer(self._memory, np.uint8, int(np.prod(shape)), slot * self._slot_bytes)
-        return frames.reshape(shape)
+        num_bytes, start = int(np.prod(shape)), slot * self._slot_bytes
+        if slot not in self._populated:
+            self._populated.add(slot)
+            self._populate(start, start + num_bytes)
+        return np.frombuffer(self._memory, np.uint8, num_bytes, start).reshape(shape)
+
+    def _populate(self, start: int, stop: int) -> None:
+        """Has the kernel provide a slot's pages at once: one page fault for each costs half as much again."""
+        first_page = start - start % mmap.PAGESIZE
+        with contextlib.suppress(OSError):  # Linux before 5.14, or no memory, which writing into the slot then meets
+            self._memory.madvise(_MADV_POPULATE_WRITE, first_page, stop - first_page)
 
     def _elsewhere(self, shape: tuple[int, ...]) -> _Frames:
         """Memory that was copied from serves again: new memory costs a page fault for every 4 KiB."""

@@ -92,10 +92,14 @@ _NUMBER_AT, _ARCH_AT, _ARGS_AT = 0, 4, 16
 ALLOW, EPERM, ENOSYS, KILL = 0x7FFF0000, 0x00050001, 0x00050026, 0x80000000
 """What the filter answers."""
 
+_libc = ctypes.CDLL(None, use_errno=True)
+
 
 @functools.cache
 def program(machine: str) -> bytes | None:
     """Returns the filter for a machine, as the kernel takes it; None where there is no table for it.
+
+    The fork server calls it, so that its children find the answer.
 
     Args:
       machine: as `platform.machine` names it.
@@ -130,12 +134,11 @@ def confine(machine: str = platform.machine()) -> bool:
         return False
     buffer = ctypes.create_string_buffer(instructions, len(instructions))
     header = struct.pack("@HP", len(instructions) // 8, ctypes.addressof(buffer))
-    libc = ctypes.CDLL(None, use_errno=True)
     # By system call, for the flag: older kernels would slow the process down with mitigations that it has no use for.
     number, flag = _ARCHITECTURES[machine].seccomp, _SECCOMP_FILTER_FLAG_SPEC_ALLOW
-    if libc.syscall(number, _SECCOMP_SET_MODE_FILTER, flag, header) == 0:
+    if _libc.syscall(number, _SECCOMP_SET_MODE_FILTER, flag, header) == 0:
         return True
-    return libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0) == 0
+    return _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0) == 0
 
 
 def _if(jump: int, value: int, verdict: int) -> list[bytes]:
