@@ -188,7 +188,7 @@ def _exit_code(error: Exception) -> int:
 
 
 def _complain(error: Exception) -> None:
-    from reelbeam.transforms.errors import without_query
+    from reelbeam.transforms.redaction import without_query
 
     print(f"reelbeam: {streams.printable(without_query(str(error)))}", file=sys.stderr)
 

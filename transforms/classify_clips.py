@@ -14,7 +14,7 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 
 from reelbeam.transforms import metrics
-from reelbeam.transforms.errors import InferenceError, PredecessorLostError, without_query
+from reelbeam.transforms.errors import InferenceError, PredecessorLostError
 from reelbeam.transforms.models.batches import Answer, BaseBatches
 from reelbeam.transforms.models.engine import Engine, EngineName, Precision, load_engine, load_stream_engine
 from reelbeam.transforms.models.engines.stream import StreamEngine
@@ -23,6 +23,7 @@ from reelbeam.transforms.models.registry.label_map import LabelMap
 from reelbeam.transforms.models.scores import entropy, log_sum_exp, may_be_softmax, to_logits, to_scores, top_labels
 from reelbeam.transforms.models.stream_batches import StreamBatches
 from reelbeam.transforms.records import Clip, ClipScores, Failure
+from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.stored_models import localized
 
 _FAILURES = "failures"

@@ -12,14 +12,15 @@ import apache_beam as beam
 import numpy as np
 
 from reelbeam.transforms import metrics, storage
-from reelbeam.transforms.errors import MediaError, without_query
+from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.media.decoding.decoder import DecodeStats
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.sandbox import sandboxed, wire
 from reelbeam.transforms.records import Clip, Failure, SegmentSpan
+from reelbeam.transforms.records.time_range import TimeRange
+from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig
-from reelbeam.transforms.time_range import TimeRange
 
 _FAILURES = "failures"
 

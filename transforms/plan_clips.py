@@ -12,15 +12,16 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
 from reelbeam.transforms import metrics, storage
-from reelbeam.transforms.errors import MediaError, RangeOutsideVideoError, without_query
+from reelbeam.transforms.errors import MediaError, RangeOutsideVideoError
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling, max_num_clips, plan_clip_spans
 from reelbeam.transforms.media.sampling.segments import clip_seconds, key_frame_seconds, media_of_segment, plan_segments
 from reelbeam.transforms.media.sampling.stream import plan_stream_spans, warm_up_segments
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.records import ClipSpan, Failure, MediaInfo, PlannedVideo, SegmentSpan, VideoRef
+from reelbeam.transforms.records.time_range import WHOLE, TimeRange
+from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig
-from reelbeam.transforms.time_range import WHOLE, TimeRange
 
 # Segments that are held back to be sorted: a few kilobytes each.
 _MAX_HELD_SEGMENTS = 2000

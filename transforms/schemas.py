@@ -11,9 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from reelbeam.transforms.errors import bare_uri, without_query
 from reelbeam.transforms.records import ClipScores, Failure, LabelScore, RunInfo, VideoSummary, stable_hash
-from reelbeam.transforms.time_range import TimeRange
+from reelbeam.transforms.records.time_range import TimeRange
+from reelbeam.transforms.redaction import bare_uri, without_query
 
 SCHEMA_VERSION = 3
 """3: `output_activation`; the range of the video that a row is about (`range_start_ms`, `range_end_ms`), a part of its

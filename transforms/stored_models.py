@@ -28,13 +28,13 @@ from reelbeam.transforms.errors import (
     ModelError,
     ModelNotFoundError,
     NotASavedModelError,
-    without_query,
 )
 from reelbeam.transforms.models.registry import cache, foreign, resolver, saved_model
 from reelbeam.transforms.models.registry.catalog import ModelSpec
 from reelbeam.transforms.models.registry.label_map import LabelMap, resolve_labels
 from reelbeam.transforms.models.registry.manifest import MANIFEST, pin
 from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.stores import copying
 from reelbeam.transforms.storage.uris import literal
 

@@ -13,11 +13,12 @@ from reelbeam.pipeline.flags import definitions, options
 from reelbeam.pipeline.flags.parser import Parser
 from reelbeam.pipeline.terminal.console import make_console, make_table, right
 from reelbeam.pipeline.terminal.streams import print_path
-from reelbeam.transforms.errors import MediaError, ModelNotFoundError, without_query
+from reelbeam.transforms.errors import MediaError, ModelNotFoundError
 from reelbeam.transforms.models import export
 from reelbeam.transforms.models.engine import with_found_kind
 from reelbeam.transforms.models.registry import catalog, resolver
 from reelbeam.transforms.models.registry.manifest import require_pin
+from reelbeam.transforms.redaction import without_query
 
 _EPILOG = "Beam's flags pass through, for stores that need some: --s3_endpoint_url, …"
 

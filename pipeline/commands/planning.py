@@ -26,7 +26,7 @@ import numpy as np
 from reelbeam.pipeline.commands.costs import decode_cost, model_cost
 from reelbeam.pipeline.settings.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
 from reelbeam.transforms import storage
-from reelbeam.transforms.errors import MediaError, without_query
+from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.inputs.expansion import expand_input
 from reelbeam.transforms.inputs.list_files import read_input_list
 from reelbeam.transforms.media.decoding.probe import decoder_version
@@ -48,6 +48,7 @@ from reelbeam.transforms.output.ledger import (
 )
 from reelbeam.transforms.plan_clips import labeled_seconds
 from reelbeam.transforms.records import SkipRules, VideoRef, stable_hash
+from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.selection.duplicates import Files, Mention
 from reelbeam.transforms.selection.list_videos import with_size
 from reelbeam.transforms.storage.ignored import Report, ignore, most_frequent

@@ -10,11 +10,12 @@ from rich.text import Text
 from reelbeam.pipeline.settings.config import MAX_VIDEO_BYTES
 from reelbeam.pipeline.terminal.console import make_console, make_table, printable, right, whole
 from reelbeam.transforms import storage
-from reelbeam.transforms.errors import ConfigError, MediaError, without_query
+from reelbeam.transforms.errors import ConfigError, MediaError
 from reelbeam.transforms.inputs.expansion import expand_input, why_nothing
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.records import MediaInfo, VideoRef
+from reelbeam.transforms.redaction import without_query
 
 
 def probe_files(inputs: Sequence[str], allow_unconfined: bool = False) -> int:

@@ -21,13 +21,7 @@ from reelbeam.pipeline.flags.definitions import label_parser
 from reelbeam.pipeline.runners import dataflow, flink, kinds
 from reelbeam.pipeline.settings import bounds
 from reelbeam.pipeline.settings.config import LabelingConfig, is_utf8, require_name
-from reelbeam.transforms.errors import (
-    ConfigError,
-    ModelNotFoundError,
-    NotASavedModelError,
-    has_credentials,
-    without_query,
-)
+from reelbeam.transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelError
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.models.cpus import cpu_count
@@ -35,6 +29,7 @@ from reelbeam.transforms.models.engines.stream import is_stream_model
 from reelbeam.transforms.models.registry import catalog, resolver
 from reelbeam.transforms.models.registry.manifest import is_exported, pin, read_manifest, require_pin
 from reelbeam.transforms.records import SkipRules
+from reelbeam.transforms.redaction import has_credentials, without_query
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions

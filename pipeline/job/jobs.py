@@ -24,7 +24,7 @@ from reelbeam.pipeline.runners.beam_compat import keep_worker_pool_local
 from reelbeam.pipeline.runners.flink_job import cancelled_on_error, next_job
 from reelbeam.pipeline.runners.proxies import keep_loopback_direct
 from reelbeam.pipeline.terminal.progress import ProgressLine, Stage
-from reelbeam.transforms import errors
+from reelbeam.transforms import errors, redaction
 
 
 class JobEnd(NamedTuple):
@@ -136,4 +136,4 @@ def plain_message(text: str) -> str:
     # Dataflow's is "… State: CANCELLED, Error:" and, where there is none, "None".
     lines = [line.removesuffix(", Error:") for line in text.splitlines() if line.strip() not in ("", "None")]
     line = own[-1] if own else lines[-1] if lines else "the job failed"
-    return errors.without_query(re.sub(r" \[while running '[^']*'\]", "", line))
+    return redaction.without_query(re.sub(r" \[while running '[^']*'\]", "", line))

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from reelbeam.pipeline import __version__
 from reelbeam.pipeline.settings.config import LabelingConfig
-from reelbeam.transforms import errors, storage
+from reelbeam.transforms import errors, redaction, storage
 from reelbeam.transforms.inputs.expansion import matches_anything, why_nothing
 from reelbeam.transforms.inputs.list_files import read_input_list
 from reelbeam.transforms.media.decoding.probe import decoder_version, library_versions
@@ -59,7 +59,7 @@ def check_inputs(config: LabelingConfig) -> None:
         for given in config.inputs:
             if not matches_anything(given, config.base_dir):
                 why = why_nothing(given, config.base_dir)
-                raise errors.ConfigError(f"{errors.without_query(given)} matches no video: {why}")
+                raise errors.ConfigError(f"{redaction.without_query(given)} matches no video: {why}")
         if config.input_list and not sum(1 for _ in read_input_list(config.input_list, config.base_dir)):
             raise errors.ConfigError(f"--input_list {config.input_list} names no video")
     except errors.MediaError as error:
@@ -101,14 +101,14 @@ def prepare_run(config: LabelingConfig, last: latest_run.Latest | None = None) -
       ModelError: the model or its labels cannot be used.
     """
     folder = resolver.resolve(localized(config.model).handle, config.model.mirrors)
-    require_pin(folder, config.model.pin, errors.without_query(config.model.handle))
+    require_pin(folder, config.model.pin, redaction.without_query(config.model.handle))
     labels = load_labels(config.model.labels)
     labeled_at = latest_run.time_after(last)
     run = RunInfo(
         run_id=f"{labeled_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
         started_at=latest_run.utc_now().isoformat(),
         labeled_at=labeled_at.isoformat(),
-        model=errors.without_query(config.model.name),
+        model=redaction.without_query(config.model.name),
         model_fingerprint=content_hash(folder),
         label_map_fingerprint=labels.sha256,
         sampling_fingerprint=config.sampling_fingerprint,

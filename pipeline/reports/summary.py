@@ -22,9 +22,9 @@ from reelbeam.transforms.models.registry.catalog import DEMO
 from reelbeam.transforms.output.row_options import RowOptions
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.tables import read_batches
+from reelbeam.transforms.records.time_range import shown_input
 from reelbeam.transforms.schemas import RANGE
 from reelbeam.transforms.storage.ignored import describe
-from reelbeam.transforms.time_range import shown_input
 from reelbeam.transforms.wording import counted, duration
 
 MAX_VIDEOS_SHOWN = 25

@@ -8,7 +8,8 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from reelbeam.transforms.errors import ConfigError, ReelbeamError, without_query
+from reelbeam.transforms.errors import ConfigError, ReelbeamError
+from reelbeam.transforms.redaction import without_query
 
 if TYPE_CHECKING:
     from reelbeam.pipeline.job.launch import Outcome

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from reelbeam.pipeline.runners import kinds
 from reelbeam.pipeline.settings.config import LabelingConfig
-from reelbeam.transforms.errors import ConfigError, RunError, without_query
+from reelbeam.transforms.errors import ConfigError, RunError
+from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.wording import counted
 
 if TYPE_CHECKING:

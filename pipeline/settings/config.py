@@ -7,7 +7,7 @@ import hashlib
 import math
 from typing import Any
 
-from reelbeam.transforms.errors import ConfigError, without_query
+from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling
@@ -16,6 +16,7 @@ from reelbeam.transforms.models.engine import EngineName, Precision
 from reelbeam.transforms.models.registry.catalog import ModelSpec
 from reelbeam.transforms.output.row_options import RowOptions
 from reelbeam.transforms.records import SkipRules
+from reelbeam.transforms.redaction import without_query
 
 MAX_VIDEO_BYTES = 50 << 30
 MAX_BATCH_BYTES = 64 << 20

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import TextIO
 
-from reelbeam.transforms.errors import without_query
+from reelbeam.transforms.redaction import without_query
 
 _JSON_ESCAPES = "reelbeam.json_escapes"
 

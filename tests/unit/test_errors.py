@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from reelbeam.transforms import errors
+from reelbeam.transforms import errors, redaction
 
 
 def test_the_drawn_tree_is_the_tree() -> None:
@@ -46,7 +46,7 @@ def test_codes_are_unique() -> None:
     ],
 )
 def test_secrets_are_removed_from_web_addresses_alone(text: str, clean: str) -> None:
-    assert errors.without_query(text) == clean
+    assert redaction.without_query(text) == clean
 
 
 @pytest.mark.parametrize(
@@ -63,4 +63,4 @@ def test_secrets_are_removed_from_web_addresses_alone(text: str, clean: str) -> 
     ],
 )
 def test_credentials_leave_the_address_of_any_scheme(text: str, clean: str) -> None:
-    assert errors.without_query(text) == clean
+    assert redaction.without_query(text) == clean

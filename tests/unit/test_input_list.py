@@ -16,7 +16,7 @@ from object_stores import S3Server
 
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.inputs.list_files import read_input_list
-from reelbeam.transforms.time_range import WHOLE, TimeRange
+from reelbeam.transforms.records.time_range import WHOLE, TimeRange
 
 LISTED = [("a.mp4", {"camera": "7", "note": "x, y"}), ("häuser & höfe.mov", {"camera": "8"})]
 

@@ -17,9 +17,9 @@ from reelbeam.pipeline.flags import options
 from reelbeam.transforms import metrics
 from reelbeam.transforms.inputs.expansion import expand_input
 from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.records.time_range import TimeRange
 from reelbeam.transforms.selection.duplicates import Files, distinct
 from reelbeam.transforms.selection.list_videos import ListVideos
-from reelbeam.transforms.time_range import TimeRange
 
 
 @pytest.fixture

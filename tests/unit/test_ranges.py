@@ -15,9 +15,9 @@ from reelbeam.transforms.models import stream_batches
 from reelbeam.transforms.output import ledger
 from reelbeam.transforms.plan_clips import labeled_seconds, plan_parts
 from reelbeam.transforms.records import MediaInfo, SkipRules, VideoRef
+from reelbeam.transforms.records.time_range import WHOLE, TimeRange, shown_input
 from reelbeam.transforms.selection import packing
 from reelbeam.transforms.selection.packing import bucket_of, unpack_videos, video_row
-from reelbeam.transforms.time_range import WHOLE, TimeRange, shown_input
 
 BASE = ClipSampling(8, Fraction(4))
 STREAM = dataclasses.replace(BASE, kind="stream", warm_up_seconds=Fraction(20))

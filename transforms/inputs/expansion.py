@@ -10,9 +10,10 @@ import pathlib
 from collections.abc import Iterable, Iterator
 
 from reelbeam.transforms import storage
-from reelbeam.transforms.errors import StorageError, UnsupportedUriError, VideoNotFoundError, without_query
+from reelbeam.transforms.errors import StorageError, UnsupportedUriError, VideoNotFoundError
 from reelbeam.transforms.inputs.video_extensions import AMBIGUOUS_EXTENSIONS, is_named_like_a_video
 from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage import local_folders
 from reelbeam.transforms.storage.ignored import HIDDEN_FILE, Report, describe, extension_of, ignore, kind_of_file
 from reelbeam.transforms.storage.uris import Pattern, literal

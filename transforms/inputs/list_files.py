@@ -16,7 +16,7 @@ from reelbeam.transforms import storage
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.inputs.list_rows import RANGE_COLUMNS, SUFFIXES, URI_COLUMN, rows_of_list
 from reelbeam.transforms.records import VideoRef
-from reelbeam.transforms.time_range import TimeRange
+from reelbeam.transforms.records.time_range import TimeRange
 
 _DECIMAL = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})(e[+-]?\d{1,3})?", re.IGNORECASE | re.ASCII)
 _MAX_SECONDS = 10**9

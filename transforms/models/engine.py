@@ -14,13 +14,14 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from reelbeam.transforms.errors import ConfigError, ModelError, without_query
+from reelbeam.transforms.errors import ConfigError, ModelError
 from reelbeam.transforms.models.cpus import cpu_count
 from reelbeam.transforms.models.engines.stream import StreamEngine, is_stream_model
 from reelbeam.transforms.models.output_activation import output_activation
 from reelbeam.transforms.models.registry import resolver
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec, OutputActivation
 from reelbeam.transforms.models.registry.manifest import is_exported, read_manifest, require_pin
+from reelbeam.transforms.redaction import without_query
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import pathlib
 import shutil
 import tempfile
 
-from reelbeam.transforms.errors import ConfigError, without_query
+from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.models.engines import openvino_cache
 from reelbeam.transforms.models.engines.openvino_import import import_openvino
 from reelbeam.transforms.models.engines.stream import StreamSignatures, find_stream_signatures
@@ -16,6 +16,7 @@ from reelbeam.transforms.models.registry import saved_model
 from reelbeam.transforms.models.registry.catalog import ModelSpec
 from reelbeam.transforms.models.registry.label_map import LabelMap
 from reelbeam.transforms.models.registry.manifest import LABELS, MANIFEST, Manifest, content_hash
+from reelbeam.transforms.redaction import without_query
 
 
 def export(spec: ModelSpec, folder: pathlib.Path, labels: LabelMap, target: pathlib.Path) -> None:

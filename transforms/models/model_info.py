@@ -6,10 +6,10 @@ import dataclasses
 import importlib.metadata
 from collections.abc import Mapping
 
-from reelbeam.transforms.errors import without_query
 from reelbeam.transforms.models.engine import EngineName, Precision
 from reelbeam.transforms.models.registry.catalog import ModelSpec
 from reelbeam.transforms.models.registry.resolver import used_address
+from reelbeam.transforms.redaction import without_query
 
 _LIBRARIES = {"openvino": ("openvino", "numpy"), "tensorflow": ("tensorflow", "numpy")}
 

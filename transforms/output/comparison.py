@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from reelbeam.transforms.output.commits import Run
 from reelbeam.transforms.output.ledger import Work
 from reelbeam.transforms.output.tables import Output, count_by, read_run
+from reelbeam.transforms.records.time_range import shown_input
 from reelbeam.transforms.schemas import RANGE
-from reelbeam.transforms.time_range import shown_input
 
 _COLUMNS = ("video_uri", *RANGE, "status", "top_label", "top_score", "error_code")
 

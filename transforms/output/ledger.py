@@ -32,8 +32,8 @@ import pyarrow.parquet as pq
 from reelbeam.transforms import storage
 from reelbeam.transforms.output.commits import Run, runs_with_files
 from reelbeam.transforms.records import ALL_CODES, RunInfo, SkipRules, VideoRef, stable_hash
+from reelbeam.transforms.records.time_range import input_key
 from reelbeam.transforms.schemas import AGE, SCHEMA_VERSION, URI_KEY
-from reelbeam.transforms.time_range import input_key
 
 _ROWS_AT_ONCE = 1000
 

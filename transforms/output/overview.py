@@ -8,11 +8,11 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from reelbeam.transforms.errors import without_query
 from reelbeam.transforms.output.commits import Run, decided_runs, read_refusal, staged_runs
 from reelbeam.transforms.output.lock_file import is_free, read_lock
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.tables import Output, count_by, current_rows
+from reelbeam.transforms.redaction import without_query
 
 _TOP = 10
 

@@ -20,8 +20,8 @@ import pyarrow.compute as pc
 from reelbeam.transforms.output.ledger import uri_key
 from reelbeam.transforms.output.tables import read_batches
 from reelbeam.transforms.records import stable_hash
+from reelbeam.transforms.records.time_range import shown_input
 from reelbeam.transforms.schemas import RANGE
-from reelbeam.transforms.time_range import shown_input
 from reelbeam.transforms.wording import counted
 
 ROWS_IN_MEMORY = 1_000_000

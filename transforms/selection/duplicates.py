@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.records import VideoRef
-from reelbeam.transforms.time_range import input_key
+from reelbeam.transforms.records.time_range import input_key
 
 
 class Mention(NamedTuple):

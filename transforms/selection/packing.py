@@ -25,7 +25,7 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
 from reelbeam.transforms.records import VideoRef, stable_hash
-from reelbeam.transforms.time_range import TimeRange
+from reelbeam.transforms.records.time_range import TimeRange
 
 NUM_BUCKETS = 1024
 

@@ -24,8 +24,8 @@ from reelbeam.transforms.errors import ReconciliationError
 from reelbeam.transforms.output.ledger import SKIPPED, Chosen
 from reelbeam.transforms.output.run_files import RunPaths, to_json, write_atomically, write_parquet
 from reelbeam.transforms.records import VideoRef, stable_hash
+from reelbeam.transforms.records.time_range import TimeRange
 from reelbeam.transforms.selection.packing import Pack, PackVideos, unpack_videos, video_row
-from reelbeam.transforms.time_range import TimeRange
 from reelbeam.transforms.wording import counted
 
 _SCHEMA = pa.schema(

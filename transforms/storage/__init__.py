@@ -35,9 +35,9 @@ from reelbeam.transforms.errors import (
     UnsupportedUriError,
     VideoChangedError,
     VideoNotFoundError,
-    without_query,
 )
 from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage import local_folders, plain_files
 from reelbeam.transforms.storage.ignored import ignore
 from reelbeam.transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig, spool_of

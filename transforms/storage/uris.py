@@ -6,7 +6,8 @@ import re
 
 from apache_beam.io.filesystem import FileSystem
 
-from reelbeam.transforms.errors import UnsupportedUriError, VideoNotFoundError, without_query
+from reelbeam.transforms.errors import UnsupportedUriError, VideoNotFoundError
+from reelbeam.transforms.redaction import without_query
 
 
 def bucket_and_key(uri: str) -> tuple[str, str]:

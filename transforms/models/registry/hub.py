@@ -22,15 +22,10 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from reelbeam.transforms.errors import (
-    ModelDownloadError,
-    ModelError,
-    ModelNotFoundError,
-    NotASavedModelError,
-    without_query,
-)
+from reelbeam.transforms.errors import ModelDownloadError, ModelError, ModelNotFoundError, NotASavedModelError
 from reelbeam.transforms.models.registry import cache, foreign, saved_model, unpacking
 from reelbeam.transforms.models.registry.quiet import quiet_tensorflow
+from reelbeam.transforms.redaction import without_query
 
 _LOGGER = logging.getLogger(__name__)
 REMEDY = "try again, fetch it ahead with `reelbeam models fetch`, or pass a local folder"

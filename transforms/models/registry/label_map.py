@@ -8,8 +8,9 @@ import hashlib
 import pathlib
 import stat
 
-from reelbeam.transforms.errors import LabelMapError, ModelNotFoundError, without_query
+from reelbeam.transforms.errors import LabelMapError, ModelNotFoundError
 from reelbeam.transforms.models.registry import resolver
+from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.wording import counted
 
 _MAX_BYTES = 16 << 20

@@ -16,9 +16,10 @@ import urllib.parse
 import urllib.request
 from collections.abc import Sequence
 
-from reelbeam.transforms.errors import ModelError, ModelNotFoundError, NotASavedModelError, without_query
+from reelbeam.transforms.errors import ModelError, ModelNotFoundError, NotASavedModelError
 from reelbeam.transforms.models.registry import archives, cache, foreign, hub, saved_model
 from reelbeam.transforms.models.registry.manifest import check_files, is_exported
+from reelbeam.transforms.redaction import without_query
 
 _LOGGER = logging.getLogger(__name__)
 _PACKAGE = "package:"

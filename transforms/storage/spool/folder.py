@@ -28,8 +28,9 @@ import time
 from collections.abc import Iterator
 
 from reelbeam.transforms import metrics
-from reelbeam.transforms.errors import FileTooLargeError, StorageError, without_query
+from reelbeam.transforms.errors import FileTooLargeError, StorageError
 from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.spool.spooled_video import SparseFile, SpooledVideo, disk_errors
 from reelbeam.transforms.storage.stores.store import Store
 from reelbeam.transforms.wording import counted

@@ -14,8 +14,9 @@ import threading
 from collections.abc import Iterator
 
 from reelbeam.transforms import metrics
-from reelbeam.transforms.errors import StorageError, without_query
+from reelbeam.transforms.errors import StorageError
 from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.spool.blocks import Blocks
 from reelbeam.transforms.storage.stores.store import Store
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from apache_beam.io.filesystems import FileSystems
 
-from reelbeam.transforms.errors import UnsupportedUriError, without_query
+from reelbeam.transforms.errors import UnsupportedUriError
+from reelbeam.transforms.redaction import without_query
 
 
 class _Client(NamedTuple):

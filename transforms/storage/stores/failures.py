@@ -10,7 +10,8 @@ from typing import Any
 
 from apache_beam.io.filesystem import BeamIOError
 
-from reelbeam.transforms.errors import MediaError, StorageError, VideoChangedError, VideoNotFoundError, without_query
+from reelbeam.transforms.errors import MediaError, StorageError, VideoChangedError, VideoNotFoundError
+from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.stores.clients import lacks_client, unsupported
 
 _CLIENT_ERRORS = (

@@ -10,7 +10,8 @@ from typing import TypeVar
 from apache_beam.utils.retry import FuzzedExponentialIntervals
 
 from reelbeam.transforms import metrics
-from reelbeam.transforms.errors import StorageError, without_query
+from reelbeam.transforms.errors import StorageError
+from reelbeam.transforms.redaction import without_query
 
 MAX_TRIES = 6
 _MAX_SECONDS = 180.0

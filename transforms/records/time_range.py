@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from reelbeam.transforms.errors import bare_uri
+from reelbeam.transforms.redaction import bare_uri
 
 _ROUNDING = Fraction(1, 1000)
 

@@ -1,0 +1,34 @@
+"""The records that flow through the pipeline: one frozen class per stage, no Beam.
+
+Times are seconds or milliseconds **of the video**, counted from its first frame's presentation time, so 0 is the first
+frame whatever the container's start time says. Sample times are exact rationals: a frame is chosen by comparing
+rationals, never by rounding floats (see `reelbeam.transforms.media.sampling.clips`).
+
+    videos.py      VideoRef, MediaInfo
+    time_range.py  which part of a video is labeled
+    clips.py       ClipSpan, PlannedVideo, SegmentSpan, Clip, LabelScore, ClipScores
+    rows.py        Failure, VideoSummary, RunInfo
+    rules.py       SkipRules, and the hash by which videos are shared out
+"""
+
+from reelbeam.transforms.records.clips import Clip, ClipScores, ClipSpan, LabelScore, PlannedVideo, SegmentSpan
+from reelbeam.transforms.records.rows import Failure, RunInfo, VideoSummary
+from reelbeam.transforms.records.rules import ALL_CODES, SkipRules, stable_hash
+from reelbeam.transforms.records.videos import MediaInfo, VideoRef
+
+__all__ = [
+    "ALL_CODES",
+    "Clip",
+    "ClipScores",
+    "ClipSpan",
+    "Failure",
+    "LabelScore",
+    "MediaInfo",
+    "PlannedVideo",
+    "RunInfo",
+    "SegmentSpan",
+    "SkipRules",
+    "VideoRef",
+    "VideoSummary",
+    "stable_hash",
+]
