@@ -10,6 +10,7 @@ replies.py          what the process may answer, checked
 ring.py             the memory in which clips are handed over
 deadline.py         how long the process may take
 confinement.py      what it gives up before it reads a file
+walls.py            whether that was enough
 seccomp.py          the system calls that it may make
 landlock.py         the second wall: no files, no TCP, no signals
 """

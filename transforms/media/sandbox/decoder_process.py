@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import logging
 import os
 import signal
@@ -29,8 +28,8 @@ from reelbeam.transforms.media.container import files
 from reelbeam.transforms.media.decoding.decoder import DecodeStats
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DecoderLimits
-from reelbeam.transforms.media.sandbox import replies, spawn, wire
-from reelbeam.transforms.media.sandbox.confinement import WALLS, Bounds
+from reelbeam.transforms.media.sandbox import replies, spawn, walls, wire
+from reelbeam.transforms.media.sandbox.confinement import Bounds
 from reelbeam.transforms.media.sandbox.deadline import Budget, allowed_fetch_seconds, allowed_seconds
 from reelbeam.transforms.media.sandbox.ring import OwnersRing
 from reelbeam.transforms.records import ClipSpan, MediaInfo
@@ -78,7 +77,7 @@ class DecoderProcess:
         self._channel = wire.Channel(self._socket, _MAX_LINE_BYTES)
         try:
             ready = self._receive(Budget(_START_SECONDS))
-            _check_confinement(ready.get("confined_by"), allow_unconfined)
+            walls.check(ready.get("confined_by"), allow_unconfined)
         except (errors.DecoderFailedError, wire.GarbageError) as error:
             self.close()
             if not server.is_alive():
@@ -262,36 +261,6 @@ class DecoderProcess:
         # process can send itself no signal.
         error.transient = status == -signal.SIGKILL
         raise error
-
-
-def _check_confinement(walls: object, allow_unconfined: bool) -> None:
-    """Raises ConfigError where a process is not confined and must be; warns where it is confined in part."""
-    if not isinstance(walls, list) or not set(walls) <= set(WALLS):
-        raise wire.GarbageError(f"confined_by is {wire.shown(repr(walls)[:100])}")
-    if "seccomp" in walls:
-        return
-    if not walls and not allow_unconfined:
-        raise errors.ConfigError(
-            "decoder processes cannot be confined here: the system allows neither seccomp filters nor Landlock, so a"
-            " hostile video could read files and open connections; run on Linux 5.13 or later on x86-64 or aarch64, in"
-            " a container that allows one of them, or pass --allow_unconfined_decoder"
-        )
-    _warn_of_missing_walls(bool(walls))
-
-
-@functools.cache
-def _warn_of_missing_walls(has_landlock: bool) -> None:
-    """Says it once a process."""
-    if has_landlock:
-        _log.warning(
-            "decoder processes run without a seccomp filter: Landlock keeps them from files and TCP, but a hostile "
-            "video that takes over a decoder could use other system calls"
-        )
-    else:
-        _log.warning(
-            "decoder processes are not confined: a hostile video that takes over a decoder could read files and open "
-            "connections"
-        )
 
 
 def _end(status: int | None, bug: str) -> str:
