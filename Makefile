@@ -19,7 +19,7 @@ test: check ## format, lint, types and the fast tests (minutes)
 test-all: test test-slow ## the same, and the slow tests (half an hour)
 
 test-slow: $(VENV)/installed-dev ## the slow tests alone
-	$(BIN)/python -m pytest -m slow --timeout=1800
+	$(BIN)/python -m pytest -m slow --timeout=1800 -n auto --dist loadfile
 
 test-flink: $(VENV)/installed-dev ## every test on a Flink cluster of its own, with all that can die in one (a quarter of an hour)
 	REELBEAM_FLINK_TESTS=all $(BIN)/python -m pytest -m slow --timeout=1800 tests/e2e/test_flink.py

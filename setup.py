@@ -18,6 +18,7 @@ setup(
     python_requires=">=3.11.4,<3.14",
     packages=find_packages(include=["reelbeam", "reelbeam.*"]),  # follows the links to pipeline/ and transforms/
     package_data={
+        "reelbeam": ["py.typed"],
         "reelbeam.pipeline.commands": ["costs.json"],
         "reelbeam.pipeline.demo": ["model/*", "model/variables/*", "videos/*"],
         "reelbeam.transforms.models": ["labels/*.txt"],

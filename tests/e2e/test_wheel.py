@@ -54,6 +54,20 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: pathlib.Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_source_distribution_gives_the_same_wheel(wheel: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """Runners send the package to their workers as a source distribution; the links are files in it."""
+    run(sys.executable, "setup.py", "--quiet", "sdist", f"--dist-dir={tmp_path}", cwd=wheel.parent / "source")
+    (source,) = tmp_path.glob("reelbeam-*.tar.gz")
+    pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index")
+    run(*pip, f"--wheel-dir={tmp_path}", source, cwd=tmp_path)
+    (built,) = tmp_path.glob("reelbeam-*.whl")
+    with zipfile.ZipFile(wheel) as expected, zipfile.ZipFile(built) as found:
+        names = [name for name in expected.namelist() if ".dist-info/" not in name]
+        assert [name for name in found.namelist() if ".dist-info/" not in name] == names
+        assert all(found.read(name) == expected.read(name) for name in names)
+
+
+@pytest.mark.slow
 def test_an_installed_wheel_labels_the_bundled_videos_far_from_the_checkout(
     wheel: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
