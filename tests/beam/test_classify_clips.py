@@ -123,6 +123,7 @@ def demo_clip(index: int) -> Clip:
     return dataclasses.replace(make.clip(index=index), frames=frames)
 
 
+@pytest.mark.slow
 def test_workers_need_no_label_file() -> None:
     """The labels come with the step: the file may be on the launcher's disk alone."""
     with LocalPipeline() as pipeline:

@@ -157,6 +157,7 @@ def test_a_launcher_that_waits_renews_the_short_lease(tmp_path: pathlib.Path) ->
         assert left(tmp_path) > JOB_LEASE_SECONDS - 60
 
 
+@pytest.mark.slow
 def test_a_run_renews_it_on_its_way(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     args, beam_flags = options.parse_label_flags(
         ["--model=demo", str(samples_dir / "growing.mp4"), f"--output={tmp_path}"]

@@ -6,6 +6,8 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # Eight elements that take longer to encode than Beam's workers like to wait before they send what they have.
@@ -42,6 +44,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_elements_that_are_slow_to_encode_arrive_whole() -> None:
     done = subprocess.run([sys.executable, "-c", _PROGRAM], cwd=_ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -24,6 +24,7 @@ def test_conditions_hold(bucket: str) -> None:
     check_conditions(f"{bucket}/some/object", '"0123"')
 
 
+@pytest.mark.slow
 def test_one_run_at_a_time(bucket: str) -> None:
     output = f"{bucket}/out"
     with OutputLock(LockTicket(output, "first"), lease_seconds=1.0):
@@ -44,6 +45,7 @@ def test_an_answer_that_is_lost_is_no_other_run(s3: S3Server, proxy: FaultyProxy
     assert proxy.faults() == ["lost"] * 3
 
 
+@pytest.mark.slow
 def test_a_worker_renews_it(bucket: str) -> None:
     ticket = LockTicket(f"{bucket}/out", "job", outlives_launcher=True)
     with OutputLock(ticket, FIRST_JOB_LEASE_SECONDS) as held:

@@ -64,6 +64,7 @@ def test_a_key_has_as_few_blocks_as_memory_permits(
         assert_that(found, equal_to(rows), "rows")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", fast_first([None, 15_000]))
 def test_no_step_of_choosing_makes_the_runner_keep_a_video_unpacked(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, limit: int | None

@@ -79,6 +79,7 @@ def decode(segment: SegmentSpan, config: SpoolConfig) -> Iterator[tuple[int, str
             yield span.clip_index, digest(frames)
 
 
+@pytest.mark.slow
 def test_plan_and_segments_of_one_worker_fetch_each_byte_once(
     s3: S3Server, proxy: FaultyProxy, film: Film, tmp_path: pathlib.Path
 ) -> None:
@@ -95,6 +96,7 @@ def test_plan_and_segments_of_one_worker_fetch_each_byte_once(
     assert proxy.bytes_of("film") == film.path.stat().st_size == counters(pipeline)[metrics.BYTES_FETCHED]
 
 
+@pytest.mark.slow
 def test_a_fresh_worker_fetches_its_part(
     s3: S3Server, proxy: FaultyProxy, film: Film, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,7 +183,10 @@ def test_a_video_from_a_list_without_size_is_looked_up(
     s3: S3Server, proxy: FaultyProxy, tmp_path: pathlib.Path
 ) -> None:
     uri = s3.put("a.mp4", b"12345")
-    with pytest.raises(errors.VideoChangedError, match="told apart"), storage.local_file(VideoRef(uri), CAP):
+    with (
+        pytest.raises(errors.VideoChangedError, match="not be identified"),
+        storage.local_file(VideoRef(uri), CAP),
+    ):
         pass
     video = storage.identified(VideoRef(uri, metadata=(("camera", "7"),)))
     assert video == dataclasses.replace(storage.stat(uri), metadata=(("camera", "7"),))

@@ -40,6 +40,7 @@ def exported(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path / "exported"
 
 
+@pytest.mark.slow
 def test_a_sample_is_labeled_without_tensorflow(
     exported: pathlib.Path, samples_dir: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -45,6 +45,7 @@ def killer(victim: str, hit: threading.Event) -> None:
         time.sleep(0.002)
 
 
+@pytest.mark.slow
 def test_a_killed_decoder_costs_one_row(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,6 +71,7 @@ def test_a_killed_decoder_costs_one_row(
     assert capfd.readouterr().err.count("\n") <= 1
 
 
+@pytest.mark.slow
 def test_bombs_and_playlists_cost_a_row_each(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()

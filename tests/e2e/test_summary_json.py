@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from slow_cases import fast_first
 
 from reelbeam.pipeline import cli
 from reelbeam.pipeline.cli import main
@@ -151,6 +152,7 @@ def check_first_part(line: dict[str, Any], output: pathlib.Path, num_parts: int)
     assert line["files"] == committed["files"] and line["output"] == str(output)
 
 
+@pytest.mark.slow
 def test_a_part_that_fails_leaves_those_before_it(
     tmp_path: pathlib.Path,
     samples_dir: pathlib.Path,
@@ -170,7 +172,7 @@ def test_a_part_that_fails_leaves_those_before_it(
 
 @pytest.mark.parametrize(
     ("error", "code", "exit_code"),
-    [(StorageError("the disk is away"), "storage_error", 1), (KeyboardInterrupt(), "interrupted", 130)],
+    fast_first([(StorageError("the disk is away"), "storage_error", 1), (KeyboardInterrupt(), "interrupted", 130)]),
 )
 def test_an_end_amid_parts_keeps_what_was_committed(
     tmp_path: pathlib.Path,

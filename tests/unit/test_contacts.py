@@ -8,6 +8,8 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 WATCH = """
@@ -59,6 +61,7 @@ def test_loading_and_running_a_model_opens_no_socket_and_starts_no_process(tmp_p
     assert last_line(LOAD_AND_RUN, tmp_path) == "[]", "with a converted and compiled model in the cache"
 
 
+@pytest.mark.slow
 def test_a_local_run_starts_decoders_only(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     arguments = ["label", str(samples_dir / "growing.mp4"), "--model", "demo", "--output", str(tmp_path / "out")]
     assert last_line(LABEL, tmp_path / "cache", *arguments) == "[]"

@@ -84,13 +84,13 @@ def holds_lock(output: pathlib.Path) -> bool:
     [
         (
             "FAILED",
-            "Traceback\ntransforms.errors.RunError: gs://b/x is full [while running 'Write']",
+            "Traceback\nreelbeam.transforms.errors.RunError: gs://b/x is full [while running 'Write']",
             "gs://b/x is full",
         ),
         pytest.param(
             *("FAILED", "Workflow failed. Causes: quota", "Workflow failed. Causes: quota"), marks=pytest.mark.slow
         ),
-        ("CANCELLED", None, "Dataflow pipeline failed. State: CANCELLED"),
+        pytest.param("CANCELLED", None, "Dataflow pipeline failed. State: CANCELLED", marks=pytest.mark.slow),
     ],
 )
 def test_a_failed_job_is_exit_code_1_and_a_line_of_json(

@@ -65,12 +65,12 @@ def server(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 def test_credentials_that_are_not_there_are_looked_for_once(
     server: type[MetadataServer], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.WARNING, "transforms"):
+    with caplog.at_level(logging.WARNING, "reelbeam.transforms"):
         for _ in range(2):
             storage.file_system("gs://bucket/a.mp4")
             assert auth.get_service_credentials(PipelineOptions()) is None
     assert server.requests == ["/"], "Beam alone asks five times"
-    (told,) = [record.getMessage() for record in caplog.records if record.name.startswith("transforms")]
+    (told,) = [record.getMessage() for record in caplog.records if record.name.startswith("reelbeam.transforms")]
     assert told == (
         "no credentials for gs:// (Your default credentials were not found): connecting anonymously, which public "
         "buckets allow; for others, run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS "
@@ -86,7 +86,7 @@ def test_a_key_file_that_is_missing_is_named(
 ) -> None:
     key = tmp_path / "key.json"
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
-    with caplog.at_level(logging.WARNING, "transforms"):
+    with caplog.at_level(logging.WARNING, "reelbeam.transforms"):
         settle_credentials(PipelineOptions())
     assert f"no credentials for gs:// (File {key} was not found" in caplog.text
     assert server.requests == []
@@ -107,5 +107,5 @@ def test_an_emulator_needs_no_credentials_and_no_warning(
 ) -> None:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:1")
     settle_credentials(PipelineOptions())
-    assert [record for record in caplog.records if record.name.startswith("transforms")] == []
+    assert [record for record in caplog.records if record.name.startswith("reelbeam.transforms")] == []
     assert auth.get_service_credentials(PipelineOptions()) is None and server.requests == ["/"]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from slow_cases import fast_first
 
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.errors import LabelMapError, ModelError
@@ -29,7 +30,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
     return code, capsys.readouterr().err
 
 
-@pytest.mark.parametrize("model", ["demo", DEMO])
+@pytest.mark.parametrize("model", fast_first(["demo", DEMO]))
 def test_the_model_that_was_demanded_is_run(
     model: object, tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

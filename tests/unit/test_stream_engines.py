@@ -231,6 +231,7 @@ def test_the_official_a0_gives_the_reference_logits(name: Any, a0: ModelSpec, sh
     engine.close()
 
 
+@pytest.mark.slow
 def test_the_official_a0s_embeddings_are_found_in_chunks_of_any_length(a0: ModelSpec) -> None:
     engine = load_stream_engine(a0, "openvino", num_threads=2)
     frames = video(1, 22, 172)

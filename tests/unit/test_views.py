@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import sys
@@ -169,20 +168,6 @@ def test_duckdb_reads_runs_with_and_without_logits_together(
         ("a.mp4", "left"),
         ("b.mp4", "right"),
     ]
-
-
-def test_the_query_of_the_docs_finds_deleted_videos(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    page = (pathlib.Path(__file__).parents[2] / "docs/output.md").read_text("utf-8")
-    (query,) = re.findall(r"`(SELECT video_uri FROM current_videos WHERE [^`]+;)`", page)
-    videos = tmp_path / "videos"
-    (videos / "deep").mkdir(parents=True)
-    uris = [f"{videos}/a.mp4", f"{videos}/deep/b.mp4", f"{videos}/gone.mp4"]
-    for uri in uris[:2]:
-        pathlib.Path(uri).touch()
-    factory.commit_run(tmp_path / "out", 1, [Video(uri) for uri in uris])
-    connection = duckdb.connect()
-    connection.execute(printed(tmp_path / "out", "duckdb", capsys))
-    assert connection.execute(query.replace("/data/videos", str(videos))).fetchall() == [(uris[2],)]
 
 
 def test_a_gap_makes_two_stretches_and_an_overlap_one(tmp_path: pathlib.Path) -> None:
