@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from reelbeam.pipeline.flags.definitions import label_parser
 from reelbeam.transforms.cpus import cpu_count
+
+if TYPE_CHECKING:
+    from reelbeam.pipeline.commands.planning import Plan
 
 _REASONS = {
     "new": "new",
@@ -64,7 +67,8 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     from reelbeam.transforms import storage
     from reelbeam.transforms.errors import ConfigError, MediaError
     from reelbeam.transforms.models.engine import choose_engine, with_found_kind
-    from reelbeam.transforms.output.ledger import Work
+    from reelbeam.transforms.output.run_document import LabelingKey
+    from reelbeam.transforms.storage.typed_json import to_json
     from reelbeam.transforms.stored_models import localized
 
     if args.sample is not None and args.sample < 1:
@@ -80,28 +84,28 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     )
     check_inputs(config)
     config = config.with_model(with_found_kind(config.model))
-    work = None
+    key = None
     if (last := last_run(config.output)) is not None:
         run = prepare_run(config)[1]
         warn_of_future(last, config.output)
         warn_of_other_work(last, run, config.output)
-        work = Work.of(run)
+        key = LabelingKey.of(run)
     try:
         with WorkLine("listing") as line:
-            selection = select(config, work, args.sample, line.show)
+            selection = select(config, key, args.sample, line.show)
         with WorkLine("reading") as line:
             headers = read_headers(config, selection.sample, line.show)
     except MediaError as error:
         raise unusable(str(error), error) from error
     found = make_plan(config, selection, headers)
     if args.json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        print(json.dumps(to_json(found), indent=2, ensure_ascii=False))
     else:
         _show(found)
     return 0
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show(found: Plan) -> None:
     from rich.text import Text
 
     from reelbeam.pipeline.terminal.console import make_console, make_table, printable, right
@@ -110,49 +114,48 @@ def _show(found: dict[str, Any]) -> None:
     console = make_console()
     table = make_table(right("videos"), "")
     for reason, text in _REASONS.items():
-        if found["fates"].get(reason):
-            table.add_row(str(found["fates"][reason]), text)
+        if found.outcomes.get(reason):
+            table.add_row(str(found.outcomes[reason]), text)
     console.print(table)
     console.print(_summary(found))
-    if found["ignored"]:
-        console.print(Text(f"Ignored: {describe(found['ignored'])}"))
-    for code, number in found["failures"].items():
+    if found.ignored:
+        console.print(Text(f"Ignored: {describe(found.ignored)}"))
+    for code, number in found.failures.items():
         console.print(Text(f"  {number} would fail: {code}", style="red"))
-    if not found["to_label"]:
+    if not found.to_label:
         return
     table = make_table("model", *map(right, ("clips", "model CPU-hours", "decoding", "CPU-hours", "hours here")))
-    for entry in found["models"]:
-        decode = entry["decode_cpu_hours"]
-        hours = entry["cpu_hours"]
+    for entry in found.models:
+        decode, hours = entry.decode_cpu_hours, entry.cpu_hours
         table.add_row(
-            Text(printable(entry["model"])),
-            str(entry["clips"]),
-            "unknown" if hours is None else _number(entry["model_cpu_hours"]) + ("" if entry["measured"] else " *"),
-            f"{_number(decode['typical'])} ({_number(decode['low'])} to {_number(decode['high'])})",
+            Text(printable(entry.model)),
+            str(entry.clips),
+            "unknown" if hours is None else _number(entry.model_cpu_hours or 0) + ("" if entry.measured else " *"),
+            f"{_number(decode.typical)} ({_number(decode.low)} to {_number(decode.high)})",
             "" if hours is None else _number(hours),
             "" if hours is None else _number(hours / cpu_count()),
         )
     console.print(table)
     console.print(
         Text(
-            f"CPU-hours with {found['engine']}, from benchmarks on another machine: good for an order of magnitude. "
+            f"CPU-hours with {found.engine}, from benchmarks on another machine: good for an order of magnitude. "
             "Decoding depends on the codec and the size of the picture. * not measured, reckoned from GFLOPs.",
             style="dim",
         )
     )
-    if found["videos_per_part"]:
+    if found.videos_per_part:
         console.print(
-            f"A crash costs the part at hand: --videos_per_part {found['videos_per_part']} makes parts of "
+            f"A crash costs the part at hand: --videos_per_part {found.videos_per_part} makes parts of "
             "about a CPU-hour."
         )
 
 
-def _summary(found: dict[str, Any]) -> str:
-    inputs = "1 input" if found["inputs"] == 1 else f"{found['inputs']} inputs"
-    text = f"{inputs}, {found['to_label']} to label: {_number(found['hours'])} hours of video"
-    if found["extrapolated"]:
-        text += f" (± {_number(found['hours_error'])}: reckoned from the headers of {found['sampled']} videos)"
-    return f"{text}, {found['clips']} clips"
+def _summary(found: Plan) -> str:
+    inputs = "1 input" if found.inputs == 1 else f"{found.inputs} inputs"
+    text = f"{inputs}, {found.to_label} to label: {_number(found.hours)} hours of video"
+    if found.extrapolated:
+        text += f" (± {_number(found.hours_error)}: reckoned from the headers of {found.sampled} videos)"
+    return f"{text}, {found.clips} clips"
 
 
 def _number(value: float) -> str:

@@ -17,13 +17,13 @@ import heapq
 import itertools
 import math
 import statistics
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from reelbeam.pipeline.commands.costs import decode_cost, model_cost
+from reelbeam.pipeline.commands.costs import DecodeCost, decode_cost, model_cost
 from reelbeam.pipeline.settings.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
 from reelbeam.transforms import storage
 from reelbeam.transforms.cpus import cpu_count
@@ -37,15 +37,15 @@ from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec
 from reelbeam.transforms.output.ledger import (
     BEYOND_LIMIT,
-    TAKEN,
+    SELECTED,
     LedgerRow,
-    Work,
     decide,
     ledger_runs,
+    prefilter,
     read_rows,
-    sift,
     uri_key,
 )
+from reelbeam.transforms.output.run_document import LabelingKey
 from reelbeam.transforms.plan_clips import labeled_seconds
 from reelbeam.transforms.records import SkipRules, VideoRef, stable_hash
 from reelbeam.transforms.selection.list_videos import with_size
@@ -63,21 +63,21 @@ _CONFIDENCE = 1.96
 """Standard errors to either side that hold 95 of 100 estimates."""
 
 _Tell = Callable[[str], None]
-_Entry = TypeVar("_Entry", bound=tuple[Any, ...])
+_Entry = TypeVar("_Entry", bound=tuple[object, ...])
 
 
-class Selection(NamedTuple):
-    """What a run would take up.
+class PlannedSelection(NamedTuple):
+    """What a run would select.
 
     Attributes:
-      fates: how many videos, by reason, see `reelbeam.transforms.output.ledger`.
-      num_taken: how many would be labeled.
+      outcomes: how many videos, by reason, see `reelbeam.transforms.output.ledger`.
+      num_selected: how many would be labeled.
       sample: some of these, at most `sample_size`.
       ignored: what the listing left out, by kind, see `reelbeam.transforms.storage.ignored`.
     """
 
-    fates: dict[str, int]
-    num_taken: int
+    outcomes: dict[str, int]
+    num_selected: int
     sample: list[VideoRef]
     ignored: dict[str, int]
 
@@ -89,38 +89,39 @@ class Headers(NamedTuple):
     failures: dict[str, int]
 
 
-def select(config: LabelingConfig, work: Work | None, sample_size: int | None, tell: _Tell) -> Selection:
+def select(config: LabelingConfig, key: LabelingKey | None, sample_size: int | None, tell: _Tell) -> PlannedSelection:
     """Compares the listing with the ledger.
 
     Args:
       config: of the run.
-      work: what the run would do to a video; None where the output holds nothing yet.
+      key: the labeling key of the run; None where the output holds nothing yet.
       sample_size: how many headers will be read; None: as many as suit the place.
       tell: is told how far it is.
 
     Raises:
       ConfigError, MediaError: an input or the output cannot be read.
     """
-    fates: collections.Counter[str] = collections.Counter()
+    outcomes: collections.Counter[str] = collections.Counter()
     sample: list[tuple[int, str, VideoRef]] = []
     within: list[tuple[int, str]] = []
     rules = config.skip_rules
-    runs = [] if work is None or rules.force else list(ledger_runs(config.output, work))
+    runs = [] if key is None or rules.force else list(ledger_runs(config.output, key))
     files = [path for run in runs for path in run.files("videos")]
     other_runs = {run.run_id for run in runs if config.row_options.would_change(run.summary)}
     ignored: collections.Counter[str] = collections.Counter()
     for portion in _portions(listed_videos(config, lambda kind: ignored.update([kind]))):
-        tell(f"{fates.total() + len(portion)} videos")
-        for video, reason in _decide(portion, files, work, rules, other_runs):
-            fates[reason] += 1
-            if reason in TAKEN:
+        tell(f"{outcomes.total() + len(portion)} videos")
+        for video, reason in _decide(portion, files, key, rules, other_runs):
+            outcomes[reason] += 1
+            if reason in SELECTED:
                 size = sample_size or (REMOTE_SAMPLE if storage.local_path(video.video_uri) is None else LOCAL_SAMPLE)
                 _keep(sample, (_order(video), video.key, video), min(size, rules.limit or size))
                 if rules.limit and (left_out := _keep(within, (_order(video), reason), rules.limit)):
-                    fates.update({left_out[1]: -1, BEYOND_LIMIT: 1})
-    num_taken = sum(fates[reason] for reason in TAKEN)
+                    outcomes.update({left_out[1]: -1, BEYOND_LIMIT: 1})
+    num_selected = sum(outcomes[reason] for reason in SELECTED)
     videos = [video for *_, video in sorted(sample, reverse=True)]
-    return Selection({reason: n for reason, n in fates.items() if n}, num_taken, videos, most_frequent(ignored))
+    counts = {reason: n for reason, n in outcomes.items() if n}
+    return PlannedSelection(counts, num_selected, videos, most_frequent(ignored))
 
 
 def listed_videos(config: LabelingConfig, report: Report = ignore) -> Iterator[VideoRef]:
@@ -149,16 +150,16 @@ def _portions(videos: Iterator[VideoRef]) -> Iterator[list[VideoRef]]:
 def _decide(
     videos: Sequence[VideoRef],
     files: Sequence[str],
-    work: Work | None,
+    key: LabelingKey | None,
     rules: SkipRules,
     other_runs: Collection[str],
 ) -> Iterator[tuple[VideoRef, str]]:
-    asked = [(video, sift(video, rules)) for video in videos]
-    keys = np.unique(np.array([uri_key(video.key) for video, reason in asked if reason is None], np.int64))
+    asked = [(video, prefilter(video, rules)) for video in videos]
+    uri_keys = np.unique(np.array([uri_key(video.key) for video, reason in asked if reason is None], np.int64))
     rows: dict[str, list[LedgerRow]] = {}
     for path in files:
-        assert work is not None, "there are files only where there is work"
-        for row in read_rows(path, keys, work):
+        assert key is not None, "there are files only where there is a key"
+        for row in read_rows(path, uri_keys, key):
             rows.setdefault(row.key, []).append(row)
     version = decoder_version()
     for video, reason in asked:
@@ -205,30 +206,78 @@ def read_headers(config: LabelingConfig, videos: Sequence[VideoRef], tell: _Tell
     return headers
 
 
-def make_plan(config: LabelingConfig, selection: Selection, headers: Headers) -> dict[str, Any]:
-    """Returns what `reelbeam plan` tells, JSON-serializable."""
+@dataclasses.dataclass(frozen=True)
+class ModelPlan:
+    """What a run would cost with one model.
+
+    Attributes:
+      model_cpu_hours, cpu_hours: of the model, and with decoding; None where nothing is known of the model.
+      measured: whether the model was measured; False: estimated from its GFLOPs.
+    """
+
+    model: str
+    clips: int
+    model_cpu_hours: float | None
+    decode_cpu_hours: DecodeCost
+    cpu_hours: float | None
+    measured: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What `reelbeam plan` prints.
+
+    Attributes:
+      outcomes: how many inputs, by reason, see `reelbeam.transforms.output.ledger`.
+      ignored: what the listing left out, by kind.
+      sampled: videos whose headers were read.
+      extrapolated: whether the sample stands for more videos.
+      hours: of video, to label.
+      hours_error: how far `hours` may be off, with a confidence of 95 %.
+      failures: videos that would fail, by code.
+      models: the selected one first.
+      videos_per_part: a good value of the flag; None where the default is good.
+    """
+
+    output: str
+    inputs: int
+    outcomes: Mapping[str, int]
+    ignored: Mapping[str, int]
+    to_label: int
+    sampled: int
+    extrapolated: bool
+    hours: float
+    hours_error: float
+    failures: Mapping[str, int]
+    clips: int
+    engine: str
+    models: tuple[ModelPlan, ...]
+    videos_per_part: int | None
+
+
+def make_plan(config: LabelingConfig, selection: PlannedSelection, headers: Headers) -> Plan:
+    """Returns what `reelbeam plan` prints."""
     num_sampled = len(selection.sample)
-    factor = selection.num_taken / num_sampled if num_sampled else 0.0
+    factor = selection.num_selected / num_sampled if num_sampled else 0.0
     seconds = [float(duration) for duration in headers.seconds]
     hours = sum(seconds) * factor / 3600
     models = [_cost(config, spec, headers.seconds, factor) for spec in _models(config)]
-    chosen = models[0]
-    return {
-        "output": config.output,
-        "inputs": sum(selection.fates.values()),
-        "fates": selection.fates,
-        "ignored": selection.ignored,
-        "to_label": selection.num_taken,
-        "sampled": num_sampled,
-        "extrapolated": num_sampled < selection.num_taken,
-        "hours": hours,
-        "hours_error": estimate_error(seconds + [0.0] * sum(headers.failures.values()), selection.num_taken) / 3600,
-        "failures": {code: round(n * factor) for code, n in sorted(headers.failures.items())},
-        "clips": chosen["clips"],
-        "engine": config.engine,
-        "models": models,
-        "videos_per_part": _videos_per_part(chosen["cpu_hours"], selection.num_taken),
-    }
+    return Plan(
+        output=config.output,
+        inputs=sum(selection.outcomes.values()),
+        outcomes=selection.outcomes,
+        ignored=selection.ignored,
+        to_label=selection.num_selected,
+        sampled=num_sampled,
+        extrapolated=num_sampled < selection.num_selected,
+        hours=hours,
+        hours_error=estimate_error(seconds + [0.0] * sum(headers.failures.values()), selection.num_selected) / 3600,
+        failures={code: round(n * factor) for code, n in sorted(headers.failures.items())},
+        clips=models[0].clips,
+        engine=config.engine,
+        models=tuple(models),
+        videos_per_part=_videos_per_part(models[0].cpu_hours, selection.num_selected),
+    )
 
 
 def estimate_error(values: Sequence[float], num_all: int) -> float:
@@ -246,23 +295,24 @@ def _models(config: LabelingConfig) -> list[ModelSpec]:
     return [config.model, *others]
 
 
-def _cost(config: LabelingConfig, spec: ModelSpec, durations: Sequence[Fraction], factor: float) -> dict[str, Any]:
+def _cost(config: LabelingConfig, spec: ModelSpec, durations: Sequence[Fraction], factor: float) -> ModelPlan:
     preset = spec.preset
     sampling = dataclasses.replace(config.sampling, num_frames=preset.num_frames, target_fps=preset.target_fps)
     count = count_clips if sampling.kind == "base" else count_stream_clips
     num_clips = sum(count(duration, sampling) for duration in durations) * factor
     decoded_hours = num_clips * float(sampling.clip_seconds) / 3600
-    decoding = {name: cost * decoded_hours for name, cost in decode_cost()._asdict().items()}
+    second = decode_cost()
+    decoding = DecodeCost(second.low * decoded_hours, second.typical * decoded_hours, second.high * decoded_hours)
     cost = model_cost(spec, config.engine)
     model_hours = None if cost is None else num_clips * cost.seconds_per_clip / 3600
-    return {
-        "model": without_query(spec.name),
-        "clips": round(num_clips),
-        "model_cpu_hours": model_hours,
-        "decode_cpu_hours": decoding,
-        "cpu_hours": None if model_hours is None else model_hours + decoding["typical"],
-        "measured": bool(cost and cost.measured),
-    }
+    return ModelPlan(
+        model=without_query(spec.name),
+        clips=round(num_clips),
+        model_cpu_hours=model_hours,
+        decode_cpu_hours=decoding,
+        cpu_hours=None if model_hours is None else model_hours + decoding.typical,
+        measured=bool(cost and cost.measured),
+    )
 
 
 def _videos_per_part(cpu_hours: float | None, num_videos: int) -> int | None:

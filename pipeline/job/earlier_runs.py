@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import datetime
 import logging
@@ -11,7 +10,7 @@ from reelbeam.pipeline.job.preparation import unusable
 from reelbeam.transforms import errors
 from reelbeam.transforms.output import latest_run
 from reelbeam.transforms.output.latest_run import Latest
-from reelbeam.transforms.output.ledger import Work
+from reelbeam.transforms.output.run_document import LabelingKey, RunDocument
 from reelbeam.transforms.records import RunInfo
 
 _OTHER_WORK = {
@@ -62,13 +61,10 @@ def last_run(output: str) -> Latest | None:
 
 def warn_of_other_work(last: Latest | None, run: RunInfo, output: str) -> None:
     """Says so where the last run labeled in another way: rows of two ways stand side by side from now on."""
-    if last is None:
+    if last is None or not isinstance(last.summary, RunDocument):
         return
-    mine = Work.of(run)._asdict()
-    facts = collections.defaultdict(lambda: "unknown", last.summary)
-    others = [
-        text.format_map(facts) for name, text in _OTHER_WORK.items() if last.summary.get(name, mine[name]) != mine[name]
-    ]
+    mine, facts = LabelingKey.of(run).to_columns(), vars(last.summary)
+    others = [text.format_map(facts) for name, text in _OTHER_WORK.items() if facts[name] != mine[name]]
     if others:
         logging.getLogger(__name__).warning(
             "%s was last labeled with %s. This run is for %s: from now on its rows come first in `status` and in the "

@@ -7,7 +7,7 @@ import os
 import pathlib
 import secrets
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -25,6 +25,7 @@ from reelbeam.transforms.models.registry import resolver
 from reelbeam.transforms.models.registry.label_map import LabelMap
 from reelbeam.transforms.models.registry.manifest import content_hash, require_pin
 from reelbeam.transforms.output import latest_run
+from reelbeam.transforms.output.run_document import RunFacts
 from reelbeam.transforms.records import RunInfo
 from reelbeam.transforms.schemas import tables_of_run
 from reelbeam.transforms.storage.ignored import describe
@@ -125,14 +126,14 @@ def prepare_run(config: LabelingConfig, last: latest_run.Latest | None = None) -
     return labels, run
 
 
-def run_facts(config: LabelingConfig, run: RunInfo) -> dict[str, Any]:
-    """Returns what the run's JSON says beside the counts."""
+def run_facts(config: LabelingConfig, run: RunInfo) -> RunFacts:
+    """Returns what the run document says beside the counts."""
     versions = installed_versions(_PACKAGES)
     fingerprints = run.model_fingerprint, run.label_map_fingerprint
     info = model_info(config.model, *fingerprints, config.engine, config.precision, run.output_activation)
-    return {
-        **dataclasses.asdict(run),
-        "model_info": dataclasses.asdict(info),
-        "configuration": config.to_json(),
-        "versions": {"reelbeam": __version__, **versions, **library_versions()},
-    }
+    return dataclasses.replace(
+        RunFacts.of(run),
+        model_info=dataclasses.asdict(info),
+        configuration=config.to_json(),
+        versions={"reelbeam": __version__, **versions, **library_versions()},
+    )

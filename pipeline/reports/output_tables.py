@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Column
 from rich.text import Text
 
 from reelbeam.pipeline.terminal.console import make_console, make_table, printable, right, whole
+from reelbeam.transforms.output.comparison import Comparison, Relabeled, StatusChange
+from reelbeam.transforms.output.lock_file import LockProgress
+from reelbeam.transforms.output.overview import Overview
+from reelbeam.transforms.output.verification import Verification
 
 _ROWS_SHOWN = 20
 _WIDTH_OF_PIPES = 10_000
@@ -28,70 +32,69 @@ def _number_of(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def print_status(found: dict[str, Any]) -> None:
-    """Prints an overview, see `reelbeam.transforms.output.overview.overview`."""
+def print_status(found: Overview) -> None:
+    """Prints an overview."""
     console = _console()
     _print_runs(found, console)
-    for entry in found["now"]:
-        where = f" on {entry['host']} (process {entry['process_id']}) since {entry['since']}" if "host" in entry else ""
-        line = Text(printable(f"{entry['run_id']}{where}: "))
-        line.append(entry["state"], style=_STATES[entry["state"]])
-        line.append(_progress(entry["progress"]) if "progress" in entry else "")
-        line.append(f", {printable(entry['message'])}" if "message" in entry else "")
+    for entry in found.now:
+        where = f" on {entry.host} (process {entry.process_id}) since {entry.since}" if entry.host is not None else ""
+        line = Text(printable(f"{entry.run_id}{where}: "))
+        line.append(entry.state, style=_STATES[entry.state])
+        line.append(_progress(entry.progress) if entry.progress else "")
+        line.append("" if entry.message is None else f", {printable(entry.message)}")
         console.print(line)
-        if entry["state"] == "cut off in its commit":
+        if entry.state == "cut off in its commit":
             console.print("  the next `reelbeam label` or `reelbeam compact` finishes it")
-    if not found["num_runs"]:
+    if not found.num_runs:
         console.print("no run is committed yet")
         return
-    totals = found["totals"]
-    if totals["errors"]:
+    totals = found.totals
+    if totals.errors:
         table = make_table("error, current rows", right("videos"))
-        for code, number in totals["errors"].items():
+        for code, number in totals.errors.items():
             table.add_row(Text(printable(code), style="red"), str(number))
         console.print(table)
-    if totals["labels"]:
+    if totals.labels:
         table = make_table("most frequent labels, current rows", right("videos"))
-        for label, number in totals["labels"].items():
+        for label, number in totals.labels.items():
             table.add_row(Text(printable(label)), str(number))
         console.print(table)
     console.print(
-        f"{_number_of(totals['videos'], 'video')} ({_hours(totals['video_ms'])}): {totals['ok']} ok, "
-        f"{totals['partial']} partial, {totals['failed']} failed; {_number_of(totals['clips'], 'clip')}; "
-        f"last success {found['last_success']}"
+        f"{_number_of(totals.videos, 'video')} ({_hours(totals.video_ms)}): {totals.ok} ok, "
+        f"{totals.partial} partial, {totals.failed} failed; {_number_of(totals.clips, 'clip')}; "
+        f"last success {found.last_success}"
     )
-    files = ", ".join(f"{n} of {table}" for table, n in found["num_files"].items())
-    runs, compactions = _number_of(found["num_runs"], "run"), _number_of(found["num_compactions"], "compaction")
+    files = ", ".join(f"{n} of {table}" for table, n in found.num_files.items())
+    runs, compactions = _number_of(found.num_runs, "run"), _number_of(found.num_compactions, "compaction")
     console.print(f"files: {files}; {runs}, {compactions}", style="dim")
 
 
-def _progress(progress: dict[str, Any]) -> str:
+def _progress(progress: LockProgress) -> str:
     """Returns how far a run is, as its lock says it.
 
-    >>> _progress({"videos_done": 12, "videos": 30, "at": "2026-01-31T06:00:00+00:00"})
+    >>> _progress(LockProgress(12, 30, "2026-01-31T06:00:00+00:00"))
     ', 12 of 30 videos (40%) at 06:00:00 UTC'
     """
-    done, videos = progress["videos_done"], progress["videos"]
-    at = datetime.datetime.fromisoformat(progress["at"])
+    done, videos = progress.videos_done, progress.videos
+    at = datetime.datetime.fromisoformat(progress.at)
     return f", {done} of {videos} videos ({done / max(videos, 1):.0%}) at {at:%H:%M:%S} UTC"
 
 
-def _print_runs(found: dict[str, Any], console: Console) -> None:
+def _print_runs(found: Overview, console: Console) -> None:
     names = ("videos", "ok", "partial", "failed", "skipped", "clips", "took")
     table = make_table(Column("run", no_wrap=True), "finished", "model", *map(right, names))
-    for run in found["runs"]:
-        counts = run["counts"]
+    for run in found.runs:
         table.add_row(
-            Text(run["run_id"]),
-            Text(run["finished_at"][5:16].replace("T", " ")),
-            Text(printable(run["model"].rsplit("/", 1)[-1])),
-            *(str(counts[name]) for name in names[:-1]),
-            _took(run["started_at"], run["finished_at"]),
+            Text(run.run_id),
+            Text(run.finished_at[5:16].replace("T", " ")),
+            Text(printable(run.model.rsplit("/", 1)[-1])),
+            *(str(getattr(run.counts, name)) for name in names[:-1]),
+            _took(run.started_at, run.finished_at),
         )
-    if found["runs"]:
+    if found.runs:
         console.print(table)
-    if len(found["runs"]) < found["num_runs"]:
-        console.print(f"the last {len(found['runs'])} of {found['num_runs']} runs; --runs N shows more", style="dim")
+    if len(found.runs) < found.num_runs:
+        console.print(f"the last {len(found.runs)} of {found.num_runs} runs; --runs N shows more", style="dim")
 
 
 def _took(started_at: str, finished_at: str) -> str:
@@ -104,52 +107,54 @@ def _hours(milliseconds: int) -> str:
     return f"{milliseconds / 3_600_000:.1f} hours"
 
 
-def print_faults(found: dict[str, Any]) -> None:
+def print_faults(found: Verification) -> None:
     """Prints each fault on a line that begins with its file; for grep, so never wrapped."""
-    for fault in found["faults"]:
-        print(printable(f"{fault['path']}: {fault['message']}"))
-    if not found["faults"]:
-        print(printable(f"{found['output']}: everything adds up"))
+    for fault in found.faults:
+        print(printable(f"{fault.path}: {fault.message}"))
+    if not found.faults:
+        print(printable(f"{found.output}: everything adds up"))
 
 
-def print_difference(found: dict[str, Any]) -> None:
-    """Prints a comparison, see `reelbeam.transforms.output.comparison.compare`."""
+def print_difference(found: Comparison) -> None:
+    """Prints a comparison."""
     console = _console()
-    _print_pairs("changed top label", found["relabeled"], ("top_label", "top_score"), console)
-    _print_pairs("changed status", found["status_changed"], ("status", "error_code"), console)
-    for name, title in (("new", "only in the second run"), ("lost", "only in the first run")):
-        if found[name]:
-            table = make_table(whole(f"{title}: {len(found[name])}"))
-            for uri in found[name][:_ROWS_SHOWN]:
+    _print_pairs("changed top label", found.relabeled, ("top_label", "top_score"), console)
+    _print_pairs("changed status", found.status_changed, ("status", "error_code"), console)
+    for uris, title in ((found.new, "only in the second run"), (found.lost, "only in the first run")):
+        if uris:
+            table = make_table(whole(f"{title}: {len(uris)}"))
+            for uri in uris[:_ROWS_SHOWN]:
                 table.add_row(Text(printable(uri)))
             console.print(table)
-    if found["errors"]:
+    if found.errors:
         table = make_table("error", right("before"), right("after"), right("drift"))
-        for code, number in found["errors"].items():
-            drift = number["after"] - number["before"]
-            table.add_row(
-                Text(printable(code), style="red"), str(number["before"]), str(number["after"]), f"{drift:+d}"
-            )
+        for code, number in found.errors.items():
+            drift = number.after - number.before
+            table.add_row(Text(printable(code), style="red"), str(number.before), str(number.after), f"{drift:+d}")
         console.print(table)
-    videos, skipped = found["num_videos"], found["skipped"]
+    videos, skipped = found.num_videos, found.skipped
     console.print(
-        f"{_number_of(videos['before'], 'video')} before, {videos['after']} after, {videos['both']} in both: "
-        f"{len(found['relabeled'])} with another top label, {len(found['status_changed'])} with another status, "
-        f"{len(found['new'])} new, {len(found['lost'])} lost"
+        f"{_number_of(videos.before, 'video')} before, {videos.after} after, {videos.both} in both: "
+        f"{len(found.relabeled)} with another top label, {len(found.status_changed)} with another status, "
+        f"{len(found.new)} new, {len(found.lost)} lost"
     )
-    if skipped["after"]:
+    if skipped.after:
         console.print(
-            f"the second run skipped {_number_of(skipped['after'], 'input')}: not every lost video is gone", style="dim"
+            f"the second run skipped {_number_of(skipped.after, 'input')}: not every lost video is gone", style="dim"
         )
 
 
-def _print_pairs(title: str, rows: list[dict[str, Any]], names: tuple[str, str], console: Console) -> None:
+def _print_pairs(
+    title: str, rows: Sequence[Relabeled | StatusChange], names: tuple[str, str], console: Console
+) -> None:
     if not rows:
         return
     table = make_table(whole(f"{title}: {len(rows)}"), "before", "after")
     for row in rows[:_ROWS_SHOWN]:
-        sides = (" ".join(_shown(row[f"{name}_{side}"]) for name in names).strip() for side in ("before", "after"))
-        table.add_row(Text(printable(row["video_uri"])), *(Text(printable(side) or "-") for side in sides))
+        sides = (
+            " ".join(_shown(getattr(row, f"{name}_{side}")) for name in names).strip() for side in ("before", "after")
+        )
+        table.add_row(Text(printable(row.video_uri)), *(Text(printable(side) or "-") for side in sides))
     console.print(table)
 
 

@@ -21,7 +21,7 @@ AHEAD = datetime.timedelta(days=30)
 
 
 def counts(output: pathlib.Path, run_id: str) -> dict[str, int]:
-    return json.loads((output / "runs" / f"{run_id}.json").read_bytes())["taken_up"]
+    return json.loads((output / "runs" / f"{run_id}.json").read_bytes())["selected"]
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -115,7 +115,7 @@ def test_parts_are_told_in_sum(
     assert label(tmp_path, samples_dir, "--videos_per_part=4") == 0
     line = last_line(capsys)
     assert len(line["parts"]) > 1 and line["run_id"] == line["parts"][-1]
-    assert line["counts"]["inputs"] == line["counts"]["videos"] == 10 and line["taken_up"] == {"new": 10}
+    assert line["counts"]["inputs"] == line["counts"]["videos"] == 10 and line["selected"] == {"new": 10}
     assert {error["code"]: error["count"] for error in line["errors"]} == {"not_a_video": 1}
     assert sum(entry["videos"] for entry in line["labels"]) == 9
     assert len(line["files"]["videos"]) == len(line["parts"])

@@ -1,13 +1,13 @@
 """The difference between two runs, from their rows: wherever these are now, compacted or not.
 
-Two runs are compared by the videos that each took up. A night that skips what is labeled has few; so "only in A" does
+Two runs are compared by the videos that each selected. A night that skips what is labeled has few; so "only in A" does
 not mean that a video is gone, unless B was to label everything (`--force`). How many B skipped stands beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,10 +20,73 @@ from reelbeam.transforms.time_range import shown_input
 _COLUMNS = ("video_uri", *RANGE, "status", "top_label", "top_score", "error_code")
 
 
+@dataclasses.dataclass(frozen=True)
+class Relabeled:
+    """A video whose top label is another one."""
+
+    video_uri: str
+    top_label_before: str | None
+    top_label_after: str | None
+    top_score_before: float | None
+    top_score_after: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class StatusChange:
+    """A video whose status is another one."""
+
+    video_uri: str
+    status_before: str
+    status_after: str
+    error_code_before: str | None
+    error_code_after: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class BeforeAfter:
+    """A number of the first run, and of the second."""
+
+    before: int
+    after: int
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoNumbers:
+    """How many videos have rows in the first run, in the second, and in both."""
+
+    before: int
+    after: int
+    both: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """How the rows of two runs differ.
+
+    Attributes:
+      before, after: the names of the runs, several for the parts of a backfill.
+      skipped: how many inputs the runs skipped.
+      new, lost: videos that only the second or the first run has rows of.
+      largest_score_change: of a top score; None where no video has rows in both.
+      errors: rows of the errors table, by code.
+    """
+
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    num_videos: VideoNumbers
+    skipped: BeforeAfter
+    new: tuple[str, ...]
+    lost: tuple[str, ...]
+    relabeled: tuple[Relabeled, ...]
+    status_changed: tuple[StatusChange, ...]
+    largest_score_change: float | None
+    errors: Mapping[str, BeforeAfter]
+
+
 def compare(
     output: Output, first: Sequence[Run], second: Sequence[Run], on_file: Callable[[str], None] = lambda path: None
-) -> dict[str, Any]:
-    """Returns how the rows of two runs differ, JSON-serializable; each may be several, the parts of a backfill.
+) -> Comparison:
+    """Returns how the rows of two runs differ; each may be several, the parts of a backfill.
 
     Raises:
       MediaError: a file cannot be read.
@@ -34,18 +97,18 @@ def compare(
     relabeled = both.filter(_differs(both, "top_label"))
     changed = both.filter(_differs(both, "status"))
     scores = pc.abs(pc.subtract(both["top_score_after"], both["top_score_before"]))
-    return {
-        "before": [run.run_id for run in first],
-        "after": [run.run_id for run in second],
-        "num_videos": {"before": before.num_rows, "after": after.num_rows, "both": both.num_rows},
-        "skipped": {"before": _skipped(first), "after": _skipped(second)},
-        "new": _only_in(after, before),
-        "lost": _only_in(before, after),
-        "relabeled": relabeled.select(_pairs("top_label", "top_score")).to_pylist(),
-        "status_changed": changed.select(_pairs("status", "error_code")).to_pylist(),
-        "largest_score_change": pc.max(scores).as_py(),
-        "errors": _drift(read_run(output, first, "errors", ["code"]), read_run(output, second, "errors", ["code"])),
-    }
+    return Comparison(
+        before=tuple(run.run_id for run in first),
+        after=tuple(run.run_id for run in second),
+        num_videos=VideoNumbers(before.num_rows, after.num_rows, both.num_rows),
+        skipped=BeforeAfter(_skipped(first), _skipped(second)),
+        new=_only_in(after, before),
+        lost=_only_in(before, after),
+        relabeled=tuple(Relabeled(**row) for row in relabeled.select(_pairs("top_label", "top_score")).to_pylist()),
+        status_changed=tuple(StatusChange(**row) for row in changed.select(_pairs("status", "error_code")).to_pylist()),
+        largest_score_change=pc.max(scores).as_py(),
+        errors=_drift(read_run(output, first, "errors", ["code"]), read_run(output, second, "errors", ["code"])),
+    )
 
 
 def _named(rows: pa.Table) -> pa.Table:
@@ -65,16 +128,16 @@ def _differs(both: pa.Table, name: str) -> pa.ChunkedArray:
     return pc.not_equal(before, after)
 
 
-def _only_in(rows: pa.Table, others: pa.Table) -> list[str]:
+def _only_in(rows: pa.Table, others: pa.Table) -> tuple[str, ...]:
     found = rows.select(["video_uri"]).join(others.select(["video_uri"]), "video_uri", join_type="left anti")
-    return sorted(found["video_uri"].to_pylist())
+    return tuple(sorted(found["video_uri"].to_pylist()))
 
 
 def _skipped(runs: Sequence[Run]) -> int:
-    return sum(run.summary["counts"]["skipped"] for run in runs)
+    return sum(run.labeled.counts.skipped for run in runs)
 
 
-def _drift(before: pa.Table, after: pa.Table) -> dict[str, dict[str, int]]:
+def _drift(before: pa.Table, after: pa.Table) -> dict[str, BeforeAfter]:
     """By code, how many rows of the errors table there were and are."""
-    old, new = (count_by(rows, "code") for rows in (before, after))
-    return {code: {"before": old.get(code, 0), "after": new.get(code, 0)} for code in sorted(old.keys() | new.keys())}
+    old, new = ({str(code): n for code, n in count_by(rows, "code").items()} for rows in (before, after))
+    return {code: BeforeAfter(old.get(code, 0), new.get(code, 0)) for code in sorted(old.keys() | new.keys())}

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.output.commits import COMPACTION, name_of, read_summary
+from reelbeam.transforms.output.run_document import CommittedDocument, CompactionDocument
 
 
 class Latest(NamedTuple):
     """What the newest runs of an output say.
 
     Attributes:
-      summary: the JSON of the run that labeled last.
+      summary: the document of the run that labeled last.
       labeled_at: the time of the newest rows.
     """
 
-    summary: dict[str, Any]
+    summary: CommittedDocument
     labeled_at: datetime.datetime
 
 
@@ -50,9 +50,6 @@ def latest_run(output: str) -> Latest | None:
     return Latest(summaries[0], max(map(_labeled_at, summaries)))
 
 
-def _labeled_at(summary: Mapping[str, Any]) -> datetime.datetime:
-    text = summary.get("labeled_at") or summary.get("started_at")
-    try:
-        return datetime.datetime.fromisoformat(str(text))
-    except ValueError:
-        return datetime.datetime.fromtimestamp(0, datetime.UTC)
+def _labeled_at(document: CommittedDocument) -> datetime.datetime:
+    labeled_at = None if isinstance(document, CompactionDocument) else document.labeled_at
+    return datetime.datetime.fromisoformat(labeled_at or document.started_at)

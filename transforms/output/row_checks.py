@@ -6,11 +6,11 @@ rows of a video in a run come into one, and each of these is small enough to be 
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import tempfile
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,8 @@ _VIDEO = -1
 """Stands for the clip's number in the row of a video."""
 
 
-class Fault(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Fault:
     """What is wrong, and with which file."""
 
     path: str
@@ -96,7 +97,7 @@ class RowChecks:
                     yield Fault(path, f"{len(mine)} {what}, such as {_name_of(path, int(mine[0]['key']))}")
 
 
-def _odd_rows(rows: npt.NDArray[Any]) -> Iterator[tuple[npt.NDArray[Any], str]]:
+def _odd_rows(rows: npt.NDArray[np.void]) -> Iterator[tuple[npt.NDArray[np.void], str]]:
     """Yields sorted rows that should not be, and what is wrong with them."""
     repeated = np.zeros(len(rows), bool)
     repeated[1:] = (rows["key"][1:] == rows["key"][:-1]) & (rows["clip"][1:] == rows["clip"][:-1])

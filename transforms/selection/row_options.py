@@ -1,0 +1,43 @@
+"""What a run asks of its rows beside the scores: how many labels, and which further columns. Not in the labeling key.
+
+A video that is labeled already keeps its row, whatever the next run asks of rows. So a run that asks for something else
+says how many videos it left as they are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from reelbeam.transforms.output.run_document import CommittedDocument, RunDocument
+from reelbeam.transforms.storage.typed_json import WrongValueError, from_json
+
+
+@dataclasses.dataclass(frozen=True)
+class RowOptions:
+    """The flags of a run that decide what its rows hold; the names are those in a run's configuration."""
+
+    top_k: int
+    min_score: float
+    save_logits: bool
+    save_embeddings: bool
+
+    @classmethod
+    def of_run(cls, document: CommittedDocument) -> RowOptions | None:
+        """Returns those of the run with that document; None where it does not say."""
+        try:
+            return from_json(cls, document.configuration) if isinstance(document, RunDocument) else None
+        except WrongValueError:
+            return None
+
+    def would_change(self, document: CommittedDocument) -> bool:
+        """Returns whether rows of the run with that document are known to be others than those that are asked for."""
+        made = RowOptions.of_run(document)
+        return made is not None and not made.fit(self)
+
+    def fit(self, asked: RowOptions) -> bool:
+        """Returns whether rows made so are those that are asked for; columns that nobody asks for do no harm."""
+        return (
+            (self.top_k, self.min_score) == (asked.top_k, asked.min_score)
+            and self.save_logits >= asked.save_logits
+            and self.save_embeddings >= asked.save_embeddings
+        )
