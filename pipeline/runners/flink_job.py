@@ -9,7 +9,7 @@ import logging
 import re
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from reelbeam.pipeline.runners import flink
 from reelbeam.pipeline.runners.flink import EMBEDDED, Cluster, is_flink
@@ -22,6 +22,29 @@ _APPEAR_SECONDS = 20.0
 """How long the job server may take to hand over a job that nobody waits for any more."""
 _SIGNS_OF_ANOTHER_VERSION = ("Failed to deserialize JobGraph", "InvalidClassException")
 _TERMINAL = ("FINISHED", "FAILED", "CANCELED")
+
+
+class JobEntry(TypedDict):
+    """A job in the list of a cluster's jobs; those of Flink's REST API have more keys."""
+
+    jid: str
+    name: str
+    state: str
+
+
+class Vertex(TypedDict):
+    """A step of a job."""
+
+    name: str
+    status: str
+    metrics: dict[str, int]
+
+
+class JobDetails(TypedDict):
+    """What the cluster says of one job."""
+
+    state: str
+    vertices: list[Vertex]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +85,7 @@ class Job:
             time.sleep(0.5)
         return False
 
-    def _find(self) -> dict[str, Any] | None:
+    def _find(self) -> JobEntry | None:
         jobs = self.cluster.call("/jobs/overview")["jobs"]
         return next((job for job in jobs if job["name"] == self.name), None)
 
@@ -149,7 +172,7 @@ def _nothing(record: logging.LogRecord) -> bool:
     return False
 
 
-def progress_line(job: dict[str, Any]) -> str:
+def progress_line(job: JobDetails) -> str:
     """Returns the progress of a job, given as in Flink's REST API, as text.
 
     >>> progress_line({"state": "RUNNING", "vertices": [{"name": "{PlanClips}", "status": "FINISHED", "metrics": {}},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
@@ -97,7 +97,7 @@ def _keep_one(_bucket: int, blocks: Iterable[bytes]) -> Iterable[VideoRef]:
     return kept.values()
 
 
-def worse(video: VideoRef) -> tuple[Any, ...]:
+def worse(video: VideoRef) -> tuple[object, ...]:
     """Returns what orders the duplicates of a video: the lowest one is kept."""
     # An entry with a size (from a listing) and one without (from a list file) may both be there: keep both facts.
     facts = (video.is_guess, video.video_uri, video.time_range.to_texts())

@@ -22,7 +22,7 @@ import pathlib
 import re
 import urllib.parse
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import BinaryIO
 
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
@@ -220,15 +220,15 @@ def _unchanged(video: VideoRef, path: str) -> Iterator[str]:
         raise error
 
 
-def open_binary(uri: str) -> Any:
-    """Opens `uri` for reading its bytes as they are stored; Beam gives file-like objects without a common type."""
+def open_binary(uri: str) -> BinaryIO:
+    """Opens `uri` for reading its bytes as they are stored. Beam's files have `read`, `seek` and `close`, no more."""
     path = local_path(uri)
     if path is not None:
         return open(path, "rb")  # noqa: PTH123, SIM115
     return FileSystems.open(uri, "application/octet-stream", CompressionTypes.UNCOMPRESSED)
 
 
-def open_inside(uri: str) -> Any:
+def open_inside(uri: str) -> BinaryIO:
     """Opens a file of an output as `open_binary` does; of a local one, no link is followed."""
     path = local_path(uri)
     return open_binary(uri) if path is None else plain_files.open_file(path)

@@ -18,9 +18,9 @@ alone, as everywhere in the training data: HDR video comes out pale, not wrong i
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -75,7 +75,8 @@ class Orientation:
         try:
             # Not `frame.side_data`: that and the frame hold each other, so that only the garbage collector frees them,
             # hundreds of megabytes of large frames.
-            matrix = cast(Mapping[str, Buffer], cast(Any, SideDataContainer)(frame)).get("DISPLAYMATRIX")
+            read = cast(Callable[[object], Mapping[str, Buffer]], SideDataContainer)
+            matrix = read(frame).get("DISPLAYMATRIX")
         except ValueError:  # PyAV's enumeration doesn't know every kind of side data (EXIF of MJPEG).
             return cls.of_degrees(-frame.rotation)
         return cls() if matrix is None else cls.of_matrix(np.frombuffer(memoryview(matrix), np.int32))

@@ -6,7 +6,7 @@ import pathlib
 import shutil
 import tarfile
 from collections.abc import Iterable
-from typing import Any
+from typing import IO, Protocol, cast
 
 MOST_BYTES = 8 << 30
 """What an archive may unpack to: A5's SavedModel has 150 MB."""
@@ -17,11 +17,19 @@ class DamagedArchiveError(OSError):
     """An archive cannot be read; from a server, another try may give a whole one."""
 
 
-def unpack(stream: Any, folder: pathlib.Path) -> None:
+class Readable(Protocol):
+    """What an archive is read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Returns so many bytes, or fewer at the end."""
+        ...
+
+
+def unpack(stream: Readable, folder: pathlib.Path) -> None:
     """Unpacks a tar archive, compressed or not, while it is read.
 
     Args:
-      stream: has `read(size)`.
+      stream: the archive.
       folder: an empty folder.
 
     Raises:
@@ -31,7 +39,7 @@ def unpack(stream: Any, folder: pathlib.Path) -> None:
     """
     num_bytes = num_files = 0
     try:
-        with tarfile.open(fileobj=stream, mode="r|*") as archive:
+        with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|*") as archive:
             for member in archive:
                 num_files += 1
                 num_bytes += member.size  # also of a sparse file, whose holes are not in the archive
