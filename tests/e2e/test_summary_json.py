@@ -207,7 +207,7 @@ def test_an_interrupted_run_tells_its_name_and_where_it_wrote(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(f"pipeline.{place}", interrupt)
+    monkeypatch.setattr(f"reelbeam.pipeline.job.{place}", interrupt)
     monkeypatch.setattr(cli, "_exit_at_once", sys.exit)  # it would end this very process
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as stop:

@@ -7,9 +7,10 @@ says how many videos it left as they are.
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
-from reelbeam.transforms.output.run_document import CommittedDocument, RunDocument
-from reelbeam.transforms.storage.typed_json import WrongValueError, from_json
+if TYPE_CHECKING:
+    from reelbeam.transforms.output.run_document import CommittedDocument
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,10 @@ class RowOptions:
     @classmethod
     def of_run(cls, document: CommittedDocument) -> RowOptions | None:
         """Returns those of the run with that document; None where it does not say."""
+        # Here, since they import Beam and Arrow, and flags are parsed without these.
+        from reelbeam.transforms.output.run_document import RunDocument
+        from reelbeam.transforms.storage.typed_json import WrongValueError, from_json
+
         try:
             return from_json(cls, document.configuration) if isinstance(document, RunDocument) else None
         except WrongValueError:
