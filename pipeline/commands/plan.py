@@ -11,7 +11,7 @@ from reelbeam.pipeline.flags.definitions import label_parser
 from reelbeam.transforms.cpus import cpu_count
 
 if TYPE_CHECKING:
-    from reelbeam.pipeline.commands.planning import Plan
+    from reelbeam.pipeline.commands.estimate import Plan
 
 _REASONS = {
     "new": "new",
@@ -59,7 +59,8 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
 
     from apache_beam.io.filesystems import FileSystems
 
-    from reelbeam.pipeline.commands.planning import make_plan, read_headers, select
+    from reelbeam.pipeline.commands.estimate import make_plan
+    from reelbeam.pipeline.commands.planning import read_headers, select
     from reelbeam.pipeline.flags import options
     from reelbeam.pipeline.job.earlier_runs import last_run, warn_of_future, warn_of_other_work
     from reelbeam.pipeline.job.preparation import check_inputs, prepare_run, unusable

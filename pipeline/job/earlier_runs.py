@@ -8,9 +8,9 @@ import logging
 
 from reelbeam.pipeline.job.preparation import unusable
 from reelbeam.transforms import errors
-from reelbeam.transforms.output import latest_run
-from reelbeam.transforms.output.latest_run import Latest
+from reelbeam.transforms.output import runs
 from reelbeam.transforms.output.run_document import LabelingKey, RunDocument
+from reelbeam.transforms.output.runs import Latest
 from reelbeam.transforms.records import RunInfo
 
 _OTHER_WORK = {
@@ -26,23 +26,23 @@ _TOLERANCE = datetime.timedelta(minutes=5)
 
 def dated_after(run: RunInfo, last: Latest | None) -> RunInfo:
     """Returns a run whose rows come after those of `last`, which may have been committed since the run got its name."""
-    return dataclasses.replace(run, labeled_at=latest_run.time_after(last).isoformat())
+    return dataclasses.replace(run, labeled_at=runs.time_after(last).isoformat())
 
 
 def name_part(run: RunInfo, number: int, count: int) -> RunInfo:
     """Returns the run of one part, which begins now; a single part has the name of the whole."""
-    now = latest_run.utc_now().isoformat()
+    now = runs.utc_now().isoformat()
     run_id = run.run_id if count == 1 else f"{run.run_id}-part{number:0{len(str(count))}d}of{count}"
     return dataclasses.replace(run, run_id=run_id, started_at=now, labeled_at=max(now, run.labeled_at or now))
 
 
 def warn_of_future(last: Latest | None, output: str) -> None:
     """Warns where rows of an output are dated in the future: some clock is or was wrong."""
-    if last is not None and last.labeled_at > latest_run.utc_now() + _TOLERANCE:
+    if last is not None and last.labeled_at > runs.utc_now() + _TOLERANCE:
         logging.getLogger(__name__).warning(
             "%s has rows of %s, which is %s ahead of this machine's clock: compare the clocks; this run's rows are "
             "dated just after them, so that they count as the later ones",
-            *(output, last.labeled_at.isoformat(), last.labeled_at - latest_run.utc_now()),
+            *(output, last.labeled_at.isoformat(), last.labeled_at - runs.utc_now()),
         )
 
 
@@ -54,7 +54,7 @@ def last_run(output: str) -> Latest | None:
       RunError: it cannot be read now.
     """
     try:
-        return latest_run.latest_run(output)
+        return runs.latest_run(output)
     except errors.MediaError as error:
         raise unusable(f"--output {output} cannot be read: {error}", error) from error
 

@@ -24,7 +24,7 @@ from reelbeam.transforms.models.output_activation import output_activation
 from reelbeam.transforms.models.registry import resolver
 from reelbeam.transforms.models.registry.label_map import LabelMap
 from reelbeam.transforms.models.registry.manifest import content_hash, require_pin
-from reelbeam.transforms.output import latest_run
+from reelbeam.transforms.output import runs
 from reelbeam.transforms.output.run_document import RunFacts
 from reelbeam.transforms.records import RunInfo
 from reelbeam.transforms.schemas import tables_of_run
@@ -98,7 +98,7 @@ def _reason_of(folder: pathlib.Path, error: errors.MediaError) -> str | None:
     return f"no folder can be made in {there} ({getattr(error.__cause__, 'strerror', None) or error})"
 
 
-def prepare_run(config: LabelingConfig, last: latest_run.Latest | None = None) -> tuple[LabelMap, RunInfo]:
+def prepare_run(config: LabelingConfig, last: runs.Latest | None = None) -> tuple[LabelMap, RunInfo]:
     """Fetches the model, so that a wrong name fails here and not on a hundred workers, and names the run.
 
     Its name and its rows come after those of the last run that is committed.
@@ -109,10 +109,10 @@ def prepare_run(config: LabelingConfig, last: latest_run.Latest | None = None) -
     folder = resolver.resolve(localized(config.model).handle, config.model.mirrors)
     require_pin(folder, config.model.pin, errors.without_query(config.model.handle))
     labels = load_labels(config.model.labels)
-    labeled_at = latest_run.time_after(last)
+    labeled_at = runs.time_after(last)
     run = RunInfo(
         run_id=f"{labeled_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
-        started_at=latest_run.utc_now().isoformat(),
+        started_at=runs.utc_now().isoformat(),
         labeled_at=labeled_at.isoformat(),
         model=errors.without_query(config.model.name),
         model_fingerprint=content_hash(folder),

@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks import cost_table
 from reelbeam.pipeline.cli import main
-from reelbeam.pipeline.commands import costs, planning
+from reelbeam.pipeline.commands import costs, estimate
 from reelbeam.transforms.media.sampling.clips import ClipSampling, count_clips, plan_clip_spans
 from reelbeam.transforms.models.registry.catalog import CATALOG
 
@@ -119,9 +119,9 @@ def test_the_error_of_a_sample_is_what_samples_show() -> None:
     within = 0
     for _ in range(400):
         sample = chance.sample(videos, 100)
-        within += abs(sum(sample) * 10 - sum(videos)) <= planning.estimate_error(sample, 1000)
+        within += abs(sum(sample) * 10 - sum(videos)) <= estimate.estimate_error(sample, 1000)
     assert 0.9 < within / 400 < 0.99
-    assert planning.estimate_error(videos, 1000) == 0
+    assert estimate.estimate_error(videos, 1000) == 0
 
 
 def test_a_long_run_gets_smaller_parts(

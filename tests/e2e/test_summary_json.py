@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import jsonschema
 import pytest
 
 from reelbeam.pipeline import cli
 from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.job import launch
 from reelbeam.transforms.errors import StorageError
+from tools import make_run_schema
 
 
 def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -37,6 +39,7 @@ def test_a_committed_run_tells_what_its_json_says(
     assert line["output"] == str(tmp_path)
     committed = json.loads(pathlib.Path(line["run_json"]).read_text())
     assert {name: line[name] for name in committed} == committed
+    jsonschema.validate(committed, json.loads(make_run_schema.SCHEMA.read_text("utf-8")))
     assert [error["code"] for error in line["errors"]] == ["not_found"]
 
 

@@ -9,7 +9,7 @@ import shutil
 import ledger_factory as ledger_of
 import pytest
 
-from reelbeam.transforms.output import commits
+from reelbeam.transforms.output import commits, runs
 from reelbeam.transforms.output.run_files import RunPaths
 
 URIS = ["/a.mp4", "/b.mp4"]
@@ -45,7 +45,7 @@ def test_what_was_decided_is_finished(tmp_path: pathlib.Path, num_moves: int, ma
         marker.write_text(json.dumps(decision["summary"]))
     assert commits.recover(str(tmp_path)) == commits.Recovered(["r1"], [])
     assert files(tmp_path) == COMMITTED
-    ((_, summary, _),) = commits.committed_runs(str(tmp_path))
+    ((_, summary, _),) = runs.committed_runs(str(tmp_path))
     assert summary.counts.videos == 2
     assert commits.recover(str(tmp_path)) == commits.Recovered([], [])
 

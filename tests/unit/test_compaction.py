@@ -24,10 +24,11 @@ from output_factory import Sizes, Video
 
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.output import commits, compaction
-from reelbeam.transforms.output.commits import COMPACTION, read_summary, recover
+from reelbeam.transforms.output.commits import recover
 from reelbeam.transforms.output.ledger import read_rows, uri_key
 from reelbeam.transforms.output.output_lock import LockTicket, OutputLock
 from reelbeam.transforms.output.run_document import LabelingKey
+from reelbeam.transforms.output.runs import COMPACTION, read_summary
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.schemas import TABLES
 from reelbeam.transforms.storage import plain_files

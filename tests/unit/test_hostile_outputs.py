@@ -20,7 +20,7 @@ from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.job.earlier_runs import last_run
 from reelbeam.pipeline.job.launch import hold_output
 from reelbeam.transforms.errors import ReelbeamError
-from reelbeam.transforms.output import commits
+from reelbeam.transforms.output import commits, runs
 from reelbeam.transforms.output.output_lock import LockTicket
 from reelbeam.transforms.output.run_document import KEY_COLUMNS, LabelingKey, committed_document
 from reelbeam.transforms.output.run_files import RunPaths
@@ -206,7 +206,7 @@ def label_reads(output: pathlib.Path) -> None:
     """Reads what `label` reads of an output before its job."""
     last_run(str(output))
     with hold_output(LockTicket(str(output), "20260109T000000Z-000009"), local=True, wait=False):
-        key = LabelingKey.all_of(commits.read_summary(f"{output}/runs/20260101T000000Z-000001.json"))[0]
+        key = LabelingKey.all_of(runs.read_summary(f"{output}/runs/20260101T000000Z-000001.json"))[0]
         list(ledger_factory.ledger_files(str(output), key))
 
 

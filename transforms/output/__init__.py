@@ -2,7 +2,8 @@
 
 run_files.py    names and folders of a run's files
 run_document.py what the JSON of a run says, as dataclasses
-commits.py      the steps by which a run's files become visible, all at once (latest_run.py: the last one)
+commits.py      the steps by which a run's files become visible, all at once
+runs.py         the committed runs, and the newest of them
 ledger.py       what is known of a video, and whether it is labeled again
 tables.py       the committed rows
 compaction.py   few large files out of many small ones

@@ -1,4 +1,4 @@
-"""The runs of an output: how one is committed, which ones are, and what becomes of one that was cut off.
+"""Commits: how a run becomes visible, all at once, and what becomes of one that was cut off.
 
 A commit is four steps: the **decision** (one small file, written whole or not at all: it holds the run's JSON to be and
 names every file), the moves of the files to their places, `runs/RUN_ID.json`, and the removal of the staging folder.
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from apache_beam.io.filesystem import BeamIOError
@@ -32,7 +32,6 @@ from reelbeam.transforms.output.run_document import (
     CommittedDocument,
     CompactionDocument,
     RejectedRun,
-    RunDocument,
     committed_document,
     rejected_run,
 )
@@ -44,14 +43,11 @@ from reelbeam.transforms.output.run_files import (
     to_line,
     write_atomically,
 )
-from reelbeam.transforms.schemas import TABLES
+from reelbeam.transforms.output.runs import exists, read_summary
 from reelbeam.transforms.storage import plain_files
 from reelbeam.transforms.storage.documents import Count, Table, read_document, require_files, typed, wrong_value
 
 _STAGED_RUN = re.compile(r"/\.staging/run=([^/]+)")
-
-COMPACTION = "-compact-"
-"""What the names of compactions have in them, and those of other runs have not."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,111 +84,11 @@ class _Steps:
     replaced: tuple[str, ...] = ()
 
 
-class Run(NamedTuple):
-    """A committed run: where its files are, and its document.
-
-    Attributes:
-      paths: where its files are, or were.
-      summary: its document.
-      compacted_into: the compaction that holds its rows now; None where its own files do.
-    """
-
-    paths: RunPaths
-    summary: CommittedDocument
-    compacted_into: str | None = None
-
-    @property
-    def run_id(self) -> str:
-        """The run's name."""
-        return self.paths.run_id
-
-    @property
-    def is_compaction(self) -> bool:
-        """Whether it labeled nothing, but holds rows of others."""
-        return isinstance(self.summary, CompactionDocument)
-
-    @property
-    def labeled(self) -> RunDocument:
-        """The document of a run that is not a compaction. Raises TypeError: a bug."""
-        if isinstance(self.summary, CompactionDocument):
-            raise TypeError(f"{self.run_id} is a compaction")
-        return self.summary
-
-    def files(self, table: str) -> list[str]:
-        """Returns the paths of the run's own files of a table; none where a compaction holds its rows.
-
-        By their names below the output, since the output may have been moved or mounted elsewhere since.
-        """
-        if self.compacted_into is not None:
-            return []
-        names = [path.split("/")[-3:] for path in self.summary.files.of(table)]
-        if self.is_compaction:
-            return [self.paths.current(table, int(name[len("part-") : -len(".parquet")])) for *_, name in names]
-        return [FileSystems.join(self.paths.output, *name) for name in names]
-
-
 class Recovered(NamedTuple):
     """What was found of runs that were cut off: those that were finished, and those that were removed."""
 
     finished: list[str]
     removed: list[str]
-
-
-def committed_runs(output: str) -> Iterator[Run]:
-    """Yields the runs of an output in the order of their names, which begin with the time; one JSON is held at a time.
-
-    Raises:
-      MediaError: the output cannot be read.
-    """
-    for run_id, uri, holder in _committed(output):
-        yield Run(RunPaths(output, run_id), read_summary(uri), holder)
-
-
-def runs_with_files(output: str) -> Iterator[Run]:
-    """Yields the runs whose rows are in files of their own, in the order of `committed_runs`.
-
-    The JSONs of runs whose rows a compaction holds are not read: an output may have thousands of them.
-
-    Raises:
-      MediaError: the output cannot be read.
-    """
-    for run_id, uri, holder in _committed(output):
-        if holder is None:
-            yield Run(RunPaths(output, run_id), read_summary(uri))
-
-
-def _committed(output: str) -> Iterator[tuple[str, str, str | None]]:
-    """Yields each run's name, the URI of its JSON, and the compaction that holds its rows."""
-    _require_no_links(output)
-    uris = {name_of(uri): uri for uri in storage.find_files(output, "runs/*.json")}
-    compactions = {run_id: read_summary(uri) for run_id, uri in uris.items() if COMPACTION in run_id}
-    lists = {run_id: doc.compacted for run_id, doc in compactions.items() if isinstance(doc, CompactionDocument)}
-    gone = {run_id for compacted in lists.values() for run_id in compacted}  # among them compactions of compactions
-    into = {run_id: holder for holder, compacted in lists.items() if holder not in gone for run_id in compacted}
-    yield from ((run_id, uri, into.get(run_id)) for run_id, uri in uris.items())
-
-
-def _require_no_links(output: str) -> None:
-    """Raises StorageError where a folder of a local output is a link: a search would leave the output."""
-    path = storage.local_path(output)
-    if path is not None:
-        with storage.storage_errors(output):
-            for folder in ("runs", *TABLES):
-                plain_files.names_in(f"{path}/{folder}")
-
-
-def read_summary(uri: str) -> CommittedDocument:
-    """Returns the document of a run.
-
-    Raises:
-      MediaError: it cannot be read, is damaged or of another schema version, or says what no run writes.
-    """
-    return committed_document(uri, name_of(uri), read_document(uri))
-
-
-def name_of(uri: str) -> str:
-    """Returns the name of the run whose JSON is at `uri`."""
-    return uri.rsplit("/", 1)[-1].removesuffix(".json")
 
 
 def record_decision(
@@ -218,7 +114,7 @@ def finish(paths: RunPaths) -> CommittedDocument | None:
     """
     decision = read_decision(paths)
     if decision is None:
-        return read_summary(paths.marker) if _exists(paths.marker) else None
+        return read_summary(paths.marker) if exists(paths.marker) else None
     if decision.replaced:
         _mark(paths, decision.summary)
         _delete([FileSystems.join(paths.output, name) for name in decision.replaced])
@@ -277,31 +173,20 @@ def staged_runs(output: str) -> list[str]:
     return sorted({match[1] for match in found if match})
 
 
-def read_run(paths: RunPaths) -> RunDocument | None:
-    """Returns the document of a run that labeled; None where there is none. Raises MediaError, as `read_summary`."""
-    found = read_summary(paths.marker) if _exists(paths.marker) else None
-    return found if isinstance(found, RunDocument) else None
-
-
 def read_decision(paths: RunPaths) -> CommitRecord | None:
     """Returns the decision about a run; None where there is none.
 
     Raises:
       MediaError: it cannot be read, is damaged, or names what no run writes.
     """
-    if not _exists(paths.decision):
+    if not exists(paths.decision):
         return None
     return CommitRecord.from_json(paths.decision, paths.run_id, read_document(paths.decision))
 
 
 def read_refusal(paths: RunPaths) -> RejectedRun | None:
     """Returns the document of a rejected run; None where there is none. Raises MediaError, as `read_summary`."""
-    return rejected_run(paths.refusal, read_document(paths.refusal)) if _exists(paths.refusal) else None
-
-
-def _exists(path: str) -> bool:
-    with storage.storage_errors(path):
-        return FileSystems.exists(path)
+    return rejected_run(paths.refusal, read_document(paths.refusal)) if exists(paths.refusal) else None
 
 
 def _move(staged: str, final: str) -> None:

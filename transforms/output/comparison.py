@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reelbeam.transforms.output.commits import Run
+from reelbeam.transforms.output.runs import Run
 from reelbeam.transforms.output.tables import Output, count_by, read_run
 from reelbeam.transforms.schemas import RANGE
 from reelbeam.transforms.time_range import shown_input

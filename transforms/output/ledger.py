@@ -32,8 +32,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reelbeam.transforms import storage
-from reelbeam.transforms.output.commits import Run, runs_with_files
 from reelbeam.transforms.output.run_document import KEY_COLUMNS, LabelingKey
+from reelbeam.transforms.output.runs import Run, runs_with_files
 from reelbeam.transforms.records import ALL_CODES, SkipRules, VideoRef, stable_hash
 from reelbeam.transforms.schemas import URI_KEY
 from reelbeam.transforms.time_range import input_key

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reelbeam.transforms.errors import without_query
-from reelbeam.transforms.output.commits import Run, decided_runs, read_refusal, staged_runs
+from reelbeam.transforms.output.commits import decided_runs, read_refusal, staged_runs
 from reelbeam.transforms.output.lock_file import LockProgress, LockRecord, is_free, read_lock
 from reelbeam.transforms.output.run_document import Counts
 from reelbeam.transforms.output.run_files import RunPaths
+from reelbeam.transforms.output.runs import Run
 from reelbeam.transforms.output.tables import Output, count_by, current_rows
 
 _TOP = 10

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import ConfigError, StorageError, VideoNotFoundError
-from reelbeam.transforms.output.commits import Run, committed_runs
 from reelbeam.transforms.output.run_document import KEY_COLUMNS, LabelingKey
+from reelbeam.transforms.output.runs import Run, committed_runs
 from reelbeam.transforms.schemas import AGE, TABLES, tables_of_run
 
 ROWS_IN_MEMORY = 2_000_000

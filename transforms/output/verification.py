@@ -18,9 +18,10 @@ import pyarrow as pa
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import MediaError
-from reelbeam.transforms.output.commits import Run, decided_runs, read_summary
+from reelbeam.transforms.output.commits import decided_runs
 from reelbeam.transforms.output.row_checks import Fault, RowChecks
 from reelbeam.transforms.output.run_files import RunPaths
+from reelbeam.transforms.output.runs import Run, read_summary
 from reelbeam.transforms.output.tables import (
     Output,
     count_by_all,
