@@ -20,9 +20,8 @@ from reelbeam.transforms.records import SkipRules, VideoRef
 from reelbeam.transforms.selection import packing
 from reelbeam.transforms.selection.list_videos import ListVideos
 from reelbeam.transforms.selection.packing import NUM_BUCKETS, Pack, PackVideos, bucket_of, unpack, unpack_videos
-from reelbeam.transforms.selection.parts import WriteSelection, read_part, selection_path, to_parts
+from reelbeam.transforms.selection.parts import WriteSelection, read_part, read_selection, to_parts
 from reelbeam.transforms.selection.skip_labeled import SkipLabeled
-from reelbeam.transforms.storage.documents import read_document
 
 VIDEOS = [
     VideoRef(
@@ -90,7 +89,6 @@ def test_no_step_of_choosing_makes_the_runner_keep_a_video_unpacked(
     # The numbers that are counted and compared take 8 bytes each; a packed video some 15 in each of four places. One
     # place in which it stood by itself would take more than that alone.
     assert 8 < sum(kept_bytes) / len(uris) < 100
-    selection = read_document(selection_path(paths))
-    assert selection is not None
+    selection = read_selection(paths)
     chosen = [video.video_uri for part in to_parts(paths, selection) if part.path for video in read_part(part.path)]
     assert len(chosen) == (limit or len(uris)) and set(chosen) <= set(uris)
