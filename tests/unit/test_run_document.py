@@ -56,6 +56,9 @@ def test_what_is_written_is_read_back_the_same(committed: dict[str, dict[str, An
 def test_the_published_schema_is_that_of_the_dataclasses() -> None:
     text = make_run_schema.SCHEMA.read_text("utf-8")
     assert text == make_run_schema.schema_text(), "run `python -m tools.make_run_schema`"
+    fields = json.loads(text)["$defs"]["RunDocument"]["properties"]
+    assert fields["selected"]["description"].startswith("how many inputs, by reason")
+    assert fields["versions"]["description"] == "of the packages that labeled."
 
 
 def test_committed_documents_are_valid_by_the_published_schema(committed: dict[str, dict[str, Any]]) -> None:

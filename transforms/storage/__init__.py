@@ -6,7 +6,7 @@ pattern, a file with the extension .gz is not unpacked, and exceptions of a clie
     uris.py               URIs of objects, and patterns
     local_folders.py      what is below a local folder (ignored.py: what a listing leaves out, by kind)
     plain_files.py        files of an output, opened without following links
-    documents.py          JSON documents of an output, which may be hostile
+    documents.py          JSON documents of an output, which may be hostile (typed_json.py: as dataclasses)
     conditional_files.py  files that are replaced only if they still are what was read
     stores/               object stores
     spool/                remote videos on local disk

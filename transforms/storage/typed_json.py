@@ -10,6 +10,8 @@ from __future__ import annotations
 import collections.abc
 import dataclasses
 import functools
+import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -160,6 +162,19 @@ def _schema_of_fields(kind: type, definitions: dict[str, object]) -> dict[str, o
     return {
         "description": (kind.__doc__ or "").partition("\n")[0],
         "type": "object",
-        "properties": {field.name: _schema(_types_of(kind)[field.name], definitions) for field in fields},
+        "properties": {
+            field.name: _schema(_types_of(kind)[field.name], definitions) | _description(kind, field.name)
+            for field in fields
+        },
         "required": needed,
     }
+
+
+def _description(kind: type, name: str) -> dict[str, object]:
+    """Returns what the docstring of a dataclass, or of one that it extends, says of a field below "Attributes:"."""
+    for each in kind.__mro__:
+        text = inspect.cleandoc(each.__doc__ or "").partition("Attributes:")[2]
+        for names, words in re.findall(r"^  ((?:\w+, )*\w+): (.+(?:\n    .+)*)", text, re.MULTILINE):
+            if name in names.split(", "):
+                return {"description": " ".join(words.split())}
+    return {}
