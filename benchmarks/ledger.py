@@ -11,6 +11,7 @@ launcher's process, in which local workers run; every figure is that of a proces
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import itertools
 import json
 import os
@@ -31,6 +32,7 @@ from reelbeam.pipeline.job import launch
 from reelbeam.pipeline.settings.config import LOCAL_VIDEOS_PER_PART
 from reelbeam.transforms import storage
 from reelbeam.transforms.output import commits
+from reelbeam.transforms.output.run_document import Counts, RunDocument, RunFacts
 from reelbeam.transforms.output.run_files import (
     RunPaths,
     WrittenFile,
@@ -40,7 +42,7 @@ from reelbeam.transforms.output.run_files import (
     write_parquet,
 )
 from reelbeam.transforms.records import RunInfo, VideoRef, VideoSummary
-from reelbeam.transforms.schemas import video_row
+from reelbeam.transforms.schemas import SCHEMA_VERSION, video_row
 
 ROWS_PER_RUN = 250_000
 SMALL_LEDGER_ROWS = 10_000
@@ -92,8 +94,18 @@ def commit_rows(output: pathlib.Path, run_id: str, table: pa.Table) -> None:
     write_atomically(paths.staged("videos", 0), lambda sink: write_parquet(table, sink))
     files = [WrittenFile("videos", 0, table.num_rows)]
     row = table.slice(0, 1).to_pylist()[0]
-    work = {name: row[name] for name in table.schema.names if name.endswith("_fingerprint") or name == "precision"}
-    commits.record_decision(paths, {"run_id": run_id} | work | summarize_files(paths, files), files)
+    found = summarize_files(paths, files)
+    names = {field.name for field in dataclasses.fields(RunFacts)} & row.keys()
+    document = RunDocument(
+        **{name: row[name] for name in names} | {"run_id": run_id, "labeled_at": row["labeled_at"].isoformat()},
+        started_at=row["labeled_at"].isoformat(),
+        **found._asdict() | {"counts": Counts(inputs=table.num_rows, **found.counts, skipped=0)},
+        schema_version=SCHEMA_VERSION,
+        finished_at=row["labeled_at"].isoformat(),
+        selected={"new": table.num_rows},
+        skipped={},
+    )
+    commits.record_decision(paths, document, files)
     commits.finish(paths)
 
 

@@ -10,7 +10,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeAlias
 
 from reelbeam.pipeline import cli
 from reelbeam.pipeline.flags.definitions import label_parser
@@ -22,7 +22,9 @@ _LEFT_OUT = ("help", "no_wait", "summary_json", "videos_per_part", "wait_for_loc
 """A launcher sends one job and never waits, neither for its end nor for the output's: Dataflow gives up a launcher that
 takes long. Its stdout is read by nobody."""
 
-_PLACES: dict[str, dict[str, Any]] = {
+_Json: TypeAlias = dict[str, object]
+
+_PLACES: dict[str, _Json] = {
     INPUTS: {"regexes": [r"^['\"]?gs://.+$"]},
     "input_list": {
         "paramType": "GCS_READ_FILE",
@@ -43,7 +45,7 @@ _BEAM_PARAMETERS = (
 )
 
 
-def metadata() -> dict[str, Any]:
+def metadata() -> _Json:
     """Returns the content of metadata.json, made from the flags of `reelbeam label`."""
     own = [_parameter(action) for action in label_parser()._actions if action.dest not in _LEFT_OUT]
     beams = [
@@ -57,12 +59,12 @@ def metadata() -> dict[str, Any]:
     }
 
 
-def _parameter(action: argparse.Action) -> dict[str, Any]:
+def _parameter(action: argparse.Action) -> _Json:
     name = INPUTS if action.dest == INPUTS else action.option_strings[-1].removeprefix("--")
     text = action.help or ""
     if name == INPUTS:
         text = "files, folders and patterns, with spaces between them; quote, as in a shell, one that has a space"
-    parameter: dict[str, Any] = {
+    parameter: _Json = {
         "name": name,
         "label": _label(name),
         "helpText": text,

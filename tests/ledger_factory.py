@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -10,10 +11,11 @@ import pyarrow.parquet as pq
 import record_factory as make
 
 from reelbeam.transforms.output import commits
-from reelbeam.transforms.output.ledger import Work, ledger_runs
+from reelbeam.transforms.output.ledger import ledger_runs
+from reelbeam.transforms.output.run_document import Counts, LabelingKey, RunDocument, RunFacts
 from reelbeam.transforms.output.run_files import RunPaths, WrittenFile, summarize_files, to_table, write_atomically
 from reelbeam.transforms.records import LabelScore, RunInfo, VideoSummary
-from reelbeam.transforms.schemas import TABLES, Row, clip_row, error_row, video_row
+from reelbeam.transforms.schemas import SCHEMA_VERSION, TABLES, Row, clip_row, error_row, video_row
 
 
 def rows(uris: Sequence[str], status: str = "ok", run: RunInfo = make.RUN) -> list[Row]:
@@ -45,17 +47,20 @@ def stage(output: pathlib.Path, run_id: str, videos: list[Row], row_group_size: 
     return files
 
 
-def summary_of(output: pathlib.Path, run_id: str, files: list[WrittenFile], **more: Any) -> dict[str, Any]:
-    """Returns the JSON of a run."""
-    run = make.RUN
-    work = {
-        "model_fingerprint": run.model_fingerprint,
-        "label_map_fingerprint": run.label_map_fingerprint,
-        "sampling_fingerprint": run.sampling_fingerprint,
-        "precision": run.precision,
-        "output_activation": run.output_activation,
-    }
-    return {"run_id": run_id, **work, **summarize_files(RunPaths(str(output), run_id), files), **more}
+def summary_of(output: pathlib.Path, run_id: str, files: list[WrittenFile], **more: Any) -> RunDocument:
+    """Returns the document of a run."""
+    facts = RunFacts.of(dataclasses.replace(make.RUN, run_id=run_id))
+    contents = summarize_files(RunPaths(str(output), run_id), files)
+    num_videos = contents.counts["videos"]
+    document = RunDocument(
+        **vars(facts),
+        **contents._asdict() | {"counts": Counts(inputs=num_videos, **contents.counts, skipped=0)},
+        schema_version=SCHEMA_VERSION,
+        finished_at=facts.started_at,
+        selected={"new": num_videos},
+        skipped={},
+    )
+    return dataclasses.replace(document, **more)
 
 
 def commit_rows(
@@ -68,6 +73,6 @@ def commit_rows(
     commits.finish(paths)
 
 
-def ledger_files(output: str, work: Work) -> list[str]:
-    """Returns the files in which the ledger looks for rows of a work."""
-    return [path for run in ledger_runs(output, work) for path in run.files("videos")]
+def ledger_files(output: str, key: LabelingKey) -> list[str]:
+    """Returns the files in which the ledger looks for rows of a labeling key."""
+    return [path for run in ledger_runs(output, key) for path in run.files("videos")]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import record_factory as make
 
+from reelbeam.transforms.output.run_document import RunFacts
 from reelbeam.transforms.output.run_files import RunPaths, WrittenFile, to_table, write_atomically, write_parquet
 from reelbeam.transforms.records import LabelScore, RunInfo, VideoRef, VideoSummary
 from reelbeam.transforms.schemas import Row, clip_row, error_row, tables_of_run, video_row
@@ -105,7 +106,7 @@ def commit_as(
     sizes: Sizes = NO_SIZES,
 ) -> str:
     """Commits a run of any name; returns it."""
-    fates = {"new": len(videos)} | (skipped or {})
+    outcomes = {"new": len(videos)} | (skipped or {})
     written = stage(output, run, videos, num_files, sizes)
-    commit(dataclasses.asdict(run), RunPaths(str(output), run.run_id), 1.0, None, written, sum(fates.values()), fates)
+    commit(RunFacts.of(run), RunPaths(str(output), run.run_id), 1.0, None, written, sum(outcomes.values()), outcomes)
     return run.run_id

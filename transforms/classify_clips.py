@@ -153,7 +153,7 @@ class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine | Stre
         return engine
 
     def run_inference(
-        self, batch: Sequence[Clip], model: Engine | StreamEngine, inference_args: dict[str, Any] | None = None
+        self, batch: Sequence[Clip], model: Engine | StreamEngine, inference_args: dict[str, object] | None = None
     ) -> list[ClipScores | Failure]:
         """Returns scores or a failure for each clip of the batch, in order. The pixels stay behind."""
         _count_load(model)

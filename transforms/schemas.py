@@ -15,10 +15,11 @@ from reelbeam.transforms.records import ClipScores, Failure, LabelScore, RunInfo
 from reelbeam.transforms.records.time_range import TimeRange
 from reelbeam.transforms.redaction import bare_uri, without_query
 
-SCHEMA_VERSION = 3
-"""3: `output_activation`; the range of the video that a row is about (`range_start_ms`, `range_end_ms`), a part of its
-key. 2: the columns of the ledger (`uri_key`, `precision`, `decoder_version`, `attempts`, `transient`); `run_id` in all
-tables, since compaction puts the rows of many runs into one file."""
+SCHEMA_VERSION = 4
+"""4: names in the run document: `selected`, `labeling_keys`. 3: `output_activation`; the range of the video that a row
+is about (`range_start_ms`, `range_end_ms`), a part of its key. 2: the columns of the ledger (`uri_key`,
+`precision`, `decoder_version`, `attempts`, `transient`); `run_id` in all tables, since compaction puts the rows of many
+runs into one file."""
 
 URI_KEY = "ledger"
 """Purpose of the hash in `uri_key`: with it, whoever looks for some videos passes over the others by 8 bytes each."""

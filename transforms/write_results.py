@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import pickle
 import types
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TypedDict
 
 import apache_beam as beam
 import pyarrow as pa
@@ -24,19 +25,22 @@ from reelbeam.transforms.errors import (
     UnsupportedUriError,
 )
 from reelbeam.transforms.output.commits import finish, record_decision
-from reelbeam.transforms.output.ledger import SKIPPED, TAKEN, count_labeled
+from reelbeam.transforms.output.ledger import SELECTED, SKIPPED, count_labeled
 from reelbeam.transforms.output.output_lock import LockTicket
+from reelbeam.transforms.output.run_document import Counts, ErrorCount, RejectedRun, Rejection, RunDocument, RunFacts
 from reelbeam.transforms.output.run_files import (
     RunPaths,
     WrittenFile,
+    files_by_table,
     summarize_files,
-    to_json,
+    to_line,
     to_table,
     write_atomically,
     write_parquet,
 )
 from reelbeam.transforms.records import VideoSummary, stable_hash
-from reelbeam.transforms.schemas import TABLES, Row
+from reelbeam.transforms.schemas import SCHEMA_VERSION, TABLES, Row
+from reelbeam.transforms.storage.documents import Table
 from reelbeam.transforms.storage.ignored import most_frequent
 from reelbeam.transforms.wording import counted
 
@@ -51,15 +55,27 @@ _VOUCHERS = 20
 """How many videos that are labeled already stand in for good ones when the share of failures is judged."""
 
 
+class ResultCollections(TypedDict, total=False):
+    """The input of WriteResults, see there; the last two are optional."""
+
+    videos: beam.PCollection[Row]
+    clips: beam.PCollection[Row]
+    errors: beam.PCollection[Row]
+    num_inputs: beam.PCollection[int]
+    outcomes: beam.PCollection[tuple[str, int]]
+    ignored: beam.PCollection[tuple[str, int]]
+    num_excused: beam.PCollection[int]
+
+
 class WriteResults(beam.PTransform):
     """Writes the tables and commits the run.
 
     Input: a dict of PCollections: rows by table name (see reelbeam.transforms.schemas.TABLES), the number of listed
-    inputs as "num_inputs" (one element), and as "fates" pairs of a reason and how many inputs were taken up or skipped
-    for it.
+    inputs as "num_inputs" (one element), and as "outcomes" pairs of a reason and how many inputs were selected or
+    skipped for it.
     Optional: "ignored", pairs of a kind and how many files or folders the listing left out, and "num_excused" (one
     element), how many failed files count neither as failures nor as inputs for `max_failure_ratio`.
-    Output: a PCollection of the one run summary that was committed, as a dict.
+    Output: a PCollection of the one `RunDocument` that was committed.
 
     Files are named by shard, and rows go to shards by a hash of their video, so a repeated bundle writes the same file
     again. The commit counts the rows of the written files: every listed input must have exactly one video row or have
@@ -70,7 +86,7 @@ class WriteResults(beam.PTransform):
       output: folder or object-store prefix.
       run_id: name of the run.
       max_failure_ratio: highest share of failed inputs, 0 to 1, with which a run counts.
-      run_facts: what else the run's JSON is to say (configuration, model, versions), JSON-serializable.
+      run_facts: what else the run document is to say (configuration, model, versions).
       schemas: of the run's tables, see `reelbeam.transforms.schemas.tables_of_run`.
       lock: what the run holds of the output; None where nobody else can write there.
       num_vouching: videos that other runs are known to have labeled, beside those that are skipped; see `check`.
@@ -81,7 +97,7 @@ class WriteResults(beam.PTransform):
         output: str,
         run_id: str,
         max_failure_ratio: float,
-        run_facts: Mapping[str, Any],
+        run_facts: RunFacts,
         schemas: Mapping[str, pa.Schema] = TABLES,
         lock: LockTicket | None = None,
         num_vouching: int = 0,
@@ -91,14 +107,15 @@ class WriteResults(beam.PTransform):
         self._output = output
         self._run_id = run_id
         self._max_failure_ratio = max_failure_ratio
-        self._run_facts = dict(run_facts)
+        self._run_facts = run_facts
         self._lock = lock
         self._num_vouching = num_vouching
 
-    def expand(self, tables: dict[str, beam.PCollection[Any]]) -> beam.PCollection[dict[str, Any]]:
+    def expand(self, tables: ResultCollections) -> beam.PCollection[RunDocument]:
         """Wires the step."""
         paths = RunPaths(self._output, self._run_id)
-        written = [tables[name] | f"Write_{name}" >> _WriteTable(name, paths, self._schemas[name]) for name in TABLES]
+        rows = {"videos": tables["videos"], "clips": tables["clips"], "errors": tables["errors"]}
+        written = [rows[name] | f"Write_{name}" >> _WriteTable(name, paths, self._schemas[name]) for name in TABLES]
         return (
             written[0].pipeline
             | "CommitOnce" >> beam.Create([self._run_facts], reshuffle=False)
@@ -111,7 +128,7 @@ class WriteResults(beam.PTransform):
                 num_vouching=self._num_vouching,
                 files=beam.pvalue.AsList(written | "WrittenFiles" >> beam.Flatten()),
                 num_inputs=beam.pvalue.AsSingleton(tables["num_inputs"]),
-                fates=beam.pvalue.AsDict(tables["fates"]),
+                outcomes=beam.pvalue.AsDict(tables["outcomes"]),
                 ignored=beam.pvalue.AsDict(tables["ignored"]) if "ignored" in tables else {},
                 num_excused=beam.pvalue.AsSingleton(tables["num_excused"]) if "num_excused" in tables else 0,
             )
@@ -121,7 +138,7 @@ class WriteResults(beam.PTransform):
 class _WriteTable(beam.PTransform):
     """Rows of one table -> WrittenFile for each file; at least one, so that every table can be queried."""
 
-    def __init__(self, table: str, paths: RunPaths, schema: pa.Schema) -> None:
+    def __init__(self, table: Table, paths: RunPaths, schema: pa.Schema) -> None:
         super().__init__()
         self._schema = schema
         self._table = table
@@ -191,17 +208,17 @@ def _key_by_shard(block: tuple[str, int, bytes], num_shards: int) -> tuple[int, 
 
 
 def commit(
-    run_facts: dict[str, Any],
+    run_facts: RunFacts,
     paths: RunPaths,
     max_failure_ratio: float,
     lock: LockTicket | None,
     files: Sequence[WrittenFile],
     num_inputs: int,
-    fates: Mapping[str, int],
+    outcomes: Mapping[str, int],
     num_vouching: int = 0,
     ignored: Mapping[str, int] = NOTHING,
     num_excused: int = 0,
-) -> dict[str, Any]:
+) -> RunDocument:
     """Checks the written files and commits the run, in the steps that `reelbeam.transforms.output.commits` tells.
 
     Args:
@@ -209,11 +226,11 @@ def commit(
       lock: what the run holds of the output; None where nobody else can write there.
       files: what was written.
       num_inputs: listed inputs, skipped ones included.
-      fates: how many inputs were taken up and skipped, by reason, see `reelbeam.transforms.output.ledger`.
+      outcomes: how many inputs were selected and skipped, by reason, see `reelbeam.transforms.output.ledger`.
       num_vouching, ignored, num_excused: see `WriteResults`.
 
     Returns:
-      the summary, as it stands in the run's JSON.
+      the run document.
 
     Raises:
       ReconciliationError: the rows do not add up to `num_inputs`.
@@ -221,28 +238,33 @@ def commit(
       LockLostError: another run has taken over the output meanwhile.
     """
     finished = finish(paths)  # a bundle that is repeated
-    if finished is not None:
+    if isinstance(finished, RunDocument):
         return finished
-    summary = run_facts | summarize_files(paths, files)
-    summary["finished_at"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    summary["taken_up"] = {reason: fates[reason] for reason in TAKEN if fates.get(reason)}
-    summary["skipped"] = {reason: fates[reason] for reason in SKIPPED if fates.get(reason)}
-    summary["ignored"] = most_frequent(ignored)
-    skipped = {"skipped": sum(summary["skipped"].values()), "excused": num_excused}
-    counts = {"inputs": num_inputs, **summary["counts"], **skipped}
-    summary["counts"] = counts
+    contents = summarize_files(paths, files)
+    skipped = {reason: outcomes[reason] for reason in SKIPPED if outcomes.get(reason)}
+    summary = RunDocument(
+        **vars(run_facts),
+        schema_version=SCHEMA_VERSION,
+        counts=Counts(inputs=num_inputs, **contents.counts, skipped=sum(skipped.values()), excused=num_excused),
+        errors=contents.errors,
+        labels=contents.labels,
+        files=contents.files,
+        finished_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        selected={reason: outcomes[reason] for reason in SELECTED if outcomes.get(reason)},
+        skipped=skipped,
+        ignored=most_frequent(ignored),
+    )
     try:
-        num_labeled = count_labeled(summary["skipped"]) + num_vouching
-        check(counts, max_failure_ratio, num_labeled, summary["errors"])
+        num_labeled = count_labeled(skipped) + num_vouching
+        check(summary.counts, max_failure_ratio, num_labeled, summary.errors)
         if lock is not None:
             lock.require()
     except RunError as error:
-        summary["refused"] = {"code": error.code, "message": str(error)}
-        summary["files"] = {  # which stay where they are, until the next start removes them
-            table: [paths.staged(table, file.shard) for file in sorted(files) if file.table == table]
-            for table in TABLES
-        }
-        write_atomically(paths.refusal, lambda sink: sink.write(to_json(summary)))
+        rejected = RejectedRun(
+            **vars(summary) | {"files": files_by_table(files, paths.staged)},  # where the next start removes them
+            refused=Rejection(error.code, str(error)),
+        )
+        write_atomically(paths.refusal, lambda sink: sink.write(to_line(rejected)))
         if lock is not None and not isinstance(error, LockLostError):
             lock.release_after_commit()
         raise
@@ -253,9 +275,9 @@ def commit(
     return summary
 
 
-def _remedy(errors: Sequence[Mapping[str, Any]]) -> str:
+def _remedy(errors: Sequence[ErrorCount]) -> str:
     """Says what to do about failures: a scheme that this installation cannot read fails with any ratio."""
-    of_setup = (str(entry["message"]) for entry in errors if entry["code"] == UnsupportedUriError.code)
+    of_setup = (str(entry.message) for entry in errors if entry.code == UnsupportedUriError.code)
     return next(of_setup, "see to the errors, or raise it")
 
 
@@ -269,10 +291,10 @@ def is_excused(summary: VideoSummary) -> bool:
 
 
 def check(
-    counts: Mapping[str, int],
+    counts: Counts,
     max_failure_ratio: float,
     num_labeled: int = 0,
-    errors: Sequence[Mapping[str, Any]] = (),
+    errors: Sequence[ErrorCount] = (),
 ) -> None:
     """Raises where the rows do not add up, or too many inputs failed. See `commit`.
 
@@ -287,13 +309,16 @@ def check(
       num_labeled: videos that are known to be labeled.
       errors: of the summary: code, count and an example of each message.
     """
-    rows = counts["ok"] + counts["partial"] + counts["failed"]
-    if not counts["inputs"] - counts["skipped"] == counts["videos"] == rows:
-        raise ReconciliationError(f"{counted(counts['inputs'], 'input')}, but the videos table has {dict(counts)}")
-    if counts["clips"] != counts["video_clips"] or counts["ok_videos_without_all_clips"]:
-        raise ReconciliationError(f"clip rows do not add up to what the videos table says: {dict(counts)}")
-    excused = counts.get("excused", 0)
-    failed, tried = counts["failed_first_attempts"] - excused, counts["first_attempts"] - excused
+    rows = counts.ok + counts.partial + counts.failed
+    if not counts.inputs - counts.skipped == counts.videos == rows:
+        raise ReconciliationError(
+            f"{counted(counts.inputs, 'input')}, but the videos table has {dataclasses.asdict(counts)}"
+        )
+    if counts.clips != counts.video_clips or counts.ok_videos_without_all_clips:
+        raise ReconciliationError(
+            f"clip rows do not add up to what the videos table says: {dataclasses.asdict(counts)}"
+        )
+    failed, tried = counts.failed_first_attempts - counts.excused, counts.first_attempts - counts.excused
     if failed > max_failure_ratio * (tried + min(num_labeled, _VOUCHERS)):
         raise TooManyFailuresError(
             f"{failed} of {counted(tried, 'input')} failed, more than --max_failure_ratio {max_failure_ratio:g} "

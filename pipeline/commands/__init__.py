@@ -1,6 +1,7 @@
 """The commands of the command line, one file a command.
 
-plan.py      print what a run would do (planning.py: the sums, costs.py and costs.json: measured CPU-seconds)
+plan.py      print what a run would do (planning.py: what it would select, estimate.py: what that would
+             cost, costs.py and costs.json: measured CPU-seconds)
 models.py    list, fetch and export models
 probe.py     print the streams of a file, or the error that a run would record
 output.py    status, verify, diff, sql and compact: everything that reads an output

@@ -9,13 +9,15 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TypeVar
 
 from reelbeam.pipeline.flags.definitions import parse_time
 from reelbeam.pipeline.flags.parser import Parser
 from reelbeam.pipeline.terminal.streams import can_print
 
 EXIT_DOES_NOT_ADD_UP = 4
+
+_Found = TypeVar("_Found")
 
 
 def status_parser() -> argparse.ArgumentParser:
@@ -59,12 +61,11 @@ def verify(argv: Sequence[str]) -> int:
 
     from reelbeam.pipeline.reports.output_tables import print_faults
     from reelbeam.pipeline.terminal.progress import WorkLine
-    from reelbeam.transforms.output.verification import find_faults
+    from reelbeam.transforms.output.verification import Verification, find_faults
 
     with WorkLine("checking") as line:
         faults = find_faults(args.output, args.run, line.show, last=args.last)
-    found = {"output": args.output, "faults": [fault._asdict() for fault in faults]}
-    _print(found, args.json, print_faults)
+    _print(Verification(args.output, tuple(faults)), args.json, print_faults)
     return EXIT_DOES_NOT_ADD_UP if faults else 0
 
 
@@ -191,8 +192,10 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
-def _print(found: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:
+def _print(found: _Found, as_json: bool, show: Callable[[_Found], None]) -> None:
     if as_json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        from reelbeam.transforms.storage.typed_json import to_json
+
+        print(json.dumps(to_json(found), indent=2, ensure_ascii=False))
     else:
         show(found)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from reelbeam.pipeline.flags.definitions import label_parser
 from reelbeam.transforms.models.cpus import cpu_count
 from reelbeam.transforms.wording import counted, duration, short_duration
+
+if TYPE_CHECKING:
+    from reelbeam.pipeline.commands.estimate import Plan
 
 _REASONS = {
     "new": "new",
@@ -58,7 +61,8 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
 
     from apache_beam.io.filesystems import FileSystems
 
-    from reelbeam.pipeline.commands.planning import make_plan, read_headers, select
+    from reelbeam.pipeline.commands.estimate import make_plan
+    from reelbeam.pipeline.commands.planning import read_headers, select
     from reelbeam.pipeline.flags import options
     from reelbeam.pipeline.job.earlier_runs import last_run, warn_of_future, warn_of_other_work
     from reelbeam.pipeline.job.preparation import check_inputs, prepare_run, unusable
@@ -66,7 +70,8 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     from reelbeam.transforms import storage
     from reelbeam.transforms.errors import ConfigError, MediaError
     from reelbeam.transforms.models.engine import choose_engine, with_found_kind
-    from reelbeam.transforms.output.ledger import Work
+    from reelbeam.transforms.output.run_document import LabelingKey
+    from reelbeam.transforms.storage.typed_json import to_json
     from reelbeam.transforms.stored_models import localized
 
     if args.sample is not None and args.sample < 1:
@@ -82,28 +87,28 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     )
     check_inputs(config)
     config = config.with_model(with_found_kind(config.model))
-    work = None
+    key = None
     if (last := last_run(config.output)) is not None:
         run = prepare_run(config)[1]
         warn_of_future(last, config.output)
         warn_of_other_work(last, run, config.output)
-        work = Work.of(run)
+        key = LabelingKey.of(run)
     try:
         with WorkLine("listing") as line:
-            selection = select(config, work, args.sample, line.show)
+            selection = select(config, key, args.sample, line.show)
         with WorkLine("reading") as line:
             headers = read_headers(config, selection.sample, line.show)
     except MediaError as error:
         raise unusable(str(error), error) from error
     found = make_plan(config, selection, headers)
     if args.json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        print(json.dumps(to_json(found), indent=2, ensure_ascii=False))
     else:
         _show(found)
     return 0
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show(found: Plan) -> None:
     from rich.text import Text
 
     from reelbeam.pipeline.terminal.console import make_console, make_table, printable, right
@@ -112,49 +117,48 @@ def _show(found: dict[str, Any]) -> None:
     console = make_console()
     table = make_table(right("videos"), "")
     for reason, text in _REASONS.items():
-        if found["fates"].get(reason):
-            table.add_row(str(found["fates"][reason]), text)
+        if found.outcomes.get(reason):
+            table.add_row(str(found.outcomes[reason]), text)
     console.print(table)
     console.print(_summary(found))
-    if found["ignored"]:
-        console.print(Text(f"Ignored: {describe(found['ignored'])}"))
-    for code, number in found["failures"].items():
+    if found.ignored:
+        console.print(Text(f"Ignored: {describe(found.ignored)}"))
+    for code, number in found.failures.items():
         console.print(Text(f"  {number} would fail: {code}", style="red"))
-    if not found["to_label"]:
+    if not found.to_label:
         return
     table = make_table("model", *map(right, ("clips", "model CPU time", "decoding", "CPU time", "time here")))
-    for entry in found["models"]:
-        decode = entry["decode_cpu_hours"]
-        hours = entry["cpu_hours"]
+    for entry in found.models:
+        decode, hours = entry.decode_cpu_hours, entry.cpu_hours
         table.add_row(
-            Text(printable(entry["model"])),
-            str(entry["clips"]),
-            "unknown" if hours is None else _time(entry["model_cpu_hours"]) + ("" if entry["measured"] else " *"),
-            f"{_time(decode['typical'])} ({_time(decode['low'])} to {_time(decode['high'])})",
+            Text(printable(entry.model)),
+            str(entry.clips),
+            "unknown" if hours is None else _time(entry.model_cpu_hours or 0) + ("" if entry.measured else " *"),
+            f"{_time(decode.typical)} ({_time(decode.low)} to {_time(decode.high)})",
             "" if hours is None else _time(hours),
             "" if hours is None else _time(hours / cpu_count()),
         )
     console.print(table)
     console.print(
         Text(
-            f"CPU time with {found['engine']}, from benchmarks on another machine: good for an order of magnitude. "
+            f"CPU time with {found.engine}, from benchmarks on another machine: good for an order of magnitude. "
             "Decoding depends on the codec and the size of the picture. * not measured, estimated from GFLOPs.",
             style="dim",
         )
     )
-    if found["videos_per_part"]:
+    if found.videos_per_part:
         console.print(
-            f"A crash costs the part at hand: --videos_per_part {found['videos_per_part']} makes parts of "
+            f"A crash costs the part at hand: --videos_per_part {found.videos_per_part} makes parts of "
             "about a CPU-hour."
         )
 
 
-def _summary(found: dict[str, Any]) -> str:
-    text = f"{counted(found['inputs'], 'input')}, {found['to_label']} to label: {_video(found['hours'])} of video"
-    if found["extrapolated"]:
-        sample = counted(found["sampled"], "video")
-        text += f" (± {_video(found['hours_error'])}: estimated from the headers of {sample})"
-    return f"{text}, {counted(found['clips'], 'clip')}"
+def _summary(found: Plan) -> str:
+    text = f"{counted(found.inputs, 'input')}, {found.to_label} to label: {_video(found.hours)} of video"
+    if found.extrapolated:
+        sample = counted(found.sampled, "video")
+        text += f" (± {_video(found.hours_error)}: estimated from the headers of {sample})"
+    return f"{text}, {counted(found.clips, 'clip')}"
 
 
 def _video(hours: float) -> str:

@@ -12,43 +12,36 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
-import dataclasses
 import heapq
 import itertools
-import math
-import statistics
 from collections.abc import Callable, Collection, Iterator, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from reelbeam.pipeline.commands.costs import decode_cost, model_cost
-from reelbeam.pipeline.settings.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
+from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.inputs.expansion import expand_input
 from reelbeam.transforms.inputs.list_files import read_input_list
 from reelbeam.transforms.media.decoding.probe import decoder_version
-from reelbeam.transforms.media.sampling.clips import count_clips, max_num_clips
-from reelbeam.transforms.media.sampling.stream import count_stream_clips
+from reelbeam.transforms.media.sampling.clips import max_num_clips
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.models.cpus import cpu_count
-from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec
 from reelbeam.transforms.output.ledger import (
     BEYOND_LIMIT,
-    TAKEN,
+    SELECTED,
     LedgerRow,
-    Work,
     decide,
     ledger_runs,
+    prefilter,
     read_rows,
-    sift,
     uri_key,
 )
+from reelbeam.transforms.output.run_document import LabelingKey
 from reelbeam.transforms.plan_clips import labeled_seconds
 from reelbeam.transforms.records import SkipRules, VideoRef, stable_hash
-from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.selection.duplicates import Files, Mention
 from reelbeam.transforms.selection.list_videos import with_size
 from reelbeam.transforms.storage.ignored import Report, ignore, most_frequent
@@ -58,29 +51,24 @@ from reelbeam.transforms.wording import counted
 LOCAL_SAMPLE, REMOTE_SAMPLE = 2_000, 100
 """How many headers are read; fewer of remote videos, since these are copied for it."""
 
-PART_CPU_HOURS = 1.0
-"""What the loss of a part should cost at most."""
-
 _PORTION = 50_000
-_CONFIDENCE = 1.96
-"""Standard errors to either side that hold 95 of 100 estimates."""
 
 _Tell = Callable[[str], None]
-_Entry = TypeVar("_Entry", bound=tuple[Any, ...])
+_Entry = TypeVar("_Entry", bound=tuple[object, ...])
 
 
-class Selection(NamedTuple):
-    """What a run would take up.
+class PlannedSelection(NamedTuple):
+    """What a run would select.
 
     Attributes:
-      fates: how many videos, by reason, see `reelbeam.transforms.output.ledger`.
-      num_taken: how many would be labeled.
+      outcomes: how many videos, by reason, see `reelbeam.transforms.output.ledger`.
+      num_selected: how many would be labeled.
       sample: some of these, at most `sample_size`.
       ignored: what the listing left out, by kind, see `reelbeam.transforms.storage.ignored`.
     """
 
-    fates: dict[str, int]
-    num_taken: int
+    outcomes: dict[str, int]
+    num_selected: int
     sample: list[VideoRef]
     ignored: dict[str, int]
 
@@ -92,38 +80,39 @@ class Headers(NamedTuple):
     failures: dict[str, int]
 
 
-def select(config: LabelingConfig, work: Work | None, sample_size: int | None, tell: _Tell) -> Selection:
+def select(config: LabelingConfig, key: LabelingKey | None, sample_size: int | None, tell: _Tell) -> PlannedSelection:
     """Compares the listing with the ledger.
 
     Args:
       config: of the run.
-      work: what the run would do to a video; None where the output holds nothing yet.
+      key: the labeling key of the run; None where the output holds nothing yet.
       sample_size: how many headers will be read; None: as many as suit the place.
       tell: is told how far it is.
 
     Raises:
       ConfigError, MediaError: an input or the output cannot be read.
     """
-    fates: collections.Counter[str] = collections.Counter()
+    outcomes: collections.Counter[str] = collections.Counter()
     sample: list[tuple[int, str, VideoRef]] = []
     within: list[tuple[int, str]] = []
     rules = config.skip_rules
-    runs = [] if work is None or rules.force else list(ledger_runs(config.output, work))
+    runs = [] if key is None or rules.force else list(ledger_runs(config.output, key))
     files = [path for run in runs for path in run.files("videos")]
     other_runs = {run.run_id for run in runs if config.row_options.would_change(run.summary)}
     ignored: collections.Counter[str] = collections.Counter()
     for portion in _portions(listed_videos(config, lambda kind: ignored.update([kind]))):
-        tell(counted(fates.total() + len(portion), "video"))
-        for video, reason in _decide(portion, files, work, rules, other_runs):
-            fates[reason] += 1
-            if reason in TAKEN:
+        tell(counted(outcomes.total() + len(portion), "video"))
+        for video, reason in _decide(portion, files, key, rules, other_runs):
+            outcomes[reason] += 1
+            if reason in SELECTED:
                 size = sample_size or (REMOTE_SAMPLE if storage.local_path(video.video_uri) is None else LOCAL_SAMPLE)
                 _keep(sample, (_order(video), video.key, video), min(size, rules.limit or size))
                 if rules.limit and (left_out := _keep(within, (_order(video), reason), rules.limit)):
-                    fates.update({left_out[1]: -1, BEYOND_LIMIT: 1})
-    num_taken = sum(fates[reason] for reason in TAKEN)
+                    outcomes.update({left_out[1]: -1, BEYOND_LIMIT: 1})
+    num_selected = sum(outcomes[reason] for reason in SELECTED)
     videos = [video for *_, video in sorted(sample, reverse=True)]
-    return Selection({reason: n for reason, n in fates.items() if n}, num_taken, videos, most_frequent(ignored))
+    counts = {reason: n for reason, n in outcomes.items() if n}
+    return PlannedSelection(counts, num_selected, videos, most_frequent(ignored))
 
 
 def listed_videos(config: LabelingConfig, report: Report = ignore) -> Iterator[VideoRef]:
@@ -171,16 +160,16 @@ def _portions(videos: Iterator[VideoRef]) -> Iterator[list[VideoRef]]:
 def _decide(
     videos: Sequence[VideoRef],
     files: Sequence[str],
-    work: Work | None,
+    key: LabelingKey | None,
     rules: SkipRules,
     other_runs: Collection[str],
 ) -> Iterator[tuple[VideoRef, str]]:
-    asked = [(video, sift(video, rules)) for video in videos]
-    keys = np.unique(np.array([uri_key(video.key) for video, reason in asked if reason is None], np.int64))
+    asked = [(video, prefilter(video, rules)) for video in videos]
+    uri_keys = np.unique(np.array([uri_key(video.key) for video, reason in asked if reason is None], np.int64))
     rows: dict[str, list[LedgerRow]] = {}
     for path in files:
-        assert work is not None, "there are files only where there is work"
-        for row in read_rows(path, keys, work):
+        assert key is not None, "there are files only where there is a key"
+        for row in read_rows(path, uri_keys, key):
             rows.setdefault(row.key, []).append(row)
     version = decoder_version()
     for video, reason in asked:
@@ -225,74 +214,3 @@ def read_headers(config: LabelingConfig, videos: Sequence[VideoRef], tell: _Tell
             else:
                 headers.seconds.append(found)
     return headers
-
-
-def make_plan(config: LabelingConfig, selection: Selection, headers: Headers) -> dict[str, Any]:
-    """Returns what `reelbeam plan` tells, JSON-serializable."""
-    num_sampled = len(selection.sample)
-    factor = selection.num_taken / num_sampled if num_sampled else 0.0
-    seconds = [float(duration) for duration in headers.seconds]
-    hours = sum(seconds) * factor / 3600
-    models = [_cost(config, spec, headers.seconds, factor) for spec in _models(config)]
-    chosen = models[0]
-    return {
-        "output": config.output,
-        "inputs": sum(selection.fates.values()),
-        "fates": selection.fates,
-        "ignored": selection.ignored,
-        "to_label": selection.num_taken,
-        "sampled": num_sampled,
-        "extrapolated": num_sampled < selection.num_taken,
-        "hours": hours,
-        "hours_error": estimate_error(seconds + [0.0] * sum(headers.failures.values()), selection.num_taken) / 3600,
-        "failures": {code: round(n * factor) for code, n in sorted(headers.failures.items())},
-        "clips": chosen["clips"],
-        "engine": config.engine,
-        "models": models,
-        "videos_per_part": _videos_per_part(chosen["cpu_hours"], selection.num_taken),
-    }
-
-
-def estimate_error(values: Sequence[float], num_all: int) -> float:
-    """Returns how far the extrapolated sum may be off, with a confidence of 95 %; 0 where all were looked at."""
-    n = len(values)
-    if n < 2 or n >= num_all:
-        return 0.0
-    return _CONFIDENCE * statistics.stdev(values) * num_all * math.sqrt((1 - n / num_all) / n)
-
-
-def _models(config: LabelingConfig) -> list[ModelSpec]:
-    """The chosen model, then the catalog's others that take the same flags."""
-    kind = config.model.kind
-    others = [spec for spec in CATALOG.values() if spec.kind == kind and spec.name != config.model.name]
-    return [config.model, *others]
-
-
-def _cost(config: LabelingConfig, spec: ModelSpec, durations: Sequence[Fraction], factor: float) -> dict[str, Any]:
-    preset = spec.preset
-    sampling = dataclasses.replace(config.sampling, num_frames=preset.num_frames, target_fps=preset.target_fps)
-    count = count_clips if sampling.kind == "base" else count_stream_clips
-    num_clips = sum(count(duration, sampling) for duration in durations) * factor
-    decoded_hours = num_clips * float(sampling.clip_seconds) / 3600
-    decoding = {name: cost * decoded_hours for name, cost in decode_cost()._asdict().items()}
-    cost = model_cost(spec, config.engine)
-    model_hours = None if cost is None else num_clips * cost.seconds_per_clip / 3600
-    return {
-        "model": without_query(spec.name),
-        "clips": round(num_clips),
-        "model_cpu_hours": model_hours,
-        "decode_cpu_hours": decoding,
-        "cpu_hours": None if model_hours is None else model_hours + decoding["typical"],
-        "measured": bool(cost and cost.measured),
-    }
-
-
-def _videos_per_part(cpu_hours: float | None, num_videos: int) -> int | None:
-    """Returns how many videos cost PART_CPU_HOURS, where a part of the usual size would cost more; else None."""
-    if not cpu_hours or num_videos == 0:
-        return None
-    fitting = PART_CPU_HOURS * num_videos / cpu_hours
-    if cpu_hours <= PART_CPU_HOURS or fitting >= LOCAL_VIDEOS_PER_PART:
-        return None
-    digits = 10 ** max(0, int(math.log10(max(fitting, 1))) - 1)
-    return max(1, int(fitting / digits) * digits)

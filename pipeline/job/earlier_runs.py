@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import datetime
 import logging
 
 from reelbeam.pipeline.job.preparation import unusable
 from reelbeam.transforms import errors
-from reelbeam.transforms.output import latest_run
-from reelbeam.transforms.output.latest_run import Latest
-from reelbeam.transforms.output.ledger import Work
+from reelbeam.transforms.output import runs
+from reelbeam.transforms.output.run_document import LabelingKey, RunDocument
+from reelbeam.transforms.output.runs import Latest
 from reelbeam.transforms.records import RunInfo
 
 _OTHER_WORK = {
@@ -27,23 +26,23 @@ _TOLERANCE = datetime.timedelta(minutes=5)
 
 def dated_after(run: RunInfo, last: Latest | None) -> RunInfo:
     """Returns a run whose rows come after those of `last`, which may have been committed since the run got its name."""
-    return dataclasses.replace(run, labeled_at=latest_run.time_after(last).isoformat())
+    return dataclasses.replace(run, labeled_at=runs.time_after(last).isoformat())
 
 
 def name_part(run: RunInfo, number: int, count: int) -> RunInfo:
     """Returns the run of one part, which begins now; a single part has the name of the whole."""
-    now = latest_run.utc_now().isoformat()
+    now = runs.utc_now().isoformat()
     run_id = run.run_id if count == 1 else f"{run.run_id}-part{number:0{len(str(count))}d}of{count}"
     return dataclasses.replace(run, run_id=run_id, started_at=now, labeled_at=max(now, run.labeled_at or now))
 
 
 def warn_of_future(last: Latest | None, output: str) -> None:
     """Warns where rows of an output are dated in the future: some clock is or was wrong."""
-    if last is not None and last.labeled_at > latest_run.utc_now() + _TOLERANCE:
+    if last is not None and last.labeled_at > runs.utc_now() + _TOLERANCE:
         logging.getLogger(__name__).warning(
             "%s has rows dated %s, which is %s ahead of this machine's clock. Compare the clocks. This run's rows are "
             "dated one second later, so that they count as newer",
-            *(output, last.labeled_at.isoformat(), last.labeled_at - latest_run.utc_now()),
+            *(output, last.labeled_at.isoformat(), last.labeled_at - runs.utc_now()),
         )
 
 
@@ -55,20 +54,17 @@ def last_run(output: str) -> Latest | None:
       RunError: it cannot be read now.
     """
     try:
-        return latest_run.latest_run(output)
+        return runs.latest_run(output)
     except errors.MediaError as error:
         raise unusable(f"--output {output} cannot be read: {error}", error) from error
 
 
 def warn_of_other_work(last: Latest | None, run: RunInfo, output: str) -> None:
     """Warns where the last run labeled in another way: the output then holds rows of two ways."""
-    if last is None:
+    if last is None or not isinstance(last.summary, RunDocument):
         return
-    mine = Work.of(run)._asdict()
-    facts = collections.defaultdict(lambda: "unknown", last.summary)
-    others = [
-        text.format_map(facts) for name, text in _OTHER_WORK.items() if last.summary.get(name, mine[name]) != mine[name]
-    ]
+    mine, facts = LabelingKey.of(run).to_columns(), vars(last.summary)
+    others = [text.format_map(facts) for name, text in _OTHER_WORK.items() if facts[name] != mine[name]]
     if others:
         logging.getLogger(__name__).warning(
             "%s was last labeled with %s. For this run, with model %s, those rows do not count as done: it labels "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
@@ -13,36 +12,37 @@ from reelbeam.transforms.classify_clips import ClassifyClips
 from reelbeam.transforms.decode_clips import DecodeClips
 from reelbeam.transforms.keep_lock import KeepLock
 from reelbeam.transforms.models.registry.label_map import LabelMap
-from reelbeam.transforms.output.ledger import Chosen, Work
+from reelbeam.transforms.output.ledger import Selection
 from reelbeam.transforms.output.output_lock import LockTicket
+from reelbeam.transforms.output.run_document import LabelingKey, RunDocument, RunFacts
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.plan_clips import PlanClips
 from reelbeam.transforms.records import RunInfo
 from reelbeam.transforms.schemas import TABLES, clip_row, error_row, video_row
 from reelbeam.transforms.selection.list_videos import ListVideos
-from reelbeam.transforms.selection.parts import Part, ReadSelection, WriteSelection
+from reelbeam.transforms.selection.parts import Part, ReadSelection, SelectionRecord, WriteSelection
 from reelbeam.transforms.selection.skip_labeled import SkipLabeled
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
 from reelbeam.transforms.summarize_videos import SummarizeVideos
-from reelbeam.transforms.write_results import WriteResults, is_excused
+from reelbeam.transforms.write_results import ResultCollections, WriteResults, is_excused
 
 
-def choose(
+def select(
     pipeline: beam.Pipeline, config: LabelingConfig, run: RunInfo
-) -> tuple[Chosen, beam.PCollection[tuple[str, int]]]:
+) -> tuple[Selection, beam.PCollection[tuple[str, int]]]:
     """Adds the steps that find out what is to be labeled, and what the listing leaves out."""
     listing = pipeline | ListVideos(config.inputs, config.input_list, config.base_dir)
-    work, rules, options = Work.of(run), config.skip_rules, config.row_options
-    chosen = listing.videos | SkipLabeled(config.output, work, run.decoder_version, rules, options)
-    return chosen, listing.ignored
+    key, rules, options = LabelingKey.of(run), config.skip_rules, config.row_options
+    selection = listing.videos | SkipLabeled(config.output, key, run.decoder_version, rules, options)
+    return selection, listing.ignored
 
 
 def build_selection(
     pipeline: beam.Pipeline, config: LabelingConfig, run: RunInfo, videos_per_part: int
-) -> beam.PCollection[dict[str, Any]]:
+) -> beam.PCollection[SelectionRecord]:
     """Makes `pipeline` write down what is to be labeled, in parts; returns the selection, one element."""
-    chosen, ignored = choose(pipeline, config, run)
-    return chosen | WriteSelection(RunPaths(config.output, run.run_id), videos_per_part, ignored)
+    selection, ignored = select(pipeline, config, run)
+    return selection | WriteSelection(RunPaths(config.output, run.run_id), videos_per_part, ignored)
 
 
 def build_graph(
@@ -50,24 +50,24 @@ def build_graph(
     config: LabelingConfig,
     labels: LabelMap,
     run: RunInfo,
-    run_facts: Mapping[str, Any],
+    run_facts: RunFacts,
     schemas: Mapping[str, pa.Schema] = TABLES,
     lock: LockTicket | None = None,
     part: Part | None = None,
-) -> beam.PCollection[dict[str, Any]]:
+) -> beam.PCollection[RunDocument]:
     """Makes `pipeline` label what is to be labeled, or one part of it.
 
     Returns:
-      the run's summary, one element, there once the run is committed.
+      the run document, one element, there once the run is committed.
     """
     spool = SpoolConfig(config.spool_dir, config.spool_bytes)
     if part is None:
-        chosen, ignored = choose(pipeline, config, run)
+        selection, ignored = select(pipeline, config, run)
     else:
-        chosen = pipeline | ReadSelection(part)
+        selection = pipeline | ReadSelection(part)
         ignored = pipeline | "Ignored" >> beam.Create(list(part.ignored.items()), reshuffle=False)
     plan = (
-        chosen.videos
+        selection.videos
         | "SpreadVideos" >> beam.Reshuffle()
         | "KeepLockToPlan" >> KeepLock(lock)
         | PlanClips(config.sampling, config.max_video_bytes, config.decoder_limits, spool)
@@ -90,12 +90,12 @@ def build_graph(
     )
 
     failures = (plan.failures, decoded.failures, classified.failures) | "Failures" >> beam.Flatten()
-    summaries = (chosen.videos, plan.planned, classified.scores, failures) | SummarizeVideos(
+    summaries = (selection.videos, plan.planned, classified.scores, failures) | SummarizeVideos(
         labels.labels, config.top_k, config.min_score
     )
-    tables = {
-        "num_inputs": chosen.num_inputs,
-        "fates": chosen.fates,
+    tables: ResultCollections = {
+        "num_inputs": selection.num_inputs,
+        "outcomes": selection.outcomes,
         "ignored": ignored,
         "num_excused": summaries | "Excused" >> beam.Filter(is_excused) | beam.combiners.Count.Globally(),
         "videos": summaries | "VideoRows" >> beam.Map(video_row, run),

@@ -11,11 +11,12 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator
-from typing import Any, NamedTuple, TextIO
+from typing import NamedTuple, TextIO
 
 import apache_beam as beam
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineResult
 
 from reelbeam.pipeline.flags.options import is_local
 from reelbeam.pipeline.job.run_progress import RunProgress
@@ -89,7 +90,7 @@ def run_job(
     return JobEnd()
 
 
-def job_name(result: Any) -> str:
+def job_name(result: PipelineResult) -> str:
     """Returns what the runner calls a submitted job; "template" where it only wrote the job down."""
     if getattr(result, "has_job", False):  # Dataflow
         return str(result.job_id())

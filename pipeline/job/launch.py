@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import pyarrow as pa
 from apache_beam.io.filesystems import FileSystems
@@ -27,13 +26,14 @@ from reelbeam.transforms import errors, metrics, storage
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.models.engine import choose_engine, with_found_kind
 from reelbeam.transforms.models.registry.label_map import LabelMap
-from reelbeam.transforms.output.commits import read_json, read_refusal, recover
+from reelbeam.transforms.output.commits import read_refusal, recover
 from reelbeam.transforms.output.ledger import count_labeled
 from reelbeam.transforms.output.output_lock import FIRST_JOB_LEASE_SECONDS, LOCAL_LEASE_SECONDS, LockTicket, OutputLock
+from reelbeam.transforms.output.run_document import RunDocument
 from reelbeam.transforms.output.run_files import RunPaths
+from reelbeam.transforms.output.runs import read_run
 from reelbeam.transforms.records import RunInfo
-from reelbeam.transforms.selection.parts import Part, selection_path, to_parts
-from reelbeam.transforms.storage.documents import read_document
+from reelbeam.transforms.selection.parts import Part, read_selection, to_parts
 from reelbeam.transforms.stored_models import localized
 from reelbeam.transforms.write_results import commit
 
@@ -45,14 +45,14 @@ class Outcome:
     Attributes:
       exit_code: 0 committed, 1 the job failed, 3 refused because too many inputs failed.
       paths: where the run's files are.
-      summary: the run's JSON, or that of the refused run; None where the job broke before it was written.
+      summary: the run document, of a rejected run a `RejectedRun`; None where the job broke before it was written.
       error: what broke, in one line; None for exit code 0.
       job: the submitted job's name for its runner, where nobody waited for its end, or could; None where somebody did.
     """
 
     exit_code: int
     paths: RunPaths
-    summary: dict[str, Any] | None
+    summary: RunDocument | None
     error: str | None = None
     job: str | None = None
 
@@ -138,7 +138,7 @@ def run_labeling(
                 yield outcome
                 if outcome.exit_code or outcome.summary is None:
                     return
-                num_vouching += outcome.summary["counts"]["ok"] + count_labeled(outcome.summary["skipped"])
+                num_vouching += outcome.summary.counts.ok + count_labeled(outcome.summary.skipped)
         finally:
             forget_selection(RunPaths(config.output, run.run_id))
     del model
@@ -168,7 +168,7 @@ def select(
         end = run_job(program, options, progress=progress)
     if end.error is not None:
         return failed(paths, end.error)
-    return to_parts(paths, read_document(selection_path(paths)))
+    return to_parts(paths, read_selection(paths))
 
 
 def label(
@@ -191,7 +191,7 @@ def label(
     end = run_job(program, options, wait, progress)
     if end.error is not None:
         return dataclasses.replace(failed(paths, end.error), job=end.job)
-    return Outcome(0, paths, None if end.job else read_json(paths.marker), job=end.job)
+    return Outcome(0, paths, None if end.job else read_run(paths), job=end.job)
 
 
 def label_at_once(
@@ -239,7 +239,7 @@ def commit_nothing(config: LabelingConfig, run: RunInfo, lock: LockTicket, part:
     facts = run_facts(config, run)
     with storage.storage_errors(config.output):
         ratio, inputs = config.max_failure_ratio, part.num_inputs
-        return Outcome(0, paths, commit(facts, paths, ratio, lock, [], inputs, part.fates, ignored=part.ignored))
+        return Outcome(0, paths, commit(facts, paths, ratio, lock, [], inputs, part.outcomes, ignored=part.ignored))
 
 
 @contextlib.contextmanager
@@ -257,7 +257,7 @@ def hold_output(lock: LockTicket, local: bool, wait: bool, progress: RunProgress
     with contextlib.ExitStack() as stack:
         try:
             told = progress or RunProgress()
-            held = stack.enter_context(OutputLock(lock, lease_seconds, wait, local, told.to_json))
+            held = stack.enter_context(OutputLock(lock, lease_seconds, wait, local, told.for_lock))
             with storage.storage_errors(lock.output):
                 recovered = recover(lock.output)
         except errors.MediaError as error:
@@ -273,14 +273,13 @@ def hold_output(lock: LockTicket, local: bool, wait: bool, progress: RunProgress
 def failed(paths: RunPaths, error: Exception) -> Outcome:
     """A refused run left its summary; any other failure is told by the last error of our tree in the runner's text."""
     try:
-        committed, refused = read_json(paths.marker), read_refusal(paths)
+        committed, refused = read_run(paths), read_refusal(paths)
     except errors.MediaError as unread:  # what broke the job, maybe
         told = f"{plain_message(str(error))}; whether it was committed before cannot be told: {unread}"
         return Outcome(1, paths, None, told)
     if committed is not None:  # the runner broke after the graph had committed the run: it counts
         return Outcome(0, paths, committed)
     if refused is not None:
-        code = refused["refused"]["code"]
-        exit_code = 3 if code == errors.TooManyFailuresError.code else 1
-        return Outcome(exit_code, paths, refused, refused["refused"]["message"])
+        exit_code = 3 if refused.refused.code == errors.TooManyFailuresError.code else 1
+        return Outcome(exit_code, paths, refused, refused.refused.message)
     return Outcome(1, paths, None, plain_message(str(error)))

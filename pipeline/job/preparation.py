@@ -7,7 +7,7 @@ import os
 import pathlib
 import secrets
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -24,7 +24,8 @@ from reelbeam.transforms.models.output_activation import output_activation
 from reelbeam.transforms.models.registry import resolver
 from reelbeam.transforms.models.registry.label_map import LabelMap
 from reelbeam.transforms.models.registry.manifest import content_hash, require_pin
-from reelbeam.transforms.output import latest_run
+from reelbeam.transforms.output import runs
+from reelbeam.transforms.output.run_document import RunFacts
 from reelbeam.transforms.records import RunInfo
 from reelbeam.transforms.schemas import tables_of_run
 from reelbeam.transforms.stored_models import load_labels, localized
@@ -92,7 +93,7 @@ def _reason_of(folder: pathlib.Path, error: errors.MediaError) -> str | None:
     return f"no folder can be made in {there} ({getattr(error.__cause__, 'strerror', None) or error})"
 
 
-def prepare_run(config: LabelingConfig, last: latest_run.Latest | None = None) -> tuple[LabelMap, RunInfo]:
+def prepare_run(config: LabelingConfig, last: runs.Latest | None = None) -> tuple[LabelMap, RunInfo]:
     """Fetches the model, so that a wrong name fails here and not on a hundred workers, and names the run.
 
     Its name and its rows come after those of the last run that is committed.
@@ -103,10 +104,10 @@ def prepare_run(config: LabelingConfig, last: latest_run.Latest | None = None) -
     folder = resolver.resolve(localized(config.model).handle, config.model.mirrors)
     require_pin(folder, config.model.pin, redaction.without_query(config.model.handle))
     labels = load_labels(config.model.labels)
-    labeled_at = latest_run.time_after(last)
+    labeled_at = runs.time_after(last)
     run = RunInfo(
         run_id=f"{labeled_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
-        started_at=latest_run.utc_now().isoformat(),
+        started_at=runs.utc_now().isoformat(),
         labeled_at=labeled_at.isoformat(),
         model=redaction.without_query(config.model.name),
         model_fingerprint=content_hash(folder),
@@ -120,14 +121,14 @@ def prepare_run(config: LabelingConfig, last: latest_run.Latest | None = None) -
     return labels, run
 
 
-def run_facts(config: LabelingConfig, run: RunInfo) -> dict[str, Any]:
-    """Returns what the run's JSON says beside the counts."""
+def run_facts(config: LabelingConfig, run: RunInfo) -> RunFacts:
+    """Returns what the run document says beside the counts."""
     versions = installed_versions(_PACKAGES)
     fingerprints = run.model_fingerprint, run.label_map_fingerprint
     info = model_info(config.model, *fingerprints, config.engine, config.precision, run.output_activation)
-    return {
-        **dataclasses.asdict(run),
-        "model_info": dataclasses.asdict(info),
-        "configuration": config.to_json(),
-        "versions": {"reelbeam": __version__, **versions, **library_versions()},
-    }
+    return dataclasses.replace(
+        RunFacts.of(run),
+        model_info=dataclasses.asdict(info),
+        configuration=config.to_json(),
+        versions={"reelbeam": __version__, **versions, **library_versions()},
+    )

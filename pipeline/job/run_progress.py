@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import collections
 import time
-from typing import Any
 
 from reelbeam.pipeline.terminal.progress import Stage
 from reelbeam.transforms import metrics
-from reelbeam.transforms.output.lock_file import utc_now
+from reelbeam.transforms.output.lock_file import LockProgress, utc_now
 from reelbeam.transforms.wording import counted
 
 _ADDED_UP = (metrics.VIDEOS_DONE, metrics.VIDEOS_BROKEN, metrics.CLIPS_CLASSIFIED, metrics.VIDEO_MS_DECODED)
@@ -57,12 +56,12 @@ class RunProgress:
         text = progress_line(done, total, time.monotonic() - self._started)
         return Stage(text, before + num_videos * _share(tally, num_videos), total)
 
-    def to_json(self) -> dict[str, Any] | None:
+    def for_lock(self) -> LockProgress | None:
         """Returns how far the run is, as the output's lock says it; None while that is not known."""
         if self._num_videos is None:
             return None
         done = self._before[metrics.VIDEOS_DONE] + metrics.tally()[metrics.VIDEOS_DONE]
-        return {"videos_done": done, "videos": self._num_videos, "at": utc_now()}
+        return LockProgress(done, self._num_videos, utc_now())
 
 
 def _share(tally: collections.Counter[str], num_videos: int) -> float:

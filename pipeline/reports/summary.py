@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -14,16 +14,17 @@ from rich.text import Text
 
 from reelbeam.pipeline.job.launch import Outcome
 from reelbeam.pipeline.reports.reasons import DONE_BEFORE, skipped_text
-from reelbeam.pipeline.reports.summary_json import added_up, committed_summaries
+from reelbeam.pipeline.reports.summary_json import added_up, committed_runs
 from reelbeam.pipeline.terminal.console import make_table, printable, right, whole
 from reelbeam.transforms import metrics
 from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.models.registry.catalog import DEMO
-from reelbeam.transforms.output.row_options import RowOptions
+from reelbeam.transforms.output.run_document import Counts, ErrorCount, LabelCount, RunDocument
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.tables import read_batches
 from reelbeam.transforms.records.time_range import shown_input
-from reelbeam.transforms.schemas import RANGE
+from reelbeam.transforms.schemas import RANGE, Row
+from reelbeam.transforms.selection.row_options import RowOptions
 from reelbeam.transforms.storage.ignored import describe
 from reelbeam.transforms.wording import counted, duration
 
@@ -53,21 +54,21 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
         committed = f"{_committed_line(num_before)} " if outcome.job is None else ""
         console.print(f"{committed}--verbose shows the whole traceback.")
         return
-    if not summary["counts"]["videos"]:
+    if not summary.counts.videos:
         pass  # nothing to show: everything was skipped
-    elif summary["counts"]["videos"] <= MAX_VIDEOS_SHOWN and outcome.exit_code == 0:
+    elif summary.counts.videos <= MAX_VIDEOS_SHOWN and outcome.exit_code == 0:
         _print_videos(summary, console)
-    elif summary["labels"]:
-        console.print(_labels_table(summary["labels"]))
-    if summary["errors"]:
-        console.print(_errors_table(summary["errors"]))
-    console.print(Text(_counts_line(summary) if summary["counts"]["videos"] else _nothing_line(summary)))
-    if summary["model"] == DEMO and not num_before:
+    elif summary.labels:
+        console.print(_labels_table(summary.labels))
+    if summary.errors:
+        console.print(_errors_table(summary.errors))
+    console.print(Text(_counts_line(summary) if summary.counts.videos else _nothing_line(summary)))
+    if summary.model == DEMO and not num_before:
         console.print(_TOY, soft_wrap=True)
-    if summary["counts"]["skipped"]:
+    if summary.counts.skipped:
         console.print(Text(_skipped_line(summary)))
-    if summary.get("ignored"):
-        console.print(Text(f"Ignored: {printable(describe(summary['ignored']))}"))
+    if summary.ignored:
+        console.print(Text(f"Ignored: {printable(describe(summary.ignored))}"))
     if duplicates := not num_before and metrics.tally()[metrics.DUPLICATES_DROPPED]:
         console.print(
             f"{counted(duplicates, 'duplicate')} left out: "
@@ -81,7 +82,7 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
         _print_what_is_left(outcome.paths, console)
         return
     for table in ("videos", "clips", "errors"):
-        if not summary["files"][table]:
+        if not summary.files.of(table):
             continue
         folder = f"{outcome.paths.output}/{table}/run={outcome.paths.run_id}/"
         console.print(Text(f"  {table:<7} {_shown_path(folder)}"), soft_wrap=True)
@@ -90,12 +91,16 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
 
 def print_total(outcomes: Sequence[Outcome], console: Console) -> None:
     """Prints the sum of a run's parts, where there are several."""
-    committed = committed_summaries(outcomes)
+    committed = committed_runs(outcomes)
     if len(outcomes) < 2 or not committed:
         return
-    total = {**committed[-1], **{name: added_up(committed, name) for name in ("counts", "skipped")}}
+    total = dataclasses.replace(
+        committed[-1],
+        counts=Counts.total(run.counts for run in committed),
+        skipped=added_up(run.skipped for run in committed),
+    )
     console.print(Text(f"Committed {counted(len(committed), 'part')}. {_counts_line(total)}"))
-    if total["skipped"]:
+    if total.skipped:
         console.print(Text(_skipped_line(total)))
 
 
@@ -105,12 +110,12 @@ def _committed_line(num_before: int) -> str:
     return f"This part committed nothing; what {counted(num_before, 'part')} before it committed stays."
 
 
-def _print_failed(summary: dict[str, Any], console: Console) -> None:
+def _print_failed(summary: RunDocument, console: Console) -> None:
     """Prints the first failed videos of a refused run: it is for a person to see to them."""
     columns = ["video_uri", *RANGE, "status", "error_code", "error_message"]
-    batches = (batch for path in summary["files"]["videos"] for batch in read_batches(path, columns))
+    batches = (batch for path in summary.files.videos for batch in read_batches(path, columns))
     failed = (row for batch in batches for row in batch.to_pylist() if row["status"] == "failed")
-    num_failed = summary["counts"]["failed"]
+    num_failed = summary.counts.failed
     if num_failed:
         first = f"the first {MAX_FAILED_SHOWN} of " if num_failed > MAX_FAILED_SHOWN else ""
         console.print(f"Failed: {first}{counted(num_failed, 'video')}")
@@ -131,17 +136,17 @@ def _print_what_is_left(paths: RunPaths, console: Console) -> None:
     console.print(Text(f"  {'summary':<7} {_shown_path(paths.refusal)}", style="dim"), soft_wrap=True)
 
 
-def _print_videos(summary: dict[str, Any], console: Console) -> None:
+def _print_videos(summary: RunDocument, console: Console) -> None:
     columns = ["video_uri", *RANGE, "status", "labels", "num_clips", "error_code"]
     try:
-        batches = [batch for path in summary["files"]["videos"] for batch in read_batches(path, columns)]
+        batches = [batch for path in summary.files.videos for batch in read_batches(path, columns)]
     except MediaError as error:  # the run is committed all the same
         console.print(Text(f"The rows cannot be shown: {error}", style="red"))
         return
     console.print(_videos_table([row for batch in batches for row in batch.to_pylist()]))
 
 
-def _videos_table(rows: Sequence[dict[str, Any]]) -> Table:
+def _videos_table(rows: Sequence[Row]) -> Table:
     table = make_table(whole("video"), "labels", right("clips"), "status")
     names = _names([_shown_input(row) for row in rows])
     for row, name in zip(rows, names, strict=True):
@@ -154,7 +159,7 @@ def _videos_table(rows: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
-def _shown_input(row: dict[str, Any]) -> str:
+def _shown_input(row: Row) -> str:
     return shown_input(row["video_uri"], *(row.get(name) for name in RANGE))
 
 
@@ -162,29 +167,28 @@ def _shown_score(score: float) -> str:
     return f"{score:.2f}" if score >= 0.1 else f"{score:.3f}"
 
 
-def _labels_table(labels: Sequence[dict[str, Any]]) -> Table:
+def _labels_table(labels: Sequence[LabelCount]) -> Table:
     table = make_table("most frequent labels", right("videos"))
     for entry in labels:
-        table.add_row(Text(entry["label"]), str(entry["videos"]))
+        table.add_row(Text(entry.label), str(entry.videos))
     return table
 
 
-def _errors_table(errors: Sequence[dict[str, Any]]) -> Table:
+def _errors_table(errors: Sequence[ErrorCount]) -> Table:
     table = make_table("error", right("count"), whole("for example"))
     for entry in errors:
-        table.add_row(
-            Text(entry["code"], style="red"), str(entry["count"]), Text(printable(_shown_path(entry["message"])))
-        )
+        example = Text(printable(_shown_path(entry.message or "")))
+        table.add_row(Text(entry.code, style="red"), str(entry.count), example)
     return table
 
 
-def _counts_line(summary: dict[str, Any]) -> str:
-    counts = summary["counts"]
-    length = duration(counts["video_ms"] / 1000)
-    videos, clips = counted(counts["videos"], "video"), counted(counts["clips"], "clip")
+def _counts_line(summary: RunDocument) -> str:
+    counts = summary.counts
+    length = duration(counts.video_ms / 1000)
+    videos, clips = counted(counts.videos, "video"), counted(counts.clips, "clip")
     return (
-        f"{videos} ({length}): {counts['ok']} ok, {counts['partial']} partial, {counts['failed']} failed; {clips}; "
-        f"model {summary['model']} on {summary['engine']}"
+        f"{videos} ({length}): {counts.ok} ok, {counts.partial} partial, {counts.failed} failed; {clips}; "
+        f"model {summary.model} on {summary.engine}"
     )
 
 
@@ -197,17 +201,17 @@ def _fetched_line() -> str:
     return f"{megabytes:.1f} MB fetched from object stores; {counted(retries, 'request')} made again"
 
 
-def _nothing_line(summary: dict[str, Any]) -> str:
+def _nothing_line(summary: RunDocument) -> str:
     """Says that a run found nothing to label."""
-    if not set(summary["skipped"]) <= DONE_BEFORE:
+    if not set(summary.skipped) <= DONE_BEFORE:
         return "Nothing to label."
-    return f"Nothing new: {counted(summary['counts']['inputs'], 'input')}, all done before."
+    return f"Nothing new: {counted(summary.counts.inputs, 'input')}, all done before."
 
 
-def _skipped_line(summary: dict[str, Any]) -> str:
+def _skipped_line(summary: RunDocument) -> str:
     asked = RowOptions.of_run(summary)
-    reasons = skipped_text(summary["skipped"], *([f"this run's {asked.to_flags()}"] if asked else []))
-    return f"{counted(summary['counts']['inputs'], 'input')}, {summary['counts']['skipped']} skipped: {reasons}"
+    reasons = skipped_text(summary.skipped, *([f"this run's {asked.to_flags()}"] if asked else []))
+    return f"{counted(summary.counts.inputs, 'input')}, {summary.counts.skipped} skipped: {reasons}"
 
 
 def _names(uris: Sequence[str]) -> list[str]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import collections
 import dataclasses
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from reelbeam.transforms.errors import ConfigError, ReelbeamError
 from reelbeam.transforms.redaction import without_query
 
 if TYPE_CHECKING:
     from reelbeam.pipeline.job.launch import Outcome
+    from reelbeam.transforms.output.run_document import ErrorCount, LabelCount, RunDocument
 
 
 @dataclasses.dataclass
@@ -38,11 +39,13 @@ NO_PROGRESS = Progress()
 
 
 def of_outcome(outcome: Outcome) -> str:
-    """Returns the line of a run that began: its JSON, with how it ended and where its files are.
+    """Returns the line of a run that began: its document, with how it ended and where its files are.
 
     `status` is committed, refused, failed or submitted; `error` is null or has a code and a message.
     """
-    summary = dict(outcome.summary or {})
+    from reelbeam.transforms.storage.typed_json import json_object  # with Beam: a mistyped flag is reported without it
+
+    summary = {} if outcome.summary is None else json_object(outcome.summary)
     refused = summary.pop("refused", None)
     if outcome.exit_code == 0:
         status = "committed" if outcome.job is None else "submitted"
@@ -76,39 +79,53 @@ def of_outcomes(outcomes: Sequence[Outcome]) -> str:
     return _line(json.loads(of_outcome(last)) | _sums(outcomes))
 
 
-def _sums(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _sums(outcomes: Sequence[Outcome]) -> dict[str, object]:
     """Returns what all parts that were committed have in sum, and the names of all."""
-    committed = committed_summaries(outcomes)
-    tables = committed[0]["files"] if committed else {}
+    from reelbeam.transforms.output.run_document import Counts
+    from reelbeam.transforms.storage.typed_json import to_json
+
+    committed = committed_runs(outcomes)
+    tables = vars(committed[0].files) if committed else ()
     return {
-        **{name: dict(added_up(committed, name)) for name in ("counts", "taken_up", "skipped", "ignored")},
-        "errors": _merged(committed, "errors", "code", "count"),
-        "labels": _merged(committed, "labels", "label", "videos"),
-        "files": {table: [path for summary in committed for path in summary["files"][table]] for table in tables},
+        "counts": to_json(Counts.total(run.counts for run in committed)) if committed else {},
+        "selected": added_up(run.selected for run in committed),
+        "skipped": added_up(run.skipped for run in committed),
+        "ignored": added_up(run.ignored for run in committed),
+        "errors": to_json(_merged_errors(committed)),
+        "labels": to_json(_merged_labels(committed)),
+        "files": {table: [path for run in committed for path in run.files.of(table)] for table in tables},
         "parts": [outcome.paths.run_id for outcome in outcomes],
     }
 
 
-def committed_summaries(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """Returns the JSON of each part that was committed, in order."""
+def committed_runs(outcomes: Sequence[Outcome]) -> list[RunDocument]:
+    """Returns the document of each part that was committed, in order."""
     return [outcome.summary for outcome in outcomes if outcome.exit_code == 0 and outcome.summary]
 
 
-def added_up(summaries: Sequence[dict[str, Any]], name: str) -> collections.Counter[str]:
-    """Returns the sums over runs of what stands in their JSON under a name: numbers by key."""
+def added_up(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Returns the sums of numbers by key."""
     sums: collections.Counter[str] = collections.Counter()
-    for summary in summaries:
-        sums.update(summary[name])
-    return sums
+    for each in counts:
+        sums.update(each)
+    return dict(sums)
 
 
-def _merged(summaries: Sequence[dict[str, Any]], name: str, key: str, number: str) -> list[dict[str, Any]]:
-    """Returns the entries of all summaries with equal ones added up, the most frequent first."""
-    merged: dict[str, dict[str, Any]] = {}
-    for entry in (entry for summary in summaries for entry in summary[name]):
-        known = merged.setdefault(entry[key], entry | {number: 0})
-        known[number] += entry[number]
-    return sorted(merged.values(), key=lambda entry: -entry[number])
+def _merged_errors(runs: Sequence[RunDocument]) -> tuple[ErrorCount, ...]:
+    """Returns the errors of all runs, those of one code added up, the most frequent first."""
+    merged: dict[str, ErrorCount] = {}
+    for entry in (entry for run in runs for entry in run.errors):
+        known = merged.get(entry.code)
+        merged[entry.code] = dataclasses.replace(known, count=known.count + entry.count) if known else entry
+    return tuple(sorted(merged.values(), key=lambda entry: -entry.count))
+
+
+def _merged_labels(runs: Sequence[RunDocument]) -> tuple[LabelCount, ...]:
+    """Returns the labels of all runs, equal ones added up, the most frequent first."""
+    from reelbeam.transforms.output.run_document import LabelCount
+
+    sums = added_up({entry.label: entry.videos} for run in runs for entry in run.labels)
+    return tuple(LabelCount(label, n) for label, n in sorted(sums.items(), key=lambda entry: -entry[1]))
 
 
 def of_error(error: ReelbeamError, exit_code: int, progress: Progress = NO_PROGRESS) -> str:
@@ -127,7 +144,7 @@ def of_interrupt(exit_code: int, progress: Progress = NO_PROGRESS) -> str:
 
 
 def _failed(exit_code: int, code: str, message: str, progress: Progress = NO_PROGRESS) -> str:
-    values = {
+    values: dict[str, object] = {
         "status": "failed",
         "exit_code": exit_code,
         "error": {"code": code, "message": message},
@@ -137,5 +154,5 @@ def _failed(exit_code: int, code: str, message: str, progress: Progress = NO_PRO
     return _line(values | (_sums(progress.outcomes) if progress.outcomes else {}))
 
 
-def _line(values: dict[str, Any]) -> str:
+def _line(values: dict[str, object]) -> str:
     return json.dumps(values, ensure_ascii=True)

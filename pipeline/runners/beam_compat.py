@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Any
 
 import grpc
 from apache_beam.runners.portability.fn_api_runner import worker_handlers
@@ -45,7 +44,7 @@ def keep_worker_pool_local() -> None:
     _replace_servers(worker_pool_main, local_server)
 
 
-def _replace_servers(module: ModuleType, server: Callable[..., Any]) -> None:
+def _replace_servers(module: ModuleType, server: Callable[..., object]) -> None:
     if isinstance(module.grpc, _LocalGrpc):
         return
     if module.grpc is not grpc:
@@ -56,14 +55,14 @@ def _replace_servers(module: ModuleType, server: Callable[..., Any]) -> None:
 class _LocalGrpc:
     """A replacement for the module `grpc` in one of Beam's modules, with another function that creates servers."""
 
-    def __init__(self, server: Callable[..., Any]) -> None:
+    def __init__(self, server: Callable[..., object]) -> None:
         self.server = server
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(grpc, name)
 
 
-def _insecure_channel(target: str, options: Sequence[tuple[str, Any]] | None = None) -> grpc.Channel:
+def _insecure_channel(target: str, options: Sequence[tuple[str, object]] | None = None) -> grpc.Channel:
     """Replaces Beam's factory; a channel to a guarded server of this process sends the key."""
     merged = [*(options or ()), *GRPCChannelFactory.DEFAULT_OPTIONS]
     return channel_to(target, merged) or grpc.insecure_channel(target, merged)

@@ -28,7 +28,7 @@ from reelbeam.transforms.errors import ConfigError, RunError
 from reelbeam.transforms.wording import counted
 
 if TYPE_CHECKING:
-    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOptions, PortableOptions
 
 EMBEDDED = ("[local]", "[auto]")
 _TIMEOUT_SECONDS = 10.0
@@ -63,9 +63,9 @@ def complete_flags(beam_flags: Sequence[str]) -> list[str]:
     overview, told = cluster.overview(), cluster.configuration()
     portable = options.view_as(beam.PortableOptions)
     added = _job_server_flags(
-        cluster, overview["flink-version"], told, flink, portable, _given("flink_version", beam_flags)
+        cluster, overview.flink_version, told, flink, portable, _given("flink_version", beam_flags)
     )
-    added += _parallelism_flags(cluster, overview["slots-total"], flink.parallelism)
+    added += _parallelism_flags(cluster, overview.num_slots, flink.parallelism)
     if not portable.environment_type and "reelbeam.environment-type" in told:
         added.append(f"--environment_type={told['reelbeam.environment-type']}")
         if not portable.environment_config and "reelbeam.environment-config" in told:
@@ -97,7 +97,12 @@ def _given(name: str, beam_flags: Sequence[str]) -> bool:
 
 
 def _job_server_flags(
-    cluster: Cluster, version: str, told: dict[str, str], flink: Any, portable: Any, version_given: bool
+    cluster: Cluster,
+    version: str,
+    told: dict[str, str],
+    flink: FlinkRunnerOptions,
+    portable: PortableOptions,
+    version_given: bool,
 ) -> list[str]:
     """Returns flags for the job server, or for the Flink version of the job server that Beam starts."""
     minor = ".".join(version.split(".")[:2])
@@ -150,6 +155,14 @@ def listens(endpoint: str) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
+class ClusterOverview:
+    """What a JobManager says of its cluster."""
+
+    flink_version: str
+    num_slots: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Cluster:
     """The REST API of a Flink JobManager, at `master`: HOST:PORT, with or without http://."""
 
@@ -160,7 +173,7 @@ class Cluster:
         """The address as shown in messages."""
         return f"--flink_master {self.master}"
 
-    def overview(self) -> dict[str, Any]:
+    def overview(self) -> ClusterOverview:
         """Returns the version and the numbers of TaskManagers and slots; raises the errors of `complete_flags`."""
         try:
             found = self.call("/overview")
@@ -172,9 +185,9 @@ class Cluster:
             ) from error
         except ValueError:
             found = None
-        if not isinstance(found, dict) or "flink-version" not in found:
+        if not isinstance(found, dict) or "flink-version" not in found or "slots-total" not in found:
             raise ConfigError(f"{self.address}: the server there is not a Flink JobManager")
-        return found
+        return ClusterOverview(str(found["flink-version"]), int(found["slots-total"]))
 
     def configuration(self) -> dict[str, str]:
         """Returns the cluster's configuration; raises the errors of `complete_flags`."""

@@ -9,7 +9,7 @@ import logging
 import re
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from reelbeam.pipeline.runners import flink
 from reelbeam.pipeline.runners.flink import EMBEDDED, Cluster, is_flink
@@ -23,6 +23,29 @@ _APPEAR_SECONDS = 20.0
 """How long the job server may take to submit a job after the launcher has stopped waiting for it."""
 _SIGNS_OF_ANOTHER_VERSION = ("Failed to deserialize JobGraph", "InvalidClassException")
 _TERMINAL = ("FINISHED", "FAILED", "CANCELED")
+
+
+class JobEntry(TypedDict):
+    """A job in the list of a cluster's jobs; those of Flink's REST API have more keys."""
+
+    jid: str
+    name: str
+    state: str
+
+
+class Vertex(TypedDict):
+    """A step of a job."""
+
+    name: str
+    status: str
+    metrics: dict[str, int]
+
+
+class JobDetails(TypedDict):
+    """What the cluster says of one job."""
+
+    state: str
+    vertices: list[Vertex]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +86,7 @@ class Job:
             time.sleep(0.5)
         return False
 
-    def _find(self) -> dict[str, Any] | None:
+    def _find(self) -> JobEntry | None:
         jobs = self.cluster.call("/jobs/overview")["jobs"]
         return next((job for job in jobs if job["name"] == self.name), None)
 
@@ -150,7 +173,7 @@ def _nothing(record: logging.LogRecord) -> bool:
     return False
 
 
-def progress_line(job: dict[str, Any]) -> str:
+def progress_line(job: JobDetails) -> str:
     """Formats the progress of a job from Flink's REST API.
 
     >>> progress_line({"state": "RUNNING", "vertices": [{"name": "{PlanClips}", "status": "FINISHED", "metrics": {}},

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from reelbeam.pipeline.runners.beam_compat import flush_only_full_buffers, guard_servers
+
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.portability.api.beam_runner_api_pb2 import Pipeline
+    from apache_beam.runners.runner import PipelineResult
 
 
 class LocalRunner(FnApiRunner):
@@ -21,7 +26,7 @@ class LocalRunner(FnApiRunner):
     every second run.
     """
 
-    def run_via_runner_api(self, pipeline_proto: Any, options: Any) -> Any:
+    def run_via_runner_api(self, pipeline_proto: Pipeline, options: PipelineOptions) -> PipelineResult:
         """Runs a pipeline like FnApiRunner."""
         flush_only_full_buffers()
         guard_servers()

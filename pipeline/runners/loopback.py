@@ -10,8 +10,10 @@ from __future__ import annotations
 import collections
 import hmac
 import secrets
+import threading
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, NoReturn
+from concurrent import futures
+from typing import NamedTuple, NoReturn, TypeAlias
 
 import grpc
 
@@ -20,6 +22,9 @@ _ADDRESSES = ("127.0.0.1", "[::1]")
 # Another process of the same user cannot share the port, and a proxy in the environment does not see the key.
 _SERVER_OPTIONS = [("grpc.so_reuseport", 0)]
 _CHANNEL_OPTIONS = [("grpc.enable_http_proxy", 0)]
+
+
+_Options: TypeAlias = Sequence[tuple[str, object]]
 
 
 class _Door(NamedTuple):
@@ -33,17 +38,17 @@ _doors: dict[str, _Door] = {}
 """The servers of this process, by the address that Beam gives to clients: localhost and the port."""
 
 
-def guarded_server(pool: Any, options: Sequence[tuple[str, Any]] | None = None) -> Any:
+def guarded_server(pool: futures.Executor, options: _Options | None = None) -> grpc.Server:
     """Returns a `grpc.Server` that listens on loopback, whatever address is requested, and requires a key."""
     return _GuardedServer(pool, list(options or ()))
 
 
-def local_server(pool: Any, options: Sequence[tuple[str, Any]] | None = None) -> Any:
+def local_server(pool: futures.Executor, options: _Options | None = None) -> grpc.Server:
     """Returns a `grpc.Server` that listens on loopback and accepts every process of this machine."""
     return _GuardedServer(pool, list(options or ()), is_open=True)
 
 
-def channel_to(target: str, options: Sequence[tuple[str, Any]] | None = None) -> grpc.Channel | None:
+def channel_to(target: str, options: _Options | None = None) -> grpc.Channel | None:
     """Returns a channel to a guarded server of this process that sends its key; None for any other target."""
     door = _doors.get(target)
     if door is None:
@@ -55,14 +60,14 @@ def channel_to(target: str, options: Sequence[tuple[str, Any]] | None = None) ->
 class _GuardedServer:
     """Delegates to a gRPC server, except for the address that it listens on."""
 
-    def __init__(self, pool: Any, options: list[tuple[str, Any]], is_open: bool = False) -> None:
+    def __init__(self, pool: futures.Executor, options: _Options, is_open: bool = False) -> None:
         self._is_open = is_open
         self._key = secrets.token_urlsafe(32)
         interceptors = [] if is_open else [_DemandKey(self._key)]
         self._server = grpc.server(pool, interceptors=interceptors, options=[*options, *_SERVER_OPTIONS])
         self._targets: list[str] = []
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._server, name)
 
     def add_insecure_port(self, address: str) -> int:
@@ -81,7 +86,7 @@ class _GuardedServer:
             self._targets.append(target)
         return bound
 
-    def stop(self, grace: float | None) -> Any:
+    def stop(self, grace: float | None) -> threading.Event:
         """Stops the server, see `grpc.Server.stop`; new channels do not get its key any more."""
         for target in self._targets:
             _doors.pop(target, None)
@@ -96,7 +101,11 @@ class _DemandKey(grpc.ServerInterceptor):
         # A handler for streams reads no message before its function asks for one.
         self._refusal = grpc.stream_stream_rpc_method_handler(_refuse)
 
-    def intercept_service(self, continuation: Callable[[Any], Any], handler_call_details: Any) -> Any:
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler:
         given = [value for name, value in handler_call_details.invocation_metadata if name == _KEY_HEADER]
         if len(given) != 1 or not hmac.compare_digest(_to_bytes(given[0]), self._key):
             return self._refusal
@@ -107,7 +116,7 @@ def _to_bytes(value: str | bytes) -> bytes:
     return value if isinstance(value, bytes) else value.encode()
 
 
-def _refuse(requests: Any, context: grpc.ServicerContext) -> NoReturn:
+def _refuse(requests: object, context: grpc.ServicerContext) -> NoReturn:
     context.abort(grpc.StatusCode.UNAUTHENTICATED, "this server belongs to one process of Reelbeam")
     raise AssertionError("abort raises")
 
@@ -132,7 +141,12 @@ class _SendKey(
     def __init__(self, key: str) -> None:
         self._header = (_KEY_HEADER, key)
 
-    def _send(self, continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
+    def _send(
+        self,
+        continuation: Callable[[grpc.ClientCallDetails, object], object],
+        details: grpc.ClientCallDetails,
+        request: object,
+    ) -> object:
         with_key = _CallDetails(
             details.method,
             details.timeout,

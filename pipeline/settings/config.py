@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from typing import Any
 
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.media.decoding.picture import Geometry
@@ -14,9 +13,9 @@ from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.media.sandbox.wire import NUM_SLOTS
 from reelbeam.transforms.models.engine import EngineName, Precision
 from reelbeam.transforms.models.registry.catalog import ModelSpec
-from reelbeam.transforms.output.row_options import RowOptions
 from reelbeam.transforms.records import SkipRules
 from reelbeam.transforms.redaction import without_query
+from reelbeam.transforms.selection.row_options import RowOptions
 
 MAX_VIDEO_BYTES = 50 << 30
 MAX_BATCH_BYTES = 64 << 20
@@ -160,7 +159,7 @@ class LabelingConfig:
         text = f"{self.sampling.fingerprint} {self.geometry.resize} {self.geometry.size}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Returns the configuration for the run's JSON."""
         preset, sampling = self.model.preset, self.sampling
         return {

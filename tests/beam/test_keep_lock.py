@@ -19,7 +19,7 @@ from reelbeam.pipeline.job import launch, preparation
 from reelbeam.transforms import keep_lock
 from reelbeam.transforms.errors import OutputLockedError
 from reelbeam.transforms.keep_lock import KeepLock
-from reelbeam.transforms.output.lock_file import is_free, read_lock
+from reelbeam.transforms.output.lock_file import LockRecord, is_free, read_lock
 from reelbeam.transforms.output.output_lock import (
     FIRST_JOB_LEASE_SECONDS,
     JOB_LEASE_SECONDS,
@@ -39,7 +39,7 @@ def submitted(output: pathlib.Path) -> LockTicket:
     return ticket
 
 
-def found(output: pathlib.Path) -> dict[str, Any]:
+def found(output: pathlib.Path) -> LockRecord:
     lock = read_lock(str(output))
     assert lock is not None
     return lock
@@ -53,7 +53,7 @@ def change(output: pathlib.Path, **values: Any) -> None:
 
 
 def left(output: pathlib.Path) -> float:
-    return found(output)["lease_ends_at"] - time.time()
+    return found(output).lease_ends_at - time.time()
 
 
 def work(lock: LockTicket | None) -> None:
@@ -144,7 +144,7 @@ def test_a_lock_that_is_renewed_while_it_is_released_is_released(
 
     monkeypatch.setattr(type(file), "read", read)
     ticket.release_after_commit()
-    assert found(tmp_path)["released_at"] and found(tmp_path)["lease_seconds"] == JOB_LEASE_SECONDS
+    assert found(tmp_path).released_at and found(tmp_path).lease_seconds == JOB_LEASE_SECONDS
 
 
 def test_a_launcher_that_waits_renews_the_short_lease(tmp_path: pathlib.Path) -> None:
@@ -153,7 +153,7 @@ def test_a_launcher_that_waits_renews_the_short_lease(tmp_path: pathlib.Path) ->
     with lock:
         ticket.keep()
         time.sleep(0.5)  # in which it has renewed the lease some times
-        assert found(tmp_path)["lease_seconds"] == JOB_LEASE_SECONDS
+        assert found(tmp_path).lease_seconds == JOB_LEASE_SECONDS
         assert left(tmp_path) > JOB_LEASE_SECONDS - 60
 
 
@@ -167,8 +167,8 @@ def test_a_run_renews_it_on_its_way(tmp_path: pathlib.Path, samples_dir: pathlib
     model = preparation.LoadedModel.load(config, labels)
     ticket = submitted(tmp_path)
     outcome = launch.label(config, options.to_beam_options(beam_flags), labels, run, model.tables, ticket)
-    assert outcome.exit_code == 0 and found(tmp_path)["released_at"]
-    assert found(tmp_path)["lease_seconds"] == JOB_LEASE_SECONDS
+    assert outcome.exit_code == 0 and found(tmp_path).released_at
+    assert found(tmp_path).lease_seconds == JOB_LEASE_SECONDS
 
 
 @pytest.mark.parametrize(

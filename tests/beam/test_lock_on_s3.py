@@ -32,7 +32,7 @@ def test_one_run_at_a_time(bucket: str) -> None:
             OutputLock(LockTicket(output, "second")).__enter__()
         LockTicket(output, "first").require()
     with OutputLock(LockTicket(output, "second")):
-        assert read_lock(output)["holder"] == "second"  # type: ignore[index]
+        assert read_lock(output).holder == "second"  # type: ignore[union-attr]
 
 
 def test_an_answer_that_is_lost_is_no_other_run(s3: S3Server, proxy: FaultyProxy) -> None:
@@ -41,7 +41,7 @@ def test_an_answer_that_is_lost_is_no_other_run(s3: S3Server, proxy: FaultyProxy
     proxy.fault = lambda request: next(lost) if request.method == "PUT" else ""
     with OutputLock(LockTicket(f"{s3.uri}/out", "first"), FIRST_JOB_LEASE_SECONDS, ends_with_process=False):
         LockTicket(f"{s3.uri}/out", "first").require()
-    assert read_lock(f"{s3.uri}/out")["released_at"]  # type: ignore[index]
+    assert read_lock(f"{s3.uri}/out").released_at  # type: ignore[union-attr]
     assert proxy.faults() == ["lost"] * 3
 
 
@@ -53,9 +53,9 @@ def test_a_worker_renews_it(bucket: str) -> None:
     ticket.keep()
     ticket.keep()
     lock = read_lock(ticket.output)
-    assert lock is not None and lock["lease_seconds"] == JOB_LEASE_SECONDS and not lock.get("released_at")
+    assert lock is not None and lock.lease_seconds == JOB_LEASE_SECONDS and not lock.released_at
     with pytest.raises(OutputLockedError, match="run job on"):
         OutputLock(LockTicket(ticket.output, "second")).__enter__()
     ticket.release_after_commit()
     ticket.keep()
-    assert read_lock(ticket.output)["released_at"]  # type: ignore[index]
+    assert read_lock(ticket.output).released_at  # type: ignore[union-attr]

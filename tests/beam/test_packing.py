@@ -14,15 +14,14 @@ from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline
 from slow_cases import fast_first
 
-from reelbeam.transforms.output.ledger import Work
+from reelbeam.transforms.output.run_document import LabelingKey
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.records import SkipRules, VideoRef
 from reelbeam.transforms.selection import packing
 from reelbeam.transforms.selection.list_videos import ListVideos
 from reelbeam.transforms.selection.packing import NUM_BUCKETS, Pack, PackVideos, bucket_of, unpack, unpack_videos
-from reelbeam.transforms.selection.parts import WriteSelection, read_part, selection_path, to_parts
+from reelbeam.transforms.selection.parts import WriteSelection, read_part, read_selection, to_parts
 from reelbeam.transforms.selection.skip_labeled import SkipLabeled
-from reelbeam.transforms.storage.documents import read_document
 
 VIDEOS = [
     VideoRef(
@@ -87,11 +86,10 @@ def test_no_step_of_choosing_makes_the_runner_keep_a_video_unpacked(
     paths, rules = RunPaths(str(tmp_path), "r1"), SkipRules(limit=limit)
     with LocalPipeline() as pipeline:
         listed = (pipeline | ListVideos([], str(tmp_path / "list.txt"))).videos
-        listed | SkipLabeled(str(tmp_path), Work.of(make.RUN), "av 1", rules) | WriteSelection(paths, 5000)
+        listed | SkipLabeled(str(tmp_path), LabelingKey.of(make.RUN), "av 1", rules) | WriteSelection(paths, 5000)
     # The numbers that are counted and compared take 8 bytes each; a packed video some 15 in each of four places. One
     # place in which it stood by itself would take more than that alone.
     assert 8 < sum(kept_bytes) / len(uris) < 100
-    selection = read_document(selection_path(paths))
-    assert selection is not None
+    selection = read_selection(paths)
     chosen = [video.video_uri for part in to_parts(paths, selection) if part.path for video in read_part(part.path)]
     assert len(chosen) == (limit or len(uris)) and set(chosen) <= set(uris)

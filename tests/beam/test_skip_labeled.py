@@ -15,12 +15,11 @@ from local_pipeline import LocalPipeline, counters
 from slow_cases import fast_first
 
 from reelbeam.transforms import metrics
-from reelbeam.transforms.output.ledger import Work
+from reelbeam.transforms.output.run_document import LabelingKey
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.records import SkipRules, VideoRef
-from reelbeam.transforms.selection.parts import Part, ReadSelection, WriteSelection, selection_path, to_parts
+from reelbeam.transforms.selection.parts import Part, ReadSelection, WriteSelection, read_selection, to_parts
 from reelbeam.transforms.selection.skip_labeled import SkipLabeled
-from reelbeam.transforms.storage.documents import read_document
 
 URIS = [f"/v/{i:03d}.mp4" for i in range(100)]
 
@@ -36,7 +35,7 @@ def output(tmp_path: pathlib.Path) -> pathlib.Path:
 
 
 def skip(output: pathlib.Path, **rules: Any) -> SkipLabeled:
-    return SkipLabeled(str(output), Work.of(make.RUN), make.RUN.decoder_version, SkipRules(**rules))
+    return SkipLabeled(str(output), LabelingKey.of(make.RUN), make.RUN.decoder_version, SkipRules(**rules))
 
 
 def listed() -> list[VideoRef]:
@@ -58,14 +57,14 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("rules", "wanted", "fates"), fast_first(CASES, 2))
+@pytest.mark.parametrize(("rules", "wanted", "outcomes"), fast_first(CASES, 2))
 def test_only_what_is_not_labeled_comes_out(
-    output: pathlib.Path, rules: dict[str, Any], wanted: list[str], fates: dict[str, int]
+    output: pathlib.Path, rules: dict[str, Any], wanted: list[str], outcomes: dict[str, int]
 ) -> None:
     with LocalPipeline() as pipeline:
         chosen = pipeline | beam.Create(listed()) | skip(output, **rules)
         assert_that(chosen.videos | beam.Map(lambda video: video.video_uri), equal_to(wanted), "videos")
-        assert_that(chosen.fates, equal_to(list(fates.items())), "fates")
+        assert_that(chosen.outcomes, equal_to(list(outcomes.items())), "outcomes")
         assert_that(chosen.num_inputs, equal_to([100]), "inputs")
     assert counters(pipeline).get(metrics.VIDEOS_SKIPPED, 0) == 100 - len(wanted)
 
@@ -84,9 +83,8 @@ def test_a_limit_goes_on_where_it_stopped(tmp_path: pathlib.Path) -> None:
         with LocalPipeline() as pipeline:
             chosen = pipeline | beam.Create(listed()) | skip(tmp_path, limit=30)
             chosen | WriteSelection(RunPaths(str(tmp_path), f"r{night}"), 1000)
-        selection = read_document(selection_path(RunPaths(str(tmp_path), f"r{night}")))
-        assert selection is not None
-        assert selection["fates"].get("beyond_limit", 0) == max(0, 70 - 30 * night)
+        selection = read_selection(RunPaths(str(tmp_path), f"r{night}"))
+        assert selection.outcomes.get("beyond_limit", 0) == max(0, 70 - 30 * night)
         found = pathlib.Path(tmp_path).glob(f".staging/run=r{night}/selected/*.staged")
         uris = [row["video_uri"] for path in found for row in ledger_of.pq.read_table(path).to_pylist()]
         assert len(uris) == min(30, 100 - 30 * night)
@@ -119,12 +117,11 @@ def test_parts_hold_every_video_once(tmp_path: pathlib.Path, videos_per_part: in
     with LocalPipeline() as pipeline:
         chosen = pipeline | beam.Create(listed()) | skip(tmp_path / "a b [c]")
         chosen | WriteSelection(paths, videos_per_part)
-    selection = read_document(selection_path(paths))
-    assert selection is not None
+    selection = read_selection(paths)
     parts = to_parts(paths, selection)
     assert len(parts) == num_parts and sum(part.num_inputs for part in parts) == 100
-    assert parts[0].fates == {"new": 90, "changed": 1, "already_labeled": 9}
-    assert not any(part.fates for part in parts[1:])
+    assert parts[0].outcomes == {"new": 90, "changed": 1, "already_labeled": 9}
+    assert not any(part.outcomes for part in parts[1:])
     with LocalPipeline() as pipeline:
         read = [pipeline | f"Part{i}" >> ReadSelection(part) for i, part in enumerate(parts)]
         videos = [chosen.videos for chosen in read] | beam.Flatten()
@@ -136,6 +133,5 @@ def test_a_selection_of_nothing_still_accounts_for_its_inputs(output: pathlib.Pa
     with LocalPipeline() as pipeline:
         videos = [video for video in listed()[:85] if video.size_bytes == 1000]
         pipeline | beam.Create(videos) | skip(output) | WriteSelection(paths, 1000)
-    selection = read_document(selection_path(paths))
-    assert selection is not None
+    selection = read_selection(paths)
     assert to_parts(paths, selection) == [Part(None, 84, {"already_labeled": 79, "failed_before": 5})]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 
@@ -13,6 +14,7 @@ from local_pipeline import LocalPipeline
 
 from reelbeam.transforms import write_results
 from reelbeam.transforms.errors import ReconciliationError, TooManyFailuresError
+from reelbeam.transforms.output.run_document import Counts, RunFacts
 from reelbeam.transforms.output.run_files import write_atomically
 from reelbeam.transforms.records import VideoSummary
 from reelbeam.transforms.schemas import SCHEMA_VERSION, TABLES, Row, clip_row, error_row, tables_of_run, video_row
@@ -44,15 +46,21 @@ def write(
     tables: dict[str, list[Row]],
     ratio: float = 0.5,
     num_inputs: int = 0,
-    fates: dict[str, int] | None = None,
+    outcomes: dict[str, int] | None = None,
     num_vouching: int = 0,
 ) -> None:
     with LocalPipeline() as pipeline:
         collections = {name: pipeline | f"Rows_{name}" >> beam.Create(table) for name, table in tables.items()}
-        num_inputs = num_inputs or len(tables["videos"]) + sum((fates or {}).values())
+        num_inputs = num_inputs or len(tables["videos"]) + sum((outcomes or {}).values())
         collections["num_inputs"] = pipeline | "Inputs" >> beam.Create([num_inputs])
-        collections["fates"] = pipeline | "Fates" >> beam.Create(list((fates or {}).items()))
-        collections | WriteResults(str(output), RUN, ratio, {"run_id": RUN}, num_vouching=num_vouching)
+        collections["outcomes"] = pipeline | "Outcomes" >> beam.Create(list((outcomes or {}).items()))
+        collections | WriteResults(
+            str(output), RUN, ratio, RunFacts.of(dataclasses.replace(make.RUN, run_id=RUN)), num_vouching=num_vouching
+        )
+
+
+def counts_of(given: dict[str, int]) -> Counts:
+    return Counts(**dict.fromkeys((field.name for field in dataclasses.fields(Counts)), 0) | given)
 
 
 def files(output: pathlib.Path) -> list[str]:
@@ -152,9 +160,9 @@ def test_rows_that_do_not_add_up_commit_nothing(tmp_path: pathlib.Path) -> None:
 def test_every_way_not_to_add_up(change: dict[str, int]) -> None:
     counts = {"inputs": 5, "skipped": 2, "videos": 3, "ok": 3, "partial": 0, "failed": 0, "clips": 3, "video_clips": 3}
     counts |= {"ok_videos_without_all_clips": 0, "first_attempts": 3, "failed_first_attempts": 0}
-    check(counts, 0.0)
+    check(counts_of(counts), 0.0)
     with pytest.raises(ReconciliationError):
-        check(counts | change, 1.0)
+        check(counts_of(counts | change), 1.0)
 
 
 @pytest.mark.parametrize(
@@ -178,10 +186,10 @@ def test_which_share_of_failures_refuses_a_run(
     counts |= {"videos": tried + retried, "ok": tried - failed, "failed": failed + retried, "skipped": num_labeled}
     counts |= {"inputs": tried + retried + num_labeled, "first_attempts": tried, "failed_first_attempts": failed}
     if not refused:
-        check(counts, ratio, num_labeled)
+        check(counts_of(counts), ratio, num_labeled)
         return
     with pytest.raises(TooManyFailuresError, match=f"{failed} of {counted(tried, 'input')} failed"):
-        check(counts, ratio, num_labeled)
+        check(counts_of(counts), ratio, num_labeled)
 
 
 def test_earlier_parts_vouch_for_a_later_one(tmp_path: pathlib.Path) -> None:
@@ -191,10 +199,10 @@ def test_earlier_parts_vouch_for_a_later_one(tmp_path: pathlib.Path) -> None:
     assert (tmp_path / "runs/r1.json").exists()
 
 
-def test_what_was_taken_up_and_skipped_is_told_by_reason(tmp_path: pathlib.Path) -> None:
-    write(tmp_path, rows(num_ok=2), num_inputs=9, fates={"new": 2, "already_labeled": 6, "failed_before": 1})
+def test_what_was_selected_and_skipped_is_told_by_reason(tmp_path: pathlib.Path) -> None:
+    write(tmp_path, rows(num_ok=2), num_inputs=9, outcomes={"new": 2, "already_labeled": 6, "failed_before": 1})
     summary = json.loads((tmp_path / "runs/r1.json").read_text())
-    assert summary["taken_up"] == {"new": 2}
+    assert summary["selected"] == {"new": 2}
     assert summary["skipped"] == {"already_labeled": 6, "failed_before": 1}
     assert (summary["counts"]["inputs"], summary["counts"]["skipped"], summary["counts"]["videos"]) == (9, 7, 2)
 

@@ -10,10 +10,12 @@ import shutil
 from typing import Any
 
 import duckdb
+import ledger_factory
 import pytest
 
 from reelbeam.pipeline.cli import main
-from reelbeam.transforms.output import latest_run
+from reelbeam.transforms.output import runs
+from reelbeam.transforms.storage.typed_json import json_object
 
 pytestmark = pytest.mark.slow  # whole runs
 
@@ -21,7 +23,7 @@ AHEAD = datetime.timedelta(days=30)
 
 
 def counts(output: pathlib.Path, run_id: str) -> dict[str, int]:
-    return json.loads((output / "runs" / f"{run_id}.json").read_bytes())["taken_up"]
+    return json.loads((output / "runs" / f"{run_id}.json").read_bytes())["selected"]
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -40,10 +42,10 @@ def test_rows_that_are_dated_in_the_future_do_not_win(
     videos, output = tmp_path / "in", tmp_path / "out"
     videos.mkdir()
     shutil.copy(samples_dir / "growing.mp4", videos / "a.mp4")
-    now = latest_run.utc_now
+    now = runs.utc_now
 
     def night(ahead: datetime.timedelta = datetime.timedelta()) -> str:
-        monkeypatch.setattr(latest_run, "utc_now", lambda: now() + ahead)
+        monkeypatch.setattr(runs, "utc_now", lambda: now() + ahead)
         assert main(["label", str(videos), "--model=demo", "--output", str(output)]) == 0
         return max(path.stem for path in output.glob("runs/*.json"))
 
@@ -94,9 +96,9 @@ def test_a_run_comes_after_those_that_waited_for_one_whose_clock_was_ahead(tmp_p
         ("29990101T000000Z-000003", "2999-01-01T00:00:00+00:00"),
         ("29990102T000000Z-compact-000004", "2999-02-01T00:00:00+00:00"),
     ):
-        summary = {"run_id": name, "started_at": "2026-01-02T00:00:00+00:00", "labeled_at": labeled_at}
-        (tmp_path / "runs" / f"{name}.json").write_text(json.dumps(summary))
-    found = latest_run.latest_run(str(tmp_path))
+        summary = ledger_factory.summary_of(tmp_path, name, [], labeled_at=labeled_at)
+        (tmp_path / "runs" / f"{name}.json").write_text(json.dumps(json_object(summary)))
+    found = runs.latest_run(str(tmp_path))
     assert found is not None
-    assert found.summary["run_id"] == "29990101T000000Z-000003"
-    assert latest_run.time_after(found).isoformat() == "2999-01-01T00:00:02+00:00"
+    assert found.summary.run_id == "29990101T000000Z-000003"
+    assert runs.time_after(found).isoformat() == "2999-01-01T00:00:02+00:00"

@@ -65,7 +65,7 @@ def test_one_run_at_a_time(gcs: GcsServer) -> None:
             OutputLock(LockTicket(OUTPUT, "second")).__enter__()
         LockTicket(OUTPUT, "first").require()
     with OutputLock(LockTicket(OUTPUT, "second")):
-        assert read_lock(OUTPUT)["holder"] == "second"  # type: ignore[index]
+        assert read_lock(OUTPUT).holder == "second"  # type: ignore[union-attr]
 
 
 def test_an_answer_that_is_lost_is_no_other_run(gcs: GcsServer) -> None:
@@ -73,7 +73,7 @@ def test_an_answer_that_is_lost_is_no_other_run(gcs: GcsServer) -> None:
     gcs.proxy.fault = lambda request: next(lost) if request.path.startswith("/upload/") else ""
     with OutputLock(LockTicket(OUTPUT, "first")):
         LockTicket(OUTPUT, "first").require()
-    assert read_lock(OUTPUT)["released_at"]  # type: ignore[index]
+    assert read_lock(OUTPUT).released_at  # type: ignore[union-attr]
     assert gcs.proxy.faults() == ["lost"] * 3
 
 
@@ -83,9 +83,9 @@ def test_a_worker_renews_the_lock(gcs: GcsServer) -> None:
         held.leave_to_job()
     ticket.keep()
     lock = read_lock(OUTPUT)
-    assert lock is not None and lock["lease_seconds"] == JOB_LEASE_SECONDS and not lock.get("released_at")
+    assert lock is not None and lock.lease_seconds == JOB_LEASE_SECONDS and not lock.released_at
     ticket.release_after_commit()
-    assert read_lock(OUTPUT)["released_at"]  # type: ignore[index]
+    assert read_lock(OUTPUT).released_at  # type: ignore[union-attr]
 
 
 def test_nights_are_those_of_a_local_disk(

@@ -48,7 +48,7 @@ def test_three_nights(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None
     (folder / "broken.mp4").write_text("no video")
 
     first = label(output, folder)
-    assert first["taken_up"] == {"new": 3} and first["skipped"] == {}
+    assert first["selected"] == {"new": 3} and first["skipped"] == {}
     second = label(output, folder)
     assert second["skipped"] == {"already_labeled": 2, "failed_before": 1}
     assert second["counts"]["inputs"] == 3 and second["counts"]["videos"] == 0
@@ -58,15 +58,15 @@ def test_three_nights(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None
     generate.make_video(folder / "c.mp4", 20, 10)
     (folder / "a.mp4").unlink()
     third = label(output, folder)
-    assert third["taken_up"] == {"new": 1, "changed": 1} and third["skipped"] == {"failed_before": 1}
+    assert third["selected"] == {"new": 1, "changed": 1} and third["skipped"] == {"failed_before": 1}
     assert rows(output, third) == {"b.mp4": ("ok", 1), "c.mp4": ("ok", 1)}
 
     asked = label(output, folder, "--retry_failed=not_a_video")
-    assert asked["taken_up"] == {"asked_for": 1} and rows(output, asked) == {"broken.mp4": ("failed", 2)}
+    assert asked["selected"] == {"asked_for": 1} and rows(output, asked) == {"broken.mp4": ("failed", 2)}
     other = label(output, folder, "--tail_policy=drop")
-    assert other["taken_up"] == {"new": 3}
+    assert other["selected"] == {"new": 3}
     forced = label(output, folder, "--force")
-    assert forced["taken_up"] == {"forced": 3} and forced["skipped"] == {}
+    assert forced["selected"] == {"forced": 3} and forced["skipped"] == {}
     assert label(output, folder)["skipped"] == {"already_labeled": 2, "failed_before": 1}
     assert not list(output.glob(".staging/run=*"))
 
@@ -117,7 +117,7 @@ def test_what_comes_back_is_labeled_again_and_the_views_show_it(
         (folder / name).rename(aside / name)
     (folder / "away.mp4").symlink_to(folder / "away.mp4")  # cannot be opened, nor looked at: a storage_error
     shutil.copy(samples_dir / "moving_left.mp4", folder / "replaced.mp4")
-    assert label(output, folder)["taken_up"] == {"changed": 2}
+    assert label(output, folder)["selected"] == {"changed": 2}
     shown = {"away.mp4": ("failed", None), "replaced.mp4": ("ok", "moving left"), "stays.mp4": ("ok", "growing")}
     assert current(output) == shown
 
@@ -125,7 +125,7 @@ def test_what_comes_back_is_labeled_again_and_the_views_show_it(
         (folder / name).unlink()
         (aside / name).rename(folder / name)
     again = label(output, folder)
-    assert again["taken_up"] == {"changed": 2} and again["skipped"] == {"already_labeled": 1}
+    assert again["selected"] == {"changed": 2} and again["skipped"] == {"already_labeled": 1}
     assert rows(output, again) == {"away.mp4": ("ok", 1), "replaced.mp4": ("ok", 1)}
     assert current(output) == as_at_first
     assert label(output, folder)["skipped"] == {"already_labeled": 3}
@@ -143,7 +143,7 @@ def test_a_night_after_an_upgrade_of_the_decoder_is_not_refused_for_old_failures
         before.setattr(preparation, "decoder_version", lambda: "an older one")
         label(output, folder, "--max_failure_ratio=1")
     upgraded = label(output, folder)
-    assert upgraded["taken_up"] == {"new_decoder": 45}
+    assert upgraded["selected"] == {"new_decoder": 45}
     assert (upgraded["counts"]["failed"], upgraded["counts"]["first_attempts"]) == (45, 0)
     assert set(rows(output, upgraded).values()) == {("failed", 2)}
     assert label(output, folder)["skipped"] == {"failed_before": 45}
@@ -155,7 +155,7 @@ def test_shards_and_limits_come_to_the_whole(tmp_path: pathlib.Path) -> None:
     corpus.add(12)
     one = label(output, tmp_path / "in", "--shard=1/2")
     two = label(output, tmp_path / "in", "--shard=2/2", "--limit=2")
-    assert one["taken_up"]["new"] + two["counts"]["videos"] + two["skipped"]["beyond_limit"] == 12
+    assert one["selected"]["new"] + two["counts"]["videos"] + two["skipped"]["beyond_limit"] == 12
     assert two["counts"]["videos"] == 2 and two["skipped"]["other_shard"] == one["counts"]["videos"]
     label(output, tmp_path / "in", "--since=2020-01-01")
     assert verify(output, corpus.contents()) == []

@@ -59,7 +59,7 @@ def test_rows_say_what_the_outputs_were_read_as_and_do_not_mix(
     again = label(own_model, tmp_path / "out", video, "--output_activation=softmax")
     assert again["skipped"] == {"already_labeled": 1}
     other = label(own_model, tmp_path / "out", video, "--output_activation=logits")
-    assert (other["output_activation"], other["taken_up"]) == ("logits", {"new": 1})
+    assert (other["output_activation"], other["selected"]) == ("logits", {"new": 1})
     rows = duckdb.sql(
         "SELECT output_activation, top_label, round(top_score::DOUBLE, 2) "
         f"FROM '{tmp_path}/out/videos/*/*.parquet' ORDER BY 1"

@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks import cost_table
 from reelbeam.pipeline.cli import main
-from reelbeam.pipeline.commands import costs, planning
+from reelbeam.pipeline.commands import costs, estimate
 from reelbeam.transforms.media.sampling.clips import ClipSampling, count_clips, plan_clip_spans
 from reelbeam.transforms.models.registry.catalog import CATALOG
 
@@ -40,7 +40,7 @@ def test_a_plan_says_what_the_run_then_does(
     flags = (videos, "--output", output)
     first = plan(capsys, *flags)
     assert not output.exists()
-    assert (first["fates"], first["to_label"], first["inputs"]) == ({"new": 4}, 4, 4)
+    assert (first["outcomes"], first["to_label"], first["inputs"]) == ({"new": 4}, 4, 4)
     assert first["failures"] == {"not_a_video": 1} and not first["extrapolated"] and first["hours_error"] == 0
 
     assert main(["label", "--model=demo", *map(str, flags)]) == 0
@@ -56,14 +56,14 @@ def test_a_plan_says_what_the_run_then_does(
     shutil.copy(samples_dir / "moving_left.mp4", videos / "new.mp4")
     before = tree(output)
     second = plan(capsys, *flags)
-    assert second["fates"] == {"changed": 1, "new": 1, "already_labeled": 2, "failed_before": 1}
+    assert second["outcomes"] == {"changed": 1, "new": 1, "already_labeled": 2, "failed_before": 1}
     assert second["to_label"] == 2 and second["clips"] == 5
-    assert plan(capsys, *flags, "--retry_failed", "all")["fates"]["asked_for"] == 1
-    assert plan(capsys, *flags, "--clips_per_video", 1)["fates"] == {"new": 5}
+    assert plan(capsys, *flags, "--retry_failed", "all")["outcomes"]["asked_for"] == 1
+    assert plan(capsys, *flags, "--clips_per_video", 1)["outcomes"] == {"new": 5}
     limited = plan(capsys, *flags, "--force", "--limit", 3)
     assert (limited["to_label"], limited["inputs"]) == (3, 5)
-    assert limited["fates"] == {"forced": 3, "beyond_limit": 2}
-    assert plan(capsys, *flags, "--limit", 9)["fates"] == second["fates"]
+    assert limited["outcomes"] == {"forced": 3, "beyond_limit": 2}
+    assert plan(capsys, *flags, "--limit", 9)["outcomes"] == second["outcomes"]
     assert main(["plan", "--model=demo", *map(str, flags), "--force", "--limit=3"]) == 0
     assert "2 beyond --limit" in " ".join(capsys.readouterr().out.split())
     assert main(["plan", "--model=demo", *map(str, flags)]) == 0
@@ -90,11 +90,11 @@ def test_a_plan_with_a_limit_tells_the_reasons_of_the_run(
     for number in range(3, 8):
         shutil.copy(samples_dir / "growing.mp4", videos / f"{number}.mp4")
     capsys.readouterr()
-    planned = plan(capsys, *flags, "--limit=4")["fates"]
+    planned = plan(capsys, *flags, "--limit=4")["outcomes"]
     before = set(output.glob("runs/*.json"))
     assert main(["label", "--model=demo", *map(str, flags), "--limit=4"]) == 0
     (run,) = [json.loads(path.read_text()) for path in set(output.glob("runs/*.json")) - before]
-    assert planned == run["taken_up"] | run["skipped"] and planned["beyond_limit"] == 3
+    assert planned == run["selected"] | run["skipped"] and planned["beyond_limit"] == 3
 
 
 def test_a_sample_is_the_same_at_every_call_and_said_so(
@@ -119,9 +119,9 @@ def test_the_error_of_a_sample_is_what_samples_show() -> None:
     within = 0
     for _ in range(400):
         sample = chance.sample(videos, 100)
-        within += abs(sum(sample) * 10 - sum(videos)) <= planning.estimate_error(sample, 1000)
+        within += abs(sum(sample) * 10 - sum(videos)) <= estimate.estimate_error(sample, 1000)
     assert 0.9 < within / 400 < 0.99
-    assert planning.estimate_error(videos, 1000) == 0
+    assert estimate.estimate_error(videos, 1000) == 0
 
 
 def test_a_long_run_gets_smaller_parts(
@@ -159,8 +159,8 @@ def test_the_cost_table_is_what_the_benchmarks_measured() -> None:
     guess = costs.model_cost(CATALOG["a4-base"], "tensorflow")
     assert guess is not None and not guess.measured and 200 < guess.seconds_per_clip < 2000
     assert costs.model_cost(CATALOG["demo"], "tensorflow") is None
-    low, typical, high = costs.decode_cost()
-    assert 0 < low < typical < high
+    second = costs.decode_cost()
+    assert 0 < second.low < second.typical < second.high
 
 
 @pytest.mark.parametrize("policy", ["shift_back", "repeat_last", "drop"])

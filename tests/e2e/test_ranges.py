@@ -85,14 +85,14 @@ def test_a_range_has_its_own_place_in_the_ledger_and_in_every_report(
     capsys.readouterr()
     assert main(["plan", "--model", "demo", *flags, "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)
-    assert plan["fates"] == {"already_labeled": 1, "new": 3} and plan["failures"] == {"range_outside_video": 1}
+    assert plan["outcomes"] == {"already_labeled": 1, "new": 3} and plan["failures"] == {"range_outside_video": 1}
     assert (plan["clips"], round(plan["hours"] * 3600, 6)) == (6, 12)
     assert label(tmp_path) == 0
     printed = capsys.readouterr().out
     for name in ("v.mp4", "v.mp4#t=8,10", "v.mp4#t=9,11"):
         assert f" {name} " in printed
     runs = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("out/runs/*.json"))]
-    assert runs[1]["taken_up"] == {"new": 3} and runs[1]["skipped"] == {"already_labeled": 1}
+    assert runs[1]["selected"] == {"new": 3} and runs[1]["skipped"] == {"already_labeled": 1}
     assert label(tmp_path, "--force", "--limit", 2) == 0, "a limit counts ranges"
     runs = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("out/runs/*.json"))]
     assert runs[2]["counts"]["videos"] == 2

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import jsonschema
 import pytest
 from slow_cases import fast_first
 
@@ -16,6 +17,7 @@ from reelbeam.pipeline import cli
 from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.job import launch
 from reelbeam.transforms.errors import StorageError
+from tools import make_run_schema
 
 
 def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -38,6 +40,7 @@ def test_a_committed_run_tells_what_its_json_says(
     assert line["output"] == str(tmp_path)
     committed = json.loads(pathlib.Path(line["run_json"]).read_text())
     assert {name: line[name] for name in committed} == committed
+    jsonschema.validate(committed, json.loads(make_run_schema.SCHEMA.read_text("utf-8")))
     assert [error["code"] for error in line["errors"]] == ["not_found"]
 
 
@@ -116,7 +119,7 @@ def test_parts_are_told_in_sum(
     assert label(tmp_path, samples_dir, "--videos_per_part=4") == 0
     line = last_line(capsys)
     assert len(line["parts"]) > 1 and line["run_id"] == line["parts"][-1]
-    assert line["counts"]["inputs"] == line["counts"]["videos"] == 10 and line["taken_up"] == {"new": 10}
+    assert line["counts"]["inputs"] == line["counts"]["videos"] == 10 and line["selected"] == {"new": 10}
     assert {error["code"]: error["count"] for error in line["errors"]} == {"not_a_video": 1}
     assert sum(entry["videos"] for entry in line["labels"]) == 9
     assert len(line["files"]["videos"]) == len(line["parts"])

@@ -41,7 +41,7 @@ def test_rows_that_are_kept_without_what_is_asked_for_are_told(
         label(tmp_path, video, flag)
         assert WANTED.format(told) in capsys.readouterr().out, flag
     assert main(["plan", str(video), "--model=demo", f"--output={tmp_path}", "--save_logits", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["fates"] == {"other_options": 1}
+    assert json.loads(capsys.readouterr().out)["outcomes"] == {"other_options": 1}
     # In one job, as on a cluster, it is told alike.
     label(tmp_path, video, "--save_logits", "--videos_per_part=0")
     assert WANTED.format("--top_k 5, --min_score 0, --save_logits") in capsys.readouterr().out

@@ -9,7 +9,7 @@ import shutil
 import ledger_factory as ledger_of
 import pytest
 
-from reelbeam.transforms.output import commits
+from reelbeam.transforms.output import commits, runs
 from reelbeam.transforms.output.run_files import RunPaths
 
 URIS = ["/a.mp4", "/b.mp4"]
@@ -45,15 +45,15 @@ def test_what_was_decided_is_finished(tmp_path: pathlib.Path, num_moves: int, ma
         marker.write_text(json.dumps(decision["summary"]))
     assert commits.recover(str(tmp_path)) == commits.Recovered(["r1"], [])
     assert files(tmp_path) == COMMITTED
-    ((_, summary, _),) = commits.committed_runs(str(tmp_path))
-    assert summary["counts"]["videos"] == 2
+    ((_, summary, _),) = runs.committed_runs(str(tmp_path))
+    assert summary.counts.videos == 2
     assert commits.recover(str(tmp_path)) == commits.Recovered([], [])
 
 
 def test_videos_are_moved_last(tmp_path: pathlib.Path) -> None:
     paths = RunPaths(str(tmp_path), "r1")
     written = ledger_of.stage(tmp_path, "r1", ledger_of.rows(URIS))
-    commits.record_decision(paths, {}, written)
+    commits.record_decision(paths, ledger_of.summary_of(tmp_path, "r1", written), written)
     moves = json.loads(pathlib.Path(paths.decision).read_text())["moves"]
     assert [table for table, _ in moves] == ["clips", "errors", "videos"]
 
@@ -76,7 +76,7 @@ def test_a_finished_commit_that_is_repeated_changes_nothing(tmp_path: pathlib.Pa
     ledger_of.commit_rows(tmp_path, "r1", ledger_of.rows(URIS))
     before = {name: (tmp_path / name).read_bytes() for name in files(tmp_path)}
     summary = commits.finish(RunPaths(str(tmp_path), "r1"))
-    assert summary is not None and summary["run_id"] == "r1"
+    assert summary is not None and summary.run_id == "r1"
     assert {name: (tmp_path / name).read_bytes() for name in files(tmp_path)} == before
     assert commits.finish(RunPaths(str(tmp_path), "r2")) is None
 

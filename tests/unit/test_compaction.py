@@ -24,9 +24,11 @@ from output_factory import Sizes, Video
 
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.output import commits, compaction
-from reelbeam.transforms.output.commits import COMPACTION, recover
-from reelbeam.transforms.output.ledger import Work, read_rows, uri_key
+from reelbeam.transforms.output.commits import recover
+from reelbeam.transforms.output.ledger import read_rows, uri_key
 from reelbeam.transforms.output.output_lock import LockTicket, OutputLock
+from reelbeam.transforms.output.run_document import LabelingKey
+from reelbeam.transforms.output.runs import COMPACTION, read_summary
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.schemas import TABLES
 from reelbeam.transforms.storage import plain_files
@@ -65,9 +67,9 @@ def answers(output: pathlib.Path, names: list[str]) -> dict[str, Any]:
     keys = np.sort([uri_key(uri) for uri in uris])
     ledger = {}
     for model in ("m0", "m1", "m2"):
-        work = Work(model, "l0", "s0", "float32")
-        paths = ledger_factory.ledger_files(str(output), work)
-        ledger[model] = sorted(row for path in paths for row in read_rows(path, keys, work))
+        key = LabelingKey(model, "l0", "s0", "float32")
+        paths = ledger_factory.ledger_files(str(output), key)
+        ledger[model] = sorted(row for path in paths for row in read_rows(path, keys, key))
     return {
         "runs": [{**entry, "compacted_into": None} for entry in status["runs"]],
         "totals": status["totals"],
@@ -126,12 +128,12 @@ def test_a_start_does_not_read_the_jsons_of_compacted_runs(tmp_path: pathlib.Pat
     names = nights(tmp_path)
     assert main(["compact", str(tmp_path)]) == 0
     (after,) = nights(tmp_path, NIGHTS + 1, NIGHTS + 1)
-    work = Work.all_of(json.loads((tmp_path / "runs" / f"{after}.json").read_bytes()))[0]
-    known = list(ledger_factory.ledger_files(str(tmp_path), work))
+    key = LabelingKey.all_of(read_summary(str(tmp_path / "runs" / f"{after}.json")))[0]
+    known = list(ledger_factory.ledger_files(str(tmp_path), key))
     assert len(known) == 2
     for name in names:
         (tmp_path / "runs" / f"{name}.json").write_text("damaged")
-    assert list(ledger_factory.ledger_files(str(tmp_path), work)) == known
+    assert list(ledger_factory.ledger_files(str(tmp_path), key)) == known
 
 
 def test_runs_with_other_columns_come_into_files_of_their_own(tmp_path: pathlib.Path) -> None:

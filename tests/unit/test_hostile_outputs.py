@@ -20,13 +20,14 @@ from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.job.earlier_runs import last_run
 from reelbeam.pipeline.job.launch import hold_output
 from reelbeam.transforms.errors import ReelbeamError
-from reelbeam.transforms.output import commits
-from reelbeam.transforms.output.ledger import Work
+from reelbeam.transforms.output import commits, runs
 from reelbeam.transforms.output.output_lock import LockTicket
+from reelbeam.transforms.output.run_document import KEY_COLUMNS, LabelingKey, committed_document
 from reelbeam.transforms.output.run_files import RunPaths
 
 RUN, CUT_OFF, COMPACTION = "20260102T000000Z-000002", "20260103T000000Z-000003", "20260104T000000Z-compact-00000a"
 COMMANDS = ("label", "plan", "status", "verify", "diff", "sql", "compact")
+KEY = {name: 4 if name == "schema_version" else "x" for name in KEY_COLUMNS}
 NUM_VARIANTS = int(os.environ.get("REELBEAM_FUZZ_DOCUMENTS", "4"))
 
 
@@ -40,7 +41,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     files = factory.stage(output, run, [Video("c.mp4")])
     paths = RunPaths(str(output), CUT_OFF)
     summary = json.loads((output / f"runs/{RUN}.json").read_text().replace(RUN, CUT_OFF))
-    commits.record_decision(paths, summary, files)
+    commits.record_decision(paths, committed_document("", CUT_OFF, summary), files)
     with hold_output(LockTicket(str(output.with_name("other")), CUT_OFF), local=True, wait=False):
         lock = json.loads(output.with_name("other").joinpath(".staging/lock.json").read_text())
     lock["process"]["start"] = 1  # its process is gone
@@ -205,8 +206,8 @@ def label_reads(output: pathlib.Path) -> None:
     """Reads what `label` reads of an output before its job."""
     last_run(str(output))
     with hold_output(LockTicket(str(output), "20260109T000000Z-000009"), local=True, wait=False):
-        work = Work.all_of(json.loads((output / "runs/20260101T000000Z-000001.json").read_text()))[0]
-        list(ledger_factory.ledger_files(str(output), work))
+        key = LabelingKey.all_of(runs.read_summary(f"{output}/runs/20260101T000000Z-000001.json"))[0]
+        list(ledger_factory.ledger_files(str(output), key))
 
 
 DOCUMENTS = (f"runs/{RUN}.json", f"runs/{COMPACTION}.json", f".staging/run={CUT_OFF}/commit.json", ".staging/lock.json")
@@ -219,7 +220,7 @@ def test_no_document_ends_in_a_traceback(
     source = made / (name if "compact" not in name else f"runs/{RUN}.json")
     document = json.loads(source.read_text())
     if "compact" in name:
-        document |= {"run_id": COMPACTION, "compacted": [RUN], "works": [{"precision": "float32"}], "files": {}}
+        document |= {"run_id": COMPACTION, "compacted": [RUN], "labeling_keys": [KEY], "files": {}}
     for number, text in enumerate(variants(document, NUM_VARIANTS, seed=7)):
         shutil.rmtree(output)
         shutil.copytree(made, output)

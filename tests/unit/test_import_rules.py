@@ -40,7 +40,7 @@ MAY_IMPORT = {  # beside its own files
     "pipeline.runners",
     "pipeline.job": "all of transforms, pipeline, pipeline.terminal, pipeline.settings, pipeline.flags, "
     "pipeline.runners",
-    "pipeline.reports": "data model, storage, output, models.*, pipeline.terminal, pipeline.job",
+    "pipeline.reports": "data model, storage, output, selection, models.*, pipeline.terminal, pipeline.job",
     "pipeline.commands": "all of transforms, pipeline.terminal, pipeline.settings, pipeline.flags, pipeline.job, "
     "pipeline.reports",
     "start": "data model, storage, pipeline, pipeline.*",

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import record_factory as make
 
-from reelbeam.transforms.output import ledger
-from reelbeam.transforms.output.ledger import LedgerRow, Work, decide, read_rows, sift, uri_key
-from reelbeam.transforms.output.row_options import RowOptions
+from reelbeam.transforms.output import commits, ledger
+from reelbeam.transforms.output.ledger import LedgerRow, decide, prefilter, read_rows, uri_key
+from reelbeam.transforms.output.run_document import KEY_COLUMNS, CompactionDocument, LabelingKey, RowCounts, RunDocument
+from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.records import SkipRules, VideoRef, stable_hash
+from reelbeam.transforms.selection.row_options import RowOptions
 
 VIDEO = VideoRef("/a.mp4", 1000, "mtime:5.000000", modified_seconds=5.0)
 ROW = LedgerRow("/a.mp4", 1000, "mtime:5.000000", "ok", None, False, 1, "av 1", "r1", 100.0)
@@ -94,7 +96,7 @@ def test_every_case(
 ) -> None:
     decision = decide(video, rows, rules, "av 1")
     assert (decision.reason, decision.attempt) == wanted
-    assert decision.taken == (wanted[0] in ledger.TAKEN) == (wanted[0] not in ledger.SKIPPED)
+    assert decision.selected == (wanted[0] in ledger.SELECTED) == (wanted[0] not in ledger.SKIPPED)
 
 
 @pytest.mark.parametrize(
@@ -113,26 +115,30 @@ def test_a_row_that_is_not_what_is_asked_of_rows_is_kept_and_told(rows: list[Led
     assert decide(VIDEO, rows, SkipRules(), "av 1", other_runs={"r9"}).reason == wanted
 
 
-def test_what_is_asked_of_rows() -> None:
+def test_what_is_asked_of_rows(tmp_path: pathlib.Path) -> None:
+    def run(**configuration: object) -> RunDocument:
+        return ledger_of.summary_of(tmp_path, "r1", [], configuration=configuration)
+
     asked = RowOptions(5, 0.0, save_logits=True, save_embeddings=False)
     assert asked.fit(asked)
-    assert asked._replace(save_embeddings=True).fit(asked)  # more than is asked for
+    assert dataclasses.replace(asked, save_embeddings=True).fit(asked)  # more than is asked for
     for name, value in (("top_k", 3), ("top_k", 9), ("min_score", 0.5), ("save_logits", False)):
-        made = asked._replace(**{name: value})
+        made = dataclasses.replace(asked, **{name: value})
         assert not made.fit(asked)
-        assert asked.would_change({"configuration": {"engine": "openvino", **made._asdict()}})
-    assert not asked.would_change({"configuration": asked._asdict()})
-    assert not asked.would_change({})
+        assert asked.would_change(run(engine="openvino", **vars(made)))
+    assert not asked.would_change(run(**vars(asked)))
+    assert not asked.would_change(run())
+    assert not asked.would_change(run(**vars(asked) | {"top_k": "five"}))
 
 
 def test_every_reason_is_a_case_or_a_filter() -> None:
     decided = {case[4][0] for case in CASES} | {"other_options"}
-    assert decided | {"other_shard", "before_since", "beyond_limit"} == {*ledger.TAKEN, *ledger.SKIPPED}
+    assert decided | {"other_shard", "before_since", "beyond_limit"} == {*ledger.SELECTED, *ledger.SKIPPED}
 
 
 def test_shards_divide_the_videos() -> None:
     videos = [VideoRef(f"/v/{i}.mp4") for i in range(1000)]
-    shares = [{v.video_uri for v in videos if sift(v, SkipRules(shard=(i, 4))) is None} for i in range(4)]
+    shares = [{v.video_uri for v in videos if prefilter(v, SkipRules(shard=(i, 4))) is None} for i in range(4)]
     assert sum(map(len, shares)) == 1000 == len(set().union(*shares))
     assert all(200 < len(share) < 300 for share in shares)
 
@@ -145,44 +151,55 @@ def test_hashes_for_two_purposes_are_independent() -> None:
 
 def test_only_content_since_a_time() -> None:
     rules = SkipRules(since=5.0)
-    assert sift(VIDEO, rules) is None
-    assert sift(dataclasses.replace(VIDEO, modified_seconds=4.999999), rules) == "before_since"
-    assert sift(dataclasses.replace(VIDEO, modified_seconds=None), rules) is None  # nobody knows: not lost in silence
+    assert prefilter(VIDEO, rules) is None
+    assert prefilter(dataclasses.replace(VIDEO, modified_seconds=4.999999), rules) == "before_since"
+    assert (
+        prefilter(dataclasses.replace(VIDEO, modified_seconds=None), rules) is None
+    )  # nobody knows: not lost in silence
 
 
-def test_only_rows_of_listed_videos_and_of_the_same_work_are_read(tmp_path: pathlib.Path) -> None:
+def test_only_rows_of_listed_videos_and_of_the_same_key_are_read(tmp_path: pathlib.Path) -> None:
     uris = [f"/v/{i:04d}.mp4" for i in range(3000)]
     rows = ledger_of.rows(uris)
     rows[7]["precision"] = "bfloat16"  # as in a file that holds rows of several runs
     ledger_of.commit_rows(tmp_path, "r1", rows, row_group_size=500)
-    (path,) = ledger_of.ledger_files(str(tmp_path), Work.of(make.RUN))
+    (path,) = ledger_of.ledger_files(str(tmp_path), LabelingKey.of(make.RUN))
     keys = np.unique(np.array([uri_key(uri) for uri in (uris[3], uris[7], uris[2999], "/not/there.mp4")], np.int64))
-    found = {row.video_uri: row for row in read_rows(path, keys, Work.of(make.RUN))}
+    found = {row.video_uri: row for row in read_rows(path, keys, LabelingKey.of(make.RUN))}
     assert set(found) == {uris[3], uris[2999]}
     assert found[uris[3]] == LedgerRow(
         uris[3], 1000, "mtime:1.0", "ok", None, False, 1, "av 1", make.RUN.run_id, 1767225600.0
     )
-    assert not list(read_rows(path, np.array([], np.int64), Work.of(make.RUN)))
+    assert not list(read_rows(path, np.array([], np.int64), LabelingKey.of(make.RUN)))
 
 
-@pytest.mark.parametrize("name", Work._fields)
-def test_runs_of_other_work_are_not_opened(tmp_path: pathlib.Path, name: str) -> None:
+@pytest.mark.parametrize("name", KEY_COLUMNS)
+def test_runs_of_another_labeling_key_are_not_opened(tmp_path: pathlib.Path, name: str) -> None:
     ledger_of.commit_rows(tmp_path, "r1", ledger_of.rows(["/a.mp4"]))
-    work = Work.of(make.RUN)
+    key = LabelingKey.of(make.RUN)
     other = 99 if name == "schema_version" else "other"
-    assert len(list(ledger_of.ledger_files(str(tmp_path), work))) == 1
-    assert not list(ledger_of.ledger_files(str(tmp_path), work._replace(**{name: other})))
+    assert len(list(ledger_of.ledger_files(str(tmp_path), key))) == 1
+    assert not list(ledger_of.ledger_files(str(tmp_path), dataclasses.replace(key, **{name: other})))
 
 
-def test_a_run_that_holds_rows_of_several_works_is_opened_for_each(tmp_path: pathlib.Path) -> None:
-    work, other = Work.of(make.RUN), Work.of(make.RUN)._replace(precision="bfloat16")
-    ledger_of.commit_rows(tmp_path, "r1", ledger_of.rows(["/a.mp4"]), works=[work._asdict(), other._asdict()])
-    for each in (work, other):
+def test_a_compaction_with_rows_of_several_labeling_keys_is_opened_for_each(tmp_path: pathlib.Path) -> None:
+    key = LabelingKey.of(make.RUN)
+    other = dataclasses.replace(key, precision="bfloat16")
+    files = ledger_of.stage(tmp_path, "r1", ledger_of.rows(["/a.mp4"]))
+    run = ledger_of.summary_of(tmp_path, "r1", files)
+    shared = {name: getattr(run, name) for name in ("run_id", "schema_version", "files", "started_at", "finished_at")}
+    document = CompactionDocument(
+        **shared, compacted=("r0",), labeling_keys=(key, other), counts=RowCounts(1, 1), errors=()
+    )
+    paths = RunPaths(str(tmp_path), "r1")
+    commits.record_decision(paths, document, files)
+    commits.finish(paths)
+    for each in (key, other):
         assert len(list(ledger_of.ledger_files(str(tmp_path), each))) == 1
 
 
 def test_an_output_that_was_moved_is_still_a_ledger(tmp_path: pathlib.Path) -> None:
     ledger_of.commit_rows(tmp_path / "a", "r1", ledger_of.rows(["/a.mp4"]))
     (tmp_path / "a").rename(tmp_path / "b")
-    (path,) = ledger_of.ledger_files(str(tmp_path / "b"), Work.of(make.RUN))
+    (path,) = ledger_of.ledger_files(str(tmp_path / "b"), LabelingKey.of(make.RUN))
     assert pathlib.Path(path).is_file()

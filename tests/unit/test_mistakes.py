@@ -7,6 +7,7 @@ import datetime
 import logging
 import pathlib
 import shutil
+from typing import Any
 
 import output_factory as factory
 import pytest
@@ -15,13 +16,16 @@ from output_factory import Video
 
 from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.commands import plan
+from reelbeam.pipeline.commands.estimate import Plan
 from reelbeam.pipeline.flags import options
 from reelbeam.pipeline.flags.parser import Parser
 from reelbeam.pipeline.job.earlier_runs import warn_of_other_work
 from reelbeam.pipeline.reports import summary
 from reelbeam.transforms.errors import ModelNotFoundError, TooManyFailuresError
 from reelbeam.transforms.inputs.expansion import why_nothing
-from reelbeam.transforms.output.latest_run import Latest
+from reelbeam.transforms.output.run_document import Counts, ErrorCount, Files, RunDocument, RunFacts
+from reelbeam.transforms.output.runs import Latest
+from reelbeam.transforms.schemas import SCHEMA_VERSION
 from reelbeam.transforms.write_results import check
 
 
@@ -137,39 +141,49 @@ def test_probe_goes_on_after_an_input_without_a_video(
 # Runs
 
 
-def counts_of(failed: int, tried: int) -> dict[str, int]:
-    facts = {"inputs": tried, "videos": tried, "ok": tried - failed, "failed": failed}
-    return (
-        facts
-        | {"first_attempts": tried, "failed_first_attempts": failed}
-        | dict.fromkeys(("partial", "skipped", "clips", "video_clips", "ok_videos_without_all_clips"), 0)
+def counts_of(**given: int) -> Counts:
+    return Counts(**dict.fromkeys((field.name for field in dataclasses.fields(Counts)), 0) | given)
+
+
+def document(counts: Counts, skipped: dict[str, int], **given: Any) -> RunDocument:
+    facts = vars(RunFacts.of(factory.run_info(1, "other"))) | {"model": "a0-base"} | given
+    return RunDocument(
+        **facts,
+        schema_version=SCHEMA_VERSION,
+        counts=counts,
+        errors=(),
+        labels=(),
+        files=Files(),
+        finished_at="2026-01-02T03:04:05+00:00",
+        selected={},
+        skipped=skipped,
     )
 
 
 def test_failures_of_the_installation_are_answered_with_what_to_install() -> None:
     remedy = "no file system for hdfs://x/y.mp4: the client for hdfs:// is not installed"
-    setup, other = ({"code": code, "count": 1, "message": remedy} for code in ("unsupported_uri", "not_a_video"))
+    setup, other = (ErrorCount(code, 1, message=remedy) for code in ("unsupported_uri", "not_a_video"))
+    counts = counts_of(inputs=1, videos=1, failed=1, first_attempts=1, failed_first_attempts=1)
     for errors, advice in (
         ([setup], remedy),
         ([other, setup], remedy),
         ([other], "see to the errors, or raise it"),
     ):
         with pytest.raises(TooManyFailuresError) as caught:
-            check(counts_of(1, 1), 0.5, errors=errors)
+            check(counts, 0.5, errors=errors)
         assert str(caught.value) == f"1 of 1 input failed, more than --max_failure_ratio 0.5 allows: {advice}"
 
 
-SKIPPED = {"counts": {"inputs": 3, "skipped": 3, "videos": 0}, "skipped": {"already_labeled": 2, "gave_up": 1}}
-
-
 def test_a_run_in_which_everything_was_done_before_says_so() -> None:
-    assert summary._nothing_line(SKIPPED) == "Nothing new: 3 inputs, all done before."
-    assert summary._nothing_line(SKIPPED | {"skipped": {"beyond_limit": 3}}) == "Nothing to label."
+    counts = counts_of(inputs=3, skipped=3)
+    done = document(counts, {"already_labeled": 2, "gave_up": 1})
+    assert summary._nothing_line(done) == "Nothing new: 3 inputs, all done before."
+    assert summary._nothing_line(document(counts, {"beyond_limit": 3})) == "Nothing to label."
 
 
 def test_what_skipped_rows_lack_is_told_with_the_flags_that_ask_for_it() -> None:
     asked = {"top_k": 5, "min_score": 0.25, "save_logits": False, "save_embeddings": True}
-    one = {"counts": {"inputs": 1, "skipped": 1}, "skipped": {"other_options": 1}, "configuration": asked}
+    one = document(counts_of(inputs=1, skipped=1), {"other_options": 1}, configuration=asked)
     assert summary._skipped_line(one) == (
         "1 input, 1 skipped: 1 labeled already, but not with this run's --top_k 5, --min_score 0.25, --save_embeddings "
         "(pass --force to label again)"
@@ -177,7 +191,7 @@ def test_what_skipped_rows_lack_is_told_with_the_flags_that_ask_for_it() -> None
 
 
 def test_the_warning_about_earlier_runs_says_what_becomes_of_whose_rows(caplog: pytest.LogCaptureFixture) -> None:
-    before = dataclasses.asdict(factory.run_info(1, "other")) | {"model": "a0-base"}
+    before = document(counts_of(), {})
     with caplog.at_level(logging.WARNING):
         warn_of_other_work(Latest(before, datetime.datetime.now(datetime.UTC)), make.RUN, "/labels")
     assert [record.getMessage() for record in caplog.records] == [
@@ -188,10 +202,27 @@ def test_the_warning_about_earlier_runs_says_what_becomes_of_whose_rows(caplog: 
 
 
 def test_a_short_plan_is_told_in_seconds() -> None:
-    found = {"inputs": 1, "to_label": 1, "hours": 4 / 3600, "hours_error": 0.0, "clips": 1, "extrapolated": False}
-    assert plan._summary(found) == "1 input, 1 to label: 4 seconds of video, 1 clip"
-    more = {"inputs": 3000, "to_label": 3000, "hours": 30.0, "hours_error": 0.5, "clips": 9, "extrapolated": True}
-    assert plan._summary(more | {"sampled": 2000}) == (
+    short = Plan(
+        output="o",
+        inputs=1,
+        outcomes={},
+        ignored={},
+        to_label=1,
+        sampled=1,
+        extrapolated=False,
+        hours=4 / 3600,
+        hours_error=0.0,
+        failures={},
+        clips=1,
+        engine="openvino",
+        models=(),
+        videos_per_part=None,
+    )
+    assert plan._summary(short) == "1 input, 1 to label: 4 seconds of video, 1 clip"
+    more = dataclasses.replace(
+        short, inputs=3000, to_label=3000, sampled=2000, extrapolated=True, hours=30.0, hours_error=0.5, clips=9
+    )
+    assert plan._summary(more) == (
         "3000 inputs, 3000 to label: 30 hours of video (± 30 minutes: estimated from the headers of 2000 videos), "
         "9 clips"
     )

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+import ledger_factory
 import output_factory as factory
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,8 +22,10 @@ from reelbeam.pipeline.cli import main
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.output import row_checks, tables
 from reelbeam.transforms.output.output_lock import LockTicket, OutputLock
+from reelbeam.transforms.output.run_document import RejectedRun, Rejection, RunFacts
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.tables import Output
+from reelbeam.transforms.storage.typed_json import to_json
 from reelbeam.transforms.write_results import commit
 
 SECOND_NIGHT = [
@@ -69,7 +72,7 @@ def test_status_cuts_nothing_off_where_no_terminal_is(
     monkeypatch.setenv("COLUMNS", "60")
     run = dataclasses.replace(factory.run_info(1), run_id="20260101T000000Z-abc123-part03of12", model="m" * 100)
     written = factory.stage(tmp_path, run, [Video("a.mp4", num_clips=1)])
-    commit(dataclasses.asdict(run), RunPaths(str(tmp_path), run.run_id), 1.0, None, written, 1, {"new": 1})
+    commit(RunFacts.of(run), RunPaths(str(tmp_path), run.run_id), 1.0, None, written, 1, {"new": 1})
     assert main(["status", str(tmp_path)]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     (row,) = [words for words in lines if words[:1] == [run.run_id]]
@@ -103,8 +106,9 @@ def test_status_tells_what_is_under_way_dead_and_refused(
         dead.run_id: "dead",
     }
     assert found["now"][0]["process_id"] == os.getpid()
-    refusal = {"refused": {"code": "too_many_failures", "message": "9 of 9 inputs failed"}}
-    pathlib.Path(RunPaths(str(tmp_path), dead.run_id).refusal).write_text(json.dumps(refusal))
+    document = ledger_factory.summary_of(tmp_path, dead.run_id, [])
+    rejected = RejectedRun(**vars(document), refused=Rejection("too_many_failures", "9 of 9 inputs failed"))
+    pathlib.Path(RunPaths(str(tmp_path), dead.run_id).refusal).write_text(json.dumps(to_json(rejected)))
     _, found = as_json(capsys, "status", tmp_path)
     assert [entry["state"] for entry in found["now"]] == ["dead", "refused"]
     assert main(["status", str(tmp_path)]) == 0
@@ -189,7 +193,7 @@ def test_diff_tells_in_what_the_work_of_the_runs_differs(
     second = factory.commit_as(
         tmp_path, dataclasses.replace(run, model="a9-base", sampling_fingerprint="other"), [Video("a.mp4")]
     )
-    assert as_json(capsys, "diff", tmp_path, first, second)[1]["work"] == {
+    assert as_json(capsys, "diff", tmp_path, first, second)[1]["labeling_key"] == {
         "model_fingerprint": {"before": "m0", "after": "m1"},
         "sampling_fingerprint": {"before": run.sampling_fingerprint, "after": "other"},
         "model": {"before": run.model, "after": "a9-base"},
@@ -199,7 +203,7 @@ def test_diff_tells_in_what_the_work_of_the_runs_differs(
         f"The two runs differ in the model ({run.model}, then a9-base), the sampling of clips: labels and scores may "
         "differ for that reason"
     ) in " ".join(capsys.readouterr().out.split())
-    assert as_json(capsys, "diff", tmp_path, first, first)[1]["work"] == {}
+    assert as_json(capsys, "diff", tmp_path, first, first)[1]["labeling_key"] == {}
 
 
 def test_diff_tells_a_changed_status(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
 import pytest
 from object_stores import check_conditions
@@ -16,7 +18,7 @@ from processes import wait_until
 
 from reelbeam.transforms.errors import LockLostError, OutputLockedError, StorageError
 from reelbeam.transforms.output import output_lock
-from reelbeam.transforms.output.lock_file import is_free, read_lock, this_process
+from reelbeam.transforms.output.lock_file import LockRecord, is_free, read_lock, this_process
 from reelbeam.transforms.output.output_lock import LockTicket, OutputLock
 from reelbeam.transforms.storage.conditional_files import conditional_file
 
@@ -43,7 +45,7 @@ def test_the_second_is_told_who_holds_it(tmp_path: pathlib.Path) -> None:
     with lock(tmp_path), pytest.raises(OutputLockedError, match=r"run mine on \S+ \(process \d+\) holds it since"):
         lock(tmp_path, "second").__enter__()
     with lock(tmp_path, "second"):
-        assert read_lock(str(tmp_path))["holder"] == "second"  # type: ignore[index]
+        assert read_lock(str(tmp_path)).holder == "second"  # type: ignore[union-attr]
 
 
 def test_a_holder_that_was_killed_is_found_out_at_once(tmp_path: pathlib.Path) -> None:
@@ -95,10 +97,12 @@ def test_of_many_that_come_at_once_one_gets_it(tmp_path: pathlib.Path) -> None:
     assert sorted(results) == ["got"] + ["told"] * 7
 
 
-def elsewhere(**changes: object) -> dict[str, object]:
+def elsewhere(**changes: Any) -> LockRecord:
     """The lock of a process of another machine."""
-    process = {**(this_process() or {}), "kernel": "another"}
-    return {"holder": "x", "process": process, "process_id": 1, "host": "far", "since": "", **changes}
+    here = this_process()
+    assert here is not None
+    lock = LockRecord("x", "far", dataclasses.replace(here, kernel="another"), 1, "", 300.0)
+    return dataclasses.replace(lock, **changes)
 
 
 def test_a_holder_elsewhere_is_believed_until_its_lease_ends() -> None:
@@ -112,14 +116,14 @@ def test_a_process_of_the_same_number_is_another_one() -> None:
     here = this_process()
     assert here is not None
     assert not is_free(elsewhere(process=here, lease_ends_at=0.0))  # alive, however old its lease
-    assert is_free(elsewhere(process=here | {"start": here["start"] - 1}, lease_ends_at=time.time() + 99))
+    assert is_free(elsewhere(process=dataclasses.replace(here, start=here.start - 1), lease_ends_at=time.time() + 99))
 
 
 def test_a_lease_is_renewed(tmp_path: pathlib.Path) -> None:
     def end() -> float:
         found = read_lock(str(tmp_path))
         assert found is not None
-        return found["lease_ends_at"]
+        return found.lease_ends_at
 
     with lock(tmp_path, lease_seconds=1.0):
         first = end()
@@ -139,7 +143,9 @@ def test_a_run_that_was_taken_over_is_refused(tmp_path: pathlib.Path) -> None:
         assert file.write(json.dumps(taken).encode(), found.version)
         with pytest.raises(LockLostError, match="run other on"):
             ticket.require()
-    assert read_lock(str(tmp_path)) == taken  # and it doesn't release what is another's
+    assert (
+        json.loads(pathlib.Path(tmp_path, ".staging/lock.json").read_bytes()) == taken
+    )  # and it doesn't release what is another's
 
 
 def test_the_commit_releases_the_lock_of_a_job_without_launcher(tmp_path: pathlib.Path) -> None:
@@ -172,7 +178,7 @@ def test_to_require_it_is_to_hold_it_for_another_lease(tmp_path: pathlib.Path) -
         assert found is not None
         over = json.loads(found.data) | {"lease_ends_at": time.time() - 1}
         assert file.write(json.dumps(over).encode(), found.version)
-        assert is_free(over)
+        assert is_free(read_lock(str(tmp_path)))  # type: ignore[arg-type]
         ticket.require()
         renewed = read_lock(str(tmp_path))
         assert renewed is not None and not is_free(renewed)
@@ -195,7 +201,7 @@ def test_a_job_that_goes_on_keeps_the_output_locked(tmp_path: pathlib.Path) -> N
 def test_a_launcher_of_a_cluster_is_not_known_by_its_process(tmp_path: pathlib.Path) -> None:
     with lock(tmp_path, ends_with_process=False):
         held = read_lock(str(tmp_path))
-        assert held is not None and held["process"] is None
+        assert held is not None and held.process is None
 
 
 @pytest.mark.parametrize("left", ["", "{", "[]", "{}"])

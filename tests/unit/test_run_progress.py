@@ -11,7 +11,7 @@ from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.job.run_progress import RunProgress
 from reelbeam.pipeline.terminal.progress import Stage
 from reelbeam.transforms import metrics
-from reelbeam.transforms.output.lock_file import read_lock
+from reelbeam.transforms.output.lock_file import LockProgress, read_lock
 from reelbeam.transforms.output.output_lock import LockTicket, OutputLock
 
 
@@ -29,7 +29,7 @@ def test_parts_are_added_up() -> None:
     progress = RunProgress()
     metrics.count(metrics.VIDEOS_LISTED, 40)
     assert progress.stage() == Stage("40 videos listed")
-    assert progress.to_json() is None
+    assert progress.for_lock() is None
 
     progress.begin(30)
     progress.begin_part(20)
@@ -51,9 +51,9 @@ def test_parts_are_added_up() -> None:
     done(5, 5)
     assert progress.stage().done == 25
     assert progress.stage().text.startswith("25/30 videos, 1 failed, 105 clips, ")
-    found = progress.to_json()
+    found = progress.for_lock()
     assert found is not None
-    assert (found["videos_done"], found["videos"]) == (25, 30)
+    assert (found.videos_done, found.videos) == (25, 30)
 
 
 def test_of_workers_elsewhere_the_parts_are_known() -> None:
@@ -61,9 +61,9 @@ def test_of_workers_elsewhere_the_parts_are_known() -> None:
     progress.begin(30)
     progress.begin_part(20)
     progress.begin_part(10)
-    found = progress.to_json()
+    found = progress.for_lock()
     assert found is not None
-    assert (found["videos_done"], found["videos"]) == (20, 30)
+    assert (found.videos_done, found.videos) == (20, 30)
 
 
 def test_one_job_that_lists_and_labels_knows_when_it_has_listed() -> None:
@@ -77,15 +77,15 @@ def test_one_job_that_lists_and_labels_knows_when_it_has_listed() -> None:
 
 
 def test_status_says_how_far_a_run_is(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    progress = {"videos_done": 12, "videos": 30, "at": "2026-01-31T06:00:00+00:00"}
+    progress = LockProgress(12, 30, "2026-01-31T06:00:00+00:00")
     with OutputLock(LockTicket(str(tmp_path), "20260131T000000Z-a"), progress=lambda: progress) as held:
         assert held.renew()
         assert main(["status", str(tmp_path), "--json"]) == 0
         (entry,) = json.loads(capsys.readouterr().out)["now"]
-        assert (entry["state"], entry["progress"]) == ("running", progress)
+        assert (entry["state"], entry["progress"]) == ("running", vars(progress))
         assert main(["status", str(tmp_path)]) == 0
         assert ": running, 12 of 30 videos (40%) at 06:00:00 UTC" in capsys.readouterr().out
         LockTicket(str(tmp_path), "20260131T000000Z-a").require()
         lock = read_lock(str(tmp_path))
         assert lock is not None
-        assert lock["progress"] == progress, "whoever else renews the lease keeps it"
+        assert lock.progress == progress, "whoever else renews the lease keeps it"

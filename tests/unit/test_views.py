@@ -15,7 +15,6 @@ from typing import Any
 import duckdb
 import numpy as np
 import output_factory as factory
-import pyarrow.parquet as pq
 import pytest
 import sqlglot
 from ledger_factory import ledger_files
@@ -24,7 +23,8 @@ from record_factory import RUN
 
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.errors import ConfigError
-from reelbeam.transforms.output.ledger import Work, decide, read_rows, uri_key
+from reelbeam.transforms.output.ledger import decide, read_rows, uri_key
+from reelbeam.transforms.output.run_document import LabelingKey
 from reelbeam.transforms.output.tables import Output, current_rows
 from reelbeam.transforms.output.views import Dialect, create_views
 from reelbeam.transforms.records import SkipRules, VideoRef
@@ -120,16 +120,6 @@ def test_who_switches_back_to_a_model_gets_its_rows_back(
     assert sorted(current["top_label"].to_pylist()) == ["right", "still", "still"]
 
 
-def test_rows_of_an_older_schema_are_counted_where_there_are_no_others(tmp_path: pathlib.Path) -> None:
-    factory.commit_run(tmp_path, 1, [Video("a.mp4", "left"), Video("b.mp4", "right")])
-    (path,) = tmp_path.glob("videos/*/*.parquet")
-    pq.write_table(pq.read_table(path).drop_columns(["output_activation"]), path)
-    factory.commit_run(tmp_path, 2, [Video("a.mp4", "still")])
-    tables = [rows.select(["top_label", "run_id"]) for rows in current_rows(Output.read(str(tmp_path)))]
-    found = sorted(row["top_label"] for table in tables for row in table.to_pylist())
-    assert found == ["right", "still"]
-
-
 @pytest.mark.parametrize("names", [("r1", "r2"), ("r2", "r1")])
 def test_of_two_runs_in_one_second_all_take_the_same_for_the_last(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, str]
@@ -145,7 +135,11 @@ def test_of_two_runs_in_one_second_all_take_the_same_for_the_last(
     (rows,) = current_rows(Output.read(str(tmp_path)))
     assert rows["top_label"].to_pylist() == [label]
     keys = np.array([uri_key("a.mp4")])
-    known = [row for path in ledger_files(str(tmp_path), Work.of(RUN)) for row in read_rows(path, keys, Work.of(RUN))]
+    known = [
+        row
+        for path in ledger_files(str(tmp_path), LabelingKey.of(RUN))
+        for row in read_rows(path, keys, LabelingKey.of(RUN))
+    ]
     assert len(known) == 2
     assert decide(VideoRef("a.mp4", 1000, version), known, SkipRules(), "av 1").reason == "already_labeled"
 

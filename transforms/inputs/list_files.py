@@ -10,7 +10,7 @@ import pathlib
 import re
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
+from typing import TypeGuard
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import ConfigError
@@ -53,7 +53,7 @@ def read_input_list(path: str, base_dir: str | None = None) -> Iterator[VideoRef
             raise ConfigError(f"--input_list {path}: {error}") from error
 
 
-def _listed_video(row: dict[str, Any], where: str, list_place: str, base_dir: str | None) -> VideoRef:
+def _listed_video(row: dict[str, object], where: str, list_place: str, base_dir: str | None) -> VideoRef:
     uri = row.pop(URI_COLUMN, None)
     if uri is None or uri == "":
         raise ValueError(f"{where} has no {URI_COLUMN}")
@@ -67,7 +67,7 @@ def _listed_video(row: dict[str, Any], where: str, list_place: str, base_dir: st
     return VideoRef(video_uri, metadata=metadata, time_range=time_range)
 
 
-def _is_name(value: Any) -> bool:
+def _is_name(value: object) -> TypeGuard[str]:
     """Whether a value can be a file's name: a text that system calls accept."""
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         return False
@@ -93,7 +93,7 @@ def _require_start(uri: str, video_uri: str, where: str, list_place: str) -> Non
         )
 
 
-def _range_of(row: dict[str, Any], where: str) -> TimeRange:
+def _range_of(row: dict[str, object], where: str) -> TimeRange:
     """Removes the range columns from a row and returns the range."""
     start, end = (_seconds(row.pop(name, None), name, where) for name in RANGE_COLUMNS)
     if end is not None and end <= (start or 0):
@@ -102,7 +102,7 @@ def _range_of(row: dict[str, Any], where: str) -> TimeRange:
     return TimeRange.of(start, end)
 
 
-def _seconds(value: Any, name: str, where: str) -> Fraction | None:
+def _seconds(value: object, name: str, where: str) -> Fraction | None:
     """Returns a bound of a range exactly as its decimal text states; None for an empty value."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
@@ -117,7 +117,7 @@ def _seconds(value: Any, name: str, where: str) -> Fraction | None:
     return seconds
 
 
-def _as_text(value: Any) -> str:
+def _as_text(value: object) -> str:
     """Returns a metadata value as text: a nested value as JSON, any other as Python prints it."""
     text = json.dumps(value, sort_keys=True, default=str) if isinstance(value, dict | list | bool) else str(value)
     return text.encode("utf-8", "replace").decode()  # JSON may contain an unpaired surrogate, tables may not

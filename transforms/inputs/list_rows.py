@@ -7,7 +7,7 @@ import difflib
 import io
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import BinaryIO
 
 import pyarrow.parquet as pq
 
@@ -24,7 +24,7 @@ _MORE = "\0"
 """The key of values without a column in the header of a .csv."""
 
 
-def rows_of_list(file: Any, suffix: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def rows_of_list(file: BinaryIO, suffix: str) -> Iterator[tuple[str, dict[str, object]]]:
     """Yields the position of a row ("line 3"), for messages, and the row.
 
     Args:
@@ -48,11 +48,11 @@ def rows_of_list(file: Any, suffix: str) -> Iterator[tuple[str, dict[str, Any]]]
     for number, line in enumerate(text, start=1):
         if not line.strip() or (suffix == ".txt" and line.lstrip().startswith(COMMENT)):
             continue
-        row = _parse_json(line, number) if suffix == ".jsonl" else {URI_COLUMN: line.strip()}
+        row: dict[str, object] = _parse_json(line, number) if suffix == ".jsonl" else {URI_COLUMN: line.strip()}
         yield f"line {number}", row
 
 
-def _rows_of_csv(text: io.TextIOWrapper) -> Iterator[tuple[str, dict[str, Any]]]:
+def _rows_of_csv(text: io.TextIOWrapper) -> Iterator[tuple[str, dict[str, object]]]:
     lines = iter(text)
     header = next(lines, "")
     names, delimiter = _header(header)
@@ -88,7 +88,7 @@ def _check_columns(columns: Sequence[str]) -> None:
             raise ValueError(f"the column {column!r} is not {meant[0]!r}, which names a range: rename the column")
 
 
-def _parse_json(line: str, number: int) -> dict[str, Any]:
+def _parse_json(line: str, number: int) -> dict[str, object]:
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:

@@ -9,7 +9,7 @@ import pathlib
 import threading
 import time
 import weakref
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -192,10 +192,12 @@ def load_stream_engine(
 
 
 _loading = threading.Lock()
-_loaded: weakref.WeakValueDictionary[tuple[Any, ...], Any] = weakref.WeakValueDictionary()
+_Loaded: TypeAlias = Any
+"""An Engine or a StreamEngine, or the class of one: by the kind of the model."""
+_loaded: weakref.WeakValueDictionary[tuple[object, ...], _Loaded] = weakref.WeakValueDictionary()
 
 
-def _load_once(spec: ModelSpec, engine: EngineName, num_threads: int | None, precision: Precision) -> Any:
+def _load_once(spec: ModelSpec, engine: EngineName, num_threads: int | None, precision: Precision) -> _Loaded:
     threads = cpu_count() if num_threads is None else num_threads
     if threads < 1:
         raise ConfigError(f"num_threads must be at least 1, not {threads}")
@@ -217,7 +219,7 @@ def require_precision(precision: Precision, engine: EngineName) -> None:
         raise ConfigError(f"--precision {precision} needs --engine openvino: TensorFlow runs a SavedModel as it is")
 
 
-def _load(spec: ModelSpec, engine: EngineName, num_threads: int, precision: Precision) -> Any:
+def _load(spec: ModelSpec, engine: EngineName, num_threads: int, precision: Precision) -> _Loaded:
     folder = resolver.resolve(spec.handle, spec.mirrors)
     require_pin(folder, spec.pin, without_query(spec.handle))
     start = time.monotonic()
@@ -232,7 +234,7 @@ def _load(spec: ModelSpec, engine: EngineName, num_threads: int, precision: Prec
     return loaded
 
 
-def _engine_class(engine: EngineName, kind: str) -> Any:
+def _engine_class(engine: EngineName, kind: str) -> _Loaded:
     if engine == "tensorflow":
         from reelbeam.transforms.models.engines.tensorflow_engine import TensorFlowEngine
         from reelbeam.transforms.models.engines.tensorflow_stream import TensorFlowStreamEngine

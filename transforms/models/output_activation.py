@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import pathlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from reelbeam.transforms.errors import NotASavedModelError
-from reelbeam.transforms.models.engines.protos import Fields, message_class
+from reelbeam.transforms.models.engines.protos import Fields, Message, MessageClass, message_class
 from reelbeam.transforms.models.engines.signature_defs import parse, read_signatures
 from reelbeam.transforms.models.engines.stream import answer_of
 from reelbeam.transforms.models.registry.catalog import ModelSpec, OutputActivation
@@ -76,10 +76,10 @@ def output_activation(spec: ModelSpec, folder: pathlib.Path) -> OutputActivation
 class _Scope(NamedTuple):
     """A graph or the body of a function: its nodes, its arguments, and the call that it belongs to."""
 
-    nodes: dict[str, Any]
+    nodes: dict[str, Message]
     arguments: list[str]
-    call: Any = None
-    caller: Any = None
+    call: Message = None
+    caller: Message = None  # a _Scope, or None for the graph itself
 
 
 def _end_of(folder: pathlib.Path, signature: str, output: str) -> OutputActivation:
@@ -93,7 +93,7 @@ def _end_of(folder: pathlib.Path, signature: str, output: str) -> OutputActivati
     return "logits"
 
 
-def _walk(tensor: str, scope: _Scope, functions: dict[str, Any]) -> OutputActivation:
+def _walk(tensor: str, scope: _Scope, functions: dict[str, Message]) -> OutputActivation:
     """Follows a tensor ("node:0" in a graph, "node:output:0" in a function) to the operation that produced it."""
     for _ in range(_MOST_STEPS):
         name, *place = tensor.split(":")
@@ -118,14 +118,14 @@ def _walk(tensor: str, scope: _Scope, functions: dict[str, Any]) -> OutputActiva
     return "logits"
 
 
-def _inputs(node: Any) -> list[str]:
+def _inputs(node: Message) -> list[str]:
     return [name for name in node.inputs if not name.startswith("^")]
 
 
-def _called(node: Any) -> str:
+def _called(node: Message) -> str:
     return next((str(entry.value.function.name) for entry in node.attributes if entry.key == "f"), "")
 
 
 @functools.cache
-def _message_class() -> Any:
+def _message_class() -> MessageClass:
     return message_class("reelbeam.graph", "SavedModel", _FIELDS)

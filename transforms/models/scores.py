@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -200,7 +199,7 @@ class ScoreSum:
             self.num_clips + other.num_clips, self.total + other.total, np.maximum(self.highest, other.highest)
         )
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """Pickles a single clip, which most videos have, as its scores only: a third of the bytes."""
         if self.num_clips == 1:
             return ScoreSum.of, (self.highest,)

@@ -1,9 +1,10 @@
 """The output: a folder of Parquet files that runs add to, as a contract.
 
 run_files.py    names and folders of a run's files
-commits.py      the steps by which a run's files become visible, all at once (latest_run.py: the last one)
+run_document.py what the JSON of a run says, as dataclasses
+commits.py      the steps by which a run's files become visible, all at once
+runs.py         the committed runs, and the newest of them
 ledger.py       what is known of a video, and whether it is labeled again
-row_options.py  options that change columns, not labels
 tables.py       the committed rows
 compaction.py   few large files out of many small ones
 verification.py whether everything holds (row_checks.py: row by row)

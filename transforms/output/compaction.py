@@ -4,8 +4,9 @@ It is crash-safe as a commit is, see `reelbeam.transforms.output.commits`.
 
 Rows are copied as they are, run after run, so each keeps its `run_id`, and those of a run stand together. Runs whose
 clips have other columns (`logits`, `embedding`) come into other files of the same compaction. The runs'
-own JSONs stay: what a run was, its counts and its errors are still told by it. What holds the rows now has its JSON,
-too, `runs/TIME-compact-XXXXXX.json`, with the works of its rows for the ledger (`reelbeam.transforms.output.ledger`).
+own documents stay: they still have its counts and its errors. The compaction has a document, too,
+`runs/TIME-compact-XXXXXX.json`, with the labeling keys of its rows for the ledger
+(`reelbeam.transforms.output.ledger`).
 
 A compaction may itself be compacted later.
 """
@@ -15,17 +16,18 @@ from __future__ import annotations
 import datetime
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import ReconciliationError, ReelbeamError
-from reelbeam.transforms.output.commits import COMPACTION, Run, finish, record_decision
-from reelbeam.transforms.output.ledger import Work
+from reelbeam.transforms.output.commits import finish, record_decision
 from reelbeam.transforms.output.output_lock import LockTicket
-from reelbeam.transforms.output.run_files import ROWS_PER_GROUP, RunPaths, WrittenFile, write_atomically
+from reelbeam.transforms.output.run_document import CompactionDocument, ErrorCount, LabelingKey, RowCounts
+from reelbeam.transforms.output.run_files import ROWS_PER_GROUP, RunPaths, WrittenFile, files_by_table, write_atomically
+from reelbeam.transforms.output.runs import COMPACTION, Run
 from reelbeam.transforms.output.tables import Output, read_batches, read_schema, wrong_columns
 from reelbeam.transforms.schemas import SCHEMA_VERSION, TABLES
 from reelbeam.transforms.wording import counted
@@ -57,14 +59,13 @@ def small_runs(output: Output, before: float | None = None) -> list[Run]:
         run
         for run in output.runs.values()
         if any(run.files(table) for table in TABLES)
-        and max(run.summary["counts"].get(name, 0) for name in ("videos", "clips")) <= ROWS_PER_FILE // 2
-        and run.summary.get("schema_version") == SCHEMA_VERSION
+        and max(run.summary.counts.videos, run.summary.counts.clips) <= ROWS_PER_FILE // 2
         and (before is None or _finished(run) < before)
     ]
 
 
 def _finished(run: Run) -> float:
-    return datetime.datetime.fromisoformat(run.summary["finished_at"]).timestamp()
+    return datetime.datetime.fromisoformat(run.summary.finished_at).timestamp()
 
 
 def compact(
@@ -89,7 +90,7 @@ def compact(
     except (ReelbeamError, KeyboardInterrupt):
         storage.delete_folder(paths.staging)
         raise
-    summary = _summary(paths, runs, written) | {"started_at": started_at, "finished_at": _now()}
+    summary = _summary(paths, runs, written, started_at)
     replaced = [path.removeprefix(f"{output.uri}/") for files in before.values() for path in files]
     record_decision(paths, summary, written, replaced)
     finish(paths)
@@ -131,7 +132,7 @@ def _merge(
     while group is not None:
         num_rows = 0
 
-        def write(sink: Any) -> None:
+        def write(sink: BinaryIO) -> None:
             nonlocal group, num_rows
             options = {"compression": "zstd", "write_page_checksum": True}
             with pq.ParquetWriter(sink, schema, **options) as writer:  # noqa: B023
@@ -173,32 +174,34 @@ def _check(runs: Sequence[Run], table: str, num_rows: int) -> None:
 
 def _num_rows(run: Run, table: str) -> int:
     if table == "errors":
-        return sum(entry["count"] for entry in run.summary["errors"])
-    return run.summary["counts"][table]
+        return sum(entry.count for entry in run.summary.errors)
+    return run.summary.counts.videos if table == "videos" else run.summary.counts.clips
 
 
-def _summary(paths: RunPaths, runs: Sequence[Run], written: Sequence[WrittenFile]) -> dict[str, Any]:
-    names = {name for run in runs for name in [run.run_id, *run.summary.get("compacted", ())]}
-    works = dict.fromkeys(work for run in runs for work in Work.all_of(run.summary))
+def _summary(
+    paths: RunPaths, runs: Sequence[Run], written: Sequence[WrittenFile], started_at: str
+) -> CompactionDocument:
+    inner = (run.summary.compacted for run in runs if isinstance(run.summary, CompactionDocument))
+    names = {run.run_id for run in runs}.union(*inner)
     rows = {table: sum(file.num_rows for file in written if file.table == table) for table in TABLES}
-    return {
-        "run_id": paths.run_id,
-        "compacted": sorted(names),
-        "works": [work._asdict() for work in works],
-        "schema_version": SCHEMA_VERSION,
-        "counts": {"videos": rows["videos"], "clips": rows["clips"]},
-        "errors": [{"code": code, "count": n} for code, n in _errors(runs).items()],
-        "files": {
-            table: [paths.final(table, file.shard) for file in written if file.table == table] for table in TABLES
-        },
-    }
+    return CompactionDocument(
+        run_id=paths.run_id,
+        schema_version=SCHEMA_VERSION,
+        compacted=tuple(sorted(names)),
+        labeling_keys=tuple(dict.fromkeys(key for run in runs for key in LabelingKey.all_of(run.summary))),
+        counts=RowCounts(rows["videos"], rows["clips"]),
+        errors=tuple(ErrorCount(code, n) for code, n in _errors(runs).items()),
+        files=files_by_table(written, paths.final),
+        started_at=started_at,
+        finished_at=_now(),
+    )
 
 
 def _errors(runs: Sequence[Run]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for run in runs:
-        for entry in run.summary["errors"]:
-            counts[entry["code"]] = counts.get(entry["code"], 0) + entry["count"]
+        for entry in run.summary.errors:
+            counts[entry.code] = counts.get(entry.code, 0) + entry.count
     return counts
 
 

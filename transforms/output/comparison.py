@@ -8,14 +8,14 @@ part of the result.
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Sequence
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reelbeam.transforms.output.commits import Run
-from reelbeam.transforms.output.ledger import Work
+from reelbeam.transforms.output.run_document import KEY_COLUMNS, LabelingKey
+from reelbeam.transforms.output.runs import Run
 from reelbeam.transforms.output.tables import Output, count_by, read_run
 from reelbeam.transforms.records.time_range import shown_input
 from reelbeam.transforms.schemas import RANGE
@@ -23,10 +23,92 @@ from reelbeam.transforms.schemas import RANGE
 _COLUMNS = ("video_uri", *RANGE, "status", "top_label", "top_score", "error_code")
 
 
+@dataclasses.dataclass(frozen=True)
+class Relabeled:
+    """A video whose top label is another one."""
+
+    video_uri: str
+    top_label_before: str | None
+    top_label_after: str | None
+    top_score_before: float | None
+    top_score_after: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class StatusChange:
+    """A video whose status is another one."""
+
+    video_uri: str
+    status_before: str
+    status_after: str
+    error_code_before: str | None
+    error_code_after: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class BeforeAfter:
+    """A number of the first run, and of the second."""
+
+    before: int
+    after: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Reasons:
+    """How many inputs each run skipped, by reason."""
+
+    before: Mapping[str, int]
+    after: Mapping[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class KeyDifference:
+    """A part of the labeling keys in which two runs differ."""
+
+    before: str | int
+    after: str | int
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoNumbers:
+    """How many videos have rows in the first run, in the second, and in both."""
+
+    before: int
+    after: int
+    both: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """How the rows of two runs differ.
+
+    Attributes:
+      before, after: the names of the runs, several for the parts of a backfill.
+      skipped: how many inputs the runs skipped.
+      labeling_key: in what the labeling keys differ, by column; "model" for the names of the models.
+      new, lost: videos that only the second or the first run has rows of.
+      largest_score_change: of a top score; None where no video has rows in both.
+      errors: rows of the errors table, by code.
+    """
+
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    num_videos: VideoNumbers
+    skipped: BeforeAfter
+    skipped_by_reason: Reasons
+    labeling_key: Mapping[str, KeyDifference]
+    new: tuple[str, ...]
+    lost: tuple[str, ...]
+    relabeled: tuple[Relabeled, ...]
+    status_changed: tuple[StatusChange, ...]
+    largest_score_change: float | None
+    errors: Mapping[str, BeforeAfter]
+
+
 def compare(
     output: Output, first: Sequence[Run], second: Sequence[Run], on_file: Callable[[str], None] = lambda path: None
-) -> dict[str, Any]:
-    """Returns how the rows of two runs differ, JSON-serializable; each may be several, the parts of a backfill.
+) -> Comparison:
+    """Returns how the rows of two runs differ; each may be several, the parts of a backfill.
 
     Raises:
       MediaError: a file cannot be read.
@@ -37,20 +119,20 @@ def compare(
     relabeled = both.filter(_differs(both, "top_label"))
     changed = both.filter(_differs(both, "status"))
     scores = pc.abs(pc.subtract(both["top_score_after"], both["top_score_before"]))
-    return {
-        "before": [run.run_id for run in first],
-        "after": [run.run_id for run in second],
-        "num_videos": {"before": before.num_rows, "after": after.num_rows, "both": both.num_rows},
-        "skipped": {"before": _skipped(first).total(), "after": _skipped(second).total()},
-        "skipped_by_reason": {"before": dict(_skipped(first)), "after": dict(_skipped(second))},
-        "work": _work_differences(first[0], second[0]),
-        "new": _only_in(after, before),
-        "lost": _only_in(before, after),
-        "relabeled": relabeled.select(_pairs("top_label", "top_score")).to_pylist(),
-        "status_changed": changed.select(_pairs("status", "error_code")).to_pylist(),
-        "largest_score_change": pc.max(scores).as_py(),
-        "errors": _drift(read_run(output, first, "errors", ["code"]), read_run(output, second, "errors", ["code"])),
-    }
+    return Comparison(
+        before=tuple(run.run_id for run in first),
+        after=tuple(run.run_id for run in second),
+        num_videos=VideoNumbers(before.num_rows, after.num_rows, both.num_rows),
+        skipped=BeforeAfter(_skipped(first).total(), _skipped(second).total()),
+        skipped_by_reason=Reasons(dict(_skipped(first)), dict(_skipped(second))),
+        labeling_key=_key_differences(first[0], second[0]),
+        new=_only_in(after, before),
+        lost=_only_in(before, after),
+        relabeled=tuple(Relabeled(**row) for row in relabeled.select(_pairs("top_label", "top_score")).to_pylist()),
+        status_changed=tuple(StatusChange(**row) for row in changed.select(_pairs("status", "error_code")).to_pylist()),
+        largest_score_change=pc.max(scores).as_py(),
+        errors=_drift(read_run(output, first, "errors", ["code"]), read_run(output, second, "errors", ["code"])),
+    )
 
 
 def _named(rows: pa.Table) -> pa.Table:
@@ -70,24 +152,26 @@ def _differs(both: pa.Table, name: str) -> pa.ChunkedArray:
     return pc.not_equal(before, after)
 
 
-def _only_in(rows: pa.Table, others: pa.Table) -> list[str]:
+def _only_in(rows: pa.Table, others: pa.Table) -> tuple[str, ...]:
     found = rows.select(["video_uri"]).join(others.select(["video_uri"]), "video_uri", join_type="left anti")
-    return sorted(found["video_uri"].to_pylist())
+    return tuple(sorted(found["video_uri"].to_pylist()))
 
 
 def _skipped(runs: Sequence[Run]) -> collections.Counter[str]:
-    return sum((collections.Counter(run.summary["skipped"]) for run in runs), collections.Counter())
+    return sum((collections.Counter(run.labeled.skipped) for run in runs), collections.Counter())
 
 
-def _work_differences(first: Run, second: Run) -> dict[str, dict[str, Any]]:
-    """Returns in what the work of two runs differs, and the names of both models where the models do."""
-    sides = {"before": first.summary, "after": second.summary}
-    names = [name for name in Work._fields if sides["before"].get(name) != sides["after"].get(name)]
-    names += ["model"] if "model_fingerprint" in names else []
-    return {name: {side: summary.get(name) for side, summary in sides.items()} for name in names}
+def _key_differences(first: Run, second: Run) -> dict[str, KeyDifference]:
+    """Returns in what the labeling keys of two runs differ, and the names of both models if the models differ."""
+    keys = [LabelingKey.of(run.labeled) for run in (first, second)]
+    found = {name: KeyDifference(*(getattr(key, name) for key in keys)) for name in KEY_COLUMNS}
+    found = {name: sides for name, sides in found.items() if sides.before != sides.after}
+    if "model_fingerprint" in found:
+        found["model"] = KeyDifference(first.labeled.model, second.labeled.model)
+    return found
 
 
-def _drift(before: pa.Table, after: pa.Table) -> dict[str, dict[str, int]]:
+def _drift(before: pa.Table, after: pa.Table) -> dict[str, BeforeAfter]:
     """By code, how many rows of the errors table there were and are."""
-    old, new = (count_by(rows, "code") for rows in (before, after))
-    return {code: {"before": old.get(code, 0), "after": new.get(code, 0)} for code in sorted(old.keys() | new.keys())}
+    old, new = ({str(code): n for code, n in count_by(rows, "code").items()} for rows in (before, after))
+    return {code: BeforeAfter(old.get(code, 0), new.get(code, 0)) for code in sorted(old.keys() | new.keys())}

@@ -1,11 +1,11 @@
 """The ledger: what is labeled already, and what becomes of a video that is listed again. No step, only its rules.
 
 The ledger is the output itself: the rows of the videos table, those of committed runs. A row speaks for a video if both
-show the same **work** (model, label map, sampling, precision, output activation, schema version) and the same
+show the same **labeling key** (model, label map, sampling, precision, output activation, schema version) and the same
 **content** (URI without its query, the range that a list asks for, size, and the store's version). The engine is no
-part of the work: engines agree to 1e-5. The precision is: bfloat16 moves scores in the second digit, and labels.
+part of the key: engines agree to 1e-5. The precision is: bfloat16 moves scores in the second digit, and labels.
 
-What the ledger says of a video is its **last row** of that work (`reelbeam.transforms.schemas.AGE`), which is also what
+What the ledger says of a video is its **last row** of that key (`reelbeam.transforms.schemas.AGE`), which is also what
 `status` and the views show: a video is done only if that row speaks of the content that is listed now. Content that
 comes back, after other content or after a night in which the disk was away, is labeled again, though there is an older
 row of it.
@@ -20,29 +20,32 @@ columns only of row groups in which one of the listed videos is.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reelbeam.transforms import storage
-from reelbeam.transforms.output.commits import Run, runs_with_files
-from reelbeam.transforms.records import ALL_CODES, RunInfo, SkipRules, VideoRef, stable_hash
+from reelbeam.transforms.output.run_document import KEY_COLUMNS, LabelingKey
+from reelbeam.transforms.output.runs import Run, runs_with_files
+from reelbeam.transforms.records import ALL_CODES, SkipRules, VideoRef, stable_hash
 from reelbeam.transforms.records.time_range import input_key
-from reelbeam.transforms.schemas import AGE, SCHEMA_VERSION, URI_KEY
+from reelbeam.transforms.schemas import URI_KEY
 
 _ROWS_AT_ONCE = 1000
 
 NEW, CHANGED, UNVERSIONED = "new", "changed", "unversioned"
 RETRIED, NEW_DECODER, ASKED_FOR, FORCED = "retried", "new_decoder", "asked_for", "forced"
-TAKEN = (NEW, CHANGED, UNVERSIONED, RETRIED, NEW_DECODER, ASKED_FOR, FORCED)
-"""Why a video is taken up: no row of this work speaks of its URI; the last one speaks of other content; the store
-tells no version; it failed for a transient reason; it failed with another version of the decoder; `--retry_failed`;
-`--force`."""
+SELECTED = (NEW, CHANGED, UNVERSIONED, RETRIED, NEW_DECODER, ASKED_FOR, FORCED)
+"""Why a video is selected: no row of this labeling key speaks of its URI; the last one speaks of other content; the
+store tells no version; it failed for a transient reason; it failed with another version of the decoder;
+`--retry_failed`; `--force`."""
 
 ALREADY_LABELED, OTHER_OPTIONS = "already_labeled", "other_options"
 FAILED_BEFORE, GAVE_UP = "failed_before", "gave_up"
@@ -52,30 +55,6 @@ SKIPPED = (*LABELED, FAILED_BEFORE, GAVE_UP, OTHER_SHARD, BEFORE_SINCE, BEYOND_L
 """Why a video is skipped: it is labeled, wholly or as far as it can be; it is labeled, and this run asks for other rows
 (`reelbeam.transforms.output.row_options`); it failed for good; it failed `--max_attempts`
 times for a transient reason; `--shard`, `--since`, `--limit`."""
-
-
-class Work(NamedTuple):
-    """What is done to a video, but for the video itself: rows of the same work need not be made again.
-
-    The names are those of the columns, and of what a run's JSON says.
-    """
-
-    model_fingerprint: str
-    label_map_fingerprint: str
-    sampling_fingerprint: str
-    precision: str
-    output_activation: str = "logits"
-    schema_version: int = SCHEMA_VERSION
-
-    @classmethod
-    def of(cls, run: RunInfo) -> Work:
-        """Returns the work of a run."""
-        return cls(*(getattr(run, name) for name in cls._fields[:-1]))
-
-    @classmethod
-    def all_of(cls, summary: Mapping[str, Any]) -> list[Work]:
-        """Returns the works that the JSON of a run shows: one, or a list of them where it holds rows of several."""
-        return [cls(*(entry.get(name) for name in cls._fields)) for entry in summary.get("works") or [summary]]
 
 
 class LedgerRow(NamedTuple):
@@ -105,30 +84,30 @@ class LedgerRow(NamedTuple):
         return self.size_bytes, self.content_version
 
     @property
-    def age(self) -> tuple[Any, ...]:
-        """What orders the rows of a video: the last one has the highest."""
-        return tuple(getattr(self, name) for name in AGE)
+    def age(self) -> tuple[float, int, str]:
+        """What orders the rows of a video, as `AGE` does: the last one has the highest."""
+        return self.labeled_at, self.attempts, self.run_id
 
 
-class Chosen(NamedTuple):
-    """What becomes of the listed videos, as PCollections: what the steps that choose give to those that label.
+class Selection(NamedTuple):
+    """What becomes of the listed videos: what the steps that select give to those that label.
 
     Attributes:
-      videos: the VideoRefs to label, with the number of the attempt.
+      videos: those to label, with the number of the attempt.
       num_inputs: one number: how many were listed.
-      fates: (reason, count), for what is taken up and for what is skipped.
+      outcomes: (reason, count), for what is selected and for what is skipped.
     """
 
-    videos: Any
-    num_inputs: Any
-    fates: Any
+    videos: beam.PCollection[VideoRef]
+    num_inputs: beam.PCollection[int]
+    outcomes: beam.PCollection[tuple[str, int]]
 
 
 class Decision(NamedTuple):
-    """Whether a video is taken up, and why or why not.
+    """Whether a video is selected, and why or why not.
 
     Attributes:
-      reason: one of TAKEN or SKIPPED.
+      reason: one of SELECTED or SKIPPED.
       attempt: which try at this content it would be since it was last labeled, from 1.
     """
 
@@ -136,12 +115,12 @@ class Decision(NamedTuple):
     attempt: int = 1
 
     @property
-    def taken(self) -> bool:
+    def selected(self) -> bool:
         """Whether the video is to be labeled."""
-        return self.reason in TAKEN
+        return self.reason in SELECTED
 
 
-def sift(video: VideoRef, rules: SkipRules) -> str | None:
+def prefilter(video: VideoRef, rules: SkipRules) -> str | None:
     """Returns why a video is skipped whatever the ledger says; None where the ledger is to be asked."""
     if rules.shard is not None:
         index, count = rules.shard
@@ -171,7 +150,7 @@ def decide(
 
     Args:
       video: as listed now.
-      rows: those of the same work and the same URI.
+      rows: those of the same labeling key and the same URI.
       rules: what the run asks for.
       decoder_version: that of this run.
       other_runs: runs whose rows are not what this run asks of rows.
@@ -208,13 +187,13 @@ def uri_key(key: str) -> int:
     return stable_hash(key, URI_KEY)
 
 
-def ledger_runs(output: str, work: Work) -> Iterator[Run]:
-    """Yields the runs, and compactions, whose videos table may hold rows of a work; files of others are not opened.
+def ledger_runs(output: str, key: LabelingKey) -> Iterator[Run]:
+    """Yields the runs, and compactions, whose videos table may hold rows of a key; files of others are not opened.
 
     Raises:
       MediaError: the output cannot be read.
     """
-    return (run for run in runs_with_files(output) if work in Work.all_of(run.summary))
+    return (run for run in runs_with_files(output) if key in LabelingKey.all_of(run.summary))
 
 
 def count_labeled(skipped: Mapping[str, int]) -> int:
@@ -222,13 +201,13 @@ def count_labeled(skipped: Mapping[str, int]) -> int:
     return sum(skipped.get(reason, 0) for reason in LABELED)
 
 
-def read_rows(path: str, keys: npt.NDArray[np.int64], work: Work) -> Iterator[LedgerRow]:
-    """Yields the rows of one file that are of a work and whose `uri_key` is among `keys`.
+def read_rows(path: str, uri_keys: npt.NDArray[np.int64], key: LabelingKey) -> Iterator[LedgerRow]:
+    """Yields the rows of one file that are of a labeling key and whose `uri_key` is among `uri_keys`.
 
     Args:
       path: a file of the videos table.
-      keys: int64 [N], ascending.
-      work: as the run's own.
+      uri_keys: int64 [N], ascending.
+      key: the run's own.
 
     Raises:
       MediaError: the file cannot be read.
@@ -237,10 +216,10 @@ def read_rows(path: str, keys: npt.NDArray[np.int64], work: Work) -> Iterator[Le
         parquet = pq.ParquetFile(file)
         for group in range(parquet.num_row_groups):
             found = parquet.read_row_group(group, ["uri_key"], use_threads=False)["uri_key"].to_numpy()
-            hits = _are_among(found, keys)
+            hits = _are_among(found, uri_keys)
             if hits.any():
-                columns = [*LedgerRow._fields, *Work._fields]
-                yield from _to_rows(parquet.read_row_group(group, columns, use_threads=False), hits, work)
+                columns = [*LedgerRow._fields, *KEY_COLUMNS]
+                yield from _to_rows(parquet.read_row_group(group, columns, use_threads=False), hits, key)
 
 
 def _are_among(found: npt.NDArray[np.int64], keys: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -251,10 +230,11 @@ def _are_among(found: npt.NDArray[np.int64], keys: npt.NDArray[np.int64]) -> npt
     return keys[places] == found
 
 
-def _to_rows(table: pa.Table, hits: npt.NDArray[np.bool_], work: Work) -> Iterator[LedgerRow]:
+def _to_rows(table: pa.Table, hits: npt.NDArray[np.bool_], key: LabelingKey) -> Iterator[LedgerRow]:
+    wanted = dataclasses.astuple(key)
     # A row group as Python objects takes a hundred megabytes, so it is taken in slices.
     for batch in table.filter(pa.array(hits)).to_batches(max_chunksize=_ROWS_AT_ONCE):
         for row in batch.to_pylist():
-            if work == Work(*(row[name] for name in Work._fields)):
+            if wanted == tuple(row[name] for name in KEY_COLUMNS):
                 facts = {name: row[name] for name in LedgerRow._fields}
                 yield LedgerRow(**facts | {"labeled_at": row["labeled_at"].timestamp()})

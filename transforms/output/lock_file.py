@@ -13,21 +13,83 @@ the lock is to write so into it. A holder that was killed cannot release it, and
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import os
 import pathlib
 import time
-from typing import Any
+from typing import Annotated, TypeAlias
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.storage.conditional_files import conditional_file
-from reelbeam.transforms.storage.documents import is_count, is_name, is_number, is_time, parse
+from reelbeam.transforms.storage.documents import Count, Name, Time, is_number, parse
+from reelbeam.transforms.storage.typed_json import Rule, from_json, to_json
 
-_SECONDS = ("lease_seconds", "lease_ends_at")
 _LAST_SECOND = 250_000_000_000.0
 """Of the years that a date can have."""
 _MAX_LETTERS = 300
+
+
+def _is_short(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= _MAX_LETTERS
+
+
+def _are_seconds(value: object) -> bool:
+    return isinstance(value, int | float) and is_number(value) and 0 <= value < _LAST_SECOND
+
+
+Text: TypeAlias = Annotated[str, Rule(_is_short, {"maxLength": _MAX_LETTERS})]
+Seconds: TypeAlias = Annotated[float, Rule(_are_seconds, {"minimum": 0, "exclusiveMaximum": _LAST_SECOND})]
+
+
+@dataclasses.dataclass(frozen=True)
+class ProcessIdentity:
+    """What distinguishes a process from any other, of all machines and times.
+
+    Attributes:
+      kernel: the id of the boot.
+      namespace: of the process ids.
+      pid: the process id.
+      start: in ticks of the kernel's clock since the boot.
+    """
+
+    kernel: str
+    namespace: str
+    pid: Count
+    start: Count
+
+
+@dataclasses.dataclass(frozen=True)
+class LockProgress:
+    """How far the run is that holds a lock."""
+
+    videos_done: Count
+    videos: Count
+    at: Time
+
+
+@dataclasses.dataclass(frozen=True)
+class LockRecord:
+    """What the lock of an output says.
+
+    Attributes:
+      holder: the name under which it is held.
+      process: the process with which the run ends; None where the run may outlive it, or where there is no /proc.
+      lease_ends_at: in seconds since 1970.
+      progress: of the run, where it is known.
+      released_at: when the holder released it; None while it is held.
+    """
+
+    holder: Name
+    host: Text
+    process: ProcessIdentity | None
+    process_id: Count
+    since: Text
+    lease_seconds: Seconds
+    lease_ends_at: Seconds = 0.0
+    progress: LockProgress | None = None
+    released_at: Time | None = None
 
 
 class LockFile:
@@ -36,7 +98,7 @@ class LockFile:
     def __init__(self, output: str) -> None:
         self._file = conditional_file(f"{output.rstrip('/')}/.staging/lock.json")
 
-    def read(self) -> tuple[dict[str, Any] | None, str | None]:
+    def read(self) -> tuple[LockRecord | None, str | None]:
         """Returns what the lock says, and the version of its file; None, None where there is none.
 
         None with a version: what a machine that lost its power has left of a lock, or what no run writes. It holds
@@ -46,61 +108,34 @@ class LockFile:
         if found is None:
             return None, None
         try:
-            lock = parse(found.data)
+            return from_json(LockRecord, parse(found.data)), found.version
         except ValueError:
             return None, found.version
-        return (lock if _is_lock(lock) else None), found.version
 
-    def read_if_held(self, holder: str) -> tuple[dict[str, Any], str | None] | None:
+    def read_if_held(self, holder: str) -> tuple[LockRecord, str | None] | None:
         """Returns what `read` does while `holder` holds the lock; None: it does not."""
         lock, version = self.read()
         return (lock, version) if lock and is_held(lock, holder) else None
 
-    def write(self, lock: dict[str, Any], version: str | None) -> bool:
+    def write(self, lock: LockRecord, version: str | None) -> bool:
         """Writes the lock if its version is still `version`; returns whether it was."""
-        return self._file.write((json.dumps(lock, indent=2, sort_keys=True) + "\n").encode(), version)
+        return self._file.write((json.dumps(to_json(lock), indent=2, sort_keys=True) + "\n").encode(), version)
 
-    def write_lease(self, lock: dict[str, Any], version: str | None) -> bool:
+    def write_lease(self, lock: LockRecord, version: str | None) -> bool:
         """Writes the lock as `write` does, with another lease of its own length, from now on."""
-        return self.write(lock | {"lease_ends_at": time.time() + lock["lease_seconds"]}, version)
+        return self.write(dataclasses.replace(lock, lease_ends_at=time.time() + lock.lease_seconds), version)
 
     def release(self, holder: str) -> None:
         """Releases the lock if `holder` holds it."""
         while (held := self.read_if_held(holder)) is not None:
             lock, version = held
-            if self.write(lock | {"released_at": utc_now()}, version):  # else somebody has just renewed it
+            if self.write(
+                dataclasses.replace(lock, released_at=utc_now()), version
+            ):  # else somebody has just renewed it
                 return
 
 
-def _is_lock(value: Any) -> bool:
-    """Whether a document is a lock as a run writes it: everything in it that is used is of its kind."""
-    if not isinstance(value, dict) or not is_name(value.get("holder")):
-        return False
-    if not (value.get("released_at") is None or is_time(value["released_at"])):
-        return False
-    process, progress = value.get("process"), value.get("progress")
-    return (
-        all(isinstance(value.get(name), str) and len(value[name]) <= _MAX_LETTERS for name in ("host", "since"))
-        and all(is_number(value.get(name)) and 0 <= value[name] < _LAST_SECOND for name in _SECONDS)
-        and is_count(value.get("process_id"))
-        and (process is None or _is_process(process))
-        and (progress is None or _is_progress(progress))
-    )
-
-
-def _is_process(value: Any) -> bool:
-    if not isinstance(value, dict) or not is_count(value.get("pid")):
-        return False
-    return is_count(value.get("start")) and all(isinstance(value.get(name), str) for name in ("kernel", "namespace"))
-
-
-def _is_progress(value: Any) -> bool:
-    if not isinstance(value, dict) or not is_time(value.get("at")):
-        return False
-    return all(is_count(value.get(name)) for name in ("videos_done", "videos"))
-
-
-def read_lock(output: str) -> dict[str, Any] | None:
+def read_lock(output: str) -> LockRecord | None:
     """Returns what the lock of an output says; None where there never was one.
 
     Raises:
@@ -110,32 +145,30 @@ def read_lock(output: str) -> dict[str, Any] | None:
         return LockFile(output).read()[0]
 
 
-def is_held(lock: dict[str, Any], holder: str) -> bool:
+def is_held(lock: LockRecord, holder: str) -> bool:
     """Whether a lock names `holder`, who has not released it."""
-    return lock.get("holder") == holder and not lock.get("released_at")
+    return lock.holder == holder and not lock.released_at
 
 
-def is_free(lock: dict[str, Any]) -> bool:
+def is_free(lock: LockRecord) -> bool:
     """Whether the lock was released, or its holder is dead or has not been heard of for too long."""
-    if lock.get("released_at"):
+    if lock.released_at:
         return True
-    process, here = lock.get("process"), this_process()
-    if process and here and (process["kernel"], process["namespace"]) == (here["kernel"], here["namespace"]):
-        return _start_of(process["pid"]) != process["start"]
-    return time.time() > lock["lease_ends_at"]
+    process, here = lock.process, this_process()
+    if process and here and (process.kernel, process.namespace) == (here.kernel, here.namespace):
+        return _start_of(process.pid) != process.start
+    return time.time() > lock.lease_ends_at
 
 
-def this_process() -> dict[str, Any] | None:
-    """Returns what tells this process from any other, of all machines and times; None where there is no /proc."""
+def this_process() -> ProcessIdentity | None:
+    """Returns the identity of this process; None where there is no /proc."""
     try:
-        return {
-            "kernel": pathlib.Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip(),
-            "namespace": os.readlink("/proc/self/ns/pid"),  # noqa: PTH115
-            "pid": os.getpid(),
-            "start": _start_of(os.getpid()),
-        }
+        kernel = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115
     except OSError:
         return None
+    start = _start_of(os.getpid())
+    return None if start is None else ProcessIdentity(kernel, namespace, os.getpid(), start)
 
 
 def _start_of(pid: int) -> int | None:
@@ -147,13 +180,13 @@ def _start_of(pid: int) -> int | None:
     return None if fields[0] in "ZX" else int(fields[19])
 
 
-def describe(lock: dict[str, Any]) -> str:
+def describe(lock: LockRecord) -> str:
     """Says who holds a lock, for a person."""
-    if lock.get("released_at"):
-        return f"run {lock['holder']} released it at {lock['released_at']}"
-    ends = datetime.datetime.fromtimestamp(lock["lease_ends_at"], datetime.UTC).isoformat(timespec="seconds")
+    if lock.released_at:
+        return f"run {lock.holder} released it at {lock.released_at}"
+    ends = datetime.datetime.fromtimestamp(lock.lease_ends_at, datetime.UTC).isoformat(timespec="seconds")
     return (
-        f"run {lock['holder']} on {lock['host']} (process {lock['process_id']}) holds it since {lock['since']}, "
+        f"run {lock.holder} on {lock.host} (process {lock.process_id}) holds it since {lock.since}, "
         f"its lease ends at {ends}"
     )
 

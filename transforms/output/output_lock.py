@@ -16,6 +16,7 @@ holds for jobs that outlive their launcher.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import socket
@@ -23,11 +24,20 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import LockLostError, MediaError, OutputLockedError
-from reelbeam.transforms.output.lock_file import LockFile, describe, is_free, is_held, this_process, utc_now
+from reelbeam.transforms.output.lock_file import (
+    LockFile,
+    LockProgress,
+    LockRecord,
+    describe,
+    is_free,
+    is_held,
+    this_process,
+    utc_now,
+)
 
 LOCAL_LEASE_SECONDS = 300.0
 """Where the run ends with its launcher. Renewed ten times as often."""
@@ -92,10 +102,9 @@ class LockTicket(NamedTuple):
                 return
             lock, version = held
             now = time.time()
-            is_fresh = lock["lease_ends_at"] > now + JOB_LEASE_SECONDS - JOB_RENEWAL_SECONDS
-            if lock["lease_seconds"] != JOB_LEASE_SECONDS or not is_fresh:
-                renewed = {"lease_seconds": JOB_LEASE_SECONDS, "lease_ends_at": now + JOB_LEASE_SECONDS}
-                file.write(lock | renewed, version)
+            is_fresh = lock.lease_ends_at > now + JOB_LEASE_SECONDS - JOB_RENEWAL_SECONDS
+            if lock.lease_seconds != JOB_LEASE_SECONDS or not is_fresh:
+                file.write_lease(dataclasses.replace(lock, lease_seconds=JOB_LEASE_SECONDS), version)
 
     def release_after_commit(self) -> None:
         """Releases the lock of a run whose launcher may be gone."""
@@ -111,7 +120,7 @@ class OutputLock:
       lease_seconds: how long it is held when nothing more is heard.
       wait: whether to wait for another holder, instead of giving up.
       ends_with_process: whether the run is over when this process is: not if a cluster does the work.
-      progress: returns how far the run is, JSON-serializable, which each renewal writes into the lock; None: unknown.
+      progress: returns how far the run is, which each renewal writes into the lock; None: unknown.
 
     Raises:
       OutputLockedError: another run holds the output.
@@ -124,7 +133,7 @@ class OutputLock:
         lease_seconds: float = LOCAL_LEASE_SECONDS,
         wait: bool = False,
         ends_with_process: bool = True,
-        progress: Callable[[], dict[str, Any] | None] = lambda: None,
+        progress: Callable[[], LockProgress | None] = lambda: None,
     ) -> None:
         self._ticket = ticket
         self._progress = progress
@@ -165,14 +174,14 @@ class OutputLock:
 
     def _take(self, file: LockFile) -> None:
         told = False
-        mine = {
-            "holder": self._ticket.holder,
-            "host": socket.gethostname(),
-            "process": this_process() if self._ends_with_process else None,
-            "process_id": os.getpid(),
-            "since": utc_now(),
-            "lease_seconds": self._lease_seconds,
-        }
+        mine = LockRecord(
+            holder=self._ticket.holder,
+            host=socket.gethostname(),
+            process=this_process() if self._ends_with_process else None,
+            process_id=os.getpid(),
+            since=utc_now(),
+            lease_seconds=self._lease_seconds,
+        )
         while True:
             lock, version = file.read()
             if lock is None or is_free(lock):
@@ -201,8 +210,8 @@ class OutputLock:
                 if held is None:
                     return False  # taken over, or released by the commit: the commit sees to it
                 lock, version = held
-                progress = self._progress()
-                self._file.write_lease(lock if progress is None else lock | {"progress": progress}, version)
+                progress = self._progress() or lock.progress
+                self._file.write_lease(dataclasses.replace(lock, progress=progress), version)
         except MediaError as failure:  # the next renewal may succeed
             logging.getLogger(__name__).warning("the output's lock could not be renewed: %s", failure)
         return True

@@ -3,22 +3,98 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Literal
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from reelbeam.transforms.output.commits import Run, decided_runs, read_refusal, staged_runs
-from reelbeam.transforms.output.lock_file import is_free, read_lock
+from reelbeam.transforms.output.commits import decided_runs, read_refusal, staged_runs
+from reelbeam.transforms.output.lock_file import LockProgress, LockRecord, is_free, read_lock
+from reelbeam.transforms.output.run_document import Counts
 from reelbeam.transforms.output.run_files import RunPaths
+from reelbeam.transforms.output.runs import Run
 from reelbeam.transforms.output.tables import Output, count_by, current_rows
 from reelbeam.transforms.redaction import without_query
 
 _TOP = 10
 
+State = Literal["running", "committing", "dead", "refused", "cut off in its commit"]
 
-def overview(output: Output, num_runs: int, on_file: Callable[[str], None] = lambda path: None) -> dict[str, Any]:
-    """Returns what `reelbeam status` tells, JSON-serializable.
+
+@dataclasses.dataclass(frozen=True)
+class RunEntry:
+    """A committed run, as its document says; the fields are those of `RunDocument`."""
+
+    run_id: str
+    started_at: str
+    finished_at: str
+    model: str
+    engine: str
+    precision: str
+    counts: Counts
+    skipped: Mapping[str, int]
+    errors: Mapping[str, int]
+    compacted_into: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class UnderWay:
+    """A run that is not committed.
+
+    Attributes:
+      host, process_id, since, progress: as the lock says, where the run holds it.
+      message: why it was rejected.
+    """
+
+    run_id: str
+    state: State
+    host: str | None = None
+    process_id: int | None = None
+    since: str | None = None
+    progress: LockProgress | None = None
+    message: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Totals:
+    """Sums over the current rows of all videos; `errors`, `labels` and `models` count videos."""
+
+    videos: int
+    ok: int
+    partial: int
+    failed: int
+    clips: int
+    video_ms: int
+    errors: Mapping[str, int]
+    labels: Mapping[str, int]
+    models: Mapping[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Overview:
+    """What `reelbeam status` prints.
+
+    Attributes:
+      num_files: by table.
+      last_success: when the last run was committed; None where none was.
+      now: what is not committed.
+      runs: the last ones.
+    """
+
+    output: str
+    num_runs: int
+    num_compactions: int
+    num_files: Mapping[str, int]
+    last_success: str | None
+    now: tuple[UnderWay, ...]
+    runs: tuple[RunEntry, ...]
+    totals: Totals
+
+
+def overview(output: Output, num_runs: int, on_file: Callable[[str], None] = lambda path: None) -> Overview:
+    """Returns what `reelbeam status` prints.
 
     Args:
       output: to look at; its first run may be under way.
@@ -33,52 +109,58 @@ def overview(output: Output, num_runs: int, on_file: Callable[[str], None] = lam
     now = _under_way(output.uri)
     if not output.runs and not now:
         raise output.nothing_there()
-    last_success = runs[-1].summary["finished_at"] if runs else None
-    return {
-        "output": output.uri,
-        "num_runs": len(runs),
-        "num_compactions": len(output.runs) - len(runs),
-        "num_files": {table: len(output.files(table)) for table in ("videos", "clips", "errors")},
-        "last_success": last_success,
-        "now": now,
-        "runs": [_run(run) for run in runs[-num_runs:]] if num_runs else [],
-        "totals": _totals(output, on_file),
-    }
+    return Overview(
+        output=output.uri,
+        num_runs=len(runs),
+        num_compactions=len(output.runs) - len(runs),
+        num_files={table: len(output.files(table)) for table in ("videos", "clips", "errors")},
+        last_success=runs[-1].summary.finished_at if runs else None,
+        now=tuple(now),
+        runs=tuple(map(_run, runs[-num_runs:])) if num_runs else (),
+        totals=_totals(output, on_file),
+    )
 
 
-def _run(run: Run) -> dict[str, Any]:
-    summary = run.summary
-    return {
-        "run_id": run.run_id,
-        **{name: summary.get(name) for name in ("started_at", "finished_at", "model", "engine", "precision")},
-        "counts": summary["counts"],
-        "skipped": summary.get("skipped", {}),
-        "errors": {entry["code"]: entry["count"] for entry in summary["errors"]},
-        "compacted_into": run.compacted_into,
-    }
+def _run(run: Run) -> RunEntry:
+    document = run.labeled
+    return RunEntry(
+        run.run_id,
+        document.started_at,
+        document.finished_at,
+        document.model,
+        document.engine,
+        document.precision,
+        document.counts,
+        document.skipped,
+        {entry.code: entry.count for entry in document.errors},
+        run.compacted_into,
+    )
 
 
-def _under_way(output: str) -> list[dict[str, Any]]:
+def _under_way(output: str) -> list[UnderWay]:
     """What holds the output, and what stands in its staging folder: runs at work, cut off or refused."""
     lock = read_lock(output)
-    holder = lock["holder"] if lock and not lock.get("released_at") else None
+    holder = lock.holder if lock and not lock.released_at else None
     alive = bool(lock and holder and not is_free(lock))
     found = []
     decided = decided_runs(output)
     names = set(staged_runs(output)) | ({holder} if holder else set())
     for run_id in sorted(names):
         mine = holder is not None and (run_id == holder or run_id.startswith(f"{holder}-part"))
-        entry: dict[str, Any] = {"run_id": run_id, "state": _state(output, run_id, mine and alive, run_id in decided)}
-        if lock and mine:
-            entry |= {name: lock[name] for name in ("host", "process_id", "since", "progress") if name in lock}
+        entry = UnderWay(run_id, _state(output, run_id, mine and alive, run_id in decided))
         refusal = read_refusal(RunPaths(output, run_id))
         if refusal is not None:
-            entry["message"] = without_query(refusal["refused"]["message"])
-        found.append(entry)
+            entry = dataclasses.replace(entry, message=without_query(refusal.refused.message))
+        found.append(_with_lock(entry, lock) if lock and mine else entry)
     return found
 
 
-def _state(output: str, run_id: str, alive: bool, decided: bool) -> str:
+def _with_lock(entry: UnderWay, lock: LockRecord) -> UnderWay:
+    facts = {name: getattr(lock, name) for name in ("host", "process_id", "since", "progress")}
+    return dataclasses.replace(entry, **facts)
+
+
+def _state(output: str, run_id: str, alive: bool, decided: bool) -> State:
     if decided:
         return "committing" if alive else "cut off in its commit"
     if read_refusal(RunPaths(output, run_id)) is not None:
@@ -86,25 +168,32 @@ def _state(output: str, run_id: str, alive: bool, decided: bool) -> str:
     return "running" if alive else "dead"
 
 
-def _totals(output: Output, on_file: Callable[[str], None]) -> dict[str, Any]:
+def _totals(output: Output, on_file: Callable[[str], None]) -> Totals:
     status: collections.Counter[str] = collections.Counter()
     errors: collections.Counter[str] = collections.Counter()
     labels: collections.Counter[str] = collections.Counter()
     models: collections.Counter[str] = collections.Counter()
     num_clips = duration_ms = 0
     for rows in current_rows(output, on_file):
-        status.update(count_by(rows, "status"))
-        errors.update({code: n for code, n in count_by(rows, "error_code").items() if code is not None})
-        labels.update({label: n for label, n in count_by(rows, "top_label").items() if label is not None})
-        models.update(count_by(rows, "model"))
+        status.update(_counted(rows, "status"))
+        errors.update(_counted(rows, "error_code"))
+        labels.update(_counted(rows, "top_label"))
+        models.update(_counted(rows, "model"))
         num_clips += pc.sum(rows["num_clips"]).as_py() or 0
         duration_ms += pc.sum(rows["duration_ms"]).as_py() or 0
-    return {
-        "videos": status.total(),
-        **{name: status[name] for name in ("ok", "partial", "failed")},
-        "clips": num_clips,
-        "video_ms": duration_ms,
-        "errors": dict(sorted(errors.items(), key=lambda entry: (-entry[1], entry[0]))),
-        "labels": dict(sorted(labels.items(), key=lambda entry: (-entry[1], entry[0]))[:_TOP]),
-        "models": dict(sorted(models.items())),
-    }
+    return Totals(
+        videos=status.total(),
+        ok=status["ok"],
+        partial=status["partial"],
+        failed=status["failed"],
+        clips=num_clips,
+        video_ms=duration_ms,
+        errors=dict(sorted(errors.items(), key=lambda entry: (-entry[1], entry[0]))),
+        labels=dict(sorted(labels.items(), key=lambda entry: (-entry[1], entry[0]))[:_TOP]),
+        models=dict(sorted(models.items())),
+    )
+
+
+def _counted(rows: pa.Table, name: str) -> dict[str, int]:
+    """Returns how many rows have which value; those without one are left out."""
+    return {value: number for value, number in count_by(rows, name).items() if value is not None}

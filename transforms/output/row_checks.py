@@ -6,11 +6,11 @@ rows of a video in a run come into one, and each of these is small enough to be 
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import tempfile
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,8 @@ _VIDEO = -1
 """Stands for the clip's number in the row of a video."""
 
 
-class Fault(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Fault:
     """What is wrong, and with which file."""
 
     path: str
@@ -99,7 +100,7 @@ class RowChecks:
                     )
 
 
-def _odd_rows(rows: npt.NDArray[Any]) -> Iterator[tuple[npt.NDArray[Any], str, str]]:
+def _odd_rows(rows: npt.NDArray[np.void]) -> Iterator[tuple[npt.NDArray[np.void], str, str]]:
     """Yields sorted rows that should not be, what one of them is, and what is wrong."""
     repeated = np.zeros(len(rows), bool)
     repeated[1:] = (rows["key"][1:] == rows["key"][:-1]) & (rows["clip"][1:] == rows["clip"][:-1])

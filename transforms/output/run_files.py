@@ -19,7 +19,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,8 +27,11 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from reelbeam.transforms import storage
-from reelbeam.transforms.schemas import SCHEMA_VERSION, SORT_KEYS, TABLES, Row
+from reelbeam.transforms.output.run_document import ErrorCount, Files, LabelCount
+from reelbeam.transforms.schemas import SORT_KEYS, TABLES, Row
 from reelbeam.transforms.storage import plain_files
+from reelbeam.transforms.storage.documents import Table
+from reelbeam.transforms.storage.typed_json import to_json
 
 ROWS_PER_GROUP = 64_000
 _ROWS_PER_BATCH = 500
@@ -83,9 +86,18 @@ class RunPaths(NamedTuple):
 class WrittenFile(NamedTuple):
     """One staged file: its table, its number among the table's files, and how many rows it has."""
 
-    table: str
+    table: Table
     shard: int
     num_rows: int
+
+
+class RunContents(NamedTuple):
+    """What the files of a run hold, counted again; the fields are those of its document."""
+
+    counts: Mapping[str, int]
+    errors: tuple[ErrorCount, ...]
+    labels: tuple[LabelCount, ...]
+    files: Files
 
 
 def to_table(name: str, rows: Iterable[Row], schema: pa.Schema | None = None) -> pa.Table:
@@ -104,19 +116,19 @@ def to_table(name: str, rows: Iterable[Row], schema: pa.Schema | None = None) ->
     return table.sort_by([(key, "ascending") for key in SORT_KEYS[name]])
 
 
-def _column(values: list[Any], field: pa.Field) -> pa.Array:
+def _column(values: list[object], field: pa.Field) -> pa.Array:
     column = pa.array(values, field.type)
     if column.null_count and not field.nullable:  # Arrow does not check this by itself
         raise ValueError(f"column {field.name} must not be null")
     return column
 
 
-def write_parquet(table: pa.Table, sink: Any) -> None:
+def write_parquet(table: pa.Table, sink: BinaryIO) -> None:
     """Writes a table to an open file, with a checksum of each page."""
     pq.write_table(table, sink, compression="zstd", row_group_size=ROWS_PER_GROUP, write_page_checksum=True)
 
 
-def write_atomically(path: str, write: Callable[[Any], None], draft_folder: str | None = None) -> None:
+def write_atomically(path: str, write: Callable[[BinaryIO], object], draft_folder: str | None = None) -> None:
     """Writes a file that is there whole or not at all: under a name of its own first, then renamed over `path`.
 
     Args:
@@ -162,7 +174,7 @@ def make_folder(path: str) -> None:
             raise
 
 
-def summarize_files(paths: RunPaths, files: Sequence[WrittenFile]) -> dict[str, Any]:
+def summarize_files(paths: RunPaths, files: Sequence[WrittenFile]) -> RunContents:
     """Returns counts, errors by code and the files of a run, read back from what was written."""
     counts: collections.Counter[str] = collections.Counter(dict.fromkeys(_COUNTS, 0))
     labels: collections.Counter[str] = collections.Counter()
@@ -185,15 +197,22 @@ def summarize_files(paths: RunPaths, files: Sequence[WrittenFile]) -> dict[str, 
             errors[row["code"]] += 1
             samples.setdefault(row["code"], {"video_uri": row["video_uri"], "message": row["message"]})
     counts["clips"] = sum(file.num_rows for file in files if file.table == "clips")
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "counts": dict(counts),
-        "errors": [{"code": code, "count": n, **samples[code]} for code, n in errors.most_common()],
-        "labels": [{"label": label, "videos": n} for label, n in labels.most_common(_TOP_LABELS) if n],
-        "files": {
-            table: [paths.final(table, file.shard) for file in sorted(files) if file.table == table] for table in TABLES
-        },
-    }
+    return RunContents(
+        counts,
+        tuple(ErrorCount(code, n, **samples[code]) for code, n in errors.most_common()),
+        tuple(LabelCount(label, n) for label, n in labels.most_common(_TOP_LABELS) if n),
+        files_by_table(files, paths.final),
+    )
+
+
+def files_by_table(files: Sequence[WrittenFile], path_of: Callable[[str, int], str]) -> Files:
+    """Returns the paths of files by their tables, as `path_of` makes them of a table and a number."""
+    return Files(
+        **{
+            table: tuple(path_of(table, file.shard) for file in sorted(files) if file.table == table)
+            for table in TABLES
+        }
+    )
 
 
 def _read(paths: RunPaths, files: Sequence[WrittenFile], table: str, columns: list[str]) -> Iterator[list[Row]]:
@@ -204,6 +223,6 @@ def _read(paths: RunPaths, files: Sequence[WrittenFile], table: str, columns: li
                     yield batch.to_pylist()
 
 
-def to_json(summary: Mapping[str, Any]) -> bytes:
-    """Returns a summary as the text of its file: one line, as databases read JSON."""
-    return (json.dumps(summary, sort_keys=True, ensure_ascii=False) + "\n").encode()
+def to_line(document: object) -> bytes:
+    """Returns a document as the text of its file: one line, as databases read JSON."""
+    return (json.dumps(to_json(document), sort_keys=True, ensure_ascii=False) + "\n").encode()

@@ -9,7 +9,7 @@ import contextlib
 import pathlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import ConfigError, StorageError, VideoNotFoundError
-from reelbeam.transforms.output.commits import Run, check_summary, committed_runs
-from reelbeam.transforms.output.ledger import Work
+from reelbeam.transforms.output.run_document import KEY_COLUMNS, LabelingKey
+from reelbeam.transforms.output.runs import Run, committed_runs
 from reelbeam.transforms.schemas import AGE, TABLES, tables_of_run
 
 ROWS_IN_MEMORY = 2_000_000
@@ -66,8 +66,6 @@ class Output(NamedTuple):
         if path is not None and pathlib.Path(path).is_file():
             raise ConfigError(f"{uri} is a file, not a folder: name the folder that was --output of `reelbeam label`")
         runs = {run.run_id: run for run in committed_runs(uri)}
-        for run in runs.values():
-            check_summary(run.paths.marker, run.summary)
         return cls(uri, runs)
 
     def nothing_there(self) -> ConfigError:
@@ -129,7 +127,7 @@ def read_schema(path: str) -> pa.Schema:
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[Any]:
+def _opened(path: str) -> Iterator[BinaryIO]:
     """Opens a file of a table; what goes wrong while it is read is told with what to do about it."""
     try:
         with storage.storage_errors(path), storage.open_inside(path) as file:
@@ -208,15 +206,14 @@ def read_run(
 def current_rows(output: Output, on_file: Callable[[str], None] = lambda path: None) -> Iterator[pa.Table]:
     """Yields the current row of every video, some columns of it, each video once in one of the tables.
 
-    That is its last row that shows the work of the last run, see `reelbeam.transforms.output.ledger.Work`; its last row
-    where there is none.
+    That is its last row that shows the `LabelingKey` of the last run; its last row where there is none.
 
     A video is told by its `uri_key`. Memory does not grow with the number of rows: what is too much for one pass is
     read in several, each with its share of the videos.
     """
     files = output.files("videos")
-    work = Work.all_of(output.labeling_runs()[-1].summary)[0] if output.labeling_runs() else None
-    num_rows = sum(run.summary["counts"]["videos"] for run in output.labeling_runs())
+    key = LabelingKey.of(output.labeling_runs()[-1].labeled) if output.labeling_runs() else None
+    num_rows = sum(run.summary.counts.videos for run in output.labeling_runs())
     num_passes = _num_passes(num_rows)
     if num_passes > 1:  # what the JSONs say may be wrong, and each pass reads everything
         num_passes = _num_passes(sum(map(_num_rows, files)))
@@ -224,20 +221,18 @@ def current_rows(output: Output, on_file: Callable[[str], None] = lambda path: N
         batches = []
         for path in files:
             on_file(path)
-            for batch in read_batches(path, list(dict.fromkeys([*_CURRENT, *Work._fields]))):
-                batch = _with_rank(batch, work)
+            for batch in read_batches(path, list(dict.fromkeys([*_CURRENT, *KEY_COLUMNS]))):
+                batch = _with_rank(batch, key)
                 keys = batch["uri_key"].to_numpy()
                 batches.append(batch if num_passes == 1 else batch.filter(pa.array(keys % num_passes == share)))
         if batches:
             yield _last_of_each(pa.Table.from_batches(batches))
 
 
-def _with_rank(rows: pa.RecordBatch, work: Work | None) -> pa.RecordBatch:
-    """Returns what is needed of rows, and whether they show a work: texts of millions of rows would take gigabytes."""
-    # Rows of an older schema lack columns, and so show another work.
-    is_older = not set(Work._fields) <= set(rows.schema.names)
-    shown = pa.array(np.full(len(rows), not is_older))
-    for name, value in (work._asdict() if work and not is_older else {}).items():
+def _with_rank(rows: pa.RecordBatch, key: LabelingKey | None) -> pa.RecordBatch:
+    """Returns what is needed of rows, and whether they show a key: texts of millions of rows would take gigabytes."""
+    shown = pa.array(np.full(len(rows), True))
+    for name, value in (key.to_columns() if key else {}).items():
         shown = pc.and_(shown, pc.equal(rows[name], pa.scalar(value, rows[name].type)))
     return rows.select(_CURRENT).append_column(_OF_LAST_RUN, pc.fill_null(shown, False))
 
@@ -268,7 +263,12 @@ def _as_numbers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     return pc.rank(texts.dictionary).to_numpy()[texts.indices.to_numpy()]
 
 
-def count_by(table: pa.Table, *names: str) -> dict[Any, int]:
-    """Returns how many rows have which value, or which values as a tuple where there are several names."""
+def count_by(table: pa.Table, name: str) -> dict[str | None, int]:
+    """Returns how many rows have which value."""
+    return {values[0]: number for values, number in count_by_all(table, name).items()}
+
+
+def count_by_all(table: pa.Table, *names: str) -> dict[tuple[str, ...], int]:
+    """Returns how many rows have which values of several columns."""
     found = table.group_by(list(names)).aggregate([([], "count_all")]).to_pylist()
-    return {tuple(row[n] for n in names) if len(names) > 1 else row[names[0]]: row["count_all"] for row in found}
+    return {tuple(row[name] for name in names): row["count_all"] for row in found}

@@ -11,28 +11,30 @@ A run may be committed meanwhile. So what was found is only believed if the JSON
 from __future__ import annotations
 
 import collections
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import pyarrow as pa
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import MediaError
-from reelbeam.transforms.output.commits import Run, check_summary, decided_runs, read_summary
+from reelbeam.transforms.output.commits import decided_runs
 from reelbeam.transforms.output.row_checks import Fault, RowChecks
 from reelbeam.transforms.output.run_files import RunPaths
+from reelbeam.transforms.output.runs import Run, read_summary
 from reelbeam.transforms.output.tables import (
     Output,
-    count_by,
+    count_by_all,
     optional_columns,
     read_batches,
     read_schema,
     wrong_columns,
 )
-from reelbeam.transforms.schemas import SCHEMA_VERSION, TABLES
+from reelbeam.transforms.schemas import TABLES
 from reelbeam.transforms.wording import counted
 
 _COUNTED = {"videos": ("status", "num_clips", "duration_ms"), "clips": (), "errors": ("code",)}
+_COMPARED = ("videos", "ok", "partial", "failed", "clips", "video_clips", "video_ms")
 _TRIES = 3
 _MAX_ROWS = 1_000_000_000
 """What a run's JSON is believed at most: by it temporary files are made."""
@@ -42,6 +44,14 @@ _Counts = collections.Counter[tuple[str, str]]
 
 _Optional = dict[str, dict[str, int]]
 """Run -> the sizes of the optional columns of its clips."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """What is wrong with an output; no faults where everything adds up."""
+
+    output: str
+    faults: tuple[Fault, ...]
 
 
 def find_faults(
@@ -72,7 +82,7 @@ def _unreadable(uris: Sequence[str]) -> list[Fault]:
     faults = []
     for uri in uris:
         try:
-            check_summary(uri, read_summary(uri))
+            read_summary(uri)
         except MediaError as error:
             faults.append(_fault_of(uri, error))
     return faults
@@ -96,8 +106,8 @@ def _strays(output: Output) -> Iterator[Fault]:
     """What a plain glob sees, and belongs to no committed run. That of a commit that was cut off will belong to one."""
     expected = {path for table in TABLES for path in output.files(table)}
     for run_id, decision in decided_runs(output.uri).items():
-        expected |= {RunPaths(output.uri, run_id).final(table, shard) for table, shard in decision["moves"]}
-        expected |= {f"{output.uri}/{name}" for name in decision.get("replaced", ())}
+        expected |= {RunPaths(output.uri, run_id).final(table, shard) for table, shard in decision.moves}
+        expected |= {f"{output.uri}/{name}" for name in decision.replaced}
     for table in TABLES:
         # Two patterns: to Beam "**/" is a folder at least, to others it may be none.
         found = {path for depth in ("", "**/") for path in storage.find_files(output.uri, f"{table}/{depth}*.parquet")}
@@ -112,8 +122,8 @@ def _check_holder(output: Output, holder: Run, on_file: Callable[[str], None]) -
     counts: _Counts = collections.Counter()
     optional: _Optional = {}
     damaged = False
-    told = holder.summary["counts"]
-    with RowChecks(min(told.get("videos", 0) + told.get("clips", 0), _MAX_ROWS)) as checks:
+    told = holder.summary.counts
+    with RowChecks(min(told.videos + told.clips, _MAX_ROWS)) as checks:
         for table in TABLES:
             for path in holder.files(table):
                 on_file(path)
@@ -132,7 +142,7 @@ def _check_file(
     wrong_keys, present = 0, set()
     try:
         schema = read_schema(path)
-        faults = list(_check_schema(path, table, schema, holder.summary.get("schema_version")))
+        faults = list(_check_schema(path, table, schema, holder.summary.schema_version))
         if faults:
             yield from faults
             return
@@ -166,12 +176,10 @@ def _compare_optional(path: str, run_ids: set[str], schema: pa.Schema, optional:
             yield Fault(path, f"optional columns: {here}; in another file of run {run_id}: {there}")
 
 
-def _check_schema(path: str, table: str, schema: pa.Schema, told: int | None) -> Iterator[Fault]:
+def _check_schema(path: str, table: str, schema: pa.Schema, told: int) -> Iterator[Fault]:
     version = (schema.metadata or {}).get(b"reelbeam.schema_version", b"none").decode()
     if version != str(told):
         yield Fault(path, f"has schema version {version}, its run says {told}")
-    if version != str(SCHEMA_VERSION):
-        yield Fault(path, f"has schema version {version}, this program can only verify {SCHEMA_VERSION}")
         return
     for message in wrong_columns(table, schema):
         yield Fault(path, message)
@@ -179,13 +187,13 @@ def _check_schema(path: str, table: str, schema: pa.Schema, told: int | None) ->
 
 def _count(table: str, rows: pa.Table, counts: _Counts) -> None:
     if table == "errors":
-        for (run_id, code), number in count_by(rows, "run_id", "code").items():
+        for (run_id, code), number in count_by_all(rows, "run_id", "code").items():
             counts[run_id, f"errors {code}"] += number
         return
-    for run_id, number in count_by(rows, "run_id").items():
+    for (run_id,), number in count_by_all(rows, "run_id").items():
         counts[run_id, table] += number
     if table == "videos":
-        for (run_id, status), number in count_by(rows, "run_id", "status").items():
+        for (run_id, status), number in count_by_all(rows, "run_id", "status").items():
             counts[run_id, status] += number
         sums = rows.group_by("run_id").aggregate([("num_clips", "sum"), ("duration_ms", "sum")]).to_pylist()
         for row in sums:
@@ -195,15 +203,14 @@ def _count(table: str, rows: pa.Table, counts: _Counts) -> None:
 
 def _compare(run: Run, counts: _Counts) -> Iterator[Fault]:
     """Yields what the JSON of a run says otherwise than its rows."""
-    summary: dict[str, Any] = run.summary
-    told = {name: summary["counts"][name] for name in ("videos", "ok", "partial", "failed", "clips")}
-    told |= {name: summary["counts"][name] for name in ("video_clips", "video_ms")}
-    told |= {f"errors {entry['code']}": entry["count"] for entry in summary["errors"]}
+    counts_told = run.labeled.counts
+    told: dict[str, int] = {name: getattr(counts_told, name) for name in _COMPARED}
+    told |= {f"errors {entry.code}": entry.count for entry in run.labeled.errors}
     found = {name: number for (run_id, name), number in counts.items() if run_id == run.run_id}
     for name in sorted(told.keys() | found.keys()):
         if told.get(name, 0) != found.get(name, 0):
             yield Fault(run.paths.marker, f"says {told.get(name, 0)} {name}, the files hold {found.get(name, 0)}")
-    inputs, videos, skipped = (summary["counts"][name] for name in ("inputs", "videos", "skipped"))
+    inputs, videos, skipped = counts_told.inputs, counts_told.videos, counts_told.skipped
     if inputs != videos + skipped:
         yield Fault(
             run.paths.marker, f"{counted(inputs, 'input')} listed, {counted(videos, 'video')}, {skipped} skipped"

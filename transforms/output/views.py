@@ -1,8 +1,8 @@
 """Views of an output in SQL: the current row of every video, its clips, its failures, and a timeline of every label.
 
-    current_videos    the last row of every video, or range of one, that shows the work of the last run (model, labels,
-                      sampling, …), also where that run skipped it as labeled already; the last row of any work where
-                      there is none
+    current_videos    the last row of every video, or range of one, that shows the labeling key of the last run (model,
+                      labels, sampling, …), also where that run skipped it as labeled already; the last row of any
+                      key where there is none
     current_clips     the clips of the run of that row
     current_errors    the failures of that run: none of a video that has succeeded since
     label_timeline    video_uri, label, start_ms, end_ms, score: stretches of clips that touch or overlap, of one range
@@ -21,7 +21,7 @@ import re
 from typing import Literal, NamedTuple
 
 from reelbeam.transforms.errors import ConfigError
-from reelbeam.transforms.output.ledger import Work
+from reelbeam.transforms.output.run_document import KEY_COLUMNS
 from reelbeam.transforms.schemas import AGE, RANGE, TABLES
 
 Dialect = Literal["duckdb", "bigquery", "spark"]
@@ -43,7 +43,7 @@ _CLIP_COLUMNS = ", ".join(f"c.{name}" for name in TABLES["clips"].names)
 _ERROR_COLUMNS = ", ".join(f"e.{name}" for name in TABLES["errors"].names)
 
 
-_RUN_COLUMNS = {"run_id": "STRING", **dict.fromkeys(Work._fields, "STRING"), "schema_version": "INT"}
+_RUN_COLUMNS = {"run_id": "STRING", **dict.fromkeys(KEY_COLUMNS, "STRING"), "schema_version": "INT"}
 """What the views read of the runs' JSONs, of which each is one line, by its type in DuckDB and Spark."""
 _BIGQUERY = {"STRING": "STRING", "INT": "INT64"}
 
@@ -73,7 +73,7 @@ def create_views(output: str, dialect: Dialect, min_score: float, dataset: str =
     """
     syntax = {"duckdb": _duckdb, "bigquery": _bigquery, "spark": _spark}[dialect](output, dataset)
     columns = ",\n    ".join(TABLES["videos"].names)
-    of_last_run = " AND ".join(f"v.{name} = r.{name}" for name in Work._fields)
+    of_last_run = " AND ".join(f"v.{name} = r.{name}" for name in KEY_COLUMNS)
     last_first = ", ".join(f"v.{name} DESC" for name in AGE)
     of_input = ", ".join(f"v.{name}" for name in ("video_uri", *RANGE))
     return f"""{_GUARANTEE}{syntax.sources}
@@ -86,7 +86,7 @@ FROM (
     ) AS age
     FROM {syntax.source_prefix}all_videos AS v
     CROSS JOIN (
-        SELECT {", ".join(Work._fields)}
+        SELECT {", ".join(KEY_COLUMNS)}
         FROM {syntax.source_prefix}all_runs WHERE model_fingerprint IS NOT NULL ORDER BY run_id DESC LIMIT 1
     ) AS r
 ) AS aged

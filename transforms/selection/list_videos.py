@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
@@ -76,7 +76,7 @@ class ListVideos(beam.PTransform):
         )
         return Listing(videos, expanded[_IGNORED] | "SumIgnored" >> beam.CombinePerKey(sum))
 
-    def _expand(self, given: str, is_list: bool) -> Iterator[Any]:
+    def _expand(self, given: str, is_list: bool) -> Iterator[object]:
         # One step for both: a runner keeps what it flattens.
         files = Files()
         if is_list:
@@ -91,7 +91,7 @@ class ListVideos(beam.PTransform):
             yield TaggedOutput(_IGNORED, (kind, number))
 
 
-def _packed(mention: Mention) -> tuple[int, tuple[Any, ...]]:
+def _packed(mention: Mention) -> tuple[int, tuple[object, ...]]:
     """Returns the bucket in which all mentions of a file meet, and one of them as `Pack` takes it."""
     return bucket_of(mention.file), (mention.link_to, mention.is_listed, *video_row(mention.video))
 

@@ -18,7 +18,7 @@ import json
 import operator
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindows
@@ -32,6 +32,11 @@ NUM_BUCKETS = 1024
 _MAX_HELD_BYTES = 4 << 20  # by a thread: some forty videos of each bucket
 _FIELDS = tuple(VideoRef.__dataclass_fields__)
 
+_Value: TypeAlias = Any  # what JSON knows, of a type that only the row's reader knows
+PackedRow: TypeAlias = tuple[object, ...] | list[object]
+VideoRow: TypeAlias = tuple[object, ...]
+"""The fields of a VideoRef."""
+
 _values = operator.attrgetter(*_FIELDS)
 _encode = json.JSONEncoder(separators=(",", ":"), default=str).encode  # str: of exact fractions
 
@@ -43,7 +48,7 @@ class Pack(beam.PTransform):
     key; a key has as many blocks as it takes to hold but little meanwhile. `unpack` gives the rows back, as lists.
     """
 
-    def expand(self, rows: beam.PCollection[tuple[int, Any]]) -> beam.PCollection[tuple[int, bytes]]:
+    def expand(self, rows: beam.PCollection[tuple[int, PackedRow]]) -> beam.PCollection[tuple[int, bytes]]:
         """Wires the step."""
         return rows | "Pack" >> beam.ParDo(_PackFn()).with_output_types(tuple[int, bytes])
 
@@ -61,7 +66,7 @@ class _PackFn(beam.DoFn):
         self._held: dict[int, list[str]] = {}  # a bundle that failed may have left some
         self._held_bytes = 0
 
-    def process(self, element: tuple[int, Any]) -> Iterable[tuple[int, bytes]]:
+    def process(self, element: tuple[int, PackedRow]) -> Iterable[tuple[int, bytes]]:
         key, row = element
         text = _encode(row)
         self._held.setdefault(key, []).append(text)
@@ -83,19 +88,19 @@ def bucket_of(key: str) -> int:
     return stable_hash(key, "bucket") % NUM_BUCKETS
 
 
-def video_row(video: VideoRef) -> tuple[Any, ...]:
+def video_row(video: VideoRef) -> VideoRow:
     """Returns a video as `Pack` takes it."""
     return _values(video)
 
 
-def video_of(row: Iterable[Any]) -> VideoRef:
+def video_of(row: Iterable[_Value]) -> VideoRef:
     """Returns the video of a row that `unpack` gave."""
     facts = dict(zip(_FIELDS, row, strict=True))
     facts |= {"metadata": tuple(map(tuple, facts["metadata"])), "time_range": TimeRange.from_texts(facts["time_range"])}
     return VideoRef(**facts)
 
 
-def unpack(blocks: Iterable[bytes]) -> Iterator[list[Any]]:
+def unpack(blocks: Iterable[bytes]) -> Iterator[list[_Value]]:
     """Yields the rows of blocks, in the order in which they were packed."""
     for block in blocks:
         yield from json.loads(zlib.decompress(block))

@@ -12,8 +12,9 @@ to trust: a part is checked and committed by the same code as any run.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import apache_beam as beam
 import pyarrow as pa
@@ -21,11 +22,13 @@ import pyarrow.parquet as pq
 
 from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.errors import ReconciliationError
-from reelbeam.transforms.output.ledger import SKIPPED, Chosen
-from reelbeam.transforms.output.run_files import RunPaths, to_json, write_atomically, write_parquet
+from reelbeam.transforms.output.ledger import SKIPPED, Selection
+from reelbeam.transforms.output.run_files import RunPaths, to_line, write_atomically, write_parquet
 from reelbeam.transforms.records import VideoRef, stable_hash
 from reelbeam.transforms.records.time_range import TimeRange
-from reelbeam.transforms.selection.packing import Pack, PackVideos, unpack_videos, video_row
+from reelbeam.transforms.schemas import Row
+from reelbeam.transforms.selection.packing import Pack, PackVideos, VideoRow, unpack_videos, video_row
+from reelbeam.transforms.storage.documents import Count, read_document, typed
 from reelbeam.transforms.wording import counted
 
 _SCHEMA = pa.schema(
@@ -48,28 +51,44 @@ class Part(NamedTuple):
     Attributes:
       path: of its file; None for the part of a selection without videos.
       num_inputs: what it accounts for: its own videos, and in the first part also all that were skipped.
-      fates: how many were taken up and skipped, by reason. Those of all parts are told by the first one.
+      outcomes: how many were selected and skipped, by reason. Those of all parts are told by the first one.
       num_vouching: videos that are known to be labeled, beside those that the part skips: those of earlier parts.
       ignored: what the listing left out, by kind. All of it is told by the first part.
     """
 
     path: str | None
     num_inputs: int
-    fates: dict[str, int]
+    outcomes: Mapping[str, int]
     num_vouching: int = 0
     ignored: Mapping[str, int] = {}
 
     @property
     def num_videos(self) -> int:
         """How many videos are to be labeled."""
-        return self.num_inputs - sum(n for reason, n in self.fates.items() if reason in SKIPPED)
+        return self.num_inputs - sum(n for reason, n in self.outcomes.items() if reason in SKIPPED)
+
+
+@dataclasses.dataclass(frozen=True)
+class SelectionRecord:
+    """What `WriteSelection` writes down beside the parts.
+
+    Attributes:
+      parts: number of the part, and how many videos it has.
+      outcomes: how many inputs were selected and skipped, by reason.
+      ignored: what the listing left out, by kind.
+    """
+
+    num_inputs: Count
+    parts: tuple[tuple[Count, Count], ...]
+    outcomes: Mapping[str, Count]
+    ignored: Mapping[str, Count]
 
 
 class WriteSelection(beam.PTransform):
     """Writes down what is to be labeled.
 
-    Input: `Chosen`. Output: a PCollection of the one list of `Part`, as lists, in a fixed order; not one part where
-    there is nothing to label, and then no file.
+    Input: `Selection`. Output: a PCollection of the one `SelectionRecord`, its parts in a fixed order; not one part
+    where there is nothing to label, and then no file.
 
     The files stand in the run's staging folder. They hold URIs as they were given, with the query of a signed one,
     without which it could not be read; they are removed with the folder.
@@ -89,32 +108,32 @@ class WriteSelection(beam.PTransform):
         self._videos_per_part = videos_per_part
         self._ignored = {} if ignored is None else beam.pvalue.AsDict(ignored)
 
-    def expand(self, chosen: Chosen) -> beam.PCollection[dict[str, Any]]:
+    def expand(self, selection: Selection) -> beam.PCollection[SelectionRecord]:
         """Wires the step."""
         videos_per_part = self._videos_per_part
         num_parts = (
-            chosen.videos
-            | "CountChosen" >> beam.combiners.Count.Globally()
+            selection.videos
+            | "CountSelected" >> beam.combiners.Count.Globally()
             | "CountParts" >> beam.Map(lambda n: max(1, -(-n // videos_per_part)))
         )
         written = (
-            chosen.videos
-            | "PackChosen" >> PackVideos()  # a runner keeps them until they are counted
+            selection.videos
+            | "PackSelected" >> PackVideos()  # a runner keeps them until they are counted
             | "KeyByPart" >> beam.FlatMap(_key_by_part, beam.pvalue.AsSingleton(num_parts))
             | "PackParts" >> Pack()
             | "GroupPart" >> beam.GroupByKey()
             | "WritePart" >> beam.Map(_write_part, self._paths)
         )
-        fates = beam.pvalue.AsDict(chosen.fates)
+        outcomes = beam.pvalue.AsDict(selection.outcomes)
         return (
-            chosen.num_inputs
-            | "Selected" >> beam.Map(_selection, beam.pvalue.AsDict(written), fates, self._ignored)
+            selection.num_inputs
+            | "Selected" >> beam.Map(_record, beam.pvalue.AsDict(written), outcomes, self._ignored)
             | "KeepSelection" >> beam.Map(_keep_selection, self._paths)
         )
 
 
 class ReadSelection(beam.PTransform):
-    """Reads one part of a selection. Input: the pipeline itself. Output: `Chosen`.
+    """Reads one part of a selection. Input: the pipeline itself. Output: `Selection`.
 
     Counter: videos_listed.
     """
@@ -123,26 +142,32 @@ class ReadSelection(beam.PTransform):
         super().__init__()
         self._part = part
 
-    def expand(self, pipeline: beam.Pipeline) -> Chosen:
+    def expand(self, pipeline: beam.Pipeline) -> Selection:
         """Wires the step."""
         paths = [] if self._part.path is None else [self._part.path]
-        return Chosen(
+        return Selection(
             pipeline
             | "Part" >> beam.Create(paths, reshuffle=False)
             | "ReadPart" >> beam.FlatMap(read_part).with_output_types(VideoRef),
             pipeline | "NumInputs" >> beam.Create([self._part.num_inputs], reshuffle=False),
-            pipeline | "Fates" >> beam.Create(list(self._part.fates.items()), reshuffle=False),
+            pipeline | "Outcomes" >> beam.Create(list(self._part.outcomes.items()), reshuffle=False),
         )
 
 
-def to_parts(paths: RunPaths, selection: Mapping[str, Any]) -> list[Part]:
-    """Returns the parts of a selection as `WriteSelection` wrote it down."""
-    fates, ignored = dict(selection["fates"]), dict(selection["ignored"])
-    num_skipped = sum(n for reason, n in fates.items() if reason in SKIPPED)
-    parts = [Part(selected_path(paths, part), num_videos, {}) for part, num_videos in selection["parts"]]
+def read_selection(paths: RunPaths) -> SelectionRecord:
+    """Returns what `WriteSelection` wrote down. Raises MediaError where it cannot be read."""
+    uri = selection_path(paths)
+    return typed(SelectionRecord, uri, read_document(uri))
+
+
+def to_parts(paths: RunPaths, selection: SelectionRecord) -> list[Part]:
+    """Returns the parts of a selection."""
+    outcomes, ignored = selection.outcomes, selection.ignored
+    num_skipped = sum(n for reason, n in outcomes.items() if reason in SKIPPED)
+    parts = [Part(selected_path(paths, part), num_videos, {}) for part, num_videos in selection.parts]
     if not parts:
-        return [Part(None, num_skipped, fates, ignored=ignored)]
-    first = parts[0]._replace(num_inputs=parts[0].num_inputs + num_skipped, fates=fates, ignored=ignored)
+        return [Part(None, num_skipped, outcomes, ignored=ignored)]
+    first = parts[0]._replace(num_inputs=parts[0].num_inputs + num_skipped, outcomes=outcomes, ignored=ignored)
     return [first, *parts[1:]]
 
 
@@ -174,28 +199,27 @@ def _write_part(entry: tuple[int, Iterable[bytes]], paths: RunPaths) -> tuple[in
     return part, table.num_rows
 
 
-def _keep_selection(selection: dict[str, Any], paths: RunPaths) -> dict[str, Any]:
-    write_atomically(selection_path(paths), lambda sink: sink.write(to_json(selection)))
+def _keep_selection(selection: SelectionRecord, paths: RunPaths) -> SelectionRecord:
+    write_atomically(selection_path(paths), lambda sink: sink.write(to_line(selection)))
     return selection
 
 
-def _to_row(video: VideoRef) -> dict[str, Any]:
+def _to_row(video: VideoRef) -> Row:
     row = {name: getattr(video, name) for name in _SCHEMA.names}
     return row | {"metadata": list(video.metadata), "time_range": video.time_range.to_texts()}
 
 
-def _key_by_part(entry: tuple[int, bytes], num_parts: int) -> Iterator[tuple[int, Any]]:
+def _key_by_part(entry: tuple[int, bytes], num_parts: int) -> Iterator[tuple[int, VideoRow]]:
     for video in unpack_videos(entry[1:]):
         yield stable_hash(video.key, "part") % num_parts, video_row(video)
 
 
-def _selection(
-    num_inputs: int, parts: Mapping[int, int], fates: Mapping[str, int], ignored: Mapping[str, int]
-) -> dict[str, Any]:
-    num_skipped = sum(n for reason, n in fates.items() if reason in SKIPPED)
+def _record(
+    num_inputs: int, parts: Mapping[int, int], outcomes: Mapping[str, int], ignored: Mapping[str, int]
+) -> SelectionRecord:
+    num_skipped = sum(n for reason, n in outcomes.items() if reason in SKIPPED)
     if num_inputs != num_skipped + sum(parts.values()):
         raise ReconciliationError(
-            f"{counted(num_inputs, 'input')}, but {num_skipped} skipped and {sum(parts.values())} chosen"
+            f"{counted(num_inputs, 'input')}, but {num_skipped} skipped and {sum(parts.values())} selected"
         )
-    counts = {"fates": dict(fates), "ignored": dict(ignored)}
-    return {"num_inputs": num_inputs, "parts": sorted(parts.items()), **counts}
+    return SelectionRecord(num_inputs, tuple(sorted(parts.items())), dict(outcomes), dict(ignored))

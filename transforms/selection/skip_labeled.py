@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import array
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import apache_beam as beam
 import numpy as np
@@ -14,16 +13,15 @@ from apache_beam.pvalue import TaggedOutput
 from reelbeam.transforms import metrics
 from reelbeam.transforms.output.ledger import (
     BEYOND_LIMIT,
-    Chosen,
     LedgerRow,
-    Work,
+    Selection,
     decide,
     ledger_runs,
+    prefilter,
     read_rows,
-    sift,
     uri_key,
 )
-from reelbeam.transforms.output.row_options import RowOptions
+from reelbeam.transforms.output.run_document import LabelingKey
 from reelbeam.transforms.records import SkipRules, VideoRef, stable_hash
 from reelbeam.transforms.selection.packing import (
     Pack,
@@ -34,62 +32,63 @@ from reelbeam.transforms.selection.packing import (
     video_of,
     video_row,
 )
+from reelbeam.transforms.selection.row_options import RowOptions
 
-_FATE, _VIDEO, _OTHER_RUN, _FILE = "fate", "video", "other_run", "file"
+_OUTCOME, _VIDEO, _OTHER_RUN, _FILE = "outcome", "video", "other_run", "file"
 
 
 class SkipLabeled(beam.PTransform):
     """Leaves out what is labeled already, and what a run is told to leave out.
 
-    Input: VideoRef. Output: `Chosen`. The rules are in `reelbeam.transforms.output.ledger`.
+    Input: VideoRef. Output: `Selection`. The rules are in `reelbeam.transforms.output.ledger`.
 
     Memory does not grow with the ledger, on any runner. The keys of the listed videos, 8 bytes each, go to all who read
     the ledger; they read a file row group by row group and pass on the few rows whose key is listed. Only those are
     joined with the listing, by URI, where the exact comparison is made: bucket by bucket, see
     `reelbeam.transforms.selection.packing`. A runner that holds what it shuffles in memory, as the local one does,
-    holds the listing and the rows of its videos, one for each time that a video was taken up, packed.
+    holds the listing and the rows of its videos, one for each time that a video was selected, packed.
 
     Args:
       output: where the ledger is.
-      work: what the run does to a video.
+      key: the labeling key of the run.
       decoder_version: of this run.
       rules: what the run asks for.
       options: what it asks of rows; None: nothing that could be missing.
     """
 
     def __init__(
-        self, output: str, work: Work, decoder_version: str, rules: SkipRules, options: RowOptions | None = None
+        self, output: str, key: LabelingKey, decoder_version: str, rules: SkipRules, options: RowOptions | None = None
     ) -> None:
         super().__init__()
         self._output = output
-        self._work = work
+        self._key = key
         self._decoder_version = decoder_version
         self._rules = rules
         self._options = options
 
-    def expand(self, videos: beam.PCollection[VideoRef]) -> Chosen:
+    def expand(self, videos: beam.PCollection[VideoRef]) -> Selection:
         """Wires the step."""
-        sifted = videos | "Sift" >> beam.FlatMap(_sift, self._rules).with_outputs(_FATE, main=_VIDEO)
-        rows, other_runs = self._read_ledger(sifted[_VIDEO])
+        asked = videos | "Prefilter" >> beam.FlatMap(_prefilter, self._rules).with_outputs(_OUTCOME, main=_VIDEO)
+        rows, other_runs = self._read_ledger(asked[_VIDEO])
         decided = (
-            {"videos": sifted[_VIDEO] | "PackListed" >> PackVideos(), "rows": rows}
+            {"videos": asked[_VIDEO] | "PackListed" >> PackVideos(), "rows": rows}
             | "JoinLedger" >> beam.CoGroupByKey()
             | "Decide"
             >> beam.FlatMap(_decide, self._rules, self._decoder_version, beam.pvalue.AsList(other_runs)).with_outputs(
-                _FATE, main=_VIDEO
+                _OUTCOME, main=_VIDEO
             )
         )
-        fates = [sifted[_FATE], decided[_FATE]]
-        taken = decided[_VIDEO]
+        outcomes = [asked[_OUTCOME], decided[_OUTCOME]]
+        selected = decided[_VIDEO]
         if self._rules.limit is not None:
-            within = self._cut(taken, self._rules.limit)
-            taken = within[_VIDEO]
-            fates.append(within[_FATE])
-        fates.append(taken | "ReasonOfTaken" >> beam.Map(lambda entry: entry[0]).with_output_types(str))
-        return Chosen(
-            taken | "Chosen" >> beam.Map(lambda entry: entry[1]).with_output_types(VideoRef),
+            within = self._cut(selected, self._rules.limit)
+            selected = within[_VIDEO]
+            outcomes.append(within[_OUTCOME])
+        outcomes.append(selected | "ReasonOfSelected" >> beam.Map(lambda entry: entry[0]).with_output_types(str))
+        return Selection(
+            selected | "Selected" >> beam.Map(lambda entry: entry[1]).with_output_types(VideoRef),
             videos | "CountInputs" >> beam.combiners.Count.Globally(),
-            _count(fates),
+            _count(outcomes),
         )
 
     def _read_ledger(
@@ -106,63 +105,63 @@ class SkipLabeled(beam.PTransform):
             videos.pipeline
             | "Ledger" >> beam.Create(outputs, reshuffle=False)
             | "LedgerFiles"
-            >> beam.FlatMap(_read_runs, self._work, self._options)
+            >> beam.FlatMap(_read_runs, self._key, self._options)
             .with_output_types(str)
             .with_outputs(_OTHER_RUN, main=_FILE)
         )
         rows = (
             ledger[_FILE]
             | "SpreadFiles" >> beam.Reshuffle()
-            | "ReadLedger" >> beam.FlatMap(_read_rows, self._work, beam.pvalue.AsSingleton(keys, b""))
+            | "ReadLedger" >> beam.FlatMap(_read_rows, self._key, beam.pvalue.AsSingleton(keys, b""))
             | "PackRows" >> Pack()
         )
         return rows, ledger[_OTHER_RUN]
 
-    def _cut(self, taken: beam.PCollection[tuple[str, VideoRef]], limit: int) -> Any:
+    def _cut(self, selected: beam.PCollection[tuple[str, VideoRef]], limit: int) -> Mapping[str, beam.PCollection]:
         highest = (
-            taken
+            selected
             | "ToOrder" >> beam.Map(lambda entry: _order(entry[1])).with_output_types(int)
             | "NthOrder" >> beam.CombineGlobally(_NthSmallest(limit))
         )
         return (
-            taken
-            | "TakenToRow" >> beam.MapTuple(lambda reason, video: (bucket_of(video.key), (reason, video_row(video))))
-            | "PackTaken" >> Pack()  # a runner keeps them until all have been seen
-            | "Cut" >> beam.FlatMap(_cut, beam.pvalue.AsSingleton(highest)).with_outputs(_FATE, main=_VIDEO)
+            selected
+            | "SelectedToRow" >> beam.MapTuple(lambda reason, video: (bucket_of(video.key), (reason, video_row(video))))
+            | "PackSelected" >> Pack()  # a runner keeps them until all have been seen
+            | "Cut" >> beam.FlatMap(_cut, beam.pvalue.AsSingleton(highest)).with_outputs(_OUTCOME, main=_VIDEO)
         )
 
 
 def _count(collections: Iterable[beam.PCollection[str]]) -> beam.PCollection[tuple[str, int]]:
     # Counted one by one: a runner keeps what it flattens.
-    counts = [each | f"CountFates{i}" >> beam.combiners.Count.PerElement() for i, each in enumerate(collections)]
-    return counts | "Fates" >> beam.Flatten() | "SumFates" >> beam.CombinePerKey(sum)
+    counts = [each | f"CountOutcomes{i}" >> beam.combiners.Count.PerElement() for i, each in enumerate(collections)]
+    return counts | "Outcomes" >> beam.Flatten() | "SumOutcomes" >> beam.CombinePerKey(sum)
 
 
-def _sift(video: VideoRef, rules: SkipRules) -> Iterator[Any]:
-    reason = sift(video, rules)
+def _prefilter(video: VideoRef, rules: SkipRules) -> Iterator[VideoRef | TaggedOutput]:
+    reason = prefilter(video, rules)
     yield video if reason is None else _skip(reason)
 
 
 def _skip(reason: str) -> TaggedOutput:
     metrics.count(metrics.VIDEOS_SKIPPED)
-    return TaggedOutput(_FATE, reason)
+    return TaggedOutput(_OUTCOME, reason)
 
 
-def _read_runs(output: str, work: Work, options: RowOptions | None) -> Iterator[Any]:
-    for run in ledger_runs(output, work):
+def _read_runs(output: str, key: LabelingKey, options: RowOptions | None) -> Iterator[str | TaggedOutput]:
+    for run in ledger_runs(output, key):
         yield from run.files("videos")
         if options is not None and options.would_change(run.summary):
             yield TaggedOutput(_OTHER_RUN, run.run_id)
 
 
-def _read_rows(path: str, work: Work, keys: bytes) -> Iterator[tuple[int, LedgerRow]]:
-    for row in read_rows(path, np.frombuffer(keys, np.int64), work):
+def _read_rows(path: str, key: LabelingKey, uri_keys: bytes) -> Iterator[tuple[int, LedgerRow]]:
+    for row in read_rows(path, np.frombuffer(uri_keys, np.int64), key):
         yield bucket_of(row.key), row
 
 
 def _decide(
     entry: tuple[int, dict[str, Iterable[bytes]]], rules: SkipRules, decoder_version: str, other_runs: Sequence[str]
-) -> Iterator[Any]:
+) -> Iterator[tuple[str, VideoRef] | TaggedOutput]:
     """Joins the videos of a bucket with their rows; signed URLs that differ in nothing but their query share them."""
     _, found = entry
     rows: dict[str, list[LedgerRow]] = {}
@@ -171,7 +170,7 @@ def _decide(
     others = frozenset(other_runs)
     for video in unpack_videos(found["videos"]):
         decision = decide(video, rows.get(video.key, ()), rules, decoder_version, others)
-        if decision.taken:
+        if decision.selected:
             yield decision.reason, dataclasses.replace(video, attempt=decision.attempt)
         else:
             yield _skip(decision.reason)
@@ -181,7 +180,7 @@ def _order(video: VideoRef) -> int:
     return stable_hash(video.key, "limit")
 
 
-def _cut(entry: tuple[int, bytes], highest: int) -> Iterator[Any]:
+def _cut(entry: tuple[int, bytes], highest: int) -> Iterator[tuple[str, VideoRef] | TaggedOutput]:
     for reason, row in unpack(entry[1:]):
         video = video_of(row)
         yield (reason, video) if _order(video) <= highest else _skip(BEYOND_LIMIT)

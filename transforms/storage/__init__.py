@@ -6,7 +6,7 @@ pattern; a file with the extension .gz is not decompressed; exceptions of client
     uris.py               URIs of objects, and patterns
     local_folders.py      lists files below a local folder (ignored.py: counts skipped files by kind)
     plain_files.py        files of an output, opened without following links
-    documents.py          JSON documents of an output, which are not trusted
+    documents.py          JSON documents of an output, which are not trusted (typed_json.py: as dataclasses)
     conditional_files.py  files that are replaced only if they have not changed since they were read
     stores/               object stores
     spool/                remote videos on local disk
@@ -22,7 +22,7 @@ import pathlib
 import re
 import urllib.parse
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import BinaryIO
 
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
@@ -222,7 +222,7 @@ def _unchanged(video: VideoRef, path: str) -> Iterator[str]:
         raise error
 
 
-def open_binary(uri: str) -> Any:
+def open_binary(uri: str) -> BinaryIO:
     """Opens `uri` to read its stored bytes. Beam's file objects have no common type."""
     path = local_path(uri)
     if path is not None:
@@ -230,7 +230,7 @@ def open_binary(uri: str) -> Any:
     return FileSystems.open(uri, "application/octet-stream", CompressionTypes.UNCOMPRESSED)
 
 
-def open_inside(uri: str) -> Any:
+def open_inside(uri: str) -> BinaryIO:
     """Opens a file of an output like `open_binary`, but follows no link of a local one."""
     path = local_path(uri)
     return open_binary(uri) if path is None else plain_files.open_file(path)

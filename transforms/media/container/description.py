@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from typing import Any, cast
+from typing import Protocol, cast
 
 import av.logging
 from av.container import InputContainer
@@ -20,6 +20,10 @@ _NUMBER = re.compile(r": Video: [^,]* / 0x([0-9A-F]+)\)")
 
 # PyAV's log level is process-wide.
 _lock = threading.Lock()
+
+
+class _Described(Protocol):
+    def dumps_format(self) -> object: ...
 
 
 def stream_lines(container: InputContainer, stream_index: int) -> list[str]:
@@ -65,7 +69,7 @@ def _describe(container: InputContainer) -> str:
         logger.setLevel(logging.CRITICAL + 1)
         av.logging.set_level(av.logging.INFO)
         try:
-            return str(cast(Any, container).dumps_format())  # missing in the type stubs of PyAV 18
+            return str(cast(_Described, container).dumps_format())  # missing in the type stubs of PyAV 18
         finally:
             av.logging.set_level(None)
             logger.setLevel(level)

@@ -16,9 +16,9 @@ as in the training data: HDR video looks pale, but its hues are right.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -73,7 +73,8 @@ class Orientation:
         try:
             # Not `frame.side_data`: it and the frame refer to each other, so only the garbage collector would free
             # them. Large frames would pile up to hundreds of megabytes.
-            matrix = cast(Mapping[str, Buffer], cast(Any, SideDataContainer)(frame)).get("DISPLAYMATRIX")
+            read = cast(Callable[[object], Mapping[str, Buffer]], SideDataContainer)
+            matrix = read(frame).get("DISPLAYMATRIX")
         except ValueError:  # PyAV's enumeration does not have every kind of side data (EXIF of MJPEG)
             return cls.of_degrees(-frame.rotation)
         return cls() if matrix is None else cls.of_matrix(np.frombuffer(memoryview(matrix), np.int32))

@@ -19,7 +19,6 @@ import pkgutil
 import socket
 import sys
 from types import TracebackType
-from typing import Any
 
 import av
 
@@ -104,7 +103,7 @@ class _Server:
         self._memory = memory
         self._num_released = 0
 
-    def serve(self, request: dict[str, Any]) -> None:
+    def serve(self, request: wire.Message) -> None:
         """Answers a request: clips, then how it ended."""
         name = request["probe"] if "probe" in request else request["decode"]
         caps = limits.DecoderLimits(**request["limits"])
@@ -124,10 +123,10 @@ class _Server:
     def _send_error(self, kind: type[errors.MediaError], message: str) -> None:
         self._channel.send({"error": [kind.code, message]})
 
-    def _probe(self, name: str) -> dict[str, Any]:
+    def _probe(self, name: str) -> wire.Message:
         return {"media": wire.media_to_json(probe(name))}
 
-    def _decode(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
+    def _decode(self, name: str, request: wire.Message) -> wire.Message:
         spans = [wire.span_from_json(values) for values in request["spans"]]
         positions: dict[ClipSpan, list[int]] = collections.defaultdict(list)
         for position, span in reversed(list(enumerate(spans))):
@@ -158,7 +157,7 @@ class _Server:
         first, end = message["there"]
         return first, end
 
-    def _receive(self) -> dict[str, Any]:
+    def _receive(self) -> wire.Message:
         message = self._channel.receive()
         if message is None:
             sys.exit()
@@ -185,7 +184,7 @@ class _Memory:
         self._limit_bytes = limit_bytes
         self._status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
 
-    def was_short(self, media: dict[str, Any]) -> bool:
+    def was_short(self, media: wire.Message) -> bool:
         """Whether the address space came to within a picture of its limit. A guess: other causes are told as well."""
         (line,) = [line for line in os.pread(self._status, 1 << 16, 0).splitlines() if line.startswith(b"VmPeak:")]
         return int(line.split()[1]) * 1024 > self._limit_bytes - _picture_bytes(media)
@@ -195,7 +194,7 @@ class _Memory:
         os.close(self._status)
 
 
-def _picture_bytes(media: dict[str, Any]) -> int:
+def _picture_bytes(media: wire.Message) -> int:
     return int(media["width"] * media["height"] * _MAX_BYTES_PER_PIXEL)
 
 

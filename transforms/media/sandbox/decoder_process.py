@@ -18,7 +18,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -166,7 +166,7 @@ class DecoderProcess:
     def _request(
         self,
         video: files.VideoFile,
-        request: Mapping[str, Any],
+        request: Mapping[str, object],
         limits: DecoderLimits,
         spans: Sequence[ClipSpan] = (),
         starts_anywhere: bool = True,
@@ -197,7 +197,7 @@ class DecoderProcess:
                 f"{self._name}: the decoder sent garbage ({error}); treat the file as hostile, and report it"
             ) from error
 
-    def _send(self, message: Mapping[str, Any], descriptor: int | None = None, end: float | None = None) -> None:
+    def _send(self, message: Mapping[str, object], descriptor: int | None = None, end: float | None = None) -> None:
         self._socket.settimeout(max((end or time.monotonic() + 10) - time.monotonic(), 0.01))
         try:
             self._channel.send(message, descriptor)
@@ -206,7 +206,7 @@ class DecoderProcess:
         except OSError:  # it is gone; what it said before comes with the next `_receive`
             _log.debug("decoder process %d is gone", self.pid)
 
-    def _receive(self, budget: Budget) -> dict[str, Any]:
+    def _receive(self, budget: Budget) -> wire.Message:
         """Returns the next message that is good news; fetches what the process asks for until then."""
         while "need" in (reply := self._next(budget.end())):
             self._fetch(reply["need"], budget)
@@ -225,7 +225,7 @@ class DecoderProcess:
             raise errors.StorageError(f"{self._name}: the storage is too slow: fetching was given up; run again later")
         self._send({"there": there}, end=budget.end())
 
-    def _next(self, end: float) -> dict[str, Any]:
+    def _next(self, end: float) -> wire.Message:
         try:
             reply = self._channel.receive(until=end)
         except TimeoutError:

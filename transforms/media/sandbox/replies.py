@@ -11,7 +11,7 @@ import re
 import reprlib
 from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import TypeGuard
 
 import numpy as np
 
@@ -119,25 +119,21 @@ def byte_range(values: object, size_bytes: int) -> tuple[int, int]:
     return int(start), int(stop)
 
 
-def clip(reply: Mapping[str, Any], missing: Collection[int], spans: Sequence[ClipSpan]) -> tuple[int, int, int]:
+def clip(reply: Mapping[str, object], missing: Collection[int], spans: Sequence[ClipSpan]) -> tuple[int, int, int]:
     """Returns the position of a missing clip that has come, its slot of the ring, and how many of its frames are real.
 
     Raises:
       GarbageError: there is no such clip or slot, or more real frames than planned, or none.
     """
-    position, slot = reply.get("clip", -1), reply.get("slot", -1)
-    _require("clip", position, type(position) is int and position in missing)
-    _require("slot", slot, _is_whole(slot, 0, NUM_SLOTS - 1))
-    real = reply.get("real", -1)
-    _require("real", real, _is_whole(real, 1, spans[position].num_real_frames))
-    return int(position), int(slot), int(real)
+    position = _whole("clip", reply.get("clip", -1), 0, len(spans) - 1)
+    _require("clip", position, position in missing)
+    slot = _whole("slot", reply.get("slot", -1), 0, NUM_SLOTS - 1)
+    return position, slot, _whole("real", reply.get("real", -1), 1, spans[position].num_real_frames)
 
 
-def full_decodes(reply: Mapping[str, Any], num_clips: int) -> tuple[int, str]:
+def full_decodes(reply: Mapping[str, object], num_clips: int) -> tuple[int, str]:
     """Returns how many stretches of so many clips were decoded in full, and why."""
-    num_stretches = reply.get("stretches", 0)
-    _require("stretches", num_stretches, _is_whole(num_stretches, 1, num_clips))
-    return int(num_stretches), shown(str(reply["full_decode"]))
+    return _whole("stretches", reply.get("stretches", 0), 1, num_clips), shown(str(reply["full_decode"]))
 
 
 def error(values: object) -> errors.ReelbeamError:
@@ -152,7 +148,13 @@ def _require(name: str, value: object, holds: object) -> None:
         raise GarbageError(f"{name} is {shown(reprlib.repr(value)[:100])}")
 
 
-def _is_whole(value: object, least: int, most: int) -> bool:
+def _whole(name: str, value: object, least: int, most: int) -> int:
+    if _is_whole(value, least, most):
+        return value
+    raise GarbageError(f"{name} is {shown(reprlib.repr(value)[:100])}")
+
+
+def _is_whole(value: object, least: int, most: int) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 

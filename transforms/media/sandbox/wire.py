@@ -29,7 +29,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,10 @@ FRACTIONS = ("pixel_aspect_ratio", "duration_seconds", "time_base")
 """Fields of a MediaInfo that are told as text."""
 
 _SPAN_TIMES = ("start_seconds", "end_seconds", "interval_seconds")
+
+
+Message: TypeAlias = dict[str, Any]
+"""A message as it came. The parent checks each value of a child's (`replies.py`); a child believes its parent."""
 
 
 class GarbageError(Exception):
@@ -67,14 +71,14 @@ class Channel:
         self._unread = b""
         self.descriptors: list[int] = []
 
-    def send(self, message: Mapping[str, Any], descriptor: int | None = None) -> None:
+    def send(self, message: Mapping[str, object], descriptor: int | None = None) -> None:
         """Sends one message, and a copy of a descriptor along with it."""
         line = json.dumps(message).encode() + b"\n"
         if descriptor is not None:
             line = line[socket.send_fds(self._socket, [line[:_CHUNK_BYTES]], [descriptor]) :]
         self._socket.sendall(line)
 
-    def receive(self, until: float | None = None, with_descriptors: bool = False) -> dict[str, Any] | None:
+    def receive(self, until: float | None = None, with_descriptors: bool = False) -> Message | None:
         """Returns the next message; None: the other end is closed. Descriptors go to `descriptors`.
 
         Args:
@@ -109,7 +113,7 @@ class Channel:
         return _object(line)
 
 
-def _object(line: bytes) -> dict[str, Any]:
+def _object(line: bytes) -> Message:
     try:
         message = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -149,7 +153,7 @@ def packed_length(num_numbers: int) -> int:
     return -(-8 * num_numbers // 3) * 4
 
 
-def media_to_json(media: MediaInfo) -> dict[str, Any]:
+def media_to_json(media: MediaInfo) -> Message:
     """Returns a MediaInfo as JSON values; fractions as text, lists packed."""
     values = {field.name: getattr(media, field.name) for field in dataclasses.fields(media)}
     values |= {name: str(values[name]) for name in FRACTIONS}
@@ -160,21 +164,21 @@ def media_to_json(media: MediaInfo) -> dict[str, Any]:
 def media_from_json(values: object) -> MediaInfo:
     """Returns the MediaInfo that `media_to_json` wrote; takes its owner's word for the values."""
     assert isinstance(values, dict)
-    others: dict[str, Any] = {name: Fraction(values[name]) for name in FRACTIONS}
+    others: Message = {name: Fraction(values[name]) for name in FRACTIONS}
     others["key_frame_ticks"] = tuple(unpack(values["key_frame_ticks"], sys.maxsize).tolist())
     shifts = unpack(values["clock_shifts"], sys.maxsize).tolist()
     others["clock_shifts"] = tuple(zip(shifts[::2], shifts[1::2], strict=True))
     return MediaInfo(**(values | others))
 
 
-def span_to_json(span: ClipSpan) -> dict[str, Any]:
+def span_to_json(span: ClipSpan) -> Message:
     """Returns a span as JSON values."""
     values = {field.name: getattr(span, field.name) for field in dataclasses.fields(span)}
     return values | {name: str(values[name]) for name in _SPAN_TIMES}
 
 
-def span_from_json(values: dict[str, Any]) -> ClipSpan:
+def span_from_json(values: Message) -> ClipSpan:
     """Returns the span that `span_to_json` wrote."""
-    others: dict[str, Any] = {name: Fraction(values[name]) for name in _SPAN_TIMES}
+    others: Message = {name: Fraction(values[name]) for name in _SPAN_TIMES}
     others["sample_steps"] = tuple(values["sample_steps"])
     return ClipSpan(**(values | others))

@@ -17,9 +17,8 @@ import pathlib
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from reelbeam.transforms.models.engines.openvino_import import import_openvino
+from reelbeam.transforms.models.engines.openvino_import import Compiled, Core, Graph, import_openvino
 from reelbeam.transforms.models.registry import cache
 
 _LOGGER = logging.getLogger(__name__)
@@ -31,7 +30,7 @@ _DRAFT_SECONDS = 3600
 """An older temporary file was left by a process that died: writing one takes seconds."""
 
 
-def compile_model(core: Any, key: str, build: Callable[[], Any], config: Mapping[str, Any]) -> Any:
+def compile_model(core: Core, key: str, build: Callable[[], Graph], config: Mapping[str, object]) -> Compiled:
     """Returns a model compiled for the CPU, from the cache if possible.
 
     Args:
@@ -56,7 +55,7 @@ def compile_model(core: Any, key: str, build: Callable[[], Any], config: Mapping
     return compiled
 
 
-def _name(core: Any, key: str, config: Mapping[str, Any]) -> str:
+def _name(core: Core, key: str, config: Mapping[str, object]) -> str:
     openvino = import_openvino()
     machine = [str(core.get_property("CPU", name)) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
     facts = [str(_FORMAT), openvino.get_version(), *machine, str(sorted(config.items())), key]
@@ -75,7 +74,7 @@ def _read(path: pathlib.Path) -> bytes | None:
     return None
 
 
-def _write(name: str, compiled: Any) -> None:
+def _write(name: str, compiled: Compiled) -> None:
     try:
         blob = compiled.export_model().getvalue()
         folder = cache.writable_folder(_FOLDER)

@@ -7,9 +7,13 @@ scale, to the first layer that mixes its inputs with constant weights and output
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 _MOST_STEPS = 32
+
+
+Node: TypeAlias = Any
+"""A node of a graph of OpenVINO's, or a tensor of one of TensorFlow's."""
 
 
 class _Kinds(NamedTuple):
@@ -35,7 +39,7 @@ _TENSORFLOW = _Kinds(
 )
 
 
-def openvino_embedding(logits: Any, num_classes: int) -> Any | None:
+def openvino_embedding(logits: Node, num_classes: int) -> Node | None:
     """Returns the output port of an OpenVINO model with a clip's embedding; None if there is none.
 
     Args:
@@ -43,7 +47,7 @@ def openvino_embedding(logits: Any, num_classes: int) -> Any | None:
       num_classes: the size of the logits.
     """
 
-    def inputs(node: Any) -> list[Any]:
+    def inputs(node: Node) -> list[Node]:
         return [node.input_value(k) for k in range(node.get_input_size())]
 
     dense = _last_dense(
@@ -59,7 +63,7 @@ def openvino_embedding(logits: Any, num_classes: int) -> Any | None:
     return source if size and [each for each in source.get_shape()[1:] if each != 1] == [size] else None
 
 
-def tensorflow_embedding(logits: Any, num_classes: int) -> tuple[Any, int] | None:
+def tensorflow_embedding(logits: Node, num_classes: int) -> tuple[Node, int] | None:
     """Returns the embeddings' tensor of a frozen TensorFlow graph, and their size; None if there is none.
 
     The tensor's other dimensions may be unknown here. They are 1 if each clip has one embedding.
@@ -78,8 +82,8 @@ def tensorflow_embedding(logits: Any, num_classes: int) -> tuple[Any, int] | Non
 
 
 def _last_dense(
-    node: Any, kinds: _Kinds, kind: Callable[[Any], str], inputs: Callable[[Any], Sequence[Any]]
-) -> Any | None:
+    node: Node, kinds: _Kinds, kind: Callable[[Node], str], inputs: Callable[[Node], Sequence[Node]]
+) -> Node | None:
     for _ in range(_MOST_STEPS):
         before = inputs(node)
         if kind(node) in kinds.dense:
@@ -94,7 +98,7 @@ def _last_dense(
     return None
 
 
-def _is_constant(node: Any, kind: Callable[[Any], str], inputs: Callable[[Any], Sequence[Any]]) -> bool:
+def _is_constant(node: Node, kind: Callable[[Node], str], inputs: Callable[[Node], Sequence[Node]]) -> bool:
     while kind(node) in ("Identity", "Convert", "ReadVariableOp"):
         node = inputs(node)[0]
     return kind(node) in ("Const", "Constant")

@@ -10,9 +10,9 @@ from __future__ import annotations
 import pathlib
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from reelbeam.transforms.errors import ModelError
+from reelbeam.transforms.models.engines.protos import Message
 
 _REASONS = (
     (r"ReadFile|MatchingFiles|ImmutableConst|RecordInput|(Experimental)?LMDB\w*|\w*Reader(V\d+)?", "reads files"),
@@ -60,7 +60,7 @@ def why_refused(operation: str) -> str | None:
     return next((reason for names, reason in _REFUSED if names.fullmatch(operation)), None)
 
 
-def faults(graph: Any) -> Iterator[tuple[str, str, str]]:
+def faults(graph: Message) -> Iterator[tuple[str, str, str]]:
     """Yields the place, the name and the reason of each rejected operation of a MetaGraphDef."""
     functions = {function.signature.name: function.node_def for function in graph.graph_def.library.function}
     saving = _above(graph, [graph.saver_def.save_tensor_name, graph.saver_def.restore_op_name])
@@ -71,7 +71,7 @@ def faults(graph: Any) -> Iterator[tuple[str, str, str]]:
         yield from _faults(f"its function {name}", nodes, None if name in reached else set())
 
 
-def _faults(place: str, nodes: Iterable[Any], run: set[str] | None) -> Iterator[tuple[str, str, str]]:
+def _faults(place: str, nodes: Iterable[Message], run: set[str] | None) -> Iterator[tuple[str, str, str]]:
     """Yields the faults of some nodes; `run` has the names of the nodes that inference may run, None means all."""
     for node in nodes:
         reason = why_refused(node.op)
@@ -83,7 +83,7 @@ def _faults(place: str, nodes: Iterable[Any], run: set[str] | None) -> Iterator[
             yield place, node.op, reason
 
 
-def _outputs(graph: Any) -> list[str]:
+def _outputs(graph: Message) -> list[str]:
     """Returns the names of the tensors that signatures and initialization use."""
     signatures = graph.signature_def.values()
     tensors = [
@@ -94,7 +94,7 @@ def _outputs(graph: Any) -> list[str]:
     return [name for name in (*(tensor.name for tensor in tensors), *listed) if name not in saver]
 
 
-def _above(graph: Any, tensors: Iterable[str]) -> set[str]:
+def _above(graph: Message, tensors: Iterable[str]) -> set[str]:
     """Returns the names of the nodes that some tensors depend on."""
     nodes = {node.name: node for node in graph.graph_def.node}
     waiting = [_node_name(name) for name in tensors]
@@ -111,7 +111,7 @@ def _node_name(tensor: str) -> str:
     return tensor.removeprefix("^").partition(":")[0]
 
 
-def _called(nodes: Iterable[Any], functions: dict[str, Any]) -> set[str]:
+def _called(nodes: Iterable[Message], functions: dict[str, Message]) -> set[str]:
     """Returns the names of the functions that nodes call or pass on."""
     found = set()
     for node in nodes:
@@ -121,7 +121,7 @@ def _called(nodes: Iterable[Any], functions: dict[str, Any]) -> set[str]:
     return found & functions.keys()
 
 
-def _reached(functions: dict[str, Any], names: Iterable[str]) -> set[str]:
+def _reached(functions: dict[str, Message], names: Iterable[str]) -> set[str]:
     """Returns the functions that some functions call, including themselves."""
     waiting, found = list(names), set()
     while waiting:

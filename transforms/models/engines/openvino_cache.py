@@ -15,10 +15,9 @@ import logging
 import pathlib
 import shutil
 import tempfile
-from typing import Any
 
 from reelbeam.transforms.errors import ModelError, SignatureError
-from reelbeam.transforms.models.engines.openvino_import import import_openvino
+from reelbeam.transforms.models.engines.openvino_import import Core, Graph, import_openvino
 from reelbeam.transforms.models.engines.signature_defs import serve
 from reelbeam.transforms.models.engines.stream import StreamSignatures
 from reelbeam.transforms.models.registry import cache, saved_model
@@ -34,7 +33,7 @@ _DIGESTS = "sha256.json"
 _FORMAT = 1
 
 
-def read_converted(core: Any, folder: pathlib.Path, stream: StreamSignatures | None = None) -> dict[str, Any]:
+def read_converted(core: Core, folder: pathlib.Path, stream: StreamSignatures | None = None) -> dict[str, Graph]:
     """Returns a model as OpenVINO models with unknown sizes. Converts it if the cache does not have it.
 
     Args:
@@ -100,7 +99,7 @@ def is_sound(converted: pathlib.Path) -> bool:
         return False
 
 
-def write_converted(core: Any, folder: pathlib.Path, target: pathlib.Path, stream: StreamSignatures | None) -> None:
+def write_converted(core: Core, folder: pathlib.Path, target: pathlib.Path, stream: StreamSignatures | None) -> None:
     """Converts a SavedModel into an existing folder.
 
     Raises:
@@ -121,7 +120,7 @@ def write_converted(core: Any, folder: pathlib.Path, target: pathlib.Path, strea
     (target / _DIGESTS).write_text(json.dumps(digests), encoding="utf-8")
 
 
-def _converted(core: Any, folder: pathlib.Path, stream: StreamSignatures | None) -> pathlib.Path:
+def _converted(core: Core, folder: pathlib.Path, stream: StreamSignatures | None) -> pathlib.Path:
     def convert(target: pathlib.Path) -> None:
         _LOGGER.info("Converting %s for OpenVINO into %s", folder, target)
         write_converted(core, folder, target, stream)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import pathlib
 import queue
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,7 @@ from reelbeam.transforms.errors import InferenceError, ModelError, OutOfMemoryEr
 from reelbeam.transforms.models.engines import openvino_cache
 from reelbeam.transforms.models.engines.compiled_cache import compile_model
 from reelbeam.transforms.models.engines.embeddings import openvino_embedding
-from reelbeam.transforms.models.engines.openvino_import import import_openvino
+from reelbeam.transforms.models.engines.openvino_import import Compiled, Graph, Port, Request, import_openvino
 from reelbeam.transforms.models.engines.signature import TensorInfo, check_frames, check_signature
 from reelbeam.transforms.models.registry.catalog import OutputActivation, Preset
 from reelbeam.transforms.wording import counted
@@ -36,13 +35,13 @@ class OpenVinoEngine:
     name = "openvino"
     output_activation: OutputActivation = "logits"
 
-    def __init__(self, compiled: Any, preset: Preset, num_threads: int) -> None:
+    def __init__(self, compiled: Compiled, preset: Preset, num_threads: int) -> None:
         """Creates the inference requests. Use `load`."""
         self.num_classes = int(compiled.output(0).shape[1])
         self._embedding_size = int(np.prod(compiled.output(1).shape)) if len(compiled.outputs) > 1 else None
         self._preset = preset
-        self._compiled: Any = compiled
-        self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
+        self._compiled: Compiled = compiled
+        self._idle: queue.LifoQueue[Request] = queue.LifoQueue()
         for _ in range(num_threads):
             request = compiled.create_infer_request()
             # OpenVINO sets up its bridge to NumPy on first use. Two threads that do so at once may deadlock, one with
@@ -62,7 +61,7 @@ class OpenVinoEngine:
         core = openvino.Core()
         shape = [1, preset.num_frames, preset.size, preset.size, 3]
 
-        def prepared() -> Any:
+        def prepared() -> Graph:
             model = openvino_cache.read_converted(core, folder)[openvino_cache.MODEL]
             check_signature(folder, preset, _infos(model.inputs), _infos(model.outputs))
             model.reshape(shape)
@@ -124,7 +123,7 @@ class OpenVinoEngine:
         self._idle = queue.LifoQueue()
 
 
-def _add_embedding(model: Any) -> None:
+def _add_embedding(model: Graph) -> None:
     num_classes = model.output(0).get_partial_shape()[1]
     if num_classes.is_static:
         port = openvino_embedding(model.output(0), num_classes.get_length())
@@ -140,7 +139,7 @@ def inference_error(batch: str, error: RuntimeError) -> InferenceError:
     return kind(f"OpenVINO failed on a batch of {batch}: {text}")
 
 
-def with_uint8_input(model: Any, image: str | int = 0) -> Any:
+def with_uint8_input(model: Graph, image: str | int = 0) -> Graph:
     """Returns a model whose input `image` (a name or a position) takes uint8 and is divided by 255.
 
     The conversion is in the graph, so that pixels stay uint8 up to the first convolution: a quarter of the memory
@@ -157,7 +156,7 @@ def with_uint8_input(model: Any, image: str | int = 0) -> Any:
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
 
 
-def cpu_config(num_threads: int, precision: str = "float32") -> dict[str, Any]:
+def cpu_config(num_threads: int, precision: str = "float32") -> dict[str, object]:
     """Returns the compile options for `num_threads` threads that each run their own clip."""
     return {
         # The default is bf16 or f16 if the CPU has them: scores would differ between machines, and f16 even overflows.
@@ -169,15 +168,15 @@ def cpu_config(num_threads: int, precision: str = "float32") -> dict[str, Any]:
     }
 
 
-def _infos(ports: list[Any]) -> list[TensorInfo]:
+def _infos(ports: list[Port]) -> list[TensorInfo]:
     return [TensorInfo(_name(port), port.get_element_type().to_dtype().name, _shape(port)) for port in ports]
 
 
-def _name(port: Any) -> str:
+def _name(port: Port) -> str:
     return min(port.get_names(), default="unnamed", key=len)
 
 
-def _shape(port: Any) -> tuple[int | None, ...] | None:
+def _shape(port: Port) -> tuple[int | None, ...] | None:
     shape = port.get_partial_shape()
     if shape.rank.is_dynamic:
         return None

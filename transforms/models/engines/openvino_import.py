@@ -9,7 +9,14 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
-from typing import Any
+from typing import Any, TypeAlias
+
+# OpenVINO's objects, by what they are. Without an import of the library, its types cannot be named.
+Core: TypeAlias = Any
+Graph: TypeAlias = Any
+Compiled: TypeAlias = Any
+Request: TypeAlias = Any
+Port: TypeAlias = Any
 
 _TELEMETRY = "openvino_telemetry"
 _lock = threading.Lock()

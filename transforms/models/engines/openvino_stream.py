@@ -10,8 +10,8 @@ import functools
 import pathlib
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +21,19 @@ from reelbeam.transforms.models.engines import openvino_cache
 from reelbeam.transforms.models.engines.compiled_cache import compile_model
 from reelbeam.transforms.models.engines.embeddings import openvino_embedding
 from reelbeam.transforms.models.engines.openvino_engine import cpu_config, inference_error, with_uint8_input
-from reelbeam.transforms.models.engines.openvino_import import import_openvino
-from reelbeam.transforms.models.engines.stream import State, StreamSignatures, check_next, find_stream_signatures
+from reelbeam.transforms.models.engines.openvino_import import Compiled, Core, Graph, Port, import_openvino
+from reelbeam.transforms.models.engines.stream import (
+    State,
+    StreamSignatures,
+    Tensor,
+    check_next,
+    find_stream_signatures,
+)
 from reelbeam.transforms.models.registry.catalog import OutputActivation, Preset
 from reelbeam.transforms.wording import counted
 
-_Tensors = dict[str, npt.NDArray[Any]]
+_T = TypeVar("_T")
+_Tensors = dict[str, npt.NDArray[np.generic]]
 _EMBEDDING = "embedding/"
 """The name of the output with the embedding; a tensor of a SavedModel cannot have this name."""
 
@@ -135,18 +142,18 @@ class OpenVinoStreamEngine:
 class _Source:
     """Compiles the two graphs of a model; reads them only if the cache of compiled models lacks one."""
 
-    def __init__(self, core: Any, folder: pathlib.Path, signatures: StreamSignatures) -> None:
+    def __init__(self, core: Core, folder: pathlib.Path, signatures: StreamSignatures) -> None:
         self.signatures = signatures
         self._core = core
         self._folder = folder
         self._identity = openvino_cache.identity(folder, signatures)
 
     @functools.cached_property
-    def graphs(self) -> dict[str, Any]:
+    def graphs(self) -> dict[str, Graph]:
         """The converted graphs, with unknown sizes."""
         return openvino_cache.read_converted(self._core, self._folder, self.signatures)
 
-    def compile(self, what: str, build: Callable[[], Any], config: dict[str, Any]) -> Any:
+    def compile(self, what: str, build: Callable[[], Graph], config: dict[str, object]) -> Compiled:
         """Compiles the result of `build`; `what` must describe all of its changes to the graphs."""
         return compile_model(self._core, f"{what} of {self._identity}", build, config)
 
@@ -154,14 +161,14 @@ class _Source:
 class _Lengths:
     """The model, compiled for each number of frames on first use."""
 
-    def __init__(self, source: _Source, zeros: _Tensors, preset: Preset, config: dict[str, Any]) -> None:
+    def __init__(self, source: _Source, zeros: _Tensors, preset: Preset, config: dict[str, object]) -> None:
         self.signatures = source.signatures
         self.chunk_frames = source.signatures.chunk_frames(preset.num_frames)
         self._source = source
         self._shapes = {name: zero.shape for name, zero in zeros.items()}
         self._size = preset.size
         self._config = config
-        self._compiled: dict[int, Any] = {}
+        self._compiled: dict[int, Compiled] = {}
         self._lock = threading.Lock()
 
     def cut(self, num_frames: int) -> Iterator[tuple[int, int]]:
@@ -170,7 +177,7 @@ class _Lengths:
         yield from ((start, self.chunk_frames) for start in range(0, whole, self.chunk_frames))
         yield from ((start, 1) for start in range(whole, num_frames))
 
-    def compiled(self, num_frames: int) -> Any:
+    def compiled(self, num_frames: int) -> Compiled:
         with self._lock:
             if num_frames not in self._compiled:
                 self._compiled[num_frames] = self._compile(num_frames)
@@ -181,8 +188,8 @@ class _Lengths:
         outputs = self.compiled(self.chunk_frames).outputs
         return next((int(np.prod(port.shape)) for port in outputs if _EMBEDDING in port.get_names()), None)
 
-    def _compile(self, num_frames: int) -> Any:
-        def fixed() -> Any:
+    def _compile(self, num_frames: int) -> Compiled:
+        def fixed() -> Graph:
             model = self._source.graphs[openvino_cache.MODEL].clone()
             shapes = {**self._shapes, self.signatures.image.name: (1, num_frames, self._size, self._size, 3)}
             model.reshape({port: list(_by_name(shapes, port)) for port in model.inputs})
@@ -194,7 +201,7 @@ class _Lengths:
         return self._source.compile(what, fixed, self._config)
 
 
-def _add_embedding(model: Any, signatures: StreamSignatures) -> None:
+def _add_embedding(model: Graph, signatures: StreamSignatures) -> None:
     named = {name: port for port in model.outputs for name in port.get_names()}
     port = openvino_embedding(named[openvino_cache.NEXT_STATE + signatures.logits], signatures.num_classes)
     if port is not None:
@@ -205,7 +212,7 @@ def _add_embedding(model: Any, signatures: StreamSignatures) -> None:
 class _Request:
     """One thread's request for a compiled model, with its tensors by name."""
 
-    def __init__(self, compiled: Any, signatures: StreamSignatures) -> None:
+    def __init__(self, compiled: Compiled, signatures: StreamSignatures) -> None:
         states = {name: name for name in signatures.states}
         nexts = {openvino_cache.NEXT_STATE + name: name for name in (*states, signatures.logits)}
         nexts[_EMBEDDING] = _EMBEDDING
@@ -214,14 +221,16 @@ class _Request:
         self._inputs = [(_by_name(states, port), self._request.get_tensor(port)) for port in compiled.inputs]
         self._outputs = [(_by_name(nexts, port), port) for port in compiled.outputs]
 
-    def run(self, tensors: dict[str, Any]) -> _Tensors:
+    def run(self, tensors: Mapping[str, Tensor]) -> _Tensors:
         for name, tensor in self._inputs:
             tensor.data[...] = tensors[name]
         self._request.infer()
         return {name: self._request.get_tensor(port).data.copy() for name, port in self._outputs}
 
 
-def _run(lengths: _Lengths, requests: dict[int, _Request], tensors: Any, segment: npt.NDArray[np.uint8]) -> _Tensors:
+def _run(
+    lengths: _Lengths, requests: dict[int, _Request], tensors: Mapping[str, Tensor], segment: npt.NDArray[np.uint8]
+) -> _Tensors:
     """Returns all outputs by name after the segment's last frame."""
     signatures = lengths.signatures
     for start, length in lengths.cut(len(segment)):
@@ -240,12 +249,12 @@ def _make_states(source: _Source, preset: Preset) -> _Tensors:
     return {name: _state(named.get(name), info.dtype, info.shape or ()) for name, info in signatures.states.items()}
 
 
-def _state(made: npt.NDArray[Any] | None, dtype: str, shape: tuple[int | None, ...]) -> npt.NDArray[Any]:
+def _state(made: npt.NDArray[np.generic] | None, dtype: str, shape: tuple[int | None, ...]) -> npt.NDArray[np.generic]:
     # OpenVINO drops outputs that do not depend on an input: counters of fixed size. Their initial value is zero.
     state = np.zeros([size or 1 for size in shape], dtype) if made is None else made.copy()
     state.flags.writeable = False
     return state
 
 
-def _by_name(values: dict[str, Any], port: Any) -> Any:
+def _by_name(values: Mapping[str, _T], port: Port) -> _T:
     return next(values[name] for name in port.get_names() if name in values)

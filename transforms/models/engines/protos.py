@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
+
+Message: TypeAlias = Any
+"""A message of a class that `message_class` made: its fields are known when it runs."""
+MessageClass: TypeAlias = Any
 
 Fields = Mapping[str, Sequence[tuple[str, int, str, bool]]]
 """Message -> (field, number, type, repeated). A map is written as a repeated entry of key and value. Fields that are
 not listed are preserved in a message, but not parsed."""
 
 
-def message_class(package: str, root: str, fields: Fields) -> Any:
+def message_class(package: str, root: str, fields: Fields) -> MessageClass:
     """Returns the class of the message `root`. A process may create a package only once: cache the result."""
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 

@@ -10,10 +10,9 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Mapping
-from typing import Any
 
 from reelbeam.transforms.errors import NotASavedModelError, SignatureError
-from reelbeam.transforms.models.engines.protos import Fields, message_class
+from reelbeam.transforms.models.engines.protos import Fields, Message, MessageClass, message_class
 from reelbeam.transforms.models.engines.signature import TensorInfo
 
 GRAPH_FILE = "saved_model.pb"
@@ -86,7 +85,7 @@ def serve(folder: pathlib.Path, signature: str, target: pathlib.Path, output_pre
     (target / "variables").symlink_to((folder / "variables").resolve(), target_is_directory=True)
 
 
-def parse(folder: pathlib.Path, message: Any) -> Any:
+def parse(folder: pathlib.Path, message: MessageClass) -> Message:
     """Returns the graph file of a SavedModel, parsed as a message of that class.
 
     Raises:
@@ -105,16 +104,16 @@ def parse(folder: pathlib.Path, message: Any) -> Any:
 
 
 @functools.cache
-def _message_class() -> Any:
+def _message_class() -> MessageClass:
     return message_class("reelbeam.signatures", "SavedModel", _FIELDS)
 
 
-def _infos(entries: Any) -> dict[str, TensorInfo]:
+def _infos(entries: Message) -> dict[str, TensorInfo]:
     return {
         entry.key: TensorInfo(entry.key, _DTYPES.get(entry.value.dtype, "another type"), _shape(entry.value.shape))
         for entry in sorted(entries, key=lambda entry: entry.key)
     }
 
 
-def _shape(shape: Any) -> tuple[int | None, ...] | None:
+def _shape(shape: Message) -> tuple[int | None, ...] | None:
     return None if shape.unknown_rank else tuple(None if dim.size < 0 else dim.size for dim in shape.dims)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,16 @@ from reelbeam.transforms.errors import SignatureError
 from reelbeam.transforms.models.engines.signature import TensorInfo
 from reelbeam.transforms.models.engines.signature_defs import SERVED, Signature, read_signatures
 from reelbeam.transforms.models.registry.catalog import OutputActivation, Preset
-from reelbeam.transforms.models.registry.manifest import is_exported, read_manifest
+from reelbeam.transforms.models.registry.manifest import SignatureJson, is_exported, read_manifest
 
 _WANTED = (
     "Wanted: a signature that takes an input shape int32 [5] and gives states, and one that takes one image float32 "
     "[N, T, H, W, 3] with those states and gives logits [N, C] with the next ones."
 )
 _MOST_CHUNK_FRAMES = 10
+
+Tensor: TypeAlias = Any
+"""An array of numpy's, or a tensor of TensorFlow's: only the engine that made it knows."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -33,7 +36,7 @@ class State:
     """
 
     num_frames: int
-    tensors: Mapping[str, Any]
+    tensors: Mapping[str, Tensor]
 
 
 class StreamEngine(Protocol):
@@ -133,7 +136,7 @@ class StreamSignatures:
         return self.image.shape[1] or clip_frames // -(-clip_frames // _MOST_CHUNK_FRAMES)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any] | None) -> StreamSignatures | None:
+    def from_json(cls, values: SignatureJson | None) -> StreamSignatures | None:
         """Returns the signatures from the JSON form of `dataclasses.asdict`; None for None."""
         if values is None:
             return None
@@ -141,7 +144,7 @@ class StreamSignatures:
         return cls(**{**values, "image": _info(values["image"]), "states": states})
 
 
-def _info(values: dict[str, Any]) -> TensorInfo:
+def _info(values: SignatureJson) -> TensorInfo:
     return TensorInfo(**{**values, "shape": None if values["shape"] is None else tuple(values["shape"])})
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from reelbeam.transforms.models.engines.embeddings import tensorflow_embedding
+
+# TensorFlow's objects, by what they are. Without an import of the library, its types cannot be named.
+SavedModel: TypeAlias = Any
+Function: TypeAlias = Any
+Graph: TypeAlias = Any
+Tensor: TypeAlias = Any
 
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 
 
-def with_embeddings(function: Any, logits: int, num_classes: int) -> Any | None:
+def with_embeddings(function: Function, logits: int, num_classes: int) -> Function | None:
     """Returns a function that also returns the embeddings; None if the graph has none.
 
     This takes seconds. The copy does not contain separately compiled functions, which the official Stream models have.
@@ -38,7 +44,7 @@ def with_embeddings(function: Any, logits: int, num_classes: int) -> Any | None:
     return frozen.prune(frozen.inputs, [*outputs, embeddings])
 
 
-def _unfolded(graph: Any, outputs: Sequence[Any]) -> list[Any]:
+def _unfolded(graph: Graph, outputs: Sequence[Tensor]) -> list[Tensor]:
     """Returns the tensors behind a frozen graph's outputs, in copies of the functions that it calls if necessary.
 
     Freezing inlines most nested functions into the graph, where the layer can be found, but not functions that are
@@ -48,15 +54,15 @@ def _unfolded(graph: Any, outputs: Sequence[Any]) -> list[Any]:
     from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
 
     functions = {function.signature.name: function for function in graph.as_graph_def().library.function}
-    copies: dict[Any, list[Any]] = {}
+    copies: dict[Tensor, list[Tensor]] = {}
 
-    def copied(call: Any) -> list[Any]:
+    def copied(call: Tensor) -> list[Tensor]:
         body = function_def_to_graph(functions[call.get_attr("f").name])
         taken = {ours.op.name: given for ours, given in zip(body.inputs, call.inputs, strict=True)}
         with graph.as_default():
             return list(tf.graph_util.import_graph_def(body.as_graph_def(), taken, [x.name for x in body.outputs]))
 
-    def source(tensor: Any) -> Any:
+    def source(tensor: Tensor) -> Tensor:
         while tensor.op.type == "Identity":
             tensor = tensor.op.inputs[0]
         if tensor.op.type not in _CALLS:

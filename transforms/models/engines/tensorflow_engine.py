@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import pathlib
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from reelbeam.transforms.errors import InferenceError, ModelError, OutOfMemoryError, SignatureError
 from reelbeam.transforms.models.engines.graph_ops import require_harmless
 from reelbeam.transforms.models.engines.signature import TensorInfo, check_frames, check_signature
-from reelbeam.transforms.models.engines.tensorflow_embeddings import with_embeddings
+from reelbeam.transforms.models.engines.tensorflow_embeddings import Function, SavedModel, Tensor, with_embeddings
 from reelbeam.transforms.models.registry.catalog import OutputActivation, Preset
 from reelbeam.transforms.models.registry.quiet import quiet_tensorflow
 from reelbeam.transforms.wording import counted
@@ -31,12 +31,12 @@ class TensorFlowEngine:
     name = "tensorflow"
     output_activation: OutputActivation = "logits"
 
-    def __init__(self, run: Callable[[Any], Any], num_classes: int, preset: Preset) -> None:
+    def __init__(self, run: Callable[[Tensor], Tensor], num_classes: int, preset: Preset) -> None:
         """Stores the results of `load`."""
         self.num_classes = num_classes
         self._preset = preset
-        self._run: Callable[[Any], Any] | None = run
-        self._frozen: Any = None
+        self._run: Callable[[Tensor], Tensor] | None = run
+        self._frozen: Function = None
         self._lock = threading.Lock()
 
     @classmethod
@@ -86,7 +86,7 @@ class TensorFlowEngine:
         logits, embeddings = self._call(function, frames)
         return logits, embeddings
 
-    def _with_embeddings(self) -> Any:
+    def _with_embeddings(self) -> Function:
         with self._lock:
             if self._run is None:
                 raise ValueError("the engine is closed")
@@ -94,7 +94,7 @@ class TensorFlowEngine:
                 self._frozen = with_embeddings(self._run, 0, self.num_classes) or False
             return self._frozen or None
 
-    def _call(self, function: Any, frames: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
+    def _call(self, function: Function, frames: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
         import tensorflow as tf
 
         check_frames(frames, self._preset)
@@ -109,7 +109,7 @@ class TensorFlowEngine:
         self._run = self._frozen = None
 
 
-def load_saved_model(folder: pathlib.Path, num_threads: int) -> Any:
+def load_saved_model(folder: pathlib.Path, num_threads: int) -> SavedModel:
     """Loads a SavedModel with TensorFlow.
 
     Raises:
@@ -127,12 +127,13 @@ def load_saved_model(folder: pathlib.Path, num_threads: int) -> Any:
         raise ModelError(f"TensorFlow cannot load {folder}: {error}") from error
 
 
-def inference_error(batch: str, error: Any) -> InferenceError:
+def inference_error(batch: str, error: Exception) -> InferenceError:
     """Converts TensorFlow's error on a batch to an InferenceError."""
     import tensorflow as tf
 
     kind = OutOfMemoryError if isinstance(error, tf.errors.ResourceExhaustedError) else InferenceError
-    return kind(f"TensorFlow failed on a batch of {batch}: {error.message}")
+    message = getattr(error, "message", None) or error
+    return kind(f"TensorFlow failed on a batch of {batch}: {message}")
 
 
 def accelerators() -> list[str]:
@@ -155,19 +156,19 @@ def _configure(num_threads: int) -> None:
         _LOGGER.debug("TensorFlow keeps its settings: %s", error)
 
 
-def _signature(model: Any, folder: pathlib.Path) -> Any:
+def _signature(model: SavedModel, folder: pathlib.Path) -> Function:
     if _SIGNATURE not in model.signatures:
         found = ", ".join(sorted(model.signatures)) or "none"
         raise SignatureError(f"cannot run {folder}: it has no signature {_SIGNATURE}. Found: {found}")
     return model.signatures[_SIGNATURE]
 
 
-def _with_uint8_input(model: Any, signature: Any, image: str, output: str, preset: Preset) -> Any:
+def _with_uint8_input(model: SavedModel, signature: Function, image: str, output: str, preset: Preset) -> Function:
     import tensorflow as tf
 
     clips = tf.TensorSpec([None, preset.num_frames, preset.size, preset.size, 3], tf.uint8)
 
-    def run(frames: Any) -> Any:
+    def run(frames: Tensor) -> Tensor:
         return signature(**{image: tf.cast(frames, tf.float32) / 255.0})[output]
 
     concrete = tf.function(run, input_signature=[clips]).get_concrete_function()
@@ -176,18 +177,18 @@ def _with_uint8_input(model: Any, signature: Any, image: str, output: str, prese
     return concrete
 
 
-def _inputs(signature: Any) -> list[TensorInfo]:
+def _inputs(signature: Function) -> list[TensorInfo]:
     return [_info(name, spec) for name, spec in _specs(signature.structured_input_signature[1])]
 
 
-def _outputs(signature: Any) -> list[TensorInfo]:
+def _outputs(signature: Function) -> list[TensorInfo]:
     return [_info(name, spec) for name, spec in _specs(signature.structured_outputs)]
 
 
-def _specs(tensors: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def _specs(tensors: Mapping[str, Tensor]) -> list[tuple[str, Tensor]]:
     return sorted(tensors.items())
 
 
-def _info(name: str, spec: Any) -> TensorInfo:
+def _info(name: str, spec: Tensor) -> TensorInfo:
     shape = None if spec.shape.rank is None else tuple(spec.shape.as_list())
     return TensorInfo(name, spec.dtype.name, shape)

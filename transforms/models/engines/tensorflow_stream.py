@@ -5,19 +5,24 @@ from __future__ import annotations
 import pathlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from reelbeam.transforms.errors import ModelError
-from reelbeam.transforms.models.engines.stream import State, StreamSignatures, check_next, find_stream_signatures
-from reelbeam.transforms.models.engines.tensorflow_embeddings import with_embeddings
+from reelbeam.transforms.models.engines.stream import (
+    State,
+    StreamSignatures,
+    Tensor,
+    check_next,
+    find_stream_signatures,
+)
+from reelbeam.transforms.models.engines.tensorflow_embeddings import Function, SavedModel, with_embeddings
 from reelbeam.transforms.models.engines.tensorflow_engine import inference_error, load_saved_model
 from reelbeam.transforms.models.registry.catalog import OutputActivation, Preset
 from reelbeam.transforms.wording import counted
 
-_Run = Callable[[Any, Mapping[str, Any]], Mapping[str, Any]]
+_Run = Callable[[Tensor, Mapping[str, Tensor]], Mapping[str, Tensor]]
 _EMBEDDING = "embedding/"
 """The name of the embeddings next to the model's outputs; a tensor of a SavedModel cannot have this name."""
 
@@ -32,7 +37,9 @@ class TensorFlowStreamEngine:
     name = "tensorflow"
     output_activation: OutputActivation = "logits"
 
-    def __init__(self, run: Any, zeros: Mapping[str, Any], signatures: StreamSignatures, preset: Preset) -> None:
+    def __init__(
+        self, run: Function, zeros: Mapping[str, Tensor], signatures: StreamSignatures, preset: Preset
+    ) -> None:
         """Stores the results of `load`."""
         self.num_classes = signatures.num_classes
         self.chunk_frames = signatures.chunk_frames(preset.num_frames)
@@ -41,7 +48,7 @@ class TensorFlowStreamEngine:
         self._preset = preset
         self._zeros = zeros
         self._batched = [name for name, info in signatures.states.items() if info.shape and info.shape[0] is None]
-        self._run: Any = run
+        self._run: Function = run
         self._frozen: tuple[_Run | None, int | None] | None = None
         self._lock = threading.Lock()
 
@@ -130,7 +137,7 @@ class TensorFlowStreamEngine:
 
     def _groups(self, states: Sequence[State]) -> list[list[int]]:
         """Returns the positions of the segments that may share a batch, in groups."""
-        groups: dict[Any, list[int]] = {}
+        groups: dict[object, list[int]] = {}
         one_by_one = not self._batched or (self._signatures.image.shape or (None,))[0] == 1
         shared = sorted(set(self._zeros) - set(self._batched))
         for k, state in enumerate(states):
@@ -142,7 +149,7 @@ class TensorFlowStreamEngine:
         length = num_frames if (self._signatures.image.shape or (None, None))[1] is None else 1
         return [(start, length) for start in range(0, num_frames, length)]
 
-    def _joined(self, tensors: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def _joined(self, tensors: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         import tensorflow as tf
 
         joined = dict(tensors[0])
@@ -151,11 +158,11 @@ class TensorFlowStreamEngine:
                 joined[name] = tf.concat([each[name] for each in tensors], axis=0)
         return joined
 
-    def _row(self, joined: Mapping[str, Any], row: int) -> dict[str, Any]:
+    def _row(self, joined: Mapping[str, Tensor], row: int) -> dict[str, Tensor]:
         return {name: value[row : row + 1] if name in self._batched else value for name, value in joined.items()}
 
 
-def _run_with_embeddings(run: Any, signatures: StreamSignatures) -> tuple[_Run | None, int | None]:
+def _run_with_embeddings(run: Function, signatures: StreamSignatures) -> tuple[_Run | None, int | None]:
     """Returns a function that also returns embeddings, and their size; (None, None) if the graph has none."""
     concrete = run.get_concrete_function()
     # TensorFlow sorts the values of a dictionary by name.
@@ -164,20 +171,20 @@ def _run_with_embeddings(run: Any, signatures: StreamSignatures) -> tuple[_Run |
     if frozen is None:
         return None, None
 
-    def with_names(frames: Any, states: Mapping[str, Any]) -> Mapping[str, Any]:
+    def with_names(frames: Tensor, states: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         return dict(zip([*gives, _EMBEDDING], frozen(frames, *(states[name] for name in takes)), strict=True))
 
     return with_names, int(frozen.outputs[-1].shape[1])
 
 
-def _with_uint8_input(model: Any, signatures: StreamSignatures) -> Any:
+def _with_uint8_input(model: SavedModel, signatures: StreamSignatures) -> Function:
     import tensorflow as tf
 
     call = model.signatures[signatures.call]
     takes = call.structured_input_signature[1]
     image = signatures.image.name
 
-    def run(frames: Any, states: Mapping[str, Any]) -> Any:
+    def run(frames: Tensor, states: Mapping[str, Tensor]) -> Tensor:
         return call(**{image: tf.cast(frames, tf.float32) / 255.0}, **states)
 
     specs = [tf.TensorSpec(takes[image].shape, tf.uint8), {name: takes[name] for name in signatures.states}]

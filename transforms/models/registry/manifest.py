@@ -14,7 +14,7 @@ import pathlib
 import re
 import stat
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from reelbeam.transforms.errors import ModelError
 from reelbeam.transforms.models.registry import saved_model
@@ -27,6 +27,10 @@ _MAX_MANIFEST_BYTES = 4 << 20
 _MAX_FILE_BYTES = 16 << 30
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _REMEDY = "export the model again"
+
+
+SignatureJson: TypeAlias = dict[str, Any]
+"""The signatures of a Stream model, or a part of them, as they are in JSON; `models.engines.stream` knows more."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Manifest:
     source: str
     content_hash: str
     openvino_version: str
-    signatures: dict[str, Any] | None
+    signatures: SignatureJson | None
     files: dict[str, str]
 
     def to_text(self) -> str:

@@ -6,7 +6,7 @@ import pathlib
 import shutil
 import tarfile
 from collections.abc import Iterable
-from typing import Any
+from typing import IO, Protocol, cast
 
 MOST_BYTES = 8 << 30
 """The maximum unpacked size of an archive. A5's SavedModel has 150 MB."""
@@ -17,11 +17,19 @@ class DamagedArchiveError(OSError):
     """An archive cannot be read. If it came from a server, a retry may give a complete one."""
 
 
-def unpack(stream: Any, folder: pathlib.Path) -> None:
+class Readable(Protocol):
+    """The stream of an archive."""
+
+    def read(self, size: int, /) -> bytes:
+        """Returns up to `size` bytes."""
+        ...
+
+
+def unpack(stream: Readable, folder: pathlib.Path) -> None:
     """Unpacks a tar archive, compressed or not, while reading it.
 
     Args:
-      stream: an object with `read(size)`.
+      stream: the archive.
       folder: an empty folder.
 
     Raises:
@@ -31,7 +39,7 @@ def unpack(stream: Any, folder: pathlib.Path) -> None:
     """
     num_bytes = num_files = 0
     try:
-        with tarfile.open(fileobj=stream, mode="r|*") as archive:
+        with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|*") as archive:
             for member in archive:
                 num_files += 1
                 num_bytes += member.size  # includes the holes of a sparse file, which are not in the archive

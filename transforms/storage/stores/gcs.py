@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -22,6 +22,10 @@ _TIMEOUT = (10, 30)  # seconds to connect, and between two parts of a response
 _GENERATION = "generation:"
 _FIELDS = "items(name,size,generation,updated),nextPageToken"
 _lock = threading.Lock()
+
+_T = TypeVar("_T")
+_Foreign: TypeAlias = Any
+"""Google's client, its blobs, and an error of it: the packages have no types."""
 
 
 def store(options: PipelineOptions) -> GcsStore:
@@ -49,7 +53,7 @@ def delete(uris: Sequence[str], options: PipelineOptions) -> None:
 class GcsStore:
     """Google Cloud Storage, see `store.Store`. The version of an object is its generation."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: _Foreign) -> None:
         self._client = client
 
     def stat(self, uri: str) -> VideoRef:
@@ -72,7 +76,7 @@ class GcsStore:
             if not token:
                 return
 
-    def _page(self, bucket: str, prefix: str, token: str | None) -> tuple[list[Any], str | None]:
+    def _page(self, bucket: str, prefix: str, token: str | None) -> tuple[list[_Foreign], str | None]:
         listing = self._client.list_blobs(
             bucket, prefix=prefix, page_token=token, fields=_FIELDS, timeout=_TIMEOUT, retry=None
         )
@@ -109,13 +113,13 @@ class GcsStore:
             raise changed(video.video_uri) from None
 
 
-def _to_video_ref(bucket: str, blob: Any) -> VideoRef:
+def _to_video_ref(bucket: str, blob: _Foreign) -> VideoRef:
     modified = blob.updated.timestamp() if blob.updated else None
     uri, version = f"gs://{bucket}/{blob.name}", f"{_GENERATION}{blob.generation}"
     return VideoRef(uri, blob.size, version, modified_seconds=modified)
 
 
-def _insist(uri: str, request: Callable[[], Any]) -> Any:
+def _insist(uri: str, request: Callable[[], _T]) -> _T:
     """Retries a request until it succeeds, and converts the client's exceptions."""
     import requests
     import urllib3
@@ -123,7 +127,7 @@ def _insist(uri: str, request: Callable[[], Any]) -> Any:
     from google.auth.exceptions import GoogleAuthError, TransportError
     from google.cloud.exceptions import NotFound
 
-    def translated() -> Any:
+    def translated() -> _T:
         try:
             return request()
         except NotFound as error:
@@ -142,7 +146,7 @@ def _insist(uri: str, request: Callable[[], Any]) -> Any:
     return insist(uri, translated)
 
 
-def _from_reply(uri: str, error: Any) -> Exception:
+def _from_reply(uri: str, error: _Foreign) -> Exception:
     if error.code in (408, 429) or (error.code or 0) >= 500:
         return PassingError(str(error))
     if error.code in (412, 416):

@@ -6,8 +6,8 @@ import contextlib
 import datetime
 import functools
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias, TypeVar
 
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
@@ -27,6 +27,10 @@ _OPTIONS = (
 )
 _lock = threading.Lock()
 
+_T = TypeVar("_T")
+_Foreign: TypeAlias = Any
+"""boto3's client, and an error of botocore's: the packages have no types."""
+
 
 def store(options: PipelineOptions) -> S3Store:
     """Returns the store, one for equal options. Raises ImportError if boto3 is not installed."""
@@ -43,7 +47,7 @@ def _store(
     endpoint_url: str | None,
     region: str | None,
     api_version: str | None,
-    verify: Any,
+    verify: bool | str | None,
     disable_ssl: bool,
 ) -> S3Store:
     import boto3
@@ -73,14 +77,16 @@ def _store(
 class S3Store:
     """S3, see `store.Store`. The version of an object is its etag: it stays if the same bytes are written again."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: _Foreign) -> None:
         self._client = client
 
     def stat(self, uri: str) -> VideoRef:
         """See `store.Store`."""
         bucket, key = object_place(uri)
         reply = _insist(uri, lambda: self._client.head_object(Bucket=bucket, Key=key))
-        return VideoRef(uri, reply["ContentLength"], _version(reply["ETag"]), modified_seconds=_seconds(reply))
+        return VideoRef(
+            uri, reply["ContentLength"], _version(reply["ETag"]), modified_seconds=reply["LastModified"].timestamp()
+        )
 
     def matching(self, pattern: str) -> Iterator[VideoRef]:
         """See `store.Store`."""
@@ -92,7 +98,9 @@ class S3Store:
             page = _insist(pattern, lambda: self._client.list_objects_v2(**request))
             for item in page.get("Contents", ()):
                 uri = f"s3://{bucket}/{item['Key']}"
-                yield VideoRef(uri, item["Size"], _version(item["ETag"]), modified_seconds=_seconds(item))
+                yield VideoRef(
+                    uri, item["Size"], _version(item["ETag"]), modified_seconds=item["LastModified"].timestamp()
+                )
             if not page.get("NextContinuationToken"):
                 return
             request["ContinuationToken"] = page["NextContinuationToken"]
@@ -114,7 +122,7 @@ class S3Store:
         return _insist(video.video_uri, request)
 
 
-def _seconds(facts: Mapping[str, Any]) -> float:
+def _seconds(facts: _Foreign) -> float:
     modified: datetime.datetime = facts["LastModified"]
     return modified.timestamp()
 
@@ -123,11 +131,11 @@ def _version(etag: str) -> str:
     return _ETAG + etag.strip('"')
 
 
-def _insist(uri: str, request: Callable[[], Any]) -> Any:
+def _insist(uri: str, request: Callable[[], _T]) -> _T:
     """Retries a request until it succeeds, and converts botocore's exceptions."""
     from botocore import exceptions
 
-    def translated() -> Any:
+    def translated() -> _T:
         try:
             return request()
         except exceptions.ClientError as error:
@@ -143,7 +151,7 @@ def _insist(uri: str, request: Callable[[], Any]) -> Any:
     return insist(uri, translated)
 
 
-def _from_reply(uri: str, error: Any) -> Exception:
+def _from_reply(uri: str, error: _Foreign) -> Exception:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = error.response.get("Error", {}).get("Code", "")
     if status in (408, 429) or status >= 500 or code in ("RequestTimeout", "SlowDown"):

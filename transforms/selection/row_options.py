@@ -1,4 +1,4 @@
-"""What a run asks of its rows beside the scores: how many labels, and which further columns. Not part of the work.
+"""What a run asks of its rows beside the scores: how many labels, and which further columns. Not in the labeling key.
 
 A video that is labeled already keeps its row, whatever the next run asks of rows. So a run that asks for something else
 says how many videos it left as they are.
@@ -6,11 +6,15 @@ says how many videos it left as they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+import dataclasses
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reelbeam.transforms.output.run_document import CommittedDocument
 
 
-class RowOptions(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class RowOptions:
     """The flags of a run that decide what its rows hold; the names are those in a run's configuration."""
 
     top_k: int
@@ -19,12 +23,16 @@ class RowOptions(NamedTuple):
     save_embeddings: bool
 
     @classmethod
-    def of_run(cls, summary: Mapping[str, Any]) -> RowOptions | None:
-        """Returns those of the run with that JSON; None where it does not say."""
-        configuration = summary.get("configuration", {})
-        if not all(name in configuration for name in cls._fields):
+    def of_run(cls, document: CommittedDocument) -> RowOptions | None:
+        """Returns those of the run with that document; None where it does not say."""
+        # Here, since they import Beam and Arrow, and flags are parsed without these.
+        from reelbeam.transforms.output.run_document import RunDocument
+        from reelbeam.transforms.storage.typed_json import WrongValueError, from_json
+
+        try:
+            return from_json(cls, document.configuration) if isinstance(document, RunDocument) else None
+        except WrongValueError:
             return None
-        return cls(*(configuration[name] for name in cls._fields))
 
     def to_flags(self) -> str:
         """Returns them as flags, for messages.
@@ -35,9 +43,9 @@ class RowOptions(NamedTuple):
         switches = [f"--{name}" for name in ("save_logits", "save_embeddings") if getattr(self, name)]
         return ", ".join([f"--top_k {self.top_k}", f"--min_score {self.min_score:g}", *switches])
 
-    def would_change(self, summary: Mapping[str, Any]) -> bool:
-        """Returns whether rows of the run with that JSON are known to be others than those that are asked for."""
-        made = RowOptions.of_run(summary)
+    def would_change(self, document: CommittedDocument) -> bool:
+        """Returns whether rows of the run with that document are known to be others than those that are asked for."""
+        made = RowOptions.of_run(document)
         return made is not None and not made.fit(self)
 
     def fit(self, asked: RowOptions) -> bool:

@@ -1,0 +1,184 @@
+"""The committed runs of an output: their documents, where their rows are now, and the newest of them.
+
+A compaction holds the rows of other runs; their own documents stay (`reelbeam.transforms.output.compaction`).
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from apache_beam.io.filesystems import FileSystems
+
+from reelbeam.transforms import storage
+from reelbeam.transforms.output.run_document import (
+    CommittedDocument,
+    CompactionDocument,
+    RunDocument,
+    committed_document,
+)
+from reelbeam.transforms.output.run_files import RunPaths
+from reelbeam.transforms.schemas import TABLES
+from reelbeam.transforms.storage import plain_files
+from reelbeam.transforms.storage.documents import read_document
+
+COMPACTION = "-compact-"
+"""What the names of compactions have in them, and those of other runs have not."""
+
+
+class Run(NamedTuple):
+    """A committed run: where its files are, and its document.
+
+    Attributes:
+      paths: where its files are, or were.
+      summary: its document.
+      compacted_into: the compaction that holds its rows now; None where its own files do.
+    """
+
+    paths: RunPaths
+    summary: CommittedDocument
+    compacted_into: str | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The run's name."""
+        return self.paths.run_id
+
+    @property
+    def is_compaction(self) -> bool:
+        """Whether it labeled nothing, but holds rows of others."""
+        return isinstance(self.summary, CompactionDocument)
+
+    @property
+    def labeled(self) -> RunDocument:
+        """The document of a run that is not a compaction. Raises TypeError: a bug."""
+        if isinstance(self.summary, CompactionDocument):
+            raise TypeError(f"{self.run_id} is a compaction")
+        return self.summary
+
+    def files(self, table: str) -> list[str]:
+        """Returns the paths of the run's own files of a table; none where a compaction holds its rows.
+
+        By their names below the output, since the output may have been moved or mounted elsewhere since.
+        """
+        if self.compacted_into is not None:
+            return []
+        names = [path.split("/")[-3:] for path in self.summary.files.of(table)]
+        if self.is_compaction:
+            return [self.paths.current(table, int(name[len("part-") : -len(".parquet")])) for *_, name in names]
+        return [FileSystems.join(self.paths.output, *name) for name in names]
+
+
+def committed_runs(output: str) -> Iterator[Run]:
+    """Yields the runs of an output in the order of their names, which begin with the time; one JSON is held at a time.
+
+    Raises:
+      MediaError: the output cannot be read.
+    """
+    for run_id, uri, holder in _committed(output):
+        yield Run(RunPaths(output, run_id), read_summary(uri), holder)
+
+
+def runs_with_files(output: str) -> Iterator[Run]:
+    """Yields the runs whose rows are in files of their own, in the order of `committed_runs`.
+
+    The JSONs of runs whose rows a compaction holds are not read: an output may have thousands of them.
+
+    Raises:
+      MediaError: the output cannot be read.
+    """
+    for run_id, uri, holder in _committed(output):
+        if holder is None:
+            yield Run(RunPaths(output, run_id), read_summary(uri))
+
+
+def _committed(output: str) -> Iterator[tuple[str, str, str | None]]:
+    """Yields each run's name, the URI of its JSON, and the compaction that holds its rows."""
+    _require_no_links(output)
+    uris = {name_of(uri): uri for uri in storage.find_files(output, "runs/*.json")}
+    compactions = {run_id: read_summary(uri) for run_id, uri in uris.items() if COMPACTION in run_id}
+    lists = {run_id: doc.compacted for run_id, doc in compactions.items() if isinstance(doc, CompactionDocument)}
+    gone = {run_id for compacted in lists.values() for run_id in compacted}  # among them compactions of compactions
+    into = {run_id: holder for holder, compacted in lists.items() if holder not in gone for run_id in compacted}
+    yield from ((run_id, uri, into.get(run_id)) for run_id, uri in uris.items())
+
+
+def _require_no_links(output: str) -> None:
+    """Raises StorageError where a folder of a local output is a link: a search would leave the output."""
+    path = storage.local_path(output)
+    if path is not None:
+        with storage.storage_errors(output):
+            for folder in ("runs", *TABLES):
+                plain_files.names_in(f"{path}/{folder}")
+
+
+def read_summary(uri: str) -> CommittedDocument:
+    """Returns the document of a run.
+
+    Raises:
+      MediaError: it cannot be read, is damaged or of another schema version, or says what no run writes.
+    """
+    return committed_document(uri, name_of(uri), read_document(uri))
+
+
+def name_of(uri: str) -> str:
+    """Returns the name of the run whose JSON is at `uri`."""
+    return uri.rsplit("/", 1)[-1].removesuffix(".json")
+
+
+def read_run(paths: RunPaths) -> RunDocument | None:
+    """Returns the document of a run that labeled; None where there is none. Raises MediaError, as `read_summary`."""
+    found = read_summary(paths.marker) if exists(paths.marker) else None
+    return found if isinstance(found, RunDocument) else None
+
+
+def exists(path: str) -> bool:
+    """Whether a file of an output is there. Raises MediaError where that cannot be found out."""
+    with storage.storage_errors(path):
+        return FileSystems.exists(path)
+
+
+class Latest(NamedTuple):
+    """What the newest runs of an output say.
+
+    Attributes:
+      summary: the document of the run that labeled last.
+      labeled_at: the time of the newest rows.
+    """
+
+    summary: CommittedDocument
+    labeled_at: datetime.datetime
+
+
+def utc_now() -> datetime.datetime:
+    """Returns this second."""
+    return datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+
+
+def time_after(last: Latest | None) -> datetime.datetime:
+    """Returns the time of a run's rows: now, or just after the newest rows where a clock was ahead of this one."""
+    return utc_now() if last is None else max(utc_now(), last.labeled_at + datetime.timedelta(seconds=1))
+
+
+def latest_run(output: str) -> Latest | None:
+    """Returns what the newest runs of an output say; None: nothing is committed.
+
+    The last run by name has the newest rows, unless it waited for the lock of one whose clock was ahead. Such a run is
+    the last one that is not in the future.
+
+    Raises:
+      MediaError: the output cannot be read.
+    """
+    uris = sorted(storage.find_files(output, "runs/*.json"), key=lambda uri: (COMPACTION not in uri, name_of(uri)))
+    if not uris:
+        return None
+    now = f"{utc_now():%Y%m%dT%H%M%SZ}"
+    past = [uri for uri in uris if name_of(uri)[: len(now)] <= now]
+    summaries = [read_summary(uri) for uri in dict.fromkeys([uris[-1], *past[-1:]])]
+    return Latest(summaries[0], max(map(_labeled_at, summaries)))
+
+
+def _labeled_at(document: CommittedDocument) -> datetime.datetime:
+    labeled_at = None if isinstance(document, CompactionDocument) else document.labeled_at
+    return datetime.datetime.fromisoformat(labeled_at or document.started_at)
