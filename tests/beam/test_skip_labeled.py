@@ -12,7 +12,7 @@ import pytest
 import record_factory as make
 from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline, counters
-from slow_cases import fast_first
+from slow_cases import fast_rows
 
 from reelbeam.transforms import metrics
 from reelbeam.transforms.output.run_document import LabelingKey
@@ -57,7 +57,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("rules", "wanted", "outcomes"), fast_first(CASES, 2))
+@pytest.mark.parametrize(("rules", "wanted", "outcomes"), fast_rows(CASES, 2))
 def test_only_what_is_not_labeled_comes_out(
     output: pathlib.Path, rules: dict[str, Any], wanted: list[str], outcomes: dict[str, int]
 ) -> None:
@@ -110,7 +110,7 @@ def test_addresses_of_one_video_share_its_rows_and_keep_their_queries(tmp_path: 
         assert_that(chosen.videos, equal_to([dataclasses.replace(video, attempt=2) for video in videos]))
 
 
-@pytest.mark.parametrize(("videos_per_part", "num_parts"), fast_first([(40, 3), (1000, 1)]))
+@pytest.mark.parametrize(("videos_per_part", "num_parts"), fast_rows([(40, 3), (1000, 1)]))
 def test_parts_hold_every_video_once(tmp_path: pathlib.Path, videos_per_part: int, num_parts: int) -> None:
     paths = RunPaths(str(tmp_path / "a b [c]"), "r1")
     ledger_of.commit_rows(tmp_path / "a b [c]", "r0", ledger_of.rows(URIS[:10]))

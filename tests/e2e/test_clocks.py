@@ -53,7 +53,7 @@ def test_rows_that_are_dated_in_the_future_do_not_win(
     shutil.copy(samples_dir / "shrinking.mp4", videos / "a.mp4")
     second = night()
     (warning,) = warnings(caplog)
-    assert f"{output} has rows of " in warning
+    assert f"{output} has rows dated " in warning
     assert "which is 29 days, 23:" in warning
     assert "ahead of this machine's clock. Compare the clocks" in warning
     third = night()

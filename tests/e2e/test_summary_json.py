@@ -11,7 +11,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from slow_cases import fast_first
+from slow_cases import fast_rows
 
 from reelbeam.pipeline import cli
 from reelbeam.pipeline.cli import main
@@ -175,7 +175,7 @@ def test_a_part_that_fails_leaves_those_before_it(
 
 @pytest.mark.parametrize(
     ("error", "code", "exit_code"),
-    fast_first([(StorageError("the disk is away"), "storage_error", 1), (KeyboardInterrupt(), "interrupted", 130)]),
+    fast_rows([(StorageError("the disk is away"), "storage_error", 1), (KeyboardInterrupt(), "interrupted", 130)]),
 )
 def test_an_end_amid_parts_keeps_what_was_committed(
     tmp_path: pathlib.Path,

@@ -12,7 +12,7 @@ from reelbeam.pipeline.cli import main
 
 pytestmark = pytest.mark.slow  # whole runs
 
-DONE = "Nothing new: 1 input, all done before.\n1 input, 1 skipped: 1 labeled already"
+DONE = "1 input, 1 skipped: 1 labeled already"
 WANTED = DONE + ", but not with this run's {} (pass --force to label again)\n"
 
 

@@ -191,9 +191,10 @@ def test_the_progress_line_is_drawn_until_the_last_video(tmp_path: pathlib.Path,
 def test_messages_stand_above_the_progress_line(tmp_path: pathlib.Path) -> None:
     program = """
 import logging, time
-from reelbeam.pipeline import cli, terminal
+from reelbeam.pipeline import cli
+from reelbeam.pipeline.terminal import streams
 from reelbeam.pipeline.terminal.progress import ProgressLine, Stage
-terminal.take_over_streams()
+streams.take_over_streams()
 cli._set_up_logging(verbose=False)
 drawn = []
 def source():
@@ -202,7 +203,7 @@ def source():
 with ProgressLine(True, source):
     while len(drawn) < 2:
         time.sleep(0.01)
-    logging.getLogger("reelbeam.x").warning("a file \\x1b]0;owned\\x07 is odd")
+    logging.getLogger("reelbeam.transforms.x").warning("a file \\x1b]0;owned\\x07 is odd")
 """
     pid, terminal = pty.fork()
     if not pid:
@@ -214,4 +215,4 @@ with ProgressLine(True, source):
         drawn += os.read(terminal, 1 << 16)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     os.close(terminal)
-    assert "\x1b[2KWARNING reelbeam.x: a file �]0;owned� is odd\r\n" in drawn.decode()
+    assert "\x1b[2KWARNING reelbeam.transforms.x: a file �]0;owned� is odd\r\n" in drawn.decode()
