@@ -47,7 +47,7 @@ def measure(method: str, path: pathlib.Path) -> dict[str, Any]:
 
 def _measure_ours(path: pathlib.Path, media: MediaInfo, spans: Sequence[ClipSpan], is_full: bool) -> dict[str, Any]:
     if is_full:
-        media = dataclasses.replace(media, key_frame_ticks=())
+        media = dataclasses.replace(media, key_frame_pts=())
     stats = DecodeStats()
     hashes = [
         hashlib.sha256(frames.data).hexdigest() for _, frames in decode_clips(path, media, spans, GEOMETRY, stats)

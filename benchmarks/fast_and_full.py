@@ -75,7 +75,7 @@ def make(path: pathlib.Path, **how: Any) -> pathlib.Path:
 def compare(video: pathlib.Path, target_fps: int, rounds: int) -> None:
     """Prints one line."""
     media = probe(video)
-    full = dataclasses.replace(media, key_frame_ticks=())
+    full = dataclasses.replace(media, key_frame_pts=())
     spans = plan_clip_spans(media.duration_seconds, ClipSampling(50, Fraction(target_fps)))
     num_calls = int(_SECONDS_A_FIGURE / cpu_seconds(video, full, spans, 1)) + 1
     pairs = [
@@ -83,7 +83,7 @@ def compare(video: pathlib.Path, target_fps: int, rounds: int) -> None:
     ]
     fast_best, full_best = map(min, zip(*pairs, strict=True))
     median = statistics.median(fast / slow for fast, slow in pairs)
-    note = "" if media.key_frame_ticks else "   full either way"
+    note = "" if media.key_frame_pts else "   full either way"
     print(
         f"{video.name:28} {fast_best:9.4f} {full_best:9.4f} {fast_best / full_best:9.3f} {median:7.3f}{note}",
         flush=True,

@@ -57,7 +57,7 @@ def decoded(
 
 def assert_same_as_full(path: pathlib.Path, media: MediaInfo, full_decodes: int | None = 0) -> None:
     """Fails where the fast way gives other bytes, clips or errors, or had to be given up more or less often."""
-    full = dataclasses.replace(media, key_frame_ticks=())
+    full = dataclasses.replace(media, key_frame_pts=())
     for name, spans in samplings(media).items():
         stats = DecodeStats()
         fast = decoded(path, media, spans, stats)
@@ -69,9 +69,9 @@ def assert_same_as_full(path: pathlib.Path, media: MediaInfo, full_decodes: int 
 def check(path: pathlib.Path, is_proven: bool, full_decodes: int | None = None) -> None:
     """Compares many samplings, and each frame as a segment of its own, with a full decode."""
     media = probe(path)
-    assert bool(media.key_frame_ticks) == is_proven
+    assert bool(media.key_frame_pts) == is_proven
     assert_same_as_full(path, media, full_decodes)
-    full = dataclasses.replace(media, key_frame_ticks=())
+    full = dataclasses.replace(media, key_frame_pts=())
     middles = [media.duration_seconds * Fraction(2 * n + 1, 2 * media.num_frames) for n in range(media.num_frames)]
     spans = [span_at(n, instant) for n, instant in enumerate(middles)]
     whole, _ = decoded(path, full, spans)

@@ -21,7 +21,7 @@
     │       ├── DecoderCrashedError      decoder_crashed
     │       ├── DecoderTimeoutError      decoder_timeout       transient
     │       ├── DecoderOutOfMemoryError  decoder_out_of_memory
-    │       └── DecoderGarbageError      decoder_garbage
+    │       └── DecoderProtocolError      decoder_protocol_error
     ├── InferenceError         inference_failed      one clip's fault: becomes a row
     │   ├── OutOfMemoryError       out_of_memory         transient
     │   └── PredecessorLostError   predecessor_lost      of a Stream model: the clip before gave no state
@@ -182,10 +182,10 @@ class DecoderOutOfMemoryError(DecoderFailedError):
     code = "decoder_out_of_memory"
 
 
-class DecoderGarbageError(DecoderFailedError):
+class DecoderProtocolError(DecoderFailedError):
     """The decoder process sent an invalid message: the file may have taken it over."""
 
-    code = "decoder_garbage"
+    code = "decoder_protocol_error"
 
 
 class InferenceError(ReelbeamError):

@@ -109,7 +109,7 @@ class _PlanClipsFn(beam.DoFn):
         metrics.count(metrics.CLIPS_PLANNED, num_clips)
         if not parts:
             metrics.count(metrics.VIDEOS_DONE)
-        bare = dataclasses.replace(media, key_frame_ticks=())
+        bare = dataclasses.replace(media, key_frame_pts=())
         yield beam.pvalue.TaggedOutput(_PLANNED, PlannedVideo(video, bare, len(parts), num_clips))
         for index, part in enumerate(parts):
             self._held.append(SegmentSpan(video, media_of_segment(media, part), index, len(parts), part))

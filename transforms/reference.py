@@ -29,7 +29,7 @@ REMEDIES: dict[str, str] = {
     "decoder_timeout": "if the video plays, raise `--decode_deadline_seconds`",
     "decoder_out_of_memory": "raise `--decoder_memory_bytes` if the pictures are that large, then pass "
     "`--retry_failed decoder_out_of_memory`; otherwise the file is damaged",
-    "decoder_garbage": "treat the file as hostile, and report it",
+    "decoder_protocol_error": "treat the file as hostile, and report it",
     "inference_failed": "see the message; try the other `--engine`",
     "out_of_memory": "lower `--num_threads`, or choose a smaller model",
     "predecessor_lost": "the lost clip has its own row: fix its cause",

@@ -19,7 +19,7 @@ from reelbeam.pipeline.job.preparation import LoadedModel, check_inputs, prepare
 from reelbeam.pipeline.job.run_progress import RunProgress
 from reelbeam.pipeline.runners import dataflow
 from reelbeam.pipeline.runners.flink_job import job_of
-from reelbeam.pipeline.runners.heap import blocks_given_back
+from reelbeam.pipeline.runners.heap import trim_malloc
 from reelbeam.pipeline.settings import bounds
 from reelbeam.pipeline.settings.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
 from reelbeam.transforms import errors, metrics, storage
@@ -164,7 +164,7 @@ def select(
     paths = RunPaths(config.output, run.run_id)
     metrics.reset_tally()
     build_selection(program, config, run, videos_per_part)
-    with blocks_given_back():
+    with trim_malloc():
         end = run_job(program, options, progress=progress)
     if end.error is not None:
         return failed(paths, end.error)

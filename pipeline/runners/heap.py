@@ -13,7 +13,7 @@ _HIGHEST_BYTES = 32 << 20
 
 
 @contextlib.contextmanager
-def blocks_given_back() -> Iterator[None]:
+def trim_malloc() -> Iterator[None]:
     """Returns blocks of a megabyte or more to the operating system as soon as they are freed.
 
     Beam's local runner passes a stage's data on as a few large blocks, and copies them half a dozen times on the way.

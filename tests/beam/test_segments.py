@@ -43,7 +43,7 @@ def test_the_parts_give_the_clips_of_the_whole(tmp_path: pathlib.Path, name: str
     )
     media = probe(path)
     spans = plan_clip_spans(media.duration_seconds, SAMPLING)
-    whole = dataclasses.replace(media, key_frame_ticks=())
+    whole = dataclasses.replace(media, key_frame_pts=())
     expected = [
         (span.clip_index, span.start_ms, span.end_ms, digest(frames))
         for span, frames in decode_clips(path, whole, spans, GEOMETRY)

@@ -67,7 +67,7 @@ def test_proven_codecs(tmp_path: pathlib.Path, name: str) -> None:
     made = {"fps": 30, "draw": generate.draw_moving, **PROVEN[name]}
     path = generate.make_video(tmp_path / name, 100, **made)
     media = probe(path)
-    assert media.key_frame_ticks, "the fast way is not taken"
+    assert media.key_frame_pts, "the fast way is not taken"
     assert_same_as_full(path, media)
 
 
@@ -80,9 +80,9 @@ def test_h264_recovery_points(tmp_path: pathlib.Path, name: str, params: str) ->
     options = {"x264-params": f"open-gop=1:{params}"}
     path = generate.make_video(tmp_path / name, 200, 30, draw=generate.draw_moving, b_frames=3, options=options)
     media = probe(path)
-    assert len(media.key_frame_ticks) > 3
+    assert len(media.key_frame_pts) > 3
     assert_same_as_full(path, media, 0)
-    full = dataclasses.replace(media, key_frame_ticks=())
+    full = dataclasses.replace(media, key_frame_pts=())
     for instant in (media.duration_seconds * n / 23 for n in range(23)):
         stats = DecodeStats()
         alone = [span_at(0, instant)]

@@ -49,7 +49,7 @@ def test_a_wanted_frame_that_does_not_come_out(
     spans = list(plan_clip_spans(media.duration_seconds, ClipSampling(30, Fraction(30))))
     stats = DecodeStats()
     fast = decoded(path, media, spans, stats)
-    assert fast == decoded(path, dataclasses.replace(media, key_frame_ticks=()), spans)
+    assert fast == decoded(path, dataclasses.replace(media, key_frame_pts=()), spans)
     assert len(fast[0]) >= 9
     assert stats.full_decodes == 1
     assert "was expected" in stats.reason
@@ -79,7 +79,7 @@ def test_only_the_stretch_that_failed_is_decoded_again(tmp_path: pathlib.Path, m
     media = probe(path)
     spans = [span_at(n, *[Fraction(20 * n + 8) + Fraction(k, 10) for k in range(10)]) for n in range(3)]
     spans.append(span_at(3, Fraction(57, 2)))
-    full = decoded(path, dataclasses.replace(media, key_frame_ticks=()), spans)
+    full = decoded(path, dataclasses.replace(media, key_frame_pts=()), spans)
     sent = _fully_decoded(monkeypatch)
     stats = DecodeStats()
     found, message = decoded(path, media, spans, stats)
@@ -113,7 +113,7 @@ def test_rejected_packets_give_no_other_frames(
     broken = random.Random(seed).sample(range(10, 300), 3)
     path = generate.with_broken_packets(ten_seconds(), tmp_path / "broken.mp4", broken, fill)
     media = probe(path)
-    full = dataclasses.replace(media, key_frame_ticks=())
+    full = dataclasses.replace(media, key_frame_pts=())
     for kind, spans in samplings(media).items():
         expected, (found, _) = decoded(path, full, spans)[0], decoded(path, media, spans)
         assert expected.keys() <= found.keys(), kind
@@ -125,7 +125,7 @@ def test_frames_that_refer_to_a_concealed_one(tmp_path: pathlib.Path) -> None:
     whole = generate.make_video(tmp_path / "v.mp4", 300, 30, b_frames=2, gop=30, draw=generate.draw_moving)
     path = _damaged(whole, tmp_path / "damaged.mp4", random.Random("v.mp44"))
     media = probe(path)
-    full = dataclasses.replace(media, key_frame_ticks=())
+    full = dataclasses.replace(media, key_frame_pts=())
     for kind, spans in samplings(media).items():
         expected, (found, _) = decoded(path, full, spans)[0], decoded(path, media, spans)
         assert expected.items() <= found.items(), kind
@@ -148,7 +148,7 @@ def test_random_damage_costs_no_clip_more(
     """Pixels are not compared: FFmpeg conceals what it can without a word, from whatever pictures it has at hand."""
     path = _damaged(ten_seconds(name), tmp_path / f"damaged_{name}", random.Random(f"{name}{seed}"))
     media = probe(path)
-    full = dataclasses.replace(media, key_frame_ticks=())
+    full = dataclasses.replace(media, key_frame_pts=())
     for kind, spans in samplings(media).items():
         assert decoded(path, full, spans)[0].keys() <= decoded(path, media, spans)[0].keys(), kind
 
@@ -165,7 +165,7 @@ def test_packets_that_a_damaged_container_lost(
     media = probe(path)
     assert_same_as_full(path, media, None)
     if (name, lost) == ("v.mpg", [40]):
-        assert not media.key_frame_ticks, "the time that is made up for another frame is that of its neighbour"
+        assert not media.key_frame_pts, "the time that is made up for another frame is that of its neighbour"
         return
     stats = DecodeStats()
     decoded(path, media, samplings(media)["five a second"], stats)
@@ -243,9 +243,9 @@ def test_gops_that_nobody_wants_are_not_decoded(
     asked: list[int] = []
     original = reader_module.PacketReader.packets_from
 
-    def spy(self: reader_module.PacketReader, entry_tick: int) -> Any:
-        asked.append(entry_tick)
-        return original(self, entry_tick)
+    def spy(self: reader_module.PacketReader, entry_pts: int) -> Any:
+        asked.append(entry_pts)
+        return original(self, entry_pts)
 
     monkeypatch.setattr(reader_module.PacketReader, "packets_from", spy)
     stats = DecodeStats()

@@ -186,15 +186,21 @@ def test_an_empty_avcc_still_says_how_long_lengths_are() -> None:
     rules = packet_rules("h264", bytes([1, 0x4D, 0x40, 0x0A, 0xFF, 0xE0, 0]))
     units = [bytes([0x67, 77, 64, 10, 1, 2]), bytes([0x68, 1, 2]), bytes([0x65, 1, 2])]
     packet = memoryview(b"".join(struct.pack(">I", len(unit)) + unit for unit in units))
-    assert rules.keeps_proof(packet, is_key=True) and rules.starts_clean(packet) and rules.resets(packet)
+    assert (
+        rules.supports_fast_path(packet, is_key=True) and rules.is_random_access_point(packet) and rules.resets(packet)
+    )
     bare = memoryview(struct.pack(">I", 3) + units[2])
-    assert rules.keeps_proof(bare, is_key=True) and not rules.starts_clean(bare)
+    assert rules.supports_fast_path(bare, is_key=True) and not rules.is_random_access_point(bare)
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
 def test_a_packet_without_a_start_code_is_nothing_to_start_at(codec: str) -> None:
     rules, packet = packet_rules(codec, b""), memoryview(bytes(20))
-    assert rules.keeps_proof(packet, is_key=True) and not rules.starts_clean(packet) and not rules.may_skip(packet)
+    assert (
+        rules.supports_fast_path(packet, is_key=True)
+        and not rules.is_random_access_point(packet)
+        and not rules.is_disposable(packet)
+    )
 
 
 def test_bits_are_read_from_the_highest_and_zeros_behind_the_end() -> None:

@@ -75,7 +75,7 @@ def _levels(path: pathlib.Path) -> list[int]:
 def test_fields_with_times(tmp_path: pathlib.Path, name: str, split: list[bool], first_field: int) -> None:
     path = _written(tmp_path / name, _interlaced(split, first_field=first_field))
     media = probe(path)
-    assert media.num_frames == _NUM_FRAMES and len(media.key_frame_ticks) == _NUM_FRAMES // _GOP
+    assert media.num_frames == _NUM_FRAMES and len(media.key_frame_pts) == _NUM_FRAMES // _GOP
     check(path, is_proven=True, full_decodes=0)
     levels = _levels(path)
     assert levels == sorted(set(levels))
@@ -98,7 +98,7 @@ def test_fields_of_which_some_are_lost(tmp_path: pathlib.Path, name: str, seed: 
     path = _written(tmp_path / name, _interlaced([True] * _NUM_FRAMES, lost))
     media = probe(path)
     spans = [span_at(n, media.duration_seconds * Fraction(n, 97)) for n in range(97)]
-    assert decoded(path, media, spans) == decoded(path, dataclasses.replace(media, key_frame_ticks=()), spans)
+    assert decoded(path, media, spans) == decoded(path, dataclasses.replace(media, key_frame_pts=()), spans)
 
 
 @pytest.mark.parametrize("share", range(4))

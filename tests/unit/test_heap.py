@@ -11,14 +11,14 @@ import types
 
 import pytest
 
-from reelbeam.pipeline.runners.heap import blocks_given_back
+from reelbeam.pipeline.runners.heap import trim_malloc
 
 
 def test_the_threshold_is_low_inside_and_at_its_highest_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[int, int]] = []
     library = types.SimpleNamespace(mallopt=lambda *option: calls.append(option))
     monkeypatch.setattr(ctypes, "CDLL", lambda _: library)
-    with pytest.raises(KeyError), blocks_given_back():
+    with pytest.raises(KeyError), trim_malloc():
         assert calls == [(-3, 1 << 20)]
         raise KeyError
     assert calls == [(-3, 1 << 20), (-3, 32 << 20), (-1, 64 << 20)]
@@ -29,8 +29,8 @@ def test_afterwards_blocks_of_clips_are_used_again() -> None:
     """What was freed is not given back and faulted in again, page by page, for each clip."""
     program = """
 import resource
-from reelbeam.pipeline.runners.heap import blocks_given_back
-with blocks_given_back():
+from reelbeam.pipeline.runners.heap import trim_malloc
+with trim_malloc():
     pass
 for turn in range(220):
     if turn == 20:
@@ -46,5 +46,5 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: types.SimpleNamespace())
-    with blocks_given_back():
+    with trim_malloc():
         pass

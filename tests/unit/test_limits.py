@@ -190,9 +190,9 @@ def test_a_picture_that_grows_on_the_way_meets_its_cap_in_both_ways_of_decoding(
     whole_clips = []
     with limits.in_force(DecoderLimits(max_pixels=320 * 240)):
         media = probe(path)
-        assert media.key_frame_ticks
+        assert media.key_frame_pts
         spans = plan_clip_spans(media.duration_seconds, ClipSampling(10, Fraction(5)))
-        for way in (media, dataclasses.replace(media, key_frame_ticks=())):
+        for way in (media, dataclasses.replace(media, key_frame_pts=())):
             whole_clips.append([])
             with pytest.raises(errors.CorruptVideoError):
                 whole_clips[-1].extend(span.clip_index for span, _ in decode_clips(path, way, spans, Geometry(64, 64)))

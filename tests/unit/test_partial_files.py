@@ -111,7 +111,7 @@ def test_a_range_outside_the_file_is_garbage(tmp_path: pathlib.Path, needed: str
     script = tmp_path / "script"
     script.write_text(repr(b'{"need": %s}\n' % needed.encode()))
     file = ArrivingFile(script, tmp_path)
-    with pytest.raises(errors.DecoderGarbageError, match="need"):
+    with pytest.raises(errors.DecoderProtocolError, match="need"):
         sandboxed.probe(file, LIMITS)
     assert file.asked == []
 
@@ -120,7 +120,7 @@ def test_a_range_outside_the_file_is_garbage(tmp_path: pathlib.Path, needed: str
 def test_who_asks_for_a_file_that_is_there_sends_garbage(tmp_path: pathlib.Path) -> None:
     script = tmp_path / "script"
     script.write_text(repr(b'{"need": [0, 5]}\n'))
-    with pytest.raises(errors.DecoderGarbageError, match="a file that is there"):
+    with pytest.raises(errors.DecoderProtocolError, match="a file that is there"):
         sandboxed.probe(script, LIMITS)
 
 
@@ -157,5 +157,5 @@ def test_who_floods_with_requests_is_given_up(
 
 def test_the_range_that_is_checked_is_the_range_that_is_fetched() -> None:
     assert replies.byte_range([0, 100], 100) == (0, 100)
-    with pytest.raises(wire.GarbageError):
+    with pytest.raises(wire.ProtocolError):
         replies.byte_range([0, 101], 100)

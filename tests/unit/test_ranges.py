@@ -26,7 +26,7 @@ STREAM = dataclasses.replace(BASE, kind="stream", warm_up_seconds=Fraction(20))
 def media(seconds: int) -> MediaInfo:
     keys = tuple(range(0, seconds * 25, 25))
     return dataclasses.replace(
-        make.MEDIA, duration_seconds=Fraction(seconds), time_base=Fraction(1, 25), key_frame_ticks=keys
+        make.MEDIA, duration_seconds=Fraction(seconds), time_base=Fraction(1, 25), key_frame_pts=keys
     )
 
 
@@ -43,7 +43,7 @@ def test_a_range_is_planned_as_a_video_of_its_own(sampling: ClipSampling, start:
     time_range, whole = seconds(start, end), media(300)
     first, last = time_range.bounds(whole.duration_seconds)
     found = [clip for part in plan_parts(whole, sampling, time_range) for clip in part]
-    alone = dataclasses.replace(whole, duration_seconds=last - first, key_frame_ticks=())
+    alone = dataclasses.replace(whole, duration_seconds=last - first, key_frame_pts=())
     expected = [clip for part in plan_parts(alone, sampling) for clip in part]
     assert len(found) == len(expected)
     for clip, other in zip(found, expected, strict=True):

@@ -65,7 +65,7 @@ def _levels(path: pathlib.Path) -> list[int]:
     spans = [
         span_at(n, media.duration_seconds * Fraction(2 * n + 1, 2 * media.num_frames)) for n in range(media.num_frames)
     ]
-    found, _ = decoded(path, dataclasses.replace(media, key_frame_ticks=()), spans)
+    found, _ = decoded(path, dataclasses.replace(media, key_frame_pts=()), spans)
     return [found[n][0] for n in range(media.num_frames)]
 
 

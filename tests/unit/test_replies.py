@@ -28,8 +28,8 @@ LARGEST = replies.max_message_bytes(LIMITS, 1 << 40)
 MEDIA = MediaInfo(
     *("mov", "h264", 0, 1, False, 64, 48, 0, Fraction(1), 25.0, 100, Fraction(4)),
     time_base=Fraction(1, 1000),
-    start_tick=500,
-    key_frame_ticks=(0, 500, 1000, 4499),
+    start_pts=500,
+    key_frame_pts=(0, 500, 1000, 4499),
     clock_shifts=((0, 5), (7, -3)),
 )
 
@@ -40,9 +40,9 @@ def media(**changes: object) -> MediaInfo:
 
 def test_a_reply_comes_back_as_it_was_sent() -> None:
     assert media() == MEDIA
-    assert media(key_frame_ticks=wire.pack([]), clock_shifts=wire.pack([])).key_frame_ticks == ()
+    assert media(key_frame_pts=wire.pack([]), clock_shifts=wire.pack([])).key_frame_pts == ()
     far = wire.pack([-(1 << 63), 500])
-    assert media(key_frame_ticks=far).key_frame_ticks == (-(1 << 63), 500)  # far before the start, but only once
+    assert media(key_frame_pts=far).key_frame_pts == (-(1 << 63), 500)  # far before the start, but only once
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,8 @@ def test_a_reply_comes_back_as_it_was_sent() -> None:
     ],
 )
 def test_key_frames_ascend_and_are_within_the_duration(ticks: list[int]) -> None:
-    with pytest.raises(wire.GarbageError, match="key_frame_ticks|a list of more than 24 numbers"):
-        media(key_frame_ticks=wire.pack(ticks))
+    with pytest.raises(wire.ProtocolError, match="key_frame_pts|a list of more than 24 numbers"):
+        media(key_frame_pts=wire.pack(ticks))
 
 
 @pytest.mark.parametrize(
@@ -72,15 +72,15 @@ def test_the_number_of_key_frames_is_bounded_in_any_time_base(time_base: Fractio
     most = int(seconds / time_base) // spacing + 16
     assert most <= 4 * seconds + 16
     facts = {"time_base": str(time_base), "duration_seconds": str(seconds)}
-    with pytest.raises(wire.GarbageError, match=f"a list of more than {most} numbers"):
-        media(key_frame_ticks=wire.pack([0]) * (most + 3), **facts)
+    with pytest.raises(wire.ProtocolError, match=f"a list of more than {most} numbers"):
+        media(key_frame_pts=wire.pack([0]) * (most + 3), **facts)
 
 
 @pytest.mark.parametrize(
     "shifts", [[0, 5, 0, 6], [7, 5, 3, 6], [-1, 5], [LIMITS.max_packets + 1, 5], [0], [*range(2 * MAX_SHIFTS + 2)]]
 )
 def test_shifts_of_the_clock_ascend_and_are_few(shifts: list[int]) -> None:
-    with pytest.raises(wire.GarbageError, match="clock_shifts|a list of more than 2000 numbers"):
+    with pytest.raises(wire.ProtocolError, match="clock_shifts|a list of more than 2000 numbers"):
         media(clock_shifts=wire.pack(shifts))
 
 
@@ -89,7 +89,7 @@ def test_the_largest_message_is_in_proportion_to_the_file() -> None:
     assert replies.max_message_bytes(LIMITS, 1 << 20) < 2 << 20
     assert LARGEST < 8 << 20
     ticks = wire.pack(range(4 * 48 * 3600))
-    assert len(json.dumps(wire.media_to_json(MEDIA) | {"key_frame_ticks": ticks})) < LARGEST
+    assert len(json.dumps(wire.media_to_json(MEDIA) | {"key_frame_pts": ticks})) < LARGEST
 
 
 def test_real_key_frames_are_within_what_a_file_may_have(tmp_path: pathlib.Path, shared_dir: pathlib.Path) -> None:
@@ -150,7 +150,7 @@ def test_the_largest_message_costs_ten_times_its_length_at_most(line: bytes) -> 
     try:
         message = received(line)
         replies.media((message or {}).get("media"), LIMITS)
-    except wire.GarbageError as error:
+    except wire.ProtocolError as error:
         assert len(str(error)) < 3000
     else:
         pytest.fail("it was taken for good")
@@ -164,13 +164,13 @@ def test_the_most_key_frames_that_are_allowed_cost_little() -> None:
     seconds = 48 * 3600
     changes = {
         "duration_seconds": str(seconds),
-        "key_frame_ticks": wire.pack(range(500, 1000 * seconds, 500)),
+        "key_frame_pts": wire.pack(range(500, 1000 * seconds, 500)),
     }
     line = json.dumps({"media": wire.media_to_json(MEDIA) | changes}).encode() + b"\n"
     tracemalloc.start()
     message = received(line)
     assert message is not None
-    assert len(replies.media(message["media"], LIMITS).key_frame_ticks) == 2 * seconds - 1
+    assert len(replies.media(message["media"], LIMITS).key_frame_pts) == 2 * seconds - 1
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 64 << 20
@@ -226,13 +226,13 @@ def test_mutated_replies_are_taken_or_refused_and_nothing_else() -> None:
             line = bytes(broken)
         try:
             message = wire._object(line)
-        except wire.GarbageError:
+        except wire.ProtocolError:
             outcomes["refused"] += 1
             continue
         for read in READERS:
             try:
                 found = read(message)
-            except wire.GarbageError as error:
+            except wire.ProtocolError as error:
                 outcomes["refused"] += 1
                 assert len(str(error)) < 3000 and str(error).isprintable()
             else:

@@ -213,9 +213,9 @@ GARBAGE = {
         ("source_fps", float("nan")), ("duration_seconds", "1/0"), ("duration_seconds", "-1"),
         ("duration_seconds", "9" * 30), ("duration_seconds", 4), ("rotation_degrees", 45), ("codec", "a\nb"),
         ("container", None), ("stream_index", 10**6), ("pixel_aspect_ratio", "1e999999999"),
-        ("key_frame_ticks", 3), ("key_frame_ticks", [0, 1]), ("key_frame_ticks", "A"), ("key_frame_ticks", "AAAA"),
-        ("key_frame_ticks", "\u20ac" * 12), ("clock_shifts", None), ("clock_shifts", wire.pack([0])),
-        ("start_tick", "0"), ("start_tick", 1 << 70), ("time_base", "0"),
+        ("key_frame_pts", 3), ("key_frame_pts", [0, 1]), ("key_frame_pts", "A"), ("key_frame_pts", "AAAA"),
+        ("key_frame_pts", "\u20ac" * 12), ("clock_shifts", None), ("clock_shifts", wire.pack([0])),
+        ("start_pts", "0"), ("start_pts", 1 << 70), ("time_base", "0"),
     ]
 }  # fmt: skip
 
@@ -226,7 +226,7 @@ def test_garbage_has_its_own_error(tmp_path: pathlib.Path, name: str, video: pat
     script = tmp_path / "script"
     script.write_text(repr(GARBAGE[name]))
     media, spans = plan(video)
-    with pytest.raises(errors.DecoderGarbageError, match="garbage"), sandboxed.borrow(1 << 30) as process:
+    with pytest.raises(errors.DecoderProtocolError, match="garbage"), sandboxed.borrow(1 << 30) as process:
         if "clip" in name or "done" in name:
             list(process.decode_clips(script, media, spans, GEOMETRY, LIMITS))
         else:

@@ -63,11 +63,11 @@ def test_gaps_do_not_count_and_overlaps_count_once() -> None:
 
 def test_a_segment_knows_the_key_frames_of_its_clips_only() -> None:
     media = dataclasses.replace(
-        make.MEDIA, time_base=Fraction(1, 10), start_tick=7, key_frame_ticks=tuple(range(-13, 20000, 30))
+        make.MEDIA, time_base=Fraction(1, 10), start_pts=7, key_frame_pts=tuple(range(-13, 20000, 30))
     )
     assert key_frame_seconds(media)[:2] == (-2, 1)
     clips = plan_clip_spans(Fraction(1000), A0)
     trimmed = media_of_segment(media, clips[6:8])
     # 60 to 80 s are ticks 607 to 807; the key frame before them counts, and two more.
-    assert (trimmed.key_frame_ticks[0], trimmed.key_frame_ticks[-1]) == (527, 797)
-    assert dataclasses.replace(trimmed, key_frame_ticks=()) == dataclasses.replace(media, key_frame_ticks=())
+    assert (trimmed.key_frame_pts[0], trimmed.key_frame_pts[-1]) == (527, 797)
+    assert dataclasses.replace(trimmed, key_frame_pts=()) == dataclasses.replace(media, key_frame_pts=())

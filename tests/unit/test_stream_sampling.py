@@ -34,7 +34,7 @@ def media(duration: int, key_frames_every: int) -> MediaInfo:
         make.MEDIA,
         duration_seconds=Fraction(duration),
         time_base=Fraction(1, 10),
-        key_frame_ticks=tuple(range(0, duration * 10, key_frames_every * 10)),
+        key_frame_pts=tuple(range(0, duration * 10, key_frames_every * 10)),
     )
 
 
@@ -153,7 +153,7 @@ def test_decoding_starts_before_the_warm_up() -> None:
     part = plan_parts(media(605, 7), with_(warm_up_seconds=Fraction(20)))[1]
     first = part[0]
     assert first.first_seconds == first.start_seconds - 20
-    ticks = media_of_segment(media(605, 7), part).key_frame_ticks
+    ticks = media_of_segment(media(605, 7), part).key_frame_pts
     assert any(tick <= first.first_seconds * 10 for tick in ticks)
     assert sum(tick <= first.first_seconds * 10 for tick in ticks) == 3
     bare = dataclasses.replace(first, sample_steps=first.sample_steps[100:], num_warm_up_frames=0)

@@ -28,7 +28,7 @@ class Answer(NamedTuple):
     embedding: npt.NDArray[np.float32] | None = None
 
 
-class Halving:
+class Bisection:
     """Runs a batch; if that fails, runs its halves, until the bad item is isolated (bisection).
 
     An out-of-memory error sets a limit for the engine's lifetime, because the next batch of that size would also fail
@@ -74,7 +74,7 @@ class BaseBatches:
     """
 
     def __init__(self, most_clips: int, with_embeddings: bool = False) -> None:
-        self._halving = Halving(most_clips)
+        self._halving = Bisection(most_clips)
         self._with_embeddings = with_embeddings
 
     def classify(self, clips: Sequence[Clip], engine: Engine) -> list[Answer | InferenceError]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reelbeam.transforms.errors import InferenceError, PredecessorLostError
-from reelbeam.transforms.models.batches import Answer, Halving
+from reelbeam.transforms.models.batches import Answer, Bisection
 from reelbeam.transforms.models.engines.stream import State, StreamEngine
 from reelbeam.transforms.records import Clip
 
@@ -44,7 +44,7 @@ class StreamBatches:
     """
 
     def __init__(self, most_clips: int, with_embeddings: bool = False) -> None:
-        self._halving = Halving(most_clips)
+        self._halving = Bisection(most_clips)
         self._with_embeddings = with_embeddings
         # The last clip of each unfinished segment and the state after it; the most recently used at the end.
         self._open: collections.OrderedDict[_Segment, tuple[int, State]] = collections.OrderedDict()

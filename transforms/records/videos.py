@@ -55,8 +55,8 @@ class MediaInfo:
       num_frames: packets of the video stream that carry a frame.
       duration_seconds: from the first frame's presentation time to the end of the last frame's display time.
       time_base: seconds a tick: the unit of the stream's own times.
-      start_tick: the first frame's presentation time on the stream's own clock.
-      key_frame_ticks: times of key frames, on that clock, at which decoding can start as if it were the beginning:
+      start_pts: the first frame's presentation time on the stream's own clock.
+      key_frame_pts: times of key frames, on that clock, at which decoding can start as if it were the beginning:
         ascending, half a second apart or more. Empty where that isn't proven for the codec, or where the packets'
         times are not those of their frames.
       num_discontinuities: jumps of the stream's clock, and wild times, that were bridged.
@@ -78,7 +78,7 @@ class MediaInfo:
     num_frames: int
     duration_seconds: Fraction
     time_base: Fraction = Fraction(1)
-    start_tick: int = 0
-    key_frame_ticks: tuple[int, ...] = ()
+    start_pts: int = 0
+    key_frame_pts: tuple[int, ...] = ()
     num_discontinuities: int = 0
     clock_shifts: tuple[tuple[int, int], ...] = ()

@@ -72,7 +72,7 @@ class _Vp8Rules(PacketRules):
         """Rejects Ogg headers, which also appear inside a file that was concatenated from several."""
         return data[:5] != b"OVP80"
 
-    def starts_clean(self, data: memoryview) -> bool:
+    def is_random_access_point(self, data: memoryview) -> bool:
         return len(data) > 6 and data[0] & 0x11 == 0x10 and data[3:6] == b"\x9d\x01\x2a"
 
     def is_shown(self, data: memoryview) -> bool:
@@ -82,7 +82,7 @@ class _Vp8Rules(PacketRules):
 class _Vp9Rules(PacketRules):
     may_hide_frames = True
 
-    def starts_clean(self, data: memoryview) -> bool:
+    def is_random_access_point(self, data: memoryview) -> bool:
         # show_existing_frame = 0, frame_type = 0 (key), show_frame = 1.
         return len(data) > 0 and data[0] >> 6 == 2 and self._flags(data) == 1
 
@@ -120,11 +120,11 @@ class _TheoraRules(PacketRules):
 
 
 class _Av1Rules(PacketRules):
-    def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
+    def supports_fast_path(self, data: memoryview, is_key: bool) -> bool:
         """Requires at most one temporal unit: two would be two frames with one pts."""
         return sum(kind == 2 for kind, _ in _obus(data)) <= 1
 
-    def starts_clean(self, data: memoryview) -> bool:
+    def is_random_access_point(self, data: memoryview) -> bool:
         """Looks for a sequence header and then, as the first frame, a shown key frame."""
         has_sequence = False
         for kind, payload in _obus(data):
@@ -158,14 +158,14 @@ def _obus(data: memoryview) -> Iterator[tuple[int, memoryview]]:
 class _IntraRules(PacketRules):
     is_intra = True
 
-    def starts_clean(self, data: memoryview) -> bool:
+    def is_random_access_point(self, data: memoryview) -> bool:
         return True
 
 
 class _MjpegRules(PacketRules):
     is_intra = True
 
-    def starts_clean(self, data: memoryview) -> bool:
+    def is_random_access_point(self, data: memoryview) -> bool:
         """Requires quantization and Huffman tables in this picture, because tables may be in an earlier one."""
         head = bytes(data[:4096])
         return b"\xff\xdb" in head and b"\xff\xc4" in head

@@ -37,7 +37,7 @@ class H264Rules(NalRules):
         self.may_have_fields = any(sps.slices.has_fields for sps in found)
         self._fits = self._allows(found)
 
-    def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
+    def supports_fast_path(self, data: memoryview, is_key: bool) -> bool:
         """Returns False if the rules stop holding at this packet.
 
         - Lossless video: FFmpeg decodes it according to the encoder version in the first packet.
@@ -93,7 +93,7 @@ class H264Rules(NalRules):
             slices = found.pop() if len(found) == 1 else None
         return first, slices
 
-    def starts_clean(self, data: memoryview) -> bool:
+    def is_random_access_point(self, data: memoryview) -> bool:
         units = [unit for unit in self._units(data) if len(unit) > 1]
         types = {unit[0] & 31 for unit in units}
         if not self._has_headers(types):
@@ -102,9 +102,9 @@ class H264Rules(NalRules):
 
     def resets(self, data: memoryview) -> bool:
         """Returns whether this is an IDR. A recovery point is not: the next frames may output missing earlier ones."""
-        return self.starts_clean(data) and any(unit[0] & 31 == 5 for unit in self._units(data) if len(unit))
+        return self.is_random_access_point(data) and any(unit[0] & 31 == 5 for unit in self._units(data) if len(unit))
 
-    def may_skip(self, data: memoryview) -> bool:
+    def is_disposable(self, data: memoryview) -> bool:
         """Returns whether all fields of the picture are disposable: the decoder must not be left with half a frame."""
         pictures = [unit[0] for unit in self._units(data) if len(unit) and 1 <= unit[0] & 31 <= 5]
         return bool(pictures) and not any(header & 0x60 for header in pictures)

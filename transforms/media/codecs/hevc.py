@@ -33,7 +33,7 @@ class HevcRules(NalRules):
         self._is_plain = len(sps) <= 1 and len(pps) <= 1
         self._sps, self._pps = min(sps, default=None), min(pps, default=None)
 
-    def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
+    def supports_fast_path(self, data: memoryview, is_key: bool) -> bool:
         """Returns False if the rules stop holding at this packet.
 
         - A picture discards the frames that wait for display (no_output_of_prior_pics_flag). A CRA picture after the
@@ -58,14 +58,14 @@ class HevcRules(NalRules):
         """Orders pictures by the picture order count of their first slice."""
         return CountOrder(_CountReader(self._units, self._sps, self._pps).read)
 
-    def starts_clean(self, data: memoryview) -> bool:
+    def is_random_access_point(self, data: memoryview) -> bool:
         units = [unit for unit in self._units(data) if len(unit) > 2]
         self._note_layers(units)
         types = {unit[0] >> 1 & 63 for unit in units}
         pictures = {kind for kind in types if kind < 32}
         return bool(pictures) and all(16 <= k <= 21 for k in pictures) and self._has_headers(types)
 
-    def may_skip(self, data: memoryview) -> bool:
+    def is_disposable(self, data: memoryview) -> bool:
         pictures = [unit for unit in self._units(data) if len(unit) > 2 and unit[0] >> 1 & 63 < 32]
         return bool(pictures) and all(
             unit[0] >> 1 & 63 in _UNREFERENCED and (unit[1] & 7) - 1 == self._highest_layer for unit in pictures

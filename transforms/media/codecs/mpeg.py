@@ -27,7 +27,7 @@ class Mpeg12Rules(PacketRules):
     def __init__(self) -> None:
         self._sequence: bytes | None = None
 
-    def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
+    def supports_fast_path(self, data: memoryview, is_key: bool) -> bool:
         """Returns False if the sequence changes, for example its size: the frame that waits for display is lost."""
         head = bytes(data[:_HEAD_BYTES]) if is_key else b""
         found = _SEQUENCE.search(head)
@@ -38,18 +38,18 @@ class Mpeg12Rules(PacketRules):
         self._sequence = self._sequence or sequence
         return sequence == self._sequence
 
-    def starts_clean(self, data: memoryview) -> bool:
+    def is_random_access_point(self, data: memoryview) -> bool:
         """Returns whether this is an I picture after a sequence header."""
         first = _MPEG12_HEADERS.search(data)
         return first is not None and first[1] == b"\xb3" and self._picture_type(data) == 1
 
-    def may_skip(self, data: memoryview) -> bool:
+    def is_disposable(self, data: memoryview) -> bool:
         """Returns whether this is a B picture."""
         return self._picture_type(data) == 3
 
     def display_order(self) -> AnchorOrder:
         """Orders pictures by their types."""
-        return AnchorOrder(self.may_skip)
+        return AnchorOrder(self.is_disposable)
 
     def _picture_type(self, data: memoryview) -> int:
         """Returns 1 for I, 2 for P, 3 for B, from the first field: I pairs with P, and B with B."""
@@ -68,7 +68,7 @@ class Mpeg4Rules(PacketRules):
         self._vol = _find_vol(extradata)
         self._facts = None if self._vol is None else _read_vol(self._vol)
 
-    def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
+    def supports_fast_path(self, data: memoryview, is_key: bool) -> bool:
         """Requires one coded VOP, and a progressive layer that does not change.
 
         A decoder learns the field distance of an interlaced layer from the first B-VOP that it decodes.
@@ -80,17 +80,17 @@ class Mpeg4Rules(PacketRules):
             return False
         return bytes(data).count(_VOP) == 1 and self._is_coded(data, self._facts.time_bits)
 
-    def starts_clean(self, data: memoryview) -> bool:
+    def is_random_access_point(self, data: memoryview) -> bool:
         """Returns whether this is an I-VOP."""
         return self._vop_type(data) == 0
 
-    def may_skip(self, data: memoryview) -> bool:
+    def is_disposable(self, data: memoryview) -> bool:
         """Returns whether this is a B-VOP."""
         return self._vop_type(data) == 2
 
     def display_order(self) -> AnchorOrder:
         """Orders pictures by their types."""
-        return AnchorOrder(self.may_skip)
+        return AnchorOrder(self.is_disposable)
 
     def _vop_type(self, data: memoryview) -> int:
         """Returns 0 for I, 1 for P, 2 for B, 3 for S."""

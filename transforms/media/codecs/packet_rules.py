@@ -51,7 +51,7 @@ class PacketRules:
         """Whether the codec is known, so that packets may be left out."""
         return type(self) is not PacketRules
 
-    def starts_clean(self, data: memoryview) -> bool:
+    def is_random_access_point(self, data: memoryview) -> bool:
         """Returns whether this key frame of the container is a random access point."""
         return False
 
@@ -63,7 +63,7 @@ class PacketRules:
         """Returns whether this packet's frame is shown. VP8 and VP9 also store reference-only frames."""
         return True
 
-    def may_skip(self, data: memoryview) -> bool:
+    def is_disposable(self, data: memoryview) -> bool:
         """Returns whether this packet's frame is disposable."""
         return False
 
@@ -77,9 +77,9 @@ class PacketRules:
 
     def resets(self, data: memoryview) -> bool:
         """Whether decoders accept this random access point without an error about missing references."""
-        return self.starts_clean(data)
+        return self.is_random_access_point(data)
 
-    def keeps_proof(self, data: memoryview, is_key: bool) -> bool:
+    def supports_fast_path(self, data: memoryview, is_key: bool) -> bool:
         """Returns whether the rules still hold with this packet, the next in order.
 
         They hold if it has one frame and no headers that change the rules.

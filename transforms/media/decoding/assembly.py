@@ -58,7 +58,7 @@ class ClipAssembly:
 
     Attributes:
       schedule: the frames that the clips still need.
-      first_tick: the display time of the first decoded frame; None before it.
+      first_pts: the display time of the first decoded frame; None before it.
       num_before_first: the number of clips that were lost because they end before that frame.
       num_damaged: the number of frames that the decoder flagged as damaged, wanted or not.
     """
@@ -77,7 +77,7 @@ class ClipAssembly:
         self._allocate = allocate
         self._open: dict[int, _Frames] = {}
         self._replaced: dict[int, set[int]] = {}
-        self.first_tick: int | None = None
+        self.first_pts: int | None = None
         self.num_before_first = 0
         self.num_damaged = 0
 
@@ -102,20 +102,20 @@ class ClipAssembly:
         for slot in self.schedule.take_before(None):
             self._lose(slot.clip)
 
-    def _start_at(self, first_tick: int) -> None:
+    def _start_at(self, first_pts: int) -> None:
         """Drops the clips that end before the first decoded frame."""
-        self.first_tick = first_tick
+        self.first_pts = first_pts
         for clip in range(len(self._spans)):
-            if self.schedule.last_tick(clip) < first_tick:
+            if self.schedule.last_pts(clip) < first_pts:
                 self.num_before_first += 1
                 self._lose(clip)
 
     def _show(
-        self, frame: VideoFrame, until_tick: int | Fraction | None, source: FrameSource
+        self, frame: VideoFrame, until_pts: int | Fraction | None, source: FrameSource
     ) -> Iterator[tuple[ClipSpan, _Frames]]:
-        """Copies a frame to all slots before `until_tick`; converts it only if there is a slot."""
+        """Copies a frame to all slots before `until_pts`; converts it only if there is a slot."""
         picture: _Frames | None = None
-        for slot in self.schedule.take_before(until_tick):
+        for slot in self.schedule.take_before(until_pts):
             if frame.is_corrupt or self._is_damaged(slot, source):
                 self._lose(slot.clip)
                 continue
@@ -135,7 +135,7 @@ class ClipAssembly:
                 yield self._as_filled(slot.clip), self._open.pop(slot.clip)
 
     def _is_before_first(self, slot: Slot) -> bool:
-        return self.first_tick is not None and slot.tick < self.first_tick
+        return self.first_pts is not None and slot.tick < self.first_pts
 
     def _is_damaged(self, slot: Slot, source: FrameSource) -> bool:
         return not self._is_before_first(slot) and source.is_damaged(slot.tick)

@@ -34,7 +34,7 @@ from reelbeam.transforms.media.decoding.assembly import Allocate, ClipAssembly, 
 from reelbeam.transforms.media.decoding.fast_source import FastSource
 from reelbeam.transforms.media.decoding.full_source import FullSource
 from reelbeam.transforms.media.decoding.losses import KeyFrameWatch, Losses
-from reelbeam.transforms.media.decoding.packet_plan import ShortcutError
+from reelbeam.transforms.media.decoding.packet_plan import FastPathError
 from reelbeam.transforms.media.decoding.picture import Geometry, PictureConverter
 from reelbeam.transforms.media.decoding.reader import PacketReader
 from reelbeam.transforms.media.decoding.stretches import last_entry_before, split_clips
@@ -90,16 +90,14 @@ def decode_clips(
       UnsupportedCodecError: instead, if all clips are lost and FFmpeg lacks a required feature.
       MediaError: as in `probe`, if the file changed since.
     """
-    stretches = collections.deque(
-        split_clips(media, spans) if media.key_frame_ticks else [list(spans)] if spans else []
-    )
+    stretches = collections.deque(split_clips(media, spans) if media.key_frame_pts else [list(spans)] if spans else [])
     losses = Losses(media.duration_seconds)
     while stretches:
-        if media.key_frame_ticks:
+        if media.key_frame_pts:
             try:
                 yield from _fast_clips(path, media, stretches, geometry, allocate)
                 break
-            except ShortcutError as error:
+            except FastPathError as error:
                 if stats is not None:
                     stats.full_decodes += 1
                     stats.reason = str(error)
@@ -122,15 +120,15 @@ def _fast_clips(
         converter = PictureConverter(geometry, media.pixel_aspect_ratio, reader.cropping)
         while stretches:
             missing = stretches[0]
-            assembly = ClipAssembly(tuple(missing), media.start_tick, media.time_base, converter, allocate)
+            assembly = ClipAssembly(tuple(missing), media.start_pts, media.time_base, converter, allocate)
             source = FastSource(reader, media, assembly.schedule.ticks)
             for span, frames in assembly.clips(source):
                 if span not in missing:
-                    raise ShortcutError("a clip begins before the first frame")
+                    raise FastPathError("a clip begins before the first frame")
                 missing.remove(span)
                 yield span, frames
             if missing:
-                raise ShortcutError(source.cause or "a clip was lost")
+                raise FastPathError(source.cause or "a clip was lost")
             stretches.popleft()
 
 
@@ -145,10 +143,10 @@ def _full_clips(
     """Decodes everything from a key frame before the clips to their end; adds to `losses`."""
     with contextlib.closing(PacketReader(path, media)) as reader:
         converter = PictureConverter(geometry, media.pixel_aspect_ratio, reader.cropping)
-        timeline, entry_tick = _read_times(path, reader, media, spans)
+        timeline, entry_pts = _read_times(path, reader, media, spans)
         assembly = ClipAssembly(spans, timeline.origin, timeline.time_base, converter, allocate)
-        watch = KeyFrameWatch() if entry_tick is None else None
-        packets = reader.packets_from(entry_tick) if entry_tick is not None else reader.packets()
+        watch = KeyFrameWatch() if entry_pts is None else None
+        packets = reader.packets_from(entry_pts) if entry_pts is not None else reader.packets()
         if watch is not None:
             packets = watch.through(packets)
         reader.decoder.reorder_depth = max(reader.decoder.reorder_depth, reader.rules.reorder_depth)
@@ -162,21 +160,21 @@ def _read_times(
     path: str | os.PathLike[str], reader: PacketReader, media: MediaInfo, spans: Sequence[ClipSpan]
 ) -> tuple[Timeline, int | None]:
     """Returns the times of the packets to decode in full, and the key frame to start at (None: the stream's start)."""
-    first_tick = min(span.first_seconds for span in spans) // media.time_base
-    last_tick = max(span.last_seconds for span in spans) // media.time_base
+    first_pts = min(span.first_seconds for span in spans) // media.time_base
+    last_pts = max(span.last_seconds for span in spans) // media.time_base
     # Decoders conceal damage with older frames, so these must be decoded, as in a decode from the start.
-    entry_tick = last_entry_before(media, media.start_tick + first_tick, margin=KEY_FRAMES_BEFORE)
-    if entry_tick is not None and entry_tick > media.start_tick:
-        with contextlib.suppress(ShortcutError, av.error.FFmpegError):
+    entry_pts = last_entry_before(media, media.start_pts + first_pts, margin=KEY_FRAMES_BEFORE)
+    if entry_pts is not None and entry_pts > media.start_pts:
+        with contextlib.suppress(FastPathError, av.error.FFmpegError):
             timeline = timelines.read_timeline(
-                reader.packets_from(entry_tick),
+                reader.packets_from(entry_pts),
                 reader.container,
                 reader.stream,
-                media.start_tick,
-                media.start_tick + last_tick,
+                media.start_pts,
+                media.start_pts + last_pts,
             )
             if timeline is not None:
-                return timeline, entry_tick
+                return timeline, entry_pts
     timeline = timelines.read_timeline(reader.packets(), reader.container, reader.stream)
     if timeline is None:
         raise errors.NoFramesError(f"{os.fspath(path)}: video stream {media.stream_index} has no frames any more")

@@ -7,7 +7,7 @@ The pts of the packets determine which frames are wanted before anything is deco
 
 All of this is proven for each codec (`bitstream.py`) and checked while decoding. Every packet that is not left out must
 give one frame, at its own pts and in order, from a decoder that conceals nothing and marks no frame as corrupt. If a
-check fails, `ShortcutError` is raised and the caller decodes in full. Damage in packets that are left out is not
+check fails, `FastPathError` is raised and the caller decodes in full. Damage in packets that are left out is not
 noticed: it affects no wanted frame.
 """
 
@@ -25,7 +25,7 @@ from av.video.frame import VideoFrame
 
 from reelbeam.transforms.media.codecs.packet_order import PacketOrder, has_hole
 from reelbeam.transforms.media.container.container import VideoPacket, words
-from reelbeam.transforms.media.decoding.packet_plan import Run, ShortcutError, plan_runs
+from reelbeam.transforms.media.decoding.packet_plan import FastPathError, Run, plan_runs
 from reelbeam.transforms.media.decoding.reader import PacketReader
 from reelbeam.transforms.media.decoding.stretches import Stretch, last_entry_before, split_at_gaps
 from reelbeam.transforms.media.timing import timeline as timelines
@@ -51,7 +51,7 @@ class FastSource:
         self._instants = instants
 
     def is_damaged(self, tick: int) -> bool:
-        """Returns False: damage raises ShortcutError."""
+        """Returns False: damage raises FastPathError."""
         return False
 
     def end_of_last(self, tick: int) -> None:
@@ -61,49 +61,49 @@ class FastSource:
         """Yields (time, frame) for each wanted frame, ascending; of two equal times the later frame counts.
 
         Raises:
-          ShortcutError: a check failed, see the module's docstring.
+          FastPathError: a check failed, see the module's docstring.
         """
         try:
             for instants in split_at_gaps(self._media, self._instants):
                 yield from self._frames_of_stretch(instants)
         except av.error.FFmpegError as error:
-            raise ShortcutError(words(error)) from error
+            raise FastPathError(words(error)) from error
 
     def _frames_of_stretch(self, instants: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
-        entry_tick = last_entry_before(self._media, instants[0])
-        if entry_tick is None:
-            raise ShortcutError("no key frame is known before the first wanted instant")
-        stretch = self._read(entry_tick, instants[-1])
-        entry_tick = stretch.first_tick
-        self._check_ends(stretch, entry_tick)
+        entry_pts = last_entry_before(self._media, instants[0])
+        if entry_pts is None:
+            raise FastPathError("no key frame is known before the first wanted instant")
+        stretch = self._read(entry_pts, instants[-1])
+        entry_pts = stretch.first_pts
+        self._check_ends(stretch, entry_pts)
         self._check_holes(stretch)
         runs = plan_runs(stretch.times, stretch.shown, stretch.entries, instants)
         if stretch.is_held:
             packets = iter(stretch.packets)
         else:
-            packets = self._reader.packets_from(entry_tick)
+            packets = self._reader.packets_from(entry_pts)
         at = 0
         for run in runs:
             first = stretch.first_packet_for(run)
             for _ in range(first - at):
                 if next(packets, None) is None:
-                    raise ShortcutError("the file became shorter meanwhile")
+                    raise FastPathError("the file became shorter meanwhile")
             same = _same_times(packets, stretch.times[first : run.last + 1])
             yield from self._frames_of_run(run, stretch, same)
             at = run.last + 1
 
-    def _read(self, entry_tick: int, last_instant: int) -> Stretch:
+    def _read(self, entry_pts: int, last_instant: int) -> Stretch:
         """Reads packets until no later packet can be shown at or before the last instant."""
         stretch = Stretch()
         rules = self._reader.rules
         order, display_order = PacketOrder(), rules.display_order()
-        for packet in self._packets_towards(entry_tick):
+        for packet in self._packets_towards(entry_pts):
             data = memoryview(packet)
-            if not order.accepts(packet) or not rules.keeps_proof(data, packet.is_keyframe):
-                raise ShortcutError("packets and frames don't go together")
+            if not order.accepts(packet) or not rules.supports_fast_path(data, packet.is_keyframe):
+                raise FastPathError("packets and frames don't go together")
             if display_order is not None and not display_order.accepts(data, cast(int, packet.pts)):
-                raise ShortcutError("the times of frames contradict their order")
-            is_start = packet.pts == entry_tick and rules.starts_clean(data) and not stretch.entries
+                raise FastPathError("the times of frames contradict their order")
+            is_start = packet.pts == entry_pts and rules.is_random_access_point(data) and not stretch.entries
             is_entry = packet.is_keyframe and (is_start or rules.resets(data))
             stretch.add(packet, is_entry, rules.is_shown(data))
             if order.is_past(last_instant):
@@ -111,36 +111,34 @@ class FastSource:
         stretch.is_to_the_end = True
         return stretch
 
-    def _packets_towards(self, entry_tick: int) -> Iterator[VideoPacket]:
+    def _packets_towards(self, entry_pts: int) -> Iterator[VideoPacket]:
         """Yields the packets from a listed key frame on, or from the one before it.
 
         Frames after a recovery point may cause the output of earlier frames. Decoders report an error if these are
         missing.
         """
-        packets = self._reader.packets_from(entry_tick)
+        packets = self._reader.packets_from(entry_pts)
         first = next(packets)
-        earlier_tick = last_entry_before(self._media, entry_tick, margin=1)
-        if earlier_tick is None or earlier_tick == entry_tick or self._reader.rules.resets(memoryview(first)):
+        earlier_pts = last_entry_before(self._media, entry_pts, margin=1)
+        if earlier_pts is None or earlier_pts == entry_pts or self._reader.rules.resets(memoryview(first)):
             return itertools.chain([first], packets)
-        return self._reader.packets_from(earlier_tick)
+        return self._reader.packets_from(earlier_pts)
 
-    def _check_ends(self, stretch: Stretch, entry_tick: int) -> None:
+    def _check_ends(self, stretch: Stretch, entry_pts: int) -> None:
         """Checks that the file's start and end have not changed since planning, because clips extend to them."""
         media = self._media
         times = zip(stretch.times, stretch.shown, strict=True)
-        if entry_tick <= media.start_tick and media.start_tick != min(
-            (t for t, is_shown in times if is_shown), default=0
-        ):
-            raise ShortcutError("the file has changed: it starts at another time")
+        if entry_pts <= media.start_pts and media.start_pts != min((t for t, is_shown in times if is_shown), default=0):
+            raise FastPathError("the file has changed: it starts at another time")
         if stretch.is_to_the_end:
             container, stream = self._reader.container, self._reader.stream
             if timelines.missing_frames(stretch.last_dts, container.format.name, stream):
-                raise ShortcutError("the file is truncated")
-            last_tick, duration = stretch.last_frame
+                raise FastPathError("the file is truncated")
+            last_pts, duration = stretch.last_frame
             if media.num_frames > 1:
-                length = Fraction(duration or Fraction(last_tick - media.start_tick, media.num_frames - 1))
-                if media.duration_seconds != (last_tick + length - media.start_tick) * media.time_base:
-                    raise ShortcutError("the file has changed, or is broken off: it ends at another time")
+                length = Fraction(duration or Fraction(last_pts - media.start_pts, media.num_frames - 1))
+                if media.duration_seconds != (last_pts + length - media.start_pts) * media.time_base:
+                    raise FastPathError("the file has changed, or is broken off: it ends at another time")
 
     def _check_holes(self, stretch: Stretch) -> None:
         """Checks for lost packets, which decoders conceal silently, as they do for disposable frames left out.
@@ -149,7 +147,7 @@ class FastSource:
         """
         has_index = "mp4" in self._reader.container.format.name.split(",")
         if self._reader.rules.can_skip and not has_index and has_hole(stretch.times, stretch.is_to_the_end):
-            raise ShortcutError("a packet seems to be missing")
+            raise FastPathError("a packet seems to be missing")
 
     def _frames_of_run(
         self, run: Run, stretch: Stretch, packets: Iterator[VideoPacket]
@@ -164,7 +162,7 @@ class FastSource:
         latest = stretch.times[run.first]
         for time, position, frame in self._decode(run, stretch, packets, awaited):
             if time < latest:
-                raise ShortcutError(f"the frame of {time} came out behind that of {latest}")
+                raise FastPathError(f"the frame of {time} came out behind that of {latest}")
             latest = time
             if position in run.wanted:
                 held.append((time, position, frame))
@@ -198,13 +196,13 @@ class FastSource:
         first_time = stretch.times[run.first]
         skips: bool | None = None
         for position, packet in enumerate(packets, stretch.first_packet_for(run)):
-            may_skip = position not in run.wanted and rules.may_skip(memoryview(packet))
-            if may_skip is not skips:
-                decoder.skip_frame = "NONREF" if may_skip else "DEFAULT"
-                skips = may_skip
+            is_disposable = position not in run.wanted and rules.is_disposable(memoryview(packet))
+            if is_disposable is not skips:
+                decoder.skip_frame = "NONREF" if is_disposable else "DEFAULT"
+                skips = is_disposable
             time = stretch.times[position]
             is_leading = position < run.first or time < first_time
-            if stretch.shown[position] and not may_skip and not is_leading:
+            if stretch.shown[position] and not is_disposable and not is_leading:
                 heapq.heappush(awaited, (time, position))
             try:
                 frames = stream.decode(packet)
@@ -216,7 +214,7 @@ class FastSource:
                 yield from _check(frames, awaited, first_time)
         yield from _check(stream.decode(None), awaited, first_time)
         if awaited:
-            raise ShortcutError(f"the frame of {awaited[0][0]} didn't come out")
+            raise FastPathError(f"the frame of {awaited[0][0]} didn't come out")
 
 
 def _check(
@@ -230,18 +228,18 @@ def _check(
     for frame in frames:
         if frame.pts is None or (frame.pts >= first_time and (not awaited or frame.pts != awaited[0][0])):
             expected = [time for time, _ in awaited[:1]]
-            raise ShortcutError(f"a frame of {frame.pts} came out where {expected} was expected")
+            raise FastPathError(f"a frame of {frame.pts} came out where {expected} was expected")
         if frame.pts >= first_time:
             if frame.is_corrupt:
-                raise ShortcutError("a frame is corrupt")
+                raise FastPathError("a frame is corrupt")
             checked.append((*heapq.heappop(awaited), frame))
     return checked
 
 
 def _same_times(packets: Iterator[VideoPacket], times: Sequence[int]) -> Iterator[VideoPacket]:
-    """Yields one packet for each time; raises ShortcutError if a packet's pts differs."""
+    """Yields one packet for each time; raises FastPathError if a packet's pts differs."""
     for time in times:
         packet = next(packets, None)
         if packet is None or packet.pts != time:
-            raise ShortcutError("reading twice gives different packets")
+            raise FastPathError("reading twice gives different packets")
         yield packet

@@ -29,12 +29,12 @@ class FullSource:
       timeline: the times of these packets.
 
     Attributes:
-      last_tick: the display time of the last decoded frame.
+      last_pts: the display time of the last decoded frame.
       cause: FFmpeg's text for the first error; "" if there was none.
     """
 
     def __init__(self, packets: Iterable[VideoPacket], stream: VideoStream, timeline: Timeline) -> None:
-        self.last_tick = self._previous_tick = timeline.origin
+        self.last_pts = self._previous_pts = timeline.origin
         self.cause = timeline.read_error
         self._packets = packets
         self._stream = stream
@@ -67,8 +67,8 @@ class FullSource:
         position = self._timeline.position_at(tick)
         if position in self._damaged_positions or position in self._awaited_positions:
             return True
-        shown_tick = self.last_tick if self.last_tick <= tick else self._previous_tick
-        num_missing = position - self._timeline.position_at(shown_tick)
+        shown_pts = self.last_pts if self.last_pts <= tick else self._previous_pts
+        num_missing = position - self._timeline.position_at(shown_pts)
         if not self._always_shows or num_missing * self._timeline.mean_spacing_seconds <= _MAX_STAND_IN_SECONDS:
             return False
         self._missing_positions.add(position)
@@ -78,7 +78,7 @@ class FullSource:
         """Returns the end of the last frame, which is at `tick`."""
         position = self._timeline.position_at(tick) + 2
         ticks = self._timeline.ticks
-        return ticks[position] if position < len(ticks) else self._timeline.end_tick
+        return ticks[position] if position < len(ticks) else self._timeline.end_pts
 
     def frames(self) -> Generator[tuple[int, VideoFrame], None, None]:
         """Yields (display time, frame) with ascending times; of two frames with equal times, the later one counts."""
@@ -94,8 +94,8 @@ class FullSource:
             self._awaited_positions.discard(position)
             # If pts contradict the decoder's output order, frames that go back in time are dropped.
             if latest is None or tick >= latest:
-                self._previous_tick = self.last_tick
-                latest = self.last_tick = tick
+                self._previous_pts = self.last_pts
+                latest = self.last_pts = tick
                 yield tick, frame
 
     def _next_position(self, position: int) -> int:

@@ -79,7 +79,7 @@ class Losses:
         self.num_rejected += source.num_rejected
         self.num_damaged += assembly.num_damaged
         self.num_missing += source.num_missing
-        self._reached_seconds = max((source.last_tick - timeline.origin) * timeline.time_base, Fraction(0))
+        self._reached_seconds = max((source.last_pts - timeline.origin) * timeline.time_base, Fraction(0))
         self.cause = self.cause or source.cause
         if watch is not None:
             self._found_seconds = timeline.duration_seconds
@@ -88,11 +88,11 @@ class Losses:
     def _judge_start(self, assembly: ClipAssembly, timeline: Timeline, watch: KeyFrameWatch) -> None:
         if watch.starts_with_one:
             return
-        if not watch.has_one and assembly.first_tick is None:
+        if not watch.has_one and assembly.first_pts is None:
             self.start = NO_KEY_FRAME
             self._num_at_start += assembly.schedule.num_lost
-        elif assembly.num_before_first and assembly.first_tick is not None:
-            seconds = float((assembly.first_tick - timeline.origin) * timeline.time_base)
+        elif assembly.num_before_first and assembly.first_pts is not None:
+            seconds = float((assembly.first_pts - timeline.origin) * timeline.time_base)
             self.start = f"the recording starts inside a GOP: no key frame before {seconds:.3f} s; {_CUT}"
             self._num_at_start += assembly.num_before_first
 

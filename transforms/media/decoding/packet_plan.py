@@ -17,7 +17,7 @@ import dataclasses
 from collections.abc import Sequence
 
 
-class ShortcutError(Exception):
+class FastPathError(Exception):
     """The fast path is not proven for this stream, or one of its checks failed: decode in full."""
 
 
@@ -49,7 +49,7 @@ def plan_runs(
       instants: the wanted instants. The frame at an instant is the one with the largest time <= instant.
 
     Raises:
-      ShortcutError: there is no frame for an instant, or no random access point before it.
+      FastPathError: there is no frame for an instant, or no random access point before it.
     """
     wanted = _wanted_positions(times, shown, instants)
     needed = sorted((_entry_for(position, times, entries), position) for position in wanted)
@@ -64,7 +64,7 @@ def plan_runs(
         inside = wanted[bisect.bisect_left(wanted, first) : bisect.bisect_right(wanted, last)]
         ticks = tuple(sorted(times[position] for position in inside))
         if runs and ticks[0] < runs[-1].ticks[-1]:
-            raise ShortcutError("frames of different GOPs are shown in turns")
+            raise FastPathError("frames of different GOPs are shown in turns")
         runs.append(Run(first, last, frozenset(inside), ticks))
     return runs
 
@@ -74,7 +74,7 @@ def _wanted_positions(times: Sequence[int], shown: Sequence[bool], instants: Seq
     ticks = sorted({time for time, is_shown in zip(times, shown, strict=True) if is_shown})
     found = {bisect.bisect_right(ticks, instant) - 1 for instant in instants}
     if -1 in found:
-        raise ShortcutError("no packet has the frame that is shown first")
+        raise FastPathError("no packet has the frame that is shown first")
     chosen = {ticks[index] for index in found}
     return [n for n, time in enumerate(times) if shown[n] and time in chosen]
 
@@ -84,4 +84,4 @@ def _entry_for(position: int, times: Sequence[int], entries: Sequence[int]) -> i
     for index in reversed(range(bisect.bisect_right(entries, position))):
         if times[entries[index]] <= times[position]:
             return entries[index]
-    raise ShortcutError("decoding can start nowhere before a wanted frame")
+    raise FastPathError("decoding can start nowhere before a wanted frame")

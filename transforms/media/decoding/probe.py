@@ -70,8 +70,8 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
         limits.current().check_duration(name, timeline.duration_seconds, container.size)
         is_proven = not timeline.by_order and timeline.shifts is not None
         # Key frames past the end belong to frames that an edit list removes.
-        key_frame_ticks = tuple(tick for tick in key_frames.ticks if is_proven and tick <= timeline.promised_end_tick)
-        return _media_info(container, stream, timeline, peek.rotation_degrees, key_frame_ticks)
+        key_frame_pts = tuple(tick for tick in key_frames.ticks if is_proven and tick <= timeline.promised_end_pts)
+        return _media_info(container, stream, timeline, peek.rotation_degrees, key_frame_pts)
 
 
 def _refuse_encrypted(name: str, container: InputContainer, stream: VideoStream) -> None:
@@ -122,7 +122,7 @@ def _media_info(
     stream: VideoStream,
     timeline: Timeline,
     rotation_degrees: int,
-    key_frame_ticks: tuple[int, ...],
+    key_frame_pts: tuple[int, ...],
 ) -> MediaInfo:
     shown_ticks = timeline.ticks[-1] - timeline.origin
     return MediaInfo(
@@ -139,8 +139,8 @@ def _media_info(
         num_frames=len(timeline.ticks),
         duration_seconds=timeline.duration_seconds,
         time_base=timeline.time_base,
-        start_tick=timeline.origin,
-        key_frame_ticks=key_frame_ticks,
+        start_pts=timeline.origin,
+        key_frame_pts=key_frame_pts,
         num_discontinuities=timeline.num_discontinuities,
         clock_shifts=timeline.shifts or (),
     )

@@ -22,7 +22,7 @@ from reelbeam.transforms.media.codecs.bitstream import packet_rules
 from reelbeam.transforms.media.container import container as containers
 from reelbeam.transforms.media.container.container import VideoPacket
 from reelbeam.transforms.media.decoding.cropping import Cropping
-from reelbeam.transforms.media.decoding.packet_plan import ShortcutError
+from reelbeam.transforms.media.decoding.packet_plan import FastPathError
 from reelbeam.transforms.media.timing import timeline as timelines
 from reelbeam.transforms.records import MediaInfo
 
@@ -75,41 +75,41 @@ class PacketReader:
         self._is_at_start = False
         return self._all_packets()
 
-    def packets_from(self, entry_tick: int) -> Iterator[VideoPacket]:
-        """Yields the packets with data, from the listed key frame with pts `entry_tick` on.
+    def packets_from(self, entry_pts: int) -> Iterator[VideoPacket]:
+        """Yields the packets with data, from the listed key frame with pts `entry_pts` on.
 
         Raises:
-          ShortcutError: the key frame was not found, not even by reading from the start.
+          FastPathError: the key frame was not found, not even by reading from the start.
           av.error.FFmpegError: reading failed.
         """
         if self._media.time_base != self.stream.time_base:
-            raise ShortcutError("the file has changed")
-        if self._is_at_start and entry_tick == self._media.key_frame_ticks[0] <= self._media.start_tick:
-            return self._from_entry(entry_tick)
+            raise FastPathError("the file has changed")
+        if self._is_at_start and entry_pts == self._media.key_frame_pts[0] <= self._media.start_pts:
+            return self._from_entry(entry_pts)
         if self._media.clock_shifts:  # seeks use the file's own clock, on which a time may occur twice
             self._open()
-            return self._from_entry(entry_tick)
+            return self._from_entry(entry_pts)
         for step in _STEPS_BACK_SECONDS:
-            with contextlib.suppress(ShortcutError, av.error.FFmpegError):
+            with contextlib.suppress(FastPathError, av.error.FFmpegError):
                 self._is_at_start = False
                 back = int(Fraction(step) / self._media.time_base)
-                self.container.seek(entry_tick - back, stream=self.stream)
-                return self._from_entry(entry_tick)
+                self.container.seek(entry_pts - back, stream=self.stream)
+                return self._from_entry(entry_pts)
         self._open()
-        return self._from_entry(entry_tick)
+        return self._from_entry(entry_pts)
 
     def _all_packets(self) -> Iterator[VideoPacket]:
         return timelines.frame_packets(self.container, self.stream, self._media.clock_shifts)
 
-    def _from_entry(self, entry_tick: int) -> Iterator[VideoPacket]:
+    def _from_entry(self, entry_pts: int) -> Iterator[VideoPacket]:
         self._is_at_start = False
         packets = self._all_packets()
         for packet in packets:
-            if packet.pts == entry_tick and packet.is_keyframe and self.rules.starts_clean(memoryview(packet)):
+            if packet.pts == entry_pts and packet.is_keyframe and self.rules.is_random_access_point(memoryview(packet)):
                 return itertools.chain([packet], packets)
-            if packet.is_keyframe and packet.pts is not None and packet.pts > entry_tick:
+            if packet.is_keyframe and packet.pts is not None and packet.pts > entry_pts:
                 break
-        raise ShortcutError("a key frame isn't where it was")
+        raise FastPathError("a key frame isn't where it was")
 
     def _open(self) -> None:
         self._opened.close()

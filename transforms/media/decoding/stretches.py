@@ -38,7 +38,7 @@ class Stretch:
         return self.num_bytes <= _MAX_HELD_BYTES
 
     @property
-    def first_tick(self) -> int:
+    def first_pts(self) -> int:
         return self.times[0]
 
     def first_packet_for(self, run: Run) -> int:
@@ -65,8 +65,8 @@ def last_entry_before(media: MediaInfo, tick: int, margin: int = 0) -> int | Non
 
     With a margin, returns the key frame that many positions earlier, or the first one.
     """
-    index = bisect.bisect_right(media.key_frame_ticks, tick) - 1
-    return media.key_frame_ticks[max(index - margin, 0)] if index >= 0 else None
+    index = bisect.bisect_right(media.key_frame_pts, tick) - 1
+    return media.key_frame_pts[max(index - margin, 0)] if index >= 0 else None
 
 
 def split_at_gaps(media: MediaInfo, instants: Sequence[int]) -> Iterator[Sequence[int]]:
@@ -99,5 +99,5 @@ def split_clips(media: MediaInfo, clips: Sequence[ClipSpan]) -> list[list[ClipSp
 
 def _entry_seconds(media: MediaInfo, seconds: Fraction) -> Fraction:
     """Returns the instant at which a full decode starts for a clip; the video's start if no key frame is listed."""
-    tick = last_entry_before(media, media.start_tick + seconds // media.time_base, KEY_FRAMES_BEFORE)
-    return Fraction(0) if tick is None else (tick - media.start_tick) * media.time_base
+    tick = last_entry_before(media, media.start_pts + seconds // media.time_base, KEY_FRAMES_BEFORE)
+    return Fraction(0) if tick is None else (tick - media.start_pts) * media.time_base

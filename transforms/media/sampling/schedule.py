@@ -73,7 +73,7 @@ class FrameSchedule:
         return self._next == len(self._slots)
 
     @property
-    def next_tick(self) -> int:
+    def next_pts(self) -> int:
         """The earliest instant that is still wanted. Valid only while not done."""
         self._skip_lost()
         return self._slots[self._next].tick
@@ -90,11 +90,11 @@ class FrameSchedule:
 
     def take_before(self, tick: int | Fraction | None) -> Iterator[Slot]:
         """Yields every slot with an instant before `tick`, earliest first; None yields all remaining slots."""
-        while not self.is_done and (tick is None or self.next_tick < tick):
+        while not self.is_done and (tick is None or self.next_pts < tick):
             self._next += 1
             yield self._slots[self._next - 1]
 
-    def last_tick(self, clip: int) -> int:
+    def last_pts(self, clip: int) -> int:
         """Returns the latest instant that a clip shows."""
         return self._last_ticks[clip]
 

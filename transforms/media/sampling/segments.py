@@ -52,18 +52,18 @@ def plan_segments(
 
 def media_of_segment(media: MediaInfo, clips: Sequence[ClipSpan]) -> MediaInfo:
     """Returns the media information that the decoder of one segment needs: only the key frames of these clips."""
-    keys = media.key_frame_ticks
+    keys = media.key_frame_pts
     kept: set[int] = set()
     for clip in clips:
-        start = bisect.bisect_right(keys, media.start_tick + clip.first_seconds // media.time_base)
-        stop = bisect.bisect_right(keys, media.start_tick + clip.end_seconds // media.time_base)
+        start = bisect.bisect_right(keys, media.start_pts + clip.first_seconds // media.time_base)
+        stop = bisect.bisect_right(keys, media.start_pts + clip.end_seconds // media.time_base)
         kept.update(keys[max(start - 1 - KEY_FRAMES_BEFORE, 0) : stop])
-    return dataclasses.replace(media, key_frame_ticks=tuple(sorted(kept)))
+    return dataclasses.replace(media, key_frame_pts=tuple(sorted(kept)))
 
 
 def key_frame_seconds(media: MediaInfo) -> tuple[Fraction, ...]:
     """Returns the listed key frames in seconds of the video; negative for frames that an edit list removes."""
-    return tuple((tick - media.start_tick) * media.time_base for tick in media.key_frame_ticks)
+    return tuple((tick - media.start_pts) * media.time_base for tick in media.key_frame_pts)
 
 
 def clip_seconds(clips: Sequence[ClipSpan]) -> Fraction:

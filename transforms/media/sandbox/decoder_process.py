@@ -78,7 +78,7 @@ class DecoderProcess:
         try:
             ready = self._receive(Budget(_START_SECONDS))
             walls.check(ready.get("confined_by"), allow_unconfined)
-        except (errors.DecoderFailedError, wire.GarbageError) as error:
+        except (errors.DecoderFailedError, wire.ProtocolError) as error:
             self.close()
             if not server.is_alive():
                 raise spawn.ServerGoneError(str(error)) from error
@@ -146,7 +146,7 @@ class DecoderProcess:
             "slot_bytes": slot_bytes,
         }
         missing = set(range(len(spans)))
-        with self._request(video, request, limits, spans, bool(media.key_frame_ticks)) as budget:
+        with self._request(video, request, limits, spans, bool(media.key_frame_pts)) as budget:
             while "done" not in (reply := self._receive(budget)):
                 if "full_decode" in reply:
                     num_stretches, reason = replies.full_decodes(reply, len(spans))
@@ -160,7 +160,7 @@ class DecoderProcess:
                 with budget.paused():
                     yield dataclasses.replace(spans[position], num_real_frames=num_real_frames), frames
             if missing:
-                raise wire.GarbageError(f"{len(missing)} of {counted(len(spans), 'clip')} never came")
+                raise wire.ProtocolError(f"{len(missing)} of {counted(len(spans), 'clip')} never came")
 
     @contextlib.contextmanager
     def _request(
@@ -191,9 +191,9 @@ class DecoderProcess:
             self._send({**request, **rest}, descriptor, budget.end())
         try:
             yield budget
-        except wire.GarbageError as error:
+        except wire.ProtocolError as error:
             self.close()
-            raise errors.DecoderGarbageError(
+            raise errors.DecoderProtocolError(
                 f"{self._name}: the decoder sent garbage ({error}); treat the file as hostile, and report it"
             ) from error
 
@@ -215,7 +215,7 @@ class DecoderProcess:
     def _fetch(self, needed: object, budget: Budget) -> None:
         """Fetches a part of the file and says so."""
         if self._partial is None:
-            raise wire.GarbageError("a request for bytes of a file that is there")
+            raise wire.ProtocolError("a request for bytes of a file that is there")
         start, stop = replies.byte_range(needed, self._partial.size_bytes)
         began = time.monotonic()
         with budget.paused():

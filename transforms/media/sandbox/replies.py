@@ -1,6 +1,6 @@
 """What a decoder process answers, checked: a file may have taken it over, so nothing that it says is trusted.
 
-Each function takes values as they came out of JSON and raises `wire.GarbageError` for what no sane process sends.
+Each function takes values as they came out of JSON and raises `wire.ProtocolError` for what no sane process sends.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sandbox.wire import (
     FRACTIONS,
     NUM_SLOTS,
-    GarbageError,
+    ProtocolError,
     media_from_json,
     packed_length,
     shown,
@@ -46,11 +46,11 @@ def media(values: object, limits: DecoderLimits) -> MediaInfo:
     """Returns the MediaInfo that a decoder process sent, every field checked.
 
     Raises:
-      GarbageError: a field is missing, or no decoder could have meant its value.
+      ProtocolError: a field is missing, or no decoder could have meant its value.
     """
     names = [field.name for field in dataclasses.fields(MediaInfo)]
     if not isinstance(values, dict) or sorted(values) != sorted(names):
-        raise GarbageError("media information without its fields")
+        raise ProtocolError("media information without its fields")
     for name in ("container", "codec"):
         _require(
             name, values[name], isinstance(values[name], str) and re.fullmatch(r"[\x20-\x7e]{1,100}", values[name])
@@ -68,13 +68,13 @@ def media(values: object, limits: DecoderLimits) -> MediaInfo:
     _require("num_frames", values["num_frames"], _is_whole(values["num_frames"], 1, limits.max_packets))
     num_jumps = values["num_discontinuities"]
     _require("num_discontinuities", num_jumps, _is_whole(num_jumps, 0, limits.max_packets))
-    _require("start_tick", values["start_tick"], _is_tick(values["start_tick"]))
+    _require("start_pts", values["start_pts"], _is_tick(values["start_pts"]))
     for name in FRACTIONS:
         _require(name, values[name], _is_positive_fraction(values[name]))
     seconds = Fraction(values["duration_seconds"])
     _require("duration_seconds", values["duration_seconds"], seconds <= limits.max_duration_seconds)
     time_base = Fraction(values["time_base"])
-    _check_key_frames(values["key_frame_ticks"], values["start_tick"], seconds / time_base, time_base)
+    _check_key_frames(values["key_frame_pts"], values["start_pts"], seconds / time_base, time_base)
     _check_shifts(values["clock_shifts"], limits.max_packets)
     return media_from_json(values)
 
@@ -86,17 +86,17 @@ def max_message_bytes(limits: DecoderLimits, size_bytes: int) -> int:
     return _OTHER_BYTES + packed_length(num_key_frames) + packed_length(2 * MAX_SHIFTS)
 
 
-def _check_key_frames(text: object, start_tick: int, duration_ticks: Fraction, time_base: Fraction) -> None:
-    """Raises GarbageError for key frames that are too near to each other, or beyond the video's end."""
+def _check_key_frames(text: object, start_pts: int, duration_ticks: Fraction, time_base: Fraction) -> None:
+    """Raises ProtocolError for key frames that are too near to each other, or beyond the video's end."""
     spacing = min_spacing_ticks(time_base)
-    end_tick = start_tick + duration_ticks
+    end_pts = start_pts + duration_ticks
     ticks = unpack(text, int(duration_ticks // spacing) + _KEY_FRAMES_BEFORE)
     if len(ticks):
-        _require("key_frame_ticks", ticks[-1], int(ticks[-1]) <= end_tick)
+        _require("key_frame_pts", ticks[-1], int(ticks[-1]) <= end_pts)
     if len(ticks) > 1:
-        _require("key_frame_ticks", ticks[:5], (ticks[1:] > ticks[:-1]).all())
+        _require("key_frame_pts", ticks[:5], (ticks[1:] > ticks[:-1]).all())
         least = np.diff(ticks.view("<u8")).min()  # without a sign, no difference overflows
-        _require("key_frame_ticks", ticks[:5], int(least) >= spacing)
+        _require("key_frame_pts", ticks[:5], int(least) >= spacing)
 
 
 def _check_shifts(text: object, max_packets: int) -> None:
@@ -112,7 +112,7 @@ def byte_range(values: object, size_bytes: int) -> tuple[int, int]:
     """Returns the range of a file's bytes that a decoder process asks for.
 
     Raises:
-      GarbageError: it is none, is empty, or is not within the file.
+      ProtocolError: it is none, is empty, or is not within the file.
     """
     start, stop = values if isinstance(values, list) and len(values) == 2 else (-1, -1)
     _require("need", values, _is_whole(start, 0, size_bytes - 1) and _is_whole(stop, 1, size_bytes) and start < stop)
@@ -123,7 +123,7 @@ def clip(reply: Mapping[str, object], missing: Collection[int], spans: Sequence[
     """Returns the position of a missing clip that has come, its slot of the ring, and how many of its frames are real.
 
     Raises:
-      GarbageError: there is no such clip or slot, or more real frames than planned, or none.
+      ProtocolError: there is no such clip or slot, or more real frames than planned, or none.
     """
     position = _whole("clip", reply.get("clip", -1), 0, len(spans) - 1)
     _require("clip", position, position in missing)
@@ -145,13 +145,13 @@ def error(values: object) -> errors.ReelbeamError:
 
 def _require(name: str, value: object, holds: object) -> None:
     if not holds:
-        raise GarbageError(f"{name} is {shown(reprlib.repr(value)[:100])}")
+        raise ProtocolError(f"{name} is {shown(reprlib.repr(value)[:100])}")
 
 
 def _whole(name: str, value: object, least: int, most: int) -> int:
     if _is_whole(value, least, most):
         return value
-    raise GarbageError(f"{name} is {shown(reprlib.repr(value)[:100])}")
+    raise ProtocolError(f"{name} is {shown(reprlib.repr(value)[:100])}")
 
 
 def _is_whole(value: object, least: int, most: int) -> TypeGuard[int]:

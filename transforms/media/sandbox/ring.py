@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from reelbeam.transforms.media.sandbox.wire import NUM_SLOTS, GarbageError
+from reelbeam.transforms.media.sandbox.wire import NUM_SLOTS, ProtocolError
 
 _Frames = npt.NDArray[np.uint8]
 
@@ -49,14 +49,14 @@ class OwnersRing:
         """Returns a clip of one's own. Reading, not mapping: no page of the process's is ever in this one.
 
         Raises:
-          GarbageError: there is less memory than was reserved.
+          ProtocolError: there is less memory than was reserved.
         """
         frames = np.empty(shape, np.uint8)
         target, offset = frames.data.cast("B"), slot * self._slot_bytes
         while len(target):
             num_read = os.preadv(self.descriptor, [target], offset)
             if num_read == 0:
-                raise GarbageError("the shared memory is too small")
+                raise ProtocolError("the shared memory is too small")
             target, offset = target[num_read:], offset + num_read
         return frames
 

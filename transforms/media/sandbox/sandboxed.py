@@ -76,7 +76,7 @@ def decode_clips(
     """
     if not spans:
         return
-    cpu_seconds = deadline.allowed_cpu_seconds(limits, files.size_of(video), spans, bool(media.key_frame_ticks))
+    cpu_seconds = deadline.allowed_cpu_seconds(limits, files.size_of(video), spans, bool(media.key_frame_pts))
     with borrow(limits.memory_bytes, cpu_seconds, limits.allow_unconfined) as process:
         yield from process.decode_clips(video, media, spans, geometry, limits, stats)
 

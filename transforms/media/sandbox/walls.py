@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 def check(walls: object, allow_unconfined: bool) -> None:
     """Raises ConfigError where a process is not confined and must be; warns where it is confined in part."""
     if not isinstance(walls, list) or not set(walls) <= set(WALLS):
-        raise wire.GarbageError(f"confined_by is {wire.shown(repr(walls)[:100])}")
+        raise wire.ProtocolError(f"confined_by is {wire.shown(repr(walls)[:100])}")
     if "seccomp" in walls:
         return
     if not walls and not allow_unconfined:

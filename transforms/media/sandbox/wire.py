@@ -53,7 +53,7 @@ Message: TypeAlias = dict[str, Any]
 """A message as it came. The parent checks each value of a child's (`replies.py`); a child believes its parent."""
 
 
-class GarbageError(Exception):
+class ProtocolError(Exception):
     """A message that no sane process sends. The words say what is wrong with it."""
 
 
@@ -86,13 +86,13 @@ class Channel:
           with_descriptors: whether descriptors may come along.
 
         Raises:
-          GarbageError: no JSON object, or too long.
+          ProtocolError: no JSON object, or too long.
           TimeoutError: it is not there in time.
         """
         chunks, num_bytes = [self._unread], len(self._unread)
         while b"\n" not in chunks[-1]:
             if self.max_line_bytes is not None and num_bytes > self.max_line_bytes:
-                raise GarbageError("a message without an end")
+                raise ProtocolError("a message without an end")
             if until is not None:  # anew for each piece: whoever sends a byte now and then must not live for ever
                 left = until - time.monotonic()
                 if left <= 0:  # and whoever floods would never be waited for
@@ -109,7 +109,7 @@ class Channel:
             num_bytes += len(chunk)
         line, _, self._unread = b"".join(chunks).partition(b"\n")
         if self.max_line_bytes is not None and sum(map(line.count, (b",", b":", b"[", b"{"))) > _MAX_PARTS:
-            raise GarbageError("a message of too many parts")
+            raise ProtocolError("a message of too many parts")
         return _object(line)
 
 
@@ -117,9 +117,9 @@ def _object(line: bytes) -> Message:
     try:
         message = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise GarbageError(f"no JSON: {shown(line[:40])}") from error
+        raise ProtocolError(f"no JSON: {shown(line[:40])}") from error
     if not isinstance(message, dict):
-        raise GarbageError(f"no JSON object: {shown(line[:40])}")
+        raise ProtocolError(f"no JSON object: {shown(line[:40])}")
     return message
 
 
@@ -138,14 +138,14 @@ def unpack(text: object, max_numbers: int) -> npt.NDArray[np.int64]:
     """Returns the numbers that `pack` packed.
 
     Raises:
-      GarbageError: it is no such text, or holds more than `max_numbers`.
+      ProtocolError: it is no such text, or holds more than `max_numbers`.
     """
     if not isinstance(text, str) or len(text) > packed_length(max_numbers):
-        raise GarbageError(f"a list of more than {max_numbers} numbers, or none")
+        raise ProtocolError(f"a list of more than {max_numbers} numbers, or none")
     try:
         return np.frombuffer(base64.b64decode(text, validate=True), "<i8")
     except ValueError as error:
-        raise GarbageError(f"no packed list: {shown(text[:40])}") from error
+        raise ProtocolError(f"no packed list: {shown(text[:40])}") from error
 
 
 def packed_length(num_numbers: int) -> int:
@@ -158,14 +158,14 @@ def media_to_json(media: MediaInfo) -> Message:
     values = {field.name: getattr(media, field.name) for field in dataclasses.fields(media)}
     values |= {name: str(values[name]) for name in FRACTIONS}
     shifts = pack(itertools.chain.from_iterable(media.clock_shifts))
-    return values | {"key_frame_ticks": pack(media.key_frame_ticks), "clock_shifts": shifts}
+    return values | {"key_frame_pts": pack(media.key_frame_pts), "clock_shifts": shifts}
 
 
 def media_from_json(values: object) -> MediaInfo:
     """Returns the MediaInfo that `media_to_json` wrote; takes its owner's word for the values."""
     assert isinstance(values, dict)
     others: Message = {name: Fraction(values[name]) for name in FRACTIONS}
-    others["key_frame_ticks"] = tuple(unpack(values["key_frame_ticks"], sys.maxsize).tolist())
+    others["key_frame_pts"] = tuple(unpack(values["key_frame_pts"], sys.maxsize).tolist())
     shifts = unpack(values["clock_shifts"], sys.maxsize).tolist()
     others["clock_shifts"] = tuple(zip(shifts[::2], shifts[1::2], strict=True))
     return MediaInfo(**(values | others))

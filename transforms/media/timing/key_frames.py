@@ -22,7 +22,7 @@ def min_spacing_ticks(time_base: Fraction) -> int:
 
 
 class KeyFrames:
-    """Observes packets in order and lists the key frames for `MediaInfo.key_frame_ticks`."""
+    """Observes packets in order and lists the key frames for `MediaInfo.key_frame_pts`."""
 
     def __init__(self, stream: VideoStream) -> None:
         codec = stream.codec_context
@@ -48,13 +48,13 @@ class KeyFrames:
 
     def _note(self, packet: VideoPacket) -> None:
         data, pts = memoryview(packet), packet.pts
-        self._is_proven = self._order.accepts(packet) and self._rules.keeps_proof(data, packet.is_keyframe)
+        self._is_proven = self._order.accepts(packet) and self._rules.supports_fast_path(data, packet.is_keyframe)
         if not self._is_proven or pts is None:
             return
         if packet.is_keyframe:
             is_behind = self._latest is not None and pts < self._latest
             is_far = not self._ticks or pts >= self._ticks[-1] + self._min_spacing
-            if (is_behind or is_far) and self._rules.starts_clean(data):
+            if (is_behind or is_far) and self._rules.is_random_access_point(data):
                 # Frames stored before a key frame are shown before it; if not, the clock has jumped back.
                 self._is_proven = not is_behind
                 self._ticks.append(pts)

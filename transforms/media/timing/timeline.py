@@ -42,8 +42,8 @@ class Timeline:
       ticks: the display time of each frame, ascending; eight bytes each, because a long film has many.
       origin: the display time of the stream's first frame, which is second 0 of the video. Often not 0, and sometimes
         negative.
-      end_tick: the end of the last frame's display time.
-      promised_end_tick: for a truncated file, the end that the header declares; otherwise `end_tick`.
+      end_pts: the end of the last frame's display time.
+      promised_end_pts: for a truncated file, the end that the header declares; otherwise `end_pts`.
       by_order: True if the set of times is right but the packets' own times do not belong to their frames, because the
         container stores no times (raw streams) or only dts (AVI with B-frames). Decoders output frames in display
         order, so the n-th frame has the n-th time.
@@ -58,8 +58,8 @@ class Timeline:
     time_base: Fraction
     ticks: Sequence[int]
     origin: int
-    end_tick: Fraction
-    promised_end_tick: Fraction
+    end_pts: Fraction
+    promised_end_pts: Fraction
     by_order: bool
     read_error: str = ""
     is_doubtful: bool = False
@@ -74,12 +74,12 @@ class Timeline:
 
         Clips of a truncated file are planned up to its declared end, so that the missing part is reported.
         """
-        return (self.promised_end_tick - self.origin) * self.time_base
+        return (self.promised_end_pts - self.origin) * self.time_base
 
     @property
     def mean_spacing_seconds(self) -> Fraction:
         """The mean frame interval."""
-        return (self.end_tick - self.ticks[0]) * self.time_base / len(self.ticks)
+        return (self.end_pts - self.ticks[0]) * self.time_base / len(self.ticks)
 
     def position_at(self, tick: int) -> int:
         """Returns the position of the frame shown at `tick`: the last frame with that time or an earlier one."""
@@ -146,7 +146,7 @@ def read_timeline(
     container: InputContainer,
     stream: VideoStream,
     origin: int | None = None,
-    until_tick: int | None = None,
+    until_pts: int | None = None,
 ) -> Timeline | None:
     """Reads all packets; returns None if there are none.
 
@@ -156,7 +156,7 @@ def read_timeline(
       packets: the packets of the whole stream, or from a key frame on.
       container, stream: the source of the packets.
       origin: the display time of the stream's first frame, if the packets start later; None if they start there.
-      until_tick: reading may stop when no later packet has this pts or an earlier one; None reads to the end.
+      until_pts: reading may stop when no later packet has this pts or an earlier one; None reads to the end.
     """
     spacing = _nominal_spacing(stream)
     shown = PacketTimes(clock_rules(container, stream, spacing), stream.codec_context.reorder_depth)
@@ -169,7 +169,7 @@ def read_timeline(
             shown.note_dts(packet.dts)
             if not packet.is_discard and (not rules.may_hide_frames or rules.is_shown(memoryview(packet))):
                 shown.add(packet)
-            if until_tick is not None and order.accepts(packet) and order.is_past(until_tick):
+            if until_pts is not None and order.accepts(packet) and order.is_past(until_pts):
                 reaches_end = False
                 break
     except av.error.FFmpegError as error:
@@ -179,14 +179,12 @@ def read_timeline(
     if reaches_end:
         read_error = read_error or missing_frames(shown.last_dts, container.format.name, stream)
     ticks = shown.sorted_ticks(spacing)
-    end_tick = ticks[-1] + _last_frame_ticks(ticks, shown.last_duration, spacing)
+    end_pts = ticks[-1] + _last_frame_ticks(ticks, shown.last_duration, spacing)
     origin = ticks[0] if origin is None else origin
-    promised = Fraction(origin + stream.duration) if read_error and stream.duration else end_tick
+    promised = Fraction(origin + stream.duration) if read_error and stream.duration else end_pts
     by_order = shown.is_by_order(container.format.name, stream.codec_context.reorder_depth)
     time_base = stream.time_base or Fraction(1, 1)
-    return Timeline(
-        time_base, ticks, origin, end_tick, max(end_tick, promised), by_order, read_error, shown.is_doubtful
-    )
+    return Timeline(time_base, ticks, origin, end_pts, max(end_pts, promised), by_order, read_error, shown.is_doubtful)
 
 
 def mend_timeline(
@@ -211,14 +209,14 @@ def mend_timeline(
         return timeline
     ticks = mended.ticks.tolist()
     last_duration = mended.last_duration if mended.last_duration >= rules.min_spacing else 0
-    end_tick = ticks[-1] + _last_frame_ticks(ticks, last_duration, spacing)
+    end_pts = ticks[-1] + _last_frame_ticks(ticks, last_duration, spacing)
     return dataclasses.replace(
         timeline,
         ticks=ticks,
         origin=ticks[0],
-        end_tick=end_tick,
+        end_pts=end_pts,
         # The end that the header declares is on the old clock.
-        promised_end_tick=end_tick,
+        promised_end_pts=end_pts,
         by_order=mended.by_order,
         packet_times=mended.packet_times,
         jumps=mended.jumps,

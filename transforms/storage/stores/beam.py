@@ -21,7 +21,7 @@ from reelbeam.transforms.storage.stores.clients import lacks_client, unsupported
 from reelbeam.transforms.storage.stores.failures import changed, storage_errors
 from reelbeam.transforms.storage.stores.gcs_credentials import settle_credentials
 from reelbeam.transforms.storage.stores.options import pipeline_options
-from reelbeam.transforms.storage.stores.retries import PassingError, insist
+from reelbeam.transforms.storage.stores.retries import TransientError, with_retries
 from reelbeam.transforms.wording import counted
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class BeamStore:
                 raise FileNotFoundError(uri)
             return to_video_ref(system.metadata(uri))
 
-        return _insist(uri, request)
+        return _with_retries(uri, request)
 
     def matching(self, pattern: str) -> Iterator[VideoRef]:
         """See `store.Store`."""
@@ -50,7 +50,7 @@ class BeamStore:
                 return []  # listing a folder that does not exist would be an error
             return [found for found in system.match([pattern])[0].metadata_list if not found.path.endswith("/")]
 
-        yield from map(to_video_ref, _insist(pattern, request))
+        yield from map(to_video_ref, _with_retries(pattern, request))
 
     def read(self, video: VideoRef, start: int, stop: int) -> bytes:
         """See `store.Store`."""
@@ -63,17 +63,17 @@ class BeamStore:
                 file.seek(start)
                 data: bytes = file.read(stop - start)
             if len(data) < stop - start:
-                raise PassingError(f"an answer of {counted(len(data), 'byte')} to a request for {stop - start}")
+                raise TransientError(f"an answer of {counted(len(data), 'byte')} to a request for {stop - start}")
             return data
 
-        return _insist(uri, request)
+        return _with_retries(uri, request)
 
 
 def _folder_of(pattern: str) -> str:
     return re.split(r"[*?\[]", pattern, maxsplit=1)[0].rpartition("/")[0] + "/"
 
 
-def _insist(uri: str, request: Callable[[], T]) -> T:
+def _with_retries(uri: str, request: Callable[[], T]) -> T:
     """Retries a request that failed in Beam, because Beam's errors do not show whether they are transient."""
 
     def translated() -> T:
@@ -81,11 +81,11 @@ def _insist(uri: str, request: Callable[[], T]) -> T:
             with storage_errors(uri):
                 return request()
         except StorageError as error:
-            raise PassingError(str(error)) from error
+            raise TransientError(str(error)) from error
         except ValueError as error:  # Beam's file systems reject a URI that they cannot parse
             raise UnsupportedUriError(f"{without_query(uri)}: {error}; check the URI") from error
 
-    return insist(uri, translated)
+    return with_retries(uri, translated)
 
 
 def to_video_ref(metadata: FileMetadata) -> VideoRef:

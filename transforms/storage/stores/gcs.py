@@ -13,7 +13,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from reelbeam.transforms.errors import VideoNotFoundError
 from reelbeam.transforms.records import VideoRef
 from reelbeam.transforms.storage.stores.failures import changed, missing, what_store_says
-from reelbeam.transforms.storage.stores.retries import PassingError, insist
+from reelbeam.transforms.storage.stores.retries import TransientError, with_retries
 from reelbeam.transforms.storage.stores.store import matching
 from reelbeam.transforms.storage.uris import object_place
 from reelbeam.transforms.wording import counted
@@ -59,7 +59,7 @@ class GcsStore:
     def stat(self, uri: str) -> VideoRef:
         """See `store.Store`."""
         bucket, key = object_place(uri)
-        blob = _insist(uri, lambda: self._client.bucket(bucket).get_blob(key, timeout=_TIMEOUT, retry=None))
+        blob = _with_retries(uri, lambda: self._client.bucket(bucket).get_blob(key, timeout=_TIMEOUT, retry=None))
         if blob is None:
             raise missing(uri)
         return _to_video_ref(bucket, blob)
@@ -71,7 +71,7 @@ class GcsStore:
     def _listed(self, pattern: str, bucket: str, prefix: str) -> Iterator[VideoRef]:
         token: str | None = None
         while True:
-            page, token = _insist(pattern, functools.partial(self._page, bucket, prefix, token))
+            page, token = _with_retries(pattern, functools.partial(self._page, bucket, prefix, token))
             yield from (_to_video_ref(bucket, blob) for blob in page)
             if not token:
                 return
@@ -103,11 +103,11 @@ class GcsStore:
                 )
             )
             if len(data) != stop - start:
-                raise PassingError(f"an answer of {counted(len(data), 'byte')} to a request for {stop - start}")
+                raise TransientError(f"an answer of {counted(len(data), 'byte')} to a request for {stop - start}")
             return data
 
         try:
-            return _insist(video.video_uri, request)
+            return _with_retries(video.video_uri, request)
         except VideoNotFoundError:
             self.stat(video.video_uri)  # raises if the object was deleted
             raise changed(video.video_uri) from None
@@ -119,7 +119,7 @@ def _to_video_ref(bucket: str, blob: _Foreign) -> VideoRef:
     return VideoRef(uri, blob.size, version, modified_seconds=modified)
 
 
-def _insist(uri: str, request: Callable[[], _T]) -> _T:
+def _with_retries(uri: str, request: Callable[[], _T]) -> _T:
     """Retries a request until it succeeds, and converts the client's exceptions."""
     import requests
     import urllib3
@@ -135,20 +135,20 @@ def _insist(uri: str, request: Callable[[], _T]) -> _T:
         except GoogleAPICallError as error:
             raise _from_reply(uri, error) from error
         except (requests.exceptions.RequestException, ConnectionError, TransportError) as error:
-            raise PassingError(str(error)) from error
+            raise TransientError(str(error)) from error
         except (
             urllib3.exceptions.HTTPError
         ) as error:  # the connection was closed within the response; the client does not wrap this error
-            raise PassingError(str(error)) from error
+            raise TransientError(str(error)) from error
         except GoogleAuthError as error:
             raise what_store_says(uri, error) from error
 
-    return insist(uri, translated)
+    return with_retries(uri, translated)
 
 
 def _from_reply(uri: str, error: _Foreign) -> Exception:
     if error.code in (408, 429) or (error.code or 0) >= 500:
-        return PassingError(str(error))
+        return TransientError(str(error))
     if error.code in (412, 416):
         return changed(uri)
     return what_store_says(uri, error)

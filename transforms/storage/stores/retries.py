@@ -22,12 +22,12 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class PassingError(Exception):
+class TransientError(Exception):
     """A request failed with a transient error: a timeout, a closed connection, 429 or 5xx."""
 
 
-def insist(uri: str, request: Callable[[], T]) -> T:
-    """Makes a request, with retries and exponential backoff after a `PassingError`.
+def with_retries(uri: str, request: Callable[[], T]) -> T:
+    """Makes a request, with retries and exponential backoff after a `TransientError`.
 
     Counts each retry (storage_retries).
 
@@ -41,7 +41,7 @@ def insist(uri: str, request: Callable[[], T]) -> T:
         tries += 1
         try:
             return request()
-        except PassingError as error:
+        except TransientError as error:
             delay = next(delays, None)
             if delay is None or time.monotonic() + delay > end:
                 words = f"the storage failed {tries} times, last with: {without_query(str(error))}; run again later"

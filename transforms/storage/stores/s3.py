@@ -13,7 +13,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
 from reelbeam.transforms.records import VideoRef
 from reelbeam.transforms.storage.stores.failures import changed, missing, what_store_says
-from reelbeam.transforms.storage.stores.retries import PassingError, insist
+from reelbeam.transforms.storage.stores.retries import TransientError, with_retries
 from reelbeam.transforms.storage.stores.store import matching
 from reelbeam.transforms.storage.uris import object_place
 from reelbeam.transforms.wording import counted
@@ -83,7 +83,7 @@ class S3Store:
     def stat(self, uri: str) -> VideoRef:
         """See `store.Store`."""
         bucket, key = object_place(uri)
-        reply = _insist(uri, lambda: self._client.head_object(Bucket=bucket, Key=key))
+        reply = _with_retries(uri, lambda: self._client.head_object(Bucket=bucket, Key=key))
         return VideoRef(
             uri, reply["ContentLength"], _version(reply["ETag"]), modified_seconds=reply["LastModified"].timestamp()
         )
@@ -95,7 +95,7 @@ class S3Store:
     def _listed(self, pattern: str, bucket: str, prefix: str) -> Iterator[VideoRef]:
         request = {"Bucket": bucket, "Prefix": prefix}
         while True:
-            page = _insist(pattern, lambda: self._client.list_objects_v2(**request))
+            page = _with_retries(pattern, lambda: self._client.list_objects_v2(**request))
             for item in page.get("Contents", ()):
                 uri = f"s3://{bucket}/{item['Key']}"
                 yield VideoRef(
@@ -116,10 +116,10 @@ class S3Store:
             with contextlib.closing(reply["Body"]) as body:
                 data = body.read(stop - start)
             if len(data) < stop - start:
-                raise PassingError(f"an answer of {counted(len(data), 'byte')} to a request for {stop - start}")
+                raise TransientError(f"an answer of {counted(len(data), 'byte')} to a request for {stop - start}")
             return data
 
-        return _insist(video.video_uri, request)
+        return _with_retries(video.video_uri, request)
 
 
 def _seconds(facts: _Foreign) -> float:
@@ -131,7 +131,7 @@ def _version(etag: str) -> str:
     return _ETAG + etag.strip('"')
 
 
-def _insist(uri: str, request: Callable[[], _T]) -> _T:
+def _with_retries(uri: str, request: Callable[[], _T]) -> _T:
     """Retries a request until it succeeds, and converts botocore's exceptions."""
     from botocore import exceptions
 
@@ -141,21 +141,21 @@ def _insist(uri: str, request: Callable[[], _T]) -> _T:
         except exceptions.ClientError as error:
             raise _from_reply(uri, error) from error
         except exceptions.EndpointConnectionError as error:
-            raise PassingError(f"{error} (check --s3_endpoint_url and the network)") from error
+            raise TransientError(f"{error} (check --s3_endpoint_url and the network)") from error
         # These end a connection or a body early; others (no credentials, unknown profile) are not transient.
         except (exceptions.HTTPClientError, exceptions.IncompleteReadError, exceptions.ResponseStreamingError) as error:
-            raise PassingError(str(error)) from error
+            raise TransientError(str(error)) from error
         except exceptions.BotoCoreError as error:
             raise what_store_says(uri, error) from error
 
-    return insist(uri, translated)
+    return with_retries(uri, translated)
 
 
 def _from_reply(uri: str, error: _Foreign) -> Exception:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = error.response.get("Error", {}).get("Code", "")
     if status in (408, 429) or status >= 500 or code in ("RequestTimeout", "SlowDown"):
-        return PassingError(str(error))
+        return TransientError(str(error))
     if status == 404:
         return missing(uri)
     if status in (412, 416):
