@@ -252,13 +252,18 @@ def to_beam_options(beam_flags: Sequence[str]) -> PipelineOptions:
     different engines with and without a network.
 
     Raises:
-      ConfigError: `--direct_running_mode=multi_processing`, which hangs for ever when a worker dies; or see
-        `dataflow.set_defaults`.
+      ConfigError: `--direct_running_mode=multi_processing`, which hangs for ever when a worker dies;
+        `--job_endpoint=embed`, whose servers answer the network; or see `dataflow.set_defaults`.
       ConfigError, RunError: the Flink cluster that is named cannot be used, see reelbeam.pipeline.runners.flink.
     """
-    from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+    from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions, StandardOptions
 
     options = PipelineOptions(flink.complete_flags(beam_flags))
+    if options.view_as(PortableOptions).job_endpoint == "embed":
+        raise ConfigError(
+            "--job_endpoint=embed opens servers on every network interface, to everybody: leave --runner and "
+            "--job_endpoint out for a run on this machine"
+        )
     standard = options.view_as(StandardOptions)
     if standard.runner == _LOCAL_RUNNER or kinds.kind(standard.runner) in kinds.LOCAL:
         standard.runner = _LOCAL_RUNNER

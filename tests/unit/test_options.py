@@ -220,6 +220,12 @@ def test_the_mode_that_hangs_is_refused() -> None:
         options.to_beam_options(["--direct_running_mode=multi_processing"])
 
 
+@pytest.mark.parametrize("runner", ["PortableRunner", "FlinkRunner"])
+def test_an_embedded_job_server_is_refused_since_it_answers_the_network(runner: str) -> None:
+    with pytest.raises(ConfigError, match="job_endpoint=embed opens servers on every network interface"):
+        options.to_beam_options([f"--runner={runner}", "--job_endpoint=embed", "--environment_type=LOOPBACK"])
+
+
 def test_another_runner_is_left_alone() -> None:
     made = options.to_beam_options(["--runner=FlinkRunner"])
     assert made.view_as(StandardOptions).runner == "FlinkRunner" and not options.is_local(made)

@@ -20,6 +20,7 @@ from object_stores import BUCKET, S3Server
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import StorageError, VideoChangedError
 from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.storage import plain_files
 from reelbeam.transforms.storage.conditional_files import conditional_file
 from reelbeam.transforms.storage.spool.folder import Spool, SpoolConfig
 from reelbeam.transforms.storage.spool.spooled_video import BLOCK_BYTES, SparseFile
@@ -99,8 +100,57 @@ def test_the_lock_of_a_local_file_is_that_of_a_file_and_not_of_its_folder(tmp_pa
     assert file.write(b"1", None)  # it would wait for ever
     os.close(folder)
     guard = tmp_path / ".lock.json.guard"
-    assert stat.S_ISREG(guard.stat().st_mode) and guard.stat().st_mode & 0o666 == 0o666
+    assert stat.S_ISREG(guard.stat().st_mode)
     assert sorted(path.name for path in tmp_path.iterdir()) == [guard.name, "lock.json"]
+
+
+@pytest.mark.parametrize(("folder_mode", "guard_mode"), [(0o755, 0o600), (0o775, 0o660), (0o777, 0o666)])
+def test_only_who_may_write_to_the_folder_can_lock_its_guard(
+    folder_mode: int, guard_mode: int, tmp_path: pathlib.Path
+) -> None:
+    """A lock needs no more than permission to read."""
+    tmp_path.chmod(folder_mode)
+    assert conditional_file(str(tmp_path / "lock.json")).write(b"1", None)
+    assert stat.S_IMODE((tmp_path / ".lock.json.guard").stat().st_mode) == guard_mode
+
+
+def test_a_guard_that_somebody_keeps_locked_ends_in_one_line(tmp_path: pathlib.Path) -> None:
+    file = conditional_file(str(tmp_path / "lock.json"), max_wait_seconds=0.1)
+    assert file.write(b"1", None)
+    with (tmp_path / ".lock.json.guard").open() as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        with pytest.raises(StorageError, match="another process has locked its guard for 0.1 seconds"):
+            file.write(b"2", file.read().version)
+    assert file.write(b"2", file.read().version)
+
+
+@pytest.mark.parametrize("kind", ["hard link", "fifo", "folder", "file"])
+def test_what_has_the_name_of_a_guard_is_neither_opened_up_nor_waited_for(kind: str, tmp_path: pathlib.Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("")
+    secret.chmod(0o600)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    guard = folder / ".lock.json.guard"
+    if kind == "hard link":
+        os.link(secret, guard)
+    elif kind == "fifo":
+        os.mkfifo(guard)
+    elif kind == "folder":
+        guard.mkdir()
+    else:
+        guard.write_text("x")
+    with pytest.raises((StorageError, IsADirectoryError)):
+        conditional_file(str(folder / "lock.json")).write(b"1", None)
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+
+
+def test_a_fifo_in_place_of_a_folder_is_removed_and_not_waited_for(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "out/.staging").mkdir(parents=True)
+    fifo = tmp_path / "out/.staging/run=x"
+    os.mkfifo(fifo)
+    plain_files.remove_tree(str(fifo))
+    assert not fifo.exists()
 
 
 def test_the_lock_of_a_spool_is_that_of_a_file_in_it(tmp_path: pathlib.Path) -> None:

@@ -13,6 +13,8 @@ import fcntl
 import hashlib
 import os
 import secrets
+import stat
+import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
@@ -21,10 +23,12 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from reelbeam.transforms import storage
+from reelbeam.transforms.errors import StorageError
 from reelbeam.transforms.storage import plain_files
 
 _MAX_READS = 5
 _MAX_BYTES = 1 << 20
+_PAUSE_SECONDS = 0.02
 
 
 class Content(NamedTuple):
@@ -48,15 +52,19 @@ class ConditionalFile(Protocol):
         """
 
 
-def conditional_file(uri: str) -> ConditionalFile:
+def conditional_file(uri: str, max_wait_seconds: float = 60) -> ConditionalFile:
     """Returns the file at `uri`, which may not exist.
+
+    Args:
+      uri: the file.
+      max_wait_seconds: how long a write of a local file may wait for another one, which takes milliseconds.
 
     Raises:
       UnsupportedUriError: there is no file system for the scheme.
     """
     path = storage.local_path(uri)
     if path is not None:
-        return _LocalFile(path)
+        return _LocalFile(path, max_wait_seconds)
     storage.file_system(uri)
     kinds: dict[str, Callable[[str], ConditionalFile]] = {"s3": _S3Object, "gs": _GcsObject}
     return kinds.get(uri.partition("://")[0], _BeamFile)(uri)
@@ -67,10 +75,14 @@ class _LocalFile:
 
     The guard is a regular file that is opened for writing, so that NFS takes the lock on the server, for all machines.
     The lock of a folder, or of a file opened for reading only, would hold on one machine.
+
+    Whoever may read the guard can lock it, and so block a run. So it can be read by those only who may write to its
+    folder, and a write does not wait for ever.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, max_wait_seconds: float) -> None:
         self._path = path
+        self._max_wait_seconds = max_wait_seconds
 
     def read(self) -> Content | None:
         try:
@@ -95,15 +107,52 @@ class _LocalFile:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         with plain_files.folder_of(self._path, make=True) as (folder, name):
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            guard = os.open(f".{name}.guard", flags, 0o666, dir_fd=folder)
+            guard = _open_guard(folder, f".{name}.guard", f"{self._path.rpartition('/')[0]}/.{name}.guard")
         try:
-            with contextlib.suppress(PermissionError):  # the guard file of another user
-                os.fchmod(guard, 0o666)  # it is empty; all who may write into the folder must be able to lock it
-            fcntl.flock(guard, fcntl.LOCK_EX)
+            self._wait_for(guard)
             yield
         finally:
             os.close(guard)
+
+    def _wait_for(self, guard: int) -> None:
+        end = time.monotonic() + self._max_wait_seconds
+        while True:
+            try:
+                return fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise StorageError(
+                        f"{self._path}: another process has locked its guard for {self._max_wait_seconds:g} seconds; "
+                        f"find it with `fuser`, and end it"
+                    ) from None
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _open_guard(folder: int, name: str, path: str) -> int:
+    """Opens a guard, or creates it with access for those who may write to its folder.
+
+    Raises:
+      StorageError: something else has its name. A hard link could be to any file of this user.
+    """
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        guard = os.open(name, flags | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
+    except FileExistsError:
+        guard = os.open(name, flags, dir_fd=folder)
+    else:
+        facts = os.fstat(folder)
+        os.fchmod(
+            guard,
+            0o600 | (0o060 if facts.st_mode & stat.S_IWGRP else 0) | (0o006 if facts.st_mode & stat.S_IWOTH else 0),
+        )
+        if facts.st_mode & stat.S_IWGRP:
+            with contextlib.suppress(PermissionError):  # a group that this process is not in
+                os.fchown(guard, -1, facts.st_gid)
+    found = os.fstat(guard)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_size:
+        os.close(guard)
+        raise StorageError(f"{path} is not an empty file of its own: remove it") from ValueError(path)
+    return guard
 
 
 class _S3Object:

@@ -74,7 +74,10 @@ def remove_empty_folder(path: str) -> None:
 def remove_tree(path: str) -> None:
     """Removes a folder and its content as far as possible; links are left or removed, never followed."""
     with contextlib.suppress(OSError, StorageError), folder_of(path) as (folder, name):
-        shutil.rmtree(name, ignore_errors=True, dir_fd=folder)
+        if stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
+            shutil.rmtree(name, ignore_errors=True, dir_fd=folder)
+        else:  # `rmtree` opens what it removes, which blocks for a FIFO
+            os.unlink(name, dir_fd=folder)
 
 
 def make_folder(path: str) -> None:
