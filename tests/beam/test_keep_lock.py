@@ -70,6 +70,7 @@ def test_a_job_that_waits_for_its_workers_keeps_its_output_for_hours(tmp_path: p
         OutputLock(LockTicket(str(tmp_path), "second")).__enter__()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("minutes_left", [300, 0.1, -1])
 def test_workers_renew_the_lease(tmp_path: pathlib.Path, minutes_left: float) -> None:
     """At first they shorten it: from now on something is heard of the job, for as long as it lives."""

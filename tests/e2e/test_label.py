@@ -271,6 +271,7 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(
         assert not list(output.rglob("*.parquet"))
 
 
+@pytest.mark.slow
 def test_a_model_that_does_not_fit_leaves_no_selection(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     """The selection has URIs as they were given, with their signatures. A first run meets such a model before it."""
     labels = tmp_path / "labels.txt"

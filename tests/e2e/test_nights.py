@@ -182,6 +182,7 @@ def test_parts_or_one_job_make_the_same_rows(
     assert verify(output, corpus.contents()) == []
 
 
+@pytest.mark.slow
 def test_the_second_of_two_runs_says_so_and_stops(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

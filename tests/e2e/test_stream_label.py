@@ -80,6 +80,7 @@ def test_a_film_in_segments_gives_the_rows_of_the_whole_if_the_warm_up_is_all_be
     assert prints[0] == prints[2] != prints[1]
 
 
+@pytest.mark.slow
 def test_answers_are_those_of_everything_seen_so_far(
     tiny: list[str], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -269,6 +269,7 @@ def test_a_damaged_cache_is_fetched_anew(hub: Hub) -> None:
     assert len(hub.requests) == 2
 
 
+@pytest.mark.slow
 def test_a_killed_download_does_not_block_the_next(hub: Hub, hub_cache: pathlib.Path) -> None:
     """Its lock file names a process that is gone; the hub alone would wait for it for 10 to 20 minutes."""
     archive = make_archive(FILES)
