@@ -22,14 +22,8 @@ from reelbeam.transforms.output.commits import decided_runs
 from reelbeam.transforms.output.row_checks import Fault, RowChecks
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.runs import Run, read_summary
-from reelbeam.transforms.output.tables import (
-    Output,
-    count_by_all,
-    optional_columns,
-    read_batches,
-    read_schema,
-    wrong_columns,
-)
+from reelbeam.transforms.output.table_files import optional_columns, read_batches, read_schema, wrong_columns
+from reelbeam.transforms.output.tables import Output, count_by_all
 from reelbeam.transforms.schemas import TABLES
 from reelbeam.transforms.wording import counted
 
@@ -177,7 +171,7 @@ def _compare_optional(path: str, run_ids: set[str], schema: pa.Schema, optional:
 
 
 def _check_schema(path: str, table: str, schema: pa.Schema, told: int) -> Iterator[Fault]:
-    version = (schema.metadata or {}).get(b"reelbeam.schema_version", b"none").decode()
+    version = (schema.metadata or {}).get(b"reelbeam.schema_version", b"none").decode(errors="replace")
     if version != str(told):
         yield Fault(path, f"has schema version {version}, its run says {told}")
         return

@@ -23,7 +23,7 @@ _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 _TABLES = ("videos", "clips", "errors")
 _FILE = re.compile(rf"({'|'.join(_TABLES)})/run=({_NAME})/part-([0-9]{{5,9}})\.parquet")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([+-][0-9]{2}:[0-9]{2}|Z)")
-_YEARS = range(1970, 9000)
+YEARS = range(1970, 9000)
 _REMEDY = "restore it from a copy, or remove it and the folders run=… of its run, whose videos are then labeled again"
 
 _T = TypeVar("_T")
@@ -121,7 +121,7 @@ def is_time(value: object) -> bool:
     if not isinstance(value, str) or not _TIME.fullmatch(value):
         return False
     try:
-        return datetime.datetime.fromisoformat(value).year in _YEARS
+        return datetime.datetime.fromisoformat(value).year in YEARS
     except ValueError:
         return False
 
