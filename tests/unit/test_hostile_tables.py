@@ -144,7 +144,7 @@ def test_a_file_that_arrow_cannot_open_is_reported_in_one_line(
 
 
 @pytest.mark.parametrize("name", ["status missing", "time too large", "status no UTF-8"])
-def test_label_reports_a_table_that_no_run_writes_in_one_line(
+def test_label_reports_a_table_that_no_run_writes_in_one_sentence(
     name: str, made: Made, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table, damage, _, message = DAMAGES[name]
@@ -153,5 +153,6 @@ def test_label_reports_a_table_that_no_run_writes_in_one_line(
     code = made.run("label")
     out, err = capsys.readouterr()
     assert (code, err) == (1, "")
-    (line,) = [line for line in out.splitlines() if str(path) in line]
-    assert line.startswith("The run failed: ") and message in line
+    told = " ".join(out.partition("Nothing was committed.")[0].split())  # the console wraps it
+    assert told.startswith((f"The run failed: {path}: ", f"The run failed: {path} cannot be read"))
+    assert message in told and told.endswith("and the next run labels those videos again")
