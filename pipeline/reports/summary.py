@@ -21,7 +21,7 @@ from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.models.registry.catalog import DEMO
 from reelbeam.transforms.output.run_document import Counts, ErrorCount, LabelCount, RunDocument
 from reelbeam.transforms.output.run_files import RunPaths
-from reelbeam.transforms.output.tables import read_batches
+from reelbeam.transforms.output.table_files import read_batches
 from reelbeam.transforms.records.time_range import shown_input
 from reelbeam.transforms.schemas import RANGE, Row
 from reelbeam.transforms.selection.row_options import RowOptions

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import decimal
 import json
+import os
 import pathlib
 import re
+from collections.abc import Callable
 from fractions import Fraction
 
 import pyarrow as pa
@@ -51,6 +53,7 @@ def test_lists_carry_further_columns(tmp_path: pathlib.Path, suffix: str) -> Non
         ("list.csv", "video_uri,camera\na.mp4,7\n,8\n", "line 3 has no video_uri"),
         ("list.jsonl", '{"video_uri": "a.mp4"}\nnonsense\n', "line 2 is not JSON: 'nonsense'"),
         ("list.jsonl", "[1]\n", "not a JSON object"),
+        ("list.jsonl", "[" * 5000, r"line 1 is not JSON: '\[+' \(nested too deeply\)"),
         ("list.jsonl", '\n{"video_uri": null}\n', "line 2 has no video_uri"),
         ("list.jsonl", '{"video_uri": 7}\n', "line 1: video_uri is 7, and should be a text, the URI or the path"),
         ("list.jsonl", '{"video_uri": ["a.mp4"]}\n', r'line 1: video_uri is \["a.mp4"\], and should be a text'),
@@ -109,6 +112,14 @@ def test_a_bad_list_is_named_with_its_row(tmp_path: pathlib.Path, name: str, tex
     path = tmp_path / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ConfigError, match=message):
+        list(read_input_list(str(path)))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["fifo", "device"])
+def test_a_list_that_may_not_end_is_refused(make: Callable[[pathlib.Path], None], tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "list.txt"
+    make(path)
+    with pytest.raises(ConfigError, match=f"--input_list {path} is not a regular file: write the list to a file"):
         list(read_input_list(str(path)))
 
 

@@ -39,6 +39,7 @@ def read_input_list(path: str, base_dir: str | None = None) -> Iterator[VideoRef
     if suffix not in SUFFIXES:
         raise ConfigError(f"--input_list {path}: unknown kind {suffix!r}; give one of {', '.join(SUFFIXES)}")
     place = storage.normalize(path, base_dir)
+    _require_regular(path, place)
     storage.stat(place)  # Beam retries for minutes to open a file without access
     with storage.storage_errors(place), storage.open_binary(place) as file:
         try:
@@ -49,8 +50,15 @@ def read_input_list(path: str, base_dir: str | None = None) -> Iterator[VideoRef
                 f"--input_list {path}: byte {error.object[error.start]:#x} is not UTF-8; save the list as UTF-8, and "
                 "write a name of other bytes as file:///… with these bytes as %XX"
             ) from error
-        except (ValueError, csv.Error) as error:  # json's, csv's, pyarrow's and Unicode's errors
+        except (ValueError, csv.Error, RecursionError) as error:  # json's, csv's, pyarrow's and Unicode's errors
             raise ConfigError(f"--input_list {path}: {error}") from error
+
+
+def _require_regular(path: str, place: str) -> None:
+    """Raises if a list is a FIFO or a device: reading it might not end, and it is read more than once."""
+    local = storage.local_path(place)
+    if local is not None and os.path.exists(local) and not os.path.isfile(local) and not os.path.isdir(local):
+        raise ConfigError(f"--input_list {path} is not a regular file: write the list to a file, and pass its name")
 
 
 def _listed_video(row: dict[str, object], where: str, list_place: str, base_dir: str | None) -> VideoRef:

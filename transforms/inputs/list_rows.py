@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-import json
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 import pyarrow.parquet as pq
 
+from reelbeam.transforms.storage.documents import parse
 from reelbeam.transforms.wording import counted
 
 URI_COLUMN = "video_uri"
@@ -90,9 +90,9 @@ def _check_columns(columns: Sequence[str]) -> None:
 
 def _parse_json(line: str, number: int) -> dict[str, object]:
     try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"line {number} is not JSON: {line.strip()[:80]!r} ({error.msg})") from error
+        row = parse(line, allow_nan=True)
+    except ValueError as error:
+        raise ValueError(f"line {number} is not JSON: {line.strip()[:80]!r} ({error})") from error
     if not isinstance(row, dict):
         raise ValueError(f"line {number} is not a JSON object: {line.strip()[:80]!r}")
     return row

@@ -28,7 +28,8 @@ from reelbeam.transforms.output.output_lock import LockTicket
 from reelbeam.transforms.output.run_document import CompactionDocument, ErrorCount, LabelingKey, RowCounts
 from reelbeam.transforms.output.run_files import ROWS_PER_GROUP, RunPaths, WrittenFile, files_by_table, write_atomically
 from reelbeam.transforms.output.runs import COMPACTION, Run
-from reelbeam.transforms.output.tables import Output, read_batches, read_schema, wrong_columns
+from reelbeam.transforms.output.table_files import read_batches, read_schema, wrong_columns
+from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.schemas import SCHEMA_VERSION, TABLES
 from reelbeam.transforms.wording import counted
 

@@ -29,11 +29,10 @@ import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from reelbeam.transforms import storage
 from reelbeam.transforms.output.run_document import KEY_COLUMNS, LabelingKey
 from reelbeam.transforms.output.runs import Run, runs_with_files
+from reelbeam.transforms.output.table_files import open_table, valid
 from reelbeam.transforms.records import ALL_CODES, SkipRules, VideoRef, stable_hash
 from reelbeam.transforms.records.time_range import input_key
 from reelbeam.transforms.schemas import URI_KEY
@@ -210,16 +209,15 @@ def read_rows(path: str, uri_keys: npt.NDArray[np.int64], key: LabelingKey) -> I
       key: the run's own.
 
     Raises:
-      MediaError: the file cannot be read.
+      MediaError: the file cannot be read, or says what no run writes.
     """
-    with storage.storage_errors(path), storage.open_inside(path) as file:
-        parquet = pq.ParquetFile(file)
+    columns = [*LedgerRow._fields, *KEY_COLUMNS]
+    with open_table(path, ["uri_key", *columns]) as parquet:
         for group in range(parquet.num_row_groups):
             found = parquet.read_row_group(group, ["uri_key"], use_threads=False)["uri_key"].to_numpy()
             hits = _are_among(found, uri_keys)
             if hits.any():
-                columns = [*LedgerRow._fields, *KEY_COLUMNS]
-                yield from _to_rows(parquet.read_row_group(group, columns, use_threads=False), hits, key)
+                yield from _to_rows(valid(parquet.read_row_group(group, columns, use_threads=False)), hits, key)
 
 
 def _are_among(found: npt.NDArray[np.int64], keys: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reelbeam.transforms.output.ledger import uri_key
-from reelbeam.transforms.output.tables import read_batches
+from reelbeam.transforms.output.table_files import read_batches
 from reelbeam.transforms.records import stable_hash
 from reelbeam.transforms.records.time_range import shown_input
 from reelbeam.transforms.schemas import RANGE

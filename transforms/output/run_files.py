@@ -62,6 +62,10 @@ class RunPaths(NamedTuple):
         staged = self.staged(table, shard)
         return staged if FileSystems.exists(staged) else self.final(table, shard)
 
+    def staged_names(self, table: str) -> set[str]:
+        """Names of the files of a table that the commit has not moved yet, in one listing."""
+        return {path.rsplit("/", 1)[-1] for path in storage.find_files(self.staging, f"{table}/*.staged")}
+
     @property
     def staging(self) -> str:
         """Folder of everything that is not committed."""

@@ -64,10 +64,18 @@ class Run(NamedTuple):
         """
         if self.compacted_into is not None:
             return []
-        names = [path.split("/")[-3:] for path in self.summary.files.of(table)]
+        # Beam's join takes 40 µs a name, and a run may have a hundred thousand.
+        root = self.paths.output.rstrip("/")
+        names = [path.rsplit("/", 3)[1:] for path in self.summary.files.of(table)]
         if self.is_compaction:
-            return [self.paths.current(table, int(name[len("part-") : -len(".parquet")])) for *_, name in names]
-        return [FileSystems.join(self.paths.output, *name) for name in names]
+            staged = self.paths.staged_names(table)
+            return [
+                f"{self.paths.staging}/{table}/{name}.staged"
+                if f"{name}.staged" in staged
+                else f"{root}/{table}/{run}/{name}"
+                for table, run, name in names
+            ]
+        return [f"{root}/{'/'.join(name)}" for name in names]
 
 
 def committed_runs(output: str) -> Iterator[Run]:

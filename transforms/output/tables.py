@@ -5,31 +5,28 @@ Everything here reads batch by batch, by columns, and only what `runs/*.json` na
 
 from __future__ import annotations
 
-import contextlib
 import pathlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from reelbeam.transforms import storage
-from reelbeam.transforms.errors import ConfigError, StorageError, VideoNotFoundError
+from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.output.run_document import KEY_COLUMNS, LabelingKey
 from reelbeam.transforms.output.runs import Run, committed_runs
-from reelbeam.transforms.schemas import AGE, TABLES, tables_of_run
+from reelbeam.transforms.output.table_files import read_batches
+from reelbeam.transforms.schemas import AGE, TABLES
 
 ROWS_IN_MEMORY = 2_000_000
 """How many rows are compared at once; more are compared in as many passes as it takes."""
 
 _NAMES_TOLD = 5
 _PART = re.compile(r"-part\d+of\d+$")
-_ROWS_PER_BATCH = 64_000
-_OPTIONAL = tables_of_run(num_logits=1, embedding_size=1)["clips"].names[len(TABLES["clips"]) :]
 _CURRENT = ["uri_key", *AGE, "status", "error_code", "num_clips", "duration_ms", "top_label", "model"]
 _OF_LAST_RUN = "of_last_run"
 
@@ -105,84 +102,6 @@ class Output(NamedTuple):
         return found
 
 
-def read_batches(path: str, columns: Sequence[str] | None = None, checked: bool = False) -> Iterator[pa.RecordBatch]:
-    """Yields the rows of a file; `checked`: with the checksums of its pages.
-
-    Raises:
-      MediaError: it is missing, damaged, or has no such column.
-    """
-    with _opened(path) as file:
-        parquet = pq.ParquetFile(file, page_checksum_verification=checked)
-        yield from parquet.iter_batches(_ROWS_PER_BATCH, columns=columns and list(columns), use_threads=False)
-
-
-def read_schema(path: str) -> pa.Schema:
-    """Returns the schema of a file.
-
-    Raises:
-      MediaError: it is missing or damaged.
-    """
-    with _opened(path) as file:
-        return pq.read_schema(file)
-
-
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[BinaryIO]:
-    """Opens a file of a table; what goes wrong while it is read is told with what to do about it."""
-    try:
-        with storage.storage_errors(path), storage.open_inside(path) as file:
-            try:
-                yield file
-            except pa.ArrowException as error:
-                raise _damaged(path, error) from error
-            except OSError as error:
-                # Arrow's own, for a page that is none, has no number; those of disks and stores do, or are of a kind.
-                if type(error) is not OSError or error.errno is not None:
-                    raise
-                raise _damaged(path, error) from error
-    except VideoNotFoundError as error:
-        raise VideoNotFoundError(f"{path} does not exist: {_remedy(path)}") from error
-
-
-def _damaged(path: str, error: Exception) -> StorageError:
-    first_line = str(error).partition("\n")[0]
-    return StorageError(f"{path} cannot be read as Parquet, it is cut off or damaged ({first_line}): {_remedy(path)}")
-
-
-def _remedy(path: str) -> str:
-    run_id = path.split("/")[-2].removeprefix("run=")
-    return (
-        f"restore it from a copy, or remove runs/{run_id}.json and the folders run={run_id}, and the next run labels "
-        "those videos again"
-    )
-
-
-def optional_columns(schema: pa.Schema) -> dict[str, int]:
-    """Returns the sizes of `logits` and `embedding`, where clips have them and their type is right.
-
-    Whether the elements may be null is left open: a schema that was sent to a worker has forgotten it.
-    """
-    lists = [field for field in schema if field.name in _OPTIONAL and pa.types.is_fixed_size_list(field.type)]
-    return {field.name: field.type.list_size for field in lists if field.type.value_type == pa.float16()}
-
-
-def wrong_columns(table: str, schema: pa.Schema) -> list[str]:
-    """Returns what is wrong with the columns of a file, optional ones included; nothing where all is right."""
-    wrong = []
-    for field in TABLES[table]:
-        place = schema.get_field_index(field.name)
-        if place < 0 or not schema.field(place).equals(field):
-            found = schema.field(place) if place >= 0 else "missing"
-            wrong.append(f"column {field.name}: {found}, and should be {field.type}")
-    known = optional_columns(schema).keys() if table == "clips" else set()
-    for name in sorted(set(schema.names) - set(TABLES[table].names) - known):
-        if table == "clips" and name in _OPTIONAL:
-            wrong.append(f"column {name}: {schema.field(name).type}, and should be a fixed-size list of halffloat")
-        else:
-            wrong.append(f"has a column {name} that the schema does not know")
-    return wrong
-
-
 def read_run(
     output: Output,
     runs: Sequence[Run],
@@ -242,8 +161,8 @@ def _num_passes(num_rows: int) -> int:
 
 
 def _num_rows(path: str) -> int:
-    with _opened(path) as file:
-        return pq.read_metadata(file).num_rows
+    """Counts the rows of a file: what its metadata says may be wrong, and decides how often everything is read."""
+    return sum(batch.num_rows for batch in read_batches(path, ["uri_key"]))
 
 
 def _last_of_each(rows: pa.Table) -> pa.Table:

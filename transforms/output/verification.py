@@ -20,16 +20,11 @@ from reelbeam.transforms import storage
 from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.output.commits import decided_runs
 from reelbeam.transforms.output.row_checks import Fault, RowChecks
+from reelbeam.transforms.output.run_document import CompactionDocument
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.runs import Run, read_summary
-from reelbeam.transforms.output.tables import (
-    Output,
-    count_by_all,
-    optional_columns,
-    read_batches,
-    read_schema,
-    wrong_columns,
-)
+from reelbeam.transforms.output.table_files import optional_columns, read_batches, read_schema, wrong_columns
+from reelbeam.transforms.output.tables import Output, count_by_all
 from reelbeam.transforms.schemas import TABLES
 from reelbeam.transforms.wording import counted
 
@@ -118,9 +113,10 @@ def _strays(output: Output) -> Iterator[Fault]:
 def _check_holder(output: Output, holder: Run, on_file: Callable[[str], None]) -> Iterator[Fault]:
     """Yields the faults of the files of a run, or of a compaction with all runs in it."""
     held = {run.run_id: run for run in output.runs.values() if run.compacted_into == holder.run_id}
-    runs = {name: run for name, run in held.items() if not run.is_compaction} or {holder.run_id: holder}
+    runs = {name: run for name, run in (held | {holder.run_id: holder}).items() if not run.is_compaction}
     counts: _Counts = collections.Counter()
     optional: _Optional = {}
+    yield from _lost_documents(output, holder)
     damaged = False
     told = holder.summary.counts
     with RowChecks(min(told.videos + told.clips, _MAX_ROWS)) as checks:
@@ -134,6 +130,15 @@ def _check_holder(output: Output, holder: Run, on_file: Callable[[str], None]) -
             yield from checks.faults()
             for run in runs.values():
                 yield from _compare(run, counts)
+
+
+def _lost_documents(output: Output, holder: Run) -> Iterator[Fault]:
+    """Yields a fault where a compaction lists runs whose documents are gone: their rows cannot be counted."""
+    if isinstance(holder.summary, CompactionDocument):
+        lost = [name for name in holder.summary.compacted if name not in output.runs]
+        if lost:
+            message = f"lists {counted(len(lost), 'run')} without a document: restore runs/{lost[0]}.json from a copy"
+            yield Fault(holder.paths.marker, message)
 
 
 def _check_file(
@@ -177,7 +182,7 @@ def _compare_optional(path: str, run_ids: set[str], schema: pa.Schema, optional:
 
 
 def _check_schema(path: str, table: str, schema: pa.Schema, told: int) -> Iterator[Fault]:
-    version = (schema.metadata or {}).get(b"reelbeam.schema_version", b"none").decode()
+    version = (schema.metadata or {}).get(b"reelbeam.schema_version", b"none").decode(errors="replace")
     if version != str(told):
         yield Fault(path, f"has schema version {version}, its run says {told}")
         return

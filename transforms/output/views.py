@@ -69,8 +69,13 @@ def create_views(output: str, dialect: Dialect, min_score: float, dataset: str =
       dataset: of BigQuery.
 
     Raises:
-      ConfigError: the dialect cannot name the place.
+      ConfigError: the dialect cannot name the place, or a terminal would obey a character in its name.
     """
+    if control := re.search(r"[\x00-\x1f\x7f-\x9f]", output):
+        raise ConfigError(
+            f"{output!a} contains the control character {control[0]!a}, which SQL statements are not printed with: "
+            "rename the folder, or make a link to it"
+        )
     syntax = {"duckdb": _duckdb, "bigquery": _bigquery, "spark": _spark}[dialect](output, dataset)
     columns = ",\n    ".join(TABLES["videos"].names)
     of_last_run = " AND ".join(f"v.{name} = r.{name}" for name in KEY_COLUMNS)

@@ -7,9 +7,11 @@ table, run and number, and their paths are built from these, so no document can 
 from __future__ import annotations
 
 import datetime
+import itertools
 import json
 import math
 import re
+import reprlib
 from collections.abc import Iterable
 from typing import Annotated, NoReturn, TypeAlias, TypeVar
 
@@ -17,13 +19,16 @@ from reelbeam.transforms import storage
 from reelbeam.transforms.errors import StorageError
 from reelbeam.transforms.storage.typed_json import MISSING, Rule, WrongValueError, from_json
 
-_MAX_BYTES = 64 << 20
+MAX_BYTES = 16 << 20
+"""200,000 names of files of 80 characters each. The largest runs have some thousand files of 500,000 rows. A larger
+limit costs memory: a megabyte of `{},` takes 25 MB when it is parsed."""
 _MAX_COUNT = 1 << 53
+_MAX_SHOWN = 100
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 _TABLES = ("videos", "clips", "errors")
 _FILE = re.compile(rf"({'|'.join(_TABLES)})/run=({_NAME})/part-([0-9]{{5,9}})\.parquet")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([+-][0-9]{2}:[0-9]{2}|Z)")
-_YEARS = range(1970, 9000)
+YEARS = range(1970, 9000)
 _REMEDY = "restore it from a copy, or remove it and the folders run=… of its run, whose videos are then labeled again"
 
 _T = TypeVar("_T")
@@ -36,9 +41,9 @@ def read_document(uri: str) -> dict[str, object]:
       MediaError: it cannot be read, is too large, or is not a JSON object.
     """
     with storage.storage_errors(uri), storage.open_inside(uri) as file:
-        data = file.read(_MAX_BYTES + 1)
-    if len(data) > _MAX_BYTES:
-        raise StorageError(f"{uri} has more than {_MAX_BYTES} bytes: {_REMEDY}") from ValueError(len(data))
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise StorageError(f"{uri} has more than {MAX_BYTES} bytes: {_REMEDY}") from ValueError(len(data))
     try:
         found = parse(data)
     except ValueError as error:
@@ -48,10 +53,10 @@ def read_document(uri: str) -> dict[str, object]:
     return found
 
 
-def parse(data: bytes) -> object:
-    """Parses standard JSON. Raises ValueError, also for NaN and for nesting that is too deep."""
+def parse(data: str | bytes, allow_nan: bool = False) -> object:
+    """Parses JSON. Raises ValueError, also for nesting that is too deep, and for NaN unless it is allowed."""
     try:
-        return json.loads(data, parse_constant=_refuse)
+        return json.loads(data, parse_constant=float if allow_nan else _refuse)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 
@@ -70,14 +75,33 @@ def typed(kind: type[_T], uri: str, document: object) -> _T:
 
 def wrong_value(uri: str, name: str, value: object) -> StorageError:
     """Returns the error of a document that says what no run writes."""
-    shown = ascii(value)
-    shown = f"{shown[:100]}…" if len(shown) > 100 else shown
     said = (
-        f"{name} is missing, which each run writes" if value is MISSING else f"{name} is {shown}, which no run writes"
+        f"{name} is missing, which each run writes"
+        if value is MISSING
+        else f"{name} is {_SHORT.ascii(value)}, which no run writes"
     )
     error = StorageError(f"{uri}: {said}: {_REMEDY}")
     error.__cause__ = ValueError(name)  # another try would end the same way
     return error
+
+
+class _ShortRepr(reprlib.Repr):
+    """Shows the beginning of a value of JSON, in a time that does not depend on its size."""
+
+    def ascii(self, value: object) -> str:
+        """Returns an ASCII text of at most about 100 characters."""
+        shown = self.repr(value).encode("ascii", "backslashreplace").decode()
+        return shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}…"
+
+    def repr_dict(self, x: dict[object, object], level: int) -> str:
+        # reprlib sorts all keys.
+        return super().repr_dict(dict(itertools.islice(x.items(), self.maxdict + 1)), level)
+
+    def repr_str(self, x: str, level: int) -> str:
+        return repr(x[: _MAX_SHOWN + 1])  # from the beginning only; reprlib cuts out the middle
+
+
+_SHORT = _ShortRepr()
 
 
 def require_files(uri: str, name: str, paths: Iterable[str], runs: Iterable[str], table: str | None = None) -> None:
@@ -121,7 +145,7 @@ def is_time(value: object) -> bool:
     if not isinstance(value, str) or not _TIME.fullmatch(value):
         return False
     try:
-        return datetime.datetime.fromisoformat(value).year in _YEARS
+        return datetime.datetime.fromisoformat(value).year in YEARS
     except ValueError:
         return False
 

@@ -95,7 +95,7 @@ def is_sound(converted: pathlib.Path) -> bool:
     try:
         digests = json.loads((converted / _DIGESTS).read_text(encoding="utf-8"))
         return bool(digests) and all(saved_model.file_hash(converted / name) == digests[name] for name in digests)
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return False
 
 
