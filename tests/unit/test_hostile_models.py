@@ -89,6 +89,9 @@ CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
     "a kind that is none": lambda values: values.update(kind="../x"),
     "an infinite rate": lambda values: values["preset"].update(target_fps="1/0"),
     "a huge rate": lambda values: values["preset"].update(target_fps=float("inf")),
+    "a rate of a billion digits": lambda values: values["preset"].update(target_fps="1e999999999"),
+    "a rate of grouped digits": lambda values: values["preset"].update(target_fps="1e9_9_9_9_9_9_9_9_9"),
+    "a rate that is not a text": lambda values: values["preset"].update(target_fps=5),
 }
 
 

@@ -8,6 +8,7 @@ rationals, never by rounding floats (see `reelbeam.transforms.media.sampling.cli
     time_range.py  which part of a video is labeled
     clips.py       ClipSpan, PlannedVideo, SegmentSpan, Clip, LabelScore, ClipScores
     rows.py        Failure, VideoSummary, RunInfo
+    exact_numbers.py  numbers from text that others wrote
     rules.py       SkipRules, and the hash by which videos are shared out
 """
 

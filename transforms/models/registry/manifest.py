@@ -13,12 +13,12 @@ import json
 import pathlib
 import re
 import stat
-from fractions import Fraction
 from typing import Any, Literal, TypeAlias
 
 from reelbeam.transforms.errors import ModelError
 from reelbeam.transforms.models.registry import saved_model
 from reelbeam.transforms.models.registry.catalog import ModelSpec, OutputActivation, Preset
+from reelbeam.transforms.records.exact_numbers import parse_exact
 
 MANIFEST, LABELS = "reelbeam_model.json", "labels.txt"
 # Increment when an older version of this program cannot read the new format.
@@ -107,7 +107,7 @@ def read_manifest(folder: pathlib.Path) -> Manifest:
         )
     try:
         preset = values.pop("preset")
-        fps = Fraction(preset.pop("target_fps"))
+        fps = parse_exact(preset.pop("target_fps"))
         manifest = Manifest(preset=Preset(target_fps=fps, **preset), **values)
         _check(manifest)
         return manifest
