@@ -1,7 +1,8 @@
 """Names and sources of models.
 
 catalog.py      the named models
-resolver.py     a name, a handle or a folder -> a local folder (hub.py: from a hub, archives.py, unpacking.py)
+resolver.py     a name, a handle or a folder -> a local folder (hub.py: from a hub, archives.py, unpacking.py,
+                limited_stream.py)
 cache.py        the cache of fetched and converted models
 saved_model.py  checks a SavedModel's folder (foreign.py: recognizes other files)
 manifest.py     the manifest of an exported model
