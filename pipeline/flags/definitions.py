@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import difflib
-import re
 from fractions import Fraction
 
 from reelbeam.pipeline.flags.parser import Parser
@@ -13,6 +12,7 @@ from reelbeam.pipeline.settings.config import MAX_BATCH_BYTES, MAX_VIDEO_BYTES
 from reelbeam.transforms.errors import error_classes
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS
 from reelbeam.transforms.records import ALL_CODES
+from reelbeam.transforms.records.exact_numbers import parse_exact
 
 
 def add_label_flags(parser: argparse.ArgumentParser) -> None:
@@ -257,8 +257,6 @@ def parse_time(text: str) -> float:
 
 def _fraction(text: str) -> Fraction:
     try:
-        if re.search(r"[eE][+-]?\d{3}", text):  # it would be reckoned out, digit by digit
-            raise ValueError
-        return Fraction(text)
-    except (ValueError, ZeroDivisionError) as error:
+        return parse_exact(text.strip())
+    except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no number such as 5, 12.5 or 30000/1001") from error

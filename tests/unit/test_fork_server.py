@@ -18,6 +18,7 @@ from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sandbox import child, rehearsal, sandboxed, spawn, wire
 
 LIMITS = DecoderLimits()
+LAST_PID = pathlib.Path("/proc/sys/kernel/ns_last_pid")
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +153,43 @@ def test_after_a_crash_the_next_process_has_another_memory_layout(video: pathlib
             assert fresh.server.pid != process.server.pid == other.server.pid
         assert other.probe(video, LIMITS).num_frames == 50
     assert processes.fork_servers_of(os.getpid()) == [fresh.server.pid]
+
+
+def test_a_number_that_names_no_child_is_answered_and_ends_nothing(video: pathlib.Path) -> None:
+    with sandboxed.borrow(LIMITS.memory_bytes) as process:
+        for unknown in (process.pid, 0, -1, 1 << 70):  # a process id is not the number of a child
+            process.server.end(unknown)
+            assert process.server.status(unknown) is None
+        assert process.probe(video, LIMITS).num_frames == 50
+        assert process.server.is_alive()
+
+
+def test_a_child_that_was_forgotten_stays_forgotten(video: pathlib.Path) -> None:
+    with sandboxed.borrow(LIMITS.memory_bytes) as process:
+        serial = process._process._serial
+        os.kill(process.pid, signal.SIGSEGV)
+        processes.wait_until(lambda: process.server.status(serial) == -signal.SIGSEGV)
+        for _ in range(2):
+            process.server.end(serial)
+            assert process.server.status(serial) is None
+        assert process.server.is_alive()
+
+
+@pytest.mark.skipif(not os.access(LAST_PID, os.W_OK), reason="the next process id cannot be chosen here")
+def test_a_child_is_not_ended_by_the_owner_of_another_that_had_its_process_id(video: pathlib.Path) -> None:
+    with sandboxed.borrow(LIMITS.memory_bytes) as first:
+        assert first.probe(video, LIMITS).num_frames == 50
+        processes.wait_until(lambda: not processes.is_running(first.pid))
+        for _ in range(100):  # another program may take the id first
+            LAST_PID.write_text(str(first.pid - 1))
+            with sandboxed.borrow(LIMITS.memory_bytes) as second:
+                if second.pid != first.pid:
+                    continue
+                first.close()
+                assert second.probe(video, LIMITS).num_frames == 50
+                assert second.server.is_alive()
+                return
+    pytest.fail("the process id was never given again")
 
 
 def test_a_server_that_does_not_start_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,8 @@ import pytest
 from slow_cases import fast_first
 
 from reelbeam.pipeline.cli import main
-from reelbeam.transforms.errors import LabelMapError, ModelError
+from reelbeam.transforms.errors import LabelMapError, ModelError, NotASavedModelError
+from reelbeam.transforms.models.engines.signature_defs import read_signatures
 from reelbeam.transforms.models.registry import manifest, saved_model
 from reelbeam.transforms.models.registry.catalog import find
 from reelbeam.transforms.models.registry.label_map import LabelMap
@@ -89,6 +90,9 @@ CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
     "a kind that is none": lambda values: values.update(kind="../x"),
     "an infinite rate": lambda values: values["preset"].update(target_fps="1/0"),
     "a huge rate": lambda values: values["preset"].update(target_fps=float("inf")),
+    "a rate of a billion digits": lambda values: values["preset"].update(target_fps="1e999999999"),
+    "a rate of grouped digits": lambda values: values["preset"].update(target_fps="1e9_9_9_9_9_9_9_9_9"),
+    "a rate that is not a text": lambda values: values["preset"].update(target_fps=5),
 }
 
 
@@ -115,6 +119,51 @@ def test_a_model_whose_file_never_ends_is_refused(
     (folder / name).unlink()
     os.mkfifo(folder / name) if kind == "a FIFO" else (folder / name).symlink_to("/dev/zero")
     with pytest.raises(ModelError, match=f"{name} is not what was exported"):
+        resolve(str(folder))
+
+
+def make_special(kind: str, path: pathlib.Path) -> None:
+    path.unlink(missing_ok=True)
+    os.mkfifo(path) if kind == "a FIFO" else path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize(
+    "name", ["saved_model.pb", "fingerprint.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"]
+)
+@pytest.mark.parametrize("kind", ["a device", "a FIFO"])
+def test_a_saved_model_whose_file_never_ends_is_refused(
+    name: str, kind: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], samples_dir: pathlib.Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(DEMO, folder)
+    (folder / "variables").mkdir(exist_ok=True)
+    make_special(kind, folder / name)
+    flags = ["--labels", DEMO / "labels.txt", "--num_frames", 8, "--target_fps", 4, "--resize", 72, "--size", 64]
+    code, err = run(
+        capsys, "label", samples_dir / "growing.mp4", "--output", tmp_path / "out", "--model", folder, *flags
+    )
+    message = f"{folder} is not a SavedModel: it holds {name}, which is not a regular file; pass the folder"
+    assert code == 2 and message in err
+    # It reads the graph at most, and leaves the rest to the engine.
+    plan = ["plan", samples_dir / "growing.mp4", "--output", tmp_path / "out", "--model", folder, *flags]
+    assert run(capsys, *plan)[0] == 0
+
+
+@pytest.mark.parametrize("kind", ["a device", "a FIFO"])
+def test_a_graph_that_never_ends_is_not_read(kind: str, tmp_path: pathlib.Path) -> None:
+    make_special(kind, tmp_path / "saved_model.pb")
+    with pytest.raises(NotASavedModelError, match=r"saved_model\.pb: not a regular file of at most 1073741824 bytes$"):
+        read_signatures(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["a device", "a FIFO"])
+def test_an_exported_model_with_a_file_that_never_ends_and_is_not_named_is_refused(
+    kind: str, made: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(made, folder)
+    make_special(kind, folder / "init.xml")
+    with pytest.raises(ModelError, match=r"is damaged, init\.xml is not a regular file: export the model again$"):
         resolve(str(folder))
 
 

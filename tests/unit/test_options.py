@@ -169,6 +169,7 @@ def test_an_unknown_model_is_answered_with_near_names() -> None:
         (["--clips_per_video=0"], "clips_per_video"),
         (["--clip_stride_seconds=0"], "clip_stride_seconds"),
         (["--target_fps=0"], "target_fps"),
+        (["--target_fps=1e99"], "target_fps"),
         (["--size=500"], "size"),
         (["--num_threads=0"], "--num_threads is 0"),
     ],

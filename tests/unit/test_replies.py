@@ -24,6 +24,7 @@ from reelbeam.transforms.media.timing.stream_clock import MAX_SHIFTS
 from reelbeam.transforms.records import MediaInfo
 
 LIMITS = DecoderLimits()
+SIZE = 1 << 20
 LARGEST = replies.max_message_bytes(LIMITS, 1 << 40)
 MEDIA = MediaInfo(
     *("mov", "h264", 0, 1, False, 64, 48, 0, Fraction(1), 25.0, 100, Fraction(4)),
@@ -35,7 +36,7 @@ MEDIA = MediaInfo(
 
 
 def media(**changes: object) -> MediaInfo:
-    return replies.media(wire.media_to_json(MEDIA) | changes, LIMITS)
+    return replies.media(wire.media_to_json(MEDIA) | changes, LIMITS, SIZE)
 
 
 def test_a_reply_comes_back_as_it_was_sent() -> None:
@@ -84,6 +85,17 @@ def test_shifts_of_the_clock_ascend_and_are_few(shifts: list[int]) -> None:
         media(clock_shifts=wire.pack(shifts))
 
 
+@pytest.mark.parametrize(("size_bytes", "most_seconds"), [(0, 600), (300, 900), (1 << 40, 48 * 3600)])
+def test_a_duration_is_bounded_by_the_size_of_the_file(size_bytes: int, most_seconds: int) -> None:
+    for seconds in (most_seconds, Fraction(most_seconds) + Fraction(1, 1000)):
+        values = wire.media_to_json(MEDIA) | {"duration_seconds": str(seconds)}
+        if seconds == most_seconds:
+            assert replies.media(values, LIMITS, size_bytes).duration_seconds == seconds
+            continue
+        with pytest.raises(wire.ProtocolError, match=f"^duration_seconds is '{seconds}'$"):
+            replies.media(values, LIMITS, size_bytes)
+
+
 def test_the_largest_message_is_in_proportion_to_the_file() -> None:
     assert replies.max_message_bytes(LIMITS, 1) < 1 << 17
     assert replies.max_message_bytes(LIMITS, 1 << 20) < 2 << 20
@@ -98,7 +110,7 @@ def test_real_key_frames_are_within_what_a_file_may_have(tmp_path: pathlib.Path,
         if path.suffix in (".mp4", ".mkv"):
             found = probe(path)
             message = json.dumps({"media": wire.media_to_json(found)})
-            assert replies.media(json.loads(message)["media"], LIMITS) == found
+            assert replies.media(json.loads(message)["media"], LIMITS, path.stat().st_size) == found
             assert len(message) < replies.max_message_bytes(LIMITS, path.stat().st_size)
 
 
@@ -149,7 +161,7 @@ def test_the_largest_message_costs_ten_times_its_length_at_most(line: bytes) -> 
     tracemalloc.start()
     try:
         message = received(line)
-        replies.media((message or {}).get("media"), LIMITS)
+        replies.media((message or {}).get("media"), LIMITS, SIZE)
     except wire.ProtocolError as error:
         assert len(str(error)) < 3000
     else:
@@ -170,14 +182,14 @@ def test_the_most_key_frames_that_are_allowed_cost_little() -> None:
     tracemalloc.start()
     message = received(line)
     assert message is not None
-    assert len(replies.media(message["media"], LIMITS).key_frame_pts) == 2 * seconds - 1
+    assert len(replies.media(message["media"], LIMITS, SIZE).key_frame_pts) == 2 * seconds - 1
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 64 << 20
 
 
 READERS: list[Callable[[dict[str, Any]], object]] = [
-    lambda message: replies.media(message.get("media"), LIMITS),
+    lambda message: replies.media(message.get("media"), LIMITS, SIZE),
     lambda message: replies.byte_range(message.get("need"), 1000),
     lambda message: replies.full_decodes({"full_decode": "x", **message}, 3),
     lambda message: replies.error(message.get("error")),

@@ -211,7 +211,8 @@ GARBAGE = {
     for field, value in [
         ("width", 0), ("width", 10**9), ("height", True), ("height", "48"), ("num_frames", -5), ("source_fps", "inf"),
         ("source_fps", float("nan")), ("duration_seconds", "1/0"), ("duration_seconds", "-1"),
-        ("duration_seconds", "9" * 30), ("duration_seconds", 4), ("rotation_degrees", 45), ("codec", "a\nb"),
+        ("duration_seconds", "9" * 30), ("duration_seconds", "172800"), ("duration_seconds", 4),
+        ("rotation_degrees", 45), ("codec", "a\nb"),
         ("container", None), ("stream_index", 10**6), ("pixel_aspect_ratio", "1e999999999"),
         ("key_frame_pts", 3), ("key_frame_pts", [0, 1]), ("key_frame_pts", "A"), ("key_frame_pts", "AAAA"),
         ("key_frame_pts", "\u20ac" * 12), ("clock_shifts", None), ("clock_shifts", wire.pack([0])),

@@ -7,7 +7,6 @@ import decimal
 import json
 import os
 import pathlib
-import re
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import TypeGuard
@@ -16,9 +15,9 @@ from reelbeam.transforms import storage
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.inputs.list_rows import RANGE_COLUMNS, SUFFIXES, URI_COLUMN, rows_of_list
 from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.records.exact_numbers import parse_exact
 from reelbeam.transforms.records.time_range import TimeRange
 
-_DECIMAL = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})(e[+-]?\d{1,3})?", re.IGNORECASE | re.ASCII)
 _MAX_SECONDS = 10**9
 """Thirty years: in milliseconds, this fits into a table's column."""
 
@@ -116,10 +115,15 @@ def _seconds(value: object, name: str, where: str) -> Fraction | None:
         return None
     is_text_or_number = isinstance(value, str | int | float | decimal.Decimal) and not isinstance(value, bool)
     text = str(value).strip() if is_text_or_number else ""
-    if not _DECIMAL.fullmatch(text):
+    try:
+        if "/" in text:  # a list states seconds as decimals only
+            raise ValueError(text)
+        seconds = parse_exact(text)
+    except ValueError as error:
         shown = json.dumps(value, default=str)[:80]
-        raise ValueError(f"{where}: {name} is {shown}, and should be a number of seconds, such as 90 or 12.5")
-    seconds = Fraction(text)
+        raise ValueError(
+            f"{where}: {name} is {shown}, and should be a number of seconds, such as 90 or 12.5"
+        ) from error
     if not 0 <= seconds <= _MAX_SECONDS:
         raise ValueError(f"{where}: {name} is {text}, and should be from 0 to {_MAX_SECONDS} seconds")
     return seconds

@@ -4,11 +4,12 @@ Times are seconds or milliseconds **of the video**, counted from its first frame
 frame whatever the container's start time says. Sample times are exact rationals: a frame is chosen by comparing
 rationals, never by rounding floats (see `reelbeam.transforms.media.sampling.clips`).
 
-    videos.py      VideoRef, MediaInfo
-    time_range.py  which part of a video is labeled
-    clips.py       ClipSpan, PlannedVideo, SegmentSpan, Clip, LabelScore, ClipScores
-    rows.py        Failure, VideoSummary, RunInfo
-    rules.py       SkipRules, and the hash by which videos are shared out
+    videos.py        VideoRef, MediaInfo
+    time_range.py    which part of a video is labeled
+    clips.py         ClipSpan, PlannedVideo, SegmentSpan, Clip, LabelScore, ClipScores
+    rows.py          Failure, VideoSummary, RunInfo
+    exact_numbers.py numbers from text that others wrote
+    rules.py         SkipRules, and the hash by which videos are shared out
 """
 
 from reelbeam.transforms.records.clips import Clip, ClipScores, ClipSpan, LabelScore, PlannedVideo, SegmentSpan

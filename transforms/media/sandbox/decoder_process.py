@@ -68,6 +68,7 @@ class DecoderProcess:
         self.has_crashed = False
         self._name = "the decoder process"
         self._partial: files.PartialFile | None = None
+        self._size_bytes = 0
         self._fetch_seconds_left = 0.0
         self._is_closed = False
         try:
@@ -120,7 +121,7 @@ class DecoderProcess:
     def probe(self, video: files.VideoFile, limits: DecoderLimits) -> MediaInfo:
         """Does what `media.decoding.probe.probe` does, and raises what it raises, or DecoderFailedError."""
         with self._request(video, {"probe": files.name_of(video)}, limits) as budget:
-            return replies.media(self._receive(budget).get("media"), limits)
+            return replies.media(self._receive(budget).get("media"), limits, self._size_bytes)
 
     def decode_clips(
         self,
@@ -178,7 +179,7 @@ class DecoderProcess:
         self._partial = None if isinstance(video, str | os.PathLike) else video
         with files.readable(video) as descriptor:
             self.is_idle = False
-            size_bytes = os.fstat(descriptor).st_size
+            self._size_bytes = size_bytes = os.fstat(descriptor).st_size
             budget = Budget(allowed_seconds(limits, size_bytes, spans, starts_anywhere))
             if "probe" in request:
                 self._channel.max_line_bytes = replies.max_message_bytes(limits, size_bytes)

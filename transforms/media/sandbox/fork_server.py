@@ -8,11 +8,16 @@ child, of which it keeps no copy. Each child starts from that state.
 It talks with its owner (`spawn.py`) in packets of JSON over its control socket:
 
 owner    {"fork": {"memory_bytes": N, "cpu_seconds": N}}   with the child's descriptors: its socket, and its ring
-         {"status": PID}                                   how has this child ended?
-         {"end": PID}                                      kill it if it runs, and forget it; there is no answer
+         {"status": SERIAL}                                how has this child ended?
+         {"end": SERIAL}                                   kill it if it runs, and forget it; there is no answer
 server   {"ready": true}                                   once, after its start
-         {"pid": PID} or {"failed": TEXT}                  the answer to "fork"
-         {"status": NUMBER or null}                        the answer to "status": as subprocess has it, or it runs
+         {"serial": SERIAL, "pid": PID}                    the answer to "fork"
+         {"failed": TEXT}                                  the other answer to "fork"
+         {"status": NUMBER or null}                        the answer to "status": as subprocess has it; null if the
+                                                           child runs, or is not known
+
+A serial number names one child for as long as the server runs. A process id does not: the server reaps its children at
+once, and the system gives the id of a child that ended to another one.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import itertools
 import json
 import os
 import select
@@ -60,7 +66,10 @@ class _ForkServer:
         self._control = control
         self._liveness = liveness
         self._serve = serve
-        self._statuses: dict[int, int | None] = {}
+        self._serials = itertools.count(1)
+        self._running: dict[int, int] = {}  # by process id: the serial numbers of the children that are not reaped
+        self._pids: dict[int, int] = {}  # the same children by their serial numbers
+        self._statuses: dict[int, int] = {}  # how the others ended, until the owner forgets them
         self._child_ended, self._wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> None:
@@ -90,10 +99,17 @@ class _ForkServer:
             self._send(self._fork(confinement.Bounds(**message["fork"]), descriptors))
         elif "status" in message:
             self._reap()
-            self._send({"status": self._statuses[message["status"]]})
-        elif self._statuses.pop(message["end"]) is None:
-            # It is not reaped yet, so its number cannot belong to another process.
-            os.kill(message["end"], signal.SIGKILL)
+            self._send({"status": self._statuses.get(message["status"])})
+        else:
+            self._end(message["end"])
+
+    def _end(self, serial: int) -> None:
+        self._statuses.pop(serial, None)
+        pid = self._pids.pop(serial, None)
+        if pid is not None:
+            del self._running[pid]
+            # It is not reaped yet, so its process id cannot belong to another process.
+            os.kill(pid, signal.SIGKILL)
 
     def _fork(self, bounds: confinement.Bounds, descriptors: list[int]) -> dict[str, Any]:
         parent = os.getpid()
@@ -107,8 +123,9 @@ class _ForkServer:
                     os.close(descriptor)
         if pid == 0:
             self._be_child(bounds, descriptors, parent)
-        self._statuses[pid] = None
-        return {"pid": pid}
+        serial = next(self._serials)
+        self._running[pid], self._pids[serial] = serial, pid
+        return {"serial": serial, "pid": pid}
 
     def _be_child(self, bounds: confinement.Bounds, descriptors: list[int], parent: int) -> NoReturn:
         status = 1
@@ -135,8 +152,10 @@ class _ForkServer:
                 return
             if pid == 0:
                 return
-            if pid in self._statuses:
-                self._statuses[pid] = os.waitstatus_to_exitcode(status)
+            serial = self._running.pop(pid, None)
+            if serial is not None:
+                del self._pids[serial]
+                self._statuses[serial] = os.waitstatus_to_exitcode(status)
 
     def _send(self, message: dict[str, Any]) -> None:
         self._control.send(json.dumps(message).encode())

@@ -42,8 +42,13 @@ _ERROR_CLASSES: dict[str, type[errors.ReelbeamError]] = {errors.MediaError.code:
 _ERROR_CLASSES |= {cls.code: cls for cls in errors.error_classes(errors.MediaError)}
 
 
-def media(values: object, limits: DecoderLimits) -> MediaInfo:
+def media(values: object, limits: DecoderLimits, size_bytes: int) -> MediaInfo:
     """Returns the MediaInfo that a decoder process sent, every field checked.
+
+    Args:
+      values: what it sent.
+      limits: the limits of the request.
+      size_bytes: the size of the file.
 
     Raises:
       ProtocolError: a field is missing, or no decoder could have meant its value.
@@ -72,7 +77,7 @@ def media(values: object, limits: DecoderLimits) -> MediaInfo:
     for name in FRACTIONS:
         _require(name, values[name], _is_positive_fraction(values[name]))
     seconds = Fraction(values["duration_seconds"])
-    _require("duration_seconds", values["duration_seconds"], seconds <= limits.max_duration_seconds)
+    _require("duration_seconds", values["duration_seconds"], seconds <= _max_seconds(limits, size_bytes))
     time_base = Fraction(values["time_base"])
     _check_key_frames(values["key_frame_pts"], values["start_pts"], seconds / time_base, time_base)
     _check_shifts(values["clock_shifts"], limits.max_packets)
@@ -81,9 +86,14 @@ def media(values: object, limits: DecoderLimits) -> MediaInfo:
 
 def max_message_bytes(limits: DecoderLimits, size_bytes: int) -> int:
     """Returns how long the longest message about a file of that size can be."""
-    seconds = min(limits.max_duration_seconds, limits.plausible_seconds(size_bytes))
+    seconds = _max_seconds(limits, size_bytes)
     num_key_frames = min(_KEY_FRAMES_A_SECOND * int(seconds), size_bytes // _KEY_FRAME_BYTES) + _KEY_FRAMES_BEFORE
     return _OTHER_BYTES + packed_length(num_key_frames) + packed_length(2 * MAX_SHIFTS)
+
+
+def _max_seconds(limits: DecoderLimits, size_bytes: int) -> float:
+    """Returns the maximum duration that the decoder itself accepts, see `DecoderLimits.check_duration`."""
+    return min(limits.max_duration_seconds, limits.plausible_seconds(size_bytes))
 
 
 def _check_key_frames(text: object, start_pts: int, duration_ticks: Fraction, time_base: Fraction) -> None:

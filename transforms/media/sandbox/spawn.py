@@ -91,16 +91,16 @@ class ForkServer:
         reply = self._ask({"fork": dataclasses.asdict(bounds)}, [end, ring])
         if "failed" in reply:
             raise errors.RunError(f"the decoder process does not start: {reply['failed']}")
-        return Child(self, reply["pid"])
+        return Child(self, reply["serial"], reply["pid"])
 
-    def status(self, pid: int) -> int | None:
+    def status(self, serial: int) -> int | None:
         """Returns how a child ended, as `subprocess` tells it; None: it runs. Raises ServerGoneError."""
-        return self._ask({"status": pid})["status"]
+        return self._ask({"status": serial})["status"]
 
-    def end(self, pid: int) -> None:
+    def end(self, serial: int) -> None:
         """Kills a child, if it runs, and forgets it. Does not wait for its end."""
         with self._lock, contextlib.suppress(OSError):
-            self._control.send(json.dumps({"end": pid}).encode())
+            self._control.send(json.dumps({"end": serial}).encode())
 
     def close(self) -> None:
         """Kills the server, and with it its children; reaps it."""
@@ -145,9 +145,10 @@ class Child:
       pid: its process id, whose process may have ended.
     """
 
-    def __init__(self, server: ForkServer, pid: int) -> None:
+    def __init__(self, server: ForkServer, serial: int, pid: int) -> None:
         self.pid = pid
         self._server = server
+        self._serial = serial
         self._status: int | None = None
         self._is_ended = False
 
@@ -155,7 +156,7 @@ class Child:
         """Returns how it ended, as `subprocess` tells it; None: it runs."""
         if self._status is None and not self._is_ended:
             try:
-                self._status = self._server.status(self.pid)
+                self._status = self._server.status(self._serial)
             except ServerGoneError:
                 self._status = -signal.SIGKILL  # with its server
         return self._status
@@ -164,7 +165,7 @@ class Child:
         """Kills it, if it runs. Does not wait for its end."""
         if not self._is_ended:
             self._is_ended = True
-            self._server.end(self.pid)
+            self._server.end(self._serial)
 
 
 def _start(control: int, liveness: int) -> subprocess.Popen[bytes]:

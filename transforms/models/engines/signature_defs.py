@@ -14,9 +14,11 @@ from collections.abc import Mapping
 from reelbeam.transforms.errors import NotASavedModelError, SignatureError
 from reelbeam.transforms.models.engines.protos import Fields, Message, MessageClass, message_class
 from reelbeam.transforms.models.engines.signature import TensorInfo
+from reelbeam.transforms.models.registry.plain_files import read_plain
 
 GRAPH_FILE = "saved_model.pb"
 SERVED = "serving_default"
+_MAX_GRAPH_BYTES = 1 << 30
 
 # The required part of tensorflow/core/protobuf/*.proto.
 _FIELDS: Fields = {
@@ -95,7 +97,7 @@ def parse(folder: pathlib.Path, message: MessageClass) -> Message:
 
     try:
         model = message()
-        model.ParseFromString((folder / GRAPH_FILE).read_bytes())
+        model.ParseFromString(read_plain(folder / GRAPH_FILE, _MAX_GRAPH_BYTES))
     except DecodeError as error:
         raise NotASavedModelError(f"{folder / GRAPH_FILE} is damaged: {error}") from error
     except OSError as error:

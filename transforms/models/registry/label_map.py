@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import hashlib
 import pathlib
-import stat
 
 from reelbeam.transforms.errors import LabelMapError, ModelNotFoundError
 from reelbeam.transforms.models.registry import resolver
+from reelbeam.transforms.models.registry.plain_files import read_plain
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.wording import counted
 
@@ -53,11 +52,7 @@ class LabelMap:
           LabelMapError: the file is missing, unreadable or not UTF-8, or its lines are not a valid label map.
         """
         try:
-            facts = path.stat()
-            if stat.S_ISDIR(facts.st_mode) or (stat.S_ISREG(facts.st_mode) and facts.st_size <= _MAX_BYTES):
-                data = path.read_bytes()
-            else:  # reading a device or a FIFO might not end
-                raise OSError(errno.EINVAL, f"not a regular file of at most {_MAX_BYTES} bytes")
+            data = read_plain(path, _MAX_BYTES)
         except OSError as error:
             raise LabelMapError(f"cannot read the label file {path}: {error.strerror}; pass --labels FILE") from error
         return cls.parse(data, str(path))

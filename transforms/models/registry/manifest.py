@@ -12,19 +12,18 @@ import dataclasses
 import json
 import pathlib
 import re
-import stat
-from fractions import Fraction
 from typing import Any, Literal, TypeAlias
 
 from reelbeam.transforms.errors import ModelError
 from reelbeam.transforms.models.registry import saved_model
 from reelbeam.transforms.models.registry.catalog import ModelSpec, OutputActivation, Preset
+from reelbeam.transforms.models.registry.plain_files import NotPlainError, read_plain, special_file
+from reelbeam.transforms.records.exact_numbers import parse_exact
 
 MANIFEST, LABELS = "reelbeam_model.json", "labels.txt"
 # Increment when an older version of this program cannot read the new format.
 FORMAT = 2
 _MAX_MANIFEST_BYTES = 4 << 20
-_MAX_FILE_BYTES = 16 << 30
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _REMEDY = "export the model again"
 
@@ -96,8 +95,7 @@ def read_manifest(folder: pathlib.Path) -> Manifest:
       ModelError: the manifest is damaged, or was written by a later version of this program.
     """
     try:
-        with (folder / MANIFEST).open("rb") as file:
-            values = json.loads(file.read(_MAX_MANIFEST_BYTES + 1))
+        values = json.loads(read_plain(folder / MANIFEST, _MAX_MANIFEST_BYTES))
         written = values.pop("format")
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ModelError(f"{folder / MANIFEST} cannot be read ({error}): {_REMEDY}") from error
@@ -107,7 +105,7 @@ def read_manifest(folder: pathlib.Path) -> Manifest:
         )
     try:
         preset = values.pop("preset")
-        fps = Fraction(preset.pop("target_fps"))
+        fps = parse_exact(preset.pop("target_fps"))
         manifest = Manifest(preset=Preset(target_fps=fps, **preset), **values)
         _check(manifest)
         return manifest
@@ -134,18 +132,16 @@ def check_files(folder: pathlib.Path) -> Manifest:
     manifest = read_manifest(folder)
     for name, digest in manifest.files.items():
         try:
-            damaged = not _is_plain(folder / name) or saved_model.file_hash(folder / name) != digest
+            damaged = saved_model.file_hash(folder / name) != digest
+        except NotPlainError:
+            damaged = True
         except OSError as error:
             raise ModelError(f"the exported model {folder} lacks {name} ({error.strerror}): {_REMEDY}") from error
         if damaged:
             raise ModelError(f"the exported model {folder} is damaged, {name} is not what was exported: {_REMEDY}")
+    if special := special_file(folder):  # one that the manifest does not name
+        raise ModelError(f"the exported model {folder} is damaged, {special} is not a regular file: {_REMEDY}")
     return manifest
-
-
-def _is_plain(path: pathlib.Path) -> bool:
-    """Whether a path is a regular file of acceptable size; reading a device or a FIFO might not end."""
-    facts = path.stat()
-    return stat.S_ISREG(facts.st_mode) and facts.st_size <= _MAX_FILE_BYTES
 
 
 def content_hash(folder: pathlib.Path) -> str:

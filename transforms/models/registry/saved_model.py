@@ -8,8 +8,10 @@ import pathlib
 import re
 
 from reelbeam.transforms.models.registry.foreign import GRAPH_FILES, kind_of
+from reelbeam.transforms.models.registry.plain_files import open_plain, special_file
 
 _SHARD = re.compile(r"variables\.data-(\d{5})-of-(\d{5})")
+_MAX_FILE_BYTES = 16 << 30
 # Operations that hold a variable, as named in the serialized graph.
 _VARIABLE_OPS = (b"VarHandleOp", b"VariableV2")
 
@@ -17,9 +19,12 @@ _VARIABLE_OPS = (b"VarHandleOp", b"VariableV2")
 def fault(folder: pathlib.Path) -> str | None:
     """Returns why a folder cannot be loaded as a SavedModel, as the end of a sentence; None if it can.
 
-    Detects an interrupted copy: a missing graph, missing variables although the graph has some, or missing shards.
+    Detects what no loader may open, such as a FIFO, and an interrupted copy: a missing graph, missing variables
+    although the graph has some, or missing shards.
     Damage inside a file is left to the loader.
     """
+    if any((folder / name).exists() for name in GRAPH_FILES) and (special := special_file(folder)):
+        return f"holds {special}, which is not a regular file"
     graph = _graph_file(folder)
     if graph is None:
         return f"holds no saved_model.pb{_hint(folder)}"
@@ -54,9 +59,10 @@ def file_hash(path: pathlib.Path) -> str:
     """Returns the hex SHA-256 of a file's content.
 
     Raises:
+      NotPlainError: it is not a regular file.
       OSError: the file cannot be read.
     """
-    with path.open("rb") as file:
+    with open_plain(path, _MAX_FILE_BYTES) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -1,0 +1,27 @@
+"""Parse exact numbers from text that others wrote: flags, list files, manifests of models."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+# Fraction("1e999999999") computes all digits of the number. The lengths here are those that real values may need.
+_DECIMAL = r"(\d{1,40}(\.\d{0,40})?|\.\d{1,40})(e(\+?\d{1,2}|-\d{1,3}))?"
+_EXACT = re.compile(rf"[+-]?({_DECIMAL}|\d{{1,100}}/\d{{1,100}})", re.IGNORECASE | re.ASCII)
+
+
+def parse_exact(text: object) -> Fraction:
+    """Returns the number that a text states, such as 5, 12.5, 1e-3 or 30000/1001, exactly.
+
+    Raises:
+      ValueError: the value is not such a text, or has too many digits.
+
+    >>> parse_exact("12.5"), parse_exact("30000/1001")
+    (Fraction(25, 2), Fraction(30000, 1001))
+    """
+    if not isinstance(text, str) or not _EXACT.fullmatch(text):
+        raise ValueError(f"{repr(text)[:80]} is not a number such as 5, 12.5 or 30000/1001")
+    try:
+        return Fraction(text)
+    except ZeroDivisionError as error:
+        raise ValueError(f"{text!r} divides by zero") from error
