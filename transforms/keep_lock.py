@@ -10,7 +10,7 @@ from typing import TypeVar
 import apache_beam as beam
 
 from reelbeam.transforms.errors import MediaError
-from reelbeam.transforms.output.output_lock import JOB_RENEWAL_SECONDS, LockTicket
+from reelbeam.transforms.output.lock.output_lock import JOB_RENEWAL_SECONDS, LockTicket
 
 _T = TypeVar("_T")
 

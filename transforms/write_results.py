@@ -26,7 +26,7 @@ from reelbeam.transforms.errors import (
 )
 from reelbeam.transforms.output.commits import finish, record_decision
 from reelbeam.transforms.output.ledger import SELECTED, SKIPPED, count_labeled
-from reelbeam.transforms.output.output_lock import LockTicket
+from reelbeam.transforms.output.lock.output_lock import LockTicket
 from reelbeam.transforms.output.run_document import Counts, ErrorCount, RejectedRun, Rejection, RunDocument, RunFacts
 from reelbeam.transforms.output.run_files import (
     RunPaths,

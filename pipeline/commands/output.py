@@ -145,7 +145,7 @@ def compact(argv: Sequence[str]) -> int:
     from reelbeam.pipeline.job.launch import hold_output
     from reelbeam.pipeline.terminal.progress import WorkLine
     from reelbeam.transforms.output import compaction
-    from reelbeam.transforms.output.output_lock import LockTicket
+    from reelbeam.transforms.output.lock.output_lock import LockTicket
     from reelbeam.transforms.output.tables import Output
     from reelbeam.transforms.wording import counted
 

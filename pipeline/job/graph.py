@@ -13,7 +13,7 @@ from reelbeam.transforms.decode_clips import DecodeClips
 from reelbeam.transforms.keep_lock import KeepLock
 from reelbeam.transforms.models.registry.label_map import LabelMap
 from reelbeam.transforms.output.ledger import Selection
-from reelbeam.transforms.output.output_lock import LockTicket
+from reelbeam.transforms.output.lock.output_lock import LockTicket
 from reelbeam.transforms.output.run_document import LabelingKey, RunDocument, RunFacts
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.plan_clips import PlanClips

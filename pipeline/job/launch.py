@@ -28,7 +28,12 @@ from reelbeam.transforms.models.engine import choose_engine, with_found_kind
 from reelbeam.transforms.models.registry.label_map import LabelMap
 from reelbeam.transforms.output.commits import read_refusal, recover
 from reelbeam.transforms.output.ledger import count_labeled
-from reelbeam.transforms.output.output_lock import FIRST_JOB_LEASE_SECONDS, LOCAL_LEASE_SECONDS, LockTicket, OutputLock
+from reelbeam.transforms.output.lock.output_lock import (
+    FIRST_JOB_LEASE_SECONDS,
+    LOCAL_LEASE_SECONDS,
+    LockTicket,
+    OutputLock,
+)
 from reelbeam.transforms.output.run_document import RunDocument
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.runs import read_run

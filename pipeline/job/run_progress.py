@@ -7,7 +7,7 @@ import time
 
 from reelbeam.pipeline.terminal.progress import Stage
 from reelbeam.transforms import metrics
-from reelbeam.transforms.output.lock_file import LockProgress, utc_now
+from reelbeam.transforms.output.lock.lock_file import LockProgress, utc_now
 from reelbeam.transforms.wording import counted
 
 _ADDED_UP = (metrics.VIDEOS_DONE, metrics.VIDEOS_BROKEN, metrics.CLIPS_CLASSIFIED, metrics.VIDEO_MS_DECODED)

@@ -19,8 +19,8 @@ from reelbeam.pipeline.job import launch, preparation
 from reelbeam.transforms import keep_lock
 from reelbeam.transforms.errors import OutputLockedError
 from reelbeam.transforms.keep_lock import KeepLock
-from reelbeam.transforms.output.lock_file import LockRecord, is_free, read_lock
-from reelbeam.transforms.output.output_lock import (
+from reelbeam.transforms.output.lock.lock_file import LockRecord, is_free, read_lock
+from reelbeam.transforms.output.lock.output_lock import (
     FIRST_JOB_LEASE_SECONDS,
     JOB_LEASE_SECONDS,
     JOB_RENEWAL_SECONDS,

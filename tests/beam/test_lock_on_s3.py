@@ -10,8 +10,13 @@ from faulty_proxy import FaultyProxy
 from object_stores import BUCKET, S3Server, check_conditions, s3_flags, used_by_beam
 
 from reelbeam.transforms.errors import OutputLockedError
-from reelbeam.transforms.output.lock_file import read_lock
-from reelbeam.transforms.output.output_lock import FIRST_JOB_LEASE_SECONDS, JOB_LEASE_SECONDS, LockTicket, OutputLock
+from reelbeam.transforms.output.lock.lock_file import read_lock
+from reelbeam.transforms.output.lock.output_lock import (
+    FIRST_JOB_LEASE_SECONDS,
+    JOB_LEASE_SECONDS,
+    LockTicket,
+    OutputLock,
+)
 
 
 @pytest.fixture

@@ -18,8 +18,13 @@ from object_stores import BUCKET, check_conditions
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import OutputLockedError, VideoChangedError, VideoNotFoundError
-from reelbeam.transforms.output.lock_file import read_lock
-from reelbeam.transforms.output.output_lock import FIRST_JOB_LEASE_SECONDS, JOB_LEASE_SECONDS, LockTicket, OutputLock
+from reelbeam.transforms.output.lock.lock_file import read_lock
+from reelbeam.transforms.output.lock.output_lock import (
+    FIRST_JOB_LEASE_SECONDS,
+    JOB_LEASE_SECONDS,
+    LockTicket,
+    OutputLock,
+)
 from reelbeam.transforms.schemas import TABLES
 from reelbeam.transforms.storage.stores.registry import store_for
 

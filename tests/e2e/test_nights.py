@@ -17,7 +17,7 @@ import pytest
 
 from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.job import preparation
-from reelbeam.transforms.output.output_lock import LockTicket, OutputLock
+from reelbeam.transforms.output.lock.output_lock import LockTicket, OutputLock
 from reelbeam.transforms.output.tables import Output, current_rows
 from reelbeam.transforms.output.views import create_views
 from tools.nights import Content, Corpus, run_night, verify

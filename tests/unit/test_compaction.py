@@ -26,7 +26,7 @@ from reelbeam.pipeline.cli import main
 from reelbeam.transforms.output import commits, compaction
 from reelbeam.transforms.output.commits import recover
 from reelbeam.transforms.output.ledger import read_rows, uri_key
-from reelbeam.transforms.output.output_lock import LockTicket, OutputLock
+from reelbeam.transforms.output.lock.output_lock import LockTicket, OutputLock
 from reelbeam.transforms.output.run_document import LabelingKey
 from reelbeam.transforms.output.runs import COMPACTION, read_summary
 from reelbeam.transforms.output.tables import Output

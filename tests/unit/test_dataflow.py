@@ -18,7 +18,7 @@ from reelbeam.pipeline.job import launch
 from reelbeam.pipeline.job.graph import build_graph
 from reelbeam.pipeline.runners import dataflow
 from reelbeam.transforms.errors import ConfigError
-from reelbeam.transforms.output.output_lock import LockTicket
+from reelbeam.transforms.output.lock.output_lock import LockTicket
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 IMAGE = "europe-docker/reelbeam:1"

@@ -21,7 +21,7 @@ from reelbeam.pipeline.job.earlier_runs import last_run
 from reelbeam.pipeline.job.launch import hold_output
 from reelbeam.transforms.errors import ReelbeamError
 from reelbeam.transforms.output import commits, runs
-from reelbeam.transforms.output.output_lock import LockTicket
+from reelbeam.transforms.output.lock.output_lock import LockTicket
 from reelbeam.transforms.output.run_document import KEY_COLUMNS, LabelingKey, committed_document
 from reelbeam.transforms.output.run_files import RunPaths
 

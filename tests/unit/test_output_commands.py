@@ -21,7 +21,7 @@ from output_factory import Sizes, Video
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.output import row_checks, tables
-from reelbeam.transforms.output.output_lock import LockTicket, OutputLock
+from reelbeam.transforms.output.lock.output_lock import LockTicket, OutputLock
 from reelbeam.transforms.output.run_document import RejectedRun, Rejection, RunFacts
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.tables import Output

@@ -17,14 +17,14 @@ from object_stores import check_conditions
 from processes import wait_until
 
 from reelbeam.transforms.errors import LockLostError, OutputLockedError, StorageError
-from reelbeam.transforms.output import output_lock
-from reelbeam.transforms.output.lock_file import LockRecord, is_free, read_lock, this_process
-from reelbeam.transforms.output.output_lock import LockTicket, OutputLock
+from reelbeam.transforms.output.lock import output_lock
+from reelbeam.transforms.output.lock.lock_file import LockRecord, is_free, read_lock, this_process
+from reelbeam.transforms.output.lock.output_lock import LockTicket, OutputLock
 from reelbeam.transforms.storage.conditional_files import conditional_file
 
 HOLD = """
 import sys, time
-from reelbeam.transforms.output.output_lock import LockTicket, OutputLock
+from reelbeam.transforms.output.lock.output_lock import LockTicket, OutputLock
 with OutputLock(LockTicket(sys.argv[1], "other")):
     print("held", flush=True)
     time.sleep(100)

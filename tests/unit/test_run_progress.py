@@ -11,8 +11,8 @@ from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.job.run_progress import RunProgress
 from reelbeam.pipeline.terminal.progress import Stage
 from reelbeam.transforms import metrics
-from reelbeam.transforms.output.lock_file import LockProgress, read_lock
-from reelbeam.transforms.output.output_lock import LockTicket, OutputLock
+from reelbeam.transforms.output.lock.lock_file import LockProgress, read_lock
+from reelbeam.transforms.output.lock.output_lock import LockTicket, OutputLock
 
 
 @pytest.fixture(autouse=True)

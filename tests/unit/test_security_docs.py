@@ -14,7 +14,7 @@ from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.flags.definitions import label_parser
 from reelbeam.transforms import stored_models
 from reelbeam.transforms.models.registry import cache, unpacking
-from reelbeam.transforms.output.output_lock import LockTicket, OutputLock
+from reelbeam.transforms.output.lock.output_lock import LockTicket, OutputLock
 from reelbeam.transforms.output.run_files import write_atomically
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

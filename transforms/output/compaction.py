@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import ReconciliationError, ReelbeamError
 from reelbeam.transforms.output.commits import finish, record_decision
-from reelbeam.transforms.output.output_lock import LockTicket
+from reelbeam.transforms.output.lock.output_lock import LockTicket
 from reelbeam.transforms.output.run_document import CompactionDocument, ErrorCount, LabelingKey, RowCounts
 from reelbeam.transforms.output.run_files import ROWS_PER_GROUP, RunPaths, WrittenFile, files_by_table, write_atomically
 from reelbeam.transforms.output.runs import COMPACTION, Run

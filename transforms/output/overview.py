@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reelbeam.transforms.output.commits import decided_runs, read_refusal, staged_runs
-from reelbeam.transforms.output.lock_file import LockProgress, LockRecord, is_free, read_lock
+from reelbeam.transforms.output.lock.lock_file import LockProgress, LockRecord, is_free, read_lock
 from reelbeam.transforms.output.run_document import Counts
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.runs import Run

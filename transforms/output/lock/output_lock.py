@@ -1,7 +1,7 @@
 """The output's lock: one run at a time writes there, wherever the others are started.
 
 Two runs at once would label the same videos twice, and each would take the other's staging for remains. Here is who
-takes the lock, keeps it and releases it; `reelbeam.transforms.output.lock_file` tells what it is, and how a dead holder
+takes the lock, keeps it and releases it; `reelbeam.transforms.output.lock.lock_file` tells what it is, and how a dead holder
 is found out.
 
 A job on a cluster may outlive its launcher, and last for days. It holds the lock itself: its workers renew the lease
@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import LockLostError, MediaError, OutputLockedError
-from reelbeam.transforms.output.lock_file import (
+from reelbeam.transforms.output.lock.lock_file import (
     LockFile,
     LockProgress,
     LockRecord,
