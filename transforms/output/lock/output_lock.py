@@ -1,8 +1,8 @@
 """The output's lock: one run at a time writes there, wherever the others are started.
 
 Two runs at once would label the same videos twice, and each would take the other's staging for remains. Here is who
-takes the lock, keeps it and releases it; `reelbeam.transforms.output.lock.lock_file` tells what it is, and how a dead holder
-is found out.
+takes the lock, keeps it and releases it; `reelbeam.transforms.output.lock.lock_file` tells what it is, and how a dead
+holder is found out.
 
 A job on a cluster may outlive its launcher, and last for days. It holds the lock itself: its workers renew the lease
 while they work (`reelbeam.transforms.keep_lock`). The first lease is a long one, since a job may have to wait for its
