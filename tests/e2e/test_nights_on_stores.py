@@ -72,4 +72,5 @@ def test_killed_nights_on_a_bucket_are_exact(request: pytest.FixtureRequest, kin
         proxy.fault = lambda request: ""
         assert verify(copy_of(server, "out/", tmp_path / f"copy_{night}"), expected) == []
     failed = [request for request in proxy.requests if request.fault]
-    assert len(failed) > 20 and {request.method for request in failed} >= {"GET", "PUT"}
+    assert len(failed) > 20
+    assert {request.method for request in failed} > {"GET"}, "reads and writes failed"
