@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import pathlib
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jsonschema
 import pytest
+from processes import wait_until
 from slow_cases import fast_rows
 
 from reelbeam.pipeline import cli
@@ -96,10 +98,22 @@ def test_without_the_flag_there_is_no_such_line(tmp_path: pathlib.Path, capsys: 
     assert "exit_code" not in capsys.readouterr().out
 
 
+@pytest.fixture
+def job_server(tmp_path: pathlib.Path) -> Iterator[str]:
+    """The address of a job server of Beam's, in another process."""
+    port_file = tmp_path / "port"
+    module = "apache_beam.runners.portability.local_job_service_main"
+    command = [sys.executable, "-m", module, "-p", "0", f"--port_file={port_file}"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        wait_until(lambda: port_file.exists() and port_file.read_text().strip(), 120)
+        yield f"localhost:{port_file.read_text().strip()}"
+        server.kill()
+
+
 def test_a_job_that_nobody_waits_for_commits_its_run(
-    tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str], job_server: str
 ) -> None:
-    portable = ["--runner=PortableRunner", "--job_endpoint=embed", "--environment_type=LOOPBACK"]
+    portable = ["--runner=PortableRunner", f"--job_endpoint={job_server}", "--environment_type=LOOPBACK"]
     assert label(tmp_path, samples_dir / "growing.mp4", "--no_wait", *portable) == 0
     line = last_line(capsys)
     assert (line["status"], line["exit_code"], line["error"]) == ("submitted", 0, None)

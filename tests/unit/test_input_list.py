@@ -53,7 +53,7 @@ def test_lists_carry_further_columns(tmp_path: pathlib.Path, suffix: str) -> Non
         ("list.csv", "video_uri,camera\na.mp4,7\n,8\n", "line 3 has no video_uri"),
         ("list.jsonl", '{"video_uri": "a.mp4"}\nnonsense\n', "line 2 is not JSON: 'nonsense'"),
         ("list.jsonl", "[1]\n", "not a JSON object"),
-        ("list.jsonl", "[" * 5000, r"line 1 is not JSON: '\[+' \(nested too deeply\)"),
+        ("list.jsonl", "[" * 500_000, r"line 1 is not JSON: '\[+' \((nested too deeply|Expecting value)"),
         ("list.jsonl", '\n{"video_uri": null}\n', "line 2 has no video_uri"),
         ("list.jsonl", '{"video_uri": 7}\n', "line 1: video_uri is 7, and should be a text, the URI or the path"),
         ("list.jsonl", '{"video_uri": ["a.mp4"]}\n', r'line 1: video_uri is \["a.mp4"\], and should be a text'),

@@ -39,7 +39,16 @@ def test_every_file_and_flag_that_it_names_is_there() -> None:
     assert len(named) >= 4
     assert [name for name in named if not (ROOT / name).exists()] == []
     flags = {name for action in label_parser()._actions for name in action.option_strings}
-    foreign = {"--runner", "--environment_type", "--job-host", "--serve_http", "--net", "--version", "--to"}
+    foreign = {
+        "--runner",
+        "--job_endpoint",
+        "--environment_type",
+        "--job-host",
+        "--serve_http",
+        "--net",
+        "--version",
+        "--to",
+    }
     assert set(re.findall(r"--[a-z][\w-]+", TEXT)) - flags - foreign == set()
 
 
