@@ -17,6 +17,7 @@ from typing import Annotated, NoReturn, TypeAlias, TypeVar
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import StorageError
+from reelbeam.transforms.schemas import TABLES
 from reelbeam.transforms.storage.typed_json import MISSING, Rule, WrongValueError, from_json
 
 MAX_BYTES = 16 << 20
@@ -25,8 +26,7 @@ limit costs memory: a megabyte of `{},` takes 25 MB when it is parsed."""
 _MAX_COUNT = 1 << 53
 _MAX_SHOWN = 100
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
-_TABLES = ("videos", "clips", "errors")
-_FILE = re.compile(rf"({'|'.join(_TABLES)})/run=({_NAME})/part-([0-9]{{5,9}})\.parquet")
+_FILE = re.compile(rf"({'|'.join(TABLES)})/run=({_NAME})/part-([0-9]{{5,9}})\.parquet")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([+-][0-9]{2}:[0-9]{2}|Z)")
 YEARS = range(1970, 9000)
 _REMEDY = "restore it from a copy, or remove it and the folders run=… of its run, whose videos are then labeled again"
@@ -153,7 +153,7 @@ def is_time(value: object) -> bool:
 Name: TypeAlias = Annotated[str, Rule(is_name, {"pattern": f"^{_NAME}$"})]
 Count: TypeAlias = Annotated[int, Rule(is_count, {"minimum": 0, "exclusiveMaximum": _MAX_COUNT})]
 Time: TypeAlias = Annotated[str, Rule(is_time, {"format": "date-time"})]
-Table: TypeAlias = Annotated[str, Rule(lambda value: value in _TABLES, {"enum": list(_TABLES)})]
+Table: TypeAlias = Annotated[str, Rule(lambda value: value in TABLES, {"enum": list(TABLES)})]
 
 
 def _refuse(constant: str) -> NoReturn:
