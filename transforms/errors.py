@@ -82,7 +82,7 @@ class VideoChangedError(MediaError):
 
 
 class StorageError(MediaError):
-    """The store refused, or broke off six times: permissions, network, time-out."""
+    """The store refused the request, or the connection failed six times: permissions, network, time-out."""
 
     code = "storage_error"
     transient = True
@@ -131,7 +131,7 @@ class EncryptedVideoError(MediaError):
 
 
 class NoFramesError(MediaError):
-    """The video stream has no frame: a recording that broke off, or an initialization segment alone."""
+    """The video stream has no frame: an interrupted recording, or an initialization segment alone."""
 
     code = "no_frames"
 
@@ -220,7 +220,7 @@ class ModelNotFoundError(ModelError):
 
 
 class ModelDownloadError(ModelError):
-    """The hub could not be reached, or the download broke off."""
+    """The hub could not be reached, or the download was interrupted."""
 
     code = "model_download_failed"
     transient = True

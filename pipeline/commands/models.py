@@ -36,7 +36,7 @@ def models(argv: Sequence[str]) -> None:
         export_model(options.to_model_spec(args), args.to)
     else:
         parser = Parser(prog="reelbeam models", description="List the models, fetch or export one.")
-        parser.add_argument("command", nargs="?", choices=("fetch", "export"), help="its --help tells more")
+        parser.add_argument("command", nargs="?", choices=("fetch", "export"), help="see its --help")
         parser.parse_args(argv)
         list_models()
 

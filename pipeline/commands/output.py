@@ -50,7 +50,7 @@ def verify_parser() -> argparse.ArgumentParser:
         "Count everything again from the files: rows, schemas, checksums. Exit code 4 where it does not add up.",
     )
     parser.add_argument("--run", action="append", default=[], metavar="ID", help="only this run; may be repeated")
-    parser.add_argument("--last", action="store_true", help="only the last run, with all its parts: for every night")
+    parser.add_argument("--last", action="store_true", help="only the last run, with all its parts: for scheduled runs")
     _add_json(parser)
     return parser
 

@@ -42,7 +42,7 @@ def plan_parser() -> argparse.ArgumentParser:
         "--sample",
         type=int,
         metavar="N",
-        help="read the headers of so many videos, and reckon with them; default 2000, of remote ones, which are copied "
+        help="read the headers of N videos, and estimate from them; default 2000, of remote ones, which are copied "
         "for it, 100",
     )
     ours.add_argument("--json", action="store_true", help="print JSON instead of tables")

@@ -72,7 +72,7 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
         "--warm_up_seconds",
         type=_fraction,
         metavar="S",
-        help="how much a Stream model sees before it begins anew in the middle of a video; default 20",
+        help="how much a Stream model sees before it restarts within a video; default 20",
     )
 
     limits = parser.add_argument_group("limits of one video: what goes over costs a row")
@@ -124,7 +124,7 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
         help="how much of them a process keeps there; default 20 GiB, or 0.8 of what is free if that is less",
     )
 
-    add_night_flags(parser.add_argument_group("every night: what is left out, and who goes first"))
+    add_night_flags(parser.add_argument_group("incremental runs: which videos are processed"))
     parser.add_argument("--verbose", action="store_true", help="show the logs of Beam and of the engines")
     parser.add_argument(
         "--no_wait", action="store_true", help="submit the job and return: it commits its run by itself; not locally"
@@ -172,7 +172,9 @@ def add_night_flags(night: argparse._ActionsContainer) -> None:
     night.add_argument(
         "--shard", type=_shard, metavar="I/N", help="only the I-th of N shares of the videos, 1/N to N/N, by a hash"
     )
-    night.add_argument("--limit", type=int, metavar="N", help="label so many videos at most; the next run goes on")
+    night.add_argument(
+        "--limit", type=int, metavar="N", help="maximum number of videos to label; the next run labels further ones"
+    )
     night.add_argument(
         "--since",
         type=parse_time,
@@ -183,7 +185,7 @@ def add_night_flags(night: argparse._ActionsContainer) -> None:
         "--videos_per_part",
         type=int,
         metavar="N",
-        help="commit after so many videos, part by part; 0: all at once; default 5000, on a cluster 0",
+        help="commit in parts of N videos; 0: all at once; default 5000, on a cluster 0",
     )
     night.add_argument(
         "--wait_for_lock", action="store_true", help="wait while another run writes to the output; default: exit with 5"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import os
@@ -19,6 +20,7 @@ import pytest
 from reelbeam.pipeline import __version__
 from reelbeam.pipeline.flags.beam_parser import beam_parser, flag_names
 from reelbeam.transforms.errors import error_classes
+from reelbeam.transforms.output.run_document import RunDocument
 from reelbeam.transforms.schemas import TABLES
 from tools import docs_reference, make_docs
 
@@ -41,6 +43,14 @@ def test_the_generated_blocks_are_fresh() -> None:
 
 def test_every_block_is_on_some_page() -> None:
     assert set(make_docs.BLOCKS) == {name for text in PAGES.values() for name in make_docs.block_names(text)}
+
+
+def test_the_keys_of_a_runs_json_are_those_of_the_run_document() -> None:
+    (table,) = re.findall(
+        r"^The JSON of a run, .+?\n\n(.+?)\n\n", PAGES["docs/operations.md"], re.DOTALL | re.MULTILINE
+    )
+    named = {key for row in table.splitlines()[2:] for key in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert named == {field.name for field in dataclasses.fields(RunDocument)}
 
 
 def test_the_readme_is_short() -> None:
