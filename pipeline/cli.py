@@ -181,10 +181,7 @@ def _exit_code(error: Exception) -> int:
         return EXIT_LOCKED
     if isinstance(error, errors.ConfigError | errors.ModelError) and not error.transient:
         return EXIT_BAD_FLAGS
-
-    from reelbeam.transforms import storage  # with Beam: a mistyped flag is told without it
-
-    return EXIT_BAD_FLAGS if storage.is_refusal(error.__cause__) else EXIT_FAILED
+    return EXIT_BAD_FLAGS if isinstance(error, errors.CredentialsError) else EXIT_FAILED
 
 
 def _complain(error: Exception) -> None:

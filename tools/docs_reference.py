@@ -98,9 +98,9 @@ def row_codes() -> str:
 
 def run_codes() -> str:
     """Returns the codes of errors that stop a run, with exit codes and remedies."""
-    classes = (
-        row for root in (errors.ConfigError, errors.ModelError, errors.RunError) for row in [root, *_below(root)]
-    )
+    roots = (errors.ConfigError, errors.ModelError, errors.RunError)
+    storage_classes = (errors.ObjectNotFoundError, errors.UnsupportedUriError, errors.StorageError)
+    classes = [*(row for root in roots for row in _below(root)), *storage_classes]
     return _codes(classes, with_exit_code=True)
 
 

@@ -23,19 +23,19 @@ from reelbeam.transforms import storage
 from reelbeam.transforms.errors import (
     ConfigError,
     LabelMapError,
-    MediaError,
     ModelDownloadError,
     ModelError,
     ModelNotFoundError,
     NotASavedModelError,
+    StorageError,
 )
 from reelbeam.transforms.models.registry import cache, foreign, resolver, saved_model
 from reelbeam.transforms.models.registry.catalog import ModelSpec
 from reelbeam.transforms.models.registry.label_map import LabelMap, resolve_labels
 from reelbeam.transforms.models.registry.manifest import MANIFEST, pin
-from reelbeam.transforms.records import VideoRef
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.stores import copying
+from reelbeam.transforms.storage.stores.store import ObjectInfo
 from reelbeam.transforms.storage.uris import literal
 
 _LOGGER = logging.getLogger(__name__)
@@ -112,8 +112,8 @@ def load_labels(handle: str) -> LabelMap:
         return LabelMap.load(resolve_labels(handle))
     try:
         return LabelMap.parse(copying.read(storage.stat(handle)), without_query(handle))
-    except MediaError as error:
-        kind = LabelMapError if storage.is_final(error) else ModelDownloadError
+    except StorageError as error:
+        kind = ModelDownloadError if error.transient else LabelMapError
         raise kind(f"cannot read the label file {without_query(handle)}: {error}; pass --labels FILE") from error
 
 
@@ -122,7 +122,7 @@ def upload(folder: pathlib.Path, uri: str) -> None:
 
     Raises:
       ConfigError: something is there already.
-      MediaError: the store refuses, or does not answer.
+      StorageError: the store refuses, or does not answer.
     """
     uri = uri.rstrip("/")
     if next(_listing(uri), None):
@@ -132,17 +132,17 @@ def upload(folder: pathlib.Path, uri: str) -> None:
 
 
 def _is_file(uri: str) -> bool:
-    with contextlib.suppress(MediaError):
+    with contextlib.suppress(StorageError):
         storage.stat(uri)
         return True
     return False
 
 
-def _list(uri: str) -> dict[str, VideoRef]:
+def _list(uri: str) -> dict[str, ObjectInfo]:
     """Returns a model's files by their names in its folder.
 
     Raises:
-      MediaError: the folder cannot be listed.
+      StorageError: the folder cannot be listed.
       ModelError: none is there, or no model.
     """
     shown = without_query(uri)
@@ -157,29 +157,29 @@ def _list(uri: str) -> dict[str, VideoRef]:
         )
     if len(listed) > _MOST_FILES:
         raise NotASavedModelError(f"{shown} holds more than {_MOST_FILES} files; pass the folder of one model")
-    names = {file.video_uri.removeprefix(f"{uri}/"): file for file in listed}
+    names = {file.uri.removeprefix(f"{uri}/"): file for file in listed}
     if not names.keys() & {MANIFEST, *saved_model.GRAPH_FILES}:
         raise NotASavedModelError(
             f"{shown} holds neither {MANIFEST} nor {saved_model.GRAPH_FILES[0]}; pass the folder that does"
         )
     files = {name: file for name, file in sorted(names.items()) if _MODEL_FILE.fullmatch(name)}
-    if sum(file.size_bytes or 0 for file in files.values()) > _MOST_BYTES:
+    if sum(file.size_bytes for file in files.values()) > _MOST_BYTES:
         raise NotASavedModelError(f"{shown} holds more than {_MOST_BYTES} bytes; pass the folder of one model")
-    if not all(file.content_version for file in files.values()):
+    if not all(file.version for file in files.values()):
         raise ModelError(f"{shown}: the storage tells no versions, so a change would go unseen; pass a local folder")
     return files
 
 
-def _listing(uri: str) -> Iterator[VideoRef]:
+def _listing(uri: str) -> Iterator[ObjectInfo]:
     return storage.matching(f"{literal(uri)}/**")
 
 
-def _key(uri: str, files: Mapping[str, VideoRef]) -> str:
-    facts = [f"{name} {file.size_bytes} {file.content_version}" for name, file in files.items()]
+def _key(uri: str, files: Mapping[str, ObjectInfo]) -> str:
+    facts = [f"{name} {file.size_bytes} {file.version}" for name, file in files.items()]
     return hashlib.sha256("\n".join([uri, *facts]).encode()).hexdigest()[:40]
 
 
-def _is_sound(files: Mapping[str, VideoRef], folder: pathlib.Path) -> bool:
+def _is_sound(files: Mapping[str, ObjectInfo], folder: pathlib.Path) -> bool:
     try:
         resolver.resolve(str(folder))
         return all((folder / name).stat().st_size == file.size_bytes for name, file in files.items())
@@ -193,8 +193,8 @@ def _model_errors(uri: str) -> Iterator[None]:
     shown = without_query(uri)
     try:
         yield
-    except MediaError as error:
-        if storage.is_final(error):
+    except StorageError as error:
+        if not error.transient:
             raise ModelNotFoundError(f"no model can be had at {shown}: {error}") from error
         raise ModelDownloadError(f"cannot reach the model at {shown}: {error}; or pass a local folder") from error
     except OSError as error:

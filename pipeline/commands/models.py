@@ -13,7 +13,7 @@ from reelbeam.pipeline.flags import definitions, options
 from reelbeam.pipeline.flags.parser import Parser
 from reelbeam.pipeline.terminal.console import make_console, make_table, right
 from reelbeam.pipeline.terminal.streams import print_path
-from reelbeam.transforms.errors import MediaError, ModelNotFoundError
+from reelbeam.transforms.errors import ModelNotFoundError, StorageError
 from reelbeam.transforms.models import export
 from reelbeam.transforms.models.engine import with_found_kind
 from reelbeam.transforms.models.registry import catalog, resolver
@@ -142,6 +142,6 @@ def export_model(spec: catalog.ModelSpec, to: str) -> None:
         export.export(spec, folder, labels, pathlib.Path(temporary) / "model")
         try:
             stored_models.upload(pathlib.Path(temporary) / "model", to)
-        except MediaError as error:
+        except StorageError as error:
             raise unusable(f"--to {to} cannot be written: {error}", error) from error
     print_path(to)

@@ -68,7 +68,7 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     from reelbeam.pipeline.job.preparation import check_inputs, prepare_run, unusable
     from reelbeam.pipeline.terminal.progress import WorkLine
     from reelbeam.transforms import storage
-    from reelbeam.transforms.errors import ConfigError, MediaError
+    from reelbeam.transforms.errors import ConfigError, StorageError
     from reelbeam.transforms.models.engine import choose_engine, with_found_kind
     from reelbeam.transforms.output.run_document import LabelingKey
     from reelbeam.transforms.storage.typed_json import to_json
@@ -98,7 +98,7 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
             selection = select(config, key, args.sample, line.show)
         with WorkLine("reading") as line:
             headers = read_headers(config, selection.sample, line.show)
-    except MediaError as error:
+    except StorageError as error:
         raise unusable(str(error), error) from error
     found = make_plan(config, selection, headers)
     if args.json:

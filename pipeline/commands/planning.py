@@ -90,7 +90,7 @@ def select(config: LabelingConfig, key: LabelingKey | None, sample_size: int | N
       tell: is told how far it is.
 
     Raises:
-      ConfigError, MediaError: an input or the output cannot be read.
+      ConfigError, StorageError: an input or the output cannot be read.
     """
     outcomes: collections.Counter[str] = collections.Counter()
     sample: list[tuple[int, str, VideoRef]] = []

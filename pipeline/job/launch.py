@@ -234,7 +234,7 @@ def forget_selection(paths: RunPaths) -> None:
             storage.delete_folder(FileSystems.join(paths.staging, "selected"))
             if not FileSystems.exists(paths.refusal):
                 storage.delete_folder(paths.staging)
-    except errors.MediaError as failure:  # the next start does so
+    except errors.StorageError as failure:  # the next start does so
         logging.getLogger(__name__).warning("%s could not be removed: %s", paths.staging, failure)
 
 
@@ -265,7 +265,7 @@ def hold_output(lock: LockTicket, local: bool, wait: bool, progress: RunProgress
             held = stack.enter_context(OutputLock(lock, lease_seconds, wait, local, told.for_lock))
             with storage.storage_errors(lock.output):
                 recovered = recover(lock.output)
-        except errors.MediaError as error:
+        except errors.StorageError as error:
             raise unwritable(lock.output, error) from error
         log = logging.getLogger(__name__)
         for run_id in recovered.finished:
@@ -279,7 +279,7 @@ def failed(paths: RunPaths, error: Exception) -> Outcome:
     """A refused run left its summary; any other failure is told by the last error of our tree in the runner's text."""
     try:
         committed, refused = read_run(paths), read_refusal(paths)
-    except errors.MediaError as unread:  # what broke the job, maybe
+    except errors.StorageError as unread:  # what broke the job, maybe
         told = f"{plain_message(str(error))}; whether it was committed before cannot be told: {unread}"
         return Outcome(1, paths, None, told)
     if committed is not None:  # the runner broke after the graph had committed the run: it counts

@@ -199,7 +199,7 @@ def test_a_local_video_that_is_replaced_after_the_listing_is_a_transient_row(
     path = tmp_path / "a.mp4"
     shutil.copy(samples_dir / "growing.mp4", path)
     os.utime(path, (1000, 1000))
-    video = storage.stat(str(path))
+    video = storage.video_of(storage.stat(str(path)))
 
     def replace(element: object) -> object:
         shutil.copy(samples_dir / "moving_up.mp4", path)

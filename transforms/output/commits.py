@@ -23,11 +23,10 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
 from reelbeam.transforms import storage
-from reelbeam.transforms.errors import StorageError
+from reelbeam.transforms.errors import StorageError, UnusableFileError
 from reelbeam.transforms.output.run_document import (
     CommittedDocument,
     CompactionDocument,
@@ -66,9 +65,9 @@ class CommitRecord:
 
     @classmethod
     def from_json(cls, uri: str, run_id: str, document: dict[str, object]) -> CommitRecord:
-        """Returns the record of the commit of a run; raises StorageError where it says what no run writes."""
+        """Returns the record of the commit of a run; raises UnusableFileError where it says what no run writes."""
         if document.keys() - {"replaced"} != {"summary", "moves"}:
-            raise StorageError(f"{uri} is not the record of a commit: remove it") from ValueError(uri)
+            raise UnusableFileError(f"{uri} is not the record of a commit: remove it")
         if not isinstance(document["summary"], dict):
             raise wrong_value(uri, "summary", document["summary"])
         steps = typed(_Steps, uri, document)
@@ -177,7 +176,7 @@ def read_decision(paths: RunPaths) -> CommitRecord | None:
     """Returns the decision about a run; None where there is none.
 
     Raises:
-      MediaError: it cannot be read, is damaged, or names what no run writes.
+      StorageError: it cannot be read, is damaged, or names what no run writes.
     """
     if not exists(paths.decision):
         return None
@@ -185,7 +184,7 @@ def read_decision(paths: RunPaths) -> CommitRecord | None:
 
 
 def read_refusal(paths: RunPaths) -> RejectedRun | None:
-    """Returns the document of a rejected run; None where there is none. Raises MediaError, as `read_summary`."""
+    """Returns the document of a rejected run; None where there is none. Raises StorageError, as `read_summary`."""
     return rejected_run(paths.refusal, read_document(paths.refusal)) if exists(paths.refusal) else None
 
 
@@ -211,6 +210,6 @@ def _delete(uris: Sequence[str]) -> None:
     if not local:
         try:
             storage.delete_files(uris)
-        except BeamIOError:  # some stores mind what is gone already
+        except StorageError:  # some stores mind what is gone already
             if left := [uri for uri in uris if FileSystems.exists(uri)]:
                 storage.delete_files(left)

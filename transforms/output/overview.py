@@ -103,7 +103,7 @@ def overview(output: Output, num_runs: int, on_file: Callable[[str], None] = lam
 
     Raises:
       ConfigError: nothing is committed there, and nothing is under way.
-      MediaError: a file cannot be read.
+      StorageError: a file cannot be read.
     """
     runs = output.labeling_runs()
     now = _under_way(output.uri)

@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias, TypeVar
 
-from reelbeam.transforms.errors import StorageError
+from reelbeam.transforms.errors import UnusableFileError
 from reelbeam.transforms.records import RunInfo
 from reelbeam.transforms.schemas import SCHEMA_VERSION
 from reelbeam.transforms.storage.documents import Count, Name, Time, is_count, require_files, typed, wrong_value
@@ -129,7 +129,7 @@ class Files:
         return vars(self)[table]
 
     def require_own(self, uri: str, run_id: str) -> None:
-        """Raises StorageError where the document at `uri` names a file that is not the run's.
+        """Raises UnusableFileError where the document at `uri` names a file that is not the run's.
 
         The paths are those of the time of the run: only their ends, below the output, count.
         """
@@ -236,7 +236,7 @@ def committed_document(uri: str, run_id: str, document: object) -> CommittedDocu
     """Returns the document of the run, or the compaction, of a name.
 
     Raises:
-      StorageError: it is of another schema version, says what no run writes, or names files of another run.
+      UnusableFileError: it is of another schema version, says what no run writes, or names files of another run.
     """
     is_compaction = isinstance(document, dict) and "compacted" in document
     kind: type[CommittedDocument] = CompactionDocument if is_compaction else RunDocument
@@ -256,10 +256,10 @@ def _of_version(kind: type[_Document], uri: str, document: object) -> _Document:
     version = document.get("schema_version") if isinstance(document, dict) else None
     if isinstance(version, int) and is_count(version) and version != SCHEMA_VERSION:
         age = "an older" if version < SCHEMA_VERSION else "a newer"
-        raise StorageError(
+        raise UnusableFileError(
             f"{uri} has schema version {version}: it was written by {age} release of Reelbeam, and this one reads "
             f"version {SCHEMA_VERSION} only. Pass another --output, or use the release that wrote it"
-        ) from ValueError(version)
+        )
     return typed(kind, uri, document)
 
 

@@ -34,7 +34,7 @@ class PartialFile(Protocol):
         """Returns a read-only descriptor. Its file has the full length from the beginning."""
 
     def fetch(self, start: int, stop: int) -> tuple[int, int]:
-        """Fetches a range, see `Fetch`. Raises MediaError if that fails."""
+        """Fetches a range, see `Fetch`. Raises StorageError if that fails."""
 
 
 VideoFile: TypeAlias = str | os.PathLike[str] | PartialFile
@@ -110,7 +110,7 @@ def open_file(name: str) -> LocalFile:
     """Opens a local file for reading; `name` is never interpreted as a URL.
 
     Raises:
-      VideoNotFoundError, StorageError, EmptyFileError.
+      VideoNotFoundError, UnreadableVideoError, EmptyFileError.
     """
     try:
         if name in _lent:
@@ -121,7 +121,9 @@ def open_file(name: str) -> LocalFile:
     except FileNotFoundError as error:
         raise errors.VideoNotFoundError(f"{name}: no such file") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise errors.StorageError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise errors.UnreadableVideoError(
+            f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from error
     file = LocalFile(name, descriptor)
     try:
         _check(name, os.fstat(descriptor))

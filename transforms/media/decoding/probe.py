@@ -43,7 +43,7 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
       path: a local file.
 
     Raises:
-      VideoNotFoundError, StorageError: the file cannot be read.
+      VideoNotFoundError, UnreadableVideoError: the file cannot be read.
       EmptyFileError, NotAVideoError, NoVideoStreamError, UnsupportedCodecError, EncryptedVideoError: the file cannot
         be labeled.
       NoFramesError: the stream has no packets.

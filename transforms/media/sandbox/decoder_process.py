@@ -223,7 +223,9 @@ class DecoderProcess:
             there = self._partial.fetch(start, stop)
         self._fetch_seconds_left -= time.monotonic() - began
         if self._fetch_seconds_left < 0:
-            raise errors.StorageError(f"{self._name}: the storage is too slow: fetching was given up; run again later")
+            raise errors.UnreadableVideoError(
+                f"{self._name}: the storage is too slow: fetching was given up; run again later"
+            )
         self._send({"there": there}, end=budget.end())
 
     def _next(self, end: float) -> wire.Message:
