@@ -1,10 +1,10 @@
-"""Models in object stores: brought to local disk, where engines read them.
+"""Models in object stores: copied to local disk, where engines read them.
 
-    stored/KEY/...     what `cache.made_once` keeps of a model's folder
+    stored/KEY/...     the files of a model's folder, kept by `cache.made_once`
 
-KEY covers the URI and the listing: names, sizes and versions of the files. So looking whether a model has changed costs
-a listing, and an old copy is never taken for the new one. What a launcher has found is pinned by its content
-(`ModelSpec.pin`): workers list again, and refuse any other model.
+KEY is a digest of the URI and the listing: names, sizes and versions of the files. So a check for changes costs one
+listing, and an old copy is never mistaken for a new one. The launcher pins the content that it found (`ModelSpec.pin`).
+Workers list the folder again and reject any other content.
 """
 
 from __future__ import annotations
@@ -40,23 +40,23 @@ from reelbeam.transforms.storage.uris import literal
 
 _LOGGER = logging.getLogger(__name__)
 _MODEL_FILE = re.compile(r"(?!(?:variables|assets)$)(?:(?:variables|assets)/)?[^/.][^/]*")
-"""What is fetched of a folder. Names come from outside: none may lead out of the local one."""
+"""The files of a folder that are fetched. Their names are not trusted: none may lead out of the local folder."""
 
 _MOST_FILES = 1000
-"""Of a folder: one that holds more is a corpus or a whole bucket."""
+"""The limit for a folder; one with more files is a corpus or a whole bucket."""
 
 _MOST_BYTES = 8 << 30
-"""Of a model: A5's SavedModel has 150 MB."""
+"""The limit for a model; A5's SavedModel has 150 MB."""
 
 _found: dict[tuple[str, str | None], pathlib.Path] = {}
-"""Where this process has a model's content: what changes in the store while a run lasts does not matter to it."""
+"""Local copies by URI and pin, so that changes in the store do not affect a run in progress."""
 
 
 def localized(spec: ModelSpec) -> ModelSpec:
-    """Returns a model as engines take it: one in an object store is fetched, any other one is returned as it is.
+    """Returns a model that engines can read: fetches it from an object store, or returns it unchanged.
 
     Raises:
-      ModelError: as `fetch`; or what is there now is not the content that the model is pinned to.
+      ModelError: as in `fetch`, or the model has other content than its pin.
     """
     if not resolver.is_stored(spec.handle):
         return spec
@@ -70,16 +70,16 @@ def localized(spec: ModelSpec) -> ModelSpec:
 
 
 def fetch(uri: str) -> pathlib.Path:
-    """Returns a local copy of a model's folder as it is in the store now; only a listing if it is here already.
+    """Returns a local copy of a model's folder in its current version; costs only a listing if there is a copy.
 
     Args:
-      uri: of a folder with a SavedModel or an exported model.
+      uri: a folder with a SavedModel or an exported model.
 
     Raises:
-      ModelNotFoundError: no folder is there, or it may not be read; or nothing here can read such a URI.
-      ModelDownloadError: the store does not answer, or the model was written meanwhile; trying again may help.
-      NotASavedModelError: what is there is no model.
-      ModelError: what is there was exported, and is damaged.
+      ModelNotFoundError: the folder does not exist or cannot be read, or the URI is not supported.
+      ModelDownloadError: the store does not respond, or the model changed during the download; a retry may help.
+      NotASavedModelError: the folder does not hold a model.
+      ModelError: the folder holds a damaged exported model.
     """
     uri = uri.rstrip("/")
     shown = without_query(uri)
@@ -105,8 +105,8 @@ def load_labels(handle: str) -> LabelMap:
     """Reads a model's label file, on disk or in an object store.
 
     Raises:
-      LabelMapError: it cannot be read, or is no label map.
-      ModelDownloadError: the store does not answer.
+      LabelMapError: it cannot be read, or is not a label map.
+      ModelDownloadError: the store does not respond.
     """
     if not resolver.is_stored(handle):
         return LabelMap.load(resolve_labels(handle))
@@ -118,11 +118,11 @@ def load_labels(handle: str) -> LabelMap:
 
 
 def upload(folder: pathlib.Path, uri: str) -> None:
-    """Copies an exported model into a store; its manifest, without which it is no model, comes last.
+    """Copies an exported model to a store; the manifest is last, because a folder without it is not a model.
 
     Raises:
-      ConfigError: something is there already.
-      StorageError: the store refuses, or does not answer.
+      ConfigError: the folder is not empty.
+      StorageError: the store denies the request, or does not respond.
     """
     uri = uri.rstrip("/")
     if next(_listing(uri), None):
@@ -143,7 +143,7 @@ def _list(uri: str) -> dict[str, ObjectInfo]:
 
     Raises:
       StorageError: the folder cannot be listed.
-      ModelError: none is there, or no model.
+      ModelError: the folder does not exist, or does not hold a model.
     """
     shown = without_query(uri)
     listed = list(itertools.islice(_listing(uri), _MOST_FILES + 1))
@@ -166,7 +166,9 @@ def _list(uri: str) -> dict[str, ObjectInfo]:
     if sum(file.size_bytes for file in files.values()) > _MOST_BYTES:
         raise NotASavedModelError(f"{shown} holds more than {_MOST_BYTES} bytes; pass the folder of one model")
     if not all(file.version for file in files.values()):
-        raise ModelError(f"{shown}: the storage tells no versions, so a change would go unseen; pass a local folder")
+        raise ModelError(
+            f"{shown}: the store has no object versions, so a change cannot be detected; pass a local folder"
+        )
     return files
 
 
@@ -189,7 +191,7 @@ def _is_sound(files: Mapping[str, ObjectInfo], folder: pathlib.Path) -> bool:
 
 @contextlib.contextmanager
 def _model_errors(uri: str) -> Iterator[None]:
-    """Turns what stores and the local disk raise into errors of the model; one that may pass stays one."""
+    """Converts errors of stores and of the local disk to errors of the model; transient errors stay transient."""
     shown = without_query(uri)
     try:
         yield

@@ -141,7 +141,7 @@ def file_system(uri: str) -> FileSystem:
     if lacks_client(uri):
         raise unsupported(uri)
     if FileSystems.get_scheme(uri) == "gs":
-        with contextlib.suppress(ImportError):  # Beam's file system tells of it below
+        with contextlib.suppress(ImportError):  # Beam's file system reports it below
             settle_credentials(pipeline_options())
     with storage_errors(uri):
         try:
