@@ -24,10 +24,11 @@ from reelbeam.transforms.errors import (
     TooManyFailuresError,
     UnsupportedUriError,
 )
-from reelbeam.transforms.output.commits import finish, record_decision
+from reelbeam.transforms.output.commits import finish, write_commit_record
 from reelbeam.transforms.output.ledger import SELECTED, SKIPPED, count_labeled
 from reelbeam.transforms.output.lock.output_lock import LockTicket
-from reelbeam.transforms.output.run_document import Counts, ErrorCount, RejectedRun, Rejection, RunDocument, RunFacts
+from reelbeam.transforms.output.run_counts import Counts, ErrorCount
+from reelbeam.transforms.output.run_document import RejectedRun, Rejection, RunDocument, RunFacts
 from reelbeam.transforms.output.run_files import (
     RunPaths,
     WrittenFile,
@@ -264,11 +265,11 @@ def commit(
             **vars(summary) | {"files": files_by_table(files, paths.staged)},  # where the next start removes them
             refused=Rejection(error.code, str(error)),
         )
-        write_atomically(paths.refusal, lambda sink: sink.write(to_line(rejected)))
+        write_atomically(paths.rejection_record, lambda sink: sink.write(to_line(rejected)))
         if lock is not None and not isinstance(error, LockLostError):
             lock.release_after_commit()
         raise
-    record_decision(paths, summary, files)
+    write_commit_record(paths, summary, files)
     finish(paths)
     if lock is not None:
         lock.release_after_commit()
