@@ -99,10 +99,10 @@ class _DecodeClipsFn(beam.DoFn):
 
 
 class ClipCoder(beam.coders.Coder):
-    """Codes a Clip as a JSON header and its raw frames; above all, tells Beam its size without coding it.
+    """Encodes a Clip as a JSON header and its raw frames, and estimates its size without encoding it.
 
-    Beam samples the sizes of elements on every edge, fused ones too, and its default coder pickles the element to do
-    so (apache_beam.runners.worker.opcounters). `encode` runs only where somebody broke the fusion.
+    Beam samples the sizes of elements on every edge, also on fused ones, and its default coder pickles the element for
+    that. `encode` runs only if something breaks the fusion.
     """
 
     def encode(self, clip: Clip) -> bytes:
