@@ -17,7 +17,7 @@ from reelbeam.transforms.media.decoding.decoder import DecodeStats
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.sandbox import sandboxed, wire
-from reelbeam.transforms.records import Clip, Failure, SegmentSpan
+from reelbeam.transforms.records import Clip, Failure, SegmentSpan, StateSlot
 from reelbeam.transforms.records.time_range import TimeRange
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig
@@ -81,12 +81,13 @@ class _DecodeClipsFn(beam.DoFn):
     def process(self, segment: SegmentSpan) -> Iterator[Clip | beam.pvalue.TaggedOutput]:
         video = segment.video
         stats = DecodeStats()
+        slot = StateSlot()
         try:
             with storage.local_file(video, self._max_video_bytes, self._spool) as file:
                 clips = sandboxed.decode_clips(file, segment.media, segment.clips, self._geometry, self._limits, stats)
                 for span, frames in clips:
                     metrics.count(metrics.CLIPS_DECODED)
-                    yield Clip(video.video_uri, segment.segment_index, span, frames, video.time_range)
+                    yield Clip(video.video_uri, segment.segment_index, span, frames, video.time_range, slot)
         except MediaError as error:
             metrics.count_failure(video.key, error)
             failure = Failure.of(error, video, "decode", segment.segment_index)
