@@ -12,9 +12,8 @@ from typing import TypedDict
 
 import apache_beam as beam
 import pyarrow as pa
-from apache_beam.transforms.window import GlobalWindows
-from apache_beam.utils.windowed_value import WindowedValue
 
+from reelbeam.transforms.beam_compat import WindowedValue, in_global_window
 from reelbeam.transforms.errors import (
     LockLostError,
     NotAVideoError,
@@ -184,7 +183,7 @@ class _PackRowsFn(beam.DoFn):
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         if self._rows:
-            yield GlobalWindows.windowed_value(self._packed())
+            yield in_global_window(self._packed())
 
     def _packed(self) -> tuple[str, int, bytes]:
         rows, self._rows = self._rows, []

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -20,9 +19,11 @@ from av.video.stream import VideoStream
 
 from reelbeam.transforms.media.codecs.bitstream import packet_rules
 from reelbeam.transforms.media.container import container as containers
+from reelbeam.transforms.media.container import files
 from reelbeam.transforms.media.container.container import VideoPacket
 from reelbeam.transforms.media.decoding.cropping import Cropping
 from reelbeam.transforms.media.decoding.packet_plan import FastPathError
+from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.timing import timeline as timelines
 from reelbeam.transforms.records import MediaInfo
 
@@ -39,17 +40,21 @@ class PacketReader:
       cropping: the container's cropping.
     """
 
-    def __init__(self, path: str | os.PathLike[str], media: MediaInfo, is_strict: bool = False) -> None:
+    def __init__(
+        self, video: files.LocalVideo, media: MediaInfo, limits: DecoderLimits, *, is_strict: bool = False
+    ) -> None:
         """Opens the file. Raises the errors of `container.open_video`.
 
         Args:
-          path: a local file.
+          video: a local file.
           media: the result of the probe.
+          limits: the limits of the video.
           is_strict: whether the decoder reports errors that it would otherwise conceal.
         """
         self.container: InputContainer
         self.stream: VideoStream
-        self._path = path
+        self._video = video
+        self._limits = limits
         self._is_strict = is_strict
         self._media = media
         self._opened = contextlib.ExitStack()
@@ -99,7 +104,7 @@ class PacketReader:
         return self._from_key_frame(key_pts)
 
     def _all_packets(self) -> Iterator[VideoPacket]:
-        return timelines.frame_packets(self.container, self.stream, self._media.clock_shifts)
+        return timelines.frame_packets(self.container, self.stream, self._limits, self._media.clock_shifts)
 
     def _from_key_frame(self, key_pts: int) -> Iterator[VideoPacket]:
         self._is_at_start = False
@@ -113,7 +118,7 @@ class PacketReader:
 
     def _open(self) -> None:
         self._opened.close()
-        opened = containers.open_video(self._path, self._media.stream_index)
+        opened = containers.open_video(self._video, self._limits, self._media.stream_index)
         self.container, self.stream = self._opened.enter_context(opened)
         if self._is_strict:
             codec = self.stream.codec_context

@@ -18,10 +18,10 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from reelbeam.transforms.media import limits
 from reelbeam.transforms.media.codecs.bitstream import packet_rules
 from reelbeam.transforms.media.codecs.packet_order import PacketOrder
 from reelbeam.transforms.media.container.container import VideoPacket, words
+from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.timing.clock import Times, bounded
 from reelbeam.transforms.media.timing.fields import whole_frames
 from reelbeam.transforms.media.timing.packet_times import MAX_RATE, PacketTimes, clock_rules, min_spacing
@@ -86,7 +86,9 @@ class Timeline:
         return max(bisect.bisect_right(self.frame_pts, pts) - 1, 0)
 
 
-def frame_packets(container: InputContainer, stream: VideoStream, shifts: Shifts = ()) -> Iterator[VideoPacket]:
+def frame_packets(
+    container: InputContainer, stream: VideoStream, limits: DecoderLimits, shifts: Shifts = ()
+) -> Iterator[VideoPacket]:
     """Yields packets that each hold a whole frame, in file order, without the empty packet that PyAV appends.
 
     Empty packets inside a file (AVI writes them to repeat a frame) are also removed, because the decoder would take
@@ -94,10 +96,11 @@ def frame_packets(container: InputContainer, stream: VideoStream, shifts: Shifts
 
     Args:
       container, stream: must be at their start if there are shifts.
+      limits: the limits of the stream.
       shifts: the offsets of the packets' pts, see `Timeline.shifts`.
     """
     rules = packet_rules(stream.codec_context.codec.canonical_name, stream.codec_context.extradata)
-    packets = _packets_with_data(container, stream)
+    packets = _packets_with_data(container, stream, limits)
     if rules.may_lack_pictures:
         packets = (packet for packet in packets if rules.has_picture(memoryview(packet)))
     packets = whole_frames(packets, rules)
@@ -121,12 +124,11 @@ def _shifted(packets: Iterator[VideoPacket], shifts: Shifts, min_ticks: Fraction
         yield packet
 
 
-def _packets_with_data(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
-    caps = limits.current()
+def _packets_with_data(container: InputContainer, stream: VideoStream, limits: DecoderLimits) -> Iterator[VideoPacket]:
     for count, packet in enumerate(_demuxed(container, stream), 1):
         if packet.size > 0:
-            if count > caps.max_packets:
-                caps.check_packets(container.name, count)
+            if count > limits.max_packets:
+                limits.check_packets(container.name, count)
             yield packet
 
 
