@@ -8,7 +8,7 @@ import dataclasses
 import os
 import pathlib
 import re
-from typing import Any, Literal
+from typing import Literal
 
 from reelbeam.pipeline.settings.declaration import from_values
 from reelbeam.pipeline.settings.model_settings import ClipSettings, ModelDescription
@@ -44,16 +44,18 @@ def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
     given = {field: value for field, value in vars(asked).items() if field in _PRESET and value is not None}
     folder = _folder(name)
     known = _known_model(name, folder)
+    if known is None and (missing := [field for field in (*_PRESET, "labels") if getattr(asked, field) is None]):
+        if folder is not None:
+            resolver.resolve(str(folder))  # raises if there is no model: flags would not help
+        flags = ", ".join(f"--{field}" for field in missing)
+        raise ConfigError(f"--model {name} is not in the catalog: it needs {flags} as well")
+    try:
+        preset = catalog.Preset(**given) if known is None else dataclasses.replace(known.preset, **given)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     if known is None:
-        missing = [field for field in _PRESET if field not in given] + ["labels"] * (not labels)
-        if not labels or missing:
-            if folder is not None:
-                resolver.resolve(str(folder))  # raises if there is no model: flags would not help
-            flags = ", ".join(f"--{field}" for field in missing)
-            raise ConfigError(f"--model {name} is not in the catalog: it needs {flags} as well")
-        spec = catalog.ModelSpec(name, _kind(folder), str(folder or name), labels, _preset(given))
+        spec = catalog.ModelSpec(name, _kind(folder), str(folder or name), labels or "", preset)
     else:
-        preset = _preset({field: getattr(known.preset, field) for field in _PRESET} | given)
         spec = dataclasses.replace(known, labels=labels or known.labels, preset=preset)
     if asked.output_activation != "auto":
         spec = dataclasses.replace(spec, output_activation=asked.output_activation)
@@ -121,10 +123,3 @@ def _kind(folder: pathlib.Path | None) -> Literal["base", "stream"]:
         if folder is not None and is_stream_model(folder):
             return "stream"
     return "base"
-
-
-def _preset(values: dict[str, Any]) -> catalog.Preset:
-    try:
-        return catalog.Preset(**values)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error

@@ -15,6 +15,8 @@ from reelbeam.transforms.media.sampling.clips import DEFAULT_WARM_UP_SECONDS, Ta
 from reelbeam.transforms.models.engine import EngineName, Precision
 from reelbeam.transforms.models.registry.catalog import KINETICS_600, OutputActivation
 
+_OF_MODEL = "that of the catalog or of the export"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelName:
@@ -44,12 +46,14 @@ class ModelDescription:
             f"File with one label per line, by class id, local or in an object store; or {KINETICS_600}",
             "FILE",
             is_location=True,
+            unset=_OF_MODEL,
             attribute="model.labels",
             is_recorded=False,
         ),
     )
     num_frames: int | None = setting(
-        None, Flag("Number of frames of a clip", "N", Range(1, 10_000), attribute="model.preset.num_frames")
+        None,
+        Flag("Number of frames of a clip", "N", Range(1, 10_000), unset=_OF_MODEL, attribute="model.preset.num_frames"),
     )
     target_fps: Fraction | None = setting(
         None,
@@ -57,14 +61,29 @@ class ModelDescription:
             "Frames per second of a clip: 5, 12.5 or 30000/1001",
             "R",
             Range(Fraction(1, 100), 1000),
+            unset=_OF_MODEL,
             attribute="model.preset.target_fps",
         ),
     )
     resize: int | None = setting(
-        None, Flag("Short side of the picture after scaling", "PX", Range(1, 8192), attribute="model.preset.resize")
+        None,
+        Flag(
+            "Short side of the picture after scaling",
+            "PX",
+            Range(1, 8192),
+            unset=_OF_MODEL,
+            attribute="model.preset.resize",
+        ),
     )
     size: int | None = setting(
-        None, Flag("Side of the square cut from its center", "PX", Range(1, 8192), attribute="model.preset.size")
+        None,
+        Flag(
+            "Side of the square cut from its center",
+            "PX",
+            Range(1, 8192),
+            unset=_OF_MODEL,
+            attribute="model.preset.size",
+        ),
     )
     output_activation: Literal["auto", OutputActivation] = setting(
         "auto",
