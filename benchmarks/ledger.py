@@ -29,7 +29,7 @@ import pyarrow as pa
 
 from reelbeam.pipeline.flags import options
 from reelbeam.pipeline.job import launch
-from reelbeam.pipeline.settings.config import LOCAL_VIDEOS_PER_PART
+from reelbeam.pipeline.settings.label_settings import LOCAL_VIDEOS_PER_PART
 from reelbeam.transforms import storage
 from reelbeam.transforms.output import commits
 from reelbeam.transforms.output.run_counts import Counts

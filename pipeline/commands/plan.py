@@ -7,7 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from reelbeam.pipeline.flags.definitions import label_parser
+from reelbeam.pipeline.flags.label_parser import LABEL_EPILOG
+from reelbeam.pipeline.flags.parser import Parser, make_parser
+from reelbeam.pipeline.settings.command_settings import PLAN_GROUPS
 from reelbeam.transforms.models.cpus import cpu_count
 from reelbeam.transforms.wording import counted, duration, short_duration
 
@@ -33,20 +35,10 @@ _REASONS = {
 }
 
 
-def plan_parser() -> argparse.ArgumentParser:
+def plan_parser() -> Parser:
     """Returns the parser of `reelbeam plan`: the flags of `label`, and two more."""
-    parser = label_parser("reelbeam plan")
-    parser.description = "Tell what `reelbeam label` with the same flags would do, and what it would cost; do nothing."
-    ours = parser.add_argument_group("the plan")
-    ours.add_argument(
-        "--sample",
-        type=int,
-        metavar="N",
-        help="read the headers of N videos, and estimate from them; default 2000, of remote ones, which are copied "
-        "for it, 100",
-    )
-    ours.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    return parser
+    description = "Show what `reelbeam label` with the same flags would do, and what it would cost. Nothing is written."
+    return make_parser("reelbeam plan", description, PLAN_GROUPS, LABEL_EPILOG)
 
 
 def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:

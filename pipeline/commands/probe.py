@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from reelbeam.pipeline.settings.config import MAX_VIDEO_BYTES
+from reelbeam.pipeline.settings.label_settings import LimitSettings
 from reelbeam.pipeline.terminal.console import make_console, make_table, printable, right, whole
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import ConfigError, MediaError, StorageError
@@ -54,7 +54,7 @@ def probe_files(inputs: Sequence[str], allow_unconfined: bool = False) -> int:
 
 
 def _probe(video: VideoRef, limits: DecoderLimits) -> MediaInfo:
-    with storage.local_file(storage.identified(video), MAX_VIDEO_BYTES) as path:
+    with storage.local_file(storage.identified(video), LimitSettings.max_video_bytes) as path:
         return sandboxed.probe(path, limits)
 
 

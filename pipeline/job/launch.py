@@ -21,7 +21,8 @@ from reelbeam.pipeline.runners import dataflow
 from reelbeam.pipeline.runners.flink_job import job_of
 from reelbeam.pipeline.runners.heap import trim_malloc
 from reelbeam.pipeline.settings import bounds
-from reelbeam.pipeline.settings.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
+from reelbeam.pipeline.settings.config import LabelingConfig
+from reelbeam.pipeline.settings.label_settings import LOCAL_VIDEOS_PER_PART
 from reelbeam.transforms import errors, metrics, storage
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.models.engine import choose_engine, with_found_kind

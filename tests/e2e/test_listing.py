@@ -121,7 +121,7 @@ def test_other_files_with_a_videos_extension_count_as_failures_only_where_they_w
         (["label", "--model=demo", "VIDEO", "--output", ""], "--output"),
         (["label", "--model=demo", "VIDEO", "--output", " "], "--output"),
         (["plan", "--model=demo", "VIDEO", "--output", ""], "--output"),
-        (["label", "--model=demo", "", "--output", "OUT"], "an input"),
+        (["label", "--model=demo", "", "--output", "OUT"], "INPUT"),
         (["label", "--model=demo", "VIDEO", "--input_list", "", "--output", "OUT"], "--input_list"),
         (["label", "--model=demo", "VIDEO", "--spool_dir", "", "--output", "OUT"], "--spool_dir"),
         (["label", "--model=demo", "VIDEO", "--model", "", "--output", "OUT"], "--model"),
