@@ -120,9 +120,7 @@ def _models(argv: Sequence[str]) -> int:
 
 def probe_parser() -> Parser:
     """Returns the parser of `reelbeam probe`."""
-    return make_parser(
-        "reelbeam probe", "Print the streams of video files, from their headers and packets.", PROBE_GROUPS
-    )
+    return make_parser("reelbeam probe", "Print the streams of video files, or their errors.", PROBE_GROUPS)
 
 
 def _probe(argv: Sequence[str]) -> int:
