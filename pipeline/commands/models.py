@@ -64,7 +64,10 @@ def _parser(command: str, description: str) -> argparse.ArgumentParser:
 
 def _parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
     args, beam_flags = options.parse_label_flags(argv, parser)
-    options.reach_stores(beam_flags)
+
+    from reelbeam.pipeline.runners.registry import reach_stores
+
+    reach_stores(beam_flags)
     return args
 
 
@@ -124,7 +127,7 @@ def export_model(spec: catalog.ModelSpec, to: str) -> None:
       RunError: the store does not answer now.
       ModelError: the model or its labels cannot be used.
     """
-    from reelbeam.pipeline.job.preparation import unusable
+    from reelbeam.pipeline.job.places import unusable
     from reelbeam.pipeline.settings.config import require_name
     from reelbeam.transforms import stored_models
 

@@ -1,4 +1,4 @@
-"""The flags: what they are called, what they mean, and the way to a configuration. Beam is imported only to run.
+"""From a command line to a configuration. Beam is imported only to run.
 
 `reelbeam label` takes its own flags and every flag of Beam. Both sets are checked: a flag that neither knows is an
 error, where Beam alone would drop it with a warning.
@@ -14,27 +14,21 @@ import os
 import pathlib
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from reelbeam.pipeline.flags.beam_parser import beam_parser, flag_names, split_words
 from reelbeam.pipeline.flags.definitions import label_parser
-from reelbeam.pipeline.runners import dataflow, flink, kinds
 from reelbeam.pipeline.settings import bounds
 from reelbeam.pipeline.settings.config import LabelingConfig, is_utf8, require_name
 from reelbeam.transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelError
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling
-from reelbeam.transforms.models.cpus import cpu_count
 from reelbeam.transforms.models.engines.stream import is_stream_model
 from reelbeam.transforms.models.registry import catalog, resolver
 from reelbeam.transforms.models.registry.manifest import is_exported, pin, read_manifest, require_pin
 from reelbeam.transforms.records import SkipRules
 from reelbeam.transforms.redaction import has_credentials, without_query
 
-if TYPE_CHECKING:
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-_LOCAL_RUNNER = "reelbeam.pipeline.runners.local.LocalRunner"
 _MODELS = (
     "pass a catalog name (`reelbeam models` lists them), a URL, an address in an object store, the folder of a "
     "SavedModel or of an exported model, or an archive of one (.tar.gz, .tar, .zip)"
@@ -62,14 +56,6 @@ def parse_label_flags(
         parser.error(f"unrecognized arguments: {' '.join(unknown)}" + (f" (did you mean {near[0]}?)" if near else ""))
     bounds.check(vars(args))
     return args, beams
-
-
-def reach_stores(beam_flags: Sequence[str]) -> None:
-    """Tells Beam's file systems, and ours, what Beam's flags say of stores: endpoints, credentials, the project."""
-    from apache_beam.io.filesystems import FileSystems
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-    FileSystems.set_options(PipelineOptions(list(beam_flags)))
 
 
 def to_config(args: argparse.Namespace) -> LabelingConfig:
@@ -147,7 +133,7 @@ def _require_no_credentials(args: argparse.Namespace) -> None:
 def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
     """Returns the catalog's model with the flags' changes, or a model of one's own made from flags alone.
 
-    A model in an object store is fetched, see `reach_stores`: only its files tell what it is.
+    A model in an object store is fetched: only its files tell what it is.
     """
     require_name("--model", args.model)
     require_name("--labels", args.labels)
@@ -243,47 +229,6 @@ def _kind(folder: pathlib.Path | None) -> Literal["base", "stream"]:
         if folder is not None and is_stream_model(folder):
             return "stream"
     return "base"
-
-
-def to_beam_options(beam_flags: Sequence[str]) -> PipelineOptions:
-    """Returns Beam's options; the local runner is Beam's FnApiRunner with a thread per core, whatever is installed.
-
-    Beam's own "DirectRunner" tries to download another runner first and falls back, so one command would run on
-    different engines with and without a network.
-
-    Raises:
-      ConfigError: `--direct_running_mode=multi_processing`, which hangs for ever when a worker dies;
-        `--job_endpoint=embed`, whose servers answer the network; or see `dataflow.set_defaults`.
-      ConfigError, RunError: the Flink cluster that is named cannot be used, see reelbeam.pipeline.runners.flink.
-    """
-    from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions, StandardOptions
-
-    options = PipelineOptions(flink.complete_flags(beam_flags))
-    if options.view_as(PortableOptions).job_endpoint == "embed":
-        raise ConfigError(
-            "--job_endpoint=embed opens servers on every network interface, to everybody: leave --runner and "
-            "--job_endpoint out for a run on this machine"
-        )
-    standard = options.view_as(StandardOptions)
-    if standard.runner == _LOCAL_RUNNER or kinds.kind(standard.runner) in kinds.LOCAL:
-        standard.runner = _LOCAL_RUNNER
-        direct = options.view_as(DirectOptions)
-        if direct.direct_running_mode == "multi_processing":
-            raise ConfigError("--direct_running_mode=multi_processing hangs when a worker dies: leave the flag out")
-        if not any(flag.startswith("--direct_num_workers") for flag in beam_flags) or not direct.direct_num_workers:
-            direct.direct_num_workers = cpu_count()
-        bounds.check({"direct_num_workers": direct.direct_num_workers})
-        direct.direct_running_mode = "multi_threading"
-    elif dataflow.is_dataflow(options):
-        dataflow.set_defaults(options)
-    return options
-
-
-def is_local(options: PipelineOptions) -> bool:
-    """Whether the workers are threads of this process."""
-    from apache_beam.options.pipeline_options import StandardOptions
-
-    return options.view_as(StandardOptions).runner == _LOCAL_RUNNER
 
 
 def _preset(values: dict[str, Any]) -> catalog.Preset:
