@@ -33,7 +33,8 @@ from reelbeam.pipeline.job.preparation import check_request, prepare
 from reelbeam.pipeline.runners.registry import runner_of
 from reelbeam.transforms import storage
 from reelbeam.transforms.output import commits
-from reelbeam.transforms.output.run_document import Counts, RunDocument, RunFacts
+from reelbeam.transforms.output.run_counts import Counts
+from reelbeam.transforms.output.run_document import RunDocument, RunFacts
 from reelbeam.transforms.output.run_files import (
     RunPaths,
     WrittenFile,
@@ -107,7 +108,7 @@ def commit_rows(output: pathlib.Path, run_id: str, table: pa.Table) -> None:
         selected={"new": table.num_rows},
         skipped={},
     )
-    commits.record_decision(paths, document, files)
+    commits.write_commit_record(paths, document, files)
     commits.finish(paths)
 
 

@@ -15,13 +15,15 @@ from typing import NamedTuple, TextIO
 
 import apache_beam as beam
 from apache_beam.io.filesystem import BeamIOError
+from apache_beam.runners.runner import PipelineResult
 
 from reelbeam.pipeline.job.run_progress import RunProgress
-from reelbeam.pipeline.runners.beam_compat import keep_worker_pool_local
+from reelbeam.pipeline.runners.loopback import local_server
 from reelbeam.pipeline.runners.proxies import keep_loopback_direct
 from reelbeam.pipeline.runners.runner import Runner
 from reelbeam.pipeline.terminal.progress import ProgressLine
 from reelbeam.transforms import errors, redaction
+from reelbeam.transforms.beam_compat import job_id, keep_worker_pool_local
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -67,26 +69,31 @@ def run_job(program: beam.Pipeline, runner: Runner, wait: bool = True, progress:
       progress: the progress of the run that the job belongs to.
     """
     keep_loopback_direct()
-    keep_worker_pool_local()
+    keep_worker_pool_local(local_server)
     tally = (progress or RunProgress()).stage
     watch = runner.watch(program.options, tally)  # a copy of the runner's options, which Beam made
     try:
         with ProgressLine(watch.stage is not None, watch.stage or tally), quiet_stderr(), watch.guard:
             result = program.run()
             if not wait or runner.submits_only:
-                return JobEnd(job=runner.job_name(result))
+                return JobEnd(job=job_name(result))
             try:
                 result.wait_until_finish()
             except Exception as error:
-                lost = runner.lost_watch(runner.job_name(result), error)
+                lost = runner.lost_watch(job_name(result), error)
                 if lost is None:
                     raise
                 _LOGGER.info("the job is not watched any more", exc_info=True)
-                return JobEnd(lost, runner.job_name(result))
+                return JobEnd(lost, job_name(result))
     except (RuntimeError, BeamIOError, *runner.job_errors) as error:  # what runners raise for a failed job
         _LOGGER.info("the job failed", exc_info=True)
         return JobEnd(error)
     return JobEnd()
+
+
+def job_name(result: PipelineResult) -> str:
+    """Returns the runner's name of a submitted job; "template" if the job was only written down."""
+    return job_id(result) or "template"
 
 
 @contextlib.contextmanager

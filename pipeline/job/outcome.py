@@ -6,7 +6,7 @@ import dataclasses
 
 from reelbeam.pipeline.job.jobs import plain_message
 from reelbeam.transforms import errors
-from reelbeam.transforms.output.commits import read_refusal
+from reelbeam.transforms.output.commits import read_rejection_record
 from reelbeam.transforms.output.run_document import RunDocument
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.runs import read_run
@@ -49,7 +49,7 @@ def outcome_of_failure(paths: RunPaths, error: Exception) -> Outcome:
     The output has the last word: a rejected run left its document there, and a runner may fail after the commit.
     """
     try:
-        committed, refused = read_run(paths), read_refusal(paths)
+        committed, refused = read_run(paths), read_rejection_record(paths)
     except errors.MediaError as unread:  # possibly the cause of the failure
         message = f"{plain_message(str(error))}; whether it was committed before cannot be told: {unread}"
         return Outcome(1, paths, None, message)

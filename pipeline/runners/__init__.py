@@ -6,5 +6,4 @@ local.py             threads of this process (guarded_runner.py: Beam's runner f
                      proxy on loopback, loopback.py: access control)
 flink.py             Flink (flink_cluster.py: its REST API, flink_job.py: progress and cancellation of a job)
 dataflow.py          Dataflow (dataflow_options.py: defaults for its workers)
-beam_compat.py       every private name of Beam that is used
 """

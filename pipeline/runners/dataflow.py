@@ -13,11 +13,11 @@ from apache_beam.options.pipeline_options import (
     SetupOptions,
     WorkerOptions,
 )
-from apache_beam.runners.runner import PipelineResult
 
 from reelbeam.pipeline.runners.dataflow_options import PROCESS_A_CORE, set_defaults
 from reelbeam.pipeline.runners.runner import Runner
 from reelbeam.pipeline.settings.config import LabelingConfig
+from reelbeam.transforms.beam_compat import dataflow_job_error
 from reelbeam.transforms.errors import ConfigError, RunError
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.wording import counted
@@ -52,9 +52,7 @@ class DataflowRunner(Runner):
     @property
     def job_errors(self) -> tuple[type[Exception], ...]:
         """The exceptions of Dataflow and of Google's clients."""
-        from apache_beam.runners.dataflow.dataflow_runner import DataflowRuntimeException  # needs reelbeam[gcp]
-
-        return DataflowRuntimeException, *_client_errors()
+        return dataflow_job_error(), *_client_errors()
 
     def adapt(self, config: LabelingConfig) -> LabelingConfig:
         """Returns the configuration for workers that share no disk with this machine.
@@ -90,10 +88,6 @@ class DataflowRunner(Runner):
                 f"--model {without_query(model)} is on this machine, where Dataflow's workers cannot reach it: put it "
                 "into their image, at the same path, and give --sdk_container_image"
             )
-
-    def job_name(self, result: PipelineResult) -> str:
-        """Returns the id of a submitted job; "template" if the job was only written down."""
-        return str(result.job_id()) if getattr(result, "has_job", False) else "template"
 
     def lost_watch(self, job: str, error: Exception) -> RunError | None:
         """Returns the error for a lost connection to a running job. The job continues, so its output stays locked.

@@ -13,7 +13,6 @@ from reelbeam.transforms.errors import RunError
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
-    from apache_beam.runners.runner import PipelineResult
 
 
 class Watch(NamedTuple):
@@ -82,10 +81,6 @@ class Runner(Protocol):
           tally: returns the progress according to the counters of this process.
         """
         return Watch()
-
-    def job_name(self, result: PipelineResult) -> str:
-        """Returns the runner's name of a submitted job; "template" if the job was only written down."""
-        return str(getattr(result, "_job_id", "template"))  # job servers have no public attribute for it
 
     def lost_watch(self, job: str, error: Exception) -> RunError | None:
         """Returns the error to report if an exception means that a job continues unwatched; None for any other one."""

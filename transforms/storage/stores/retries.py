@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
-
-from apache_beam.utils.retry import FuzzedExponentialIntervals
 
 from reelbeam.transforms import metrics
 from reelbeam.transforms.errors import StorageError
@@ -35,7 +34,7 @@ def with_retries(uri: str, request: Callable[[], T]) -> T:
       StorageError: too many attempts failed, or the time is up. Other exceptions of the request are passed on.
     """
     end = time.monotonic() + _MAX_SECONDS
-    delays = iter(FuzzedExponentialIntervals(_FIRST_DELAY_SECONDS, MAX_TRIES - 1, factor=_FACTOR))
+    delays = _delays()
     tries = 0
     while True:
         tries += 1
@@ -49,3 +48,8 @@ def with_retries(uri: str, request: Callable[[], T]) -> T:
             _log.info("%s: %s; retrying", without_query(uri), without_query(str(error)))
         metrics.count(metrics.STORAGE_RETRIES)
         time.sleep(delay)
+
+
+def _delays() -> Iterator[float]:
+    for retry in range(MAX_TRIES - 1):
+        yield _FIRST_DELAY_SECONDS * _FACTOR**retry * random.uniform(0.5, 1)
