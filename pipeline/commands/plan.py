@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def plan_parser() -> argparse.ArgumentParser:
     """Returns the parser of `reelbeam plan`: the flags of `label`, and two more."""
     parser = label_parser("reelbeam plan")
-    parser.description = "Tell what `reelbeam label` with the same flags would do, and what it would cost; do nothing."
+    parser.description = "Show what `reelbeam label` with the same flags would do and cost, without doing it."
     ours = parser.add_argument_group("the plan")
     ours.add_argument(
         "--sample",

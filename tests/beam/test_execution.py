@@ -34,7 +34,7 @@ def no_model(model: RunModel) -> None:
     raise ModelError("the model does not load")
 
 
-def test_a_model_that_does_not_load_is_met_before_a_new_output_is_written(
+def test_a_model_that_does_not_load_is_reported_before_a_new_output_is_written(
     videos: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(RunModel, "load", no_model)
@@ -75,7 +75,7 @@ def test_the_request_is_final(videos: pathlib.Path, tmp_path: pathlib.Path, monk
     assert request(videos, tmp_path / "out", "--videos_per_part=0").videos_per_part == 0
 
 
-def test_a_run_that_nobody_waits_for_is_one_job(videos: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_a_run_without_waiting_is_one_job_on_a_cluster(videos: pathlib.Path, tmp_path: pathlib.Path) -> None:
     with pytest.raises(ConfigError, match="a local run ends with its process"):
         request(videos, tmp_path / "out", "--no_wait")
     with pytest.raises(ConfigError, match="leave out --videos_per_part, or wait for the parts"):
@@ -86,7 +86,7 @@ def test_a_plan_neither_checks_this_machine_nor_makes_a_pipeline(
     videos: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preparation, "make_program", None)
-    assert request(videos, tmp_path / "out", "--decoder_memory_bytes=67108864", will_run=False).last is None
+    assert request(videos, tmp_path / "out", will_run=False).last is None
     with pytest.raises(TypeError):
         request(videos, tmp_path / "out")
 
