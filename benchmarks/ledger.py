@@ -58,7 +58,7 @@ def make_files(folder: pathlib.Path, count: int) -> Iterator[VideoRef]:
         if index % 1000 == 0:
             path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"%d" % index)
-        yield storage.stat(str(path))
+        yield storage.video_of(storage.stat(str(path)))
 
 
 def run_info(folder: pathlib.Path) -> RunInfo:

@@ -25,7 +25,7 @@ def select(prepared: Prepared, progress: RunProgress | None = None) -> Selection
 
     Raises:
       SelectionFailedError: the job failed.
-      MediaError: the selection cannot be read.
+      StorageError: the selection cannot be read.
     """
     program = make_program(prepared.runner)
     paths = RunPaths(prepared.config.output, prepared.run.run_id)

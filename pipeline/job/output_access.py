@@ -47,7 +47,7 @@ def hold_output(
             held = stack.enter_context(OutputLock(lock, lease_seconds, wait, ends_with_process, progress.for_lock))
             with storage.storage_errors(lock.output):
                 recovered = recover(lock.output)
-        except errors.MediaError as error:
+        except errors.StorageError as error:
             raise unwritable(lock.output, error) from error
         for run_id in recovered.finished:
             _LOGGER.warning("finished the commit of run %s, which was interrupted", run_id)
@@ -63,5 +63,5 @@ def forget_selection(paths: RunPaths) -> None:
             storage.delete_folder(FileSystems.join(paths.staging, "selected"))
             if not FileSystems.exists(paths.rejection_record):
                 storage.delete_folder(paths.staging)
-    except errors.MediaError as failure:  # the next start removes it
+    except errors.StorageError as failure:  # the next start removes it
         _LOGGER.warning("%s could not be removed: %s", paths.staging, failure)

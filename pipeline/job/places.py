@@ -8,22 +8,22 @@ import pathlib
 from reelbeam.transforms import errors, storage
 
 
-def unusable(message: str, error: errors.MediaError) -> errors.ReelbeamError:
+def unusable(message: str, error: errors.StorageError) -> errors.ReelbeamError:
     """Returns the error to raise if a place that a flag names cannot be used.
 
     A transient failure is not a wrong flag: a RunError lets a schedule try again.
     """
-    return (errors.ConfigError if storage.is_final(error) else errors.RunError)(message)
+    return (errors.RunError if error.transient else errors.ConfigError)(message)
 
 
-def unwritable(output: str, error: errors.MediaError) -> errors.ReelbeamError:
+def unwritable(output: str, error: errors.StorageError) -> errors.ReelbeamError:
     """Returns the error to raise if an output cannot be written, with the reason if it is visible in a local folder."""
     path = storage.local_path(output)
     reason = path and _reason_of(pathlib.Path(path), error)
     return unusable(f"--output {output} cannot be written: {reason or error}", error)
 
 
-def _reason_of(folder: pathlib.Path, error: errors.MediaError) -> str | None:
+def _reason_of(folder: pathlib.Path, error: errors.StorageError) -> str | None:
     there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
     if not there.is_dir():
         return f"{there} is a file, not a folder; name another place"

@@ -173,5 +173,5 @@ def check_inputs(config: LabelingConfig) -> None:
                 raise errors.ConfigError(f"{redaction.without_query(given)} matches no video: {why}")
         if config.input_list and not sum(1 for _ in read_input_list(config.input_list, config.base_dir)):
             raise errors.ConfigError(f"--input_list {config.input_list} names no video")
-    except errors.MediaError as error:
+    except errors.StorageError as error:
         raise unusable(str(error), error) from error

@@ -10,7 +10,8 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions,
 
 from reelbeam.pipeline.runners.runner import Runner, Watch
 from reelbeam.pipeline.settings import bounds
-from reelbeam.pipeline.settings.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
+from reelbeam.pipeline.settings.config import LabelingConfig
+from reelbeam.pipeline.settings.label_settings import LOCAL_VIDEOS_PER_PART
 from reelbeam.pipeline.terminal.progress import Stage
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.media.sandbox import sandboxed
