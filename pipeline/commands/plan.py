@@ -38,12 +38,10 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     from reelbeam.pipeline.job.preparation import check_request, prepare
     from reelbeam.pipeline.runners.registry import reach_stores, runner_of
     from reelbeam.pipeline.terminal.progress import WorkLine
-    from reelbeam.transforms.errors import ConfigError, StorageError
+    from reelbeam.transforms.errors import StorageError
     from reelbeam.transforms.output.run_document import LabelingKey
     from reelbeam.transforms.storage.typed_json import to_json
 
-    if args.sample is not None and args.sample < 1:
-        raise ConfigError(f"--sample is {args.sample}: it must be at least 1")
     reach_stores(beam_flags)
     request = check_request(options.to_config(args), runner_of(beam_flags), will_run=False)
     key = None if request.last is None else LabelingKey.of(prepare(request).run)
