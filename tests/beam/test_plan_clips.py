@@ -11,7 +11,7 @@ import pytest
 from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline, counters
 
-from reelbeam.pipeline.flags.options import to_beam_options
+from reelbeam.pipeline.runners.registry import runner_of
 from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.errors import UnavailableError
 from reelbeam.transforms.media.limits import DecoderLimits
@@ -118,7 +118,7 @@ def test_a_decoder_that_does_not_answer_is_a_failure_and_a_restart(
     sandboxed.close_idle()
     monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
     limits = DecoderLimits(deadline_seconds=1)
-    with beam.Pipeline(options=to_beam_options(["--direct_num_workers=1"])) as pipeline:
+    with beam.Pipeline(options=runner_of(["--direct_num_workers=1"]).options) as pipeline:
         plan = pipeline | beam.Create(videos, reshuffle=False) | PlanClips(sampling(), 1 << 30, limits)
         assert_that(plan.failures | beam.Map(lambda f: f.code), equal_to(["decoder_timeout"]), label="failures")
         assert_that(plan.planned | beam.Map(lambda p: p.num_clips > 0), equal_to([True]), label="planned")
