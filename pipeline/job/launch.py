@@ -34,13 +34,13 @@ from reelbeam.transforms.output.lock.output_lock import (
     LockTicket,
     OutputLock,
 )
+from reelbeam.transforms.output.run_commit import CommitConfig, RunResults, commit
 from reelbeam.transforms.output.run_document import RunDocument
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.runs import read_run
 from reelbeam.transforms.records import RunInfo
 from reelbeam.transforms.selection.parts import Part, read_selection, to_parts
 from reelbeam.transforms.stored_models import localized
-from reelbeam.transforms.write_results import commit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,7 +192,8 @@ def label(
     paths = RunPaths(config.output, run.run_id)
     # The job before listed the videos of a part, and told which were named twice.
     metrics.reset_tally(*([metrics.DUPLICATES_DROPPED] if part else []))
-    build_graph(program, config, labels, run, run_facts(config, run), tables, lock, part)
+    facts = run_facts(config, run)
+    build_graph(program, config, labels=labels, run=run, run_facts=facts, schemas=tables, lock=lock, part=part)
     end = run_job(program, options, wait, progress)
     if end.error is not None:
         return dataclasses.replace(failed(paths, end.error), job=end.job)
@@ -243,8 +244,9 @@ def commit_nothing(config: LabelingConfig, run: RunInfo, lock: LockTicket, part:
     paths = RunPaths(config.output, run.run_id)
     facts = run_facts(config, run)
     with storage.storage_errors(config.output):
-        ratio, inputs = config.max_failure_ratio, part.num_inputs
-        return Outcome(0, paths, commit(facts, paths, ratio, lock, [], inputs, part.outcomes, ignored=part.ignored))
+        to_commit = CommitConfig(paths=paths, facts=facts, max_failure_ratio=config.max_failure_ratio, lock=lock)
+        results = RunResults(files=(), num_inputs=part.num_inputs, outcomes=part.outcomes, ignored=part.ignored)
+        return Outcome(0, paths, commit(to_commit, results))
 
 
 @contextlib.contextmanager

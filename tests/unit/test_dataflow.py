@@ -43,7 +43,7 @@ def dry_run(*flags: str, places: list[str] = PLACES) -> Any:
     labels, run = launch.prepare_run(config)
     program = launch.make_program(made)
     lock = LockTicket(config.output, run.run_id, outlives_launcher=True)
-    build_graph(program, config, labels, run, launch.run_facts(config, run), lock=lock)
+    build_graph(program, config, labels=labels, run=run, run_facts=launch.run_facts(config, run), lock=lock)
     return program.run().job  # type: ignore[attr-defined]
 
 
