@@ -17,7 +17,7 @@ from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.media.decoding.decoder import DecodeStats
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
-from reelbeam.transforms.media.sandbox import sandboxed, wire
+from reelbeam.transforms.media.sandbox import protocol, sandboxed
 from reelbeam.transforms.records import Clip, Failure, SegmentSpan, StateSlot
 from reelbeam.transforms.records.time_range import TimeRange
 from reelbeam.transforms.redaction import without_query
@@ -121,7 +121,7 @@ class ClipCoder(beam.coders.Coder):
             {
                 "video_uri": clip.video_uri,
                 "segment_index": clip.segment_index,
-                "span": wire.span_to_json(clip.span),
+                "span": protocol.span_to_json(clip.span),
                 "time_range": clip.time_range.to_texts(),
                 "shape": clip.frames.shape,
             }
@@ -132,7 +132,7 @@ class ClipCoder(beam.coders.Coder):
         """Returns the clip that `encode` was given, with an empty state slot."""
         (length,) = struct.unpack_from("<I", encoded)
         header = json.loads(encoded[4 : 4 + length])
-        span = wire.span_from_json(header["span"])
+        span = protocol.span_from_json(header["span"])
         frames = np.frombuffer(encoded, np.uint8, offset=4 + length).reshape(header["shape"])
         time_range = TimeRange.from_texts(header["time_range"])
         return Clip(header["video_uri"], header["segment_index"], span, frames, time_range)

@@ -16,7 +16,7 @@ from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.errors import StorageError
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling
-from reelbeam.transforms.media.sandbox import sandboxed, spawn, wire
+from reelbeam.transforms.media.sandbox import protocol, sandboxed, spawn
 from reelbeam.transforms.models.registry.catalog import find
 from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
 from reelbeam.transforms.records import MediaInfo, VideoRef
@@ -124,7 +124,7 @@ def test_a_decoder_that_does_not_answer_is_a_failure_and_a_restart(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     media = MediaInfo("mov", "h264", 0, 1, False, 64, 48, 0, Fraction(1), 25.0, 100, Fraction(4))
-    answers = [b"", json.dumps({"media": wire.media_to_json(media)}).encode() + b"\n"]
+    answers = [b"", json.dumps({"media": protocol.media_to_json(media)}).encode() + b"\n"]
     videos = []
     for number, answer in enumerate(answers):
         path = tmp_path / f"{number}.mp4"

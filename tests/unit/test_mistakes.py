@@ -24,7 +24,8 @@ from reelbeam.pipeline.reports import summary
 from reelbeam.transforms.errors import ModelNotFoundError, TooManyFailuresError
 from reelbeam.transforms.inputs.expansion import why_nothing
 from reelbeam.transforms.output.run_commit import check
-from reelbeam.transforms.output.run_document import Counts, ErrorCount, Files, RunDocument, RunFacts
+from reelbeam.transforms.output.run_counts import Counts, ErrorCount, Files
+from reelbeam.transforms.output.run_document import RunDocument, RunFacts
 from reelbeam.transforms.output.runs import Latest
 from reelbeam.transforms.schemas import SCHEMA_VERSION
 

@@ -18,10 +18,11 @@ from reelbeam.transforms.errors import (
     TooManyFailuresError,
     UnsupportedUriError,
 )
-from reelbeam.transforms.output.commits import finish, record_decision
+from reelbeam.transforms.output.commits import finish, write_commit_record
 from reelbeam.transforms.output.ledger import SELECTED, SKIPPED, count_labeled
 from reelbeam.transforms.output.lock.output_lock import LockTicket
-from reelbeam.transforms.output.run_document import Counts, ErrorCount, RejectedRun, Rejection, RunDocument, RunFacts
+from reelbeam.transforms.output.run_counts import Counts, ErrorCount
+from reelbeam.transforms.output.run_document import RejectedRun, Rejection, RunDocument, RunFacts
 from reelbeam.transforms.output.run_files import (
     RunPaths,
     WrittenFile,
@@ -106,7 +107,7 @@ def commit(config: CommitConfig, results: RunResults) -> RunDocument:
     except RunError as error:
         _reject(config, document, results.files, error)
         raise
-    record_decision(paths, document, results.files)
+    write_commit_record(paths, document, results.files)
     finish(paths)
     if lock is not None:
         lock.release_after_commit()
@@ -141,7 +142,7 @@ def _reject(config: CommitConfig, document: RunDocument, files: Sequence[Written
         **vars(document) | {"files": files_by_table(files, paths.staged)},
         refused=Rejection(error.code, str(error)),
     )
-    write_atomically(paths.refusal, lambda sink: sink.write(to_line(rejected)))
+    write_atomically(paths.rejection_record, lambda sink: sink.write(to_line(rejected)))
     if lock is not None and not isinstance(error, LockLostError):
         lock.release_after_commit()
 

@@ -35,9 +35,9 @@ from reelbeam.transforms.media.decoding.fast_source import FastSource
 from reelbeam.transforms.media.decoding.full_source import FullSource
 from reelbeam.transforms.media.decoding.losses import KeyFrameWatch, Losses
 from reelbeam.transforms.media.decoding.packet_plan import FastPathError
+from reelbeam.transforms.media.decoding.packet_ranges import last_random_access_point, split_clips
 from reelbeam.transforms.media.decoding.picture import Geometry, PictureConverter
 from reelbeam.transforms.media.decoding.reader import PacketReader
-from reelbeam.transforms.media.decoding.stretches import last_entry_before, split_clips
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.sampling.segments import KEY_FRAMES_BEFORE
 from reelbeam.transforms.media.timing import timeline as timelines
@@ -94,18 +94,18 @@ def decode_clips(
       UnsupportedCodecError: instead, if all clips are lost and FFmpeg lacks a required feature.
       MediaError: as in `probe`, if the file changed since.
     """
-    stretches = collections.deque(split_clips(media, spans) if media.key_frame_pts else [list(spans)] if spans else [])
+    groups = collections.deque(split_clips(media, spans) if media.key_frame_pts else [list(spans)] if spans else [])
     losses = Losses(media.duration_seconds)
-    while stretches:
+    while groups:
         if media.key_frame_pts:
             try:
-                yield from _fast_clips(video, media, stretches, geometry, limits, allocate)
+                yield from _fast_clips(video, media, groups, geometry, limits, allocate)
                 break
             except FastPathError as error:
                 if stats is not None:
                     stats.full_decodes += 1
                     stats.reason = str(error)
-        yield from _full_clips(video, media, stretches.popleft(), geometry, limits, allocate, losses)
+        yield from _full_clips(video, media, groups.popleft(), geometry, limits, allocate, losses)
     if losses.num_clips:
         is_unsupported = losses.is_unsupported and losses.num_clips == len(spans)
         kind = errors.UnsupportedCodecError if is_unsupported else errors.CorruptVideoError
@@ -115,18 +115,18 @@ def decode_clips(
 def _fast_clips(
     video: files.LocalVideo,
     media: MediaInfo,
-    stretches: collections.deque[list[ClipSpan]],
+    groups: collections.deque[list[ClipSpan]],
     geometry: Geometry,
     limits: DecoderLimits,
     allocate: Allocate,
 ) -> Iterator[_Clip]:
-    """Removes complete clips and decode ranges from `stretches`; after a failed check, the failed range is first."""
+    """Removes complete clips and decode ranges from `groups`; after a failed check, the failed range is first."""
     with contextlib.closing(PacketReader(video, media, limits, is_strict=True)) as reader:
         converter = PictureConverter(geometry, media.pixel_aspect_ratio, reader.cropping)
-        while stretches:
-            missing = stretches[0]
+        while groups:
+            missing = groups[0]
             assembly = ClipAssembly(tuple(missing), media.start_pts, media.time_base, converter, allocate)
-            source = FastSource(reader, media, assembly.schedule.ticks)
+            source = FastSource(reader, media, assembly.schedule.instants)
             for span, frames in assembly.clips(source):
                 if span not in missing:
                     raise FastPathError("a clip begins before the first frame")
@@ -134,7 +134,7 @@ def _fast_clips(
                 yield span, frames
             if missing:
                 raise FastPathError(source.cause or "a clip was lost")
-            stretches.popleft()
+            groups.popleft()
 
 
 def _full_clips(
@@ -149,10 +149,10 @@ def _full_clips(
     """Decodes everything from a key frame before the clips to their end; adds to `losses`."""
     with contextlib.closing(PacketReader(video, media, limits)) as reader:
         converter = PictureConverter(geometry, media.pixel_aspect_ratio, reader.cropping)
-        timeline, entry_pts = _read_times(video, reader, media, spans)
+        timeline, key_pts = _read_times(video, reader, media, spans)
         assembly = ClipAssembly(spans, timeline.origin, timeline.time_base, converter, allocate)
-        watch = KeyFrameWatch() if entry_pts is None else None
-        packets = reader.packets_from(entry_pts) if entry_pts is not None else reader.packets()
+        watch = KeyFrameWatch() if key_pts is None else None
+        packets = reader.packets_from(key_pts) if key_pts is not None else reader.packets()
         if watch is not None:
             packets = watch.through(packets)
         reader.decoder.reorder_depth = max(reader.decoder.reorder_depth, reader.rules.reorder_depth)
@@ -169,18 +169,18 @@ def _read_times(
     first_pts = min(span.first_seconds for span in spans) // media.time_base
     last_pts = max(span.last_seconds for span in spans) // media.time_base
     # Decoders conceal damage with older frames, so these must be decoded, as in a decode from the start.
-    entry_pts = last_entry_before(media, media.start_pts + first_pts, margin=KEY_FRAMES_BEFORE)
-    if entry_pts is not None and entry_pts > media.start_pts:
+    key_pts = last_random_access_point(media, media.start_pts + first_pts, margin=KEY_FRAMES_BEFORE)
+    if key_pts is not None and key_pts > media.start_pts:
         with contextlib.suppress(FastPathError, av.error.FFmpegError):
             timeline = timelines.read_timeline(
-                reader.packets_from(entry_pts),
+                reader.packets_from(key_pts),
                 reader.container,
                 reader.stream,
                 media.start_pts,
                 media.start_pts + last_pts,
             )
             if timeline is not None:
-                return timeline, entry_pts
+                return timeline, key_pts
     timeline = timelines.read_timeline(reader.packets(), reader.container, reader.stream)
     if timeline is None:
         raise errors.NoFramesError(f"{files.name_of(video)}: video stream {media.stream_index} has no frames any more")

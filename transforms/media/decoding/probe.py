@@ -70,7 +70,7 @@ def probe(video: files.LocalVideo, limits: DecoderLimits = DEFAULT_LIMITS) -> Me
         limits.check_duration(name, timeline.duration_seconds, container.size)
         is_proven = not timeline.by_order and timeline.shifts is not None
         # Key frames past the end belong to frames that an edit list removes.
-        key_frame_pts = tuple(tick for tick in key_frames.ticks if is_proven and tick <= timeline.promised_end_pts)
+        key_frame_pts = tuple(pts for pts in key_frames.pts if is_proven and pts <= timeline.promised_end_pts)
         return _media_info(container, stream, timeline, peek.rotation_degrees, key_frame_pts)
 
 
@@ -126,7 +126,7 @@ def _media_info(
     rotation_degrees: int,
     key_frame_pts: tuple[int, ...],
 ) -> MediaInfo:
-    shown_ticks = timeline.ticks[-1] - timeline.origin
+    shown_ticks = timeline.frame_pts[-1] - timeline.origin
     return MediaInfo(
         container=container.format.name,
         codec=stream.codec_context.codec.canonical_name,
@@ -137,8 +137,8 @@ def _media_info(
         height=stream.height,
         rotation_degrees=rotation_degrees,
         pixel_aspect_ratio=_pixel_aspect_ratio(stream),
-        source_fps=float((len(timeline.ticks) - 1) / (shown_ticks * timeline.time_base)) if shown_ticks else None,
-        num_frames=len(timeline.ticks),
+        source_fps=float((len(timeline.frame_pts) - 1) / (shown_ticks * timeline.time_base)) if shown_ticks else None,
+        num_frames=len(timeline.frame_pts),
         duration_seconds=timeline.duration_seconds,
         time_base=timeline.time_base,
         start_pts=timeline.origin,

@@ -80,8 +80,8 @@ class PacketReader:
         self._is_at_start = False
         return self._all_packets()
 
-    def packets_from(self, entry_pts: int) -> Iterator[VideoPacket]:
-        """Yields the packets with data, from the listed key frame with pts `entry_pts` on.
+    def packets_from(self, key_pts: int) -> Iterator[VideoPacket]:
+        """Yields the packets with data, from the listed key frame with pts `key_pts` on.
 
         Raises:
           FastPathError: the key frame was not found, not even by reading from the start.
@@ -89,30 +89,30 @@ class PacketReader:
         """
         if self._media.time_base != self.stream.time_base:
             raise FastPathError("the file has changed")
-        if self._is_at_start and entry_pts == self._media.key_frame_pts[0] <= self._media.start_pts:
-            return self._from_entry(entry_pts)
+        if self._is_at_start and key_pts == self._media.key_frame_pts[0] <= self._media.start_pts:
+            return self._from_key_frame(key_pts)
         if self._media.clock_shifts:  # seeks use the file's own clock, on which a time may occur twice
             self._open()
-            return self._from_entry(entry_pts)
+            return self._from_key_frame(key_pts)
         for step in _STEPS_BACK_SECONDS:
             with contextlib.suppress(FastPathError, av.error.FFmpegError):
                 self._is_at_start = False
                 back = int(Fraction(step) / self._media.time_base)
-                self.container.seek(entry_pts - back, stream=self.stream)
-                return self._from_entry(entry_pts)
+                self.container.seek(key_pts - back, stream=self.stream)
+                return self._from_key_frame(key_pts)
         self._open()
-        return self._from_entry(entry_pts)
+        return self._from_key_frame(key_pts)
 
     def _all_packets(self) -> Iterator[VideoPacket]:
         return timelines.frame_packets(self.container, self.stream, self._limits, self._media.clock_shifts)
 
-    def _from_entry(self, entry_pts: int) -> Iterator[VideoPacket]:
+    def _from_key_frame(self, key_pts: int) -> Iterator[VideoPacket]:
         self._is_at_start = False
         packets = self._all_packets()
         for packet in packets:
-            if packet.pts == entry_pts and packet.is_keyframe and self.rules.is_random_access_point(memoryview(packet)):
+            if packet.pts == key_pts and packet.is_keyframe and self.rules.is_random_access_point(memoryview(packet)):
                 return itertools.chain([packet], packets)
-            if packet.is_keyframe and packet.pts is not None and packet.pts > entry_pts:
+            if packet.is_keyframe and packet.pts is not None and packet.pts > key_pts:
                 break
         raise FastPathError("a key frame isn't where it was")
 
