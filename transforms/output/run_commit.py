@@ -16,7 +16,7 @@ from reelbeam.transforms.errors import (
     ReconciliationError,
     RunError,
     TooManyFailuresError,
-    UnsupportedUriError,
+    UnsupportedVideoUriError,
 )
 from reelbeam.transforms.output.commits import finish, write_commit_record
 from reelbeam.transforms.output.ledger import SELECTED, SKIPPED, count_labeled
@@ -195,5 +195,5 @@ def check(
 
 def _remedy(errors: Sequence[ErrorCount]) -> str:
     """Returns what to do about failures. A scheme that this installation cannot read fails with any ratio."""
-    of_setup = (str(entry.message) for entry in errors if entry.code == UnsupportedUriError.code)
+    of_setup = (str(entry.message) for entry in errors if entry.code == UnsupportedVideoUriError.code)
     return next(of_setup, "see to the errors, or raise it")

@@ -61,7 +61,7 @@ def open_video(
       thread: a pipeline runs one decoder per core, and with one thread an error belongs to the packet just sent.
 
     Raises:
-      VideoNotFoundError, StorageError, EmptyFileError, NotAVideoError, NoVideoStreamError,
+      VideoNotFoundError, UnreadableVideoError, EmptyFileError, NotAVideoError, NoVideoStreamError,
       EncryptedVideoError, UnsupportedCodecError, OverLimitError.
     """
     name = files.name_of(video)
@@ -100,7 +100,7 @@ def _open_container(file: files.LocalFile) -> InputContainer:
     except av.error.FFmpegError as error:
         _refuse_file(file, error)
     except OSError as error:  # an error of the file itself; FFmpeg's errors are caught above
-        raise errors.StorageError(f"{file.name}: cannot be read: {words(error)}") from error
+        raise errors.UnreadableVideoError(f"{file.name}: cannot be read: {words(error)}") from error
 
 
 def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> NoReturn:
