@@ -38,7 +38,7 @@ def status(argv: Sequence[str]) -> int:
 
     from reelbeam.pipeline.reports.output_tables import print_status
     from reelbeam.pipeline.terminal.progress import WorkLine
-    from reelbeam.transforms.output.overview import overview
+    from reelbeam.transforms.output.inspection.overview import overview
     from reelbeam.transforms.output.tables import Output
 
     with WorkLine("reading") as line:
@@ -62,7 +62,7 @@ def verify(argv: Sequence[str]) -> int:
 
     from reelbeam.pipeline.reports.output_tables import print_faults
     from reelbeam.pipeline.terminal.progress import WorkLine
-    from reelbeam.transforms.output.verification import Verification, find_faults
+    from reelbeam.transforms.output.inspection.verification import Verification, find_faults
 
     with WorkLine("checking") as line:
         faults = find_faults(args.output, args.run, line.show, last=args.last)
@@ -81,7 +81,7 @@ def diff(argv: Sequence[str]) -> int:
 
     from reelbeam.pipeline.reports.output_tables import print_difference
     from reelbeam.pipeline.terminal.progress import WorkLine
-    from reelbeam.transforms.output.comparison import compare
+    from reelbeam.transforms.output.inspection.comparison import compare
     from reelbeam.transforms.output.tables import Output
 
     with WorkLine("reading") as line:

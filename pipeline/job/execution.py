@@ -18,9 +18,9 @@ from reelbeam.pipeline.job.run_progress import RunProgress
 from reelbeam.transforms import storage
 from reelbeam.transforms.output.ledger import count_labeled
 from reelbeam.transforms.output.lock.output_lock import LockTicket, OutputLock
+from reelbeam.transforms.output.run_commit import CommitConfig, RunResults, commit
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.selection.parts import SelectionRecord, to_parts
-from reelbeam.transforms.write_results import commit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,15 +160,15 @@ class NothingToDo:
         """Yields the outcome of the commit."""
         config, run = self.run.prepared.config, self.run.prepared.run
         paths, selection = RunPaths(config.output, run.run_id), self.selection
+        to_commit = CommitConfig(
+            paths=paths,
+            facts=run_facts(config, run),
+            max_failure_ratio=config.max_failure_ratio,
+            lock=self.run.lock,
+        )
+        results = RunResults(
+            files=(), num_inputs=selection.num_inputs, outcomes=selection.outcomes, ignored=selection.ignored
+        )
         with storage.storage_errors(config.output):
-            document = commit(
-                run_facts(config, run),
-                paths,
-                config.max_failure_ratio,
-                self.run.lock,
-                [],
-                selection.num_inputs,
-                selection.outcomes,
-                ignored=selection.ignored,
-            )
+            document = commit(to_commit, results)
         yield Outcome(0, paths, document)

@@ -59,7 +59,8 @@ def label(
     paths = RunPaths(config.output, run.run_id)
     # Duplicates of a part's videos were counted by the job that selected them.
     metrics.reset_tally(*([metrics.DUPLICATES_DROPPED] if part else []))
-    build_graph(program, config, prepared.labels, run, run_facts(config, run), tables, lock, part)
+    facts = run_facts(config, run)
+    build_graph(program, config, labels=prepared.labels, run=run, run_facts=facts, schemas=tables, lock=lock, part=part)
     end = run_job(program, prepared.runner, prepared.wait, progress)
     if end.error is not None:
         return dataclasses.replace(outcome_of_failure(paths, end.error), job=end.job)

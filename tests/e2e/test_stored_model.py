@@ -16,7 +16,7 @@ from object_stores import BUCKET, S3Server, s3_flags
 from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.flags.options import parse_label_flags, to_config
 from reelbeam.transforms import stored_models
-from reelbeam.transforms.classify_clips import MoViNetModelHandler
+from reelbeam.transforms.classify_clips import ClassifierConfig, MoViNetModelHandler
 from reelbeam.transforms.errors import ModelDownloadError, ModelError, ModelNotFoundError, NotASavedModelError
 from reelbeam.transforms.models.registry.catalog import ModelSpec
 from reelbeam.transforms.models.registry.manifest import MANIFEST, content_hash, pin
@@ -75,7 +75,8 @@ def rows(output: pathlib.Path, table: str) -> list[Any]:
 def load_on_a_worker(spec: ModelSpec) -> Any:
     """Loads a model as a process does that got the step from a launcher elsewhere."""
     stored_models._found.clear()
-    return MoViNetModelHandler(spec, tuple("abcdefghi"), 5, 0.0, "openvino", 1).load_model()
+    config = ClassifierConfig(model=spec, labels=tuple("abcdefghi"), engine="openvino", num_threads=1)
+    return MoViNetModelHandler(config).load_model()
 
 
 @pytest.mark.slow

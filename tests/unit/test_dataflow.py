@@ -51,7 +51,7 @@ def dry_run(*flags: str, places: list[str] = PLACES) -> Any:
     labels, run = prepared.labels, prepared.run
     program = make_program(dry_runner)
     lock = LockTicket(config.output, run.run_id, outlives_launcher=True)
-    build_graph(program, config, labels, run, run_facts(config, run), lock=lock)
+    build_graph(program, config, labels=labels, run=run, run_facts=run_facts(config, run), lock=lock)
     return program.run().job  # type: ignore[attr-defined]
 
 
