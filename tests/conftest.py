@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterator
 import faulty_proxy
 import gcs_emulator
 import object_stores
+import processes
 import pytest
+
+from reelbeam.transforms.media.sandbox import sandboxed
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -70,6 +73,23 @@ def untouched_loggers() -> None:
     logging.getLogger().setLevel(logging.WARNING)
     for name in ("apache_beam", "reelbeam.pipeline", "reelbeam.transforms"):
         logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def no_process_left() -> Iterator[None]:
+    """Starts without a fork server, and holds that the test leaves none."""
+    sandboxed.close_idle()
+    yield
+    sandboxed.close_idle()
+    assert processes.fork_servers_of(os.getpid()) == []
+
+
+@pytest.fixture
+def babbling() -> Iterator[sandboxed.Sandbox]:
+    """A sandbox whose processes answer with what is in the file that they read, see babbling_decoder.py."""
+    sandbox = sandboxed.Sandbox("babbling_decoder")
+    yield sandbox
+    sandbox.close_idle()
 
 
 @pytest.fixture

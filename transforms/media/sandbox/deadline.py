@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.records import ClipSpan
@@ -16,26 +16,26 @@ _SECONDS_PER_SKIPPED_SECOND = 0.05
 _BYTES_PER_SECOND = 8 << 20
 _CPU_FACTOR = 10
 """The clock of a request stands still while its caller is busy, and the decoder works ahead meanwhile."""
-_FETCH_SECONDS = 600.0
 _FETCHED_BYTES_PER_SECOND = 1 << 20
 
 
 class Budget:
     """The time that a request may take, in which only its owner's waiting counts: a slow model costs nothing."""
 
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._end = clock() + seconds
 
     def end(self) -> float:
-        """Returns when the time is over, on the monotonic clock."""
+        """Returns when the time is over, on its clock."""
         return self._end
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """Stops the clock for the block."""
-        start = time.monotonic()
+        start = self._clock()
         yield
-        self._end += time.monotonic() - start
+        self._end += self._clock() - start
 
 
 def allowed_seconds(
@@ -69,6 +69,6 @@ def allowed_cpu_seconds(
     return math.ceil(_CPU_FACTOR * allowed_seconds(limits, size_bytes, spans, starts_anywhere))
 
 
-def allowed_fetch_seconds(size_bytes: int) -> float:
+def allowed_fetch_seconds(limits: DecoderLimits, size_bytes: int) -> float:
     """Returns how long a request may take to fetch what it reads of a remote file, on top of its own time."""
-    return _FETCH_SECONDS + size_bytes / _FETCHED_BYTES_PER_SECOND
+    return limits.fetch_seconds + size_bytes / _FETCHED_BYTES_PER_SECOND
