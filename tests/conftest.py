@@ -16,6 +16,7 @@ import processes
 import pytest
 
 from reelbeam.transforms.media.sandbox import sandboxed
+from reelbeam.transforms.storage.stores import retries
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -116,6 +117,13 @@ def s3(_s3_server: object_stores.S3Server) -> Iterator[object_stores.S3Server]:
     """A server with an empty bucket."""
     yield _s3_server
     _s3_server.clear()
+
+
+@pytest.fixture
+def quick_retries() -> Iterator[None]:
+    """Retries requests to stores as often as ever, and at once."""
+    with retries.policy_in_force(retries.RetryPolicy(sleep=lambda seconds: None)):
+        yield
 
 
 @pytest.fixture
