@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import random
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
-
-from apache_beam.utils.retry import FuzzedExponentialIntervals
 
 from reelbeam.transforms import metrics
 from reelbeam.transforms.errors import StorageError
@@ -46,7 +45,8 @@ class RetryPolicy:
 
     def pauses(self) -> Iterator[float]:
         """Yields the pauses between attempts, in seconds."""
-        yield from FuzzedExponentialIntervals(self.first_pause_seconds, self.max_tries - 1, factor=self.factor)
+        for retry in range(self.max_tries - 1):
+            yield self.first_pause_seconds * self.factor**retry * random.uniform(0.5, 1)
 
 
 _policy = RetryPolicy()
