@@ -6,14 +6,15 @@ import logging
 import os
 import pathlib
 import signal
-import tempfile
 from collections.abc import Callable, Iterator
 
 import faulty_proxy
 import gcs_emulator
+import model_hub
 import object_stores
 import processes
 import pytest
+from temporary import use_temporary_folder
 
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.storage.stores import retries
@@ -39,8 +40,7 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REELBEAM_CACHE_DIR", str(suite / "cache"))
         patch.delenv("TFHUB_CACHE_DIR", raising=False)
-        patch.setenv("TMPDIR", str(own / "tmp"))
-        patch.setattr(tempfile, "tempdir", None)
+        use_temporary_folder(patch, own / "tmp")
         yield
 
 
@@ -91,6 +91,24 @@ def babbling() -> Iterator[sandboxed.Sandbox]:
     sandbox = sandboxed.Sandbox("babbling_decoder")
     yield sandbox
     sandbox.close_idle()
+
+
+@pytest.fixture
+def hub() -> Iterator[model_hub.Hub]:
+    """A server of models."""
+    server = model_hub.Hub()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def hub_cache(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """A cache of the test's own for fetched models, and no proxy between the test and its server."""
+    monkeypatch.setenv("REELBEAM_CACHE_DIR", str(tmp_path / "cache"))
+    use_temporary_folder(monkeypatch, tmp_path)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.delenv("TFHUB_CACHE_DIR", raising=False)
+    return tmp_path / "cache" / "hub"
 
 
 @pytest.fixture

@@ -86,9 +86,9 @@ def open_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 20) -> None:
+def wait_until(holds: Callable[[], object], seconds: float = 20, interval_seconds: float = 0.02) -> None:
     """Waits for something to become true, and fails if it does not."""
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
+        time.sleep(interval_seconds)
