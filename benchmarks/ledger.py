@@ -32,7 +32,8 @@ from reelbeam.pipeline.job import launch
 from reelbeam.pipeline.settings.config import LOCAL_VIDEOS_PER_PART
 from reelbeam.transforms import storage
 from reelbeam.transforms.output import commits
-from reelbeam.transforms.output.run_document import Counts, RunDocument, RunFacts
+from reelbeam.transforms.output.run_counts import Counts
+from reelbeam.transforms.output.run_document import RunDocument, RunFacts
 from reelbeam.transforms.output.run_files import (
     RunPaths,
     WrittenFile,
@@ -105,7 +106,7 @@ def commit_rows(output: pathlib.Path, run_id: str, table: pa.Table) -> None:
         selected={"new": table.num_rows},
         skipped={},
     )
-    commits.record_decision(paths, document, files)
+    commits.write_commit_record(paths, document, files)
     commits.finish(paths)
 
 

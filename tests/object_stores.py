@@ -12,6 +12,7 @@ from typing import Any
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from reelbeam.transforms import beam_compat
 from reelbeam.transforms.records import VideoRef
 from reelbeam.transforms.storage.conditional_files import conditional_file
 
@@ -106,7 +107,7 @@ def s3_flags(url: str) -> list[str]:
 @contextlib.contextmanager
 def used_by_beam(flags: list[str]) -> Iterator[None]:
     """Lets Beam's file systems, and ours, use what these flags say."""
-    earlier = FileSystems._pipeline_options
+    earlier = beam_compat.pipeline_options()
     FileSystems.set_options(PipelineOptions(flags))
     try:
         yield

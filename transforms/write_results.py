@@ -12,9 +12,8 @@ from typing import TypedDict
 
 import apache_beam as beam
 import pyarrow as pa
-from apache_beam.transforms.window import GlobalWindows
-from apache_beam.utils.windowed_value import WindowedValue
 
+from reelbeam.transforms.beam_compat import WindowedValue, in_global_window
 from reelbeam.transforms.errors import (
     LockLostError,
     NotAVideoError,
@@ -24,10 +23,11 @@ from reelbeam.transforms.errors import (
     TooManyFailuresError,
     UnsupportedUriError,
 )
-from reelbeam.transforms.output.commits import finish, record_decision
+from reelbeam.transforms.output.commits import finish, write_commit_record
 from reelbeam.transforms.output.ledger import SELECTED, SKIPPED, count_labeled
 from reelbeam.transforms.output.lock.output_lock import LockTicket
-from reelbeam.transforms.output.run_document import Counts, ErrorCount, RejectedRun, Rejection, RunDocument, RunFacts
+from reelbeam.transforms.output.run_counts import Counts, ErrorCount
+from reelbeam.transforms.output.run_document import RejectedRun, Rejection, RunDocument, RunFacts
 from reelbeam.transforms.output.run_files import (
     RunPaths,
     WrittenFile,
@@ -183,7 +183,7 @@ class _PackRowsFn(beam.DoFn):
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         if self._rows:
-            yield GlobalWindows.windowed_value(self._packed())
+            yield in_global_window(self._packed())
 
     def _packed(self) -> tuple[str, int, bytes]:
         rows, self._rows = self._rows, []
@@ -264,11 +264,11 @@ def commit(
             **vars(summary) | {"files": files_by_table(files, paths.staged)},  # where the next start removes them
             refused=Rejection(error.code, str(error)),
         )
-        write_atomically(paths.refusal, lambda sink: sink.write(to_line(rejected)))
+        write_atomically(paths.rejection_record, lambda sink: sink.write(to_line(rejected)))
         if lock is not None and not isinstance(error, LockLostError):
             lock.release_after_commit()
         raise
-    record_decision(paths, summary, files)
+    write_commit_record(paths, summary, files)
     finish(paths)
     if lock is not None:
         lock.release_after_commit()

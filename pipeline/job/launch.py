@@ -26,7 +26,7 @@ from reelbeam.transforms import errors, metrics, storage
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.models.engine import choose_engine, with_found_kind
 from reelbeam.transforms.models.registry.label_map import LabelMap
-from reelbeam.transforms.output.commits import read_refusal, recover
+from reelbeam.transforms.output.commits import read_rejection_record, recover
 from reelbeam.transforms.output.ledger import count_labeled
 from reelbeam.transforms.output.lock.output_lock import (
     FIRST_JOB_LEASE_SECONDS,
@@ -232,7 +232,7 @@ def forget_selection(paths: RunPaths) -> None:
     try:
         with storage.storage_errors(paths.staging):
             storage.delete_folder(FileSystems.join(paths.staging, "selected"))
-            if not FileSystems.exists(paths.refusal):
+            if not FileSystems.exists(paths.rejection_record):
                 storage.delete_folder(paths.staging)
     except errors.MediaError as failure:  # the next start does so
         logging.getLogger(__name__).warning("%s could not be removed: %s", paths.staging, failure)
@@ -278,7 +278,7 @@ def hold_output(lock: LockTicket, local: bool, wait: bool, progress: RunProgress
 def failed(paths: RunPaths, error: Exception) -> Outcome:
     """A refused run left its summary; any other failure is told by the last error of our tree in the runner's text."""
     try:
-        committed, refused = read_run(paths), read_refusal(paths)
+        committed, refused = read_run(paths), read_rejection_record(paths)
     except errors.MediaError as unread:  # what broke the job, maybe
         told = f"{plain_message(str(error))}; whether it was committed before cannot be told: {unread}"
         return Outcome(1, paths, None, told)

@@ -19,7 +19,8 @@ from reelbeam.pipeline.terminal.console import make_table, printable, right, who
 from reelbeam.transforms import metrics
 from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.models.registry.catalog import DEMO
-from reelbeam.transforms.output.run_document import Counts, ErrorCount, LabelCount, RunDocument
+from reelbeam.transforms.output.run_counts import Counts, ErrorCount, LabelCount
+from reelbeam.transforms.output.run_document import RunDocument
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.table_files import read_batches
 from reelbeam.transforms.records.time_range import shown_input
@@ -47,7 +48,7 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
     summary = outcome.summary
     if outcome.job is not None and not outcome.exit_code:
         console.print(Text(f"Submitted as job {outcome.job}. It commits the run by itself; then there is:"))
-        console.print(Text(f"  {'summary':<7} {_shown_path(outcome.paths.marker)}"), soft_wrap=True)
+        console.print(Text(f"  {'summary':<7} {_shown_path(outcome.paths.document)}"), soft_wrap=True)
         return
     if summary is None:
         console.print(Text(f"The run failed: {outcome.error}", style="red"))
@@ -86,7 +87,7 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
             continue
         folder = f"{outcome.paths.output}/{table}/run={outcome.paths.run_id}/"
         console.print(Text(f"  {table:<7} {_shown_path(folder)}"), soft_wrap=True)
-    console.print(Text(f"  {'summary':<7} {_shown_path(outcome.paths.marker)}"), soft_wrap=True)
+    console.print(Text(f"  {'summary':<7} {_shown_path(outcome.paths.document)}"), soft_wrap=True)
 
 
 def print_total(outcomes: Sequence[Outcome], console: Console) -> None:
@@ -133,7 +134,7 @@ def _print_what_is_left(paths: RunPaths, console: Console) -> None:
     console.print("All rows stay until the next run begins, Parquet under names that end in .staged:", style="dim")
     for name, place in (("videos", f"{paths.staging}/videos/"), ("errors", f"{paths.staging}/errors/")):
         console.print(Text(f"  {name:<7} {_shown_path(place)}", style="dim"), soft_wrap=True)
-    console.print(Text(f"  {'summary':<7} {_shown_path(paths.refusal)}", style="dim"), soft_wrap=True)
+    console.print(Text(f"  {'summary':<7} {_shown_path(paths.rejection_record)}", style="dim"), soft_wrap=True)
 
 
 def _print_videos(summary: RunDocument, console: Console) -> None:

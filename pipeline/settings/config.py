@@ -10,7 +10,7 @@ from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling
-from reelbeam.transforms.media.sandbox.wire import NUM_SLOTS
+from reelbeam.transforms.media.sandbox.protocol import NUM_SLOTS
 from reelbeam.transforms.models.engine import EngineName, Precision
 from reelbeam.transforms.models.registry.catalog import ModelSpec
 from reelbeam.transforms.records import SkipRules

@@ -23,7 +23,7 @@ from reelbeam.transforms.classify_clips import ClassifyClips
 from reelbeam.transforms.decode_clips import ClipCoder, DecodeClips
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.sampling.clips import ClipSampling
-from reelbeam.transforms.media.sandbox import wire
+from reelbeam.transforms.media.sandbox import protocol
 from reelbeam.transforms.models.registry.catalog import find
 from reelbeam.transforms.plan_clips import PlanClips
 from reelbeam.transforms.records import Clip, VideoRef
@@ -88,7 +88,7 @@ def test_a_decoder_that_dies_costs_its_segment_only(tmp_path: pathlib.Path) -> N
         assert_that(decoded.failures | beam.Map(lambda f: f.code), equal_to(["decoder_crashed"]), label="failures")
     assert counters(pipeline)[metrics.DECODER_RESTARTS] == 1
     # What the ring held when the decoder died is not lost, and the other segment is whole.
-    assert 41 <= counters(pipeline)[metrics.CLIPS_DECODED] <= 41 + wire.NUM_SLOTS
+    assert 41 <= counters(pipeline)[metrics.CLIPS_DECODED] <= 41 + protocol.NUM_SLOTS
 
 
 def _kill_the_decoder_once(clip: Clip, marker: str) -> int:

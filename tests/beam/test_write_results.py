@@ -14,7 +14,8 @@ from local_pipeline import LocalPipeline
 
 from reelbeam.transforms import write_results
 from reelbeam.transforms.errors import ReconciliationError, TooManyFailuresError
-from reelbeam.transforms.output.run_document import Counts, RunFacts
+from reelbeam.transforms.output.run_counts import Counts
+from reelbeam.transforms.output.run_document import RunFacts
 from reelbeam.transforms.output.run_files import write_atomically
 from reelbeam.transforms.records import VideoSummary
 from reelbeam.transforms.schemas import SCHEMA_VERSION, TABLES, Row, clip_row, error_row, tables_of_run, video_row
@@ -138,8 +139,8 @@ def test_too_many_failures_commit_nothing(tmp_path: pathlib.Path, ratio: float, 
     else:
         with pytest.raises(RuntimeError, match="2 of 4 inputs failed, more than --max_failure_ratio 0.49 allows"):
             write(tmp_path, rows(num_ok=2, num_failed=2), ratio)
-        refusal = json.loads((tmp_path / ".staging/run=r1/failed.json").read_text())
-        assert refusal["refused"]["code"] == TooManyFailuresError.code
+        record = json.loads((tmp_path / ".staging/run=r1/failed.json").read_text())
+        assert record["refused"]["code"] == TooManyFailuresError.code
     assert bool(list(tmp_path.glob("runs/*.json"))) == committed
     assert bool(list(tmp_path.rglob("*.parquet"))) == committed
 

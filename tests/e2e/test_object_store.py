@@ -77,8 +77,8 @@ def test_rows_are_those_of_a_local_run(
     versions = {row["video_uri"]: row["content_version"] for row in rows_of(s3, "videos")}
     assert len(versions) == 10 and all(version.startswith("etag:") for version in versions.values())
 
-    (marker,) = s3.client.list_objects_v2(Bucket=BUCKET, Prefix="out/runs/")["Contents"]
-    summary = json.loads(s3.client.get_object(Bucket=BUCKET, Key=marker["Key"])["Body"].read())
+    (document,) = s3.client.list_objects_v2(Bucket=BUCKET, Prefix="out/runs/")["Contents"]
+    summary = json.loads(s3.client.get_object(Bucket=BUCKET, Key=document["Key"])["Body"].read())
     assert summary["counts"]["videos"] == 10
 
 

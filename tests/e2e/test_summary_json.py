@@ -118,12 +118,12 @@ def test_a_job_that_nobody_waits_for_commits_its_run(
     line = last_line(capsys)
     assert (line["status"], line["exit_code"], line["error"]) == ("submitted", 0, None)
     assert line["job"] and "counts" not in line
-    marker = pathlib.Path(line["run_json"])
+    document = pathlib.Path(line["run_json"])
     for _ in range(600):
-        if marker.exists():
+        if document.exists():
             break
         time.sleep(0.1)
-    assert json.loads(marker.read_text())["counts"]["ok"] == 1
+    assert json.loads(document.read_text())["counts"]["ok"] == 1
 
 
 @pytest.mark.slow
@@ -162,8 +162,8 @@ def second_part(monkeypatch: pytest.MonkeyPatch, before: Callable[[], None]) -> 
 
 
 def check_first_part(line: dict[str, Any], output: pathlib.Path, num_parts: int) -> None:
-    (marker,) = output.glob("runs/*.json")
-    committed = json.loads(marker.read_text())
+    (document,) = output.glob("runs/*.json")
+    committed = json.loads(document.read_text())
     assert line["counts"] == committed["counts"] and line["counts"]["videos"] > 0
     assert line["parts"][0] == committed["run_id"] and len(line["parts"]) == num_parts
     assert line["files"] == committed["files"] and line["output"] == str(output)

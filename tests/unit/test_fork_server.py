@@ -14,7 +14,7 @@ import pytest
 from reelbeam.transforms import errors
 from reelbeam.transforms.media.decoding import probe
 from reelbeam.transforms.media.limits import DecoderLimits
-from reelbeam.transforms.media.sandbox import child, rehearsal, sandboxed, wire
+from reelbeam.transforms.media.sandbox import child, protocol, rehearsal, sandboxed
 
 LIMITS = DecoderLimits()
 LAST_PID = pathlib.Path("/proc/sys/kernel/ns_last_pid")
@@ -39,7 +39,7 @@ def opened(pid: int) -> list[str]:
 def test_a_process_serves_one_request(video: pathlib.Path) -> None:
     pids = []
     for _ in range(3):
-        with sandboxed.borrow(LIMITS.memory_bytes) as process:
+        with sandboxed.acquire(LIMITS.memory_bytes) as process:
             pids.append(process.pid)
             assert process.probe(video, LIMITS) == probe.probe(video)
             with pytest.raises(RuntimeError, match="serves one request"):
@@ -80,7 +80,7 @@ def test_the_server_sees_no_file_and_keeps_no_descriptor_and_no_zombie(video: pa
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         for media in pool.map(lambda _: sandboxed.probe(video, LIMITS), range(20)):
             assert media.num_frames == 50
-    with pytest.raises(errors.DecoderTimeoutError), sandboxed.borrow(LIMITS.memory_bytes) as process:
+    with pytest.raises(errors.DecoderTimeoutError), sandboxed.acquire(LIMITS.memory_bytes) as process:
         os.kill(process.pid, signal.SIGSTOP)
         process.probe(video, DecoderLimits(deadline_seconds=0.2))
     processes.wait_until(lambda: processes.children_of(server) == [])
@@ -90,7 +90,7 @@ def test_the_server_sees_no_file_and_keeps_no_descriptor_and_no_zombie(video: pa
 
 
 def test_two_processes_share_no_descriptor(video: pathlib.Path) -> None:
-    with sandboxed.borrow(LIMITS.memory_bytes) as first, sandboxed.borrow(LIMITS.memory_bytes) as second:
+    with sandboxed.acquire(LIMITS.memory_bytes) as first, sandboxed.acquire(LIMITS.memory_bytes) as second:
         sockets = [{path for path in opened(process.pid) if "socket" in path} for process in (first, second)]
         rings = [os.stat(f"/proc/{process.pid}/fd/{number}").st_ino for process in (first, second)
                  for number in os.listdir(f"/proc/{process.pid}/fd")
@@ -104,7 +104,7 @@ def test_the_rehearsal_probes_and_decodes_and_leaves_no_descriptor_or_thread() -
     before = processes.open_descriptors(), len(os.listdir("/proc/self/task"))
     num_answers = 0
 
-    def answer(channel: wire.Channel, ring: int) -> None:
+    def answer(channel: protocol.Channel, ring: int) -> None:
         nonlocal num_answers
         child._rehearsed(channel, ring)
         num_answers += 1
@@ -125,7 +125,7 @@ def test_a_server_that_ended_is_replaced(video: pathlib.Path, number: signal.Sig
 
 
 def test_a_server_that_ends_takes_its_processes_along_and_that_is_no_fault_of_a_video(video: pathlib.Path) -> None:
-    with pytest.raises(errors.DecoderCrashedError) as caught, sandboxed.borrow(LIMITS.memory_bytes) as process:
+    with pytest.raises(errors.DecoderCrashedError) as caught, sandboxed.acquire(LIMITS.memory_bytes) as process:
         os.kill(process.pid, signal.SIGSTOP)  # so that it does not answer before
         os.kill(process.server.pid, signal.SIGKILL)
         process.probe(video, LIMITS)
@@ -135,18 +135,18 @@ def test_a_server_that_ends_takes_its_processes_along_and_that_is_no_fault_of_a_
 
 
 def test_after_a_crash_the_next_process_has_another_memory_layout(video: pathlib.Path) -> None:
-    with sandboxed.borrow(LIMITS.memory_bytes) as other:  # in the middle of a video meanwhile
-        with pytest.raises(errors.DecoderCrashedError), sandboxed.borrow(LIMITS.memory_bytes) as process:
+    with sandboxed.acquire(LIMITS.memory_bytes) as other:  # in the middle of a video meanwhile
+        with pytest.raises(errors.DecoderCrashedError), sandboxed.acquire(LIMITS.memory_bytes) as process:
             os.kill(process.pid, signal.SIGSEGV)
             process.probe(video, LIMITS)
-        with sandboxed.borrow(LIMITS.memory_bytes) as fresh:
+        with sandboxed.acquire(LIMITS.memory_bytes) as fresh:
             assert fresh.server.pid != process.server.pid == other.server.pid
         assert other.probe(video, LIMITS).num_frames == 50
     assert processes.fork_servers_of(os.getpid()) == [fresh.server.pid]
 
 
 def test_a_number_that_names_no_child_is_answered_and_ends_nothing(video: pathlib.Path) -> None:
-    with sandboxed.borrow(LIMITS.memory_bytes) as process:
+    with sandboxed.acquire(LIMITS.memory_bytes) as process:
         for unknown in (process.pid, 0, -1, 1 << 70):  # a process id is not the number of a child
             process.server.end(unknown)
             assert process.server.status(unknown) is None
@@ -155,7 +155,7 @@ def test_a_number_that_names_no_child_is_answered_and_ends_nothing(video: pathli
 
 
 def test_a_child_that_was_forgotten_stays_forgotten(video: pathlib.Path) -> None:
-    with sandboxed.borrow(LIMITS.memory_bytes) as process:
+    with sandboxed.acquire(LIMITS.memory_bytes) as process:
         serial = process._process._serial
         os.kill(process.pid, signal.SIGSEGV)
         processes.wait_until(lambda: process.server.status(serial) == -signal.SIGSEGV)
@@ -167,12 +167,12 @@ def test_a_child_that_was_forgotten_stays_forgotten(video: pathlib.Path) -> None
 
 @pytest.mark.skipif(not os.access(LAST_PID, os.W_OK), reason="the next process id cannot be chosen here")
 def test_a_child_is_not_ended_by_the_owner_of_another_that_had_its_process_id(video: pathlib.Path) -> None:
-    with sandboxed.borrow(LIMITS.memory_bytes) as first:
+    with sandboxed.acquire(LIMITS.memory_bytes) as first:
         assert first.probe(video, LIMITS).num_frames == 50
         processes.wait_until(lambda: not processes.is_running(first.pid))
         for _ in range(100):  # another program may take the id first
             LAST_PID.write_text(str(first.pid - 1))
-            with sandboxed.borrow(LIMITS.memory_bytes) as second:
+            with sandboxed.acquire(LIMITS.memory_bytes) as second:
                 if second.pid != first.pid:
                     continue
                 first.close()

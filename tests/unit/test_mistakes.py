@@ -23,7 +23,8 @@ from reelbeam.pipeline.job.earlier_runs import warn_of_other_work
 from reelbeam.pipeline.reports import summary
 from reelbeam.transforms.errors import ModelNotFoundError, TooManyFailuresError
 from reelbeam.transforms.inputs.expansion import why_nothing
-from reelbeam.transforms.output.run_document import Counts, ErrorCount, Files, RunDocument, RunFacts
+from reelbeam.transforms.output.run_counts import Counts, ErrorCount, Files
+from reelbeam.transforms.output.run_document import RunDocument, RunFacts
 from reelbeam.transforms.output.runs import Latest
 from reelbeam.transforms.schemas import SCHEMA_VERSION
 from reelbeam.transforms.write_results import check

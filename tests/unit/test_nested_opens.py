@@ -90,11 +90,11 @@ def free(path: pathlib.Path) -> MediaInfo:
     return probe(path)
 
 
-def caged(path: pathlib.Path) -> MediaInfo:
+def confined(path: pathlib.Path) -> MediaInfo:
     return sandboxed.probe(path, DEFAULT_LIMITS)
 
 
-@pytest.mark.parametrize("look", [free, caged])
+@pytest.mark.parametrize("look", [free, confined])
 @pytest.mark.parametrize("name", fast_first(PLAYLISTS, 3))
 def test_playlists_lead_nowhere(
     tmp_path: pathlib.Path, server: _Server, secret: pathlib.Path, name: str, look: Callable[[pathlib.Path], MediaInfo]
@@ -129,7 +129,7 @@ def test_demuxers_of_playlists_could_open_nothing_either(
     assert server.requests == []
 
 
-@pytest.mark.parametrize("look", [free, caged])
+@pytest.mark.parametrize("look", [free, confined])
 def test_names_that_are_patterns_or_addresses_are_names(
     tmp_path: pathlib.Path,
     server: _Server,
@@ -157,7 +157,7 @@ def test_names_that_are_patterns_or_addresses_are_names(
     assert server.requests == []
 
 
-@pytest.mark.parametrize("look", [free, caged])
+@pytest.mark.parametrize("look", [free, confined])
 def test_pipes_and_devices_are_not_waited_for(
     tmp_path: pathlib.Path, look: Callable[[pathlib.Path], MediaInfo]
 ) -> None:
@@ -167,7 +167,7 @@ def test_pipes_and_devices_are_not_waited_for(
             look(path)
 
 
-@pytest.mark.parametrize("look", [free, caged])
+@pytest.mark.parametrize("look", [free, confined])
 def test_external_tracks_of_mov_are_not_opened(
     tmp_path: pathlib.Path, look: Callable[[pathlib.Path], MediaInfo], secret: pathlib.Path
 ) -> None:

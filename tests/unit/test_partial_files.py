@@ -17,7 +17,7 @@ from reelbeam.transforms.media.decoding import decoder, probe
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
-from reelbeam.transforms.media.sandbox import replies, sandboxed, wire
+from reelbeam.transforms.media.sandbox import protocol, responses, sandboxed
 
 GEOMETRY = Geometry(72, 64)
 LIMITS = DecoderLimits()
@@ -100,7 +100,7 @@ def test_a_range_outside_the_file_is_garbage(tmp_path: pathlib.Path, babbling: s
 def test_who_asks_for_a_file_that_is_there_sends_garbage(tmp_path: pathlib.Path, babbling: sandboxed.Sandbox) -> None:
     script = tmp_path / "script"
     script.write_text(repr(b'{"need": [0, 5]}\n'))
-    with pytest.raises(errors.DecoderProtocolError, match="a file that is there"):
+    with pytest.raises(errors.DecoderProtocolError, match="a complete file"):
         babbling.probe(script, LIMITS)
 
 
@@ -117,11 +117,11 @@ def test_who_asks_for_the_same_for_ever_meets_the_deadline(tmp_path: pathlib.Pat
 def test_who_floods_with_requests_is_given_up(
     tmp_path: pathlib.Path, babbling: sandboxed.Sandbox, seconds: float, caught: type[Exception]
 ) -> None:
-    """The clock that stands still while the owner fetches has one of its own: it cannot be stopped for ever."""
+    """The clock that stands still while the parent fetches has one of its own: it cannot be stopped for ever."""
     limits = DecoderLimits(deadline_seconds=0.5, fetch_seconds=0.5 if seconds else 1000)
     script = tmp_path / "script"
     script.write_text(repr([b'{"need": [0, 1]}\n']))
-    with babbling.borrow(1 << 30) as process:
+    with babbling.acquire(1 << 30) as process:
         rescue = threading.Timer(10, process._process.kill)
         rescue.start()
         with pytest.raises(caught):
@@ -130,6 +130,6 @@ def test_who_floods_with_requests_is_given_up(
 
 
 def test_the_range_that_is_checked_is_the_range_that_is_fetched() -> None:
-    assert replies.byte_range([0, 100], 100) == (0, 100)
-    with pytest.raises(wire.ProtocolError):
-        replies.byte_range([0, 101], 100)
+    assert responses.byte_range([0, 100], 100) == (0, 100)
+    with pytest.raises(protocol.ProtocolError):
+        responses.byte_range([0, 101], 100)

@@ -1,4 +1,4 @@
-"""The decoder in its cage: the same frames as without it, and one row at most for whatever a file does to it."""
+"""The sandboxed decoder: the same frames as without the sandbox, and at most one row for what a file does to it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from reelbeam.transforms.media.decoding import decoder, probe
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
-from reelbeam.transforms.media.sandbox import deadline, sandboxed, wire
+from reelbeam.transforms.media.sandbox import deadline, protocol, sandboxed
 from reelbeam.transforms.records import ClipSpan, MediaInfo
 
 GEOMETRY = Geometry(72, 64)
@@ -52,10 +52,10 @@ def assert_same(path: pathlib.Path, num_frames: int = 5, fps: int = 20) -> None:
     """Holds the sandbox against the library in this process."""
     media, spans = plan(path, num_frames, fps)
     assert sandboxed.probe(path, LIMITS) == media
-    caged = list(sandboxed.decode_clips(path, media, spans, GEOMETRY, LIMITS))
+    confined = list(sandboxed.decode_clips(path, media, spans, GEOMETRY, LIMITS))
     free = list(decoder.decode_clips(path, media, spans, GEOMETRY))
-    assert [span for span, _ in caged] == [span for span, _ in free]
-    for (_, frames), (_, expected) in zip(caged, free, strict=True):
+    assert [span for span, _ in confined] == [span for span, _ in free]
+    for (_, frames), (_, expected) in zip(confined, free, strict=True):
         np.testing.assert_array_equal(frames, expected)
         assert frames.flags.c_contiguous and frames.flags.owndata
 
@@ -86,7 +86,7 @@ def test_errors_of_the_library_come_through_with_their_clips(tmp_path: pathlib.P
 
 
 def test_a_process_starts_with_nothing_of_weight() -> None:
-    with sandboxed.borrow(LIMITS.memory_bytes) as process:
+    with sandboxed.acquire(LIMITS.memory_bytes) as process:
         libraries = pathlib.Path(f"/proc/{process.server.pid}/maps").read_text()
         environment = pathlib.Path(f"/proc/{process.server.pid}/environ").read_bytes()
     for heavy in ("tensorflow", "openvino", "arrow", "grpc", "orjson"):
@@ -101,7 +101,7 @@ def test_a_killed_decoder_costs_one_error_and_keeps_whole_clips(video: pathlib.P
     whole = []
     with (
         pytest.raises(errors.DecoderCrashedError, match=f"video.mp4: .* killed by {number.name}") as caught,
-        sandboxed.borrow(LIMITS.memory_bytes) as process,
+        sandboxed.acquire(LIMITS.memory_bytes) as process,
     ):
         for span, frames in process.decode_clips(video, media, spans, GEOMETRY, LIMITS):
             np.testing.assert_array_equal(frames, expected[span])
@@ -110,7 +110,7 @@ def test_a_killed_decoder_costs_one_error_and_keeps_whole_clips(video: pathlib.P
     # The kernel, for want of memory, or an operator; a fault is the file's doing.
     assert caught.value.transient == (number == signal.SIGKILL)
     # What was in the ring is not lost: the decoder worked ahead.
-    assert whole == list(spans[: len(whole)]) and 1 <= len(whole) <= 1 + wire.NUM_SLOTS
+    assert whole == list(spans[: len(whole)]) and 1 <= len(whole) <= 1 + protocol.NUM_SLOTS
     assert_works(video)
 
 
@@ -118,7 +118,7 @@ def test_a_hung_decoder_is_killed_at_its_deadline(tmp_path: pathlib.Path, video:
     short = DecoderLimits(deadline_seconds=0.5)
     with (
         pytest.raises(errors.DecoderTimeoutError, match="--decode_deadline_seconds"),
-        sandboxed.borrow(short.memory_bytes) as process,
+        sandboxed.acquire(short.memory_bytes) as process,
     ):
         os.kill(process.pid, signal.SIGSTOP)
         process.probe(video, short)
@@ -127,12 +127,12 @@ def test_a_hung_decoder_is_killed_at_its_deadline(tmp_path: pathlib.Path, video:
     whole = []
     with (
         pytest.raises(errors.DecoderTimeoutError, match="brief.mp4"),
-        sandboxed.borrow(short.memory_bytes) as process,
+        sandboxed.acquire(short.memory_bytes) as process,
     ):
         for span, _ in process.decode_clips(brief, media, spans, GEOMETRY, short):
             whole.append(span)
             os.kill(process.pid, signal.SIGSTOP)
-    assert 1 <= len(whole) <= 1 + wire.NUM_SLOTS
+    assert 1 <= len(whole) <= 1 + protocol.NUM_SLOTS
     assert_works(video)
 
 
@@ -169,7 +169,7 @@ def test_memory_runs_out_for_one_video_only(tmp_path: pathlib.Path, video: pathl
     assert sandboxed.probe(video, tight) == probe.probe(video)
 
 
-GOOD = wire.media_to_json(
+GOOD = protocol.media_to_json(
     MediaInfo("mov", "h264", 0, 1, False, 64, 48, 0, Fraction(1), 25.0, 100, Fraction(4))  # what a sane one says
 )
 GARBAGE = {
@@ -205,7 +205,7 @@ GARBAGE = {
         ("rotation_degrees", 45), ("codec", "a\nb"),
         ("container", None), ("stream_index", 10**6), ("pixel_aspect_ratio", "1e999999999"),
         ("key_frame_pts", 3), ("key_frame_pts", [0, 1]), ("key_frame_pts", "A"), ("key_frame_pts", "AAAA"),
-        ("key_frame_pts", "\u20ac" * 12), ("clock_shifts", None), ("clock_shifts", wire.pack([0])),
+        ("key_frame_pts", "\u20ac" * 12), ("clock_shifts", None), ("clock_shifts", protocol.pack([0])),
         ("start_pts", "0"), ("start_pts", 1 << 70), ("time_base", "0"),
     ]
 }  # fmt: skip
@@ -218,7 +218,7 @@ def test_garbage_has_its_own_error(
     script = tmp_path / "script"
     script.write_text(repr(GARBAGE[name]))
     media, spans = plan(video)
-    with pytest.raises(errors.DecoderProtocolError, match="garbage"), babbling.borrow(1 << 30) as process:
+    with pytest.raises(errors.DecoderProtocolError, match="an invalid message"), babbling.acquire(1 << 30) as process:
         if "clip" in name or "done" in name:
             list(process.decode_clips(script, media, spans, GEOMETRY, LIMITS))
         else:
@@ -229,9 +229,9 @@ def test_whoever_floods_meets_the_deadline(
     tmp_path: pathlib.Path, babbling: sandboxed.Sandbox, video: pathlib.Path
 ) -> None:
     script = tmp_path / "script"
-    script.write_text(repr([b'{"full_decode": "x", "stretches": 1}\n']))
+    script.write_text(repr([b'{"full_decode": "x", "ranges": 1}\n']))
     media, (span, *_) = plan(video)
-    with babbling.borrow(1 << 30) as process:
+    with babbling.acquire(1 << 30) as process:
         rescue = threading.Timer(10, process._process.kill)  # a channel that never times out would hang here
         rescue.start()
         with pytest.raises(errors.DecoderTimeoutError):
@@ -272,7 +272,7 @@ def test_nothing_is_left_open(video: pathlib.Path, tmp_path: pathlib.Path) -> No
         next(clips)
         clips.close()  # type: ignore[attr-defined]  # given up halfway: the decoder is in the middle of it
         assert_works(video)
-        with sandboxed.borrow(LIMITS.memory_bytes) as process:
+        with sandboxed.acquire(LIMITS.memory_bytes) as process:
             os.kill(process.pid, signal.SIGKILL)
             with pytest.raises(errors.DecoderCrashedError):
                 process.probe(video, LIMITS)
@@ -282,7 +282,7 @@ def test_nothing_is_left_open(video: pathlib.Path, tmp_path: pathlib.Path) -> No
 
 def test_a_fork_lets_go_of_the_decoders(video: pathlib.Path) -> None:
     before = processes.open_descriptors()
-    with sandboxed.borrow(LIMITS.memory_bytes) as process:
+    with sandboxed.acquire(LIMITS.memory_bytes) as process:
         assert processes.open_descriptors() > before
         pid = os.fork()
         if pid == 0:
@@ -304,7 +304,7 @@ def test_whoever_sends_a_byte_now_and_then_meets_the_deadline() -> None:
     dripping.start()
     try:
         with pytest.raises(TimeoutError):
-            wire.Channel(ours, 1 << 20).receive(until=time.monotonic() + 0.3)
+            protocol.Channel(ours, 1 << 20).receive(until=time.monotonic() + 0.3)
     finally:
         stop.set()
         dripping.join()

@@ -137,7 +137,7 @@ def name_of(uri: str) -> str:
 
 def read_run(paths: RunPaths) -> RunDocument | None:
     """Returns the document of a run that labeled; None where there is none. Raises MediaError, as `read_summary`."""
-    found = read_summary(paths.marker) if exists(paths.marker) else None
+    found = read_summary(paths.document) if exists(paths.document) else None
     return found if isinstance(found, RunDocument) else None
 
 

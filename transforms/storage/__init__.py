@@ -27,6 +27,7 @@ from typing import BinaryIO
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from reelbeam.transforms.beam_compat import pipeline_options
 from reelbeam.transforms.errors import (
     EmptyFileError,
     FileTooLargeError,
@@ -45,7 +46,6 @@ from reelbeam.transforms.storage.spool.spooled_video import SpooledVideo
 from reelbeam.transforms.storage.stores import gcs
 from reelbeam.transforms.storage.stores.beam import file_system
 from reelbeam.transforms.storage.stores.failures import changed, is_final, is_refusal, storage_errors
-from reelbeam.transforms.storage.stores.options import pipeline_options
 from reelbeam.transforms.storage.stores.registry import store_for
 from reelbeam.transforms.storage.uris import Pattern, literal
 from reelbeam.transforms.wording import counted

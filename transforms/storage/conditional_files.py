@@ -20,9 +20,9 @@ from typing import NamedTuple, Protocol
 
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions
 
 from reelbeam.transforms import storage
+from reelbeam.transforms.beam_compat import pipeline_options
 from reelbeam.transforms.errors import StorageError
 from reelbeam.transforms.storage import plain_files
 
@@ -162,7 +162,7 @@ class _S3Object:
         from apache_beam.io.aws.clients.s3.boto3_client import Client
 
         # Beam's client, to use its options: keys, endpoint, region.
-        self._client = Client(_beam_options()).client
+        self._client = Client(pipeline_options()).client
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         self._place = {"Bucket": bucket, "Key": key}
 
@@ -198,7 +198,7 @@ class _GcsObject:
         from apache_beam.io.gcp.gcsio import GcsIO
 
         bucket, _, name = uri.removeprefix("gs://").partition("/")
-        self._bucket = GcsIO(pipeline_options=_beam_options()).client.bucket(bucket)
+        self._bucket = GcsIO(pipeline_options=pipeline_options()).client.bucket(bucket)
         self._name = name
 
     def read(self) -> Content | None:
@@ -255,7 +255,3 @@ def _holds(file: ConditionalFile, data: bytes) -> bool:
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _beam_options() -> PipelineOptions:
-    return FileSystems._pipeline_options or PipelineOptions([])

@@ -1,14 +1,14 @@
-"""The decoder in a sandbox: `probe` and `decode_clips` as the library has them, each call by a process of its own.
+"""The decoder in a sandbox: `probe` and `decode_clips` as in the library, each call in a process of its own.
+
+A file that crashes or hangs the decoder, or exhausts its memory, costs that file's clips and one process. A file that
+takes over the process cannot reach other files, because the process serves one request and is killed. Processes are
+forked from a fork server that has read no file (`fork_server.py`). A fork takes milliseconds.
 
 `Sandbox` holds a fork server and its processes. The functions of this module use the one sandbox of this process.
 
-A file that crashes the decoder, hangs it or eats its memory costs that file's clips and one process. A file that takes
-the process over meets no other file: the process serves one request and is killed. It is forked from a fork server,
-which has seen no file (`fork_server.py`), so that a process costs milliseconds.
-
-The deadline of a request is `limits.deadline_seconds`, plus 5 s for a second of video in its segment, plus what
-reading the file takes. Only the time in which the caller waits for the decoder counts. Fetching a remote file does not:
-it has 10 minutes of its own, and a second for each MiB of the file.
+The deadline of a request is `limits.deadline_seconds`, plus 5 s for each second of video in its segment, plus the time
+to read the file. Only the time in which the caller waits for the decoder counts. Fetching a remote file does not count.
+Its own limit is `limits.fetch_seconds` plus one second for each MiB of the file.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from reelbeam.transforms.media.sandbox.decoder_process import DecoderProcess
 from reelbeam.transforms.media.sandbox.spawn import DECODER_MODULE, ForkServer, ServerGoneError
 from reelbeam.transforms.records import ClipSpan, MediaInfo
 
-__all__ = ["DecoderLimits", "Sandbox", "borrow", "check_confinement", "close_idle", "decode_clips", "probe"]
+__all__ = ["DecoderLimits", "Sandbox", "acquire", "check_confinement", "close_idle", "decode_clips", "probe"]
 
 _MAX_STARTS = 3
 _DAY_SECONDS = 24 * 3600
 
 
 class Sandbox:
-    """A fork server, started when it is needed, and the decoder processes that it forked. Any thread may use it."""
+    """A fork server, started when it is needed, and its decoder processes. Safe for use by several threads."""
 
     def __init__(self, module: str = DECODER_MODULE) -> None:
         """Starts nothing.
 
         Args:
-          module: the program of the fork server, which decides how its processes answer, see `child.py`.
+          module: the program of the fork server, which decides how its processes respond, see `child.py`.
         """
         self._module = module
         self._lock = threading.Lock()
@@ -57,18 +57,17 @@ class Sandbox:
         _sandboxes.append(self)
 
     def probe(self, video: VideoFile, limits: DecoderLimits) -> MediaInfo:
-        """Returns what is known of a video, see `reelbeam.transforms.media.decoding.probe.probe`.
+        """Returns the properties of a video, see `reelbeam.transforms.media.decoding.probe.probe`.
 
         Args:
-          video: a local path, or a file that is still on its way to local disk.
-          limits: what it may ask for.
+          video: a local path, or a file that is still being downloaded to local disk.
+          limits: the limits of the decoder process and of the video.
 
         Raises:
-          MediaError: as there, DecoderFailedError where the decoder process failed over the file, and what fetching
-            raises.
+          MediaError: as in `probe.probe`, DecoderFailedError if the decoder process failed, or an error of fetching.
         """
         cpu_seconds = deadline.allowed_cpu_seconds(limits, files.size_of(video))
-        with self.borrow(limits.memory_bytes, cpu_seconds, limits.allow_unconfined) as process:
+        with self.acquire(limits.memory_bytes, cpu_seconds, limits.allow_unconfined) as process:
             return process.probe(video, limits)
 
     def decode_clips(
@@ -80,35 +79,35 @@ class Sandbox:
         limits: DecoderLimits,
         stats: DecodeStats | None = None,
     ) -> Iterator[tuple[ClipSpan, npt.NDArray[np.uint8]]]:
-        """Yields each clip as soon as it is whole, see `reelbeam.transforms.media.decoding.decoder.decode_clips`.
+        """Yields each clip as soon as it is complete, see `reelbeam.transforms.media.decoding.decoder.decode_clips`.
 
-        The decoder works ahead of the caller, by a few clips.
+        The decoder works a few clips ahead of the caller.
 
         Raises:
-          MediaError: as there, DecoderFailedError where the decoder process failed over the file, and what fetching
-            raises; in any case after all clips that came out whole.
+          MediaError: as in `decoder.decode_clips`, DecoderFailedError if the decoder process failed, or an error of
+            fetching. All complete clips are yielded first.
         """
         if not spans:
             return
         cpu_seconds = deadline.allowed_cpu_seconds(limits, files.size_of(video), spans, bool(media.key_frame_pts))
-        with self.borrow(limits.memory_bytes, cpu_seconds, limits.allow_unconfined) as process:
+        with self.acquire(limits.memory_bytes, cpu_seconds, limits.allow_unconfined) as process:
             yield from process.decode_clips(video, media, spans, geometry, limits, stats)
 
     def check_confinement(self, limits: DecoderLimits) -> None:
-        """Starts a decoder process and ends it, so that a run finds out before its work.
+        """Starts and ends a decoder process, so that a run fails early if it cannot be confined.
 
         Raises:
           ConfigError: the process cannot be confined, and `limits` do not accept that.
-          RunError: it does not start.
+          RunError: the process does not start.
         """
-        with self.borrow(limits.memory_bytes, allow_unconfined=limits.allow_unconfined):
+        with self.acquire(limits.memory_bytes, allow_unconfined=limits.allow_unconfined):
             pass
 
     @contextlib.contextmanager
-    def borrow(
+    def acquire(
         self, memory_bytes: int, cpu_seconds: int = _DAY_SECONDS, allow_unconfined: bool = False
     ) -> Iterator[DecoderProcess]:
-        """Gives a new decoder process, for one request; it is closed at the end of the block."""
+        """Starts a decoder process for one request and closes it at the end of the block."""
         process = self._start(Bounds(memory_bytes, cpu_seconds), allow_unconfined)
         try:
             yield process
@@ -117,12 +116,12 @@ class Sandbox:
             with self._lock:
                 self._processes.discard(process)
             if process.has_crashed:
-                # All children of a server have one memory layout, which a file that crashes a decoder may have probed.
+                # All children of a server share one memory layout. A file that crashes a decoder may be exploring it.
                 self._retire(process.server)
             self._close_unused()
 
     def close_idle(self) -> None:
-        """Ends the fork server; one that is in use ends with the last of its decoder processes."""
+        """Ends the fork server. A server in use ends after the last of its decoder processes."""
         if self._server is not None:
             self._retire(self._server)
         self._close_unused()
@@ -133,7 +132,7 @@ class Sandbox:
             server.close()
 
     def forget(self) -> None:
-        """Lets go of the parent's processes after a fork: copies that are open here would keep them running."""
+        """Closes the copies of the parent's descriptors after a fork, so that no process outlives the parent."""
         self._lock = threading.Lock()
         for process in self._processes:
             process.forget()
@@ -147,7 +146,7 @@ class Sandbox:
         return [*self._retired, *([self._server] if self._server else [])]
 
     def _start(self, bounds: Bounds, allow_unconfined: bool) -> DecoderProcess:
-        """Starts a decoder process, with a new fork server where the old one has ended."""
+        """Starts a decoder process, with a new fork server if the old one has ended."""
         reason: Exception | None = None
         for _ in range(_MAX_STARTS):
             server = self._running_server()
@@ -169,7 +168,7 @@ class Sandbox:
             return self._server
 
     def _retire(self, server: ForkServer) -> None:
-        """Has no more processes forked from a server."""
+        """Stops forking processes from a server."""
         with self._lock:
             if self._server is server:
                 self._server = None
@@ -189,12 +188,12 @@ _shared = Sandbox()
 probe = _shared.probe
 decode_clips = _shared.decode_clips
 check_confinement = _shared.check_confinement
-borrow = _shared.borrow
+acquire = _shared.acquire
 close_idle = _shared.close_idle
 
 
 def _close_all() -> None:
-    """Ends every process: the program is over."""
+    """Ends every process at the end of the program."""
     for sandbox in _sandboxes:
         sandbox.close()
 

@@ -13,7 +13,6 @@ succeeds completely or fails:
     s3.py        S3, and servers with its protocol
     gcs.py       Google Cloud Storage (gcs_credentials.py: its credentials)
     beam.py      every other scheme, through Beam's file systems
-    options.py   the options of Beam's file systems in this process
     clients.py   the client libraries that schemes need
     failures.py  converts exceptions of clients to errors of this package
     retries.py   retries of requests

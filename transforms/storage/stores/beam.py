@@ -14,13 +14,13 @@ from typing import TypeVar
 from apache_beam.io.filesystem import CompressionTypes, FileMetadata, FileSystem
 from apache_beam.io.filesystems import FileSystems
 
+from reelbeam.transforms.beam_compat import pipeline_options
 from reelbeam.transforms.errors import StorageError, UnsupportedUriError
 from reelbeam.transforms.records import VideoRef
 from reelbeam.transforms.redaction import has_credentials, without_query
 from reelbeam.transforms.storage.stores.clients import lacks_client, unsupported
 from reelbeam.transforms.storage.stores.failures import changed, storage_errors
 from reelbeam.transforms.storage.stores.gcs_credentials import settle_credentials
-from reelbeam.transforms.storage.stores.options import pipeline_options
 from reelbeam.transforms.storage.stores.retries import TransientError, with_retries
 from reelbeam.transforms.wording import counted
 

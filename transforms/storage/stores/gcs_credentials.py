@@ -11,6 +11,8 @@ import os
 
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
+from reelbeam.transforms.beam_compat import undecided_google_credentials
+
 _METADATA_TRIES = "GCE_METADATA_DETECT_RETRIES"
 _HOW_TO = "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file"
 _log = logging.getLogger(__name__)
@@ -29,12 +31,10 @@ def settle_credentials(options: PipelineOptions) -> None:
     Raises:
       ImportError: Google's client libraries are not installed.
     """
-    from apache_beam.internal.gcp import auth
     from google.auth.exceptions import GoogleAuthError
 
-    known = auth._Credentials
-    with known._credentials_lock:
-        if known._credentials_init:
+    with undecided_google_credentials() as connect_anonymously:
+        if connect_anonymously is None:
             return
         try:
             missing = _what_is_missing(options)
@@ -42,7 +42,7 @@ def settle_credentials(options: PipelineOptions) -> None:
             return
         if missing is None:
             return
-        known._credentials, known._credentials_init = None, True
+        connect_anonymously()
     if "STORAGE_EMULATOR_HOST" not in os.environ:
         _log.warning(
             "no credentials for gs:// (%s): connecting anonymously, which public buckets allow; for others, %s",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from apache_beam.io.filesystems import FileSystems
 
+from reelbeam.transforms.beam_compat import pipeline_options
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.stores import beam, clients, gcs, s3
 from reelbeam.transforms.storage.stores.failures import storage_errors
-from reelbeam.transforms.storage.stores.options import pipeline_options
 from reelbeam.transforms.storage.stores.store import Store
 from reelbeam.transforms.storage.uris import bucket_and_key
 
