@@ -21,7 +21,7 @@ from reelbeam.transforms.errors import (
     ReconciliationError,
     RunError,
     TooManyFailuresError,
-    UnsupportedUriError,
+    UnsupportedVideoUriError,
 )
 from reelbeam.transforms.output.commits import finish, write_commit_record
 from reelbeam.transforms.output.ledger import SELECTED, SKIPPED, count_labeled
@@ -277,7 +277,7 @@ def commit(
 
 def _remedy(errors: Sequence[ErrorCount]) -> str:
     """Says what to do about failures: a scheme that this installation cannot read fails with any ratio."""
-    of_setup = (str(entry.message) for entry in errors if entry.code == UnsupportedUriError.code)
+    of_setup = (str(entry.message) for entry in errors if entry.code == UnsupportedVideoUriError.code)
     return next(of_setup, "see to the errors, or raise it")
 
 

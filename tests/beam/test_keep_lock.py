@@ -28,7 +28,7 @@ from reelbeam.transforms.output.lock.output_lock import (
     OutputLock,
 )
 from reelbeam.transforms.output.run_files import RunPaths
-from reelbeam.transforms.storage.conditional_files import conditional_file
+from reelbeam.transforms.storage import store_for
 
 
 def submitted(output: pathlib.Path) -> LockTicket:
@@ -46,10 +46,11 @@ def found(output: pathlib.Path) -> LockRecord:
 
 
 def change(output: pathlib.Path, **values: Any) -> None:
-    file = conditional_file(f"{output}/.staging/lock.json")
-    content = file.read()
+    uri = f"{output}/.staging/lock.json"
+    store = store_for(uri)
+    content = store.read_versioned(uri)
     assert content is not None
-    assert file.write(json.dumps(json.loads(content.data) | values).encode(), content.version)
+    assert store.write_if(uri, json.dumps(json.loads(content.data) | values).encode(), content.version)
 
 
 def left(output: pathlib.Path) -> float:

@@ -78,7 +78,7 @@ def test_a_slow_store_is_no_slow_decoder(video: pathlib.Path, tmp_path: pathlib.
 def test_a_store_that_is_too_slow_is_given_up(video: pathlib.Path, tmp_path: pathlib.Path) -> None:
     size_seconds = video.stat().st_size / (1 << 20)
     file = ArrivingFile(video, tmp_path, seconds=size_seconds + 0.02)
-    with pytest.raises(errors.StorageError, match="too slow") as caught:
+    with pytest.raises(errors.UnreadableVideoError, match="too slow") as caught:
         sandboxed.probe(file, DecoderLimits(fetch_seconds=0.01))
     assert caught.value.transient
 
@@ -113,7 +113,9 @@ def test_who_asks_for_the_same_for_ever_meets_the_deadline(tmp_path: pathlib.Pat
     assert len(file.asked) == 50
 
 
-@pytest.mark.parametrize(("seconds", "caught"), [(0.0, errors.DecoderTimeoutError), (0.02, errors.StorageError)])
+@pytest.mark.parametrize(
+    ("seconds", "caught"), [(0.0, errors.DecoderTimeoutError), (0.02, errors.UnreadableVideoError)]
+)
 def test_who_floods_with_requests_is_given_up(
     tmp_path: pathlib.Path, babbling: sandboxed.Sandbox, seconds: float, caught: type[Exception]
 ) -> None:

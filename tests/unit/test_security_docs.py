@@ -12,7 +12,7 @@ import pytest
 from temporary import use_temporary_folder
 
 from reelbeam.pipeline.cli import main
-from reelbeam.pipeline.flags.definitions import label_parser
+from reelbeam.pipeline.flags.label_parser import label_parser
 from reelbeam.transforms import stored_models
 from reelbeam.transforms.models.registry import cache, unpacking
 from reelbeam.transforms.output.lock.output_lock import LockTicket, OutputLock

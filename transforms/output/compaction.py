@@ -81,7 +81,7 @@ def compact(
     Raises:
       ReconciliationError: a file has other rows than its run's JSON says; nothing is changed.
       LockLostError: another run has taken over the output meanwhile; nothing is changed.
-      MediaError: a file cannot be read or written.
+      StorageError: a file cannot be read or written.
     """
     paths = RunPaths(output.uri, lock.holder)
     started_at = _now()

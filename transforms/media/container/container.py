@@ -75,7 +75,7 @@ def open_video(
       thread: a pipeline runs one decoder per core, and with one thread an error belongs to the packet just sent.
 
     Raises:
-      VideoNotFoundError, StorageError, EmptyFileError, NotAVideoError, NoVideoStreamError,
+      VideoNotFoundError, UnreadableVideoError, EmptyFileError, NotAVideoError, NoVideoStreamError,
       EncryptedVideoError, UnsupportedCodecError, OverLimitError.
     """
     name = files.name_of(video)
@@ -128,7 +128,7 @@ def open_container(
     except av.error.FFmpegError as error:
         _refuse_file(file, error)
     except OSError as error:  # an error of the file itself; FFmpeg's errors are caught above
-        raise errors.StorageError(f"{file.name}: cannot be read: {words(error)}") from error
+        raise errors.UnreadableVideoError(f"{file.name}: cannot be read: {words(error)}") from error
 
 
 def _refuse_file(file: files.LocalFile, error: av.error.FFmpegError) -> NoReturn:

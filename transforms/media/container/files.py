@@ -35,7 +35,7 @@ class PartialFile(Protocol):
         """Returns a read-only descriptor. Its file has the full length from the beginning."""
 
     def fetch(self, start: int, stop: int) -> tuple[int, int]:
-        """Fetches a range, see `Fetch`. Raises MediaError if that fails."""
+        """Fetches a range, see `Fetch`. Raises StorageError if that fails."""
 
 
 VideoFile: TypeAlias = str | os.PathLike[str] | PartialFile
@@ -125,12 +125,12 @@ class ReceivedFile:
         """Returns a reader with a position of its own.
 
         Raises:
-          StorageError: the process has too many open files.
+          UnreadableVideoError: the process has too many open files.
         """
         try:
             descriptor = os.dup(self.descriptor)
         except OSError as error:
-            raise errors.StorageError(f"{self.name}: cannot be read: {error.strerror}") from error
+            raise errors.UnreadableVideoError(f"{self.name}: cannot be read: {error.strerror}") from error
         return LocalFile(self.name, descriptor, self.size_bytes, self.fetch)
 
 
@@ -142,7 +142,7 @@ def open_file(video: LocalVideo) -> LocalFile:
     """Opens a local file for reading; a path is never interpreted as a URL.
 
     Raises:
-      VideoNotFoundError, StorageError, EmptyFileError.
+      VideoNotFoundError, UnreadableVideoError, EmptyFileError.
     """
     if isinstance(video, ReceivedFile):
         return video.open()
@@ -153,7 +153,9 @@ def open_file(video: LocalVideo) -> LocalFile:
     except FileNotFoundError as error:
         raise errors.VideoNotFoundError(f"{name}: no such file") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise errors.StorageError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise errors.UnreadableVideoError(
+            f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from error
     file = LocalFile(name, descriptor)
     try:
         _check(name, os.fstat(descriptor))

@@ -43,7 +43,7 @@ def probe(video: files.LocalVideo, limits: DecoderLimits = DEFAULT_LIMITS) -> Me
       limits: the limits of the video.
 
     Raises:
-      VideoNotFoundError, StorageError: the file cannot be read.
+      VideoNotFoundError, UnreadableVideoError: the file cannot be read.
       EmptyFileError, NotAVideoError, NoVideoStreamError, UnsupportedCodecError, EncryptedVideoError: the file cannot
         be labeled.
       NoFramesError: the stream has no packets.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from reelbeam.transforms import metrics
-from reelbeam.transforms.errors import StorageError
+from reelbeam.transforms.errors import UnavailableError
 from reelbeam.transforms.redaction import without_query
 
 _log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def with_retries(uri: str, request: Callable[[], T]) -> T:
     Counts each retry (storage_retries).
 
     Raises:
-      StorageError: too many attempts failed, or the time is up. Other exceptions of the request are passed on.
+      UnavailableError: too many attempts failed, or the time is up. Other exceptions of the request are passed on.
     """
     policy = _policy
     end = time.monotonic() + policy.max_seconds
@@ -83,7 +83,7 @@ def with_retries(uri: str, request: Callable[[], T]) -> T:
             pause = next(pauses, None)
             if pause is None or time.monotonic() + pause > end:
                 words = f"the storage failed {tries} times, last with: {without_query(str(error))}; run again later"
-                raise StorageError(f"{without_query(uri)}: {words}") from error
+                raise UnavailableError(f"{without_query(uri)}: {words}") from error
             _log.info("%s: %s; retrying", without_query(uri), without_query(str(error)))
         metrics.count(metrics.STORAGE_RETRIES)
         policy.sleep(pause)
