@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import pathlib
+import threading
 import time
 import types
 from collections.abc import Mapping
@@ -28,10 +29,9 @@ from reelbeam.pipeline.runners.flink import FlinkRunner
 from reelbeam.pipeline.runners.flink_cluster import Cluster
 from reelbeam.pipeline.runners.registry import runner_of
 from reelbeam.pipeline.runners.runner import Runner
-from reelbeam.transforms import keep_lock
 from reelbeam.transforms.errors import OutputLockedError
 from reelbeam.transforms.keep_lock import KeepLock
-from reelbeam.transforms.output.lock.lock_file import LockRecord, is_free, read_lock
+from reelbeam.transforms.output.lock.lock_file import LockFile, LockRecord, is_free, read_lock
 from reelbeam.transforms.output.lock.output_lock import (
     FIRST_JOB_LEASE_SECONDS,
     JOB_LEASE_SECONDS,
@@ -40,8 +40,7 @@ from reelbeam.transforms.output.lock.output_lock import (
     OutputLock,
 )
 from reelbeam.transforms.output.run_files import RunPaths
-from reelbeam.transforms.storage import Versioned, store_for
-from reelbeam.transforms.storage.stores.local import LocalStore
+from reelbeam.transforms.storage import store_for
 
 
 def submitted(output: pathlib.Path) -> LockTicket:
@@ -70,10 +69,10 @@ def left(output: pathlib.Path) -> float:
     return found(output).lease_ends_at - time.time()
 
 
-def work(lock: LockTicket | None) -> None:
+def work(lock: LockTicket | None, renewal_seconds: float = JOB_RENEWAL_SECONDS) -> None:
     """A job that passes a hundred elements."""
     with LocalPipeline() as pipeline:
-        passed = pipeline | beam.Create(range(100)) | KeepLock(lock)
+        passed = pipeline | beam.Create(range(100)) | KeepLock(lock, renewal_seconds)
         assert_that(passed, equal_to(range(100)))
 
 
@@ -95,14 +94,13 @@ def test_workers_renew_the_lease(tmp_path: pathlib.Path, minutes_left: float) ->
     assert not is_free(found(tmp_path))
 
 
-def test_a_process_renews_it_once_in_a_while(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_renews_it_once_in_a_while(tmp_path: pathlib.Path) -> None:
     ticket = submitted(tmp_path)
     work(ticket)
     change(tmp_path, lease_ends_at=time.time() + 60)
     work(ticket)  # a moment later: nothing is asked of the store
     assert left(tmp_path) <= 60
-    monkeypatch.setitem(keep_lock._renewed, ticket, time.monotonic() - JOB_RENEWAL_SECONDS)
-    work(ticket)
+    work(ticket, renewal_seconds=0)
     assert left(tmp_path) > JOB_LEASE_SECONDS - 60
 
 
@@ -143,30 +141,33 @@ def test_where_the_launcher_keeps_the_lock_nothing_is_added_to_the_job(tmp_path:
         assert not [name for name in names if name.startswith("KeepLock/")]
 
 
-def test_a_lock_that_is_renewed_while_it_is_released_is_released(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ticket = submitted(tmp_path)
-    real = LocalStore.read_versioned
-    workers = iter([ticket])
+class RenewedAfterReading(LockFile):
+    """A lock that a worker renews after the first reading, before anything is written."""
 
-    def read(self: LocalStore, uri: str) -> Versioned | None:
-        content = real(self, uri)
-        for worker in workers:  # between the first reading and the writing
+    def __init__(self, ticket: LockTicket) -> None:
+        super().__init__(ticket.output)
+        self._workers = iter([ticket])
+
+    def read(self) -> tuple[LockRecord | None, str | None]:
+        found = super().read()
+        for worker in self._workers:
             worker.keep()
-        return content
+        return found
 
-    monkeypatch.setattr(LocalStore, "read_versioned", read)
-    ticket.release_after_commit()
+
+def test_a_lock_that_is_renewed_while_it_is_released_is_released(tmp_path: pathlib.Path) -> None:
+    ticket = submitted(tmp_path)
+    RenewedAfterReading(ticket).release(ticket.holder)
     assert found(tmp_path).released_at and found(tmp_path).lease_seconds == JOB_LEASE_SECONDS
 
 
 def test_a_launcher_that_waits_renews_the_short_lease(tmp_path: pathlib.Path) -> None:
     ticket = LockTicket(str(tmp_path), "job", outlives_launcher=True)
-    lock = OutputLock(ticket, lease_seconds=1.0)
-    with lock:
+    renewals = threading.Semaphore(0)
+    with OutputLock(ticket, lease_seconds=1.0, progress=renewals.release):
         ticket.keep()
-        time.sleep(0.5)  # in which it has renewed the lease some times
+        for _ in range(3):  # each begins after the one before has written
+            assert renewals.acquire(timeout=20)
         assert found(tmp_path).lease_seconds == JOB_LEASE_SECONDS
         assert left(tmp_path) > JOB_LEASE_SECONDS - 60
 
