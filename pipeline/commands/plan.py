@@ -94,8 +94,7 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
         warn_of_other_work(last, run, config.output)
         key = LabelingKey.of(run)
     try:
-        with WorkLine("listing") as line:
-            selection = select(config, key, args.sample, line.show)
+        selection = select(config, key, args.sample)
         with WorkLine("reading") as line:
             headers = read_headers(config, selection.sample, line.show)
     except MediaError as error:

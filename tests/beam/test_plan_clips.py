@@ -9,7 +9,7 @@ from fractions import Fraction
 import apache_beam as beam
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
-from local_pipeline import LocalPipeline, counters
+from local_pipeline import LocalPipeline, counters, list_videos
 
 from reelbeam.pipeline.flags.options import to_beam_options
 from reelbeam.transforms import metrics, storage
@@ -20,7 +20,6 @@ from reelbeam.transforms.media.sandbox import sandboxed, spawn, wire
 from reelbeam.transforms.models.registry.catalog import find
 from reelbeam.transforms.plan_clips import PlanClips
 from reelbeam.transforms.records import MediaInfo, VideoRef
-from reelbeam.transforms.selection.list_videos import ListVideos
 
 PRESET = find("demo").preset
 
@@ -64,7 +63,7 @@ def test_what_the_listing_could_not_identify_is_never_labeled(
     with monkeypatch.context() as patch:
         patch.setattr(storage, "stat", busy)
         with LocalPipeline() as pipeline:
-            videos = (pipeline | ListVideos(uris)).videos
+            videos = list_videos(pipeline, uris)
             assert_that(videos, equal_to([VideoRef(uri) for uri in uris]))
     with LocalPipeline() as pipeline:
         plan = pipeline | beam.Create([VideoRef(uri) for uri in uris]) | PlanClips(sampling(), 1 << 30)
