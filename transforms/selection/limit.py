@@ -53,7 +53,7 @@ class Limit(beam.PTransform):
         found = (
             selected
             | "SelectedToRow" >> beam.MapTuple(lambda reason, video: (bucket_of(video.key), (reason, video_row(video))))
-            | "PackSelected" >> Pack()  # a runner keeps them until all have been seen
+            | "PackSelected" >> Pack()  # a runner holds them until all are ordered
             | "Cut" >> beam.FlatMap(_cut, beam.pvalue.AsSingleton(highest)).with_outputs(_OUTCOME, main=_SELECTED)
         )
         return Limited(found[_SELECTED], found[_OUTCOME])
