@@ -12,13 +12,13 @@ import pathlib
 import socket
 import threading
 
-from reelbeam.transforms.media.sandbox import confinement, fork_server, wire
+from reelbeam.transforms.media.sandbox import confinement, fork_server, protocol
 
 
 def babble(end: int, ring: int, bounds: confinement.Bounds, parent: int) -> None:
     """Answers with what stands in the file that it is asked about."""
     channel_end = socket.socket(fileno=end)
-    channel = wire.Channel(channel_end)
+    channel = protocol.Channel(channel_end)
     channel.send({"ready": True, "confined_by": ["seccomp"]})
     while (request := channel.receive(with_descriptors=True)) is not None:
         if "probe" in request or "decode" in request:

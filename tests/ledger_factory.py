@@ -12,7 +12,8 @@ import record_factory as make
 
 from reelbeam.transforms.output import commits
 from reelbeam.transforms.output.ledger import ledger_runs
-from reelbeam.transforms.output.run_document import Counts, LabelingKey, RunDocument, RunFacts
+from reelbeam.transforms.output.run_counts import Counts
+from reelbeam.transforms.output.run_document import LabelingKey, RunDocument, RunFacts
 from reelbeam.transforms.output.run_files import RunPaths, WrittenFile, summarize_files, to_table, write_atomically
 from reelbeam.transforms.records import LabelScore, RunInfo, VideoSummary
 from reelbeam.transforms.schemas import SCHEMA_VERSION, TABLES, Row, clip_row, error_row, video_row
@@ -69,7 +70,7 @@ def commit_rows(
     """Commits rows as a run."""
     paths = RunPaths(str(output), run_id)
     files = stage(output, run_id, videos, row_group_size)
-    commits.record_decision(paths, summary_of(output, run_id, files, **more), files)
+    commits.write_commit_record(paths, summary_of(output, run_id, files, **more), files)
     commits.finish(paths)
 
 

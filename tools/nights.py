@@ -92,8 +92,8 @@ class Corpus:
 
     def contents(self) -> set[Content]:
         """Returns what is there now, as a listing tells it."""
-        found = (storage.stat(str(path)) for path in self.videos)
-        return {(video.video_uri, video.size_bytes, video.content_version) for video in found}
+        found = map(storage.stat, map(str, self.videos))
+        return {(file.uri, file.size_bytes, file.version) for file in found}
 
 
 def run_night(
@@ -129,11 +129,11 @@ def run_night(
 def committed_rows(output: pathlib.Path, table: str, columns: list[str]) -> list[dict[str, Any]]:
     """Returns the rows of committed runs, each with the run that it is of; `output` may be a copy of theirs."""
     rows = []
-    for marker in sorted(output.glob("runs/*.json")):
-        for path in json.loads(marker.read_text("utf-8"))["files"][table]:
+    for document in sorted(output.glob("runs/*.json")):
+        for path in json.loads(document.read_text("utf-8"))["files"][table]:
             copy = output.joinpath(*path.split("/")[-3:])
             found = pq.read_table(copy, columns=columns, partitioning=None).to_pylist()
-            rows += [row | {"run": marker.stem} for row in found]
+            rows += [row | {"run": document.stem} for row in found]
     return rows
 
 

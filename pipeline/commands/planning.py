@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from reelbeam.pipeline.job.sample_job import sample_selection
+from reelbeam.pipeline.settings.command_settings import LOCAL_SAMPLE, REMOTE_SAMPLE
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import MediaError
@@ -22,9 +23,6 @@ from reelbeam.transforms.plan_clips import labeled_seconds
 from reelbeam.transforms.records import VideoRef
 from reelbeam.transforms.storage.ignored import most_frequent
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
-
-LOCAL_SAMPLE, REMOTE_SAMPLE = 2_000, 100
-"""How many headers are read; fewer of remote videos, because these are copied for it."""
 
 
 class PlannedSelection(NamedTuple):
@@ -65,7 +63,7 @@ def select(config: LabelingConfig, key: LabelingKey | None, sample_size: int | N
         remote.
 
     Raises:
-      ConfigError, MediaError: an input or the output cannot be read.
+      ConfigError, StorageError: an input or the output cannot be read.
     """
     found = sample_selection(config, key, decoder_version(), sample_size or LOCAL_SAMPLE)
     sample = found.sample if sample_size else _up_to_last_remote(found.sample, REMOTE_SAMPLE)

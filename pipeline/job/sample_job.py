@@ -13,15 +13,15 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from reelbeam.pipeline.job.graph import build_sample
 from reelbeam.pipeline.job.run_progress import RunProgress
+from reelbeam.pipeline.runners.guarded_runner import GuardedRunner
 from reelbeam.pipeline.runners.heap import trim_malloc
-from reelbeam.pipeline.runners.local import LocalRunner
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.pipeline.terminal.progress import ProgressLine
 from reelbeam.transforms import metrics
+from reelbeam.transforms.beam_compat import pipeline_options
 from reelbeam.transforms.errors import ReelbeamError
 from reelbeam.transforms.output.run_document import LabelingKey
 from reelbeam.transforms.selection.sample import SampledSelection, read_sample
-from reelbeam.transforms.storage.stores.options import pipeline_options
 
 
 def sample_selection(
@@ -36,12 +36,12 @@ def sample_selection(
       size: of the sample, at most.
 
     Raises:
-      ConfigError, MediaError: an input or the output cannot be read.
+      ConfigError, StorageError: an input or the output cannot be read.
     """
     metrics.reset_tally()
     with tempfile.TemporaryDirectory(prefix="reelbeam-plan-") as folder:
         path = str(pathlib.Path(folder) / "sample.json")
-        program = beam.Pipeline(LocalRunner(), _options())
+        program = beam.Pipeline(GuardedRunner(), _options())
         # Beam removes its folder after a run, but not after an interrupted one.
         weakref.finalize(program, shutil.rmtree, program.local_tempdir, ignore_errors=True)
         build_sample(program, config, key, decoder_version, size, path)

@@ -11,16 +11,26 @@ from rich.text import Text
 
 from reelbeam.pipeline.reports.reasons import skipped_text
 from reelbeam.pipeline.terminal.console import make_console, make_table, printable, right, whole
-from reelbeam.transforms.output.comparison import Comparison, KeyDifference, Relabeled, StatusChange
+from reelbeam.transforms.output.inspection.comparison import Comparison, KeyDifference, Relabeled, StatusChange
+from reelbeam.transforms.output.inspection.overview import Overview
+from reelbeam.transforms.output.inspection.verification import Verification
 from reelbeam.transforms.output.lock.lock_file import LockProgress
-from reelbeam.transforms.output.overview import Overview
-from reelbeam.transforms.output.verification import Verification
 from reelbeam.transforms.wording import counted, duration, first_and_more
 
 _ROWS_SHOWN = 20
 _WIDTH_OF_PIPES = 10_000
-_STATE_TEXTS = {"dead": "interrupted: start the same `reelbeam label` again, and it does the rest"}
-_STATES = {"running": "green", "committing": "green", "dead": "red", "refused": "red", "cut off in its commit": "red"}
+_STATE_TEXTS = {
+    "interrupted": "interrupted: start the same `reelbeam label` again, and it does the rest",
+    "interrupted in its commit": "interrupted in its commit: the next `reelbeam label` or `reelbeam compact` "
+    "completes it",
+}
+_STATE_COLORS = {
+    "running": "green",
+    "committing": "green",
+    "interrupted": "red",
+    "refused": "red",
+    "interrupted in its commit": "red",
+}
 
 
 def _console() -> Console:
@@ -38,12 +48,11 @@ def print_status(found: Overview) -> None:
     for entry in found.now:
         where = f" on {entry.host} (process {entry.process_id}) since {entry.since}" if entry.host is not None else ""
         line = Text(printable(f"{entry.run_id}{where}: "))
-        line.append(_STATE_TEXTS.get(entry.state, entry.state), style=_STATES[entry.state])
+        line.append(_STATE_TEXTS.get(entry.state, entry.state), style=_STATE_COLORS[entry.state])
         line.append(_progress(entry.progress) if entry.progress else "")
         line.append("" if entry.message is None else f", {printable(entry.message)}")
         console.print(line)
-        if entry.state == "cut off in its commit":
-            console.print("  the next `reelbeam label` or `reelbeam compact` finishes it")
+
     if not found.num_runs:
         console.print("no run is committed yet")
         return

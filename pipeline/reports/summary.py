@@ -12,14 +12,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from reelbeam.pipeline.job.launch import Outcome
+from reelbeam.pipeline.job.outcome import Outcome
 from reelbeam.pipeline.reports.reasons import DONE_BEFORE, skipped_text
 from reelbeam.pipeline.reports.summary_json import added_up, committed_runs
 from reelbeam.pipeline.terminal.console import make_table, printable, right, whole
 from reelbeam.transforms import metrics
-from reelbeam.transforms.errors import MediaError
+from reelbeam.transforms.errors import StorageError
 from reelbeam.transforms.models.registry.catalog import DEMO
-from reelbeam.transforms.output.run_document import Counts, ErrorCount, LabelCount, RunDocument
+from reelbeam.transforms.output.run_counts import Counts, ErrorCount, LabelCount
+from reelbeam.transforms.output.run_document import RunDocument
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.table_files import read_batches
 from reelbeam.transforms.records.time_range import shown_input
@@ -47,7 +48,7 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
     summary = outcome.summary
     if outcome.job is not None and not outcome.exit_code:
         console.print(Text(f"Submitted as job {outcome.job}. It commits the run by itself; then there is:"))
-        console.print(Text(f"  {'summary':<7} {_shown_path(outcome.paths.marker)}"), soft_wrap=True)
+        console.print(Text(f"  {'summary':<7} {_shown_path(outcome.paths.document)}"), soft_wrap=True)
         return
     if summary is None:
         console.print(Text(f"The run failed: {outcome.error}", style="red"))
@@ -86,7 +87,7 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
             continue
         folder = f"{outcome.paths.output}/{table}/run={outcome.paths.run_id}/"
         console.print(Text(f"  {table:<7} {_shown_path(folder)}"), soft_wrap=True)
-    console.print(Text(f"  {'summary':<7} {_shown_path(outcome.paths.marker)}"), soft_wrap=True)
+    console.print(Text(f"  {'summary':<7} {_shown_path(outcome.paths.document)}"), soft_wrap=True)
 
 
 def print_total(outcomes: Sequence[Outcome], console: Console) -> None:
@@ -124,7 +125,7 @@ def _print_failed(summary: RunDocument, console: Console) -> None:
             message = row["error_message"].removeprefix(row["video_uri"]).lstrip(": ")
             line = Text(f"  {printable(_shown_path(_shown_input(row)))} ")
             console.print(line.append(row["error_code"], "red").append(f": {printable(message)}"), soft_wrap=True)
-    except MediaError as error:
+    except StorageError as error:
         console.print(Text(f"The failed videos cannot be shown: {error}", style="red"))
 
 
@@ -133,14 +134,14 @@ def _print_what_is_left(paths: RunPaths, console: Console) -> None:
     console.print("All rows stay until the next run begins, Parquet under names that end in .staged:", style="dim")
     for name, place in (("videos", f"{paths.staging}/videos/"), ("errors", f"{paths.staging}/errors/")):
         console.print(Text(f"  {name:<7} {_shown_path(place)}", style="dim"), soft_wrap=True)
-    console.print(Text(f"  {'summary':<7} {_shown_path(paths.refusal)}", style="dim"), soft_wrap=True)
+    console.print(Text(f"  {'summary':<7} {_shown_path(paths.rejection_record)}", style="dim"), soft_wrap=True)
 
 
 def _print_videos(summary: RunDocument, console: Console) -> None:
     columns = ["video_uri", *RANGE, "status", "labels", "num_clips", "error_code"]
     try:
         batches = [batch for path in summary.files.videos for batch in read_batches(path, columns)]
-    except MediaError as error:  # the run is committed all the same
+    except StorageError as error:  # the run is committed all the same
         console.print(Text(f"The rows cannot be shown: {error}", style="red"))
         return
     console.print(_videos_table([row for batch in batches for row in batch.to_pylist()]))

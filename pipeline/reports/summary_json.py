@@ -12,8 +12,9 @@ from reelbeam.transforms.errors import ConfigError, ReelbeamError
 from reelbeam.transforms.redaction import without_query
 
 if TYPE_CHECKING:
-    from reelbeam.pipeline.job.launch import Outcome
-    from reelbeam.transforms.output.run_document import ErrorCount, LabelCount, RunDocument
+    from reelbeam.pipeline.job.outcome import Outcome
+    from reelbeam.transforms.output.run_counts import ErrorCount, LabelCount
+    from reelbeam.transforms.output.run_document import RunDocument
 
 
 @dataclasses.dataclass
@@ -52,7 +53,7 @@ def of_outcome(outcome: Outcome) -> str:
     else:
         status = "refused" if refused else "failed"
     error = refused or (outcome.error and {"code": "run_failed", "message": outcome.error})
-    marker = {"refused": outcome.paths.refusal, "failed": None}.get(status, outcome.paths.marker)
+    document = {"refused": outcome.paths.rejection_record, "failed": None}.get(status, outcome.paths.document)
     return _line(
         {
             "status": status,
@@ -60,7 +61,7 @@ def of_outcome(outcome: Outcome) -> str:
             "error": error,
             "job": outcome.job,
             "output": outcome.paths.output,
-            "run_json": marker,
+            "run_json": document,
             **summary,
             "run_id": outcome.paths.run_id,
         }
@@ -81,7 +82,7 @@ def of_outcomes(outcomes: Sequence[Outcome]) -> str:
 
 def _sums(outcomes: Sequence[Outcome]) -> dict[str, object]:
     """Returns what all parts that were committed have in sum, and the names of all."""
-    from reelbeam.transforms.output.run_document import Counts
+    from reelbeam.transforms.output.run_counts import Counts
     from reelbeam.transforms.storage.typed_json import to_json
 
     committed = committed_runs(outcomes)
@@ -122,7 +123,7 @@ def _merged_errors(runs: Sequence[RunDocument]) -> tuple[ErrorCount, ...]:
 
 def _merged_labels(runs: Sequence[RunDocument]) -> tuple[LabelCount, ...]:
     """Returns the labels of all runs, equal ones added up, the most frequent first."""
-    from reelbeam.transforms.output.run_document import LabelCount
+    from reelbeam.transforms.output.run_counts import LabelCount
 
     sums = added_up({entry.label: entry.videos} for run in runs for entry in run.labels)
     return tuple(LabelCount(label, n) for label, n in sorted(sums.items(), key=lambda entry: -entry[1]))

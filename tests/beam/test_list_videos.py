@@ -20,7 +20,6 @@ from reelbeam.transforms.errors import StorageError, UnsupportedUriError
 from reelbeam.transforms.inputs import expansion
 from reelbeam.transforms.inputs.expansion import expand_input, matches_anything
 from reelbeam.transforms.records import VideoRef
-from reelbeam.transforms.storage.stores import retries
 
 
 @pytest.fixture
@@ -142,7 +141,7 @@ def uris(given: str) -> list[str]:
 
 def test_an_object_with_brackets_is_a_name_before_it_is_a_pattern(s3: S3Server, proxy: FaultyProxy) -> None:
     odd, plain = s3.put("a[1].mp4", b"12345"), s3.put("a1.mp4", b"1")
-    assert list(expand_input(odd)) == [storage.stat(odd)]
+    assert list(expand_input(odd)) == [storage.video_of(storage.stat(odd))]
     proxy.requests.clear()
     assert uris(f"s3://{BUCKET}/a[12].mp4") == [plain]
     assert [request.method for request in proxy.requests] == ["HEAD", "GET"]
@@ -222,8 +221,8 @@ class Disk(LocalFileSystem):
             yield FileMetadata(f"disk://{found.path}", found.size_in_bytes, found.last_updated_in_seconds)
 
 
-def test_a_file_system_with_real_folders(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "_FIRST_DELAY_SECONDS", 0.001)
+@pytest.mark.usefixtures("quick_retries")
+def test_a_file_system_with_real_folders(folder: pathlib.Path) -> None:
     root = f"disk://{folder}"
     assert uris(f"{root}/a.mp4") == [f"{root}/a.mp4"]
     assert uris(f"{root}/gone.mp4") == [f"{root}/gone.mp4"]

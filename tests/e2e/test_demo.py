@@ -63,8 +63,8 @@ def test_clips_lie_in_their_video_and_are_numbered(labeled: pathlib.Path) -> Non
 
 
 def test_the_tables_add_up(labeled: pathlib.Path) -> None:
-    (marker,) = (labeled / "runs").iterdir()
-    summary = json.loads(marker.read_text("utf-8"))
+    (document,) = (labeled / "runs").iterdir()
+    summary = json.loads(document.read_text("utf-8"))
     by_status = dict(sql(labeled, "SELECT status, count(*) FROM {0} GROUP BY ALL"))
     assert by_status == {"ok": 9, "failed": 1}
     assert {name: summary["counts"][name] for name in ("videos", "ok", "partial", "failed")} == {
@@ -73,7 +73,7 @@ def test_the_tables_add_up(labeled: pathlib.Path) -> None:
         "partial": 0,
         "failed": 1,
     }
-    assert summary["run_id"] == marker.stem == sql(labeled, "SELECT DISTINCT run FROM {0}")[0][0]
+    assert summary["run_id"] == document.stem == sql(labeled, "SELECT DISTINCT run FROM {0}")[0][0]
     assert sql(labeled, "SELECT sum(num_clips) FROM {0}") == sql(labeled, "SELECT count(*) FROM {1}")
     assert summary["counts"]["clips"] == sql(labeled, "SELECT count(*) FROM {1}")[0][0]
 

@@ -17,11 +17,11 @@ from object_stores import S3Server, s3_flags
 
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms import metrics, storage
-from reelbeam.transforms.decode_clips import DecodeClips
+from reelbeam.transforms.decode_clips import DecodeClips, DecoderConfig
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.models.registry.catalog import find
-from reelbeam.transforms.plan_clips import PlanClips
+from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
 from reelbeam.transforms.storage.spool import folder as spool
 
 pytestmark = pytest.mark.slow  # whole runs
@@ -120,7 +120,7 @@ def test_other_files_with_a_videos_extension_count_as_failures_only_where_they_w
         (["label", "--model=demo", "VIDEO", "--output", ""], "--output"),
         (["label", "--model=demo", "VIDEO", "--output", " "], "--output"),
         (["plan", "--model=demo", "VIDEO", "--output", ""], "--output"),
-        (["label", "--model=demo", "", "--output", "OUT"], "an input"),
+        (["label", "--model=demo", "", "--output", "OUT"], "INPUT"),
         (["label", "--model=demo", "VIDEO", "--input_list", "", "--output", "OUT"], "--input_list"),
         (["label", "--model=demo", "VIDEO", "--spool_dir", "", "--output", "OUT"], "--spool_dir"),
         (["label", "--model=demo", "VIDEO", "--model", "", "--output", "OUT"], "--model"),
@@ -198,7 +198,7 @@ def test_a_local_video_that_is_replaced_after_the_listing_is_a_transient_row(
     path = tmp_path / "a.mp4"
     shutil.copy(samples_dir / "growing.mp4", path)
     os.utime(path, (1000, 1000))
-    video = storage.stat(str(path))
+    video = storage.video_of(storage.stat(str(path)))
 
     def replace(element: object) -> object:
         shutil.copy(samples_dir / "moving_up.mp4", path)
@@ -207,11 +207,15 @@ def test_a_local_video_that_is_replaced_after_the_listing_is_a_transient_row(
 
     with LocalPipeline() as pipeline:
         videos = pipeline | beam.Create([video])
-        plan = (videos | beam.Map(replace) if step == "plan" else videos) | PlanClips(SAMPLING, 1 << 30)
+        plan = (videos | beam.Map(replace) if step == "plan" else videos) | PlanClips(
+            PlannerConfig(sampling=SAMPLING, max_video_bytes=1 << 30)
+        )
         failures = plan.failures
         if step == "decode":
             segments = plan.segments | "Spread" >> beam.Reshuffle() | "Replace" >> beam.Map(replace)
-            decoded = segments | DecodeClips(Geometry(PRESET.resize, PRESET.size), 1 << 30)
+            decoded = segments | DecodeClips(
+                DecoderConfig(geometry=Geometry(PRESET.resize, PRESET.size), max_video_bytes=1 << 30)
+            )
             assert_that(decoded.clips, equal_to([]), label="clips")
             failures = decoded.failures
         told = failures | beam.Map(lambda f: (f.stage, f.code, f.transient, f.message))

@@ -27,8 +27,8 @@ def label(output: pathlib.Path, *flags: object) -> dict[str, Any]:
     """Labels, and returns the JSON of the run."""
     before = set(output.glob("runs/*.json"))
     assert main(["label", "--model=demo", *map(str, flags), "--output", str(output)]) == 0
-    (marker,) = set(output.glob("runs/*.json")) - before
-    return json.loads(marker.read_text())
+    (document,) = set(output.glob("runs/*.json")) - before
+    return json.loads(document.read_text())
 
 
 def rows(output: pathlib.Path, run: dict[str, Any]) -> dict[str, tuple[str, int]]:

@@ -29,20 +29,20 @@ COMMITTED = [
 
 @pytest.mark.parametrize("num_moves", range(4))
 @pytest.mark.parametrize("marked", [False, True])
-def test_what_was_decided_is_finished(tmp_path: pathlib.Path, num_moves: int, marked: bool) -> None:
+def test_a_commit_with_a_record_is_completed(tmp_path: pathlib.Path, num_moves: int, marked: bool) -> None:
     """Every state in which a killed commit can leave an output: so many files moved, the run's JSON there or not."""
     paths = RunPaths(str(tmp_path), "r1")
     written = ledger_of.stage(tmp_path, "r1", ledger_of.rows(URIS))
-    commits.record_decision(paths, ledger_of.summary_of(tmp_path, "r1", written), written)
-    decision = json.loads(pathlib.Path(paths.decision).read_text())
-    for table, shard in decision["moves"][: 3 if marked else num_moves]:
+    commits.write_commit_record(paths, ledger_of.summary_of(tmp_path, "r1", written), written)
+    record = json.loads(pathlib.Path(paths.commit_record).read_text())
+    for table, shard in record["moves"][: 3 if marked else num_moves]:
         final = pathlib.Path(paths.final(table, shard))
         final.parent.mkdir(parents=True)
         pathlib.Path(paths.staged(table, shard)).rename(final)
     if marked:
-        marker = pathlib.Path(paths.marker)
-        marker.parent.mkdir()
-        marker.write_text(json.dumps(decision["summary"]))
+        document = pathlib.Path(paths.document)
+        document.parent.mkdir()
+        document.write_text(json.dumps(record["summary"]))
     assert commits.recover(str(tmp_path)) == commits.Recovered(["r1"], [])
     assert files(tmp_path) == COMMITTED
     ((_, summary, _),) = runs.committed_runs(str(tmp_path))
@@ -53,20 +53,20 @@ def test_what_was_decided_is_finished(tmp_path: pathlib.Path, num_moves: int, ma
 def test_videos_are_moved_last(tmp_path: pathlib.Path) -> None:
     paths = RunPaths(str(tmp_path), "r1")
     written = ledger_of.stage(tmp_path, "r1", ledger_of.rows(URIS))
-    commits.record_decision(paths, ledger_of.summary_of(tmp_path, "r1", written), written)
-    moves = json.loads(pathlib.Path(paths.decision).read_text())["moves"]
+    commits.write_commit_record(paths, ledger_of.summary_of(tmp_path, "r1", written), written)
+    moves = json.loads(pathlib.Path(paths.commit_record).read_text())["moves"]
     assert [table for table, _ in moves] == ["clips", "errors", "videos"]
 
 
 @pytest.mark.parametrize("num_tables", range(4))
-def test_what_was_not_decided_is_removed(tmp_path: pathlib.Path, num_tables: int) -> None:
+def test_a_run_without_a_commit_record_is_removed(tmp_path: pathlib.Path, num_tables: int) -> None:
     ledger_of.commit_rows(tmp_path, "r1", ledger_of.rows(URIS))
     before = files(tmp_path)
     ledger_of.stage(tmp_path, "r2", ledger_of.rows(URIS))
     staging = tmp_path / ".staging/run=r2"
     for table in ("clips", "errors", "videos")[num_tables:]:
         shutil.rmtree(staging / table)
-    (staging / ".draft-0123").write_bytes(b'{"half a decision')
+    (staging / ".draft-0123").write_bytes(b'{"half a record')
     assert not [path for path in tmp_path.glob("*/*/*.parquet") if "run=r1" not in str(path)]
     assert commits.recover(str(tmp_path)) == commits.Recovered([], ["r2"])
     assert files(tmp_path) == before
@@ -82,12 +82,12 @@ def test_a_finished_commit_that_is_repeated_changes_nothing(tmp_path: pathlib.Pa
 
 
 @pytest.mark.parametrize("num_moves", range(3))
-def test_a_decision_about_files_that_are_nowhere_stands_in_nobodys_way(tmp_path: pathlib.Path, num_moves: int) -> None:
-    """A run that slept while another one cleared its staging folder, and then decided and moved what it could."""
+def test_a_commit_record_of_missing_files_blocks_no_run(tmp_path: pathlib.Path, num_moves: int) -> None:
+    """A suspended run whose staging folder another run removed, and which then wrote its record and moved the rest."""
     paths = RunPaths(str(tmp_path), "r1")
     written = ledger_of.stage(tmp_path, "r1", ledger_of.rows(URIS))
-    commits.record_decision(paths, ledger_of.summary_of(tmp_path, "r1", written), written)
-    moves = json.loads(pathlib.Path(paths.decision).read_text())["moves"]
+    commits.write_commit_record(paths, ledger_of.summary_of(tmp_path, "r1", written), written)
+    moves = json.loads(pathlib.Path(paths.commit_record).read_text())["moves"]
     for number, (table, shard) in enumerate(moves):
         final = pathlib.Path(paths.final(table, shard))
         final.parent.mkdir(parents=True)

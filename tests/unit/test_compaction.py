@@ -267,7 +267,7 @@ def test_cut_off_after_any_step_nothing_is_lost_or_doubled(tmp_path: pathlib.Pat
         assert not list(output.glob(".staging/run=*"))
         if "end" in steps:
             break
-    # 3 staged files, decision, JSON, 9 old files and their folders, 3 moves, the staging folder
+    # 3 staged files, commit record, run document, 9 old files and their folders, 3 moves, the staging folder
     assert steps.count("write_atomically") == 5 and steps.count("_move") == 3
     assert steps.count("remove_file") == steps.count("remove_empty_folder") == 9
 

@@ -79,7 +79,7 @@ def test_each_version_of_landlock_is_asked_for_all_that_it_can_forbid() -> None:
 
 
 def test_a_decoder_process_holds_nothing_but_its_own() -> None:
-    with sandboxed.borrow(DEFAULT_LIMITS.memory_bytes, cpu_seconds=17) as process:
+    with sandboxed.acquire(DEFAULT_LIMITS.memory_bytes, cpu_seconds=17) as process:
         folder = pathlib.Path(f"/proc/{process.pid}")
         status = dict(line.split(":\t", 1) for line in folder.joinpath("status").read_text().splitlines())
         opened = sorted(os.readlink(path) for path in folder.joinpath("fd").iterdir())

@@ -105,8 +105,8 @@ def test_containers_crop_as_in_ffmpeg(
         span = span_at(0, *[Fraction(number, 5) for number in range(8)])
         ((_, ours),) = decoder.decode_clips(path, media, [span], Geometry(short, short))
         assert np.array_equal(ours, theirs[:, top : top + short, start : start + short])
-        ((_, caged),) = sandboxed.decode_clips(path, media, [span], Geometry(short, short), DecoderLimits())
-        assert np.array_equal(caged, ours)
+        ((_, confined),) = sandboxed.decode_clips(path, media, [span], Geometry(short, short), DecoderLimits())
+        assert np.array_equal(confined, ours)
 
 
 def test_animated_avif_is_cropped(tmp_path: pathlib.Path, ffmpeg: str) -> None:

@@ -29,9 +29,9 @@ def assert_encrypted(path: pathlib.Path, scheme: str) -> None:
     text = f"{path}: the video is encrypted ({scheme}); decrypt it before labeling, or leave the file out"
     assert str(caught.value) == text
     assert (caught.value.code, caught.value.transient) == ("encrypted_video", False)
-    with pytest.raises(errors.EncryptedVideoError) as caged:
+    with pytest.raises(errors.EncryptedVideoError) as confined:
         sandboxed.probe(path, DecoderLimits())
-    assert str(caged.value) == text
+    assert str(confined.value) == text
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import concurrent.futures
 import os
 import pathlib
 import signal
-from collections.abc import Iterator
 
 import data_generation as generate
 import processes
@@ -15,23 +14,17 @@ import pytest
 from reelbeam.transforms import errors
 from reelbeam.transforms.media.decoding import probe
 from reelbeam.transforms.media.limits import DecoderLimits
-from reelbeam.transforms.media.sandbox import child, rehearsal, sandboxed, spawn, wire
+from reelbeam.transforms.media.sandbox import child, protocol, rehearsal, sandboxed
 
 LIMITS = DecoderLimits()
 LAST_PID = pathlib.Path("/proc/sys/kernel/ns_last_pid")
+
+pytestmark = pytest.mark.usefixtures("no_process_left")
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return generate.make_video(tmp_path_factory.mktemp("server") / "video.mp4", 50, 25, 160, 120)
-
-
-@pytest.fixture(autouse=True)
-def _no_process_left() -> Iterator[None]:
-    sandboxed.close_idle()
-    yield
-    sandboxed.close_idle()
-    assert processes.fork_servers_of(os.getpid()) == []
 
 
 def server_pid() -> int:
@@ -46,7 +39,7 @@ def opened(pid: int) -> list[str]:
 def test_a_process_serves_one_request(video: pathlib.Path) -> None:
     pids = []
     for _ in range(3):
-        with sandboxed.borrow(LIMITS.memory_bytes) as process:
+        with sandboxed.acquire(LIMITS.memory_bytes) as process:
             pids.append(process.pid)
             assert process.probe(video, LIMITS) == probe.probe(video)
             with pytest.raises(RuntimeError, match="serves one request"):
@@ -55,29 +48,26 @@ def test_a_process_serves_one_request(video: pathlib.Path) -> None:
 
 
 def test_a_process_that_was_taken_over_does_not_answer_for_the_next_video(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: pathlib.Path, babbling: sandboxed.Sandbox
 ) -> None:
     """It sends more answers than it was asked for."""
-    monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
     hostile, honest = tmp_path / "hostile.mp4", tmp_path / "honest.mp4"
     hostile.write_text(repr(b'{"error": ["no_frames", "mine"]}\n{"error": ["no_frames", "forged"]}\n' * 9))
     honest.write_text(repr(b'{"error": ["corrupt_video", "honest"]}\n'))
     for _ in range(2):
         with pytest.raises(errors.NoFramesError, match="mine"):
-            sandboxed.probe(hostile, LIMITS)
+            babbling.probe(hostile, LIMITS)
         with pytest.raises(errors.CorruptVideoError, match="honest"):
-            sandboxed.probe(honest, LIMITS)
+            babbling.probe(honest, LIMITS)
 
 
 def test_a_process_is_ended_after_its_request_even_if_it_does_not_end(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: pathlib.Path, babbling: sandboxed.Sandbox
 ) -> None:
-    monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
     (tmp_path / "v.mp4").write_text(repr(b'{"error": ["no_frames", "x"]}\n'))
     with pytest.raises(errors.NoFramesError):
-        sandboxed.probe(tmp_path / "v.mp4", LIMITS)
-    assert sandboxed._server is not None
-    server = sandboxed._server.pid
+        babbling.probe(tmp_path / "v.mp4", LIMITS)
+    server = server_pid()
     processes.wait_until(lambda: processes.children_of(server) == [])
     assert processes.is_running(server)
 
@@ -90,7 +80,7 @@ def test_the_server_sees_no_file_and_keeps_no_descriptor_and_no_zombie(video: pa
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         for media in pool.map(lambda _: sandboxed.probe(video, LIMITS), range(20)):
             assert media.num_frames == 50
-    with pytest.raises(errors.DecoderTimeoutError), sandboxed.borrow(LIMITS.memory_bytes) as process:
+    with pytest.raises(errors.DecoderTimeoutError), sandboxed.acquire(LIMITS.memory_bytes) as process:
         os.kill(process.pid, signal.SIGSTOP)
         process.probe(video, DecoderLimits(deadline_seconds=0.2))
     processes.wait_until(lambda: processes.children_of(server) == [])
@@ -100,7 +90,7 @@ def test_the_server_sees_no_file_and_keeps_no_descriptor_and_no_zombie(video: pa
 
 
 def test_two_processes_share_no_descriptor(video: pathlib.Path) -> None:
-    with sandboxed.borrow(LIMITS.memory_bytes) as first, sandboxed.borrow(LIMITS.memory_bytes) as second:
+    with sandboxed.acquire(LIMITS.memory_bytes) as first, sandboxed.acquire(LIMITS.memory_bytes) as second:
         sockets = [{path for path in opened(process.pid) if "socket" in path} for process in (first, second)]
         rings = [os.stat(f"/proc/{process.pid}/fd/{number}").st_ino for process in (first, second)
                  for number in os.listdir(f"/proc/{process.pid}/fd")
@@ -114,7 +104,7 @@ def test_the_rehearsal_probes_and_decodes_and_leaves_no_descriptor_or_thread() -
     before = processes.open_descriptors(), len(os.listdir("/proc/self/task"))
     num_answers = 0
 
-    def answer(channel: wire.Channel, ring: int) -> None:
+    def answer(channel: protocol.Channel, ring: int) -> None:
         nonlocal num_answers
         child._rehearsed(channel, ring)
         num_answers += 1
@@ -135,7 +125,7 @@ def test_a_server_that_ended_is_replaced(video: pathlib.Path, number: signal.Sig
 
 
 def test_a_server_that_ends_takes_its_processes_along_and_that_is_no_fault_of_a_video(video: pathlib.Path) -> None:
-    with pytest.raises(errors.DecoderCrashedError) as caught, sandboxed.borrow(LIMITS.memory_bytes) as process:
+    with pytest.raises(errors.DecoderCrashedError) as caught, sandboxed.acquire(LIMITS.memory_bytes) as process:
         os.kill(process.pid, signal.SIGSTOP)  # so that it does not answer before
         os.kill(process.server.pid, signal.SIGKILL)
         process.probe(video, LIMITS)
@@ -145,18 +135,18 @@ def test_a_server_that_ends_takes_its_processes_along_and_that_is_no_fault_of_a_
 
 
 def test_after_a_crash_the_next_process_has_another_memory_layout(video: pathlib.Path) -> None:
-    with sandboxed.borrow(LIMITS.memory_bytes) as other:  # in the middle of a video meanwhile
-        with pytest.raises(errors.DecoderCrashedError), sandboxed.borrow(LIMITS.memory_bytes) as process:
+    with sandboxed.acquire(LIMITS.memory_bytes) as other:  # in the middle of a video meanwhile
+        with pytest.raises(errors.DecoderCrashedError), sandboxed.acquire(LIMITS.memory_bytes) as process:
             os.kill(process.pid, signal.SIGSEGV)
             process.probe(video, LIMITS)
-        with sandboxed.borrow(LIMITS.memory_bytes) as fresh:
+        with sandboxed.acquire(LIMITS.memory_bytes) as fresh:
             assert fresh.server.pid != process.server.pid == other.server.pid
         assert other.probe(video, LIMITS).num_frames == 50
     assert processes.fork_servers_of(os.getpid()) == [fresh.server.pid]
 
 
 def test_a_number_that_names_no_child_is_answered_and_ends_nothing(video: pathlib.Path) -> None:
-    with sandboxed.borrow(LIMITS.memory_bytes) as process:
+    with sandboxed.acquire(LIMITS.memory_bytes) as process:
         for unknown in (process.pid, 0, -1, 1 << 70):  # a process id is not the number of a child
             process.server.end(unknown)
             assert process.server.status(unknown) is None
@@ -165,7 +155,7 @@ def test_a_number_that_names_no_child_is_answered_and_ends_nothing(video: pathli
 
 
 def test_a_child_that_was_forgotten_stays_forgotten(video: pathlib.Path) -> None:
-    with sandboxed.borrow(LIMITS.memory_bytes) as process:
+    with sandboxed.acquire(LIMITS.memory_bytes) as process:
         serial = process._process._serial
         os.kill(process.pid, signal.SIGSEGV)
         processes.wait_until(lambda: process.server.status(serial) == -signal.SIGSEGV)
@@ -177,12 +167,12 @@ def test_a_child_that_was_forgotten_stays_forgotten(video: pathlib.Path) -> None
 
 @pytest.mark.skipif(not os.access(LAST_PID, os.W_OK), reason="the next process id cannot be chosen here")
 def test_a_child_is_not_ended_by_the_owner_of_another_that_had_its_process_id(video: pathlib.Path) -> None:
-    with sandboxed.borrow(LIMITS.memory_bytes) as first:
+    with sandboxed.acquire(LIMITS.memory_bytes) as first:
         assert first.probe(video, LIMITS).num_frames == 50
         processes.wait_until(lambda: not processes.is_running(first.pid))
         for _ in range(100):  # another program may take the id first
             LAST_PID.write_text(str(first.pid - 1))
-            with sandboxed.borrow(LIMITS.memory_bytes) as second:
+            with sandboxed.acquire(LIMITS.memory_bytes) as second:
                 if second.pid != first.pid:
                     continue
                 first.close()
@@ -192,16 +182,13 @@ def test_a_child_is_not_ended_by_the_owner_of_another_that_had_its_process_id(vi
     pytest.fail("the process id was never given again")
 
 
-def test_a_server_that_does_not_start_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spawn, "_MODULE", "no_such_module")
+def test_a_server_that_does_not_start_is_one_error() -> None:
     with pytest.raises(errors.RunError, match="the decoder process does not start: the fork server has ended"):
-        sandboxed.check_confinement(LIMITS)
+        sandboxed.Sandbox("no_such_module").check_confinement(LIMITS)
     assert processes.children_of(os.getpid()) == []
 
 
-def test_an_interrupted_question_leaves_no_answer_for_the_next(
-    video: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_question_leaves_no_answer_for_the_next(video: pathlib.Path) -> None:
     sandboxed.check_confinement(LIMITS)
     first = server_pid()
     os.kill(first, signal.SIGSTOP)

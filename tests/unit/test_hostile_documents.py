@@ -34,12 +34,12 @@ def test_verify_names_the_documents_that_a_compaction_misses(
     assert main(["compact", str(output)]) == 0
     for name in RUNS:
         (output / f"runs/{name}.json").unlink()
-    (marker,) = (output / "runs").iterdir()
+    (document,) = (output / "runs").iterdir()
     capsys.readouterr()
     assert main(["verify", str(output), "--json"]) == 4
     out, err = capsys.readouterr()
     faults = {fault["path"]: fault["message"] for fault in json.loads(out)["faults"]}
-    assert err == "" and faults.pop(str(marker)) == (
+    assert err == "" and faults.pop(str(document)) == (
         f"lists 2 runs without a document: restore runs/{RUNS[0]}.json from a copy"
     )
     assert set(faults.values()) == {f"has rows of runs that it should not hold: {', '.join(RUNS)}"}

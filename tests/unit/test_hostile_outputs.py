@@ -18,7 +18,7 @@ from output_factory import Video
 
 from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.job.earlier_runs import last_run
-from reelbeam.pipeline.job.launch import hold_output
+from reelbeam.pipeline.job.output_access import hold_output
 from reelbeam.transforms.errors import ReelbeamError
 from reelbeam.transforms.output import commits, runs
 from reelbeam.transforms.output.lock.output_lock import LockTicket
@@ -33,7 +33,7 @@ NUM_VARIANTS = int(os.environ.get("REELBEAM_FUZZ_DOCUMENTS", "4"))
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """An output with two committed runs, one that was cut off after its decision, and a lock."""
+    """An output with two committed runs, one that was interrupted after its commit record, and a lock."""
     output = tmp_path_factory.mktemp("made") / "out"
     for night in (1, 2):
         factory.commit_run(output, night, [Video("a.mp4"), Video("b.mp4", None)])
@@ -41,8 +41,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     files = factory.stage(output, run, [Video("c.mp4")])
     paths = RunPaths(str(output), CUT_OFF)
     summary = json.loads((output / f"runs/{RUN}.json").read_text().replace(RUN, CUT_OFF))
-    commits.record_decision(paths, committed_document("", CUT_OFF, summary), files)
-    with hold_output(LockTicket(str(output.with_name("other")), CUT_OFF), local=True, wait=False):
+    commits.write_commit_record(paths, committed_document("", CUT_OFF, summary), files)
+    with hold_output(LockTicket(str(output.with_name("other")), CUT_OFF), ends_with_process=True, wait=False):
         lock = json.loads(output.with_name("other").joinpath(".staging/lock.json").read_text())
     lock["process"]["start"] = 1  # its process is gone
     lock |= {"progress": {"videos_done": 1, "videos": 3, "at": "2026-01-03T00:00:00+00:00"}, "released_at": None}
@@ -83,14 +83,14 @@ def outcome(command: str, output: pathlib.Path, capsys: pytest.CaptureFixture[st
     return code, err
 
 
-def decision(output: pathlib.Path, change: Callable[[dict[str, Any]], None]) -> None:
+def record(output: pathlib.Path, change: Callable[[dict[str, Any]], None]) -> None:
     path = output / f".staging/run={CUT_OFF}/commit.json"
     document = json.loads(path.read_text())
     change(document)
     path.write_text(json.dumps(document))
 
 
-HOSTILE_DECISIONS: dict[str, Callable[[dict[str, Any]], None]] = {
+HOSTILE_RECORDS: dict[str, Callable[[dict[str, Any]], None]] = {
     "replaced above": lambda d: d.update(replaced=["../canary.parquet"]),
     "replaced absolute": lambda d: d.update(replaced=["/etc/hostname"]),
     "replaced with dots": lambda d: d.update(replaced=["videos/run=../../../canary/part-00000.parquet"]),
@@ -105,11 +105,11 @@ HOSTILE_DECISIONS: dict[str, Callable[[dict[str, Any]], None]] = {
 
 
 @pytest.mark.parametrize("command", ["label", "compact"])
-@pytest.mark.parametrize("name", HOSTILE_DECISIONS)
+@pytest.mark.parametrize("name", HOSTILE_RECORDS)
 def test_a_commit_record_that_names_anything_else_is_refused(
     name: str, command: str, output: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    decision(output, HOSTILE_DECISIONS[name])
+    record(output, HOSTILE_RECORDS[name])
     tables = {folder: snapshot(output / folder) for folder in ("videos", "clips", "errors", "runs")}
     code, err = outcome(command, output, capsys)
     assert code == 2 and err.count("\n") == 1 and "which no run writes" in err, err
@@ -188,7 +188,7 @@ def test_a_lock_is_written_through_no_link_that_waits_for_it(output: pathlib.Pat
     victim = output.parent / "canary.parquet"
     (output / ".staging/.draft-lock.json").symlink_to(victim)
     (output / ".staging/lock.json").unlink()
-    with hold_output(LockTicket(str(output), "r9"), local=True, wait=False):
+    with hold_output(LockTicket(str(output), "r9"), ends_with_process=True, wait=False):
         pass
     assert victim.read_text() == "precious"
     assert json.loads((output / ".staging/lock.json").read_text())["holder"] == "r9"
@@ -205,7 +205,7 @@ def test_escapes_in_a_lock_do_not_reach_the_terminal(output: pathlib.Path, capsy
 def label_reads(output: pathlib.Path) -> None:
     """Reads what `label` reads of an output before its job."""
     last_run(str(output))
-    with hold_output(LockTicket(str(output), "20260109T000000Z-000009"), local=True, wait=False):
+    with hold_output(LockTicket(str(output), "20260109T000000Z-000009"), ends_with_process=True, wait=False):
         key = LabelingKey.all_of(runs.read_summary(f"{output}/runs/20260101T000000Z-000001.json"))[0]
         list(ledger_factory.ledger_files(str(output), key))
 

@@ -13,7 +13,8 @@ import record_factory as make
 
 from reelbeam.transforms.output import commits, ledger
 from reelbeam.transforms.output.ledger import LedgerRow, decide, prefilter, read_rows, uri_key
-from reelbeam.transforms.output.run_document import KEY_COLUMNS, CompactionDocument, LabelingKey, RowCounts, RunDocument
+from reelbeam.transforms.output.run_counts import RowCounts
+from reelbeam.transforms.output.run_document import KEY_COLUMNS, CompactionDocument, LabelingKey, RunDocument
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.records import SkipRules, VideoRef, stable_hash
 from reelbeam.transforms.selection.row_options import RowOptions
@@ -192,7 +193,7 @@ def test_a_compaction_with_rows_of_several_labeling_keys_is_opened_for_each(tmp_
         **shared, compacted=("r0",), labeling_keys=(key, other), counts=RowCounts(1, 1), errors=()
     )
     paths = RunPaths(str(tmp_path), "r1")
-    commits.record_decision(paths, document, files)
+    commits.write_commit_record(paths, document, files)
     commits.finish(paths)
     for each in (key, other):
         assert len(list(ledger_of.ledger_files(str(tmp_path), each))) == 1

@@ -1,4 +1,4 @@
-"""No process outlives its owner, however the owner ends."""
+"""No process outlives its parent, however the parent ends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # Decodes the same video over and over, in two threads of which one has ended by the time that it matters.
-_OWNER = """
+_PARENT = """
 import pathlib, signal, sys, threading
 from fractions import Fraction
 from reelbeam.transforms.media.sandbox import sandboxed
@@ -48,7 +48,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 def start(video: pathlib.Path, between: str = "pass") -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", _OWNER.replace("{between}", between), str(video)]
+    command = [sys.executable, "-c", _PARENT.replace("{between}", between), str(video)]
     process = subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -61,7 +61,7 @@ def wait_for_the_end_of(group: int) -> None:
 
 
 @pytest.fixture
-def owner(video: pathlib.Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def parent(video: pathlib.Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A process that decodes, and its fork server, whose process group has all that must not be left."""
     with start(video) as process:
         (server,) = processes.fork_servers_of(process.pid)
@@ -71,16 +71,16 @@ def owner(video: pathlib.Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.11, 0.37])
-def test_kill_9_of_the_owner_while_decoding(owner: tuple[subprocess.Popen[str], int], seconds: float) -> None:
-    process, server = owner
+def test_kill_9_of_the_parent_while_decoding(parent: tuple[subprocess.Popen[str], int], seconds: float) -> None:
+    process, server = parent
     time.sleep(seconds)
     process.kill()
     wait_for_the_end_of(server)
 
 
 @pytest.mark.parametrize("stopped", ["decoders", "server", "all"])
-def test_kill_9_of_the_owner_of_stopped_processes(owner: tuple[subprocess.Popen[str], int], stopped: str) -> None:
-    process, server = owner
+def test_kill_9_of_the_parent_of_stopped_processes(parent: tuple[subprocess.Popen[str], int], stopped: str) -> None:
+    process, server = parent
     processes.wait_until(lambda: processes.children_of(server))
     for pid in [] if stopped == "decoders" else [server]:
         os.kill(pid, signal.SIGSTOP)
@@ -91,8 +91,8 @@ def test_kill_9_of_the_owner_of_stopped_processes(owner: tuple[subprocess.Popen[
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_signals_to_the_owner(owner: tuple[subprocess.Popen[str], int], number: signal.Signals) -> None:
-    process, server = owner
+def test_signals_to_the_parent(parent: tuple[subprocess.Popen[str], int], number: signal.Signals) -> None:
+    process, server = parent
     process.send_signal(number)
     process.wait(20)
     wait_for_the_end_of(server)

@@ -20,13 +20,14 @@ from output_factory import Sizes, Video
 
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.errors import ConfigError
-from reelbeam.transforms.output import row_checks, tables
+from reelbeam.transforms.output import tables
+from reelbeam.transforms.output.inspection import row_checks
 from reelbeam.transforms.output.lock.output_lock import LockTicket, OutputLock
+from reelbeam.transforms.output.run_commit import CommitConfig, RunResults, commit
 from reelbeam.transforms.output.run_document import RejectedRun, Rejection, RunFacts
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.storage.typed_json import to_json
-from reelbeam.transforms.write_results import commit
 
 SECOND_NIGHT = [
     Video("a.mp4", "still", version="mtime:2.0"),
@@ -72,7 +73,8 @@ def test_status_cuts_nothing_off_where_no_terminal_is(
     monkeypatch.setenv("COLUMNS", "60")
     run = dataclasses.replace(factory.run_info(1), run_id="20260101T000000Z-abc123-part03of12", model="m" * 100)
     written = factory.stage(tmp_path, run, [Video("a.mp4", num_clips=1)])
-    commit(RunFacts.of(run), RunPaths(str(tmp_path), run.run_id), 1.0, None, written, 1, {"new": 1})
+    config = CommitConfig(paths=RunPaths(str(tmp_path), run.run_id), facts=RunFacts.of(run), max_failure_ratio=1.0)
+    commit(config, RunResults(files=written, num_inputs=1, outcomes={"new": 1}))
     assert main(["status", str(tmp_path)]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     (row,) = [words for words in lines if words[:1] == [run.run_id]]
@@ -96,21 +98,21 @@ def test_status_tells_what_is_under_way_dead_and_refused(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     three_nights(tmp_path)
-    running, dead = factory.run_info(8), factory.run_info(9)
+    running, interrupted = factory.run_info(8), factory.run_info(9)
     factory.stage(tmp_path, running, [Video("x.mp4")])
-    factory.stage(tmp_path, dead, [Video("y.mp4")])
+    factory.stage(tmp_path, interrupted, [Video("y.mp4")])
     with OutputLock(LockTicket(str(tmp_path), running.run_id)):
         _, found = as_json(capsys, "status", tmp_path)
     assert {entry["run_id"]: entry["state"] for entry in found["now"]} == {
         running.run_id: "running",
-        dead.run_id: "dead",
+        interrupted.run_id: "interrupted",
     }
     assert found["now"][0]["process_id"] == os.getpid()
-    document = ledger_factory.summary_of(tmp_path, dead.run_id, [])
+    document = ledger_factory.summary_of(tmp_path, interrupted.run_id, [])
     rejected = RejectedRun(**vars(document), refused=Rejection("too_many_failures", "9 of 9 inputs failed"))
-    pathlib.Path(RunPaths(str(tmp_path), dead.run_id).refusal).write_text(json.dumps(to_json(rejected)))
+    pathlib.Path(RunPaths(str(tmp_path), interrupted.run_id).rejection_record).write_text(json.dumps(to_json(rejected)))
     _, found = as_json(capsys, "status", tmp_path)
-    assert [entry["state"] for entry in found["now"]] == ["dead", "refused"]
+    assert [entry["state"] for entry in found["now"]] == ["interrupted", "refused"]
     assert main(["status", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "9 of 9 inputs failed" in printed
@@ -134,7 +136,7 @@ def test_status_tells_of_the_first_run_while_nothing_is_committed(
     assert "holds no committed run" in capsys.readouterr().err
     factory.stage(tmp_path, first, [Video("x.mp4")])
     code, found = as_json(capsys, "status", tmp_path)
-    assert code == 0 and found["now"] == [{"run_id": first.run_id, "state": "dead"}]
+    assert code == 0 and found["now"] == [{"run_id": first.run_id, "state": "interrupted"}]
 
 
 @pytest.mark.parametrize("command", ["status", "verify", "sql", "compact"])
@@ -315,7 +317,7 @@ DAMAGES: dict[str, tuple[str, Callable[[pathlib.Path], object], str]] = {
     "version": (
         "errors",
         lambda path: pq.write_table(pq.read_table(path, partitioning=None).replace_schema_metadata({}), path),
-        "has schema version none, its run says",
+        "has schema version none, its run document says",
     ),
     "repeated": (
         "videos",
@@ -511,8 +513,8 @@ def test_verify_takes_a_commit_that_was_cut_off_for_what_it_is(tmp_path: pathlib
     last = factory.commit_run(tmp_path, 4, [Video("z.mp4")])
     paths = RunPaths(str(tmp_path), last)
     pathlib.Path(paths.staging).mkdir()
-    decision = {"summary": json.loads(pathlib.Path(paths.marker).read_text())}
-    decision["moves"] = [[table, 0] for table in ("clips", "errors", "videos")]
-    pathlib.Path(paths.decision).write_text(json.dumps(decision))
-    pathlib.Path(paths.marker).unlink()
+    record = {"summary": json.loads(pathlib.Path(paths.document).read_text())}
+    record["moves"] = [[table, 0] for table in ("clips", "errors", "videos")]
+    pathlib.Path(paths.commit_record).write_text(json.dumps(record))
+    pathlib.Path(paths.document).unlink()
     assert main(["verify", str(tmp_path)]) == 0

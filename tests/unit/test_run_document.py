@@ -16,9 +16,9 @@ from output_factory import Video
 
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.errors import StorageError
+from reelbeam.transforms.output.run_counts import Counts
 from reelbeam.transforms.output.run_document import (
     CompactionDocument,
-    Counts,
     RejectedRun,
     Rejection,
     RunDocument,
@@ -57,8 +57,8 @@ def test_the_published_schema_is_that_of_the_dataclasses() -> None:
     text = make_run_schema.SCHEMA.read_text("utf-8")
     assert text == make_run_schema.schema_text(), "run `python -m tools.make_run_schema`"
     fields = json.loads(text)["$defs"]["RunDocument"]["properties"]
-    assert fields["selected"]["description"].startswith("how many inputs, by reason")
-    assert fields["versions"]["description"] == "of the packages that labeled."
+    assert fields["selected"]["description"].startswith("the numbers of inputs by reason")
+    assert fields["versions"]["description"] == "the versions of the packages that labeled."
 
 
 def test_committed_documents_are_valid_by_the_published_schema(committed: dict[str, dict[str, Any]]) -> None:

@@ -13,7 +13,7 @@ from reelbeam.transforms.media.limits import DEFAULT_LIMITS
 from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.media.sampling.segments import media_of_segment
 from reelbeam.transforms.media.sampling.stream import count_stream_clips, plan_stream_spans
-from reelbeam.transforms.media.sandbox import wire
+from reelbeam.transforms.media.sandbox import protocol
 from reelbeam.transforms.media.sandbox.deadline import allowed_seconds
 from reelbeam.transforms.plan_clips import plan_parts
 from reelbeam.transforms.records import ClipSpan, MediaInfo
@@ -164,7 +164,7 @@ def test_decoding_starts_before_the_warm_up() -> None:
 def test_a_span_reaches_the_decoder_as_it_is() -> None:
     for part in plan_parts(media(605, 7), A0):
         for span in part:
-            assert wire.span_from_json(wire.span_to_json(span)) == span
+            assert protocol.span_from_json(protocol.span_to_json(span)) == span
 
 
 @pytest.mark.parametrize(

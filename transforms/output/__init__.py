@@ -1,15 +1,14 @@
 """The output: a folder of Parquet files that runs add to, as a contract.
 
-run_files.py    names and folders of a run's files
-run_document.py what the JSON of a run says, as dataclasses
-commits.py      the steps by which a run's files become visible, all at once
+run_files.py    the paths and the writing of a run's files
+run_document.py the run document as dataclasses (run_counts.py: its parts)
+commits.py      the steps that make a run's files visible
+run_commit.py   whether a run counts, and its commit
 runs.py         the committed runs, and the newest of them
-ledger.py       what is known of a video, and whether it is labeled again
+ledger.py       the labeled videos, and which ones are labeled again
 tables.py       the committed rows (table_files.py: reads and checks Parquet files)
-compaction.py   few large files out of many small ones
-verification.py whether everything holds (row_checks.py: row by row)
-overview.py     what status shows
-comparison.py   what diff shows
+compaction.py   the rows of many small files in few large ones
 views.py        SQL views
-lock/           one run at a time
+inspection/     reports on an output as a whole
+lock/           the lock of an output: one run at a time
 """

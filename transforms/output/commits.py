@@ -1,19 +1,20 @@
-"""Commits: how a run becomes visible, all at once, and what becomes of one that was cut off.
+"""Commits: make a run visible at once, and recover interrupted runs.
 
-A commit is four steps: the **decision** (one small file, written whole or not at all: it holds the run's JSON to be and
-names every file), the moves of the files to their places, `runs/RUN_ID.json`, and the removal of the staging folder.
-Three tables cannot be moved at one stroke, so a commit can be cut off with some files in place and others not. That is
-why there is a decision: a run that was cut off before it never happened, and its staging folder is removed; one that
-was cut off after it *is* decided, checked and whole, and whoever comes next finishes it. So whatever a plain glob sees
-belongs to a run that counts, now or after the next start; and a reader who starts from `runs/*.json` sees whole runs
-only. Every step can be repeated.
+A commit has four steps: write the **commit record** (a small file with the run document and the names of all files),
+move the files to their places, write `runs/RUN_ID.json`, and remove the staging folder. Every step can be repeated.
 
-A **compaction** (`reelbeam.transforms.output.compaction`) puts the rows of many runs into few files, by the same steps
-in another order. Its `runs/ID.json` names the runs whose rows it holds as "compacted"; their own JSONs stay as they
-are. After the decision it comes first: from then on readers who start from `runs/*.json` take the new files, staged or
-in place, and never the old ones. Then the old files go, and then the new ones come. So nobody sees a row twice at any
-moment; a plain glob that looks between these two steps misses rows, until the compaction or, where that was killed, the
-next start has gone on.
+Files cannot be moved all at once, so an interrupted commit leaves some files moved and others staged. The commit record
+resolves this. A run that was interrupted before its commit record is not committed, and its staging folder is removed.
+A run that was interrupted later is complete and checked, and the next run completes its commit. So all files that a
+reader's pattern matches belong to a run that is committed, now or after the next start. A reader that starts from
+`runs/*.json` sees complete runs only.
+
+A **compaction** (`reelbeam.transforms.output.compaction`) writes the rows of many runs into few files, by the same
+steps in another order. Its `runs/ID.json` lists the runs whose rows it holds as "compacted"; their own documents stay
+unchanged. It is written directly after the commit record. From then on, readers that start from `runs/*.json` use the
+new files, staged or moved, and never the old ones. Then the old files are deleted, and then the new ones are moved. So
+no reader sees a row twice. A pattern that is evaluated between these two steps misses rows, until the compaction or the
+next start has completed the commit.
 """
 
 from __future__ import annotations
@@ -23,11 +24,10 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
 from reelbeam.transforms import storage
-from reelbeam.transforms.errors import StorageError
+from reelbeam.transforms.errors import StorageError, UnusableFileError
 from reelbeam.transforms.output.run_document import (
     CommittedDocument,
     CompactionDocument,
@@ -52,12 +52,12 @@ _STAGED_RUN = re.compile(r"/\.staging/run=([^/]+)")
 
 @dataclasses.dataclass(frozen=True)
 class CommitRecord:
-    """The decision about a run: its document to be, and the steps that are left to do.
+    """The commit record of a run: its document and the remaining steps.
 
     Attributes:
-      summary: the document of the run, or of the compaction.
-      moves: the files to move to their places: table and number.
-      replaced: what a compaction removes: files, by their paths below the output.
+      summary: the document of the run or of the compaction.
+      moves: the files to move, as table and number.
+      replaced: the files that a compaction removes, as paths relative to the output.
     """
 
     summary: CommittedDocument
@@ -66,9 +66,9 @@ class CommitRecord:
 
     @classmethod
     def from_json(cls, uri: str, run_id: str, document: dict[str, object]) -> CommitRecord:
-        """Returns the record of the commit of a run; raises StorageError where it says what no run writes."""
+        """Returns the commit record of a run. Raises UnusableFileError if it is not valid."""
         if document.keys() - {"replaced"} != {"summary", "moves"}:
-            raise StorageError(f"{uri} is not the record of a commit: remove it") from ValueError(uri)
+            raise UnusableFileError(f"{uri} is not a commit record: remove it")
         if not isinstance(document["summary"], dict):
             raise wrong_value(uri, "summary", document["summary"])
         steps = typed(_Steps, uri, document)
@@ -85,55 +85,57 @@ class _Steps:
 
 
 class Recovered(NamedTuple):
-    """What was found of runs that were cut off: those that were finished, and those that were removed."""
+    """The interrupted runs whose commits were completed, and those that were removed."""
 
     finished: list[str]
     removed: list[str]
 
 
-def record_decision(
+def write_commit_record(
     paths: RunPaths, summary: CommittedDocument, files: Sequence[WrittenFile], replaced: Sequence[str] = ()
 ) -> None:
-    """Writes the decision: from now on the run will be committed. Everything must have been checked before.
+    """Writes the commit record, which commits the run. All files must have been checked before.
 
     Args:
-      paths, summary, files: of the run.
-      replaced: what a compaction removes: files, by their paths below the output.
+      paths: the paths of the run.
+      summary: its document.
+      files: its files.
+      replaced: the files that a compaction removes, as paths relative to the output.
     """
-    # Videos last: they are what readers start from, should the moving be cut off.
+    # Videos last, because readers join the other tables to them.
     moves = sorted(files, key=lambda file: (file.table == "videos", file))
-    decision = CommitRecord(summary, tuple((file.table, file.shard) for file in moves), tuple(replaced))
-    write_atomically(paths.decision, lambda sink: sink.write(to_line(decision)))
+    record = CommitRecord(summary, tuple((file.table, file.shard) for file in moves), tuple(replaced))
+    write_atomically(paths.commit_record, lambda sink: sink.write(to_line(record)))
 
 
 def finish(paths: RunPaths) -> CommittedDocument | None:
-    """Takes a decided run to its end, wherever it was cut off.
+    """Completes the commit of a run that has a commit record.
 
     Returns:
-      the run's document; None where the run is not decided.
+      The run document; None if the run has no commit record.
     """
-    decision = read_decision(paths)
-    if decision is None:
-        return read_summary(paths.marker) if exists(paths.marker) else None
-    if decision.replaced:
-        _mark(paths, decision.summary)
-        _delete([FileSystems.join(paths.output, name) for name in decision.replaced])
-    for table, shard in decision.moves:
+    record = read_commit_record(paths)
+    if record is None:
+        return read_summary(paths.document) if exists(paths.document) else None
+    if record.replaced:
+        _write_document(paths, record.summary)
+        _delete([FileSystems.join(paths.output, name) for name in record.replaced])
+    for table, shard in record.moves:
         _move(paths.staged(table, shard), paths.final(table, shard))
-    if not decision.replaced:
-        _mark(paths, decision.summary)
+    if not record.replaced:
+        _write_document(paths, record.summary)
     storage.delete_folder(paths.staging)
-    return decision.summary
+    return record.summary
 
 
-def decided_runs(output: str) -> dict[str, CommitRecord]:
-    """Returns the decisions that are not carried out to the end, by run: a commit is under way, or was cut off."""
-    decisions = {run_id: read_decision(RunPaths(output, run_id)) for run_id in staged_runs(output)}
-    return {run_id: decision for run_id, decision in decisions.items() if decision is not None}
+def pending_commits(output: str) -> dict[str, CommitRecord]:
+    """Returns the commit records of unfinished commits by run: in progress, or interrupted."""
+    records = {run_id: read_commit_record(RunPaths(output, run_id)) for run_id in staged_runs(output)}
+    return {run_id: record for run_id, record in records.items() if record is not None}
 
 
 def recover(output: str) -> Recovered:
-    """Finishes the runs that were decided and removes what the others left. Only for who holds the output's lock."""
+    """Completes the commits of runs with a commit record and removes the others. The caller holds the output's lock."""
     recovered = Recovered([], [])
     for run_id in staged_runs(output):
         paths = RunPaths(output, run_id)
@@ -146,15 +148,15 @@ def recover(output: str) -> Recovered:
 
 
 def _remove_void(paths: RunPaths) -> bool:
-    """Removes a run whose decision names a file that is nowhere, and returns whether it was one.
+    """Removes a run whose commit record names a missing file. Returns whether it did.
 
-    That is what a run leaves that came back from a long sleep when its staging folder had been removed already: nothing
-    can come of it, and it must not stand in everybody's way.
+    Such a record comes from a run that was suspended while its staging folder was removed. It can never be completed,
+    and it must not block other runs.
     """
-    decision = read_decision(paths)
-    if decision is None or decision.replaced:
+    record = read_commit_record(paths)
+    if record is None or record.replaced:
         return False
-    places = [(paths.staged(table, shard), paths.final(table, shard)) for table, shard in decision.moves]
+    places = [(paths.staged(table, shard), paths.final(table, shard)) for table, shard in record.moves]
     if all(FileSystems.exists(staged) or FileSystems.exists(final) for staged, final in places):
         return False
     _delete([final for _, final in places])
@@ -162,7 +164,7 @@ def _remove_void(paths: RunPaths) -> bool:
 
 
 def staged_runs(output: str) -> list[str]:
-    """Returns the runs that have something in the staging folder: running, cut off or refused."""
+    """Returns the runs in the staging folder: running, interrupted or refused."""
     path = storage.local_path(output)
     if path is None:
         uris = storage.find_files(output, ".staging/run=*/**")
@@ -173,36 +175,38 @@ def staged_runs(output: str) -> list[str]:
     return sorted({match[1] for match in found if match})
 
 
-def read_decision(paths: RunPaths) -> CommitRecord | None:
-    """Returns the decision about a run; None where there is none.
+def read_commit_record(paths: RunPaths) -> CommitRecord | None:
+    """Returns the commit record of a run; None if it has none.
 
     Raises:
-      MediaError: it cannot be read, is damaged, or names what no run writes.
+      StorageError: it cannot be read, is damaged, or is not valid.
     """
-    if not exists(paths.decision):
+    if not exists(paths.commit_record):
         return None
-    return CommitRecord.from_json(paths.decision, paths.run_id, read_document(paths.decision))
+    return CommitRecord.from_json(paths.commit_record, paths.run_id, read_document(paths.commit_record))
 
 
-def read_refusal(paths: RunPaths) -> RejectedRun | None:
-    """Returns the document of a rejected run; None where there is none. Raises MediaError, as `read_summary`."""
-    return rejected_run(paths.refusal, read_document(paths.refusal)) if exists(paths.refusal) else None
+def read_rejection_record(paths: RunPaths) -> RejectedRun | None:
+    """Returns the rejection record of a run; None if it has none. Raises StorageError, as `read_summary`."""
+    if not exists(paths.rejection_record):
+        return None
+    return rejected_run(paths.rejection_record, read_document(paths.rejection_record))
 
 
 def _move(staged: str, final: str) -> None:
-    """Moves a file; a commit that is repeated after it was cut off finds some moved already."""
+    """Moves a file, unless an interrupted commit has moved it already."""
     if not FileSystems.exists(staged) and FileSystems.exists(final):
         return
     make_folder(FileSystems.split(final)[0])
     move_file(staged, final)
 
 
-def _mark(paths: RunPaths, summary: CommittedDocument) -> None:
-    write_atomically(paths.marker, lambda sink: sink.write(to_line(summary)), draft_folder=paths.staging)
+def _write_document(paths: RunPaths, summary: CommittedDocument) -> None:
+    write_atomically(paths.document, lambda sink: sink.write(to_line(summary)), draft_folder=paths.staging)
 
 
 def _delete(uris: Sequence[str]) -> None:
-    """Deletes files, of which some may be gone already, and the folders that are empty then."""
+    """Deletes files, some of which may be missing, and the folders that become empty."""
     local = [path for path in map(storage.local_path, uris) if path is not None]
     for path in local:
         plain_files.remove_file(path)
@@ -211,6 +215,6 @@ def _delete(uris: Sequence[str]) -> None:
     if not local:
         try:
             storage.delete_files(uris)
-        except BeamIOError:  # some stores mind what is gone already
+        except StorageError:  # some stores reject missing files
             if left := [uri for uri in uris if FileSystems.exists(uri)]:
                 storage.delete_files(left)

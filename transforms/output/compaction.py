@@ -23,9 +23,10 @@ import pyarrow.parquet as pq
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import ReconciliationError, ReelbeamError
-from reelbeam.transforms.output.commits import finish, record_decision
+from reelbeam.transforms.output.commits import finish, write_commit_record
 from reelbeam.transforms.output.lock.output_lock import LockTicket
-from reelbeam.transforms.output.run_document import CompactionDocument, ErrorCount, LabelingKey, RowCounts
+from reelbeam.transforms.output.run_counts import ErrorCount, RowCounts
+from reelbeam.transforms.output.run_document import CompactionDocument, LabelingKey
 from reelbeam.transforms.output.run_files import ROWS_PER_GROUP, RunPaths, WrittenFile, files_by_table, write_atomically
 from reelbeam.transforms.output.runs import COMPACTION, Run
 from reelbeam.transforms.output.table_files import read_batches, read_schema, wrong_columns
@@ -80,7 +81,7 @@ def compact(
     Raises:
       ReconciliationError: a file has other rows than its run's JSON says; nothing is changed.
       LockLostError: another run has taken over the output meanwhile; nothing is changed.
-      MediaError: a file cannot be read or written.
+      StorageError: a file cannot be read or written.
     """
     paths = RunPaths(output.uri, lock.holder)
     started_at = _now()
@@ -93,7 +94,7 @@ def compact(
         raise
     summary = _summary(paths, runs, written, started_at)
     replaced = [path.removeprefix(f"{output.uri}/") for files in before.values() for path in files]
-    record_decision(paths, summary, written, replaced)
+    write_commit_record(paths, summary, written, replaced)
     finish(paths)
     after = {table: sum(file.table == table for file in written) for table in TABLES}
     return Sizes({table: len(files) for table, files in before.items()}, after)

@@ -130,7 +130,7 @@ def decide(
     what can be had of it is there.
 
     The attempt is counted on over other decoders and other content in between, so that only what nobody was told of yet
-    is a first one; see `reelbeam.transforms.write_results.check`.
+    is a first one; see `reelbeam.transforms.output.run_commit.check`.
 
     Args:
       video: as listed now.
@@ -175,7 +175,7 @@ def ledger_runs(output: str, key: LabelingKey) -> Iterator[Run]:
     """Yields the runs, and compactions, whose videos table may hold rows of a key; files of others are not opened.
 
     Raises:
-      MediaError: the output cannot be read.
+      StorageError: the output cannot be read.
     """
     return (run for run in runs_with_files(output) if key in LabelingKey.all_of(run.summary))
 
@@ -194,7 +194,7 @@ def read_rows(path: str, uri_keys: npt.NDArray[np.int64], key: LabelingKey) -> I
       key: the run's own.
 
     Raises:
-      MediaError: the file cannot be read, or says what no run writes.
+      StorageError: the file cannot be read, or says what no run writes.
     """
     columns = [*LedgerRow._fields, *KEY_COLUMNS]
     with open_table(path, ["uri_key", *columns]) as parquet:

@@ -1,30 +1,31 @@
-"""The run document, `runs/RUN_ID.json`: what a run did, for every program that reads an output.
+"""The run document, `runs/RUN_ID.json`: a description of a run for programs that read an output.
 
-`docs/run.schema.json` is its JSON Schema, made from the dataclasses here. There are two kinds of it: that of a run that
-labeled, and that of a compaction, which holds rows of other runs. A run that was rejected leaves the same document with
-the reason in it, as `.staging/run=RUN_ID/failed.json`.
+`docs/run.schema.json` is its JSON Schema, generated from these dataclasses. There are two kinds of documents: that of a
+run that labeled, and that of a compaction, which holds rows of other runs. The rejection record of a refused run,
+`.staging/run=RUN_ID/failed.json`, is a run document with the reason.
 
-All have one schema version, that of the tables. Outputs of another version are not read.
+All documents have the schema version of the tables. Outputs of other versions are not read.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TypeAlias, TypeVar
 
-from reelbeam.transforms.errors import StorageError
+from reelbeam.transforms.errors import UnusableFileError
+from reelbeam.transforms.output.run_counts import Counts, ErrorCount, Files, LabelCount, RowCounts
 from reelbeam.transforms.records import RunInfo
 from reelbeam.transforms.schemas import SCHEMA_VERSION
-from reelbeam.transforms.storage.documents import Count, Name, Time, is_count, require_files, typed, wrong_value
+from reelbeam.transforms.storage.documents import Count, Name, Time, is_count, typed, wrong_value
 from reelbeam.transforms.storage.typed_json import json_schema
 
 
 @dataclasses.dataclass(frozen=True)
 class LabelingKey:
-    """What is done to a video, but for the video itself: rows of the same labeling key need not be made again.
+    """Everything except the video that determines its rows. Rows with the same labeling key need no relabeling.
 
-    The names are those of the columns, and of the fields of a run document.
+    The names are those of the columns and of the fields of a run document.
     """
 
     model_fingerprint: str
@@ -45,107 +46,21 @@ class LabelingKey:
         return document.labeling_keys if isinstance(document, CompactionDocument) else (cls.of(document),)
 
     def to_columns(self) -> dict[str, str | int]:
-        """Returns the values of the columns by their names."""
+        """Returns the values of the columns by name."""
         return dataclasses.asdict(self)
 
 
 KEY_COLUMNS = tuple(field.name for field in dataclasses.fields(LabelingKey))
 
 
-@dataclasses.dataclass(frozen=True)
-class RowCounts:
-    """How many rows the files of a compaction have."""
-
-    videos: Count
-    clips: Count
-
-
-@dataclasses.dataclass(frozen=True)
-class Counts:
-    """What a run counted.
-
-    Attributes:
-      inputs: listed inputs: `videos` and `skipped` together.
-      videos: rows of the videos table: `ok`, `partial` and `failed` together.
-      video_clips: the sum of `num_clips` over the rows of the videos table.
-      ok_videos_without_all_clips: must be 0.
-      video_ms: milliseconds of video.
-      first_attempts: videos of which no earlier run said that they failed.
-      failed_first_attempts: those of them that failed.
-      clips: rows of the clips table.
-      skipped: inputs that were not labeled.
-      excused: failed files that do not count as failures.
-    """
-
-    inputs: Count
-    videos: Count
-    ok: Count
-    partial: Count
-    failed: Count
-    video_clips: Count
-    ok_videos_without_all_clips: Count
-    video_ms: Count
-    first_attempts: Count
-    failed_first_attempts: Count
-    clips: Count
-    skipped: Count
-    excused: Count = 0
-
-    @classmethod
-    def total(cls, counts: Iterable[Counts]) -> Counts:
-        """Returns the sums over several runs."""
-        entries = list(counts)
-        return cls(*(sum(getattr(entry, field.name) for entry in entries) for field in dataclasses.fields(cls)))
-
-
-@dataclasses.dataclass(frozen=True)
-class ErrorCount:
-    """How many rows of the errors table have a code, with an example of a run's own."""
-
-    code: str
-    count: Count
-    video_uri: str | None = None
-    message: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class LabelCount:
-    """How many videos have a label as their first."""
-
-    label: str
-    videos: Count
-
-
-@dataclasses.dataclass(frozen=True)
-class Files:
-    """The files of each table, by the paths at which the run wrote them."""
-
-    videos: tuple[str, ...] = ()
-    clips: tuple[str, ...] = ()
-    errors: tuple[str, ...] = ()
-
-    def of(self, table: str) -> tuple[str, ...]:
-        """Returns the files of a table."""
-        return vars(self)[table]
-
-    def require_own(self, uri: str, run_id: str) -> None:
-        """Raises StorageError where the document at `uri` names a file that is not the run's.
-
-        The paths are those of the time of the run: only their ends, below the output, count.
-        """
-        for table in vars(self):
-            ends = ("/".join(path.split("/")[-3:]) for path in self.of(table))
-            require_files(uri, f"files.{table}", ends, [run_id], table)
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunFacts:
-    """What is known of a run before it labels anything, see `RunInfo`.
+    """The facts of a run before it labels anything, see `RunInfo`.
 
     Attributes:
-      configuration: what its flags say.
-      model_info: what else its scores depend on.
-      versions: of the packages that labeled.
+      configuration: the values of its flags.
+      model_info: other facts about the model that determine the scores.
+      versions: the versions of the packages that labeled.
     """
 
     run_id: Name
@@ -174,11 +89,11 @@ class RunDocument(RunFacts):
     """The document of a run that labeled.
 
     Attributes:
-      schema_version: of the tables and of this document.
-      errors: by code, the most frequent first.
-      labels: the most frequent first labels of the videos.
-      selected, skipped: how many inputs, by reason, see `reelbeam.transforms.output.ledger`.
-      ignored: what the listing left out, by kind, see `reelbeam.transforms.storage.ignored`.
+      schema_version: the version of the tables and of this document.
+      errors: the errors by code, the most frequent first.
+      labels: the most frequent top labels of the videos.
+      selected, skipped: the numbers of inputs by reason, see `reelbeam.transforms.output.ledger`.
+      ignored: the numbers of ignored files by kind, see `reelbeam.transforms.storage.ignored`.
     """
 
     schema_version: Count
@@ -194,7 +109,7 @@ class RunDocument(RunFacts):
 
 @dataclasses.dataclass(frozen=True)
 class Rejection:
-    """Why a run was rejected."""
+    """The reason why a run was refused."""
 
     code: str
     message: str
@@ -202,7 +117,7 @@ class Rejection:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RejectedRun(RunDocument):
-    """The document of a run that was rejected: its files are in the staging folder."""
+    """The rejection record of a refused run. Its files are in the staging folder."""
 
     refused: Rejection
 
@@ -212,8 +127,8 @@ class CompactionDocument:
     """The document of a compaction.
 
     Attributes:
-      compacted: the runs, and earlier compactions, whose rows it holds.
-      labeling_keys: those of its rows.
+      compacted: the runs and earlier compactions whose rows it holds.
+      labeling_keys: the labeling keys of its rows.
     """
 
     run_id: Name
@@ -233,10 +148,15 @@ _Document = TypeVar("_Document", bound=RunDocument | CompactionDocument)
 
 
 def committed_document(uri: str, run_id: str, document: object) -> CommittedDocument:
-    """Returns the document of the run, or the compaction, of a name.
+    """Returns the document of a run or a compaction after checking it.
+
+    Args:
+      uri: the URI of the document.
+      run_id: the expected name of the run.
+      document: the parsed JSON.
 
     Raises:
-      StorageError: it is of another schema version, says what no run writes, or names files of another run.
+      UnusableFileError: the document has another schema version, is not valid, or names files of another run.
     """
     is_compaction = isinstance(document, dict) and "compacted" in document
     kind: type[CommittedDocument] = CompactionDocument if is_compaction else RunDocument
@@ -248,7 +168,7 @@ def committed_document(uri: str, run_id: str, document: object) -> CommittedDocu
 
 
 def rejected_run(uri: str, document: object) -> RejectedRun:
-    """Returns the document of a rejected run; raises as `committed_document`."""
+    """Returns the rejection record of a run. Raises the errors of `committed_document`."""
     return _of_version(RejectedRun, uri, document)
 
 
@@ -256,10 +176,10 @@ def _of_version(kind: type[_Document], uri: str, document: object) -> _Document:
     version = document.get("schema_version") if isinstance(document, dict) else None
     if isinstance(version, int) and is_count(version) and version != SCHEMA_VERSION:
         age = "an older" if version < SCHEMA_VERSION else "a newer"
-        raise StorageError(
+        raise UnusableFileError(
             f"{uri} has schema version {version}: it was written by {age} release of Reelbeam, and this one reads "
             f"version {SCHEMA_VERSION} only. Pass another --output, or use the release that wrote it"
-        ) from ValueError(version)
+        )
     return typed(kind, uri, document)
 
 

@@ -1,14 +1,13 @@
-"""The files of one run: where they stand, how each is written whole or not at all, and what they say when read back.
+"""The files of one run: their paths, how they are written atomically, and how they are counted.
 
     OUTPUT/.staging/run=RUN_ID/TABLE/part-00000.parquet.staged    written by many workers
-    OUTPUT/.staging/run=RUN_ID/commit.json                        the decision: every file is written, and adds up
-    OUTPUT/TABLE/run=RUN_ID/part-00000.parquet                    moved there after the decision
-    OUTPUT/runs/RUN_ID.json                                       written last: a run without it does not exist
-    OUTPUT/.staging/run=RUN_ID/failed.json                        instead of all that, where the run was refused
+    OUTPUT/.staging/run=RUN_ID/commit.json                        the commit record, after all files were checked
+    OUTPUT/TABLE/run=RUN_ID/part-00000.parquet                    moved there after the commit record was written
+    OUTPUT/runs/RUN_ID.json                                       the run document, written last
+    OUTPUT/.staging/run=RUN_ID/failed.json                        the rejection record of a refused run, instead
 
-Staged files do not end in ".parquet", so that no reader's glob takes them for results.
-`reelbeam.transforms.output.commits` has the order of the steps, and what becomes of a run that was cut off between two
-of them.
+The names of staged files do not end in ".parquet", so readers' patterns do not match them.
+`reelbeam.transforms.output.commits` has the order of the steps and the recovery of interrupted runs.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from reelbeam.transforms import storage
-from reelbeam.transforms.output.run_document import ErrorCount, Files, LabelCount
+from reelbeam.transforms.output.run_counts import ErrorCount, Files, LabelCount
 from reelbeam.transforms.schemas import SORT_KEYS, TABLES, Row
 from reelbeam.transforms.storage import plain_files
 from reelbeam.transforms.storage.documents import Table
@@ -44,51 +43,51 @@ _COUNTED_COLUMNS = ["status", "num_clips", "num_planned_clips", "duration_ms", "
 
 
 class RunPaths(NamedTuple):
-    """Where the files of one run stand."""
+    """The paths of the files of one run."""
 
     output: str
     run_id: str
 
     def staged(self, table: str, shard: int) -> str:
-        """Path of a file before the commit."""
+        """Returns the path of a file before the commit."""
         return FileSystems.join(self.staging, table, f"part-{shard:05d}.parquet.staged")
 
     def final(self, table: str, shard: int) -> str:
-        """Path of a file after the commit."""
+        """Returns the path of a file after the commit."""
         return FileSystems.join(self.output, table, f"run={self.run_id}", f"part-{shard:05d}.parquet")
 
     def current(self, table: str, shard: int) -> str:
-        """Path of a file where it is now: a commit that was cut off has moved some files and not others."""
+        """Returns the current path of a file. An interrupted commit has moved some files only."""
         staged = self.staged(table, shard)
         return staged if FileSystems.exists(staged) else self.final(table, shard)
 
     def staged_names(self, table: str) -> set[str]:
-        """Names of the files of a table that the commit has not moved yet, in one listing."""
+        """Returns the names of the files of a table that the commit has not moved yet, with one listing."""
         return {path.rsplit("/", 1)[-1] for path in storage.find_files(self.staging, f"{table}/*.staged")}
 
     @property
     def staging(self) -> str:
-        """Folder of everything that is not committed."""
+        """The folder of everything that is not committed."""
         return FileSystems.join(self.output, ".staging", f"run={self.run_id}")
 
     @property
-    def decision(self) -> str:
-        """Says that the run is to be committed, and how: from here on it is finished, whoever finishes it."""
+    def commit_record(self) -> str:
+        """The commit record. Once it exists, the commit is completed, by this run or by recovery."""
         return FileSystems.join(self.staging, "commit.json")
 
     @property
-    def marker(self) -> str:
-        """The run's JSON: where it is, the run is."""
+    def document(self) -> str:
+        """The run document. A run is committed if this file exists."""
         return FileSystems.join(self.output, "runs", f"{self.run_id}.json")
 
     @property
-    def refusal(self) -> str:
-        """The summary of a run that was refused."""
+    def rejection_record(self) -> str:
+        """The rejection record: the document of a refused run."""
         return FileSystems.join(self.staging, "failed.json")
 
 
 class WrittenFile(NamedTuple):
-    """One staged file: its table, its number among the table's files, and how many rows it has."""
+    """One staged file: its table, its number within the table, and its number of rows."""
 
     table: Table
     shard: int
@@ -96,7 +95,7 @@ class WrittenFile(NamedTuple):
 
 
 class RunContents(NamedTuple):
-    """What the files of a run hold, counted again; the fields are those of its document."""
+    """The contents of a run's files, counted from the files. The fields are those of the run document."""
 
     counts: Mapping[str, int]
     errors: tuple[ErrorCount, ...]
@@ -105,10 +104,15 @@ class RunContents(NamedTuple):
 
 
 def to_table(name: str, rows: Iterable[Row], schema: pa.Schema | None = None) -> pa.Table:
-    """Returns rows as a sorted Arrow table of the run's schema for the table `name`; None: the table's plain one.
+    """Returns rows as a sorted Arrow table.
+
+    Args:
+      name: the name of the table.
+      rows: the rows.
+      schema: the run's schema of the table; None: the schema without optional columns.
 
     Raises:
-      ValueError, KeyError: a row does not fit the schema: a bug.
+      ValueError, KeyError: a row does not match the schema, which is a bug.
     """
     schema = TABLES[name] if schema is None else schema
     batches = []
@@ -122,23 +126,23 @@ def to_table(name: str, rows: Iterable[Row], schema: pa.Schema | None = None) ->
 
 def _column(values: list[object], field: pa.Field) -> pa.Array:
     column = pa.array(values, field.type)
-    if column.null_count and not field.nullable:  # Arrow does not check this by itself
+    if column.null_count and not field.nullable:  # Arrow does not check this
         raise ValueError(f"column {field.name} must not be null")
     return column
 
 
 def write_parquet(table: pa.Table, sink: BinaryIO) -> None:
-    """Writes a table to an open file, with a checksum of each page."""
+    """Writes a table to an open file, with a checksum for each page."""
     pq.write_table(table, sink, compression="zstd", row_group_size=ROWS_PER_GROUP, write_page_checksum=True)
 
 
 def write_atomically(path: str, write: Callable[[BinaryIO], object], draft_folder: str | None = None) -> None:
-    """Writes a file that is there whole or not at all: under a name of its own first, then renamed over `path`.
+    """Writes a file atomically: writes a draft and renames it to `path`.
 
     Args:
-      path: of the file.
+      path: the path of the file.
       write: writes to an open file.
-      draft_folder: where the draft stands that a killed process leaves behind; by default beside the file.
+      draft_folder: the folder of the draft, which a killed process does not remove; by default the file's folder.
     """
     folder, _ = FileSystems.split(path)
     make_folder(folder)
@@ -152,12 +156,12 @@ def write_atomically(path: str, write: Callable[[BinaryIO], object], draft_folde
         with plain_files.create_file(local) as file:
             write(file)
             file.flush()
-            os.fsync(file.fileno())  # else its name may outlive a loss of power, and its content not
+            os.fsync(file.fileno())  # otherwise the name may survive a power failure without the content
     move_file(draft, path)
 
 
 def move_file(source: str, target: str) -> None:
-    """Moves a file within an output, over what is there."""
+    """Moves a file within an output, and replaces an existing one."""
     local_source, local_target = storage.local_path(source), storage.local_path(target)
     if local_source is None or local_target is None:
         FileSystems.rename([source], [target])
@@ -166,20 +170,20 @@ def move_file(source: str, target: str) -> None:
 
 
 def make_folder(path: str) -> None:
-    """Makes a folder of an output, where the store has folders and this one is not there yet."""
+    """Creates a folder of an output, if the store has folders and it does not exist."""
     local = storage.local_path(path)
     if local is not None:
         plain_files.make_folder(local)
         return
     try:
         FileSystems.mkdirs(path)
-    except (BeamIOError, OSError):  # it is there already, or another worker was faster
+    except (BeamIOError, OSError):  # it exists already, or another worker was faster
         if not FileSystems.exists(path):
             raise
 
 
 def summarize_files(paths: RunPaths, files: Sequence[WrittenFile]) -> RunContents:
-    """Returns counts, errors by code and the files of a run, read back from what was written."""
+    """Returns counts, errors by code and the files of a run, read from the written files."""
     counts: collections.Counter[str] = collections.Counter(dict.fromkeys(_COUNTS, 0))
     labels: collections.Counter[str] = collections.Counter()
     errors: collections.Counter[str] = collections.Counter()
@@ -210,7 +214,7 @@ def summarize_files(paths: RunPaths, files: Sequence[WrittenFile]) -> RunContent
 
 
 def files_by_table(files: Sequence[WrittenFile], path_of: Callable[[str, int], str]) -> Files:
-    """Returns the paths of files by their tables, as `path_of` makes them of a table and a number."""
+    """Returns the paths of files by table. `path_of` takes a table and a number."""
     return Files(
         **{
             table: tuple(path_of(table, file.shard) for file in sorted(files) if file.table == table)
@@ -228,5 +232,5 @@ def _read(paths: RunPaths, files: Sequence[WrittenFile], table: str, columns: li
 
 
 def to_line(document: object) -> bytes:
-    """Returns a document as the text of its file: one line, as databases read JSON."""
+    """Returns a document as one line of JSON, which databases can read."""
     return (json.dumps(to_json(document), sort_keys=True, ensure_ascii=False) + "\n").encode()

@@ -82,7 +82,7 @@ def committed_runs(output: str) -> Iterator[Run]:
     """Yields the runs of an output in the order of their names, which begin with the time; one JSON is held at a time.
 
     Raises:
-      MediaError: the output cannot be read.
+      StorageError: the output cannot be read.
     """
     listed = _list_runs(output)
     return (listed.read(run_id) for run_id in listed.uris)
@@ -94,7 +94,7 @@ def runs_with_files(output: str) -> Iterator[Run]:
     The JSONs of runs and compactions whose rows a later compaction holds are not read: there may be thousands.
 
     Raises:
-      MediaError: the output cannot be read.
+      StorageError: the output cannot be read.
     """
     listed = _list_runs(output)
     return (listed.read(run_id) for run_id in listed.uris if run_id not in listed.holders)
@@ -148,7 +148,7 @@ def read_summary(uri: str) -> CommittedDocument:
     """Returns the document of a run.
 
     Raises:
-      MediaError: it cannot be read, is damaged or of another schema version, or says what no run writes.
+      StorageError: it cannot be read, is damaged or of another schema version, or says what no run writes.
     """
     return committed_document(uri, name_of(uri), read_document(uri))
 
@@ -159,13 +159,13 @@ def name_of(uri: str) -> str:
 
 
 def read_run(paths: RunPaths) -> RunDocument | None:
-    """Returns the document of a run that labeled; None where there is none. Raises MediaError, as `read_summary`."""
-    found = read_summary(paths.marker) if exists(paths.marker) else None
+    """Returns the document of a run that labeled; None where there is none. Raises StorageError, as `read_summary`."""
+    found = read_summary(paths.document) if exists(paths.document) else None
     return found if isinstance(found, RunDocument) else None
 
 
 def exists(path: str) -> bool:
-    """Whether a file of an output is there. Raises MediaError where that cannot be found out."""
+    """Whether a file of an output is there. Raises StorageError where that cannot be found out."""
     with storage.storage_errors(path):
         return FileSystems.exists(path)
 
@@ -199,7 +199,7 @@ def latest_run(output: str) -> Latest | None:
     the last one that is not in the future.
 
     Raises:
-      MediaError: the output cannot be read.
+      StorageError: the output cannot be read.
     """
     uris = sorted(storage.find_files(output, "runs/*.json"), key=lambda uri: (COMPACTION not in uri, name_of(uri)))
     if not uris:

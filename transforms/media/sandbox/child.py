@@ -1,11 +1,12 @@
 """The decoder process, a child of the fork server `python -m reelbeam.transforms.media.sandbox.child CONTROL LIVENESS`.
 
-Started by `spawn.py` only. Each child confines itself and then reads one request from its socket, decodes the file
-whose descriptor comes with it, and writes the clips into a ring of slots in shared memory, always a little ahead of its
-owner. After its answer it ends, so a file that takes over a decoder meets no other file. It ends too when the socket is
-closed, and the kernel kills it when the fork server or its owner dies.
+Only `spawn.py` starts it. Each child confines itself, reads one request from its socket, decodes the file whose
+descriptor is attached, and writes the clips into a ring of slots in shared memory, a little ahead of its parent. It
+ends after its response, so a file that takes over a decoder cannot reach other files. It also ends when the socket is
+closed, and the kernel kills it when the fork server or the parent dies.
 
-Whatever else goes wrong here (a defect, or a file that provokes one) ends the process; the owner makes a row of it.
+Any other exception (a defect, or a file that provokes one) ends the process, and the parent reports an error for the
+video.
 """
 
 from __future__ import annotations
@@ -18,16 +19,17 @@ import os
 import pkgutil
 import socket
 import sys
+from collections.abc import Iterator
 from types import TracebackType
 
 import av
 
 from reelbeam.transforms import errors
-from reelbeam.transforms.media import limits
 from reelbeam.transforms.media.container import files
 from reelbeam.transforms.media.decoding.decoder import DecodeStats, Geometry, decode_clips
 from reelbeam.transforms.media.decoding.probe import probe
-from reelbeam.transforms.media.sandbox import confinement, fork_server, rehearsal, wire
+from reelbeam.transforms.media.limits import DecoderLimits
+from reelbeam.transforms.media.sandbox import confinement, fork_server, protocol, rehearsal
 from reelbeam.transforms.media.sandbox.ring import Ring
 from reelbeam.transforms.records import ClipSpan
 
@@ -35,43 +37,43 @@ _MAX_BYTES_PER_PIXEL = 8
 
 
 def main() -> None:
-    """Becomes the fork server."""
+    """Runs the fork server in this process."""
     _import_all_of_av()
     rehearsal.rehearse(_rehearsed)
     fork_server.run(serve)
 
 
-def serve(end: int, ring: int, bounds: confinement.Bounds, parent: int) -> None:
-    """Becomes a decoder process and serves one request, see `fork_server.Serve`."""
-    channel = wire.Channel(socket.socket(fileno=end))
+def serve(end: int, ring: int, bounds: confinement.Bounds, server_pid: int) -> None:
+    """Confines this process and serves one request, see `fork_server.Serve`."""
+    channel = protocol.Channel(socket.socket(fileno=end))
     sys.excepthook = _Reporter(channel)
     _offer_to_oom_killer()
     memory = _Memory(confinement.limit_memory(bounds.memory_bytes))
-    channel.send({"ready": True, "confined_by": confinement.confine(bounds, parent)})
+    channel.send({"ready": True, "confined_by": confinement.confine(bounds, server_pid)})
     _serve(channel, ring, memory)
 
 
-def _rehearsed(channel: wire.Channel, ring: int) -> None:
+def _rehearsed(channel: protocol.Channel, ring: int) -> None:
     """Serves one request in the fork server, see `rehearsal.Answer`."""
     with contextlib.closing(_Memory(sys.maxsize)) as memory:
         _serve(channel, ring, memory)
 
 
-def _serve(channel: wire.Channel, ring: int, memory: _Memory) -> None:
+def _serve(channel: protocol.Channel, ring: int, memory: _Memory) -> None:
     request = channel.receive(with_descriptors=True)
     if request is not None:
         _Server(channel, ring, memory).serve(request)
 
 
 def _import_all_of_av() -> None:
-    """Imports what PyAV would import when it first meets a subtitle, say: no file can be opened by then."""
+    """Imports all of PyAV, which imports some modules on first use: a confined process cannot open files."""
     for module in pkgutil.walk_packages(av.__path__, "av."):
         if module.name not in ("av.__main__", "av.datasets"):
             importlib.import_module(module.name)
 
 
 def _offer_to_oom_killer() -> None:
-    """Where the machine runs out of memory, this process is to go, not the worker that waits for it."""
+    """Makes the kernel kill this process, rather than its parent, if the machine runs out of memory."""
     with contextlib.suppress(OSError):
         descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
         try:
@@ -81,9 +83,9 @@ def _offer_to_oom_killer() -> None:
 
 
 class _Reporter:
-    """Tells the owner which exception ends this process."""
+    """Reports the exception that ends this process to the parent."""
 
-    def __init__(self, channel: wire.Channel) -> None:
+    def __init__(self, channel: protocol.Channel) -> None:
         self._channel = channel
 
     def __call__(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
@@ -95,69 +97,72 @@ class _Reporter:
 
 
 class _Server:
-    """Carries out one request."""
+    """Executes one request."""
 
-    def __init__(self, channel: wire.Channel, ring: int, memory: _Memory) -> None:
+    def __init__(self, channel: protocol.Channel, ring: int, memory: _Memory) -> None:
         self._channel = channel
         self._ring = Ring(ring)
         self._memory = memory
         self._num_released = 0
 
-    def serve(self, request: wire.Message) -> None:
-        """Answers a request: clips, then how it ended."""
+    def serve(self, request: protocol.Message) -> None:
+        """Sends the clips of a request, then its result."""
         name = request["probe"] if "probe" in request else request["decode"]
-        caps = limits.DecoderLimits(**request["limits"])
+        limits = DecoderLimits(**request["limits"])
         fetch = self._fetch if request["is_partial"] else None
-        lent = files.lent(name, self._channel.descriptors.pop(), request["size_bytes"], fetch)
-        with lent, limits.in_force(caps):
+        with _received(self._channel.descriptors.pop()) as descriptor:
+            video = files.ReceivedFile(name, descriptor, request["size_bytes"], fetch)
             try:
-                self._channel.send(self._probe(name) if "probe" in request else self._decode(name, request))
+                is_probe = "probe" in request
+                self._channel.send(self._probe(video, limits) if is_probe else self._decode(video, limits, request))
             except errors.MediaError as error:
                 if "media" in request and self._memory.was_short(request["media"]):
-                    self._send_error(errors.DecoderOutOfMemoryError, f"{error}; {_short_of(caps)}")
+                    self._send_error(errors.DecoderOutOfMemoryError, f"{error}; {_short_of(limits)}")
                 else:
                     self._send_error(type(error), str(error))
             except MemoryError:
-                self._send_error(errors.DecoderOutOfMemoryError, f"{name}: {_short_of(caps)}")
+                self._send_error(errors.DecoderOutOfMemoryError, f"{name}: {_short_of(limits)}")
 
     def _send_error(self, kind: type[errors.MediaError], message: str) -> None:
         self._channel.send({"error": [kind.code, message]})
 
-    def _probe(self, name: str) -> wire.Message:
-        return {"media": wire.media_to_json(probe(name))}
+    def _probe(self, video: files.ReceivedFile, limits: DecoderLimits) -> protocol.Message:
+        return {"media": protocol.media_to_json(probe(video, limits))}
 
-    def _decode(self, name: str, request: wire.Message) -> wire.Message:
-        spans = [wire.span_from_json(values) for values in request["spans"]]
+    def _decode(self, video: files.ReceivedFile, limits: DecoderLimits, request: protocol.Message) -> protocol.Message:
+        spans = [protocol.span_from_json(values) for values in request["spans"]]
         positions: dict[ClipSpan, list[int]] = collections.defaultdict(list)
         for position, span in reversed(list(enumerate(spans))):
             positions[_planned(span)].append(position)
-        media = wire.media_from_json(request["media"])
+        media = protocol.media_from_json(request["media"])
         slots = self._ring.slots(request["slot_bytes"], self._await_release)
         stats = DecodeStats()
+        geometry = Geometry(*request["geometry"])
+        clips = decode_clips(video, media, spans, geometry, stats, limits=limits, allocate=slots.allocate)
         try:
-            for span, frames in decode_clips(name, media, spans, Geometry(*request["geometry"]), stats, slots.allocate):
+            for span, frames in clips:
                 clip = {"clip": positions[_planned(span)].pop(), "real": span.num_real_frames}
                 self._channel.send({**clip, "slot": slots.hand_over(frames)})
         finally:
             if stats.full_decodes:
-                self._channel.send({"full_decode": stats.reason, "stretches": stats.full_decodes})
+                self._channel.send({"full_decode": stats.reason, "ranges": stats.full_decodes})
         return {"done": True}
 
     def _await_release(self) -> None:
-        """Waits until the owner has copied a clip out."""
+        """Waits until the parent has copied a clip."""
         while not self._num_released:
             self._receive()
         self._num_released -= 1
 
     def _fetch(self, start: int, stop: int) -> tuple[int, int]:
-        """Waits until the owner has fetched what is to be read."""
+        """Waits until the parent has fetched the bytes."""
         self._channel.send({"need": [start, stop]})
         while "there" not in (message := self._receive()):
             pass
         first, end = message["there"]
         return first, end
 
-    def _receive(self) -> wire.Message:
+    def _receive(self) -> protocol.Message:
         message = self._channel.receive()
         if message is None:
             sys.exit()
@@ -165,27 +170,36 @@ class _Server:
         return message
 
 
+@contextlib.contextmanager
+def _received(descriptor: int) -> Iterator[int]:
+    """Closes a descriptor at the end of the block."""
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def _planned(span: ClipSpan) -> ClipSpan:
-    """Returns what a span has in common before and after its frames are decoded."""
+    """Returns the span as it was before decoding, as a key."""
     return dataclasses.replace(span, num_real_frames=0)
 
 
-def _short_of(caps: limits.DecoderLimits) -> str:
-    return f"decoding takes more memory than --decoder_memory_bytes {caps.memory_bytes}"
+def _short_of(limits: DecoderLimits) -> str:
+    return f"decoding takes more memory than --decoder_memory_bytes {limits.memory_bytes}"
 
 
 class _Memory:
-    """Tells whether memory was short. FFmpeg's decoders don't: they call the packet invalid, and go on.
+    """Detects that memory was short. FFmpeg's decoders do not report it: they reject the packet and continue.
 
-    Its file is opened before nothing can be opened any more.
+    The status file is opened before the process is confined.
     """
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self._status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
 
-    def was_short(self, media: wire.Message) -> bool:
-        """Whether the address space came to within a picture of its limit. A guess: other causes are told as well."""
+    def was_short(self, media: protocol.Message) -> bool:
+        """Returns whether the address space came within one picture of its limit. This is a guess."""
         (line,) = [line for line in os.pread(self._status, 1 << 16, 0).splitlines() if line.startswith(b"VmPeak:")]
         return int(line.split()[1]) * 1024 > self._limit_bytes - _picture_bytes(media)
 
@@ -194,7 +208,7 @@ class _Memory:
         os.close(self._status)
 
 
-def _picture_bytes(media: wire.Message) -> int:
+def _picture_bytes(media: protocol.Message) -> int:
     return int(media["width"] * media["height"] * _MAX_BYTES_PER_PIXEL)
 
 

@@ -1,53 +1,56 @@
-"""How long a decoder process may keep its caller waiting."""
+"""Time limits of a request to a decoder process."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.records import ClipSpan
 
 _SECONDS_PER_VIDEO_SECOND = 5.0
 _SECONDS_PER_SKIPPED_SECOND = 0.05
-"""Of what lies before and between the clips, where decoding can start at key frames: no more than packets are read."""
+"""For video before and between the clips, if decoding can start at key frames: only packets are read there."""
 _BYTES_PER_SECOND = 8 << 20
 _CPU_FACTOR = 10
-"""The clock of a request stands still while its caller is busy, and the decoder works ahead meanwhile."""
-_FETCH_SECONDS = 600.0
+"""The clock of a request is paused while its caller is busy, but the decoder works ahead meanwhile."""
 _FETCHED_BYTES_PER_SECOND = 1 << 20
 
 
 class Budget:
-    """The time that a request may take, in which only its owner's waiting counts: a slow model costs nothing."""
+    """The time limit of a request. Only the parent's waiting counts, so a slow model does not use it up."""
 
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._end = clock() + seconds
 
     def end(self) -> float:
-        """Returns when the time is over, on the monotonic clock."""
+        """Returns the deadline on its clock, in seconds."""
         return self._end
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """Stops the clock for the block."""
-        start = time.monotonic()
+        start = self._clock()
         yield
-        self._end += time.monotonic() - start
+        self._end += self._clock() - start
 
 
 def allowed_seconds(
     limits: DecoderLimits, size_bytes: int, spans: Sequence[ClipSpan] = (), starts_anywhere: bool = True
 ) -> float:
-    """Returns how long a request may take: the flag, plus time to read the file and to decode what is wanted of it.
+    """Returns the time limit of a request: the flag's value, plus time to read the file and to decode the clips.
 
     Args:
-      limits: bear the flag.
-      size_bytes: of the file.
-      spans: the clips to decode; none for a probe.
-      starts_anywhere: whether decoding can start at key frames; otherwise all that lies before a clip is decoded too.
+      limits: the limits with the flag's value.
+      size_bytes: the size of the file.
+      spans: the clips to decode; empty for a probe.
+      starts_anywhere: whether decoding can start at key frames. Otherwise everything before a clip is decoded too.
+
+    Returns:
+      Seconds.
     """
     seconds = limits.deadline_seconds + size_bytes / _BYTES_PER_SECOND
     wanted, end = 0.0, 0.0
@@ -62,13 +65,13 @@ def allowed_seconds(
 def allowed_cpu_seconds(
     limits: DecoderLimits, size_bytes: int, spans: Sequence[ClipSpan] = (), starts_anywhere: bool = True
 ) -> int:
-    """Returns how much CPU time a process may use: far more than it needs to meet the deadline of its request.
+    """Returns the limit of a process's CPU time in seconds, far more than the deadline of its request allows.
 
-    Only a process that nobody waits for any more gets there.
+    It ends processes that were abandoned.
     """
     return math.ceil(_CPU_FACTOR * allowed_seconds(limits, size_bytes, spans, starts_anywhere))
 
 
-def allowed_fetch_seconds(size_bytes: int) -> float:
-    """Returns how long a request may take to fetch what it reads of a remote file, on top of its own time."""
-    return _FETCH_SECONDS + size_bytes / _FETCHED_BYTES_PER_SECOND
+def allowed_fetch_seconds(limits: DecoderLimits, size_bytes: int) -> float:
+    """Returns the additional time limit for fetching a remote file during a request, in seconds."""
+    return limits.fetch_seconds + size_bytes / _FETCHED_BYTES_PER_SECOND

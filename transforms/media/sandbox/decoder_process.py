@@ -1,11 +1,11 @@
-"""The owner's side of one decoder process: start, ask once, wait no longer than allowed, kill.
+"""The parent's side of one decoder process: start it, send one request, wait until the deadline, kill it.
 
-A process serves one request. A file that takes it over can falsify its own results, and those of no other file.
+A process serves one request. A file that takes over the process can falsify its own results only.
 
-Nothing that comes from the process is trusted. The file is opened here; the process gets its descriptor, and frames
-come back in anonymous shared memory that disappears with the last process that has it open. Of a file that is still on
-its way from an object store, the process asks for what it is about to read, and its owner fetches that: the clock of
-the decoder stands still meanwhile, and one of its own runs.
+The parent does not trust the process. It opens the file and passes the descriptor. Frames return in anonymous shared
+memory, which disappears with the last process that has it open. If the file is still being downloaded from an object
+store, the process requests the bytes that it is about to read, and the parent fetches them. The decoder's clock is
+paused meanwhile; fetching has a time limit of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import contextlib
 import dataclasses
 import logging
 import os
-import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,16 +27,16 @@ from reelbeam.transforms.media.container import files
 from reelbeam.transforms.media.decoding.decoder import DecodeStats
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DecoderLimits
-from reelbeam.transforms.media.sandbox import replies, spawn, walls, wire
+from reelbeam.transforms.media.sandbox import failures, protocol, responses, spawn
 from reelbeam.transforms.media.sandbox.confinement import Bounds
 from reelbeam.transforms.media.sandbox.deadline import Budget, allowed_fetch_seconds, allowed_seconds
-from reelbeam.transforms.media.sandbox.ring import OwnersRing
+from reelbeam.transforms.media.sandbox.ring import ParentRing
 from reelbeam.transforms.records import ClipSpan, MediaInfo
 from reelbeam.transforms.wording import counted
 
 _START_SECONDS = 120
 _SECONDS_TO_END = 1
-_MAX_LINE_BYTES = 1 << 16  # before a video is known, and while it is decoded
+_MAX_LINE_BYTES = 1 << 16  # for all messages except the response to a probe
 
 _log = logging.getLogger(__name__)
 
@@ -46,22 +45,22 @@ class DecoderProcess:
     """A decoder process. One thread may use it, for one request.
 
     Attributes:
-      is_idle: whether it waits for its request.
-      has_crashed: whether it ended by a fault in native code.
+      is_idle: whether the process waits for its request.
+      has_crashed: whether the process ended by a fault in native code.
     """
 
     def __init__(self, server: spawn.ForkServer, bounds: Bounds, allow_unconfined: bool = False) -> None:
-        """Has the process forked and waits until it is confined.
+        """Starts the process and waits until it is confined.
 
         Args:
-          server: what it is forked from.
-          bounds: what it may use.
-          allow_unconfined: whether to go on where it cannot be confined.
+          server: the fork server.
+          bounds: the resources that the process may use.
+          allow_unconfined: whether to continue if the process cannot be confined.
 
         Raises:
           ServerGoneError: the fork server has ended.
-          RunError: the process does not start; that is no video's fault.
-          ConfigError: it cannot be confined, and must be.
+          RunError: the process does not start. The video is not the cause.
+          ConfigError: the process cannot be confined, and `allow_unconfined` is False.
         """
         self.server = server
         self.is_idle = False
@@ -75,11 +74,11 @@ class DecoderProcess:
             self._start(bounds)
         except OSError as error:  # no descriptor, no memory or no process left
             raise errors.RunError(f"the decoder process does not start: {error}") from error
-        self._channel = wire.Channel(self._socket, _MAX_LINE_BYTES)
+        self._channel = protocol.Channel(self._socket, _MAX_LINE_BYTES)
         try:
             ready = self._receive(Budget(_START_SECONDS))
-            walls.check(ready.get("confined_by"), allow_unconfined)
-        except (errors.DecoderFailedError, wire.ProtocolError) as error:
+            responses.check_walls(ready.get("confined_by"), allow_unconfined)
+        except (errors.DecoderFailedError, protocol.ProtocolError) as error:
             self.close()
             if not server.is_alive():
                 raise spawn.ServerGoneError(str(error)) from error
@@ -90,13 +89,13 @@ class DecoderProcess:
         self.is_idle = True
 
     def _start(self, bounds: Bounds) -> None:
-        """Has the process forked; leaves no descriptor behind where that fails."""
+        """Has the process forked. Closes all descriptors if that fails."""
         with contextlib.ExitStack() as stack:
-            self._ring = stack.enter_context(contextlib.closing(OwnersRing()))
+            self._ring = stack.enter_context(contextlib.closing(ParentRing()))
             self._socket, theirs = socket.socketpair()
             stack.enter_context(self._socket)
             with theirs:
-                theirs.setblocking(True)  # whatever socket.setdefaulttimeout says, which Google's libraries call
+                theirs.setblocking(True)  # overrides socket.setdefaulttimeout, which Google's libraries call
                 self._process = self.server.fork(theirs.fileno(), self._ring.descriptor, bounds)
             stack.pop_all()
 
@@ -106,22 +105,22 @@ class DecoderProcess:
         return self._process.pid
 
     def close(self) -> None:
-        """Kills the process and gives back everything that belongs to it; the fork server reaps it."""
+        """Kills the process and frees its resources. The fork server reaps it."""
         if not self._is_closed:
             self._process.kill()
             self.forget()
 
     def forget(self) -> None:
-        """Closes this process's ends and lets the decoder process be: in a fork, it belongs to the parent."""
+        """Closes this process's ends without killing the decoder process, which belongs to the parent after a fork."""
         self._is_closed = True
         self.is_idle = False
         self._socket.close()
         self._ring.close()
 
     def probe(self, video: files.VideoFile, limits: DecoderLimits) -> MediaInfo:
-        """Does what `media.decoding.probe.probe` does, and raises what it raises, or DecoderFailedError."""
+        """Runs `media.decoding.probe.probe` in the process. Raises its errors, or DecoderFailedError."""
         with self._request(video, {"probe": files.name_of(video)}, limits) as budget:
-            return replies.media(self._receive(budget).get("media"), limits, self._size_bytes)
+            return responses.media(self._receive(budget).get("media"), limits, self._size_bytes)
 
     def decode_clips(
         self,
@@ -132,36 +131,31 @@ class DecoderProcess:
         limits: DecoderLimits,
         stats: DecodeStats | None = None,
     ) -> Iterator[tuple[ClipSpan, npt.NDArray[np.uint8]]]:
-        """Does what `media.decoding.decoder.decode_clips` does, and raises what it raises, or DecoderFailedError.
+        """Runs `media.decoding.decoder.decode_clips` in the process. Raises its errors, or DecoderFailedError.
 
-        A caller that stops early closes the process.
+        A caller that stops early must close the process.
         """
         shapes = [(span.num_decoded_frames, geometry.size, geometry.size, 3) for span in spans]
         slot_bytes = max(int(np.prod(shape)) for shape in shapes)
         self._ring.reserve(slot_bytes)
-        request = {
-            "decode": files.name_of(video),
-            "media": wire.media_to_json(media),
-            "spans": [wire.span_to_json(span) for span in spans],
-            "geometry": [geometry.resize, geometry.size],
-            "slot_bytes": slot_bytes,
-        }
+        values, name = protocol.media_to_json(media), files.name_of(video)
+        request = protocol.decode_request(name, values, spans, (geometry.resize, geometry.size), slot_bytes)
         missing = set(range(len(spans)))
         with self._request(video, request, limits, spans, bool(media.key_frame_pts)) as budget:
-            while "done" not in (reply := self._receive(budget)):
-                if "full_decode" in reply:
-                    num_stretches, reason = replies.full_decodes(reply, len(spans))
+            while "done" not in (response := self._receive(budget)):
+                if "full_decode" in response:
+                    num_ranges, reason = responses.full_decodes(response, len(spans))
                     if stats is not None:
-                        stats.full_decodes, stats.reason = num_stretches, reason
+                        stats.full_decodes, stats.reason = num_ranges, reason
                     continue
-                position, slot, num_real_frames = replies.clip(reply, missing, spans)
+                position, slot, num_real_frames = responses.clip(response, missing, spans)
                 frames = self._ring.copy_out(slot, shapes[position])
                 missing.remove(position)
                 self._send({"release": 1})
                 with budget.paused():
                     yield dataclasses.replace(spans[position], num_real_frames=num_real_frames), frames
             if missing:
-                raise wire.ProtocolError(f"{len(missing)} of {counted(len(spans), 'clip')} never came")
+                raise protocol.ProtocolError(f"{len(missing)} of {counted(len(spans), 'clip')} are missing")
 
     @contextlib.contextmanager
     def _request(
@@ -172,7 +166,7 @@ class DecoderProcess:
         spans: Sequence[ClipSpan] = (),
         starts_anywhere: bool = True,
     ) -> Iterator[Budget]:
-        """Sends the request with the opened file."""
+        """Sends the request with the opened file; gives its time budget for the block."""
         if not self.is_idle:
             raise RuntimeError("a decoder process serves one request: start another one")
         self._name = files.name_of(video)
@@ -182,8 +176,8 @@ class DecoderProcess:
             self._size_bytes = size_bytes = os.fstat(descriptor).st_size
             budget = Budget(allowed_seconds(limits, size_bytes, spans, starts_anywhere))
             if "probe" in request:
-                self._channel.max_line_bytes = replies.max_message_bytes(limits, size_bytes)
-            self._fetch_seconds_left = allowed_fetch_seconds(size_bytes)
+                self._channel.max_line_bytes = responses.max_message_bytes(limits, size_bytes)
+            self._fetch_seconds_left = allowed_fetch_seconds(limits, size_bytes)
             rest = {
                 "limits": dataclasses.asdict(limits),
                 "is_partial": self._partial is not None,
@@ -192,10 +186,10 @@ class DecoderProcess:
             self._send({**request, **rest}, descriptor, budget.end())
         try:
             yield budget
-        except wire.ProtocolError as error:
+        except protocol.ProtocolError as error:
             self.close()
             raise errors.DecoderProtocolError(
-                f"{self._name}: the decoder sent garbage ({error}); treat the file as hostile, and report it"
+                f"{self._name}: the decoder sent an invalid message ({error}); treat the file as hostile, and report it"
             ) from error
 
     def _send(self, message: Mapping[str, object], descriptor: int | None = None, end: float | None = None) -> None:
@@ -204,70 +198,54 @@ class DecoderProcess:
             self._channel.send(message, descriptor)
         except TimeoutError:
             self._timed_out()
-        except OSError:  # it is gone; what it said before comes with the next `_receive`
-            _log.debug("decoder process %d is gone", self.pid)
+        except OSError:  # the process has ended; the next `_receive` returns its last message
+            _log.debug("decoder process %d has ended", self.pid)
 
-    def _receive(self, budget: Budget) -> wire.Message:
-        """Returns the next message that is good news; fetches what the process asks for until then."""
-        while "need" in (reply := self._next(budget.end())):
-            self._fetch(reply["need"], budget)
-        return reply
+    def _receive(self, budget: Budget) -> protocol.Message:
+        """Returns the next message other than "need"; fetches the requested bytes until then."""
+        while "need" in (response := self._next(budget.end())):
+            self._fetch(response["need"], budget)
+        return response
 
     def _fetch(self, needed: object, budget: Budget) -> None:
-        """Fetches a part of the file and says so."""
+        """Fetches a part of the file and reports it to the process."""
         if self._partial is None:
-            raise wire.ProtocolError("a request for bytes of a file that is there")
-        start, stop = replies.byte_range(needed, self._partial.size_bytes)
+            raise protocol.ProtocolError("a request for bytes of a complete file")
+        start, stop = responses.byte_range(needed, self._partial.size_bytes)
         began = time.monotonic()
         with budget.paused():
             there = self._partial.fetch(start, stop)
         self._fetch_seconds_left -= time.monotonic() - began
         if self._fetch_seconds_left < 0:
-            raise errors.StorageError(f"{self._name}: the storage is too slow: fetching was given up; run again later")
+            message = f"{self._name}: the storage is too slow: fetching timed out; run again later"
+            raise errors.UnreadableVideoError(message)
         self._send({"there": there}, end=budget.end())
 
-    def _next(self, end: float) -> wire.Message:
+    def _next(self, end: float) -> protocol.Message:
         try:
-            reply = self._channel.receive(until=end)
+            response = self._channel.receive(until=end)
         except TimeoutError:
             self._timed_out()
         except ConnectionError:
-            reply = None
-        if reply is None:
+            response = None
+        if response is None:
             self._crashed()
-        if "bug" in reply:
-            self._crashed(wire.shown(str(reply["bug"])))
-        if "error" in reply:
-            raise replies.error(reply["error"])
-        return reply
+        if "bug" in response:
+            self._crashed(protocol.printable(str(response["bug"])))
+        if "error" in response:
+            raise responses.error(response["error"])
+        return response
 
     def _timed_out(self) -> NoReturn:
         self.close()
-        raise errors.DecoderTimeoutError(
-            f"{self._name}: the decoder took too long; if the video plays, raise --decode_deadline_seconds"
-        )
+        raise failures.timeout_error(self._name)
 
     def _crashed(self, bug: str = "") -> NoReturn:
         status = self._process.poll()
         end = time.monotonic() + _SECONDS_TO_END
         while status is None and time.monotonic() < end:
-            time.sleep(0.005)  # it closed its socket and is not gone yet
+            time.sleep(0.005)  # it has closed its socket and is about to end
             status = self._process.poll()
-        self.has_crashed = status is not None and status < 0 and status != -signal.SIGKILL
+        self.has_crashed = failures.is_native_crash(status)
         self.close()
-        error = errors.DecoderCrashedError(
-            f"{self._name}: the decoder process {_end(status, bug)}; check that the file plays, and report it"
-        )
-        # Whoever kills it so, the kernel for want of memory or a scheduler, hardly does it for the file's sake: the
-        # process can send itself no signal.
-        error.transient = status == -signal.SIGKILL
-        raise error
-
-
-def _end(status: int | None, bug: str) -> str:
-    if bug:
-        return f"broke off with {bug}"
-    if status is not None and status < 0:
-        hint = ", by the kernel for want of memory perhaps" if status == -signal.SIGKILL else ""
-        return f"was killed by {signal.Signals(-status).name}{hint}"
-    return "closed its socket" if status is None else f"ended with exit code {status}"
+        raise failures.crash_error(self._name, status, bug)

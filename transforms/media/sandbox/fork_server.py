@@ -1,23 +1,23 @@
 """The fork server: a warm, clean process that forks a decoder process for each request.
 
-Starting Python and importing PyAV takes a hundred times as long as a fork. So one process does it, once. It never sees
-a file, except for the bundled clip with which it rehearses (`rehearsal.py`). It has no thread beside its first and no
-descriptor but its own, reads nothing from its children, and gets nothing from its owner but the two descriptors of a
-child, of which it keeps no copy. Each child starts from that state.
+Starting Python and importing PyAV takes a hundred times as long as a fork, so one process does it once. It reads no
+file except the bundled clip of its rehearsal (`rehearsal.py`). It has one thread and only its own descriptors. It reads
+nothing from its children. From its parent it receives the two descriptors of each child, and it keeps no copy of them.
+Each child starts from that state.
 
-It talks with its owner (`spawn.py`) in packets of JSON over its control socket:
+The server and its parent (`spawn.py`) exchange JSON packets over the control socket:
 
-owner    {"fork": {"memory_bytes": N, "cpu_seconds": N}}   with the child's descriptors: its socket, and its ring
-         {"status": SERIAL}                                how has this child ended?
-         {"end": SERIAL}                                   kill it if it runs, and forget it; there is no answer
+parent   {"fork": {"memory_bytes": N, "cpu_seconds": N}}   with the child's descriptors: its socket and its ring
+         {"status": SERIAL}                                request the exit status of a child
+         {"end": SERIAL}                                   kill a child if it runs, and forget it; has no response
 server   {"ready": true}                                   once, after its start
-         {"serial": SERIAL, "pid": PID}                    the answer to "fork"
-         {"failed": TEXT}                                  the other answer to "fork"
-         {"status": NUMBER or null}                        the answer to "status": as subprocess has it; null if the
-                                                           child runs, or is not known
+         {"serial": SERIAL, "pid": PID}                    the response to "fork"
+         {"failed": TEXT}                                  the response to "fork" if it failed
+         {"status": NUMBER or null}                        the response to "status", as in subprocess; null if the
+                                                           child runs or is unknown
 
-A serial number names one child for as long as the server runs. A process id does not: the server reaps its children at
-once, and the system gives the id of a child that ended to another one.
+A serial number identifies one child as long as the server runs. A process id does not: the server reaps its children
+immediately, and the system then reuses the id.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from reelbeam.transforms.media.sandbox import confinement
 
 MAX_PACKET_BYTES = 4096
 
-# os.fork also runs the hooks of threading, logging and random, which cost as much CPU time as the fork itself. They
-# renew locks that another thread may hold. This process has one thread, so it forks by the C library.
+# os.fork also runs the hooks of threading, logging and random, which take as much CPU time as the fork itself. They
+# renew locks that another thread may hold. This process has one thread, so it calls fork of the C library.
 _libc = ctypes.PyDLL(None, use_errno=True)
 
 Serve: TypeAlias = Callable[[int, int, confinement.Bounds, int], None]
-"""What a child does with its socket, its ring, its bounds and its parent's process id."""
+"""Serves one request in a child. Arguments: its socket, its ring, its bounds and the server's process id."""
 
 
 def run(serve: Serve) -> None:
-    """Serves until the owner closes the control socket. `sys.argv` holds the control socket and the liveness pipe."""
+    """Serves until the parent closes the control socket. `sys.argv` holds the control socket and the liveness pipe."""
     control, liveness = map(int, sys.argv[1:])
     confinement.die_with_parent(liveness)
     confinement.drop_privileges()
@@ -56,7 +56,7 @@ def run(serve: Serve) -> None:
     num_threads = len(os.listdir("/proc/self/task"))
     if num_threads != 1:
         raise RuntimeError(
-            f"the fork server has {num_threads} threads: its children would have locks that nobody frees"
+            f"the fork server has {num_threads} threads: its children would inherit locks that are never released"
         )
     _ForkServer(socket.socket(fileno=control), liveness, serve).run()
 
@@ -67,18 +67,18 @@ class _ForkServer:
         self._liveness = liveness
         self._serve = serve
         self._serials = itertools.count(1)
-        self._running: dict[int, int] = {}  # by process id: the serial numbers of the children that are not reaped
-        self._pids: dict[int, int] = {}  # the same children by their serial numbers
-        self._statuses: dict[int, int] = {}  # how the others ended, until the owner forgets them
+        self._running: dict[int, int] = {}  # the serial numbers of the children that are not reaped, by process id
+        self._pids: dict[int, int] = {}  # the process ids of the same children, by serial number
+        self._statuses: dict[int, int] = {}  # the exit statuses of the others, until the parent forgets them
         self._child_ended, self._wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> None:
         signal.set_wakeup_fd(self._wakeup)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # so that a byte arrives in the pipe
         gc.collect()
-        gc.freeze()  # the collector of a child would copy every page of what it inherits
-        with contextlib.suppress(AttributeError):  # only glibc has it
-            _libc.malloc_trim(0)  # a child would copy garbage when it uses free memory
+        gc.freeze()  # otherwise the collector of a child would copy every inherited page
+        with contextlib.suppress(AttributeError):  # glibc only
+            _libc.malloc_trim(0)  # otherwise a child would copy pages of freed memory
         self._send({"ready": True})
         poll = select.poll()
         for descriptor in (self._control.fileno(), self._child_ended):
@@ -108,26 +108,26 @@ class _ForkServer:
         pid = self._pids.pop(serial, None)
         if pid is not None:
             del self._running[pid]
-            # It is not reaped yet, so its process id cannot belong to another process.
+            # The child is not reaped yet, so its process id cannot belong to another process.
             os.kill(pid, signal.SIGKILL)
 
     def _fork(self, bounds: confinement.Bounds, descriptors: list[int]) -> dict[str, Any]:
-        parent = os.getpid()
+        server_pid = os.getpid()
         try:
             pid = _libc.fork()
             if pid < 0:
                 return {"failed": os.strerror(ctypes.get_errno())}
         finally:
-            if os.getpid() == parent:
+            if os.getpid() == server_pid:
                 for descriptor in descriptors:
                     os.close(descriptor)
         if pid == 0:
-            self._be_child(bounds, descriptors, parent)
+            self._be_child(bounds, descriptors, server_pid)
         serial = next(self._serials)
         self._running[pid], self._pids[serial] = serial, pid
         return {"serial": serial, "pid": pid}
 
-    def _be_child(self, bounds: confinement.Bounds, descriptors: list[int], parent: int) -> NoReturn:
+    def _be_child(self, bounds: confinement.Bounds, descriptors: list[int], server_pid: int) -> NoReturn:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -136,15 +136,15 @@ class _ForkServer:
             for descriptor in (self._liveness, self._child_ended, self._wakeup):
                 os.close(descriptor)
             end, ring = descriptors
-            self._serve(end, ring, bounds, parent)
+            self._serve(end, ring, bounds, server_pid)
             status = 0
-        except BaseException as error:  # noqa: BLE001  nothing may return into the server's loop
+        except BaseException as error:  # noqa: BLE001  a child must not return into the server's loop
             sys.excepthook(type(error), error, error.__traceback__)
         finally:
             os._exit(status)
 
     def _reap(self) -> None:
-        """Notes how children ended; those that were forgotten just go."""
+        """Records the exit statuses of ended children, except forgotten ones."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)

@@ -1,8 +1,8 @@
-"""Landlock, the second wall around a decoder process: no file, no TCP, no signal, whatever the system call.
+"""Landlock, the second restriction of a decoder process: no files, no TCP and no signals, by any system call.
 
-It knows objects where `seccomp.py` knows calls, so a call that slips through there meets it here. Landlock came with
-Linux 5.13, and each version of its interface refuses more: from 6.7 on TCP, from 6.12 on signals and abstract sockets.
-Files that are open already stay usable.
+Landlock restricts access to objects, and `seccomp.py` restricts calls, so a call that one misses meets the other.
+Landlock needs Linux 5.13. Later versions restrict more: TCP from 6.7, signals and abstract sockets from 6.12. Files
+that are already open stay usable.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _CREATE_RULESET, _RESTRICT_SELF = 444, 446
 _GET_VERSION = 1
 
 _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 5: 16}
-"""By the first version that has them: how many rights over files there are, one a bit."""
+"""The number of file access rights, one bit each, by the first version that has them."""
 _TCP_VERSION, _TCP_RIGHTS = 4, 0b11  # to bind, to connect
 _SCOPE_VERSION, _SCOPES = 6, 0b11  # abstract sockets, signals
 
@@ -26,19 +26,19 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @functools.cache
 def prepare() -> bytes | None:
-    """Returns the rules for this kernel, which allow nothing; None where the kernel has no Landlock.
+    """Returns the rules for this kernel, which allow nothing; None if the kernel has no Landlock.
 
-    The fork server calls it, so that its children find the answer.
+    The fork server calls this function, so that its children inherit the cached result.
     """
     version = _libc.syscall(_CREATE_RULESET, None, 0, _GET_VERSION)
     return ruleset(version) if version >= 1 else None
 
 
 def confine() -> bool:
-    """Forbids this process, for good, all that the kernel's Landlock can forbid; PR_SET_NO_NEW_PRIVS must be set.
+    """Forbids this process, for good, everything that the kernel's Landlock can forbid. Needs PR_SET_NO_NEW_PRIVS.
 
     Returns:
-      Whether it is in force: an old kernel has no Landlock, and a container may forbid it.
+      Whether the rules are in force. Old kernels have no Landlock, and a container may forbid it.
     """
     rules = prepare()
     if rules is None:

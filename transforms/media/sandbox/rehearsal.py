@@ -1,8 +1,8 @@
-"""A rehearsal for the fork server: requests for a bundled clip, before it forks.
+"""A rehearsal for the fork server: requests for a bundled clip before it forks.
 
-What is done for the first time is slow: CPython specializes code, codecs build tables, the linker looks functions up.
-A decoder process lives for one request, so it would do all of that in each request, on pages of its own. After the
-rehearsal it finds it done. The clip is part of this file: the server sees no other video.
+First calls are slow: CPython specializes code, codecs build tables, the linker resolves functions. A decoder process
+lives for one request, so it would do all of that in each request, on its own pages. After the rehearsal, it inherits
+the result. The clip is part of this file; the server reads no other video.
 """
 
 from __future__ import annotations
@@ -19,58 +19,52 @@ from typing import Any, TypeAlias
 
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
-from reelbeam.transforms.media.sandbox import wire
-from reelbeam.transforms.media.sandbox.ring import OwnersRing
+from reelbeam.transforms.media.sandbox import protocol
+from reelbeam.transforms.media.sandbox.ring import ParentRing
 
-Answer: TypeAlias = Callable[[wire.Channel, int], None]
-"""Receives one request from a channel and answers it, with a ring's descriptor."""
+Answer: TypeAlias = Callable[[protocol.Channel, int], None]
+"""Receives one request from a channel and answers it. The second argument is the descriptor of a ring."""
 
 NUM_ROUNDS = 3
-"""A round delays the start of the server by 14 ms. With 12 rounds, a request would take 0.3 ms less."""
+"""Each round delays the start of the server by 14 ms. With 12 rounds, a request would take 0.3 ms less."""
 
 _SAMPLING = ClipSampling(4, Fraction(5))
 _RESIZE, _SIZE = 192, 172
 
 
 def rehearse(answer: Answer) -> int:
-    """Has a probe and a decode answered, several times.
+    """Requests a probe and a decode several times.
 
     Returns:
-      The number of clips that were decoded: one a round; none where FFmpeg lacks the codec.
+      The number of decoded clips: one per round, or none if FFmpeg lacks the codec.
     """
     return sum(_rehearse_once(answer) for _ in range(NUM_ROUNDS))
 
 
 def _rehearse_once(answer: Answer) -> int:
-    (reply,) = _ask(answer, {"probe": "rehearsal"}, 0)
-    if "media" not in reply:
+    (response,) = _ask(answer, {"probe": "rehearsal"}, 0)
+    if "media" not in response:
         return 0
-    spans = plan_clip_spans(wire.media_from_json(reply["media"]).duration_seconds, _SAMPLING)
+    spans = plan_clip_spans(protocol.media_from_json(response["media"]).duration_seconds, _SAMPLING)
     slot_bytes = max(span.num_decoded_frames for span in spans) * _SIZE * _SIZE * 3
-    request = {
-        "decode": "rehearsal",
-        "media": reply["media"],
-        "spans": [wire.span_to_json(span) for span in spans],
-        "geometry": [_RESIZE, _SIZE],
-        "slot_bytes": slot_bytes,
-    }
-    return sum("clip" in reply for reply in _ask(answer, request, slot_bytes))
+    request = protocol.decode_request("rehearsal", response["media"], spans, (_RESIZE, _SIZE), slot_bytes)
+    return sum("clip" in response for response in _ask(answer, request, slot_bytes))
 
 
 def _ask(answer: Answer, request: dict[str, Any], slot_bytes: int) -> list[dict[str, Any]]:
-    """Returns the replies to a request."""
+    """Returns the responses to a request."""
     with contextlib.ExitStack() as opened:
-        ring = opened.enter_context(contextlib.closing(OwnersRing()))
+        ring = opened.enter_context(contextlib.closing(ParentRing()))
         ring.reserve(slot_bytes)
         ours, theirs = (opened.enter_context(end) for end in socket.socketpair())
         clip = os.memfd_create("rehearsal", os.MFD_CLOEXEC)
         opened.callback(os.close, clip)
         size_bytes = os.write(clip, _clip())
         rest = {"limits": dataclasses.asdict(DEFAULT_LIMITS), "is_partial": False, "size_bytes": size_bytes}
-        channel = wire.Channel(ours)
+        channel = protocol.Channel(ours)
         channel.send({**request, **rest}, clip)
-        # No one reads meanwhile: the replies fit into the socket's buffer, and the clip into the ring.
-        answer(wire.Channel(theirs), ring.descriptor)
+        # This side does not read meanwhile: the responses fit into the socket's buffer, and the clip into the ring.
+        answer(protocol.Channel(theirs), ring.descriptor)
         theirs.close()
         return list(iter(channel.receive, None))
 

@@ -1,6 +1,6 @@
-"""The shared memory in which a decoder process hands clips over: a ring of slots of equal size.
+"""The shared memory for the clips of a decoder process: a ring of slots of equal size.
 
-The process puts clips together in their slots, so that handing them over copies nothing; its owner copies them out.
+The process assembles clips in their slots, so handing them over copies nothing. Its parent copies them out.
 """
 
 from __future__ import annotations
@@ -17,39 +17,39 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from reelbeam.transforms.media.sandbox.wire import NUM_SLOTS, ProtocolError
+from reelbeam.transforms.media.sandbox.protocol import NUM_SLOTS, ProtocolError
 
 _Frames = npt.NDArray[np.uint8]
 
-_MADV_POPULATE_WRITE = 23  # the module `mmap` of Python 3.11 has no name for it
+_MADV_POPULATE_WRITE = 23  # not in the module `mmap` of Python 3.11
 
 
-class OwnersRing:
-    """The owner's end.
+class ParentRing:
+    """The parent's end.
 
     Attributes:
-      descriptor: of anonymous memory, which disappears with the last process that has it open.
+      descriptor: the descriptor of anonymous memory, which disappears with the last process that has it open.
     """
 
     def __init__(self) -> None:
         self.descriptor = os.memfd_create("reelbeam-clips", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        # Memory that the process could shrink would be pulled away from under its owner's feet.
+        # The process must not shrink the memory while its parent reads it.
         fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
         self._num_bytes = 0
         self._slot_bytes = 0
 
     def reserve(self, slot_bytes: int) -> None:
-        """Makes room for a request whose largest clip has so many bytes."""
+        """Makes room for a request whose largest clip has `slot_bytes` bytes."""
         self._slot_bytes = slot_bytes
         if self._num_bytes < slot_bytes * NUM_SLOTS:
             self._num_bytes = slot_bytes * NUM_SLOTS
             os.ftruncate(self.descriptor, self._num_bytes)
 
     def copy_out(self, slot: int, shape: tuple[int, ...]) -> _Frames:
-        """Returns a clip of one's own. Reading, not mapping: no page of the process's is ever in this one.
+        """Returns a copy of a clip. The memory is read, not mapped, so the two processes never share a page.
 
         Raises:
-          ProtocolError: there is less memory than was reserved.
+          ProtocolError: the memory is smaller than was reserved.
         """
         frames = np.empty(shape, np.uint8)
         target, offset = frames.data.cast("B"), slot * self._slot_bytes
@@ -66,21 +66,21 @@ class OwnersRing:
 
 
 class Ring:
-    """The process's end, mapped for all requests."""
+    """The decoder process's end, mapped for all requests."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._memory: mmap.mmap | None = None
 
     def slots(self, slot_bytes: int, await_release: Callable[[], None]) -> Slots:
-        """Divides the memory into slots for a request; its owner has made it large enough.
+        """Divides the memory into slots for a request. The parent has made it large enough.
 
         Raises:
-          MemoryError: there is no address space left for it.
+          MemoryError: the address space is exhausted.
         """
         size = slot_bytes * NUM_SLOTS
         if self._memory is None or len(self._memory) < size:
-            self._memory = None  # first, so that both are never there at once
+            self._memory = None  # unmap first, so that both mappings never exist at once
             try:
                 self._memory = mmap.mmap(self._descriptor, size)
             except OSError as error:
@@ -91,15 +91,15 @@ class Ring:
 
 
 class Slots:
-    """The slots during one request: free, open (a clip is being put together there) or handed over.
+    """The slots during one request: free, open (a clip is being assembled in them) or handed over.
 
-    At most all but one are open. Where more clips overlap, the others are put together elsewhere and copied: so there
-    is always a slot for them that is free, or that will be released.
+    One slot is never open. If more clips overlap, the others are assembled in other memory and copied, so a slot for
+    them is always free or will be released.
 
     Args:
-      memory: is divided into them.
-      slot_bytes: size of each.
-      await_release: waits until the owner has copied out what was handed over first.
+      memory: the memory of all slots.
+      slot_bytes: the size of a slot.
+      await_release: waits until the parent has copied the clip that was handed over first.
     """
 
     def __init__(self, memory: mmap.mmap, slot_bytes: int, await_release: Callable[[], None]) -> None:
@@ -113,7 +113,7 @@ class Slots:
         self._populated: set[int] = set()
 
     def allocate(self, shape: tuple[int, ...]) -> _Frames:
-        """Returns memory for a clip; waits where the owner is too far behind."""
+        """Returns memory for a clip. Waits while all slots are handed over."""
         while not self._free and self._handed_over:
             self._release()
         if not self._free or len(self._open) == NUM_SLOTS - 1:
@@ -125,7 +125,7 @@ class Slots:
         return frames
 
     def hand_over(self, frames: _Frames) -> int:
-        """Returns the number of the slot in which a clip lies that is whole."""
+        """Hands over a complete clip and returns the number of its slot."""
         slot = self._open.pop(id(frames), None)
         if slot is None:
             while not self._free:
@@ -141,7 +141,7 @@ class Slots:
         self._free.append(self._handed_over.popleft())
 
     def _give_up(self, key: int) -> None:
-        """Frees the slot of a clip that was lost: nobody has its array any more."""
+        """Frees the slot of a clip whose array was garbage-collected."""
         if key in self._open:
             self._free.append(self._open.pop(key))
 
@@ -153,12 +153,12 @@ class Slots:
         return np.frombuffer(self._memory, np.uint8, num_bytes, start).reshape(shape)
 
     def _populate(self, start: int, stop: int) -> None:
-        """Has the kernel provide a slot's pages at once: one page fault for each costs half as much again."""
+        """Makes the kernel provide a slot's pages at once. Single page faults take 1.5 times as long."""
         first_page = start - start % mmap.PAGESIZE
-        with contextlib.suppress(OSError):  # Linux before 5.14, or no memory, which writing into the slot then meets
+        with contextlib.suppress(OSError):  # Linux before 5.14, or out of memory, which writing into the slot reports
             self._memory.madvise(_MADV_POPULATE_WRITE, first_page, stop - first_page)
 
     def _elsewhere(self, shape: tuple[int, ...]) -> _Frames:
-        """Memory that was copied from serves again: new memory costs a page fault for every 4 KiB."""
+        """Returns other memory, reused if possible: new memory costs a page fault for every 4 KiB."""
         spare, self._spare = self._spare, None
         return spare if spare is not None and spare.shape == shape else np.empty(shape, np.uint8)

@@ -5,10 +5,10 @@ The filter is an allow list. There are four classes of calls:
 - `_ALLOWED` may be made with any arguments. They concern descriptors that the process holds, its own memory, the time,
   or its own end.
 - `_CHECKED` may be made with certain arguments. With others they fail with EPERM.
-- Every other call fails with ENOSYS, those too that no kernel has yet. A libc that finds a new call missing falls back
-  to an older one, so an update of the libc or of FFmpeg costs at most an error, and never the process.
+- Every other call fails with ENOSYS, including future calls. If a new call is missing, libc falls back to an older one,
+  so an update of libc or FFmpeg causes an error at worst and does not end the process.
 - A call by another ABI of the machine (32 bits, x32) ends the process with SIGSYS. No program makes such a call by
-  accident, and the numbers of these ABIs mean other calls.
+  accident, and the numbers of these ABIs have other meanings.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ _ALLOWED = (
     *("pread64", "read", "recvfrom", "recvmsg", "write", "writev", "close", "fstat"),
     # Its own memory, which RLIMIT_AS bounds.
     *("munmap", "madvise", "brk", "mremap"),
-    # Waiting, the time and random numbers. Most of these are calls only where the kernel has no vDSO for them.
+    # Waiting, the time and random numbers. Most of these are system calls only if the kernel has no vDSO for them.
     *("futex", "sched_yield", "nanosleep", "clock_nanosleep", "restart_syscall"),
     *("clock_gettime", "clock_getres", "gettimeofday", "time", "getrandom"),
-    # Itself. It can send no signal, not even to itself.
+    # The process itself. It cannot send signals, not even to itself.
     *("getpid", "gettid", "rt_sigreturn", "exit", "exit_group"),
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class _Check:
-    """What one half of an argument, the low one by default, must be: one of `values`, or without the bits of `mask`."""
+    """A condition for one half of an argument, by default the low one: one of `values`, or no bit of `mask`."""
 
     argument: int
     values: tuple[int, ...] = ()
@@ -90,19 +90,19 @@ _ARCHITECTURES = {
 _LOAD, _JUMP_IF_EQUAL, _JUMP_IF_AT_LEAST, _JUMP_IF_SET, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER_AT, _ARCH_AT, _ARGS_AT = 0, 4, 16
 ALLOW, EPERM, ENOSYS, KILL = 0x7FFF0000, 0x00050001, 0x00050026, 0x80000000
-"""What the filter answers."""
+"""The verdicts of the filter."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @functools.cache
 def program(machine: str) -> bytes | None:
-    """Returns the filter for a machine, as the kernel takes it; None where there is no table for it.
+    """Returns the filter for a machine in the kernel's format; None for an unknown machine.
 
-    The fork server calls it, so that its children find the answer.
+    The fork server calls this function, so that its children inherit the cached result.
 
     Args:
-      machine: as `platform.machine` names it.
+      machine: the machine type, as from `platform.machine`.
     """
     architecture = _ARCHITECTURES.get(machine)
     if architecture is None:
@@ -124,17 +124,17 @@ def program(machine: str) -> bytes | None:
 
 
 def confine(machine: str = platform.machine()) -> bool:
-    """Puts the filter in force for this process, for good; PR_SET_NO_NEW_PRIVS must be set.
+    """Enables the filter for this process, for good. Needs PR_SET_NO_NEW_PRIVS.
 
     Returns:
-      Whether it is in force: the machine may have no table, and a kernel or a container may forbid filters.
+      Whether the filter is in force. The machine may be unknown, and a kernel or a container may forbid filters.
     """
     instructions = program(machine)
     if instructions is None:
         return False
     buffer = ctypes.create_string_buffer(instructions, len(instructions))
     header = struct.pack("@HP", len(instructions) // 8, ctypes.addressof(buffer))
-    # By system call, for the flag: older kernels would slow the process down with mitigations that it has no use for.
+    # prctl cannot pass the flag, without which older kernels slow the process down with unneeded mitigations.
     number, flag = _ARCHITECTURES[machine].seccomp, _SECCOMP_FILTER_FLAG_SPEC_ALLOW
     if _libc.syscall(number, _SECCOMP_SET_MODE_FILTER, flag, header) == 0:
         return True
@@ -146,13 +146,13 @@ def _if(jump: int, value: int, verdict: int) -> list[bytes]:
 
 
 def _checked(number: int, checks: Sequence[_Check]) -> list[bytes]:
-    """Allows one call where its arguments pass, and answers EPERM where one does not."""
+    """Returns instructions that allow a call if its arguments pass, and fail with EPERM otherwise."""
     body = [line for check in checks for line in _passes(check)] + [_instruction(_RETURN, ALLOW)]
     return [_instruction(_JUMP_IF_EQUAL, number, 0, len(body)), *body]
 
 
 def _passes(check: _Check) -> list[bytes]:
-    """Runs on where an argument passes."""
+    """Returns instructions that continue if an argument passes."""
     load = _instruction(_LOAD, _ARGS_AT + 8 * check.argument + 4 * check.is_high_half)
     if check.mask:
         return [load, *_if(_JUMP_IF_SET, check.mask, EPERM)]

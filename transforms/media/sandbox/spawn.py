@@ -1,4 +1,4 @@
-"""The owner's side of the fork server: start it, have it fork decoder processes, hear how they ended."""
+"""The parent's side of the fork server: start it, have it fork decoder processes, read their exit statuses."""
 
 from __future__ import annotations
 
@@ -20,27 +20,30 @@ from reelbeam.transforms import errors
 from reelbeam.transforms.media.sandbox.confinement import Bounds
 from reelbeam.transforms.media.sandbox.fork_server import MAX_PACKET_BYTES
 
-_MODULE = "reelbeam.transforms.media.sandbox.child"
+DECODER_MODULE = "reelbeam.transforms.media.sandbox.child"
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "PYTHONHOME")  # no credentials in there
 _START_SECONDS = 120
 
 
 class ServerGoneError(Exception):
-    """The fork server has ended, or does not answer. Its children end with it."""
+    """The fork server has ended, or does not respond. Its children end with it."""
 
 
 class ForkServer:
-    """A fork server. Any thread may use it."""
+    """A fork server. Safe for use by several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = DECODER_MODULE) -> None:
         """Starts the server and waits until it is ready.
 
+        Args:
+          module: the program that becomes the server, see `fork_server.run`.
+
         Raises:
-          RunError: it does not start.
+          RunError: the server does not start.
         """
         self._lock = threading.Lock()
         try:
-            self._start()
+            self._start(module)
         except OSError as error:  # no descriptor, no memory or no process left
             raise errors.RunError(f"the decoder process does not start: {error}") from error
         try:
@@ -51,18 +54,18 @@ class ForkServer:
             self.close()
             raise errors.RunError(f"the decoder process does not start: {ready['bug']}")
 
-    def _start(self) -> None:
-        """Starts the server; leaves no descriptor behind where that fails."""
+    def _start(self, module: str) -> None:
+        """Starts the server. Closes all descriptors if that fails."""
         with contextlib.ExitStack() as opened:
             self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             opened.enter_context(self._control)
             with theirs:
                 self._control.settimeout(_START_SECONDS)
-                theirs.setblocking(True)  # whatever socket.setdefaulttimeout says, which Google's libraries call
+                theirs.setblocking(True)  # overrides socket.setdefaulttimeout, which Google's libraries call
                 liveness, self._liveness = os.pipe()
                 opened.callback(os.close, self._liveness)
                 try:
-                    self._process = _start(theirs.fileno(), liveness)
+                    self._process = _start(module, theirs.fileno(), liveness)
                 finally:
                     os.close(liveness)
             opened.pop_all()
@@ -73,44 +76,44 @@ class ForkServer:
         return self._process.pid
 
     def is_alive(self) -> bool:
-        """Whether the server runs."""
+        """Returns whether the server runs."""
         return self._liveness >= 0 and self._process.poll() is None
 
     def fork(self, end: int, ring: int, bounds: Bounds) -> Child:
-        """Has a decoder process forked.
+        """Forks a decoder process.
 
         Args:
-          end: its socket; the caller closes its own copy.
-          ring: its ring; likewise.
-          bounds: what it may use.
+          end: the descriptor of its socket; the caller closes its own copy.
+          ring: the descriptor of its ring; likewise.
+          bounds: the resources that the process may use.
 
         Raises:
           ServerGoneError: the server has ended.
           RunError: the system has no room for one more process.
         """
-        reply = self._ask({"fork": dataclasses.asdict(bounds)}, [end, ring])
-        if "failed" in reply:
-            raise errors.RunError(f"the decoder process does not start: {reply['failed']}")
-        return Child(self, reply["serial"], reply["pid"])
+        response = self._ask({"fork": dataclasses.asdict(bounds)}, [end, ring])
+        if "failed" in response:
+            raise errors.RunError(f"the decoder process does not start: {response['failed']}")
+        return Child(self, response["serial"], response["pid"])
 
     def status(self, serial: int) -> int | None:
-        """Returns how a child ended, as `subprocess` tells it; None: it runs. Raises ServerGoneError."""
+        """Returns the exit status of a child as in `subprocess`; None: it runs. Raises ServerGoneError."""
         return self._ask({"status": serial})["status"]
 
     def end(self, serial: int) -> None:
-        """Kills a child, if it runs, and forgets it. Does not wait for its end."""
+        """Kills a child if it runs, and forgets it. Does not wait for its end."""
         with self._lock, contextlib.suppress(OSError):
             self._control.send(json.dumps({"end": serial}).encode())
 
     def close(self) -> None:
-        """Kills the server, and with it its children; reaps it."""
+        """Kills and reaps the server. Its children end with it."""
         if self._liveness >= 0:
             self._process.kill()
             self._process.wait()
             self.forget()
 
     def forget(self) -> None:
-        """Closes this process's ends and lets the server be: in a fork, it belongs to the parent."""
+        """Closes this process's ends without killing the server, which belongs to the parent after a fork."""
         self._control.close()
         os.close(self._liveness)
         self._liveness = -1
@@ -121,17 +124,17 @@ class ForkServer:
                 socket.send_fds(self._control, [json.dumps(message).encode()], descriptors)
                 return self._receive()
             except OSError as error:
-                raise ServerGoneError(f"the fork server is gone: {error}") from error
+                raise ServerGoneError(f"the fork server has ended: {error}") from error
             except KeyboardInterrupt:
-                self.close()  # its answer would be taken for the next one
+                self.close()  # its response would be taken for the next request's
                 raise
 
     def _receive(self) -> dict[str, Any]:
         try:
             packet = self._control.recv(MAX_PACKET_BYTES)
-        except OSError as error:  # a time-out too: a server that is hung or stopped is of no use
+        except OSError as error:  # including timeouts: the server is hung or stopped
             self.close()
-            raise ServerGoneError(f"the fork server does not answer: {error}") from error
+            raise ServerGoneError(f"the fork server does not respond: {error}") from error
         if not packet:
             self.close()
             raise ServerGoneError("the fork server has ended")
@@ -142,7 +145,7 @@ class Child:
     """A decoder process.
 
     Attributes:
-      pid: its process id, whose process may have ended.
+      pid: its process id. The process may have ended.
     """
 
     def __init__(self, server: ForkServer, serial: int, pid: int) -> None:
@@ -153,7 +156,7 @@ class Child:
         self._is_ended = False
 
     def poll(self) -> int | None:
-        """Returns how it ended, as `subprocess` tells it; None: it runs."""
+        """Returns the exit status as in `subprocess`; None: the process runs."""
         if self._status is None and not self._is_ended:
             try:
                 self._status = self._server.status(self._serial)
@@ -162,16 +165,17 @@ class Child:
         return self._status
 
     def kill(self) -> None:
-        """Kills it, if it runs. Does not wait for its end."""
+        """Kills the process if it runs. Does not wait for its end."""
         if not self._is_ended:
             self._is_ended = True
             self._server.end(self._serial)
 
 
-def _start(control: int, liveness: int) -> subprocess.Popen[bytes]:
-    """Starts a server: a new program, not a fork; no shell; a group of its own: Ctrl-C is its owner's.
+def _start(module: str, control: int, liveness: int) -> subprocess.Popen[bytes]:
+    """Starts a server as a new program without a shell.
 
-    Not a session of its own, whose share of the CPU Linux would reckon apart from its owner's niceness.
+    The server gets a process group of its own, so that Ctrl-C does not reach it.
+    It stays in its parent's session: Linux would schedule another session without regard to the parent's niceness.
     """
     root = str(pathlib.Path(reelbeam.__file__).absolute().parents[1])
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
@@ -183,7 +187,7 @@ def _start(control: int, liveness: int) -> subprocess.Popen[bytes]:
         "MALLOC_TRIM_THRESHOLD_": "4194304",
     }
     return subprocess.Popen(
-        [sys.executable, "-P", "-S", "-m", _MODULE, str(control), str(liveness)],
+        [sys.executable, "-P", "-S", "-m", module, str(control), str(liveness)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -1,1 +1,1 @@
-"""One run at a time: who holds the output (output_lock.py), and the file that says so (lock_file.py)."""
+"""The lock of an output: one run at a time (output_lock.py: acquire and renew it; lock_file.py: its file)."""

@@ -2,8 +2,9 @@
 
     OUTPUT/.staging/lock.json    who holds the output, since when, and until when if nothing more is heard
 
-It is only ever written if it still is what one has read (`reelbeam.transforms.storage.conditional_files`); to release
-the lock is to write so into it. A holder that was killed cannot release it, and is found out in one of two ways:
+It is only ever written if it still is what one has read (`write_if` of `reelbeam.transforms.storage.stores`); to
+release the lock is to write so into it. A holder that was killed cannot release it, and is found out in one of two
+ways:
 
 - by its **process**, where the run ends with it and it is one of this very system: no process with its number and its
   start is there any more. So a run that was killed can be started again at once.
@@ -22,7 +23,6 @@ import time
 from typing import Annotated, TypeAlias
 
 from reelbeam.transforms import storage
-from reelbeam.transforms.storage.conditional_files import conditional_file
 from reelbeam.transforms.storage.documents import Count, Name, Time, is_number, parse
 from reelbeam.transforms.storage.typed_json import Rule, from_json, to_json
 
@@ -93,10 +93,11 @@ class LockRecord:
 
 
 class LockFile:
-    """The lock of one output. Its methods raise whatever the store's client raises, see `storage.storage_errors`."""
+    """The lock of one output. All methods raise StorageError: the output cannot be read or written."""
 
     def __init__(self, output: str) -> None:
-        self._file = conditional_file(f"{output.rstrip('/')}/.staging/lock.json")
+        self._uri = f"{output.rstrip('/')}/.staging/lock.json"
+        self._store = storage.store_for(self._uri)
 
     def read(self) -> tuple[LockRecord | None, str | None]:
         """Returns what the lock says, and the version of its file; None, None where there is none.
@@ -104,7 +105,7 @@ class LockFile:
         None with a version: what a machine that lost its power has left of a lock, or what no run writes. It holds
         nothing.
         """
-        found = self._file.read()
+        found = self._store.read_versioned(self._uri)
         if found is None:
             return None, None
         try:
@@ -119,7 +120,8 @@ class LockFile:
 
     def write(self, lock: LockRecord, version: str | None) -> bool:
         """Writes the lock if its version is still `version`; returns whether it was."""
-        return self._file.write((json.dumps(to_json(lock), indent=2, sort_keys=True) + "\n").encode(), version)
+        data = (json.dumps(to_json(lock), indent=2, sort_keys=True) + "\n").encode()
+        return self._store.write_if(self._uri, data, version)
 
     def write_lease(self, lock: LockRecord, version: str | None) -> bool:
         """Writes the lock as `write` does, with another lease of its own length, from now on."""
@@ -139,10 +141,9 @@ def read_lock(output: str) -> LockRecord | None:
     """Returns what the lock of an output says; None where there never was one.
 
     Raises:
-      MediaError: the output cannot be read.
+      StorageError: the output cannot be read.
     """
-    with storage.storage_errors(output):
-        return LockFile(output).read()[0]
+    return LockFile(output).read()[0]
 
 
 def is_held(lock: LockRecord, holder: str) -> bool:

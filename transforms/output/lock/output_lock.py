@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from reelbeam.transforms import storage
-from reelbeam.transforms.errors import LockLostError, MediaError, OutputLockedError
+from reelbeam.transforms.errors import LockLostError, OutputLockedError, StorageError
 from reelbeam.transforms.output.lock.lock_file import (
     LockFile,
     LockProgress,
@@ -72,7 +72,7 @@ class LockTicket(NamedTuple):
 
         Raises:
           LockLostError: it has been taken over by another run.
-          MediaError: the lock cannot be read or written.
+          StorageError: the lock cannot be read or written.
         """
         with storage.storage_errors(self.output):
             file = LockFile(self.output)
@@ -93,7 +93,7 @@ class LockTicket(NamedTuple):
         A lost race is no matter: whoever was faster renewed it, too, or has ended the run.
 
         Raises:
-          MediaError: the lock cannot be read or written.
+          StorageError: the lock cannot be read or written.
         """
         with storage.storage_errors(self.output):
             file = LockFile(self.output)
@@ -121,10 +121,11 @@ class OutputLock:
       wait: whether to wait for another holder, instead of giving up.
       ends_with_process: whether the run is over when this process is: not if a cluster does the work.
       progress: returns how far the run is, which each renewal writes into the lock; None: unknown.
+      sleep: waits for a number of seconds, until another holder is looked at again.
 
     Raises:
       OutputLockedError: another run holds the output.
-      MediaError: the output cannot be written.
+      StorageError: the output cannot be written.
     """
 
     def __init__(
@@ -134,8 +135,10 @@ class OutputLock:
         wait: bool = False,
         ends_with_process: bool = True,
         progress: Callable[[], LockProgress | None] = lambda: None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._ticket = ticket
+        self._sleep = sleep
         self._progress = progress
         self._ends_with_process = ends_with_process and not ticket.outlives_launcher
         self._lease_seconds = lease_seconds
@@ -161,7 +164,7 @@ class OutputLock:
         try:
             with storage.storage_errors(self._ticket.output):
                 self._file.release(self._ticket.holder)
-        except MediaError as failure:  # the lease ends by itself
+        except StorageError as failure:  # the lease ends by itself
             logging.getLogger(__name__).warning("the output's lock could not be released: %s", failure)
 
     def leave_to_job(self) -> None:
@@ -195,7 +198,7 @@ class OutputLock:
             if not told:
                 logging.getLogger(__name__).warning("waiting for %s: %s", self._ticket.output, describe(lock))
                 told = True
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            self._sleep(_SECONDS_BETWEEN_LOOKS)
 
     def _renew(self) -> None:
         pause = min(self._lease_seconds / _RENEWALS_PER_LEASE, _MOST_SECONDS_BETWEEN_RENEWALS)
@@ -212,6 +215,6 @@ class OutputLock:
                 lock, version = held
                 progress = self._progress() or lock.progress
                 self._file.write_lease(dataclasses.replace(lock, progress=progress), version)
-        except MediaError as failure:  # the next renewal may succeed
+        except StorageError as failure:  # the next renewal may succeed
             logging.getLogger(__name__).warning("the output's lock could not be renewed: %s", failure)
         return True

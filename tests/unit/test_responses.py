@@ -1,4 +1,4 @@
-"""What the parent makes of a decoder's replies: bounded lists, and no message that costs more than it may."""
+"""What the parent makes of a decoder's responses: bounded lists, and no message that costs more than it may."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ import pytest
 from reelbeam.transforms import errors
 from reelbeam.transforms.media.decoding.probe import probe
 from reelbeam.transforms.media.limits import DecoderLimits
-from reelbeam.transforms.media.sandbox import replies, wire
+from reelbeam.transforms.media.sandbox import protocol, responses
 from reelbeam.transforms.media.timing.stream_clock import MAX_SHIFTS
 from reelbeam.transforms.records import MediaInfo
 
 LIMITS = DecoderLimits()
 SIZE = 1 << 20
-LARGEST = replies.max_message_bytes(LIMITS, 1 << 40)
+LARGEST = responses.max_message_bytes(LIMITS, 1 << 40)
 MEDIA = MediaInfo(
     *("mov", "h264", 0, 1, False, 64, 48, 0, Fraction(1), 25.0, 100, Fraction(4)),
     time_base=Fraction(1, 1000),
@@ -36,13 +36,13 @@ MEDIA = MediaInfo(
 
 
 def media(**changes: object) -> MediaInfo:
-    return replies.media(wire.media_to_json(MEDIA) | changes, LIMITS, SIZE)
+    return responses.media(protocol.media_to_json(MEDIA) | changes, LIMITS, SIZE)
 
 
 def test_a_reply_comes_back_as_it_was_sent() -> None:
     assert media() == MEDIA
-    assert media(key_frame_pts=wire.pack([]), clock_shifts=wire.pack([])).key_frame_pts == ()
-    far = wire.pack([-(1 << 63), 500])
+    assert media(key_frame_pts=protocol.pack([]), clock_shifts=protocol.pack([])).key_frame_pts == ()
+    far = protocol.pack([-(1 << 63), 500])
     assert media(key_frame_pts=far).key_frame_pts == (-(1 << 63), 500)  # far before the start, but only once
 
 
@@ -60,8 +60,8 @@ def test_a_reply_comes_back_as_it_was_sent() -> None:
     ],
 )
 def test_key_frames_ascend_and_are_within_the_duration(ticks: list[int]) -> None:
-    with pytest.raises(wire.ProtocolError, match="key_frame_pts|a list of more than 24 numbers"):
-        media(key_frame_pts=wire.pack(ticks))
+    with pytest.raises(protocol.ProtocolError, match="key_frame_pts|a list of more than 24 numbers"):
+        media(key_frame_pts=protocol.pack(ticks))
 
 
 @pytest.mark.parametrize(
@@ -73,35 +73,35 @@ def test_the_number_of_key_frames_is_bounded_in_any_time_base(time_base: Fractio
     most = int(seconds / time_base) // spacing + 16
     assert most <= 4 * seconds + 16
     facts = {"time_base": str(time_base), "duration_seconds": str(seconds)}
-    with pytest.raises(wire.ProtocolError, match=f"a list of more than {most} numbers"):
-        media(key_frame_pts=wire.pack([0]) * (most + 3), **facts)
+    with pytest.raises(protocol.ProtocolError, match=f"a list of more than {most} numbers"):
+        media(key_frame_pts=protocol.pack([0]) * (most + 3), **facts)
 
 
 @pytest.mark.parametrize(
     "shifts", [[0, 5, 0, 6], [7, 5, 3, 6], [-1, 5], [LIMITS.max_packets + 1, 5], [0], [*range(2 * MAX_SHIFTS + 2)]]
 )
 def test_shifts_of_the_clock_ascend_and_are_few(shifts: list[int]) -> None:
-    with pytest.raises(wire.ProtocolError, match="clock_shifts|a list of more than 2000 numbers"):
-        media(clock_shifts=wire.pack(shifts))
+    with pytest.raises(protocol.ProtocolError, match="clock_shifts|a list of more than 2000 numbers"):
+        media(clock_shifts=protocol.pack(shifts))
 
 
 @pytest.mark.parametrize(("size_bytes", "most_seconds"), [(0, 600), (300, 900), (1 << 40, 48 * 3600)])
 def test_a_duration_is_bounded_by_the_size_of_the_file(size_bytes: int, most_seconds: int) -> None:
     for seconds in (most_seconds, Fraction(most_seconds) + Fraction(1, 1000)):
-        values = wire.media_to_json(MEDIA) | {"duration_seconds": str(seconds)}
+        values = protocol.media_to_json(MEDIA) | {"duration_seconds": str(seconds)}
         if seconds == most_seconds:
-            assert replies.media(values, LIMITS, size_bytes).duration_seconds == seconds
+            assert responses.media(values, LIMITS, size_bytes).duration_seconds == seconds
             continue
-        with pytest.raises(wire.ProtocolError, match=f"^duration_seconds is '{seconds}'$"):
-            replies.media(values, LIMITS, size_bytes)
+        with pytest.raises(protocol.ProtocolError, match=f"^duration_seconds is '{seconds}'$"):
+            responses.media(values, LIMITS, size_bytes)
 
 
 def test_the_largest_message_is_in_proportion_to_the_file() -> None:
-    assert replies.max_message_bytes(LIMITS, 1) < 1 << 17
-    assert replies.max_message_bytes(LIMITS, 1 << 20) < 2 << 20
+    assert responses.max_message_bytes(LIMITS, 1) < 1 << 17
+    assert responses.max_message_bytes(LIMITS, 1 << 20) < 2 << 20
     assert LARGEST < 8 << 20
-    ticks = wire.pack(range(4 * 48 * 3600))
-    assert len(json.dumps(wire.media_to_json(MEDIA) | {"key_frame_pts": ticks})) < LARGEST
+    ticks = protocol.pack(range(4 * 48 * 3600))
+    assert len(json.dumps(protocol.media_to_json(MEDIA) | {"key_frame_pts": ticks})) < LARGEST
 
 
 def test_real_key_frames_are_within_what_a_file_may_have(tmp_path: pathlib.Path, shared_dir: pathlib.Path) -> None:
@@ -109,9 +109,9 @@ def test_real_key_frames_are_within_what_a_file_may_have(tmp_path: pathlib.Path,
     for path in [dense, *sorted(shared_dir.joinpath("media").glob("*.m*"))]:
         if path.suffix in (".mp4", ".mkv"):
             found = probe(path)
-            message = json.dumps({"media": wire.media_to_json(found)})
-            assert replies.media(json.loads(message)["media"], LIMITS, path.stat().st_size) == found
-            assert len(message) < replies.max_message_bytes(LIMITS, path.stat().st_size)
+            message = json.dumps({"media": protocol.media_to_json(found)})
+            assert responses.media(json.loads(message)["media"], LIMITS, path.stat().st_size) == found
+            assert len(message) < responses.max_message_bytes(LIMITS, path.stat().st_size)
 
 
 def received(line: bytes) -> dict[str, Any] | None:
@@ -121,7 +121,7 @@ def received(line: bytes) -> dict[str, Any] | None:
         sender = threading.Thread(target=_send, args=(theirs, line))
         sender.start()
         try:
-            return wire.Channel(ours, LARGEST).receive()
+            return protocol.Channel(ours, LARGEST).receive()
         finally:
             ours.close()
             sender.join()
@@ -161,8 +161,8 @@ def test_the_largest_message_costs_ten_times_its_length_at_most(line: bytes) -> 
     tracemalloc.start()
     try:
         message = received(line)
-        replies.media((message or {}).get("media"), LIMITS, SIZE)
-    except wire.ProtocolError as error:
+        responses.media((message or {}).get("media"), LIMITS, SIZE)
+    except protocol.ProtocolError as error:
         assert len(str(error)) < 3000
     else:
         pytest.fail("it was taken for good")
@@ -176,28 +176,28 @@ def test_the_most_key_frames_that_are_allowed_cost_little() -> None:
     seconds = 48 * 3600
     changes = {
         "duration_seconds": str(seconds),
-        "key_frame_pts": wire.pack(range(500, 1000 * seconds, 500)),
+        "key_frame_pts": protocol.pack(range(500, 1000 * seconds, 500)),
     }
-    line = json.dumps({"media": wire.media_to_json(MEDIA) | changes}).encode() + b"\n"
+    line = json.dumps({"media": protocol.media_to_json(MEDIA) | changes}).encode() + b"\n"
     tracemalloc.start()
     message = received(line)
     assert message is not None
-    assert len(replies.media(message["media"], LIMITS, SIZE).key_frame_pts) == 2 * seconds - 1
+    assert len(responses.media(message["media"], LIMITS, SIZE).key_frame_pts) == 2 * seconds - 1
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 64 << 20
 
 
 READERS: list[Callable[[dict[str, Any]], object]] = [
-    lambda message: replies.media(message.get("media"), LIMITS, SIZE),
-    lambda message: replies.byte_range(message.get("need"), 1000),
-    lambda message: replies.full_decodes({"full_decode": "x", **message}, 3),
-    lambda message: replies.error(message.get("error")),
+    lambda message: responses.media(message.get("media"), LIMITS, SIZE),
+    lambda message: responses.byte_range(message.get("need"), 1000),
+    lambda message: responses.full_decodes({"full_decode": "x", **message}, 3),
+    lambda message: responses.error(message.get("error")),
 ]
 SEEDS = [
-    {"media": wire.media_to_json(MEDIA)},
+    {"media": protocol.media_to_json(MEDIA)},
     {"need": [0, 100]},
-    {"full_decode": "a picture", "stretches": 2},
+    {"full_decode": "a picture", "ranges": 2},
     {"error": ["corrupt_video", "v.mp4: broken"]},
     {"clip": 0, "slot": 1, "real": 2},
 ]
@@ -237,14 +237,14 @@ def test_mutated_replies_are_taken_or_refused_and_nothing_else() -> None:
                 broken[chance.randrange(len(broken))] = chance.randrange(256)
             line = bytes(broken)
         try:
-            message = wire._object(line)
-        except wire.ProtocolError:
+            message = protocol._object(line)
+        except protocol.ProtocolError:
             outcomes["refused"] += 1
             continue
         for read in READERS:
             try:
                 found = read(message)
-            except wire.ProtocolError as error:
+            except protocol.ProtocolError as error:
                 outcomes["refused"] += 1
                 assert len(str(error)) < 3000 and str(error).isprintable()
             else:

@@ -1,6 +1,6 @@
 """What the sandbox costs: CPU-seconds of decoding in decoder processes against decoding in the caller's own.
 
-    python -m benchmarks.cage VIDEO…
+    python -m benchmarks.sandbox VIDEO…
 
 Both ways probe a video and decode the same clips of it (A0's: 50 frames at 5 fps, 172 x 172), in turns, `--rounds`
 times, `--repeats` times a round; the median counts. CPU-seconds are those of all processes and threads, kernel time and
@@ -44,7 +44,7 @@ def in_sandbox(path: str) -> int:
 
 def start_only(path: str) -> int:
     """Starts a decoder process, and with it the fork server."""
-    with sandboxed.borrow(DEFAULT_LIMITS.memory_bytes):
+    with sandboxed.acquire(DEFAULT_LIMITS.memory_bytes):
         return 0
 
 

@@ -1,11 +1,13 @@
-"""Verification: is in the files what the JSONs of the runs say? Everything is counted again, from every page of them.
+"""Verification: compare the files with the run documents. All rows are counted again, from every page.
 
-What is looked at: that each file is there, whole (by its checksums), and of the schema; that its rows are those of its
-run, as many as the run's JSON says, by status and by error; that each video has one row a run, each clip has a video,
-and each video the clips that it should have (`reelbeam.transforms.output.row_checks`); and that nothing else lies
-beside them that a plain glob would take for results.
+Verification checks that
+- each file exists, is undamaged (by its checksums) and has the schema;
+- its rows belong to its run, and their numbers by status and by error match the run document;
+- each video has one row per run, each clip has a video, and each video has its clips
+  (`reelbeam.transforms.output.inspection.row_checks`);
+- there are no other files that readers' patterns match.
 
-A run may be committed meanwhile. So what was found is only believed if the JSONs are still the same at the end.
+A run may be committed meanwhile, so faults are only reported if the run documents are the same at the end.
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ from collections.abc import Callable, Iterator, Sequence
 import pyarrow as pa
 
 from reelbeam.transforms import storage
-from reelbeam.transforms.errors import MediaError
-from reelbeam.transforms.output.commits import decided_runs
-from reelbeam.transforms.output.row_checks import Fault, RowChecks
+from reelbeam.transforms.errors import StorageError
+from reelbeam.transforms.output.commits import pending_commits
+from reelbeam.transforms.output.inspection.row_checks import Fault, RowChecks
 from reelbeam.transforms.output.run_document import CompactionDocument
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.runs import Run, read_summary
@@ -32,18 +34,18 @@ _COUNTED = {"videos": ("status", "num_clips", "duration_ms"), "clips": (), "erro
 _COMPARED = ("videos", "ok", "partial", "failed", "clips", "video_clips", "video_ms")
 _TRIES = 3
 _MAX_ROWS = 1_000_000_000
-"""What a run's JSON is believed at most: by it temporary files are made."""
+"""An upper limit for the row counts of a run document, which determine the number of temporary files."""
 
 _Counts = collections.Counter[tuple[str, str]]
-"""(run, name of a count) -> what it came to."""
+"""Counts by run and name of the count."""
 
 _Optional = dict[str, dict[str, int]]
-"""Run -> the sizes of the optional columns of its clips."""
+"""The sizes of the optional columns of clips, by run."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """What is wrong with an output; no faults where everything adds up."""
+    """The faults of an output; empty if there are none."""
 
     output: str
     faults: tuple[Fault, ...]
@@ -55,10 +57,16 @@ def find_faults(
     on_file: Callable[[str], None] = lambda path: None,
     last: bool = False,
 ) -> list[Fault]:
-    """Returns what is wrong with an output, or with some of its runs, by file: those named, and with `last` the last.
+    """Returns the faults of an output or of some of its runs.
+
+    Args:
+      output_uri: folder or prefix.
+      names: the runs to check; empty, without `last`: all runs.
+      on_file: called for each file that is read.
+      last: whether to check the last run.
 
     Raises:
-      ConfigError: nothing is committed there, or there is no run of such a name.
+      ConfigError: nothing is committed there, or a named run does not exist.
     """
     uri = storage.normalize(output_uri).rstrip("/")
     faults: list[Fault] = []
@@ -78,13 +86,13 @@ def _unreadable(uris: Sequence[str]) -> list[Fault]:
     for uri in uris:
         try:
             read_summary(uri)
-        except MediaError as error:
+        except StorageError as error:
             faults.append(_fault_of(uri, error))
     return faults
 
 
-def _fault_of(path: str, error: MediaError) -> Fault:
-    """Returns an error that tells of a file without the name, with which the line of a fault begins anyway."""
+def _fault_of(path: str, error: StorageError) -> Fault:
+    """Returns an error as a fault, without the file's name, with which the line of a fault begins."""
     return Fault(path, str(error).removeprefix(f"{path} ").removeprefix(f"{path}: "))
 
 
@@ -98,47 +106,47 @@ def _look(output: Output, names: Sequence[str], on_file: Callable[[str], None]) 
 
 
 def _strays(output: Output) -> Iterator[Fault]:
-    """What a plain glob sees, and belongs to no committed run. That of a commit that was cut off will belong to one."""
+    """Yields files that readers' patterns match but that belong to no committed run. Pending commits count as runs."""
     expected = {path for table in TABLES for path in output.files(table)}
-    for run_id, decision in decided_runs(output.uri).items():
-        expected |= {RunPaths(output.uri, run_id).final(table, shard) for table, shard in decision.moves}
-        expected |= {f"{output.uri}/{name}" for name in decision.replaced}
+    for run_id, record in pending_commits(output.uri).items():
+        expected |= {RunPaths(output.uri, run_id).final(table, shard) for table, shard in record.moves}
+        expected |= {f"{output.uri}/{name}" for name in record.replaced}
     for table in TABLES:
-        # Two patterns: to Beam "**/" is a folder at least, to others it may be none.
+        # Two patterns: for Beam, "**/" matches one folder or more; for others, also none.
         found = {path for depth in ("", "**/") for path in storage.find_files(output.uri, f"{table}/{depth}*.parquet")}
         for path in sorted(found - expected):
             yield Fault(path, "belongs to no committed run: remove it")
 
 
 def _check_holder(output: Output, holder: Run, on_file: Callable[[str], None]) -> Iterator[Fault]:
-    """Yields the faults of the files of a run, or of a compaction with all runs in it."""
+    """Yields the faults of the files of a run, or of a compaction with all of its runs."""
     held = {run.run_id: run for run in output.runs.values() if run.compacted_into == holder.run_id}
     runs = {name: run for name, run in (held | {holder.run_id: holder}).items() if not run.is_compaction}
     counts: _Counts = collections.Counter()
     optional: _Optional = {}
     yield from _lost_documents(output, holder)
     damaged = False
-    told = holder.summary.counts
-    with RowChecks(min(told.videos + told.clips, _MAX_ROWS)) as checks:
+    reported = holder.summary.counts
+    with RowChecks(min(reported.videos + reported.clips, _MAX_ROWS)) as checks:
         for table in TABLES:
             for path in holder.files(table):
                 on_file(path)
                 found = list(_check_file(path, table, holder, runs, checks, counts, optional))
                 damaged = damaged or bool(found)
                 yield from found
-        if not damaged:  # else everything that follows from it would be told as well
+        if not damaged:  # otherwise all consequences of the damage would be reported too
             yield from checks.faults()
             for run in runs.values():
                 yield from _compare(run, counts)
 
 
 def _lost_documents(output: Output, holder: Run) -> Iterator[Fault]:
-    """Yields a fault where a compaction lists runs whose documents are gone: their rows cannot be counted."""
+    """Yields a fault if a compaction lists runs whose documents are missing, because their rows cannot be counted."""
     if isinstance(holder.summary, CompactionDocument):
         lost = [name for name in holder.summary.compacted if name not in output.runs]
         if lost:
             message = f"lists {counted(len(lost), 'run')} without a document: restore runs/{lost[0]}.json from a copy"
-            yield Fault(holder.paths.marker, message)
+            yield Fault(holder.paths.document, message)
 
 
 def _check_file(
@@ -157,7 +165,7 @@ def _check_file(
             _count(table, rows, counts)
             if table != "errors":
                 wrong_keys += checks.add(path, table, batch)
-    except MediaError as error:
+    except StorageError as error:
         yield _fault_of(path, error)
         return
     if wrong_keys:
@@ -171,7 +179,7 @@ def _check_file(
 
 
 def _compare_optional(path: str, run_ids: set[str], schema: pa.Schema, optional: _Optional) -> Iterator[Fault]:
-    """Yields a fault where another file of a run has other optional columns; a compaction holds runs of all kinds."""
+    """Yields a fault if two files of one run differ in their optional columns. Runs in a compaction may differ."""
     columns = optional_columns(schema)
     for run_id in sorted(run_ids):
         if optional.setdefault(run_id, columns) != columns:
@@ -181,10 +189,10 @@ def _compare_optional(path: str, run_ids: set[str], schema: pa.Schema, optional:
             yield Fault(path, f"optional columns: {here}; in another file of run {run_id}: {there}")
 
 
-def _check_schema(path: str, table: str, schema: pa.Schema, told: int) -> Iterator[Fault]:
+def _check_schema(path: str, table: str, schema: pa.Schema, expected: int) -> Iterator[Fault]:
     version = (schema.metadata or {}).get(b"reelbeam.schema_version", b"none").decode(errors="replace")
-    if version != str(told):
-        yield Fault(path, f"has schema version {version}, its run says {told}")
+    if version != str(expected):
+        yield Fault(path, f"has schema version {version}, its run document says {expected}")
         return
     for message in wrong_columns(table, schema):
         yield Fault(path, message)
@@ -207,16 +215,17 @@ def _count(table: str, rows: pa.Table, counts: _Counts) -> None:
 
 
 def _compare(run: Run, counts: _Counts) -> Iterator[Fault]:
-    """Yields what the JSON of a run says otherwise than its rows."""
-    counts_told = run.labeled.counts
-    told: dict[str, int] = {name: getattr(counts_told, name) for name in _COMPARED}
-    told |= {f"errors {entry.code}": entry.count for entry in run.labeled.errors}
+    """Yields the differences between the counts of a run document and the rows."""
+    reported = run.labeled.counts
+    expected: dict[str, int] = {name: getattr(reported, name) for name in _COMPARED}
+    expected |= {f"errors {entry.code}": entry.count for entry in run.labeled.errors}
     found = {name: number for (run_id, name), number in counts.items() if run_id == run.run_id}
-    for name in sorted(told.keys() | found.keys()):
-        if told.get(name, 0) != found.get(name, 0):
-            yield Fault(run.paths.marker, f"says {told.get(name, 0)} {name}, the files hold {found.get(name, 0)}")
-    inputs, videos, skipped = counts_told.inputs, counts_told.videos, counts_told.skipped
+    for name in sorted(expected.keys() | found.keys()):
+        wanted, counted_rows = expected.get(name, 0), found.get(name, 0)
+        if wanted != counted_rows:
+            yield Fault(run.paths.document, f"says {wanted} {name}, the files hold {counted_rows}")
+    inputs, videos, skipped = reported.inputs, reported.videos, reported.skipped
     if inputs != videos + skipped:
         yield Fault(
-            run.paths.marker, f"{counted(inputs, 'input')} listed, {counted(videos, 'video')}, {skipped} skipped"
+            run.paths.document, f"{counted(inputs, 'input')} listed, {counted(videos, 'video')}, {skipped} skipped"
         )

@@ -1,11 +1,13 @@
-"""What a decoder process answers, checked: a file may have taken it over, so nothing that it says is trusted.
+"""Check the messages of a decoder process. They are not trusted, because a file may have taken the process over.
 
-Each function takes values as they came out of JSON and raises `wire.ProtocolError` for what no sane process sends.
+Each function takes values parsed from JSON and raises `protocol.ProtocolError` for values that violate the protocol.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import logging
 import math
 import re
 import reprlib
@@ -17,13 +19,14 @@ import numpy as np
 
 from reelbeam.transforms import errors
 from reelbeam.transforms.media.limits import DecoderLimits
-from reelbeam.transforms.media.sandbox.wire import (
+from reelbeam.transforms.media.sandbox.confinement import WALLS
+from reelbeam.transforms.media.sandbox.protocol import (
     FRACTIONS,
     NUM_SLOTS,
     ProtocolError,
     media_from_json,
     packed_length,
-    shown,
+    printable,
     unpack,
 )
 from reelbeam.transforms.media.timing.key_frames import min_spacing_ticks
@@ -31,9 +34,9 @@ from reelbeam.transforms.media.timing.stream_clock import MAX_SHIFTS
 from reelbeam.transforms.records import ClipSpan, MediaInfo
 
 _KEY_FRAMES_A_SECOND = 4
-"""At most: `key_frames.py` keeps half a second between them, rounded down to a tick."""
+"""An upper limit: `key_frames.py` keeps half a second between key frames, rounded down to a tick."""
 _KEY_FRAMES_BEFORE = 16
-"""More than come before the first shown frame, where an edit list cuts the beginning away."""
+"""An upper limit of key frames before the first shown frame, where an edit list skips the beginning."""
 _KEY_FRAME_BYTES = 8
 _OTHER_BYTES = 1 << 16
 
@@ -41,17 +44,54 @@ _FRACTION = re.compile(r"\d{1,40}(/\d{1,40})?")
 _ERROR_CLASSES: dict[str, type[errors.ReelbeamError]] = {errors.MediaError.code: errors.MediaError}
 _ERROR_CLASSES |= {cls.code: cls for cls in errors.error_classes(errors.MediaError)}
 
+_log = logging.getLogger(__name__)
+
+
+def check_walls(walls: object, allow_unconfined: bool) -> None:
+    """Checks how a decoder process is confined; warns if some walls are missing.
+
+    Raises:
+      ProtocolError: the value is not a list of walls.
+      ConfigError: the process is not confined, and `allow_unconfined` is False.
+    """
+    if not isinstance(walls, list) or not set(walls) <= set(WALLS):
+        raise ProtocolError(f"confined_by is {printable(repr(walls)[:100])}")
+    if "seccomp" in walls:
+        return
+    if not walls and not allow_unconfined:
+        raise errors.ConfigError(
+            "decoder processes cannot be confined here: the system allows neither seccomp filters nor Landlock, so a"
+            " hostile video could read files and open connections; run on Linux 5.13 or later on x86-64 or aarch64, in"
+            " a container that allows one of them, or pass --allow_unconfined_decoder"
+        )
+    _warn_of_missing_walls(bool(walls))
+
+
+@functools.cache
+def _warn_of_missing_walls(has_landlock: bool) -> None:
+    """Logs the warning once per process."""
+    if has_landlock:
+        _log.warning(
+            "decoder processes run without a seccomp filter: Landlock keeps them from files and TCP, but a hostile "
+            "video that takes over a decoder could use other system calls"
+        )
+    else:
+        _log.warning(
+            "decoder processes are not confined: a hostile video that takes over a decoder could read files and open "
+            "connections"
+        )
+
 
 def media(values: object, limits: DecoderLimits, size_bytes: int) -> MediaInfo:
-    """Returns the MediaInfo that a decoder process sent, every field checked.
+    """Returns the MediaInfo of a decoder process after checking every field.
 
     Args:
-      values: what it sent.
+      values: the value from the message.
       limits: the limits of the request.
       size_bytes: the size of the file.
 
     Raises:
-      ProtocolError: a field is missing, or no decoder could have meant its value.
+      ProtocolError: a field is missing, or its value is impossible.
     """
     names = [field.name for field in dataclasses.fields(MediaInfo)]
     if not isinstance(values, dict) or sorted(values) != sorted(names):
@@ -85,7 +125,7 @@ def media(values: object, limits: DecoderLimits, size_bytes: int) -> MediaInfo:
 
 
 def max_message_bytes(limits: DecoderLimits, size_bytes: int) -> int:
-    """Returns how long the longest message about a file of that size can be."""
+    """Returns the maximum length of a message about a file of this size."""
     seconds = _max_seconds(limits, size_bytes)
     num_key_frames = min(_KEY_FRAMES_A_SECOND * int(seconds), size_bytes // _KEY_FRAME_BYTES) + _KEY_FRAMES_BEFORE
     return _OTHER_BYTES + packed_length(num_key_frames) + packed_length(2 * MAX_SHIFTS)
@@ -97,7 +137,7 @@ def _max_seconds(limits: DecoderLimits, size_bytes: int) -> float:
 
 
 def _check_key_frames(text: object, start_pts: int, duration_ticks: Fraction, time_base: Fraction) -> None:
-    """Raises ProtocolError for key frames that are too near to each other, or beyond the video's end."""
+    """Raises ProtocolError for key frames that are too close to each other, or after the video's end."""
     spacing = min_spacing_ticks(time_base)
     end_pts = start_pts + duration_ticks
     ticks = unpack(text, int(duration_ticks // spacing) + _KEY_FRAMES_BEFORE)
@@ -105,7 +145,7 @@ def _check_key_frames(text: object, start_pts: int, duration_ticks: Fraction, ti
         _require("key_frame_pts", ticks[-1], int(ticks[-1]) <= end_pts)
     if len(ticks) > 1:
         _require("key_frame_pts", ticks[:5], (ticks[1:] > ticks[:-1]).all())
-        least = np.diff(ticks.view("<u8")).min()  # without a sign, no difference overflows
+        least = np.diff(ticks.view("<u8")).min()  # unsigned, because signed differences can overflow
         _require("key_frame_pts", ticks[:5], int(least) >= spacing)
 
 
@@ -119,49 +159,49 @@ def _check_shifts(text: object, max_packets: int) -> None:
 
 
 def byte_range(values: object, size_bytes: int) -> tuple[int, int]:
-    """Returns the range of a file's bytes that a decoder process asks for.
+    """Returns the byte range that a decoder process requests.
 
     Raises:
-      ProtocolError: it is none, is empty, or is not within the file.
+      ProtocolError: the value is not a range, is empty, or is not within the file.
     """
     start, stop = values if isinstance(values, list) and len(values) == 2 else (-1, -1)
     _require("need", values, _is_whole(start, 0, size_bytes - 1) and _is_whole(stop, 1, size_bytes) and start < stop)
     return int(start), int(stop)
 
 
-def clip(reply: Mapping[str, object], missing: Collection[int], spans: Sequence[ClipSpan]) -> tuple[int, int, int]:
-    """Returns the position of a missing clip that has come, its slot of the ring, and how many of its frames are real.
+def clip(response: Mapping[str, object], missing: Collection[int], spans: Sequence[ClipSpan]) -> tuple[int, int, int]:
+    """Returns a received clip: its position, its slot in the ring, and its number of real frames.
 
     Raises:
-      ProtocolError: there is no such clip or slot, or more real frames than planned, or none.
+      ProtocolError: the clip or the slot does not exist, or the number of real frames is not within 1 and the plan's.
     """
-    position = _whole("clip", reply.get("clip", -1), 0, len(spans) - 1)
+    position = _whole("clip", response.get("clip", -1), 0, len(spans) - 1)
     _require("clip", position, position in missing)
-    slot = _whole("slot", reply.get("slot", -1), 0, NUM_SLOTS - 1)
-    return position, slot, _whole("real", reply.get("real", -1), 1, spans[position].num_real_frames)
+    slot = _whole("slot", response.get("slot", -1), 0, NUM_SLOTS - 1)
+    return position, slot, _whole("real", response.get("real", -1), 1, spans[position].num_real_frames)
 
 
-def full_decodes(reply: Mapping[str, object], num_clips: int) -> tuple[int, str]:
-    """Returns how many stretches of so many clips were decoded in full, and why."""
-    return _whole("stretches", reply.get("stretches", 0), 1, num_clips), shown(str(reply["full_decode"]))
+def full_decodes(response: Mapping[str, object], num_clips: int) -> tuple[int, str]:
+    """Returns how many decode ranges were decoded in full, at most `num_clips`, and why."""
+    return _whole("ranges", response.get("ranges", 0), 1, num_clips), printable(str(response["full_decode"]))
 
 
 def error(values: object) -> errors.ReelbeamError:
-    """Returns the error that the process met, told by its code."""
+    """Returns the error with the code and the message that a decoder process sent."""
     code, message = values if isinstance(values, list) and len(values) == 2 else ("", "")
     _require("error", values, isinstance(code, str) and code in _ERROR_CLASSES and isinstance(message, str))
-    return _ERROR_CLASSES[code](shown(message))
+    return _ERROR_CLASSES[code](printable(message))
 
 
 def _require(name: str, value: object, holds: object) -> None:
     if not holds:
-        raise ProtocolError(f"{name} is {shown(reprlib.repr(value)[:100])}")
+        raise ProtocolError(f"{name} is {printable(reprlib.repr(value)[:100])}")
 
 
 def _whole(name: str, value: object, least: int, most: int) -> int:
     if _is_whole(value, least, most):
         return value
-    raise ProtocolError(f"{name} is {shown(reprlib.repr(value)[:100])}")
+    raise ProtocolError(f"{name} is {printable(reprlib.repr(value)[:100])}")
 
 
 def _is_whole(value: object, least: int, most: int) -> TypeGuard[int]:

@@ -1,4 +1,4 @@
-"""An overview of an output: its runs, what is under way, and what holds now of every video."""
+"""An overview of an output: its committed runs, its uncommitted runs, and totals over the current rows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reelbeam.transforms.output.commits import decided_runs, read_refusal, staged_runs
+from reelbeam.transforms.output.commits import pending_commits, read_rejection_record, staged_runs
 from reelbeam.transforms.output.lock.lock_file import LockProgress, LockRecord, is_free, read_lock
-from reelbeam.transforms.output.run_document import Counts
+from reelbeam.transforms.output.run_counts import Counts
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.runs import Run
 from reelbeam.transforms.output.tables import Output, count_by, current_rows
@@ -20,12 +20,12 @@ from reelbeam.transforms.redaction import without_query
 
 _TOP = 10
 
-State = Literal["running", "committing", "dead", "refused", "cut off in its commit"]
+State = Literal["running", "committing", "interrupted", "refused", "interrupted in its commit"]
 
 
 @dataclasses.dataclass(frozen=True)
 class RunEntry:
-    """A committed run, as its document says; the fields are those of `RunDocument`."""
+    """A committed run. The fields are those of `RunDocument`."""
 
     run_id: str
     started_at: str
@@ -40,12 +40,12 @@ class RunEntry:
 
 
 @dataclasses.dataclass(frozen=True)
-class UnderWay:
+class UncommittedRun:
     """A run that is not committed.
 
     Attributes:
-      host, process_id, since, progress: as the lock says, where the run holds it.
-      message: why it was rejected.
+      host, process_id, since, progress: the lock's values, if the run holds the lock.
+      message: why the run was refused.
     """
 
     run_id: str
@@ -74,13 +74,13 @@ class Totals:
 
 @dataclasses.dataclass(frozen=True)
 class Overview:
-    """What `reelbeam status` prints.
+    """The content of `reelbeam status`.
 
     Attributes:
-      num_files: by table.
-      last_success: when the last run was committed; None where none was.
-      now: what is not committed.
-      runs: the last ones.
+      num_files: the number of files by table.
+      last_success: when the last run was committed; None if none was.
+      now: the runs that are not committed.
+      runs: the last committed runs.
     """
 
     output: str
@@ -88,25 +88,25 @@ class Overview:
     num_compactions: int
     num_files: Mapping[str, int]
     last_success: str | None
-    now: tuple[UnderWay, ...]
+    now: tuple[UncommittedRun, ...]
     runs: tuple[RunEntry, ...]
     totals: Totals
 
 
 def overview(output: Output, num_runs: int, on_file: Callable[[str], None] = lambda path: None) -> Overview:
-    """Returns what `reelbeam status` prints.
+    """Returns the content of `reelbeam status`.
 
     Args:
-      output: to look at; its first run may be under way.
-      num_runs: how many of the last runs are told of.
-      on_file: is told of each file that is read.
+      output: the output. It may hold no committed run yet.
+      num_runs: the number of committed runs to return.
+      on_file: called for each file that is read.
 
     Raises:
-      ConfigError: nothing is committed there, and nothing is under way.
-      MediaError: a file cannot be read.
+      ConfigError: there is neither a committed nor an uncommitted run.
+      StorageError: a file cannot be read.
     """
     runs = output.labeling_runs()
-    now = _under_way(output.uri)
+    now = _uncommitted_runs(output.uri)
     if not output.runs and not now:
         raise output.nothing_there()
     return Overview(
@@ -137,35 +137,35 @@ def _run(run: Run) -> RunEntry:
     )
 
 
-def _under_way(output: str) -> list[UnderWay]:
-    """What holds the output, and what stands in its staging folder: runs at work, cut off or refused."""
+def _uncommitted_runs(output: str) -> list[UncommittedRun]:
+    """Returns the run that holds the lock and the runs in the staging folder: running, interrupted or refused."""
     lock = read_lock(output)
     holder = lock.holder if lock and not lock.released_at else None
     alive = bool(lock and holder and not is_free(lock))
     found = []
-    decided = decided_runs(output)
+    pending = pending_commits(output)
     names = set(staged_runs(output)) | ({holder} if holder else set())
     for run_id in sorted(names):
         mine = holder is not None and (run_id == holder or run_id.startswith(f"{holder}-part"))
-        entry = UnderWay(run_id, _state(output, run_id, mine and alive, run_id in decided))
-        refusal = read_refusal(RunPaths(output, run_id))
-        if refusal is not None:
-            entry = dataclasses.replace(entry, message=without_query(refusal.refused.message))
+        entry = UncommittedRun(run_id, _state(output, run_id, mine and alive, run_id in pending))
+        rejected = read_rejection_record(RunPaths(output, run_id))
+        if rejected is not None:
+            entry = dataclasses.replace(entry, message=without_query(rejected.refused.message))
         found.append(_with_lock(entry, lock) if lock and mine else entry)
     return found
 
 
-def _with_lock(entry: UnderWay, lock: LockRecord) -> UnderWay:
+def _with_lock(entry: UncommittedRun, lock: LockRecord) -> UncommittedRun:
     facts = {name: getattr(lock, name) for name in ("host", "process_id", "since", "progress")}
     return dataclasses.replace(entry, **facts)
 
 
-def _state(output: str, run_id: str, alive: bool, decided: bool) -> State:
-    if decided:
-        return "committing" if alive else "cut off in its commit"
-    if read_refusal(RunPaths(output, run_id)) is not None:
+def _state(output: str, run_id: str, alive: bool, pending: bool) -> State:
+    if pending:
+        return "committing" if alive else "interrupted in its commit"
+    if read_rejection_record(RunPaths(output, run_id)) is not None:
         return "refused"
-    return "running" if alive else "dead"
+    return "running" if alive else "interrupted"
 
 
 def _totals(output: Output, on_file: Callable[[str], None]) -> Totals:
@@ -195,5 +195,5 @@ def _totals(output: Output, on_file: Callable[[str], None]) -> Totals:
 
 
 def _counted(rows: pa.Table, name: str) -> dict[str, int]:
-    """Returns how many rows have which value; those without one are left out."""
+    """Returns the number of rows by value, without null."""
     return {value: number for value, number in count_by(rows, name).items() if value is not None}

@@ -1,21 +1,21 @@
-"""What a decoder process and its owner tell each other: JSON lines over a socket. No pickle: neither trusts the other.
+"""The messages between a decoder process and its parent: JSON lines over a socket.
 
-Lists of numbers travel packed, see `pack`. So a message has few values, however long it is, and reading it takes memory
-in proportion to its length.
+Pickle is not used, because the two sides do not trust each other. Lists of numbers are packed, see `pack`. A message
+therefore has few values, and the memory to read it is proportional to its length.
 
-owner    {"probe": NAME, "limits": {…}, "is_partial": BOOL, "size_bytes": N}     with the file's descriptor
+parent   {"probe": NAME, "limits": {…}, "is_partial": BOOL, "size_bytes": N}     with the file's descriptor
          {"decode": NAME, "media": {…}, "spans": […], "geometry": […], "limits": {…}, "slot_bytes": N}     likewise
          {"release": 1}                                             a slot of the ring was copied out
-         {"there": [START, STOP]}                                   the answer to "need": these bytes can be read
-process  {"ready": true, "confined_by": [WALL, …]}                  once, after its start, see `confinement.WALLS`
+         {"there": [START, STOP]}                                   the response to "need": these bytes are available
+process  {"ready": true, "confined_by": [NAME, …]}                  once, after its start, see `confinement.WALLS`
          {"media": {…}}                                             the end of a probe
-         {"need": [START, STOP]}                                    bytes of a partial file that it wants to read next
-         {"clip": POSITION, "slot": NUMBER, "real": NUMBER}         a slot of the ring holds this span, with so many
+         {"need": [START, STOP]}                                    bytes of a partial file to fetch
+         {"clip": POSITION, "slot": NUMBER, "real": NUMBER}         the clip in a slot of the ring, and its number of
                                                                     real frames
-         {"full_decode": REASON, "stretches": NUMBER}               the proof of the fast way failed, see `decoder.py`
+         {"full_decode": REASON, "ranges": NUMBER}                  the fast path failed, see `decoder.py`
          {"bug": TEXT}                                              an exception that ends the process
          {"done": true}                                             the end of a decode
-         {"error": [CODE, MESSAGE]}                                 the end of either
+         {"error": [CODE, MESSAGE]}                                 the end of a probe or a decode
 """
 
 from __future__ import annotations
@@ -37,32 +37,32 @@ import numpy.typing as npt
 from reelbeam.transforms.records import ClipSpan, MediaInfo
 
 NUM_SLOTS = 3
-"""Clips that fit the ring: so far ahead of its owner may the process be."""
+"""The number of clips in the ring. It limits how far the process works ahead of its parent."""
 
 _CHUNK_BYTES = 1 << 16
 _MAX_PARTS = 10_000
-"""Values, and brackets around them, in a message of the other side: each costs up to a hundred bytes here."""
-_MAX_SHOWN_TEXT = 2000
+"""The maximum number of values and brackets in a received message. Each takes up to a hundred bytes of memory."""
+_MAX_TEXT = 2000
 FRACTIONS = ("pixel_aspect_ratio", "duration_seconds", "time_base")
-"""Fields of a MediaInfo that are told as text."""
+"""The fields of a MediaInfo that are sent as text."""
 
 _SPAN_TIMES = ("start_seconds", "end_seconds", "interval_seconds")
 
 
 Message: TypeAlias = dict[str, Any]
-"""A message as it came. The parent checks each value of a child's (`replies.py`); a child believes its parent."""
+"""A received message. The parent checks every value (`responses.py`); the decoder process trusts its parent."""
 
 
 class ProtocolError(Exception):
-    """A message that no sane process sends. The words say what is wrong with it."""
+    """A message violates the protocol. The text says how."""
 
 
 class Channel:
     """One end of the socket.
 
     Args:
-      end: the socket; its timeout holds for what is sent.
-      max_line_bytes: a longer message is garbage; None: the other side is trusted.
+      end: the socket. Its timeout applies to sending.
+      max_line_bytes: the maximum length of a received message; None: unlimited, because the other side is trusted.
     """
 
     def __init__(self, end: socket.socket, max_line_bytes: int | None = None) -> None:
@@ -72,30 +72,32 @@ class Channel:
         self.descriptors: list[int] = []
 
     def send(self, message: Mapping[str, object], descriptor: int | None = None) -> None:
-        """Sends one message, and a copy of a descriptor along with it."""
+        """Sends one message, optionally with a copy of a descriptor."""
         line = json.dumps(message).encode() + b"\n"
         if descriptor is not None:
             line = line[socket.send_fds(self._socket, [line[:_CHUNK_BYTES]], [descriptor]) :]
         self._socket.sendall(line)
 
     def receive(self, until: float | None = None, with_descriptors: bool = False) -> Message | None:
-        """Returns the next message; None: the other end is closed. Descriptors go to `descriptors`.
+        """Returns the next message; None: the other end is closed. Adds received descriptors to `descriptors`.
 
         Args:
-          until: how long to wait for all of it, on the monotonic clock; None: for ever.
-          with_descriptors: whether descriptors may come along.
+          until: the deadline for the whole message, on the monotonic clock; None: no deadline.
+          with_descriptors: whether to accept descriptors.
 
         Raises:
-          ProtocolError: no JSON object, or too long.
-          TimeoutError: it is not there in time.
+          ProtocolError: the message is not a JSON object, or is too long.
+          TimeoutError: the message did not arrive in time.
         """
         chunks, num_bytes = [self._unread], len(self._unread)
         while b"\n" not in chunks[-1]:
             if self.max_line_bytes is not None and num_bytes > self.max_line_bytes:
                 raise ProtocolError("a message without an end")
-            if until is not None:  # anew for each piece: whoever sends a byte now and then must not live for ever
+            if (
+                until is not None
+            ):  # checked for each piece, so that neither single bytes nor a flood extend the deadline
                 left = until - time.monotonic()
-                if left <= 0:  # and whoever floods would never be waited for
+                if left <= 0:
                     raise TimeoutError
                 self._socket.settimeout(left)
             if with_descriptors:
@@ -109,7 +111,7 @@ class Channel:
             num_bytes += len(chunk)
         line, _, self._unread = b"".join(chunks).partition(b"\n")
         if self.max_line_bytes is not None and sum(map(line.count, (b",", b":", b"[", b"{"))) > _MAX_PARTS:
-            raise ProtocolError("a message of too many parts")
+            raise ProtocolError("a message with too many values")
         return _object(line)
 
 
@@ -117,20 +119,20 @@ def _object(line: bytes) -> Message:
     try:
         message = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"no JSON: {shown(line[:40])}") from error
+        raise ProtocolError(f"not JSON: {printable(line[:40])}") from error
     if not isinstance(message, dict):
-        raise ProtocolError(f"no JSON object: {shown(line[:40])}")
+        raise ProtocolError(f"not a JSON object: {printable(line[:40])}")
     return message
 
 
-def shown(text: str | bytes) -> str:
-    """Returns text of the other side as a message may show it: of bounded length, without control characters."""
+def printable(text: str | bytes) -> str:
+    """Returns received text for a message: truncated, without control characters."""
     text = text.decode(errors="replace") if isinstance(text, bytes) else text
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:_MAX_SHOWN_TEXT])
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:_MAX_TEXT])
 
 
 def pack(numbers: Iterable[int]) -> str:
-    """Returns whole numbers of 64 bits as text: little-endian, in base64."""
+    """Returns 64-bit integers as text: little-endian, in base64."""
     return base64.b64encode(np.fromiter(numbers, "<i8").tobytes()).decode()
 
 
@@ -138,19 +140,40 @@ def unpack(text: object, max_numbers: int) -> npt.NDArray[np.int64]:
     """Returns the numbers that `pack` packed.
 
     Raises:
-      ProtocolError: it is no such text, or holds more than `max_numbers`.
+      ProtocolError: the text is not such a list, or holds more than `max_numbers`.
     """
     if not isinstance(text, str) or len(text) > packed_length(max_numbers):
-        raise ProtocolError(f"a list of more than {max_numbers} numbers, or none")
+        raise ProtocolError(f"not a list, or a list of more than {max_numbers} numbers")
     try:
         return np.frombuffer(base64.b64decode(text, validate=True), "<i8")
     except ValueError as error:
-        raise ProtocolError(f"no packed list: {shown(text[:40])}") from error
+        raise ProtocolError(f"not a packed list: {printable(text[:40])}") from error
 
 
 def packed_length(num_numbers: int) -> int:
-    """Returns the length of a list's text."""
+    """Returns the length of the text of a packed list."""
     return -(-8 * num_numbers // 3) * 4
+
+
+def decode_request(
+    name: str, media: Message, spans: Iterable[ClipSpan], geometry: tuple[int, int], slot_bytes: int
+) -> Message:
+    """Returns the request to decode clips.
+
+    Args:
+      name: the name of the file.
+      media: the values of `media_to_json`.
+      spans: the clips.
+      geometry: the sizes `resize` and `size` in pixels.
+      slot_bytes: the size of a slot of the ring.
+    """
+    return {
+        "decode": name,
+        "media": media,
+        "spans": [span_to_json(span) for span in spans],
+        "geometry": list(geometry),
+        "slot_bytes": slot_bytes,
+    }
 
 
 def media_to_json(media: MediaInfo) -> Message:
@@ -162,7 +185,7 @@ def media_to_json(media: MediaInfo) -> Message:
 
 
 def media_from_json(values: object) -> MediaInfo:
-    """Returns the MediaInfo that `media_to_json` wrote; takes its owner's word for the values."""
+    """Returns the MediaInfo that `media_to_json` wrote, without checking the values."""
     assert isinstance(values, dict)
     others: Message = {name: Fraction(values[name]) for name in FRACTIONS}
     others["key_frame_pts"] = tuple(unpack(values["key_frame_pts"], sys.maxsize).tolist())

@@ -111,7 +111,7 @@ def compare(
     """Returns how the rows of two runs differ; each may be several, the parts of a backfill.
 
     Raises:
-      MediaError: a file cannot be read.
+      StorageError: a file cannot be read.
     """
     before, after = (_named(read_run(output, runs, "videos", _COLUMNS, on_file)) for runs in (first, second))
     both = before.join(after, "video_uri", join_type="inner", left_suffix="_before", right_suffix="_after")

@@ -1,0 +1,94 @@
+"""The parts of run documents: counts, errors, labels and files."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+from reelbeam.transforms.storage.documents import Count, require_files
+
+
+@dataclasses.dataclass(frozen=True)
+class RowCounts:
+    """The numbers of rows in the files of a compaction."""
+
+    videos: Count
+    clips: Count
+
+
+@dataclasses.dataclass(frozen=True)
+class Counts:
+    """The counts of a run.
+
+    Attributes:
+      inputs: the listed inputs: `videos` plus `skipped`.
+      videos: the rows of the videos table: `ok` plus `partial` plus `failed`.
+      video_clips: the sum of `num_clips` over the rows of the videos table.
+      ok_videos_without_all_clips: always 0 in a committed run.
+      video_ms: the duration of the videos in milliseconds.
+      first_attempts: the videos for which no earlier run recorded a failure.
+      failed_first_attempts: those of the first attempts that failed.
+      clips: the rows of the clips table.
+      skipped: the inputs that were not labeled.
+      excused: the failed files that do not count as failures.
+    """
+
+    inputs: Count
+    videos: Count
+    ok: Count
+    partial: Count
+    failed: Count
+    video_clips: Count
+    ok_videos_without_all_clips: Count
+    video_ms: Count
+    first_attempts: Count
+    failed_first_attempts: Count
+    clips: Count
+    skipped: Count
+    excused: Count = 0
+
+    @classmethod
+    def total(cls, counts: Iterable[Counts]) -> Counts:
+        """Returns the sums over several runs."""
+        entries = list(counts)
+        return cls(*(sum(getattr(entry, field.name) for entry in entries) for field in dataclasses.fields(cls)))
+
+
+@dataclasses.dataclass(frozen=True)
+class ErrorCount:
+    """The number of rows of the errors table with a code, and an example from the run."""
+
+    code: str
+    count: Count
+    video_uri: str | None = None
+    message: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelCount:
+    """The number of videos with a top label."""
+
+    label: str
+    videos: Count
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """The files of each table, with the paths at the time of the run."""
+
+    videos: tuple[str, ...] = ()
+    clips: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
+    def of(self, table: str) -> tuple[str, ...]:
+        """Returns the files of a table."""
+        return vars(self)[table]
+
+    def require_own(self, uri: str, run_id: str) -> None:
+        """Raises UnusableFileError if the document at `uri` names a file of another run.
+
+        Only the ends of the paths, below the output, are compared, because the output may have been moved.
+        """
+        for table in vars(self):
+            ends = ("/".join(path.split("/")[-3:]) for path in self.of(table))
+            require_files(uri, f"files.{table}", ends, [run_id], table)
