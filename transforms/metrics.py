@@ -57,6 +57,9 @@ MODELS_LOADED = "models_loaded"
 """Loads of the model: one in each process."""
 
 
+MAX_RECENT_VIDEOS = 100_000
+
+
 class RecentVideos(dict[int, int]):
     """Facts about videos, by a hash of their URIs, whose queries may be signatures. The oldest ones are forgotten.
 
@@ -67,7 +70,7 @@ class RecentVideos(dict[int, int]):
       most: how many videos are remembered.
     """
 
-    def __init__(self, most: int = 100_000) -> None:
+    def __init__(self, most: int = MAX_RECENT_VIDEOS) -> None:
         super().__init__()
         self._most = most
 
