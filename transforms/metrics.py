@@ -57,6 +57,9 @@ MODELS_LOADED = "models_loaded"
 """Loads of the model: one in each process."""
 
 
+MAX_RECENT_VIDEOS = 100_000
+
+
 class RecentVideos(dict[int, int]):
     """A number for each recent video, by a hash of its URI, whose query may be a signature.
 
@@ -67,7 +70,7 @@ class RecentVideos(dict[int, int]):
       most: the maximum number of videos.
     """
 
-    def __init__(self, most: int = 100_000) -> None:
+    def __init__(self, most: int = MAX_RECENT_VIDEOS) -> None:
         super().__init__()
         self._most = most
 

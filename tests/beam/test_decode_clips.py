@@ -11,6 +11,7 @@ from fractions import Fraction
 import apache_beam as beam
 import data_generation as generate
 import numpy as np
+import processes
 import pytest
 import record_factory as make
 from apache_beam.testing.util import assert_that, equal_to
@@ -22,7 +23,7 @@ from reelbeam.transforms.classify_clips import ClassifierConfig, ClassifyClips
 from reelbeam.transforms.decode_clips import ClipCoder, DecodeClips, DecoderConfig
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.sampling.clips import ClipSampling
-from reelbeam.transforms.media.sandbox import protocol, sandboxed
+from reelbeam.transforms.media.sandbox import protocol
 from reelbeam.transforms.models.registry.catalog import find
 from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
 from reelbeam.transforms.records import Clip, VideoRef
@@ -105,9 +106,8 @@ def test_a_decoder_that_dies_costs_its_segment_only(tmp_path: pathlib.Path) -> N
 def _kill_the_decoder_once(clip: Clip, marker: str) -> int:
     if not os.path.exists(marker):
         pathlib.Path(marker).touch()
-        for process in list(sandboxed._all):
-            if not process.is_idle:
-                os.kill(process.pid, signal.SIGKILL)
+        for pid in processes.decoders_of(os.getpid()):
+            os.kill(pid, signal.SIGKILL)
     return clip.span.clip_index
 
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
+import os
 import pathlib
-from fractions import Fraction
+import shutil
 
 import apache_beam as beam
+import data_generation as generate
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
-from local_pipeline import LocalPipeline, counters
+from local_pipeline import LocalPipeline, counters, list_videos
 
-from reelbeam.pipeline.flags.options import to_beam_options
+from reelbeam.pipeline.runners.registry import runner_of
 from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.errors import UnavailableError
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling
-from reelbeam.transforms.media.sandbox import protocol, sandboxed, spawn
 from reelbeam.transforms.models.registry.catalog import find
 from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
-from reelbeam.transforms.records import MediaInfo, VideoRef
-from reelbeam.transforms.selection.list_videos import ListVideos
+from reelbeam.transforms.records import VideoRef
 from reelbeam.transforms.storage import videos as videos_module
 
 PRESET = find("demo").preset
@@ -69,7 +68,7 @@ def test_what_the_listing_could_not_identify_is_never_labeled(
     with monkeypatch.context() as patch:
         patch.setattr(videos_module, "stat", busy)
         with LocalPipeline() as pipeline:
-            videos = (pipeline | ListVideos(uris)).videos
+            videos = list_videos(pipeline, uris)
             assert_that(videos, equal_to([VideoRef(uri) for uri in uris]))
     with LocalPipeline() as pipeline:
         plan = (
@@ -122,19 +121,15 @@ def test_a_video_over_a_limit_is_a_failure(
 
 
 def test_a_decoder_that_does_not_answer_is_a_failure_and_a_restart(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: pathlib.Path, samples_dir: pathlib.Path
 ) -> None:
-    media = MediaInfo("mov", "h264", 0, 1, False, 64, 48, 0, Fraction(1), 25.0, 100, Fraction(4))
-    answers = [b"", json.dumps({"media": protocol.media_to_json(media)}).encode() + b"\n"]
-    videos = []
-    for number, answer in enumerate(answers):
-        path = tmp_path / f"{number}.mp4"
-        path.write_text(repr(answer))
-        videos.append(VideoRef(str(path), 1))
-    sandboxed.close_idle()
-    monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
-    limits = DecoderLimits(deadline_seconds=1)
-    with beam.Pipeline(options=to_beam_options(["--direct_num_workers=1"])) as pipeline:
+    """Of no time at all, a decoder gets a second more for each 8 MiB of its file: one has 0.2 ms, the other 20 s."""
+    generate.make_video(tmp_path / "small.mp4", 2)
+    shutil.copy(samples_dir / "growing.mp4", tmp_path / "large.mp4")
+    os.truncate(tmp_path / "large.mp4", 160 << 20)
+    videos = [VideoRef(str(tmp_path / name), 1) for name in ("small.mp4", "large.mp4")]
+    limits = DecoderLimits(deadline_seconds=0)
+    with beam.Pipeline(options=runner_of(["--direct_num_workers=1"]).options) as pipeline:
         plan = (
             pipeline
             | beam.Create(videos, reshuffle=False)
@@ -143,4 +138,3 @@ def test_a_decoder_that_does_not_answer_is_a_failure_and_a_restart(
         assert_that(plan.failures | beam.Map(lambda f: f.code), equal_to(["decoder_timeout"]), label="failures")
         assert_that(plan.planned | beam.Map(lambda p: p.num_clips > 0), equal_to([True]), label="planned")
     assert counters(pipeline)[metrics.DECODER_RESTARTS] == 1
-    sandboxed.close_idle()

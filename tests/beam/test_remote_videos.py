@@ -20,7 +20,7 @@ from faulty_proxy import FaultyProxy
 from local_pipeline import counters
 from object_stores import BUCKET, S3Server, s3_flags
 
-from reelbeam.pipeline.flags.options import to_beam_options
+from reelbeam.pipeline.runners.registry import runner_of
 from reelbeam.transforms import errors, metrics, storage
 from reelbeam.transforms.decode_clips import DecodeClips, DecoderConfig
 from reelbeam.transforms.media.decoding.decoder import Geometry, decode_clips
@@ -85,7 +85,7 @@ def test_plan_and_segments_of_one_worker_fetch_each_byte_once(
 ) -> None:
     uri = s3.put("film", film.path.read_bytes())
     config = SpoolConfig(str(tmp_path / "spool"))
-    pipeline = beam.Pipeline(options=to_beam_options(["--direct_num_workers=2", *s3_flags(proxy.url)]))
+    pipeline = beam.Pipeline(options=runner_of(["--direct_num_workers=2", *s3_flags(proxy.url)]).options)
     with pipeline:
         plan = (
             pipeline
@@ -168,7 +168,7 @@ def test_what_happens_to_an_object_after_planning_is_one_row(
         s3.client.delete_object(Bucket=BUCKET, Key="a.mp4")
     else:
         s3.put("a.mp4", data[::-1])
-    pipeline = beam.Pipeline(options=to_beam_options(["--direct_num_workers=2", *s3_flags(proxy.url)]))
+    pipeline = beam.Pipeline(options=runner_of(["--direct_num_workers=2", *s3_flags(proxy.url)]).options)
     media = probe(samples_dir / "growing.mp4")
     spans = plan_clip_spans(media.duration_seconds, sampling)
     with pipeline:
