@@ -1,4 +1,4 @@
-"""KeepLock: elements pass through, and now and then the output's lock is renewed: a job keeps what it writes to."""
+"""KeepLock: passes elements on, and renews the lock of the output from time to time."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _log = logging.getLogger(__name__)
 class KeepLock(beam.PTransform):
     """Renews the lock of a job that may outlive its launcher, every few minutes in each process.
 
-    Input: what the heavy work is about to take up, a small element each. Output: the same. Stands where the work is, so
-    that a job that works is heard of, and one that is stuck or dead is not: two hours later its output is free.
+    Input: small elements, before the heavy step that processes them. Output: the same. Only a job that makes progress
+    renews its lock. Two hours after a job got stuck or died, its output is free.
 
     Args:
-      lock: what the run holds of the output. None, or a lock that the launcher keeps: nothing is added to the job.
-      renewal_seconds: how long a process waits between two renewals.
+      lock: the run's lock of the output. None, or a lock that the launcher renews, adds nothing to the job.
+      renewal_seconds: the time between two renewals by a process.
     """
 
     def __init__(self, lock: LockTicket | None, renewal_seconds: float = JOB_RENEWAL_SECONDS) -> None:
@@ -36,7 +36,7 @@ class KeepLock(beam.PTransform):
         self._renewal_seconds = renewal_seconds
 
     def expand(self, elements: beam.PCollection[_T]) -> beam.PCollection[_T]:
-        """Wires the step."""
+        """Connects the step."""
         if self._lock is None or not self._lock.outlives_launcher:
             return elements
         return elements | "Renew" >> beam.Map(_keep, self._lock, self._renewal_seconds).with_output_types(
@@ -54,7 +54,7 @@ def _keep(element: _T, lock: LockTicket, renewal_seconds: float) -> _T:
 
 
 def _is_due(lock: LockTicket, renewal_seconds: float) -> bool:
-    """Whether this process has not renewed it lately; whoever is told so renews it, while other threads work on."""
+    """Returns whether this process has to renew the lock; True for one thread only."""
     now = time.monotonic()
     with _guard:
         due = now - _renewed.get(lock, -renewal_seconds) >= renewal_seconds

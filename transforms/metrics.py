@@ -1,8 +1,8 @@
-"""The name of every counter, and the one way to move it.
+"""The names of all counters, and how to increase them.
 
-Counters are Beam's (`result.metrics()`, the Flink and Dataflow pages). `count` also keeps a tally of this process,
-which a launcher that runs the workers in its own process (the local runner) can read while the run goes on: Beam's
-local runner gives its metrics only at the end.
+Counters are Beam's (`result.metrics()`, the pages of Flink and Dataflow). `count` also keeps a tally of this process.
+The local runner's workers run in the launcher's process, so the launcher can read the tally during the run. Beam's
+local runner reports its metrics only at the end.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NAMESPACE = "reelbeam"
 VIDEOS_LISTED = "videos_listed"
 """Distinct inputs."""
 DUPLICATES_DROPPED = "duplicates_dropped"
-"""Inputs that were named before."""
+"""Inputs that were listed before."""
 FILES_IGNORED = "files_ignored"
 """Files of a folder without a video's extension, and hidden ones."""
 FOLDERS_IGNORED = "folders_ignored"
@@ -57,27 +57,24 @@ MODELS_LOADED = "models_loaded"
 """Loads of the model: one in each process."""
 
 
-MAX_RECENT_VIDEOS = 100_000
-
-
 class RecentVideos(dict[int, int]):
-    """Facts about videos, by a hash of their URIs, whose queries may be signatures. The oldest ones are forgotten.
+    """A number for each recent video, by a hash of its URI, whose query may be a signature.
 
-    A worker may live for weeks, and never sees the last segment of a video that others share. Where a video was
-    forgotten, a counter may count it twice.
+    A worker may run for weeks, and may never see the last segment of a video that other workers share. So the oldest
+    videos are removed, and a counter may count a removed video twice.
 
     Args:
-      most: how many videos are remembered.
+      most: the maximum number of videos.
     """
 
-    def __init__(self, most: int = MAX_RECENT_VIDEOS) -> None:
+    def __init__(self, most: int = 100_000) -> None:
         super().__init__()
-        self._most = most
+        self.most = most
 
     def remember(self, key: int, fact: int) -> None:
-        """Notes a fact about a video."""
+        """Stores the number of a video."""
         self[key] = fact
-        if len(self) > self._most:
+        if len(self) > self.most:
             del self[next(iter(self))]
 
 
@@ -88,14 +85,14 @@ _broken = RecentVideos()
 
 
 def count(name: str, amount: int = 1) -> None:
-    """Moves the counter `name` by `amount`. Call it in a thread of the runner's: Beam loses other threads' counts."""
+    """Increases a counter. Call it in a thread of the runner, because Beam loses the counts of other threads."""
     Metrics.counter(NAMESPACE, name).inc(amount)
     with _lock:
         _tally[name] += amount
 
 
 def count_segment_done(video_uri: str, num_segments: int) -> None:
-    """Counts a segment; the video is counted as done with its last one (of those that this process saw)."""
+    """Counts a segment. The last segment that this process sees counts the video as done."""
     key = hash(video_uri)
     with _lock:
         left = _open_segments.pop(key, num_segments) - 1
@@ -106,7 +103,7 @@ def count_segment_done(video_uri: str, num_segments: int) -> None:
 
 
 def count_broken(video_uri: str) -> None:
-    """Counts a video as broken, once in this process, however many of its clips fail."""
+    """Counts a video as broken, once per process."""
     key = hash(video_uri)
     with _lock:
         if key in _broken:
@@ -116,20 +113,24 @@ def count_broken(video_uri: str) -> None:
 
 
 def count_failure(video_uri: str, error: MediaError) -> None:
-    """Counts a video that could not be read, or a part of it, and the decoder process that it may have cost."""
+    """Counts a video as broken, and the decoder process that failed over it, if one did."""
     if isinstance(error, DecoderFailedError):
         count(DECODER_RESTARTS)
     count_broken(video_uri)
 
 
 def tally() -> collections.Counter[str]:
-    """Returns what this process counted since `reset_tally`."""
+    """Returns the counts of this process since `reset_tally`."""
     with _lock:
         return _tally.copy()
 
 
 def reset_tally(*kept: str) -> None:
-    """Forgets this process's tally, but for the counters that are to be kept: a new job starts."""
+    """Resets the counts of this process before a new job.
+
+    Args:
+      kept: names of counters to keep.
+    """
     with _lock:
         held = {name: _tally[name] for name in kept}
         _tally.clear()

@@ -16,7 +16,7 @@ from object_stores import BUCKET, S3Server, s3_flags
 from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.flags.options import parse_label_flags, to_config
 from reelbeam.transforms import stored_models
-from reelbeam.transforms.classify_clips import MoViNetModelHandler
+from reelbeam.transforms.classify_clips import ClassifierConfig, MoViNetModelHandler
 from reelbeam.transforms.errors import ModelDownloadError, ModelError, ModelNotFoundError, NotASavedModelError
 from reelbeam.transforms.models.registry.catalog import ModelSpec
 from reelbeam.transforms.models.registry.manifest import MANIFEST, content_hash, pin
@@ -74,7 +74,8 @@ def rows(output: pathlib.Path, table: str) -> list[Any]:
 def load_on_a_worker(spec: ModelSpec) -> Any:
     """Loads a model as a process does that got the step from a launcher elsewhere."""
     stored_models._found.clear()
-    return MoViNetModelHandler(spec, tuple("abcdefghi"), 5, 0.0, "openvino", 1).load_model()
+    config = ClassifierConfig(model=spec, labels=tuple("abcdefghi"), engine="openvino", num_threads=1)
+    return MoViNetModelHandler(config).load_model()
 
 
 @pytest.mark.slow
@@ -112,7 +113,7 @@ def test_rows_are_those_of_a_local_run_and_a_second_start_fetches_nothing(
 
 FETCH = """
 import sys
-from reelbeam.pipeline.flags.options import reach_stores
+from reelbeam.pipeline.runners.registry import reach_stores
 from reelbeam.transforms import stored_models
 reach_stores(sys.argv[2:])
 print(stored_models.fetch(sys.argv[1]))
