@@ -63,7 +63,7 @@ class RecentVideos(dict[int, int]):
     A worker may run for weeks, and may never see the last segment of a video that other workers share. So the oldest
     videos are removed, and a counter may count a removed video twice.
 
-    Args:
+    Attributes:
       most: the maximum number of videos.
     """
 
