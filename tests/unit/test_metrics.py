@@ -13,7 +13,7 @@ def fresh() -> None:
 
 
 def test_a_worker_that_lives_for_weeks_remembers_so_many_videos() -> None:
-    most = metrics.MAX_RECENT_VIDEOS
+    most = metrics.RecentVideos().most
     for number in range(most + 1000):
         metrics.count_segment_done(f"gs://b/{number}.mp4", num_segments=3)  # other workers have the rest
         metrics.count_broken(f"gs://b/{number}.mp4")
