@@ -1,7 +1,7 @@
 """What columns mean and what to do about error codes: texts of the docs that the code has nowhere else. No Beam.
 
 `tools/make_docs.py` generates docs/output.md and docs/errors.md from them. It fails if a column or a code lacks its
-text, or if a text has no column or code. What a code means is in the docstring of its class in `errors.py`.
+text, or if a text has no column or code. What a code means is in the docstring of its class in `errors/`.
 """
 
 from __future__ import annotations
