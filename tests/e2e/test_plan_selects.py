@@ -93,3 +93,15 @@ def test_a_plan_counts_what_the_run_then_does(
     assert plan["outcomes"] == (outcomes or plan["outcomes"])
     failed = run["counts"]["failed"]
     assert sum(plan["failures"].values()) == failed and plan["clips"] == run["counts"]["clips"]
+
+
+def test_a_damaged_ledger_ends_a_plan_with_its_own_message(
+    corpus: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The runner's words about the step that failed are not part of it."""
+    shutil.copytree(corpus / "out", corpus / "damaged")
+    (path,) = (corpus / "damaged/videos").glob("*/*.parquet")
+    path.write_bytes(path.read_bytes()[:100])
+    assert main(["plan", *label(corpus, "damaged")[1:], str(corpus / "real")]) == 2
+    error = capsys.readouterr().err
+    assert str(path) in error and error.count("\n") == 1 and "while running" not in error

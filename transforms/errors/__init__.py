@@ -1,4 +1,4 @@
-"""Everything that may go wrong, as one tree. No Beam.
+"""All errors, as one tree. No Beam.
 
     ReelbeamError
     ├── ConfigError            invalid_config        a flag or a combination of flags: exit code 2
@@ -34,7 +34,7 @@
     │       └── DecoderProtocolError      decoder_protocol_error
     ├── InferenceError         inference_failed      one clip's fault: becomes a row
     │   ├── OutOfMemoryError       out_of_memory         transient
-    │   └── PredecessorLostError   predecessor_lost      of a Stream model: the clip before gave no state
+    │   └── PredecessorLostError   predecessor_lost      of a Stream model: the previous clip has no state
     ├── ModelError             model_error           no run without a model: the job does not start
     │   ├── ModelNotFoundError     model_not_found
     │   ├── ModelDownloadError     model_download_failed transient
@@ -43,8 +43,8 @@
     │   └── LabelMapError          bad_label_map
     └── RunError               run_failed            the run as a whole: exit code 1
         ├── TooManyFailuresError   too_many_failures     exit code 3, nothing is committed
-        ├── ReconciliationError    rows_do_not_add_up    rows are missing or doubled: a bug, nothing is committed
-        ├── OutputLockedError      output_locked         another run writes there: exit code 5, nothing is begun
+        ├── ReconciliationError    rows_do_not_add_up    rows are missing or duplicated: a bug, nothing is committed
+        ├── OutputLockedError      output_locked         another run writes there: exit code 5, nothing is started
         └── LockLostError          lock_lost             another run took the output over: nothing is committed
 
 A code is an interface: it is in the errors table and in counters, and is never renamed. `reference.py` says what to do

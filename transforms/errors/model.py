@@ -6,20 +6,20 @@ from reelbeam.transforms.errors.base import ReelbeamError
 
 
 class InferenceError(ReelbeamError):
-    """The model failed on this clip alone, or answered with values that are not numbers."""
+    """The model failed on this clip alone, or returned values that are not numbers."""
 
     code = "inference_failed"
 
 
 class OutOfMemoryError(InferenceError):
-    """The engine found no memory for one clip."""
+    """The engine ran out of memory on one clip."""
 
     code = "out_of_memory"
     transient = True
 
 
 class PredecessorLostError(InferenceError):
-    """A Stream model gave no answer for the clip before this one, whose state it continues."""
+    """A Stream model returned no result for the previous clip, whose state this clip continues."""
 
     code = "predecessor_lost"
 
@@ -31,7 +31,7 @@ class ModelError(ReelbeamError):
 
 
 class ModelNotFoundError(ModelError):
-    """Neither a catalog name nor a place where a model is."""
+    """The value is neither a name in the catalog nor the address of a model."""
 
     code = "model_not_found"
 

@@ -36,6 +36,6 @@ class OutputLockedError(RunError):
 
 
 class LockLostError(RunError):
-    """The run's lease of the output was over before the run was, and another run has taken over."""
+    """The run's lease of the output ended before the run did, and another run took over the output."""
 
     code = "lock_lost"

@@ -110,7 +110,7 @@ class DecoderFailedError(MediaError):
 
 
 class DecoderCrashedError(DecoderFailedError):
-    """The decoder process ended: a fault in native code, or somebody killed it; whole clips are kept."""
+    """The decoder process ended: a fault in native code, or it was killed; whole clips are kept."""
 
     code = "decoder_crashed"
 
