@@ -1,4 +1,4 @@
-"""KeepLock: elements pass through, and now and then the output's lock is renewed: a job keeps what it writes to."""
+"""KeepLock: pass elements through and regularly renew the output's lock."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _log = logging.getLogger(__name__)
 class KeepLock(beam.PTransform):
     """Renews the lock of a job that may outlive its launcher, every few minutes in each process.
 
-    Input: what the heavy work is about to take up, a small element each. Output: the same. Stands where the work is, so
-    that a job that works is heard of, and one that is stuck or dead is not: two hours later its output is free.
+    Input: the small elements that start the heavy work. Output: the same elements. A job that makes progress renews its
+    lock. The lock of a stuck or dead job expires after two hours.
 
     Args:
-      lock: what the run holds of the output. None, or a lock that the launcher keeps: nothing is added to the job.
+      lock: the lock of the output. If it is None, or the launcher renews it, the step is omitted.
     """
 
     def __init__(self, lock: LockTicket | None) -> None:
@@ -34,7 +34,7 @@ class KeepLock(beam.PTransform):
         self._lock = lock
 
     def expand(self, elements: beam.PCollection[_T]) -> beam.PCollection[_T]:
-        """Wires the step."""
+        """Builds the step."""
         if self._lock is None or not self._lock.outlives_launcher:
             return elements
         return elements | "Renew" >> beam.Map(_keep, self._lock).with_output_types(elements.element_type)
@@ -50,7 +50,7 @@ def _keep(element: _T, lock: LockTicket) -> _T:
 
 
 def _is_due(lock: LockTicket) -> bool:
-    """Whether this process has not renewed it lately; whoever is told so renews it, while other threads work on."""
+    """Returns whether this process should renew the lock now. Only one thread gets True in each interval."""
     now = time.monotonic()
     with _guard:
         due = now - _renewed.get(lock, -JOB_RENEWAL_SECONDS) >= JOB_RENEWAL_SECONDS

@@ -1,8 +1,8 @@
-"""The name of every counter, and the one way to move it.
+"""The names of the counters, and the functions that increase them.
 
-Counters are Beam's (`result.metrics()`, the Flink and Dataflow pages). `count` also keeps a tally of this process,
-which a launcher that runs the workers in its own process (the local runner) can read while the run goes on: Beam's
-local runner gives its metrics only at the end.
+Counters are Beam metrics (`result.metrics()`, the pages of Flink and Dataflow). `count` also keeps a tally of this
+process. If the launcher runs the workers in its own process (the local runner), it can read the tally during the run;
+Beam's local runner provides its metrics only at the end.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ VIDEOS_SKIPPED = "videos_skipped"
 VIDEOS_PLANNED = "videos_planned"
 """Inputs whose headers could be read."""
 VIDEOS_DONE = "videos_done"
-"""Videos that the heavy steps have finished, with or without success. If several processes share the segments of a
-video, none of them sees its end: on a cluster, read the tables."""
+"""Videos that decoding and classification have finished, with or without success. If several processes share the
+segments of a video, none of them counts it: on a cluster, read the tables."""
 VIDEOS_BROKEN = "videos_broken"
 """Videos with at least one failure, as each process saw them."""
 CLIPS_PLANNED = "clips_planned"
@@ -58,13 +58,13 @@ MODELS_LOADED = "models_loaded"
 
 
 class RecentVideos(dict[int, int]):
-    """Facts about videos, by a hash of their URIs, whose queries may be signatures. The oldest ones are forgotten.
+    """Numbers by the hash of a video's URI. The oldest entries are removed.
 
-    A worker may live for weeks, and never sees the last segment of a video that others share. Where a video was
-    forgotten, a counter may count it twice.
+    A worker may run for weeks and may never process the last segment of a video. A counter may count a video twice if
+    its entry was removed. URIs are hashed because their queries may be signatures.
 
     Args:
-      most: how many videos are remembered.
+      most: the maximum number of entries.
     """
 
     def __init__(self, most: int = 100_000) -> None:
@@ -72,7 +72,7 @@ class RecentVideos(dict[int, int]):
         self._most = most
 
     def remember(self, key: int, fact: int) -> None:
-        """Notes a fact about a video."""
+        """Sets the number of a video."""
         self[key] = fact
         if len(self) > self._most:
             del self[next(iter(self))]
@@ -85,14 +85,14 @@ _broken = RecentVideos()
 
 
 def count(name: str, amount: int = 1) -> None:
-    """Moves the counter `name` by `amount`. Call it in a thread of the runner's: Beam loses other threads' counts."""
+    """Increases a counter. Call it in a thread of the runner, because Beam loses the counts of other threads."""
     Metrics.counter(NAMESPACE, name).inc(amount)
     with _lock:
         _tally[name] += amount
 
 
 def count_segment_done(video_uri: str, num_segments: int) -> None:
-    """Counts a segment; the video is counted as done with its last one (of those that this process saw)."""
+    """Counts a segment. With the last segment in this process, the video is counted as done."""
     key = hash(video_uri)
     with _lock:
         left = _open_segments.pop(key, num_segments) - 1
@@ -103,7 +103,7 @@ def count_segment_done(video_uri: str, num_segments: int) -> None:
 
 
 def count_broken(video_uri: str) -> None:
-    """Counts a video as broken, once in this process, however many of its clips fail."""
+    """Counts a video as broken, once per process."""
     key = hash(video_uri)
     with _lock:
         if key in _broken:
@@ -113,20 +113,20 @@ def count_broken(video_uri: str) -> None:
 
 
 def count_failure(video_uri: str, error: MediaError) -> None:
-    """Counts a video that could not be read, or a part of it, and the decoder process that it may have cost."""
+    """Counts a video with an error, and its decoder process if that failed."""
     if isinstance(error, DecoderFailedError):
         count(DECODER_RESTARTS)
     count_broken(video_uri)
 
 
 def tally() -> collections.Counter[str]:
-    """Returns what this process counted since `reset_tally`."""
+    """Returns the counts of this process since `reset_tally`."""
     with _lock:
         return _tally.copy()
 
 
 def reset_tally(*kept: str) -> None:
-    """Forgets this process's tally, but for the counters that are to be kept: a new job starts."""
+    """Resets the tally of this process at the start of a new job, except the counters in `kept`."""
     with _lock:
         held = {name: _tally[name] for name in kept}
         _tally.clear()

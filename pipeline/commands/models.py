@@ -24,7 +24,7 @@ _EPILOG = "Beam's flags pass through, for stores that need some: --s3_endpoint_u
 
 
 def models(argv: Sequence[str]) -> None:
-    """Lists the models, or fetches or exports one, as the command line says.
+    """Lists the models, or fetches or exports one, depending on the command line.
 
     Raises:
       ConfigError, ModelError: see `fetch` and `export_model`.
@@ -50,9 +50,9 @@ def fetch_parser() -> argparse.ArgumentParser:
 
 def export_parser() -> argparse.ArgumentParser:
     """Returns the parser of `reelbeam models export`'s own flags."""
-    parser = _parser("export", "Write a folder with which workers need no hub and no TensorFlow.")
+    parser = _parser("export", "Write a model as a folder that workers can use without the hub and TensorFlow.")
     parser.add_argument("model", metavar="NAME", help="catalog name, URL, folder or object-store path")
-    parser.add_argument("--to", metavar="DIR", required=True, help="the new folder, here or in an object store")
+    parser.add_argument("--to", metavar="DIR", required=True, help="the new folder, local or in an object store")
     definitions.add_preset_flags(parser)
     return parser
 
@@ -69,7 +69,7 @@ def _parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Nam
 
 
 def list_models() -> None:
-    """Prints the catalog: what each model looks at, what it costs, how good it is, and whether it is here."""
+    """Prints the catalog: the input of each model, its cost, its accuracy, and whether it is in the cache."""
     numbers = [right(name) for name in ("frames", "fps", "resize", "size", "GFLOPs", "top-1 %")]
     table = make_table("model", *numbers, "here")
     for spec in catalog.CATALOG.values():
@@ -89,14 +89,14 @@ def list_models() -> None:
     console.print(
         Text(
             "GFLOPs of one clip, and published top-1 accuracy on Kinetics-600 (TensorFlow Model Garden). "
-            "demo knows nine motions and is bundled; `reelbeam models fetch NAME` brings another one here.",
+            "demo is bundled and knows nine motions; `reelbeam models fetch NAME` downloads another model.",
             style="dim",
         )
     )
 
 
 def fetch(name: str) -> None:
-    """Downloads a model, by catalog name, URL or object-store path, and prints where it is.
+    """Downloads a model by catalog name, URL or object-store path, and prints its path.
 
     Raises:
       ModelError: see `resolver.resolve` and `stored_models.fetch`.
@@ -117,11 +117,11 @@ def fetch(name: str) -> None:
 
 
 def export_model(spec: catalog.ModelSpec, to: str) -> None:
-    """Writes a model as a folder for `--model`, here or in an object store, and prints where it is.
+    """Writes a model as a folder for `--model`, locally or in an object store, and prints its path.
 
     Raises:
-      ConfigError: something is there already, or the folder cannot be written.
-      RunError: the store does not answer now.
+      ConfigError: the folder exists already, or cannot be written.
+      RunError: the store does not respond.
       ModelError: the model or its labels cannot be used.
     """
     from reelbeam.pipeline.job.preparation import unusable

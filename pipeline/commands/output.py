@@ -1,6 +1,6 @@
-"""`reelbeam status`, `verify`, `diff`, `sql` and `compact`: what there is to see and to do on an output.
+"""`reelbeam status`, `verify`, `diff`, `sql` and `compact`: the commands that read or compact an output.
 
-Flags are read here; whatever is slow to import is imported after that.
+Flags are parsed first. Modules that are slow to import are imported after that.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _Found = TypeVar("_Found")
 
 def status_parser() -> argparse.ArgumentParser:
     """Returns the parser of `reelbeam status`'s own flags."""
-    parser = _parser("status", "Tell what an output holds: its runs, what is under way, totals over current rows.")
-    parser.add_argument("--runs", type=int, default=10, metavar="N", help="how many of the last runs; default 10")
+    parser = _parser("status", "Show an output's runs, its running and interrupted runs, and totals of current rows.")
+    parser.add_argument("--runs", type=int, default=10, metavar="N", help="number of last runs to show; default 10")
     _add_json(parser)
     return parser
 
 
 def status(argv: Sequence[str]) -> int:
-    """Tells the last runs, what is under way, and what holds of every video."""
+    """Prints the last runs, the uncommitted runs, and totals over the current rows."""
     args = _parse(status_parser(), argv)
 
     from reelbeam.pipeline.reports.output_tables import print_status
@@ -47,16 +47,16 @@ def verify_parser() -> argparse.ArgumentParser:
     """Returns the parser of `reelbeam verify`'s own flags."""
     parser = _parser(
         "verify",
-        "Count everything again from the files: rows, schemas, checksums. Exit code 4 where it does not add up.",
+        "Check rows, schemas and checksums of all files. Exit code 4 if they differ from the run documents.",
     )
     parser.add_argument("--run", action="append", default=[], metavar="ID", help="only this run; may be repeated")
-    parser.add_argument("--last", action="store_true", help="only the last run, with all its parts: for scheduled runs")
+    parser.add_argument("--last", action="store_true", help="only the last run with all its parts, for scheduled runs")
     _add_json(parser)
     return parser
 
 
 def verify(argv: Sequence[str]) -> int:
-    """Counts everything again; returns 4 where it does not add up."""
+    """Verifies an output. Returns 4 if there are faults, else 0."""
     args = _parse(verify_parser(), argv)
 
     from reelbeam.pipeline.reports.output_tables import print_faults
@@ -71,15 +71,15 @@ def verify(argv: Sequence[str]) -> int:
 
 def diff_parser() -> argparse.ArgumentParser:
     """Returns the parser of `reelbeam diff`'s own flags."""
-    parser = _parser("diff", "Tell how the rows of two runs differ.")
-    parser.add_argument("before", metavar="RUN_A", help="name of a run, of a run with parts, or how a name begins")
+    parser = _parser("diff", "Compare the rows of two runs.")
+    parser.add_argument("before", metavar="RUN_A", help="name of a run, or the beginning of a name")
     parser.add_argument("after", metavar="RUN_B")
     _add_json(parser)
     return parser
 
 
 def diff(argv: Sequence[str]) -> int:
-    """Tells how two runs differ."""
+    """Prints the differences between two runs."""
     args = _parse(diff_parser(), argv)
 
     from reelbeam.pipeline.reports.output_tables import print_difference
@@ -100,14 +100,18 @@ def sql_parser() -> argparse.ArgumentParser:
     parser = _parser("sql", f"Print CREATE VIEW statements: {views}.")
     parser.add_argument("--dialect", choices=("duckdb", "bigquery", "spark"), default="duckdb", help="default duckdb")
     parser.add_argument(
-        "--min_score", type=float, default=0.5, metavar="S", help="of a label in label_timeline; default 0.5"
+        "--min_score",
+        type=float,
+        default=0.5,
+        metavar="S",
+        help="minimum score of labels in label_timeline; default 0.5",
     )
-    parser.add_argument("--dataset", default="reelbeam", metavar="NAME", help="BigQuery's; default reelbeam")
+    parser.add_argument("--dataset", default="reelbeam", metavar="NAME", help="BigQuery dataset; default reelbeam")
     return parser
 
 
 def sql(argv: Sequence[str]) -> int:
-    """Prints statements that make views."""
+    """Prints statements that create views."""
     args = _parse(sql_parser(), argv)
 
     from reelbeam.transforms.errors import ConfigError
@@ -116,9 +120,9 @@ def sql(argv: Sequence[str]) -> int:
 
     if not 0 <= args.min_score <= 1:
         raise ConfigError(f"--min_score is {args.min_score}: it must be from 0 to 1")
-    output = Output.read(args.output)  # a view of nothing would fail in the database, with a message of its own
+    output = Output.read(args.output)  # raises if there is no committed run, before the database does
     statements = create_views(output.uri, args.dialect, args.min_score, args.dataset)
-    if not can_print(statements):  # escapes would name another folder
+    if not can_print(statements):  # with escapes, the statements would name another folder
         raise ConfigError(
             f"{output.uri!a} cannot be written in stdout's encoding {sys.stdout.encoding}: set PYTHONIOENCODING=utf-8"
         )
@@ -128,9 +132,12 @@ def sql(argv: Sequence[str]) -> int:
 
 def compact_parser() -> argparse.ArgumentParser:
     """Returns the parser of `reelbeam compact`'s own flags."""
-    parser = _parser("compact", "Put the rows of many small runs into few files; each row keeps its run_id.")
+    parser = _parser("compact", "Merge the files of many small runs into few files. Each row keeps its run_id.")
     parser.add_argument(
-        "--before", type=parse_time, metavar="TIME", help="only runs that were committed before: 2026-01-31 (UTC)"
+        "--before",
+        type=parse_time,
+        metavar="TIME",
+        help="only runs committed before this time, such as 2026-01-31 (UTC)",
     )
     parser.add_argument(
         "--wait_for_lock", action="store_true", help="wait while a run writes to the output; default: exit with 5"
@@ -139,7 +146,7 @@ def compact_parser() -> argparse.ArgumentParser:
 
 
 def compact(argv: Sequence[str]) -> int:
-    """Puts the rows of small runs into few files."""
+    """Merges the files of small runs into few files."""
     args = _parse(compact_parser(), argv)
 
     from reelbeam.pipeline.job.launch import hold_output
@@ -151,15 +158,15 @@ def compact(argv: Sequence[str]) -> int:
 
     uri = Output.read(args.output).uri  # before the lock makes a folder
     lock = LockTicket(uri, compaction.compaction_id())
-    with hold_output(lock, local=True, wait=args.wait_for_lock), WorkLine("putting together") as line:
+    with hold_output(lock, local=True, wait=args.wait_for_lock), WorkLine("merging") as line:
         output = Output.read(uri)
         runs = compaction.small_runs(output, args.before)
         sizes = compaction.compact(output, runs, lock, line.show) if len(runs) > 1 else None
     if sizes is None:
-        print(f"nothing to put together: {counted(len(runs), 'small run')}")
+        print(f"nothing to merge: {counted(len(runs), 'small run')}")
         return 0
     files = ", ".join(f"{table} {n} -> {sizes.after[table]}" for table, n in sizes.before.items())
-    print(f"put {counted(len(runs), 'run')} together as {lock.holder}: files of {files}")
+    print(f"merged {counted(len(runs), 'run')} into {lock.holder}: files of {files}")
     return 0
 
 
@@ -175,7 +182,7 @@ def _parser(command: str, description: str) -> argparse.ArgumentParser:
 
 
 def _parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
-    """Parses flags, and gives Beam its own: a store may need them, `--s3_endpoint_url` for instance."""
+    """Parses flags and passes Beam's flags to its file systems, for example `--s3_endpoint_url`."""
     from reelbeam.pipeline.flags import options
     from reelbeam.pipeline.settings.config import require_name
 

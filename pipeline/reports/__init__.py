@@ -1,7 +1,7 @@
-"""What a person or a program reads after a run.
+"""Reports for people and programs after a run.
 
-summary.py        the table on the terminal
+summary.py        the tables on the terminal
 summary_json.py   the line of --summary_json
-reasons.py        why videos were skipped, as text
+reasons.py        the reasons why videos were skipped, as text
 output_tables.py  the tables of status, verify and diff
 """

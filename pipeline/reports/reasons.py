@@ -1,4 +1,4 @@
-"""Why videos are skipped, in words: one text for each reason of `reelbeam.transforms.output.ledger.SKIPPED`."""
+"""The reasons why videos are skipped, as text: one text for each of `reelbeam.transforms.output.ledger.SKIPPED`."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _TEXTS = {
 
 
 def skipped_text(skipped: Mapping[str, int], options: str = "what the run asks for") -> str:
-    """Returns how many videos were skipped, by reason.
+    """Returns the numbers of skipped videos by reason, as text.
 
     >>> skipped_text({"already_labeled": 3, "gave_up": 1})
     '3 labeled already, 1 failed too often'
 
     Args:
-      skipped: numbers by reason.
-      options: the flags that rows of skipped videos were not made with.
+      skipped: the numbers by reason.
+      options: the flags of this run that the rows of skipped videos were made without.
     """
     return ", ".join(
         f"{number} {_TEXTS.get(reason, reason).format(options=options)}" for reason, number in skipped.items()
