@@ -19,6 +19,7 @@ import numpy as np
 from reelbeam.transforms.media.container import container as containers
 from reelbeam.transforms.media.decoding.decoder import DecodeStats, Geometry, decode_clips
 from reelbeam.transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.limits import DEFAULT_LIMITS
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
 from reelbeam.transforms.media.timing import timeline as timelines
 from reelbeam.transforms.records import ClipSpan, MediaInfo
@@ -94,8 +95,10 @@ _PART_OF = {
 
 def _wanted_indices(path: pathlib.Path, media: MediaInfo, spans: Sequence[ClipSpan]) -> list[list[int]]:
     """Returns the numbers of the frames that each clip shows, as libraries without a clock want them."""
-    with containers.open_video(path, media.stream_index) as (container, stream):
-        timeline = timelines.read_timeline(timelines.frame_packets(container, stream), container, stream)
+    with containers.open_video(path, DEFAULT_LIMITS, media.stream_index) as (container, stream):
+        timeline = timelines.read_timeline(
+            timelines.frame_packets(container, stream, DEFAULT_LIMITS), container, stream
+        )
     assert timeline is not None
     ticks = [[timeline.origin + t // timeline.time_base for t in span.sample_seconds] for span in spans]
     return [[timeline.position_at(tick) for tick in clip] for clip in ticks]

@@ -29,7 +29,7 @@ import pyarrow as pa
 
 from reelbeam.pipeline.flags import options
 from reelbeam.pipeline.job import launch
-from reelbeam.pipeline.settings.config import LOCAL_VIDEOS_PER_PART
+from reelbeam.pipeline.settings.label_settings import LOCAL_VIDEOS_PER_PART
 from reelbeam.transforms import storage
 from reelbeam.transforms.output import commits
 from reelbeam.transforms.output.run_counts import Counts
@@ -56,7 +56,7 @@ def make_files(folder: pathlib.Path, count: int) -> Iterator[VideoRef]:
         if index % 1000 == 0:
             path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"%d" % index)
-        yield storage.stat(str(path))
+        yield storage.video_of(storage.stat(str(path)))
 
 
 def run_info(folder: pathlib.Path) -> RunInfo:

@@ -15,9 +15,11 @@ from typing import NoReturn
 
 from reelbeam.pipeline import __version__
 from reelbeam.pipeline.commands import output
-from reelbeam.pipeline.flags.parser import Parser
+from reelbeam.pipeline.flags.parser import Parser, make_parser
+from reelbeam.pipeline.flags.spelling import is_given
 from reelbeam.pipeline.reports.summary_json import Progress
 from reelbeam.pipeline.settings import bounds
+from reelbeam.pipeline.settings.command_settings import PROBE_GROUPS
 from reelbeam.pipeline.terminal import streams
 
 EXIT_OK, EXIT_FAILED, EXIT_BAD_FLAGS, EXIT_LOCKED = 0, 1, 2, 5
@@ -27,21 +29,21 @@ _SIGNS_OF_NO_MEMORY = ("memoryerror", "cannot allocate memory", "can't start new
 _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 _DESCRIPTION = """\
-Reelbeam puts action labels on a whole corpus of videos.
+Label the actions in a whole corpus of videos.
 
-  reelbeam label INPUT… --output DIR   label videos, write Parquet
-  reelbeam plan INPUT… --output DIR    what `label` would do, and what it would cost
-  reelbeam status OUTPUT               runs, totals, errors, what is under way
-  reelbeam verify OUTPUT               does everything add up? counts again from the files
-  reelbeam diff OUTPUT RUN_A RUN_B     how two runs differ
-  reelbeam sql OUTPUT                  views for DuckDB, BigQuery or Spark
-  reelbeam compact OUTPUT              put many small runs into few files
-  reelbeam models                      the models that there are
-  reelbeam models fetch NAME           download one
-  reelbeam models export NAME --to DIR make a folder of one, for workers without a hub
-  reelbeam probe FILE…                 what is in a file
+  reelbeam label INPUT… --output DIR   Label videos, write Parquet
+  reelbeam plan INPUT… --output DIR    Show what `label` would do, and what it would cost
+  reelbeam status OUTPUT               Show runs, totals, errors, progress
+  reelbeam verify OUTPUT               Count everything again from the files
+  reelbeam diff OUTPUT RUN_A RUN_B     Show how two runs differ
+  reelbeam sql OUTPUT                  Print views for DuckDB, BigQuery or Spark
+  reelbeam compact OUTPUT              Merge many small runs into few files
+  reelbeam models                      List the models
+  reelbeam models fetch NAME           Download a model
+  reelbeam models export NAME --to DIR Write a folder of a model, for workers without a hub
+  reelbeam probe FILE…                 Print the streams of a file, or its error
 
-`reelbeam COMMAND --help` tells a command's flags."""
+`reelbeam COMMAND --help` lists the flags of a command."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "compact": output.compact,
     }
     if argv and argv[0] in commands:
-        _set_up_logging("--verbose" in argv)
+        _set_up_logging(is_given("--verbose", argv))
         return _guarded(commands[argv[0]], argv[1:], progress)
     parser = Parser(prog="reelbeam", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"reelbeam {__version__}")
@@ -116,16 +118,11 @@ def _models(argv: Sequence[str]) -> int:
     return EXIT_OK
 
 
-def probe_parser() -> argparse.ArgumentParser:
+def probe_parser() -> Parser:
     """Returns the parser of `reelbeam probe`."""
-    parser = Parser(prog="reelbeam probe", description="Tell what is in video files, from their headers and packets.")
-    parser.add_argument("files", nargs="+", metavar="FILE", help="file, folder or pattern")
-    parser.add_argument(
-        "--allow_unconfined_decoder",
-        action="store_true",
-        help="run even where the system has neither seccomp filters nor Landlock; hostile videos can then read files",
+    return make_parser(
+        "reelbeam probe", "Print the streams of video files, from their headers and packets.", PROBE_GROUPS
     )
-    return parser
 
 
 def _probe(argv: Sequence[str]) -> int:
@@ -146,7 +143,7 @@ def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], progr
     from reelbeam.pipeline.reports import summary_json
     from reelbeam.transforms import errors
 
-    as_json = "--summary_json" in argv
+    as_json = is_given("--summary_json", argv)
     try:
         bounds.require_start()
         return command(argv)
@@ -181,10 +178,7 @@ def _exit_code(error: Exception) -> int:
         return EXIT_LOCKED
     if isinstance(error, errors.ConfigError | errors.ModelError) and not error.transient:
         return EXIT_BAD_FLAGS
-
-    from reelbeam.transforms import storage  # with Beam: a mistyped flag is told without it
-
-    return EXIT_BAD_FLAGS if storage.is_refusal(error.__cause__) else EXIT_FAILED
+    return EXIT_BAD_FLAGS if isinstance(error, errors.CredentialsError) else EXIT_FAILED
 
 
 def _complain(error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""What Dataflow's Flex Template says of `reelbeam label`: its parameters, and the way from those to a command line.
+"""The parameters of Dataflow's Flex Template, and the command line that they make.
 
 `tools/make_flex_template.py` writes templates/dataflow/metadata.json from `metadata`; templates/dataflow/main.py starts
 `main` in the launcher's container.
@@ -6,21 +6,20 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TypeAlias
 
 from reelbeam.pipeline import cli
-from reelbeam.pipeline.flags.definitions import label_parser
+from reelbeam.pipeline.settings.declaration import Setting
+from reelbeam.pipeline.settings.label_settings import LABEL_SETTINGS
 
 INPUTS = "inputs"
-"""What the positional arguments are called: a template's parameters all have names."""
+"""The parameter of the positional arguments."""
 
-_LEFT_OUT = ("help", "no_wait", "summary_json", "videos_per_part", "wait_for_lock")
-"""A launcher sends one job and never waits, neither for its end nor for the output's: Dataflow gives up a launcher that
-takes long. Its stdout is read by nobody."""
+_INPUTS_HELP = "Files, folders and patterns, separated by spaces; quote those with a space, as in a shell"
 
 _Json: TypeAlias = dict[str, object]
 
@@ -33,10 +32,11 @@ _PLACES: dict[str, _Json] = {
     "output": {"paramType": "GCS_WRITE_FOLDER", "regexes": [r"^gs://.+$"]},
 }
 _DECIMAL = r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?"
-_PATTERNS = {
-    "int": r"^[0-9]+$",
-    "float": f"^{_DECIMAL}$",
-    "_fraction": f"^({_DECIMAL}|[0-9]+/[0-9]+)$",
+_PATTERNS: dict[object, str] = {
+    bool: "^([tT]rue|[fF]alse|TRUE|FALSE)$",
+    int: r"^[0-9]+$",
+    float: f"^{_DECIMAL}$",
+    Fraction: f"^({_DECIMAL}|[0-9]+/[0-9]+)$",
 }
 _BEAM_PARAMETERS = (
     ("sdk_container_image", "Image of the workers: the template's own", r"^\S+$"),
@@ -46,8 +46,8 @@ _BEAM_PARAMETERS = (
 
 
 def metadata() -> _Json:
-    """Returns the content of metadata.json, made from the flags of `reelbeam label`."""
-    own = [_parameter(action) for action in label_parser()._actions if action.dest not in _LEFT_OUT]
+    """Returns the content of metadata.json, made from the settings of `reelbeam label`."""
+    own = [_parameter(each) for each in LABEL_SETTINGS if each.flag.in_template]
     beams = [
         {"name": name, "label": _label(name), "helpText": text, "isOptional": True, "regexes": [regex]}
         for name, text, regex in _BEAM_PARAMETERS
@@ -59,30 +59,25 @@ def metadata() -> _Json:
     }
 
 
-def _parameter(action: argparse.Action) -> _Json:
-    name = INPUTS if action.dest == INPUTS else action.option_strings[-1].removeprefix("--")
-    text = action.help or ""
-    if name == INPUTS:
-        text = "files, folders and patterns, with spaces between them; quote, as in a shell, one that has a space"
+def _parameter(setting: Setting) -> _Json:
+    name = setting.name
     parameter: _Json = {
         "name": name,
         "label": _label(name),
-        "helpText": text,
-        "isOptional": name == INPUTS or not action.required,  # there may be an input list instead
+        "helpText": _INPUTS_HELP if name == INPUTS else setting.help,
+        "isOptional": not setting.is_required,
     }
-    return parameter | _PLACES.get(name, {"regexes": [_pattern(action)]})
+    return parameter | _PLACES.get(name, {"regexes": [_pattern(setting)]})
 
 
 def _label(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def _pattern(action: argparse.Action) -> str:
-    if action.nargs == 0:
-        return "^([tT]rue|[fF]alse|TRUE|FALSE)$"
-    if action.choices is not None:
-        return f"^({'|'.join(action.choices)})$"
-    return _PATTERNS.get(getattr(action.type, "__name__", ""), r"^.+$")
+def _pattern(setting: Setting) -> str:
+    if setting.choices:
+        return f"^({'|'.join(setting.choices)})$"
+    return r"^.+$" if setting.flag.parse else _PATTERNS.get(setting.kind, r"^.+$")
 
 
 def to_argv(arguments: Sequence[str]) -> list[str]:
@@ -91,7 +86,7 @@ def to_argv(arguments: Sequence[str]) -> list[str]:
     >>> to_argv(["--inputs=gs://a/*.mp4 'gs://b/two words.mp4'", "--verbose=true", "--top_k=", "--region=eu"])
     ['--verbose', '--region=eu', 'gs://a/*.mp4', 'gs://b/two words.mp4']
     """
-    switches = {action.option_strings[-1] for action in label_parser()._actions if action.nargs == 0}
+    switches = {each.option for each in LABEL_SETTINGS if each.is_switch}
     flags: list[str] = []
     inputs: list[str] = []
     for name, value in map(_split, arguments):

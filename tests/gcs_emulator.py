@@ -16,7 +16,7 @@ import processes
 from faulty_proxy import FaultyProxy
 from object_stores import BUCKET
 
-from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.storage import ObjectInfo
 
 _MODULE, _VERSION = "github.com/fsouza/fake-gcs-server", "v1.52.3"
 _BUILD_SECONDS = 900
@@ -133,17 +133,17 @@ class GcsServer:
         """Removes an object."""
         self.bucket.delete_blob(key)
 
-    def objects(self, prefix: str) -> list[VideoRef]:
-        """Returns what a listing tells, as rows name it."""
+    def objects(self, prefix: str) -> list[ObjectInfo]:
+        """Returns what a listing tells, without times."""
         found = self.bucket.list_blobs(prefix=prefix)
-        return [VideoRef(f"{self.uri}/{blob.name}", blob.size, f"generation:{blob.generation}") for blob in found]
+        return [ObjectInfo(f"{self.uri}/{blob.name}", blob.size, f"generation:{blob.generation}") for blob in found]
 
     def clear(self) -> None:
         """Removes all objects, and mends the proxy."""
         self.proxy.fault = lambda request: ""
         self.proxy.requests.clear()
-        for video in self.objects(""):
-            self.delete(video.video_uri.removeprefix(f"{self.uri}/"))
+        for found in self.objects(""):
+            self.delete(found.uri.removeprefix(f"{self.uri}/"))
 
     def close(self) -> None:
         """Ends the server."""

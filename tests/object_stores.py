@@ -12,8 +12,8 @@ from typing import Any
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from reelbeam.transforms.records import VideoRef
-from reelbeam.transforms.storage.conditional_files import conditional_file
+from reelbeam.transforms import beam_compat
+from reelbeam.transforms.storage import ObjectInfo, store_for
 
 BUCKET = "corpus"
 _KEY, _SECRET, _REGION = "test-key", "test-secret", "us-east-1"
@@ -72,20 +72,20 @@ class S3Server:
         """Removes an object."""
         self.client.delete_object(Bucket=BUCKET, Key=key)
 
-    def objects(self, prefix: str) -> list[VideoRef]:
-        """Returns what a listing tells, as rows name it."""
+    def objects(self, prefix: str) -> list[ObjectInfo]:
+        """Returns what a listing tells, without times."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
         found = [item for page in pages for item in page.get("Contents", ())]
         etags = [item["ETag"].strip('"') for item in found]
         return [
-            VideoRef(f"{self.uri}/{item['Key']}", item["Size"], f"etag:{etag}")
+            ObjectInfo(f"{self.uri}/{item['Key']}", item["Size"], f"etag:{etag}")
             for item, etag in zip(found, etags, strict=True)
         ]
 
     def clear(self) -> None:
         """Removes all objects."""
-        for video in self.objects(""):
-            self.delete(video.video_uri.removeprefix(f"{self.uri}/"))
+        for found in self.objects(""):
+            self.delete(found.uri.removeprefix(f"{self.uri}/"))
 
     def close(self) -> None:
         """Ends the server, if it was started here."""
@@ -106,7 +106,7 @@ def s3_flags(url: str) -> list[str]:
 @contextlib.contextmanager
 def used_by_beam(flags: list[str]) -> Iterator[None]:
     """Lets Beam's file systems, and ours, use what these flags say."""
-    earlier = FileSystems._pipeline_options
+    earlier = beam_compat.pipeline_options()
     FileSystems.set_options(PipelineOptions(flags))
     try:
         yield
@@ -116,14 +116,14 @@ def used_by_beam(flags: list[str]) -> Iterator[None]:
 
 def check_conditions(uri: str, other_version: str) -> None:
     """Asserts what every kind of store must hold to; `other_version` is one that the file never has."""
-    file = conditional_file(uri)
-    assert file.read() is None
-    assert not file.write(b"0", other_version)
-    assert file.write(b"1", None)
-    assert not file.write(b"2", None)
-    first = file.read()
+    store = store_for(uri)
+    assert store.read_versioned(uri) is None
+    assert not store.write_if(uri, b"0", other_version)
+    assert store.write_if(uri, b"1", None)
+    assert not store.write_if(uri, b"2", None)
+    first = store.read_versioned(uri)
     assert first is not None and first.data == b"1"
-    assert file.write(b"3", first.version)
-    assert not file.write(b"4", first.version)
-    found = file.read()
+    assert store.write_if(uri, b"3", first.version)
+    assert not store.write_if(uri, b"4", first.version)
+    found = store.read_versioned(uri)
     assert found is not None and found.data == b"3"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import inspect
 from collections.abc import Callable, Iterable
@@ -12,12 +11,15 @@ import pyarrow as pa
 from benchmarks.doc_tables import table
 from reelbeam.pipeline import cli
 from reelbeam.pipeline.commands import models, output, plan
-from reelbeam.pipeline.flags.definitions import label_parser
+from reelbeam.pipeline.flags.label_parser import label_parser
+from reelbeam.pipeline.flags.parser import Parser
+from reelbeam.pipeline.settings.declaration import Group, Setting
+from reelbeam.pipeline.settings.label_settings import LABEL_GROUPS
 from reelbeam.transforms import errors, metrics
 from reelbeam.transforms.reference import COLUMNS, REMEDIES
 from reelbeam.transforms.schemas import tables_of_run
 
-PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
+PARSERS: dict[str, Callable[[], Parser]] = {
     "label": label_parser,
     "plan": plan.plan_parser,
     "status": output.status_parser,
@@ -36,36 +38,21 @@ _EXIT_TOO_MANY_FAILURES = 3
 
 def flags(command: str) -> str:
     """Returns the flags of a command; those of `label` in groups, and of `plan` only those that `label` lacks."""
-    groups = [(group.title or "", group._group_actions) for group in PARSERS[command]()._action_groups]
-    if command == "label":
-        _, (_, others), *named = groups  # argparse puts positional arguments and "options" first
-        return "\n\n".join(_flag_table(actions, title) for title, actions in [*named, ("other", others)])
-    known = _names(label_parser()) | {"INPUT"} if command == "plan" else set()
-    return _flag_table([action for _, actions in groups for action in actions if not _words(action) & known])
+    groups = [group for group in PARSERS[command]().groups if command == "label" or group not in LABEL_GROUPS]
+    return "\n\n".join(
+        _heading(group, command) + table(("flag", "meaning"), map(_flag_row, group.settings)) for group in groups
+    )
 
 
-def _flag_table(actions: list[argparse.Action], title: str = "") -> str:
-    rows = [_flag_row(action) for action in actions if "--help" not in action.option_strings]
-    heading = f"**{title[0].upper()}{title[1:]}**\n\n" if title else ""
-    return heading + table(("flag", "meaning"), rows)
+def _heading(group: Group, command: str) -> str:
+    return f"**{group.title}**\n\n" if command == "label" else ""
 
 
-def _words(action: argparse.Action) -> set[str]:
-    return set(action.option_strings) or {str(action.metavar)}
-
-
-def _names(parser: argparse.ArgumentParser) -> set[str]:
-    return {name for action in parser._actions for name in action.option_strings}
-
-
-def _flag_row(action: argparse.Action) -> tuple[str, str]:
-    name = action.option_strings[-1] if action.option_strings else ""
-    value = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else action.metavar
-    if action.nargs == 0:
-        value = None
-    words = f"{name} {value}" if name and value else name or str(value or action.dest)
-    is_required = bool(name) and action.required
-    return f"`{words}`", _cell((action.help or "") + ("; required" if is_required else ""))
+def _flag_row(setting: Setting) -> tuple[str, str]:
+    value = "{" + ",".join(setting.choices) + "}" if setting.choices else setting.flag.metavar
+    words = setting.option if setting.flag.is_positional or not value else f"{setting.option} {value}"
+    is_named = setting.is_required and not setting.flag.is_positional
+    return f"`{words}`", _cell(setting.help + ("; required" if is_named else ""))
 
 
 def columns(name: str) -> str:
@@ -98,9 +85,9 @@ def row_codes() -> str:
 
 def run_codes() -> str:
     """Returns the codes of errors that stop a run, with exit codes and remedies."""
-    classes = (
-        row for root in (errors.ConfigError, errors.ModelError, errors.RunError) for row in [root, *_below(root)]
-    )
+    roots = (errors.ConfigError, errors.ModelError, errors.RunError)
+    storage_classes = (errors.ObjectNotFoundError, errors.UnsupportedUriError, errors.StorageError)
+    classes = [*(row for root in roots for row in _below(root)), *storage_classes]
     return _codes(classes, with_exit_code=True)
 
 

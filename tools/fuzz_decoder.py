@@ -149,7 +149,8 @@ def run(args: argparse.Namespace, folder: pathlib.Path) -> int:
                 defects.append(f"{number}-{name}: {message}")
     _print(table, time.monotonic() - started, slowest)
     print("\n".join(defects))
-    return int(any("broke off with" in defect or "sent garbage" in defect for defect in defects))
+    ours = ("the decoder process failed with", "the decoder sent an invalid message")
+    return int(any(text in defect for defect in defects for text in ours))
 
 
 def _print(table: dict[str, collections.Counter[str]], seconds: float, slowest: tuple[float, str]) -> None:

@@ -92,8 +92,8 @@ class Corpus:
 
     def contents(self) -> set[Content]:
         """Returns the current contents, as in a listing."""
-        found = (storage.stat(str(path)) for path in self.videos)
-        return {(video.video_uri, video.size_bytes, video.content_version) for video in found}
+        found = map(storage.stat, map(str, self.videos))
+        return {(file.uri, file.size_bytes, file.version) for file in found}
 
 
 def run_with_kills(

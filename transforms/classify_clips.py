@@ -109,10 +109,7 @@ class ClassifyClips(beam.PTransform):
 
 
 class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine | StreamEngine]):
-    """Tells RunInference how to load an engine and how to classify a batch of clips. See ClassifyClips for the args.
-
-    Beam gives each of its threads a copy of the handler, so that states of segments need no lock.
-    """
+    """Loads an engine for RunInference, and classifies batches of clips. Threads may share it."""
 
     def __init__(
         self,

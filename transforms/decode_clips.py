@@ -17,7 +17,7 @@ from reelbeam.transforms.media.decoding.decoder import DecodeStats
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.sandbox import protocol, sandboxed
-from reelbeam.transforms.records import Clip, Failure, SegmentSpan
+from reelbeam.transforms.records import Clip, Failure, SegmentSpan, StateSlot
 from reelbeam.transforms.records.time_range import TimeRange
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig
@@ -81,12 +81,13 @@ class _DecodeClipsFn(beam.DoFn):
     def process(self, segment: SegmentSpan) -> Iterator[Clip | beam.pvalue.TaggedOutput]:
         video = segment.video
         stats = DecodeStats()
+        slot = StateSlot()
         try:
             with storage.local_file(video, self._max_video_bytes, self._spool) as file:
                 clips = sandboxed.decode_clips(file, segment.media, segment.clips, self._geometry, self._limits, stats)
                 for span, frames in clips:
                     metrics.count(metrics.CLIPS_DECODED)
-                    yield Clip(video.video_uri, segment.segment_index, span, frames, video.time_range)
+                    yield Clip(video.video_uri, segment.segment_index, span, frames, video.time_range, slot)
         except MediaError as error:
             metrics.count_failure(video.key, error)
             failure = Failure.of(error, video, "decode", segment.segment_index)
@@ -99,10 +100,10 @@ class _DecodeClipsFn(beam.DoFn):
 
 
 class ClipCoder(beam.coders.Coder):
-    """Codes a Clip as a JSON header and its raw frames; above all, tells Beam its size without coding it.
+    """Encodes a Clip as a JSON header and its raw frames, and estimates its size without encoding it.
 
-    Beam samples the sizes of elements on every edge, fused ones too, and its default coder pickles the element to do
-    so (apache_beam.runners.worker.opcounters). `encode` runs only where somebody broke the fusion.
+    Beam samples the sizes of elements on every edge, also on fused ones, and its default coder pickles the element for
+    that. `encode` runs only if something breaks the fusion.
     """
 
     def encode(self, clip: Clip) -> bytes:

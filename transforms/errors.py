@@ -2,11 +2,21 @@
 
     ReelbeamError
     ├── ConfigError            invalid_config        a flag or a combination of flags: exit code 2
+    ├── StorageError           storage_error         a file cannot be used: an input list, a model, the output
+    │   ├── ObjectNotFoundError    not_found
+    │   ├── ObjectChangedError     video_changed         transient
+    │   ├── ObjectTooLargeError    file_too_large
+    │   ├── UnsupportedUriError    unsupported_uri
+    │   ├── AccessDeniedError      storage_error
+    │   │   └── CredentialsError       storage_error     exit code 2
+    │   ├── RequestRejectedError   storage_error
+    │   ├── UnusableFileError      storage_error
+    │   └── UnavailableError       storage_error         transient
     ├── MediaError             (one input's fault: becomes a row, the run goes on)
     │   ├── VideoNotFoundError     not_found
     │   ├── VideoChangedError      video_changed         transient
-    │   ├── StorageError           storage_error         transient
-    │   ├── UnsupportedUriError    unsupported_uri
+    │   ├── UnreadableVideoError   storage_error         transient
+    │   ├── UnsupportedVideoUriError   unsupported_uri
     │   ├── EmptyFileError         empty_file
     │   ├── FileTooLargeError      file_too_large
     │   ├── NotAVideoError         not_a_video
@@ -38,7 +48,9 @@
         └── LockLostError          lock_lost             another run took the output over: nothing is committed
 
 A code is an interface: it is in the errors table and in counters, and is never renamed. `reference.py` says what to do
-about each. A bug (TypeError, KeyError, ...) is not in this tree and fails the job.
+about each. A storage error has the code of the MediaError that it becomes where a video is opened
+(`reelbeam.transforms.storage.videos`); nothing else converts one to the other. A bug (TypeError, KeyError, ...) is not
+in this tree and fails the job.
 """
 
 from __future__ import annotations
@@ -57,6 +69,62 @@ class ConfigError(ReelbeamError):
     """A flag, or a combination of flags, that cannot work."""
 
     code = "invalid_config"
+
+
+class StorageError(ReelbeamError):
+    """A file or an object cannot be used: an input list, a label file, a model, or a file of the output.
+
+    Its subclass says whether a later try may succeed (`transient`).
+    """
+
+    code = "storage_error"
+
+
+class ObjectNotFoundError(StorageError):
+    """Nothing is at the URI."""
+
+    code = "not_found"
+
+
+class ObjectChangedError(StorageError):
+    """The object is not the version that was listed."""
+
+    code = "video_changed"
+    transient = True
+
+
+class ObjectTooLargeError(StorageError):
+    """The object is larger than `--spool_bytes`."""
+
+    code = "file_too_large"
+
+
+class UnsupportedUriError(StorageError):
+    """There is no file system for the URI's scheme, or its client is not installed."""
+
+    code = "unsupported_uri"
+
+
+class AccessDeniedError(StorageError):
+    """Permission is denied, or the disk is read-only."""
+
+
+class CredentialsError(AccessDeniedError):
+    """There are no credentials for a store, or the store rejects them."""
+
+
+class RequestRejectedError(StorageError):
+    """The disk or the store rejects the request for another reason; the same request would fail again."""
+
+
+class UnusableFileError(StorageError):
+    """The content is not what this release writes: damaged, changed by others, or of another schema version."""
+
+
+class UnavailableError(StorageError):
+    """The store does not respond, or the request failed for a reason that may be gone later."""
+
+    transient = True
 
 
 class MediaError(ReelbeamError):
@@ -81,14 +149,14 @@ class VideoChangedError(MediaError):
     transient = True
 
 
-class StorageError(MediaError):
+class UnreadableVideoError(MediaError):
     """The store refused the request, or the connection failed six times: permissions, network, time-out."""
 
     code = "storage_error"
     transient = True
 
 
-class UnsupportedUriError(MediaError):
+class UnsupportedVideoUriError(MediaError):
     """There is no file system for the URI's scheme, or its client is not installed."""
 
     code = "unsupported_uri"

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import apache_beam as beam
 
-from reelbeam.transforms.errors import MediaError
+from reelbeam.transforms.errors import StorageError
 from reelbeam.transforms.output.lock.output_lock import JOB_RENEWAL_SECONDS, LockTicket
 
 _T = TypeVar("_T")
@@ -44,7 +44,7 @@ def _keep(element: _T, lock: LockTicket) -> _T:
     if _is_due(lock):
         try:
             lock.keep()
-        except MediaError as failure:  # the next renewal may succeed
+        except StorageError as failure:  # the next renewal may succeed
             _log.warning("the output's lock could not be renewed: %s", failure)
     return element
 

@@ -8,10 +8,9 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import apache_beam as beam
-from apache_beam.transforms.window import GlobalWindows
-from apache_beam.utils.windowed_value import WindowedValue
 
 from reelbeam.transforms import metrics, storage
+from reelbeam.transforms.beam_compat import WindowedValue, in_global_window
 from reelbeam.transforms.errors import MediaError, RangeOutsideVideoError
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling, max_num_clips, plan_clip_spans
@@ -118,7 +117,7 @@ class _PlanClipsFn(beam.DoFn):
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         for segment in self._heaviest_first():
-            yield GlobalWindows.windowed_value(segment)
+            yield in_global_window(segment)
 
     def _heaviest_first(self) -> list[SegmentSpan]:
         """Returns the segments held back so far, by falling weight.

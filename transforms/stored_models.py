@@ -1,10 +1,10 @@
-"""Models in object stores: brought to local disk, where engines read them.
+"""Models in object stores: copied to local disk, where engines read them.
 
-    stored/KEY/...     what `cache.made_once` keeps of a model's folder
+    stored/KEY/...     the files of a model's folder, kept by `cache.made_once`
 
-KEY covers the URI and the listing: names, sizes and versions of the files. So looking whether a model has changed costs
-a listing, and an old copy is never taken for the new one. What a launcher has found is pinned by its content
-(`ModelSpec.pin`): workers list again, and refuse any other model.
+KEY is a digest of the URI and the listing: names, sizes and versions of the files. So a check for changes costs one
+listing, and an old copy is never mistaken for a new one. The launcher pins the content that it found (`ModelSpec.pin`).
+Workers list the folder again and reject any other content.
 """
 
 from __future__ import annotations
@@ -23,40 +23,40 @@ from reelbeam.transforms import storage
 from reelbeam.transforms.errors import (
     ConfigError,
     LabelMapError,
-    MediaError,
     ModelDownloadError,
     ModelError,
     ModelNotFoundError,
     NotASavedModelError,
+    StorageError,
 )
 from reelbeam.transforms.models.registry import cache, foreign, resolver, saved_model
 from reelbeam.transforms.models.registry.catalog import ModelSpec
 from reelbeam.transforms.models.registry.label_map import LabelMap, resolve_labels
 from reelbeam.transforms.models.registry.manifest import MANIFEST, pin
-from reelbeam.transforms.records import VideoRef
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.stores import copying
+from reelbeam.transforms.storage.stores.store import ObjectInfo
 from reelbeam.transforms.storage.uris import literal
 
 _LOGGER = logging.getLogger(__name__)
 _MODEL_FILE = re.compile(r"(?!(?:variables|assets)$)(?:(?:variables|assets)/)?[^/.][^/]*")
-"""What is fetched of a folder. Names come from outside: none may lead out of the local one."""
+"""The files of a folder that are fetched. Their names are not trusted: none may lead out of the local folder."""
 
 _MOST_FILES = 1000
-"""Of a folder: one that holds more is a corpus or a whole bucket."""
+"""The limit for a folder; one with more files is a corpus or a whole bucket."""
 
 _MOST_BYTES = 8 << 30
-"""Of a model: A5's SavedModel has 150 MB."""
+"""The limit for a model; A5's SavedModel has 150 MB."""
 
 _found: dict[tuple[str, str | None], pathlib.Path] = {}
-"""Where this process has a model's content: what changes in the store while a run lasts does not matter to it."""
+"""Local copies by URI and pin, so that changes in the store do not affect a run in progress."""
 
 
 def localized(spec: ModelSpec) -> ModelSpec:
-    """Returns a model as engines take it: one in an object store is fetched, any other one is returned as it is.
+    """Returns a model that engines can read: fetches it from an object store, or returns it unchanged.
 
     Raises:
-      ModelError: as `fetch`; or what is there now is not the content that the model is pinned to.
+      ModelError: as in `fetch`, or the model has other content than its pin.
     """
     if not resolver.is_stored(spec.handle):
         return spec
@@ -70,16 +70,16 @@ def localized(spec: ModelSpec) -> ModelSpec:
 
 
 def fetch(uri: str) -> pathlib.Path:
-    """Returns a local copy of a model's folder as it is in the store now; only a listing if it is here already.
+    """Returns a local copy of a model's folder in its current version; costs only a listing if there is a copy.
 
     Args:
-      uri: of a folder with a SavedModel or an exported model.
+      uri: a folder with a SavedModel or an exported model.
 
     Raises:
-      ModelNotFoundError: no folder is there, or it may not be read; or nothing here can read such a URI.
-      ModelDownloadError: the store does not answer, or the model was written meanwhile; trying again may help.
-      NotASavedModelError: what is there is no model.
-      ModelError: what is there was exported, and is damaged.
+      ModelNotFoundError: the folder does not exist or cannot be read, or the URI is not supported.
+      ModelDownloadError: the store does not respond, or the model changed during the download; a retry may help.
+      NotASavedModelError: the folder does not hold a model.
+      ModelError: the folder holds a damaged exported model.
     """
     uri = uri.rstrip("/")
     shown = without_query(uri)
@@ -105,24 +105,24 @@ def load_labels(handle: str) -> LabelMap:
     """Reads a model's label file, on disk or in an object store.
 
     Raises:
-      LabelMapError: it cannot be read, or is no label map.
-      ModelDownloadError: the store does not answer.
+      LabelMapError: it cannot be read, or is not a label map.
+      ModelDownloadError: the store does not respond.
     """
     if not resolver.is_stored(handle):
         return LabelMap.load(resolve_labels(handle))
     try:
         return LabelMap.parse(copying.read(storage.stat(handle)), without_query(handle))
-    except MediaError as error:
-        kind = LabelMapError if storage.is_final(error) else ModelDownloadError
+    except StorageError as error:
+        kind = ModelDownloadError if error.transient else LabelMapError
         raise kind(f"cannot read the label file {without_query(handle)}: {error}; pass --labels FILE") from error
 
 
 def upload(folder: pathlib.Path, uri: str) -> None:
-    """Copies an exported model into a store; its manifest, without which it is no model, comes last.
+    """Copies an exported model to a store; the manifest is last, because a folder without it is not a model.
 
     Raises:
-      ConfigError: something is there already.
-      MediaError: the store refuses, or does not answer.
+      ConfigError: the folder is not empty.
+      StorageError: the store denies the request, or does not respond.
     """
     uri = uri.rstrip("/")
     if next(_listing(uri), None):
@@ -132,18 +132,18 @@ def upload(folder: pathlib.Path, uri: str) -> None:
 
 
 def _is_file(uri: str) -> bool:
-    with contextlib.suppress(MediaError):
+    with contextlib.suppress(StorageError):
         storage.stat(uri)
         return True
     return False
 
 
-def _list(uri: str) -> dict[str, VideoRef]:
+def _list(uri: str) -> dict[str, ObjectInfo]:
     """Returns a model's files by their names in its folder.
 
     Raises:
-      MediaError: the folder cannot be listed.
-      ModelError: none is there, or no model.
+      StorageError: the folder cannot be listed.
+      ModelError: the folder does not exist, or does not hold a model.
     """
     shown = without_query(uri)
     listed = list(itertools.islice(_listing(uri), _MOST_FILES + 1))
@@ -157,29 +157,31 @@ def _list(uri: str) -> dict[str, VideoRef]:
         )
     if len(listed) > _MOST_FILES:
         raise NotASavedModelError(f"{shown} holds more than {_MOST_FILES} files; pass the folder of one model")
-    names = {file.video_uri.removeprefix(f"{uri}/"): file for file in listed}
+    names = {file.uri.removeprefix(f"{uri}/"): file for file in listed}
     if not names.keys() & {MANIFEST, *saved_model.GRAPH_FILES}:
         raise NotASavedModelError(
             f"{shown} holds neither {MANIFEST} nor {saved_model.GRAPH_FILES[0]}; pass the folder that does"
         )
     files = {name: file for name, file in sorted(names.items()) if _MODEL_FILE.fullmatch(name)}
-    if sum(file.size_bytes or 0 for file in files.values()) > _MOST_BYTES:
+    if sum(file.size_bytes for file in files.values()) > _MOST_BYTES:
         raise NotASavedModelError(f"{shown} holds more than {_MOST_BYTES} bytes; pass the folder of one model")
-    if not all(file.content_version for file in files.values()):
-        raise ModelError(f"{shown}: the storage tells no versions, so a change would go unseen; pass a local folder")
+    if not all(file.version for file in files.values()):
+        raise ModelError(
+            f"{shown}: the store has no object versions, so a change cannot be detected; pass a local folder"
+        )
     return files
 
 
-def _listing(uri: str) -> Iterator[VideoRef]:
+def _listing(uri: str) -> Iterator[ObjectInfo]:
     return storage.matching(f"{literal(uri)}/**")
 
 
-def _key(uri: str, files: Mapping[str, VideoRef]) -> str:
-    facts = [f"{name} {file.size_bytes} {file.content_version}" for name, file in files.items()]
+def _key(uri: str, files: Mapping[str, ObjectInfo]) -> str:
+    facts = [f"{name} {file.size_bytes} {file.version}" for name, file in files.items()]
     return hashlib.sha256("\n".join([uri, *facts]).encode()).hexdigest()[:40]
 
 
-def _is_sound(files: Mapping[str, VideoRef], folder: pathlib.Path) -> bool:
+def _is_sound(files: Mapping[str, ObjectInfo], folder: pathlib.Path) -> bool:
     try:
         resolver.resolve(str(folder))
         return all((folder / name).stat().st_size == file.size_bytes for name, file in files.items())
@@ -189,12 +191,12 @@ def _is_sound(files: Mapping[str, VideoRef], folder: pathlib.Path) -> bool:
 
 @contextlib.contextmanager
 def _model_errors(uri: str) -> Iterator[None]:
-    """Turns what stores and the local disk raise into errors of the model; one that may pass stays one."""
+    """Converts errors of stores and of the local disk to errors of the model; transient errors stay transient."""
     shown = without_query(uri)
     try:
         yield
-    except MediaError as error:
-        if storage.is_final(error):
+    except StorageError as error:
+        if not error.transient:
             raise ModelNotFoundError(f"no model can be had at {shown}: {error}") from error
         raise ModelDownloadError(f"cannot reach the model at {shown}: {error}; or pass a local folder") from error
     except OSError as error:

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.transforms.window import GlobalWindows
-from apache_beam.utils.windowed_value import WindowedValue
 
+from reelbeam.transforms.beam_compat import WindowedValue, in_global_window
 from reelbeam.transforms.models.scores import ScoreSum
 from reelbeam.transforms.records import ClipScores, Failure, LabelScore, PlannedVideo, VideoRef, VideoSummary
 
@@ -83,7 +82,7 @@ class _SumScoresFn(beam.DoFn):
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         if self._sum is not None:
-            yield GlobalWindows.windowed_value((self._key, self._sum))
+            yield in_global_window((self._key, self._sum))
 
 
 def summarize(

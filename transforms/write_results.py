@@ -12,9 +12,8 @@ from typing import TypedDict
 
 import apache_beam as beam
 import pyarrow as pa
-from apache_beam.transforms.window import GlobalWindows
-from apache_beam.utils.windowed_value import WindowedValue
 
+from reelbeam.transforms.beam_compat import WindowedValue, in_global_window
 from reelbeam.transforms.errors import (
     LockLostError,
     NotAVideoError,
@@ -22,7 +21,7 @@ from reelbeam.transforms.errors import (
     ReconciliationError,
     RunError,
     TooManyFailuresError,
-    UnsupportedUriError,
+    UnsupportedVideoUriError,
 )
 from reelbeam.transforms.output.commits import finish, write_commit_record
 from reelbeam.transforms.output.ledger import SELECTED, SKIPPED, count_labeled
@@ -184,7 +183,7 @@ class _PackRowsFn(beam.DoFn):
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         if self._rows:
-            yield GlobalWindows.windowed_value(self._packed())
+            yield in_global_window(self._packed())
 
     def _packed(self) -> tuple[str, int, bytes]:
         rows, self._rows = self._rows, []
@@ -278,7 +277,7 @@ def commit(
 
 def _remedy(errors: Sequence[ErrorCount]) -> str:
     """Says what to do about failures: a scheme that this installation cannot read fails with any ratio."""
-    of_setup = (str(entry.message) for entry in errors if entry.code == UnsupportedUriError.code)
+    of_setup = (str(entry.message) for entry in errors if entry.code == UnsupportedVideoUriError.code)
     return next(of_setup, "see to the errors, or raise it")
 
 

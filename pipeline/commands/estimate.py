@@ -10,7 +10,8 @@ from fractions import Fraction
 
 from reelbeam.pipeline.commands.costs import DecodeCost, decode_cost, model_cost
 from reelbeam.pipeline.commands.planning import Headers, PlannedSelection
-from reelbeam.pipeline.settings.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
+from reelbeam.pipeline.settings.config import LabelingConfig
+from reelbeam.pipeline.settings.label_settings import LOCAL_VIDEOS_PER_PART
 from reelbeam.transforms.media.sampling.clips import count_clips
 from reelbeam.transforms.media.sampling.stream import count_stream_clips
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec

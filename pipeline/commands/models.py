@@ -9,18 +9,17 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from reelbeam.pipeline.flags import definitions, options
-from reelbeam.pipeline.flags.parser import Parser
+from reelbeam.pipeline.flags import model_flags, options
+from reelbeam.pipeline.flags.parser import STORES_EPILOG, Parser, make_parser
+from reelbeam.pipeline.settings.command_settings import EXPORT_GROUPS, FETCH_GROUPS
 from reelbeam.pipeline.terminal.console import make_console, make_table, right
 from reelbeam.pipeline.terminal.streams import print_path
-from reelbeam.transforms.errors import MediaError, ModelNotFoundError
+from reelbeam.transforms.errors import ModelNotFoundError, StorageError
 from reelbeam.transforms.models import export
 from reelbeam.transforms.models.engine import with_found_kind
 from reelbeam.transforms.models.registry import catalog, resolver
 from reelbeam.transforms.models.registry.manifest import require_pin
 from reelbeam.transforms.redaction import without_query
-
-_EPILOG = "Beam's flags pass through, for stores that need some: --s3_endpoint_url, …"
 
 
 def models(argv: Sequence[str]) -> None:
@@ -33,36 +32,26 @@ def models(argv: Sequence[str]) -> None:
         fetch(_parse(fetch_parser(), argv[1:]).name)
     elif argv[:1] == ["export"]:
         args = _parse(export_parser(), argv[1:])
-        export_model(options.to_model_spec(args), args.to)
+        export_model(model_flags.to_model_spec(args), args.to)
     else:
-        parser = Parser(prog="reelbeam models", description="List the models, fetch or export one.")
-        parser.add_argument("command", nargs="?", choices=("fetch", "export"), help="see its --help")
+        parser = Parser(prog="reelbeam models", description="List the models, or fetch or export one.")
+        parser.add_argument("command", nargs="?", choices=("fetch", "export"), help="See its --help")
         parser.parse_args(argv)
         list_models()
 
 
-def fetch_parser() -> argparse.ArgumentParser:
+def fetch_parser() -> Parser:
     """Returns the parser of `reelbeam models fetch`'s own flags."""
-    parser = _parser("fetch", "Download a model into the cache.")
-    parser.add_argument("name", metavar="NAME", help="catalog name, URL, or object-store path")
-    return parser
+    return make_parser("reelbeam models fetch", "Download a model into the cache.", FETCH_GROUPS, STORES_EPILOG)
 
 
-def export_parser() -> argparse.ArgumentParser:
+def export_parser() -> Parser:
     """Returns the parser of `reelbeam models export`'s own flags."""
-    parser = _parser("export", "Write a model as a folder that workers can use without the hub and TensorFlow.")
-    parser.add_argument("model", metavar="NAME", help="catalog name, URL, folder or object-store path")
-    parser.add_argument("--to", metavar="DIR", required=True, help="the new folder, local or in an object store")
-    definitions.add_preset_flags(parser)
-    return parser
+    description = "Write a folder of a model, for workers without a hub and without TensorFlow."
+    return make_parser("reelbeam models export", description, EXPORT_GROUPS, STORES_EPILOG)
 
 
-def _parser(command: str, description: str) -> argparse.ArgumentParser:
-    name = f"reelbeam models {command}"
-    return Parser(prog=name, description=description, epilog=_EPILOG, allow_abbrev=False)
-
-
-def _parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
+def _parse(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
     args, beam_flags = options.parse_label_flags(argv, parser)
     options.reach_stores(beam_flags)
     return args
@@ -125,10 +114,8 @@ def export_model(spec: catalog.ModelSpec, to: str) -> None:
       ModelError: the model or its labels cannot be used.
     """
     from reelbeam.pipeline.job.preparation import unusable
-    from reelbeam.pipeline.settings.config import require_name
     from reelbeam.transforms import stored_models
 
-    require_name("--to", to)
     spec = with_found_kind(spec)
     folder = resolver.resolve(stored_models.localized(spec).handle, spec.mirrors)
     require_pin(folder, spec.pin, without_query(spec.handle))
@@ -142,6 +129,6 @@ def export_model(spec: catalog.ModelSpec, to: str) -> None:
         export.export(spec, folder, labels, pathlib.Path(temporary) / "model")
         try:
             stored_models.upload(pathlib.Path(temporary) / "model", to)
-        except MediaError as error:
+        except StorageError as error:
             raise unusable(f"--to {to} cannot be written: {error}", error) from error
     print_path(to)

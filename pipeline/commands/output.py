@@ -11,8 +11,15 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from reelbeam.pipeline.flags.definitions import parse_time
-from reelbeam.pipeline.flags.parser import Parser
+from reelbeam.pipeline.flags.parser import STORES_EPILOG, Parser, make_parser
+from reelbeam.pipeline.settings.command_settings import (
+    COMPACT_GROUPS,
+    DIFF_GROUPS,
+    SQL_GROUPS,
+    STATUS_GROUPS,
+    VERIFY_GROUPS,
+)
+from reelbeam.pipeline.settings.declaration import Group
 from reelbeam.pipeline.terminal.streams import can_print
 
 EXIT_DOES_NOT_ADD_UP = 4
@@ -20,12 +27,9 @@ EXIT_DOES_NOT_ADD_UP = 4
 _Found = TypeVar("_Found")
 
 
-def status_parser() -> argparse.ArgumentParser:
+def status_parser() -> Parser:
     """Returns the parser of `reelbeam status`'s own flags."""
-    parser = _parser("status", "Show an output's runs, its running and interrupted runs, and totals of current rows.")
-    parser.add_argument("--runs", type=int, default=10, metavar="N", help="number of last runs to show; default 10")
-    _add_json(parser)
-    return parser
+    return _parser("status", "Show an output: its runs, the run in progress, totals over current rows.", STATUS_GROUPS)
 
 
 def status(argv: Sequence[str]) -> int:
@@ -38,21 +42,18 @@ def status(argv: Sequence[str]) -> int:
     from reelbeam.transforms.output.tables import Output
 
     with WorkLine("reading") as line:
-        found = overview(Output.read_any(args.output), max(args.runs, 0), line.show)
+        found = overview(Output.read_any(args.output), args.runs, line.show)
     _print(found, args.json, print_status)
     return 0
 
 
-def verify_parser() -> argparse.ArgumentParser:
+def verify_parser() -> Parser:
     """Returns the parser of `reelbeam verify`'s own flags."""
-    parser = _parser(
+    return _parser(
         "verify",
         "Check rows, schemas and checksums of all files. Exit code 4 if they differ from the run documents.",
+        VERIFY_GROUPS,
     )
-    parser.add_argument("--run", action="append", default=[], metavar="ID", help="only this run; may be repeated")
-    parser.add_argument("--last", action="store_true", help="only the last run with all its parts, for scheduled runs")
-    _add_json(parser)
-    return parser
 
 
 def verify(argv: Sequence[str]) -> int:
@@ -69,13 +70,9 @@ def verify(argv: Sequence[str]) -> int:
     return EXIT_DOES_NOT_ADD_UP if faults else 0
 
 
-def diff_parser() -> argparse.ArgumentParser:
+def diff_parser() -> Parser:
     """Returns the parser of `reelbeam diff`'s own flags."""
-    parser = _parser("diff", "Compare the rows of two runs.")
-    parser.add_argument("before", metavar="RUN_A", help="name of a run, or the beginning of a name")
-    parser.add_argument("after", metavar="RUN_B")
-    _add_json(parser)
-    return parser
+    return _parser("diff", "Show how the rows of two runs differ.", DIFF_GROUPS)
 
 
 def diff(argv: Sequence[str]) -> int:
@@ -94,20 +91,10 @@ def diff(argv: Sequence[str]) -> int:
     return 0
 
 
-def sql_parser() -> argparse.ArgumentParser:
+def sql_parser() -> Parser:
     """Returns the parser of `reelbeam sql`'s own flags."""
     views = "current_videos, current_clips, current_errors, label_timeline"
-    parser = _parser("sql", f"Print CREATE VIEW statements: {views}.")
-    parser.add_argument("--dialect", choices=("duckdb", "bigquery", "spark"), default="duckdb", help="default duckdb")
-    parser.add_argument(
-        "--min_score",
-        type=float,
-        default=0.5,
-        metavar="S",
-        help="minimum score of labels in label_timeline; default 0.5",
-    )
-    parser.add_argument("--dataset", default="reelbeam", metavar="NAME", help="BigQuery dataset; default reelbeam")
-    return parser
+    return _parser("sql", f"Print CREATE VIEW statements: {views}.", SQL_GROUPS)
 
 
 def sql(argv: Sequence[str]) -> int:
@@ -118,8 +105,6 @@ def sql(argv: Sequence[str]) -> int:
     from reelbeam.transforms.output.tables import Output
     from reelbeam.transforms.output.views import create_views
 
-    if not 0 <= args.min_score <= 1:
-        raise ConfigError(f"--min_score is {args.min_score}: it must be from 0 to 1")
     output = Output.read(args.output)  # raises if there is no committed run, before the database does
     statements = create_views(output.uri, args.dialect, args.min_score, args.dataset)
     if not can_print(statements):  # with escapes, the statements would name another folder
@@ -130,19 +115,11 @@ def sql(argv: Sequence[str]) -> int:
     return 0
 
 
-def compact_parser() -> argparse.ArgumentParser:
+def compact_parser() -> Parser:
     """Returns the parser of `reelbeam compact`'s own flags."""
-    parser = _parser("compact", "Merge the files of many small runs into few files. Each row keeps its run_id.")
-    parser.add_argument(
-        "--before",
-        type=parse_time,
-        metavar="TIME",
-        help="only runs committed before this time, such as 2026-01-31 (UTC)",
+    return _parser(
+        "compact", "Merge the rows of many small runs into few files. Each row keeps its run_id.", COMPACT_GROUPS
     )
-    parser.add_argument(
-        "--wait_for_lock", action="store_true", help="wait while a run writes to the output; default: exit with 5"
-    )
-    return parser
 
 
 def compact(argv: Sequence[str]) -> int:
@@ -170,33 +147,20 @@ def compact(argv: Sequence[str]) -> int:
     return 0
 
 
-def _parser(command: str, description: str) -> argparse.ArgumentParser:
-    parser = Parser(
-        prog=f"reelbeam {command}",
-        description=description,
-        epilog="Beam's flags pass through, for stores that need some: --s3_endpoint_url, …",
-        allow_abbrev=False,
-    )
-    parser.add_argument("output", metavar="OUTPUT", help="folder or prefix that was --output of `reelbeam label`")
-    return parser
+def _parser(command: str, description: str, groups: Sequence[Group]) -> Parser:
+    return make_parser(f"reelbeam {command}", description, groups, STORES_EPILOG)
 
 
-def _parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
+def _parse(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
     """Parses flags and passes Beam's flags to its file systems, for example `--s3_endpoint_url`."""
     from reelbeam.pipeline.flags import options
-    from reelbeam.pipeline.settings.config import require_name
 
     args, beam_flags = options.parse_label_flags(argv, parser)
-    require_name("OUTPUT", args.output)
 
     from apache_beam.io.filesystems import FileSystems
 
     FileSystems.set_options(options.to_beam_options(beam_flags))
     return args
-
-
-def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
 def _print(found: _Found, as_json: bool, show: Callable[[_Found], None]) -> None:

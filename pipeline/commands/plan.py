@@ -7,7 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from reelbeam.pipeline.flags.definitions import label_parser
+from reelbeam.pipeline.flags.label_parser import LABEL_EPILOG
+from reelbeam.pipeline.flags.parser import Parser, make_parser
+from reelbeam.pipeline.settings.command_settings import PLAN_GROUPS
 from reelbeam.transforms.models.cpus import cpu_count
 from reelbeam.transforms.wording import counted, duration, short_duration
 
@@ -33,20 +35,10 @@ _REASONS = {
 }
 
 
-def plan_parser() -> argparse.ArgumentParser:
+def plan_parser() -> Parser:
     """Returns the parser of `reelbeam plan`: the flags of `label`, and two more."""
-    parser = label_parser("reelbeam plan")
-    parser.description = "Tell what `reelbeam label` with the same flags would do, and what it would cost; do nothing."
-    ours = parser.add_argument_group("the plan")
-    ours.add_argument(
-        "--sample",
-        type=int,
-        metavar="N",
-        help="read the headers of N videos, and estimate from them; default 2000, of remote ones, which are copied "
-        "for it, 100",
-    )
-    ours.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    return parser
+    description = "Show what `reelbeam label` with the same flags would do, and what it would cost. Nothing is written."
+    return make_parser("reelbeam plan", description, PLAN_GROUPS, LABEL_EPILOG)
 
 
 def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
@@ -68,7 +60,7 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     from reelbeam.pipeline.job.preparation import check_inputs, prepare_run, unusable
     from reelbeam.pipeline.terminal.progress import WorkLine
     from reelbeam.transforms import storage
-    from reelbeam.transforms.errors import ConfigError, MediaError
+    from reelbeam.transforms.errors import ConfigError, StorageError
     from reelbeam.transforms.models.engine import choose_engine, with_found_kind
     from reelbeam.transforms.output.run_document import LabelingKey
     from reelbeam.transforms.storage.typed_json import to_json
@@ -98,7 +90,7 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
             selection = select(config, key, args.sample, line.show)
         with WorkLine("reading") as line:
             headers = read_headers(config, selection.sample, line.show)
-    except MediaError as error:
+    except StorageError as error:
         raise unusable(str(error), error) from error
     found = make_plan(config, selection, headers)
     if args.json:

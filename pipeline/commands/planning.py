@@ -20,6 +20,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from reelbeam.pipeline.settings.command_settings import LOCAL_SAMPLE, REMOTE_SAMPLE
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import MediaError
@@ -47,9 +48,6 @@ from reelbeam.transforms.selection.list_videos import with_size
 from reelbeam.transforms.storage.ignored import Report, ignore, most_frequent
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
 from reelbeam.transforms.wording import counted
-
-LOCAL_SAMPLE, REMOTE_SAMPLE = 2_000, 100
-"""How many headers are read; fewer of remote videos, since these are copied for it."""
 
 _PORTION = 50_000
 
@@ -90,7 +88,7 @@ def select(config: LabelingConfig, key: LabelingKey | None, sample_size: int | N
       tell: is told how far it is.
 
     Raises:
-      ConfigError, MediaError: an input or the output cannot be read.
+      ConfigError, StorageError: an input or the output cannot be read.
     """
     outcomes: collections.Counter[str] = collections.Counter()
     sample: list[tuple[int, str, VideoRef]] = []

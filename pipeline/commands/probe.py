@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from reelbeam.pipeline.settings.config import MAX_VIDEO_BYTES
+from reelbeam.pipeline.settings.label_settings import LimitSettings
 from reelbeam.pipeline.terminal.console import make_console, make_table, printable, right, whole
 from reelbeam.transforms import storage
-from reelbeam.transforms.errors import ConfigError, MediaError
+from reelbeam.transforms.errors import ConfigError, MediaError, StorageError
 from reelbeam.transforms.inputs.expansion import expand_input, why_nothing
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.sandbox import sandboxed
@@ -33,7 +33,7 @@ def probe_files(inputs: Sequence[str], allow_unconfined: bool = False) -> int:
             videos = list(expand_input(given))
             if not videos:
                 empty.append(f"{without_query(given)} matches no video: {why_nothing(given)}")
-        except MediaError as error:
+        except StorageError as error:
             complaints.append(Text(printable(f"{error.code}: {error}")))
             continue
         for video in videos:
@@ -54,7 +54,7 @@ def probe_files(inputs: Sequence[str], allow_unconfined: bool = False) -> int:
 
 
 def _probe(video: VideoRef, limits: DecoderLimits) -> MediaInfo:
-    with storage.local_file(storage.identified(video), MAX_VIDEO_BYTES) as path:
+    with storage.local_file(storage.identified(video), LimitSettings.max_video_bytes) as path:
         return sandboxed.probe(path, limits)
 
 

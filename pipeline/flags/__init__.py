@@ -1,7 +1,9 @@
 """From the command line to a configuration.
 
-definitions.py  every flag: its name, help, default and check
-parser.py       the argument parsers, and what they print
-beam_parser.py  which arguments belong to Beam
-options.py      parsed flags -> RunConfig and Beam's options
+parser.py        the argument parsers, made from the declared settings
+label_parser.py  the parser of `label`
+spelling.py      hyphens, underscores, and misspelled flags
+beam_parser.py   which arguments belong to Beam
+model_flags.py   the model that the flags name
+options.py       parsed flags -> LabelingConfig and Beam's options
 """

@@ -18,17 +18,16 @@ _NEGATIVE_NUMBER = re.compile(r"-\d+$|-\d*\.\d+$")
 
 def beam_parser(own_flags: Collection[str], prog: str) -> argparse.ArgumentParser:
     """Returns a parser of every flag that Beam has, but for names that Reelbeam uses itself (Dataflow's --labels)."""
-    from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
+    from reelbeam.transforms import beam_compat
 
     own = set(own_flags)
 
-    class BeamFlags(Parser, _BeamArgumentParser):
+    class BeamFlags(Parser, beam_compat.beam_argument_parser()):  # type: ignore[misc]  # a class made at run time
         def add_argument(self, *names: Any, **kwargs: Any) -> Any:
             return None if own & set(names) else super().add_argument(*names, **kwargs)
 
     parser = BeamFlags(prog=prog, allow_abbrev=False, add_help=False)
-    for options in {str(cls): cls for cls in PipelineOptions.__subclasses__()}.values():
-        options._add_argparse_args(parser)
+    beam_compat.add_beam_flags(parser)
     return parser
 
 

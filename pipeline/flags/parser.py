@@ -1,19 +1,22 @@
-"""How all commands read their flags: what is wrong is told in one line, and where to read more."""
+"""The parser of all commands: made from declared settings, with one line for an error."""
 
 from __future__ import annotations
 
 import argparse
-import difflib
 import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
+from reelbeam.pipeline.flags import spelling
+from reelbeam.pipeline.settings.declaration import Group, Setting
 from reelbeam.pipeline.terminal.streams import printable
+
+STORES_EPILOG = "Beam's flags pass through, for stores that need some: --s3_endpoint_url, …"
 
 
 class FlagError(SystemExit):
-    """Ends the program with 2, as argparse does; the message, which stderr has got already, can still be asked for."""
+    """Ends the program with 2, as argparse does. The message is on stderr already; a caller may still need it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(2)
@@ -21,42 +24,95 @@ class FlagError(SystemExit):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's, without forty lines of usage before the one that matters.
+    """argparse's, without forty lines of usage before an error. Flags may have hyphens for underscores.
 
     Attributes:
-      choices_of: flag -> what there is to choose from, for whoever left out a flag that is required.
+      groups: the settings that it parses, besides arguments that were added by hand.
     """
 
-    choices_of: dict[str, str] = {}
+    groups: Sequence[Group] = ()
     _given: Sequence[str] = ()
 
+    @property
+    def settings(self) -> list[Setting]:
+        """The settings that it parses."""
+        return [each for group in self.groups for each in group.settings]
+
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parses as argparse does; keeps the words, to tell a misspelled flag from a missing one."""
-        self._given = sys.argv[1:] if args is None else list(args)
-        return super().parse_known_args(args, namespace)
+        """Parses as argparse does."""
+        return super().parse_known_args(self._respelled(args), namespace)
 
     def parse_known_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As `parse_known_args`."""
-        self._given = sys.argv[1:] if args is None else list(args)
-        return super().parse_known_intermixed_args(args, namespace)
+        """Parses as argparse does."""
+        return super().parse_known_intermixed_args(self._respelled(args), namespace)
+
+    def _respelled(self, args: Sequence[str] | None) -> list[str]:
+        """Returns the words with each flag as the parser knows it, and keeps them to find misspelled flags."""
+        self._given = spelling.respelled(sys.argv[1:] if args is None else args, self._flags())
+        return list(self._given)
+
+    def _flags(self) -> set[str]:
+        return {name for action in self._actions for name in action.option_strings}
 
     def _misspelled(self, missing: Sequence[str]) -> str:
-        """Returns what is wrong where a flag that is required was given, but misspelled; "" where none was."""
-        known = {name for action in self._actions for name in action.option_strings}
+        """Returns the error for a required flag that was given, but misspelled; "" if there is none."""
+        known = self._flags()
         for word in itertools.takewhile(lambda word: word != "--", self._given):
-            flag = word.split("=")[0]
-            near = difflib.get_close_matches(flag, missing, n=1) if flag.startswith("--") else []
+            flag = word.partition("=")[0]
+            near = spelling.nearest(flag, missing) if flag.startswith("--") else None
             if near and flag not in known:
-                return f"unrecognized arguments: {word} (did you mean {near[0]}?)"
+                return f"unrecognized arguments: {word} (did you mean {near}?)"
         return ""
 
     def error(self, message: str) -> NoReturn:
-        """Says what is wrong. Raises FlagError."""
+        """Prints an error in one line. Raises FlagError."""
         message = printable(message)
         _, colon, missing = message.partition("arguments are required: ")
         flags = missing.split(", ") if colon else []
         message = printable(self._misspelled(flags)) or message
-        hints = [hint for flag, hint in self.choices_of.items() if message.endswith(missing) and flag in flags]
-        message += f" ({'; '.join(hints)})" if hints else ""
+        hints = [each.flag.hint for each in self.settings if each.flag.hint and each.option in flags]
+        message += f" ({'; '.join(hints)})" if hints and message.endswith(missing) else ""
         print(f"{self.prog}: error: {message}; see `{self.prog} --help`", file=sys.stderr)
         raise FlagError(message)
+
+
+def make_parser(prog: str, description: str, groups: Iterable[Group], epilog: str = "") -> Parser:
+    """Returns the parser of a command.
+
+    Args:
+      prog: the name of the command.
+      description: its purpose, for the help.
+      groups: its settings. One without a title is shown as arguments and options.
+      epilog: the last paragraph of the help.
+    """
+    parser = Parser(prog=prog, description=description, epilog=epilog, allow_abbrev=False, add_help=False)
+    parser.groups = tuple(groups)
+    for group in parser.groups:
+        arguments = None if group.title else parser.add_argument_group("Arguments")
+        shown = parser.add_argument_group(group.title or "Options")
+        for each in group.settings:
+            _add(arguments if arguments and each.flag.is_positional else shown, each)
+    shown.add_argument("-h", "--help", action="help", help="Show this help message and exit")
+    return parser
+
+
+def _add(group: argparse._ArgumentGroup, setting: Setting) -> None:
+    flag, text = setting.flag, setting.help.replace("%", "%%")
+    if setting.is_switch:
+        group.add_argument(setting.option, action="store_true", help=text)
+    elif flag.is_positional and setting.collect is None:
+        group.add_argument(setting.name, metavar=flag.metavar, type=setting.parse, help=text)
+    elif flag.is_positional:
+        count = "+" if setting.is_required else "*"
+        group.add_argument(setting.name, nargs=count, metavar=flag.metavar, type=setting.parse, help=text)
+    else:
+        group.add_argument(
+            setting.option,
+            action="store" if setting.collect is None else "extend",
+            type=setting.parse,
+            choices=setting.choices or None,
+            default=None if setting.is_required else setting.default if setting.collect is None else [],
+            required=setting.is_required,
+            metavar=flag.metavar or None,
+            help=text,
+        )

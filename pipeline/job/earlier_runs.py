@@ -55,7 +55,7 @@ def last_run(output: str) -> Latest | None:
     """
     try:
         return runs.latest_run(output)
-    except errors.MediaError as error:
+    except errors.StorageError as error:
         raise unusable(f"--output {output} cannot be read: {error}", error) from error
 
 

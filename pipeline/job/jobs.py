@@ -21,11 +21,12 @@ from apache_beam.runners.runner import PipelineResult
 from reelbeam.pipeline.flags.options import is_local
 from reelbeam.pipeline.job.run_progress import RunProgress
 from reelbeam.pipeline.runners import dataflow
-from reelbeam.pipeline.runners.beam_compat import keep_worker_pool_local
 from reelbeam.pipeline.runners.flink_job import cancelled_on_error, next_job
+from reelbeam.pipeline.runners.loopback import local_server
 from reelbeam.pipeline.runners.proxies import keep_loopback_direct
 from reelbeam.pipeline.terminal.progress import ProgressLine, Stage
 from reelbeam.transforms import errors, redaction
+from reelbeam.transforms.beam_compat import job_id, keep_worker_pool_local
 
 
 class JobEnd(NamedTuple):
@@ -70,7 +71,7 @@ def run_job(
       progress: of the run that the job belongs to.
     """
     keep_loopback_direct()
-    keep_worker_pool_local()
+    keep_worker_pool_local(local_server)
     followed = next_job(program.options)  # the program's own: Beam has copied them
     try:
         source = (progress or RunProgress()).stage if followed is None else lambda: Stage(followed.progress())
@@ -92,9 +93,7 @@ def run_job(
 
 def job_name(result: PipelineResult) -> str:
     """Returns what the runner calls a submitted job; "template" where it only wrote the job down."""
-    if getattr(result, "has_job", False):  # Dataflow
-        return str(result.job_id())
-    return str(getattr(result, "_job_id", "template"))  # a job server's
+    return job_id(result) or "template"
 
 
 @contextlib.contextmanager

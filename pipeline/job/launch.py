@@ -21,7 +21,8 @@ from reelbeam.pipeline.runners import dataflow
 from reelbeam.pipeline.runners.flink_job import job_of
 from reelbeam.pipeline.runners.heap import trim_malloc
 from reelbeam.pipeline.settings import bounds
-from reelbeam.pipeline.settings.config import LOCAL_VIDEOS_PER_PART, LabelingConfig
+from reelbeam.pipeline.settings.config import LabelingConfig
+from reelbeam.pipeline.settings.label_settings import LOCAL_VIDEOS_PER_PART
 from reelbeam.transforms import errors, metrics, storage
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.models.engine import choose_engine, with_found_kind
@@ -234,7 +235,7 @@ def forget_selection(paths: RunPaths) -> None:
             storage.delete_folder(FileSystems.join(paths.staging, "selected"))
             if not FileSystems.exists(paths.rejection_record):
                 storage.delete_folder(paths.staging)
-    except errors.MediaError as failure:  # the next start does so
+    except errors.StorageError as failure:  # the next start does so
         logging.getLogger(__name__).warning("%s could not be removed: %s", paths.staging, failure)
 
 
@@ -265,7 +266,7 @@ def hold_output(lock: LockTicket, local: bool, wait: bool, progress: RunProgress
             held = stack.enter_context(OutputLock(lock, lease_seconds, wait, local, told.for_lock))
             with storage.storage_errors(lock.output):
                 recovered = recover(lock.output)
-        except errors.MediaError as error:
+        except errors.StorageError as error:
             raise unwritable(lock.output, error) from error
         log = logging.getLogger(__name__)
         for run_id in recovered.finished:
@@ -279,7 +280,7 @@ def failed(paths: RunPaths, error: Exception) -> Outcome:
     """A refused run left its summary; any other failure is told by the last error of our tree in the runner's text."""
     try:
         committed, refused = read_run(paths), read_rejection_record(paths)
-    except errors.MediaError as unread:  # what broke the job, maybe
+    except errors.StorageError as unread:  # what broke the job, maybe
         told = f"{plain_message(str(error))}; whether it was committed before cannot be told: {unread}"
         return Outcome(1, paths, None, told)
     if committed is not None:  # the runner broke after the graph had committed the run: it counts

@@ -63,26 +63,26 @@ def check_inputs(config: LabelingConfig) -> None:
                 raise errors.ConfigError(f"{redaction.without_query(given)} matches no video: {why}")
         if config.input_list and not sum(1 for _ in read_input_list(config.input_list, config.base_dir)):
             raise errors.ConfigError(f"--input_list {config.input_list} names no video")
-    except errors.MediaError as error:
+    except errors.StorageError as error:
         raise unusable(str(error), error) from error
 
 
-def unusable(message: str, error: errors.MediaError) -> errors.ReelbeamError:
+def unusable(message: str, error: errors.StorageError) -> errors.ReelbeamError:
     """Returns what to raise where a place that a flag names cannot be used.
 
     What may pass is no wrong flag: a schedule is to try again.
     """
-    return (errors.ConfigError if storage.is_final(error) else errors.RunError)(message)
+    return (errors.RunError if error.transient else errors.ConfigError)(message)
 
 
-def unwritable(output: str, error: errors.MediaError) -> errors.ReelbeamError:
+def unwritable(output: str, error: errors.StorageError) -> errors.ReelbeamError:
     """Returns what to raise where an output cannot be written; with the reason, of a local folder where it shows."""
     path = storage.local_path(output)
     reason = path and _reason_of(pathlib.Path(path), error)
     return unusable(f"--output {output} cannot be written: {reason or error}", error)
 
 
-def _reason_of(folder: pathlib.Path, error: errors.MediaError) -> str | None:
+def _reason_of(folder: pathlib.Path, error: errors.StorageError) -> str | None:
     there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
     if not there.is_dir():
         return f"{there} is a file, not a folder; name another place"

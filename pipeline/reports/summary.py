@@ -17,7 +17,7 @@ from reelbeam.pipeline.reports.reasons import DONE_BEFORE, skipped_text
 from reelbeam.pipeline.reports.summary_json import added_up, committed_runs
 from reelbeam.pipeline.terminal.console import make_table, printable, right, whole
 from reelbeam.transforms import metrics
-from reelbeam.transforms.errors import MediaError
+from reelbeam.transforms.errors import StorageError
 from reelbeam.transforms.models.registry.catalog import DEMO
 from reelbeam.transforms.output.run_counts import Counts, ErrorCount, LabelCount
 from reelbeam.transforms.output.run_document import RunDocument
@@ -125,7 +125,7 @@ def _print_failed(summary: RunDocument, console: Console) -> None:
             message = row["error_message"].removeprefix(row["video_uri"]).lstrip(": ")
             line = Text(f"  {printable(_shown_path(_shown_input(row)))} ")
             console.print(line.append(row["error_code"], "red").append(f": {printable(message)}"), soft_wrap=True)
-    except MediaError as error:
+    except StorageError as error:
         console.print(Text(f"The failed videos cannot be shown: {error}", style="red"))
 
 
@@ -141,7 +141,7 @@ def _print_videos(summary: RunDocument, console: Console) -> None:
     columns = ["video_uri", *RANGE, "status", "labels", "num_clips", "error_code"]
     try:
         batches = [batch for path in summary.files.videos for batch in read_batches(path, columns)]
-    except MediaError as error:  # the run is committed anyway
+    except StorageError as error:  # the run is committed anyway
         console.print(Text(f"The rows cannot be shown: {error}", style="red"))
         return
     console.print(_videos_table([row for batch in batches for row in batch.to_pylist()]))

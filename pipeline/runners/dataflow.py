@@ -131,9 +131,9 @@ def job_errors(options: PipelineOptions) -> tuple[type[Exception], ...]:
     """Returns the exceptions of a job that cannot be submitted or has failed; empty for other runners."""
     if not is_dataflow(options):
         return ()
-    from apache_beam.runners.dataflow.dataflow_runner import DataflowRuntimeException
+    from reelbeam.transforms.beam_compat import dataflow_job_error
 
-    return DataflowRuntimeException, *_client_errors()
+    return dataflow_job_error(), *_client_errors()
 
 
 def watch_errors(options: PipelineOptions) -> tuple[type[Exception], ...]:

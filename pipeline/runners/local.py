@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from reelbeam.pipeline.runners.beam_compat import flush_only_full_buffers, guard_servers
+from reelbeam.pipeline.runners.loopback import channel_to, guarded_server
+from reelbeam.transforms.beam_compat import flush_only_full_buffers, guard_servers
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -29,5 +30,5 @@ class LocalRunner(FnApiRunner):
     def run_via_runner_api(self, pipeline_proto: Pipeline, options: PipelineOptions) -> PipelineResult:
         """Runs a pipeline like FnApiRunner."""
         flush_only_full_buffers()
-        guard_servers()
+        guard_servers(guarded_server, channel_to)
         return super().run_via_runner_api(pipeline_proto, options)

@@ -17,12 +17,13 @@ from local_pipeline import LocalPipeline, counters
 from object_stores import S3Server
 
 from reelbeam.transforms import metrics, storage
-from reelbeam.transforms.errors import StorageError, UnsupportedUriError, VideoNotFoundError
+from reelbeam.transforms.errors import ObjectNotFoundError, StorageError, UnsupportedUriError
 from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.models.registry.catalog import find
 from reelbeam.transforms.plan_clips import PlanClips
 from reelbeam.transforms.selection.list_videos import ListVideos
 from reelbeam.transforms.storage.stores import copying
+from reelbeam.transforms.storage.stores.beam import file_system
 from reelbeam.transforms.storage.stores.clients import lacks_client
 from reelbeam.transforms.storage.stores.registry import store_for
 
@@ -67,7 +68,7 @@ def test_a_scheme_without_its_client_says_what_to_install(uri: str, module: str,
     if importlib.util.find_spec(module):
         pytest.skip(f"{module} is installed")
     scheme = uri.partition(":")[0]
-    for call in (storage.stat, storage.file_system, store_for):
+    for call in (storage.stat, file_system, store_for):
         with pytest.raises(UnsupportedUriError) as caught:
             call(uri + suffix)
         assert str(caught.value) == (
@@ -80,18 +81,17 @@ WITHOUT_CLIENTS = """
     import json, sys
     sys.modules |= {"boto3": None, "google.cloud.storage": None}  # as if they were not installed
     from reelbeam.transforms import metrics, storage
-    from reelbeam.transforms.storage.conditional_files import conditional_file
-    from reelbeam.transforms.errors import MediaError
+    from reelbeam.transforms.errors import StorageError
     from reelbeam.transforms.selection.list_videos import with_size
     from reelbeam.transforms.records import VideoRef
 
     def code_of(call, *args):
         try:
             call(*args)
-        except MediaError as error:
+        except StorageError as error:
             return [error.code, str(error)]
 
-    calls = (storage.stat, conditional_file, lambda uri: storage.find_files(uri, "runs/*.json"))
+    calls = (storage.stat, storage.store_for, lambda uri: storage.find_files(uri, "runs/*.json"))
     uris = ("s3://bucket/a.mp4", "gs://bucket/a.mp4")
     found = [code_of(call, uri) for uri in uris for call in calls]
     print(json.dumps(found + [with_size(VideoRef(uri)).size_bytes for uri in uris]))
@@ -135,5 +135,5 @@ def test_a_file_of_another_host_is_not_looked_for_here(tmp_path: pathlib.Path) -
 
 def test_a_bucket_is_not_a_video(s3: S3Server, proxy: FaultyProxy) -> None:
     for uri in (s3.uri, f"{s3.uri}/"):
-        with pytest.raises(VideoNotFoundError, match="is a bucket, not a video; name it as an input"):
+        with pytest.raises(ObjectNotFoundError, match="is a bucket, not a video; name it as an input"):
             storage.stat(uri)

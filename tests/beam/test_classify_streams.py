@@ -18,7 +18,7 @@ from slow_cases import fast_first
 from reelbeam.transforms import classify_clips, metrics
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec, Preset
 from reelbeam.transforms.models.scores import softmax
-from reelbeam.transforms.records import Clip, ClipScores, ClipSpan, Failure
+from reelbeam.transforms.records import Clip, ClipScores, ClipSpan, Failure, StateSlot
 
 SPEC = ModelSpec("fake", "stream", "nowhere", "nowhere", Preset(4, Fraction(1), 2, 2))
 NUM_SEGMENTS, NUM_CLIPS = 9, 5
@@ -40,6 +40,7 @@ class _MakeClips(beam.DoFn):
     """The clips of a segment, as DecodeClips gives them; some segments lack one, or have one that the model refuses."""
 
     def process(self, segment: int) -> Iterator[Clip]:
+        slot = StateSlot()
         for index, pixels in enumerate(values(segment)):
             span = ClipSpan(
                 index,
@@ -56,7 +57,7 @@ class _MakeClips(beam.DoFn):
             if segment == 8 and index == 3:
                 pixels = np.full(4, BAD_VALUE, np.uint8)
             frames = np.broadcast_to(pixels[:, None, None, None], (4, 2, 2, 3)).copy()
-            yield Clip(f"{segment}.mp4", 0, span, frames)
+            yield Clip(f"{segment}.mp4", 0, span, frames, state_slot=slot)
 
 
 def expected() -> list[tuple[str, int, list[float]]]:

@@ -126,7 +126,7 @@ def test_a_pattern_matches_files_and_counts_folders(tmp_path: pathlib.Path) -> N
 
 SEARCH = """
     import collections, os, sys
-    from reelbeam.transforms.errors import MediaError
+    from reelbeam.transforms.errors import StorageError
     from reelbeam.transforms.inputs.expansion import expand_input
 
     if os.getuid() == 0:
@@ -135,7 +135,7 @@ SEARCH = """
     try:
         videos = expand_input(sys.argv[1], report=lambda kind: counts.update([kind]))
         found = [os.path.basename(video.video_uri) for video in videos]
-    except MediaError as error:
+    except StorageError as error:
         found = str(error)
     print(found, dict(counts))
 """

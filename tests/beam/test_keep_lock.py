@@ -28,7 +28,8 @@ from reelbeam.transforms.output.lock.output_lock import (
     OutputLock,
 )
 from reelbeam.transforms.output.run_files import RunPaths
-from reelbeam.transforms.storage.conditional_files import ConditionalFile, Content, conditional_file
+from reelbeam.transforms.storage import Versioned, store_for
+from reelbeam.transforms.storage.stores.local import LocalStore
 
 
 def submitted(output: pathlib.Path) -> LockTicket:
@@ -46,10 +47,11 @@ def found(output: pathlib.Path) -> LockRecord:
 
 
 def change(output: pathlib.Path, **values: Any) -> None:
-    file = conditional_file(f"{output}/.staging/lock.json")
-    content = file.read()
+    uri = f"{output}/.staging/lock.json"
+    store = store_for(uri)
+    content = store.read_versioned(uri)
     assert content is not None
-    assert file.write(json.dumps(json.loads(content.data) | values).encode(), content.version)
+    assert store.write_if(uri, json.dumps(json.loads(content.data) | values).encode(), content.version)
 
 
 def left(output: pathlib.Path) -> float:
@@ -133,17 +135,16 @@ def test_a_lock_that_is_renewed_while_it_is_released_is_released(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticket = submitted(tmp_path)
-    file = conditional_file(f"{tmp_path}/.staging/lock.json")
-    real = type(file).read
+    real = LocalStore.read_versioned
     workers = iter([ticket])
 
-    def read(self: ConditionalFile) -> Content | None:
-        content = real(self)
+    def read(self: LocalStore, uri: str) -> Versioned | None:
+        content = real(self, uri)
         for worker in workers:  # between the first reading and the writing
             worker.keep()
         return content
 
-    monkeypatch.setattr(type(file), "read", read)
+    monkeypatch.setattr(LocalStore, "read_versioned", read)
     ticket.release_after_commit()
     assert found(tmp_path).released_at and found(tmp_path).lease_seconds == JOB_LEASE_SECONDS
 

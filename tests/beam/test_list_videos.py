@@ -143,7 +143,7 @@ def uris(given: str) -> list[str]:
 
 def test_an_object_with_brackets_is_a_name_before_it_is_a_pattern(s3: S3Server, proxy: FaultyProxy) -> None:
     odd, plain = s3.put("a[1].mp4", b"12345"), s3.put("a1.mp4", b"1")
-    assert list(expand_input(odd)) == [storage.stat(odd)]
+    assert list(expand_input(odd)) == [storage.video_of(storage.stat(odd))]
     proxy.requests.clear()
     assert uris(f"s3://{BUCKET}/a[12].mp4") == [plain]
     assert [request.method for request in proxy.requests] == ["HEAD", "GET"]

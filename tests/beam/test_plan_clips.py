@@ -13,7 +13,7 @@ from local_pipeline import LocalPipeline, counters
 
 from reelbeam.pipeline.flags.options import to_beam_options
 from reelbeam.transforms import metrics, storage
-from reelbeam.transforms.errors import StorageError
+from reelbeam.transforms.errors import UnavailableError
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.media.sandbox import protocol, sandboxed, spawn
@@ -21,6 +21,7 @@ from reelbeam.transforms.models.registry.catalog import find
 from reelbeam.transforms.plan_clips import PlanClips
 from reelbeam.transforms.records import MediaInfo, VideoRef
 from reelbeam.transforms.selection.list_videos import ListVideos
+from reelbeam.transforms.storage import videos as videos_module
 
 PRESET = find("demo").preset
 
@@ -58,11 +59,11 @@ def test_what_the_listing_could_not_identify_is_never_labeled(
     """A store that was busy while the videos were listed, and answers a moment later."""
     uris = [str(samples_dir / "growing.mp4"), str(tmp_path / "gone.mp4")]
 
-    def busy(uri: str) -> VideoRef:
-        raise StorageError(f"{uri}: busy")
+    def busy(uri: str) -> storage.ObjectInfo:
+        raise UnavailableError(f"{uri}: busy")
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "stat", busy)
+        patch.setattr(videos_module, "stat", busy)
         with LocalPipeline() as pipeline:
             videos = (pipeline | ListVideos(uris)).videos
             assert_that(videos, equal_to([VideoRef(uri) for uri in uris]))

@@ -87,7 +87,7 @@ def test_plan_and_segments_of_one_worker_fetch_each_byte_once(
     config = SpoolConfig(str(tmp_path / "spool"))
     pipeline = beam.Pipeline(options=to_beam_options(["--direct_num_workers=2", *s3_flags(proxy.url)]))
     with pipeline:
-        plan = pipeline | beam.Create([storage.stat(uri)]) | PlanClips(SAMPLING, CAP, spool=config)
+        plan = pipeline | beam.Create([storage.video_of(storage.stat(uri))]) | PlanClips(SAMPLING, CAP, spool=config)
         planned = plan.planned | beam.Map(lambda p: (p.num_segments, p.num_clips))
         assert_that(planned, equal_to([(4, len(film.rows))]), "plan")
         decoded = plan.segments | beam.Reshuffle() | DecodeClips(GEOMETRY, CAP, spool=config)
@@ -104,7 +104,7 @@ def test_a_fresh_worker_fetches_its_part(
     monkeypatch.setattr(spooled_video, "BLOCK_BYTES", 1 << 15)
     size = film.path.stat().st_size
     rows = []
-    for segment in segments_of(film.path, storage.stat(s3.put("film", film.path.read_bytes()))):
+    for segment in segments_of(film.path, storage.video_of(storage.stat(s3.put("film", film.path.read_bytes())))):
         before = proxy.bytes_of("film")
         rows += list(decode(segment, SpoolConfig(str(tmp_path / str(segment.segment_index)))))
         seconds = segment.clips[-1].end_seconds - segment.clips[0].start_seconds
@@ -123,7 +123,7 @@ def damaged(proxy: FaultyProxy, *faults: str) -> None:
 def test_faults_on_the_way_cost_time_and_no_clip(
     s3: S3Server, proxy: FaultyProxy, film: Film, tmp_path: pathlib.Path
 ) -> None:
-    (segment, *_) = segments_of(film.path, storage.stat(s3.put("film", film.path.read_bytes())))
+    (segment, *_) = segments_of(film.path, storage.video_of(storage.stat(s3.put("film", film.path.read_bytes()))))
     damaged(proxy, "reset", "503", "", "cut", "slow", "short", "", "500")
     metrics.reset_tally()
     rows = list(decode(segment, SpoolConfig(str(tmp_path))))
@@ -135,10 +135,10 @@ def test_a_store_that_fails_for_good_costs_the_clips_that_are_not_there(
     s3: S3Server, proxy: FaultyProxy, film: Film, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spooled_video, "BLOCK_BYTES", 1 << 15)
-    (segment, *_) = segments_of(film.path, storage.stat(s3.put("film", film.path.read_bytes())))
+    (segment, *_) = segments_of(film.path, storage.video_of(storage.stat(s3.put("film", film.path.read_bytes()))))
     segment = dataclasses.replace(segment, clips=(segment.clips[0], segment.clips[-1]))  # with a gap to seek over
     rows = []
-    with pytest.raises(errors.StorageError, match="permissions") as caught:
+    with pytest.raises(errors.UnreadableVideoError, match="permissions") as caught:
         for found in decode(segment, SpoolConfig(str(tmp_path))):
             rows.append(found)
             proxy.fault = lambda request: "403"
@@ -155,7 +155,7 @@ def test_what_happens_to_an_object_after_planning_is_one_row(
 ) -> None:
     sampling = ClipSampling(8, Fraction(4))
     data = (samples_dir / "growing.mp4").read_bytes()
-    video = storage.stat(s3.put("a.mp4", data))
+    video = storage.video_of(storage.stat(s3.put("a.mp4", data)))
     if change == "deleted":
         s3.client.delete_object(Bucket=BUCKET, Key="a.mp4")
     else:
@@ -174,7 +174,7 @@ def test_what_happens_to_an_object_after_planning_is_one_row(
 
 
 def test_an_empty_object_is_an_empty_file(s3: S3Server, proxy: FaultyProxy, tmp_path: pathlib.Path) -> None:
-    video = storage.stat(s3.put("a.mp4", b""))
+    video = storage.video_of(storage.stat(s3.put("a.mp4", b"")))
     with pytest.raises(errors.EmptyFileError), storage.local_file(video, CAP, SpoolConfig(str(tmp_path))):
         pass
 
@@ -189,14 +189,14 @@ def test_a_video_from_a_list_without_size_is_looked_up(
     ):
         pass
     video = storage.identified(VideoRef(uri, metadata=(("camera", "7"),)))
-    assert video == dataclasses.replace(storage.stat(uri), metadata=(("camera", "7"),))
+    assert video == dataclasses.replace(storage.video_of(storage.stat(uri)), metadata=(("camera", "7"),))
     with storage.local_file(video, CAP, SpoolConfig(str(tmp_path))) as file:
         assert not isinstance(file, str)
         assert file.fetch(0, 5) == (0, 5) and os.pread(file.fileno(), 10, 0) == b"12345"
 
 
 def test_messages_name_the_object(s3: S3Server, proxy: FaultyProxy, tmp_path: pathlib.Path) -> None:
-    video = storage.stat(s3.put("noise.mp4", b"no video " * 100))
+    video = storage.video_of(storage.stat(s3.put("noise.mp4", b"no video " * 100)))
     told = pytest.raises(errors.NotAVideoError, match="^s3://corpus/noise.mp4: ")
     with storage.local_file(video, CAP, SpoolConfig(str(tmp_path))) as file, told:
         sandboxed.probe(file, DEFAULT_LIMITS)

@@ -17,7 +17,7 @@ from object_stores import BUCKET, check_conditions
 
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms import storage
-from reelbeam.transforms.errors import OutputLockedError, VideoChangedError, VideoNotFoundError
+from reelbeam.transforms.errors import ObjectChangedError, ObjectNotFoundError, OutputLockedError
 from reelbeam.transforms.output.lock.lock_file import read_lock
 from reelbeam.transforms.output.lock.output_lock import (
     FIRST_JOB_LEASE_SECONDS,
@@ -37,17 +37,17 @@ _OF_ONE_RUN = ("run_id", "labeled_at", "run", "content_version", "uri_key")
 def test_listing_ranges_and_versions(gcs: GcsServer) -> None:
     uris = [gcs.put(key, DATA) for key in ("a/1 ?.mp4", "a/b/2.mp4", "c/3.mp4")]
     video = storage.stat(uris[0])
-    assert video.size_bytes == len(DATA) and video.content_version.startswith("generation:")
+    assert video.size_bytes == len(DATA) and video.version.startswith("generation:")
     assert list(storage.matching(f"gs://{BUCKET}/a/**")) == [video, storage.stat(uris[1])]
     assert list(storage.matching(f"gs://{BUCKET}/a/*.mp4")) == [video]
     store = store_for(uris[0])
     assert store.read(video, 100, 1000) == DATA[100:1000]
     gcs.put("a/1 ?.mp4", DATA[::-1])
-    with pytest.raises(VideoChangedError):
+    with pytest.raises(ObjectChangedError):
         store.read(video, 100, 1000)
     gcs.delete("a/1 ?.mp4")
-    for lost in (video, dataclasses.replace(video, video_uri="gs://no-such-bucket/1.mp4")):
-        with pytest.raises(VideoNotFoundError):
+    for lost in (video, dataclasses.replace(video, uri="gs://no-such-bucket/1.mp4")):
+        with pytest.raises(ObjectNotFoundError):
             store.read(lost, 100, 1000)
 
 
@@ -56,7 +56,7 @@ def test_what_may_pass_is_tried_again(gcs: GcsServer, fault: str) -> None:
     video = storage.stat(gcs.put("a.mp4", DATA))
     dealt = itertools.chain([fault, fault], itertools.repeat(""))
     gcs.proxy.fault = lambda request: next(dealt) if request.method == "GET" else ""
-    assert store_for(video.video_uri).read(video, 1000, 200_000) == DATA[1000:200_000]
+    assert store_for(video.uri).read(video, 1000, 200_000) == DATA[1000:200_000]
     assert gcs.proxy.faults() == [fault, fault]
 
 
@@ -171,7 +171,7 @@ def first_tries_fail() -> Any:
 
 
 def keys(gcs: GcsServer, prefix: str) -> list[str]:
-    return [video.video_uri.removeprefix(f"{gcs.uri}/") for video in gcs.objects(prefix)]
+    return [found.uri.removeprefix(f"{gcs.uri}/") for found in gcs.objects(prefix)]
 
 
 def copy_of(gcs: GcsServer, target: pathlib.Path) -> pathlib.Path:

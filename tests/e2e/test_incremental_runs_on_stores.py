@@ -26,13 +26,13 @@ Server = S3Server | GcsServer
 def mirror(corpus: Corpus, folder: pathlib.Path, server: Server) -> set[Content]:
     """Gives the bucket the content of the folder; returns what is there then, as a listing tells it."""
     paths = {f"in/{path.relative_to(folder)}": path for path in corpus.videos}
-    there = {video.video_uri.removeprefix(f"{server.uri}/") for video in server.objects("in/")}
+    there = {found.uri.removeprefix(f"{server.uri}/") for found in server.objects("in/")}
     for key in there - paths.keys():
         server.delete(key)
     for key, path in paths.items():
         if key not in there or server.get(key) != path.read_bytes():
             server.put(key, path.read_bytes())
-    return {(video.video_uri, video.size_bytes, video.content_version) for video in server.objects("in/")}
+    return {(found.uri, found.size_bytes, found.version) for found in server.objects("in/")}
 
 
 def copy_of(server: Server, prefix: str, target: pathlib.Path) -> pathlib.Path:

@@ -163,7 +163,7 @@ def test_another_model_than_last_time_is_told(
         (["x.mp4", "--tail_policy=keep"], "must be one of shift_back, repeat_last, drop for a Base model"),
         (["x.mp4", "--model=a0-stream", "--tail_policy=shift_back"], "must be one of keep, drop for a Stream model"),
         (["x.mp4", "--model=a0-stream", "--clip_stride_seconds=5"], "clips of a Stream model cannot overlap"),
-        (["x.mp4", "--model=a0-stream", "--warm_up_seconds=-1"], "--warm_up_seconds=-1: must be 0 or more"),
+        (["x.mp4", "--model=a0-stream", "--warm_up_seconds=-1"], "--warm_up_seconds is -1: it must be at least 0"),
         (["x.mp4", "--max_batch_bytes=0"], "--max_batch_bytes is 0"),
         (["x.mp4", "--top_k=0"], "--top_k is 0"),
         (["x.mp4", "--labels=nowhere.txt"], "nowhere.txt"),

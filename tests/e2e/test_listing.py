@@ -121,7 +121,7 @@ def test_other_files_with_a_videos_extension_count_as_failures_only_where_they_w
         (["label", "--model=demo", "VIDEO", "--output", ""], "--output"),
         (["label", "--model=demo", "VIDEO", "--output", " "], "--output"),
         (["plan", "--model=demo", "VIDEO", "--output", ""], "--output"),
-        (["label", "--model=demo", "", "--output", "OUT"], "an input"),
+        (["label", "--model=demo", "", "--output", "OUT"], "INPUT"),
         (["label", "--model=demo", "VIDEO", "--input_list", "", "--output", "OUT"], "--input_list"),
         (["label", "--model=demo", "VIDEO", "--spool_dir", "", "--output", "OUT"], "--spool_dir"),
         (["label", "--model=demo", "VIDEO", "--model", "", "--output", "OUT"], "--model"),
@@ -199,7 +199,7 @@ def test_a_local_video_that_is_replaced_after_the_listing_is_a_transient_row(
     path = tmp_path / "a.mp4"
     shutil.copy(samples_dir / "growing.mp4", path)
     os.utime(path, (1000, 1000))
-    video = storage.stat(str(path))
+    video = storage.video_of(storage.stat(str(path)))
 
     def replace(element: object) -> object:
         shutil.copy(samples_dir / "moving_up.mp4", path)

@@ -142,7 +142,7 @@ def test_a_run_under_nohup_survives_its_terminal(tmp_path: pathlib.Path, samples
     [
         ("--target_fps=1e9", "--target_fps is 1e+09: it must be at most 1000"),
         ("--target_fps=1e-9", "--target_fps is 1e-09: it must be at least 0.01"),
-        ("--target_fps=1e999999999", "'1e999999999' is no number such as 5, 12.5 or 30000/1001"),
+        ("--target_fps=1e999999999", "'1e999999999' is not a number such as 5, 12.5 or 30000/1001"),
         ("--clip_stride_seconds=1e-9", "--clip_stride_seconds is 1e-09: it must be at least 0.001"),
         ("--clip_stride_seconds=1e12", "--clip_stride_seconds is 1e+12: it must be at most 1000000"),
         ("--warm_up_seconds=1e9", "--warm_up_seconds is 1e+09: it must be at most 86400"),

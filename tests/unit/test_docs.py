@@ -19,6 +19,7 @@ import pytest
 
 from reelbeam.pipeline import __version__
 from reelbeam.pipeline.flags.beam_parser import beam_parser, flag_names
+from reelbeam.pipeline.flags.spelling import respelled
 from reelbeam.transforms.errors import error_classes
 from reelbeam.transforms.output.run_document import RunDocument
 from reelbeam.transforms.schemas import TABLES
@@ -88,8 +89,9 @@ def test_files_that_are_named_exist(page: str) -> None:
 @pytest.mark.parametrize("page", [page for page in PAGES if not page.startswith("templates/")])
 def test_flags_that_are_named_exist(page: str) -> None:
     ours = set(itertools.chain.from_iterable(flag_names(make()) for make in docs_reference.PARSERS.values()))
-    known = ours | flag_names(beam_parser((), "reelbeam")) | PROGRAMS
-    assert set(re.findall(r"(?<![\w-])--[a-z][\w-]+", PAGES[page])) - known == set()
+    known = [*ours, *flag_names(beam_parser((), "reelbeam")), *PROGRAMS]
+    named = re.findall(r"(?<![\w-])--[a-z][\w-]+", PAGES[page])
+    assert set(respelled(named, known)) - set(known) == set()
 
 
 def test_codes_to_retry_exist() -> None:

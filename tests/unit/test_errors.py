@@ -19,9 +19,14 @@ def test_the_drawn_tree_is_the_tree() -> None:
             assert by_name[name].transient == bool(transient), name
 
 
-def test_codes_are_unique() -> None:
-    codes = [cls.code for cls in errors.error_classes()]
+def test_codes_are_unique_but_for_storage_errors() -> None:
+    codes = [cls.code for cls in errors.error_classes() if not issubclass(cls, errors.StorageError)]
     assert len(codes) == len(set(codes))
+
+
+def test_each_storage_error_has_a_counterpart_for_a_video() -> None:
+    storage_codes = {cls.code for cls in [errors.StorageError, *errors.error_classes(errors.StorageError)]}
+    assert storage_codes <= {cls.code for cls in errors.error_classes(errors.MediaError)}
 
 
 @pytest.mark.parametrize(

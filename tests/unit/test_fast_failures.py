@@ -243,9 +243,9 @@ def test_gops_that_nobody_wants_are_not_decoded(
     asked: list[int] = []
     original = reader_module.PacketReader.packets_from
 
-    def spy(self: reader_module.PacketReader, entry_pts: int) -> Any:
-        asked.append(entry_pts)
-        return original(self, entry_pts)
+    def spy(self: reader_module.PacketReader, key_pts: int) -> Any:
+        asked.append(key_pts)
+        return original(self, key_pts)
 
     monkeypatch.setattr(reader_module.PacketReader, "packets_from", spy)
     stats = DecodeStats()

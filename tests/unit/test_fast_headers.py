@@ -187,7 +187,7 @@ def test_an_empty_avcc_still_says_how_long_lengths_are() -> None:
     units = [bytes([0x67, 77, 64, 10, 1, 2]), bytes([0x68, 1, 2]), bytes([0x65, 1, 2])]
     packet = memoryview(b"".join(struct.pack(">I", len(unit)) + unit for unit in units))
     assert (
-        rules.supports_fast_path(packet, is_key=True) and rules.is_random_access_point(packet) and rules.resets(packet)
+        rules.supports_fast_path(packet, is_key=True) and rules.is_random_access_point(packet) and rules.is_idr(packet)
     )
     bare = memoryview(struct.pack(">I", 3) + units[2])
     assert rules.supports_fast_path(bare, is_key=True) and not rules.is_random_access_point(bare)

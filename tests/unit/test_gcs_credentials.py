@@ -15,7 +15,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from google.auth.compute_engine import _metadata
 from google.auth.compute_engine.credentials import Credentials
 
-from reelbeam.transforms import storage
+from reelbeam.transforms.storage.stores.beam import file_system
 from reelbeam.transforms.storage.stores.gcs_credentials import settle_credentials
 
 
@@ -67,7 +67,7 @@ def test_credentials_that_are_not_there_are_looked_for_once(
 ) -> None:
     with caplog.at_level(logging.WARNING, "reelbeam.transforms"):
         for _ in range(2):
-            storage.file_system("gs://bucket/a.mp4")
+            file_system("gs://bucket/a.mp4")
             assert auth.get_service_credentials(PipelineOptions()) is None
     assert server.requests == ["/"], "Beam alone asks five times"
     (told,) = [record.getMessage() for record in caplog.records if record.name.startswith("reelbeam.transforms")]
@@ -96,7 +96,7 @@ def test_the_metadata_server_of_a_machine_of_googles_gives_credentials(
     server: type[MetadataServer], caplog: pytest.LogCaptureFixture
 ) -> None:
     server.flavor = "Google"
-    storage.file_system("gs://bucket/a.mp4")
+    file_system("gs://bucket/a.mp4")
     found = auth.get_service_credentials(PipelineOptions())
     assert found is not None and isinstance(found.get_google_auth_credentials(), Credentials)
     assert caplog.records == []

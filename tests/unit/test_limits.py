@@ -14,7 +14,6 @@ import data_generation as generate
 import pytest
 
 from reelbeam.transforms import errors
-from reelbeam.transforms.media import limits
 from reelbeam.transforms.media.decoding.decoder import decode_clips
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.decoding.probe import probe
@@ -155,8 +154,8 @@ def test_clips() -> None:
 
 def test_the_library_keeps_the_limits_as_well(tmp_path: pathlib.Path) -> None:
     path = generate.make_video(tmp_path / "v.mp4", 30)
-    with limits.in_force(DecoderLimits(max_packets=29)), pytest.raises(errors.OverLimitError):
-        probe(path)
+    with pytest.raises(errors.OverLimitError):
+        probe(path, DecoderLimits(max_packets=29))
     assert probe(path).num_frames == 30
 
 
@@ -188,12 +187,13 @@ def growing_stream(path: pathlib.Path) -> pathlib.Path:
 def test_a_picture_that_grows_on_the_way_meets_its_cap_in_both_ways_of_decoding(tmp_path: pathlib.Path) -> None:
     path = growing_stream(tmp_path / "grow.ts")
     whole_clips = []
-    with limits.in_force(DecoderLimits(max_pixels=320 * 240)):
-        media = probe(path)
-        assert media.key_frame_pts
-        spans = plan_clip_spans(media.duration_seconds, ClipSampling(10, Fraction(5)))
-        for way in (media, dataclasses.replace(media, key_frame_pts=())):
-            whole_clips.append([])
-            with pytest.raises(errors.CorruptVideoError):
-                whole_clips[-1].extend(span.clip_index for span, _ in decode_clips(path, way, spans, Geometry(64, 64)))
+    small = DecoderLimits(max_pixels=320 * 240)
+    media = probe(path, small)
+    assert media.key_frame_pts
+    spans = plan_clip_spans(media.duration_seconds, ClipSampling(10, Fraction(5)))
+    for way in (media, dataclasses.replace(media, key_frame_pts=())):
+        whole_clips.append([])
+        clips = decode_clips(path, way, spans, Geometry(64, 64), limits=small)
+        with pytest.raises(errors.CorruptVideoError):
+            whole_clips[-1].extend(span.clip_index for span, _ in clips)
     assert whole_clips == [[0, 1, 2, 3, 4]] * 2

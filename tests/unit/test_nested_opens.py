@@ -163,7 +163,7 @@ def test_pipes_and_devices_are_not_waited_for(
 ) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
     for path in (tmp_path / "pipe.mp4", pathlib.Path("/dev/zero"), pathlib.Path("/dev/tty0"), tmp_path):
-        with pytest.raises((errors.NotAVideoError, errors.StorageError, errors.VideoNotFoundError)):
+        with pytest.raises((errors.NotAVideoError, errors.UnreadableVideoError, errors.VideoNotFoundError)):
             look(path)
 
 

@@ -20,7 +20,7 @@ from reelbeam.transforms.errors import LockLostError, OutputLockedError, Storage
 from reelbeam.transforms.output.lock import output_lock
 from reelbeam.transforms.output.lock.lock_file import LockRecord, is_free, read_lock, this_process
 from reelbeam.transforms.output.lock.output_lock import LockTicket, OutputLock
-from reelbeam.transforms.storage.conditional_files import conditional_file
+from reelbeam.transforms.storage import store_for
 
 HOLD = """
 import sys, time
@@ -136,11 +136,12 @@ def test_a_run_that_was_taken_over_is_refused(tmp_path: pathlib.Path) -> None:
         ticket.require()
     with OutputLock(ticket):
         ticket.require()
-        file = conditional_file(f"{tmp_path}/.staging/lock.json")
-        found = file.read()
+        uri = f"{tmp_path}/.staging/lock.json"
+        store = store_for(uri)
+        found = store.read_versioned(uri)
         assert found is not None
         taken = json.loads(found.data) | {"holder": "other"}
-        assert file.write(json.dumps(taken).encode(), found.version)
+        assert store.write_if(uri, json.dumps(taken).encode(), found.version)
         with pytest.raises(LockLostError, match="run other on"):
             ticket.require()
     assert (
@@ -173,11 +174,12 @@ def test_a_conditional_file_is_written_only_over_what_was_read(tmp_path: pathlib
 def test_to_require_it_is_to_hold_it_for_another_lease(tmp_path: pathlib.Path) -> None:
     ticket = LockTicket(str(tmp_path), "mine", outlives_launcher=True)
     with OutputLock(ticket, lease_seconds=100.0):
-        file = conditional_file(f"{tmp_path}/.staging/lock.json")
-        found = file.read()
+        uri = f"{tmp_path}/.staging/lock.json"
+        store = store_for(uri)
+        found = store.read_versioned(uri)
         assert found is not None
         over = json.loads(found.data) | {"lease_ends_at": time.time() - 1}
-        assert file.write(json.dumps(over).encode(), found.version)
+        assert store.write_if(uri, json.dumps(over).encode(), found.version)
         assert is_free(read_lock(str(tmp_path)))  # type: ignore[arg-type]
         ticket.require()
         renewed = read_lock(str(tmp_path))

@@ -96,7 +96,7 @@ def test_a_store_that_is_too_slow_is_given_up(
     video: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoder_process, "allowed_fetch_seconds", lambda size: 0.01)
-    with pytest.raises(errors.StorageError, match="too slow") as caught:
+    with pytest.raises(errors.UnreadableVideoError, match="too slow") as caught:
         sandboxed.probe(ArrivingFile(video, tmp_path, seconds=0.02), LIMITS)
     assert caught.value.transient
 
@@ -137,7 +137,9 @@ def test_who_asks_for_the_same_for_ever_meets_the_deadline(
     assert len(file.asked) == 50
 
 
-@pytest.mark.parametrize(("seconds", "caught"), [(0.0, errors.DecoderTimeoutError), (0.02, errors.StorageError)])
+@pytest.mark.parametrize(
+    ("seconds", "caught"), [(0.0, errors.DecoderTimeoutError), (0.02, errors.UnreadableVideoError)]
+)
 @pytest.mark.usefixtures("babbling")
 def test_who_floods_with_requests_is_given_up(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, seconds: float, caught: type[Exception]

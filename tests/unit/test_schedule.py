@@ -33,12 +33,12 @@ def test_a_frame_is_shown_from_its_time_on() -> None:
 def test_instants_between_ticks_are_rounded_down_exactly() -> None:
     # 1/3 s is tick 333.33 of a millisecond clock: a frame at 333 is shown, one at 334 is not.
     schedule = FrameSchedule([span("1/3")], origin=0, time_base=Fraction(1, 1000))
-    assert schedule.next_pts == 333
+    assert schedule.next_instant == 333
 
 
 def test_time_counts_from_the_origin() -> None:
     schedule = FrameSchedule([span("0", "0.1")], origin=-9, time_base=TICK)
-    assert [schedule.next_pts, schedule.last_pts(0)] == [-9, -6]
+    assert [schedule.next_instant, schedule.last_instant(0)] == [-9, -6]
 
 
 def test_overlapping_clips_are_served_together_in_order_of_time() -> None:

@@ -11,7 +11,7 @@ import stat
 import pytest
 
 from reelbeam.pipeline.cli import main
-from reelbeam.pipeline.flags.definitions import label_parser
+from reelbeam.pipeline.flags.label_parser import label_parser
 from reelbeam.transforms import stored_models
 from reelbeam.transforms.models.registry import cache, unpacking
 from reelbeam.transforms.output.lock.output_lock import LockTicket, OutputLock

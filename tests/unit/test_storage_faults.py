@@ -18,12 +18,12 @@ from gcs_emulator import GcsServer
 from object_stores import BUCKET, S3Server
 
 from reelbeam.transforms import storage
-from reelbeam.transforms.errors import StorageError, VideoChangedError
+from reelbeam.transforms.errors import NotAVideoError, StorageError, UnavailableError, VideoChangedError
 from reelbeam.transforms.records import VideoRef
 from reelbeam.transforms.storage import plain_files
-from reelbeam.transforms.storage.conditional_files import conditional_file
 from reelbeam.transforms.storage.spool.folder import Spool, SpoolConfig
 from reelbeam.transforms.storage.spool.spooled_video import BLOCK_BYTES, SparseFile
+from reelbeam.transforms.storage.stores.local import LocalStore
 from reelbeam.transforms.storage.stores.registry import store_for
 
 DATA = bytes(range(256)) * (3 * BLOCK_BYTES // 256)
@@ -41,7 +41,7 @@ def test_a_spool_file_that_a_cleaner_removed_is_fetched_again(
 ) -> None:
     spool, video = Spool(SpoolConfig(str(tmp_path), 1 << 30)), storage.stat(s3.put("a.mp4", DATA))
     for _ in range(2):
-        with spool.lend(video, store_for(video.video_uri)) as file:
+        with spool.lend(video, store_for(video.uri)) as file:
             file.fetch(0, len(DATA))
             assert os.pread(file.fileno(), len(DATA), 0) == DATA
         if what == "folder":
@@ -49,7 +49,7 @@ def test_a_spool_file_that_a_cleaner_removed_is_fetched_again(
         else:
             (spool.folder / "1").unlink()
     assert proxy.bytes_of("a.mp4") == 2 * len(DATA)
-    with spool.lend(video, store_for(video.video_uri)) as file:
+    with spool.lend(video, store_for(video.uri)) as file:
         assert spool.used_bytes == len(DATA)
         file.fetch(0, BLOCK_BYTES)
     assert spool.used_bytes == BLOCK_BYTES, "what was removed is not counted"
@@ -94,10 +94,9 @@ def test_a_decoder_that_cannot_be_started_is_an_error_of_the_run_and_leaves_no_d
 
 def test_the_lock_of_a_local_file_is_that_of_a_file_and_not_of_its_folder(tmp_path: pathlib.Path) -> None:
     """On NFS the lock of a folder holds on one machine only."""
-    file = conditional_file(str(tmp_path / "lock.json"))
     folder = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(folder, fcntl.LOCK_EX)
-    assert file.write(b"1", None)  # it would wait for ever
+    assert LocalStore().write_if(str(tmp_path / "lock.json"), b"1", None)  # it would wait for ever
     os.close(folder)
     guard = tmp_path / ".lock.json.guard"
     assert stat.S_ISREG(guard.stat().st_mode)
@@ -110,18 +109,19 @@ def test_only_who_may_write_to_the_folder_can_lock_its_guard(
 ) -> None:
     """A lock needs no more than permission to read."""
     tmp_path.chmod(folder_mode)
-    assert conditional_file(str(tmp_path / "lock.json")).write(b"1", None)
+    assert LocalStore().write_if(str(tmp_path / "lock.json"), b"1", None)
     assert stat.S_IMODE((tmp_path / ".lock.json.guard").stat().st_mode) == guard_mode
 
 
 def test_a_guard_that_somebody_keeps_locked_ends_in_one_line(tmp_path: pathlib.Path) -> None:
-    file = conditional_file(str(tmp_path / "lock.json"), max_wait_seconds=0.1)
-    assert file.write(b"1", None)
+    store, path = LocalStore(max_wait_seconds=0.1), str(tmp_path / "lock.json")
+    assert store.write_if(path, b"1", None)
+    version = store.read_versioned(path).version
     with (tmp_path / ".lock.json.guard").open() as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
-        with pytest.raises(StorageError, match="another process has locked its guard for 0.1 seconds"):
-            file.write(b"2", file.read().version)
-    assert file.write(b"2", file.read().version)
+        with pytest.raises(UnavailableError, match="another process has locked its guard for 0.1 seconds"):
+            store.write_if(path, b"2", version)
+    assert store.write_if(path, b"2", version)
 
 
 @pytest.mark.parametrize("kind", ["hard link", "fifo", "folder", "file"])
@@ -140,8 +140,8 @@ def test_what_has_the_name_of_a_guard_is_neither_opened_up_nor_waited_for(kind: 
         guard.mkdir()
     else:
         guard.write_text("x")
-    with pytest.raises((StorageError, IsADirectoryError)):
-        conditional_file(str(folder / "lock.json")).write(b"1", None)
+    with pytest.raises(StorageError):
+        LocalStore().write_if(str(folder / "lock.json"), b"1", None)
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
 
 
@@ -212,35 +212,35 @@ def touch(path: pathlib.Path, data: bytes, seconds: float) -> None:
 def test_a_local_file_that_was_replaced_after_the_listing_has_changed(tmp_path: pathlib.Path, change: str) -> None:
     path = tmp_path / "a.mp4"
     touch(path, b"1234", 1000)
-    video = storage.stat(str(path))
+    video = storage.identified(VideoRef(str(path)))
     touch(path, b"12345" if change == "size" else b"4321", 1000 if change == "size" else 2000)
     message = f"^{path} changed after it was listed; run again$"
     with pytest.raises(VideoChangedError, match=message), storage.local_file(video, 100):
         raise AssertionError("it must not be opened")
 
 
-@pytest.mark.parametrize("error", [None, StorageError("broken off")])
+@pytest.mark.parametrize("error", [None, NotAVideoError("broken off")])
 def test_a_local_file_that_is_written_while_it_is_read_has_changed(
-    tmp_path: pathlib.Path, error: StorageError | None
+    tmp_path: pathlib.Path, error: NotAVideoError | None
 ) -> None:
     path = tmp_path / "a.mp4"
     touch(path, b"1234", 1000)
-    video = storage.stat(str(path))
+    video = storage.identified(VideoRef(str(path)))
     with pytest.raises(VideoChangedError), storage.local_file(video, 100):
         touch(path, b"4321", 2000)
         if error:
             raise error
-    with storage.local_file(storage.stat(str(path)), 100):
+    with storage.local_file(storage.identified(VideoRef(str(path))), 100):
         path.unlink()  # what was opened before can be read to its end
 
 
 def test_a_file_that_is_the_same_keeps_its_error(tmp_path: pathlib.Path) -> None:
     touch(tmp_path / "a.mp4", b"1234", 1000)
     with (
-        pytest.raises(StorageError, match="broken off"),
-        storage.local_file(storage.stat(str(tmp_path / "a.mp4")), 100),
+        pytest.raises(NotAVideoError, match="broken off"),
+        storage.local_file(storage.identified(VideoRef(str(tmp_path / "a.mp4"))), 100),
     ):
-        raise StorageError("broken off")
+        raise NotAVideoError("broken off")
 
 
 def test_a_bare_reference_is_not_compared(tmp_path: pathlib.Path) -> None:

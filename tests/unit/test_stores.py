@@ -15,14 +15,13 @@ from object_stores import BUCKET, S3Server, s3_flags, used_by_beam
 from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.errors import (
     ConfigError,
-    MediaError,
+    CredentialsError,
+    ObjectChangedError,
+    ObjectNotFoundError,
     StorageError,
     UnsupportedUriError,
-    VideoChangedError,
-    VideoNotFoundError,
 )
-from reelbeam.transforms.records import VideoRef
-from reelbeam.transforms.storage import conditional_files
+from reelbeam.transforms.storage import ObjectInfo, Versioned
 from reelbeam.transforms.storage.stores import retries
 from reelbeam.transforms.storage.stores.gcs import GcsStore
 from reelbeam.transforms.storage.stores.registry import store_for
@@ -49,32 +48,32 @@ def num_retries() -> int:
 def test_size_and_version(s3: S3Server, proxy: FaultyProxy) -> None:
     uri = s3.put("folder/[odd] name?.mp4", b"12345")
     video = storage.stat(uri)
-    assert (video.video_uri, video.size_bytes) == (uri, 5)
-    assert video.content_version == "etag:827ccb0eea8a706c4c34a16891f84e7b"
+    assert (video.uri, video.size_bytes) == (uri, 5)
+    assert video.version == "etag:827ccb0eea8a706c4c34a16891f84e7b"
     s3.put("folder/[odd] name?.mp4", b"12345")
-    assert storage.stat(uri).content_version == video.content_version  # the same bytes again
+    assert storage.stat(uri).version == video.version  # the same bytes again
     s3.put("folder/[odd] name?.mp4", b"54321")
-    assert storage.stat(uri).content_version != video.content_version
+    assert storage.stat(uri).version != video.version
 
 
 def test_the_listing_tells_the_same(s3: S3Server, proxy: FaultyProxy) -> None:
     uris = [s3.put(key, key.encode()) for key in ("a/1.mp4", "a/2.mkv", "a/b/3.mp4", "a/ä?.mp4", "c/5.mp4")]
     assert list(storage.matching(f"s3://{BUCKET}/a/**")) == [storage.stat(uri) for uri in uris[:4]]
-    assert [v.video_uri for v in storage.matching(f"s3://{BUCKET}/a/*.mp4")] == [uris[0], uris[3]]
-    assert [v.video_uri for v in storage.matching(f"s3://{BUCKET}/")] == []
-    assert [v.video_uri for v in storage.matching(uris[4])] == [uris[4]]
+    assert [v.uri for v in storage.matching(f"s3://{BUCKET}/a/*.mp4")] == [uris[0], uris[3]]
+    assert [v.uri for v in storage.matching(f"s3://{BUCKET}/")] == []
+    assert [v.uri for v in storage.matching(uris[4])] == [uris[4]]
     assert list(storage.matching(f"s3://{BUCKET}/c/6.mp4")) == []
-    assert [v.video_uri for v in storage.match(f"s3://{BUCKET}/**", limit=2)] == uris[:2]
+    assert [v.uri for v in storage.match(f"s3://{BUCKET}/**", limit=2)] == uris[:2]
 
 
 def test_a_listing_comes_by_pages(s3: S3Server, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "10")  # the server's pages, in this process
     uris = [s3.put(f"{k:05d}.mp4", b"") for k in range(25)]
     found = storage.matching(f"s3://{BUCKET}/*.mp4")
-    names = [next(found).video_uri]
+    names = [next(found).uri]
     assert len(proxy.requests) == 1
     fail(proxy, ["503", "reset"])
-    names += [video.video_uri for video in found]
+    names += [video.uri for video in found]
     assert names == uris
     assert len(proxy.requests) == 3 + 2 and num_retries() == 2
 
@@ -83,7 +82,7 @@ def test_a_listing_comes_by_pages(s3: S3Server, proxy: FaultyProxy, monkeypatch:
 def test_what_may_pass_is_tried_again(s3: S3Server, proxy: FaultyProxy, fault: str) -> None:
     video = storage.stat(s3.put("a.mp4", DATA))
     fail(proxy, [fault, fault])
-    assert store_for(video.video_uri).read(video, 1000, 300_000) == DATA[1000:300_000]
+    assert store_for(video.uri).read(video, 1000, 300_000) == DATA[1000:300_000]
     assert proxy.faults() == [fault, fault]
     assert num_retries() == 2
 
@@ -91,7 +90,7 @@ def test_what_may_pass_is_tried_again(s3: S3Server, proxy: FaultyProxy, fault: s
 def test_slow_is_no_error(s3: S3Server, proxy: FaultyProxy) -> None:
     video = storage.stat(s3.put("a.mp4", DATA))
     fail(proxy, ["slow"])
-    assert store_for(video.video_uri).read(video, 0, len(DATA)) == DATA
+    assert store_for(video.uri).read(video, 0, len(DATA)) == DATA
     assert num_retries() == 0
 
 
@@ -99,7 +98,7 @@ def test_an_answer_that_never_comes_is_a_time_out(
     s3: S3Server, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     video = storage.stat(s3.put("a.mp4", DATA))
-    store = store_for(video.video_uri)
+    store = store_for(video.uri)
     assert isinstance(store, S3Store)
     config = store._client.meta.config
     assert 0 < config.connect_timeout <= 60 and 0 < config.read_timeout <= 60
@@ -111,7 +110,7 @@ def test_what_does_not_pass_is_given_up(s3: S3Server, proxy: FaultyProxy, monkey
     video = storage.stat(s3.put("a.mp4", DATA))
     proxy.fault = lambda request: "503"
     with pytest.raises(StorageError, match="a.mp4: the storage failed 6 times") as caught:
-        store_for(video.video_uri).read(video, 0, 10)
+        store_for(video.uri).read(video, 0, 10)
     assert caught.value.transient
     assert len(proxy.faults()) == 6 and num_retries() == 5
 
@@ -127,18 +126,18 @@ def test_a_refusal_is_not_tried_again(s3: S3Server, proxy: FaultyProxy) -> None:
     video = storage.stat(s3.put("a.mp4", DATA))
     proxy.fault = lambda request: "403"
     with pytest.raises(StorageError, match="permissions"):
-        store_for(video.video_uri).read(video, 0, 10)
+        store_for(video.uri).read(video, 0, 10)
     assert proxy.faults() == ["403"] and num_retries() == 0
 
 
 def test_what_vanished_is_not_found(s3: S3Server, proxy: FaultyProxy) -> None:
     video = storage.stat(s3.put("a.mp4", DATA))
     s3.client.delete_object(Bucket=BUCKET, Key="a.mp4")
-    with pytest.raises(VideoNotFoundError):
-        store_for(video.video_uri).read(video, 0, 10)
-    with pytest.raises(VideoNotFoundError):
-        storage.stat(video.video_uri)
-    with pytest.raises(VideoNotFoundError):
+    with pytest.raises(ObjectNotFoundError):
+        store_for(video.uri).read(video, 0, 10)
+    with pytest.raises(ObjectNotFoundError):
+        storage.stat(video.uri)
+    with pytest.raises(ObjectNotFoundError):
         storage.stat("s3://no-such-bucket/a.mp4")
     assert num_retries() == 0
 
@@ -147,15 +146,15 @@ def test_what_vanished_is_not_found(s3: S3Server, proxy: FaultyProxy) -> None:
 def test_what_changed_says_so(s3: S3Server, proxy: FaultyProxy, data: bytes) -> None:
     video = storage.stat(s3.put("a.mp4", DATA))
     s3.put("a.mp4", data)
-    with pytest.raises(VideoChangedError) as caught:
-        store_for(video.video_uri).read(video, 500, 600)
+    with pytest.raises(ObjectChangedError) as caught:
+        store_for(video.uri).read(video, 500, 600)
     assert caught.value.transient and num_retries() == 0
 
 
 def test_a_range_behind_the_end_says_so_without_a_version_too(s3: S3Server, proxy: FaultyProxy) -> None:
     uri = s3.put("a.mp4", DATA[:100])
-    with pytest.raises(VideoChangedError):
-        store_for(uri).read(VideoRef(uri, 1000), 500, 600)
+    with pytest.raises(ObjectChangedError):
+        store_for(uri).read(ObjectInfo(uri, 1000), 500, 600)
 
 
 @pytest.mark.parametrize("uri", ["s3://", "s3:///a.mp4", "s3://buck*/a.mp4"])
@@ -188,7 +187,7 @@ def test_what_google_clients_raise_is_a_storage_error(place: str) -> None:
     told = pytest.raises(StorageError, match="gs://b/a.mp4: the storage says .*no token")
     with told as caught, storage.storage_errors("gs://b/a.mp4"):
         raise raised
-    assert caught.value.transient
+    assert caught.value.transient == (name != "RefreshError"), "credentials that are rejected stay so"
 
 
 class Blob:
@@ -211,23 +210,29 @@ class GcsClient:
 
 def test_what_stands_for_an_empty_folder_is_left_out_of_gcs_too() -> None:
     pytest.importorskip("google.cloud.storage", reason="pip install 'reelbeam[gcp]'")
-    expected = [VideoRef(f"gs://b/x/{name}.mp4", 5, "generation:7") for name in "ab"]
+    expected = [ObjectInfo(f"gs://b/x/{name}.mp4", 5, "generation:7") for name in "ab"]
     for pattern in ("gs://b/x/**", "gs://b/x/*", "gs://b/**"):
         assert list(GcsStore(GcsClient()).matching(pattern)) == expected
 
 
 class RenewedBlob:
-    """A lock's file that its holder writes again between `get_blob` and the download, a number of times."""
+    """A lock's file that its holder writes again between `get_blob` and the download, a number of times.
+
+    It is its own client and bucket, too.
+    """
 
     def __init__(self, failures: list[Exception]) -> None:
         self.failures = failures
         self.generation = 0
 
-    def get_blob(self, name: str) -> RenewedBlob:
+    def bucket(self, name: str) -> RenewedBlob:
+        return self
+
+    def get_blob(self, name: str, **_: object) -> RenewedBlob:
         self.generation += 1
         return self
 
-    def download_as_bytes(self, if_generation_match: int) -> bytes:
+    def download_as_bytes(self, if_generation_match: int, **_: object) -> bytes:
         assert if_generation_match == self.generation
         if self.failures:
             raise self.failures.pop(0)
@@ -237,18 +242,17 @@ class RenewedBlob:
 def test_a_lock_on_gcs_that_is_renewed_while_it_is_read_is_read_again() -> None:
     exceptions = pytest.importorskip("google.api_core.exceptions", reason="pip install 'reelbeam[gcp]'")
     renewed = [exceptions.PreconditionFailed("renewed"), exceptions.NotFound("renewed")]
-    file = conditional_files._GcsObject.__new__(conditional_files._GcsObject)
-    file._name, file._bucket = "lock.json", RenewedBlob(list(renewed))
-    assert file.read() == conditional_files.Content(b"held", "3")
-    file._bucket = RenewedBlob(renewed * 10)
-    with pytest.raises(exceptions.NotFound if conditional_files._MAX_READS % 2 == 0 else exceptions.PreconditionFailed):
-        file.read()
-    assert len(file._bucket.failures) == 20 - conditional_files._MAX_READS
+    uri = "gs://b/lock.json"
+    assert GcsStore(RenewedBlob(list(renewed))).read_versioned(uri) == Versioned(b"held", "generation:3")
+    blob = RenewedBlob(renewed * 10)
+    with pytest.raises(ObjectChangedError):
+        GcsStore(blob).read_versioned(uri)
+    assert len(blob.failures) == 20 - 5
 
 
 def test_requests_are_ranges(s3: S3Server, proxy: FaultyProxy) -> None:
     video = storage.stat(s3.put("a.mp4", DATA))
-    store_for(video.video_uri).read(video, 10, 20)
+    store_for(video.uri).read(video, 10, 20)
     assert proxy.requests[-1] == Request("GET", f"/{BUCKET}/a.mp4", "bytes=10-19", 10)
 
 
@@ -268,9 +272,9 @@ def test_requests_are_ranges(s3: S3Server, proxy: FaultyProxy) -> None:
     ids=repr,
 )
 def test_what_does_not_pass_is_told_from_what_may(raised: Exception, final: bool) -> None:
-    with pytest.raises(MediaError) as caught, storage.storage_errors("/out"):
+    with pytest.raises(StorageError) as caught, storage.storage_errors("/out"):
         raise raised
-    assert storage.is_final(caught.value) == final
+    assert caught.value.transient == (not final)
 
 
 @pytest.mark.parametrize(("status", "final"), [("403", True), ("404", True), ("429", False), ("503", False)])
@@ -279,9 +283,9 @@ def test_a_refusal_of_a_store_is_told_from_a_bad_moment(
 ) -> None:
     monkeypatch.setattr(retries, "_FIRST_DELAY_SECONDS", 0.001)
     proxy.fault = lambda request: status
-    with pytest.raises(MediaError) as caught:
+    with pytest.raises(StorageError) as caught:
         store_for(f"s3://{BUCKET}/a").stat(f"s3://{BUCKET}/a")
-    assert storage.is_final(caught.value) == final
+    assert caught.value.transient == (not final)
 
 
 @pytest.mark.parametrize("how", ["no credentials", "refused ones", "a profile that is nowhere"])
@@ -298,7 +302,7 @@ def test_whoever_has_no_access_is_told_what_to_do(
     told = pytest.raises(StorageError, match="credentials come from AWS_PROFILE, from AWS_ACCESS_KEY_ID")
     with used_by_beam(flags), told as caught:
         store_for(uri).stat(uri)
-    assert storage.is_final(caught.value) and num_retries() == 0
+    assert isinstance(caught.value, CredentialsError) and num_retries() == 0
 
 
 @pytest.mark.parametrize("status", ["401", "403"])
@@ -311,7 +315,7 @@ def test_so_is_who_is_refused_by_google_cloud_storage(proxy: FaultyProxy, status
     client = Client("p", AnonymousCredentials(), client_options={"api_endpoint": proxy.url})
     with pytest.raises(StorageError, match="gs://b/a.mp4: .* `gcloud auth application-default login`") as caught:
         GcsStore(client).stat("gs://b/a.mp4")
-    assert storage.is_final(caught.value) and num_retries() == 0
+    assert isinstance(caught.value, CredentialsError) and num_retries() == 0
 
 
 def test_credentials_of_yesterday_are_refused_though_the_status_is_another() -> None:
@@ -333,7 +337,7 @@ def test_an_endpoint_that_nobody_listens_at_is_named(monkeypatch: pytest.MonkeyP
     told = pytest.raises(StorageError, match=r"check --s3_endpoint_url and the network\); run again later")
     with used_by_beam(s3_flags("http://127.0.0.1:9")), told as caught:
         storage.stat("s3://b/a.mp4")
-    assert not storage.is_final(caught.value)
+    assert caught.value.transient
 
 
 @pytest.mark.parametrize(("status", "final"), [(403, True), (429, False), (503, False)])
@@ -341,4 +345,4 @@ def test_so_is_one_of_google_cloud_storage(status: int, final: bool) -> None:
     exceptions = pytest.importorskip("google.api_core.exceptions", reason="reelbeam[gcp] is not installed")
     with pytest.raises(StorageError) as caught, storage.storage_errors("gs://bucket/out"):
         raise exceptions.from_http_status(status, "an answer")
-    assert storage.is_final(caught.value) == final
+    assert caught.value.transient == (not final)

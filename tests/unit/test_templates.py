@@ -18,7 +18,7 @@ import yaml
 from reelbeam.pipeline import flex_template
 from reelbeam.pipeline.commands import output as output_commands
 from reelbeam.pipeline.flags import options
-from reelbeam.pipeline.flags.definitions import label_parser
+from reelbeam.pipeline.flags.label_parser import label_parser
 from reelbeam.pipeline.settings.config import LabelingConfig
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

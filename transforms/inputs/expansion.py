@@ -10,7 +10,7 @@ import pathlib
 from collections.abc import Iterable, Iterator
 
 from reelbeam.transforms import storage
-from reelbeam.transforms.errors import StorageError, UnsupportedUriError, VideoNotFoundError
+from reelbeam.transforms.errors import ObjectNotFoundError, StorageError, UnsupportedUriError
 from reelbeam.transforms.inputs.video_extensions import AMBIGUOUS_EXTENSIONS, is_named_like_a_video
 from reelbeam.transforms.records import VideoRef
 from reelbeam.transforms.redaction import without_query
@@ -124,7 +124,7 @@ def _expand_remote_pattern(uri: str, report: Report, max_others: int | None) -> 
     if uri.endswith("/") and _has_only_brackets(uri) and storage.match(f"{literal(uri)}**", limit=1):
         yield from _expand_remote_folder(uri, report, max_others)
         return
-    found = _without_hidden(Pattern(uri), storage.matching(uri), report)
+    found = _without_hidden(Pattern(uri), map(storage.video_of, storage.matching(uri)), report)
     first = next(found, None)
     if first is not None:
         yield first
@@ -135,7 +135,7 @@ def _expand_remote_pattern(uri: str, report: Report, max_others: int | None) -> 
 
 def _expand_remote_folder(uri: str, report: Report, max_others: int | None) -> Iterator[VideoRef]:
     everything = f"{literal(uri if uri.endswith('/') else f'{uri}/')}**"
-    found = _without_hidden(Pattern(everything), storage.matching(everything), report)
+    found = _without_hidden(Pattern(everything), map(storage.video_of, storage.matching(everything)), report)
     yield from _only_videos(found, report, max_others)
 
 
@@ -151,7 +151,7 @@ def _is_remote_folder(uri: str) -> bool:
     """
     try:
         return uri.endswith("/") or bool(storage.match(f"{uri}/**", limit=1))
-    except (UnsupportedUriError, VideoNotFoundError):  # not found: there is no such bucket
+    except (UnsupportedUriError, ObjectNotFoundError):  # not found: there is no such bucket
         return False
     except StorageError as error:
         # Read access does not imply access to list, and a file system with real folders does not list a file.
@@ -171,8 +171,8 @@ def _has_only_brackets(uri: str) -> bool:
 
 def _existing(uri: str) -> VideoRef | None:
     try:
-        return storage.identified(VideoRef(uri))
-    except VideoNotFoundError:
+        return storage.video_of(storage.stat(uri))
+    except ObjectNotFoundError:
         return None
 
 

@@ -32,7 +32,7 @@ def read_input_list(path: str, base_dir: str | None = None) -> Iterator[VideoRef
 
     Raises:
       ConfigError: the file's kind is unknown, it has no `video_uri` column, or a row has an invalid URI, path or range.
-      MediaError: the file cannot be read.
+      StorageError: the file cannot be read.
     """
     suffix = pathlib.PurePosixPath(path).suffix.lower()
     if suffix not in SUFFIXES:

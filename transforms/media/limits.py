@@ -1,15 +1,12 @@
 """Limit what one video may demand. A few bytes can claim any size; a limit turns such a claim into an error row.
 
-The limits apply wherever videos are opened. Their defaults do not affect normal video; `in_force` changes them for a
-block. Memory and time are limited at the decoder process, see `sandbox.py`.
+The functions that open or read a video take the limits as an argument. The defaults do not affect normal videos.
+Memory and time are limited for the decoder process, see `sandbox/`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
 import dataclasses
-from collections.abc import Iterator
 from fractions import Fraction
 
 from reelbeam.transforms.errors import OverLimitError
@@ -27,13 +24,13 @@ class DecoderLimits:
     Attributes:
       memory_bytes: the address space for decoding one video, frames and clips included.
       deadline_seconds: how long the decoder may block its parent for one segment, in addition to the time allowed for
-        the segment's duration and the file's size, see `sandbox.py`.
+        the segment's duration and the file's size, see `sandbox/deadline.py`.
       max_pixels: the maximum width x height of a picture.
       max_duration_seconds: the maximum duration of a video.
       max_streams: the maximum number of streams in a container.
       max_packets: the maximum number of packets in the video stream.
       max_clips: the maximum number of clips planned for one video.
-      allow_unconfined: whether to decode if the system cannot confine a process, see `confinement.py`.
+      allow_unconfined: whether to decode if the system cannot confine a process, see `sandbox/confinement.py`.
     """
 
     memory_bytes: int = 2 << 30
@@ -92,20 +89,3 @@ class DecoderLimits:
 
 
 DEFAULT_LIMITS = DecoderLimits()
-
-_current: contextvars.ContextVar[DecoderLimits] = contextvars.ContextVar("limits", default=DEFAULT_LIMITS)
-
-
-def current() -> DecoderLimits:
-    """Returns the current limits."""
-    return _current.get()
-
-
-@contextlib.contextmanager
-def in_force(limits: DecoderLimits) -> Iterator[None]:
-    """Sets other limits for the block."""
-    token = _current.set(limits)
-    try:
-        yield
-    finally:
-        _current.reset(token)

@@ -24,11 +24,10 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
 from reelbeam.transforms import storage
-from reelbeam.transforms.errors import StorageError
+from reelbeam.transforms.errors import StorageError, UnusableFileError
 from reelbeam.transforms.output.run_document import (
     CommittedDocument,
     CompactionDocument,
@@ -67,9 +66,9 @@ class CommitRecord:
 
     @classmethod
     def from_json(cls, uri: str, run_id: str, document: dict[str, object]) -> CommitRecord:
-        """Returns the commit record of a run. Raises StorageError if it is not valid."""
+        """Returns the commit record of a run. Raises UnusableFileError if it is not valid."""
         if document.keys() - {"replaced"} != {"summary", "moves"}:
-            raise StorageError(f"{uri} is not a commit record: remove it") from ValueError(uri)
+            raise UnusableFileError(f"{uri} is not a commit record: remove it")
         if not isinstance(document["summary"], dict):
             raise wrong_value(uri, "summary", document["summary"])
         steps = typed(_Steps, uri, document)
@@ -180,7 +179,7 @@ def read_commit_record(paths: RunPaths) -> CommitRecord | None:
     """Returns the commit record of a run; None if it has none.
 
     Raises:
-      MediaError: it cannot be read, is damaged, or is not valid.
+      StorageError: it cannot be read, is damaged, or is not valid.
     """
     if not exists(paths.commit_record):
         return None
@@ -188,7 +187,7 @@ def read_commit_record(paths: RunPaths) -> CommitRecord | None:
 
 
 def read_rejection_record(paths: RunPaths) -> RejectedRun | None:
-    """Returns the rejection record of a run; None if it has none. Raises MediaError, as `read_summary`."""
+    """Returns the rejection record of a run; None if it has none. Raises StorageError, as `read_summary`."""
     if not exists(paths.rejection_record):
         return None
     return rejected_run(paths.rejection_record, read_document(paths.rejection_record))
@@ -216,6 +215,6 @@ def _delete(uris: Sequence[str]) -> None:
     if not local:
         try:
             storage.delete_files(uris)
-        except BeamIOError:  # some stores reject missing files
+        except StorageError:  # some stores reject missing files
             if left := [uri for uri in uris if FileSystems.exists(uri)]:
                 storage.delete_files(left)

@@ -89,7 +89,7 @@ def compact(
     Raises:
       ReconciliationError: a file differs from its run document; nothing is changed.
       LockLostError: another run has taken over the output; nothing is changed.
-      MediaError: a file cannot be read or written.
+      StorageError: a file cannot be read or written.
     """
     paths = RunPaths(output.uri, lock.holder)
     started_at = _now()

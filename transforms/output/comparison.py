@@ -116,7 +116,7 @@ def compare(
       on_file: called for each file that is read.
 
     Raises:
-      MediaError: a file cannot be read.
+      StorageError: a file cannot be read.
     """
     before, after = (_named(read_run(output, runs, "videos", _COLUMNS, on_file)) for runs in (first, second))
     both = before.join(after, "video_uri", join_type="inner", left_suffix="_before", right_suffix="_after")

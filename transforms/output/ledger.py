@@ -190,7 +190,7 @@ def ledger_runs(output: str, key: LabelingKey) -> Iterator[Run]:
     """Yields the runs, and compactions, whose videos table may hold rows of a key; files of others are not opened.
 
     Raises:
-      MediaError: the output cannot be read.
+      StorageError: the output cannot be read.
     """
     return (run for run in runs_with_files(output) if key in LabelingKey.all_of(run.summary))
 
@@ -209,7 +209,7 @@ def read_rows(path: str, uri_keys: npt.NDArray[np.int64], key: LabelingKey) -> I
       key: the run's own.
 
     Raises:
-      MediaError: the file cannot be read, or says what no run writes.
+      StorageError: the file cannot be read, or says what no run writes.
     """
     columns = [*LedgerRow._fields, *KEY_COLUMNS]
     with open_table(path, ["uri_key", *columns]) as parquet:

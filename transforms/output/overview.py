@@ -103,7 +103,7 @@ def overview(output: Output, num_runs: int, on_file: Callable[[str], None] = lam
 
     Raises:
       ConfigError: there is neither a committed nor an uncommitted run.
-      MediaError: a file cannot be read.
+      StorageError: a file cannot be read.
     """
     runs = output.labeling_runs()
     now = _uncommitted_runs(output.uri)

@@ -85,7 +85,7 @@ class Files:
         return vars(self)[table]
 
     def require_own(self, uri: str, run_id: str) -> None:
-        """Raises StorageError if the document at `uri` names a file of another run.
+        """Raises UnusableFileError if the document at `uri` names a file of another run.
 
         Only the ends of the paths, below the output, are compared, because the output may have been moved.
         """

@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TypeAlias, TypeVar
 
-from reelbeam.transforms.errors import StorageError
+from reelbeam.transforms.errors import UnusableFileError
 from reelbeam.transforms.output.run_counts import Counts, ErrorCount, Files, LabelCount, RowCounts
 from reelbeam.transforms.records import RunInfo
 from reelbeam.transforms.schemas import SCHEMA_VERSION
@@ -156,7 +156,7 @@ def committed_document(uri: str, run_id: str, document: object) -> CommittedDocu
       document: the parsed JSON.
 
     Raises:
-      StorageError: the document has another schema version, is not valid, or names files of another run.
+      UnusableFileError: the document has another schema version, is not valid, or names files of another run.
     """
     is_compaction = isinstance(document, dict) and "compacted" in document
     kind: type[CommittedDocument] = CompactionDocument if is_compaction else RunDocument
@@ -176,10 +176,10 @@ def _of_version(kind: type[_Document], uri: str, document: object) -> _Document:
     version = document.get("schema_version") if isinstance(document, dict) else None
     if isinstance(version, int) and is_count(version) and version != SCHEMA_VERSION:
         age = "an older" if version < SCHEMA_VERSION else "a newer"
-        raise StorageError(
+        raise UnusableFileError(
             f"{uri} has schema version {version}: it was written by {age} release of Reelbeam, and this one reads "
             f"version {SCHEMA_VERSION} only. Pass another --output, or use the release that wrote it"
-        ) from ValueError(version)
+        )
     return typed(kind, uri, document)
 
 

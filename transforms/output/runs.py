@@ -82,7 +82,7 @@ def committed_runs(output: str) -> Iterator[Run]:
     """Yields the runs of an output in the order of their names, which begin with the time; one JSON is held at a time.
 
     Raises:
-      MediaError: the output cannot be read.
+      StorageError: the output cannot be read.
     """
     for run_id, uri, holder in _committed(output):
         yield Run(RunPaths(output, run_id), read_summary(uri), holder)
@@ -94,7 +94,7 @@ def runs_with_files(output: str) -> Iterator[Run]:
     The JSONs of runs whose rows a compaction holds are not read: an output may have thousands of them.
 
     Raises:
-      MediaError: the output cannot be read.
+      StorageError: the output cannot be read.
     """
     for run_id, uri, holder in _committed(output):
         if holder is None:
@@ -125,7 +125,7 @@ def read_summary(uri: str) -> CommittedDocument:
     """Returns the document of a run.
 
     Raises:
-      MediaError: it cannot be read, is damaged or of another schema version, or says what no run writes.
+      StorageError: it cannot be read, is damaged or of another schema version, or says what no run writes.
     """
     return committed_document(uri, name_of(uri), read_document(uri))
 
@@ -136,13 +136,13 @@ def name_of(uri: str) -> str:
 
 
 def read_run(paths: RunPaths) -> RunDocument | None:
-    """Returns the document of a run that labeled; None where there is none. Raises MediaError, as `read_summary`."""
+    """Returns the document of a run that labeled; None where there is none. Raises StorageError, as `read_summary`."""
     found = read_summary(paths.document) if exists(paths.document) else None
     return found if isinstance(found, RunDocument) else None
 
 
 def exists(path: str) -> bool:
-    """Whether a file of an output is there. Raises MediaError where that cannot be found out."""
+    """Whether a file of an output is there. Raises StorageError where that cannot be found out."""
     with storage.storage_errors(path):
         return FileSystems.exists(path)
 
@@ -176,7 +176,7 @@ def latest_run(output: str) -> Latest | None:
     the last one that is not in the future.
 
     Raises:
-      MediaError: the output cannot be read.
+      StorageError: the output cannot be read.
     """
     uris = sorted(storage.find_files(output, "runs/*.json"), key=lambda uri: (COMPACTION not in uri, name_of(uri)))
     if not uris:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from reelbeam.transforms import storage
-from reelbeam.transforms.errors import StorageError, VideoNotFoundError
+from reelbeam.transforms.errors import ObjectNotFoundError, UnusableFileError
 from reelbeam.transforms.schemas import TABLES, tables_of_run
 from reelbeam.transforms.storage.documents import YEARS
 
@@ -42,8 +42,8 @@ def open_table(path: str, columns: Sequence[str] | None = None, checked: bool = 
       checked: whether to verify the checksums of the pages.
 
     Raises:
-      MediaError: the file is missing or damaged, or a column is missing, repeated or of another type. An Arrow error in
-        the caller's block counts as damage of the file.
+      StorageError: the file is missing or damaged, or a column is missing, repeated or of another type. An Arrow error
+        in the caller's block counts as damage of the file.
     """
     try:
         with storage.storage_errors(path), storage.open_inside(path) as file:
@@ -59,8 +59,8 @@ def open_table(path: str, columns: Sequence[str] | None = None, checked: bool = 
                 if type(error) is not OSError or error.errno is not None:
                     raise
                 raise _damaged(path, error) from error
-    except VideoNotFoundError as error:
-        raise VideoNotFoundError(f"{path} does not exist: {_remedy(path)}") from error
+    except ObjectNotFoundError as error:
+        raise ObjectNotFoundError(f"{path} does not exist: {_remedy(path)}") from error
 
 
 def read_batches(path: str, columns: Sequence[str] | None = None, checked: bool = False) -> Iterator[pa.RecordBatch]:
@@ -72,7 +72,7 @@ def read_batches(path: str, columns: Sequence[str] | None = None, checked: bool 
       checked: whether to verify the checksums of the pages.
 
     Raises:
-      MediaError: as `open_table`, or a value is not valid.
+      StorageError: as `open_table`, or a value is not valid.
     """
     with open_table(path, columns, checked) as parquet:
         batches = parquet.iter_batches(_ROWS_PER_BATCH, columns=columns and list(columns), use_threads=False)
@@ -84,7 +84,7 @@ def read_schema(path: str) -> pa.Schema:
     """Returns the schema of a file.
 
     Raises:
-      MediaError: it is missing or damaged.
+      StorageError: it is missing or damaged.
     """
     with open_table(path) as parquet:
         return parquet.schema_arrow
@@ -94,7 +94,7 @@ def valid(rows: _Rows) -> _Rows:
     """Returns the rows after checking that texts are UTF-8 and that `labeled_at` is in a plausible year.
 
     Raises:
-      pa.ArrowInvalid: a value is not valid. Inside `open_table` this becomes a StorageError.
+      pa.ArrowInvalid: a value is not valid. Inside `open_table` this becomes an UnusableFileError.
     """
     rows.validate(full=True)
     if _TIME in rows.schema.names and rows.num_rows:
@@ -104,15 +104,13 @@ def valid(rows: _Rows) -> _Rows:
     return rows
 
 
-def _damaged(path: str, error: Exception) -> StorageError:
+def _damaged(path: str, error: Exception) -> UnusableFileError:
     first_line = str(error).partition("\n")[0]
     return _unusable(f"{path} cannot be read as Parquet, it is truncated or damaged ({first_line})", path)
 
 
-def _unusable(message: str, path: str) -> StorageError:
-    error = StorageError(f"{message}: {_remedy(path)}")
-    error.__cause__ = ValueError(message)  # not transient: another attempt would fail too
-    return error
+def _unusable(message: str, path: str) -> UnusableFileError:
+    return UnusableFileError(f"{message}: {_remedy(path)}")
 
 
 def _remedy(path: str) -> str:

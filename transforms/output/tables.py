@@ -48,7 +48,7 @@ class Output(NamedTuple):
 
         Raises:
           ConfigError: nothing is committed there.
-          MediaError: it cannot be read.
+          StorageError: it cannot be read.
         """
         output = cls.read_any(uri)
         if not output.runs:

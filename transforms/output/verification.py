@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pyarrow as pa
 
 from reelbeam.transforms import storage
-from reelbeam.transforms.errors import MediaError
+from reelbeam.transforms.errors import StorageError
 from reelbeam.transforms.output.commits import pending_commits
 from reelbeam.transforms.output.row_checks import Fault, RowChecks
 from reelbeam.transforms.output.run_document import CompactionDocument
@@ -86,12 +86,12 @@ def _unreadable(uris: Sequence[str]) -> list[Fault]:
     for uri in uris:
         try:
             read_summary(uri)
-        except MediaError as error:
+        except StorageError as error:
             faults.append(_fault_of(uri, error))
     return faults
 
 
-def _fault_of(path: str, error: MediaError) -> Fault:
+def _fault_of(path: str, error: StorageError) -> Fault:
     """Returns an error as a fault, without the file's name, with which the line of a fault begins."""
     return Fault(path, str(error).removeprefix(f"{path} ").removeprefix(f"{path}: "))
 
@@ -165,7 +165,7 @@ def _check_file(
             _count(table, rows, counts)
             if table != "errors":
                 wrong_keys += checks.add(path, table, batch)
-    except MediaError as error:
+    except StorageError as error:
         yield _fault_of(path, error)
         return
     if wrong_keys:

@@ -7,6 +7,7 @@ floats (see `reelbeam.transforms.media.sampling.clips`).
     videos.py        VideoRef, MediaInfo
     time_range.py    the range of a video that is labeled
     clips.py         ClipSpan, PlannedVideo, SegmentSpan, Clip, LabelScore, ClipScores
+    state_slot.py    StateSlot: a Stream model's state between two clips
     rows.py          Failure, VideoSummary, RunInfo
     exact_numbers.py exact numbers from untrusted text
     rules.py         SkipRules, and the hash that distributes videos
@@ -15,11 +16,13 @@ floats (see `reelbeam.transforms.media.sampling.clips`).
 from reelbeam.transforms.records.clips import Clip, ClipScores, ClipSpan, LabelScore, PlannedVideo, SegmentSpan
 from reelbeam.transforms.records.rows import Failure, RunInfo, VideoSummary
 from reelbeam.transforms.records.rules import ALL_CODES, SkipRules, stable_hash
+from reelbeam.transforms.records.state_slot import ClipPlace, StateSlot
 from reelbeam.transforms.records.videos import MediaInfo, VideoRef
 
 __all__ = [
     "ALL_CODES",
     "Clip",
+    "ClipPlace",
     "ClipScores",
     "ClipSpan",
     "Failure",
@@ -29,6 +32,7 @@ __all__ = [
     "RunInfo",
     "SegmentSpan",
     "SkipRules",
+    "StateSlot",
     "VideoRef",
     "VideoSummary",
     "stable_hash",

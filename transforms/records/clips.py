@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from reelbeam.transforms.records.state_slot import ClipPlace, StateSlot
 from reelbeam.transforms.records.time_range import WHOLE, TimeRange, input_key
 from reelbeam.transforms.records.videos import MediaInfo, VideoRef
 
@@ -117,6 +118,7 @@ class Clip:
       span: the plan of the clip.
       frames: uint8 [T, H, W, 3], T = span.num_decoded_frames, RGB, upright, scaled and cropped to the model's size.
       time_range: the range of the video for which the clip was planned.
+      state_slot: a slot that all clips of one decoding of a segment share. It is not encoded.
     """
 
     video_uri: str
@@ -124,11 +126,17 @@ class Clip:
     span: ClipSpan
     frames: npt.NDArray[np.uint8]
     time_range: TimeRange = WHOLE
+    state_slot: StateSlot = dataclasses.field(default_factory=StateSlot)
 
     @property
     def key(self) -> str:
         """The key of the clip's input, see `time_range.input_key`."""
         return input_key(self.video_uri, self.time_range.start_ms, self.time_range.end_ms)
+
+    @property
+    def place(self) -> ClipPlace:
+        """The clip's video, segment and number."""
+        return ClipPlace(self.key, self.segment_index, self.span.clip_index)
 
     def __post_init__(self) -> None:
         shape = self.frames.shape

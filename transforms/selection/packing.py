@@ -21,9 +21,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 import apache_beam as beam
-from apache_beam.transforms.window import GlobalWindows
-from apache_beam.utils.windowed_value import WindowedValue
 
+from reelbeam.transforms.beam_compat import WindowedValue, in_global_window
 from reelbeam.transforms.records import VideoRef, stable_hash
 from reelbeam.transforms.records.time_range import TimeRange
 
@@ -75,7 +74,7 @@ class _PackFn(beam.DoFn):
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         for block in self._release():
-            yield GlobalWindows.windowed_value(block)
+            yield in_global_window(block)
 
     def _release(self) -> Iterator[tuple[int, bytes]]:
         held, self._held, self._held_bytes = self._held, {}, 0

@@ -155,7 +155,7 @@ class ReadSelection(beam.PTransform):
 
 
 def read_selection(paths: RunPaths) -> SelectionRecord:
-    """Returns what `WriteSelection` wrote down. Raises MediaError where it cannot be read."""
+    """Returns what `WriteSelection` wrote down. Raises StorageError where it cannot be read."""
     uri = selection_path(paths)
     return typed(SelectionRecord, uri, read_document(uri))
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import Annotated, NoReturn, TypeAlias, TypeVar
 
 from reelbeam.transforms import storage
-from reelbeam.transforms.errors import StorageError
+from reelbeam.transforms.errors import UnusableFileError
 from reelbeam.transforms.schemas import TABLES
 from reelbeam.transforms.storage.typed_json import MISSING, Rule, WrongValueError, from_json
 
@@ -38,18 +38,18 @@ def read_document(uri: str) -> dict[str, object]:
     """Returns the content of a JSON document of an output, unchecked.
 
     Raises:
-      MediaError: it cannot be read, is too large, or is not a JSON object.
+      StorageError: it cannot be read, is too large, or is not a JSON object.
     """
     with storage.storage_errors(uri), storage.open_inside(uri) as file:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
-        raise StorageError(f"{uri} has more than {MAX_BYTES} bytes: {_REMEDY}") from ValueError(len(data))
+        raise UnusableFileError(f"{uri} has more than {MAX_BYTES} bytes: {_REMEDY}")
     try:
         found = parse(data)
     except ValueError as error:
-        raise StorageError(f"{uri} is not JSON ({error}): {_REMEDY}") from error
+        raise UnusableFileError(f"{uri} is not JSON ({error}): {_REMEDY}") from error
     if not isinstance(found, dict):
-        raise StorageError(f"{uri} is not a JSON object: {_REMEDY}") from ValueError(type(found))
+        raise UnusableFileError(f"{uri} is not a JSON object: {_REMEDY}")
     return found
 
 
@@ -65,7 +65,7 @@ def typed(kind: type[_T], uri: str, document: object) -> _T:
     """Returns a document as its dataclass.
 
     Raises:
-      StorageError: it says what no run writes, or lacks what each of its kind says.
+      UnusableFileError: it says what no run writes, or lacks what each of its kind says.
     """
     try:
         return from_json(kind, document)
@@ -73,16 +73,14 @@ def typed(kind: type[_T], uri: str, document: object) -> _T:
         raise wrong_value(uri, error.name, error.value) from error
 
 
-def wrong_value(uri: str, name: str, value: object) -> StorageError:
+def wrong_value(uri: str, name: str, value: object) -> UnusableFileError:
     """Returns the error of a document that says what no run writes."""
     said = (
         f"{name} is missing, which each run writes"
         if value is MISSING
         else f"{name} is {_SHORT.ascii(value)}, which no run writes"
     )
-    error = StorageError(f"{uri}: {said}: {_REMEDY}")
-    error.__cause__ = ValueError(name)  # another try would end the same way
-    return error
+    return UnusableFileError(f"{uri}: {said}: {_REMEDY}")
 
 
 class _ShortRepr(reprlib.Repr):
@@ -105,7 +103,7 @@ _SHORT = _ShortRepr()
 
 
 def require_files(uri: str, name: str, paths: Iterable[str], runs: Iterable[str], table: str | None = None) -> None:
-    """Raises StorageError where paths name anything but files of the tables of some runs.
+    """Raises UnusableFileError where paths name anything but files of the tables of some runs.
 
     Args:
       uri: of the document.

@@ -19,8 +19,8 @@ import os
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from reelbeam.transforms.errors import StorageError
 from reelbeam.transforms.storage.ignored import HIDDEN_FILE, HIDDEN_FOLDER, MATCHED_FOLDER, UNREADABLE_FOLDER, Report
+from reelbeam.transforms.storage.stores.failures import kind_of
 from reelbeam.transforms.storage.uris import Pattern
 
 _log = logging.getLogger(__name__)
@@ -82,9 +82,8 @@ class _Walk:
                 continue  # the folder does not exist, or was removed
             except OSError as error:
                 if not folder.depth:
-                    raise StorageError(
-                        f"{folder.path} cannot be read: {error.strerror}; check its permissions"
-                    ) from error
+                    kind = kind_of(error)
+                    raise kind(f"{folder.path} cannot be read: {error.strerror}; check its permissions") from error
                 _log.warning("Cannot read the folder %s: %s", folder.path, error.strerror)
                 self._report(UNREADABLE_FOLDER)
 

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from reelbeam.transforms.errors import StorageError
+from reelbeam.transforms.errors import UnusableFileError
 
 _TABLE = "(?:videos|clips|errors)"
 _INSIDE = re.compile(
@@ -31,7 +31,7 @@ def open_file(path: str) -> BinaryIO:
     """Opens a file for reading.
 
     Raises:
-      StorageError: it is a link or not a regular file, or a parent folder is a link.
+      UnusableFileError: it is a link or not a regular file, or a parent folder is a link.
       OSError: it cannot be opened.
     """
     with folder_of(path) as (folder, name):
@@ -42,7 +42,7 @@ def open_file(path: str) -> BinaryIO:
             raise _is_link(path, folder, name) or error  # noqa: B904
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise _refused(f"{path} is not a regular file: remove it")
+        raise UnusableFileError(f"{path} is not a regular file: remove it")
     return os.fdopen(descriptor, "rb")
 
 
@@ -73,7 +73,7 @@ def remove_empty_folder(path: str) -> None:
 
 def remove_tree(path: str) -> None:
     """Removes a folder and its content as far as possible; links are left or removed, never followed."""
-    with contextlib.suppress(OSError, StorageError), folder_of(path) as (folder, name):
+    with contextlib.suppress(OSError, UnusableFileError), folder_of(path) as (folder, name):
         if stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
             shutil.rmtree(name, ignore_errors=True, dir_fd=folder)
         else:  # `rmtree` opens what it removes, which blocks for a FIFO
@@ -107,7 +107,7 @@ def folder_of(path: str, make: bool = False) -> Iterator[tuple[int, str]]:
       The descriptor of the folder, and the name in it.
 
     Raises:
-      StorageError: one of the folders is a link.
+      UnusableFileError: one of the folders is a link.
       OSError: one is missing, or cannot be opened.
     """
     root, names = _split(path)
@@ -137,20 +137,14 @@ def _split(path: str) -> tuple[str, list[str]]:
         return root or ("/" if path.startswith("/") else "."), [name]
     names = match[1].split("/")
     if ".." in names or "." in names:
-        raise _refused(f"{path} is not a path inside an output")
+        raise UnusableFileError(f"{path} is not a path inside an output")
     return path[: match.start()] or "/", names
 
 
-def _is_link(path: str, folder: int, name: str) -> StorageError | None:
+def _is_link(path: str, folder: int, name: str) -> UnusableFileError | None:
     try:
         if not stat.S_ISLNK(os.lstat(name, dir_fd=folder).st_mode):
             return None
     except OSError:
         return None
-    return _refused(f"{path}: {name} is a symbolic link, which is not followed inside an output: remove it")
-
-
-def _refused(message: str) -> StorageError:
-    error = StorageError(message)
-    error.__cause__ = ValueError(message)  # marks the error as final: a retry would fail, too
-    return error
+    return UnusableFileError(f"{path}: {name} is a symbolic link, which is not followed inside an output: remove it")

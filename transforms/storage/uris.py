@@ -1,13 +1,44 @@
-"""URIs of objects, and Beam's patterns."""
+"""URIs of files and objects, and Beam's patterns."""
 
 from __future__ import annotations
 
+import os
 import re
+import urllib.parse
 
 from apache_beam.io.filesystem import FileSystem
+from apache_beam.io.filesystems import FileSystems
 
-from reelbeam.transforms.errors import UnsupportedUriError, VideoNotFoundError
+from reelbeam.transforms.errors import ObjectNotFoundError, UnsupportedUriError
 from reelbeam.transforms.redaction import without_query
+
+_FILE_SCHEME = "file://"
+_LOCAL_FILE_URI = re.compile(r"file:(?://(?:localhost)?(?=/)|(?=/(?!/)))", re.IGNORECASE)
+"""file:///PATH, file://localhost/PATH and file:/PATH. A URI that names another host is not local."""
+
+
+def normalize(uri: str, base_dir: str | None = None) -> str:
+    """Returns the URI as it appears in rows: an absolute local path (from `base_dir`), or a remote URI unchanged.
+
+    A table cannot hold a local name that is not UTF-8, so it becomes a file:// URI with percent-encoded bytes.
+    """
+    path = local_path(uri)
+    if path is None or "\0" in path:  # no file can have such a name; `stat` reports it
+        return uri
+    trailing = "/" if path.endswith("/") else ""
+    path = os.path.abspath(os.path.join(base_dir or ".", path)) + trailing  # noqa: PTH100, PTH118
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return _FILE_SCHEME + urllib.parse.quote(os.fsencode(path))
+    return path
+
+
+def local_path(uri: str) -> str | None:
+    """Returns the path of a local file or folder; None for another scheme, or for file:// with a host's name."""
+    if found := _LOCAL_FILE_URI.match(uri):
+        return os.fsdecode(urllib.parse.unquote_to_bytes(uri[found.end() :]))
+    return uri if FileSystems.get_scheme(uri) is None else None
 
 
 def bucket_and_key(uri: str) -> tuple[str, str]:
@@ -27,11 +58,11 @@ def object_place(uri: str) -> tuple[str, str]:
 
     Raises:
       UnsupportedUriError: the URI has no bucket.
-      VideoNotFoundError: the URI has no key, so it names a bucket.
+      ObjectNotFoundError: the URI has no key, so it names a bucket.
     """
     bucket, key = bucket_and_key(uri)
     if not key:
-        raise VideoNotFoundError(
+        raise ObjectNotFoundError(
             f"{without_query(uri)} is a bucket, not a video; name it as an input to label what is in it"
         )
     return bucket, key

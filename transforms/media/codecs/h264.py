@@ -100,7 +100,7 @@ class H264Rules(NalRules):
             return False
         return 5 in types or (1 in types and any(_recovers_at_once(unit) for unit in units if unit[0] & 31 == 6))
 
-    def resets(self, data: memoryview) -> bool:
+    def is_idr(self, data: memoryview) -> bool:
         """Returns whether this is an IDR. A recovery point is not: the next frames may output missing earlier ones."""
         return self.is_random_access_point(data) and any(unit[0] & 31 == 5 for unit in self._units(data) if len(unit))
 

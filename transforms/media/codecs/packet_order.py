@@ -31,9 +31,9 @@ class PacketOrder:
         self.floor: int | None = None
         self._recent: collections.deque[int] = collections.deque()
 
-    def is_past(self, tick: int) -> bool:
-        """Whether no later packet has a pts of at most `tick`."""
-        return self.floor is not None and self.floor > tick
+    def is_past(self, pts: int) -> bool:
+        """Whether no later packet has a pts of at most `pts`."""
+        return self.floor is not None and self.floor > pts
 
     def accepts(self, packet: VideoPacket) -> bool:
         """Returns whether the next packet in decoding order is valid."""

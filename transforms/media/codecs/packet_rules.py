@@ -75,8 +75,8 @@ class PacketRules:
         """Returns the check of pts against display order; None if frames are stored in display order."""
         return None
 
-    def resets(self, data: memoryview) -> bool:
-        """Whether decoders accept this random access point without an error about missing references."""
+    def is_idr(self, data: memoryview) -> bool:
+        """Returns whether this random access point is an IDR or equivalent: no later frame refers to an earlier one."""
         return self.is_random_access_point(data)
 
     def supports_fast_path(self, data: memoryview, is_key: bool) -> bool:

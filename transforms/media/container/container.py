@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import os
 from collections.abc import Iterator
 from typing import NoReturn, TypeAlias
 
@@ -25,10 +24,10 @@ from av.stream import Discard
 from av.video.stream import VideoStream
 
 from reelbeam.transforms import errors
-from reelbeam.transforms.media import limits
 from reelbeam.transforms.media.container import boxes, description, ebml, encryption, files
 from reelbeam.transforms.media.container.error_text import CONVERT, remedy, words
 from reelbeam.transforms.media.container.stream_choice import choose_stream, moving_picture_streams
+from reelbeam.transforms.media.limits import DecoderLimits
 
 __all__ = ["decoder_version", "library_versions", "moving_picture_streams", "open_video", "words"]
 
@@ -48,12 +47,13 @@ VideoPacket: TypeAlias = "Packet[VideoStream]"
 
 @contextlib.contextmanager
 def open_video(
-    path: str | os.PathLike[str], stream_index: int | None = None
+    video: files.LocalVideo, limits: DecoderLimits, stream_index: int | None = None
 ) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Opens a local file for reading one video stream and closes it at the end of the block.
 
     Args:
-      path: a local file. It is never interpreted as a URL.
+      video: a local file. A path is never interpreted as a URL.
+      limits: the limits of the container and of its pictures.
       stream_index: the stream; None chooses the main video stream, see `stream_choice.py`.
 
     Yields:
@@ -61,23 +61,22 @@ def open_video(
       thread: a pipeline runs one decoder per core, and with one thread an error belongs to the packet just sent.
 
     Raises:
-      VideoNotFoundError, StorageError, EmptyFileError, NotAVideoError, NoVideoStreamError,
+      VideoNotFoundError, UnreadableVideoError, EmptyFileError, NotAVideoError, NoVideoStreamError,
       EncryptedVideoError, UnsupportedCodecError, OverLimitError.
     """
-    name = os.fspath(path)
-    caps = limits.current()
-    with contextlib.closing(files.open_file(name)) as file, contextlib.closing(_open_container(file)) as container:
-        caps.check_streams(name, len(container.streams))
-        with contextlib.closing(files.open_file(name)) as header:  # the demuxer relies on the first file's position
+    name = files.name_of(video)
+    with contextlib.closing(files.open_file(video)) as file, contextlib.closing(_open_container(file)) as container:
+        limits.check_streams(name, len(container.streams))
+        with contextlib.closing(files.open_file(video)) as header:  # the demuxer relies on the first file's position
             stream = _planned_stream(name, container, stream_index) or choose_stream(name, container, header)
             if stream.codec_context is None:
                 _refuse_codec(name, container, stream, header)
-        caps.check_picture(name, stream.width, stream.height)
+        limits.check_picture(name, stream.width, stream.height)
         for other in container.streams:
             if other.index != stream.index:
                 other.discard = Discard.all
         # Packets can carry a size that differs from the header's. Decoders include padding in max_pixels.
-        stream.codec_context.options = {"max_pixels": str(2 * caps.max_pixels + (1 << 16))}
+        stream.codec_context.options = {"max_pixels": str(2 * limits.max_pixels + (1 << 16))}
         stream.thread_count = 1
         stream.thread_type = "NONE"
         yield container, stream
@@ -101,7 +100,7 @@ def _open_container(file: files.LocalFile) -> InputContainer:
     except av.error.FFmpegError as error:
         _refuse_file(file, error)
     except OSError as error:  # an error of the file itself; FFmpeg's errors are caught above
-        raise errors.StorageError(f"{file.name}: cannot be read: {words(error)}") from error
+        raise errors.UnreadableVideoError(f"{file.name}: cannot be read: {words(error)}") from error
 
 
 def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> NoReturn:

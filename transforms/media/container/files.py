@@ -1,13 +1,14 @@
 """Local files as FFmpeg reads them: opened here, read-only, and passed on as bytes.
 
-FFmpeg never sees a path that it could interpret as a URL. The decoder process could not open a path anyway: there,
-the parent's descriptor is registered under the file's name. The parent fetches the bytes of a `PartialFile` before
-they are read.
+FFmpeg never sees a path that it could interpret as a URL. The decoder process could not open a path anyway: it reads
+a `ReceivedFile`, whose descriptor its parent has opened. The parent fetches the bytes of a `PartialFile` before they
+are read.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -34,13 +35,11 @@ class PartialFile(Protocol):
         """Returns a read-only descriptor. Its file has the full length from the beginning."""
 
     def fetch(self, start: int, stop: int) -> tuple[int, int]:
-        """Fetches a range, see `Fetch`. Raises MediaError if that fails."""
+        """Fetches a range, see `Fetch`. Raises StorageError if that fails."""
 
 
 VideoFile: TypeAlias = str | os.PathLike[str] | PartialFile
-"""A path on local disk, or a file that is still being fetched."""
-
-_lent: dict[str, tuple[int, int, Fetch | None]] = {}
+"""A video as the parent of a decoder process has it: a path on local disk, or a file that is still being fetched."""
 
 
 class LocalFile:
@@ -106,22 +105,57 @@ class LocalFile:
             self._descriptor = -1
 
 
-def open_file(name: str) -> LocalFile:
-    """Opens a local file for reading; `name` is never interpreted as a URL.
+@dataclasses.dataclass(frozen=True)
+class ReceivedFile:
+    """A file that a parent process has opened. Only its descriptor can be read; its name is for messages.
+
+    Attributes:
+      name: the file's name.
+      descriptor: a descriptor open for reading. The caller closes it.
+      size_bytes: the size of the whole file.
+      fetch: see `Fetch`; None if the whole file is on disk.
+    """
+
+    name: str
+    descriptor: int
+    size_bytes: int
+    fetch: Fetch | None = None
+
+    def open(self) -> LocalFile:
+        """Returns a reader with a position of its own.
+
+        Raises:
+          UnreadableVideoError: the process has too many open files.
+        """
+        try:
+            descriptor = os.dup(self.descriptor)
+        except OSError as error:
+            raise errors.UnreadableVideoError(f"{self.name}: cannot be read: {error.strerror}") from error
+        return LocalFile(self.name, descriptor, self.size_bytes, self.fetch)
+
+
+LocalVideo: TypeAlias = str | os.PathLike[str] | ReceivedFile
+"""A video that this process decodes: a path on local disk, or an open file."""
+
+
+def open_file(video: LocalVideo) -> LocalFile:
+    """Opens a local file for reading; a path is never interpreted as a URL.
 
     Raises:
-      VideoNotFoundError, StorageError, EmptyFileError.
+      VideoNotFoundError, UnreadableVideoError, EmptyFileError.
     """
+    if isinstance(video, ReceivedFile):
+        return video.open()
+    name = os.fspath(video)
     try:
-        if name in _lent:
-            lent_descriptor, size_bytes, fetch = _lent[name]
-            return LocalFile(name, os.dup(lent_descriptor), size_bytes, fetch)
         # Without O_NONBLOCK, opening a pipe would block until it has a writer.
         descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except FileNotFoundError as error:
         raise errors.VideoNotFoundError(f"{name}: no such file") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise errors.StorageError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise errors.UnreadableVideoError(
+            f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from error
     file = LocalFile(name, descriptor)
     try:
         _check(name, os.fstat(descriptor))
@@ -131,7 +165,7 @@ def open_file(name: str) -> LocalFile:
     return file
 
 
-def name_of(video: VideoFile) -> str:
+def name_of(video: VideoFile | LocalVideo) -> str:
     """Returns the name of a video."""
     return os.fspath(video) if isinstance(video, str | os.PathLike) else video.name
 
@@ -150,7 +184,7 @@ def size_of(video: VideoFile) -> int:
 def readable(video: VideoFile) -> Iterator[int]:
     """Yields a descriptor of a video. Raises the errors of `open_file`."""
     if isinstance(video, str | os.PathLike):
-        with contextlib.closing(open_file(os.fspath(video))) as file:
+        with contextlib.closing(open_file(video)) as file:
             yield file.fileno()
     else:
         yield video.fileno()
@@ -161,14 +195,3 @@ def _check(name: str, status: os.stat_result) -> None:
         raise errors.NotAVideoError(f"{name}: a folder, pipe or device, not a file; leave it out")
     if status.st_size == 0:
         raise errors.EmptyFileError(f"{name}: the file is empty (0 bytes); upload it again")
-
-
-@contextlib.contextmanager
-def lent(name: str, descriptor: int, size_bytes: int, fetch: Fetch | None = None) -> Iterator[None]:
-    """Makes `open_file(name)` return this descriptor's file inside the block, then closes the descriptor."""
-    _lent[name] = descriptor, size_bytes, fetch
-    try:
-        yield
-    finally:
-        del _lent[name]
-        os.close(descriptor)

@@ -1,14 +1,14 @@
 """Decode clips from a file, in this process.
 
-probe.py        MediaInfo, from headers and packets
-decoder.py      decodes clips: by the fast path, and by a full decode if the fast path is not proven
-reader.py       reads packets from a random access point on, and verifies each seek
-packet_plan.py  plans which packets to decode (pure)
-stretches.py    groups a request into decode ranges
-fast_source.py  the fast path: decodes only what the wanted frames need
-full_source.py  the full decode: every frame
-cropping.py     the container's cropping
-picture.py      converts a decoded frame to upright RGB at the model's size
-assembly.py     assembles frames into clips
-losses.py       explains why clips are lost
+probe.py          MediaInfo, from headers and packets
+decoder.py        decodes clips: by the fast path, and by a full decode if the fast path is not proven
+reader.py         reads packets from a random access point on, and verifies each seek
+packet_plan.py    plans which packets to decode (pure)
+packet_ranges.py  groups a request into decode ranges
+fast_source.py    the fast path: decodes only what the wanted frames need
+full_source.py    the full decode: every frame
+cropping.py       the container's cropping
+picture.py        converts a decoded frame to upright RGB at the model's size
+assembly.py       assembles frames into clips
+losses.py         explains why clips are lost
 """

@@ -39,11 +39,11 @@ class FrameSource(Protocol):
     def frames(self) -> Generator[tuple[int, VideoFrame], None, None]:
         """Yields (display time, frame) with ascending times; of two frames with equal times, the later one counts."""
 
-    def is_damaged(self, tick: int) -> bool:
-        """Returns whether the frame at `tick` was rejected, or may refer to a rejected frame."""
+    def is_damaged(self, pts: int) -> bool:
+        """Returns whether the frame at `pts` was rejected, or may refer to a rejected frame."""
 
-    def end_of_last(self, tick: int) -> int | Fraction | None:
-        """Returns the end of the last frame, which is at `tick`; None: it is shown until the end of the request."""
+    def end_of_last(self, pts: int) -> int | Fraction | None:
+        """Returns the end of the last frame, which is at `pts`; None: it is shown until the end of the request."""
 
 
 class ClipAssembly:
@@ -88,15 +88,15 @@ class ClipAssembly:
         """
         shown: tuple[int, VideoFrame] | None = None
         with contextlib.closing(source.frames()) as frames:
-            for tick, frame in frames:
+            for pts, frame in frames:
                 self.num_damaged += frame.is_corrupt
                 if shown is None:
-                    self._start_at(tick)
+                    self._start_at(pts)
                 else:
-                    yield from self._show(shown[1], tick, source)
+                    yield from self._show(shown[1], pts, source)
                 if self.schedule.is_done:
                     return
-                shown = (tick, frame)
+                shown = (pts, frame)
         if shown is not None:
             yield from self._show(shown[1], source.end_of_last(shown[0]), source)
         for slot in self.schedule.take_before(None):
@@ -106,7 +106,7 @@ class ClipAssembly:
         """Drops the clips that end before the first decoded frame."""
         self.first_pts = first_pts
         for clip in range(len(self._spans)):
-            if self.schedule.last_pts(clip) < first_pts:
+            if self.schedule.last_instant(clip) < first_pts:
                 self.num_before_first += 1
                 self._lose(clip)
 
@@ -135,10 +135,10 @@ class ClipAssembly:
                 yield self._as_filled(slot.clip), self._open.pop(slot.clip)
 
     def _is_before_first(self, slot: Slot) -> bool:
-        return self.first_pts is not None and slot.tick < self.first_pts
+        return self.first_pts is not None and slot.instant < self.first_pts
 
     def _is_damaged(self, slot: Slot, source: FrameSource) -> bool:
-        return not self._is_before_first(slot) and source.is_damaged(slot.tick)
+        return not self._is_before_first(slot) and source.is_damaged(slot.instant)
 
     def _as_filled(self, clip: int) -> ClipSpan:
         """Returns the span of a complete clip with the number of its real frames."""

@@ -22,7 +22,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-import os
 from collections.abc import Iterator, Sequence
 
 import av.error
@@ -30,14 +29,16 @@ import numpy as np
 import numpy.typing as npt
 
 from reelbeam.transforms import errors
+from reelbeam.transforms.media.container import files
 from reelbeam.transforms.media.decoding.assembly import Allocate, ClipAssembly, allocate
 from reelbeam.transforms.media.decoding.fast_source import FastSource
 from reelbeam.transforms.media.decoding.full_source import FullSource
 from reelbeam.transforms.media.decoding.losses import KeyFrameWatch, Losses
 from reelbeam.transforms.media.decoding.packet_plan import FastPathError
+from reelbeam.transforms.media.decoding.packet_ranges import last_random_access_point, split_clips
 from reelbeam.transforms.media.decoding.picture import Geometry, PictureConverter
 from reelbeam.transforms.media.decoding.reader import PacketReader
-from reelbeam.transforms.media.decoding.stretches import last_entry_before, split_clips
+from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.sampling.segments import KEY_FRAMES_BEFORE
 from reelbeam.transforms.media.timing import timeline as timelines
 from reelbeam.transforms.media.timing.timeline import Timeline
@@ -63,21 +64,24 @@ class DecodeStats:
 
 
 def decode_clips(
-    path: str | os.PathLike[str],
+    video: files.LocalVideo,
     media: MediaInfo,
     spans: Sequence[ClipSpan],
     geometry: Geometry,
     stats: DecodeStats | None = None,
+    *,
+    limits: DecoderLimits = DEFAULT_LIMITS,
     allocate: Allocate = allocate,
 ) -> Iterator[_Clip]:
     """Yields each clip as soon as it is complete; holds only the frames of clips that are open at the same time.
 
     Args:
-      path: a local file.
+      video: a local file.
       media: the result of `probe`, with the stream and its random access points.
       spans: the wanted clips, with instants within the video's duration.
       geometry: the size of the pictures.
       stats: updated while decoding.
+      limits: the limits of the video.
       allocate: allocates memory for a clip.
 
     Yields:
@@ -90,38 +94,39 @@ def decode_clips(
       UnsupportedCodecError: instead, if all clips are lost and FFmpeg lacks a required feature.
       MediaError: as in `probe`, if the file changed since.
     """
-    stretches = collections.deque(split_clips(media, spans) if media.key_frame_pts else [list(spans)] if spans else [])
+    groups = collections.deque(split_clips(media, spans) if media.key_frame_pts else [list(spans)] if spans else [])
     losses = Losses(media.duration_seconds)
-    while stretches:
+    while groups:
         if media.key_frame_pts:
             try:
-                yield from _fast_clips(path, media, stretches, geometry, allocate)
+                yield from _fast_clips(video, media, groups, geometry, limits, allocate)
                 break
             except FastPathError as error:
                 if stats is not None:
                     stats.full_decodes += 1
                     stats.reason = str(error)
-        yield from _full_clips(path, media, stretches.popleft(), geometry, allocate, losses)
+        yield from _full_clips(video, media, groups.popleft(), geometry, limits, allocate, losses)
     if losses.num_clips:
         is_unsupported = losses.is_unsupported and losses.num_clips == len(spans)
         kind = errors.UnsupportedCodecError if is_unsupported else errors.CorruptVideoError
-        raise kind(losses.message(os.fspath(path), len(spans)))
+        raise kind(losses.message(files.name_of(video), len(spans)))
 
 
 def _fast_clips(
-    path: str | os.PathLike[str],
+    video: files.LocalVideo,
     media: MediaInfo,
-    stretches: collections.deque[list[ClipSpan]],
+    groups: collections.deque[list[ClipSpan]],
     geometry: Geometry,
+    limits: DecoderLimits,
     allocate: Allocate,
 ) -> Iterator[_Clip]:
-    """Removes complete clips and decode ranges from `stretches`; after a failed check, the failed range is first."""
-    with contextlib.closing(PacketReader(path, media, is_strict=True)) as reader:
+    """Removes complete clips and decode ranges from `groups`; after a failed check, the failed range is first."""
+    with contextlib.closing(PacketReader(video, media, limits, is_strict=True)) as reader:
         converter = PictureConverter(geometry, media.pixel_aspect_ratio, reader.cropping)
-        while stretches:
-            missing = stretches[0]
+        while groups:
+            missing = groups[0]
             assembly = ClipAssembly(tuple(missing), media.start_pts, media.time_base, converter, allocate)
-            source = FastSource(reader, media, assembly.schedule.ticks)
+            source = FastSource(reader, media, assembly.schedule.instants)
             for span, frames in assembly.clips(source):
                 if span not in missing:
                     raise FastPathError("a clip begins before the first frame")
@@ -129,24 +134,25 @@ def _fast_clips(
                 yield span, frames
             if missing:
                 raise FastPathError(source.cause or "a clip was lost")
-            stretches.popleft()
+            groups.popleft()
 
 
 def _full_clips(
-    path: str | os.PathLike[str],
+    video: files.LocalVideo,
     media: MediaInfo,
     spans: Sequence[ClipSpan],
     geometry: Geometry,
+    limits: DecoderLimits,
     allocate: Allocate,
     losses: Losses,
 ) -> Iterator[_Clip]:
     """Decodes everything from a key frame before the clips to their end; adds to `losses`."""
-    with contextlib.closing(PacketReader(path, media)) as reader:
+    with contextlib.closing(PacketReader(video, media, limits)) as reader:
         converter = PictureConverter(geometry, media.pixel_aspect_ratio, reader.cropping)
-        timeline, entry_pts = _read_times(path, reader, media, spans)
+        timeline, key_pts = _read_times(video, reader, media, spans)
         assembly = ClipAssembly(spans, timeline.origin, timeline.time_base, converter, allocate)
-        watch = KeyFrameWatch() if entry_pts is None else None
-        packets = reader.packets_from(entry_pts) if entry_pts is not None else reader.packets()
+        watch = KeyFrameWatch() if key_pts is None else None
+        packets = reader.packets_from(key_pts) if key_pts is not None else reader.packets()
         if watch is not None:
             packets = watch.through(packets)
         reader.decoder.reorder_depth = max(reader.decoder.reorder_depth, reader.rules.reorder_depth)
@@ -157,27 +163,27 @@ def _full_clips(
 
 
 def _read_times(
-    path: str | os.PathLike[str], reader: PacketReader, media: MediaInfo, spans: Sequence[ClipSpan]
+    video: files.LocalVideo, reader: PacketReader, media: MediaInfo, spans: Sequence[ClipSpan]
 ) -> tuple[Timeline, int | None]:
     """Returns the times of the packets to decode in full, and the key frame to start at (None: the stream's start)."""
     first_pts = min(span.first_seconds for span in spans) // media.time_base
     last_pts = max(span.last_seconds for span in spans) // media.time_base
     # Decoders conceal damage with older frames, so these must be decoded, as in a decode from the start.
-    entry_pts = last_entry_before(media, media.start_pts + first_pts, margin=KEY_FRAMES_BEFORE)
-    if entry_pts is not None and entry_pts > media.start_pts:
+    key_pts = last_random_access_point(media, media.start_pts + first_pts, margin=KEY_FRAMES_BEFORE)
+    if key_pts is not None and key_pts > media.start_pts:
         with contextlib.suppress(FastPathError, av.error.FFmpegError):
             timeline = timelines.read_timeline(
-                reader.packets_from(entry_pts),
+                reader.packets_from(key_pts),
                 reader.container,
                 reader.stream,
                 media.start_pts,
                 media.start_pts + last_pts,
             )
             if timeline is not None:
-                return timeline, entry_pts
+                return timeline, key_pts
     timeline = timelines.read_timeline(reader.packets(), reader.container, reader.stream)
     if timeline is None:
-        raise errors.NoFramesError(f"{os.fspath(path)}: video stream {media.stream_index} has no frames any more")
+        raise errors.NoFramesError(f"{files.name_of(video)}: video stream {media.stream_index} has no frames any more")
     if timeline.is_doubtful and not media.clock_shifts:
         timeline = timelines.mend_timeline(timeline, reader.packets(), reader.container, reader.stream)
     return timeline, None

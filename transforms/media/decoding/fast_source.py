@@ -25,9 +25,9 @@ from av.video.frame import VideoFrame
 
 from reelbeam.transforms.media.codecs.packet_order import PacketOrder, has_hole
 from reelbeam.transforms.media.container.container import VideoPacket, words
-from reelbeam.transforms.media.decoding.packet_plan import FastPathError, Run, plan_runs
+from reelbeam.transforms.media.decoding.packet_plan import DecodeRange, FastPathError, plan_decode_ranges
+from reelbeam.transforms.media.decoding.packet_ranges import PacketRange, last_random_access_point, split_at_gaps
 from reelbeam.transforms.media.decoding.reader import PacketReader
-from reelbeam.transforms.media.decoding.stretches import Stretch, last_entry_before, split_at_gaps
 from reelbeam.transforms.media.timing import timeline as timelines
 from reelbeam.transforms.records import MediaInfo
 
@@ -50,11 +50,11 @@ class FastSource:
         self._media = media
         self._instants = instants
 
-    def is_damaged(self, tick: int) -> bool:
+    def is_damaged(self, pts: int) -> bool:
         """Returns False: damage raises FastPathError."""
         return False
 
-    def end_of_last(self, tick: int) -> None:
+    def end_of_last(self, pts: int) -> None:
         """Returns None: the last wanted frame is shown until the end of the request."""
 
     def frames(self) -> Generator[tuple[int, VideoFrame], None, None]:
@@ -65,106 +65,106 @@ class FastSource:
         """
         try:
             for instants in split_at_gaps(self._media, self._instants):
-                yield from self._frames_of_stretch(instants)
+                yield from self._frames_of_range(instants)
         except av.error.FFmpegError as error:
             raise FastPathError(words(error)) from error
 
-    def _frames_of_stretch(self, instants: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
-        entry_pts = last_entry_before(self._media, instants[0])
-        if entry_pts is None:
+    def _frames_of_range(self, instants: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
+        key_pts = last_random_access_point(self._media, instants[0])
+        if key_pts is None:
             raise FastPathError("no key frame is known before the first wanted instant")
-        stretch = self._read(entry_pts, instants[-1])
-        entry_pts = stretch.first_pts
-        self._check_ends(stretch, entry_pts)
-        self._check_holes(stretch)
-        runs = plan_runs(stretch.times, stretch.shown, stretch.entries, instants)
-        if stretch.is_held:
-            packets = iter(stretch.packets)
+        packet_range = self._read(key_pts, instants[-1])
+        key_pts = packet_range.first_pts
+        self._check_ends(packet_range, key_pts)
+        self._check_holes(packet_range)
+        ranges = plan_decode_ranges(packet_range.times, packet_range.shown, packet_range.start_points, instants)
+        if packet_range.is_held:
+            packets = iter(packet_range.packets)
         else:
-            packets = self._reader.packets_from(entry_pts)
+            packets = self._reader.packets_from(key_pts)
         at = 0
-        for run in runs:
-            first = stretch.first_packet_for(run)
+        for decode_range in ranges:
+            first = packet_range.first_packet_for(decode_range)
             for _ in range(first - at):
                 if next(packets, None) is None:
                     raise FastPathError("the file became shorter meanwhile")
-            same = _same_times(packets, stretch.times[first : run.last + 1])
-            yield from self._frames_of_run(run, stretch, same)
-            at = run.last + 1
+            same = _same_times(packets, packet_range.times[first : decode_range.last + 1])
+            yield from self._frames_of_decode_range(decode_range, packet_range, same)
+            at = decode_range.last + 1
 
-    def _read(self, entry_pts: int, last_instant: int) -> Stretch:
+    def _read(self, key_pts: int, last_instant: int) -> PacketRange:
         """Reads packets until no later packet can be shown at or before the last instant."""
-        stretch = Stretch()
+        packet_range = PacketRange()
         rules = self._reader.rules
         order, display_order = PacketOrder(), rules.display_order()
-        for packet in self._packets_towards(entry_pts):
+        for packet in self._packets_towards(key_pts):
             data = memoryview(packet)
             if not order.accepts(packet) or not rules.supports_fast_path(data, packet.is_keyframe):
                 raise FastPathError("packets and frames don't go together")
             if display_order is not None and not display_order.accepts(data, cast(int, packet.pts)):
                 raise FastPathError("the times of frames contradict their order")
-            is_start = packet.pts == entry_pts and rules.is_random_access_point(data) and not stretch.entries
-            is_entry = packet.is_keyframe and (is_start or rules.resets(data))
-            stretch.add(packet, is_entry, rules.is_shown(data))
+            is_start = packet.pts == key_pts and rules.is_random_access_point(data) and not packet_range.start_points
+            is_start_point = packet.is_keyframe and (is_start or rules.is_idr(data))
+            packet_range.add(packet, is_start_point, rules.is_shown(data))
             if order.is_past(last_instant):
-                return stretch
-        stretch.is_to_the_end = True
-        return stretch
+                return packet_range
+        packet_range.is_to_the_end = True
+        return packet_range
 
-    def _packets_towards(self, entry_pts: int) -> Iterator[VideoPacket]:
+    def _packets_towards(self, key_pts: int) -> Iterator[VideoPacket]:
         """Yields the packets from a listed key frame on, or from the one before it.
 
         Frames after a recovery point may cause the output of earlier frames. Decoders report an error if these are
         missing.
         """
-        packets = self._reader.packets_from(entry_pts)
+        packets = self._reader.packets_from(key_pts)
         first = next(packets)
-        earlier_pts = last_entry_before(self._media, entry_pts, margin=1)
-        if earlier_pts is None or earlier_pts == entry_pts or self._reader.rules.resets(memoryview(first)):
+        earlier_pts = last_random_access_point(self._media, key_pts, margin=1)
+        if earlier_pts is None or earlier_pts == key_pts or self._reader.rules.is_idr(memoryview(first)):
             return itertools.chain([first], packets)
         return self._reader.packets_from(earlier_pts)
 
-    def _check_ends(self, stretch: Stretch, entry_pts: int) -> None:
+    def _check_ends(self, packet_range: PacketRange, key_pts: int) -> None:
         """Checks that the file's start and end have not changed since planning, because clips extend to them."""
         media = self._media
-        times = zip(stretch.times, stretch.shown, strict=True)
-        if entry_pts <= media.start_pts and media.start_pts != min((t for t, is_shown in times if is_shown), default=0):
+        times = zip(packet_range.times, packet_range.shown, strict=True)
+        if key_pts <= media.start_pts and media.start_pts != min((t for t, is_shown in times if is_shown), default=0):
             raise FastPathError("the file has changed: it starts at another time")
-        if stretch.is_to_the_end:
+        if packet_range.is_to_the_end:
             container, stream = self._reader.container, self._reader.stream
-            if timelines.missing_frames(stretch.last_dts, container.format.name, stream):
+            if timelines.missing_frames(packet_range.last_dts, container.format.name, stream):
                 raise FastPathError("the file is truncated")
-            last_pts, duration = stretch.last_frame
+            last_pts, duration = packet_range.last_frame
             if media.num_frames > 1:
                 length = Fraction(duration or Fraction(last_pts - media.start_pts, media.num_frames - 1))
                 if media.duration_seconds != (last_pts + length - media.start_pts) * media.time_base:
                     raise FastPathError("the file has changed, or is broken off: it ends at another time")
 
-    def _check_holes(self, stretch: Stretch) -> None:
+    def _check_holes(self, packet_range: PacketRange) -> None:
         """Checks for lost packets, which decoders conceal silently, as they do for disposable frames left out.
 
         An MP4's index lists every packet, so no packet is lost: a missing frame was dropped by the camera.
         """
         has_index = "mp4" in self._reader.container.format.name.split(",")
-        if self._reader.rules.can_skip and not has_index and has_hole(stretch.times, stretch.is_to_the_end):
+        if self._reader.rules.can_skip and not has_index and has_hole(packet_range.times, packet_range.is_to_the_end):
             raise FastPathError("a packet seems to be missing")
 
-    def _frames_of_run(
-        self, run: Run, stretch: Stretch, packets: Iterator[VideoPacket]
+    def _frames_of_decode_range(
+        self, decode_range: DecodeRange, packet_range: PacketRange, packets: Iterator[VideoPacket]
     ) -> Iterator[tuple[int, VideoFrame]]:
         """Yields each wanted frame when all frames stored before it have been decoded without an error.
 
         A frame may refer to one that is shown later, and the decoder marks concealment only in that one.
         """
-        num_missing = len(run.wanted)
+        num_missing = len(decode_range.wanted)
         held: collections.deque[tuple[int, int, VideoFrame]] = collections.deque()
         awaited: list[tuple[int, int]] = []
-        latest = stretch.times[run.first]
-        for time, position, frame in self._decode(run, stretch, packets, awaited):
+        latest = packet_range.times[decode_range.first]
+        for time, position, frame in self._decode(decode_range, packet_range, packets, awaited):
             if time < latest:
                 raise FastPathError(f"the frame of {time} came out behind that of {latest}")
             latest = time
-            if position in run.wanted:
+            if position in decode_range.wanted:
                 held.append((time, position, frame))
             while held and all(held[0][1] < other for _, other in awaited):
                 time, _, frame = held.popleft()
@@ -174,7 +174,11 @@ class FastSource:
                 return
 
     def _decode(
-        self, run: Run, stretch: Stretch, packets: Iterator[VideoPacket], awaited: list[tuple[int, int]]
+        self,
+        decode_range: DecodeRange,
+        packet_range: PacketRange,
+        packets: Iterator[VideoPacket],
+        awaited: list[tuple[int, int]],
     ) -> Iterator[tuple[int, int, VideoFrame]]:
         """Decodes a range with a fresh decoder; yields exactly the frames of the packets that are not left out.
 
@@ -182,7 +186,7 @@ class FastSource:
         references may be missing. The same applies to packets before the range, which only prepare the decoder.
 
         Args:
-          run, stretch, packets: the packets to decode.
+          decode_range, packet_range, packets: the packets to decode.
           awaited: an empty heap; it holds the time and position of each packet whose frame is still expected.
 
         Yields:
@@ -193,16 +197,16 @@ class FastSource:
         decoder.flush_buffers()
         # Flushing may reset the reorder depth; the first frames would then be output too early.
         decoder.reorder_depth = max(depth, decoder.reorder_depth, rules.reorder_depth)
-        first_time = stretch.times[run.first]
+        first_time = packet_range.times[decode_range.first]
         skips: bool | None = None
-        for position, packet in enumerate(packets, stretch.first_packet_for(run)):
-            is_disposable = position not in run.wanted and rules.is_disposable(memoryview(packet))
+        for position, packet in enumerate(packets, packet_range.first_packet_for(decode_range)):
+            is_disposable = position not in decode_range.wanted and rules.is_disposable(memoryview(packet))
             if is_disposable is not skips:
                 decoder.skip_frame = "NONREF" if is_disposable else "DEFAULT"
                 skips = is_disposable
-            time = stretch.times[position]
-            is_leading = position < run.first or time < first_time
-            if stretch.shown[position] and not is_disposable and not is_leading:
+            time = packet_range.times[position]
+            is_leading = position < decode_range.first or time < first_time
+            if packet_range.shown[position] and not is_disposable and not is_leading:
                 heapq.heappush(awaited, (time, position))
             try:
                 frames = stream.decode(packet)

@@ -58,27 +58,27 @@ class FullSource:
         """The number of wanted frames that were not output although their packets were not rejected."""
         return len(self._missing_positions)
 
-    def is_damaged(self, tick: int) -> bool:
-        """Returns whether the frame at `tick` was rejected, may refer to a rejected frame, or was not output.
+    def is_damaged(self, pts: int) -> bool:
+        """Returns whether the frame at `pts` was rejected, may refer to a rejected frame, or was not output.
 
         A frame that was not output counts as damaged at once if its packet is marked as corrupt. If every packet has a
         picture, it counts as damaged when the previous frame has replaced it for too long.
         """
-        position = self._timeline.position_at(tick)
+        position = self._timeline.position_at(pts)
         if position in self._damaged_positions or position in self._awaited_positions:
             return True
-        shown_pts = self.last_pts if self.last_pts <= tick else self._previous_pts
+        shown_pts = self.last_pts if self.last_pts <= pts else self._previous_pts
         num_missing = position - self._timeline.position_at(shown_pts)
         if not self._always_shows or num_missing * self._timeline.mean_spacing_seconds <= _MAX_STAND_IN_SECONDS:
             return False
         self._missing_positions.add(position)
         return True
 
-    def end_of_last(self, tick: int) -> int | Fraction:
-        """Returns the end of the last frame, which is at `tick`."""
-        position = self._timeline.position_at(tick) + 2
-        ticks = self._timeline.ticks
-        return ticks[position] if position < len(ticks) else self._timeline.end_pts
+    def end_of_last(self, pts: int) -> int | Fraction:
+        """Returns the end of the last frame, which is at `pts`."""
+        position = self._timeline.position_at(pts) + 2
+        frame_pts = self._timeline.frame_pts
+        return frame_pts[position] if position < len(frame_pts) else self._timeline.end_pts
 
     def frames(self) -> Generator[tuple[int, VideoFrame], None, None]:
         """Yields (display time, frame) with ascending times; of two frames with equal times, the later one counts."""
@@ -87,31 +87,31 @@ class FullSource:
         for frame in self._decoded_frames():
             if self._timeline.by_order or frame.pts is None:
                 position = self._next_position(position)
-                tick = self._timeline.ticks[position]
+                pts = self._timeline.frame_pts[position]
             else:
-                tick = frame.pts
-                position = self._timeline.position_at(tick)
+                pts = frame.pts
+                position = self._timeline.position_at(pts)
             self._awaited_positions.discard(position)
             # If pts contradict the decoder's output order, frames that go back in time are dropped.
-            if latest is None or tick >= latest:
+            if latest is None or pts >= latest:
                 self._previous_pts = self.last_pts
-                latest = self.last_pts = tick
-                yield tick, frame
+                latest = self.last_pts = pts
+                yield pts, frame
 
     def _next_position(self, position: int) -> int:
         """Returns the next position on the timeline whose packet was not rejected."""
         position += 1
         while position in self._rejected_positions:
             position += 1
-        return min(position, len(self._timeline.ticks) - 1)
+        return min(position, len(self._timeline.frame_pts) - 1)
 
     def _decoded_frames(self) -> Iterator[VideoFrame]:
         try:
             for index, packet in enumerate(self._packets):
                 if index in self._timeline.jumps:
                     yield from self._start_anew()
-                tick = self._mended_time(index, packet)
-                position = index if tick is None else self._timeline.position_at(tick)
+                pts = self._mended_time(index, packet)
+                position = index if pts is None else self._timeline.position_at(pts)
                 if packet.is_corrupt and self._may_have_fields:  # one field may be missing
                     self._awaited_positions.add(position)
                 yield from self._decode(packet, position)

@@ -22,38 +22,38 @@ class FastPathError(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class DecodeRange:
     """A range of packets to decode in sequence with a fresh decoder.
 
     Attributes:
       first, last: the positions of the first and the last packet, inclusive.
       wanted: the positions of the packets whose frames are wanted.
-      ticks: the times of these frames, ascending, in output order.
+      times: the times of these frames, ascending, in output order.
     """
 
     first: int
     last: int
     wanted: frozenset[int]
-    ticks: tuple[int, ...]
+    times: tuple[int, ...]
 
 
-def plan_runs(
-    times: Sequence[int], shown: Sequence[bool], entries: Sequence[int], instants: Sequence[int]
-) -> list[Run]:
+def plan_decode_ranges(
+    times: Sequence[int], shown: Sequence[bool], start_points: Sequence[int], instants: Sequence[int]
+) -> list[DecodeRange]:
     """Returns the decode ranges, in order.
 
     Args:
       times: the display time of each packet's frame, in decoding order.
       shown: False for packets that an edit list removes.
-      entries: the positions of the random access points, ascending.
+      start_points: the positions of the random access points, ascending.
       instants: the wanted instants. The frame at an instant is the one with the largest time <= instant.
 
     Raises:
       FastPathError: there is no frame for an instant, or no random access point before it.
     """
     wanted = _wanted_positions(times, shown, instants)
-    needed = sorted((_entry_for(position, times, entries), position) for position in wanted)
-    runs: list[Run] = []
+    needed = sorted((_start_point_for(position, times, start_points), position) for position in wanted)
+    ranges: list[DecodeRange] = []
     merged: list[tuple[int, int]] = []
     for first, last in needed:
         if merged and first <= merged[-1][1] + 1:
@@ -62,26 +62,26 @@ def plan_runs(
             merged.append((first, last))
     for first, last in merged:
         inside = wanted[bisect.bisect_left(wanted, first) : bisect.bisect_right(wanted, last)]
-        ticks = tuple(sorted(times[position] for position in inside))
-        if runs and ticks[0] < runs[-1].ticks[-1]:
+        frame_times = tuple(sorted(times[position] for position in inside))
+        if ranges and frame_times[0] < ranges[-1].times[-1]:
             raise FastPathError("frames of different GOPs are shown in turns")
-        runs.append(Run(first, last, frozenset(inside), ticks))
-    return runs
+        ranges.append(DecodeRange(first, last, frozenset(inside), frame_times))
+    return ranges
 
 
 def _wanted_positions(times: Sequence[int], shown: Sequence[bool], instants: Sequence[int]) -> list[int]:
     """Returns the positions of the wanted packets, ascending: all packets with a wanted time."""
-    ticks = sorted({time for time, is_shown in zip(times, shown, strict=True) if is_shown})
-    found = {bisect.bisect_right(ticks, instant) - 1 for instant in instants}
+    shown_times = sorted({time for time, is_shown in zip(times, shown, strict=True) if is_shown})
+    found = {bisect.bisect_right(shown_times, instant) - 1 for instant in instants}
     if -1 in found:
         raise FastPathError("no packet has the frame that is shown first")
-    chosen = {ticks[index] for index in found}
+    chosen = {shown_times[index] for index in found}
     return [n for n, time in enumerate(times) if shown[n] and time in chosen]
 
 
-def _entry_for(position: int, times: Sequence[int], entries: Sequence[int]) -> int:
+def _start_point_for(position: int, times: Sequence[int], start_points: Sequence[int]) -> int:
     """Returns where decoding must start for a frame: the last random access point before it and not shown after it."""
-    for index in reversed(range(bisect.bisect_right(entries, position))):
-        if times[entries[index]] <= times[position]:
-            return entries[index]
+    for index in reversed(range(bisect.bisect_right(start_points, position))):
+        if times[start_points[index]] <= times[position]:
+            return start_points[index]
     raise FastPathError("decoding can start nowhere before a wanted frame")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import itertools
-import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
@@ -18,12 +17,12 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from reelbeam.transforms import errors
-from reelbeam.transforms.media import limits
 from reelbeam.transforms.media.container import boxes, encryption, files
 from reelbeam.transforms.media.container import container as containers
 from reelbeam.transforms.media.container.container import VideoPacket, decoder_version, library_versions
 from reelbeam.transforms.media.container.error_text import remedy, words
 from reelbeam.transforms.media.decoding.losses import NO_KEY_FRAME, KeyFrameWatch
+from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.timing import timeline as timelines
 from reelbeam.transforms.media.timing.key_frames import KeyFrames
 from reelbeam.transforms.media.timing.timeline import Timeline
@@ -36,61 +35,62 @@ _MAX_PACKETS_TO_FIRST_FRAME = 64
 _WIDEST_PIXEL = Fraction(16)
 
 
-def probe(path: str | os.PathLike[str]) -> MediaInfo:
+def probe(video: files.LocalVideo, limits: DecoderLimits = DEFAULT_LIMITS) -> MediaInfo:
     """Describes a local video without decoding more than its first frame.
 
     Args:
-      path: a local file.
+      video: a local file.
+      limits: the limits of the video.
 
     Raises:
-      VideoNotFoundError, StorageError: the file cannot be read.
+      VideoNotFoundError, UnreadableVideoError: the file cannot be read.
       EmptyFileError, NotAVideoError, NoVideoStreamError, UnsupportedCodecError, EncryptedVideoError: the file cannot
         be labeled.
       NoFramesError: the stream has no packets.
       CorruptVideoError: reading failed before the first packet, or the stream has no picture size.
-      OverLimitError: the video exceeds one of the current limits.
+      OverLimitError: the video exceeds one of the limits.
     """
-    name = os.fspath(path)
-    with containers.open_video(name) as (container, stream):
-        _refuse_encrypted(name, container, stream)
+    name = files.name_of(video)
+    with containers.open_video(video, limits) as (container, stream):
+        _refuse_encrypted(video, container, stream)
         peek, key_frames = _FirstFrame(stream), KeyFrames(stream)
         watch = KeyFrameWatch()
-        packets = watch.through(key_frames.through(peek.through(_packets(name, container, stream))))
+        packets = watch.through(key_frames.through(peek.through(_packets(name, container, stream, limits))))
         timeline = timelines.read_timeline(packets, container, stream)
         described = f"{name}: video stream {stream.index} ({stream.codec_context.codec.canonical_name})"
         if timeline is None:
-            raise errors.NoFramesError(f"{described} has no frames; {_why_no_frames(name)}")
+            raise errors.NoFramesError(f"{described} has no frames; {_why_no_frames(video)}")
         if stream.width <= 0 or stream.height <= 0:
             raise errors.CorruptVideoError(
                 f"{described} has no picture size: "
                 + ("FFmpeg could decode none of it; check that the file plays" if watch.has_one else NO_KEY_FRAME)
             )
         if timeline.is_doubtful:
-            timeline, key_frames = _mended(name, stream.index, timeline, key_frames)
-        limits.current().check_duration(name, timeline.duration_seconds, container.size)
+            timeline, key_frames = _mended(video, limits, stream.index, timeline, key_frames)
+        limits.check_duration(name, timeline.duration_seconds, container.size)
         is_proven = not timeline.by_order and timeline.shifts is not None
         # Key frames past the end belong to frames that an edit list removes.
-        key_frame_pts = tuple(tick for tick in key_frames.ticks if is_proven and tick <= timeline.promised_end_pts)
+        key_frame_pts = tuple(pts for pts in key_frames.pts if is_proven and pts <= timeline.promised_end_pts)
         return _media_info(container, stream, timeline, peek.rotation_degrees, key_frame_pts)
 
 
-def _refuse_encrypted(name: str, container: InputContainer, stream: VideoStream) -> None:
-    with contextlib.closing(files.open_file(name)) as file:
+def _refuse_encrypted(video: files.LocalVideo, container: InputContainer, stream: VideoStream) -> None:
+    with contextlib.closing(files.open_file(video)) as file:
         scheme = encryption.encryption_of(file, container, stream)
     if scheme:
-        raise errors.EncryptedVideoError(f"{name}: {encryption.message(scheme)}")
+        raise errors.EncryptedVideoError(f"{files.name_of(video)}: {encryption.message(scheme)}")
 
 
-def _why_no_frames(name: str) -> str:
-    with contextlib.closing(files.open_file(name)) as file:
+def _why_no_frames(video: files.LocalVideo) -> str:
+    with contextlib.closing(files.open_file(video)) as file:
         if boxes.read_boxes(file).is_initialization_segment:
             return "this is an initialization segment alone: join its media segments to it, and label the joined file"
     return "the recording may have been interrupted"
 
 
-def _packets(name: str, container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
+def _packets(name: str, container: InputContainer, stream: VideoStream, limits: DecoderLimits) -> Iterator[VideoPacket]:
     """Yields the packets; raises an error before the first packet, and leaves later errors to the timeline."""
-    packets = timelines.frame_packets(container, stream)
+    packets = timelines.frame_packets(container, stream, limits)
     try:
         first = next(packets, None)
     except av.error.FFmpegError as error:
@@ -101,18 +101,20 @@ def _packets(name: str, container: InputContainer, stream: VideoStream) -> Itera
         yield packet
 
 
-def _mended(name: str, stream_index: int, timeline: Timeline, key_frames: KeyFrames) -> tuple[Timeline, KeyFrames]:
+def _mended(
+    video: files.LocalVideo, limits: DecoderLimits, stream_index: int, timeline: Timeline, key_frames: KeyFrames
+) -> tuple[Timeline, KeyFrames]:
     """Reads the file a second time for times on one steady clock, and a third time for key frames on that clock."""
-    with containers.open_video(name, stream_index) as (container, stream):
-        packets = timelines.frame_packets(container, stream)
+    with containers.open_video(video, limits, stream_index) as (container, stream):
+        packets = timelines.frame_packets(container, stream, limits)
         timeline = timelines.mend_timeline(timeline, packets, container, stream)
     if timeline.shifts:
         with (
-            containers.open_video(name, stream_index) as (container, stream),
+            containers.open_video(video, limits, stream_index) as (container, stream),
             contextlib.suppress(av.error.FFmpegError),
         ):
             key_frames = KeyFrames(stream)
-            packets = timelines.frame_packets(container, stream, timeline.shifts)
+            packets = timelines.frame_packets(container, stream, limits, timeline.shifts)
             collections.deque(key_frames.through(packets), maxlen=0)
     return timeline, key_frames
 
@@ -124,7 +126,7 @@ def _media_info(
     rotation_degrees: int,
     key_frame_pts: tuple[int, ...],
 ) -> MediaInfo:
-    shown_ticks = timeline.ticks[-1] - timeline.origin
+    shown_ticks = timeline.frame_pts[-1] - timeline.origin
     return MediaInfo(
         container=container.format.name,
         codec=stream.codec_context.codec.canonical_name,
@@ -135,8 +137,8 @@ def _media_info(
         height=stream.height,
         rotation_degrees=rotation_degrees,
         pixel_aspect_ratio=_pixel_aspect_ratio(stream),
-        source_fps=float((len(timeline.ticks) - 1) / (shown_ticks * timeline.time_base)) if shown_ticks else None,
-        num_frames=len(timeline.ticks),
+        source_fps=float((len(timeline.frame_pts) - 1) / (shown_ticks * timeline.time_base)) if shown_ticks else None,
+        num_frames=len(timeline.frame_pts),
         duration_seconds=timeline.duration_seconds,
         time_base=timeline.time_base,
         start_pts=timeline.origin,

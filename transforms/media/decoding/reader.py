@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -20,9 +19,11 @@ from av.video.stream import VideoStream
 
 from reelbeam.transforms.media.codecs.bitstream import packet_rules
 from reelbeam.transforms.media.container import container as containers
+from reelbeam.transforms.media.container import files
 from reelbeam.transforms.media.container.container import VideoPacket
 from reelbeam.transforms.media.decoding.cropping import Cropping
 from reelbeam.transforms.media.decoding.packet_plan import FastPathError
+from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.timing import timeline as timelines
 from reelbeam.transforms.records import MediaInfo
 
@@ -39,17 +40,21 @@ class PacketReader:
       cropping: the container's cropping.
     """
 
-    def __init__(self, path: str | os.PathLike[str], media: MediaInfo, is_strict: bool = False) -> None:
+    def __init__(
+        self, video: files.LocalVideo, media: MediaInfo, limits: DecoderLimits, *, is_strict: bool = False
+    ) -> None:
         """Opens the file. Raises the errors of `container.open_video`.
 
         Args:
-          path: a local file.
+          video: a local file.
           media: the result of the probe.
+          limits: the limits of the video.
           is_strict: whether the decoder reports errors that it would otherwise conceal.
         """
         self.container: InputContainer
         self.stream: VideoStream
-        self._path = path
+        self._video = video
+        self._limits = limits
         self._is_strict = is_strict
         self._media = media
         self._opened = contextlib.ExitStack()
@@ -75,8 +80,8 @@ class PacketReader:
         self._is_at_start = False
         return self._all_packets()
 
-    def packets_from(self, entry_pts: int) -> Iterator[VideoPacket]:
-        """Yields the packets with data, from the listed key frame with pts `entry_pts` on.
+    def packets_from(self, key_pts: int) -> Iterator[VideoPacket]:
+        """Yields the packets with data, from the listed key frame with pts `key_pts` on.
 
         Raises:
           FastPathError: the key frame was not found, not even by reading from the start.
@@ -84,36 +89,36 @@ class PacketReader:
         """
         if self._media.time_base != self.stream.time_base:
             raise FastPathError("the file has changed")
-        if self._is_at_start and entry_pts == self._media.key_frame_pts[0] <= self._media.start_pts:
-            return self._from_entry(entry_pts)
+        if self._is_at_start and key_pts == self._media.key_frame_pts[0] <= self._media.start_pts:
+            return self._from_key_frame(key_pts)
         if self._media.clock_shifts:  # seeks use the file's own clock, on which a time may occur twice
             self._open()
-            return self._from_entry(entry_pts)
+            return self._from_key_frame(key_pts)
         for step in _STEPS_BACK_SECONDS:
             with contextlib.suppress(FastPathError, av.error.FFmpegError):
                 self._is_at_start = False
                 back = int(Fraction(step) / self._media.time_base)
-                self.container.seek(entry_pts - back, stream=self.stream)
-                return self._from_entry(entry_pts)
+                self.container.seek(key_pts - back, stream=self.stream)
+                return self._from_key_frame(key_pts)
         self._open()
-        return self._from_entry(entry_pts)
+        return self._from_key_frame(key_pts)
 
     def _all_packets(self) -> Iterator[VideoPacket]:
-        return timelines.frame_packets(self.container, self.stream, self._media.clock_shifts)
+        return timelines.frame_packets(self.container, self.stream, self._limits, self._media.clock_shifts)
 
-    def _from_entry(self, entry_pts: int) -> Iterator[VideoPacket]:
+    def _from_key_frame(self, key_pts: int) -> Iterator[VideoPacket]:
         self._is_at_start = False
         packets = self._all_packets()
         for packet in packets:
-            if packet.pts == entry_pts and packet.is_keyframe and self.rules.is_random_access_point(memoryview(packet)):
+            if packet.pts == key_pts and packet.is_keyframe and self.rules.is_random_access_point(memoryview(packet)):
                 return itertools.chain([packet], packets)
-            if packet.is_keyframe and packet.pts is not None and packet.pts > entry_pts:
+            if packet.is_keyframe and packet.pts is not None and packet.pts > key_pts:
                 break
         raise FastPathError("a key frame isn't where it was")
 
     def _open(self) -> None:
         self._opened.close()
-        opened = containers.open_video(self._path, self._media.stream_index)
+        opened = containers.open_video(self._video, self._limits, self._media.stream_index)
         self.container, self.stream = self._opened.enter_context(opened)
         if self._is_strict:
             codec = self.stream.codec_context

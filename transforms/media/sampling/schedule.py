@@ -14,7 +14,7 @@ from fractions import Fraction
 from reelbeam.transforms.records import ClipSpan
 
 
-def sample_ticks(span: ClipSpan, origin: int, time_base: Fraction) -> list[int]:
+def sample_instants(span: ClipSpan, origin: int, time_base: Fraction) -> list[int]:
     """Returns the instants of a clip in ticks, rounded down. Uses integers only, because fractions are slow.
 
     Args:
@@ -33,12 +33,12 @@ class Slot:
     """One frame that one clip still needs.
 
     Attributes:
-      tick: the wanted instant in the stream's time base. The frame at that instant has the largest pts <= tick.
+      instant: the wanted instant in the stream's time base. The frame at that instant has the largest pts <= instant.
       clip: the position of the clip among the spans.
       frame: the position of the frame in the clip.
     """
 
-    tick: int
+    instant: int
     clip: int
     frame: int
 
@@ -58,12 +58,14 @@ class FrameSchedule:
           origin: the pts of the stream's first frame, which is second 0 of the spans.
           time_base: the length of a tick in seconds.
         """
-        clips = [sample_ticks(span, origin, time_base) for span in spans]
-        slots = [Slot(tick, clip, frame) for clip, ticks in enumerate(clips) for frame, tick in enumerate(ticks)]
-        self._slots = sorted(slots, key=lambda slot: slot.tick)  # stable: then by clip and frame
+        clips = [sample_instants(span, origin, time_base) for span in spans]
+        slots = [
+            Slot(instant, clip, frame) for clip, instants in enumerate(clips) for frame, instant in enumerate(instants)
+        ]
+        self._slots = sorted(slots, key=lambda slot: slot.instant)  # stable: then by clip and frame
         self._next = 0
         self._missing = [span.num_decoded_frames for span in spans]
-        self._last_ticks = [max(ticks) for ticks in clips]
+        self._last_instants = [max(instants) for instants in clips]
         self._lost: set[int] = set()
 
     @property
@@ -73,30 +75,30 @@ class FrameSchedule:
         return self._next == len(self._slots)
 
     @property
-    def next_pts(self) -> int:
+    def next_instant(self) -> int:
         """The earliest instant that is still wanted. Valid only while not done."""
         self._skip_lost()
-        return self._slots[self._next].tick
+        return self._slots[self._next].instant
 
     @property
-    def ticks(self) -> list[int]:
+    def instants(self) -> list[int]:
         """All wanted instants, ascending, with repetitions."""
-        return [slot.tick for slot in self._slots]
+        return [slot.instant for slot in self._slots]
 
     @property
     def num_lost(self) -> int:
         """The number of lost clips."""
         return len(self._lost)
 
-    def take_before(self, tick: int | Fraction | None) -> Iterator[Slot]:
-        """Yields every slot with an instant before `tick`, earliest first; None yields all remaining slots."""
-        while not self.is_done and (tick is None or self.next_pts < tick):
+    def take_before(self, pts: int | Fraction | None) -> Iterator[Slot]:
+        """Yields every slot with an instant before `pts`, earliest first; None yields all remaining slots."""
+        while not self.is_done and (pts is None or self.next_instant < pts):
             self._next += 1
             yield self._slots[self._next - 1]
 
-    def last_pts(self, clip: int) -> int:
+    def last_instant(self, clip: int) -> int:
         """Returns the latest instant that a clip shows."""
-        return self._last_ticks[clip]
+        return self._last_instants[clip]
 
     def fill(self, slot: Slot) -> bool:
         """Marks a slot as filled; returns whether its clip is now complete."""

@@ -19,15 +19,16 @@ import os
 import pkgutil
 import socket
 import sys
+from collections.abc import Iterator
 from types import TracebackType
 
 import av
 
 from reelbeam.transforms import errors
-from reelbeam.transforms.media import limits
 from reelbeam.transforms.media.container import files
 from reelbeam.transforms.media.decoding.decoder import DecodeStats, Geometry, decode_clips
 from reelbeam.transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sandbox import confinement, fork_server, protocol, rehearsal
 from reelbeam.transforms.media.sandbox.ring import Ring
 from reelbeam.transforms.records import ClipSpan
@@ -107,27 +108,28 @@ class _Server:
     def serve(self, request: protocol.Message) -> None:
         """Sends the clips of a request, then its result."""
         name = request["probe"] if "probe" in request else request["decode"]
-        caps = limits.DecoderLimits(**request["limits"])
+        limits = DecoderLimits(**request["limits"])
         fetch = self._fetch if request["is_partial"] else None
-        lent = files.lent(name, self._channel.descriptors.pop(), request["size_bytes"], fetch)
-        with lent, limits.in_force(caps):
+        with _received(self._channel.descriptors.pop()) as descriptor:
+            video = files.ReceivedFile(name, descriptor, request["size_bytes"], fetch)
             try:
-                self._channel.send(self._probe(name) if "probe" in request else self._decode(name, request))
+                is_probe = "probe" in request
+                self._channel.send(self._probe(video, limits) if is_probe else self._decode(video, limits, request))
             except errors.MediaError as error:
                 if "media" in request and self._memory.was_short(request["media"]):
-                    self._send_error(errors.DecoderOutOfMemoryError, f"{error}; {_short_of(caps)}")
+                    self._send_error(errors.DecoderOutOfMemoryError, f"{error}; {_short_of(limits)}")
                 else:
                     self._send_error(type(error), str(error))
             except MemoryError:
-                self._send_error(errors.DecoderOutOfMemoryError, f"{name}: {_short_of(caps)}")
+                self._send_error(errors.DecoderOutOfMemoryError, f"{name}: {_short_of(limits)}")
 
     def _send_error(self, kind: type[errors.MediaError], message: str) -> None:
         self._channel.send({"error": [kind.code, message]})
 
-    def _probe(self, name: str) -> protocol.Message:
-        return {"media": protocol.media_to_json(probe(name))}
+    def _probe(self, video: files.ReceivedFile, limits: DecoderLimits) -> protocol.Message:
+        return {"media": protocol.media_to_json(probe(video, limits))}
 
-    def _decode(self, name: str, request: protocol.Message) -> protocol.Message:
+    def _decode(self, video: files.ReceivedFile, limits: DecoderLimits, request: protocol.Message) -> protocol.Message:
         spans = [protocol.span_from_json(values) for values in request["spans"]]
         positions: dict[ClipSpan, list[int]] = collections.defaultdict(list)
         for position, span in reversed(list(enumerate(spans))):
@@ -135,8 +137,10 @@ class _Server:
         media = protocol.media_from_json(request["media"])
         slots = self._ring.slots(request["slot_bytes"], self._await_release)
         stats = DecodeStats()
+        geometry = Geometry(*request["geometry"])
+        clips = decode_clips(video, media, spans, geometry, stats, limits=limits, allocate=slots.allocate)
         try:
-            for span, frames in decode_clips(name, media, spans, Geometry(*request["geometry"]), stats, slots.allocate):
+            for span, frames in clips:
                 clip = {"clip": positions[_planned(span)].pop(), "real": span.num_real_frames}
                 self._channel.send({**clip, "slot": slots.hand_over(frames)})
         finally:
@@ -166,13 +170,22 @@ class _Server:
         return message
 
 
+@contextlib.contextmanager
+def _received(descriptor: int) -> Iterator[int]:
+    """Closes a descriptor at the end of the block."""
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def _planned(span: ClipSpan) -> ClipSpan:
     """Returns the span as it was before decoding, as a key."""
     return dataclasses.replace(span, num_real_frames=0)
 
 
-def _short_of(caps: limits.DecoderLimits) -> str:
-    return f"decoding takes more memory than --decoder_memory_bytes {caps.memory_bytes}"
+def _short_of(limits: DecoderLimits) -> str:
+    return f"decoding takes more memory than --decoder_memory_bytes {limits.memory_bytes}"
 
 
 class _Memory:

@@ -217,7 +217,8 @@ class DecoderProcess:
             there = self._partial.fetch(start, stop)
         self._fetch_seconds_left -= time.monotonic() - began
         if self._fetch_seconds_left < 0:
-            raise errors.StorageError(f"{self._name}: the storage is too slow: fetching timed out; run again later")
+            message = f"{self._name}: the storage is too slow: fetching timed out; run again later"
+            raise errors.UnreadableVideoError(message)
         self._send({"there": there}, end=budget.end())
 
     def _next(self, end: float) -> protocol.Message:

@@ -29,15 +29,15 @@ class KeyFrames:
         self._rules = packet_rules(codec.codec.canonical_name, codec.extradata)
         self._min_spacing = min_spacing_ticks(stream.time_base or Fraction(1))
         self._is_proven = self._rules.is_known
-        self._ticks: list[int] = []
+        self._pts: list[int] = []
         self._order = PacketOrder()
         self._latest: int | None = None
         self._recent: collections.deque[int] = collections.deque(maxlen=MAX_REORDERED)
 
     @property
-    def ticks(self) -> tuple[int, ...]:
+    def pts(self) -> tuple[int, ...]:
         """The pts of the listed key frames; empty if any packet violated the codec's rules."""
-        return tuple(self._ticks) if self._is_proven else ()
+        return tuple(self._pts) if self._is_proven else ()
 
     def through(self, packets: Iterable[VideoPacket]) -> Iterator[VideoPacket]:
         """Yields the packets unchanged."""
@@ -53,11 +53,11 @@ class KeyFrames:
             return
         if packet.is_keyframe:
             is_behind = self._latest is not None and pts < self._latest
-            is_far = not self._ticks or pts >= self._ticks[-1] + self._min_spacing
+            is_far = not self._pts or pts >= self._pts[-1] + self._min_spacing
             if (is_behind or is_far) and self._rules.is_random_access_point(data):
                 # Frames stored before a key frame are shown before it; if not, the clock has jumped back.
                 self._is_proven = not is_behind
-                self._ticks.append(pts)
+                self._pts.append(pts)
         self._note_time(pts, data)
 
     def _note_time(self, pts: int, data: memoryview) -> None:

@@ -144,7 +144,7 @@ class PacketTimes:
         usual = delays[min(int(_USUAL_SHARE * len(delays)), len(delays) - 2)]
         return bool(delays[-1] > usual + self._rules.max_step_back)
 
-    def sorted_ticks(self, spacing: Fraction) -> Sequence[int]:
+    def sorted_pts(self, spacing: Fraction) -> Sequence[int]:
         """Returns the display times, ascending.
 
         Packets without any time are skipped. If all packets lack one, the times are spaced evenly (raw streams).

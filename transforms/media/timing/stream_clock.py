@@ -41,11 +41,11 @@ class MendedTimes:
 
     Attributes:
       packet_times: int64 [N], the time of each packet, in file order.
-      ticks: int64, ascending: the times of the shown packets.
+      frame_pts: int64, ascending: the times of the shown packets.
       last_duration: the duration of the frame that is shown last; 0 if its packet has none.
       num_discontinuities: the number of jumps and outliers that were repaired.
-      by_order: whether `ticks` are assigned to frames in decoder output order, because the packets' own times do not
-        belong to their frames.
+      by_order: whether `frame_pts` are assigned to frames in decoder output order, because the packets' own times do
+        not belong to their frames.
       is_changed: whether any packet's time was changed.
       jumps: the packets at which the clock jumps and a new recording begins: at a key frame, or where the display
         order contradicts the order of the earlier pictures.
@@ -55,7 +55,7 @@ class MendedTimes:
     """
 
     packet_times: Times
-    ticks: Times
+    frame_pts: Times
     last_duration: int
     num_discontinuities: int
     by_order: bool

@@ -18,10 +18,10 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from reelbeam.transforms.media import limits
 from reelbeam.transforms.media.codecs.bitstream import packet_rules
 from reelbeam.transforms.media.codecs.packet_order import PacketOrder
 from reelbeam.transforms.media.container.container import VideoPacket, words
+from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.timing.clock import Times, bounded
 from reelbeam.transforms.media.timing.fields import whole_frames
 from reelbeam.transforms.media.timing.packet_times import MAX_RATE, PacketTimes, clock_rules, min_spacing
@@ -39,7 +39,7 @@ class Timeline:
 
     Attributes:
       time_base: the length of a tick in seconds.
-      ticks: the display time of each frame, ascending; eight bytes each, because a long film has many.
+      frame_pts: the display time of each frame, ascending; eight bytes each, because a long film has many.
       origin: the display time of the stream's first frame, which is second 0 of the video. Often not 0, and sometimes
         negative.
       end_pts: the end of the last frame's display time.
@@ -56,7 +56,7 @@ class Timeline:
     """
 
     time_base: Fraction
-    ticks: Sequence[int]
+    frame_pts: Sequence[int]
     origin: int
     end_pts: Fraction
     promised_end_pts: Fraction
@@ -79,14 +79,16 @@ class Timeline:
     @property
     def mean_spacing_seconds(self) -> Fraction:
         """The mean frame interval."""
-        return (self.end_pts - self.ticks[0]) * self.time_base / len(self.ticks)
+        return (self.end_pts - self.frame_pts[0]) * self.time_base / len(self.frame_pts)
 
-    def position_at(self, tick: int) -> int:
-        """Returns the position of the frame shown at `tick`: the last frame with that time or an earlier one."""
-        return max(bisect.bisect_right(self.ticks, tick) - 1, 0)
+    def position_at(self, pts: int) -> int:
+        """Returns the position of the frame shown at `pts`: the last frame with that time or an earlier one."""
+        return max(bisect.bisect_right(self.frame_pts, pts) - 1, 0)
 
 
-def frame_packets(container: InputContainer, stream: VideoStream, shifts: Shifts = ()) -> Iterator[VideoPacket]:
+def frame_packets(
+    container: InputContainer, stream: VideoStream, limits: DecoderLimits, shifts: Shifts = ()
+) -> Iterator[VideoPacket]:
     """Yields packets that each hold a whole frame, in file order, without the empty packet that PyAV appends.
 
     Empty packets inside a file (AVI writes them to repeat a frame) are also removed, because the decoder would take
@@ -94,10 +96,11 @@ def frame_packets(container: InputContainer, stream: VideoStream, shifts: Shifts
 
     Args:
       container, stream: must be at their start if there are shifts.
+      limits: the limits of the stream.
       shifts: the offsets of the packets' pts, see `Timeline.shifts`.
     """
     rules = packet_rules(stream.codec_context.codec.canonical_name, stream.codec_context.extradata)
-    packets = _packets_with_data(container, stream)
+    packets = _packets_with_data(container, stream, limits)
     if rules.may_lack_pictures:
         packets = (packet for packet in packets if rules.has_picture(memoryview(packet)))
     packets = whole_frames(packets, rules)
@@ -121,12 +124,11 @@ def _shifted(packets: Iterator[VideoPacket], shifts: Shifts, min_ticks: Fraction
         yield packet
 
 
-def _packets_with_data(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
-    caps = limits.current()
+def _packets_with_data(container: InputContainer, stream: VideoStream, limits: DecoderLimits) -> Iterator[VideoPacket]:
     for count, packet in enumerate(_demuxed(container, stream), 1):
         if packet.size > 0:
-            if count > caps.max_packets:
-                caps.check_packets(container.name, count)
+            if count > limits.max_packets:
+                limits.check_packets(container.name, count)
             yield packet
 
 
@@ -178,13 +180,15 @@ def read_timeline(
         return None
     if reaches_end:
         read_error = read_error or missing_frames(shown.last_dts, container.format.name, stream)
-    ticks = shown.sorted_ticks(spacing)
-    end_pts = ticks[-1] + _last_frame_ticks(ticks, shown.last_duration, spacing)
-    origin = ticks[0] if origin is None else origin
+    frame_pts = shown.sorted_pts(spacing)
+    end_pts = frame_pts[-1] + _last_frame_ticks(frame_pts, shown.last_duration, spacing)
+    origin = frame_pts[0] if origin is None else origin
     promised = Fraction(origin + stream.duration) if read_error and stream.duration else end_pts
     by_order = shown.is_by_order(container.format.name, stream.codec_context.reorder_depth)
     time_base = stream.time_base or Fraction(1, 1)
-    return Timeline(time_base, ticks, origin, end_pts, max(end_pts, promised), by_order, read_error, shown.is_doubtful)
+    return Timeline(
+        time_base, frame_pts, origin, end_pts, max(end_pts, promised), by_order, read_error, shown.is_doubtful
+    )
 
 
 def mend_timeline(
@@ -207,13 +211,13 @@ def mend_timeline(
     mended = clock.mended(rules, container.format.name, is_reordered=is_reordered)
     if not mended.is_changed:
         return timeline
-    ticks = mended.ticks.tolist()
+    frame_pts = mended.frame_pts.tolist()
     last_duration = mended.last_duration if mended.last_duration >= rules.min_spacing else 0
-    end_pts = ticks[-1] + _last_frame_ticks(ticks, last_duration, spacing)
+    end_pts = frame_pts[-1] + _last_frame_ticks(frame_pts, last_duration, spacing)
     return dataclasses.replace(
         timeline,
-        ticks=ticks,
-        origin=ticks[0],
+        frame_pts=frame_pts,
+        origin=frame_pts[0],
         end_pts=end_pts,
         # The end that the header declares is on the old clock.
         promised_end_pts=end_pts,
@@ -244,10 +248,10 @@ def missing_frames(last_dts: int | None, demuxer: str, stream: VideoStream) -> s
     return "the file ends before the last frame that its index lists"
 
 
-def _last_frame_ticks(ticks: Sequence[int], packet_duration: int, spacing: Fraction) -> Fraction:
+def _last_frame_ticks(frame_pts: Sequence[int], packet_duration: int, spacing: Fraction) -> Fraction:
     """Returns the duration of the last frame: its packet's duration, or the mean frame interval."""
     if packet_duration > 0:
         return Fraction(packet_duration)
-    if ticks[-1] > ticks[0]:
-        return Fraction(ticks[-1] - ticks[0], len(ticks) - 1)
+    if frame_pts[-1] > frame_pts[0]:
+        return Fraction(frame_pts[-1] - frame_pts[0], len(frame_pts) - 1)
     return spacing

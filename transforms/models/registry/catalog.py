@@ -12,7 +12,10 @@ from typing import Literal
 
 from reelbeam.transforms.errors import ModelNotFoundError
 
-_KINETICS_600 = "package:reelbeam.transforms.models/labels/kinetics_600.txt"
+KINETICS_600 = "kinetics-600"
+"""The name of the bundled label file."""
+
+_KINETICS_600_FILE = "package:reelbeam.transforms.models/labels/kinetics_600.txt"
 _KAGGLE = "https://www.kaggle.com/models/google/movinet/TensorFlow2"
 DEMO = "demo"
 """The name of the bundled model, which is for first steps and for tests."""
@@ -109,7 +112,7 @@ def _movinet(size: str, kind: Literal["base", "stream"]) -> ModelSpec:
         name=f"{size}-{kind}",
         kind=kind,
         handle=f"https://tfhub.dev/tensorflow/movinet/{size}/{kind}/kinetics-600/classification/3",
-        labels=_KINETICS_600,
+        labels=_KINETICS_600_FILE,
         preset=preset,
         gflops=gflops,
         top1_percent=base_percent if kind == "base" else stream_percent,
@@ -144,6 +147,11 @@ def find(name: str) -> ModelSpec:
     near = nearest(name)
     advice = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(CATALOG)}."
     raise ModelNotFoundError(f"no model is called {name!r}: {advice} A URL or a folder works as well.")
+
+
+def label_file(name: str) -> str:
+    """Returns the location of a label file: its own, or that of the bundled one for `KINETICS_600`."""
+    return _KINETICS_600_FILE if name == KINETICS_600 else name
 
 
 def nearest(name: str) -> list[str]:

@@ -2,7 +2,7 @@
 
     OUTPUT/.staging/lock.json    the holder, since when it holds the output, and the end of its lease
 
-The file is written only if it is unchanged since it was read (`reelbeam.transforms.storage.conditional_files`).
+The file is written only if it is unchanged since it was read (`write_if` of `reelbeam.transforms.storage.stores`).
 Releasing the lock also writes the file. A killed holder cannot release it. It is detected in one of two ways:
 
 - By its **process**, if the run ends with the process and the process ran on this system: it no longer exists, as
@@ -22,7 +22,6 @@ import time
 from typing import Annotated, TypeAlias
 
 from reelbeam.transforms import storage
-from reelbeam.transforms.storage.conditional_files import conditional_file
 from reelbeam.transforms.storage.documents import Count, Name, Time, is_number, parse
 from reelbeam.transforms.storage.typed_json import Rule, from_json, to_json
 
@@ -93,17 +92,18 @@ class LockRecord:
 
 
 class LockFile:
-    """The lock of one output. Its methods raise the errors of the store's client, see `storage.storage_errors`."""
+    """The lock of one output. All methods raise StorageError: the output cannot be read or written."""
 
     def __init__(self, output: str) -> None:
-        self._file = conditional_file(f"{output.rstrip('/')}/.staging/lock.json")
+        self._uri = f"{output.rstrip('/')}/.staging/lock.json"
+        self._store = storage.store_for(self._uri)
 
     def read(self) -> tuple[LockRecord | None, str | None]:
         """Returns the content of the lock and the version of its file; (None, None) if there is no file.
 
         None with a version means an invalid file, for example after a power failure. It does not hold the output.
         """
-        found = self._file.read()
+        found = self._store.read_versioned(self._uri)
         if found is None:
             return None, None
         try:
@@ -118,7 +118,8 @@ class LockFile:
 
     def write(self, lock: LockRecord, version: str | None) -> bool:
         """Writes the lock if its version is still `version`. Returns whether it was written."""
-        return self._file.write((json.dumps(to_json(lock), indent=2, sort_keys=True) + "\n").encode(), version)
+        data = (json.dumps(to_json(lock), indent=2, sort_keys=True) + "\n").encode()
+        return self._store.write_if(self._uri, data, version)
 
     def write_lease(self, lock: LockRecord, version: str | None) -> bool:
         """Writes the lock with a new lease of the same length, which starts now."""
@@ -136,10 +137,9 @@ def read_lock(output: str) -> LockRecord | None:
     """Returns the content of an output's lock; None if there is none.
 
     Raises:
-      MediaError: the output cannot be read.
+      StorageError: the output cannot be read.
     """
-    with storage.storage_errors(output):
-        return LockFile(output).read()[0]
+    return LockFile(output).read()[0]
 
 
 def is_held(lock: LockRecord, holder: str) -> bool:

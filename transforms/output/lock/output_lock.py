@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from reelbeam.transforms import storage
-from reelbeam.transforms.errors import LockLostError, MediaError, OutputLockedError
+from reelbeam.transforms.errors import LockLostError, OutputLockedError, StorageError
 from reelbeam.transforms.output.lock.lock_file import (
     LockFile,
     LockProgress,
@@ -72,7 +72,7 @@ class LockTicket(NamedTuple):
 
         Raises:
           LockLostError: another run has taken over the output.
-          MediaError: the lock cannot be read or written.
+          StorageError: the lock cannot be read or written.
         """
         with storage.storage_errors(self.output):
             file = LockFile(self.output)
@@ -93,7 +93,7 @@ class LockTicket(NamedTuple):
         If another worker renewed the lease first, or the run has ended, there is nothing to do.
 
         Raises:
-          MediaError: the lock cannot be read or written.
+          StorageError: the lock cannot be read or written.
         """
         with storage.storage_errors(self.output):
             file = LockFile(self.output)
@@ -124,7 +124,7 @@ class OutputLock:
 
     Raises:
       OutputLockedError: another run holds the output.
-      MediaError: the output cannot be written.
+      StorageError: the output cannot be written.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class OutputLock:
         try:
             with storage.storage_errors(self._ticket.output):
                 self._file.release(self._ticket.holder)
-        except MediaError as failure:  # the lease expires anyway
+        except StorageError as failure:  # the lease expires anyway
             logging.getLogger(__name__).warning("the output's lock could not be released: %s", failure)
 
     def leave_to_job(self) -> None:
@@ -212,6 +212,6 @@ class OutputLock:
                 lock, version = held
                 progress = self._progress() or lock.progress
                 self._file.write_lease(dataclasses.replace(lock, progress=progress), version)
-        except MediaError as failure:  # the next renewal may succeed
+        except StorageError as failure:  # the next renewal may succeed
             logging.getLogger(__name__).warning("the output's lock could not be renewed: %s", failure)
         return True

@@ -28,11 +28,10 @@ import time
 from collections.abc import Iterator
 
 from reelbeam.transforms import metrics
-from reelbeam.transforms.errors import FileTooLargeError, StorageError
-from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.errors import ObjectTooLargeError, UnavailableError
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.spool.spooled_video import SparseFile, SpooledVideo, disk_errors
-from reelbeam.transforms.storage.stores.store import Store
+from reelbeam.transforms.storage.stores.store import ObjectInfo, Store
 from reelbeam.transforms.wording import counted
 
 MAX_BYTES = 20 << 30
@@ -80,7 +79,7 @@ class Spool:
     """
 
     def __init__(self, config: SpoolConfig) -> None:
-        """Creates the folder and removes those of dead processes. Raises StorageError if the disk denies access."""
+        """Creates the folder and removes those of dead processes. Raises UnavailableError if the disk denies access."""
         place = pathlib.Path(config.folder or tempfile.gettempdir())
         with disk_errors(place):
             place.mkdir(parents=True, exist_ok=True)
@@ -93,31 +92,30 @@ class Spool:
         self.max_bytes = config.max_bytes or min(MAX_BYTES, int(free_bytes * _FREE_SHARE))
         self._num_files = 0
         self._changed = threading.Condition()
-        self._files: collections.OrderedDict[VideoRef, SparseFile] = collections.OrderedDict()  # last: last used
+        self._files: collections.OrderedDict[ObjectInfo, SparseFile] = collections.OrderedDict()  # last: last used
 
     @contextlib.contextmanager
-    def lend(self, video: VideoRef, store: Store) -> Iterator[SpooledVideo]:
+    def lend(self, video: ObjectInfo, store: Store) -> Iterator[SpooledVideo]:
         """Yields a remote video of known size and version; waits while other videos in use leave no room.
 
         Raises:
-          FileTooLargeError: it is larger than the limit.
-          StorageError: the disk is full, or there was no room for an hour.
+          ObjectTooLargeError: it is larger than the limit.
+          UnavailableError: the disk is full, or there was no room for an hour.
         """
-        assert video.size_bytes is not None
         if self.max_bytes < video.size_bytes <= self._max_bytes_of_any_disk:  # transient: the disk may have room later
-            raise StorageError(
-                f"{without_query(video.video_uri)} has {counted(video.size_bytes, 'byte')}, but the disk "
+            raise UnavailableError(
+                f"{without_query(video.uri)} has {counted(video.size_bytes, 'byte')}, but the disk "
                 f"of {self._place} had room for no more than {self.max_bytes}: free some there, or "
                 "name a larger disk with --spool_dir"
             )
         if video.size_bytes > self.max_bytes:
-            raise FileTooLargeError(
-                f"{without_query(video.video_uri)} has {counted(video.size_bytes, 'byte')}, more than "
+            raise ObjectTooLargeError(
+                f"{without_query(video.uri)} has {counted(video.size_bytes, 'byte')}, more than "
                 f"the {self.max_bytes} that may be kept on local disk: raise --spool_bytes, or "
                 "name a larger disk with --spool_dir"
             )
         # Ranges of a video, and attempts at it, share the fetched blocks.
-        key = VideoRef(video.video_uri, video.size_bytes, video.content_version)
+        key = ObjectInfo(video.uri, video.size_bytes, video.version)
         file = self._take(key, video.size_bytes)
         try:
             yield SpooledVideo(key, store, file, self._changed)
@@ -129,12 +127,12 @@ class Spool:
         """The bytes that count against the limit: sizes of videos in use, and fetched bytes of the others."""
         return sum(file.size_bytes if file.num_users else file.num_fetched_bytes for file in self._files.values())
 
-    def _take(self, key: VideoRef, size_bytes: int) -> SparseFile:
+    def _take(self, key: ObjectInfo, size_bytes: int) -> SparseFile:
         end = time.monotonic() + _MAX_WAIT_SECONDS
         with self._changed:
             while not self._has_room(key, size_bytes):
                 if not self._changed.wait(end - time.monotonic()):
-                    raise StorageError(f"{without_query(key.video_uri)}: no room within --spool_bytes {self.max_bytes}")
+                    raise UnavailableError(f"{without_query(key.uri)}: no room within --spool_bytes {self.max_bytes}")
             file = self._files.get(key)
             if file is None:
                 self._num_files += 1
@@ -151,11 +149,11 @@ class Spool:
             self._files.pop(key).remove()
             metrics.count(metrics.SPOOL_EVICTIONS)
 
-    def _has_room(self, key: VideoRef, size_bytes: int) -> bool:
+    def _has_room(self, key: ObjectInfo, size_bytes: int) -> bool:
         in_use = {key: file.size_bytes for key, file in self._files.items() if file.num_users}
         return sum((in_use | {key: size_bytes}).values()) <= self.max_bytes
 
-    def _give_back(self, key: VideoRef, file: SparseFile) -> None:
+    def _give_back(self, key: ObjectInfo, file: SparseFile) -> None:
         with self._changed:
             file.close()
             self._files.move_to_end(key)

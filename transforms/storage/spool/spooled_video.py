@@ -14,11 +14,10 @@ import threading
 from collections.abc import Iterator
 
 from reelbeam.transforms import metrics
-from reelbeam.transforms.errors import StorageError
-from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.errors import UnavailableError
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.spool.blocks import Blocks
-from reelbeam.transforms.storage.stores.store import Store
+from reelbeam.transforms.storage.stores.store import ObjectInfo, Store
 
 BLOCK_BYTES = 256 << 10
 
@@ -35,7 +34,7 @@ class SparseFile:
         self._path = path
 
     def open(self) -> None:
-        """Adds a user. Raises StorageError if the disk denies access."""
+        """Adds a user. Raises UnavailableError if the disk denies access."""
         if not self.num_users:
             with disk_errors(self._path.parent), contextlib.ExitStack() as opened:
                 writable = self._open_writable()
@@ -83,8 +82,8 @@ class SpooledVideo:
       size_bytes: the size of the whole video.
     """
 
-    def __init__(self, video: VideoRef, store: Store, file: SparseFile, changed: threading.Condition) -> None:
-        self.name = without_query(video.video_uri)
+    def __init__(self, video: ObjectInfo, store: Store, file: SparseFile, changed: threading.Condition) -> None:
+        self.name = without_query(video.uri)
         self.size_bytes = file.size_bytes
         self._video = video
         self._store = store
@@ -102,7 +101,7 @@ class SpooledVideo:
           The start and end of the fetched range that contains them.
 
         Raises:
-          MediaError: as in `stores.store.Store.read`, or because the disk is full.
+          StorageError: as in `stores.store.Store.read`, or because the disk is full.
         """
         assert 0 <= start < stop <= self.size_bytes
         first, last = start // BLOCK_BYTES, -(-stop // BLOCK_BYTES)
@@ -138,4 +137,4 @@ def disk_errors(place: object) -> Iterator[None]:
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         remedy = "lower --spool_bytes, or name a larger disk with --spool_dir" if full else "name another --spool_dir"
-        raise StorageError(f"remote videos cannot be kept in {place}: {error.strerror}; {remedy}") from error
+        raise UnavailableError(f"remote videos cannot be kept in {place}: {error.strerror}; {remedy}") from error

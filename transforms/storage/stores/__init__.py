@@ -1,19 +1,22 @@
-"""Object stores, read by byte ranges, which Beam's file systems do not support.
+"""Stores: local disk and object stores, with byte ranges, versions and conditional writes, which Beam does not have.
 
 Beam's readers request everything from an offset on and discard the rest, create a client for each call, expose no etag
-and keep all names of a listing in memory. A store here has three small operations. Each is a request that either
-succeeds completely or fails:
+and keep all names of a listing in memory. A store here has one client in a process, and six small operations. Each is a
+request that either succeeds completely or fails:
 
-    stat(uri)                  the size and version of one object
-    matching(pattern)          a listing, page by page
-    read(video, start, stop)   a byte range of the listed version
+    stat(uri)                      the size and version of one object
+    matching(pattern)              a listing, page by page
+    read(found, start, stop)       a byte range of the listed version
+    read_versioned(uri)            a small object, with its version
+    write_if(uri, data, version)   a small object, unless it was written since: the basis of a lock
+    delete(uris)                   some objects
 
-    store.py     the interface of stores
+    store.py     the interface of stores, and what they say of an object (`ObjectInfo`)
     registry.py  returns the store of a URI
+    local.py     local and shared folders
     s3.py        S3, and servers with its protocol
     gcs.py       Google Cloud Storage (gcs_credentials.py: its credentials)
     beam.py      every other scheme, through Beam's file systems
-    options.py   the options of Beam's file systems in this process
     clients.py   the client libraries that schemes need
     failures.py  converts exceptions of clients to errors of this package
     retries.py   retries of requests

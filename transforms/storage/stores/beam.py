@@ -1,27 +1,28 @@
 """Stores that are supported only through Beam's file systems (hdfs, Azure, …).
 
 Beam's buffering applies: each read may fetch up to 16 MiB more than requested. Listings are in memory, as Beam creates
-them. The version is the modification time, and is compared before each read.
+them. The version is the modification time, and is compared before each read. There are no conditional writes: the
+file is read again just before it is written, which leaves a gap of milliseconds.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from apache_beam.io.filesystem import CompressionTypes, FileMetadata, FileSystem
 from apache_beam.io.filesystems import FileSystems
 
-from reelbeam.transforms.errors import StorageError, UnsupportedUriError
-from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.beam_compat import pipeline_options
+from reelbeam.transforms.errors import UnavailableError, UnsupportedUriError
 from reelbeam.transforms.redaction import has_credentials, without_query
 from reelbeam.transforms.storage.stores.clients import lacks_client, unsupported
 from reelbeam.transforms.storage.stores.failures import changed, storage_errors
 from reelbeam.transforms.storage.stores.gcs_credentials import settle_credentials
-from reelbeam.transforms.storage.stores.options import pipeline_options
 from reelbeam.transforms.storage.stores.retries import TransientError, with_retries
+from reelbeam.transforms.storage.stores.store import ObjectInfo, Versioned, content_version
 from reelbeam.transforms.wording import counted
 
 T = TypeVar("T")
@@ -30,18 +31,18 @@ T = TypeVar("T")
 class BeamStore:
     """A store behind Beam's file systems, see `store.Store`."""
 
-    def stat(self, uri: str) -> VideoRef:
+    def stat(self, uri: str) -> ObjectInfo:
         """See `store.Store`."""
 
-        def request() -> VideoRef:
+        def request() -> ObjectInfo:
             system = file_system(uri)
             if not system.exists(uri):
                 raise FileNotFoundError(uri)
-            return to_video_ref(system.metadata(uri))
+            return _to_info(system.metadata(uri))
 
         return _with_retries(uri, request)
 
-    def matching(self, pattern: str) -> Iterator[VideoRef]:
+    def matching(self, pattern: str) -> Iterator[ObjectInfo]:
         """See `store.Store`."""
 
         def request() -> list[FileMetadata]:
@@ -50,14 +51,14 @@ class BeamStore:
                 return []  # listing a folder that does not exist would be an error
             return [found for found in system.match([pattern])[0].metadata_list if not found.path.endswith("/")]
 
-        yield from map(to_video_ref, _with_retries(pattern, request))
+        yield from map(_to_info, _with_retries(pattern, request))
 
-    def read(self, video: VideoRef, start: int, stop: int) -> bytes:
+    def read(self, found: ObjectInfo, start: int, stop: int) -> bytes:
         """See `store.Store`."""
-        uri = video.video_uri
+        uri = found.uri
 
         def request() -> bytes:
-            if to_video_ref(file_system(uri).metadata(uri)).content_version != video.content_version:
+            if _to_info(file_system(uri).metadata(uri)).version != found.version:
                 raise changed(uri)
             with FileSystems.open(uri, "application/octet-stream", CompressionTypes.UNCOMPRESSED) as file:
                 file.seek(start)
@@ -67,6 +68,35 @@ class BeamStore:
             return data
 
         return _with_retries(uri, request)
+
+    def read_versioned(self, uri: str) -> Versioned | None:
+        """See `store.Store`."""
+
+        def request() -> Versioned | None:
+            if not FileSystems.exists(uri):
+                return None
+            with FileSystems.open(uri, "application/octet-stream", CompressionTypes.UNCOMPRESSED) as file:
+                data: bytes = file.read()
+            return Versioned(data, content_version(data))
+
+        return _with_retries(uri, request)
+
+    def write_if(self, uri: str, data: bytes, version: str | None) -> bool:
+        """See `store.Store`."""
+        found = self.read_versioned(uri)
+        if (found and found.version) != version:
+            return False
+        with (
+            storage_errors(uri),
+            FileSystems.create(uri, "application/octet-stream", CompressionTypes.UNCOMPRESSED) as sink,
+        ):
+            sink.write(data)
+        return True
+
+    def delete(self, uris: Sequence[str]) -> None:
+        """See `store.Store`."""
+        with storage_errors(uris[0]):
+            FileSystems.delete(list(uris))
 
 
 def _folder_of(pattern: str) -> str:
@@ -80,7 +110,7 @@ def _with_retries(uri: str, request: Callable[[], T]) -> T:
         try:
             with storage_errors(uri):
                 return request()
-        except StorageError as error:
+        except UnavailableError as error:
             raise TransientError(str(error)) from error
         except ValueError as error:  # Beam's file systems reject a URI that they cannot parse
             raise UnsupportedUriError(f"{without_query(uri)}: {error}; check the URI") from error
@@ -88,11 +118,11 @@ def _with_retries(uri: str, request: Callable[[], T]) -> T:
     return with_retries(uri, translated)
 
 
-def to_video_ref(metadata: FileMetadata) -> VideoRef:
+def _to_info(metadata: FileMetadata) -> ObjectInfo:
     """Converts an entry of a listing; the version is empty if the store has no modification times."""
     updated = metadata.last_updated_in_seconds
     version = f"mtime:{updated:.6f}" if updated else ""
-    return VideoRef(metadata.path, metadata.size_in_bytes, version, modified_seconds=updated or None)
+    return ObjectInfo(metadata.path, metadata.size_in_bytes, version, updated or None)
 
 
 def file_system(uri: str) -> FileSystem:
@@ -111,7 +141,7 @@ def file_system(uri: str) -> FileSystem:
     if lacks_client(uri):
         raise unsupported(uri)
     if FileSystems.get_scheme(uri) == "gs":
-        with contextlib.suppress(ImportError):  # Beam's file system tells of it below
+        with contextlib.suppress(ImportError):  # Beam's file system reports it below
             settle_credentials(pipeline_options())
     with storage_errors(uri):
         try:

@@ -10,27 +10,27 @@ from collections.abc import Iterator
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from reelbeam.transforms.records import VideoRef
 from reelbeam.transforms.storage.stores.failures import storage_errors
 from reelbeam.transforms.storage.stores.registry import store_for
+from reelbeam.transforms.storage.stores.store import ObjectInfo
 
 _BLOCK_BYTES = 16 << 20
 
 
-def read(file: VideoRef) -> bytes:
+def read(file: ObjectInfo) -> bytes:
     """Returns the content of a file, in the listed version.
 
     Raises:
-      MediaError: as in `Store.read`.
+      StorageError: as in `Store.read`.
     """
     return b"".join(_blocks(file))
 
 
-def download(file: VideoRef, path: pathlib.Path) -> None:
+def download(file: ObjectInfo, path: pathlib.Path) -> None:
     """Copies a file, in the listed version, to local disk.
 
     Raises:
-      MediaError: as in `Store.read`.
+      StorageError: as in `Store.read`.
       OSError: `path` cannot be written.
     """
     with path.open("wb") as copy:
@@ -41,7 +41,7 @@ def upload(path: pathlib.Path, uri: str) -> None:
     """Copies a local file to `uri`.
 
     Raises:
-      MediaError: the store denies the request, or does not respond.
+      StorageError: the store denies the request, or does not respond.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(storage_errors(uri))
@@ -50,7 +50,7 @@ def upload(path: pathlib.Path, uri: str) -> None:
         shutil.copyfileobj(source, stack.enter_context(target))
 
 
-def _blocks(file: VideoRef) -> Iterator[bytes]:
-    store, size = store_for(file.video_uri), file.size_bytes or 0
-    for start in range(0, size, _BLOCK_BYTES):
-        yield store.read(file, start, min(start + _BLOCK_BYTES, size))
+def _blocks(file: ObjectInfo) -> Iterator[bytes]:
+    store = store_for(file.uri)
+    for start in range(0, file.size_bytes, _BLOCK_BYTES):
+        yield store.read(file, start, min(start + _BLOCK_BYTES, file.size_bytes))

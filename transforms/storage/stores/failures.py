@@ -10,7 +10,15 @@ from typing import Any
 
 from apache_beam.io.filesystem import BeamIOError
 
-from reelbeam.transforms.errors import MediaError, StorageError, VideoChangedError, VideoNotFoundError
+from reelbeam.transforms.errors import (
+    AccessDeniedError,
+    CredentialsError,
+    ObjectChangedError,
+    ObjectNotFoundError,
+    RequestRejectedError,
+    StorageError,
+    UnavailableError,
+)
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.stores.clients import lacks_client, unsupported
 
@@ -28,10 +36,9 @@ _CLIENT_ERRORS = (
 )
 """Base classes of exceptions that stores' clients raise besides OSError. Not all of them are installed."""
 
-_FINAL_ERRNOS = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
-)
-_PASSING_STATUSES = frozenset({408, 409, 412, 425, 429})
+_DENYING_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_REJECTING_ERRNOS = frozenset({errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
+_TRANSIENT_STATUSES = frozenset({408, 409, 412, 425, 429})
 """HTTP 4xx statuses that are transient."""
 
 # Exceptions of botocore and Google by name, because neither must be installed.
@@ -39,8 +46,8 @@ _NO_CREDENTIALS = frozenset(
     "NoCredentialsError PartialCredentialsError CredentialRetrievalError ProfileNotFound NoAuthTokenError "
     "TokenRetrievalError SSOError DefaultCredentialsError RefreshError".split()
 )
-_REFUSING_CODES = frozenset({"ExpiredToken", "InvalidToken", "TokenRefreshRequired"})
-"""S3's codes for expired credentials, which have status 400."""
+_REFUSING_CODES = frozenset({"AccessDenied", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"})
+"""S3's codes for rejected credentials. Those for expired ones have status 400; an entry of a list has none."""
 _REMEDIES = {
     "s3": "check the permissions; credentials come from AWS_PROFILE, from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,"
     " or from this machine's role",
@@ -49,37 +56,52 @@ _REMEDIES = {
 }
 
 
-def missing(uri: str) -> VideoNotFoundError:
+def missing(uri: str) -> ObjectNotFoundError:
     """Returns the error for an object that does not exist."""
-    return VideoNotFoundError(f"{without_query(uri)} does not exist; check the path and its spelling")
+    return ObjectNotFoundError(f"{without_query(uri)} does not exist; check the path and its spelling")
 
 
-def changed(uri: str) -> VideoChangedError:
+def changed(uri: str) -> ObjectChangedError:
     """Returns the error for an object that is not the listed version."""
-    return VideoChangedError(f"{without_query(uri)} changed after it was listed; run again")
+    return ObjectChangedError(f"{without_query(uri)} changed after it was listed; run again")
 
 
-def what_store_says(uri: str, error: Exception) -> StorageError:
+def request_error(uri: str, error: Exception) -> StorageError:
     """Returns the error for a failed request, with a remedy if credentials are missing or rejected."""
+    kind = kind_of(error)
     words = f"{without_query(uri)}: the storage says {without_query(str(error))}"
-    remedy = _REMEDIES.get(uri.partition("://")[0]) if is_refusal(error) else None
-    return StorageError(f"{words}; {remedy}" if remedy else words)
+    remedy = _REMEDIES.get(uri.partition("://")[0]) if kind is CredentialsError else None
+    return kind(f"{words}; {remedy}" if remedy else words)
 
 
-def is_refusal(error: BaseException | None) -> bool:
-    """Returns whether a client has no credentials, or the store rejects them (401, 403)."""
+def kind_of(error: BaseException) -> type[StorageError]:
+    """Returns the class that an exception of a client or of the disk belongs to."""
+    if _is_rejection_of_credentials(error):
+        return CredentialsError
+    number = error.errno if isinstance(error, OSError) else None
+    if number in _DENYING_ERRNOS:
+        return AccessDeniedError
+    status = _status_of(error) or 0
+    is_wrong_request = 400 <= status < 500 and status not in _TRANSIENT_STATUSES
+    if is_wrong_request or number in _REJECTING_ERRNOS or isinstance(error, ValueError):
+        return RequestRejectedError
+    return UnavailableError
+
+
+def _is_rejection_of_credentials(error: BaseException) -> bool:
+    """Whether a client has no credentials, or the store rejects them (401, 403)."""
     if {kind.__name__ for kind in type(error).__mro__} & _NO_CREDENTIALS:
         return not getattr(error, "retryable", False)  # Google marks transient errors
-    return status_of(error) in (401, 403) or _reply_of(error).get("Error", {}).get("Code") in _REFUSING_CODES
+    return _status_of(error) in (401, 403) or _reply_of(error).get("Error", {}).get("Code") in _REFUSING_CODES
 
 
-def status_of(error: BaseException | None) -> int | None:
-    """Returns the HTTP status behind a client's error; None if there was no response."""
+def _status_of(error: BaseException) -> int | None:
+    """Returns the HTTP status of a client's error; None if there was no response."""
     status = _reply_of(error).get("ResponseMetadata", {}).get("HTTPStatusCode") or getattr(error, "code", None)
     return status if isinstance(status, int) else None
 
 
-def _reply_of(error: BaseException | None) -> dict[str, Any]:
+def _reply_of(error: BaseException) -> dict[str, Any]:
     reply = getattr(error, "response", None)  # a dict in botocore; Google's errors have a `code` instead
     return reply if isinstance(reply, dict) else {}
 
@@ -94,27 +116,13 @@ def storage_errors(uri: str) -> Iterator[None]:
     except (BeamIOError, OSError, *_client_errors()) as error:
         if lacks_client(uri) or _is_import_error(error):
             raise unsupported(uri, error) from error
-        raise what_store_says(uri, error) from error
+        raise request_error(uri, error) from error
 
 
 def _is_import_error(error: Exception) -> bool:
     """Whether a client library could not be imported: Beam wraps the exceptions of its file systems."""
     details = getattr(error, "exception_details", None)
     return any(isinstance(detail, ImportError) for detail in (details or {}).values())
-
-
-def is_final(error: MediaError) -> bool:
-    """Returns whether retries cannot help: the place does not exist, is not accessible, or is not what it should be.
-
-    For a single video, every `StorageError` counts as transient and is retried in some later runs. For a run's output,
-    the user needs to know at once whether to wait or to change something.
-    """
-    cause = error.__cause__
-    if isinstance(cause, ValueError) or (isinstance(cause, OSError) and cause.errno in _FINAL_ERRNOS):
-        return True
-    status = status_of(cause) or 0
-    is_refused = is_refusal(cause) or (400 <= status < 500 and status not in _PASSING_STATUSES)
-    return is_refused or not error.transient
 
 
 def _client_errors() -> tuple[type[Exception], ...]:

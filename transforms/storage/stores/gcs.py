@@ -7,20 +7,19 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from apache_beam.io.filesystem import BeamIOError
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from reelbeam.transforms.errors import VideoNotFoundError
-from reelbeam.transforms.records import VideoRef
-from reelbeam.transforms.storage.stores.failures import changed, missing, what_store_says
+from reelbeam.transforms.errors import ObjectChangedError, ObjectNotFoundError
+from reelbeam.transforms.storage.stores.failures import changed, missing, request_error, storage_errors
 from reelbeam.transforms.storage.stores.retries import TransientError, with_retries
-from reelbeam.transforms.storage.stores.store import matching
+from reelbeam.transforms.storage.stores.store import ObjectInfo, Versioned, holds, matching
 from reelbeam.transforms.storage.uris import object_place
 from reelbeam.transforms.wording import counted
 
 _TIMEOUT = (10, 30)  # seconds to connect, and between two parts of a response
 _GENERATION = "generation:"
 _FIELDS = "items(name,size,generation,updated),nextPageToken"
+_MAX_READS = 5
 _lock = threading.Lock()
 
 _T = TypeVar("_T")
@@ -41,38 +40,29 @@ def _store(options: PipelineOptions) -> GcsStore:
     return GcsStore(gcsio.create_storage_client(options))
 
 
-def delete(uris: Sequence[str], options: PipelineOptions) -> None:
-    """Deletes objects by their exact names. Raises BeamIOError if one cannot be deleted."""
-    from apache_beam.io.gcp.gcsio import GcsIO
-
-    errors = {uri: error for uri, error in GcsIO(pipeline_options=options).delete_batch(list(uris)) if error}
-    if errors:
-        raise BeamIOError("Delete operation failed", errors)
-
-
 class GcsStore:
     """Google Cloud Storage, see `store.Store`. The version of an object is its generation."""
 
     def __init__(self, client: _Foreign) -> None:
         self._client = client
 
-    def stat(self, uri: str) -> VideoRef:
+    def stat(self, uri: str) -> ObjectInfo:
         """See `store.Store`."""
         bucket, key = object_place(uri)
         blob = _with_retries(uri, lambda: self._client.bucket(bucket).get_blob(key, timeout=_TIMEOUT, retry=None))
         if blob is None:
             raise missing(uri)
-        return _to_video_ref(bucket, blob)
+        return _to_info(bucket, blob)
 
-    def matching(self, pattern: str) -> Iterator[VideoRef]:
+    def matching(self, pattern: str) -> Iterator[ObjectInfo]:
         """See `store.Store`."""
         return matching(self, pattern, self._listed)
 
-    def _listed(self, pattern: str, bucket: str, prefix: str) -> Iterator[VideoRef]:
+    def _listed(self, pattern: str, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
         token: str | None = None
         while True:
             page, token = _with_retries(pattern, functools.partial(self._page, bucket, prefix, token))
-            yield from (_to_video_ref(bucket, blob) for blob in page)
+            yield from (_to_info(bucket, blob) for blob in page)
             if not token:
                 return
 
@@ -83,11 +73,10 @@ class GcsStore:
         page = list(next(listing.pages, ()))
         return page, listing.next_page_token
 
-    def read(self, video: VideoRef, start: int, stop: int) -> bytes:
+    def read(self, found: ObjectInfo, start: int, stop: int) -> bytes:
         """See `store.Store`."""
-        bucket, key = object_place(video.video_uri)
-        version = video.content_version
-        generation = int(version.removeprefix(_GENERATION)) if version.startswith(_GENERATION) else None
+        bucket, key = object_place(found.uri)
+        generation = _generation(found.version) if found.version.startswith(_GENERATION) else None
 
         def request() -> bytes:
             data: bytes = (
@@ -107,16 +96,68 @@ class GcsStore:
             return data
 
         try:
-            return _with_retries(video.video_uri, request)
-        except VideoNotFoundError:
-            self.stat(video.video_uri)  # raises if the object was deleted
-            raise changed(video.video_uri) from None
+            return _with_retries(found.uri, request)
+        except ObjectNotFoundError:
+            self.stat(found.uri)  # raises if the object was deleted
+            raise changed(found.uri) from None
+
+    def read_versioned(self, uri: str) -> Versioned | None:
+        """See `store.Store`."""
+        bucket, key = object_place(uri)
+        for tries_left in reversed(range(_MAX_READS)):
+            blob = _with_retries(uri, lambda: self._client.bucket(bucket).get_blob(key, timeout=_TIMEOUT, retry=None))
+            if blob is None:
+                return None
+            request = functools.partial(
+                blob.download_as_bytes, if_generation_match=blob.generation, timeout=_TIMEOUT, retry=None
+            )
+            try:
+                return Versioned(_with_retries(uri, request), f"{_GENERATION}{blob.generation}")
+            except (ObjectNotFoundError, ObjectChangedError):  # it was written between the two requests
+                if not tries_left:
+                    raise
+        raise AssertionError("unreachable")
+
+    def write_if(self, uri: str, data: bytes, version: str | None) -> bool:
+        """See `store.Store`."""
+        from google.api_core.exceptions import NotFound, PreconditionFailed
+
+        bucket, key = object_place(uri)
+        generation = 0 if version is None else _generation(version)
+
+        def request() -> bool:
+            blob = self._client.bucket(bucket).blob(key)
+            try:
+                blob.upload_from_string(data, if_generation_match=generation, timeout=_TIMEOUT, retry=None)
+            except PreconditionFailed:
+                return False
+            except NotFound as error:  # no such bucket
+                raise request_error(uri, error) from error
+            return True
+
+        return _with_retries(uri, request) or holds(self, uri, data)
+
+    def delete(self, uris: Sequence[str]) -> None:
+        """See `store.Store`."""
+        from apache_beam.io.gcp.gcsio import GcsIO
+        from google.api_core.exceptions import from_http_status
+
+        # Beam's file system would use each name as a pattern.
+        with storage_errors(uris[0]):
+            replies = GcsIO(self._client, PipelineOptions([])).delete_batch(list(uris))
+        for uri, status in replies:
+            if status:
+                raise request_error(uri, from_http_status(status, "the object cannot be deleted"))
 
 
-def _to_video_ref(bucket: str, blob: _Foreign) -> VideoRef:
+def _generation(version: str) -> int:
+    return int(version.removeprefix(_GENERATION))
+
+
+def _to_info(bucket: str, blob: _Foreign) -> ObjectInfo:
     modified = blob.updated.timestamp() if blob.updated else None
     uri, version = f"gs://{bucket}/{blob.name}", f"{_GENERATION}{blob.generation}"
-    return VideoRef(uri, blob.size, version, modified_seconds=modified)
+    return ObjectInfo(uri, blob.size, version, modified)
 
 
 def _with_retries(uri: str, request: Callable[[], _T]) -> _T:
@@ -141,7 +182,7 @@ def _with_retries(uri: str, request: Callable[[], _T]) -> _T:
         ) as error:  # the connection was closed within the response; the client does not wrap this error
             raise TransientError(str(error)) from error
         except GoogleAuthError as error:
-            raise what_store_says(uri, error) from error
+            raise request_error(uri, error) from error
 
     return with_retries(uri, translated)
 
@@ -151,4 +192,4 @@ def _from_reply(uri: str, error: _Foreign) -> Exception:
         return TransientError(str(error))
     if error.code in (412, 416):
         return changed(uri)
-    return what_store_says(uri, error)
+    return request_error(uri, error)

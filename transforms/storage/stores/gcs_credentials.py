@@ -1,7 +1,7 @@
-"""Google's credentials, looked up once.
+"""Look up Google's credentials once.
 
-Beam repeats the look-up five times with pauses, 17 to 20 seconds in all, also where the answer is that there are no
-credentials, which no repetition changes. Every command on a public bucket waits for that.
+Beam repeats the look-up five times with pauses, 17 to 20 seconds in all, even if there are no credentials. Every
+command on a public bucket would wait for that.
 """
 
 from __future__ import annotations
@@ -11,30 +11,29 @@ import os
 
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
+from reelbeam.transforms.beam_compat import undecided_google_credentials
+
 _METADATA_TRIES = "GCE_METADATA_DETECT_RETRIES"
 _HOW_TO = "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file"
 _log = logging.getLogger(__name__)
 
 
 def settle_credentials(options: PipelineOptions) -> None:
-    """Makes Beam connect anonymously at once where this process finds no credentials; says so in a warning.
+    """Makes Beam connect anonymously, with a warning, if this process has no credentials.
 
-    Where there are some, the metadata server's of a machine of Google's among them, Beam takes them as it always does;
-    so it does, with its repetitions, where looking fails for another reason than that there are none. The answer holds
-    for the rest of the process, as Beam's does.
+    If there are credentials, also those of a Google machine's metadata server, Beam uses them as usual. If the look-up
+    fails for another reason, Beam repeats it as usual. The result holds for the rest of the process, as Beam's does.
 
     Args:
-      options: with the scopes of the credentials.
+      options: hold the scopes of the credentials.
 
     Raises:
       ImportError: Google's client libraries are not installed.
     """
-    from apache_beam.internal.gcp import auth
     from google.auth.exceptions import GoogleAuthError
 
-    known = auth._Credentials
-    with known._credentials_lock:
-        if known._credentials_init:
+    with undecided_google_credentials() as connect_anonymously:
+        if connect_anonymously is None:
             return
         try:
             missing = _what_is_missing(options)
@@ -42,7 +41,7 @@ def settle_credentials(options: PipelineOptions) -> None:
             return
         if missing is None:
             return
-        known._credentials, known._credentials_init = None, True
+        connect_anonymously()
     if "STORAGE_EMULATOR_HOST" not in os.environ:
         _log.warning(
             "no credentials for gs:// (%s): connecting anonymously, which public buckets allow; for others, %s",
@@ -51,12 +50,12 @@ def settle_credentials(options: PipelineOptions) -> None:
 
 
 def _what_is_missing(options: PipelineOptions) -> str | None:
-    """Returns Google's reason for finding no credentials; None where there are some."""
+    """Returns Google's reason for finding no credentials; None if there are credentials."""
     import google.auth
     from google.auth.exceptions import DefaultCredentialsError
 
-    # Three tries of three seconds, where a network drops what is sent to the metadata server's address. A machine of
-    # Google's is known by its product name as well.
+    # The default is three attempts of three seconds if a network drops packets to the metadata server's address.
+    # Google's machines are also recognized by their product name.
     os.environ.setdefault(_METADATA_TRIES, "1")
     try:
         google.auth.default(scopes=options.view_as(GoogleCloudOptions).gcp_oauth_scopes)

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from apache_beam.io.filesystems import FileSystems
 
+from reelbeam.transforms.beam_compat import pipeline_options
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.redaction import without_query
-from reelbeam.transforms.storage.stores import beam, clients, gcs, s3
+from reelbeam.transforms.storage.stores import beam, clients, gcs, local, s3
 from reelbeam.transforms.storage.stores.failures import storage_errors
-from reelbeam.transforms.storage.stores.options import pipeline_options
 from reelbeam.transforms.storage.stores.store import Store
-from reelbeam.transforms.storage.uris import bucket_and_key
+from reelbeam.transforms.storage.uris import bucket_and_key, local_path
 
 
 def store_for(uri: str) -> Store:
-    """Returns the store of a URI with a scheme.
+    """Returns the store of a URI or a local path.
 
     Raises:
       UnsupportedUriError: the scheme is unknown, or the client library is not installed.
       StorageError: the required credentials do not exist.
       ConfigError: a flag of Beam for the store is invalid.
     """
+    if local_path(uri) is not None:
+        return local.LocalStore()
     scheme = FileSystems.get_scheme(uri)
     beam.file_system(uri)
     if scheme in ("s3", "gs"):

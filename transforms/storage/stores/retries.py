@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from apache_beam.utils.retry import FuzzedExponentialIntervals
-
 from reelbeam.transforms import metrics
-from reelbeam.transforms.errors import StorageError
+from reelbeam.transforms.errors import UnavailableError
 from reelbeam.transforms.redaction import without_query
 
 MAX_TRIES = 6
@@ -32,10 +31,10 @@ def with_retries(uri: str, request: Callable[[], T]) -> T:
     Counts each retry (storage_retries).
 
     Raises:
-      StorageError: too many attempts failed, or the time is up. Other exceptions of the request are passed on.
+      UnavailableError: too many attempts failed, or the time is up. Other exceptions of the request are passed on.
     """
     end = time.monotonic() + _MAX_SECONDS
-    delays = iter(FuzzedExponentialIntervals(_FIRST_DELAY_SECONDS, MAX_TRIES - 1, factor=_FACTOR))
+    delays = _delays()
     tries = 0
     while True:
         tries += 1
@@ -45,7 +44,12 @@ def with_retries(uri: str, request: Callable[[], T]) -> T:
             delay = next(delays, None)
             if delay is None or time.monotonic() + delay > end:
                 words = f"the storage failed {tries} times, last with: {without_query(str(error))}; run again later"
-                raise StorageError(f"{without_query(uri)}: {words}") from error
+                raise UnavailableError(f"{without_query(uri)}: {words}") from error
             _log.info("%s: %s; retrying", without_query(uri), without_query(str(error)))
         metrics.count(metrics.STORAGE_RETRIES)
         time.sleep(delay)
+
+
+def _delays() -> Iterator[float]:
+    for retry in range(MAX_TRIES - 1):
+        yield _FIRST_DELAY_SECONDS * _FACTOR**retry * random.uniform(0.5, 1)

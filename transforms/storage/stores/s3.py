@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import functools
+import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
-from reelbeam.transforms.records import VideoRef
-from reelbeam.transforms.storage.stores.failures import changed, missing, what_store_says
+from reelbeam.transforms.storage.stores.failures import changed, missing, request_error
 from reelbeam.transforms.storage.stores.retries import TransientError, with_retries
-from reelbeam.transforms.storage.stores.store import matching
+from reelbeam.transforms.storage.stores.store import ObjectInfo, Versioned, holds, matching
 from reelbeam.transforms.storage.uris import object_place
 from reelbeam.transforms.wording import counted
 
 _CONNECT_SECONDS, _READ_SECONDS = 10, 30
 _MAX_CONNECTIONS = 64
 _ETAG = "etag:"
+_MAX_DELETED = 1000  # in one request
 _OPTIONS = (
     "s3_access_key_id s3_secret_access_key s3_session_token s3_endpoint_url s3_region_name s3_api_version s3_verify"
     " s3_disable_ssl"
@@ -80,36 +80,30 @@ class S3Store:
     def __init__(self, client: _Foreign) -> None:
         self._client = client
 
-    def stat(self, uri: str) -> VideoRef:
+    def stat(self, uri: str) -> ObjectInfo:
         """See `store.Store`."""
         bucket, key = object_place(uri)
         reply = _with_retries(uri, lambda: self._client.head_object(Bucket=bucket, Key=key))
-        return VideoRef(
-            uri, reply["ContentLength"], _version(reply["ETag"]), modified_seconds=reply["LastModified"].timestamp()
-        )
+        return _to_info(uri, reply, reply["ContentLength"])
 
-    def matching(self, pattern: str) -> Iterator[VideoRef]:
+    def matching(self, pattern: str) -> Iterator[ObjectInfo]:
         """See `store.Store`."""
         return matching(self, pattern, self._listed)
 
-    def _listed(self, pattern: str, bucket: str, prefix: str) -> Iterator[VideoRef]:
+    def _listed(self, pattern: str, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
         request = {"Bucket": bucket, "Prefix": prefix}
         while True:
             page = _with_retries(pattern, lambda: self._client.list_objects_v2(**request))
             for item in page.get("Contents", ()):
-                uri = f"s3://{bucket}/{item['Key']}"
-                yield VideoRef(
-                    uri, item["Size"], _version(item["ETag"]), modified_seconds=item["LastModified"].timestamp()
-                )
+                yield _to_info(f"s3://{bucket}/{item['Key']}", item, item["Size"])
             if not page.get("NextContinuationToken"):
                 return
             request["ContinuationToken"] = page["NextContinuationToken"]
 
-    def read(self, video: VideoRef, start: int, stop: int) -> bytes:
+    def read(self, found: ObjectInfo, start: int, stop: int) -> bytes:
         """See `store.Store`."""
-        bucket, key = object_place(video.video_uri)
-        version = video.content_version
-        condition = {"IfMatch": f'"{version.removeprefix(_ETAG)}"'} if version.startswith(_ETAG) else {}
+        bucket, key = object_place(found.uri)
+        condition = {"IfMatch": _etag(found.version)} if found.version.startswith(_ETAG) else {}
 
         def request() -> bytes:
             reply = self._client.get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-{stop - 1}", **condition)
@@ -119,16 +113,72 @@ class S3Store:
                 raise TransientError(f"an answer of {counted(len(data), 'byte')} to a request for {stop - start}")
             return data
 
-        return _with_retries(video.video_uri, request)
+        return _with_retries(found.uri, request)
+
+    def read_versioned(self, uri: str) -> Versioned | None:
+        """See `store.Store`."""
+        from botocore.exceptions import ClientError
+
+        bucket, key = object_place(uri)
+
+        def request() -> Versioned | None:
+            try:
+                reply = self._client.get_object(Bucket=bucket, Key=key)
+            except ClientError as error:
+                if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+                    return None
+                if _status(error) == 404:  # no such bucket
+                    raise request_error(uri, error) from error
+                raise
+            with contextlib.closing(reply["Body"]) as body:
+                return Versioned(body.read(), _version(reply["ETag"]))
+
+        return _with_retries(uri, request)
+
+    def write_if(self, uri: str, data: bytes, version: str | None) -> bool:
+        """See `store.Store`."""
+        from botocore.exceptions import ClientError
+
+        bucket, key = object_place(uri)
+        condition = {"IfNoneMatch": "*"} if version is None else {"IfMatch": _etag(version)}
+
+        def request() -> bool:
+            try:
+                self._client.put_object(Bucket=bucket, Key=key, Body=data, **condition)
+            except ClientError as error:
+                # 412: the version differs. 409: a concurrent request is in progress. 404: the object was deleted.
+                if _status(error) in (404, 409, 412):
+                    return False
+                raise
+            return True
+
+        return _with_retries(uri, request) or holds(self, uri, data)
+
+    def delete(self, uris: Sequence[str]) -> None:
+        """See `store.Store`."""
+        from botocore.exceptions import ClientError
+
+        for bucket, places in itertools.groupby(map(object_place, uris), lambda place: place[0]):
+            keys = [{"Key": key} for _, key in places]
+            for first in range(0, len(keys), _MAX_DELETED):
+                some = {"Objects": keys[first : first + _MAX_DELETED], "Quiet": True}
+                reply = _with_retries(
+                    uris[0], functools.partial(self._client.delete_objects, Bucket=bucket, Delete=some)
+                )
+                for error in reply.get("Errors", ()):
+                    raise request_error(f"s3://{bucket}/{error['Key']}", ClientError({"Error": error}, "DeleteObjects"))
 
 
-def _seconds(facts: _Foreign) -> float:
-    modified: datetime.datetime = facts["LastModified"]
-    return modified.timestamp()
+def _to_info(uri: str, facts: _Foreign, size_bytes: int) -> ObjectInfo:
+    return ObjectInfo(uri, size_bytes, _version(facts["ETag"]), facts["LastModified"].timestamp())
 
 
 def _version(etag: str) -> str:
     return _ETAG + etag.strip('"')
+
+
+def _etag(version: str) -> str:
+    return f'"{version.removeprefix(_ETAG)}"'
 
 
 def _with_retries(uri: str, request: Callable[[], _T]) -> _T:
@@ -146,13 +196,13 @@ def _with_retries(uri: str, request: Callable[[], _T]) -> _T:
         except (exceptions.HTTPClientError, exceptions.IncompleteReadError, exceptions.ResponseStreamingError) as error:
             raise TransientError(str(error)) from error
         except exceptions.BotoCoreError as error:
-            raise what_store_says(uri, error) from error
+            raise request_error(uri, error) from error
 
     return with_retries(uri, translated)
 
 
 def _from_reply(uri: str, error: _Foreign) -> Exception:
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    status = _status(error)
     code = error.response.get("Error", {}).get("Code", "")
     if status in (408, 429) or status >= 500 or code in ("RequestTimeout", "SlowDown"):
         return TransientError(str(error))
@@ -160,4 +210,9 @@ def _from_reply(uri: str, error: _Foreign) -> Exception:
         return missing(uri)
     if status in (412, 416):
         return changed(uri)
-    return what_store_says(uri, error)
+    return request_error(uri, error)
+
+
+def _status(error: _Foreign) -> int:
+    status: int = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status

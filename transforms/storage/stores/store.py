@@ -1,40 +1,91 @@
-"""The interface of object stores."""
+"""The interface of stores, in the terms of stores: objects, versions and conditional writes."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from typing import Protocol
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, Protocol
 
-from reelbeam.transforms.errors import VideoNotFoundError
-from reelbeam.transforms.records import VideoRef
+from reelbeam.transforms.errors import ObjectNotFoundError
 from reelbeam.transforms.storage.uris import Pattern, bucket_and_key
 
 
-class Store(Protocol):
-    """An object store. Thread-safe. Requests are retried after transient errors, see `retries.py`.
+@dataclasses.dataclass(frozen=True)
+class ObjectInfo:
+    """What a store says of an object, or the file system of a file.
 
-    All methods raise MediaError: VideoNotFoundError, StorageError, UnsupportedUriError.
+    Attributes:
+      uri: a local path or a URI.
+      size_bytes: its size.
+      version: differs for other content ("etag:…", "generation:…", "mtime:…"); "" if the store has no versions.
+      modified_seconds: when it was written, in seconds since 1970; None if the store does not say so.
     """
 
-    def stat(self, uri: str) -> VideoRef:
+    uri: str
+    size_bytes: int
+    version: str = ""
+    modified_seconds: float | None = None
+
+
+class Versioned(NamedTuple):
+    """The content of a small object when it was read, and its version for `Store.write_if`."""
+
+    data: bytes
+    version: str
+
+
+class Store(Protocol):
+    """Local disk or an object store. Thread-safe. Requests are retried after transient errors, see `retries.py`.
+
+    All methods raise StorageError: ObjectNotFoundError, AccessDeniedError, UnavailableError and others.
+    """
+
+    def stat(self, uri: str) -> ObjectInfo:
         """Returns the size and version of an object."""
 
-    def matching(self, pattern: str) -> Iterator[VideoRef]:
+    def matching(self, pattern: str) -> Iterator[ObjectInfo]:
         """Yields the objects that match a Beam pattern; holds at most one page of them in memory.
 
         Names that end with a slash are skipped: consoles and file browsers create such objects for empty folders.
         """
 
-    def read(self, video: VideoRef, start: int, stop: int) -> bytes:
-        """Returns all bytes in [start, stop).
+    def read(self, found: ObjectInfo, start: int, stop: int) -> bytes:
+        """Returns all bytes in [start, stop) of the object in that version.
 
         Raises:
-          VideoChangedError: the object is not the listed version.
+          ObjectChangedError: the object has another version now.
         """
 
+    def read_versioned(self, uri: str) -> Versioned | None:
+        """Returns the content of a small object; None if there is no object."""
 
-def matching(store: Store, pattern: str, listed: Callable[[str, str, str], Iterator[VideoRef]]) -> Iterator[VideoRef]:
+    def write_if(self, uri: str, data: bytes, version: str | None) -> bool:
+        """Writes a small object if its version is `version` (None: if there is no object); returns whether it did.
+
+        The data must differ from everything written to this object before, so that a write whose response was lost can
+        be recognized.
+        """
+
+    def delete(self, uris: Sequence[str]) -> None:
+        """Deletes objects of one bucket by their exact names."""
+
+
+def content_version(data: bytes) -> str:
+    """Returns the version of an object in a store without versions: a digest of its content."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def holds(store: Store, uri: str, data: bytes) -> bool:
+    """Returns whether a rejected write succeeded: a repeated request whose response was lost is rejected, too."""
+    found = store.read_versioned(uri)
+    return found is not None and found.data == data
+
+
+def matching(
+    store: Store, pattern: str, listed: Callable[[str, str, str], Iterator[ObjectInfo]]
+) -> Iterator[ObjectInfo]:
     """Implements `Store.matching` for a store with buckets.
 
     Args:
@@ -44,10 +95,10 @@ def matching(store: Store, pattern: str, listed: Callable[[str, str, str], Itera
     """
     wanted = Pattern(pattern)
     if wanted.is_plain:
-        with contextlib.suppress(VideoNotFoundError):
+        with contextlib.suppress(ObjectNotFoundError):
             yield store.stat(pattern)
         return
     bucket, prefix = bucket_and_key(pattern)[0], bucket_and_key(wanted.prefix)[1]
-    for video in listed(pattern, bucket, prefix):
-        if wanted.matches(video.video_uri) and not video.video_uri.endswith("/"):
-            yield video
+    for found in listed(pattern, bucket, prefix):
+        if wanted.matches(found.uri) and not found.uri.endswith("/"):
+            yield found

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import cast
 
 from reelbeam.transforms.media.container.container import VideoPacket
-from reelbeam.transforms.media.decoding.packet_plan import Run
+from reelbeam.transforms.media.decoding.packet_plan import DecodeRange
 from reelbeam.transforms.media.sampling.segments import KEY_FRAMES_BEFORE
 from reelbeam.transforms.records import ClipSpan, MediaInfo
 
@@ -21,12 +21,12 @@ _MAX_HELD_BYTES = 16 << 20
 
 
 @dataclasses.dataclass
-class Stretch:
+class PacketRange:
     """The facts about the packets of one range, in decoding order, and the packets themselves if they are small."""
 
     times: array.array[int] = dataclasses.field(default_factory=lambda: array.array("q"))
     shown: list[bool] = dataclasses.field(default_factory=list)
-    entries: list[int] = dataclasses.field(default_factory=list)
+    start_points: list[int] = dataclasses.field(default_factory=list)
     packets: list[VideoPacket] = dataclasses.field(default_factory=list)
     num_bytes: int = 0
     is_to_the_end: bool = False
@@ -41,13 +41,13 @@ class Stretch:
     def first_pts(self) -> int:
         return self.times[0]
 
-    def first_packet_for(self, run: Run) -> int:
+    def first_packet_for(self, decode_range: DecodeRange) -> int:
         """Returns where decoding starts; packets before the first random access point belong to its range."""
-        return 0 if run.first == self.entries[0] else run.first
+        return 0 if decode_range.first == self.start_points[0] else decode_range.first
 
-    def add(self, packet: VideoPacket, is_entry: bool, is_shown: bool) -> None:
-        if is_entry:
-            self.entries.append(len(self.times))
+    def add(self, packet: VideoPacket, is_start_point: bool, is_shown: bool) -> None:
+        if is_start_point:
+            self.start_points.append(len(self.times))
         self.times.append(cast(int, packet.pts))
         self.last_dts = self.last_dts if packet.dts is None else packet.dts
         self.shown.append(is_shown and not packet.is_discard)
@@ -60,12 +60,12 @@ class Stretch:
             self.packets.clear()
 
 
-def last_entry_before(media: MediaInfo, tick: int, margin: int = 0) -> int | None:
-    """Returns the pts of the last listed key frame at or before `tick`; None if there is none.
+def last_random_access_point(media: MediaInfo, pts: int, margin: int = 0) -> int | None:
+    """Returns the pts of the last listed key frame at or before `pts`; None if there is none.
 
     With a margin, returns the key frame that many positions earlier, or the first one.
     """
-    index = bisect.bisect_right(media.key_frame_pts, tick) - 1
+    index = bisect.bisect_right(media.key_frame_pts, pts) - 1
     return media.key_frame_pts[max(index - margin, 0)] if index >= 0 else None
 
 
@@ -90,14 +90,14 @@ def split_clips(media: MediaInfo, clips: Sequence[ClipSpan]) -> list[list[ClipSp
     reached: Fraction | None = None
     ends = [(clip.first_seconds, clip.last_seconds, clip) for clip in clips]
     for start, end, clip in sorted(ends, key=lambda found: found[0]):
-        if reached is None or (start > reached + _MAX_GAP_SECONDS and _entry_seconds(media, start) > reached):
+        if reached is None or (start > reached + _MAX_GAP_SECONDS and _start_point_seconds(media, start) > reached):
             groups.append([])
         groups[-1].append(clip)
         reached = end if reached is None else max(reached, end)
     return groups
 
 
-def _entry_seconds(media: MediaInfo, seconds: Fraction) -> Fraction:
+def _start_point_seconds(media: MediaInfo, seconds: Fraction) -> Fraction:
     """Returns the instant at which a full decode starts for a clip; the video's start if no key frame is listed."""
-    tick = last_entry_before(media, media.start_pts + seconds // media.time_base, KEY_FRAMES_BEFORE)
-    return Fraction(0) if tick is None else (tick - media.start_pts) * media.time_base
+    pts = last_random_access_point(media, media.start_pts + seconds // media.time_base, KEY_FRAMES_BEFORE)
+    return Fraction(0) if pts is None else (pts - media.start_pts) * media.time_base

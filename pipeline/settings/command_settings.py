@@ -1,0 +1,127 @@
+"""The settings of the commands other than `label`, each declared once, and their groups."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from reelbeam.pipeline.settings import values
+from reelbeam.pipeline.settings.declaration import Flag, Group, required, setting
+from reelbeam.pipeline.settings.label_settings import LABEL_GROUPS, SandboxSettings
+from reelbeam.pipeline.settings.model_settings import ModelDescription
+from reelbeam.pipeline.settings.values import Range
+
+LOCAL_SAMPLE, REMOTE_SAMPLE = 2_000, 100
+"""How many videos `plan` reads. Remote ones are copied for it."""
+
+_RUNS = "Name of a run, of a run with parts, or the beginning of a name"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OutputSettings:
+    """The output that a command reads."""
+
+    output: str = required(
+        str,
+        Flag("Folder or prefix that was --output of `reelbeam label`", "OUTPUT", is_positional=True, is_location=True),
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class JsonSettings:
+    """The form of what a command prints."""
+
+    json: bool = setting(False, Flag("Print JSON instead of tables"))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PlanSettings:
+    """The settings that only `plan` has."""
+
+    sample: int | None = setting(
+        None,
+        Flag(
+            "Read the headers of N videos, and estimate from them",
+            "N",
+            unset=f"{LOCAL_SAMPLE}; {REMOTE_SAMPLE} of remote videos, which are copied",
+        ),
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StatusSettings:
+    """The settings of `status`."""
+
+    runs: int = setting(10, Flag("Number of runs to show, the last ones", "N", Range(0)))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VerifySettings:
+    """The settings of `verify`."""
+
+    run: tuple[str, ...] = setting((), Flag("Check only this run; may be repeated", "ID"))
+    last: bool = setting(False, Flag("Check only the last run, with all its parts: for scheduled runs"))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DiffSettings:
+    """The settings of `diff`."""
+
+    before: str = required(str, Flag(_RUNS, "RUN_A", is_positional=True))
+    after: str = required(str, Flag("The run to compare it with", "RUN_B", is_positional=True))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SqlSettings:
+    """The settings of `sql`."""
+
+    dialect: Literal["duckdb", "bigquery", "spark"] = setting("duckdb", Flag("Dialect of the statements"))
+    min_score: float = setting(0.5, Flag("Lowest score of a label in label_timeline", "S", Range(0, 1)))
+    dataset: str = setting("reelbeam", Flag("Dataset of BigQuery", "NAME"))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CompactSettings:
+    """The settings of `compact`."""
+
+    before: float | None = setting(
+        None, Flag("Merge only runs that were committed before: 2026-01-31 (UTC)", "TIME", parse=values.time)
+    )
+    wait_for_lock: bool = setting(False, Flag("Wait while a run writes to the output, instead of exiting with 5"))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FetchSettings:
+    """The settings of `models fetch`."""
+
+    name: str = required(
+        str, Flag("Catalog name, URL, or object-store path", "NAME", is_positional=True, is_location=True)
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExportSettings:
+    """The settings of `models export` besides those that describe the model."""
+
+    model: str = required(
+        str, Flag("Catalog name, URL, folder or object-store path", "NAME", is_positional=True, is_location=True)
+    )
+    to: str = required(str, Flag("The new folder, local or in an object store", "DIR", is_location=True))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ProbeSettings:
+    """The settings of `probe`."""
+
+    files: tuple[str, ...] = required(tuple, Flag("File, folder or pattern", "FILE", is_positional=True))
+
+
+PLAN_GROUPS = (*LABEL_GROUPS, Group("The plan", (PlanSettings, JsonSettings)))
+STATUS_GROUPS = (Group("", (OutputSettings, StatusSettings, JsonSettings)),)
+VERIFY_GROUPS = (Group("", (OutputSettings, VerifySettings, JsonSettings)),)
+DIFF_GROUPS = (Group("", (OutputSettings, DiffSettings, JsonSettings)),)
+SQL_GROUPS = (Group("", (OutputSettings, SqlSettings)),)
+COMPACT_GROUPS = (Group("", (OutputSettings, CompactSettings)),)
+FETCH_GROUPS = (Group("", (FetchSettings,)),)
+EXPORT_GROUPS = (Group("", (ExportSettings, ModelDescription)),)
+PROBE_GROUPS = (Group("", (ProbeSettings, SandboxSettings)),)

@@ -1,0 +1,178 @@
+"""Everything of Beam that this program uses without a promise: private, internal or experimental names.
+
+All other modules use only what Beam documents. `tests/unit/test_beam_compat.py` has a test for each name, so it shows
+what a new version of Beam lacks or does differently. Beam's modules are imported inside the functions, because storage
+needs one of these functions and should not load runners.
+
+Private names of Python are used in two other places: argparse's `_actions` (there is no public list of a parser's
+flags) and `atexit._run_exitfuncs` (`pipeline/cli.py`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import grpc
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.transforms.window import GlobalWindows
+from apache_beam.utils.windowed_value import WindowedValue as WindowedValue
+
+if TYPE_CHECKING:
+    from apache_beam.runners.runner import PipelineResult
+
+ChannelOptions: TypeAlias = Sequence[tuple[str, object]]
+MakeServer: TypeAlias = Callable[..., object]
+"""Creates a server as `grpc.server` does."""
+
+MakeChannel: TypeAlias = Callable[[str, ChannelOptions], grpc.Channel | None]
+"""Returns a channel to an address; None for an address that needs nothing special."""
+
+
+# Options
+
+
+def pipeline_options() -> PipelineOptions:
+    """Returns the options of Beam's file systems in this process: endpoints, credentials, project."""
+    return FileSystems._pipeline_options or PipelineOptions([])
+
+
+def beam_argument_parser() -> type[argparse.ArgumentParser]:
+    """Returns the class of the parser that Beam's flags are added to; it has a method for value providers."""
+    from apache_beam.options.pipeline_options import _BeamArgumentParser
+
+    return _BeamArgumentParser
+
+
+def add_beam_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of every class of Beam's options to a parser of the class `beam_argument_parser`."""
+    for options in {str(cls): cls for cls in PipelineOptions.__subclasses__()}.values():
+        options._add_argparse_args(parser)
+
+
+# Elements
+
+
+def in_global_window(element: object) -> WindowedValue:
+    """Returns an element as `DoFn.finish_bundle` has to yield it, in a pipeline without windows."""
+    return GlobalWindows.windowed_value(element)
+
+
+# Jobs
+
+
+def job_id(result: PipelineResult) -> str | None:
+    """Returns the id of a submitted job: Dataflow's or a job server's. None if the runner has submitted nothing."""
+    if getattr(result, "has_job", False):  # Dataflow
+        return str(result.job_id())
+    own = getattr(result, "_job_id", None)  # a job server's
+    return None if own is None else str(own)
+
+
+def dataflow_job_error() -> type[Exception]:
+    """Returns the exception of a failed job on Dataflow."""
+    from apache_beam.runners.dataflow.dataflow_runner import DataflowRuntimeException
+
+    return DataflowRuntimeException
+
+
+# Google's credentials
+
+
+class _Credentials(Protocol):
+    _credentials_lock: threading.Lock
+    _credentials_init: bool
+    _credentials: object | None
+
+
+@contextlib.contextmanager
+def undecided_google_credentials() -> Iterator[Callable[[], None] | None]:
+    """Holds the lock of Beam's credentials for a block.
+
+    Yields:
+      A function that makes Beam connect without credentials from now on; None if Beam already has its credentials.
+
+    Raises:
+      ImportError: Google's client libraries are not installed.
+    """
+    from apache_beam.internal.gcp import auth
+
+    known: type[_Credentials] = auth._Credentials
+
+    def connect_anonymously() -> None:
+        known._credentials, known._credentials_init = None, True
+
+    with known._credentials_lock:
+        yield None if known._credentials_init else connect_anonymously
+
+
+# The local runner
+
+
+def flush_only_full_buffers() -> None:
+    """Disables time-based flushing on the runner's side, which no option controls."""
+    from apache_beam.runners.portability.fn_api_runner import worker_handlers
+
+    worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = 0
+
+
+def guard_servers(make_server: MakeServer, make_channel: MakeChannel) -> None:
+    """Replaces the servers of Beam's local runner, and the channels of its workers.
+
+    This holds for the rest of the process, including the servers of later jobs.
+
+    Args:
+      make_server: creates a server that listens on loopback only and requires a key.
+      make_channel: creates a channel that sends the key, for addresses of these servers.
+
+    Raises:
+      RuntimeError: this version of Beam starts its servers differently, so they would be open.
+    """
+    from apache_beam.runners.portability.fn_api_runner import worker_handlers
+    from apache_beam.runners.worker.channel_factory import GRPCChannelFactory
+
+    def insecure_channel(target: str, options: ChannelOptions | None = None) -> grpc.Channel:
+        merged = [*(options or ()), *GRPCChannelFactory.DEFAULT_OPTIONS]
+        return make_channel(target, merged) or grpc.insecure_channel(target, merged)
+
+    _replace_servers(worker_handlers, make_server)
+    GRPCChannelFactory.insecure_channel = staticmethod(insecure_channel)
+
+
+def keep_worker_pool_local(make_server: MakeServer) -> None:
+    """Replaces the server that `--environment_type=LOOPBACK` opens in this process.
+
+    A runner in another process starts workers through it, so it cannot require a key of this process.
+
+    Args:
+      make_server: creates a server that listens on loopback only.
+
+    Raises:
+      RuntimeError: as in `guard_servers`.
+    """
+    from apache_beam.runners.worker import worker_pool_main
+
+    _replace_servers(worker_pool_main, make_server)
+
+
+def _replace_servers(module: ModuleType, make_server: MakeServer) -> None:
+    if isinstance(module.grpc, _LocalGrpc):
+        return
+    if module.grpc is not grpc:
+        raise RuntimeError(f"{module.__name__} of this version of Beam cannot be kept from listening on the network")
+    module.grpc = _LocalGrpc(make_server)  # type: ignore[attr-defined]
+
+
+class _LocalGrpc:
+    """A replacement for the module `grpc` in one of Beam's modules, with another function that creates servers."""
+
+    def __init__(self, server: MakeServer) -> None:
+        self.server = server
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(grpc, name)

@@ -1,0 +1,83 @@
+"""Read, list and delete files by their paths or URIs."""
+
+from __future__ import annotations
+
+import itertools
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from reelbeam.transforms.storage import plain_files
+from reelbeam.transforms.storage.stores.registry import store_for
+from reelbeam.transforms.storage.stores.store import ObjectInfo
+from reelbeam.transforms.storage.uris import literal, local_path
+
+
+def stat(uri: str) -> ObjectInfo:
+    """Returns the size and version of the file at `uri`, which is never used as a pattern.
+
+    Raises:
+      ObjectNotFoundError: there is nothing at the URI, or it is a folder.
+      UnsupportedUriError: there is no file system for the scheme.
+      StorageError: the store does not provide the information.
+    """
+    return store_for(uri).stat(uri)
+
+
+def matching(pattern: str) -> Iterator[ObjectInfo]:
+    """Yields the files that match a Beam pattern. Object stores are listed by page.
+
+    Raises:
+      UnsupportedUriError, StorageError: as in `stat`.
+    """
+    yield from store_for(pattern).matching(pattern)
+
+
+def match(pattern: str, limit: int | None = None) -> list[ObjectInfo]:
+    """Returns the first `limit` results of `matching`, or all: for few files, or to look at the first."""
+    return list(itertools.islice(matching(pattern), limit))
+
+
+def open_binary(uri: str) -> BinaryIO:
+    """Opens `uri` to read its stored bytes. Beam's file objects have no common type."""
+    path = local_path(uri)
+    if path is not None:
+        return open(path, "rb")  # noqa: PTH123, SIM115
+    return FileSystems.open(uri, "application/octet-stream", CompressionTypes.UNCOMPRESSED)
+
+
+def open_inside(uri: str) -> BinaryIO:
+    """Opens a file of an output like `open_binary`, but follows no link of a local one."""
+    path = local_path(uri)
+    return open_binary(uri) if path is None else plain_files.open_file(path)
+
+
+def find_files(folder: str, pattern: str) -> list[str]:
+    """Returns the URIs of the files below `folder` that match a pattern; the folder may have any name."""
+    path = local_path(folder)
+    if path is not None:
+        return sorted(str(found) for found in pathlib.Path(path).glob(pattern))
+    return sorted(found.uri for found in match(f"{literal(folder.rstrip('/'))}/{pattern}"))
+
+
+def delete_folder(uri: str) -> None:
+    """Deletes everything below `uri`, a folder of an output, which may not exist."""
+    path = local_path(uri)
+    if path is not None:
+        plain_files.remove_tree(path)
+        return
+    found = [each.uri for each in match(f"{literal(uri.rstrip('/'))}/**")]
+    if found:
+        delete_files(found)
+
+
+def delete_files(uris: Sequence[str]) -> None:
+    """Deletes files of one store; they may have any names.
+
+    Raises:
+      StorageError: one of them cannot be deleted.
+    """
+    store_for(uris[0]).delete(uris)
