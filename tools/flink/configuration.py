@@ -1,4 +1,4 @@
-"""The configuration of the Flink cluster of `tools/flink/cluster.py`: addresses, ports, memory, logs, Python workers."""
+"""The configuration of the Flink cluster of `tools/flink/cluster.py`: addresses, memory, logs, Python workers."""
 
 from __future__ import annotations
 
