@@ -20,7 +20,7 @@ import sys
 import tempfile
 from typing import NamedTuple
 
-from reelbeam.pipeline.runners.flink import Cluster
+from reelbeam.pipeline.runners.flink_cluster import Cluster
 from tools.flink import processes
 from tools.flink.cluster import from_environment
 

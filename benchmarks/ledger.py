@@ -28,8 +28,9 @@ import numpy as np
 import pyarrow as pa
 
 from reelbeam.pipeline.flags import options
-from reelbeam.pipeline.job import launch
-from reelbeam.pipeline.settings.label_settings import LOCAL_VIDEOS_PER_PART
+from reelbeam.pipeline.job.labeling import select
+from reelbeam.pipeline.job.preparation import check_request, prepare
+from reelbeam.pipeline.runners.registry import runner_of
 from reelbeam.transforms import storage
 from reelbeam.transforms.output import commits
 from reelbeam.transforms.output.run_counts import Counts
@@ -45,6 +46,7 @@ from reelbeam.transforms.output.run_files import (
 from reelbeam.transforms.records import RunInfo, VideoRef, VideoSummary
 from reelbeam.transforms.schemas import SCHEMA_VERSION, video_row
 
+SAMPLES = pathlib.Path(__file__).resolve().parents[1] / "pipeline" / "demo" / "videos"
 ROWS_PER_RUN = 250_000
 SMALL_LEDGER_ROWS = 10_000
 
@@ -61,8 +63,8 @@ def make_files(folder: pathlib.Path, count: int) -> Iterator[VideoRef]:
 
 def run_info(folder: pathlib.Path) -> RunInfo:
     """Returns the facts of a run with the bundled model."""
-    args, _ = options.parse_label_flags([str(folder), "--model=demo", "--output", str(folder)])
-    return launch.prepare_run(options.to_config(args))[1]
+    args, beam_flags = options.parse_label_flags([str(SAMPLES), "--model=demo", "--output", str(folder)])
+    return prepare(check_request(options.to_config(args), runner_of(beam_flags))).run
 
 
 def make_ledger(output: pathlib.Path, run: RunInfo, videos: Iterable[VideoRef], num_others: int = 0) -> None:
@@ -127,11 +129,8 @@ def nothing_labeled(folder: pathlib.Path, output: pathlib.Path, count: int) -> d
 def choose(folder: str, output: str) -> None:
     """Writes the selection as a run does, and prints its number of videos."""
     args, beam_flags = options.parse_label_flags([folder, "--model=demo", "--output", output])
-    config = options.to_config(args)
-    run = launch.prepare_run(config)[1]
-    parts = launch.select(config, options.to_beam_options(beam_flags), run, LOCAL_VIDEOS_PER_PART)
-    assert not isinstance(parts, launch.Outcome), parts
-    print(sum(part.num_inputs for part in parts))
+    prepared = prepare(check_request(options.to_config(args), runner_of(beam_flags)))
+    print(sum(num_videos for _, num_videos in select(prepared).parts))
 
 
 def measure(arguments: Sequence[str]) -> tuple[dict[str, float], str]:

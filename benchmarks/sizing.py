@@ -17,7 +17,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from reelbeam.pipeline.runners.dataflow import cores
+from reelbeam.pipeline.runners.dataflow_options import cores
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS
 from reelbeam.transforms.models.registry.catalog import CATALOG
 

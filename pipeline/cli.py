@@ -75,26 +75,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _label(progress: Progress, argv: Sequence[str]) -> int:
-    """Labels; how far that came stands in `progress`, also where an error or an interruption ends the run."""
+    """Labels. `progress` shows how far the run has come, also if an error or an interruption ends it."""
     from reelbeam.pipeline.flags import options
 
     args, beam_flags = options.parse_label_flags(argv)
 
+    from reelbeam.pipeline.runners.registry import reach_stores, runner_of
     from reelbeam.transforms import storage
 
-    options.reach_stores(beam_flags)
+    reach_stores(beam_flags)
     config = options.to_config(args)
     progress.output = storage.normalize(config.output).rstrip("/")
-    beam_options = options.to_beam_options(beam_flags)
+    runner = runner_of(beam_flags)
 
-    from reelbeam.pipeline.job.launch import run_labeling
+    from reelbeam.pipeline.job.execution import execute
+    from reelbeam.pipeline.job.preparation import check_request, prepare
     from reelbeam.pipeline.reports import summary_json
     from reelbeam.pipeline.reports.summary import print_outcome, print_total
     from reelbeam.pipeline.terminal.console import make_console
 
+    prepared = prepare(check_request(config, runner, wait=not args.no_wait))
+    progress.begin(prepared.run.run_id)
     console = make_console()
     outcomes = progress.outcomes
-    for outcome in run_labeling(config, beam_options, not args.no_wait, progress.begin):
+    for outcome in execute(prepared):
         print_outcome(outcome, console, len(outcomes))
         outcomes.append(outcome)
     print_total(outcomes, console)
@@ -120,9 +124,7 @@ def _models(argv: Sequence[str]) -> int:
 
 def probe_parser() -> Parser:
     """Returns the parser of `reelbeam probe`."""
-    return make_parser(
-        "reelbeam probe", "Print the streams of video files, from their headers and packets.", PROBE_GROUPS
-    )
+    return make_parser("reelbeam probe", "Print the streams of video files, or their errors.", PROBE_GROUPS)
 
 
 def _probe(argv: Sequence[str]) -> int:

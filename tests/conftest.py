@@ -6,13 +6,18 @@ import logging
 import os
 import pathlib
 import signal
-import tempfile
 from collections.abc import Callable, Iterator
 
 import faulty_proxy
 import gcs_emulator
+import model_hub
 import object_stores
+import processes
 import pytest
+from temporary import use_temporary_folder
+
+from reelbeam.transforms.media.sandbox import sandboxed
+from reelbeam.transforms.storage.stores import retries
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -35,8 +40,7 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REELBEAM_CACHE_DIR", str(suite / "cache"))
         patch.delenv("TFHUB_CACHE_DIR", raising=False)
-        patch.setenv("TMPDIR", str(own / "tmp"))
-        patch.setattr(tempfile, "tempdir", None)
+        use_temporary_folder(patch, own / "tmp")
         yield
 
 
@@ -73,6 +77,41 @@ def untouched_loggers() -> None:
 
 
 @pytest.fixture
+def no_process_left() -> Iterator[None]:
+    """Starts without a fork server, and holds that the test leaves none."""
+    sandboxed.close_idle()
+    yield
+    sandboxed.close_idle()
+    assert processes.fork_servers_of(os.getpid()) == []
+
+
+@pytest.fixture
+def babbling() -> Iterator[sandboxed.Sandbox]:
+    """A sandbox whose processes answer with what is in the file that they read, see babbling_decoder.py."""
+    sandbox = sandboxed.Sandbox("babbling_decoder")
+    yield sandbox
+    sandbox.close_idle()
+
+
+@pytest.fixture
+def hub() -> Iterator[model_hub.Hub]:
+    """A server of models."""
+    server = model_hub.Hub()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def hub_cache(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """A cache of the test's own for fetched models, and no proxy between the test and its server."""
+    monkeypatch.setenv("REELBEAM_CACHE_DIR", str(tmp_path / "cache"))
+    use_temporary_folder(monkeypatch, tmp_path)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.delenv("TFHUB_CACHE_DIR", raising=False)
+    return tmp_path / "cache" / "hub"
+
+
+@pytest.fixture
 def break_writing(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Makes writing tables fail with a bug, from when it is called."""
 
@@ -96,6 +135,13 @@ def s3(_s3_server: object_stores.S3Server) -> Iterator[object_stores.S3Server]:
     """A server with an empty bucket."""
     yield _s3_server
     _s3_server.clear()
+
+
+@pytest.fixture
+def quick_retries() -> Iterator[None]:
+    """Retries requests to stores as often as ever, and at once."""
+    with retries.policy_in_force(retries.RetryPolicy(sleep=lambda seconds: None)):
+        yield
 
 
 @pytest.fixture

@@ -11,8 +11,10 @@ from typing import Any
 from record_factory import span_at
 
 from reelbeam.transforms import errors
+from reelbeam.transforms.media.container.container import open_video
 from reelbeam.transforms.media.decoding.decoder import DecodeStats, Geometry, decode_clips
 from reelbeam.transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.decoding.reader import OpenVideo
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
 from reelbeam.transforms.media.sampling.segments import media_of_segment
 from reelbeam.transforms.records import ClipSpan, MediaInfo
@@ -42,12 +44,16 @@ def samplings(media: MediaInfo) -> dict[str, list[ClipSpan]]:
 
 
 def decoded(
-    path: pathlib.Path, media: MediaInfo, spans: Sequence[ClipSpan], stats: DecodeStats | None = None
+    path: pathlib.Path,
+    media: MediaInfo,
+    spans: Sequence[ClipSpan],
+    stats: DecodeStats | None = None,
+    open_video: OpenVideo = open_video,
 ) -> tuple[dict[int, bytes], str]:
     """Returns each clip's bytes, and the error's message; no clip may come twice."""
     found: dict[int, bytes] = {}
     try:
-        for clip, frames in decode_clips(path, media, spans, GEOMETRY, stats):
+        for clip, frames in decode_clips(path, media, spans, GEOMETRY, stats, open_video=open_video):
             assert clip.clip_index not in found
             found[clip.clip_index] = frames.tobytes()
     except errors.CorruptVideoError as error:
@@ -55,12 +61,17 @@ def decoded(
     return found, ""
 
 
-def assert_same_as_full(path: pathlib.Path, media: MediaInfo, full_decodes: int | None = 0) -> None:
-    """Fails where the fast way gives other bytes, clips or errors, or had to be given up more or less often."""
+def assert_same_as_full(
+    path: pathlib.Path, media: MediaInfo, full_decodes: int | None = 0, open_video: OpenVideo = open_video
+) -> None:
+    """Fails where the fast way gives other bytes, clips or errors, or had to be given up more or less often.
+
+    Only the fast way uses `open_video`.
+    """
     full = dataclasses.replace(media, key_frame_pts=())
     for name, spans in samplings(media).items():
         stats = DecodeStats()
-        fast = decoded(path, media, spans, stats)
+        fast = decoded(path, media, spans, stats, open_video)
         assert fast == decoded(path, full, spans), name
         assert fast[0], name
         assert full_decodes in (None, stats.full_decodes), (name, stats.reason)

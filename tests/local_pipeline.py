@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import apache_beam as beam
 
-from reelbeam.pipeline.flags.options import to_beam_options
+from reelbeam.pipeline.runners.registry import runner_of
 from reelbeam.transforms.metrics import NAMESPACE
 
 
@@ -12,7 +12,7 @@ class LocalPipeline(beam.Pipeline):
     """Runs at the end of the with block, on two worker threads."""
 
     def __init__(self) -> None:
-        super().__init__(options=to_beam_options(["--direct_num_workers=2"]))
+        super().__init__(options=runner_of(["--direct_num_workers=2"]).options)
 
 
 def counters(pipeline: beam.Pipeline) -> dict[str, int]:

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import record_factory as make
 
+from reelbeam.transforms.output.run_commit import CommitConfig, RunResults, commit
 from reelbeam.transforms.output.run_document import RunFacts
 from reelbeam.transforms.output.run_files import RunPaths, WrittenFile, to_table, write_atomically, write_parquet
 from reelbeam.transforms.records import LabelScore, RunInfo, VideoRef, VideoSummary
 from reelbeam.transforms.schemas import Row, clip_row, error_row, tables_of_run, video_row
-from reelbeam.transforms.write_results import commit
 
 
 class Video(NamedTuple):
@@ -108,5 +108,6 @@ def commit_as(
     """Commits a run of any name; returns it."""
     outcomes = {"new": len(videos)} | (skipped or {})
     written = stage(output, run, videos, num_files, sizes)
-    commit(RunFacts.of(run), RunPaths(str(output), run.run_id), 1.0, None, written, sum(outcomes.values()), outcomes)
+    config = CommitConfig(paths=RunPaths(str(output), run.run_id), facts=RunFacts.of(run), max_failure_ratio=1.0)
+    commit(config, RunResults(files=written, num_inputs=sum(outcomes.values()), outcomes=outcomes))
     return run.run_id

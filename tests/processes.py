@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import time
 from collections.abc import Callable
 
-DECODER = "reelbeam.transforms.media.sandbox.child"
+FORK_SERVERS = ("reelbeam.transforms.media.sandbox.child", "babbling_decoder")
 
 
 def is_running(pid: int) -> bool:
@@ -20,12 +21,36 @@ def is_running(pid: int) -> bool:
 
 def fork_servers_of(pid: int) -> list[int]:
     """Returns the running fork servers that `pid` started."""
-    return [child for child in children_of(pid) if DECODER in _command_of(child) and is_running(child)]
+    return [
+        child
+        for child in children_of(pid)
+        if is_running(child) and any(module in _command_of(child) for module in FORK_SERVERS)
+    ]
 
 
 def decoders_of(pid: int) -> list[int]:
     """Returns the running decoder processes that `pid` had forked."""
     return [child for server in fork_servers_of(pid) for child in children_of(server) if is_running(child)]
+
+
+def decoding_of(pid: int, video: str = "") -> list[int]:
+    """Returns the decoder processes of `pid` that decode clips, not probe, of a video whose name ends so."""
+    found = [(decoder, _opened_by(decoder)) for decoder in decoders_of(pid)]
+    return [
+        decoder
+        for decoder, opened in found
+        if any(size for name, size in opened.items() if name.startswith("/memfd:"))
+        and any(name.endswith(video) for name in opened)
+    ]
+
+
+def _opened_by(pid: int) -> dict[str, int]:
+    """Returns the files that a process has open, with the size of each in bytes; empty if it has ended."""
+    found = {}
+    for path in pathlib.Path(f"/proc/{pid}/fd").glob("*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found[os.readlink(path)] = path.stat().st_size
+    return found
 
 
 def children_of(pid: int) -> list[int]:
@@ -61,9 +86,9 @@ def open_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 20) -> None:
+def wait_until(holds: Callable[[], object], seconds: float = 20, interval_seconds: float = 0.02) -> None:
     """Waits for something to become true, and fails if it does not."""
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
+        time.sleep(interval_seconds)

@@ -4,8 +4,8 @@ All other modules use only what Beam documents. `tests/unit/test_beam_compat.py`
 what a new version of Beam lacks or does differently. Beam's modules are imported inside the functions, because storage
 needs one of these functions and should not load runners.
 
-Private names of Python are used in two other places: argparse's `_actions` (there is no public list of a parser's
-flags) and `atexit._run_exitfuncs` (`pipeline/cli.py`).
+Private names of Python are used elsewhere: argparse's `_actions` (there is no public list of a parser's flags), its
+types `_ActionsContainer` and `_ArgumentGroup`, and `atexit._run_exitfuncs` (`pipeline/cli.py`).
 """
 
 from __future__ import annotations

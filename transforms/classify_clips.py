@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 import threading
 import weakref
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, cast
 
 import apache_beam as beam
 import numpy as np
@@ -29,18 +30,55 @@ from reelbeam.transforms.stored_models import localized
 _FAILURES = "failures"
 
 MAX_BATCH_BYTES = 64 << 20
-"""Pixels of one batch, which stands in memory twice: as clips and as the array that the model reads."""
+"""The default limit of a batch's pixels, which are in memory twice: as clips and as the array that the model reads."""
 
 CPU_BATCH_BYTES = 1 << 20
-"""OpenVINO runs the clips of a batch one after the other, and larger batches save nothing (`benchmarks.inference
---batches`: 0.14 CPU-seconds a clip of A0 in batches of 1, 2, 4 and 8, but 30 MB more): small clips share a batch, to
-spread Beam's own cost, and larger ones come alone."""
+"""The limit of a batch's pixels for OpenVINO, which runs the clips of a batch one after the other. Larger batches save
+nothing (`benchmarks.inference --batches`: 0.14 CPU-seconds a clip of A0 in batches of 1, 2, 4 and 8, but 30 MB more).
+Small clips share a batch, which spreads Beam's own cost."""
 
 MAX_BATCH_CLIPS = 8
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassifierConfig:
+    """The configuration of ClassifyClips.
+
+    Attributes:
+      model: the model.
+      labels: the model's classes, [C], by class id.
+      top_k: the number of labels in a row.
+      min_score: labels with a lower score are omitted.
+      engine: the engine that runs the model.
+      num_threads: the number of threads of the engine; None: the number of cores of the machine.
+      precision: the engine's arithmetic precision.
+      max_batch_bytes: the maximum size of a batch in bytes of pixels; a single clip may be larger.
+      outputs: what is kept of a clip in addition to its scores: "logits", "embedding".
+      clip_frames: the maximum number of frames of a clip, including the warm-up; None: as in the model's preset.
+    """
+
+    model: ModelSpec
+    labels: tuple[str, ...]
+    top_k: int = 5
+    min_score: float = 0.0
+    engine: EngineName = "auto"
+    num_threads: int | None = None
+    precision: Precision = "float32"
+    max_batch_bytes: int = MAX_BATCH_BYTES
+    outputs: tuple[str, ...] = ()
+    clip_frames: int | None = None
+
+    @property
+    def max_batch_clips(self) -> int:
+        """The maximum number of clips of a batch."""
+        on_cpu = self.engine == "openvino"
+        batch_bytes = min(self.max_batch_bytes, CPU_BATCH_BYTES) if on_cpu else self.max_batch_bytes
+        clip_bytes = (self.clip_frames or self.model.preset.num_frames) * self.model.preset.size**2 * 3
+        return max(1, min(MAX_BATCH_CLIPS, batch_bytes // clip_bytes))
+
+
 class ClassifiedClips(NamedTuple):
-    """What ClassifyClips gives: scores for each clip, or one failure."""
+    """The output of ClassifyClips: scores or a failure for each clip."""
 
     scores: beam.PCollection[ClipScores]
     failures: beam.PCollection[Failure]
@@ -49,57 +87,22 @@ class ClassifiedClips(NamedTuple):
 class ClassifyClips(beam.PTransform):
     """Classifies clips in batches with a model that is loaded once per worker process.
 
-    Input: Clip, fused with the step that decoded it. Output: ClassifiedClips; every clip comes out once. A batch on
-    which the model fails is halved until the bad clip stands alone: it becomes a failure (stage "classify",
-    `inference_failed`), its neighbours keep their scores. Out of memory halves all later batches of the process too.
+    Input: Clip, fused with the step that decoded it. Output: ClassifiedClips, one result for each clip. If the model
+    fails on a batch, its halves are tried, until the bad clip is isolated: it becomes a failure (stage "classify",
+    `inference_failed`), and the other clips get their scores. Out of memory halves all later batches of the process.
 
-    A Stream model goes through the clips of a segment in order and carries its state along, see
-    `reelbeam.transforms.models.stream_batches`; a clip whose predecessor is missing is a failure, `predecessor_lost`.
+    A Stream model gets the clips of a segment in order, and its state goes from clip to clip, see
+    `reelbeam.transforms.models.stream_batches`. A clip whose predecessor is missing is a failure, `predecessor_lost`.
 
     Counters: clips_classified, clips_unclassified, videos_broken, models_loaded, and RunInference's own.
-
-    Args:
-      spec: the model.
-      labels: the model's classes, [C], by class id.
-      top_k: labels that a row names.
-      min_score: labels below it are not named.
-      engine: what runs the model.
-      num_threads: threads that the engine may use; None: the machine's cores.
-      precision: of the engine's arithmetic.
-      max_batch_bytes: pixels of a batch; a single clip may have more.
-      outputs: what is kept of a clip besides its scores: "logits", "embedding".
-      clip_frames: most frames of a clip, warm-up included; None: as the model's preset says.
     """
 
-    def __init__(
-        self,
-        spec: ModelSpec,
-        labels: Sequence[str],
-        top_k: int = 5,
-        min_score: float = 0.0,
-        engine: EngineName = "auto",
-        num_threads: int | None = None,
-        precision: Precision = "float32",
-        max_batch_bytes: int = MAX_BATCH_BYTES,
-        outputs: Collection[str] = (),
-        clip_frames: int | None = None,
-    ) -> None:
+    def __init__(self, config: ClassifierConfig) -> None:
         super().__init__()
-        self._handler = MoViNetModelHandler(
-            spec,
-            tuple(labels),
-            top_k,
-            min_score,
-            engine,
-            num_threads,
-            precision,
-            max_batch_bytes,
-            tuple(outputs),
-            clip_frames,
-        )
+        self._handler = MoViNetModelHandler(config)
 
     def expand(self, clips: beam.PCollection[Clip]) -> ClassifiedClips:
-        """Wires the step."""
+        """Connects the steps."""
         results = (
             clips
             | "Classify" >> RunInference(self._handler, metrics_namespace=metrics.NAMESPACE)
@@ -111,52 +114,40 @@ class ClassifyClips(beam.PTransform):
 class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine | StreamEngine]):
     """Loads an engine for RunInference, and classifies batches of clips. Threads may share it."""
 
-    def __init__(
-        self,
-        spec: ModelSpec,
-        labels: tuple[str, ...],
-        top_k: int,
-        min_score: float,
-        engine: EngineName,
-        num_threads: int | None,
-        precision: Precision = "float32",
-        max_batch_bytes: int = MAX_BATCH_BYTES,
-        outputs: tuple[str, ...] = (),
-        clip_frames: int | None = None,
-    ) -> None:
-        # A maximum always: RunInference's own default is 10,000 elements, which is 44 GB of clips.
-        batch = max_batch_clips(spec, engine, max_batch_bytes, clip_frames)
+    def __init__(self, config: ClassifierConfig) -> None:
+        # There is always a maximum: RunInference's default is 10,000 elements, which is 44 GB of clips.
+        batch = config.max_batch_clips
         super().__init__(min_batch_size=batch, max_batch_size=batch)
-        self._spec = spec
-        self._labels = labels
-        self._top_k = top_k
-        self._min_score = min_score
-        self._engine = engine
-        self._num_threads = num_threads
-        self._precision = precision
-        self._outputs = outputs
-        kind = StreamBatches if spec.kind == "stream" else BaseBatches
-        self._batches: Any = kind(batch, with_embeddings="embedding" in outputs)
+        self._config = config
+        with_embeddings = "embedding" in config.outputs
+        self._base = BaseBatches(batch, with_embeddings)
+        self._stream = StreamBatches(batch, with_embeddings)
 
     def load_model(self) -> Engine | StreamEngine:
-        """Loads the engine; RunInference calls it once per process and shares the result between threads.
+        """Loads the engine. RunInference calls it once per process and shares the result between threads.
 
         Raises:
-          ModelError: it cannot be fetched or loaded, or has not as many classes as there are labels.
+          ModelError: it cannot be fetched or loaded, or the number of its classes is not the number of labels.
         """
-        load = load_stream_engine if self._spec.kind == "stream" else load_engine
-        engine = load(localized(self._spec), self._engine, self._num_threads, self._precision)
-        LabelMap(self._labels, without_query(self._spec.labels)).check(engine.num_classes)
+        config = self._config
+        load = load_stream_engine if config.model.kind == "stream" else load_engine
+        engine = load(localized(config.model), config.engine, config.num_threads, config.precision)
+        LabelMap(config.labels, without_query(config.model.labels)).check(engine.num_classes)
         return engine
 
     def run_inference(
         self, batch: Sequence[Clip], model: Engine | StreamEngine, inference_args: dict[str, object] | None = None
     ) -> list[ClipScores | Failure]:
-        """Returns scores or a failure for each clip of the batch, in order. The pixels stay behind."""
+        """Returns scores or a failure for each clip of the batch, in order, without its pixels."""
         _count_load(model)
-        answers = self._batches.classify(batch, model)
+        answers = self._classify(batch, model)
         activation = model.output_activation
         return [self._to_result(clip, answer, activation) for clip, answer in zip(batch, answers, strict=True)]
+
+    def _classify(self, batch: Sequence[Clip], model: Engine | StreamEngine) -> list[Answer | InferenceError]:
+        if self._config.model.kind == "stream":
+            return self._stream.classify(batch, cast(StreamEngine, model))
+        return self._base.classify(batch, cast(Engine, model))
 
     def _to_result(
         self, clip: Clip, answer: Answer | InferenceError, activation: OutputActivation
@@ -167,24 +158,25 @@ class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine | Stre
             scores = to_scores(answer.logits[None], activation)[0]
         except InferenceError as error:
             return _failure(clip, error)
-        if (self._spec.output_activation, activation) == ("auto", "logits") and may_be_softmax(answer.logits[None]):
+        config = self._config
+        if (config.model.output_activation, activation) == ("auto", "logits") and may_be_softmax(answer.logits[None]):
             _warn_of_scores()
         logits = to_logits(answer.logits, activation)
         return ClipScores(
             clip.video_uri,
             clip.segment_index,
             clip.span,
-            labels=top_labels(scores, self._labels, self._top_k, self._min_score),
+            labels=top_labels(scores, config.labels, config.top_k, config.min_score),
             entropy=entropy(scores, activation),
             log_sum_exp=log_sum_exp(logits),
             scores=scores,
-            logits=logits.astype(np.float16) if "logits" in self._outputs else None,
+            logits=logits.astype(np.float16) if "logits" in config.outputs else None,
             embedding=answer.embedding.astype(np.float16) if answer.embedding is not None else None,
             time_range=clip.time_range,
         )
 
     def get_num_bytes(self, batch: Sequence[Clip]) -> int:
-        """Returns the bytes of the batch's frames; the default pickles the batch to find out."""
+        """Returns the number of bytes of the batch's frames. The default would pickle the batch."""
         return sum(clip.frames.nbytes for clip in batch)
 
     def get_metrics_namespace(self) -> str:
@@ -192,22 +184,12 @@ class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine | Stre
         return metrics.NAMESPACE
 
 
-def max_batch_clips(
-    spec: ModelSpec, engine: EngineName, max_batch_bytes: int = MAX_BATCH_BYTES, clip_frames: int | None = None
-) -> int:
-    """Returns how many clips a batch has at most."""
-    if engine == "openvino":
-        max_batch_bytes = min(max_batch_bytes, CPU_BATCH_BYTES)
-    clip_bytes = (clip_frames or spec.preset.num_frames) * spec.preset.size**2 * 3
-    return max(1, min(MAX_BATCH_CLIPS, max_batch_bytes // clip_bytes))
-
-
 _counted_engines: weakref.WeakSet[Engine | StreamEngine] = weakref.WeakSet()
 _counted_lock = threading.Lock()
 
 
 def _count_load(engine: Engine | StreamEngine) -> None:
-    """Counts an engine at its first batch: Beam drops what is counted while the model is loaded."""
+    """Counts an engine at its first batch, because Beam drops counts that are made while the model is loaded."""
     with _counted_lock:
         if engine in _counted_engines:
             return
@@ -217,7 +199,7 @@ def _count_load(engine: Engine | StreamEngine) -> None:
 
 @functools.cache
 def _warn_of_scores() -> None:
-    """Says, once in a process, that what is taken for logits seems to be scores: a softmax may be written out."""
+    """Warns, once per process, that the model's outputs may be scores: its graph may spell out a softmax."""
     logging.getLogger(__name__).warning(
         "the model's outputs are not negative and sum to 1, as scores do, but its graph shows no softmax at its end: "
         "pass --output_activation softmax if they are scores, and --output_activation logits if not"

@@ -1,7 +1,8 @@
-"""DecodeClips: SegmentSpan -> Clip. Pixels are born here, and must not leave the fused stage."""
+"""DecodeClips: SegmentSpan -> Clip. Pixels begin here, and must not leave the fused stage."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import struct
@@ -27,8 +28,30 @@ _FAILURES = "failures"
 _log = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DecoderConfig:
+    """The configuration of DecodeClips.
+
+    Attributes:
+      geometry: scale and crop of the frames.
+      max_video_bytes: a larger file is a failure, `file_too_large`.
+      limits: the limits of a video and of a decoder process.
+      spool: where remote videos are kept on local disk.
+    """
+
+    geometry: Geometry
+    max_video_bytes: int
+    limits: DecoderLimits = DEFAULT_LIMITS
+    spool: SpoolConfig = DEFAULT_SPOOL
+
+
 class DecodedClips(NamedTuple):
-    """What DecodeClips gives: clips, in the order of each segment, and one failure for each segment that broke off."""
+    """The output of DecodeClips.
+
+    Attributes:
+      clips: the clips, in the order of each segment.
+      failures: one Failure for each segment that could not be decoded completely.
+    """
 
     clips: beam.PCollection[Clip]
     failures: beam.PCollection[Failure]
@@ -37,54 +60,40 @@ class DecodedClips(NamedTuple):
 class DecodeClips(beam.PTransform):
     """Decodes the planned clips of each segment, one clip in memory at a time.
 
-    Input: SegmentSpan. Output: DecodedClips. A decoder process does the work, a few clips ahead of the model, see
-    `reelbeam.transforms.media.sandbox.sandboxed`. Clips of a segment that were whole before it broke off are kept.
-    Between this step and ClassifyClips nothing may stand that breaks fusion (Reshuffle, GroupByKey, a resource hint of
-    one step): a clip has 4 to 37 MB.
+    Input: SegmentSpan. Output: DecodedClips. A decoder process decodes, a few clips ahead of the model, see
+    `reelbeam.transforms.media.sandbox.sandboxed`. If a segment fails, its complete clips are kept. Nothing between this
+    step and ClassifyClips may break fusion (Reshuffle, GroupByKey, a resource hint of one step): a clip has 4 to 37 MB,
+    and a Stream model's state does not leave the process.
 
     Counters: clips_decoded, full_decodes, videos_done, videos_broken, video_ms_decoded, decoder_restarts.
-
-    Args:
-      geometry: scale and crop of the frames.
-      max_video_bytes, limits, spool: see PlanClips.
     """
 
-    def __init__(
-        self,
-        geometry: Geometry,
-        max_video_bytes: int,
-        limits: DecoderLimits = DEFAULT_LIMITS,
-        spool: SpoolConfig = DEFAULT_SPOOL,
-    ) -> None:
+    def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
-        self._geometry = geometry
-        self._max_video_bytes = max_video_bytes
-        self._limits = limits
-        self._spool = spool
+        self._config = config
 
     def expand(self, segments: beam.PCollection[SegmentSpan]) -> DecodedClips:
-        """Wires the step."""
+        """Connects the steps."""
         beam.coders.registry.register_coder(Clip, ClipCoder)
-        decode_segment = _DecodeClipsFn(self._geometry, self._max_video_bytes, self._limits, self._spool)
+        decode_segment = _DecodeClipsFn(self._config)
         decoded = segments | "DecodeSegment" >> beam.ParDo(decode_segment).with_outputs(_FAILURES, main="clips")
         decoded["clips"].element_type = Clip
         return DecodedClips(decoded["clips"], decoded[_FAILURES])
 
 
 class _DecodeClipsFn(beam.DoFn):
-    def __init__(self, geometry: Geometry, max_video_bytes: int, limits: DecoderLimits, spool: SpoolConfig) -> None:
-        self._geometry = geometry
-        self._max_video_bytes = max_video_bytes
-        self._limits = limits
-        self._spool = spool
+    def __init__(self, config: DecoderConfig) -> None:
+        self._config = config
 
     def process(self, segment: SegmentSpan) -> Iterator[Clip | beam.pvalue.TaggedOutput]:
-        video = segment.video
+        video, config = segment.video, self._config
         stats = DecodeStats()
         slot = StateSlot()
         try:
-            with storage.local_file(video, self._max_video_bytes, self._spool) as file:
-                clips = sandboxed.decode_clips(file, segment.media, segment.clips, self._geometry, self._limits, stats)
+            with storage.local_file(video, config.max_video_bytes, config.spool) as file:
+                clips = sandboxed.decode_clips(
+                    file, segment.media, segment.clips, config.geometry, config.limits, stats
+                )
                 for span, frames in clips:
                     metrics.count(metrics.CLIPS_DECODED)
                     yield Clip(video.video_uri, segment.segment_index, span, frames, video.time_range, slot)
@@ -107,7 +116,7 @@ class ClipCoder(beam.coders.Coder):
     """
 
     def encode(self, clip: Clip) -> bytes:
-        """Returns the clip as bytes."""
+        """Returns the clip as bytes, without its state."""
         header = json.dumps(
             {
                 "video_uri": clip.video_uri,
@@ -120,7 +129,7 @@ class ClipCoder(beam.coders.Coder):
         return struct.pack("<I", len(header)) + header + clip.frames.tobytes()
 
     def decode(self, encoded: bytes) -> Clip:
-        """Returns the clip that `encode` coded."""
+        """Returns the clip that `encode` was given, with an empty state slot."""
         (length,) = struct.unpack_from("<I", encoded)
         header = json.loads(encoded[4 : 4 + length])
         span = protocol.span_from_json(header["span"])
@@ -129,9 +138,9 @@ class ClipCoder(beam.coders.Coder):
         return Clip(header["video_uri"], header["segment_index"], span, frames, time_range)
 
     def estimate_size(self, clip: Clip) -> int:
-        """Returns about the bytes that `encode` would give."""
+        """Estimates the number of bytes that `encode` would return."""
         return clip.frames.nbytes + 1024
 
     def is_deterministic(self) -> bool:
-        """The same clip always gives the same bytes."""
+        """Returns True: the same clip always has the same bytes."""
         return True

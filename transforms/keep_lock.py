@@ -1,4 +1,4 @@
-"""KeepLock: pass elements through and regularly renew the output's lock."""
+"""KeepLock: passes elements on, and renews the lock of the output from time to time."""
 
 from __future__ import annotations
 
@@ -22,26 +22,30 @@ _log = logging.getLogger(__name__)
 class KeepLock(beam.PTransform):
     """Renews the lock of a job that may outlive its launcher, every few minutes in each process.
 
-    Input: the small elements that start the heavy work. Output: the same elements. A job that makes progress renews its
-    lock. The lock of a stuck or dead job expires after two hours.
+    Input: small elements, before the heavy step that processes them. Output: the same. Only a job that makes progress
+    renews its lock. Two hours after a job got stuck or died, its output is free.
 
     Args:
-      lock: the lock of the output. If it is None, or the launcher renews it, the step is omitted.
+      lock: the run's lock of the output. None, or a lock that the launcher renews, adds nothing to the job.
+      renewal_seconds: the time between two renewals by a process.
     """
 
-    def __init__(self, lock: LockTicket | None) -> None:
+    def __init__(self, lock: LockTicket | None, renewal_seconds: float = JOB_RENEWAL_SECONDS) -> None:
         super().__init__()
         self._lock = lock
+        self._renewal_seconds = renewal_seconds
 
     def expand(self, elements: beam.PCollection[_T]) -> beam.PCollection[_T]:
-        """Builds the step."""
+        """Connects the step."""
         if self._lock is None or not self._lock.outlives_launcher:
             return elements
-        return elements | "Renew" >> beam.Map(_keep, self._lock).with_output_types(elements.element_type)
+        return elements | "Renew" >> beam.Map(_keep, self._lock, self._renewal_seconds).with_output_types(
+            elements.element_type
+        )
 
 
-def _keep(element: _T, lock: LockTicket) -> _T:
-    if _is_due(lock):
+def _keep(element: _T, lock: LockTicket, renewal_seconds: float) -> _T:
+    if _is_due(lock, renewal_seconds):
         try:
             lock.keep()
         except StorageError as failure:  # the next renewal may succeed
@@ -49,11 +53,11 @@ def _keep(element: _T, lock: LockTicket) -> _T:
     return element
 
 
-def _is_due(lock: LockTicket) -> bool:
-    """Returns whether this process should renew the lock now. Only one thread gets True in each interval."""
+def _is_due(lock: LockTicket, renewal_seconds: float) -> bool:
+    """Returns whether this process has to renew the lock; True for one thread only."""
     now = time.monotonic()
     with _guard:
-        due = now - _renewed.get(lock, -JOB_RENEWAL_SECONDS) >= JOB_RENEWAL_SECONDS
+        due = now - _renewed.get(lock, -renewal_seconds) >= renewal_seconds
         if due:
             _renewed[lock] = now
     return due

@@ -1,8 +1,8 @@
-"""The names of the counters, and the functions that increase them.
+"""The names of all counters, and how to increase them.
 
-Counters are Beam metrics (`result.metrics()`, the pages of Flink and Dataflow). `count` also keeps a tally of this
-process. If the launcher runs the workers in its own process (the local runner), it can read the tally during the run;
-Beam's local runner provides its metrics only at the end.
+Counters are Beam's (`result.metrics()`, the pages of Flink and Dataflow). `count` also keeps a tally of this process.
+The local runner's workers run in the launcher's process, so the launcher can read the tally during the run. Beam's
+local runner reports its metrics only at the end.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NAMESPACE = "reelbeam"
 VIDEOS_LISTED = "videos_listed"
 """Distinct inputs."""
 DUPLICATES_DROPPED = "duplicates_dropped"
-"""Inputs that were named before."""
+"""Inputs that were listed before."""
 FILES_IGNORED = "files_ignored"
 """Files of a folder without a video's extension, and hidden ones."""
 FOLDERS_IGNORED = "folders_ignored"
@@ -58,13 +58,13 @@ MODELS_LOADED = "models_loaded"
 
 
 class RecentVideos(dict[int, int]):
-    """Numbers by the hash of a video's URI. The oldest entries are removed.
+    """A number for each recent video, by a hash of its URI, whose query may be a signature.
 
-    A worker may run for weeks and may never process the last segment of a video. A counter may count a video twice if
-    its entry was removed. URIs are hashed because their queries may be signatures.
+    A worker may run for weeks, and may never see the last segment of a video that other workers share. So the oldest
+    videos are removed, and a counter may count a removed video twice.
 
     Args:
-      most: the maximum number of entries.
+      most: the maximum number of videos.
     """
 
     def __init__(self, most: int = 100_000) -> None:
@@ -72,7 +72,7 @@ class RecentVideos(dict[int, int]):
         self._most = most
 
     def remember(self, key: int, fact: int) -> None:
-        """Sets the number of a video."""
+        """Stores the number of a video."""
         self[key] = fact
         if len(self) > self._most:
             del self[next(iter(self))]
@@ -92,7 +92,7 @@ def count(name: str, amount: int = 1) -> None:
 
 
 def count_segment_done(video_uri: str, num_segments: int) -> None:
-    """Counts a segment. With the last segment in this process, the video is counted as done."""
+    """Counts a segment. The last segment that this process sees counts the video as done."""
     key = hash(video_uri)
     with _lock:
         left = _open_segments.pop(key, num_segments) - 1
@@ -113,7 +113,7 @@ def count_broken(video_uri: str) -> None:
 
 
 def count_failure(video_uri: str, error: MediaError) -> None:
-    """Counts a video with an error, and its decoder process if that failed."""
+    """Counts a video as broken, and the decoder process that failed over it, if one did."""
     if isinstance(error, DecoderFailedError):
         count(DECODER_RESTARTS)
     count_broken(video_uri)
@@ -126,7 +126,11 @@ def tally() -> collections.Counter[str]:
 
 
 def reset_tally(*kept: str) -> None:
-    """Resets the tally of this process at the start of a new job, except the counters in `kept`."""
+    """Resets the counts of this process before a new job.
+
+    Args:
+      kept: names of counters to keep.
+    """
     with _lock:
         held = {name: _tally[name] for name in kept}
         _tally.clear()

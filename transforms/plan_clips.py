@@ -22,19 +22,36 @@ from reelbeam.transforms.records.time_range import WHOLE, TimeRange
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig
 
-# Segments that are held back to be sorted: a few kilobytes each.
+# The maximum number of segments that are collected and sorted, with a few kilobytes each.
 _MAX_HELD_SEGMENTS = 2000
 
 _PLANNED = "planned"
 _FAILURES = "failures"
 
 
-class ClipPlan(NamedTuple):
-    """What PlanClips gives.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PlannerConfig:
+    """The configuration of PlanClips.
 
     Attributes:
-      segments: the heavy work, SegmentSpan, the heaviest of each bundle first. A long video has several, one without a
-        clip (`--tail_policy drop`) none.
+      sampling: which clips, and which instants of each.
+      max_video_bytes: a larger file is a failure, `file_too_large`.
+      limits: the limits of a video and of a decoder process.
+      spool: where remote videos are kept on local disk.
+    """
+
+    sampling: ClipSampling
+    max_video_bytes: int
+    limits: DecoderLimits = DEFAULT_LIMITS
+    spool: SpoolConfig = DEFAULT_SPOOL
+
+
+class ClipPlan(NamedTuple):
+    """The output of PlanClips.
+
+    Attributes:
+      segments: the segments to decode, the heaviest of each bundle first. A long video has several, a video without a
+        clip (`--tail_policy drop`) has none.
       planned: one PlannedVideo for each video whose headers could be read.
       failures: one Failure for each other video.
     """
@@ -45,64 +62,47 @@ class ClipPlan(NamedTuple):
 
 
 class PlanClips(beam.PTransform):
-    """Decides from the headers and packet times of each video which frames the model is to see.
+    """Decides from the headers and packet times of each video which frames the model gets.
 
-    Input: VideoRef. Output: ClipPlan. Nothing is decoded. Every video comes out once, as planned or as failure (stage
-    "plan", the code of the MediaError). Elements are tiny: shuffle them before the heavy step. A decoder process reads
-    the files, see `reelbeam.transforms.media.sandbox.sandboxed`.
+    Input: VideoRef. Output: ClipPlan. Nothing is decoded. Each video becomes a PlannedVideo or a Failure (stage "plan",
+    the code of the MediaError). Elements are small: shuffle them before the heavy step. A decoder process reads the
+    files, see `reelbeam.transforms.media.sandbox.sandboxed`.
 
     Counters: videos_planned, clips_planned, videos_broken, decoder_restarts.
-
-    Args:
-      sampling: which clips, and which instants of each.
-      max_video_bytes: a larger file is a failure, `file_too_large`.
-      limits: what a video may ask for, and what a decoder process may use.
-      spool: where remote videos are kept on their way to the decoder.
     """
 
-    def __init__(
-        self,
-        sampling: ClipSampling,
-        max_video_bytes: int,
-        limits: DecoderLimits = DEFAULT_LIMITS,
-        spool: SpoolConfig = DEFAULT_SPOOL,
-    ) -> None:
+    def __init__(self, config: PlannerConfig) -> None:
         super().__init__()
-        self._sampling = sampling
-        self._max_video_bytes = max_video_bytes
-        self._limits = limits
-        self._spool = spool
+        self._config = config
 
     def expand(self, videos: beam.PCollection[VideoRef]) -> ClipPlan:
-        """Wires the step."""
-        plan_video = _PlanClipsFn(self._sampling, self._max_video_bytes, self._limits, self._spool)
+        """Connects the steps."""
+        plan_video = _PlanClipsFn(self._config)
         plan = videos | "PlanVideo" >> beam.ParDo(plan_video).with_outputs(_PLANNED, _FAILURES, main="segments")
         return ClipPlan(plan["segments"], plan[_PLANNED], plan[_FAILURES])
 
 
 class _PlanClipsFn(beam.DoFn):
-    def __init__(self, sampling: ClipSampling, max_video_bytes: int, limits: DecoderLimits, spool: SpoolConfig) -> None:
-        self._sampling = sampling
-        self._max_video_bytes = max_video_bytes
-        self._limits = limits
-        self._spool = spool
+    def __init__(self, config: PlannerConfig) -> None:
+        self._config = config
         self._held: list[SegmentSpan] = []
 
     def start_bundle(self) -> None:
-        self._held = []  # a bundle that failed may have left some
+        self._held = []  # a failed bundle may have left some
 
     def process(self, video: VideoRef) -> Iterator[SegmentSpan | beam.pvalue.TaggedOutput]:
+        config, sampling = self._config, self._config.sampling
         try:
-            with storage.local_file(video, self._max_video_bytes, self._spool) as file:
-                media = sandboxed.probe(file, self._limits)
+            with storage.local_file(video, config.max_video_bytes, config.spool) as file:
+                media = sandboxed.probe(file, config.limits)
             duration = labeled_seconds(video, media.duration_seconds)
-            self._limits.check_clips(video.video_uri, max_num_clips(duration, self._sampling))
+            config.limits.check_clips(video.video_uri, max_num_clips(duration, sampling))
         except MediaError as error:
             metrics.count_failure(video.key, error)
             metrics.count(metrics.VIDEOS_DONE)
             yield beam.pvalue.TaggedOutput(_FAILURES, Failure.of(error, video, "plan"))
             return
-        parts = plan_parts(media, self._sampling, video.time_range)
+        parts = plan_parts(media, sampling, video.time_range)
         num_clips = sum(map(len, parts))
         metrics.count(metrics.VIDEOS_PLANNED)
         metrics.count(metrics.CLIPS_PLANNED, num_clips)
@@ -120,21 +120,21 @@ class _PlanClipsFn(beam.DoFn):
             yield in_global_window(segment)
 
     def _heaviest_first(self) -> list[SegmentSpan]:
-        """Returns the segments held back so far, by falling weight.
-
-        Runners that share out work as it is asked for end evenly that way, and so does the local one, which deals
-        elements out in turns.
-        """
+        """Returns the collected segments, the heaviest first, so that all workers finish at about the same time."""
         segments = sorted(self._held, key=_weight, reverse=True)
         self._held = []
         return segments
 
 
 def labeled_seconds(video: VideoRef, duration_seconds: Fraction) -> Fraction:
-    """Returns how much of a video of that duration is to be labeled.
+    """Returns the length of the part of a video that is labeled, in seconds.
+
+    Args:
+      video: the video, with its time range.
+      duration_seconds: the duration of the whole video.
 
     Raises:
-      RangeOutsideVideoError: the video does not hold the range that is asked for.
+      RangeOutsideVideoError: the time range is not inside the video.
     """
     if not video.time_range.is_inside(duration_seconds):
         raise RangeOutsideVideoError(
@@ -150,7 +150,7 @@ def plan_parts(
 ) -> Sequence[tuple[ClipSpan, ...]]:
     """Returns the clips of each segment of a video, for either kind of model.
 
-    A range is planned as a video of its own, from its start on: nothing outside of it is looked at.
+    A time range is planned as a video of its own, which begins at the start of the range.
     """
     start, end = time_range.bounds(media.duration_seconds)
     key_frames = [seconds - start for seconds in key_frame_seconds(media)]
@@ -167,6 +167,6 @@ def _shifted(clip: ClipSpan, seconds: Fraction) -> ClipSpan:
 
 
 def _weight(segment: SegmentSpan) -> float:
-    """Returns about how much there is to decode: pixels."""
+    """Estimates the work to decode a segment, in pixels."""
     media = segment.media
     return float(clip_seconds(segment.clips)) * (media.source_fps or 1) * media.width * media.height

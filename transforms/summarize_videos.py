@@ -1,11 +1,11 @@
-"""SummarizeVideos: whatever became of an input's clips -> one VideoSummary."""
+"""SummarizeVideos: the plan, scores and failures of an input -> one VideoSummary."""
 
 from __future__ import annotations
 
 import functools
 import operator
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 
@@ -14,37 +14,51 @@ from reelbeam.transforms.models.scores import ScoreSum
 from reelbeam.transforms.records import ClipScores, Failure, LabelScore, PlannedVideo, VideoRef, VideoSummary
 
 
-class SummarizeVideos(beam.PTransform):
-    """Puts together everything that is known of each input.
+class LabeledCollections(NamedTuple):
+    """The input of SummarizeVideos.
 
-    Input: a tuple of PCollections: the listed VideoRefs, PlannedVideos, ClipScores and Failures of all steps. Output:
-    VideoSummary, exactly one for each listed video: the listing is one side of the join, so nothing that happens later
-    can lose an input. Clips are added up before they are shuffled, so that a video's length costs no memory here; the
-    means do not depend on the order in which the clips were made, to the last bit.
+    Attributes:
+      videos: the listed videos.
+      planned: the videos whose headers could be read.
+      scores: the scores of all clips.
+      failures: the failures of all steps.
+    """
+
+    videos: beam.PCollection[VideoRef]
+    planned: beam.PCollection[PlannedVideo]
+    scores: beam.PCollection[ClipScores]
+    failures: beam.PCollection[Failure]
+
+
+class SummarizeVideos(beam.PTransform):
+    """Joins everything that is known of each input.
+
+    Input: LabeledCollections. Output: VideoSummary, exactly one for each listed video: the listing is one side of the
+    join, so nothing that happens later can lose an input. Scores are summed before they are shuffled, so the memory
+    does not grow with a video's length. The means do not depend on the order of the clips, to the last bit.
 
     Args:
       labels: the model's classes, [C], by class id.
-      top_k: labels that a row names.
-      min_score: labels with a lower mean are not named.
+      top_k: the number of labels in a row.
+      min_score: labels with a lower mean are omitted.
     """
 
-    def __init__(self, labels: Sequence[str], top_k: int = 5, min_score: float = 0.0) -> None:
+    def __init__(self, *, labels: Sequence[str], top_k: int = 5, min_score: float = 0.0) -> None:
         super().__init__()
         self._labels = tuple(labels)
         self._top_k = top_k
         self._min_score = min_score
 
-    def expand(self, parts: tuple[beam.PCollection[Any], ...]) -> beam.PCollection[VideoSummary]:
-        """Wires the step."""
-        videos, planned, scores, failures = parts
+    def expand(self, labeled: LabeledCollections) -> beam.PCollection[VideoSummary]:
+        """Connects the steps."""
         keyed = {
-            "videos": videos | "KeyVideos" >> beam.Map(lambda x: (x.key, x)),
-            "planned": planned | "KeyPlanned" >> beam.Map(lambda x: (x.video.key, x)),
-            "sums": scores | "SumScores" >> beam.ParDo(_SumScoresFn()),
-            "failures": failures | "KeyFailures" >> beam.Map(lambda x: (x.key, x)),
+            "videos": labeled.videos | "KeyVideos" >> beam.Map(lambda x: (x.key, x)),
+            "planned": labeled.planned | "KeyPlanned" >> beam.Map(lambda x: (x.video.key, x)),
+            "sums": labeled.scores | "SumScores" >> beam.ParDo(_SumScoresFn()),
+            "failures": labeled.failures | "KeyFailures" >> beam.Map(lambda x: (x.key, x)),
         }
         for name, collection in keyed.items():
-            # Said, not inferred: otherwise Beam encodes the key with a coder that may change from run to run.
+            # Declared, because Beam would infer a coder for the key that may change from run to run.
             collection.element_type = beam.typehints.Tuple[str, _RECORDS[name]]
         return (
             keyed
@@ -65,7 +79,7 @@ _RECORDS: dict[str, type] = {"videos": VideoRef, "planned": PlannedVideo, "sums"
 
 
 class _SumScoresFn(beam.DoFn):
-    """Adds up clips that follow each other: those of a segment do, so that one sum is held at a time."""
+    """Sums the scores of consecutive clips of a video. It holds one sum at a time."""
 
     def start_bundle(self) -> None:
         self._key = ""
@@ -92,7 +106,7 @@ def summarize(
     labels: tuple[LabelScore, ...],
     failures: Iterable[Failure],
 ) -> VideoSummary:
-    """Returns how the video ended.
+    """Returns the summary of one video.
 
     >>> summarize(VideoRef("a.mp4"), [], 0, (), [Failure("a.mp4", "plan", "not_found", "…", False)]).status
     'failed'
@@ -116,7 +130,7 @@ def summarize(
 
 
 def _order(failure: Failure) -> tuple[int, int, str, str]:
-    """First by place in the video; failures without a place hit the whole of it."""
+    """Orders failures by their place in the video; those without a place concern the whole video and come first."""
     return (
         -1 if failure.segment_index is None else failure.segment_index,
         -1 if failure.clip_index is None else failure.clip_index,

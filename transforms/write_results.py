@@ -1,62 +1,42 @@
-"""WriteResults: rows -> a few Parquet files, checked and then committed by the run's JSON."""
+"""WriteResults: rows -> a few Parquet files, which are checked and then committed with the run's JSON."""
 
 from __future__ import annotations
 
-import dataclasses
-import datetime
 import pickle
-import types
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypedDict
+from typing import NamedTuple
 
 import apache_beam as beam
 import pyarrow as pa
 
 from reelbeam.transforms.beam_compat import WindowedValue, in_global_window
-from reelbeam.transforms.errors import (
-    LockLostError,
-    NotAVideoError,
-    NoVideoStreamError,
-    ReconciliationError,
-    RunError,
-    TooManyFailuresError,
-    UnsupportedVideoUriError,
-)
-from reelbeam.transforms.output.commits import finish, write_commit_record
-from reelbeam.transforms.output.ledger import SELECTED, SKIPPED, count_labeled
-from reelbeam.transforms.output.lock.output_lock import LockTicket
-from reelbeam.transforms.output.run_counts import Counts, ErrorCount
-from reelbeam.transforms.output.run_document import RejectedRun, Rejection, RunDocument, RunFacts
-from reelbeam.transforms.output.run_files import (
-    RunPaths,
-    WrittenFile,
-    files_by_table,
-    summarize_files,
-    to_line,
-    to_table,
-    write_atomically,
-    write_parquet,
-)
-from reelbeam.transforms.records import VideoSummary, stable_hash
-from reelbeam.transforms.schemas import SCHEMA_VERSION, TABLES, Row
+from reelbeam.transforms.output.run_commit import CommitConfig, RunResults, commit
+from reelbeam.transforms.output.run_document import RunDocument
+from reelbeam.transforms.output.run_files import RunPaths, WrittenFile, to_table, write_atomically, write_parquet
+from reelbeam.transforms.records import stable_hash
+from reelbeam.transforms.schemas import TABLES, Row
 from reelbeam.transforms.storage.documents import Table
-from reelbeam.transforms.storage.ignored import most_frequent
-from reelbeam.transforms.wording import counted
 
 ROWS_PER_FILE = 250_000
-"""Clip rows take about 100 bytes in Parquet, so a file gets tens of MB, and sorting it 100 MB of memory."""
+"""The maximum number of rows of a file. A clip row takes about 100 bytes in Parquet, so a file has tens of MB, and
+sorting it takes 100 MB of memory."""
 
 MAX_FILE_BYTES = 64 << 20
-"""Of logits and embeddings, which hardly compress."""
+"""The maximum size of a file's logits and embeddings, which hardly compress."""
 _MAX_ROWS_PER_BLOCK = 256
-NOTHING: Mapping[str, int] = types.MappingProxyType({})
-_VOUCHERS = 20
-"""How many videos that are labeled already stand in for good ones when the share of failures is judged."""
 
 
-class ResultCollections(TypedDict, total=False):
-    """The input of WriteResults, see there; the last two are optional."""
+class ResultCollections(NamedTuple):
+    """The input of WriteResults.
+
+    Attributes:
+      videos, clips, errors: the rows of each table, see `reelbeam.transforms.schemas`.
+      num_inputs: one element, the number of listed inputs.
+      outcomes: the number of selected and skipped inputs by reason.
+      ignored: the number of files and folders that the listing left out, by kind.
+      num_excused: one element, the number of failed files that do not count, see `is_excused`.
+    """
 
     videos: beam.PCollection[Row]
     clips: beam.PCollection[Row]
@@ -70,69 +50,56 @@ class ResultCollections(TypedDict, total=False):
 class WriteResults(beam.PTransform):
     """Writes the tables and commits the run.
 
-    Input: a dict of PCollections: rows by table name (see reelbeam.transforms.schemas.TABLES), the number of listed
-    inputs as "num_inputs" (one element), and as "outcomes" pairs of a reason and how many inputs were selected or
-    skipped for it.
-    Optional: "ignored", pairs of a kind and how many files or folders the listing left out, and "num_excused" (one
-    element), how many failed files count neither as failures nor as inputs for `max_failure_ratio`.
-    Output: a PCollection of the one `RunDocument` that was committed.
+    Input: ResultCollections. Output: a PCollection of the one `RunDocument` that was committed.
 
     Files are named by shard, and rows go to shards by a hash of their video, so a repeated bundle writes the same file
     again. The commit counts the rows of the written files: every listed input must have exactly one video row or have
-    been skipped, and every "ok" video must have all of its clips. Otherwise, or if more than `max_failure_ratio` of the
-    inputs failed, nothing is committed and the job fails.
+    been skipped, and every "ok" video must have all of its clips. Otherwise, or if too many inputs failed, nothing is
+    committed and the job fails.
 
     Args:
-      output: folder or object-store prefix.
-      run_id: name of the run.
-      max_failure_ratio: highest share of failed inputs, 0 to 1, with which a run counts.
-      run_facts: what else the run document is to say (configuration, model, versions).
-      schemas: of the run's tables, see `reelbeam.transforms.schemas.tables_of_run`.
-      lock: what the run holds of the output; None where nobody else can write there.
-      num_vouching: videos that other runs are known to have labeled, beside those that are skipped; see `check`.
+      config: of the commit.
+      schemas: the schemas of the run's tables, see `reelbeam.transforms.schemas.tables_of_run`.
     """
 
-    def __init__(
-        self,
-        output: str,
-        run_id: str,
-        max_failure_ratio: float,
-        run_facts: RunFacts,
-        schemas: Mapping[str, pa.Schema] = TABLES,
-        lock: LockTicket | None = None,
-        num_vouching: int = 0,
-    ) -> None:
+    def __init__(self, config: CommitConfig, *, schemas: Mapping[str, pa.Schema] = TABLES) -> None:
         super().__init__()
+        self._config = config
         self._schemas = dict(schemas)
-        self._output = output
-        self._run_id = run_id
-        self._max_failure_ratio = max_failure_ratio
-        self._run_facts = run_facts
-        self._lock = lock
-        self._num_vouching = num_vouching
 
-    def expand(self, tables: ResultCollections) -> beam.PCollection[RunDocument]:
-        """Wires the step."""
-        paths = RunPaths(self._output, self._run_id)
-        rows = {"videos": tables["videos"], "clips": tables["clips"], "errors": tables["errors"]}
+    def expand(self, results: ResultCollections) -> beam.PCollection[RunDocument]:
+        """Connects the steps."""
+        paths = self._config.paths
+        rows = {"videos": results.videos, "clips": results.clips, "errors": results.errors}
         written = [rows[name] | f"Write_{name}" >> _WriteTable(name, paths, self._schemas[name]) for name in TABLES]
         return (
             written[0].pipeline
-            | "CommitOnce" >> beam.Create([self._run_facts], reshuffle=False)
+            | "CommitOnce" >> beam.Create([self._config], reshuffle=False)
             | "Commit"
             >> beam.Map(
-                commit,
-                paths,
-                self._max_failure_ratio,
-                self._lock,
-                num_vouching=self._num_vouching,
+                _commit,
                 files=beam.pvalue.AsList(written | "WrittenFiles" >> beam.Flatten()),
-                num_inputs=beam.pvalue.AsSingleton(tables["num_inputs"]),
-                outcomes=beam.pvalue.AsDict(tables["outcomes"]),
-                ignored=beam.pvalue.AsDict(tables["ignored"]) if "ignored" in tables else {},
-                num_excused=beam.pvalue.AsSingleton(tables["num_excused"]) if "num_excused" in tables else 0,
+                num_inputs=beam.pvalue.AsSingleton(results.num_inputs),
+                outcomes=beam.pvalue.AsDict(results.outcomes),
+                ignored=beam.pvalue.AsDict(results.ignored),
+                num_excused=beam.pvalue.AsSingleton(results.num_excused),
             )
         )
+
+
+def _commit(
+    config: CommitConfig,
+    files: Sequence[WrittenFile],
+    num_inputs: int,
+    outcomes: Mapping[str, int],
+    ignored: Mapping[str, int],
+    num_excused: int,
+) -> RunDocument:
+    """Commits the run with Beam's side inputs, each of which is an argument."""
+    results = RunResults(
+        files=files, num_inputs=num_inputs, outcomes=outcomes, ignored=ignored, num_excused=num_excused
+    )
+    return commit(config, results)
 
 
 class _WriteTable(beam.PTransform):
@@ -153,7 +120,7 @@ class _WriteTable(beam.PTransform):
             | "CountFiles" >> beam.Map(_num_files, rows_per_file(self._schema))
         )
         keyed = blocks | "KeyByShard" >> beam.Map(_key_by_shard, beam.pvalue.AsSingleton(num_shards))
-        # Nothing in shard 0: an empty table gets its file too, so that every table can be queried.
+        # An empty block for shard 0: a table without rows gets a file, too, so that every table can be queried.
         first = rows.pipeline | "FirstShard" >> beam.Create([(0, b"")], reshuffle=False)
         for collection in (keyed, first):
             collection.element_type = beam.typehints.Tuple[int, bytes]
@@ -167,10 +134,10 @@ class _WriteTable(beam.PTransform):
 
 
 class _PackRowsFn(beam.DoFn):
-    """Rows of a video that follow each other -> (its URI, how many they are, the rows as bytes).
+    """Consecutive rows of a video -> (its URI, the number of rows, the rows as bytes).
 
-    A runner may hold all rows of a run at once, in several copies: packed they take a tenth of the memory, and a film
-    of three hours, with thousands of clips, hardly more than a short video.
+    A runner may hold all rows of a run at once, in several copies. Packed rows take a tenth of the memory, and a film
+    of three hours, with thousands of clips, takes hardly more than a short video.
     """
 
     def start_bundle(self) -> None:
@@ -191,7 +158,7 @@ class _PackRowsFn(beam.DoFn):
 
 
 def rows_per_file(schema: pa.Schema) -> int:
-    """Returns how many rows a file gets: fewer where rows bear embeddings, of which a file would be a gigabyte."""
+    """Returns the maximum number of rows of a file; fewer if rows have embeddings, of which a file would have a GB."""
     wide = [field.type for field in schema if pa.types.is_fixed_size_list(field.type)]
     row_bytes = sum(kind.list_size * kind.value_type.bit_width // 8 for kind in wide)
     return min(ROWS_PER_FILE, MAX_FILE_BYTES // row_bytes) if row_bytes else ROWS_PER_FILE
@@ -202,125 +169,6 @@ def _num_files(num_rows: int, most_rows: int) -> int:
 
 
 def _key_by_shard(block: tuple[str, int, bytes], num_shards: int) -> tuple[int, bytes]:
-    """Rows of a video go to one file, whichever worker made them: a hash that does not change from run to run."""
+    """Returns the block with its shard: a hash that is the same in every run, so all rows of a video share a file."""
     video_uri, _, rows = block
     return stable_hash(video_uri, "file") % num_shards, rows
-
-
-def commit(
-    run_facts: RunFacts,
-    paths: RunPaths,
-    max_failure_ratio: float,
-    lock: LockTicket | None,
-    files: Sequence[WrittenFile],
-    num_inputs: int,
-    outcomes: Mapping[str, int],
-    num_vouching: int = 0,
-    ignored: Mapping[str, int] = NOTHING,
-    num_excused: int = 0,
-) -> RunDocument:
-    """Checks the written files and commits the run, in the steps that `reelbeam.transforms.output.commits` tells.
-
-    Args:
-      run_facts, paths, max_failure_ratio: see `WriteResults`.
-      lock: what the run holds of the output; None where nobody else can write there.
-      files: what was written.
-      num_inputs: listed inputs, skipped ones included.
-      outcomes: how many inputs were selected and skipped, by reason, see `reelbeam.transforms.output.ledger`.
-      num_vouching, ignored, num_excused: see `WriteResults`.
-
-    Returns:
-      the run document.
-
-    Raises:
-      ReconciliationError: the rows do not add up to `num_inputs`.
-      TooManyFailuresError: more than `max_failure_ratio` of the inputs failed.
-      LockLostError: another run has taken over the output meanwhile.
-    """
-    finished = finish(paths)  # a bundle that is repeated
-    if isinstance(finished, RunDocument):
-        return finished
-    contents = summarize_files(paths, files)
-    skipped = {reason: outcomes[reason] for reason in SKIPPED if outcomes.get(reason)}
-    summary = RunDocument(
-        **vars(run_facts),
-        schema_version=SCHEMA_VERSION,
-        counts=Counts(inputs=num_inputs, **contents.counts, skipped=sum(skipped.values()), excused=num_excused),
-        errors=contents.errors,
-        labels=contents.labels,
-        files=contents.files,
-        finished_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        selected={reason: outcomes[reason] for reason in SELECTED if outcomes.get(reason)},
-        skipped=skipped,
-        ignored=most_frequent(ignored),
-    )
-    try:
-        num_labeled = count_labeled(skipped) + num_vouching
-        check(summary.counts, max_failure_ratio, num_labeled, summary.errors)
-        if lock is not None:
-            lock.require()
-    except RunError as error:
-        rejected = RejectedRun(
-            **vars(summary) | {"files": files_by_table(files, paths.staged)},  # where the next start removes them
-            refused=Rejection(error.code, str(error)),
-        )
-        write_atomically(paths.rejection_record, lambda sink: sink.write(to_line(rejected)))
-        if lock is not None and not isinstance(error, LockLostError):
-            lock.release_after_commit()
-        raise
-    write_commit_record(paths, summary, files)
-    finish(paths)
-    if lock is not None:
-        lock.release_after_commit()
-    return summary
-
-
-def _remedy(errors: Sequence[ErrorCount]) -> str:
-    """Says what to do about failures: a scheme that this installation cannot read fails with any ratio."""
-    of_setup = (str(entry.message) for entry in errors if entry.code == UnsupportedVideoUriError.code)
-    return next(of_setup, "see to the errors, or raise it")
-
-
-def is_excused(summary: VideoSummary) -> bool:
-    """Whether a file failed that nobody called a video: it was found in a folder by an extension such as `.ts`, which
-    other files have, too, and it is not a video. Only its first attempt is judged, see `check`.
-    """
-    code = summary.failure and summary.failure.code
-    is_other_file = summary.status == "failed" and code in (NotAVideoError.code, NoVideoStreamError.code)
-    return summary.video.is_guess and is_other_file and summary.video.attempt == 1
-
-
-def check(
-    counts: Counts,
-    max_failure_ratio: float,
-    num_labeled: int = 0,
-    errors: Sequence[ErrorCount] = (),
-) -> None:
-    """Raises where the rows do not add up, or too many inputs failed. See `commit`.
-
-    What counts as failing is what fails for the first time: a video that is tried again, by another decoder for
-    instance, has been told of, and a night that does nothing but try again must count as a try. Videos that are
-    labeled already vouch for the job, as many as `_VOUCHERS` of them: one bad upload as a night's only new video is
-    no reason to refuse the night, every night. Excused files (`is_excused`) do not count.
-
-    Args:
-      counts: of the summary.
-      max_failure_ratio: highest share of failed inputs, 0 to 1.
-      num_labeled: videos that are known to be labeled.
-      errors: of the summary: code, count and an example of each message.
-    """
-    rows = counts.ok + counts.partial + counts.failed
-    if not counts.inputs - counts.skipped == counts.videos == rows:
-        raise ReconciliationError(
-            f"{counted(counts.inputs, 'input')}, but the videos table has {dataclasses.asdict(counts)}"
-        )
-    if counts.clips != counts.video_clips or counts.ok_videos_without_all_clips:
-        raise ReconciliationError(
-            f"clip rows do not add up to what the videos table says: {dataclasses.asdict(counts)}"
-        )
-    failed, tried = counts.failed_first_attempts - counts.excused, counts.first_attempts - counts.excused
-    if failed > max_failure_ratio * (tried + min(num_labeled, _VOUCHERS)):
-        raise TooManyFailuresError(
-            f"{failed} of {counted(tried, 'input')} failed, more than --max_failure_ratio {max_failure_ratio:g} "
-            f"allows: {_remedy(errors)}"
-        )

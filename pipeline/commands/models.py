@@ -53,7 +53,10 @@ def export_parser() -> Parser:
 
 def _parse(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
     args, beam_flags = options.parse_label_flags(argv, parser)
-    options.reach_stores(beam_flags)
+
+    from reelbeam.pipeline.runners.registry import reach_stores
+
+    reach_stores(beam_flags)
     return args
 
 
@@ -113,7 +116,7 @@ def export_model(spec: catalog.ModelSpec, to: str) -> None:
       RunError: the store does not respond.
       ModelError: the model or its labels cannot be used.
     """
-    from reelbeam.pipeline.job.preparation import unusable
+    from reelbeam.pipeline.job.places import unusable
     from reelbeam.transforms import stored_models
 
     spec = with_found_kind(spec)

@@ -38,7 +38,7 @@ def status(argv: Sequence[str]) -> int:
 
     from reelbeam.pipeline.reports.output_tables import print_status
     from reelbeam.pipeline.terminal.progress import WorkLine
-    from reelbeam.transforms.output.overview import overview
+    from reelbeam.transforms.output.inspection.overview import overview
     from reelbeam.transforms.output.tables import Output
 
     with WorkLine("reading") as line:
@@ -62,7 +62,7 @@ def verify(argv: Sequence[str]) -> int:
 
     from reelbeam.pipeline.reports.output_tables import print_faults
     from reelbeam.pipeline.terminal.progress import WorkLine
-    from reelbeam.transforms.output.verification import Verification, find_faults
+    from reelbeam.transforms.output.inspection.verification import Verification, find_faults
 
     with WorkLine("checking") as line:
         faults = find_faults(args.output, args.run, line.show, last=args.last)
@@ -81,7 +81,7 @@ def diff(argv: Sequence[str]) -> int:
 
     from reelbeam.pipeline.reports.output_tables import print_difference
     from reelbeam.pipeline.terminal.progress import WorkLine
-    from reelbeam.transforms.output.comparison import compare
+    from reelbeam.transforms.output.inspection.comparison import compare
     from reelbeam.transforms.output.tables import Output
 
     with WorkLine("reading") as line:
@@ -126,7 +126,7 @@ def compact(argv: Sequence[str]) -> int:
     """Merges the files of small runs into few files."""
     args = _parse(compact_parser(), argv)
 
-    from reelbeam.pipeline.job.launch import hold_output
+    from reelbeam.pipeline.job.output_access import hold_output
     from reelbeam.pipeline.terminal.progress import WorkLine
     from reelbeam.transforms.output import compaction
     from reelbeam.transforms.output.lock.output_lock import LockTicket
@@ -135,7 +135,7 @@ def compact(argv: Sequence[str]) -> int:
 
     uri = Output.read(args.output).uri  # before the lock makes a folder
     lock = LockTicket(uri, compaction.compaction_id())
-    with hold_output(lock, local=True, wait=args.wait_for_lock), WorkLine("merging") as line:
+    with hold_output(lock, ends_with_process=True, wait=args.wait_for_lock), WorkLine("merging") as line:
         output = Output.read(uri)
         runs = compaction.small_runs(output, args.before)
         sizes = compaction.compact(output, runs, lock, line.show) if len(runs) > 1 else None
@@ -157,9 +157,9 @@ def _parse(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
 
     args, beam_flags = options.parse_label_flags(argv, parser)
 
-    from apache_beam.io.filesystems import FileSystems
+    from reelbeam.pipeline.runners.registry import reach_stores
 
-    FileSystems.set_options(options.to_beam_options(beam_flags))
+    reach_stores(beam_flags)
     return args
 
 

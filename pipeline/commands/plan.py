@@ -16,24 +16,6 @@ from reelbeam.transforms.wording import counted, duration, short_duration
 if TYPE_CHECKING:
     from reelbeam.pipeline.commands.estimate import Plan
 
-_REASONS = {
-    "new": "new",
-    "changed": "changed since they were labeled",
-    "unversioned": "the store tells no version: labeled every time",
-    "retried": "failed for a reason that may have passed",
-    "new_decoder": "failed with another version of the decoder",
-    "asked_for": "failed, asked for by --retry_failed",
-    "forced": "labeled again (--force)",
-    "already_labeled": "labeled already",
-    "other_options": "labeled already, but with other --top_k, --min_score, --save_logits or --save_embeddings: "
-    "pass --force to label again",
-    "failed_before": "failed before, for good",
-    "gave_up": "failed --max_attempts times",
-    "other_shard": "in other shards",
-    "before_since": "older than --since",
-    "beyond_limit": "beyond --limit",
-}
-
 
 def plan_parser() -> Parser:
     """Returns the parser of `reelbeam plan`: the flags of `label`, and two more."""
@@ -46,45 +28,24 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
 
     Raises:
       ConfigError: a flag is wrong, or an input or the output cannot be read.
-      RunError: a store does not answer now.
-      ModelError: the model cannot be used; it is needed to compare with rows that are there.
+      RunError: a store does not respond now.
+      ModelError: the model cannot be used. It is fetched only if the output holds rows to compare with.
     """
-    import dataclasses
-
-    from apache_beam.io.filesystems import FileSystems
-
     from reelbeam.pipeline.commands.estimate import make_plan
     from reelbeam.pipeline.commands.planning import read_headers, select
     from reelbeam.pipeline.flags import options
-    from reelbeam.pipeline.job.earlier_runs import last_run, warn_of_future, warn_of_other_work
-    from reelbeam.pipeline.job.preparation import check_inputs, prepare_run, unusable
+    from reelbeam.pipeline.job.places import unusable
+    from reelbeam.pipeline.job.preparation import check_request, prepare
+    from reelbeam.pipeline.runners.registry import reach_stores, runner_of
     from reelbeam.pipeline.terminal.progress import WorkLine
-    from reelbeam.transforms import storage
-    from reelbeam.transforms.errors import ConfigError, StorageError
-    from reelbeam.transforms.models.engine import choose_engine, with_found_kind
+    from reelbeam.transforms.errors import StorageError
     from reelbeam.transforms.output.run_document import LabelingKey
     from reelbeam.transforms.storage.typed_json import to_json
-    from reelbeam.transforms.stored_models import localized
 
-    if args.sample is not None and args.sample < 1:
-        raise ConfigError(f"--sample is {args.sample}: it must be at least 1")
-    options.reach_stores(beam_flags)
-    config = options.to_config(args)
-    beam_options = options.to_beam_options(beam_flags)
-    FileSystems.set_options(beam_options)
-    config = dataclasses.replace(
-        config,
-        output=storage.normalize(config.output).rstrip("/"),
-        engine=choose_engine(config.engine, localized(config.model), runs_here=options.is_local(beam_options)),
-    )
-    check_inputs(config)
-    config = config.with_model(with_found_kind(config.model))
-    key = None
-    if (last := last_run(config.output)) is not None:
-        run = prepare_run(config)[1]
-        warn_of_future(last, config.output)
-        warn_of_other_work(last, run, config.output)
-        key = LabelingKey.of(run)
+    reach_stores(beam_flags)
+    request = check_request(options.to_config(args), runner_of(beam_flags), will_run=False)
+    key = None if request.last is None else LabelingKey.of(prepare(request).run)
+    config = request.config
     try:
         with WorkLine("listing") as line:
             selection = select(config, key, args.sample, line.show)
@@ -96,21 +57,21 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     if args.json:
         print(json.dumps(to_json(found), indent=2, ensure_ascii=False))
     else:
-        _show(found)
+        _show(found, f"this run's {config.row_options.to_flags()}")
     return 0
 
 
-def _show(found: Plan) -> None:
+def _show(found: Plan, row_options: str) -> None:
     from rich.text import Text
 
+    from reelbeam.pipeline.reports.reasons import counted_reasons
     from reelbeam.pipeline.terminal.console import make_console, make_table, printable, right
     from reelbeam.transforms.storage.ignored import describe
 
     console = make_console()
     table = make_table(right("videos"), "")
-    for reason, text in _REASONS.items():
-        if found.outcomes.get(reason):
-            table.add_row(str(found.outcomes[reason]), text)
+    for number, text in counted_reasons(found.outcomes, row_options):
+        table.add_row(str(number), text)
     console.print(table)
     console.print(_summary(found))
     if found.ignored:

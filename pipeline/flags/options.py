@@ -1,4 +1,4 @@
-"""From the command line to a configuration and to Beam's options. Beam is imported only to run.
+"""From the command line to a configuration. Beam is imported only to run.
 
 A command takes its own flags and every flag of Beam. Both sets are checked: a flag that neither knows is an error,
 where Beam alone would drop it with a warning.
@@ -9,15 +9,12 @@ from __future__ import annotations
 import argparse
 import pathlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from reelbeam.pipeline.flags import spelling
 from reelbeam.pipeline.flags.beam_parser import beam_parser, flag_names, split_words
 from reelbeam.pipeline.flags.label_parser import label_parser
 from reelbeam.pipeline.flags.model_flags import sampled_kind, to_model_spec
 from reelbeam.pipeline.flags.parser import Parser
-from reelbeam.pipeline.runners import dataflow, flink, kinds
-from reelbeam.pipeline.settings import bounds
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.pipeline.settings.declaration import from_values
 from reelbeam.pipeline.settings.label_settings import LABEL_SETTINGS
@@ -25,13 +22,7 @@ from reelbeam.pipeline.settings.model_settings import ClipSettings
 from reelbeam.pipeline.settings.values import is_utf8
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.media.sampling.clips import ClipSampling
-from reelbeam.transforms.models.cpus import cpu_count
 from reelbeam.transforms.redaction import has_credentials, without_query
-
-if TYPE_CHECKING:
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-_LOCAL_RUNNER = "reelbeam.pipeline.runners.local.LocalRunner"
 
 
 def parse_label_flags(argv: Sequence[str], parser: Parser | None = None) -> tuple[argparse.Namespace, list[str]]:
@@ -61,14 +52,6 @@ def parse_label_flags(argv: Sequence[str], parser: Parser | None = None) -> tupl
     for each in parser.settings:
         each.require(getattr(args, each.name))
     return args, beams
-
-
-def reach_stores(beam_flags: Sequence[str]) -> None:
-    """Tells Beam's file systems, and ours, what Beam's flags say of stores: endpoints, credentials, the project."""
-    from apache_beam.io.filesystems import FileSystems
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-    FileSystems.set_options(PipelineOptions(list(beam_flags)))
 
 
 def to_config(args: argparse.Namespace) -> LabelingConfig:
@@ -119,44 +102,3 @@ def _utf8_name(given: str) -> str:
     from reelbeam.transforms import storage  # imports Beam
 
     return storage.normalize(given)
-
-
-def to_beam_options(beam_flags: Sequence[str]) -> PipelineOptions:
-    """Returns Beam's options; the local runner is Beam's FnApiRunner with a thread per core, whatever is installed.
-
-    Beam's own "DirectRunner" tries to download another runner first and falls back, so one command would run on
-    different engines with and without a network.
-
-    Raises:
-      ConfigError: `--direct_running_mode=multi_processing`, which hangs for ever when a worker dies;
-        `--job_endpoint=embed`, whose servers answer the network; or see `dataflow.set_defaults`.
-      ConfigError, RunError: the Flink cluster that is named cannot be used, see reelbeam.pipeline.runners.flink.
-    """
-    from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions, StandardOptions
-
-    options = PipelineOptions(flink.complete_flags(beam_flags))
-    if options.view_as(PortableOptions).job_endpoint == "embed":
-        raise ConfigError(
-            "--job_endpoint=embed opens servers on every network interface, to everybody: leave --runner and "
-            "--job_endpoint out for a run on this machine"
-        )
-    standard = options.view_as(StandardOptions)
-    if standard.runner == _LOCAL_RUNNER or kinds.kind(standard.runner) in kinds.LOCAL:
-        standard.runner = _LOCAL_RUNNER
-        direct = options.view_as(DirectOptions)
-        if direct.direct_running_mode == "multi_processing":
-            raise ConfigError("--direct_running_mode=multi_processing hangs when a worker dies: leave the flag out")
-        if not any(flag.startswith("--direct_num_workers") for flag in beam_flags) or not direct.direct_num_workers:
-            direct.direct_num_workers = cpu_count()
-        bounds.check({"direct_num_workers": direct.direct_num_workers})
-        direct.direct_running_mode = "multi_threading"
-    elif dataflow.is_dataflow(options):
-        dataflow.set_defaults(options)
-    return options
-
-
-def is_local(options: PipelineOptions) -> bool:
-    """Whether the workers are threads of this process."""
-    from apache_beam.options.pipeline_options import StandardOptions
-
-    return options.view_as(StandardOptions).runner == _LOCAL_RUNNER

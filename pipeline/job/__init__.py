@@ -1,9 +1,11 @@
-"""One run: prepare it, build its graph, submit its jobs and wait for them.
+"""One run: request -> prepared -> executed.
 
-preparation.py   what is checked and found out before the first job
-earlier_runs.py  warnings about runs that are in the output already
-graph.py         the pipeline, on one screen
-launch.py        the run as a whole: the lock, the selection, the parts, the commit
-jobs.py          one Beam job: submit it, wait, turn its failure into an error of ours
-run_progress.py  the progress line of a job
+preparation.py    the checks before the first job, and the final configuration (places.py: errors about places)
+earlier_runs.py   what earlier runs of the output mean for this one
+execution.py      the run as a whole: in one job, in parts, or without a job (outcome.py: how it ended)
+output_access.py  the output during a run: lock, recovery, removal of the selection
+run_model.py      the model in the launcher's process
+labeling.py       the two jobs of a run (graph.py: the pipeline, on one screen)
+jobs.py           one Beam job: submit it, wait, turn its failure into one of our errors
+run_progress.py   the progress of a run over all of its parts
 """

@@ -1,4 +1,4 @@
-"""What the runs before mean for a run: its name and its rows come after theirs, whatever the clock says."""
+"""Earlier runs of an output: the name and the rows of a new run are dated after theirs, whatever the clock says."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import logging
 
-from reelbeam.pipeline.job.preparation import unusable
+from reelbeam.pipeline.job.places import unusable
 from reelbeam.transforms import errors
 from reelbeam.transforms.output import runs
 from reelbeam.transforms.output.run_document import LabelingKey, RunDocument
@@ -21,23 +21,23 @@ _OTHER_WORK = {
     "output_activation": "its outputs read as {output_activation}",
 }
 _TOLERANCE = datetime.timedelta(minutes=5)
-"""By how much the clocks of two machines may differ without a word."""
+"""The difference between the clocks of two machines that causes no warning."""
 
 
 def dated_after(run: RunInfo, last: Latest | None) -> RunInfo:
-    """Returns a run whose rows come after those of `last`, which may have been committed since the run got its name."""
+    """Returns the run, dated after `last`, which may have been committed since the run got its name."""
     return dataclasses.replace(run, labeled_at=runs.time_after(last).isoformat())
 
 
 def name_part(run: RunInfo, number: int, count: int) -> RunInfo:
-    """Returns the run of one part, which begins now; a single part has the name of the whole."""
+    """Returns the run of one part, which begins now. A single part has the name of the whole run."""
     now = runs.utc_now().isoformat()
     run_id = run.run_id if count == 1 else f"{run.run_id}-part{number:0{len(str(count))}d}of{count}"
     return dataclasses.replace(run, run_id=run_id, started_at=now, labeled_at=max(now, run.labeled_at or now))
 
 
 def warn_of_future(last: Latest | None, output: str) -> None:
-    """Warns where rows of an output are dated in the future: some clock is or was wrong."""
+    """Warns if rows of an output are dated in the future: some clock is or was wrong."""
     if last is not None and last.labeled_at > runs.utc_now() + _TOLERANCE:
         logging.getLogger(__name__).warning(
             "%s has rows dated %s, which is %s ahead of this machine's clock. Compare the clocks. This run's rows are "
@@ -47,11 +47,11 @@ def warn_of_future(last: Latest | None, output: str) -> None:
 
 
 def last_run(output: str) -> Latest | None:
-    """Returns what the newest runs say; None: none has been committed.
+    """Returns the newest committed run; None if there is none.
 
     Raises:
       ConfigError: the output cannot be read.
-      RunError: it cannot be read now.
+      RunError: the output cannot be read now.
     """
     try:
         return runs.latest_run(output)
@@ -60,7 +60,7 @@ def last_run(output: str) -> Latest | None:
 
 
 def warn_of_other_work(last: Latest | None, run: RunInfo, output: str) -> None:
-    """Warns where the last run labeled in another way: the output then holds rows of two ways."""
+    """Warns if the last run had another labeling key: the output then holds rows of two kinds."""
     if last is None or not isinstance(last.summary, RunDocument):
         return
     mine, facts = LabelingKey.of(run).to_columns(), vars(last.summary)

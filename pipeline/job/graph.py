@@ -8,23 +8,24 @@ import apache_beam as beam
 import pyarrow as pa
 
 from reelbeam.pipeline.settings.config import LabelingConfig
-from reelbeam.transforms.classify_clips import ClassifyClips
-from reelbeam.transforms.decode_clips import DecodeClips
+from reelbeam.transforms.classify_clips import ClassifierConfig, ClassifyClips
+from reelbeam.transforms.decode_clips import DecodeClips, DecoderConfig
 from reelbeam.transforms.keep_lock import KeepLock
 from reelbeam.transforms.models.registry.label_map import LabelMap
 from reelbeam.transforms.output.ledger import Selection
 from reelbeam.transforms.output.lock.output_lock import LockTicket
+from reelbeam.transforms.output.run_commit import CommitConfig, is_excused
 from reelbeam.transforms.output.run_document import LabelingKey, RunDocument, RunFacts
 from reelbeam.transforms.output.run_files import RunPaths
-from reelbeam.transforms.plan_clips import PlanClips
+from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
 from reelbeam.transforms.records import RunInfo
 from reelbeam.transforms.schemas import TABLES, clip_row, error_row, video_row
 from reelbeam.transforms.selection.list_videos import ListVideos
 from reelbeam.transforms.selection.parts import Part, ReadSelection, SelectionRecord, WriteSelection
 from reelbeam.transforms.selection.skip_labeled import SkipLabeled
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
-from reelbeam.transforms.summarize_videos import SummarizeVideos
-from reelbeam.transforms.write_results import ResultCollections, WriteResults, is_excused
+from reelbeam.transforms.summarize_videos import LabeledCollections, SummarizeVideos
+from reelbeam.transforms.write_results import ResultCollections, WriteResults
 
 
 def select(
@@ -48,6 +49,7 @@ def build_selection(
 def build_graph(
     pipeline: beam.Pipeline,
     config: LabelingConfig,
+    *,
     labels: LabelMap,
     run: RunInfo,
     run_facts: RunFacts,
@@ -55,12 +57,11 @@ def build_graph(
     lock: LockTicket | None = None,
     part: Part | None = None,
 ) -> beam.PCollection[RunDocument]:
-    """Makes `pipeline` label what is to be labeled, or one part of it.
+    """Adds the steps that label the selected videos of a run, or of one part of it.
 
     Returns:
-      the run document, one element, there once the run is committed.
+      The run document, one element, after the commit.
     """
-    spool = SpoolConfig(config.spool_dir, config.spool_bytes)
     if part is None:
         selection, ignored = select(pipeline, config, run)
     else:
@@ -70,39 +71,67 @@ def build_graph(
         selection.videos
         | "SpreadVideos" >> beam.Reshuffle()
         | "KeepLockToPlan" >> KeepLock(lock)
-        | PlanClips(config.sampling, config.max_video_bytes, config.decoder_limits, spool)
+        | PlanClips(planner_config(config))
     )
 
-    # From here to the scores no pixel may cross a shuffle: nothing stands between DecodeClips and ClassifyClips.
+    # From here to the scores no pixel may cross a shuffle: nothing is between DecodeClips and ClassifyClips.
     segments = plan.segments | "SpreadSegments" >> beam.Reshuffle() | "KeepLockToDecode" >> KeepLock(lock)
-    decoded = segments | DecodeClips(config.geometry, config.max_video_bytes, config.decoder_limits, spool)
-    classified = decoded.clips | ClassifyClips(
-        config.model,
-        labels.labels,
-        config.top_k,
-        config.min_score,
-        config.engine,
-        config.num_threads,
-        config.precision,
-        config.max_batch_bytes,
-        config.outputs,
-        config.clip_frames,
-    )
+    decoded = segments | DecodeClips(decoder_config(config))
+    classified = decoded.clips | ClassifyClips(classifier_config(config, labels))
 
     failures = (plan.failures, decoded.failures, classified.failures) | "Failures" >> beam.Flatten()
-    summaries = (selection.videos, plan.planned, classified.scores, failures) | SummarizeVideos(
-        labels.labels, config.top_k, config.min_score
+    labeled = LabeledCollections(selection.videos, plan.planned, classified.scores, failures)
+    summaries = labeled | SummarizeVideos(labels=labels.labels, top_k=config.top_k, min_score=config.min_score)
+    results = ResultCollections(
+        videos=summaries | "VideoRows" >> beam.Map(video_row, run),
+        clips=classified.scores | "ClipRows" >> beam.Map(clip_row, run),
+        errors=failures | "ErrorRows" >> beam.Map(error_row, run),
+        num_inputs=selection.num_inputs,
+        outcomes=selection.outcomes,
+        ignored=ignored,
+        num_excused=summaries | "Excused" >> beam.Filter(is_excused) | beam.combiners.Count.Globally(),
     )
-    tables: ResultCollections = {
-        "num_inputs": selection.num_inputs,
-        "outcomes": selection.outcomes,
-        "ignored": ignored,
-        "num_excused": summaries | "Excused" >> beam.Filter(is_excused) | beam.combiners.Count.Globally(),
-        "videos": summaries | "VideoRows" >> beam.Map(video_row, run),
-        "clips": classified.scores | "ClipRows" >> beam.Map(clip_row, run),
-        "errors": failures | "ErrorRows" >> beam.Map(error_row, run),
-    }
-    num_vouching = part.num_vouching if part else 0
-    return tables | WriteResults(
-        config.output, run.run_id, config.max_failure_ratio, run_facts, schemas, lock, num_vouching
+    to_commit = CommitConfig(
+        paths=RunPaths(config.output, run.run_id),
+        facts=run_facts,
+        max_failure_ratio=config.max_failure_ratio,
+        lock=lock,
+        num_known_good=part.num_vouching if part else 0,
+    )
+    return results | WriteResults(to_commit, schemas=schemas)
+
+
+def planner_config(config: LabelingConfig) -> PlannerConfig:
+    """Returns the configuration of PlanClips."""
+    return PlannerConfig(
+        sampling=config.sampling,
+        max_video_bytes=config.max_video_bytes,
+        limits=config.decoder_limits,
+        spool=SpoolConfig(config.spool_dir, config.spool_bytes),
+    )
+
+
+def decoder_config(config: LabelingConfig) -> DecoderConfig:
+    """Returns the configuration of DecodeClips."""
+    return DecoderConfig(
+        geometry=config.geometry,
+        max_video_bytes=config.max_video_bytes,
+        limits=config.decoder_limits,
+        spool=SpoolConfig(config.spool_dir, config.spool_bytes),
+    )
+
+
+def classifier_config(config: LabelingConfig, labels: LabelMap) -> ClassifierConfig:
+    """Returns the configuration of ClassifyClips."""
+    return ClassifierConfig(
+        model=config.model,
+        labels=labels.labels,
+        top_k=config.top_k,
+        min_score=config.min_score,
+        engine=config.engine,
+        num_threads=config.num_threads,
+        precision=config.precision,
+        max_batch_bytes=config.max_batch_bytes,
+        outputs=config.outputs,
+        clip_frames=config.clip_frames,
     )

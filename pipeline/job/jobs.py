@@ -1,4 +1,4 @@
-"""Running a job on whatever runner it is: the empty pipeline, the wait for the end, and what is said of a failure."""
+"""One Beam job on any runner: an empty pipeline, the wait for the end, and the message of a failure."""
 
 from __future__ import annotations
 
@@ -15,92 +15,92 @@ from typing import NamedTuple, TextIO
 
 import apache_beam as beam
 from apache_beam.io.filesystem import BeamIOError
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult
 
-from reelbeam.pipeline.flags.options import is_local
 from reelbeam.pipeline.job.run_progress import RunProgress
-from reelbeam.pipeline.runners import dataflow
-from reelbeam.pipeline.runners.flink_job import cancelled_on_error, next_job
 from reelbeam.pipeline.runners.loopback import local_server
 from reelbeam.pipeline.runners.proxies import keep_loopback_direct
-from reelbeam.pipeline.terminal.progress import ProgressLine, Stage
+from reelbeam.pipeline.runners.runner import Runner
+from reelbeam.pipeline.terminal.progress import ProgressLine
 from reelbeam.transforms import errors, redaction
 from reelbeam.transforms.beam_compat import job_id, keep_worker_pool_local
 
+_LOGGER = logging.getLogger(__name__)
+
 
 class JobEnd(NamedTuple):
-    """How far a job was followed.
+    """How the watch over a job ended.
 
     Attributes:
-      error: what the runner raised for a failed job, or what broke the watch over it; None where nothing did.
-      job: what the runner calls a job that goes on by itself, as far as is known; None where it came to its end.
+      error: the exception of the runner for a failed job, or the reason why the job is not watched any more; None if
+        there was no error.
+      job: the runner's name of a job that continues by itself, as far as is known; None if the job has ended.
     """
 
     error: Exception | None = None
     job: str | None = None
 
 
-def make_program(options: PipelineOptions) -> beam.Pipeline:
+def make_program(runner: Runner) -> beam.Pipeline:
     """Returns an empty pipeline.
 
     Raises:
-      ConfigError: Beam refuses its own flags, such as an unknown runner.
-      RunError: Beam asked Google Cloud about a flag, and got no answer.
+      ConfigError: Beam rejects its own flags, for example an unknown runner.
+      RunError: Beam asked the runner's service about a flag, and got no answer.
     """
     try:
-        program = beam.Pipeline(options=options)
+        program = beam.Pipeline(options=runner.options)
     except ValueError as error:
         raise errors.ConfigError(" ".join(str(error).split())) from error
-    except dataflow.job_errors(options) as error:  # a bucket of Google's own, where --temp_location names no good one
-        raise errors.RunError(f"Google Cloud cannot be asked: {' '.join(str(error).split())}") from error
-    # Beam removes its folder when a pipeline has run; this one may never, or be interrupted.
+    except runner.job_errors as error:  # about the bucket that Dataflow uses by default, for example
+        raise errors.RunError(f"{runner.service} cannot be asked: {' '.join(str(error).split())}") from error
+    # Beam removes its folder when a pipeline has run; this one may never run, or may be interrupted.
     weakref.finalize(program, shutil.rmtree, program.local_tempdir, ignore_errors=True)
     return program
 
 
-def run_job(
-    program: beam.Pipeline, options: PipelineOptions, wait: bool = True, progress: RunProgress | None = None
-) -> JobEnd:
-    """Runs a job, to its end if that is to be waited for.
+def run_job(program: beam.Pipeline, runner: Runner, wait: bool = True, progress: RunProgress | None = None) -> JobEnd:
+    """Runs a job.
 
     Args:
       program: the job.
-      options: of the run.
-      wait: whether to wait for the end.
-      progress: of the run that the job belongs to.
+      runner: the runner.
+      wait: whether to wait for the end of the job.
+      progress: the progress of the run that the job belongs to.
     """
     keep_loopback_direct()
     keep_worker_pool_local(local_server)
-    followed = next_job(program.options)  # the program's own: Beam has copied them
+    tally = (progress or RunProgress()).stage
+    watch = runner.watch(program.options, tally)  # a copy of the runner's options, which Beam made
     try:
-        source = (progress or RunProgress()).stage if followed is None else lambda: Stage(followed.progress())
-        line = ProgressLine(is_local(options) or followed is not None, source)
-        with line, quiet_stderr(), cancelled_on_error(followed):
+        with ProgressLine(watch.stage is not None, watch.stage or tally), quiet_stderr(), watch.guard:
             result = program.run()
-            if not wait or dataflow.is_template_launch(options):
+            if not wait or runner.submits_only:
                 return JobEnd(job=job_name(result))
             try:
                 result.wait_until_finish()
-            except dataflow.watch_errors(options) as error:
-                logging.getLogger(__name__).info("nobody watches the job any more", exc_info=True)
-                return JobEnd(dataflow.unwatched(job_name(result), error), job_name(result))
-    except (RuntimeError, BeamIOError, *dataflow.job_errors(options)) as error:  # what runners raise for a failed job
-        logging.getLogger(__name__).info("the job failed", exc_info=True)
+            except Exception as error:
+                lost = runner.lost_watch(job_name(result), error)
+                if lost is None:
+                    raise
+                _LOGGER.info("the job is not watched any more", exc_info=True)
+                return JobEnd(lost, job_name(result))
+    except (RuntimeError, BeamIOError, *runner.job_errors) as error:  # what runners raise for a failed job
+        _LOGGER.info("the job failed", exc_info=True)
         return JobEnd(error)
     return JobEnd()
 
 
 def job_name(result: PipelineResult) -> str:
-    """Returns what the runner calls a submitted job; "template" where it only wrote the job down."""
+    """Returns the runner's name of a submitted job; "template" if the job was only written down."""
     return job_id(result) or "template"
 
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Keeps Beam's local workers from printing a failed bundle's traceback, unless --verbose asks for it.
+    """Keeps Beam's local workers from printing the traceback of a failed bundle, unless --verbose is given.
 
-    After an interruption for good: bundles go on and break, each in its thread, until the process has ended.
+    After an interruption this is permanent: bundles continue and fail, each in its thread, until the process ends.
     """
     if logging.getLogger().isEnabledFor(logging.INFO):
         yield
@@ -115,7 +115,7 @@ def quiet_stderr() -> Iterator[None]:
 
 
 class _OfThisThread(io.TextIOBase):
-    """A stream that passes on what the thread that made it writes, and drops what others do."""
+    """Passes on the output of the thread that created it, and drops the output of other threads."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -125,15 +125,15 @@ class _OfThisThread(io.TextIOBase):
         return self._stream.write(text) if threading.get_ident() == self._thread else len(text)
 
     def flush(self) -> None:
-        # Python 3.13 prints what goes wrong when a stream is thrown away, and that flushes it.
+        # Python 3.13 flushes a stream that is garbage-collected, and prints errors.
         if not self._stream.closed:
             self._stream.flush()
 
 
 def plain_message(text: str) -> str:
-    """Returns the one line that matters of a runner's error, which holds the worker's traceback as text."""
+    """Returns the last line of our own error in a runner's error, which contains the worker's traceback as text."""
     own = re.findall(r"transforms\.errors\.(?:\w+): (.+)", text)
-    # Dataflow's is "… State: CANCELLED, Error:" and, where there is none, "None".
+    # Dataflow's text is "… State: CANCELLED, Error:", and "None" if there is no error.
     lines = [line.removesuffix(", Error:") for line in text.splitlines() if line.strip() not in ("", "None")]
     line = own[-1] if own else lines[-1] if lines else "the job failed"
     return redaction.without_query(re.sub(r" \[while running '[^']*'\]", "", line))

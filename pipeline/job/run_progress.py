@@ -1,4 +1,4 @@
-"""How far a run is, over all of its parts: for the progress line, and for `reelbeam status`."""
+"""The progress of a run over all of its parts: for the progress line, and for `reelbeam status`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _ADDED_UP = (metrics.VIDEOS_DONE, metrics.VIDEOS_BROKEN, metrics.CLIPS_CLASSIFIE
 
 
 class RunProgress:
-    """Counts what the parts of a run have done, from this process's tally: of jobs whose workers are in this process.
+    """Adds up the progress of the parts of a run.
 
-    Of other jobs it knows the parts that are done.
+    The progress within a part comes from the counters of this process. It is unknown for workers elsewhere.
     """
 
     def __init__(self) -> None:
@@ -26,12 +26,12 @@ class RunProgress:
         self._part_videos: int | None = None
 
     def begin(self, num_videos: int) -> None:
-        """Notes how many videos are to be labeled, all parts together."""
+        """Sets the number of videos to label in all parts."""
         self._num_videos = num_videos
         self._started = time.monotonic()
 
     def begin_part(self, num_videos: int) -> None:
-        """Notes that a part begins, and how many videos it has: all of those of the part before are done."""
+        """Starts a part with this number of videos. All videos of the part before are done."""
         if self._part_videos is not None:
             tally = metrics.tally()
             self._before.update({name: tally[name] for name in _ADDED_UP})
@@ -40,10 +40,10 @@ class RunProgress:
         self._part_videos = num_videos
 
     def stage(self) -> Stage:
-        """Returns how far the run is now."""
+        """Returns the current progress."""
         tally = metrics.tally()
         num_videos = self._part_videos
-        if num_videos is None:  # one job lists and labels, or the job lists only
+        if num_videos is None:  # one job lists and labels, or only lists
             num_videos = tally[metrics.VIDEOS_LISTED] - tally[metrics.VIDEOS_SKIPPED]
         num_read = tally[metrics.VIDEOS_PLANNED] + tally[metrics.VIDEOS_BROKEN]
         if not num_read and self._num_videos is None:
@@ -57,7 +57,7 @@ class RunProgress:
         return Stage(text, before + num_videos * _share(tally, num_videos), total)
 
     def for_lock(self) -> LockProgress | None:
-        """Returns how far the run is, as the output's lock says it; None while that is not known."""
+        """Returns the progress to write into the output's lock; None while it is unknown."""
         if self._num_videos is None:
             return None
         done = self._before[metrics.VIDEOS_DONE] + metrics.tally()[metrics.VIDEOS_DONE]
@@ -65,7 +65,7 @@ class RunProgress:
 
 
 def _share(tally: collections.Counter[str], num_videos: int) -> float:
-    """Returns which share of a part is done: by its clips, which cost about the same each."""
+    """Returns the share of a part that is done, by its clips: all clips cost about the same."""
     if tally[metrics.CLIPS_PLANNED]:
         return (tally[metrics.CLIPS_CLASSIFIED] + tally[metrics.CLIPS_UNCLASSIFIED]) / tally[metrics.CLIPS_PLANNED]
     return tally[metrics.VIDEOS_DONE] / num_videos if num_videos else 1.0

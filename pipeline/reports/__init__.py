@@ -2,6 +2,6 @@
 
 summary.py        the tables on the terminal
 summary_json.py   the line of --summary_json
-reasons.py        the reasons why videos were skipped, as text
+reasons.py        why videos are selected or skipped, as text
 output_tables.py  the tables of status, verify and diff
 """

@@ -11,10 +11,10 @@ from rich.text import Text
 
 from reelbeam.pipeline.reports.reasons import skipped_text
 from reelbeam.pipeline.terminal.console import make_console, make_table, printable, right, whole
-from reelbeam.transforms.output.comparison import Comparison, KeyDifference, Relabeled, StatusChange
+from reelbeam.transforms.output.inspection.comparison import Comparison, KeyDifference, Relabeled, StatusChange
+from reelbeam.transforms.output.inspection.overview import Overview
+from reelbeam.transforms.output.inspection.verification import Verification
 from reelbeam.transforms.output.lock.lock_file import LockProgress
-from reelbeam.transforms.output.overview import Overview
-from reelbeam.transforms.output.verification import Verification
 from reelbeam.transforms.wording import counted, duration, first_and_more
 
 _ROWS_SHOWN = 20

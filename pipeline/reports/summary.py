@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from reelbeam.pipeline.job.launch import Outcome
+from reelbeam.pipeline.job.outcome import Outcome
 from reelbeam.pipeline.reports.reasons import DONE_BEFORE, skipped_text
 from reelbeam.pipeline.reports.summary_json import added_up, committed_runs
 from reelbeam.pipeline.terminal.console import make_table, printable, right, whole

@@ -12,7 +12,7 @@ from reelbeam.transforms.errors import ConfigError, ReelbeamError
 from reelbeam.transforms.redaction import without_query
 
 if TYPE_CHECKING:
-    from reelbeam.pipeline.job.launch import Outcome
+    from reelbeam.pipeline.job.outcome import Outcome
     from reelbeam.transforms.output.run_counts import ErrorCount, LabelCount
     from reelbeam.transforms.output.run_document import RunDocument
 

@@ -1,7 +1,9 @@
-"""Runners, one file each.
+"""Runners: where the jobs of a run are executed. Nothing outside this room depends on which runner it is.
 
-kinds.py     names of runners
-local.py     the local runner (heap.py: memory, proxies.py: no proxy on loopback, loopback.py: access control)
-flink.py     options for a Flink cluster (flink_job.py: jobs over REST)
-dataflow.py  options for Dataflow
+runner.py            the interface of runners, and the runner without any special features
+registry.py          Beam's flags -> a runner; Beam's flags -> access to object stores
+local.py             threads of this process (guarded_runner.py: Beam's runner for it, heap.py: memory, proxies.py: no
+                     proxy on loopback, loopback.py: access control)
+flink.py             Flink (flink_cluster.py: its REST API, flink_job.py: progress and cancellation of a job)
+dataflow.py          Dataflow (dataflow_options.py: defaults for its workers)
 """

@@ -12,84 +12,102 @@ A flag on the command line overrides the cluster's configuration.
 from __future__ import annotations
 
 import dataclasses
-import http.client
-import json
-import re
 import secrets
 import shutil
-import socket
-import urllib.error
-import urllib.request
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
 
-from reelbeam.pipeline.runners import kinds
+from apache_beam.options.pipeline_options import (
+    FlinkRunnerOptions,
+    GoogleCloudOptions,
+    PipelineOptions,
+    PortableOptions,
+)
+
+from reelbeam.pipeline.runners.flink_cluster import Cluster, listens
+from reelbeam.pipeline.runners.flink_job import Job, cancelled_on_error
+from reelbeam.pipeline.runners.runner import Runner, Watch
+from reelbeam.pipeline.terminal.progress import Stage
 from reelbeam.transforms.errors import ConfigError, RunError
 from reelbeam.transforms.wording import counted
 
-if TYPE_CHECKING:
-    from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOptions, PortableOptions
-
 EMBEDDED = ("[local]", "[auto]")
-_TIMEOUT_SECONDS = 10.0
 KEEP_WORKERS_MS = 3_000
 """By default, Beam stops a Python worker as soon as no step of the job uses it. A new worker takes seconds to start and
 loads the model again, so workers are kept between two steps. A killed worker is kept, too, until no step has asked for
 it for this long: a cluster's restart strategy must wait longer than that before it retries a step."""
 
 
-def complete_flags(beam_flags: Sequence[str]) -> list[str]:
-    """Returns Beam's flags, completed with the flags that a job on this Flink cluster needs.
+@dataclasses.dataclass(frozen=True)
+class FlinkRunner(Runner):
+    """A Flink cluster.
 
-    Flags for another runner, or for an embedded Flink, are returned unchanged.
-
-    Raises:
-      ConfigError: the flags do not fit the cluster (its Flink version, its slots), the address is not a Flink cluster,
-        or a cluster is named for another runner.
-      RunError: the cluster or its job server does not respond, or has no TaskManager; a retry may succeed.
+    Attributes:
+      options: Beam's options, with those that are read from the cluster.
+      cluster: the cluster; None for a Flink that is embedded in Beam's job server, about which nothing is known.
     """
-    from apache_beam.options import pipeline_options as beam
 
-    options = beam.PipelineOptions(list(beam_flags))
-    flink = options.view_as(beam.FlinkRunnerOptions)
-    kind = kinds.kind(options.view_as(beam.StandardOptions).runner)
-    if flink.flink_master not in EMBEDDED and kind not in ("flink", "portable"):
-        raise ConfigError(f"--flink_master {flink.flink_master} is for Flink: give --runner=FlinkRunner too")
-    if flink.parallelism > 0 and kind in kinds.LOCAL:
-        raise ConfigError("--parallelism is for a cluster; here, --direct_num_workers says how many workers there are")
-    if kind != "flink" or flink.flink_master in EMBEDDED:
-        return list(beam_flags)
-    cluster = Cluster(flink.flink_master)
-    overview, told = cluster.overview(), cluster.configuration()
-    portable = options.view_as(beam.PortableOptions)
-    added = _job_server_flags(
-        cluster, overview.flink_version, told, flink, portable, _given("flink_version", beam_flags)
-    )
+    options: PipelineOptions
+    cluster: Cluster | None
+
+    @classmethod
+    def of(cls, beam_flags: Sequence[str]) -> FlinkRunner:
+        """Returns the runner for Beam's flags.
+
+        Raises:
+          ConfigError: the flags do not fit the cluster (its Flink version, its slots), or the address is not a Flink
+            cluster.
+          RunError: the cluster or its job server does not respond, or has no TaskManager; a retry may succeed.
+        """
+        options = PipelineOptions(list(beam_flags))
+        master = options.view_as(FlinkRunnerOptions).flink_master
+        if master in EMBEDDED:
+            return cls(options, None)
+        cluster = Cluster(master)
+        return cls(PipelineOptions(complete_flags(beam_flags, cluster)), cluster)
+
+    @property
+    def cancels_interrupted_jobs(self) -> bool:
+        """Whether the job is known by its name on the cluster."""
+        return self.cluster is not None
+
+    def watch(self, options: PipelineOptions, tally: Callable[[], Stage]) -> Watch:
+        """Gives the job a unique name, watches it under that name, and cancels it if the launcher fails.
+
+        With a common name, the job of a part would be confused with the job of an earlier part.
+        """
+        if self.cluster is None:
+            return Watch()
+        google = options.view_as(GoogleCloudOptions)
+        google.job_name = own_name(google.job_name.rpartition("-")[0])
+        job = Job(self.cluster, google.job_name)
+        return Watch(lambda: Stage(job.progress()), cancelled_on_error(job))
+
+
+def complete_flags(beam_flags: Sequence[str], cluster: Cluster) -> list[str]:
+    """Returns Beam's flags, completed with the flags that a job on this cluster needs; raises as `FlinkRunner.of`."""
+    options = PipelineOptions(list(beam_flags))
+    flink, portable = options.view_as(FlinkRunnerOptions), options.view_as(PortableOptions)
+    overview, configuration = cluster.overview(), cluster.configuration()
+    version_given = _given("flink_version", beam_flags)
+    added = _job_server_flags(cluster, overview.flink_version, configuration, flink, portable, version_given)
     added += _parallelism_flags(cluster, overview.num_slots, flink.parallelism)
-    if not portable.environment_type and "reelbeam.environment-type" in told:
-        added.append(f"--environment_type={told['reelbeam.environment-type']}")
-        if not portable.environment_config and "reelbeam.environment-config" in told:
-            added.append(f"--environment_config={told['reelbeam.environment-config']}")
+    if not portable.environment_type and "reelbeam.environment-type" in configuration:
+        added.append(f"--environment_type={configuration['reelbeam.environment-type']}")
+        if not portable.environment_config and "reelbeam.environment-config" in configuration:
+            added.append(f"--environment_config={configuration['reelbeam.environment-config']}")
     if not portable.environment_cache_millis:
         added.append(f"--environment_cache_millis={KEEP_WORKERS_MS}")
     if not _given("execution_mode_for_batch", beam_flags):
         # Every shuffle is materialized, so a failed step is repeated without the steps before it.
         added.append("--execution_mode_for_batch=BATCH_FORCED")
     # A unique name, by which the job is found on the cluster without the job server.
-    name = options.view_as(beam.GoogleCloudOptions).job_name or "reelbeam"
+    name = options.view_as(GoogleCloudOptions).job_name or "reelbeam"
     return [*beam_flags, *added, f"--job_name={own_name(name)}"]
 
 
 def own_name(name: str) -> str:
     """Returns a unique job name with this prefix; `rpartition("-")` returns the prefix."""
     return f"{name}-{secrets.token_hex(4)}"
-
-
-def is_flink(options: PipelineOptions) -> bool:
-    """Returns whether the runner is Flink."""
-    from apache_beam.options.pipeline_options import StandardOptions
-
-    return kinds.kind(options.view_as(StandardOptions).runner) == "flink"
 
 
 def _given(name: str, beam_flags: Sequence[str]) -> bool:
@@ -99,7 +117,7 @@ def _given(name: str, beam_flags: Sequence[str]) -> bool:
 def _job_server_flags(
     cluster: Cluster,
     version: str,
-    told: dict[str, str],
+    configuration: Mapping[str, str],
     flink: FlinkRunnerOptions,
     portable: PortableOptions,
     version_given: bool,
@@ -111,7 +129,7 @@ def _job_server_flags(
             f"--flink_version {flink.flink_version}, but {cluster.address} runs Flink {version}: "
             "leave the flag out, or use a cluster of that version"
         )
-    endpoint = portable.job_endpoint or told.get("reelbeam.job-endpoint")
+    endpoint = portable.job_endpoint or configuration.get("reelbeam.job-endpoint")
     if endpoint and not (flink.flink_job_server_jar or flink.flink_submit_uber_jar):
         if not listens(endpoint):
             raise RunError(
@@ -142,65 +160,3 @@ def _parallelism_flags(cluster: Cluster, slots: int, parallelism: int) -> list[s
             "Leave the flag out to use all of them"
         )
     return [] if parallelism > 0 else [f"--parallelism={slots}"]
-
-
-def listens(endpoint: str) -> bool:
-    """Returns whether a server accepts connections at HOST:PORT."""
-    host, _, port = endpoint.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_TIMEOUT_SECONDS).close()
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-@dataclasses.dataclass(frozen=True)
-class ClusterOverview:
-    """What a JobManager says of its cluster."""
-
-    flink_version: str
-    num_slots: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Cluster:
-    """The REST API of a Flink JobManager, at `master`: HOST:PORT, with or without http://."""
-
-    master: str
-
-    @property
-    def address(self) -> str:
-        """The address as shown in messages."""
-        return f"--flink_master {self.master}"
-
-    def overview(self) -> ClusterOverview:
-        """Returns the version and the numbers of TaskManagers and slots; raises the errors of `complete_flags`."""
-        try:
-            found = self.call("/overview")
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", None) or error
-            raise RunError(
-                f"{self.address}: no Flink JobManager answers there ({reason}). Is it up, and is this the port of its "
-                "REST API? `tools/flink_cluster.sh up` brings one up on this machine"
-            ) from error
-        except ValueError:
-            found = None
-        if not isinstance(found, dict) or "flink-version" not in found or "slots-total" not in found:
-            raise ConfigError(f"{self.address}: the server there is not a Flink JobManager")
-        return ClusterOverview(str(found["flink-version"]), int(found["slots-total"]))
-
-    def configuration(self) -> dict[str, str]:
-        """Returns the cluster's configuration; raises the errors of `complete_flags`."""
-        try:
-            return {entry["key"]: entry["value"] for entry in self.call("/jobmanager/config")}
-        except (OSError, http.client.HTTPException) as error:
-            raise RunError(f"{self.address} stopped responding: {error}") from error
-        except (ValueError, TypeError, KeyError) as error:
-            raise ConfigError(f"{self.address}: the server there is not a Flink JobManager") from error
-
-    def call(self, path: str, method: str = "GET") -> Any:
-        """Returns the parsed response; raises OSError, HTTPException, or ValueError if it is not JSON."""
-        base = self.master if re.match("https?://", self.master) else f"http://{self.master}"
-        request = urllib.request.Request(base.rstrip("/") + path, method=method)
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
-            return json.loads(answer.read() or b"{}")

@@ -9,14 +9,12 @@ import logging
 import re
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
-from reelbeam.pipeline.runners import flink
-from reelbeam.pipeline.runners.flink import EMBEDDED, Cluster, is_flink
+import grpc
+
+from reelbeam.pipeline.runners.flink_cluster import Cluster
 from reelbeam.transforms.wording import counted
-
-if TYPE_CHECKING:
-    from apache_beam.options.pipeline_options import PipelineOptions
 
 _CANCEL_SECONDS = 60.0
 _APPEAR_SECONDS = 20.0
@@ -42,7 +40,7 @@ class Vertex(TypedDict):
 
 
 class JobDetails(TypedDict):
-    """What the cluster says of one job."""
+    """One job, as the cluster describes it."""
 
     state: str
     vertices: list[Vertex]
@@ -91,41 +89,13 @@ class Job:
         return next((job for job in jobs if job["name"] == self.name), None)
 
 
-def next_job(options: PipelineOptions) -> Job | None:
-    """Returns the job that is submitted next, see `job_of`: a run with several parts has one job for each.
-
-    Each job gets a unique name, set in `options`. With a common name, a job would be confused with an earlier one.
-    """
-    from apache_beam.options import pipeline_options as beam
-
-    if job_of(options) is not None:
-        google = options.view_as(beam.GoogleCloudOptions)
-        google.job_name = flink.own_name(google.job_name.rpartition("-")[0])
-    return job_of(options)
-
-
-def job_of(options: PipelineOptions) -> Job | None:
-    """Returns the job of a run with these options on a Flink cluster; None for other runners."""
-    from apache_beam.options import pipeline_options as beam
-
-    master = options.view_as(beam.FlinkRunnerOptions).flink_master
-    if not is_flink(options) or master in EMBEDDED:
-        return None
-    return Job(Cluster(master), options.view_as(beam.GoogleCloudOptions).job_name)
-
-
 @contextlib.contextmanager
-def cancelled_on_error(job: Job | None) -> Iterator[None]:
+def cancelled_on_error(job: Job) -> Iterator[None]:
     """Cancels the job if the launcher stops watching it, because it would otherwise keep writing unnoticed.
 
     Raises:
       RuntimeError: the connection to the job server was lost, or the job failed. Other exceptions are passed on.
     """
-    import grpc
-
-    if job is None:
-        yield
-        return
     try:
         with _quiet_messages():
             yield

@@ -1,34 +1,58 @@
-"""The runner for one machine: Beam's FnApiRunner with threads as workers, without two of its defects."""
+"""Runs on this machine: the workers are threads of this process."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 
-from reelbeam.pipeline.runners.loopback import channel_to, guarded_server
-from reelbeam.transforms.beam_compat import flush_only_full_buffers, guard_servers
+from reelbeam.pipeline.runners.runner import Runner, Watch
+from reelbeam.pipeline.settings import bounds
+from reelbeam.pipeline.settings.config import LabelingConfig
+from reelbeam.pipeline.settings.label_settings import LOCAL_VIDEOS_PER_PART
+from reelbeam.pipeline.terminal.progress import Stage
+from reelbeam.transforms.errors import ConfigError
+from reelbeam.transforms.media.sandbox import sandboxed
+from reelbeam.transforms.models.cpus import cpu_count
 
-if TYPE_CHECKING:
-    from apache_beam.options.pipeline_options import PipelineOptions
-    from apache_beam.portability.api.beam_runner_api_pb2 import Pipeline
-    from apache_beam.runners.runner import PipelineResult
+_BEAM_RUNNER = "reelbeam.pipeline.runners.guarded_runner.GuardedRunner"
 
 
-class LocalRunner(FnApiRunner):
-    """An FnApiRunner that other processes cannot connect to, and that flushes its buffers only when they are full.
+@dataclasses.dataclass(frozen=True)
+class LocalRunner(Runner):
+    """This process. Its counters are those of the job, and the job ends with it."""
 
-    Beam 2.77 opens its servers on every network interface without access control, see
-    `reelbeam.pipeline.runners.loopback`.
+    options: PipelineOptions
+    is_local: ClassVar[bool] = True
+    videos_per_part: ClassVar[int] = LOCAL_VIDEOS_PER_PART
 
-    With `multi_threading`, it flushes the buffers between runner and workers once per second, from another thread. That
-    thread takes the bytes and clears the buffer in two steps, and data written in between is lost: elements disappear,
-    or the next step reads corrupt data. If a step yields for longer than a second, on a busy machine, this happens in
-    every second run.
-    """
+    @classmethod
+    def of(cls, beam_flags: Sequence[str]) -> LocalRunner:
+        """Returns the runner for Beam's flags; by default with one thread per core.
 
-    def run_via_runner_api(self, pipeline_proto: Pipeline, options: PipelineOptions) -> PipelineResult:
-        """Runs a pipeline like FnApiRunner."""
-        flush_only_full_buffers()
-        guard_servers(guarded_server, channel_to)
-        return super().run_via_runner_api(pipeline_proto, options)
+        Raises:
+          ConfigError: `--direct_running_mode=multi_processing`, which hangs for ever if a worker dies, or too many
+            workers.
+        """
+        options = PipelineOptions(list(beam_flags))
+        direct = options.view_as(DirectOptions)
+        if direct.direct_running_mode == "multi_processing":
+            raise ConfigError("--direct_running_mode=multi_processing hangs when a worker dies: leave the flag out")
+        if not any(flag.startswith("--direct_num_workers") for flag in beam_flags) or not direct.direct_num_workers:
+            direct.direct_num_workers = cpu_count()
+        bounds.check({"direct_num_workers": direct.direct_num_workers})
+        direct.direct_running_mode = "multi_threading"
+        options.view_as(StandardOptions).runner = _BEAM_RUNNER
+        return cls(options)
+
+    def check_machine(self, config: LabelingConfig) -> None:
+        """Checks the address space, and that decoder processes can be confined."""
+        num_threads = self.options.view_as(DirectOptions).direct_num_workers
+        bounds.check_address_space(num_threads, config.decoder_limits.memory_bytes)
+        sandboxed.check_confinement(config.decoder_limits)
+
+    def watch(self, options: PipelineOptions, tally: Callable[[], Stage]) -> Watch:
+        """Watches a job by the counters of this process."""
+        return Watch(tally)

@@ -43,6 +43,7 @@ class PlanSettings:
         Flag(
             "Read the headers of N videos, and estimate from them",
             "N",
+            Range(1),
             unset=f"{LOCAL_SAMPLE}; {REMOTE_SAMPLE} of remote videos, which are copied",
         ),
     )

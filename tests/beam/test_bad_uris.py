@@ -20,7 +20,7 @@ from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.errors import ObjectNotFoundError, StorageError, UnsupportedUriError
 from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.models.registry.catalog import find
-from reelbeam.transforms.plan_clips import PlanClips
+from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
 from reelbeam.transforms.selection.list_videos import ListVideos
 from reelbeam.transforms.storage.stores import copying
 from reelbeam.transforms.storage.stores.beam import file_system
@@ -49,7 +49,7 @@ def test_every_uri_that_nothing_here_can_read_is_one_row(tmp_path: pathlib.Path,
     (tmp_path / "list.txt").write_text("\n".join([*BAD, good]))
     with LocalPipeline() as pipeline:
         videos = (pipeline | ListVideos([], str(tmp_path / "list.txt"))).videos
-        plan = videos | PlanClips(SAMPLING, 1 << 30)
+        plan = videos | PlanClips(PlannerConfig(sampling=SAMPLING, max_video_bytes=1 << 30))
         failures = plan.failures | beam.Map(lambda failure: (failure.video_uri, failure.code, failure.transient))
         assert_that(failures, equal_to([(uri, "unsupported_uri", False) for uri in BAD]), label="failures")
         assert_that(plan.planned | beam.Map(lambda p: p.video.video_uri), equal_to([good]), label="planned")

@@ -15,6 +15,7 @@ from fake_engine import BAD_VALUE, NAN_VALUE, FakeEngine
 from local_pipeline import LocalPipeline, counters
 
 from reelbeam.transforms import classify_clips, metrics
+from reelbeam.transforms.classify_clips import ClassifierConfig, ClassifyClips, MoViNetModelHandler
 from reelbeam.transforms.errors import LabelMapError
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec, Preset
 from reelbeam.transforms.records import Clip, ClipScores, Failure
@@ -35,8 +36,8 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[FakeEngine]:
     return loaded
 
 
-def handler(top_k: int = 2) -> classify_clips.MoViNetModelHandler:
-    return classify_clips.MoViNetModelHandler(SPEC, make.LABELS, top_k, 0.0, "auto", None)
+def handler(top_k: int = 2) -> MoViNetModelHandler:
+    return MoViNetModelHandler(ClassifierConfig(model=SPEC, labels=make.LABELS, top_k=top_k))
 
 
 def test_every_clip_gets_its_own_scores(engine: FakeEngine) -> None:
@@ -88,7 +89,7 @@ def test_a_bug_in_the_engine_is_not_a_row(engine: FakeEngine, monkeypatch: pytes
 
 def test_batches_are_bounded_by_bytes_for_every_model() -> None:
     for spec in CATALOG.values():
-        batching = classify_clips.MoViNetModelHandler(spec, (), 1, 0.0, "auto", None).batch_elements_kwargs()
+        batching = MoViNetModelHandler(ClassifierConfig(model=spec, labels=())).batch_elements_kwargs()
         size = spec.preset.num_frames * spec.preset.size**2 * 3
         assert 1 <= batching["max_batch_size"] <= classify_clips.MAX_BATCH_CLIPS
         assert batching["max_batch_size"] == 1 or batching["max_batch_size"] * size <= classify_clips.MAX_BATCH_BYTES
@@ -101,7 +102,7 @@ def test_a_batch_is_measured_without_pickling_it() -> None:
 def test_in_a_pipeline_each_clip_comes_out_once_and_the_model_is_loaded_once(loads: list[FakeEngine]) -> None:
     with LocalPipeline() as pipeline:
         clips = pipeline | beam.Create(range(40)) | beam.ParDo(_MakeClips())
-        results = clips | classify_clips.ClassifyClips(SPEC, make.LABELS)
+        results = clips | ClassifyClips(ClassifierConfig(model=SPEC, labels=make.LABELS))
         scored = results.scores | beam.Map(lambda scores: scores.span.clip_index)
         failed = results.failures | beam.Map(lambda failure: failure.clip_index)
         assert_that(scored, equal_to([i for i in range(40) if i not in (7, 23)]), label="scored")
@@ -128,13 +129,14 @@ def test_workers_need_no_label_file() -> None:
     """The labels come with the step: the file may be on the launcher's disk alone."""
     with LocalPipeline() as pipeline:
         clips = pipeline | beam.Create(range(3)) | beam.Map(demo_clip)
-        results = clips | classify_clips.ClassifyClips(DEMO, CLASSES, top_k=9, num_threads=1)
+        results = clips | ClassifyClips(ClassifierConfig(model=DEMO, labels=CLASSES, top_k=9, num_threads=1))
         named = results.scores | beam.Map(lambda scores: sorted(label.label for label in scores.labels))
         assert_that(named, equal_to([list(CLASSES)] * 3))
 
 
 def test_labels_of_another_model_are_refused() -> None:
-    own = classify_clips.MoViNetModelHandler(DEMO, CLASSES[:7], 1, 0.0, "openvino", 1)
+    config = ClassifierConfig(model=DEMO, labels=CLASSES[:7], engine="openvino", num_threads=1)
+    own = MoViNetModelHandler(config)
     with pytest.raises(LabelMapError, match=r"alone\.txt holds 7 labels but the model gives 9 scores"):
         own.load_model()
 

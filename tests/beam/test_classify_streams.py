@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 from collections.abc import Iterator
 from fractions import Fraction
@@ -30,6 +31,10 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeStreamEngine:
     loaded = FakeStreamEngine(chunk_frames=2)
     monkeypatch.setattr(classify_clips, "load_stream_engine", lambda *_: loaded)
     return loaded
+
+
+def config(**changes: object) -> classify_clips.ClassifierConfig:
+    return dataclasses.replace(classify_clips.ClassifierConfig(model=SPEC, labels=make.LABELS), **changes)  # type: ignore[arg-type]
 
 
 def values(segment: int) -> np.ndarray:
@@ -82,7 +87,7 @@ LOST = {(7, 2): None, (7, 3): "predecessor_lost", (7, 4): "predecessor_lost"} | 
 def test_answers_do_not_depend_on_the_size_of_batches(engine: FakeStreamEngine, batch_clips: int) -> None:
     with LocalPipeline() as pipeline:
         clips = pipeline | beam.Create(range(NUM_SEGMENTS)) | beam.ParDo(_MakeClips())
-        results = clips | classify_clips.ClassifyClips(SPEC, make.LABELS, max_batch_bytes=48 * batch_clips)
+        results = clips | classify_clips.ClassifyClips(config(max_batch_bytes=48 * batch_clips))
         rows = results.scores | beam.Map(lambda s: (s.video_uri, s.span.clip_index, s.scores.tolist()))
         assert_that(rows, equal_to(expected()), label="scores")
         failures = results.failures | beam.Map(lambda f: (int(f.video_uri[0]), f.clip_index, f.code, f.stage))
@@ -97,14 +102,14 @@ def test_answers_do_not_depend_on_the_size_of_batches(engine: FakeStreamEngine, 
 def test_a_run_leaves_no_state_behind(engine: FakeStreamEngine) -> None:
     with LocalPipeline() as pipeline:
         clips = pipeline | beam.Create(range(7)) | beam.ParDo(_MakeClips())
-        results = clips | classify_clips.ClassifyClips(SPEC, make.LABELS, max_batch_bytes=48 * 2)
+        results = clips | classify_clips.ClassifyClips(config(max_batch_bytes=48 * 2))
         assert_that(results.failures, equal_to([]))
     gc.collect()
     assert engine.live_states == 0
 
 
 def handler(**changes: object) -> classify_clips.MoViNetModelHandler:
-    return classify_clips.MoViNetModelHandler(SPEC, make.LABELS, 1, 0.0, "auto", None, **changes)  # type: ignore[arg-type]
+    return classify_clips.MoViNetModelHandler(config(top_k=1, **changes))
 
 
 def test_logits_and_embeddings_come_along_where_they_are_asked_for(engine: FakeStreamEngine) -> None:
@@ -131,9 +136,9 @@ def test_the_failure_says_what_is_missing(engine: FakeStreamEngine) -> None:
 def test_batches_are_bounded_by_bytes_with_the_warm_up() -> None:
     a0 = CATALOG["a0-stream"]
     frame_bytes = 172 * 172 * 3
-    most = classify_clips.max_batch_clips(a0, "tensorflow", 64 << 20, clip_frames=100)
-    assert most == min(8, (64 << 20) // (100 * frame_bytes))
-    assert classify_clips.max_batch_clips(a0, "tensorflow", 1, clip_frames=100) == 1
+    long = config(model=a0, engine="tensorflow", clip_frames=100)
+    assert long.max_batch_clips == min(8, (64 << 20) // (100 * frame_bytes))
+    assert dataclasses.replace(long, max_batch_bytes=1).max_batch_clips == 1
     # A CPU gains nothing from more than one of A0's, and something from eight of the demo's.
-    assert classify_clips.max_batch_clips(a0, "openvino") == 1
-    assert classify_clips.max_batch_clips(CATALOG["demo"], "openvino") == 8
+    assert config(model=a0, engine="openvino").max_batch_clips == 1
+    assert config(model=CATALOG["demo"], engine="openvino").max_batch_clips == 8

@@ -11,6 +11,7 @@ from fractions import Fraction
 import apache_beam as beam
 import data_generation as generate
 import numpy as np
+import processes
 import pytest
 import record_factory as make
 from apache_beam.testing.util import assert_that, equal_to
@@ -18,13 +19,13 @@ from fake_engine import FakeEngine
 from local_pipeline import LocalPipeline, counters
 
 from reelbeam.transforms import classify_clips, metrics, schemas
-from reelbeam.transforms.classify_clips import ClassifyClips
-from reelbeam.transforms.decode_clips import ClipCoder, DecodeClips
+from reelbeam.transforms.classify_clips import ClassifierConfig, ClassifyClips
+from reelbeam.transforms.decode_clips import ClipCoder, DecodeClips, DecoderConfig
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.sampling.clips import ClipSampling
-from reelbeam.transforms.media.sandbox import protocol, sandboxed
+from reelbeam.transforms.media.sandbox import protocol
 from reelbeam.transforms.models.registry.catalog import find
-from reelbeam.transforms.plan_clips import PlanClips
+from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
 from reelbeam.transforms.records import Clip, VideoRef
 
 DEMO = find("demo")
@@ -44,10 +45,14 @@ def test_the_coder_keeps_everything_but_is_only_for_emergencies() -> None:
 def test_clips_of_good_videos_come_out_and_a_vanished_one_is_a_failure(samples_dir: pathlib.Path) -> None:
     good = str(samples_dir / "growing.mp4")
     with LocalPipeline() as pipeline:
-        plan = pipeline | beam.Create([VideoRef(good, 1)]) | PlanClips(SAMPLING, CAP)
+        plan = (
+            pipeline
+            | beam.Create([VideoRef(good, 1)])
+            | PlanClips(PlannerConfig(sampling=SAMPLING, max_video_bytes=CAP))
+        )
         vanished = plan.segments | beam.Map(_renamed)
         segments = (plan.segments, vanished) | beam.Flatten()
-        decoded = segments | DecodeClips(GEOMETRY, CAP)
+        decoded = segments | DecodeClips(DecoderConfig(geometry=GEOMETRY, max_video_bytes=CAP))
         shapes = decoded.clips | beam.Map(lambda clip: (clip.video_uri, clip.span.clip_index, clip.frames.shape))
         assert_that(shapes, equal_to([(good, i, (8, 64, 64, 3)) for i in (0, 1)]), label="clips")
         failures = decoded.failures | beam.Map(lambda f: (f.video_uri, f.stage, f.code, f.segment_index))
@@ -64,9 +69,13 @@ def test_rows_count_the_real_frames_of_a_recording_that_starts_inside_a_gop(
     source = generate.make_video(tmp_path / "v.ts", 150, 25, gop=50, options={"sc_threshold": "0"})
     path = str(generate.cut_before_packet(source, tmp_path / "cut.ts", 10))  # its first key frame is shown at 1.6 s
     with LocalPipeline() as pipeline:
-        plan = pipeline | beam.Create([VideoRef(path, 1)]) | PlanClips(SAMPLING, CAP)
-        decoded = plan.segments | DecodeClips(GEOMETRY, CAP)
-        classified = decoded.clips | ClassifyClips(DEMO, make.LABELS)
+        plan = (
+            pipeline
+            | beam.Create([VideoRef(path, 1)])
+            | PlanClips(PlannerConfig(sampling=SAMPLING, max_video_bytes=CAP))
+        )
+        decoded = plan.segments | DecodeClips(DecoderConfig(geometry=GEOMETRY, max_video_bytes=CAP))
+        classified = decoded.clips | ClassifyClips(ClassifierConfig(model=DEMO, labels=make.LABELS))
         rows = classified.scores | beam.Map(lambda scores: schemas.clip_row(scores, make.RUN))
         found = rows | beam.Map(
             lambda row: (row["clip_index"], row["end_ms"], row["num_frames"], row["num_real_frames"])
@@ -78,9 +87,13 @@ def test_a_decoder_that_dies_costs_its_segment_only(tmp_path: pathlib.Path) -> N
     path = generate.make_video(tmp_path / "v.mp4", 250, 25, 320, 240)
     many = ClipSampling(5, Fraction(20))
     with LocalPipeline() as pipeline:
-        plan = pipeline | beam.Create([VideoRef(str(path), 1)]) | PlanClips(many, CAP)
+        plan = (
+            pipeline
+            | beam.Create([VideoRef(str(path), 1)])
+            | PlanClips(PlannerConfig(sampling=many, max_video_bytes=CAP))
+        )
         segments = plan.segments | beam.FlatMap(lambda s: [s, dataclasses.replace(s, video=VideoRef(str(path), 2))])
-        decoded = segments | DecodeClips(GEOMETRY, CAP)
+        decoded = segments | DecodeClips(DecoderConfig(geometry=GEOMETRY, max_video_bytes=CAP))
         # The model's side of the first clip that comes kills the decoder that is at work on it.
         seen = decoded.clips | beam.Map(_kill_the_decoder_once, marker=str(tmp_path / "killed"))
         assert_that(seen, lambda indices: None, label="clips")
@@ -93,9 +106,8 @@ def test_a_decoder_that_dies_costs_its_segment_only(tmp_path: pathlib.Path) -> N
 def _kill_the_decoder_once(clip: Clip, marker: str) -> int:
     if not os.path.exists(marker):
         pathlib.Path(marker).touch()
-        for process in list(sandboxed._all):
-            if not process.is_idle:
-                os.kill(process.pid, signal.SIGKILL)
+        for pid in processes.decoders_of(os.getpid()):
+            os.kill(pid, signal.SIGKILL)
     return clip.span.clip_index
 
 
@@ -112,9 +124,9 @@ def test_no_clip_is_pickled_or_encoded_between_decoder_and_model(
     monkeypatch.setattr(classify_clips, "load_engine", lambda *_: FakeEngine())
     videos = [VideoRef(str(path), 1) for path in sorted(samples_dir.iterdir()) if path.stem != "broken"]
     with LocalPipeline() as pipeline:
-        plan = pipeline | beam.Create(videos) | PlanClips(SAMPLING, CAP)
-        decoded = plan.segments | beam.Reshuffle() | DecodeClips(GEOMETRY, CAP)
-        classified = decoded.clips | ClassifyClips(DEMO, make.LABELS)
+        plan = pipeline | beam.Create(videos) | PlanClips(PlannerConfig(sampling=SAMPLING, max_video_bytes=CAP))
+        decoded = plan.segments | beam.Reshuffle() | DecodeClips(DecoderConfig(geometry=GEOMETRY, max_video_bytes=CAP))
+        classified = decoded.clips | ClassifyClips(ClassifierConfig(model=DEMO, labels=make.LABELS))
         assert_that(classified.failures, equal_to([]))
     assert counters(pipeline)[metrics.CLIPS_CLASSIFIED] == counters(pipeline)[metrics.CLIPS_PLANNED] > 15
     assert coded == []

@@ -5,21 +5,33 @@ from __future__ import annotations
 import contextlib
 import json
 import pathlib
+import threading
 import time
+import types
+from collections.abc import Mapping
 from typing import Any
 
 import apache_beam as beam
+import pyarrow as pa
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline
 
 from reelbeam.pipeline.flags import options
-from reelbeam.pipeline.job import launch, preparation
-from reelbeam.transforms import keep_lock
+from reelbeam.pipeline.job.execution import HeldRun, OneJob
+from reelbeam.pipeline.job.labeling import label
+from reelbeam.pipeline.job.outcome import Outcome
+from reelbeam.pipeline.job.preparation import check_request, prepare
+from reelbeam.pipeline.job.run_model import RunModel
+from reelbeam.pipeline.runners.dataflow import DataflowRunner
+from reelbeam.pipeline.runners.flink import FlinkRunner
+from reelbeam.pipeline.runners.flink_cluster import Cluster
+from reelbeam.pipeline.runners.registry import runner_of
+from reelbeam.pipeline.runners.runner import Runner
 from reelbeam.transforms.errors import OutputLockedError
 from reelbeam.transforms.keep_lock import KeepLock
-from reelbeam.transforms.output.lock.lock_file import LockRecord, is_free, read_lock
+from reelbeam.transforms.output.lock.lock_file import LockFile, LockRecord, is_free, read_lock
 from reelbeam.transforms.output.lock.output_lock import (
     FIRST_JOB_LEASE_SECONDS,
     JOB_LEASE_SECONDS,
@@ -28,8 +40,7 @@ from reelbeam.transforms.output.lock.output_lock import (
     OutputLock,
 )
 from reelbeam.transforms.output.run_files import RunPaths
-from reelbeam.transforms.storage import Versioned, store_for
-from reelbeam.transforms.storage.stores.local import LocalStore
+from reelbeam.transforms.storage import store_for
 
 
 def submitted(output: pathlib.Path) -> LockTicket:
@@ -58,10 +69,10 @@ def left(output: pathlib.Path) -> float:
     return found(output).lease_ends_at - time.time()
 
 
-def work(lock: LockTicket | None) -> None:
+def work(lock: LockTicket | None, renewal_seconds: float = JOB_RENEWAL_SECONDS) -> None:
     """A job that passes a hundred elements."""
     with LocalPipeline() as pipeline:
-        passed = pipeline | beam.Create(range(100)) | KeepLock(lock)
+        passed = pipeline | beam.Create(range(100)) | KeepLock(lock, renewal_seconds)
         assert_that(passed, equal_to(range(100)))
 
 
@@ -83,14 +94,13 @@ def test_workers_renew_the_lease(tmp_path: pathlib.Path, minutes_left: float) ->
     assert not is_free(found(tmp_path))
 
 
-def test_a_process_renews_it_once_in_a_while(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_renews_it_once_in_a_while(tmp_path: pathlib.Path) -> None:
     ticket = submitted(tmp_path)
     work(ticket)
     change(tmp_path, lease_ends_at=time.time() + 60)
     work(ticket)  # a moment later: nothing is asked of the store
     assert left(tmp_path) <= 60
-    monkeypatch.setitem(keep_lock._renewed, ticket, time.monotonic() - JOB_RENEWAL_SECONDS)
-    work(ticket)
+    work(ticket, renewal_seconds=0)
     assert left(tmp_path) > JOB_LEASE_SECONDS - 60
 
 
@@ -131,30 +141,33 @@ def test_where_the_launcher_keeps_the_lock_nothing_is_added_to_the_job(tmp_path:
         assert not [name for name in names if name.startswith("KeepLock/")]
 
 
-def test_a_lock_that_is_renewed_while_it_is_released_is_released(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ticket = submitted(tmp_path)
-    real = LocalStore.read_versioned
-    workers = iter([ticket])
+class RenewedAfterReading(LockFile):
+    """A lock that a worker renews after the first reading, before anything is written."""
 
-    def read(self: LocalStore, uri: str) -> Versioned | None:
-        content = real(self, uri)
-        for worker in workers:  # between the first reading and the writing
+    def __init__(self, ticket: LockTicket) -> None:
+        super().__init__(ticket.output)
+        self._workers = iter([ticket])
+
+    def read(self) -> tuple[LockRecord | None, str | None]:
+        found = super().read()
+        for worker in self._workers:
             worker.keep()
-        return content
+        return found
 
-    monkeypatch.setattr(LocalStore, "read_versioned", read)
-    ticket.release_after_commit()
+
+def test_a_lock_that_is_renewed_while_it_is_released_is_released(tmp_path: pathlib.Path) -> None:
+    ticket = submitted(tmp_path)
+    RenewedAfterReading(ticket).release(ticket.holder)
     assert found(tmp_path).released_at and found(tmp_path).lease_seconds == JOB_LEASE_SECONDS
 
 
 def test_a_launcher_that_waits_renews_the_short_lease(tmp_path: pathlib.Path) -> None:
     ticket = LockTicket(str(tmp_path), "job", outlives_launcher=True)
-    lock = OutputLock(ticket, lease_seconds=1.0)
-    with lock:
+    renewals = threading.Semaphore(0)
+    with OutputLock(ticket, lease_seconds=1.0, progress=renewals.release):
         ticket.keep()
-        time.sleep(0.5)  # in which it has renewed the lease some times
+        for _ in range(3):  # each begins after the one before has written
+            assert renewals.acquire(timeout=20)
         assert found(tmp_path).lease_seconds == JOB_LEASE_SECONDS
         assert left(tmp_path) > JOB_LEASE_SECONDS - 60
 
@@ -164,44 +177,45 @@ def test_a_run_renews_it_on_its_way(tmp_path: pathlib.Path, samples_dir: pathlib
     args, beam_flags = options.parse_label_flags(
         ["--model=demo", str(samples_dir / "growing.mp4"), f"--output={tmp_path}"]
     )
-    config = options.to_config(args)
-    labels, run = preparation.prepare_run(config)
-    model = preparation.LoadedModel.load(config, labels)
+    prepared = prepare(check_request(options.to_config(args), runner_of(beam_flags)))
     ticket = submitted(tmp_path)
-    outcome = launch.label(config, options.to_beam_options(beam_flags), labels, run, model.tables, ticket)
+    outcome = label(prepared, RunModel(prepared).load(), ticket)
     assert outcome.exit_code == 0 and found(tmp_path).released_at
     assert found(tmp_path).lease_seconds == JOB_LEASE_SECONDS
 
 
-@pytest.mark.parametrize(
-    "end", [launch.Outcome(1, RunPaths("o", "r"), None, "failed"), ValueError("a bug"), KeyboardInterrupt()]
-)
-@pytest.mark.parametrize("runner", ["--runner=FlinkRunner", "--runner=DataflowRunner"])
-def test_a_launcher_frees_the_output_where_no_job_goes_on(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, end: launch.Outcome | BaseException, runner: str
-) -> None:
-    def label(*args: object, **flags: object) -> launch.Outcome:
-        if isinstance(end, BaseException):
-            raise end
-        return end
+def label_on_cluster(output: pathlib.Path, runner: Runner, end: Outcome | BaseException) -> None:
+    """Labels in one job, which ends so."""
+    ticket = LockTicket(str(output), "job", outlives_launcher=True)
 
-    monkeypatch.setattr(launch, "label", label)
-    ticket = LockTicket(str(tmp_path), "job", outlives_launcher=True)
-    beam_options = PipelineOptions([runner, "--flink_master=127.0.0.1:1"])
-    nothing: Any = None
+    class EndedJob(OneJob):
+        def _label(self, tables: Mapping[str, pa.Schema]) -> Outcome:
+            if isinstance(end, BaseException):
+                raise end
+            return end
+
+    nothing: Any = types.SimpleNamespace(runner=runner, load=dict)
     with contextlib.suppress(ValueError, KeyboardInterrupt), OutputLock(ticket) as held:
-        launch.label_at_once(nothing, beam_options, nothing, nothing, nothing, ticket, held, True)
-    goes_on = isinstance(end, KeyboardInterrupt) and "Dataflow" in runner  # nobody took that job off the cluster
-    assert is_free(found(tmp_path)) == (not goes_on)
+        list(EndedJob(HeldRun(nothing, nothing, ticket, held, nothing)).outcomes())
 
 
-def test_a_launcher_that_does_not_wait_leaves_the_output_to_the_job(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+FAILED = Outcome(1, RunPaths("o", "r"), None, "failed")
+RUNNERS = {
+    "flink": FlinkRunner(PipelineOptions([]), Cluster("127.0.0.1:1")),
+    "dataflow": DataflowRunner(PipelineOptions([])),
+}
+
+
+@pytest.mark.parametrize("end", [FAILED, ValueError("a bug"), KeyboardInterrupt()])
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_a_launcher_frees_the_output_where_no_job_goes_on(
+    tmp_path: pathlib.Path, end: Outcome | BaseException, runner: str
 ) -> None:
-    submitted_job = launch.Outcome(0, RunPaths("o", "r"), None, job="job-1")
-    monkeypatch.setattr(launch, "label", lambda *args, **flags: submitted_job)
-    ticket = LockTicket(str(tmp_path), "job", outlives_launcher=True)
-    nothing: Any = None
-    with OutputLock(ticket) as held:
-        launch.label_at_once(nothing, PipelineOptions([]), nothing, nothing, nothing, ticket, held, False)
+    label_on_cluster(tmp_path, RUNNERS[runner], end)
+    continues = isinstance(end, KeyboardInterrupt) and runner == "dataflow"  # that job is not cancelled
+    assert is_free(found(tmp_path)) == (not continues)
+
+
+def test_a_launcher_that_does_not_wait_leaves_the_output_to_the_job(tmp_path: pathlib.Path) -> None:
+    label_on_cluster(tmp_path, RUNNERS["flink"], Outcome(0, RunPaths("o", "r"), None, job="job-1"))
     assert not is_free(found(tmp_path))

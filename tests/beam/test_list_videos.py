@@ -21,7 +21,6 @@ from reelbeam.transforms.inputs import expansion
 from reelbeam.transforms.inputs.expansion import expand_input, matches_anything
 from reelbeam.transforms.records import VideoRef
 from reelbeam.transforms.selection.list_videos import ListVideos
-from reelbeam.transforms.storage.stores import retries
 
 
 @pytest.fixture
@@ -223,8 +222,8 @@ class Disk(LocalFileSystem):
             yield FileMetadata(f"disk://{found.path}", found.size_in_bytes, found.last_updated_in_seconds)
 
 
-def test_a_file_system_with_real_folders(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "_FIRST_DELAY_SECONDS", 0.001)
+@pytest.mark.usefixtures("quick_retries")
+def test_a_file_system_with_real_folders(folder: pathlib.Path) -> None:
     root = f"disk://{folder}"
     assert uris(f"{root}/a.mp4") == [f"{root}/a.mp4"]
     assert uris(f"{root}/gone.mp4") == [f"{root}/gone.mp4"]

@@ -15,7 +15,7 @@ _PROGRAM = """
 import resource, time
 resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
 import apache_beam as beam
-from reelbeam.pipeline.flags.options import to_beam_options
+from reelbeam.pipeline.runners.registry import runner_of
 
 class Slow:
     def __init__(self, number):
@@ -29,7 +29,7 @@ def check(found):
     assert sorted(found) == [("before", number, "behind") for number in range(8)], found
 
 def main():
-    with beam.Pipeline(options=to_beam_options(["--direct_num_workers=2"])) as pipeline:
+    with beam.Pipeline(options=runner_of(["--direct_num_workers=2"]).options) as pipeline:
         (
             pipeline
             | beam.Create([8])

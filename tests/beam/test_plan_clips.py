@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
+import os
 import pathlib
-from fractions import Fraction
+import shutil
 
 import apache_beam as beam
+import data_generation as generate
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline, counters
 
-from reelbeam.pipeline.flags.options import to_beam_options
+from reelbeam.pipeline.runners.registry import runner_of
 from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.errors import UnavailableError
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling
-from reelbeam.transforms.media.sandbox import protocol, sandboxed, spawn
 from reelbeam.transforms.models.registry.catalog import find
-from reelbeam.transforms.plan_clips import PlanClips
-from reelbeam.transforms.records import MediaInfo, VideoRef
+from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
+from reelbeam.transforms.records import VideoRef
 from reelbeam.transforms.selection.list_videos import ListVideos
 from reelbeam.transforms.storage import videos as videos_module
 
@@ -36,7 +36,11 @@ def test_each_video_is_planned_or_failed(samples_dir: pathlib.Path, tmp_path: pa
     paths = [samples_dir / "growing.mp4", samples_dir / "broken.mp4", empty, tmp_path / "gone.mp4", tmp_path]
     uris = [*map(str, paths), "nowhere://bucket/a.mp4"]
     with LocalPipeline() as pipeline:
-        plan = pipeline | beam.Create([VideoRef(uri, 1) for uri in uris]) | PlanClips(sampling(), 1 << 30)
+        plan = (
+            pipeline
+            | beam.Create([VideoRef(uri, 1) for uri in uris])
+            | PlanClips(PlannerConfig(sampling=sampling(), max_video_bytes=1 << 30))
+        )
         planned = plan.planned | beam.Map(lambda p: (p.video.video_uri, p.num_segments, p.num_clips, p.media.codec))
         assert_that(planned, equal_to([(uris[0], 1, 2, "h264")]), label="planned")
         segments = plan.segments | beam.Map(lambda s: (s.video.video_uri, s.segment_index, len(s.clips)))
@@ -68,7 +72,11 @@ def test_what_the_listing_could_not_identify_is_never_labeled(
             videos = (pipeline | ListVideos(uris)).videos
             assert_that(videos, equal_to([VideoRef(uri) for uri in uris]))
     with LocalPipeline() as pipeline:
-        plan = pipeline | beam.Create([VideoRef(uri) for uri in uris]) | PlanClips(sampling(), 1 << 30)
+        plan = (
+            pipeline
+            | beam.Create([VideoRef(uri) for uri in uris])
+            | PlanClips(PlannerConfig(sampling=sampling(), max_video_bytes=1 << 30))
+        )
         assert_that(plan.planned, equal_to([]), label="planned")
         failures = plan.failures | beam.Map(lambda f: (f.video_uri, f.code, f.transient))
         expected = [(uris[0], "video_changed", True), (uris[1], "not_found", False)]
@@ -79,7 +87,11 @@ def test_a_video_without_clips_is_planned_without_segments(samples_dir: pathlib.
     uri = str(samples_dir / "growing.mp4")
     short = ClipSampling(num_frames=400, target_fps=PRESET.target_fps, tail_policy="drop")
     with LocalPipeline() as pipeline:
-        plan = pipeline | beam.Create([VideoRef(uri, 1)]) | PlanClips(short, 1 << 30)
+        plan = (
+            pipeline
+            | beam.Create([VideoRef(uri, 1)])
+            | PlanClips(PlannerConfig(sampling=short, max_video_bytes=1 << 30))
+        )
         assert_that(plan.segments, equal_to([]), label="segments")
         assert_that(plan.planned | beam.Map(lambda p: p.num_clips), equal_to([0]), label="planned")
 
@@ -88,7 +100,7 @@ def test_a_video_without_clips_is_planned_without_segments(samples_dir: pathlib.
 def test_a_file_over_the_cap_is_not_opened(samples_dir: pathlib.Path, size_bytes: int) -> None:
     video = VideoRef(str(samples_dir / "growing.mp4"), size_bytes)
     with LocalPipeline() as pipeline:
-        plan = pipeline | beam.Create([video]) | PlanClips(sampling(), max_video_bytes=1000)
+        plan = pipeline | beam.Create([video]) | PlanClips(PlannerConfig(sampling=sampling(), max_video_bytes=1000))
         assert_that(plan.failures | beam.Map(lambda f: f.code), equal_to(["file_too_large"]))
 
 
@@ -100,27 +112,30 @@ def test_a_video_over_a_limit_is_a_failure(
 ) -> None:
     video = VideoRef(str(samples_dir / "growing.mp4"), 1)
     with LocalPipeline() as pipeline:
-        plan = pipeline | beam.Create([video]) | PlanClips(sampling(**changes), 1 << 30, limits)
+        plan = (
+            pipeline
+            | beam.Create([video])
+            | PlanClips(PlannerConfig(sampling=sampling(**changes), max_video_bytes=1 << 30, limits=limits))
+        )
         assert_that(plan.failures | beam.Map(lambda f: (f.code, f.stage)), equal_to([("over_limit", "plan")]))
     assert counters(pipeline).get(metrics.DECODER_RESTARTS) is None
 
 
 def test_a_decoder_that_does_not_answer_is_a_failure_and_a_restart(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: pathlib.Path, samples_dir: pathlib.Path
 ) -> None:
-    media = MediaInfo("mov", "h264", 0, 1, False, 64, 48, 0, Fraction(1), 25.0, 100, Fraction(4))
-    answers = [b"", json.dumps({"media": protocol.media_to_json(media)}).encode() + b"\n"]
-    videos = []
-    for number, answer in enumerate(answers):
-        path = tmp_path / f"{number}.mp4"
-        path.write_text(repr(answer))
-        videos.append(VideoRef(str(path), 1))
-    sandboxed.close_idle()
-    monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
-    limits = DecoderLimits(deadline_seconds=1)
-    with beam.Pipeline(options=to_beam_options(["--direct_num_workers=1"])) as pipeline:
-        plan = pipeline | beam.Create(videos, reshuffle=False) | PlanClips(sampling(), 1 << 30, limits)
+    """Of no time at all, a decoder gets a second more for each 8 MiB of its file: one has 0.2 ms, the other 20 s."""
+    generate.make_video(tmp_path / "small.mp4", 2)
+    shutil.copy(samples_dir / "growing.mp4", tmp_path / "large.mp4")
+    os.truncate(tmp_path / "large.mp4", 160 << 20)
+    videos = [VideoRef(str(tmp_path / name), 1) for name in ("small.mp4", "large.mp4")]
+    limits = DecoderLimits(deadline_seconds=0)
+    with beam.Pipeline(options=runner_of(["--direct_num_workers=1"]).options) as pipeline:
+        plan = (
+            pipeline
+            | beam.Create(videos, reshuffle=False)
+            | PlanClips(PlannerConfig(sampling=sampling(), max_video_bytes=1 << 30, limits=limits))
+        )
         assert_that(plan.failures | beam.Map(lambda f: f.code), equal_to(["decoder_timeout"]), label="failures")
         assert_that(plan.planned | beam.Map(lambda p: p.num_clips > 0), equal_to([True]), label="planned")
     assert counters(pipeline)[metrics.DECODER_RESTARTS] == 1
-    sandboxed.close_idle()

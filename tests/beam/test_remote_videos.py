@@ -20,16 +20,16 @@ from faulty_proxy import FaultyProxy
 from local_pipeline import counters
 from object_stores import BUCKET, S3Server, s3_flags
 
-from reelbeam.pipeline.flags.options import to_beam_options
+from reelbeam.pipeline.runners.registry import runner_of
 from reelbeam.transforms import errors, metrics, storage
-from reelbeam.transforms.decode_clips import DecodeClips
+from reelbeam.transforms.decode_clips import DecodeClips, DecoderConfig
 from reelbeam.transforms.media.decoding.decoder import Geometry, decode_clips
 from reelbeam.transforms.media.decoding.probe import probe
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
 from reelbeam.transforms.media.sampling.segments import key_frame_seconds, media_of_segment, plan_segments
 from reelbeam.transforms.media.sandbox import sandboxed
-from reelbeam.transforms.plan_clips import PlanClips
+from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
 from reelbeam.transforms.records import Clip, SegmentSpan, VideoRef
 from reelbeam.transforms.storage.spool import spooled_video
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
@@ -85,12 +85,20 @@ def test_plan_and_segments_of_one_worker_fetch_each_byte_once(
 ) -> None:
     uri = s3.put("film", film.path.read_bytes())
     config = SpoolConfig(str(tmp_path / "spool"))
-    pipeline = beam.Pipeline(options=to_beam_options(["--direct_num_workers=2", *s3_flags(proxy.url)]))
+    pipeline = beam.Pipeline(options=runner_of(["--direct_num_workers=2", *s3_flags(proxy.url)]).options)
     with pipeline:
-        plan = pipeline | beam.Create([storage.video_of(storage.stat(uri))]) | PlanClips(SAMPLING, CAP, spool=config)
+        plan = (
+            pipeline
+            | beam.Create([storage.video_of(storage.stat(uri))])
+            | PlanClips(PlannerConfig(sampling=SAMPLING, max_video_bytes=CAP, spool=config))
+        )
         planned = plan.planned | beam.Map(lambda p: (p.num_segments, p.num_clips))
         assert_that(planned, equal_to([(4, len(film.rows))]), "plan")
-        decoded = plan.segments | beam.Reshuffle() | DecodeClips(GEOMETRY, CAP, spool=config)
+        decoded = (
+            plan.segments
+            | beam.Reshuffle()
+            | DecodeClips(DecoderConfig(geometry=GEOMETRY, max_video_bytes=CAP, spool=config))
+        )
         assert_that(decoded.clips | beam.Map(row), equal_to(film.rows), "clips")
         assert_that(decoded.failures, equal_to([]), "failures")
     assert proxy.bytes_of("film") == film.path.stat().st_size == counters(pipeline)[metrics.BYTES_FETCHED]
@@ -160,15 +168,19 @@ def test_what_happens_to_an_object_after_planning_is_one_row(
         s3.client.delete_object(Bucket=BUCKET, Key="a.mp4")
     else:
         s3.put("a.mp4", data[::-1])
-    pipeline = beam.Pipeline(options=to_beam_options(["--direct_num_workers=2", *s3_flags(proxy.url)]))
+    pipeline = beam.Pipeline(options=runner_of(["--direct_num_workers=2", *s3_flags(proxy.url)]).options)
     media = probe(samples_dir / "growing.mp4")
     spans = plan_clip_spans(media.duration_seconds, sampling)
     with pipeline:
         config = SpoolConfig(str(tmp_path))
-        plan = pipeline | "Videos" >> beam.Create([video]) | PlanClips(sampling, CAP, spool=config)
+        plan = (
+            pipeline
+            | "Videos" >> beam.Create([video])
+            | PlanClips(PlannerConfig(sampling=sampling, max_video_bytes=CAP, spool=config))
+        )
         assert_that(plan.failures | beam.Map(lambda f: (f.stage, f.code)), equal_to([("plan", code)]), "plan")
         segments = pipeline | "Segments" >> beam.Create([SegmentSpan(video, media, 0, 1, spans)])
-        decoded = segments | DecodeClips(GEOMETRY, CAP, spool=config)
+        decoded = segments | DecodeClips(DecoderConfig(geometry=GEOMETRY, max_video_bytes=CAP, spool=config))
         assert_that(decoded.clips | beam.Map(row), equal_to([]), "clips")
         assert_that(decoded.failures | beam.Map(lambda f: (f.stage, f.code)), equal_to([("decode", code)]), "decode")
 

@@ -16,11 +16,11 @@ from local_pipeline import LocalPipeline, counters
 from slow_cases import fast_first
 
 from reelbeam.transforms import metrics
-from reelbeam.transforms.decode_clips import DecodeClips
+from reelbeam.transforms.decode_clips import DecodeClips, DecoderConfig
 from reelbeam.transforms.media.decoding.decoder import Geometry, decode_clips
 from reelbeam.transforms.media.decoding.probe import probe
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
-from reelbeam.transforms.plan_clips import PlanClips
+from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
 from reelbeam.transforms.records import Clip, VideoRef
 
 GEOMETRY = Geometry(48, 48)
@@ -50,11 +50,15 @@ def test_the_parts_give_the_clips_of_the_whole(tmp_path: pathlib.Path, name: str
     ]
     assert len(expected) == 39
     with LocalPipeline() as pipeline:
-        plan = pipeline | beam.Create([VideoRef(str(path), 1)]) | PlanClips(SAMPLING, CAP)
+        plan = (
+            pipeline
+            | beam.Create([VideoRef(str(path), 1)])
+            | PlanClips(PlannerConfig(sampling=SAMPLING, max_video_bytes=CAP))
+        )
         assert_that(
             plan.planned | beam.Map(lambda p: (p.num_segments > 3, p.num_clips)), equal_to([(True, 39)]), "plan"
         )
-        decoded = plan.segments | beam.Reshuffle() | DecodeClips(GEOMETRY, CAP)
+        decoded = plan.segments | beam.Reshuffle() | DecodeClips(DecoderConfig(geometry=GEOMETRY, max_video_bytes=CAP))
         assert_that(decoded.clips | beam.Map(row), equal_to(expected), "clips")
         assert_that(decoded.failures, equal_to([]), "failures")
     assert counters(pipeline)[metrics.VIDEOS_DONE] == 1
@@ -67,7 +71,7 @@ def test_heavy_segments_come_first(tmp_path: pathlib.Path) -> None:
     weights = []
     with LocalPipeline() as pipeline:
         videos = pipeline | beam.Create([VideoRef(str(path), 1) for path in paths], reshuffle=False)
-        plan = videos | PlanClips(SAMPLING, CAP)
+        plan = videos | PlanClips(PlannerConfig(sampling=SAMPLING, max_video_bytes=CAP))
         ordered = plan.segments | beam.Map(lambda s: (pathlib.Path(s.video.video_uri).name, s.num_segments))
         weights = ordered | beam.WindowInto(beam.window.GlobalWindows()) | beam.combiners.ToList()
         assert_that(weights, equal_to([[("long.mp4", 1), ("middle.mp4", 1), ("short.mp4", 1)]]))

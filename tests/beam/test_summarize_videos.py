@@ -14,7 +14,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline
 
 from reelbeam.transforms.models.scores import ScoreSum, softmax
-from reelbeam.transforms.summarize_videos import SummarizeVideos, _SumScoresFn, summarize
+from reelbeam.transforms.summarize_videos import LabeledCollections, SummarizeVideos, _SumScoresFn, summarize
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,13 @@ def test_every_listed_video_comes_out_once_and_nothing_else() -> None:
     scored = [make.scores("ok.mp4", 1, (0.1, 0.8, 0.1)), make.scores("ok.mp4", 0), make.scores("partial.mp4")]
     failures = [make.failure("partial.mp4"), make.failure("failed.mp4"), make.failure("unplanned.mp4", segment=None)]
     with LocalPipeline() as pipeline:
-        parts = (
-            pipeline | "Videos" >> beam.Create([make.video(uri) for uri in uris]),
-            pipeline | "Planned" >> beam.Create([make.planned(uri) for uri in uris[:3]]),
-            pipeline | "Scores" >> beam.Create(scored),
-            pipeline | "Failures" >> beam.Create(failures),
+        labeled = LabeledCollections(
+            videos=pipeline | "Videos" >> beam.Create([make.video(uri) for uri in uris]),
+            planned=pipeline | "Planned" >> beam.Create([make.planned(uri) for uri in uris[:3]]),
+            scores=pipeline | "Scores" >> beam.Create(scored),
+            failures=pipeline | "Failures" >> beam.Create(failures),
         )
-        summaries = parts | SummarizeVideos(make.LABELS, top_k=1)
+        summaries = labeled | SummarizeVideos(labels=make.LABELS, top_k=1)
         told = summaries | beam.Map(
             lambda s: (s.video.video_uri, s.status, s.num_clips, s.labels[0].label if s.labels else None)
         )

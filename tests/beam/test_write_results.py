@@ -14,13 +14,14 @@ from local_pipeline import LocalPipeline
 
 from reelbeam.transforms import write_results
 from reelbeam.transforms.errors import ReconciliationError, TooManyFailuresError
+from reelbeam.transforms.output.run_commit import CommitConfig, check
 from reelbeam.transforms.output.run_counts import Counts
 from reelbeam.transforms.output.run_document import RunFacts
-from reelbeam.transforms.output.run_files import write_atomically
+from reelbeam.transforms.output.run_files import RunPaths, write_atomically
 from reelbeam.transforms.records import VideoSummary
 from reelbeam.transforms.schemas import SCHEMA_VERSION, TABLES, Row, clip_row, error_row, tables_of_run, video_row
 from reelbeam.transforms.wording import counted
-from reelbeam.transforms.write_results import WriteResults, check
+from reelbeam.transforms.write_results import ResultCollections, WriteResults
 
 RUN = "r1"
 
@@ -48,16 +49,24 @@ def write(
     ratio: float = 0.5,
     num_inputs: int = 0,
     outcomes: dict[str, int] | None = None,
-    num_vouching: int = 0,
+    num_known_good: int = 0,
 ) -> None:
     with LocalPipeline() as pipeline:
-        collections = {name: pipeline | f"Rows_{name}" >> beam.Create(table) for name, table in tables.items()}
         num_inputs = num_inputs or len(tables["videos"]) + sum((outcomes or {}).values())
-        collections["num_inputs"] = pipeline | "Inputs" >> beam.Create([num_inputs])
-        collections["outcomes"] = pipeline | "Outcomes" >> beam.Create(list((outcomes or {}).items()))
-        collections | WriteResults(
-            str(output), RUN, ratio, RunFacts.of(dataclasses.replace(make.RUN, run_id=RUN)), num_vouching=num_vouching
+        config = CommitConfig(
+            paths=RunPaths(str(output), RUN),
+            facts=RunFacts.of(dataclasses.replace(make.RUN, run_id=RUN)),
+            max_failure_ratio=ratio,
+            num_known_good=num_known_good,
         )
+        results = ResultCollections(
+            **{name: pipeline | f"Rows_{name}" >> beam.Create(table) for name, table in tables.items()},
+            num_inputs=pipeline | "Inputs" >> beam.Create([num_inputs]),
+            outcomes=pipeline | "Outcomes" >> beam.Create(list((outcomes or {}).items())),
+            ignored=pipeline | "Ignored" >> beam.Create([]),
+            num_excused=pipeline | "Excused" >> beam.Create([0]),
+        )
+        results | WriteResults(config)
 
 
 def counts_of(given: dict[str, int]) -> Counts:
@@ -161,9 +170,9 @@ def test_rows_that_do_not_add_up_commit_nothing(tmp_path: pathlib.Path) -> None:
 def test_every_way_not_to_add_up(change: dict[str, int]) -> None:
     counts = {"inputs": 5, "skipped": 2, "videos": 3, "ok": 3, "partial": 0, "failed": 0, "clips": 3, "video_clips": 3}
     counts |= {"ok_videos_without_all_clips": 0, "first_attempts": 3, "failed_first_attempts": 0}
-    check(counts_of(counts), 0.0)
+    check(counts_of(counts), max_failure_ratio=0.0)
     with pytest.raises(ReconciliationError):
-        check(counts_of(counts | change), 1.0)
+        check(counts_of(counts | change), max_failure_ratio=1.0)
 
 
 @pytest.mark.parametrize(
@@ -187,16 +196,16 @@ def test_which_share_of_failures_refuses_a_run(
     counts |= {"videos": tried + retried, "ok": tried - failed, "failed": failed + retried, "skipped": num_labeled}
     counts |= {"inputs": tried + retried + num_labeled, "first_attempts": tried, "failed_first_attempts": failed}
     if not refused:
-        check(counts_of(counts), ratio, num_labeled)
+        check(counts_of(counts), max_failure_ratio=ratio, num_known_good=num_labeled)
         return
     with pytest.raises(TooManyFailuresError, match=f"{failed} of {counted(tried, 'input')} failed"):
-        check(counts_of(counts), ratio, num_labeled)
+        check(counts_of(counts), max_failure_ratio=ratio, num_known_good=num_labeled)
 
 
-def test_earlier_parts_vouch_for_a_later_one(tmp_path: pathlib.Path) -> None:
+def test_labeled_videos_of_earlier_parts_count_as_successes(tmp_path: pathlib.Path) -> None:
     with pytest.raises(RuntimeError, match="1 of 1 input failed"):
         write(tmp_path, rows(num_ok=0, num_failed=1))
-    write(tmp_path, rows(num_ok=0, num_failed=1), num_vouching=5000)
+    write(tmp_path, rows(num_ok=0, num_failed=1), num_known_good=5000)
     assert (tmp_path / "runs/r1.json").exists()
 
 

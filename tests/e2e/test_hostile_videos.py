@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from fractions import Fraction
 
 import data_generation as generate
@@ -35,14 +34,10 @@ def rows(output: pathlib.Path) -> dict[str, tuple[str, str | None, int]]:
 def killer(victim: str, hit: threading.Event) -> None:
     """Kills the decoder that is busy with `victim`, once, in the middle of it."""
     while not hit.is_set():
-        for process in list(sandboxed._all):
-            if process._name.endswith(victim) and process._ring._num_bytes and not process.is_idle:
-                time.sleep(0.1)
-                if process._name.endswith(victim) and not process.is_idle:
-                    os.kill(process.pid, signal.SIGKILL)
-                    hit.set()
-                    return
-        time.sleep(0.002)
+        for pid in processes.decoding_of(os.getpid(), victim)[:1]:
+            os.kill(pid, signal.SIGKILL)
+            hit.set()
+        hit.wait(0.01)
 
 
 @pytest.mark.slow
@@ -121,8 +116,7 @@ def test_no_decoder_outlives_the_program(tmp_path: pathlib.Path, number: signal.
         text=True,
         process_group=0,
     ) as process:
-        processes.wait_until(lambda: processes.decoders_of(process.pid), 180)
-        time.sleep(0.3)
+        processes.wait_until(lambda: processes.decoding_of(process.pid), 180)
         servers = processes.fork_servers_of(process.pid)
         if number == signal.SIGTERM:
             process.send_signal(number)  # a scheduler knows of one process

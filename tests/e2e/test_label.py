@@ -20,7 +20,7 @@ from output_factory import Video
 from slow_cases import fast_first
 
 from reelbeam.pipeline.cli import main
-from reelbeam.pipeline.job.preparation import unwritable
+from reelbeam.pipeline.job.places import unwritable
 from reelbeam.transforms.errors import StorageError
 
 

@@ -17,11 +17,11 @@ from object_stores import S3Server, s3_flags
 
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms import metrics, storage
-from reelbeam.transforms.decode_clips import DecodeClips
+from reelbeam.transforms.decode_clips import DecodeClips, DecoderConfig
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.models.registry.catalog import find
-from reelbeam.transforms.plan_clips import PlanClips
+from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
 from reelbeam.transforms.selection.list_videos import ListVideos
 from reelbeam.transforms.storage.spool import folder as spool
 
@@ -208,11 +208,15 @@ def test_a_local_video_that_is_replaced_after_the_listing_is_a_transient_row(
 
     with LocalPipeline() as pipeline:
         videos = pipeline | beam.Create([video])
-        plan = (videos | beam.Map(replace) if step == "plan" else videos) | PlanClips(SAMPLING, 1 << 30)
+        plan = (videos | beam.Map(replace) if step == "plan" else videos) | PlanClips(
+            PlannerConfig(sampling=SAMPLING, max_video_bytes=1 << 30)
+        )
         failures = plan.failures
         if step == "decode":
             segments = plan.segments | "Spread" >> beam.Reshuffle() | "Replace" >> beam.Map(replace)
-            decoded = segments | DecodeClips(Geometry(PRESET.resize, PRESET.size), 1 << 30)
+            decoded = segments | DecodeClips(
+                DecoderConfig(geometry=Geometry(PRESET.resize, PRESET.size), max_video_bytes=1 << 30)
+            )
             assert_that(decoded.clips, equal_to([]), label="clips")
             failures = decoded.failures
         told = failures | beam.Map(lambda f: (f.stage, f.code, f.transient, f.message))

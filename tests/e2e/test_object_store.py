@@ -16,7 +16,6 @@ from object_stores import BUCKET, S3Server, s3_flags, used_by_beam
 
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.schemas import TABLES
-from reelbeam.transforms.storage.stores import retries
 
 pytestmark = pytest.mark.slow  # whole runs
 
@@ -105,19 +104,18 @@ REQUESTS = {"lock": "lock.json", "listing of what was cut off": ".staging", "lis
 @pytest.mark.parametrize("place", REQUESTS)
 @pytest.mark.parametrize(("status", "code"), [("503", 1), ("403", 2)])
 @pytest.mark.parametrize("command", ["label", "plan"])
+@pytest.mark.usefixtures("quick_retries")
 def test_an_output_that_does_not_answer_now_is_no_wrong_flag(
     s3: S3Server,
     proxy: FaultyProxy,
     samples_dir: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
     place: str,
     status: str,
     code: int,
     command: str,
 ) -> None:
     """What may pass is to be tried again, and has another exit code than what will not."""
-    monkeypatch.setattr(retries, "_FIRST_DELAY_SECONDS", 0.001)
     proxy.fault = lambda request: status if REQUESTS[place] in request.path else ""
     flags = ["--output", f"s3://{BUCKET}/out", *s3_flags(proxy.url)]
     ended = main([command, str(samples_dir / "growing.mp4"), "--model=demo", *flags])

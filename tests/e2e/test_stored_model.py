@@ -16,11 +16,10 @@ from object_stores import BUCKET, S3Server, s3_flags
 from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.flags.options import parse_label_flags, to_config
 from reelbeam.transforms import stored_models
-from reelbeam.transforms.classify_clips import MoViNetModelHandler
+from reelbeam.transforms.classify_clips import ClassifierConfig, MoViNetModelHandler
 from reelbeam.transforms.errors import ModelDownloadError, ModelError, ModelNotFoundError, NotASavedModelError
 from reelbeam.transforms.models.registry.catalog import ModelSpec
 from reelbeam.transforms.models.registry.manifest import MANIFEST, content_hash, pin
-from reelbeam.transforms.storage.stores import retries
 
 pytestmark = pytest.mark.slow  # whole runs
 
@@ -75,7 +74,8 @@ def rows(output: pathlib.Path, table: str) -> list[Any]:
 def load_on_a_worker(spec: ModelSpec) -> Any:
     """Loads a model as a process does that got the step from a launcher elsewhere."""
     stored_models._found.clear()
-    return MoViNetModelHandler(spec, tuple("abcdefghi"), 5, 0.0, "openvino", 1).load_model()
+    config = ClassifierConfig(model=spec, labels=tuple("abcdefghi"), engine="openvino", num_threads=1)
+    return MoViNetModelHandler(config).load_model()
 
 
 @pytest.mark.slow
@@ -113,7 +113,7 @@ def test_rows_are_those_of_a_local_run_and_a_second_start_fetches_nothing(
 
 FETCH = """
 import sys
-from reelbeam.pipeline.flags.options import reach_stores
+from reelbeam.pipeline.runners.registry import reach_stores
 from reelbeam.transforms import stored_models
 reach_stores(sys.argv[2:])
 print(stored_models.fetch(sys.argv[1]))
@@ -281,6 +281,7 @@ def test_places_that_are_none(uri: str, message: str, proxy: FaultyProxy) -> Non
 @pytest.mark.parametrize("place", ["list-type", "model.bin"])
 @pytest.mark.parametrize(("status", "code"), [("503", 1), ("403", 2)])
 @pytest.mark.parametrize("command", ["label", "plan"])
+@pytest.mark.usefixtures("quick_retries")
 def test_a_store_that_does_not_answer_is_no_wrong_flag(
     command: str,
     status: str,
@@ -291,9 +292,7 @@ def test_a_store_that_does_not_answer_is_no_wrong_flag(
     exported: pathlib.Path,
     tmp_path: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(retries, "_FIRST_DELAY_SECONDS", 0.001)
     put(s3, exported)
     proxy.fault = lambda request: status if place in request.path else ""
     assert main([command, "in.mp4", f"--model={URI}", f"--output={tmp_path / 'out'}", *s3_flags(proxy.url)]) == code
@@ -327,6 +326,7 @@ def test_a_saved_model_needs_its_flags(s3: S3Server, proxy: FaultyProxy, capsys:
 
 
 @pytest.mark.parametrize(("status", "code"), [("", 2), ("503", 1)])
+@pytest.mark.usefixtures("quick_retries")
 def test_labels_that_cannot_be_read(
     status: str,
     code: int,
@@ -335,9 +335,7 @@ def test_labels_that_cannot_be_read(
     samples_dir: pathlib.Path,
     tmp_path: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(retries, "_FIRST_DELAY_SECONDS", 0.001)
     proxy.fault = lambda request: status if "mine.txt" in request.path else ""
     flags = [f"--output={tmp_path / 'out'}", f"--labels=s3://{BUCKET}/mine.txt", *s3_flags(proxy.url)]
     assert main(["label", "--model=demo", str(samples_dir), *flags]) == code

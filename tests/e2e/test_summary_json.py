@@ -17,7 +17,8 @@ from slow_cases import fast_rows
 
 from reelbeam.pipeline import cli
 from reelbeam.pipeline.cli import main
-from reelbeam.pipeline.job import launch
+from reelbeam.pipeline.job import execution
+from reelbeam.pipeline.job.outcome import Outcome
 from reelbeam.transforms.errors import StorageError
 from tools import make_run_schema
 
@@ -151,14 +152,14 @@ def test_a_refused_part_leaves_no_list_of_inputs_behind(
 
 def second_part(monkeypatch: pytest.MonkeyPatch, before: Callable[[], None]) -> None:
     """Lets something happen before the second part is labeled."""
-    real, calls = launch.label, iter(range(100))
+    real, calls = execution.label, iter(range(100))
 
-    def labeled(*args: Any, **flags: Any) -> launch.Outcome:
+    def labeled(*args: Any, **flags: Any) -> Outcome:
         if next(calls) == 1:
             before()
         return real(*args, **flags)
 
-    monkeypatch.setattr(launch, "label", labeled)
+    monkeypatch.setattr(execution, "label", labeled)
 
 
 def check_first_part(line: dict[str, Any], output: pathlib.Path, num_parts: int) -> None:
@@ -215,7 +216,7 @@ def test_an_end_amid_parts_keeps_what_was_committed(
     assert line["parts"][0].startswith(f"{line['run_id']}-part")
 
 
-@pytest.mark.parametrize("place", ["launch.LoadedModel.load", "launch.check_inputs"])
+@pytest.mark.parametrize("place", ["run_model.load_engine", "preparation.check_inputs"])
 def test_an_interrupted_run_tells_its_name_and_where_it_wrote(
     tmp_path: pathlib.Path,
     samples_dir: pathlib.Path,
@@ -235,7 +236,7 @@ def test_an_interrupted_run_tells_its_name_and_where_it_wrote(
     line = last_line(capsys)
     assert (line["status"], line["error"]["code"]) == ("failed", "interrupted")
     assert line["output"] == str(tmp_path / "out")
-    assert bool(line["run_id"]) == (place == "launch.LoadedModel.load"), "it has a name once the model is there"
+    assert bool(line["run_id"]) == (place == "run_model.load_engine"), "it has a name once the model is there"
 
 
 def test_a_store_that_is_away_when_the_job_fails_still_leaves_a_line(
@@ -262,15 +263,15 @@ def test_rows_that_cannot_be_shown_are_committed_all_the_same(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real = launch.label
+    real = execution.label
 
-    def labeled(*args: Any, **flags: Any) -> launch.Outcome:
+    def labeled(*args: Any, **flags: Any) -> Outcome:
         outcome = real(*args, **flags)
         for path in tmp_path.glob("videos/*/*.parquet"):
             path.unlink()
         return outcome
 
-    monkeypatch.setattr(launch, "label", labeled)
+    monkeypatch.setattr(execution, "label", labeled)
     assert label(tmp_path, samples_dir / "growing.mp4") == 0
     printed = capsys.readouterr().out
     assert "The rows cannot be shown" in printed and json.loads(printed.splitlines()[-1])["status"] == "committed"

@@ -38,7 +38,7 @@ _UNPROMISED = r"apache_beam\.(utils|internal|runners\.(worker|dataflow\.dataflow
 """Modules of Beam that say "for internal use only" or "no backwards compatibility guarantees"."""
 
 _PUBLIC = {"_replace", "_make", "_fields", "_exit"}
-_OF_PYTHON = {"_actions", "_ActionsContainer", "_run_exitfuncs"}
+_OF_PYTHON = {"_actions", "_ActionsContainer", "_ArgumentGroup", "_run_exitfuncs"}
 
 
 def private_names(path: pathlib.Path) -> set[str]:

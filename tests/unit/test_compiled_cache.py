@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pytest
+from temporary import use_temporary_folder
 
 from reelbeam.transforms.models.engines.compiled_cache import compile_model
 from reelbeam.transforms.models.registry import cache
@@ -98,7 +99,7 @@ def test_a_cache_that_cannot_be_written_to_costs_no_run(
     core: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "cache").write_text("a file where the folder should be")
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    use_temporary_folder(monkeypatch, tmp_path / "missing")
     assert answer(compile_model(core, "small", build, CONFIG))
     assert "Cannot cache the compiled model" in caplog.text
 

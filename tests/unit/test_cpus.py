@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+from collections.abc import Iterator
 
 import pytest
 
@@ -28,8 +29,18 @@ def test_shares_are_read(files: dict[str, str], share: float | None, tmp_path: p
     assert cpus.quota(tmp_path) == share
 
 
-@pytest.mark.parametrize(("share", "count"), [(None, 3), (0.5, 1), (1.5, 2), (64.0, 3)])
-def test_the_smaller_number_counts(monkeypatch: pytest.MonkeyPatch, share: float | None, count: int) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 5})
-    monkeypatch.setattr(cpus, "quota", lambda folder: share)
-    assert cpus.cpu_count() == count
+@pytest.fixture(params=["all", "one"])
+def num_allowed(request: pytest.FixtureRequest) -> Iterator[int]:
+    """The number of CPUs that this thread may run on: all that it had, or one."""
+    before = os.sched_getaffinity(0)
+    if request.param == "one":
+        os.sched_setaffinity(0, {min(before)})
+    yield 1 if request.param == "one" else len(before)
+    os.sched_setaffinity(0, before)
+
+
+def test_the_smaller_number_counts(num_allowed: int, tmp_path: pathlib.Path) -> None:
+    assert cpus.cpu_count(tmp_path) == num_allowed
+    for share, count in [("max", num_allowed), ("50000", 1), (f"{num_allowed}00000", num_allowed), ("150000", 2)]:
+        (tmp_path / "cpu.max").write_text(f"{share} 100000\n")
+        assert cpus.cpu_count(tmp_path) == min(count, num_allowed)

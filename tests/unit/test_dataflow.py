@@ -14,9 +14,12 @@ from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions, 
 from apache_beam.portability.api import beam_runner_api_pb2
 
 from reelbeam.pipeline.flags import options
-from reelbeam.pipeline.job import launch
 from reelbeam.pipeline.job.graph import build_graph
-from reelbeam.pipeline.runners import dataflow
+from reelbeam.pipeline.job.jobs import make_program
+from reelbeam.pipeline.job.preparation import Request, prepare, run_facts
+from reelbeam.pipeline.runners import dataflow, dataflow_options
+from reelbeam.pipeline.runners.registry import runner_of
+from reelbeam.pipeline.runners.runner import Runner
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.output.lock.output_lock import LockTicket
 
@@ -28,8 +31,12 @@ LIMIT_BYTES = 20 << 20
 """Of a job's graph, as Dataflow documents it."""
 
 
+def runner(*flags: str) -> Runner:
+    return runner_of([*JOB, f"--sdk_container_image={IMAGE}", *flags])
+
+
 def made_options(*flags: str) -> PipelineOptions:
-    return options.to_beam_options([*JOB, f"--sdk_container_image={IMAGE}", *flags])
+    return runner(*flags).options
 
 
 def dry_run(*flags: str, places: list[str] = PLACES) -> Any:
@@ -38,12 +45,13 @@ def dry_run(*flags: str, places: list[str] = PLACES) -> Any:
     args, beam_flags = options.parse_label_flags(
         ["--model=demo", *places, *JOB, f"--sdk_container_image={IMAGE}", *flags]
     )
-    made = options.to_beam_options([*beam_flags, "--dry_run=True"])
-    config = dataflow.for_workers(options.to_config(args), made)
-    labels, run = launch.prepare_run(config)
-    program = launch.make_program(made)
+    dry_runner = runner_of([*beam_flags, "--dry_run=True"])
+    config = dry_runner.adapt(options.to_config(args))
+    prepared = prepare(Request(config, dry_runner, config.model, None, wait=False))
+    labels, run = prepared.labels, prepared.run
+    program = make_program(dry_runner)
     lock = LockTicket(config.output, run.run_id, outlives_launcher=True)
-    build_graph(program, config, labels, run, launch.run_facts(config, run), lock=lock)
+    build_graph(program, config, labels=labels, run=run, run_facts=run_facts(config, run), lock=lock)
     return program.run().job  # type: ignore[attr-defined]
 
 
@@ -122,7 +130,7 @@ def test_a_million_videos_as_arguments_are_refused_with_the_remedy() -> None:
     args, _ = options.parse_label_flags(["--model=demo", *PLACES])
     args.inputs = places
     with pytest.raises(ConfigError, match=r"1000000 inputs \(\d+ bytes\) are too many.*--input_list"):
-        dataflow.for_workers(options.to_config(args), made_options())
+        runner().adapt(options.to_config(args))
 
 
 @pytest.mark.slow
@@ -134,19 +142,19 @@ def test_as_many_arguments_as_are_allowed_fit(job: Any) -> None:
 
 def test_one_process_a_machine_with_a_thread_a_core() -> None:
     made = made_options("--worker_machine_type=n2-standard-16")
-    assert made.view_as(DebugOptions).lookup_experiment(dataflow.ONE_PROCESS)
+    assert made.view_as(DebugOptions).lookup_experiment(dataflow_options.ONE_PROCESS)
     assert made.view_as(DebugOptions).number_of_worker_harness_threads == 16
     assert made.view_as(SetupOptions).sdk_location == "container"
     assert made.view_as(SetupOptions).save_main_session is False
-    assert made_options().view_as(WorkerOptions).machine_type == dataflow.MACHINE_TYPE
+    assert made_options().view_as(WorkerOptions).machine_type == dataflow_options.MACHINE_TYPE
 
 
 def test_a_process_a_core_gets_one_thread_and_one_thread_of_the_model() -> None:
-    made = made_options(f"--experiments={dataflow.PROCESS_A_CORE}")
-    assert not made.view_as(DebugOptions).lookup_experiment(dataflow.ONE_PROCESS)
+    made = made_options(f"--experiments={dataflow_options.PROCESS_A_CORE}")
+    assert not made.view_as(DebugOptions).lookup_experiment(dataflow_options.ONE_PROCESS)
     assert made.view_as(DebugOptions).number_of_worker_harness_threads == 1
     args, _ = options.parse_label_flags(["--model=demo", *PLACES])
-    assert dataflow.for_workers(options.to_config(args), made).num_threads == 1
+    assert runner(f"--experiments={dataflow_options.PROCESS_A_CORE}").adapt(options.to_config(args)).num_threads == 1
 
 
 def test_what_the_user_says_stands() -> None:
@@ -168,7 +176,7 @@ def test_prime_gets_no_machine_type() -> None:
     [("n2-standard-8", 8), ("custom-4-16384", 4), ("n2d-custom-6-8192", 6), ("c3-highcpu-22-lssd", 22)],
 )
 def test_cores_of_a_machine_type(machine_type: str, cores: int) -> None:
-    assert dataflow.cores(machine_type) == cores
+    assert dataflow_options.cores(machine_type) == cores
 
 
 @pytest.mark.parametrize("machine_type", ["e2-medium", "a2-highgpu-1g", "f1-micro", "large"])
@@ -189,33 +197,33 @@ def test_a_machine_type_that_does_not_tell_its_cores_needs_the_flag(machine_type
 def test_a_place_on_the_launchers_disk_is_refused(places: list[str], message: str) -> None:
     args, _ = options.parse_label_flags(["--model=demo", *places])
     with pytest.raises(ConfigError, match=message):
-        dataflow.for_workers(options.to_config(args), made_options())
+        runner().adapt(options.to_config(args))
 
 
 def test_workers_without_the_package_or_the_model_are_refused(tmp_path: pathlib.Path) -> None:
     args, _ = options.parse_label_flags(["--model=demo", *PLACES])
     with pytest.raises(ConfigError, match="--sdk_container_image=IMAGE"):
-        dataflow.for_workers(options.to_config(args), options.to_beam_options(JOB))
+        runner_of(JOB).adapt(options.to_config(args))
     preset = ["--num_frames=16", "--target_fps=8", "--resize=112", "--size=112", "--labels=my.txt"]
     args, _ = options.parse_label_flags(["--model=demo", *PLACES, f"--model={tmp_path}", *preset])
-    packaged = options.to_beam_options([*JOB, "--setup_file=./setup.py"])
+    packaged = runner_of([*JOB, "--setup_file=./setup.py"])
     with pytest.raises(ConfigError, match="put it into their image"):
-        dataflow.for_workers(options.to_config(args), packaged)
-    assert dataflow.for_workers(options.to_config(args), made_options()).model.handle == str(tmp_path)
+        packaged.adapt(options.to_config(args))
+    assert runner().adapt(options.to_config(args)).model.handle == str(tmp_path)
 
 
 def test_a_template_cannot_launch_parts() -> None:
     args, beam_flags = options.parse_label_flags(["--model=demo", *PLACES, "--videos_per_part=100"])
     config = options.to_config(args)
     with pytest.raises(ConfigError, match="--videos_per_part 100: a template launches one job.*--shard"):
-        dataflow.for_workers(config, made_options("--template_location=gs://bucket/job_object"))
-    assert dataflow.for_workers(config, made_options()).videos_per_part == 100
+        runner("--template_location=gs://bucket/job_object").adapt(config)
+    assert runner().adapt(config).videos_per_part == 100
     args.videos_per_part = 0
-    at_once = dataflow.for_workers(options.to_config(args), made_options("--template_location=gs://bucket/job_object"))
+    at_once = runner("--template_location=gs://bucket/job_object").adapt(options.to_config(args))
     assert at_once.videos_per_part == 0
 
 
 def test_the_launcher_of_a_template_does_not_wait() -> None:
-    assert dataflow.is_template_launch(made_options("--template_location=gs://bucket/job_object"))
-    assert not dataflow.is_template_launch(made_options())
-    assert not dataflow.is_template_launch(options.to_beam_options([]))
+    assert runner("--template_location=gs://bucket/job_object").submits_only
+    assert not runner().submits_only
+    assert not runner_of([]).submits_only

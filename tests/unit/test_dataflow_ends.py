@@ -71,7 +71,9 @@ def label(
 
     hurried = types.SimpleNamespace(sleep=lambda seconds: time.sleep(0.01), time=time.time)
     monkeypatch.setattr(dataflow_runner, "time", hurried)
-    monkeypatch.setattr(dataflow, "for_workers", lambda config, options: config)  # the places may be on this disk
+    monkeypatch.setattr(
+        dataflow.DataflowRunner, "adapt", lambda runner, config: config
+    )  # the places may be on this disk
     return run
 
 
@@ -110,7 +112,7 @@ def test_what_google_does_not_answer_about_a_flag_is_exit_code_1(
         raise ServiceUnavailable("no network")
 
     monkeypatch.setattr(gcsio, "get_or_create_default_gcs_bucket", unreachable)
-    monkeypatch.setattr(dataflow, "for_workers", lambda config, options: config)
+    monkeypatch.setattr(dataflow.DataflowRunner, "adapt", lambda runner, config: config)
     flags = [*FLAGS, "--temp_location=gs://b/too_short_a_name_for_a_bucket"]
     assert main(["label", "--model=demo", str(SAMPLE), f"--output={tmp_path / 'out'}", *flags]) == 1
     printed = capsys.readouterr()

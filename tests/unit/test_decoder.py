@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import gc
 import pathlib
 import re
@@ -19,10 +20,14 @@ import pytest
 from record_factory import span_at
 
 from reelbeam.transforms import errors
-from reelbeam.transforms.media.decoding import decoder as decoder_module
-from reelbeam.transforms.media.decoding import picture as picture_module
+from reelbeam.transforms.media.decoding.assembly import ClipAssembly, allocate
+from reelbeam.transforms.media.decoding.cropping import Cropping
 from reelbeam.transforms.media.decoding.decoder import Geometry, decode_clips
+from reelbeam.transforms.media.decoding.fast_source import FastSource
+from reelbeam.transforms.media.decoding.picture import PictureConverter
 from reelbeam.transforms.media.decoding.probe import probe
+from reelbeam.transforms.media.decoding.reader import PacketReader
+from reelbeam.transforms.media.limits import DEFAULT_LIMITS
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
 from reelbeam.transforms.records import ClipSpan, MediaInfo
 
@@ -142,26 +147,32 @@ def test_overlap_and_gaps(tmp_path: pathlib.Path, stride: str) -> None:
     assert decoded_numbers(path, list(spans)) == expected
 
 
-def test_clips_come_as_soon_as_they_are_whole_and_nothing_else_is_converted(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class CountingConverter(PictureConverter):
+    """Notes the pts of the frames that it converts."""
+
+    def __init__(self, geometry: Geometry, pixel_aspect_ratio: Fraction, cropping: Cropping) -> None:
+        super().__init__(geometry, pixel_aspect_ratio, cropping)
+        self.converted: list[int | None] = []
+
+    def convert(self, frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
+        self.converted.append(frame.pts)
+        return super().convert(frame)
+
+
+def test_clips_come_as_soon_as_they_are_whole_and_nothing_else_is_converted(tmp_path: pathlib.Path) -> None:
     path = generate.make_video(tmp_path / "v.mp4", 90, 30)
-    converted = []
-
-    class Spy(picture_module.PictureConverter):
-        def convert(self, frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
-            converted.append(frame.pts)
-            return super().convert(frame)
-
-    monkeypatch.setattr(decoder_module, "PictureConverter", Spy)
+    media = probe(path)
     long = span_at(0, Fraction(0), Fraction(2))
     early = span_at(1, Fraction(0), Fraction(1))
-    clips = decode_clips(path, probe(path), [long, early], WHOLE)
-    assert next(clips)[0] is early
-    assert len(converted) == 2
-    assert next(clips)[0] is long
-    # Frame 0 is shared.
-    assert len(converted) == 3
+    assert [span for span, _ in decode_clips(path, media, [long, early], WHOLE)] == [early, long]
+    with contextlib.closing(PacketReader(path, media, DEFAULT_LIMITS, is_strict=True)) as reader:
+        converter = CountingConverter(WHOLE, media.pixel_aspect_ratio, reader.cropping)
+        assembly = ClipAssembly((long, early), media.start_pts, media.time_base, converter, allocate)
+        clips = iter(assembly.clips(FastSource(reader, media, assembly.schedule.instants)))
+        assert next(clips)[0] == early
+        assert len(converter.converted) == 2
+        assert next(clips)[0] == long
+        assert len(converter.converted) == 3  # frame 0 is shared
 
 
 def test_given_up_iteration_closes_the_file(tmp_path: pathlib.Path) -> None:

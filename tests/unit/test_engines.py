@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.testing as npt
 import pytest
+from temporary import use_temporary_folder
 
 from reelbeam.transforms.errors import (
     ConfigError,
@@ -30,8 +31,7 @@ from reelbeam.transforms.errors import (
     NotASavedModelError,
     SignatureError,
 )
-from reelbeam.transforms.models import engine as engines
-from reelbeam.transforms.models.engine import load_engine
+from reelbeam.transforms.models.engine import accelerator_visible, choose_engine, load_engine
 from reelbeam.transforms.models.registry.catalog import ModelSpec, Preset, find
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -338,30 +338,38 @@ def test_a_model_that_is_not_there_or_none_is_refused_before_any_engine_starts(t
 # --- the choice of engine
 
 
-def test_auto_is_openvino_where_accelerators_are_hidden(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "accelerator_visible", lambda: False)
+def test_auto_is_openvino_where_accelerators_are_hidden(
+    save: Save, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     assert load_engine(save(tiny_function(), image(None, None, None, None, 3))).name == "openvino"
+    assert "An accelerator is here" not in caplog.text
 
 
 def test_auto_does_not_trust_a_device_that_tensorflow_cannot_use(
-    save: Save, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A GPU machine with TensorFlow for CPUs would otherwise run a hundred times slower than it could."""
     import tensorflow as tf
 
     if tf.config.list_physical_devices("GPU"):
         pytest.skip("TensorFlow can use the GPU here")
-    monkeypatch.setattr(engines, "accelerator_visible", lambda: True)
-    assert load_engine(save(tiny_function(), image(None, None, None, None, 3))).name == "openvino"
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    (tmp_path / "nvidia0").touch()
+    assert choose_engine("auto", devices=tmp_path) == "openvino"
     assert "tensorflow[and-cuda]" in caplog.text
 
 
 @pytest.mark.parametrize("hidden", ["", "-1"])
-def test_hidden_gpus_do_not_count(hidden: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if any(pathlib.Path("/dev").glob("accel[0-9]*")):
-        pytest.skip("a TPU is here")
+def test_hidden_gpus_do_not_count(hidden: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert not accelerator_visible(tmp_path)
+    (tmp_path / "nvidia0").touch()
+    assert accelerator_visible(tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
-    assert not engines.accelerator_visible()
+    assert not accelerator_visible(tmp_path)
+    (tmp_path / "accel0").touch()
+    assert accelerator_visible(tmp_path)
 
 
 # --- OpenVINO's cache of conversions
@@ -436,8 +444,7 @@ def test_a_cache_that_cannot_be_written_does_not_stop_the_engine(
 ) -> None:
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("REELBEAM_CACHE_DIR", str(tmp_path / "file" / "cache"))
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", None)
+    use_temporary_folder(monkeypatch, tmp_path)
     engine = load_engine(save(tiny_function(), image(None, None, None, None, 3)), "openvino", 1)
     npt.assert_allclose(engine.classify(clips(1, TINY)), expected_logits(clips(1, TINY)), atol=1e-5)
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
 import pathlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-import av
 import data_generation as generate
 import pytest
 from fast_and_full import assert_same_as_full, decoded, samplings
 from record_factory import span_at
 from slow_cases import fast_first
+from watched_videos import WatchedVideos
 
 from reelbeam.transforms.media.codecs.packet_order import has_hole
-from reelbeam.transforms.media.decoding import full_source
-from reelbeam.transforms.media.decoding import reader as reader_module
 from reelbeam.transforms.media.decoding.decoder import DecodeStats
 from reelbeam.transforms.media.decoding.probe import probe
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
@@ -56,22 +53,21 @@ def test_a_wanted_frame_that_does_not_come_out(
 
 
 def test_decoding_again_starts_at_the_key_frame_before_what_is_missing(
-    tmp_path: pathlib.Path, ten_seconds: Callable[..., pathlib.Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: pathlib.Path, ten_seconds: Callable[..., pathlib.Path]
 ) -> None:
     path = generate.with_broken_packets(ten_seconds(), tmp_path / "broken.mp4", [245], b"\x00")
     media = probe(path)
     spans = list(plan_clip_spans(media.duration_seconds, ClipSampling(10, Fraction(10))))
-    sent = _fully_decoded(monkeypatch)
-    stats = DecodeStats()
-    found, message = decoded(path, media, spans, stats)
+    watch, stats = WatchedVideos(), DecodeStats()
+    found, message = decoded(path, media, spans, stats, watch.open)
     assert sorted(found) == [0, 1, 2, 3, 4, 5, 6, 7, 9]
     assert "1 of 10 clips lost" in message
     assert stats.full_decodes == 1
     # Clips 0 to 7 are out when packet 245 fails: two key frames, one a second, before clip 8.
-    assert min(sent) * media.time_base == 6
+    assert min(watch.fully_decoded) * media.time_base == 6
 
 
-def test_only_the_stretch_that_failed_is_decoded_again(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_stretch_that_failed_is_decoded_again(tmp_path: pathlib.Path) -> None:
     """Its neighbours, behind gaps that decoding can skip, stay on the fast way, and the gaps are not decoded."""
     made: dict[str, Any] = {"b_frames": 2, "gop": 30, "draw": generate.draw_moving, "options": {"sc_threshold": "0"}}
     whole = generate.make_video(tmp_path / "v.mp4", 1800, 30, **made)
@@ -80,28 +76,14 @@ def test_only_the_stretch_that_failed_is_decoded_again(tmp_path: pathlib.Path, m
     spans = [span_at(n, *[Fraction(20 * n + 8) + Fraction(k, 10) for k in range(10)]) for n in range(3)]
     spans.append(span_at(3, Fraction(57, 2)))
     full = decoded(path, dataclasses.replace(media, key_frame_pts=()), spans)
-    sent = _fully_decoded(monkeypatch)
-    stats = DecodeStats()
-    found, message = decoded(path, media, spans, stats)
+    watch, stats = WatchedVideos(), DecodeStats()
+    found, message = decoded(path, media, spans, stats, watch.open)
     assert found == full[0]
     assert sorted(found) == [0, 2]
     assert "2 of 4 clips lost" in message
     assert stats.full_decodes == 1
-    assert min(sent) * media.time_base == 26
-    assert max(sent) * media.time_base < 31
-
-
-def _fully_decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Returns a list that grows by the time of each packet that is decoded in full."""
-    sent: list[int] = []
-    original = full_source.FullSource._decode
-
-    def spy(self: full_source.FullSource, packet: Any, position: int | None) -> list[av.VideoFrame]:
-        sent.extend([] if packet is None else [packet.pts])
-        return original(self, packet, position)
-
-    monkeypatch.setattr(full_source.FullSource, "_decode", spy)
-    return sent
+    assert min(watch.fully_decoded) * media.time_base == 26
+    assert max(watch.fully_decoded) * media.time_base < 31
 
 
 @pytest.mark.parametrize("seed", fast_first(range(4)))
@@ -198,35 +180,11 @@ def test_holes_in_a_constant_frame_rate(steps: list[int], is_to_the_end: bool, e
     assert has_hole(times, is_to_the_end) is expected
 
 
-class _LyingContainer:
-    """Seeks a few seconds too late, or nowhere."""
-
-    def __init__(self, container: Any, how: str) -> None:
-        self._container, self._how = container, how
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._container, name)
-
-    def seek(self, tick: int, stream: av.VideoStream) -> None:
-        if self._how == "refuses":
-            raise av.error.PermissionError(1, "Operation not permitted")
-        if self._how == "late":
-            self._container.seek(tick + int(4 / stream.time_base), stream=stream)
-
-
-@pytest.mark.parametrize("how", ["late", "refuses", "stays"])
-def test_seeks_that_lie(ten_seconds: Callable[..., pathlib.Path], monkeypatch: pytest.MonkeyPatch, how: str) -> None:
-    path = ten_seconds()
-    media = probe(path)
-    original = reader_module.containers.open_video
-
-    @contextlib.contextmanager
-    def open_liar(*arguments: Any) -> Iterator[tuple[Any, av.VideoStream]]:
-        with original(*arguments) as (container, stream):
-            yield _LyingContainer(container, how), stream
-
-    monkeypatch.setattr(reader_module.containers, "open_video", open_liar)
-    assert_same_as_full(path, media)
+@pytest.mark.parametrize("seeks", ["late", "refused", "nowhere"])
+def test_seeks_that_lie(ten_seconds: Callable[..., pathlib.Path], seeks: str) -> None:
+    path, watch = ten_seconds(), WatchedVideos(seeks)
+    assert_same_as_full(path, probe(path), open_video=watch.open)
+    assert watch.sought
 
 
 def test_file_that_was_replaced(ten_seconds: Callable[..., pathlib.Path]) -> None:
@@ -235,20 +193,9 @@ def test_file_that_was_replaced(ten_seconds: Callable[..., pathlib.Path]) -> Non
     assert_same_as_full(path, media, None)
 
 
-def test_gops_that_nobody_wants_are_not_decoded(
-    ten_seconds: Callable[..., pathlib.Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = ten_seconds()
+def test_gops_that_nobody_wants_are_not_decoded(ten_seconds: Callable[..., pathlib.Path]) -> None:
+    path, watch, stats = ten_seconds(), WatchedVideos(), DecodeStats()
     media = probe(path)
-    asked: list[int] = []
-    original = reader_module.PacketReader.packets_from
-
-    def spy(self: reader_module.PacketReader, key_pts: int) -> Any:
-        asked.append(key_pts)
-        return original(self, key_pts)
-
-    monkeypatch.setattr(reader_module.PacketReader, "packets_from", spy)
-    stats = DecodeStats()
-    decoded(path, media, [span_at(0, Fraction(17, 2))], stats)
+    decoded(path, media, [span_at(0, Fraction(17, 2))], stats, watch.open)
     assert stats.full_decodes == 0
-    assert [tick * media.time_base for tick in asked] == [8]
+    assert [pts * media.time_base for pts in watch.sought] == [8]

@@ -16,10 +16,11 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions
 from apache_beam.runners.portability.flink_runner import FlinkRunner
 
 from reelbeam.pipeline.cli import main
-from reelbeam.pipeline.flags import options
 from reelbeam.pipeline.job import jobs
-from reelbeam.pipeline.job.launch import plain_message
+from reelbeam.pipeline.job.jobs import plain_message
 from reelbeam.pipeline.runners import flink, flink_job
+from reelbeam.pipeline.runners.flink_cluster import Cluster
+from reelbeam.pipeline.runners.registry import runner_of
 from reelbeam.transforms.errors import ConfigError, RunError
 
 OVERVIEW = {"flink-version": "1.20.3", "taskmanagers": 2, "slots-total": 4}
@@ -73,7 +74,8 @@ def job_server() -> Iterator[str]:
 
 
 def flags_of(manager: JobManager, *given: str) -> dict[str, str]:
-    completed = flink.complete_flags(["--runner=FlinkRunner", f"--flink_master={manager.address}", *given])
+    flags = ["--runner=FlinkRunner", f"--flink_master={manager.address}", *given]
+    completed = flink.complete_flags(flags, Cluster(manager.address))
     return dict(flag.removeprefix("--").split("=", 1) for flag in completed)
 
 
@@ -147,29 +149,11 @@ def test_a_cluster_that_does_not_answer_is_one_line_and_exit_code_1(
     assert told.count("\n") == 1 and not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("given", [[], ["--runner=DirectRunner"], ["--runner=dataflow"]])
-def test_a_cluster_that_no_runner_would_use_is_an_error(given: list[str]) -> None:
-    with pytest.raises(ConfigError, match="--flink_master nowhere:1 is for Flink: give --runner=FlinkRunner"):
-        flink.complete_flags([*given, "--flink_master=nowhere:1"])
-
-
-def test_slots_of_no_cluster_are_an_error() -> None:
-    with pytest.raises(ConfigError, match="--direct_num_workers"):
-        flink.complete_flags(["--parallelism=4"])
-
-
-@pytest.mark.parametrize(
-    "given", [[], ["--runner=FlinkRunner"], ["--runner=PortableRunner", "--flink_master=nowhere:1"]]
-)
-def test_other_runners_and_an_embedded_flink_are_left_alone(given: list[str]) -> None:
-    assert flink.complete_flags(given) == given
-
-
 def test_a_job_is_cancelled_by_its_name(manager: JobManager) -> None:
     jobs = [{"jid": "a", "name": "other", "state": "RUNNING"}, {"jid": "b", "name": "mine", "state": "FINISHED"}]
     manager.answers["/jobs/overview"] = {"jobs": jobs}
     for name in ("mine", "gone"):
-        assert flink_job.Job(flink.Cluster(manager.address), name).cancel(may_appear=False)
+        assert flink_job.Job(Cluster(manager.address), name).cancel(may_appear=False)
     assert {*manager.requests} == {"GET /jobs/overview"}
 
 
@@ -182,7 +166,7 @@ def test_a_job_that_is_still_being_submitted_is_cancelled_once_it_is_there(manag
     manager.answers["/jobs/overview"] = {"jobs": []}
     manager.answers["/jobs/b?mode=cancel"] = {}
     threading.Thread(target=submit, daemon=True).start()
-    assert flink_job.Job(flink.Cluster(manager.address), "mine").cancel()
+    assert flink_job.Job(Cluster(manager.address), "mine").cancel()
     assert manager.requests.count("PATCH /jobs/b?mode=cancel") == 1
 
 
@@ -210,16 +194,17 @@ def test_each_part_of_a_run_is_a_job_of_its_own_name(
 
     monkeypatch.setattr(FlinkRunner, "run_pipeline", submit)
     flags = ["--runner=FlinkRunner", f"--flink_master={manager.address}", f"--job_endpoint={job_server}"]
-    made = options.to_beam_options([*flags, "--job_name=nightly-2026"])
-    assert jobs.run_job(jobs.make_program(made), made) == jobs.JobEnd()
+    runner = runner_of([*flags, "--job_name=nightly-2026"])
+    assert runner.cancels_interrupted_jobs
+    assert jobs.run_job(jobs.make_program(runner), runner) == jobs.JobEnd()
     with pytest.raises(KeyboardInterrupt):
-        jobs.run_job(jobs.make_program(made), made)
+        jobs.run_job(jobs.make_program(runner), runner)
     assert all(re.fullmatch(r"nightly-2026-[0-9a-f]{8}", job["name"]) for job in found)
     assert [request for request in manager.requests if "PATCH" in request] == ["PATCH /jobs/job1?mode=cancel"]
 
 
 def test_progress_is_told_while_the_job_runs(manager: JobManager) -> None:
-    job = flink_job.Job(flink.Cluster(manager.address), "mine")
+    job = flink_job.Job(Cluster(manager.address), "mine")
     manager.answers["/jobs/overview"] = {"jobs": []}
     assert job.progress() == "waiting for the cluster to take the job"
     manager.answers["/jobs/overview"] = {"jobs": [{"jid": "b", "name": "mine", "state": "RUNNING"}]}

@@ -6,7 +6,6 @@ import concurrent.futures
 import os
 import pathlib
 import signal
-from collections.abc import Iterator
 
 import data_generation as generate
 import processes
@@ -15,23 +14,17 @@ import pytest
 from reelbeam.transforms import errors
 from reelbeam.transforms.media.decoding import probe
 from reelbeam.transforms.media.limits import DecoderLimits
-from reelbeam.transforms.media.sandbox import child, protocol, rehearsal, sandboxed, spawn
+from reelbeam.transforms.media.sandbox import child, protocol, rehearsal, sandboxed
 
 LIMITS = DecoderLimits()
 LAST_PID = pathlib.Path("/proc/sys/kernel/ns_last_pid")
+
+pytestmark = pytest.mark.usefixtures("no_process_left")
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return generate.make_video(tmp_path_factory.mktemp("server") / "video.mp4", 50, 25, 160, 120)
-
-
-@pytest.fixture(autouse=True)
-def _no_process_left() -> Iterator[None]:
-    sandboxed.close_idle()
-    yield
-    sandboxed.close_idle()
-    assert processes.fork_servers_of(os.getpid()) == []
 
 
 def server_pid() -> int:
@@ -55,29 +48,26 @@ def test_a_process_serves_one_request(video: pathlib.Path) -> None:
 
 
 def test_a_process_that_was_taken_over_does_not_answer_for_the_next_video(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: pathlib.Path, babbling: sandboxed.Sandbox
 ) -> None:
     """It sends more answers than it was asked for."""
-    monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
     hostile, honest = tmp_path / "hostile.mp4", tmp_path / "honest.mp4"
     hostile.write_text(repr(b'{"error": ["no_frames", "mine"]}\n{"error": ["no_frames", "forged"]}\n' * 9))
     honest.write_text(repr(b'{"error": ["corrupt_video", "honest"]}\n'))
     for _ in range(2):
         with pytest.raises(errors.NoFramesError, match="mine"):
-            sandboxed.probe(hostile, LIMITS)
+            babbling.probe(hostile, LIMITS)
         with pytest.raises(errors.CorruptVideoError, match="honest"):
-            sandboxed.probe(honest, LIMITS)
+            babbling.probe(honest, LIMITS)
 
 
 def test_a_process_is_ended_after_its_request_even_if_it_does_not_end(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: pathlib.Path, babbling: sandboxed.Sandbox
 ) -> None:
-    monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
     (tmp_path / "v.mp4").write_text(repr(b'{"error": ["no_frames", "x"]}\n'))
     with pytest.raises(errors.NoFramesError):
-        sandboxed.probe(tmp_path / "v.mp4", LIMITS)
-    assert sandboxed._server is not None
-    server = sandboxed._server.pid
+        babbling.probe(tmp_path / "v.mp4", LIMITS)
+    server = server_pid()
     processes.wait_until(lambda: processes.children_of(server) == [])
     assert processes.is_running(server)
 
@@ -192,16 +182,13 @@ def test_a_child_is_not_ended_by_the_owner_of_another_that_had_its_process_id(vi
     pytest.fail("the process id was never given again")
 
 
-def test_a_server_that_does_not_start_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spawn, "_MODULE", "no_such_module")
+def test_a_server_that_does_not_start_is_one_error() -> None:
     with pytest.raises(errors.RunError, match="the decoder process does not start: the fork server has ended"):
-        sandboxed.check_confinement(LIMITS)
+        sandboxed.Sandbox("no_such_module").check_confinement(LIMITS)
     assert processes.children_of(os.getpid()) == []
 
 
-def test_an_interrupted_question_leaves_no_answer_for_the_next(
-    video: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_question_leaves_no_answer_for_the_next(video: pathlib.Path) -> None:
     sandboxed.check_confinement(LIMITS)
     first = server_pid()
     os.kill(first, signal.SIGSTOP)

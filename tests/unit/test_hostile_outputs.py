@@ -18,7 +18,7 @@ from output_factory import Video
 
 from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.job.earlier_runs import last_run
-from reelbeam.pipeline.job.launch import hold_output
+from reelbeam.pipeline.job.output_access import hold_output
 from reelbeam.transforms.errors import ReelbeamError
 from reelbeam.transforms.output import commits, runs
 from reelbeam.transforms.output.lock.output_lock import LockTicket
@@ -42,7 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     paths = RunPaths(str(output), CUT_OFF)
     summary = json.loads((output / f"runs/{RUN}.json").read_text().replace(RUN, CUT_OFF))
     commits.write_commit_record(paths, committed_document("", CUT_OFF, summary), files)
-    with hold_output(LockTicket(str(output.with_name("other")), CUT_OFF), local=True, wait=False):
+    with hold_output(LockTicket(str(output.with_name("other")), CUT_OFF), ends_with_process=True, wait=False):
         lock = json.loads(output.with_name("other").joinpath(".staging/lock.json").read_text())
     lock["process"]["start"] = 1  # its process is gone
     lock |= {"progress": {"videos_done": 1, "videos": 3, "at": "2026-01-03T00:00:00+00:00"}, "released_at": None}
@@ -188,7 +188,7 @@ def test_a_lock_is_written_through_no_link_that_waits_for_it(output: pathlib.Pat
     victim = output.parent / "canary.parquet"
     (output / ".staging/.draft-lock.json").symlink_to(victim)
     (output / ".staging/lock.json").unlink()
-    with hold_output(LockTicket(str(output), "r9"), local=True, wait=False):
+    with hold_output(LockTicket(str(output), "r9"), ends_with_process=True, wait=False):
         pass
     assert victim.read_text() == "precious"
     assert json.loads((output / ".staging/lock.json").read_text())["holder"] == "r9"
@@ -205,7 +205,7 @@ def test_escapes_in_a_lock_do_not_reach_the_terminal(output: pathlib.Path, capsy
 def label_reads(output: pathlib.Path) -> None:
     """Reads what `label` reads of an output before its job."""
     last_run(str(output))
-    with hold_output(LockTicket(str(output), "20260109T000000Z-000009"), local=True, wait=False):
+    with hold_output(LockTicket(str(output), "20260109T000000Z-000009"), ends_with_process=True, wait=False):
         key = LabelingKey.all_of(runs.read_summary(f"{output}/runs/20260101T000000Z-000001.json"))[0]
         list(ledger_factory.ledger_files(str(output), key))
 

@@ -35,14 +35,12 @@ MAY_IMPORT = {  # beside its own files
     "pipeline.demo": "",
     "pipeline.terminal": "data model",
     "pipeline.settings": "data model, steps, selection, output, media, media.*, models, models.*",
-    "pipeline.runners": "data model, pipeline.settings",
-    "pipeline.flags": "data model, storage, steps, media, media.*, models.*, pipeline.terminal, pipeline.settings, "
-    "pipeline.runners",
-    "pipeline.job": "all of transforms, pipeline, pipeline.terminal, pipeline.settings, pipeline.flags, "
-    "pipeline.runners",
+    "pipeline.runners": "data model, media.sandbox, models, pipeline.terminal, pipeline.settings",
+    "pipeline.flags": "data model, storage, steps, media, media.*, models.*, pipeline.terminal, pipeline.settings",
+    "pipeline.job": "all of transforms, pipeline, pipeline.terminal, pipeline.settings, pipeline.runners",
     "pipeline.reports": "data model, storage, output, selection, models.*, pipeline.terminal, pipeline.job",
-    "pipeline.commands": "all of transforms, pipeline.terminal, pipeline.settings, pipeline.flags, pipeline.job, "
-    "pipeline.reports",
+    "pipeline.commands": "all of transforms, pipeline.terminal, pipeline.settings, pipeline.runners, pipeline.flags, "
+    "pipeline.job, pipeline.reports",
     "start": "data model, storage, pipeline, pipeline.*",
 }
 MAY_KNOW_BEAM = {"data model", "storage", "inputs", "output", "selection", "steps"}

@@ -23,11 +23,11 @@ from reelbeam.pipeline.job.earlier_runs import warn_of_other_work
 from reelbeam.pipeline.reports import summary
 from reelbeam.transforms.errors import ModelNotFoundError, TooManyFailuresError
 from reelbeam.transforms.inputs.expansion import why_nothing
+from reelbeam.transforms.output.run_commit import check
 from reelbeam.transforms.output.run_counts import Counts, ErrorCount, Files
 from reelbeam.transforms.output.run_document import RunDocument, RunFacts
 from reelbeam.transforms.output.runs import Latest
 from reelbeam.transforms.schemas import SCHEMA_VERSION
-from reelbeam.transforms.write_results import check
 
 
 def label_error(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -171,7 +171,7 @@ def test_failures_of_the_installation_are_answered_with_what_to_install() -> Non
         ([other], "see to the errors, or raise it"),
     ):
         with pytest.raises(TooManyFailuresError) as caught:
-            check(counts, 0.5, errors=errors)
+            check(counts, max_failure_ratio=0.5, errors=errors)
         assert str(caught.value) == f"1 of 1 input failed, more than --max_failure_ratio 0.5 allows: {advice}"
 
 

@@ -7,7 +7,6 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 from model_hub import FILES, Hub, content, make_archive, make_zip, remains, status, whole
@@ -19,22 +18,7 @@ from reelbeam.transforms.models.registry import resolver
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def hub() -> Iterator[Hub]:
-    server = Hub()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(autouse=True)
-def hub_cache(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
-    """A cache of the test's own, and no proxy between the test and its server."""
-    monkeypatch.setenv("REELBEAM_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.delenv("TFHUB_CACHE_DIR", raising=False)
-    return tmp_path / "cache" / "hub"
+pytestmark = pytest.mark.usefixtures("hub_cache")
 
 
 # --- models with several addresses

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import os
 import pathlib
@@ -16,7 +17,7 @@ import pytest
 from slow_cases import fast_first
 
 from reelbeam.transforms import errors
-from reelbeam.transforms.media.container import container
+from reelbeam.transforms.media.container import container, files
 from reelbeam.transforms.media.decoding.probe import probe
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS
 from reelbeam.transforms.media.sandbox import sandboxed
@@ -109,22 +110,19 @@ def test_playlists_lead_nowhere(
 
 @pytest.mark.parametrize("name", ["list.m3u8", "keyed.m3u8", "list.ffconcat", "concat.mp4"])
 def test_demuxers_of_playlists_could_open_nothing_either(
-    tmp_path: pathlib.Path, server: _Server, secret: pathlib.Path, name: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: pathlib.Path, server: _Server, secret: pathlib.Path, name: str
 ) -> None:
+    """The second line of defence, on its own."""
     asked: list[str] = []
-    refuse = container._refuse_to_open
 
     def noting(url: str, flags: int, options: dict[str, str]) -> None:
         asked.append(url)
-        refuse(url, flags, options)
+        container.refuse_to_open(url, flags, options)
 
-    # The second line of defence, on its own.
-    monkeypatch.setattr(container, "_DEMUXERS", container._DEMUXERS + " hls concat")
-    monkeypatch.setattr(container, "_refuse_to_open", noting)
     for target in (f"http://127.0.0.1:{server.server_port}/x.ts", "secret/0001.ts"):
         (tmp_path / name).write_text(PLAYLISTS[name](target), "utf-8")
-        with pytest.raises(errors.MediaError):
-            probe(tmp_path / name)
+        with contextlib.closing(files.open_file(str(tmp_path / name))) as file, pytest.raises(errors.MediaError):
+            container.open_container(file, container.DEMUXERS + " hls concat", noting)
     assert bool(asked) == name.endswith(".m3u8")  # concat refuses by itself
     assert server.requests == []
 

@@ -10,10 +10,10 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 
 import numpy as np
 import pytest
+from processes import wait_until
 
 from reelbeam.transforms.models.registry.catalog import ModelSpec, find
 
@@ -84,10 +84,7 @@ def test_eight_processes_convert_once(before: str, demo: ModelSpec, tmp_path: pa
 def test_what_a_killed_process_left_is_in_nobodys_way(demo: ModelSpec, tmp_path: pathlib.Path) -> None:
     cache = tmp_path / "cache"
     dying = start(demo, cache)
-    deadline = time.monotonic() + 60
-    while not list(cache.glob("openvino/*.tmp")):
-        assert time.monotonic() < deadline and dying.poll() is None
-        time.sleep(0.001)
+    wait_until(lambda: list(cache.glob("openvino/*.tmp")), 60, interval_seconds=0.001)
     os.kill(dying.pid, signal.SIGKILL)
     dying.communicate()
     (left,) = (cache / "openvino").iterdir()

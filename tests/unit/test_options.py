@@ -9,11 +9,9 @@ import sys
 from fractions import Fraction
 
 import pytest
-from apache_beam.options.pipeline_options import DirectOptions, StandardOptions, WorkerOptions
 
 from reelbeam.pipeline import demo
 from reelbeam.pipeline.flags import options
-from reelbeam.pipeline.runners import dataflow
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelError
 
@@ -197,46 +195,6 @@ def test_nothing_to_label_is_an_error() -> None:
     args, _ = options.parse_label_flags(["--output", "out", "--model=demo"])
     with pytest.raises(ConfigError, match="nothing to label"):
         options.to_config(args)
-
-
-@pytest.mark.parametrize(
-    "flags",
-    [[], ["--runner=DirectRunner"], ["--runner", "FnApiRunner"], ["--runner=direct"], ["--runner=directrunner"]]
-    + [["--runner=fn_api"], ["--runner=apache_beam.runners.direct.direct_runner.DirectRunner"]],
-)
-def test_the_local_runner_is_always_the_same_one(flags: list[str]) -> None:
-    made = options.to_beam_options(flags)
-    assert made.view_as(StandardOptions).runner == "reelbeam.pipeline.runners.local.LocalRunner"
-    assert made.view_as(DirectOptions).direct_running_mode == "multi_threading"
-    assert made.view_as(DirectOptions).direct_num_workers >= 1
-    assert options.is_local(made)
-
-
-def test_workers_are_as_many_as_asked_for() -> None:
-    assert options.to_beam_options(["--direct_num_workers=3"]).view_as(DirectOptions).direct_num_workers == 3
-
-
-def test_the_mode_that_hangs_is_refused() -> None:
-    with pytest.raises(ConfigError, match="multi_processing hangs"):
-        options.to_beam_options(["--direct_running_mode=multi_processing"])
-
-
-@pytest.mark.parametrize("runner", ["PortableRunner", "FlinkRunner"])
-def test_an_embedded_job_server_is_refused_since_it_answers_the_network(runner: str) -> None:
-    with pytest.raises(ConfigError, match="job_endpoint=embed opens servers on every network interface"):
-        options.to_beam_options([f"--runner={runner}", "--job_endpoint=embed", "--environment_type=LOOPBACK"])
-
-
-def test_another_runner_is_left_alone() -> None:
-    made = options.to_beam_options(["--runner=FlinkRunner"])
-    assert made.view_as(StandardOptions).runner == "FlinkRunner" and not options.is_local(made)
-
-
-@pytest.mark.parametrize("name", ["DataflowRunner", "dataflow", "Dataflow", "dataflowrunner", "a.b.DataflowRunner"])
-def test_dataflow_is_known_by_each_of_its_names(name: str) -> None:
-    made = options.to_beam_options([f"--runner={name}"])
-    assert dataflow.is_dataflow(made) and not options.is_local(made)
-    assert made.view_as(WorkerOptions).machine_type == dataflow.MACHINE_TYPE
 
 
 @pytest.mark.parametrize("argv", [["--help"], ["label", "--help"], ["models", "--help"], ["probe", "--help"]])

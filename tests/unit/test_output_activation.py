@@ -160,7 +160,11 @@ def test_the_catalogs_models_give_logits(shared_dir: pathlib.Path, tmp_path: pat
 
 
 def scores_of(spec: ModelSpec, engine: Any, clips: list[Clip]) -> list[ClipScores]:
-    handler = classify_clips.MoViNetModelHandler(spec, LABELS, 3, 0.0, engine, 1, outputs=("logits",))
+    handler = classify_clips.MoViNetModelHandler(
+        classify_clips.ClassifierConfig(
+            model=spec, labels=LABELS, top_k=3, engine=engine, num_threads=1, outputs=("logits",)
+        )
+    )
     results = handler.run_inference(clips, load_engine(spec, engine, 1))
     assert all(isinstance(result, ClipScores) for result in results)
     return [result for result in results if isinstance(result, ClipScores)]
@@ -254,7 +258,9 @@ def test_a_softmax_that_is_written_out_is_told_once(tmp_path: pathlib.Path, capl
 
 def test_outputs_that_are_no_scores_are_a_failure_that_names_the_flag(tmp_path: pathlib.Path) -> None:
     spec = dataclasses.replace(save(tmp_path / "model", logits), output_activation="sigmoid")
-    handler = classify_clips.MoViNetModelHandler(spec, LABELS, 3, 0.0, "openvino", 1)
+    handler = classify_clips.MoViNetModelHandler(
+        classify_clips.ClassifierConfig(model=spec, labels=LABELS, top_k=3, engine="openvino", num_threads=1)
+    )
     (result,) = handler.run_inference([clip(255, 0, 0)], load_engine(spec, "openvino", 1))
     assert isinstance(result, Failure)
     assert result.code == "inference_failed"

@@ -20,13 +20,14 @@ from output_factory import Sizes, Video
 
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.errors import ConfigError
-from reelbeam.transforms.output import row_checks, tables
+from reelbeam.transforms.output import tables
+from reelbeam.transforms.output.inspection import row_checks
 from reelbeam.transforms.output.lock.output_lock import LockTicket, OutputLock
+from reelbeam.transforms.output.run_commit import CommitConfig, RunResults, commit
 from reelbeam.transforms.output.run_document import RejectedRun, Rejection, RunFacts
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.storage.typed_json import to_json
-from reelbeam.transforms.write_results import commit
 
 SECOND_NIGHT = [
     Video("a.mp4", "still", version="mtime:2.0"),
@@ -72,7 +73,8 @@ def test_status_cuts_nothing_off_where_no_terminal_is(
     monkeypatch.setenv("COLUMNS", "60")
     run = dataclasses.replace(factory.run_info(1), run_id="20260101T000000Z-abc123-part03of12", model="m" * 100)
     written = factory.stage(tmp_path, run, [Video("a.mp4", num_clips=1)])
-    commit(RunFacts.of(run), RunPaths(str(tmp_path), run.run_id), 1.0, None, written, 1, {"new": 1})
+    config = CommitConfig(paths=RunPaths(str(tmp_path), run.run_id), facts=RunFacts.of(run), max_failure_ratio=1.0)
+    commit(config, RunResults(files=written, num_inputs=1, outcomes={"new": 1}))
     assert main(["status", str(tmp_path)]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     (row,) = [words for words in lines if words[:1] == [run.run_id]]

@@ -17,17 +17,16 @@ from object_stores import check_conditions
 from processes import wait_until
 
 from reelbeam.transforms.errors import LockLostError, OutputLockedError, StorageError
-from reelbeam.transforms.output.lock import output_lock
 from reelbeam.transforms.output.lock.lock_file import LockRecord, is_free, read_lock, this_process
 from reelbeam.transforms.output.lock.output_lock import LockTicket, OutputLock
 from reelbeam.transforms.storage import store_for
 
 HOLD = """
-import sys, time
+import sys
 from reelbeam.transforms.output.lock.output_lock import LockTicket, OutputLock
 with OutputLock(LockTicket(sys.argv[1], "other")):
     print("held", flush=True)
-    time.sleep(100)
+    sys.stdin.read()  # until it is killed, or its parent ends
 """
 
 
@@ -36,7 +35,8 @@ def lock(folder: pathlib.Path, holder: str = "mine", **more: object) -> OutputLo
 
 
 def hold_elsewhere(folder: pathlib.Path) -> subprocess.Popen[str]:
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stdout.readline() == "held\n"
     return process
 
@@ -58,21 +58,24 @@ def test_a_holder_that_was_killed_is_found_out_at_once(tmp_path: pathlib.Path) -
         pass
 
 
-def test_who_waits_gets_it_after_the_other(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output_lock, "_SECONDS_BETWEEN_LOOKS", 0.05)
+def test_who_waits_gets_it_after_the_other(tmp_path: pathlib.Path) -> None:
     order = []
-    first = lock(tmp_path, "first")
-    first.__enter__()
+    waits, is_released = threading.Event(), threading.Event()
+
+    def pause(seconds: float) -> None:
+        waits.set()
+        assert seconds >= 1 and is_released.wait(20)
 
     def second() -> None:
-        with lock(tmp_path, "second", wait=True):
+        with lock(tmp_path, "second", wait=True, sleep=pause):
             order.append("second")
 
     thread = threading.Thread(target=second)
-    thread.start()
-    time.sleep(0.3)
-    order.append("first")
-    first.__exit__(None, None, None)
+    with lock(tmp_path, "first"):
+        thread.start()
+        assert waits.wait(20)
+        order.append("first")
+    is_released.set()
     thread.join(20)
     assert order == ["first", "second"]
 

@@ -6,12 +6,10 @@ import os
 import pathlib
 import threading
 import time
-from collections.abc import Iterator
 from fractions import Fraction
 
 import data_generation as generate
 import numpy as np
-import processes
 import pytest
 
 from reelbeam.transforms import errors
@@ -19,11 +17,13 @@ from reelbeam.transforms.media.decoding import decoder, probe
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
-from reelbeam.transforms.media.sandbox import decoder_process, protocol, responses, sandboxed, spawn
+from reelbeam.transforms.media.sandbox import protocol, responses, sandboxed
 
 GEOMETRY = Geometry(72, 64)
 LIMITS = DecoderLimits()
 BLOCK = 4096
+
+pytestmark = pytest.mark.usefixtures("no_process_left")
 
 
 class ArrivingFile:
@@ -55,20 +55,6 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return generate.make_video(tmp_path_factory.mktemp("partial") / "video.mp4", 250, 25, 160, 120, b_frames=2)
 
 
-@pytest.fixture(autouse=True)
-def _no_process_left() -> Iterator[None]:
-    sandboxed.close_idle()  # of other tests
-    yield
-    sandboxed.close_idle()
-    assert processes.fork_servers_of(os.getpid()) == []
-
-
-@pytest.fixture
-def babbling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Decoder processes say what stands in the file that they are asked about."""
-    monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
-
-
 def test_frames_are_those_of_the_whole_file(video: pathlib.Path, tmp_path: pathlib.Path) -> None:
     media = probe.probe(video)
     spans = plan_clip_spans(media.duration_seconds, ClipSampling(5, Fraction(20)))
@@ -83,21 +69,17 @@ def test_frames_are_those_of_the_whole_file(video: pathlib.Path, tmp_path: pathl
     assert len(set(file.asked)) == len(file.asked)  # what is there isn't asked for again
 
 
-def test_a_slow_store_is_no_slow_decoder(
-    video: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_store_is_no_slow_decoder(video: pathlib.Path, tmp_path: pathlib.Path) -> None:
     """Fetching takes 2 s and more; the decoder may take 1.5."""
-    monkeypatch.setattr(decoder_process, "allowed_seconds", lambda *_: 1.5)
     file = ArrivingFile(video, tmp_path, seconds=2 / (video.stat().st_size // BLOCK))
-    assert sandboxed.probe(file, LIMITS).num_frames == 250
+    assert sandboxed.probe(file, DecoderLimits(deadline_seconds=1.5)).num_frames == 250
 
 
-def test_a_store_that_is_too_slow_is_given_up(
-    video: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(decoder_process, "allowed_fetch_seconds", lambda size: 0.01)
+def test_a_store_that_is_too_slow_is_given_up(video: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    size_seconds = video.stat().st_size / (1 << 20)
+    file = ArrivingFile(video, tmp_path, seconds=size_seconds + 0.02)
     with pytest.raises(errors.UnreadableVideoError, match="too slow") as caught:
-        sandboxed.probe(ArrivingFile(video, tmp_path, seconds=0.02), LIMITS)
+        sandboxed.probe(file, DecoderLimits(fetch_seconds=0.01))
     assert caught.value.transient
 
 
@@ -106,54 +88,46 @@ def test_a_store_that_is_too_slow_is_given_up(
     ["[0, 1000000]", "[-1, 5]", "[5, 5]", "[9, 5]", "[0]", "[0, 1, 2]", "null", '"0-5"', "[0.5, 5]", "[true, 5]"]
     + ["[0, 1e400]", "[0, NaN]", "{}", "[[0], 5]"],
 )
-@pytest.mark.usefixtures("babbling")
-def test_a_range_outside_the_file_is_garbage(tmp_path: pathlib.Path, needed: str) -> None:
+def test_a_range_outside_the_file_is_garbage(tmp_path: pathlib.Path, babbling: sandboxed.Sandbox, needed: str) -> None:
     script = tmp_path / "script"
     script.write_text(repr(b'{"need": %s}\n' % needed.encode()))
     file = ArrivingFile(script, tmp_path)
     with pytest.raises(errors.DecoderProtocolError, match="need"):
-        sandboxed.probe(file, LIMITS)
+        babbling.probe(file, LIMITS)
     assert file.asked == []
 
 
-@pytest.mark.usefixtures("babbling")
-def test_who_asks_for_a_file_that_is_there_sends_garbage(tmp_path: pathlib.Path) -> None:
+def test_who_asks_for_a_file_that_is_there_sends_garbage(tmp_path: pathlib.Path, babbling: sandboxed.Sandbox) -> None:
     script = tmp_path / "script"
     script.write_text(repr(b'{"need": [0, 5]}\n'))
     with pytest.raises(errors.DecoderProtocolError, match="a complete file"):
-        sandboxed.probe(script, LIMITS)
+        babbling.probe(script, LIMITS)
 
 
-@pytest.mark.usefixtures("babbling")
-def test_who_asks_for_the_same_for_ever_meets_the_deadline(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(decoder_process, "allowed_seconds", lambda *_: 0.3)
+def test_who_asks_for_the_same_for_ever_meets_the_deadline(tmp_path: pathlib.Path, babbling: sandboxed.Sandbox) -> None:
     script = tmp_path / "script"
     script.write_text(repr(b'{"need": [0, 5]}\n' * 50))
     file = ArrivingFile(script, tmp_path)
     with pytest.raises(errors.DecoderTimeoutError):
-        sandboxed.probe(file, LIMITS)
+        babbling.probe(file, DecoderLimits(deadline_seconds=0.3))
     assert len(file.asked) == 50
 
 
 @pytest.mark.parametrize(
     ("seconds", "caught"), [(0.0, errors.DecoderTimeoutError), (0.02, errors.UnreadableVideoError)]
 )
-@pytest.mark.usefixtures("babbling")
 def test_who_floods_with_requests_is_given_up(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, seconds: float, caught: type[Exception]
+    tmp_path: pathlib.Path, babbling: sandboxed.Sandbox, seconds: float, caught: type[Exception]
 ) -> None:
     """The clock that stands still while the parent fetches has one of its own: it cannot be stopped for ever."""
-    monkeypatch.setattr(decoder_process, "allowed_seconds", lambda *_: 0.5)
-    monkeypatch.setattr(decoder_process, "allowed_fetch_seconds", lambda size: 0.5 if seconds else 1000)
+    limits = DecoderLimits(deadline_seconds=0.5, fetch_seconds=0.5 if seconds else 1000)
     script = tmp_path / "script"
     script.write_text(repr([b'{"need": [0, 1]}\n']))
-    with sandboxed.acquire(1 << 30) as process:
+    with babbling.acquire(1 << 30) as process:
         rescue = threading.Timer(10, process._process.kill)
         rescue.start()
         with pytest.raises(caught):
-            process.probe(ArrivingFile(script, tmp_path, seconds=seconds), LIMITS)
+            process.probe(ArrivingFile(script, tmp_path, seconds=seconds), limits)
         rescue.cancel()
 
 

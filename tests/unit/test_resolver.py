@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import http.server
 import io
@@ -15,13 +16,12 @@ import stat
 import subprocess
 import sys
 import tarfile
-import tempfile
 import threading
-import time
-from collections.abc import Iterator
 
 import pytest
 from model_hub import FILES, Hub, content, cut, make_archive, make_folder, redirect, remains, status, whole
+from processes import wait_until
+from temporary import use_temporary_folder
 
 from reelbeam.transforms.errors import ModelDownloadError, ModelNotFoundError, NotASavedModelError
 from reelbeam.transforms.models.registry import cache, resolver, saved_model, unpacking
@@ -29,22 +29,7 @@ from reelbeam.transforms.models.registry import cache, resolver, saved_model, un
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def hub() -> Iterator[Hub]:
-    server = Hub()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(autouse=True)
-def hub_cache(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
-    """A cache of the test's own, and no proxy between the test and its server."""
-    monkeypatch.setenv("REELBEAM_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.delenv("TFHUB_CACHE_DIR", raising=False)
-    return tmp_path / "cache" / "hub"
+pytestmark = pytest.mark.usefixtures("hub_cache")
 
 
 # --- fetching and the cache
@@ -295,19 +280,25 @@ def test_a_killed_download_does_not_block_the_next(hub: Hub, hub_cache: pathlib.
 
 
 @pytest.mark.slow
-def test_processes_that_want_the_same_model_fetch_it_once(hub: Hub) -> None:
-    """One holds the hub's lock while the server is slow; the other waits for it."""
-    archive = make_archive(FILES)
+def test_processes_that_want_the_same_model_fetch_it_once(hub: Hub, tmp_path: pathlib.Path) -> None:
+    """One holds the hub's lock while the server does not answer; the other comes and waits for it."""
+    archive, log = make_archive(FILES), tmp_path / "log"
 
     def slow(request: http.server.BaseHTTPRequestHandler) -> None:
-        time.sleep(3)
+        wait_until(lambda: log.read_text("utf-8").count("Fetching") == 2, 120)
         whole(archive)(request)
 
     url = hub.serve("/m", slow)
-    code = "import sys; from reelbeam.transforms.models.registry import resolver; print(resolver.resolve(sys.argv[1]))"
+    code = (
+        "import logging, sys; from reelbeam.transforms.models.registry import resolver\n"
+        "logging.basicConfig(level=logging.INFO); print(resolver.resolve(sys.argv[1]))"
+    )
     command = [sys.executable, "-c", code, url]
-    processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    answers = {process.communicate()[0] for process in processes}
+    with log.open("a") as errors:
+        started = [
+            subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True) for _ in range(2)
+        ]
+        answers = {process.communicate()[0] for process in started}
     assert answers == {f"{resolver.resolve(url)}\n"}
     assert len(hub.requests) == 1
 
@@ -402,12 +393,20 @@ def test_equal_models_have_equal_hashes_wherever_they_lie(tmp_path: pathlib.Path
         assert saved_model.content_hash(other) != first
 
 
-@pytest.mark.parametrize(("limit", "value"), [("MOST_BYTES", 40), ("MOST_FILES", 3)])
+def archive_of_folders(count: int, claimed_bytes: int) -> bytes:
+    """Returns an archive that has the same folder again and again, each of which claims a size."""
+    member = tarfile.TarInfo("a")
+    member.type, member.size = tarfile.DIRTYPE, claimed_bytes
+    return gzip.compress(member.tobuf() * count)
+
+
+@pytest.mark.parametrize(
+    ("count", "claimed_bytes"), [(2, unpacking.MOST_BYTES // 2 + 1), (unpacking.MOST_FILES + 1, 0)]
+)
 def test_an_archive_that_unpacks_to_too_much_is_refused(
-    hub: Hub, hub_cache: pathlib.Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+    hub: Hub, hub_cache: pathlib.Path, count: int, claimed_bytes: int
 ) -> None:
-    monkeypatch.setattr(unpacking, limit, value)
-    url = hub.serve("/bomb", whole(make_archive(FILES | {"assets/zeros": bytes(1 << 20), "assets/more": b""})))
+    url = hub.serve("/bomb", whole(archive_of_folders(count, claimed_bytes)))
     with pytest.raises(
         NotASavedModelError, match=f"holds what no SavedModel does: more than {unpacking.MOST_BYTES} byt"
     ):
@@ -428,14 +427,17 @@ def test_an_archive_holds_files_and_folders_only(hub: Hub, hub_cache: pathlib.Pa
 
 
 def no_home(monkeypatch: pytest.MonkeyPatch, temporary: pathlib.Path) -> pathlib.Path:
-    """Leaves the user neither a home nor settings; returns where the cache will be."""
+    """Leaves the user neither a home nor settings; returns where the cache will be.
+
+    Every user of this machine has a home, which pwd knows, so the standard library has to be replaced.
+    """
 
     def home() -> pathlib.Path:
         raise RuntimeError("no home")
 
     monkeypatch.delenv("REELBEAM_CACHE_DIR")
     monkeypatch.setattr(pathlib.Path, "home", home)
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    use_temporary_folder(monkeypatch, temporary)
     return temporary / f"reelbeam-cache-{os.getuid()}"
 
 

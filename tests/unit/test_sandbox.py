@@ -10,7 +10,6 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from fractions import Fraction
 
 import data_generation as generate
@@ -23,31 +22,19 @@ from reelbeam.transforms.media.decoding import decoder, probe
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
-from reelbeam.transforms.media.sandbox import deadline, decoder_process, protocol, sandboxed, spawn
+from reelbeam.transforms.media.sandbox import deadline, protocol, sandboxed
 from reelbeam.transforms.records import ClipSpan, MediaInfo
 
 GEOMETRY = Geometry(72, 64)
 LIMITS = DecoderLimits()
+
+pytestmark = pytest.mark.usefixtures("no_process_left")
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """Ten seconds, 40 clips."""
     return generate.make_video(tmp_path_factory.mktemp("sandbox") / "video.mp4", 250, 25, 320, 240, b_frames=2)
-
-
-@pytest.fixture(autouse=True)
-def _no_process_left() -> Iterator[None]:
-    yield
-    sandboxed.close_idle()
-    assert processes.fork_servers_of(os.getpid()) == []
-
-
-@pytest.fixture
-def babbling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Decoder processes say what stands in the file that they are asked about."""
-    sandboxed.close_idle()
-    monkeypatch.setattr(spawn, "_MODULE", "babbling_decoder")
 
 
 def plan(path: pathlib.Path, num_frames: int = 5, fps: int = 20) -> tuple[MediaInfo, tuple[ClipSpan, ...]]:
@@ -149,12 +136,15 @@ def test_a_hung_decoder_is_killed_at_its_deadline(tmp_path: pathlib.Path, video:
     assert_works(video)
 
 
-def test_a_slow_caller_is_not_held_against_the_decoder(video: pathlib.Path) -> None:
-    budget = deadline.Budget(100)
-    end = budget.end()
+def test_a_slow_caller_is_not_held_against_the_decoder() -> None:
+    now = [1000.0]
+    budget = deadline.Budget(100, clock=lambda: now[0])
+    assert budget.end() == 1100
+    now[0] += 30
     with budget.paused():
-        time.sleep(0.05)
-    assert budget.end() >= end + 0.05
+        now[0] += 7
+    now[0] += 30
+    assert budget.end() == 1107
 
 
 def test_the_deadline_is_that_of_what_is_wanted(video: pathlib.Path) -> None:
@@ -222,31 +212,30 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("name", GARBAGE)
-@pytest.mark.usefixtures("babbling")
-def test_garbage_has_its_own_error(tmp_path: pathlib.Path, name: str, video: pathlib.Path) -> None:
+def test_garbage_has_its_own_error(
+    tmp_path: pathlib.Path, babbling: sandboxed.Sandbox, name: str, video: pathlib.Path
+) -> None:
     script = tmp_path / "script"
     script.write_text(repr(GARBAGE[name]))
     media, spans = plan(video)
-    with pytest.raises(errors.DecoderProtocolError, match="an invalid message"), sandboxed.acquire(1 << 30) as process:
+    with pytest.raises(errors.DecoderProtocolError, match="an invalid message"), babbling.acquire(1 << 30) as process:
         if "clip" in name or "done" in name:
             list(process.decode_clips(script, media, spans, GEOMETRY, LIMITS))
         else:
             process.probe(script, LIMITS)
 
 
-@pytest.mark.usefixtures("babbling")
 def test_whoever_floods_meets_the_deadline(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, video: pathlib.Path
+    tmp_path: pathlib.Path, babbling: sandboxed.Sandbox, video: pathlib.Path
 ) -> None:
-    monkeypatch.setattr(decoder_process, "allowed_seconds", lambda *_: 0.5)
     script = tmp_path / "script"
     script.write_text(repr([b'{"full_decode": "x", "ranges": 1}\n']))
-    media, spans = plan(video)
-    with sandboxed.acquire(1 << 30) as process:
+    media, (span, *_) = plan(video)
+    with babbling.acquire(1 << 30) as process:
         rescue = threading.Timer(10, process._process.kill)  # a channel that never times out would hang here
         rescue.start()
         with pytest.raises(errors.DecoderTimeoutError):
-            list(process.decode_clips(script, media, spans, GEOMETRY, LIMITS))
+            list(process.decode_clips(script, media, [span], GEOMETRY, DecoderLimits(deadline_seconds=0.5)))
         rescue.cancel()
 
 
@@ -292,12 +281,15 @@ def test_nothing_is_left_open(video: pathlib.Path, tmp_path: pathlib.Path) -> No
 
 
 def test_a_fork_lets_go_of_the_decoders(video: pathlib.Path) -> None:
-    assert_works(video)
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0 if not sandboxed._all and sandboxed._server is None else 1)
-    assert os.waitpid(pid, 0)[1] == 0
-    assert_works(video)
+    before = processes.open_descriptors()
+    with sandboxed.acquire(LIMITS.memory_bytes) as process:
+        assert processes.open_descriptors() > before
+        pid = os.fork()
+        if pid == 0:
+            sandboxed.close_idle()  # would end the server, if this were its parent
+            os._exit(0 if processes.open_descriptors() == before else 1)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert process.probe(video, LIMITS).num_frames == 250
 
 
 def test_whoever_sends_a_byte_now_and_then_meets_the_deadline() -> None:

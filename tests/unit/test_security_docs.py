@@ -9,6 +9,7 @@ import re
 import stat
 
 import pytest
+from temporary import use_temporary_folder
 
 from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.flags.label_parser import label_parser
@@ -88,7 +89,7 @@ def test_an_output_follows_the_umask(umask: int, mode: int, tmp_path: pathlib.Pa
 def test_the_cache_of_the_temporary_folder_is_private_with_any_umask(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache.tempfile, "tempdir", str(tmp_path))
+    use_temporary_folder(monkeypatch, tmp_path)
     before = os.umask(0)
     try:
         folder = cache._own_fallback("hub")

@@ -94,9 +94,7 @@ def test_slow_is_no_error(s3: S3Server, proxy: FaultyProxy) -> None:
     assert num_retries() == 0
 
 
-def test_an_answer_that_never_comes_is_a_time_out(
-    s3: S3Server, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_answer_that_never_comes_is_a_time_out(s3: S3Server, proxy: FaultyProxy) -> None:
     video = storage.stat(s3.put("a.mp4", DATA))
     store = store_for(video.uri)
     assert isinstance(store, S3Store)
@@ -105,8 +103,8 @@ def test_an_answer_that_never_comes_is_a_time_out(
     assert config.retries["total_max_attempts"] == 1
 
 
-def test_what_does_not_pass_is_given_up(s3: S3Server, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "_FIRST_DELAY_SECONDS", 0.001)
+@pytest.mark.usefixtures("quick_retries")
+def test_what_does_not_pass_is_given_up(s3: S3Server, proxy: FaultyProxy) -> None:
     video = storage.stat(s3.put("a.mp4", DATA))
     proxy.fault = lambda request: "503"
     with pytest.raises(StorageError, match="a.mp4: the storage failed 6 times") as caught:
@@ -115,11 +113,21 @@ def test_what_does_not_pass_is_given_up(s3: S3Server, proxy: FaultyProxy, monkey
     assert len(proxy.faults()) == 6 and num_retries() == 5
 
 
-def test_trying_again_ends_in_time(s3: S3Server, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "_MAX_SECONDS", 0.0)
+def test_trying_again_ends_in_time(s3: S3Server, proxy: FaultyProxy) -> None:
     proxy.fault = lambda request: "503"
-    with pytest.raises(StorageError, match="failed 1 times"):
+    in_no_time = retries.policy_in_force(retries.RetryPolicy(max_seconds=0))
+    with in_no_time, pytest.raises(StorageError, match="failed 1 times"):
         storage.stat(f"s3://{BUCKET}/a.mp4")
+
+
+def test_pauses_grow(s3: S3Server, proxy: FaultyProxy) -> None:
+    slept: list[float] = []
+    proxy.fault = lambda request: "503"
+    with retries.policy_in_force(retries.RetryPolicy(sleep=slept.append)), pytest.raises(StorageError):
+        storage.stat(f"s3://{BUCKET}/a.mp4")
+    longest = [0.25 * 3**number for number in range(5)]
+    assert len(slept) == 5
+    assert all(most / 2 <= pause <= most for pause, most in zip(slept, longest, strict=True))
 
 
 def test_a_refusal_is_not_tried_again(s3: S3Server, proxy: FaultyProxy) -> None:
@@ -278,10 +286,10 @@ def test_what_does_not_pass_is_told_from_what_may(raised: Exception, final: bool
 
 
 @pytest.mark.parametrize(("status", "final"), [("403", True), ("404", True), ("429", False), ("503", False)])
+@pytest.mark.usefixtures("quick_retries")
 def test_a_refusal_of_a_store_is_told_from_a_bad_moment(
-    s3: S3Server, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch, status: str, final: bool
+    s3: S3Server, proxy: FaultyProxy, status: str, final: bool
 ) -> None:
-    monkeypatch.setattr(retries, "_FIRST_DELAY_SECONDS", 0.001)
     proxy.fault = lambda request: status
     with pytest.raises(StorageError) as caught:
         store_for(f"s3://{BUCKET}/a").stat(f"s3://{BUCKET}/a")
@@ -331,9 +339,9 @@ def test_an_endpoint_that_is_no_address_is_a_wrong_flag() -> None:
         storage.stat("s3://b/a.mp4")
 
 
-def test_an_endpoint_that_nobody_listens_at_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("quick_retries")
+def test_an_endpoint_that_nobody_listens_at_is_named() -> None:
     pytest.importorskip("boto3", reason="pip install 'reelbeam[aws]'")
-    monkeypatch.setattr(retries, "_FIRST_DELAY_SECONDS", 0.001)
     told = pytest.raises(StorageError, match=r"check --s3_endpoint_url and the network\); run again later")
     with used_by_beam(s3_flags("http://127.0.0.1:9")), told as caught:
         storage.stat("s3://b/a.mp4")

@@ -19,6 +19,7 @@ from reelbeam.pipeline import flex_template
 from reelbeam.pipeline.commands import output as output_commands
 from reelbeam.pipeline.flags import options
 from reelbeam.pipeline.flags.label_parser import label_parser
+from reelbeam.pipeline.runners.registry import runner_of
 from reelbeam.pipeline.settings.config import LabelingConfig
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -31,7 +32,7 @@ def parsed(argv: list[str]) -> tuple[LabelingConfig, list[str]]:
     if args.model == "/opt/reelbeam/model":  # in the image only
         args.model = "demo"
     if not any(flag.startswith("--flink_master") for flag in beam_flags):  # the cluster would be asked, and is not here
-        options.to_beam_options(beam_flags)
+        runner_of(beam_flags)
     return options.to_config(args), beam_flags
 
 

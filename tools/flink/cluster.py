@@ -23,7 +23,7 @@ import time
 import urllib.request
 from collections.abc import Sequence
 
-from reelbeam.pipeline.runners.flink import listens
+from reelbeam.pipeline.runners.flink_cluster import listens
 from tools.flink import artifacts, configuration, processes
 from tools.flink.worker_boot import LOG_DIR
 

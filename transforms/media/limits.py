@@ -25,6 +25,8 @@ class DecoderLimits:
       memory_bytes: the address space for decoding one video, frames and clips included.
       deadline_seconds: how long the decoder may block its parent for one segment, in addition to the time allowed for
         the segment's duration and the file's size, see `sandbox/deadline.py`.
+      fetch_seconds: how long fetching may take for one segment of a remote video, in addition to the time allowed for
+        the file's size, see `sandbox/deadline.py`.
       max_pixels: the maximum width x height of a picture.
       max_duration_seconds: the maximum duration of a video.
       max_streams: the maximum number of streams in a container.
@@ -35,6 +37,7 @@ class DecoderLimits:
 
     memory_bytes: int = 2 << 30
     deadline_seconds: float = 60
+    fetch_seconds: float = 600
     max_pixels: int = 8192 * 8192
     max_duration_seconds: float = 48 * 3600
     max_streams: int = 200

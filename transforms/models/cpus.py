@@ -10,10 +10,14 @@ import pathlib
 _CGROUPS = pathlib.Path("/sys/fs/cgroup")
 
 
-def cpu_count() -> int:
-    """Returns the CPUs that this process may use: those it may run on, or fewer where its container's share is less."""
+def cpu_count(cgroups: pathlib.Path = _CGROUPS) -> int:
+    """Returns the CPUs that this process may use: those it may run on, or fewer where its container's share is less.
+
+    Args:
+      cgroups: where control groups are mounted.
+    """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    share = quota(_CGROUPS)
+    share = quota(cgroups)
     return allowed if share is None else max(1, min(allowed, math.ceil(share)))
 
 

@@ -24,6 +24,7 @@ from reelbeam.transforms.models.registry.manifest import is_exported, read_manif
 from reelbeam.transforms.redaction import without_query
 
 _LOGGER = logging.getLogger(__name__)
+_DEVICES = pathlib.Path("/dev")
 
 EngineName = Literal["auto", "openvino", "tensorflow"]
 Precision = Literal["float32", "bfloat16"]
@@ -83,20 +84,27 @@ class Engine(Protocol):
         ...
 
 
-def accelerator_visible() -> bool:
+def accelerator_visible(devices: pathlib.Path = _DEVICES) -> bool:
     """Returns whether there seems to be a GPU or TPU. Checks device files only: importing TensorFlow takes seconds."""
-    devices = pathlib.Path("/dev")
     if any(devices.glob("accel[0-9]*")):
         return True
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() in ("", "-1")
     return not hidden and any(devices.glob("nvidia[0-9]*"))
 
 
-def choose_engine(wanted: EngineName, spec: ModelSpec | None = None, runs_here: bool = True) -> EngineName:
+def choose_engine(
+    wanted: EngineName, spec: ModelSpec | None = None, runs_here: bool = True, devices: pathlib.Path = _DEVICES
+) -> EngineName:
     """Resolves "auto" to an engine for this model; returns any other name unchanged.
 
     On this machine the choice depends on its devices. The devices of a cluster's workers are unknown, so the choice
     for them is OpenVINO, which all of them can run.
+
+    Args:
+      wanted: the engine; "auto" chooses.
+      spec: the model, if it is known.
+      runs_here: whether the model runs on this machine.
+      devices: the folder of this machine's device files.
 
     Raises:
       ConfigError: the engine does not exist, or it cannot run the model.
@@ -109,7 +117,7 @@ def choose_engine(wanted: EngineName, spec: ModelSpec | None = None, runs_here: 
         return "openvino"
     if wanted != "auto":
         return wanted
-    if not runs_here or not accelerator_visible():
+    if not runs_here or not accelerator_visible(devices):
         return "openvino"
     from reelbeam.transforms.models.engines.tensorflow_engine import accelerators
 

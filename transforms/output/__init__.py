@@ -3,13 +3,12 @@
 run_files.py    the paths and the writing of a run's files
 run_document.py the run document as dataclasses (run_counts.py: its parts)
 commits.py      the steps that make a run's files visible
+run_commit.py   whether a run counts, and its commit
 runs.py         the committed runs, and the newest of them
 ledger.py       the labeled videos, and which ones are labeled again
 tables.py       the committed rows (table_files.py: reads and checks Parquet files)
 compaction.py   the rows of many small files in few large ones
-verification.py comparison of files and run documents (row_checks.py: row by row)
-overview.py     the content of `reelbeam status`
-comparison.py   the content of `reelbeam diff`
 views.py        SQL views
+inspection/     reports on an output as a whole
 lock/           the lock of an output: one run at a time
 """

@@ -145,7 +145,7 @@ def decide(
     what can be had of it is there.
 
     The attempt is counted on over other decoders and other content in between, so that only what nobody was told of yet
-    is a first one; see `reelbeam.transforms.write_results.check`.
+    is a first one; see `reelbeam.transforms.output.run_commit.check`.
 
     Args:
       video: as listed now.

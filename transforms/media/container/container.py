@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NoReturn, TypeAlias
 
 import av
@@ -29,12 +29,21 @@ from reelbeam.transforms.media.container.error_text import CONVERT, remedy, word
 from reelbeam.transforms.media.container.stream_choice import choose_stream, moving_picture_streams
 from reelbeam.transforms.media.limits import DecoderLimits
 
-__all__ = ["decoder_version", "library_versions", "moving_picture_streams", "open_video", "words"]
+__all__ = [
+    "DEMUXERS",
+    "decoder_version",
+    "library_versions",
+    "moving_picture_streams",
+    "open_container",
+    "open_video",
+    "refuse_to_open",
+    "words",
+]
 
 av.logging.set_level(None)
 
 # Demuxers that read one file of video, or of audio: an audio file gets its own error, not "not a video".
-_DEMUXERS = (
+DEMUXERS = (
     "mov matroska avi asf flv live_flv kux mpeg mpegvideo mpegts mxf gxf lxf ogg rm nut nuv wtv dv gif apng ivf"
     " m4v h261 h263 h264 hevc vvc evc av1 obu avs2 avs3 cavsvideo dirac dnxhd vc1 vc1test mjpeg mjpeg_2000 ingenient"
     " yuv4mpegpipe smjpeg swf dhav ifv ipu iv8 ivr mtv pmp pva ty vivo xmv bink smk thp roq flic cine film_cpk"
@@ -43,6 +52,11 @@ _DEMUXERS = (
 )
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"
+
+
+def refuse_to_open(url: str, flags: int, options: dict[str, str]) -> NoReturn:
+    """Rejects a demuxer's attempt to open another file or a URL."""
+    raise PermissionError(errno.EACCES, "a video may not open other files", url)
 
 
 @contextlib.contextmanager
@@ -65,7 +79,7 @@ def open_video(
       EncryptedVideoError, UnsupportedCodecError, OverLimitError.
     """
     name = files.name_of(video)
-    with contextlib.closing(files.open_file(video)) as file, contextlib.closing(_open_container(file)) as container:
+    with contextlib.closing(files.open_file(video)) as file, contextlib.closing(open_container(file)) as container:
         limits.check_streams(name, len(container.streams))
         with contextlib.closing(files.open_file(video)) as header:  # the demuxer relies on the first file's position
             stream = _planned_stream(name, container, stream_index) or choose_stream(name, container, header)
@@ -82,15 +96,29 @@ def open_video(
         yield container, stream
 
 
-def _open_container(file: files.LocalFile) -> InputContainer:
+def open_container(
+    file: files.LocalFile,
+    demuxers: str = DEMUXERS,
+    open_another: Callable[[str, int, dict[str, str]], object] = refuse_to_open,
+) -> InputContainer:
+    """Opens a file of one of these demuxers.
+
+    Args:
+      file: a local file.
+      demuxers: FFmpeg's names, with spaces between them.
+      open_another: is called if a demuxer wants to open another file or a URL.
+
+    Raises:
+      DecoderOutOfMemoryError, StorageError, NotAVideoError, EncryptedVideoError.
+    """
     try:
         return av.open(
             file,
             mode="r",
             # Accept metadata with an invalid encoding.
             metadata_errors="replace",
-            io_open=_refuse_to_open,
-            container_options={"format_whitelist": ",".join(_DEMUXERS.split()), "protocol_whitelist": "none"},
+            io_open=open_another,
+            container_options={"format_whitelist": ",".join(demuxers.split()), "protocol_whitelist": "none"},
         )
     except MemoryError as error:
         raise errors.DecoderOutOfMemoryError(
@@ -101,11 +129,6 @@ def _open_container(file: files.LocalFile) -> InputContainer:
         _refuse_file(file, error)
     except OSError as error:  # an error of the file itself; FFmpeg's errors are caught above
         raise errors.UnreadableVideoError(f"{file.name}: cannot be read: {words(error)}") from error
-
-
-def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> NoReturn:
-    """Rejects a demuxer's attempt to open another file or a URL."""
-    raise PermissionError(errno.EACCES, "a video may not open other files", url)
 
 
 def _refuse_file(file: files.LocalFile, error: av.error.FFmpegError) -> NoReturn:

@@ -22,7 +22,8 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 
 import av.error
 import numpy as np
@@ -30,6 +31,7 @@ import numpy.typing as npt
 
 from reelbeam.transforms import errors
 from reelbeam.transforms.media.container import files
+from reelbeam.transforms.media.container.container import open_video
 from reelbeam.transforms.media.decoding.assembly import Allocate, ClipAssembly, allocate
 from reelbeam.transforms.media.decoding.fast_source import FastSource
 from reelbeam.transforms.media.decoding.full_source import FullSource
@@ -37,7 +39,7 @@ from reelbeam.transforms.media.decoding.losses import KeyFrameWatch, Losses
 from reelbeam.transforms.media.decoding.packet_plan import FastPathError
 from reelbeam.transforms.media.decoding.packet_ranges import last_random_access_point, split_clips
 from reelbeam.transforms.media.decoding.picture import Geometry, PictureConverter
-from reelbeam.transforms.media.decoding.reader import PacketReader
+from reelbeam.transforms.media.decoding.reader import OpenVideo, PacketReader
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.sampling.segments import KEY_FRAMES_BEFORE
 from reelbeam.transforms.media.timing import timeline as timelines
@@ -72,6 +74,7 @@ def decode_clips(
     *,
     limits: DecoderLimits = DEFAULT_LIMITS,
     allocate: Allocate = allocate,
+    open_video: OpenVideo = open_video,
 ) -> Iterator[_Clip]:
     """Yields each clip as soon as it is complete; holds only the frames of clips that are open at the same time.
 
@@ -83,6 +86,7 @@ def decode_clips(
       stats: updated while decoding.
       limits: the limits of the video.
       allocate: allocates memory for a clip.
+      open_video: opens the file, several times if necessary.
 
     Yields:
       (span, frames): the span has its final `num_real_frames`. frames is uint8 [T, size, size, 3], RGB, C-contiguous,
@@ -94,18 +98,19 @@ def decode_clips(
       UnsupportedCodecError: instead, if all clips are lost and FFmpeg lacks a required feature.
       MediaError: as in `probe`, if the file changed since.
     """
+    open_reader = functools.partial(PacketReader, video, media, limits, open_video=open_video)
     groups = collections.deque(split_clips(media, spans) if media.key_frame_pts else [list(spans)] if spans else [])
     losses = Losses(media.duration_seconds)
     while groups:
         if media.key_frame_pts:
             try:
-                yield from _fast_clips(video, media, groups, geometry, limits, allocate)
+                yield from _fast_clips(open_reader, media, groups, geometry, allocate)
                 break
             except FastPathError as error:
                 if stats is not None:
                     stats.full_decodes += 1
                     stats.reason = str(error)
-        yield from _full_clips(video, media, groups.popleft(), geometry, limits, allocate, losses)
+        yield from _full_clips(open_reader, media, groups.popleft(), geometry, allocate, losses)
     if losses.num_clips:
         is_unsupported = losses.is_unsupported and losses.num_clips == len(spans)
         kind = errors.UnsupportedCodecError if is_unsupported else errors.CorruptVideoError
@@ -113,15 +118,14 @@ def decode_clips(
 
 
 def _fast_clips(
-    video: files.LocalVideo,
+    open_reader: Callable[..., PacketReader],
     media: MediaInfo,
     groups: collections.deque[list[ClipSpan]],
     geometry: Geometry,
-    limits: DecoderLimits,
     allocate: Allocate,
 ) -> Iterator[_Clip]:
     """Removes complete clips and decode ranges from `groups`; after a failed check, the failed range is first."""
-    with contextlib.closing(PacketReader(video, media, limits, is_strict=True)) as reader:
+    with contextlib.closing(open_reader(is_strict=True)) as reader:
         converter = PictureConverter(geometry, media.pixel_aspect_ratio, reader.cropping)
         while groups:
             missing = groups[0]
@@ -138,18 +142,17 @@ def _fast_clips(
 
 
 def _full_clips(
-    video: files.LocalVideo,
+    open_reader: Callable[..., PacketReader],
     media: MediaInfo,
     spans: Sequence[ClipSpan],
     geometry: Geometry,
-    limits: DecoderLimits,
     allocate: Allocate,
     losses: Losses,
 ) -> Iterator[_Clip]:
     """Decodes everything from a key frame before the clips to their end; adds to `losses`."""
-    with contextlib.closing(PacketReader(video, media, limits)) as reader:
+    with contextlib.closing(open_reader()) as reader:
         converter = PictureConverter(geometry, media.pixel_aspect_ratio, reader.cropping)
-        timeline, key_pts = _read_times(video, reader, media, spans)
+        timeline, key_pts = _read_times(reader, media, spans)
         assembly = ClipAssembly(spans, timeline.origin, timeline.time_base, converter, allocate)
         watch = KeyFrameWatch() if key_pts is None else None
         packets = reader.packets_from(key_pts) if key_pts is not None else reader.packets()
@@ -162,9 +165,7 @@ def _full_clips(
         losses.add(assembly, timeline, source, watch)
 
 
-def _read_times(
-    video: files.LocalVideo, reader: PacketReader, media: MediaInfo, spans: Sequence[ClipSpan]
-) -> tuple[Timeline, int | None]:
+def _read_times(reader: PacketReader, media: MediaInfo, spans: Sequence[ClipSpan]) -> tuple[Timeline, int | None]:
     """Returns the times of the packets to decode in full, and the key frame to start at (None: the stream's start)."""
     first_pts = min(span.first_seconds for span in spans) // media.time_base
     last_pts = max(span.last_seconds for span in spans) // media.time_base
@@ -183,7 +184,7 @@ def _read_times(
                 return timeline, key_pts
     timeline = timelines.read_timeline(reader.packets(), reader.container, reader.stream)
     if timeline is None:
-        raise errors.NoFramesError(f"{files.name_of(video)}: video stream {media.stream_index} has no frames any more")
+        raise errors.NoFramesError(f"{reader.name}: video stream {media.stream_index} has no frames any more")
     if timeline.is_doubtful and not media.clock_shifts:
         timeline = timelines.mend_timeline(timeline, reader.packets(), reader.container, reader.stream)
     return timeline, None

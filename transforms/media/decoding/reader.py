@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from fractions import Fraction
+from typing import TypeAlias
 
 import av.error
 from av.container import InputContainer
@@ -27,6 +29,11 @@ from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.timing import timeline as timelines
 from reelbeam.transforms.records import MediaInfo
 
+OpenVideo: TypeAlias = Callable[
+    [files.LocalVideo, DecoderLimits, int | None], AbstractContextManager[tuple[InputContainer, VideoStream]]
+]
+"""See `container.open_video`."""
+
 # A seek that lands after its target is repeated from this much earlier.
 _STEPS_BACK_SECONDS = (0, 2, 20)
 
@@ -41,7 +48,13 @@ class PacketReader:
     """
 
     def __init__(
-        self, video: files.LocalVideo, media: MediaInfo, limits: DecoderLimits, *, is_strict: bool = False
+        self,
+        video: files.LocalVideo,
+        media: MediaInfo,
+        limits: DecoderLimits,
+        *,
+        is_strict: bool = False,
+        open_video: OpenVideo = containers.open_video,
     ) -> None:
         """Opens the file. Raises the errors of `container.open_video`.
 
@@ -50,12 +63,14 @@ class PacketReader:
           media: the result of the probe.
           limits: the limits of the video.
           is_strict: whether the decoder reports errors that it would otherwise conceal.
+          open_video: opens the file, here and after a failed seek.
         """
         self.container: InputContainer
         self.stream: VideoStream
         self._video = video
         self._limits = limits
         self._is_strict = is_strict
+        self._open_video = open_video
         self._media = media
         self._opened = contextlib.ExitStack()
         self._is_at_start = False
@@ -67,6 +82,11 @@ class PacketReader:
     def close(self) -> None:
         """Closes the file."""
         self._opened.close()
+
+    @property
+    def name(self) -> str:
+        """The name of the video, for messages."""
+        return files.name_of(self._video)
 
     @property
     def decoder(self) -> VideoCodecContext:
@@ -118,7 +138,7 @@ class PacketReader:
 
     def _open(self) -> None:
         self._opened.close()
-        opened = containers.open_video(self._video, self._limits, self._media.stream_index)
+        opened = self._open_video(self._video, self._limits, self._media.stream_index)
         self.container, self.stream = self._opened.enter_context(opened)
         if self._is_strict:
             codec = self.stream.codec_context

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.records import ClipSpan
@@ -16,26 +16,26 @@ _SECONDS_PER_SKIPPED_SECOND = 0.05
 _BYTES_PER_SECOND = 8 << 20
 _CPU_FACTOR = 10
 """The clock of a request is paused while its caller is busy, but the decoder works ahead meanwhile."""
-_FETCH_SECONDS = 600.0
 _FETCHED_BYTES_PER_SECOND = 1 << 20
 
 
 class Budget:
     """The time limit of a request. Only the parent's waiting counts, so a slow model does not use it up."""
 
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._end = clock() + seconds
 
     def end(self) -> float:
-        """Returns the deadline on the monotonic clock, in seconds."""
+        """Returns the deadline on its clock, in seconds."""
         return self._end
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """Stops the clock for the block."""
-        start = time.monotonic()
+        start = self._clock()
         yield
-        self._end += time.monotonic() - start
+        self._end += self._clock() - start
 
 
 def allowed_seconds(
@@ -72,6 +72,6 @@ def allowed_cpu_seconds(
     return math.ceil(_CPU_FACTOR * allowed_seconds(limits, size_bytes, spans, starts_anywhere))
 
 
-def allowed_fetch_seconds(size_bytes: int) -> float:
+def allowed_fetch_seconds(limits: DecoderLimits, size_bytes: int) -> float:
     """Returns the additional time limit for fetching a remote file during a request, in seconds."""
-    return _FETCH_SECONDS + size_bytes / _FETCHED_BYTES_PER_SECOND
+    return limits.fetch_seconds + size_bytes / _FETCHED_BYTES_PER_SECOND

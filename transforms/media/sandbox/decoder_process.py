@@ -177,7 +177,7 @@ class DecoderProcess:
             budget = Budget(allowed_seconds(limits, size_bytes, spans, starts_anywhere))
             if "probe" in request:
                 self._channel.max_line_bytes = responses.max_message_bytes(limits, size_bytes)
-            self._fetch_seconds_left = allowed_fetch_seconds(size_bytes)
+            self._fetch_seconds_left = allowed_fetch_seconds(limits, size_bytes)
             rest = {
                 "limits": dataclasses.asdict(limits),
                 "is_partial": self._partial is not None,

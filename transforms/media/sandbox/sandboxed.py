@@ -4,9 +4,11 @@ A file that crashes or hangs the decoder, or exhausts its memory, costs that fil
 takes over the process cannot reach other files, because the process serves one request and is killed. Processes are
 forked from a fork server that has read no file (`fork_server.py`). A fork takes milliseconds.
 
+`Sandbox` holds a fork server and its processes. The functions of this module use the one sandbox of this process.
+
 The deadline of a request is `limits.deadline_seconds`, plus 5 s for each second of video in its segment, plus the time
 to read the file. Only the time in which the caller waits for the decoder counts. Fetching a remote file does not count.
-Its own limit is 10 minutes plus one second for each MiB of the file.
+Its own limit is `limits.fetch_seconds` plus one second for each MiB of the file.
 """
 
 from __future__ import annotations
@@ -29,153 +31,176 @@ from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sandbox import deadline
 from reelbeam.transforms.media.sandbox.confinement import Bounds
 from reelbeam.transforms.media.sandbox.decoder_process import DecoderProcess
-from reelbeam.transforms.media.sandbox.spawn import ForkServer, ServerGoneError
+from reelbeam.transforms.media.sandbox.spawn import DECODER_MODULE, ForkServer, ServerGoneError
 from reelbeam.transforms.records import ClipSpan, MediaInfo
 
-__all__ = ["DecoderLimits", "acquire", "check_confinement", "close_idle", "decode_clips", "probe"]
+__all__ = ["DecoderLimits", "Sandbox", "acquire", "check_confinement", "close_idle", "decode_clips", "probe"]
 
 _MAX_STARTS = 3
 _DAY_SECONDS = 24 * 3600
 
-_lock = threading.Lock()
-_server: ForkServer | None = None
-_retired: set[ForkServer] = set()
-_all: set[DecoderProcess] = set()
 
+class Sandbox:
+    """A fork server, started when it is needed, and its decoder processes. Safe for use by several threads."""
 
-def probe(video: VideoFile, limits: DecoderLimits) -> MediaInfo:
-    """Returns the properties of a video, see `reelbeam.transforms.media.decoding.probe.probe`.
+    def __init__(self, module: str = DECODER_MODULE) -> None:
+        """Starts nothing.
 
-    Args:
-      video: a local path, or a file that is still being downloaded to local disk.
-      limits: the limits of the decoder process and of the video.
+        Args:
+          module: the program of the fork server, which decides how its processes respond, see `child.py`.
+        """
+        self._module = module
+        self._lock = threading.Lock()
+        self._server: ForkServer | None = None
+        self._retired: set[ForkServer] = set()
+        self._processes: set[DecoderProcess] = set()
+        _sandboxes.append(self)
 
-    Raises:
-      MediaError: as in `probe.probe`, DecoderFailedError if the decoder process failed, or an error of fetching.
-    """
-    cpu_seconds = deadline.allowed_cpu_seconds(limits, files.size_of(video))
-    with acquire(limits.memory_bytes, cpu_seconds, limits.allow_unconfined) as process:
-        return process.probe(video, limits)
+    def probe(self, video: VideoFile, limits: DecoderLimits) -> MediaInfo:
+        """Returns the properties of a video, see `reelbeam.transforms.media.decoding.probe.probe`.
 
+        Args:
+          video: a local path, or a file that is still being downloaded to local disk.
+          limits: the limits of the decoder process and of the video.
 
-def decode_clips(
-    video: VideoFile,
-    media: MediaInfo,
-    spans: Sequence[ClipSpan],
-    geometry: Geometry,
-    limits: DecoderLimits,
-    stats: DecodeStats | None = None,
-) -> Iterator[tuple[ClipSpan, npt.NDArray[np.uint8]]]:
-    """Yields each clip as soon as it is complete, see `reelbeam.transforms.media.decoding.decoder.decode_clips`.
+        Raises:
+          MediaError: as in `probe.probe`, DecoderFailedError if the decoder process failed, or an error of fetching.
+        """
+        cpu_seconds = deadline.allowed_cpu_seconds(limits, files.size_of(video))
+        with self.acquire(limits.memory_bytes, cpu_seconds, limits.allow_unconfined) as process:
+            return process.probe(video, limits)
 
-    The decoder works a few clips ahead of the caller.
+    def decode_clips(
+        self,
+        video: VideoFile,
+        media: MediaInfo,
+        spans: Sequence[ClipSpan],
+        geometry: Geometry,
+        limits: DecoderLimits,
+        stats: DecodeStats | None = None,
+    ) -> Iterator[tuple[ClipSpan, npt.NDArray[np.uint8]]]:
+        """Yields each clip as soon as it is complete, see `reelbeam.transforms.media.decoding.decoder.decode_clips`.
 
-    Raises:
-      MediaError: as in `decoder.decode_clips`, DecoderFailedError if the decoder process failed, or an error of
-        fetching. All complete clips are yielded first.
-    """
-    if not spans:
-        return
-    cpu_seconds = deadline.allowed_cpu_seconds(limits, files.size_of(video), spans, bool(media.key_frame_pts))
-    with acquire(limits.memory_bytes, cpu_seconds, limits.allow_unconfined) as process:
-        yield from process.decode_clips(video, media, spans, geometry, limits, stats)
+        The decoder works a few clips ahead of the caller.
 
+        Raises:
+          MediaError: as in `decoder.decode_clips`, DecoderFailedError if the decoder process failed, or an error of
+            fetching. All complete clips are yielded first.
+        """
+        if not spans:
+            return
+        cpu_seconds = deadline.allowed_cpu_seconds(limits, files.size_of(video), spans, bool(media.key_frame_pts))
+        with self.acquire(limits.memory_bytes, cpu_seconds, limits.allow_unconfined) as process:
+            yield from process.decode_clips(video, media, spans, geometry, limits, stats)
 
-def check_confinement(limits: DecoderLimits) -> None:
-    """Starts and ends a decoder process, so that a run fails early if it cannot be confined.
+    def check_confinement(self, limits: DecoderLimits) -> None:
+        """Starts and ends a decoder process, so that a run fails early if it cannot be confined.
 
-    Raises:
-      ConfigError: the process cannot be confined, and `limits` do not accept that.
-      RunError: the process does not start.
-    """
-    with acquire(limits.memory_bytes, allow_unconfined=limits.allow_unconfined):
-        pass
+        Raises:
+          ConfigError: the process cannot be confined, and `limits` do not accept that.
+          RunError: the process does not start.
+        """
+        with self.acquire(limits.memory_bytes, allow_unconfined=limits.allow_unconfined):
+            pass
 
-
-@contextlib.contextmanager
-def acquire(
-    memory_bytes: int, cpu_seconds: int = _DAY_SECONDS, allow_unconfined: bool = False
-) -> Iterator[DecoderProcess]:
-    """Starts a decoder process for one request and closes it at the end of the block."""
-    process = _start(Bounds(memory_bytes, cpu_seconds), allow_unconfined)
-    try:
-        yield process
-    finally:
-        process.close()
-        with _lock:
-            _all.discard(process)
-        if process.has_crashed:
-            # All children of a server share one memory layout. A file that crashes a decoder may be exploring it.
-            _retire(process.server)
-        _close_unused()
-
-
-def close_idle() -> None:
-    """Ends the fork server. A server in use ends after the last of its decoder processes."""
-    if _server is not None:
-        _retire(_server)
-    _close_unused()
-
-
-def _start(bounds: Bounds, allow_unconfined: bool) -> DecoderProcess:
-    """Starts a decoder process, with a new fork server if the old one has ended."""
-    reason: Exception | None = None
-    for _ in range(_MAX_STARTS):
-        server = _running_server()
+    @contextlib.contextmanager
+    def acquire(
+        self, memory_bytes: int, cpu_seconds: int = _DAY_SECONDS, allow_unconfined: bool = False
+    ) -> Iterator[DecoderProcess]:
+        """Starts a decoder process for one request and closes it at the end of the block."""
+        process = self._start(Bounds(memory_bytes, cpu_seconds), allow_unconfined)
         try:
-            process = DecoderProcess(server, bounds, allow_unconfined)
-        except ServerGoneError as error:
-            reason = error
-            _retire(server)
-            continue
-        with _lock:
-            _all.add(process)
-        return process
-    raise errors.RunError(f"the decoder process does not start: {reason}") from reason
+            yield process
+        finally:
+            process.close()
+            with self._lock:
+                self._processes.discard(process)
+            if process.has_crashed:
+                # All children of a server share one memory layout. A file that crashes a decoder may be exploring it.
+                self._retire(process.server)
+            self._close_unused()
+
+    def close_idle(self) -> None:
+        """Ends the fork server. A server in use ends after the last of its decoder processes."""
+        if self._server is not None:
+            self._retire(self._server)
+        self._close_unused()
+
+    def close(self) -> None:
+        """Ends every process, in use or not."""
+        for server in self._servers():
+            server.close()
+
+    def forget(self) -> None:
+        """Closes the copies of the parent's descriptors after a fork, so that no process outlives the parent."""
+        self._lock = threading.Lock()
+        for process in self._processes:
+            process.forget()
+        for server in self._servers():
+            server.forget()
+        self._processes.clear()
+        self._retired.clear()
+        self._server = None
+
+    def _servers(self) -> list[ForkServer]:
+        return [*self._retired, *([self._server] if self._server else [])]
+
+    def _start(self, bounds: Bounds, allow_unconfined: bool) -> DecoderProcess:
+        """Starts a decoder process, with a new fork server if the old one has ended."""
+        reason: Exception | None = None
+        for _ in range(_MAX_STARTS):
+            server = self._running_server()
+            try:
+                process = DecoderProcess(server, bounds, allow_unconfined)
+            except ServerGoneError as error:
+                reason = error
+                self._retire(server)
+                continue
+            with self._lock:
+                self._processes.add(process)
+            return process
+        raise errors.RunError(f"the decoder process does not start: {reason}") from reason
+
+    def _running_server(self) -> ForkServer:
+        with self._lock:
+            if self._server is None:
+                self._server = ForkServer(self._module)
+            return self._server
+
+    def _retire(self, server: ForkServer) -> None:
+        """Stops forking processes from a server."""
+        with self._lock:
+            if self._server is server:
+                self._server = None
+                self._retired.add(server)
+
+    def _close_unused(self) -> None:
+        with self._lock:
+            unused = self._retired - {process.server for process in self._processes}
+            self._retired.difference_update(unused)
+        for server in unused:
+            server.close()
 
 
-def _running_server() -> ForkServer:
-    global _server
-    with _lock:
-        if _server is None:
-            _server = ForkServer()
-        return _server
+_sandboxes: list[Sandbox] = []
+_shared = Sandbox()
 
-
-def _retire(server: ForkServer) -> None:
-    """Stops forking processes from a server."""
-    global _server
-    with _lock:
-        if _server is server:
-            _server = None
-            _retired.add(server)
-
-
-def _close_unused() -> None:
-    with _lock:
-        unused = _retired - {process.server for process in _all}
-        _retired.difference_update(unused)
-    for server in unused:
-        server.close()
+probe = _shared.probe
+decode_clips = _shared.decode_clips
+check_confinement = _shared.check_confinement
+acquire = _shared.acquire
+close_idle = _shared.close_idle
 
 
 def _close_all() -> None:
-    """Ends every process at the end of the program, in use or not."""
-    for server in [*_retired, *([_server] if _server else [])]:
-        server.close()
+    """Ends every process at the end of the program."""
+    for sandbox in _sandboxes:
+        sandbox.close()
 
 
 def _forget_all() -> None:
-    """Closes the copies of the parent's descriptors after a fork, so that no process outlives the parent."""
-    global _lock, _server
-    _lock = threading.Lock()
-    for process in _all:
-        process.forget()
-    for server in [*_retired, *([_server] if _server else [])]:
-        server.forget()
-    _all.clear()
-    _retired.clear()
-    _server = None
+    for sandbox in _sandboxes:
+        sandbox.forget()
 
 
 atexit.register(_close_all)

@@ -20,7 +20,7 @@ from reelbeam.transforms import errors
 from reelbeam.transforms.media.sandbox.confinement import Bounds
 from reelbeam.transforms.media.sandbox.fork_server import MAX_PACKET_BYTES
 
-_MODULE = "reelbeam.transforms.media.sandbox.child"
+DECODER_MODULE = "reelbeam.transforms.media.sandbox.child"
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "PYTHONHOME")  # no credentials in there
 _START_SECONDS = 120
 
@@ -32,15 +32,18 @@ class ServerGoneError(Exception):
 class ForkServer:
     """A fork server. Safe for use by several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = DECODER_MODULE) -> None:
         """Starts the server and waits until it is ready.
+
+        Args:
+          module: the program that becomes the server, see `fork_server.run`.
 
         Raises:
           RunError: the server does not start.
         """
         self._lock = threading.Lock()
         try:
-            self._start()
+            self._start(module)
         except OSError as error:  # no descriptor, no memory or no process left
             raise errors.RunError(f"the decoder process does not start: {error}") from error
         try:
@@ -51,7 +54,7 @@ class ForkServer:
             self.close()
             raise errors.RunError(f"the decoder process does not start: {ready['bug']}")
 
-    def _start(self) -> None:
+    def _start(self, module: str) -> None:
         """Starts the server. Closes all descriptors if that fails."""
         with contextlib.ExitStack() as opened:
             self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -62,7 +65,7 @@ class ForkServer:
                 liveness, self._liveness = os.pipe()
                 opened.callback(os.close, self._liveness)
                 try:
-                    self._process = _start(theirs.fileno(), liveness)
+                    self._process = _start(module, theirs.fileno(), liveness)
                 finally:
                     os.close(liveness)
             opened.pop_all()
@@ -168,7 +171,7 @@ class Child:
             self._server.end(self._serial)
 
 
-def _start(control: int, liveness: int) -> subprocess.Popen[bytes]:
+def _start(module: str, control: int, liveness: int) -> subprocess.Popen[bytes]:
     """Starts a server as a new program without a shell.
 
     The server gets a process group of its own, so that Ctrl-C does not reach it.
@@ -184,7 +187,7 @@ def _start(control: int, liveness: int) -> subprocess.Popen[bytes]:
         "MALLOC_TRIM_THRESHOLD_": "4194304",
     }
     return subprocess.Popen(
-        [sys.executable, "-P", "-S", "-m", _MODULE, str(control), str(liveness)],
+        [sys.executable, "-P", "-S", "-m", module, str(control), str(liveness)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -25,12 +25,13 @@ class DamagedArchiveError(OSError):
     """An archive cannot be read. If it came from a server, a retry may give a complete one."""
 
 
-def unpack(stream: Readable, folder: pathlib.Path) -> None:
+def unpack(stream: Readable, folder: pathlib.Path, max_bytes: int = MOST_BYTES) -> None:
     """Unpacks a tar archive, plain or compressed with gzip, while reading it.
 
     Args:
       stream: the archive.
       folder: an empty folder.
+      max_bytes: the maximum unpacked size, in bytes.
 
     Raises:
       ValueError: the archive holds a link or a device, has a path outside the folder, or exceeds a limit.
@@ -38,15 +39,15 @@ def unpack(stream: Readable, folder: pathlib.Path) -> None:
       OSError: the folder cannot be written. Errors of `stream` are passed on.
     """
     num_bytes = num_files = 0
-    limited = LimitedStream(stream, MOST_BYTES)
+    limited = LimitedStream(stream, max_bytes)
     try:
         limited.allow(MOST_HEADER_BYTES)
         with tarfile.open(fileobj=cast(IO[bytes], limited), mode="r|") as archive:
             while (member := archive.next()) is not None:
                 num_files += 1
                 num_bytes += member.size  # includes the holes of a sparse file, which are not in the archive
-                if num_bytes > MOST_BYTES or num_files > MOST_FILES:
-                    raise ValueError(f"more than {MOST_BYTES} bytes or {MOST_FILES} files")
+                if num_bytes > max_bytes or num_files > MOST_FILES:
+                    raise ValueError(f"more than {max_bytes} bytes or {MOST_FILES} files")
                 if len(archive.pax_headers or ()) > _MOST_GLOBAL_HEADERS:
                     raise ValueError(f"more than {_MOST_GLOBAL_HEADERS} global headers")
                 limited.allow(member.size + MOST_HEADER_BYTES)

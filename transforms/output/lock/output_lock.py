@@ -121,6 +121,7 @@ class OutputLock:
       wait: whether to wait while another run holds the lock, instead of raising OutputLockedError.
       ends_with_process: whether the run ends with this process: False if it runs on a cluster.
       progress: returns the progress of the run, which each renewal writes into the lock; None: unknown.
+      sleep: waits for a number of seconds before the lock is read again.
 
     Raises:
       OutputLockedError: another run holds the output.
@@ -134,8 +135,10 @@ class OutputLock:
         wait: bool = False,
         ends_with_process: bool = True,
         progress: Callable[[], LockProgress | None] = lambda: None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._ticket = ticket
+        self._sleep = sleep
         self._progress = progress
         self._ends_with_process = ends_with_process and not ticket.outlives_launcher
         self._lease_seconds = lease_seconds
@@ -195,7 +198,7 @@ class OutputLock:
             if not has_warned:
                 logging.getLogger(__name__).warning("waiting for %s: %s", self._ticket.output, describe(lock))
                 has_warned = True
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            self._sleep(_SECONDS_BETWEEN_LOOKS)
 
     def _renew(self) -> None:
         pause = min(self._lease_seconds / _RENEWALS_PER_LEASE, _MOST_SECONDS_BETWEEN_RENEWALS)

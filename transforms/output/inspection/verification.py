@@ -4,7 +4,7 @@ Verification checks that
 - each file exists, is undamaged (by its checksums) and has the schema;
 - its rows belong to its run, and their numbers by status and by error match the run document;
 - each video has one row per run, each clip has a video, and each video has its clips
-  (`reelbeam.transforms.output.row_checks`);
+  (`reelbeam.transforms.output.inspection.row_checks`);
 - there are no other files that readers' patterns match.
 
 A run may be committed meanwhile, so faults are only reported if the run documents are the same at the end.
@@ -21,7 +21,7 @@ import pyarrow as pa
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import StorageError
 from reelbeam.transforms.output.commits import pending_commits
-from reelbeam.transforms.output.row_checks import Fault, RowChecks
+from reelbeam.transforms.output.inspection.row_checks import Fault, RowChecks
 from reelbeam.transforms.output.run_document import CompactionDocument
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.runs import Run, read_summary
