@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from reelbeam.transforms.errors import InferenceError, OutOfMemoryError
 from reelbeam.transforms.models.engines.stream import State
+from reelbeam.transforms.models.registry.catalog import ModelSpec
 
 BAD_VALUE = 255
 """A clip that begins with this pixel makes the whole batch fail."""
@@ -104,3 +106,13 @@ class FakeStreamEngine:
 class _Memory:
     def __init__(self, total: int) -> None:
         self.total = total
+
+
+LOADED: list[FakeEngine | FakeStreamEngine] = []
+"""Every engine that `load` gave, in the order of loading."""
+
+
+def load(spec: ModelSpec, *_: object) -> Any:
+    """Loads a fake engine for a model, as `load_any_engine` loads a real one; a new one each time."""
+    LOADED.append(FakeStreamEngine(chunk_frames=2) if spec.kind == "stream" else FakeEngine())
+    return LOADED[-1]

@@ -120,10 +120,10 @@ def counters() -> str:
             isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper()
         ):
             continue
-        if node.targets[0].id != "NAMESPACE":
-            assert isinstance(node.value, ast.Constant) and isinstance(after, ast.Expr), node.targets[0].id
-            assert isinstance(after.value, ast.Constant), node.targets[0].id
-            rows.append((f"`{node.value.value!s}`", _cell(str(after.value.value))))
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        if is_text and node.targets[0].id != "NAMESPACE":
+            assert isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant), node.targets[0].id
+            rows.append((f"`{ast.literal_eval(node.value)}`", _cell(str(after.value.value))))
     return table(("counter", "counts"), rows)
 
 

@@ -24,6 +24,7 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue as WindowedValue
 
 if TYPE_CHECKING:
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
     from apache_beam.runners.runner import PipelineResult
 
 ChannelOptions: TypeAlias = Sequence[tuple[str, object]]
@@ -112,6 +113,13 @@ def undecided_google_credentials() -> Iterator[Callable[[], None] | None]:
 
 
 # The local runner
+
+
+def fn_api_runner() -> type[FnApiRunner]:
+    """Returns the class of Beam's local runner, which Beam calls experimental."""
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+    return FnApiRunner
 
 
 def flush_only_full_buffers() -> None:

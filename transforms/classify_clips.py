@@ -17,7 +17,7 @@ from apache_beam.ml.inference.base import ModelHandler, RunInference
 from reelbeam.transforms import metrics
 from reelbeam.transforms.errors import InferenceError, PredecessorLostError
 from reelbeam.transforms.models.batches import Answer, BaseBatches
-from reelbeam.transforms.models.engine import Engine, EngineName, Precision, load_engine, load_stream_engine
+from reelbeam.transforms.models.engine import Engine, EngineName, LoadEngine, Precision, load_any_engine
 from reelbeam.transforms.models.engines.stream import StreamEngine
 from reelbeam.transforms.models.registry.catalog import ModelSpec, OutputActivation
 from reelbeam.transforms.models.registry.label_map import LabelMap
@@ -97,9 +97,15 @@ class ClassifyClips(beam.PTransform):
     Counters: clips_classified, clips_unclassified, videos_broken, models_loaded, and RunInference's own.
     """
 
-    def __init__(self, config: ClassifierConfig) -> None:
+    def __init__(self, config: ClassifierConfig, load: LoadEngine = load_any_engine) -> None:
+        """Starts nothing.
+
+        Args:
+          config: the model, and how it is used.
+          load: loads the engine in each worker process.
+        """
         super().__init__()
-        self._handler = MoViNetModelHandler(config)
+        self._handler = MoViNetModelHandler(config, load)
 
     def expand(self, clips: beam.PCollection[Clip]) -> ClassifiedClips:
         """Connects the steps."""
@@ -114,11 +120,12 @@ class ClassifyClips(beam.PTransform):
 class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine | StreamEngine]):
     """Loads an engine for RunInference, and classifies batches of clips. Threads may share it."""
 
-    def __init__(self, config: ClassifierConfig) -> None:
+    def __init__(self, config: ClassifierConfig, load: LoadEngine = load_any_engine) -> None:
         # There is always a maximum: RunInference's default is 10,000 elements, which is 44 GB of clips.
         batch = config.max_batch_clips
         super().__init__(min_batch_size=batch, max_batch_size=batch)
         self._config = config
+        self._load = load
         with_embeddings = "embedding" in config.outputs
         self._base = BaseBatches(batch, with_embeddings)
         self._stream = StreamBatches(batch, with_embeddings)
@@ -130,8 +137,7 @@ class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine | Stre
           ModelError: it cannot be fetched or loaded, or the number of its classes is not the number of labels.
         """
         config = self._config
-        load = load_stream_engine if config.model.kind == "stream" else load_engine
-        engine = load(localized(config.model), config.engine, config.num_threads, config.precision)
+        engine = self._load(localized(config.model), config.engine, config.num_threads, config.precision)
         LabelMap(config.labels, without_query(config.model.labels)).check(engine.num_classes)
         return engine
 

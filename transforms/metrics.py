@@ -63,18 +63,18 @@ class RecentVideos(dict[int, int]):
     A worker may run for weeks, and may never see the last segment of a video that other workers share. So the oldest
     videos are removed, and a counter may count a removed video twice.
 
-    Args:
+    Attributes:
       most: the maximum number of videos.
     """
 
     def __init__(self, most: int = 100_000) -> None:
         super().__init__()
-        self._most = most
+        self.most = most
 
     def remember(self, key: int, fact: int) -> None:
         """Stores the number of a video."""
         self[key] = fact
-        if len(self) > self._most:
+        if len(self) > self.most:
             del self[next(iter(self))]
 
 

@@ -1,7 +1,7 @@
 """Texts of the docs: the meaning of columns and the remedies of error codes. No Beam.
 
 `tools/make_docs.py` generates docs/output.md and docs/errors.md from them. It fails if a column or a code lacks its
-text, or if a text has no column or code. The meaning of a code is in the docstring of its class in `errors.py`.
+text, or if a text has no column or code. The meaning of a code is in the docstring of its class in `errors/`.
 """
 
 from __future__ import annotations

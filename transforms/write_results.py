@@ -18,7 +18,7 @@ from reelbeam.transforms.records import stable_hash
 from reelbeam.transforms.schemas import TABLES, Row
 from reelbeam.transforms.storage.documents import Table
 
-ROWS_PER_FILE = 250_000
+MAX_ROWS_PER_FILE = 250_000
 """The maximum number of rows of a file. A clip row takes about 100 bytes in Parquet, so a file has tens of MB, and
 sorting it takes 100 MB of memory."""
 
@@ -60,10 +60,18 @@ class WriteResults(beam.PTransform):
     Args:
       config: of the commit.
       schemas: the schemas of the run's tables, see `reelbeam.transforms.schemas.tables_of_run`.
+      max_rows_per_file: the maximum number of rows of a file.
     """
 
-    def __init__(self, config: CommitConfig, *, schemas: Mapping[str, pa.Schema] = TABLES) -> None:
+    def __init__(
+        self,
+        config: CommitConfig,
+        *,
+        schemas: Mapping[str, pa.Schema] = TABLES,
+        max_rows_per_file: int = MAX_ROWS_PER_FILE,
+    ) -> None:
         super().__init__()
+        self._max_rows_per_file = max_rows_per_file
         self._config = config
         self._schemas = dict(schemas)
 
@@ -71,7 +79,10 @@ class WriteResults(beam.PTransform):
         """Connects the steps."""
         paths = self._config.paths
         rows = {"videos": results.videos, "clips": results.clips, "errors": results.errors}
-        written = [rows[name] | f"Write_{name}" >> _WriteTable(name, paths, self._schemas[name]) for name in TABLES]
+        written = [
+            rows[name] | f"Write_{name}" >> _WriteTable(name, paths, self._schemas[name], self._max_rows_per_file)
+            for name in TABLES
+        ]
         return (
             written[0].pipeline
             | "CommitOnce" >> beam.Create([self._config], reshuffle=False)
@@ -105,8 +116,9 @@ def _commit(
 class _WriteTable(beam.PTransform):
     """Rows of one table -> WrittenFile for each file; at least one, so that every table can be queried."""
 
-    def __init__(self, table: Table, paths: RunPaths, schema: pa.Schema) -> None:
+    def __init__(self, table: Table, paths: RunPaths, schema: pa.Schema, max_rows_per_file: int) -> None:
         super().__init__()
+        self._max_rows_per_file = max_rows_per_file
         self._schema = schema
         self._table = table
         self._paths = paths
@@ -117,7 +129,7 @@ class _WriteTable(beam.PTransform):
             blocks
             | "RowsOfBlock" >> beam.Map(lambda block: block[1]).with_output_types(int)
             | "CountRows" >> beam.CombineGlobally(sum)
-            | "CountFiles" >> beam.Map(_num_files, rows_per_file(self._schema))
+            | "CountFiles" >> beam.Map(_num_files, rows_per_file(self._schema, self._max_rows_per_file))
         )
         keyed = blocks | "KeyByShard" >> beam.Map(_key_by_shard, beam.pvalue.AsSingleton(num_shards))
         # An empty block for shard 0: a table without rows gets a file, too, so that every table can be queried.
@@ -157,11 +169,11 @@ class _PackRowsFn(beam.DoFn):
         return rows[0]["video_uri"], len(rows), zlib.compress(pickle.dumps(rows, pickle.HIGHEST_PROTOCOL), level=1)
 
 
-def rows_per_file(schema: pa.Schema) -> int:
+def rows_per_file(schema: pa.Schema, max_rows: int = MAX_ROWS_PER_FILE) -> int:
     """Returns the maximum number of rows of a file; fewer if rows have embeddings, of which a file would have a GB."""
     wide = [field.type for field in schema if pa.types.is_fixed_size_list(field.type)]
     row_bytes = sum(kind.list_size * kind.value_type.bit_width // 8 for kind in wide)
-    return min(ROWS_PER_FILE, MAX_FILE_BYTES // row_bytes) if row_bytes else ROWS_PER_FILE
+    return min(max_rows, MAX_FILE_BYTES // row_bytes) if row_bytes else max_rows
 
 
 def _num_files(num_rows: int, most_rows: int) -> int:

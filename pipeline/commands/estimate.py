@@ -1,4 +1,4 @@
-"""What a run would cost, from the headers of a sample of its videos."""
+"""Estimate the cost of a run from the headers of a sample of its videos."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec
 from reelbeam.transforms.redaction import without_query
 
 PART_CPU_HOURS = 1.0
-"""What the loss of a part should cost at most."""
+"""CPU-hours that the loss of a part should cost at most."""
 
 _CONFIDENCE = 1.96
-"""Standard errors to either side that hold 95 of 100 estimates."""
+"""Standard errors to either side that contain 95 of 100 estimates."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelPlan:
-    """What a run would cost with one model.
+    """The cost of a run with one model.
 
     Attributes:
-      model_cpu_hours, cpu_hours: of the model, and with decoding; None where nothing is known of the model.
+      model_cpu_hours, cpu_hours: of the model, and with decoding; None if the cost of the model is not known.
       measured: whether the model was measured; False: estimated from its GFLOPs.
     """
 
@@ -46,15 +46,15 @@ class Plan:
     """What `reelbeam plan` prints.
 
     Attributes:
-      outcomes: how many inputs, by reason, see `reelbeam.transforms.output.ledger`.
-      ignored: what the listing left out, by kind.
-      sampled: videos whose headers were read.
-      extrapolated: whether the sample stands for more videos.
+      outcomes: number of inputs by reason, see `reelbeam.transforms.output.ledger`.
+      ignored: number of files and folders that the listing ignored, by kind.
+      sampled: number of videos whose headers were read.
+      extrapolated: whether the sample represents more videos.
       hours: of video, to label.
-      hours_error: how far `hours` may be off, with a confidence of 95 %.
-      failures: videos that would fail, by code.
+      hours_error: error of `hours`, with a confidence of 95 %.
+      failures: number of videos that would fail, by error code.
       models: the selected one first.
-      videos_per_part: a good value of the flag; None where the default is good.
+      videos_per_part: a good value of the flag; None if the default is good.
     """
 
     output: str
@@ -99,7 +99,7 @@ def make_plan(config: LabelingConfig, selection: PlannedSelection, headers: Head
 
 
 def estimate_error(values: Sequence[float], num_all: int) -> float:
-    """Returns how far the extrapolated sum may be off, with a confidence of 95 %; 0 where all were looked at."""
+    """Returns the error of the extrapolated sum, with a confidence of 95 %; 0 if all values are known."""
     n = len(values)
     if n < 2 or n >= num_all:
         return 0.0
@@ -134,7 +134,7 @@ def _cost(config: LabelingConfig, spec: ModelSpec, durations: Sequence[Fraction]
 
 
 def _videos_per_part(cpu_hours: float | None, num_videos: int) -> int | None:
-    """Returns how many videos cost PART_CPU_HOURS, where a part of the usual size would cost more; else None."""
+    """Returns how many videos cost PART_CPU_HOURS, if a part of the default size would cost more; else None."""
     if not cpu_hours or num_videos == 0:
         return None
     fitting = PART_CPU_HOURS * num_videos / cpu_hours

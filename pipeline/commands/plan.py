@@ -47,8 +47,7 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     key = None if request.last is None else LabelingKey.of(prepare(request).run)
     config = request.config
     try:
-        with WorkLine("listing") as line:
-            selection = select(config, key, args.sample, line.show)
+        selection = select(config, key, args.sample)
         with WorkLine("reading") as line:
             headers = read_headers(config, selection.sample, line.show)
     except StorageError as error:

@@ -5,6 +5,7 @@ earlier_runs.py   what earlier runs of the output mean for this one
 execution.py      the run as a whole: in one job, in parts, or without a job (outcome.py: how it ended)
 output_access.py  the output during a run: lock, recovery, removal of the selection
 run_model.py      the model in the launcher's process
+sample_job.py     the job of `plan`: the selection without a run
 labeling.py       the two jobs of a run (graph.py: the pipeline, on one screen)
 jobs.py           one Beam job: submit it, wait, turn its failure into one of our errors
 run_progress.py   the progress of a run over all of its parts

@@ -12,7 +12,6 @@ from reelbeam.transforms.classify_clips import ClassifierConfig, ClassifyClips
 from reelbeam.transforms.decode_clips import DecodeClips, DecoderConfig
 from reelbeam.transforms.keep_lock import KeepLock
 from reelbeam.transforms.models.registry.label_map import LabelMap
-from reelbeam.transforms.output.ledger import Selection
 from reelbeam.transforms.output.lock.output_lock import LockTicket
 from reelbeam.transforms.output.run_commit import CommitConfig, is_excused
 from reelbeam.transforms.output.run_document import LabelingKey, RunDocument, RunFacts
@@ -22,28 +21,59 @@ from reelbeam.transforms.records import RunInfo
 from reelbeam.transforms.schemas import TABLES, clip_row, error_row, video_row
 from reelbeam.transforms.selection.list_videos import ListVideos
 from reelbeam.transforms.selection.parts import Part, ReadSelection, SelectionRecord, WriteSelection
-from reelbeam.transforms.selection.skip_labeled import SkipLabeled
+from reelbeam.transforms.selection.sample import WriteSample
+from reelbeam.transforms.selection.select_videos import Selection, SelectVideos
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
 from reelbeam.transforms.summarize_videos import LabeledCollections, SummarizeVideos
 from reelbeam.transforms.write_results import ResultCollections, WriteResults
 
 
 def select(
-    pipeline: beam.Pipeline, config: LabelingConfig, run: RunInfo
+    pipeline: beam.Pipeline, config: LabelingConfig, key: LabelingKey | None, decoder_version: str
 ) -> tuple[Selection, beam.PCollection[tuple[str, int]]]:
-    """Adds the steps that find out what is to be labeled, and what the listing leaves out."""
-    listing = pipeline | ListVideos(config.inputs, config.input_list, config.base_dir)
-    key, rules, options = LabelingKey.of(run), config.skip_rules, config.row_options
-    selection = listing.videos | SkipLabeled(config.output, key, run.decoder_version, rules, options)
+    """Adds the steps that select the videos to label.
+
+    Args:
+      pipeline: to add to.
+      config: of the run.
+      key: the labeling key of the run; None if the output has no rows.
+      decoder_version: of the run.
+
+    Returns:
+      the selection, and (kind, count) of the files that the listing ignored.
+    """
+    listing = pipeline | ListVideos(inputs=config.inputs, input_list=config.input_list, base_dir=config.base_dir)
+    selection = listing.entries | SelectVideos(
+        output=config.output,
+        key=key,
+        decoder_version=decoder_version,
+        rules=config.skip_rules,
+        options=config.row_options,
+    )
     return selection, listing.ignored
 
 
 def build_selection(
     pipeline: beam.Pipeline, config: LabelingConfig, run: RunInfo, videos_per_part: int
 ) -> beam.PCollection[SelectionRecord]:
-    """Makes `pipeline` write down what is to be labeled, in parts; returns the selection, one element."""
-    selection, ignored = select(pipeline, config, run)
+    """Makes `pipeline` write the selected videos in parts; returns the record of the selection, one element."""
+    selection, ignored = select(pipeline, config, LabelingKey.of(run), run.decoder_version)
     return selection | WriteSelection(RunPaths(config.output, run.run_id), videos_per_part, ignored)
+
+
+def build_sample(
+    pipeline: beam.Pipeline, config: LabelingConfig, key: LabelingKey | None, decoder_version: str, size: int, path: str
+) -> None:
+    """Makes `pipeline` select as a run does, and write counts and a sample of the selected videos.
+
+    Args:
+      pipeline: to add to.
+      config, key, decoder_version: as for `select`.
+      size: of the sample, at most.
+      path: of the file, on local disk.
+    """
+    selection, ignored = select(pipeline, config, key, decoder_version)
+    (selection, ignored) | WriteSample(size=size, path=path)
 
 
 def build_graph(
@@ -63,7 +93,7 @@ def build_graph(
       The run document, one element, after the commit.
     """
     if part is None:
-        selection, ignored = select(pipeline, config, run)
+        selection, ignored = select(pipeline, config, LabelingKey.of(run), run.decoder_version)
     else:
         selection = pipeline | ReadSelection(part)
         ignored = pipeline | "Ignored" >> beam.Create(list(part.ignored.items()), reshuffle=False)

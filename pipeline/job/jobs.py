@@ -132,7 +132,7 @@ class _OfThisThread(io.TextIOBase):
 
 def plain_message(text: str) -> str:
     """Returns the last line of our own error in a runner's error, which contains the worker's traceback as text."""
-    own = re.findall(r"transforms\.errors\.(?:\w+): (.+)", text)
+    own = re.findall(r"transforms\.errors\.(?:\w+\.)*\w+: (.+)", text)
     # Dataflow's text is "… State: CANCELLED, Error:", and "None" if there is no error.
     lines = [line.removesuffix(", Error:") for line in text.splitlines() if line.strip() not in ("", "None")]
     line = own[-1] if own else lines[-1] if lines else "the job failed"

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-
 from reelbeam.pipeline.runners.loopback import channel_to, guarded_server
-from reelbeam.transforms.beam_compat import flush_only_full_buffers, guard_servers
+from reelbeam.transforms.beam_compat import flush_only_full_buffers, fn_api_runner, guard_servers
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
     from apache_beam.runners.runner import PipelineResult
 
 
-class GuardedRunner(FnApiRunner):
+class GuardedRunner(fn_api_runner()):  # type: ignore[misc]  # a class from a function
     """An FnApiRunner that other processes cannot connect to, and that flushes its buffers only when they are full.
 
     Beam 2.77 opens its servers on every network interface without access control, see

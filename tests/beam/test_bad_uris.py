@@ -13,7 +13,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 from faulty_proxy import FaultyProxy
-from local_pipeline import LocalPipeline, counters
+from local_pipeline import LocalPipeline, counters, list_videos
 from object_stores import S3Server
 
 from reelbeam.transforms import metrics, storage
@@ -21,7 +21,6 @@ from reelbeam.transforms.errors import ObjectNotFoundError, StorageError, Unsupp
 from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.models.registry.catalog import find
 from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
-from reelbeam.transforms.selection.list_videos import ListVideos
 from reelbeam.transforms.storage.stores import copying
 from reelbeam.transforms.storage.stores.beam import file_system
 from reelbeam.transforms.storage.stores.clients import lacks_client
@@ -48,7 +47,7 @@ def test_every_uri_that_nothing_here_can_read_is_one_row(tmp_path: pathlib.Path,
     good = str(samples_dir / "growing.mp4")
     (tmp_path / "list.txt").write_text("\n".join([*BAD, good]))
     with LocalPipeline() as pipeline:
-        videos = (pipeline | ListVideos([], str(tmp_path / "list.txt"))).videos
+        videos = list_videos(pipeline, [], str(tmp_path / "list.txt"))
         plan = videos | PlanClips(PlannerConfig(sampling=SAMPLING, max_video_bytes=1 << 30))
         failures = plan.failures | beam.Map(lambda failure: (failure.video_uri, failure.code, failure.transient))
         assert_that(failures, equal_to([(uri, "unsupported_uri", False) for uri in BAD]), label="failures")
@@ -82,7 +81,7 @@ WITHOUT_CLIENTS = """
     sys.modules |= {"boto3": None, "google.cloud.storage": None}  # as if they were not installed
     from reelbeam.transforms import metrics, storage
     from reelbeam.transforms.errors import StorageError
-    from reelbeam.transforms.selection.list_videos import with_size
+    from reelbeam.transforms.selection.select_videos import with_size
     from reelbeam.transforms.records import VideoRef
 
     def code_of(call, *args):

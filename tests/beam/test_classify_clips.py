@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 import apache_beam as beam
+import fake_engine
 import numpy as np
+import numpy.typing as npt
 import pytest
 import record_factory as make
 from apache_beam.testing.util import assert_that, equal_to
@@ -26,14 +28,6 @@ SPEC = ModelSpec("fake", "base", "nowhere", "nowhere", Preset(2, Fraction(1), 4,
 @pytest.fixture
 def engine() -> FakeEngine:
     return FakeEngine()
-
-
-@pytest.fixture
-def loads(monkeypatch: pytest.MonkeyPatch) -> list[FakeEngine]:
-    """Every engine that was loaded: a new one each time."""
-    loaded: list[FakeEngine] = []
-    monkeypatch.setattr(classify_clips, "load_engine", lambda *_: loaded.append(FakeEngine()) or loaded[-1])
-    return loaded
 
 
 def handler(top_k: int = 2) -> MoViNetModelHandler:
@@ -81,10 +75,16 @@ def test_no_memory_for_one_clip_is_a_failure_that_may_be_tried_again() -> None:
     assert (result.code, result.transient) == ("out_of_memory", True)
 
 
-def test_a_bug_in_the_engine_is_not_a_row(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "classify", lambda frames: frames.no_such_thing)
+class BuggyEngine(FakeEngine):
+    """An engine with a defect of its own."""
+
+    def classify(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        raise AttributeError("a bug")
+
+
+def test_a_bug_in_the_engine_is_not_a_row() -> None:
     with pytest.raises(AttributeError):
-        handler().run_inference([make.clip()], engine)
+        handler().run_inference([make.clip()], BuggyEngine())
 
 
 def test_batches_are_bounded_by_bytes_for_every_model() -> None:
@@ -99,17 +99,19 @@ def test_a_batch_is_measured_without_pickling_it() -> None:
     assert handler().get_num_bytes([make.clip(), make.clip()]) == 2 * 2 * 4 * 4 * 3
 
 
-def test_in_a_pipeline_each_clip_comes_out_once_and_the_model_is_loaded_once(loads: list[FakeEngine]) -> None:
+def test_in_a_pipeline_each_clip_comes_out_once_and_the_model_is_loaded_once() -> None:
+    fake_engine.LOADED.clear()
     with LocalPipeline() as pipeline:
         clips = pipeline | beam.Create(range(40)) | beam.ParDo(_MakeClips())
-        results = clips | ClassifyClips(ClassifierConfig(model=SPEC, labels=make.LABELS))
+        results = clips | ClassifyClips(ClassifierConfig(model=SPEC, labels=make.LABELS), fake_engine.load)
         scored = results.scores | beam.Map(lambda scores: scores.span.clip_index)
         failed = results.failures | beam.Map(lambda failure: failure.clip_index)
         assert_that(scored, equal_to([i for i in range(40) if i not in (7, 23)]), label="scored")
         assert_that(failed, equal_to([7, 23]), label="failed")
     counted = counters(pipeline)
-    assert len(loads) == counted[metrics.MODELS_LOADED] == 1
-    assert sum(size for size in loads[0].batch_sizes if size == 1) >= 2 and max(loads[0].batch_sizes) > 1
+    (loaded,) = fake_engine.LOADED
+    assert isinstance(loaded, FakeEngine) and counted[metrics.MODELS_LOADED] == 1
+    assert sum(size for size in loaded.batch_sizes if size == 1) >= 2 and max(loaded.batch_sizes) > 1
     assert (counted[metrics.CLIPS_CLASSIFIED], counted[metrics.CLIPS_UNCLASSIFIED]) == (38, 2)
     assert counted[metrics.VIDEOS_BROKEN] == 1
 

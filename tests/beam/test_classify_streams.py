@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 import apache_beam as beam
+import fake_engine
 import numpy as np
 import pytest
 import record_factory as make
@@ -26,11 +27,8 @@ NUM_SEGMENTS, NUM_CLIPS = 9, 5
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> FakeStreamEngine:
-    metrics.reset_tally()  # a video is counted as broken once a process
-    loaded = FakeStreamEngine(chunk_frames=2)
-    monkeypatch.setattr(classify_clips, "load_stream_engine", lambda *_: loaded)
-    return loaded
+def engine() -> FakeStreamEngine:
+    return FakeStreamEngine(chunk_frames=2)
 
 
 def config(**changes: object) -> classify_clips.ClassifierConfig:
@@ -84,10 +82,11 @@ LOST = {(7, 2): None, (7, 3): "predecessor_lost", (7, 4): "predecessor_lost"} | 
 
 
 @pytest.mark.parametrize("batch_clips", fast_first([3, 8, 1, 2], 2))
-def test_answers_do_not_depend_on_the_size_of_batches(engine: FakeStreamEngine, batch_clips: int) -> None:
+def test_answers_do_not_depend_on_the_size_of_batches(batch_clips: int) -> None:
+    metrics.reset_tally()  # a video is counted as broken once a process
     with LocalPipeline() as pipeline:
         clips = pipeline | beam.Create(range(NUM_SEGMENTS)) | beam.ParDo(_MakeClips())
-        results = clips | classify_clips.ClassifyClips(config(max_batch_bytes=48 * batch_clips))
+        results = clips | classify_clips.ClassifyClips(config(max_batch_bytes=48 * batch_clips), fake_engine.load)
         rows = results.scores | beam.Map(lambda s: (s.video_uri, s.span.clip_index, s.scores.tolist()))
         assert_that(rows, equal_to(expected()), label="scores")
         failures = results.failures | beam.Map(lambda f: (int(f.video_uri[0]), f.clip_index, f.code, f.stage))
@@ -99,13 +98,15 @@ def test_answers_do_not_depend_on_the_size_of_batches(engine: FakeStreamEngine, 
 
 
 @pytest.mark.slow
-def test_a_run_leaves_no_state_behind(engine: FakeStreamEngine) -> None:
+def test_a_run_leaves_no_state_behind() -> None:
+    fake_engine.LOADED.clear()
     with LocalPipeline() as pipeline:
         clips = pipeline | beam.Create(range(7)) | beam.ParDo(_MakeClips())
-        results = clips | classify_clips.ClassifyClips(config(max_batch_bytes=48 * 2))
+        results = clips | classify_clips.ClassifyClips(config(max_batch_bytes=48 * 2), fake_engine.load)
         assert_that(results.failures, equal_to([]))
     gc.collect()
-    assert engine.live_states == 0
+    (loaded,) = fake_engine.LOADED
+    assert isinstance(loaded, FakeStreamEngine) and loaded.live_states == 0
 
 
 def handler(**changes: object) -> classify_clips.MoViNetModelHandler:

@@ -10,15 +10,15 @@ from fractions import Fraction
 
 import apache_beam as beam
 import data_generation as generate
+import fake_engine
 import numpy as np
 import processes
 import pytest
 import record_factory as make
 from apache_beam.testing.util import assert_that, equal_to
-from fake_engine import FakeEngine
 from local_pipeline import LocalPipeline, counters
 
-from reelbeam.transforms import classify_clips, metrics, schemas
+from reelbeam.transforms import metrics, schemas
 from reelbeam.transforms.classify_clips import ClassifierConfig, ClassifyClips
 from reelbeam.transforms.decode_clips import ClipCoder, DecodeClips, DecoderConfig
 from reelbeam.transforms.media.decoding.picture import Geometry
@@ -62,10 +62,7 @@ def test_clips_of_good_videos_come_out_and_a_vanished_one_is_a_failure(samples_d
     assert counted[metrics.VIDEO_MS_DECODED] == 8000
 
 
-def test_rows_count_the_real_frames_of_a_recording_that_starts_inside_a_gop(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(classify_clips, "load_engine", lambda *_: FakeEngine())
+def test_rows_count_the_real_frames_of_a_recording_that_starts_inside_a_gop(tmp_path: pathlib.Path) -> None:
     source = generate.make_video(tmp_path / "v.ts", 150, 25, gop=50, options={"sc_threshold": "0"})
     path = str(generate.cut_before_packet(source, tmp_path / "cut.ts", 10))  # its first key frame is shown at 1.6 s
     with LocalPipeline() as pipeline:
@@ -75,7 +72,7 @@ def test_rows_count_the_real_frames_of_a_recording_that_starts_inside_a_gop(
             | PlanClips(PlannerConfig(sampling=SAMPLING, max_video_bytes=CAP))
         )
         decoded = plan.segments | DecodeClips(DecoderConfig(geometry=GEOMETRY, max_video_bytes=CAP))
-        classified = decoded.clips | ClassifyClips(ClassifierConfig(model=DEMO, labels=make.LABELS))
+        classified = decoded.clips | ClassifyClips(ClassifierConfig(model=DEMO, labels=make.LABELS), fake_engine.load)
         rows = classified.scores | beam.Map(lambda scores: schemas.clip_row(scores, make.RUN))
         found = rows | beam.Map(
             lambda row: (row["clip_index"], row["end_ms"], row["num_frames"], row["num_real_frames"])
@@ -118,15 +115,15 @@ def _renamed(segment):  # type: ignore[no-untyped-def]
 def test_no_clip_is_pickled_or_encoded_between_decoder_and_model(
     samples_dir: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Beam decides when it codes an element, so the two ways to code a clip are watched."""
     coded: list[str] = []
     monkeypatch.setattr(ClipCoder, "encode", lambda self, clip: coded.append("encode") or b"")
     monkeypatch.setattr(Clip, "__reduce_ex__", lambda self, protocol: coded.append("pickle") or (str, ()))
-    monkeypatch.setattr(classify_clips, "load_engine", lambda *_: FakeEngine())
     videos = [VideoRef(str(path), 1) for path in sorted(samples_dir.iterdir()) if path.stem != "broken"]
     with LocalPipeline() as pipeline:
         plan = pipeline | beam.Create(videos) | PlanClips(PlannerConfig(sampling=SAMPLING, max_video_bytes=CAP))
         decoded = plan.segments | beam.Reshuffle() | DecodeClips(DecoderConfig(geometry=GEOMETRY, max_video_bytes=CAP))
-        classified = decoded.clips | ClassifyClips(ClassifierConfig(model=DEMO, labels=make.LABELS))
+        classified = decoded.clips | ClassifyClips(ClassifierConfig(model=DEMO, labels=make.LABELS), fake_engine.load)
         assert_that(classified.failures, equal_to([]))
     assert counters(pipeline)[metrics.CLIPS_CLASSIFIED] == counters(pipeline)[metrics.CLIPS_PLANNED] > 15
     assert coded == []

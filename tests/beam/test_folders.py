@@ -16,7 +16,7 @@ import av.format
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 from faulty_proxy import FaultyProxy
-from local_pipeline import LocalPipeline, counters
+from local_pipeline import LocalPipeline, counters, list_videos
 from object_stores import S3Server
 
 from reelbeam.transforms import metrics
@@ -112,7 +112,7 @@ def test_files_that_are_not_videos_are_counted_by_extension(tmp_path: pathlib.Pa
     expected = {".srt": 2, ".jpg": 1, "hidden_file": 2, "hidden_folder": 2, "no_extension": 1, "other_extension": 1}
     assert listed(tmp_path, ".") == (["a.mp4"], expected)
     with LocalPipeline() as pipeline:
-        listing = pipeline | ListVideos([str(tmp_path), "./*.mp4"], base_dir=str(tmp_path))
+        listing = pipeline | ListVideos(inputs=[str(tmp_path), "./*.mp4"], base_dir=str(tmp_path))
         both = {**expected, "hidden_file": 4}  # those that the pattern would match, too
         assert_that(listing.ignored, equal_to(list(both.items())))
     counted = counters(pipeline)
@@ -192,7 +192,7 @@ def test_files_with_an_ambiguous_extension_are_guesses_only_in_folders(tmp_path:
     assert guesses == {"a.mp4": False, "app.ts": True, "song.ogg": True}
     assert [v.is_guess for v in expand_input("app.ts", str(tmp_path))] == [False]
     with LocalPipeline() as pipeline:
-        videos = (pipeline | ListVideos([str(tmp_path), "app.ts"], base_dir=str(tmp_path))).videos
+        videos = list_videos(pipeline, [str(tmp_path), "app.ts"], base_dir=str(tmp_path))
         named = videos | beam.Map(lambda video: (os.path.basename(video.video_uri), video.is_guess))
         assert_that(named, equal_to([("a.mp4", False), ("app.ts", False), ("song.ogg", True)]))
 

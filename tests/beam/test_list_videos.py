@@ -12,7 +12,7 @@ from apache_beam.io.filesystem import BeamIOError, FileMetadata
 from apache_beam.io.localfilesystem import LocalFileSystem
 from apache_beam.testing.util import assert_that, equal_to
 from faulty_proxy import FaultyProxy
-from local_pipeline import LocalPipeline, counters
+from local_pipeline import LocalPipeline, counters, list_videos
 from object_stores import BUCKET, S3Server
 
 from reelbeam.transforms import metrics, storage
@@ -20,7 +20,6 @@ from reelbeam.transforms.errors import StorageError, UnsupportedUriError
 from reelbeam.transforms.inputs import expansion
 from reelbeam.transforms.inputs.expansion import expand_input, matches_anything
 from reelbeam.transforms.records import VideoRef
-from reelbeam.transforms.selection.list_videos import ListVideos
 
 
 @pytest.fixture
@@ -80,7 +79,7 @@ def test_each_video_once_with_size_and_version(folder: pathlib.Path) -> None:
     listing.write_text("a.mp4\n\na.mp4\ndeep/down/c.webm\nmissing.mp4\n", encoding="utf-8")
     version = f"mtime:{(folder / 'a.mp4').stat().st_mtime:.6f}"
     with LocalPipeline() as pipeline:
-        videos = (pipeline | ListVideos([str(folder / "a.mp4"), "*.mp4"], str(listing), str(folder))).videos
+        videos = list_videos(pipeline, [str(folder / "a.mp4"), "*.mp4"], str(listing), str(folder))
         found = videos | beam.Map(lambda v: (os.path.basename(v.video_uri), v.size_bytes))
         assert_that(found, equal_to([("a.mp4", 7), ("video [HD].mp4", 7), ("c.webm", 7), ("missing.mp4", None)]))
         versions = (
@@ -97,7 +96,7 @@ def test_metadata_of_a_listed_video_survive_a_mention_without(folder: pathlib.Pa
     listing = folder / "list.csv"
     listing.write_text("video_uri,camera\na.mp4,7\n", encoding="utf-8")
     with LocalPipeline() as pipeline:
-        videos = (pipeline | ListVideos([str(folder / "a.mp4")], str(listing), str(folder))).videos
+        videos = list_videos(pipeline, [str(folder / "a.mp4")], str(listing), str(folder))
         assert_that(videos | beam.Map(lambda v: v.metadata), equal_to([(("camera", "7"),)]))
 
 
@@ -105,7 +104,7 @@ def test_of_several_mentions_the_smallest_metadata_win(folder: pathlib.Path) -> 
     listing = folder / "list.csv"
     listing.write_text("video_uri,camera\na.mp4,8\nb.MKV,9\na.mp4,7\na.mp4,\n", encoding="utf-8")
     with LocalPipeline() as pipeline:
-        videos = (pipeline | ListVideos([str(folder)], str(listing), str(folder))).videos
+        videos = list_videos(pipeline, [str(folder)], str(listing), str(folder))
         found = videos | beam.Map(lambda v: (os.path.basename(v.video_uri), v.size_bytes, dict(v.metadata)))
         others = [("c.webm", 7, {}), ("video [HD].mp4", 7, {}), ("häuser & höfe.mov", 7, {})]
         assert_that(found, equal_to([("a.mp4", 7, {"camera": ""}), ("b.MKV", 7, {"camera": "9"}), *others]))
@@ -116,7 +115,7 @@ def test_of_several_mentions_the_smallest_metadata_win(folder: pathlib.Path) -> 
 def test_a_name_that_is_no_utf8_can_be_listed_and_opened(tmp_path: pathlib.Path) -> None:
     (tmp_path / os.fsdecode(b"bad_\xff\xfe.mp4")).write_bytes(b"12345")
     with LocalPipeline() as pipeline:
-        videos = (pipeline | ListVideos([str(tmp_path)])).videos
+        videos = list_videos(pipeline, [str(tmp_path)])
         found = videos | beam.Map(lambda v: (v.video_uri, v.size_bytes))
         assert_that(found, equal_to([(f"file://{tmp_path}/bad_%FF%FE.mp4", 5)]))
     with storage.local_file(VideoRef(f"file://{tmp_path}/bad_%FF%FE.mp4", 5), 100) as path:

@@ -21,7 +21,7 @@ from reelbeam.transforms.selection import packing
 from reelbeam.transforms.selection.list_videos import ListVideos
 from reelbeam.transforms.selection.packing import NUM_BUCKETS, Pack, PackVideos, bucket_of, unpack, unpack_videos
 from reelbeam.transforms.selection.parts import WriteSelection, read_part, read_selection, to_parts
-from reelbeam.transforms.selection.skip_labeled import SkipLabeled
+from reelbeam.transforms.selection.select_videos import SelectVideos
 
 VIDEOS = [
     VideoRef(
@@ -85,9 +85,10 @@ def test_no_step_of_choosing_makes_the_runner_keep_a_video_unpacked(
     (tmp_path / "list.txt").write_text("\n".join(uris))
     paths, rules = RunPaths(str(tmp_path), "r1"), SkipRules(limit=limit)
     with LocalPipeline() as pipeline:
-        listed = (pipeline | ListVideos([], str(tmp_path / "list.txt"))).videos
-        listed | SkipLabeled(str(tmp_path), LabelingKey.of(make.RUN), "av 1", rules) | WriteSelection(paths, 5000)
-    # The numbers that are counted and compared take 8 bytes each; a packed video some 15 in each of four places. One
+        entries = (pipeline | ListVideos(input_list=str(tmp_path / "list.txt"))).entries
+        select = SelectVideos(output=str(tmp_path), key=LabelingKey.of(make.RUN), decoder_version="av 1", rules=rules)
+        entries | select | WriteSelection(paths, 5000)
+    # The numbers that are counted and compared take 8 bytes each; a packed video some 15 in each of three places. One
     # place in which it stood by itself would take more than that alone.
     assert 8 < sum(kept_bytes) / len(uris) < 100
     selection = read_selection(paths)

@@ -10,7 +10,7 @@ import apache_beam as beam
 import data_generation as generate
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
-from local_pipeline import LocalPipeline, counters
+from local_pipeline import LocalPipeline, counters, list_videos
 
 from reelbeam.pipeline.runners.registry import runner_of
 from reelbeam.transforms import metrics, storage
@@ -20,7 +20,6 @@ from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.models.registry.catalog import find
 from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
 from reelbeam.transforms.records import VideoRef
-from reelbeam.transforms.selection.list_videos import ListVideos
 from reelbeam.transforms.storage import videos as videos_module
 
 PRESET = find("demo").preset
@@ -69,7 +68,7 @@ def test_what_the_listing_could_not_identify_is_never_labeled(
     with monkeypatch.context() as patch:
         patch.setattr(videos_module, "stat", busy)
         with LocalPipeline() as pipeline:
-            videos = (pipeline | ListVideos(uris)).videos
+            videos = list_videos(pipeline, uris)
             assert_that(videos, equal_to([VideoRef(uri) for uri in uris]))
     with LocalPipeline() as pipeline:
         plan = (

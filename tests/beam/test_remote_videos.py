@@ -31,11 +31,12 @@ from reelbeam.transforms.media.sampling.segments import key_frame_seconds, media
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
 from reelbeam.transforms.records import Clip, SegmentSpan, VideoRef
-from reelbeam.transforms.storage.spool import spooled_video
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
 
 GEOMETRY = Geometry(48, 48)
 CAP = 1 << 30
+SMALL_BLOCK_BYTES = 1 << 15
+"""The films here have as many of these as one of a gigabyte has of whole blocks."""
 SAMPLING = ClipSampling(10, Fraction(1))
 
 
@@ -105,16 +106,14 @@ def test_plan_and_segments_of_one_worker_fetch_each_byte_once(
 
 
 @pytest.mark.slow
-def test_a_fresh_worker_fetches_its_part(
-    s3: S3Server, proxy: FaultyProxy, film: Film, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # As many blocks as a film of a gigabyte has of whole ones, say.
-    monkeypatch.setattr(spooled_video, "BLOCK_BYTES", 1 << 15)
+def test_a_fresh_worker_fetches_its_part(s3: S3Server, proxy: FaultyProxy, film: Film, tmp_path: pathlib.Path) -> None:
     size = film.path.stat().st_size
     rows = []
     for segment in segments_of(film.path, storage.video_of(storage.stat(s3.put("film", film.path.read_bytes())))):
         before = proxy.bytes_of("film")
-        rows += list(decode(segment, SpoolConfig(str(tmp_path / str(segment.segment_index)))))
+        rows += list(
+            decode(segment, SpoolConfig(str(tmp_path / str(segment.segment_index)), block_bytes=SMALL_BLOCK_BYTES))
+        )
         seconds = segment.clips[-1].end_seconds - segment.clips[0].start_seconds
         part = float(seconds / segment.media.duration_seconds) * size
         # On top: the container's head and index, the packets that reach over the cut, reading ahead.
@@ -140,21 +139,21 @@ def test_faults_on_the_way_cost_time_and_no_clip(
 
 
 def test_a_store_that_fails_for_good_costs_the_clips_that_are_not_there(
-    s3: S3Server, proxy: FaultyProxy, film: Film, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    s3: S3Server, proxy: FaultyProxy, film: Film, tmp_path: pathlib.Path
 ) -> None:
-    monkeypatch.setattr(spooled_video, "BLOCK_BYTES", 1 << 15)
+    spool = SpoolConfig(str(tmp_path), block_bytes=SMALL_BLOCK_BYTES)
     (segment, *_) = segments_of(film.path, storage.video_of(storage.stat(s3.put("film", film.path.read_bytes()))))
     segment = dataclasses.replace(segment, clips=(segment.clips[0], segment.clips[-1]))  # with a gap to seek over
     rows = []
     with pytest.raises(errors.UnreadableVideoError, match="permissions") as caught:
-        for found in decode(segment, SpoolConfig(str(tmp_path))):
+        for found in decode(segment, spool):
             rows.append(found)
             proxy.fault = lambda request: "403"
     assert caught.value.transient
     assert rows == film.rows[:1]
     proxy.fault = lambda request: ""
     expected = [film.rows[span.clip_index] for span in segment.clips]
-    assert list(decode(segment, SpoolConfig(str(tmp_path)))) == expected
+    assert list(decode(segment, spool)) == expected
 
 
 @pytest.mark.parametrize(("change", "code"), [("written again", "video_changed"), ("deleted", "not_found")])

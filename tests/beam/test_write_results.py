@@ -21,7 +21,7 @@ from reelbeam.transforms.output.run_files import RunPaths, write_atomically
 from reelbeam.transforms.records import VideoSummary
 from reelbeam.transforms.schemas import SCHEMA_VERSION, TABLES, Row, clip_row, error_row, tables_of_run, video_row
 from reelbeam.transforms.wording import counted
-from reelbeam.transforms.write_results import ResultCollections, WriteResults
+from reelbeam.transforms.write_results import MAX_ROWS_PER_FILE, ResultCollections, WriteResults
 
 RUN = "r1"
 
@@ -50,6 +50,7 @@ def write(
     num_inputs: int = 0,
     outcomes: dict[str, int] | None = None,
     num_known_good: int = 0,
+    max_rows_per_file: int = MAX_ROWS_PER_FILE,
 ) -> None:
     with LocalPipeline() as pipeline:
         num_inputs = num_inputs or len(tables["videos"]) + sum((outcomes or {}).values())
@@ -66,7 +67,7 @@ def write(
             ignored=pipeline | "Ignored" >> beam.Create([]),
             num_excused=pipeline | "Excused" >> beam.Create([0]),
         )
-        results | WriteResults(config)
+        results | WriteResults(config, max_rows_per_file=max_rows_per_file)
 
 
 def counts_of(given: dict[str, int]) -> Counts:
@@ -107,11 +108,8 @@ def test_a_repeated_run_writes_the_same_bytes(tmp_path: pathlib.Path) -> None:
         assert (tmp_path / "a" / part).read_bytes() == (tmp_path / "b" / part).read_bytes()
 
 
-def test_many_rows_are_spread_over_files_and_none_is_lost(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(write_results, "ROWS_PER_FILE", 10)
-    write(tmp_path, rows(num_ok=35))
+def test_many_rows_are_spread_over_files_and_none_is_lost(tmp_path: pathlib.Path) -> None:
+    write(tmp_path, rows(num_ok=35), max_rows_per_file=10)
     parts = [pq.read_table(path, partitioning=None) for path in sorted((tmp_path / "clips").rglob("*.parquet"))]
     assert len(parts) == 4
     uris = [uri for part in parts for uri in part["video_uri"].to_pylist()]
@@ -133,7 +131,7 @@ def test_a_long_film_among_others_comes_out_whole(tmp_path: pathlib.Path) -> Non
 def test_files_with_embeddings_have_fewer_rows() -> None:
     wide = tables_of_run(num_logits=600, embedding_size=2048)["clips"]
     assert write_results.rows_per_file(wide) == (64 << 20) // (2 * (600 + 2048))
-    assert write_results.rows_per_file(TABLES["clips"]) == write_results.ROWS_PER_FILE
+    assert write_results.rows_per_file(TABLES["clips"]) == MAX_ROWS_PER_FILE
 
 
 def test_an_empty_table_has_a_file_that_can_be_queried(tmp_path: pathlib.Path) -> None:

@@ -263,7 +263,7 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(
         str(output),
     ]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
-        time.sleep(seconds)
+        time.sleep(seconds)  # any moment will do
         process.send_signal(signal.SIGKILL)
     if list(output.glob("runs/*.json")):  # a fast machine was done before it was killed
         assert len(videos(output)) == 100

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 from faulty_proxy import FaultyProxy
-from local_pipeline import LocalPipeline, counters
+from local_pipeline import LocalPipeline, counters, list_videos
 from object_stores import S3Server, s3_flags
 
 from reelbeam.pipeline.cli import main
@@ -22,7 +22,6 @@ from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.models.registry.catalog import find
 from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
-from reelbeam.transforms.selection.list_videos import ListVideos
 from reelbeam.transforms.storage.spool import folder as spool
 
 pytestmark = pytest.mark.slow  # whole runs
@@ -172,7 +171,7 @@ def test_two_signed_urls_of_one_video_are_one_video(tmp_path: pathlib.Path) -> N
     urls = [f"https://host/a.mp4?sig={i}" for i in (2, 1, 3)]
     (tmp_path / "list.txt").write_text("\n".join([*urls, "https://host/b.mp4"]))
     with LocalPipeline() as pipeline:
-        videos = (pipeline | ListVideos([], str(tmp_path / "list.txt"))).videos
+        videos = list_videos(pipeline, [], str(tmp_path / "list.txt"))
         assert_that(videos | beam.Map(lambda v: v.video_uri), equal_to([urls[1], "https://host/b.mp4"]))
     assert counters(pipeline)[metrics.DUPLICATES_DROPPED] == 2
     output = tmp_path / "out"

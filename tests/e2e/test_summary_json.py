@@ -6,7 +6,6 @@ import json
 import pathlib
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -120,10 +119,7 @@ def test_a_job_that_nobody_waits_for_commits_its_run(
     assert (line["status"], line["exit_code"], line["error"]) == ("submitted", 0, None)
     assert line["job"] and "counts" not in line
     document = pathlib.Path(line["run_json"])
-    for _ in range(600):
-        if document.exists():
-            break
-        time.sleep(0.1)
+    wait_until(document.exists, 60)
     assert json.loads(document.read_text())["counts"]["ok"] == 1
 
 

@@ -190,19 +190,19 @@ def test_the_progress_line_is_drawn_until_the_last_video(tmp_path: pathlib.Path,
 
 def test_messages_stand_above_the_progress_line(tmp_path: pathlib.Path) -> None:
     program = """
-import logging, time
+import logging, threading
 from reelbeam.pipeline import cli
 from reelbeam.pipeline.terminal import streams
 from reelbeam.pipeline.terminal.progress import ProgressLine, Stage
 streams.take_over_streams()
 cli._set_up_logging(verbose=False)
-drawn = []
+drawn = threading.Semaphore(0)
 def source():
-    drawn.append(1)
+    drawn.release()
     return Stage("at work", 1, 2)
 with ProgressLine(True, source):
-    while len(drawn) < 2:
-        time.sleep(0.01)
+    for _ in range(2):
+        drawn.acquire()
     logging.getLogger("reelbeam.transforms.x").warning("a file \\x1b]0;owned\\x07 is odd")
 """
     pid, terminal = pty.fork()

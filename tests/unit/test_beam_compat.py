@@ -34,7 +34,7 @@ from reelbeam.transforms import beam_compat
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FILES = sorted([*ROOT.glob("transforms/**/*.py"), *ROOT.glob("pipeline/**/*.py")])
 
-_UNPROMISED = r"apache_beam\.(utils|internal|runners\.(worker|dataflow\.dataflow_runner))\b|worker_handlers"
+_UNPROMISED = r"apache_beam\.(utils|internal|runners\.(worker|portability|dataflow\.dataflow_runner))\b"
 """Modules of Beam that say "for internal use only" or "no backwards compatibility guarantees"."""
 
 _PUBLIC = {"_replace", "_make", "_fields", "_exit"}
@@ -133,6 +133,19 @@ def test_beam_asks_a_coder_for_sizes_and_does_not_encode() -> None:
         counters.update_collect()
     mean, *_ = counters.mean_byte_counter.value()
     assert 1000 <= mean < 1100
+
+
+def test_the_local_runner_runs_pipelines_by_the_method_that_is_extended() -> None:
+    runner = beam_compat.fn_api_runner()
+    assert runner.__name__ == "FnApiRunner"
+    assert "self.run_via_runner_api(" in inspect.getsource(runner.run_pipeline)
+
+
+def test_clients_of_object_stores_have_what_storage_needs() -> None:
+    gcsio = pytest.importorskip("apache_beam.io.gcp.gcsio")
+    assert [*inspect.signature(gcsio.create_storage_client).parameters][:1] == ["pipeline_options"]
+    assert [*inspect.signature(gcsio.GcsIO.delete_batch).parameters] == ["self", "paths"]
+    assert issubclass(pytest.importorskip("apache_beam.io.aws.clients.s3.messages").S3ClientError, Exception)
 
 
 def test_the_time_limit_of_the_runners_buffers_is_a_name_that_its_server_reads() -> None:

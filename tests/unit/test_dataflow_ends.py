@@ -86,7 +86,7 @@ def holds_lock(output: pathlib.Path) -> bool:
     [
         (
             "FAILED",
-            "Traceback\nreelbeam.transforms.errors.RunError: gs://b/x is full [while running 'Write']",
+            "Traceback\nreelbeam.transforms.errors.run.RunError: gs://b/x is full [while running 'Write']",
             "gs://b/x is full",
         ),
         pytest.param(

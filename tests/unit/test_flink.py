@@ -7,13 +7,13 @@ import json
 import re
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from apache_beam.options.pipeline_options import GoogleCloudOptions
 from apache_beam.runners.portability.flink_runner import FlinkRunner
+from processes import wait_until
 
 from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.job import jobs
@@ -159,8 +159,7 @@ def test_a_job_is_cancelled_by_its_name(manager: JobManager) -> None:
 
 def test_a_job_that_is_still_being_submitted_is_cancelled_once_it_is_there(manager: JobManager) -> None:
     def submit() -> None:
-        while len(manager.requests) < 2:
-            time.sleep(0.05)
+        wait_until(lambda: len(manager.requests) >= 2)
         manager.answers["/jobs/overview"] = {"jobs": [{"jid": "b", "name": "mine", "state": "RUNNING"}]}
 
     manager.answers["/jobs/overview"] = {"jobs": []}

@@ -14,11 +14,10 @@ import pytest
 from reelbeam.pipeline.runners.heap import trim_malloc
 
 
-def test_the_threshold_is_low_inside_and_at_its_highest_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_threshold_is_low_inside_and_at_its_highest_afterwards() -> None:
     calls: list[tuple[int, int]] = []
     library = types.SimpleNamespace(mallopt=lambda *option: calls.append(option))
-    monkeypatch.setattr(ctypes, "CDLL", lambda _: library)
-    with pytest.raises(KeyError), trim_malloc():
+    with pytest.raises(KeyError), trim_malloc(library):
         assert calls == [(-3, 1 << 20)]
         raise KeyError
     assert calls == [(-3, 1 << 20), (-3, 32 << 20), (-1, 64 << 20)]
@@ -44,7 +43,6 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
     assert int(done.stdout) < 20 * (5 << 20) // resource.getpagesize(), "of 200 blocks"
 
 
-def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ctypes, "CDLL", lambda _: types.SimpleNamespace())
-    with trim_malloc():
+def test_another_c_library_is_left_alone() -> None:
+    with trim_malloc(types.SimpleNamespace()):
         pass

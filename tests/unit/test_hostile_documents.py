@@ -92,7 +92,7 @@ def test_the_files_of_a_run_are_named_without_a_look_at_each(
     names = [f"/else/videos/run={RUNS[0]}/part-{number:05d}.parquet" for number in range(200_000)]
     document["files"]["videos"] = names
     run = Run(RunPaths(str(output), RUNS[0]), committed_document("", RUNS[0], document))
-    monkeypatch.setattr("apache_beam.io.filesystems.FileSystems.join", None)
+    monkeypatch.setattr("apache_beam.io.filesystems.FileSystems.join", None)  # what it looks with, for each name
     found = run.files("videos")
     assert len(found) == 200_000 and found[-1] == f"{output}/videos/run={RUNS[0]}/part-199999.parquet"
     assert len(json.dumps(document)) < documents.MAX_BYTES

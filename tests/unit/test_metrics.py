@@ -12,15 +12,14 @@ def fresh() -> None:
     metrics.reset_tally()
 
 
-def test_a_worker_that_lives_for_weeks_remembers_so_many_videos(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_open_segments", "_broken"):
-        monkeypatch.setattr(metrics, name, metrics.RecentVideos(100))
-    for number in range(1000):
+def test_a_worker_that_lives_for_weeks_remembers_so_many_videos() -> None:
+    most = metrics.RecentVideos().most
+    for number in range(most + 1000):
         metrics.count_segment_done(f"gs://b/{number}.mp4", num_segments=3)  # other workers have the rest
         metrics.count_broken(f"gs://b/{number}.mp4")
-    assert (len(metrics._open_segments), len(metrics._broken)) == (100, 100)
-    metrics.count_broken("gs://b/999.mp4")
-    assert metrics.tally() == {metrics.VIDEOS_BROKEN: 1000}
+    assert (len(metrics._open_segments), len(metrics._broken)) == (most, most)
+    metrics.count_broken(f"gs://b/{most + 999}.mp4")
+    assert metrics.tally() == {metrics.VIDEOS_BROKEN: most + 1000}
 
 
 def test_a_video_is_done_with_its_last_segment() -> None:

@@ -73,7 +73,7 @@ def parent(video: pathlib.Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
 @pytest.mark.parametrize("seconds", [0.0, 0.11, 0.37])
 def test_kill_9_of_the_parent_while_decoding(parent: tuple[subprocess.Popen[str], int], seconds: float) -> None:
     process, server = parent
-    time.sleep(seconds)
+    time.sleep(seconds)  # any moment will do
     process.kill()
     wait_for_the_end_of(server)
 

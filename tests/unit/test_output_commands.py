@@ -20,8 +20,8 @@ from output_factory import Sizes, Video
 
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.errors import ConfigError
-from reelbeam.transforms.output import tables
-from reelbeam.transforms.output.inspection import row_checks
+from reelbeam.transforms.output.inspection.overview import overview
+from reelbeam.transforms.output.inspection.verification import find_faults
 from reelbeam.transforms.output.lock.output_lock import LockTicket, OutputLock
 from reelbeam.transforms.output.run_commit import CommitConfig, RunResults, commit
 from reelbeam.transforms.output.run_document import RejectedRun, Rejection, RunFacts
@@ -83,15 +83,15 @@ def test_status_cuts_nothing_off_where_no_terminal_is(
     assert "1 video (4 seconds): 1 ok" in printed and "; 1 clip; last" in printed and "; 1 run, 0 comp" in printed
 
 
-def test_totals_in_several_passes_are_the_same(
-    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_totals_in_several_passes_are_the_same(tmp_path: pathlib.Path) -> None:
     for night in (1, 2, 3):
         factory.commit_run(tmp_path, night, [Video(f"{i}.mp4", "left" if night < 3 else "still") for i in range(40)])
-    _, at_once = as_json(capsys, "status", tmp_path)
-    monkeypatch.setattr(tables, "ROWS_IN_MEMORY", 7)
-    assert as_json(capsys, "status", tmp_path)[1]["totals"] == at_once["totals"]
-    assert at_once["totals"]["labels"] == {"still": 40} and at_once["totals"]["clips"] == 80
+    output = Output.read(str(tmp_path))
+    at_once = overview(output, 0).totals
+    read: list[str] = []
+    assert overview(output, 0, read.append, rows_in_memory=7).totals == at_once
+    assert len(read) == 18 * len(output.files("videos")), "120 rows in passes of 7"
+    assert at_once.labels == {"still": 40} and at_once.clips == 80
 
 
 def test_status_tells_what_is_under_way_dead_and_refused(
@@ -239,16 +239,14 @@ def test_diff_with_a_night_without_work(tmp_path: pathlib.Path, capsys: pytest.C
 
 
 def test_a_run_in_parts_is_named_by_how_its_name_begins(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = [f"20260101T020000Z-aaaaaa-part{number:02d}of10" for number in range(1, 11)]
     names += ["20260102T020000Z-bbbbbb", "20260102T030000Z-cccccc-part1of2", "20260102T030000Z-cccccc-part2of2"]
-    real = factory.run_info
-    monkeypatch.setattr(
-        factory, "run_info", lambda number, model: dataclasses.replace(real(number), run_id=names[number - 1])
-    )
-    for number in range(1, 14):
-        factory.commit_run(tmp_path, number, [Video(f"{number}.mp4")])
+    for number, name in enumerate(names, 1):
+        factory.commit_as(
+            tmp_path, dataclasses.replace(factory.run_info(number), run_id=name), [Video(f"{number}.mp4")]
+        )
     output = Output.read(str(tmp_path))
     for name in ("20260101", "20260101T02", "20260101T020000Z-aaaaaa"):
         assert [run.run_id for run in output.find(name)] == names[:10]
@@ -493,19 +491,14 @@ def test_verify_finds_a_damaged_json_and_wrong_counts(
     assert "is not JSON" in capsys.readouterr().err
 
 
-def test_verify_finds_the_same_in_many_shares(
-    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_verify_finds_the_same_in_many_shares(tmp_path: pathlib.Path) -> None:
     run = factory.commit_run(tmp_path, 1, [Video(f"{i}.mp4") for i in range(50)], num_files=3)
-    monkeypatch.setattr(row_checks, "ROWS_IN_MEMORY", 11)
-    assert main(["verify", str(tmp_path)]) == 0
-    capsys.readouterr()
+    assert find_faults(str(tmp_path), rows_in_memory=11) == []
     path = tmp_path / "clips" / f"run={run}" / "part-00001.parquet"
     rewrite(path, lambda table: pa.concat_tables([table, table]))
-    _, found = as_json(capsys, "verify", tmp_path)
-    twice = [fault for fault in found["faults"] if "repeated" in fault["message"]]
-    assert {fault["path"] for fault in twice} == {str(path)}
-    assert sum(int(fault["message"].split()[0]) for fault in twice) == pq.read_metadata(path).num_rows // 2
+    twice = [fault for fault in find_faults(str(tmp_path), rows_in_memory=11) if "repeated" in fault.message]
+    assert {fault.path for fault in twice} == {str(path)}
+    assert sum(int(fault.message.split()[0]) for fault in twice) == pq.read_metadata(path).num_rows // 2
 
 
 def test_verify_takes_a_commit_that_was_cut_off_for_what_it_is(tmp_path: pathlib.Path) -> None:

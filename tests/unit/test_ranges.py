@@ -89,7 +89,7 @@ def test_ranges_are_told_apart_wherever_inputs_are() -> None:
     ]
     assert [video.key for video in videos] == ["a.mp4", "a.mp4\0t=1000,2000", "a.mp4\0t=2000,"]
     assert len({ledger.uri_key(video.key) for video in videos}) == len({bucket_of(video.key) for video in videos}) == 3
-    blocks = [zlib.compress(packing._encode([video_row(video)]).encode()) for video in videos]
+    blocks = [zlib.compress(packing.encode([video_row(video)]).encode()) for video in videos]
     assert list(unpack_videos(blocks)) == videos, "exactly, after they were packed"
     clips = [dataclasses.replace(make.clip(), time_range=video.time_range) for video in videos]
     assert len({stream_batches._segment(clip) for clip in clips}) == 3

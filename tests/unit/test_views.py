@@ -122,12 +122,12 @@ def test_who_switches_back_to_a_model_gets_its_rows_back(
 
 @pytest.mark.parametrize("names", [("r1", "r2"), ("r2", "r1")])
 def test_of_two_runs_in_one_second_all_take_the_same_for_the_last(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, str]
+    tmp_path: pathlib.Path, names: tuple[str, str]
 ) -> None:
     """Nobody knows which was the last one. But the views, the totals and the ledger must not differ."""
-    monkeypatch.setattr(factory, "run_info", lambda number, model: dataclasses.replace(RUN, run_id=names[number - 1]))
-    factory.commit_run(tmp_path, 1, [Video("a.mp4", "left", version="mtime:1.0")])
-    factory.commit_run(tmp_path, 2, [Video("a.mp4", "right", version="mtime:2.0")])
+    first, second = (dataclasses.replace(RUN, run_id=name) for name in names)
+    factory.commit_as(tmp_path, first, [Video("a.mp4", "left", version="mtime:1.0")])
+    factory.commit_as(tmp_path, second, [Video("a.mp4", "right", version="mtime:2.0")])
     label, version = ("right", "mtime:2.0") if names == ("r1", "r2") else ("left", "mtime:1.0")
     connection = duckdb.connect()
     connection.execute(create_views(str(tmp_path), "duckdb", 0.5))

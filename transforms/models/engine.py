@@ -9,6 +9,7 @@ import pathlib
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -194,6 +195,18 @@ def load_stream_engine(
         raise ModelError(f"{spec.name} is not a Stream model")
     loaded: StreamEngine = _load_once(spec, engine, num_threads, precision)
     return loaded
+
+
+def load_any_engine(
+    spec: ModelSpec, engine: EngineName = "auto", num_threads: int | None = None, precision: Precision = "float32"
+) -> Engine | StreamEngine:
+    """Loads a Base or a Stream model, with the arguments and errors of `load_engine`."""
+    load = load_stream_engine if spec.kind == "stream" else load_engine
+    return load(spec, engine, num_threads, precision)
+
+
+LoadEngine: TypeAlias = Callable[[ModelSpec, EngineName, int | None, Precision], Engine | StreamEngine]
+"""See `load_any_engine`."""
 
 
 _loading = threading.Lock()

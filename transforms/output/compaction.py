@@ -12,6 +12,7 @@ A compaction can itself be compacted later.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import secrets
 from collections.abc import Callable, Iterator, Sequence
@@ -33,34 +34,48 @@ from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.schemas import SCHEMA_VERSION, TABLES
 from reelbeam.transforms.wording import counted
 
-ROWS_PER_FILE = 500_000
-"""The maximum number of rows of a file: for clips, about 50 MB."""
+
+@dataclasses.dataclass(frozen=True)
+class FileSizes:
+    """The sizes of new files.
+
+    Attributes:
+      rows_per_file: the maximum number of rows of a file. A run with more than half of that is not compacted.
+      rows_per_group: the number of rows of a row group; the last one of a file may be smaller.
+    """
+
+    rows_per_file: int = 500_000  # of clips, about 50 MB
+    rows_per_group: int = ROWS_PER_GROUP
 
 
-class Sizes(NamedTuple):
+DEFAULT_SIZES = FileSizes()
+
+
+class FileCounts(NamedTuple):
     """The numbers of files by table, before and after a compaction."""
 
     before: dict[str, int]
     after: dict[str, int]
 
 
-def compaction_id() -> str:
-    """Returns a new name, which begins with the time like any run's."""
-    return f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}{COMPACTION}{secrets.token_hex(3)}"
+def compaction_id(now: datetime.datetime | None = None) -> str:
+    """Returns a new name, which begins with the time in seconds like any run's."""
+    return f"{now or datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}{COMPACTION}{secrets.token_hex(3)}"
 
 
-def small_runs(output: Output, before: float | None = None) -> list[Run]:
+def small_runs(output: Output, before: float | None = None, sizes: FileSizes = DEFAULT_SIZES) -> list[Run]:
     """Returns the runs and compactions with small files.
 
     Args:
       output: the output.
       before: include only runs that were committed before this time, in seconds since 1970.
+      sizes: the sizes of new files.
     """
     return [
         run
         for run in output.runs.values()
         if any(run.files(table) for table in TABLES)
-        and max(run.summary.counts.videos, run.summary.counts.clips) <= ROWS_PER_FILE // 2
+        and max(run.summary.counts.videos, run.summary.counts.clips) <= sizes.rows_per_file // 2
         and (before is None or _finished(run) < before)
     ]
 
@@ -74,7 +89,8 @@ def compact(
     runs: Sequence[Run],
     lock: LockTicket,
     on_file: Callable[[str], None] = lambda path: None,
-) -> Sizes:
+    sizes: FileSizes = DEFAULT_SIZES,
+) -> FileCounts:
     """Writes the rows of `runs` into new files and commits them.
 
     Args:
@@ -82,6 +98,7 @@ def compact(
       runs: the runs to compact.
       lock: the held lock. Its holder is the name of the compaction.
       on_file: called for each file that is read.
+      sizes: the sizes of new files.
 
     Returns:
       The numbers of files before and after.
@@ -95,7 +112,7 @@ def compact(
     started_at = _now()
     before = {table: [path for run in runs for path in run.files(table)] for table in TABLES}
     try:
-        written = _write_all(paths, runs, before, on_file)
+        written = _write_all(paths, runs, before, on_file, sizes)
         lock.require()
     except (ReelbeamError, KeyboardInterrupt):
         storage.delete_folder(paths.staging)
@@ -105,20 +122,25 @@ def compact(
     write_commit_record(paths, summary, written, replaced)
     finish(paths)
     after = {table: sum(file.table == table for file in written) for table in TABLES}
-    return Sizes({table: len(files) for table, files in before.items()}, after)
+    return FileCounts({table: len(files) for table, files in before.items()}, after)
 
 
 def _write_all(
-    paths: RunPaths, runs: Sequence[Run], sources: dict[str, list[str]], on_file: Callable[[str], None]
+    paths: RunPaths,
+    runs: Sequence[Run],
+    sources: dict[str, list[str]],
+    on_file: Callable[[str], None],
+    sizes: FileSizes,
 ) -> list[WrittenFile]:
     """Writes the staged files of all tables, at least one per table, so that each table can be queried."""
     written: list[WrittenFile] = []
     for table in TABLES:
         files: list[WrittenFile] = []
         for schema, paths_of_schema in _by_schema(table, sources[table]).items():
-            files += _merge(paths, table, len(files), schema, _row_groups(paths_of_schema, on_file))
+            groups = _row_groups(paths_of_schema, on_file, sizes.rows_per_group)
+            files += _merge(paths, table, len(files), schema, groups, sizes)
         _check(runs, table, sum(file.num_rows for file in files))
-        written += files or _merge(paths, table, 0, TABLES[table], iter([TABLES[table].empty_table()]))
+        written += files or _merge(paths, table, 0, TABLES[table], iter([TABLES[table].empty_table()]), sizes)
     return written
 
 
@@ -135,7 +157,7 @@ def _by_schema(table: str, sources: Sequence[str]) -> dict[pa.Schema, list[str]]
 
 
 def _merge(
-    paths: RunPaths, table: str, first_shard: int, schema: pa.Schema, groups: Iterator[pa.Table]
+    paths: RunPaths, table: str, first_shard: int, schema: pa.Schema, groups: Iterator[pa.Table], sizes: FileSizes
 ) -> Iterator[WrittenFile]:
     """Writes the staged files of a table with one schema; yields none if there are no groups."""
     shard, group = first_shard, next(groups, None)
@@ -146,8 +168,8 @@ def _merge(
             nonlocal group, num_rows
             options = {"compression": "zstd", "write_page_checksum": True}
             with pq.ParquetWriter(sink, schema, **options) as writer:  # noqa: B023
-                while group is not None and (num_rows == 0 or num_rows + group.num_rows <= ROWS_PER_FILE):
-                    writer.write_table(group, row_group_size=ROWS_PER_GROUP)
+                while group is not None and (num_rows == 0 or num_rows + group.num_rows <= sizes.rows_per_file):
+                    writer.write_table(group, row_group_size=sizes.rows_per_group)
                     num_rows += group.num_rows
                     group = next(groups, None)
 
@@ -156,15 +178,15 @@ def _merge(
         shard += 1
 
 
-def _row_groups(sources: Sequence[str], on_file: Callable[[str], None]) -> Iterator[pa.Table]:
-    """Yields all rows in tables of `ROWS_PER_GROUP` rows; the last may be smaller. Small row groups make scans slow."""
+def _row_groups(sources: Sequence[str], on_file: Callable[[str], None], rows_per_group: int) -> Iterator[pa.Table]:
+    """Yields all rows in tables of `rows_per_group` rows; the last may be smaller. Small row groups make scans slow."""
     held: list[pa.RecordBatch] = []
     num_held = 0
     for path in sources:
         on_file(path)
         for batch in read_batches(path, checked=True):
-            while num_held + batch.num_rows >= ROWS_PER_GROUP:
-                room = ROWS_PER_GROUP - num_held
+            while num_held + batch.num_rows >= rows_per_group:
+                room = rows_per_group - num_held
                 yield pa.Table.from_batches([*held, batch.slice(0, room)]).combine_chunks()
                 batch, held, num_held = batch.slice(room), [], 0
             held.append(batch)

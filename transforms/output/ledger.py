@@ -25,7 +25,6 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -86,20 +85,6 @@ class LedgerRow(NamedTuple):
     def age(self) -> tuple[float, int, str]:
         """What orders the rows of a video, as `AGE` does: the last one has the highest."""
         return self.labeled_at, self.attempts, self.run_id
-
-
-class Selection(NamedTuple):
-    """What becomes of the listed videos: what the steps that select give to those that label.
-
-    Attributes:
-      videos: those to label, with the number of the attempt.
-      num_inputs: one number: how many were listed.
-      outcomes: (reason, count), for what is selected and for what is skipped.
-    """
-
-    videos: beam.PCollection[VideoRef]
-    num_inputs: beam.PCollection[int]
-    outcomes: beam.PCollection[tuple[str, int]]
 
 
 class Decision(NamedTuple):

@@ -6,7 +6,7 @@ A compaction holds the rows of other runs; their own documents stay (`reelbeam.t
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from apache_beam.io.filesystems import FileSystems
@@ -84,32 +84,55 @@ def committed_runs(output: str) -> Iterator[Run]:
     Raises:
       StorageError: the output cannot be read.
     """
-    for run_id, uri, holder in _committed(output):
-        yield Run(RunPaths(output, run_id), read_summary(uri), holder)
+    listed = _list_runs(output)
+    return (listed.read(run_id) for run_id in listed.uris)
 
 
 def runs_with_files(output: str) -> Iterator[Run]:
     """Yields the runs whose rows are in files of their own, in the order of `committed_runs`.
 
-    The JSONs of runs whose rows a compaction holds are not read: an output may have thousands of them.
+    The JSONs of runs and compactions whose rows a later compaction holds are not read: there may be thousands.
 
     Raises:
       StorageError: the output cannot be read.
     """
-    for run_id, uri, holder in _committed(output):
-        if holder is None:
-            yield Run(RunPaths(output, run_id), read_summary(uri))
+    listed = _list_runs(output)
+    return (listed.read(run_id) for run_id in listed.uris if run_id not in listed.holders)
 
 
-def _committed(output: str) -> Iterator[tuple[str, str, str | None]]:
-    """Yields each run's name, the URI of its JSON, and the compaction that holds its rows."""
+class _ListedRuns(NamedTuple):
+    """The runs of an output by their names, and the compactions that hold rows.
+
+    Attributes:
+      output: the folder.
+      uris: of the JSON of each run, in the order of the names.
+      compactions: the documents of the compactions that are not compacted themselves.
+      holders: the compaction that holds the rows, for each run or compaction that was compacted.
+    """
+
+    output: str
+    uris: Mapping[str, str]
+    compactions: Mapping[str, CommittedDocument]
+    holders: Mapping[str, str]
+
+    def read(self, run_id: str) -> Run:
+        """Returns a run, with its document."""
+        document = self.compactions.get(run_id) or read_summary(self.uris[run_id])
+        return Run(RunPaths(self.output, run_id), document, self.holders.get(run_id))
+
+
+def _list_runs(output: str) -> _ListedRuns:
     _require_no_links(output)
     uris = {name_of(uri): uri for uri in storage.find_files(output, "runs/*.json")}
-    compactions = {run_id: read_summary(uri) for run_id, uri in uris.items() if COMPACTION in run_id}
-    lists = {run_id: doc.compacted for run_id, doc in compactions.items() if isinstance(doc, CompactionDocument)}
-    gone = {run_id for compacted in lists.values() for run_id in compacted}  # among them compactions of compactions
-    into = {run_id: holder for holder, compacted in lists.items() if holder not in gone for run_id in compacted}
-    yield from ((run_id, uri, into.get(run_id)) for run_id, uri in uris.items())
+    compactions: dict[str, CommittedDocument] = {}
+    holders: dict[str, str] = {}
+    # The newest first: it names all that is in it, so the compactions among these need not be read.
+    for run_id in sorted((run_id for run_id in uris if COMPACTION in run_id), reverse=True):
+        if run_id not in holders:
+            compactions[run_id] = document = read_summary(uris[run_id])
+            if isinstance(document, CompactionDocument):
+                holders |= dict.fromkeys(document.compacted, run_id)
+    return _ListedRuns(output, uris, compactions, holders)
 
 
 def _require_no_links(output: str) -> None:

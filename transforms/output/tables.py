@@ -122,20 +122,27 @@ def read_run(
     return pa.Table.from_batches([batch.select(list(columns)) for batch in batches], schema)
 
 
-def current_rows(output: Output, on_file: Callable[[str], None] = lambda path: None) -> Iterator[pa.Table]:
+def current_rows(
+    output: Output, on_file: Callable[[str], None] = lambda path: None, rows_in_memory: int = ROWS_IN_MEMORY
+) -> Iterator[pa.Table]:
     """Yields tables that together hold some columns of the current row of every video.
 
     The current row of a video is its last row with the `LabelingKey` of the last run, or its last row if there is none.
 
     Videos are identified by `uri_key`. Memory does not grow with the number of rows: large outputs are read in several
     passes, each for a share of the videos.
+
+    Args:
+      output: the output.
+      on_file: called for each file that is read, in each pass.
+      rows_in_memory: the maximum number of rows of a pass.
     """
     files = output.files("videos")
     key = LabelingKey.of(output.labeling_runs()[-1].labeled) if output.labeling_runs() else None
     num_rows = sum(run.summary.counts.videos for run in output.labeling_runs())
-    num_passes = _num_passes(num_rows)
+    num_passes = _num_passes(num_rows, rows_in_memory)
     if num_passes > 1:  # run documents may be wrong, and each pass reads everything
-        num_passes = _num_passes(sum(map(_num_rows, files)))
+        num_passes = _num_passes(sum(map(_num_rows, files)), rows_in_memory)
     for share in range(num_passes):
         batches = []
         for path in files:
@@ -156,8 +163,8 @@ def _with_rank(rows: pa.RecordBatch, key: LabelingKey | None) -> pa.RecordBatch:
     return rows.select(_CURRENT).append_column(_OF_LAST_RUN, pc.fill_null(matches, False))
 
 
-def _num_passes(num_rows: int) -> int:
-    return -(-num_rows // ROWS_IN_MEMORY)
+def _num_passes(num_rows: int, rows_in_memory: int) -> int:
+    return -(-num_rows // rows_in_memory)
 
 
 def _num_rows(path: str) -> int:

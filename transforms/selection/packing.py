@@ -1,15 +1,14 @@
-"""Packing: many rows in one element, for whatever crosses a shuffle.
+"""Packing: many rows in one element of a shuffle.
 
-A runner pays for each element that it keeps between two steps, and the local one keeps it in memory, as objects. So
-videos, and what the ledger says of them, cross in blocks, each the compressed rows of many videos of one bucket. A
-video's bucket is a hash of its key (its URI without the query, and its range): what has to meet, two mentions of a
-video, or a video and its rows in the ledger, meets there.
+A runner pays for each element between two steps, and the local runner holds it in memory as an object. So videos, and
+their rows in the ledger, are shuffled in blocks. A block is the compressed rows of many videos of one bucket. A bucket
+is a hash of a key: the URI without its query, and the range. All that is compared with a video is in one bucket.
 
-Whoever takes a bucket holds its videos unpacked, and their rows in the ledger: of a million, a thousand. There are no
-more buckets, so that a block holds many rows, and no fewer, since a cluster spreads what comes behind a shuffle by the
-bucket.
+A step that reads a bucket holds its videos and their ledger rows unpacked: a thousand of a million. More buckets would
+make blocks of fewer rows. Fewer buckets would limit how a cluster distributes the work after a shuffle.
 
-The local runner keeps what it flattens, and what two steps take that cannot be one: pack before.
+The local runner materializes Flatten outputs, and PCollections with two consumers that cannot be fused. Pack elements
+before those.
 """
 
 from __future__ import annotations
@@ -28,23 +27,24 @@ from reelbeam.transforms.records.time_range import TimeRange
 
 NUM_BUCKETS = 1024
 
-_MAX_HELD_BYTES = 4 << 20  # by a thread: some forty videos of each bucket
+_MAX_HELD_BYTES = 4 << 20  # of a thread: some forty videos of each bucket
 _FIELDS = tuple(VideoRef.__dataclass_fields__)
 
-_Value: TypeAlias = Any  # what JSON knows, of a type that only the row's reader knows
+_Value: TypeAlias = Any  # a JSON value; only the reader of the row knows its type
 PackedRow: TypeAlias = tuple[object, ...] | list[object]
 VideoRow: TypeAlias = tuple[object, ...]
 """The fields of a VideoRef."""
 
 _values = operator.attrgetter(*_FIELDS)
-_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode  # str: of exact fractions
+encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+"""Returns rows as JSON; exact fractions as text."""
 
 
 class Pack(beam.PTransform):
     """Packs rows.
 
-    Input: (key, row): whole numbers, and tuples or lists of what JSON knows. Output: (key, block), each of rows of one
-    key; a key has as many blocks as it takes to hold but little meanwhile. `unpack` gives the rows back, as lists.
+    Input: (key, row): integers, and tuples or lists of JSON values. Output: (key, block), each with rows of one key.
+    The memory limit decides how many blocks a key has. `unpack` returns the rows, as lists.
     """
 
     def expand(self, rows: beam.PCollection[tuple[int, PackedRow]]) -> beam.PCollection[tuple[int, bytes]]:
@@ -62,12 +62,12 @@ class PackVideos(beam.PTransform):
 
 class _PackFn(beam.DoFn):
     def start_bundle(self) -> None:
-        self._held: dict[int, list[str]] = {}  # a bundle that failed may have left some
+        self._held: dict[int, list[str]] = {}  # a failed bundle may have left some
         self._held_bytes = 0
 
     def process(self, element: tuple[int, PackedRow]) -> Iterable[tuple[int, bytes]]:
         key, row = element
-        text = _encode(row)
+        text = encode(row)
         self._held.setdefault(key, []).append(text)
         self._held_bytes += len(text)
         return self._release() if self._held_bytes > _MAX_HELD_BYTES else ()
@@ -83,24 +83,24 @@ class _PackFn(beam.DoFn):
 
 
 def bucket_of(key: str) -> int:
-    """Returns the bucket in which a video meets whatever is known of it, by its key, from 0 to NUM_BUCKETS - 1."""
+    """Returns the bucket of a key, from 0 to NUM_BUCKETS - 1."""
     return stable_hash(key, "bucket") % NUM_BUCKETS
 
 
 def video_row(video: VideoRef) -> VideoRow:
-    """Returns a video as `Pack` takes it."""
+    """Returns a video as a row for `Pack`."""
     return _values(video)
 
 
 def video_of(row: Iterable[_Value]) -> VideoRef:
-    """Returns the video of a row that `unpack` gave."""
+    """Returns the video of a row from `unpack`."""
     facts = dict(zip(_FIELDS, row, strict=True))
     facts |= {"metadata": tuple(map(tuple, facts["metadata"])), "time_range": TimeRange.from_texts(facts["time_range"])}
     return VideoRef(**facts)
 
 
 def unpack(blocks: Iterable[bytes]) -> Iterator[list[_Value]]:
-    """Yields the rows of blocks, in the order in which they were packed."""
+    """Yields the rows of blocks, in the order of packing."""
     for block in blocks:
         yield from json.loads(zlib.decompress(block))
 

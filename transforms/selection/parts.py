@@ -1,13 +1,12 @@
-"""WriteSelection and ReadSelection: the videos that a run is to label, in parts that are labeled one after the other.
+"""WriteSelection and ReadSelection: the selected videos on disk, in parts that are labeled one after the other.
 
-A backfill of a million videos is not one job whose results are all there at the end, or not at all. They are listed
-and compared with the ledger once; what is to be labeled is written down in parts of some thousand videos, and each part
-is a run of its own, with a commit of its own. A backfill that dies in its tenth hour has lost the part at hand: whoever
-starts it again lists again, finds the committed parts in the ledger, and goes on with the rest. Nothing else has to be
-remembered, so the parts need not be the same ones.
+A backfill of a million videos is not one job with one commit. The videos are listed and compared with the ledger once.
+The selected ones are written to disk in parts of a few thousand videos, and each part is a run with its own commit. If
+a backfill is killed in its tenth hour, only the current part is lost. The next start lists again, finds the committed
+parts in the ledger, and labels the rest. It needs no other state, so its parts may differ.
 
-It was chosen over parts by `--shard`, which list everything once a part, and over files that a later attempt would have
-to trust: a part is checked and committed by the same code as any run.
+Alternatives: parts by `--shard` would list everything once per part; files that a later attempt reads would have to be
+trusted. A part is checked and committed by the same code as any run.
 """
 
 from __future__ import annotations
@@ -22,12 +21,13 @@ import pyarrow.parquet as pq
 
 from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.errors import ReconciliationError
-from reelbeam.transforms.output.ledger import SKIPPED, Selection
+from reelbeam.transforms.output.ledger import SKIPPED
 from reelbeam.transforms.output.run_files import RunPaths, to_line, write_atomically, write_parquet
 from reelbeam.transforms.records import VideoRef, stable_hash
 from reelbeam.transforms.records.time_range import TimeRange
 from reelbeam.transforms.schemas import Row
 from reelbeam.transforms.selection.packing import Pack, PackVideos, VideoRow, unpack_videos, video_row
+from reelbeam.transforms.selection.select_videos import Selection
 from reelbeam.transforms.storage.documents import Count, read_document, typed
 from reelbeam.transforms.wording import counted
 
@@ -50,10 +50,10 @@ class Part(NamedTuple):
 
     Attributes:
       path: of its file; None for the part of a selection without videos.
-      num_inputs: what it accounts for: its own videos, and in the first part also all that were skipped.
-      outcomes: how many were selected and skipped, by reason. Those of all parts are told by the first one.
-      num_vouching: videos that are known to be labeled, beside those that the part skips: those of earlier parts.
-      ignored: what the listing left out, by kind. All of it is told by the first part.
+      num_inputs: its own videos, and in the first part also all skipped ones.
+      outcomes: number of selected and skipped videos by reason. The first part has those of all parts.
+      num_vouching: videos known to be labeled, beside those that the part skips: those of earlier parts.
+      ignored: number of files and folders that the listing ignored, by kind. The first part has all of them.
     """
 
     path: str | None
@@ -64,18 +64,18 @@ class Part(NamedTuple):
 
     @property
     def num_videos(self) -> int:
-        """How many videos are to be labeled."""
+        """Number of videos to label."""
         return self.num_inputs - sum(n for reason, n in self.outcomes.items() if reason in SKIPPED)
 
 
 @dataclasses.dataclass(frozen=True)
 class SelectionRecord:
-    """What `WriteSelection` writes down beside the parts.
+    """What `WriteSelection` writes beside the parts.
 
     Attributes:
-      parts: number of the part, and how many videos it has.
-      outcomes: how many inputs were selected and skipped, by reason.
-      ignored: what the listing left out, by kind.
+      parts: index of the part, and its number of videos.
+      outcomes: number of selected and skipped inputs by reason.
+      ignored: number of files and folders that the listing ignored, by kind.
     """
 
     num_inputs: Count
@@ -85,19 +85,19 @@ class SelectionRecord:
 
 
 class WriteSelection(beam.PTransform):
-    """Writes down what is to be labeled.
+    """Writes the selected videos.
 
-    Input: `Selection`. Output: a PCollection of the one `SelectionRecord`, its parts in a fixed order; not one part
-    where there is nothing to label, and then no file.
+    Input: `Selection`. Output: a PCollection of one `SelectionRecord`, its parts in a fixed order. If no video is
+    selected, there is no part and no file.
 
-    The files stand in the run's staging folder. They hold URIs as they were given, with the query of a signed one,
-    without which it could not be read; they are removed with the folder.
+    The files are in the run's staging folder, and removed with it. They hold URIs as they were given: a signed URL
+    cannot be read without its query.
 
     Args:
       paths: of the run.
-      videos_per_part: how many videos a part has, more or less: they are dealt out by a hash.
-      ignored: (kind, count) of what the listing left out, see `reelbeam.transforms.storage.ignored`; None: nothing is
-        known of it.
+      videos_per_part: approximate number of videos of a part; a hash assigns videos to parts.
+      ignored: (kind, count) of the files that the listing ignored, see `reelbeam.transforms.storage.ignored`; None if
+        not known.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class WriteSelection(beam.PTransform):
         )
         written = (
             selection.videos
-            | "PackSelected" >> PackVideos()  # a runner keeps them until they are counted
+            | "PackSelected" >> PackVideos()  # a runner holds them until they are counted
             | "KeyByPart" >> beam.FlatMap(_key_by_part, beam.pvalue.AsSingleton(num_parts))
             | "PackParts" >> Pack()
             | "GroupPart" >> beam.GroupByKey()
@@ -172,12 +172,12 @@ def to_parts(paths: RunPaths, selection: SelectionRecord) -> list[Part]:
 
 
 def selected_path(paths: RunPaths, part: int) -> str:
-    """Returns where a part stands."""
+    """Returns the path of a part."""
     return f"{paths.staging}/selected/part-{part:05d}.parquet.staged"
 
 
 def selection_path(paths: RunPaths) -> str:
-    """Returns where the list of the parts stands."""
+    """Returns the path of the record of a selection."""
     return f"{paths.staging}/selected/selection.json"
 
 

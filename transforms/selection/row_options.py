@@ -1,7 +1,7 @@
-"""What a run asks of its rows beside the scores: how many labels, and which further columns. Not in the labeling key.
+"""Options of rows that are not in the labeling key: the number of labels, and optional columns.
 
-A video that is labeled already keeps its row, whatever the next run asks of rows. So a run that asks for something else
-says how many videos it left as they are.
+A labeled video keeps its row, even if a later run has other options. Such a run reports how many videos it skipped with
+other options.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class RowOptions:
-    """The flags of a run that decide what its rows hold; the names are those in a run's configuration."""
+    """The flags of a run that decide what its rows contain; the names are those in a run's configuration."""
 
     top_k: int
     min_score: float
@@ -24,7 +24,7 @@ class RowOptions:
 
     @classmethod
     def of_run(cls, document: CommittedDocument) -> RowOptions | None:
-        """Returns those of the run with that document; None where it does not say."""
+        """Returns the options of the run with that document; None if it does not have them."""
         # Here, since they import Beam and Arrow, and flags are parsed without these.
         from reelbeam.transforms.output.run_document import RunDocument
         from reelbeam.transforms.storage.typed_json import WrongValueError, from_json
@@ -44,14 +44,14 @@ class RowOptions:
         return ", ".join([f"--top_k {self.top_k}", f"--min_score {self.min_score:g}", *switches])
 
     def would_change(self, document: CommittedDocument) -> bool:
-        """Returns whether rows of the run with that document are known to be others than those that are asked for."""
+        """Returns whether rows of the run with that document are known to differ from those with these options."""
         made = RowOptions.of_run(document)
         return made is not None and not made.fit(self)
 
-    def fit(self, asked: RowOptions) -> bool:
-        """Returns whether rows made so are those that are asked for; columns that nobody asks for do no harm."""
+    def fit(self, wanted: RowOptions) -> bool:
+        """Returns whether rows with these options satisfy `wanted`. Additional columns are accepted."""
         return (
-            (self.top_k, self.min_score) == (asked.top_k, asked.min_score)
-            and self.save_logits >= asked.save_logits
-            and self.save_embeddings >= asked.save_embeddings
+            (self.top_k, self.min_score) == (wanted.top_k, wanted.min_score)
+            and self.save_logits >= wanted.save_logits
+            and self.save_embeddings >= wanted.save_embeddings
         )

@@ -65,7 +65,7 @@ def typed(kind: type[_T], uri: str, document: object) -> _T:
     """Returns a document as its dataclass.
 
     Raises:
-      UnusableFileError: it says what no run writes, or lacks what each of its kind says.
+      UnusableFileError: a value is missing, or is not one that a run writes.
     """
     try:
         return from_json(kind, document)
@@ -74,7 +74,7 @@ def typed(kind: type[_T], uri: str, document: object) -> _T:
 
 
 def wrong_value(uri: str, name: str, value: object) -> UnusableFileError:
-    """Returns the error of a document that says what no run writes."""
+    """Returns the error for a value that no run writes, or that is missing (`MISSING`)."""
     said = (
         f"{name} is missing, which each run writes"
         if value is MISSING
@@ -84,7 +84,7 @@ def wrong_value(uri: str, name: str, value: object) -> UnusableFileError:
 
 
 class _ShortRepr(reprlib.Repr):
-    """Shows the beginning of a value of JSON, in a time that does not depend on its size."""
+    """Formats the beginning of a JSON value, in a time that does not depend on its size."""
 
     def ascii(self, value: object) -> str:
         """Returns an ASCII text of at most about 100 characters."""
@@ -103,12 +103,12 @@ _SHORT = _ShortRepr()
 
 
 def require_files(uri: str, name: str, paths: Iterable[str], runs: Iterable[str], table: str | None = None) -> None:
-    """Raises UnusableFileError where paths name anything but files of the tables of some runs.
+    """Raises UnusableFileError if a path does not name a file of a table of some runs.
 
     Args:
-      uri: of the document.
-      name: of the field that has the paths.
-      paths: below the output.
+      uri: the document.
+      name: the field that has the paths.
+      paths: paths relative to the output.
       runs: the names of the runs.
       table: the only table whose files these may be; None: any.
     """

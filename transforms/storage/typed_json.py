@@ -1,8 +1,8 @@
-"""Frozen dataclasses from JSON and to JSON, each value checked; and the JSON Schema of such a dataclass.
+"""Convert frozen dataclasses from and to JSON, with a check of each value, and make the JSON Schema of a dataclass.
 
-One declaration a field says everything: its type, and what its values must be (`Annotated[str, Rule(…)]`). A field
-without a default must be there; null is allowed where the type says `| None`. A field whose default is None is left
-out of the JSON where it is None. Keys that the dataclass does not have are ignored: a later release may add some.
+The declaration of a field holds its type and the rule for its values (`Annotated[str, Rule(…)]`). A field without a
+default is required; null is allowed if the type contains `| None`. A field whose default is None is omitted from the
+JSON if it is None. Unknown keys are ignored, because a later release may add some.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _JSON_TYPES: dict[object, str] = {str: "string", int: "integer", float: "number"
 
 @dataclasses.dataclass(frozen=True, eq=False)  # types are hashed, and a schema has no hash
 class Rule:
-    """What the values of a field must be, beyond their type: as a check, and as keywords of JSON Schema."""
+    """A rule for the values of a field, beyond their type: as a check, and as keywords of JSON Schema."""
 
     holds: Callable[[object], bool]
     schema: Mapping[str, object]
@@ -33,8 +33,8 @@ class WrongValueError(ValueError):
     """A value that the dataclass does not allow.
 
     Args:
-      name: where it is in the document: "counts.videos".
-      value: what is there; `MISSING` where nothing is.
+      name: its place in the document, such as "counts.videos".
+      value: the value; `MISSING` if there is none.
     """
 
     def __init__(self, name: str, value: object) -> None:
@@ -47,21 +47,21 @@ MISSING = object()
 
 
 def from_json(kind: type[_T], value: object, name: str = "") -> _T:
-    """Returns a dataclass as a JSON value has it.
+    """Returns a dataclass from a JSON value.
 
     Args:
       kind: the dataclass.
-      value: as `json.loads` gives it.
-      name: of the value in its document; "" for the document itself.
+      value: a result of `json.loads`.
+      name: the place of the value in its document; "" for the document itself.
 
     Raises:
-      WrongValueError: a value is missing, or is not what its field allows.
+      WrongValueError: a value is missing, or its field does not allow it.
     """
     return cast(_T, _read(kind, value, name))
 
 
 def to_json(value: object) -> object:
-    """Returns a dataclass, or what consists of some, as `json.dumps` takes it."""
+    """Returns a dataclass, or a collection of dataclasses, as input of `json.dumps`."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
         return {f.name: to_json(found) for f, found in fields if found is not None or f.default is not None}
@@ -171,7 +171,7 @@ def _schema_of_fields(kind: type, definitions: dict[str, object]) -> dict[str, o
 
 
 def _description(kind: type, name: str) -> dict[str, object]:
-    """Returns what the docstring of a dataclass, or of one that it extends, says of a field below "Attributes:"."""
+    """Returns the description of a field below "Attributes:" in the docstring of a dataclass or its base classes."""
     for each in kind.__mro__:
         text = inspect.cleandoc(each.__doc__ or "").partition("Attributes:")[2]
         for names, words in re.findall(r"^  ((?:\w+, )*\w+): (.+(?:\n    .+)*)", text, re.MULTILINE):

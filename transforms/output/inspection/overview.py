@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ from reelbeam.transforms.output.lock.lock_file import LockProgress, LockRecord, 
 from reelbeam.transforms.output.run_counts import Counts
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.runs import Run
-from reelbeam.transforms.output.tables import Output, count_by, current_rows
+from reelbeam.transforms.output.tables import ROWS_IN_MEMORY, Output, count_by, current_rows
 from reelbeam.transforms.redaction import without_query
 
 _TOP = 10
@@ -93,13 +93,19 @@ class Overview:
     totals: Totals
 
 
-def overview(output: Output, num_runs: int, on_file: Callable[[str], None] = lambda path: None) -> Overview:
+def overview(
+    output: Output,
+    num_runs: int,
+    on_file: Callable[[str], None] = lambda path: None,
+    rows_in_memory: int = ROWS_IN_MEMORY,
+) -> Overview:
     """Returns the content of `reelbeam status`.
 
     Args:
       output: the output. It may hold no committed run yet.
       num_runs: the number of committed runs to return.
       on_file: called for each file that is read.
+      rows_in_memory: the maximum number of rows that are read at once.
 
     Raises:
       ConfigError: there is neither a committed nor an uncommitted run.
@@ -117,7 +123,7 @@ def overview(output: Output, num_runs: int, on_file: Callable[[str], None] = lam
         last_success=runs[-1].summary.finished_at if runs else None,
         now=tuple(now),
         runs=tuple(map(_run, runs[-num_runs:])) if num_runs else (),
-        totals=_totals(output, on_file),
+        totals=_totals(current_rows(output, on_file, rows_in_memory)),
     )
 
 
@@ -168,13 +174,13 @@ def _state(output: str, run_id: str, alive: bool, pending: bool) -> State:
     return "running" if alive else "interrupted"
 
 
-def _totals(output: Output, on_file: Callable[[str], None]) -> Totals:
+def _totals(tables: Iterable[pa.Table]) -> Totals:
     status: collections.Counter[str] = collections.Counter()
     errors: collections.Counter[str] = collections.Counter()
     labels: collections.Counter[str] = collections.Counter()
     models: collections.Counter[str] = collections.Counter()
     num_clips = duration_ms = 0
-    for rows in current_rows(output, on_file):
+    for rows in tables:
         status.update(_counted(rows, "status"))
         errors.update(_counted(rows, "error_code"))
         labels.update(_counted(rows, "top_label"))

@@ -47,10 +47,11 @@ class RowChecks:
 
     Args:
       num_rows: the expected number of rows, which determines the number of temporary files.
+      rows_in_memory: the approximate number of rows that are sorted at once.
     """
 
-    def __init__(self, num_rows: int) -> None:
-        self._num_shares = max(1, -(-num_rows // ROWS_IN_MEMORY))
+    def __init__(self, num_rows: int, rows_in_memory: int = ROWS_IN_MEMORY) -> None:
+        self._num_shares = max(1, -(-num_rows // rows_in_memory))
         self._files: list[str] = []
 
     def __enter__(self) -> RowChecks:

@@ -21,7 +21,7 @@ import pyarrow as pa
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import StorageError
 from reelbeam.transforms.output.commits import pending_commits
-from reelbeam.transforms.output.inspection.row_checks import Fault, RowChecks
+from reelbeam.transforms.output.inspection.row_checks import ROWS_IN_MEMORY, Fault, RowChecks
 from reelbeam.transforms.output.run_document import CompactionDocument
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.runs import Run, read_summary
@@ -56,6 +56,7 @@ def find_faults(
     names: Sequence[str] = (),
     on_file: Callable[[str], None] = lambda path: None,
     last: bool = False,
+    rows_in_memory: int = ROWS_IN_MEMORY,
 ) -> list[Fault]:
     """Returns the faults of an output or of some of its runs.
 
@@ -64,6 +65,7 @@ def find_faults(
       names: the runs to check; empty, without `last`: all runs.
       on_file: called for each file that is read.
       last: whether to check the last run.
+      rows_in_memory: about how many rows are sorted at once.
 
     Raises:
       ConfigError: nothing is committed there, or a named run does not exist.
@@ -75,7 +77,7 @@ def find_faults(
         faults = _unreadable(before)
         if not faults:
             output = Output.read(uri)
-            faults = _look(output, [*names, output.last_name()] if last else names, on_file)
+            faults = _look(output, [*names, output.last_name()] if last else names, on_file, rows_in_memory)
         if not faults or storage.find_files(uri, "runs/*.json") == before:
             break
     return faults
@@ -96,12 +98,12 @@ def _fault_of(path: str, error: StorageError) -> Fault:
     return Fault(path, str(error).removeprefix(f"{path} ").removeprefix(f"{path}: "))
 
 
-def _look(output: Output, names: Sequence[str], on_file: Callable[[str], None]) -> list[Fault]:
+def _look(output: Output, names: Sequence[str], on_file: Callable[[str], None], rows_in_memory: int) -> list[Fault]:
     runs = [run for name in names for run in output.find(name)] or list(output.runs.values())
     holders = {run.compacted_into or run.run_id: None for run in runs}
     faults = [] if names else list(_strays(output))
     for name in holders:
-        faults += _check_holder(output, output.runs[name], on_file)
+        faults += _check_holder(output, output.runs[name], on_file, rows_in_memory)
     return faults
 
 
@@ -118,7 +120,7 @@ def _strays(output: Output) -> Iterator[Fault]:
             yield Fault(path, "belongs to no committed run: remove it")
 
 
-def _check_holder(output: Output, holder: Run, on_file: Callable[[str], None]) -> Iterator[Fault]:
+def _check_holder(output: Output, holder: Run, on_file: Callable[[str], None], rows_in_memory: int) -> Iterator[Fault]:
     """Yields the faults of the files of a run, or of a compaction with all of its runs."""
     held = {run.run_id: run for run in output.runs.values() if run.compacted_into == holder.run_id}
     runs = {name: run for name, run in (held | {holder.run_id: holder}).items() if not run.is_compaction}
@@ -127,7 +129,7 @@ def _check_holder(output: Output, holder: Run, on_file: Callable[[str], None]) -
     yield from _lost_documents(output, holder)
     damaged = False
     reported = holder.summary.counts
-    with RowChecks(min(reported.videos + reported.clips, _MAX_ROWS)) as checks:
+    with RowChecks(min(reported.videos + reported.clips, _MAX_ROWS), rows_in_memory) as checks:
         for table in TABLES:
             for path in holder.files(table):
                 on_file(path)

@@ -25,12 +25,12 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from reelbeam.transforms import metrics
 from reelbeam.transforms.errors import ObjectTooLargeError, UnavailableError
 from reelbeam.transforms.redaction import without_query
-from reelbeam.transforms.storage.spool.spooled_video import SparseFile, SpooledVideo, disk_errors
+from reelbeam.transforms.storage.spool.spooled_video import BLOCK_BYTES, SparseFile, SpooledVideo, disk_errors
 from reelbeam.transforms.storage.stores.store import ObjectInfo, Store
 from reelbeam.transforms.wording import counted
 
@@ -50,10 +50,12 @@ class SpoolConfig:
     Attributes:
       folder: a local folder; None: the folder for temporary files.
       max_bytes: the limit for all videos of a process; None: `MAX_BYTES`, or less if the disk is smaller.
+      block_bytes: videos are fetched in blocks of this size.
     """
 
     folder: str | None = None
     max_bytes: int | None = None
+    block_bytes: int = BLOCK_BYTES
 
 
 DEFAULT_SPOOL = SpoolConfig()
@@ -70,6 +72,11 @@ def spool_of(config: SpoolConfig) -> Spool:
         return spool
 
 
+def free_bytes(folder: pathlib.Path) -> int:
+    """Returns the free space of the disk of a folder, in bytes."""
+    return shutil.disk_usage(folder).free
+
+
 class Spool:
     """Provides remote videos as local files. Thread-safe; each thread may hold one video at a time.
 
@@ -78,18 +85,27 @@ class Spool:
       max_bytes: the limit.
     """
 
-    def __init__(self, config: SpoolConfig) -> None:
-        """Creates the folder and removes those of dead processes. Raises UnavailableError if the disk denies access."""
+    def __init__(self, config: SpoolConfig, free_bytes: Callable[[pathlib.Path], int] = free_bytes) -> None:
+        """Creates the folder and removes those of dead processes.
+
+        Args:
+          config: the folder and the limit.
+          free_bytes: returns the free space of the disk of a folder, in bytes.
+
+        Raises:
+          UnavailableError: the disk denies access.
+        """
         place = pathlib.Path(config.folder or tempfile.gettempdir())
         with disk_errors(place):
             place.mkdir(parents=True, exist_ok=True)
             remove_abandoned(place)
             self.folder, self._lock = _make_folder(place)
-            free_bytes = shutil.disk_usage(place).free
+            max_bytes = min(MAX_BYTES, int(free_bytes(place) * _FREE_SHARE))
         atexit.register(self.close)
         self._place = place
         self._max_bytes_of_any_disk = config.max_bytes or MAX_BYTES
-        self.max_bytes = config.max_bytes or min(MAX_BYTES, int(free_bytes * _FREE_SHARE))
+        self.max_bytes = config.max_bytes or max_bytes
+        self._block_bytes = config.block_bytes
         self._num_files = 0
         self._changed = threading.Condition()
         self._files: collections.OrderedDict[ObjectInfo, SparseFile] = collections.OrderedDict()  # last: last used
@@ -136,7 +152,7 @@ class Spool:
             file = self._files.get(key)
             if file is None:
                 self._num_files += 1
-                file = self._files[key] = SparseFile(self.folder / str(self._num_files), size_bytes)
+                file = self._files[key] = SparseFile(self.folder / str(self._num_files), size_bytes, self._block_bytes)
             file.open()
             self._files.move_to_end(key)
             self._evict()

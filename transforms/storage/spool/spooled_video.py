@@ -25,11 +25,12 @@ BLOCK_BYTES = 256 << 10
 class SparseFile:
     """A file and its blocks. The spool's lock guards everything but the bytes; descriptors are open while in use."""
 
-    def __init__(self, path: pathlib.Path, size_bytes: int) -> None:
+    def __init__(self, path: pathlib.Path, size_bytes: int, block_bytes: int = BLOCK_BYTES) -> None:
         self.size_bytes = size_bytes
+        self.block_bytes = block_bytes
         self.num_users = 0
         self.num_fetched_bytes = 0
-        self.blocks = Blocks(-(-size_bytes // BLOCK_BYTES))
+        self.blocks = Blocks(-(-size_bytes // block_bytes))
         self.read_only = self._writable = -1
         self._path = path
 
@@ -50,7 +51,7 @@ class SparseFile:
         try:
             return os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
         except FileNotFoundError:  # it is new, or something that cleans /tmp removed it
-            self.blocks = Blocks(-(-self.size_bytes // BLOCK_BYTES))
+            self.blocks = Blocks(-(-self.size_bytes // self.block_bytes))
             self.num_fetched_bytes = 0
             self._path.parent.mkdir(mode=0o700, exist_ok=True)
             return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -104,7 +105,8 @@ class SpooledVideo:
           StorageError: as in `stores.store.Store.read`, or because the disk is full.
         """
         assert 0 <= start < stop <= self.size_bytes
-        first, last = start // BLOCK_BYTES, -(-stop // BLOCK_BYTES)
+        block_bytes = self._file.block_bytes
+        first, last = start // block_bytes, -(-stop // block_bytes)
         blocks = self._file.blocks
         while True:
             with self._changed:
@@ -112,11 +114,11 @@ class SpooledVideo:
                     self._changed.wait()
                 if claimed is None:
                     start_block, end_block = blocks.run_around(first)
-                    return start_block * BLOCK_BYTES, min(end_block * BLOCK_BYTES, self.size_bytes)
+                    return start_block * block_bytes, min(end_block * block_bytes, self.size_bytes)
             self._fetch_blocks(claimed)
 
     def _fetch_blocks(self, claimed: tuple[int, int]) -> None:
-        start, stop = claimed[0] * BLOCK_BYTES, min(claimed[1] * BLOCK_BYTES, self.size_bytes)
+        start, stop = (min(block * self._file.block_bytes, self.size_bytes) for block in claimed)
         num_bytes = 0
         try:
             self._file.write(self._store.read(self._video, start, stop), start)

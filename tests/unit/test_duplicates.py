@@ -10,16 +10,13 @@ from collections.abc import Iterable
 import apache_beam as beam
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
-from local_pipeline import LocalPipeline, counters
+from local_pipeline import LocalPipeline, counters, list_videos
 
-from reelbeam.pipeline.commands.planning import listed_videos
-from reelbeam.pipeline.flags import options
 from reelbeam.transforms import metrics
 from reelbeam.transforms.inputs.expansion import expand_input
 from reelbeam.transforms.records import VideoRef
 from reelbeam.transforms.records.time_range import TimeRange
-from reelbeam.transforms.selection.duplicates import Files, distinct
-from reelbeam.transforms.selection.list_videos import ListVideos
+from reelbeam.transforms.selection.duplicates import LinkResolver, distinct
 
 
 @pytest.fixture
@@ -55,20 +52,17 @@ def names(folder: pathlib.Path, videos: Iterable[VideoRef]) -> list[str]:
 def test_a_file_that_links_lead_to_is_one_video_of_all_inputs(
     linked: pathlib.Path, inputs: list[str], listing: str | None, expected: list[str]
 ) -> None:
-    files, base = Files(), str(linked)
-    mentions = [files.mention(video) for given in inputs for video in expand_input(given, base)]
+    links, base = LinkResolver(), str(linked)
+    entries = [links.entry(video) for given in inputs for video in expand_input(given, base)]
     if listing:
         for line in (linked / listing).read_text("utf-8").split():
-            mentions.append(files.mention(VideoRef(str(linked / line)), is_listed=True))
-    assert names(linked, distinct(mentions)) == names(linked, distinct(reversed(mentions))) == expected
-    args, _ = options.parse_label_flags([*inputs, "--output=o", "--model=demo"])
-    config = dataclasses.replace(options.to_config(args), base_dir=base, input_list=listing)
-    assert names(linked, listed_videos(config)) == expected, "a plan counts as a run does"
+            entries.append(links.entry(VideoRef(str(linked / line)), from_list=True))
+    assert names(linked, distinct(entries)) == names(linked, distinct(reversed(entries))) == expected
 
 
 def test_a_run_lists_a_linked_file_once_and_counts_what_it_leaves_out(linked: pathlib.Path) -> None:
     with LocalPipeline() as pipeline:
-        videos = (pipeline | ListVideos(["sub", "ext", "other/**.mp4"], None, str(linked))).videos
+        videos = list_videos(pipeline, ["sub", "ext", "other/**.mp4"], None, str(linked))
         found = videos | beam.Map(lambda video: (os.path.relpath(video.video_uri, linked), video.size_bytes))
         assert_that(found, equal_to([("ext/a.mp4", 1), ("ext/down/b.mp4", 1), ("sub/c.mp4", 1)]))
     counted = counters(pipeline)
@@ -78,13 +72,13 @@ def test_a_run_lists_a_linked_file_once_and_counts_what_it_leaves_out(linked: pa
 def test_ranges_of_a_linked_file_are_videos_of_their_own(linked: pathlib.Path) -> None:
     whole, link = VideoRef(str(linked / "ext/a.mp4")), VideoRef(str(linked / "sub/also.mp4"))
     part = dataclasses.replace(link, time_range=TimeRange.of(None, 5))
-    assert list(distinct(map(Files().mention, [link, part, whole]))) == [whole, part]
+    assert list(distinct(map(LinkResolver().entry, [link, part, whole]))) == [whole, part]
 
 
 def test_a_name_that_is_no_utf8_and_an_address_are_their_own_files(tmp_path: pathlib.Path) -> None:
     (tmp_path / os.fsdecode(b"c\xe9.mp4")).touch()
     (tmp_path / "link.mp4").symlink_to(os.fsdecode(b"c\xe9.mp4"))
-    (video,) = distinct(map(Files().mention, expand_input(str(tmp_path))))
+    (video,) = distinct(map(LinkResolver().entry, expand_input(str(tmp_path))))
     assert video.video_uri == f"file://{tmp_path}/c%E9.mp4"
     addresses = [VideoRef("s3://bucket/a.mp4"), VideoRef("https://host/a.mp4?sig=1"), VideoRef("/a\0.mp4")]
-    assert list(distinct(map(Files().mention, addresses))) == addresses
+    assert list(distinct(map(LinkResolver().entry, addresses))) == addresses
