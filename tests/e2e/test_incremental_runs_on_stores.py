@@ -37,8 +37,8 @@ def mirror(corpus: Corpus, folder: pathlib.Path, server: Server) -> set[Content]
 
 def copy_of(server: Server, prefix: str, target: pathlib.Path) -> pathlib.Path:
     """Writes all objects with that prefix to a folder."""
-    for video in server.objects(prefix):
-        key = video.video_uri.removeprefix(f"{server.uri}/")
+    for found in server.objects(prefix):
+        key = found.uri.removeprefix(f"{server.uri}/")
         path = target / key.removeprefix(prefix)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(server.get(key))

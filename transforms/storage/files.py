@@ -10,7 +10,7 @@ from typing import BinaryIO
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from reelbeam.transforms.storage import plain_files
+from reelbeam.transforms.storage.plain_files import open_file, remove_tree
 from reelbeam.transforms.storage.stores.registry import store_for
 from reelbeam.transforms.storage.stores.store import ObjectInfo
 from reelbeam.transforms.storage.uris import literal, local_path
@@ -52,7 +52,7 @@ def open_binary(uri: str) -> BinaryIO:
 def open_inside(uri: str) -> BinaryIO:
     """Opens a file of an output like `open_binary`, but follows no link of a local one."""
     path = local_path(uri)
-    return open_binary(uri) if path is None else plain_files.open_file(path)
+    return open_binary(uri) if path is None else open_file(path)
 
 
 def find_files(folder: str, pattern: str) -> list[str]:
@@ -67,7 +67,7 @@ def delete_folder(uri: str) -> None:
     """Deletes everything below `uri`, a folder of an output, which may not exist."""
     path = local_path(uri)
     if path is not None:
-        plain_files.remove_tree(path)
+        remove_tree(path)
         return
     found = [each.uri for each in match(f"{literal(uri.rstrip('/'))}/**")]
     if found:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 from reelbeam.transforms.errors import UnavailableError, UnusableFileError
-from reelbeam.transforms.storage import plain_files
+from reelbeam.transforms.storage.plain_files import folder_of
 
 _PAUSE_SECONDS = 0.02
 
@@ -34,7 +34,7 @@ def guarded(path: str, max_wait_seconds: float) -> Iterator[None]:
       UnusableFileError: something else has the guard's name.
       OSError: the guard cannot be created or opened.
     """
-    with plain_files.folder_of(path, make=True) as (folder, name):
+    with folder_of(path, make=True) as (folder, name):
         guard = _open_guard(folder, f".{name}.guard", f"{path.rpartition('/')[0]}/.{name}.guard")
     try:
         _wait_for(guard, path, max_wait_seconds)

@@ -8,9 +8,10 @@ import secrets
 from collections.abc import Iterator, Sequence
 
 from reelbeam.transforms.errors import ObjectNotFoundError, UnsupportedUriError
-from reelbeam.transforms.storage import local_folders, plain_files
 from reelbeam.transforms.storage.guards import guarded
 from reelbeam.transforms.storage.ignored import ignore
+from reelbeam.transforms.storage.local_folders import files_matching
+from reelbeam.transforms.storage.plain_files import create_file, move_file, open_file, remove_file
 from reelbeam.transforms.storage.stores.failures import changed, storage_errors
 from reelbeam.transforms.storage.stores.store import ObjectInfo, Versioned, content_version
 from reelbeam.transforms.storage.uris import Pattern, local_path, normalize
@@ -43,7 +44,7 @@ class LocalStore:
     def matching(self, pattern: str) -> Iterator[ObjectInfo]:
         """See `store.Store`."""
         wanted = Pattern(_path(pattern))
-        paths = [pattern] if wanted.is_plain else map(normalize, local_folders.files_matching(wanted, ignore))
+        paths = [pattern] if wanted.is_plain else map(normalize, files_matching(wanted, ignore))
         for path in paths:
             with contextlib.suppress(ObjectNotFoundError):
                 yield self.stat(path)
@@ -59,7 +60,7 @@ class LocalStore:
     def read_versioned(self, uri: str) -> Versioned | None:
         """See `store.Store`. The version is a digest: two writes may have the same modification time."""
         try:
-            with storage_errors(uri), plain_files.open_file(_path(uri)) as file:
+            with storage_errors(uri), open_file(_path(uri)) as file:
                 data = file.read(_MAX_BYTES)
         except ObjectNotFoundError:
             return None
@@ -74,16 +75,16 @@ class LocalStore:
                 return False
             folder, _, name = path.rpartition("/")
             draft = f"{folder}/.draft-{secrets.token_hex(16)}-{name}"
-            with plain_files.create_file(draft) as file:
+            with create_file(draft) as file:
                 file.write(data)
-            plain_files.move_file(draft, path)
+            move_file(draft, path)
             return True
 
     def delete(self, uris: Sequence[str]) -> None:
         """See `store.Store`."""
         for uri in uris:
             with storage_errors(uri):
-                plain_files.remove_file(_path(uri))
+                remove_file(_path(uri))
 
 
 def _path(uri: str) -> str:
