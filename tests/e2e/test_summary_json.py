@@ -177,7 +177,7 @@ def test_a_part_that_fails_leaves_those_before_it(
     second_part(monkeypatch, break_writing)
     assert label(tmp_path, samples_dir, "--videos_per_part=5") == 1
     printed = capsys.readouterr().out
-    assert "This part committed nothing; what 1 part before it committed stays." in printed
+    assert "This part was not committed. Committed before: 1 part." in printed
     assert "Nothing was committed" not in printed
     line = json.loads(printed.splitlines()[-1])
     assert (line["status"], line["error"]["message"]) == ("failed", 'KeyError: "a bug"')
