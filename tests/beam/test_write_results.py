@@ -147,7 +147,7 @@ def test_too_many_failures_commit_nothing(tmp_path: pathlib.Path, ratio: float, 
         with pytest.raises(RuntimeError, match="2 of 4 inputs failed, more than --max_failure_ratio 0.49 allows"):
             write(tmp_path, rows(num_ok=2, num_failed=2), ratio)
         record = json.loads((tmp_path / ".staging/run=r1/failed.json").read_text())
-        assert record["refused"]["code"] == TooManyFailuresError.code
+        assert record["rejection"]["code"] == TooManyFailuresError.code
     assert bool(list(tmp_path.glob("runs/*.json"))) == committed
     assert bool(list(tmp_path.rglob("*.parquet"))) == committed
 

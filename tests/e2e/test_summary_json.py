@@ -51,9 +51,9 @@ def test_a_refused_run_tells_why_and_where_its_summary_is(
 ) -> None:
     assert label(tmp_path / "out", tmp_path / "gone.mp4") == 3
     line = last_line(capsys)
-    assert (line["status"], line["exit_code"], line["error"]["code"]) == ("refused", 3, "too_many_failures")
+    assert (line["status"], line["exit_code"], line["error"]["code"]) == ("rejected", 3, "too_many_failures")
     assert line["counts"]["failed"] == 1
-    assert json.loads(pathlib.Path(line["run_json"]).read_text())["refused"] == line["error"]
+    assert json.loads(pathlib.Path(line["run_json"]).read_text())["rejection"] == line["error"]
 
 
 def test_a_failed_job_tells_what_broke(
@@ -141,7 +141,7 @@ def test_a_refused_part_leaves_no_list_of_inputs_behind(
 ) -> None:
     gone = [tmp_path / f"gone_{number}.mp4" for number in range(4)]
     assert label(tmp_path / "out", *gone, "--videos_per_part=2") == 3
-    assert last_line(capsys)["status"] == "refused"
+    assert last_line(capsys)["status"] == "rejected"
     assert not list((tmp_path / "out").rglob("selected"))
     assert list((tmp_path / "out").rglob("failed.json"))
 

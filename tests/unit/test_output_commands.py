@@ -109,10 +109,10 @@ def test_status_tells_what_is_under_way_dead_and_refused(
     }
     assert found["now"][0]["process_id"] == os.getpid()
     document = ledger_factory.summary_of(tmp_path, interrupted.run_id, [])
-    rejected = RejectedRun(**vars(document), refused=Rejection("too_many_failures", "9 of 9 inputs failed"))
+    rejected = RejectedRun(**vars(document), rejection=Rejection("too_many_failures", "9 of 9 inputs failed"))
     pathlib.Path(RunPaths(str(tmp_path), interrupted.run_id).rejection_record).write_text(json.dumps(to_json(rejected)))
     _, found = as_json(capsys, "status", tmp_path)
-    assert [entry["state"] for entry in found["now"]] == ["interrupted", "refused"]
+    assert [entry["state"] for entry in found["now"]] == ["interrupted", "rejected"]
     assert main(["status", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "9 of 9 inputs failed" in printed

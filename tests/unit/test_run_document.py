@@ -49,7 +49,7 @@ def test_what_is_written_is_read_back_the_same(committed: dict[str, dict[str, An
         assert json.loads(json.dumps(json_object(found))) == document
         kinds.append(type(found))
     assert kinds == [RunDocument, RunDocument, CompactionDocument]
-    rejected = RejectedRun(**vars(RUN), refused=Rejection("too_many_failures", "9 of 9"))
+    rejected = RejectedRun(**vars(RUN), rejection=Rejection("too_many_failures", "9 of 9"))
     assert rejected_run("u", json_object(rejected)) == rejected
 
 

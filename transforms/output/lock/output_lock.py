@@ -9,7 +9,7 @@ A job on a cluster may outlive its launcher and run for days. It holds the lock 
 renewal the lease is shorter, also for renewals by the launcher.
 
 A suspended holder may resume after its lease. Only the holder, or a run that takes over an expired lease, writes the
-lock file. So a run that is still the holder at commit time was not taken over; otherwise it is refused. The write that
+lock file. So a run that is still the holder at commit time was not taken over; otherwise it is rejected. The write that
 verifies this also renews the lease (`LockTicket.require`), so no other run takes over during the commit. This also
 applies to jobs that outlive their launcher.
 """
