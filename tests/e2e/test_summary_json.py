@@ -250,7 +250,7 @@ def test_a_store_that_is_away_when_the_job_fails_still_leaves_a_line(
     assert label(tmp_path, samples_dir / "growing.mp4") == 1
     line = last_line(capsys)
     assert (line["status"], line["error"]["code"]) == ("failed", "run_failed")
-    assert 'KeyError: "a bug"; whether it was committed before cannot be told' in line["error"]["message"]
+    assert 'KeyError: "a bug"; whether it was committed before is unknown' in line["error"]["message"]
 
 
 def test_rows_that_cannot_be_shown_are_committed_all_the_same(
