@@ -42,7 +42,7 @@ _LOGGER = logging.getLogger(__name__)
 _MODEL_FILE = re.compile(r"(?!(?:variables|assets)$)(?:(?:variables|assets)/)?[^/.][^/]*")
 """The files of a folder that are fetched. Their names are not trusted: none may lead out of the local folder."""
 
-_MOST_FILES = 1000
+MOST_FILES = 1000
 """The limit for a folder; one with more files is a corpus or a whole bucket."""
 
 _MOST_BYTES = 8 << 30
@@ -146,7 +146,7 @@ def _list(uri: str) -> dict[str, ObjectInfo]:
       ModelError: the folder does not exist, or does not hold a model.
     """
     shown = without_query(uri)
-    listed = list(itertools.islice(_listing(uri), _MOST_FILES + 1))
+    listed = list(itertools.islice(_listing(uri), MOST_FILES + 1))
     if not listed and foreign.kind_of(uri):
         raise NotASavedModelError(foreign.refusal(shown))
     if not listed:
@@ -155,8 +155,8 @@ def _list(uri: str) -> dict[str, ObjectInfo]:
             f"no model is at {shown}: {there} is there; check the address, or copy a model to it, "
             f"`reelbeam models export NAME --to {shown}` for instance"
         )
-    if len(listed) > _MOST_FILES:
-        raise NotASavedModelError(f"{shown} holds more than {_MOST_FILES} files; pass the folder of one model")
+    if len(listed) > MOST_FILES:
+        raise NotASavedModelError(f"{shown} holds more than {MOST_FILES} files; pass the folder of one model")
     names = {file.uri.removeprefix(f"{uri}/"): file for file in listed}
     if not names.keys() & {MANIFEST, *saved_model.GRAPH_FILES}:
         raise NotASavedModelError(

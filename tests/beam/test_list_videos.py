@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import pathlib
 from collections.abc import Iterator
+from typing import Any
 
 import apache_beam as beam
 import pytest
 from apache_beam.io.filesystem import BeamIOError, FileMetadata
 from apache_beam.io.localfilesystem import LocalFileSystem
 from apache_beam.testing.util import assert_that, equal_to
+from audit_events import audited
 from faulty_proxy import FaultyProxy
 from local_pipeline import LocalPipeline, counters, list_videos
 from object_stores import BUCKET, S3Server
 
 from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.errors import StorageError, UnsupportedUriError
-from reelbeam.transforms.inputs import expansion
 from reelbeam.transforms.inputs.expansion import expand_input, matches_anything
 from reelbeam.transforms.records import VideoRef
 
@@ -46,9 +47,13 @@ def test_patterns_match_whatever_they_match(folder: pathlib.Path) -> None:
     assert names(folder, "note?.txt") == ["notes.txt"]
 
 
-def test_a_pattern_opens_no_folder_below_its_own_depth(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scandir, opened = os.scandir, []
-    monkeypatch.setattr(os, "scandir", lambda path: opened.append(os.path.relpath(path, folder)) or scandir(path))
+def test_a_pattern_opens_no_folder_below_its_own_depth(folder: pathlib.Path) -> None:
+    opened: list[str] = []
+
+    def note(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "os.scandir":
+            opened.append(os.path.relpath(arguments[0], folder))
+
     for pattern, found, folders in (
         ("*.mp4", ["a.mp4", "video [HD].mp4"], ["."]),
         ("*/*.webm", [], [".", "deep"]),
@@ -56,7 +61,9 @@ def test_a_pattern_opens_no_folder_below_its_own_depth(folder: pathlib.Path, mon
         ("deep/**", ["deep/down/c.webm"], ["deep", "deep/down"]),
     ):
         opened.clear()
-        assert (names(folder, pattern), opened) == (found, folders)
+        with audited(note):
+            assert names(folder, pattern) == found
+        assert opened == folders
 
 
 def test_a_name_with_brackets_is_a_name_before_it_is_a_pattern(folder: pathlib.Path) -> None:
@@ -170,9 +177,8 @@ def test_a_folder_is_searched_behind_files_that_are_no_videos(
     video = s3.put("v/z.mp4", b"1")
     assert uris(folder) == [video] and matches_anything(folder)
     assert not caplog.records
-    monkeypatch.setattr(expansion, "_MAX_OTHERS", 40)  # of the 150
     proxy.requests.clear()
-    assert matches_anything(folder)
+    assert matches_anything(folder, max_others=40)  # of the 150
     assert len(proxy.requests) == 1
     (record,) = caplog.records
     assert "no video among its first 40 files; the run searches the rest" in record.getMessage()

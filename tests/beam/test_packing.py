@@ -17,7 +17,6 @@ from slow_cases import fast_first
 from reelbeam.transforms.output.run_document import LabelingKey
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.records import SkipRules, VideoRef
-from reelbeam.transforms.selection import packing
 from reelbeam.transforms.selection.list_videos import ListVideos
 from reelbeam.transforms.selection.packing import NUM_BUCKETS, Pack, PackVideos, bucket_of, unpack, unpack_videos
 from reelbeam.transforms.selection.parts import WriteSelection, read_part, read_selection, to_parts
@@ -50,14 +49,11 @@ def test_what_has_to_meet_meets_in_a_bucket() -> None:
 
 
 @pytest.mark.parametrize(("max_bytes", "num_blocks"), [(8 << 20, 3), (0, 90)])
-def test_a_key_has_as_few_blocks_as_memory_permits(
-    monkeypatch: pytest.MonkeyPatch, max_bytes: int, num_blocks: int
-) -> None:
-    monkeypatch.setattr(packing, "_MAX_HELD_BYTES", max_bytes)
+def test_a_key_has_as_few_blocks_as_memory_permits(max_bytes: int, num_blocks: int) -> None:
     rows = [(i % 3, (i, None, f"row {i}", [["a", "b"]])) for i in range(90)]
     with LocalPipeline() as pipeline:
         # One element, so that one bundle has them all.
-        blocks = pipeline | beam.Create([0], reshuffle=False) | beam.FlatMap(lambda _: rows) | Pack()
+        blocks = pipeline | beam.Create([0], reshuffle=False) | beam.FlatMap(lambda _: rows) | Pack(max_bytes)
         found = blocks | beam.FlatMap(lambda entry: [(entry[0], tuple(row)) for row in unpack([entry[1]])])
         assert_that(blocks | beam.combiners.Count.Globally(), equal_to([num_blocks]), "blocks")
         assert_that(found, equal_to(rows), "rows")
@@ -77,7 +73,7 @@ def test_no_step_of_choosing_makes_the_runner_keep_a_video_unpacked(
             kept_bytes.append(len(data))
             append(self, data)
 
-        monkeypatch.setattr(buffer, "append", watched)
+        monkeypatch.setattr(buffer, "append", watched)  # Beam does not say what its runner keeps
 
     watch(execution.ListBuffer)
     watch(execution.GroupingBuffer)
@@ -87,7 +83,7 @@ def test_no_step_of_choosing_makes_the_runner_keep_a_video_unpacked(
     with LocalPipeline() as pipeline:
         entries = (pipeline | ListVideos(input_list=str(tmp_path / "list.txt"))).entries
         select = SelectVideos(output=str(tmp_path), key=LabelingKey.of(make.RUN), decoder_version="av 1", rules=rules)
-        entries | select | WriteSelection(paths, 5000)
+        entries | select | WriteSelection(paths=paths, videos_per_part=5000)
     # The numbers that are counted and compared take 8 bytes each; a packed video some 15 in each of three places. One
     # place in which it stood by itself would take more than that alone.
     assert 8 < sum(kept_bytes) / len(uris) < 100

@@ -20,6 +20,7 @@ from reelbeam.transforms.classify_clips import ClassifierConfig, MoViNetModelHan
 from reelbeam.transforms.errors import ModelDownloadError, ModelError, ModelNotFoundError, NotASavedModelError
 from reelbeam.transforms.models.registry.catalog import ModelSpec
 from reelbeam.transforms.models.registry.manifest import MANIFEST, content_hash, pin
+from reelbeam.transforms.stored_models import MOST_FILES
 
 pytestmark = pytest.mark.slow  # whole runs
 
@@ -215,7 +216,7 @@ def no_model(s3: S3Server, exported: pathlib.Path) -> None:
 
 
 def a_corpus(s3: S3Server, exported: pathlib.Path) -> None:
-    for number in range(6):
+    for number in range(MOST_FILES + 1):
         s3.put(key(f"{number}.mp4"), b"")
 
 
@@ -229,7 +230,11 @@ FAULTS: dict[str, tuple[Any, type[ModelError], str]] = {
     ),
     "incomplete": (incomplete, NotASavedModelError, rf"{URI} is not a SavedModel: it lacks variables/variables.index"),
     "no model": (no_model, NotASavedModelError, rf"{URI} holds neither reelbeam_model.json nor saved_model.pb; pass"),
-    "corpus": (a_corpus, NotASavedModelError, rf"{URI} holds more than 5 files; pass the folder of one model"),
+    "corpus": (
+        a_corpus,
+        NotASavedModelError,
+        rf"{URI} holds more than {MOST_FILES} files; pass the folder of one",
+    ),
 }
 
 
@@ -244,9 +249,7 @@ def test_what_is_no_sound_model_is_refused_and_leaves_nothing(
     tmp_path: pathlib.Path,
     model_cache: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stored_models, "_MOST_FILES", 5)
     fault(s3, exported)
     with pytest.raises(kind, match=message.replace("[", r"\[").replace("]", r"\]")) as caught:
         stored_models.fetch(URI)

@@ -12,9 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import duckdb
@@ -23,6 +21,7 @@ import numpy as np
 import output_factory as factory
 import pyarrow.parquet as pq
 import pytest
+from audit_events import audited
 from output_factory import Sizes, Video
 from processes import wait_until
 
@@ -212,46 +211,25 @@ class _KilledError(BaseException):
     """Stands for a kill at one step: nothing in the program catches it."""
 
 
-class _Killing:
-    """Ends the program before a step that moves or removes a file or a folder, as the interpreter's audit events say.
-
-    From then on all such steps fail: a process that was killed does not clean up.
-    """
-
-    def __init__(self) -> None:
-        self.steps: list[str] = []
-        self._stop_at: int | None = None
-        sys.addaudithook(self._on_event)  # it stays
-
-    @contextlib.contextmanager
-    def at(self, number: int) -> Iterator[None]:
-        """Lets so many steps of this thread happen in the block, and notes them."""
-        self.steps, self._stop_at = [], number
-        try:
-            with contextlib.suppress(_KilledError):
-                yield
-                self.steps.append("end")
-        finally:
-            self._stop_at = None
-
-    def _on_event(self, event: str, arguments: object) -> None:
-        is_counted = self._stop_at is not None and threading.current_thread() is threading.main_thread()
-        if is_counted and event in ("os.rename", "os.remove", "os.rmdir"):
-            if len(self.steps) == self._stop_at:
-                raise _KilledError(event)
-            self.steps.append(event)
-
-
-KILLING = _Killing()
-
-
 def cut_off(output: pathlib.Path, stop_at: int) -> list[str]:
-    """Compacts up to a step; returns the steps that were done."""
+    """Compacts up to a step that moves or removes a file or a folder; returns the steps that were done.
+
+    From then on all such steps fail: a process that was killed does not clean up. The lock is released.
+    """
+    done: list[str] = []
+
+    def step(event: str, arguments: object) -> None:
+        if event in ("os.rename", "os.remove", "os.rmdir"):
+            if len(done) == stop_at:
+                raise _KilledError(event)
+            done.append(event)
+
     found = Output.read(str(output))
     lock = LockTicket(str(output), compaction.compaction_id())
-    with OutputLock(lock), KILLING.at(stop_at):
+    with OutputLock(lock), contextlib.suppress(_KilledError), audited(step):
         compaction.compact(found, compaction.small_runs(found), lock)
-    return KILLING.steps
+        done.append("end")
+    return done
 
 
 def check_in_between(

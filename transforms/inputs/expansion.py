@@ -19,7 +19,7 @@ from reelbeam.transforms.storage.ignored import HIDDEN_FILE, Report, describe, e
 from reelbeam.transforms.storage.uris import Pattern, literal
 
 _WILDCARDS = frozenset("*?[")
-_MAX_OTHERS = 100_000  # a hundred pages of an object store's listing, about twenty seconds
+MAX_OTHERS = 100_000  # a hundred pages of an object store's listing, about twenty seconds
 _log = logging.getLogger(__name__)
 
 
@@ -56,14 +56,20 @@ def expand_input(
         yield VideoRef(uri)
 
 
-def matches_anything(given: str, base_dir: str | None = None, report: Report = ignore) -> bool:
+def matches_anything(
+    given: str, base_dir: str | None = None, report: Report = ignore, max_others: int = MAX_OTHERS
+) -> bool:
     """Returns whether an input names at least one file.
 
     A missing file counts if it has a video's extension, because it gets a row. Any other missing path may be a folder
     on a disk that is not mounted.
 
-    The search of an object store's folder ends after 100 000 files that are not videos. The result is then True, with a
-    warning, and the run lists the rest.
+    Args:
+      given: a path, a URI or a pattern.
+      base_dir: the base of relative paths.
+      report: called for each skipped file and folder.
+      max_others: the search of an object store's folder ends after so many files that are not videos. The result is
+        then True, with a warning, and the run lists the rest.
 
     Raises:
       UnsupportedUriError, StorageError: as in `expand_input`.
@@ -72,10 +78,10 @@ def matches_anything(given: str, base_dir: str | None = None, report: Report = i
     if path is not None and not os.path.lexists(path) and not _is_pattern(path) and not is_named_like_a_video(given):
         return False
     try:
-        return next(expand_input(given, base_dir, _MAX_OTHERS, report), None) is not None
+        return next(expand_input(given, base_dir, max_others, report), None) is not None
     except _SearchTooLongError:
         _log.warning(
-            "%s: no video among its first %d files; the run searches the rest", without_query(given), _MAX_OTHERS
+            "%s: no video among its first %d files; the run searches the rest", without_query(given), max_others
         )
         return True
 

@@ -27,7 +27,7 @@ from reelbeam.transforms.records.time_range import TimeRange
 
 NUM_BUCKETS = 1024
 
-_MAX_HELD_BYTES = 4 << 20  # of a thread: some forty videos of each bucket
+MAX_HELD_BYTES = 4 << 20  # of a thread: some forty videos of each bucket
 _FIELDS = tuple(VideoRef.__dataclass_fields__)
 
 _Value: TypeAlias = Any  # a JSON value; only the reader of the row knows its type
@@ -45,11 +45,18 @@ class Pack(beam.PTransform):
 
     Input: (key, row): integers, and tuples or lists of JSON values. Output: (key, block), each with rows of one key.
     The memory limit decides how many blocks a key has. `unpack` returns the rows, as lists.
+
+    Args:
+      max_held_bytes: the memory limit of a thread, in bytes of rows.
     """
+
+    def __init__(self, max_held_bytes: int = MAX_HELD_BYTES) -> None:
+        super().__init__()
+        self._max_held_bytes = max_held_bytes
 
     def expand(self, rows: beam.PCollection[tuple[int, PackedRow]]) -> beam.PCollection[tuple[int, bytes]]:
         """Wires the step."""
-        return rows | "Pack" >> beam.ParDo(_PackFn()).with_output_types(tuple[int, bytes])
+        return rows | "Pack" >> beam.ParDo(_PackFn(self._max_held_bytes)).with_output_types(tuple[int, bytes])
 
 
 class PackVideos(beam.PTransform):
@@ -61,6 +68,9 @@ class PackVideos(beam.PTransform):
 
 
 class _PackFn(beam.DoFn):
+    def __init__(self, max_held_bytes: int) -> None:
+        self._max_held_bytes = max_held_bytes
+
     def start_bundle(self) -> None:
         self._held: dict[int, list[str]] = {}  # a failed bundle may have left some
         self._held_bytes = 0
@@ -70,7 +80,7 @@ class _PackFn(beam.DoFn):
         text = encode(row)
         self._held.setdefault(key, []).append(text)
         self._held_bytes += len(text)
-        return self._release() if self._held_bytes > _MAX_HELD_BYTES else ()
+        return self._release() if self._held_bytes > self._max_held_bytes else ()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         for block in self._release():
