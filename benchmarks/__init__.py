@@ -1,1 +1,1 @@
-"""The scripts that measure what the docs claim. Run them with `python -m` from the root."""
+"""The scripts that measure the figures of the docs. Run them with `python -m` from the root."""

@@ -1,4 +1,4 @@
-"""Clips of real videos for measurements of models alone, and the models that are named on a command line."""
+"""Clips of real videos for measurements of models, and the models of a command line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reelbeam.transforms.models.registry.catalog import ModelSpec, Preset
 
 
 def real_clips(videos: list[Path], preset: Preset, most: int) -> npt.NDArray[np.uint8]:
-    """Returns clips of the videos, in order, each from the start of one or the end of the clip before.
+    """Returns consecutive clips of the videos, in order.
 
     Returns:
       uint8 [N, T, H, W, 3], N at most `most`.
@@ -35,7 +35,7 @@ def real_clips(videos: list[Path], preset: Preset, most: int) -> npt.NDArray[np.
 
 
 def frames_at(path: Path, preset: Preset) -> Iterator[npt.NDArray[np.uint8]]:
-    """Yields a picture for each tick of the preset's rate: scaled, and cropped to its centre."""
+    """Yields pictures at the preset's frame rate, scaled and center-cropped."""
     with av.open(str(path)) as container:
         wanted = 0.0
         for frame in container.decode(video=0):
@@ -50,7 +50,7 @@ def frames_at(path: Path, preset: Preset) -> Iterator[npt.NDArray[np.uint8]]:
 
 
 def named_models(arguments: list[str]) -> Iterator[ModelSpec]:
-    """Yields the models that arguments such as a0-base or a0-base=FOLDER name.
+    """Yields the models for arguments such as a0-base or a0-base=FOLDER.
 
     Raises:
       argparse.ArgumentTypeError: no such model.

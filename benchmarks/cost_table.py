@@ -1,11 +1,11 @@
-"""The table of measured costs from which `reelbeam plan` estimates, and the figures in docs/.
+"""Write the table of measured costs for the estimates of `reelbeam plan`, and the figures in docs/.
 
     python -m benchmarks.cost_table
 
-Writes both, from benchmarks/results; tests compare. The figures are written by `tools/make_docs.py`. For each model and
-engine, pipeline/commands/costs.json holds the CPU-seconds of a clip (inference*.json; float32 of precision.json for
-models that are not in there), the mean over these of what a GFLOP costs, and the CPU-seconds that decoding takes for a
-second of video (decode.json: A0's clips of 10 s; of the cheapest, the middle and the most expensive file).
+Both are generated from benchmarks/results; tests compare them. `tools/make_docs.py` writes the figures. For each model
+and engine, pipeline/commands/costs.json has the CPU-seconds of a clip (from inference*.json, or float32 of
+precision.json), the mean CPU-seconds of a GFLOP, and the CPU-seconds of decoding a second of video (from decode.json:
+A0's clips of 10 s; minimum, median and maximum over the files).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def make_table() -> dict[str, Any]:
-    """Returns the table, as JSON keeps it."""
+    """Returns the table as JSON values."""
     per_clip: dict[str, dict[str, float]] = {"openvino": {}, "tensorflow": {}}
     for entry in _read("precision.json"):
         per_clip["openvino"][entry["model"]] = _short(entry["float32_cpu_seconds"])

@@ -1,20 +1,20 @@
-"""What decoding costs, in CPU-seconds: ours, and what else could give the same clips.
+"""Measure the CPU-seconds of decoding: our decoder and other methods for the same clips.
 
     python benchmarks/decode.py [--json FILE] [--repeat N] [VIDEO ...]
 
-Every method runs in a process of its own, one after the other, on the same files, for the same wanted frames: the clips
-of A0's preset (50 frames at 5 a second, short side 192, crop 172) over the whole video. Counted is the CPU time of that
-process and its children, start-up left out, short videos decoded many times over; the best of N. Ours and the full
+Every method runs in its own process, one after the other, on the same files, for the same frames: the clips of A0's
+preset (50 frames at 5 fps, short side 192, crop 172) over the whole video. The result is the best CPU time of N runs of
+the process and its children, without start-up. Short videos are decoded many times. Our clips and those of the full
 decode are compared byte for byte.
 
-    reelbeam   what the pipeline does: `decode_clips`
-    pyav full  the same without its shortcuts: every frame is decoded
+    reelbeam   the pipeline's `decode_clips`
+    pyav full  the same without the fast path: every frame is decoded
     decord     VideoReader on one thread, the wanted frames by index, scaled by the reader
     opencv     VideoCapture on one thread, `grab` for every frame, `retrieve` and a bilinear `resize` for wanted ones
     ffmpeg     the command, on one thread: `-vf fps=5,scale=...` to raw RGB
 
-The others need the extra `bench`; a method that isn't installed, or that can't decode a file, is left out. Where a file
-has several video streams, decord and OpenCV may take a smaller one than ours.
+The other methods need the extra `bench`. A method that is not installed, or that cannot decode a file, is omitted. If a
+file has several video streams, decord and OpenCV may choose a smaller one than our decoder.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ METHODS = ("reelbeam", "pyav full", "decord", "opencv", "ffmpeg")
 
 
 def main() -> int:
-    """Runs the benchmark, or with --method one measurement of it in this process."""
+    """Runs the benchmark, or with --method one of its measurements in this process."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("videos", nargs="*", type=pathlib.Path)
-    parser.add_argument("--json", type=pathlib.Path, help="writes the numbers there, too")
+    parser.add_argument("--json", type=pathlib.Path, help="also write the results to this file")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--method", choices=METHODS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def default_videos(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Returns real videos where they lie beside the project, else generated ones."""
+    """Returns the real videos next to the project if they exist, else generated ones."""
     shared = ROOT.parent / "shared" / "media"
     if shared.is_dir():
         return sorted(path for path in shared.iterdir() if path.suffix in (".mp4", ".mkv", ".avi", ".webm"))
@@ -71,7 +71,7 @@ def default_videos(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def compare(video: pathlib.Path, repeat: int) -> dict[str, Any]:
-    """Measures every method on one video; methods take turns, so that a busy machine is busy for all."""
+    """Measures every method on one video. Methods alternate, so that other load affects all of them."""
     results: dict[str, dict[str, Any]] = {}
     for _ in range(repeat):
         for method in METHODS:
@@ -95,7 +95,7 @@ def compare(video: pathlib.Path, repeat: int) -> dict[str, Any]:
 
 
 def run(method: str, video: pathlib.Path) -> dict[str, Any] | None:
-    """Returns what one process measured; None where another library can't read the file."""
+    """Returns the measurement of one process; None if another library cannot read the file."""
     command = [sys.executable, "-m", "benchmarks.decode", "--method", method, str(video)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     if done.returncode:
@@ -107,13 +107,13 @@ def run(method: str, video: pathlib.Path) -> dict[str, Any] | None:
 
 
 def is_installed(method: str) -> bool:
-    """Whether the method's package is there."""
+    """Returns whether the method's package is installed."""
     package = {"decord": "decord", "opencv": "cv2", "ffmpeg": "imageio_ffmpeg"}.get(method)
     return package is None or importlib.util.find_spec(package) is not None
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    """Prints CPU-seconds, in brackets how many times ours, and where ours go."""
+    """Prints CPU-seconds, in brackets relative to our decoder, and the parts of our CPU-seconds."""
     methods = [method for method in METHODS if any(method in row["cpu_seconds"] for row in rows)]
     print(f"{'CPU-seconds (times ours)':28}" + "".join(f"{method:>18}" for method in methods) + "   frames as full")
     for row in rows:

@@ -1,4 +1,4 @@
-"""The methods of `decode.py`: each gives the wanted frames of a video, RGB, at the model's size."""
+"""The methods of `decode.py`. Each returns the sampled frames of a video, RGB, at the model's size."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _MIN_CPU_SECONDS = 0.5
 
 
 def measure(method: str, path: pathlib.Path) -> dict[str, Any]:
-    """Returns the CPU-seconds of one method, children's included, and what belongs to it.
+    """Returns the CPU-seconds of one method including its children, and further results.
 
-    Short videos are decoded again and again until the clock can tell; counted is the mean.
+    Short videos are decoded repeatedly for a sufficient time, and the mean is returned.
     """
     media = probe(path)
     spans = plan_clip_spans(media.duration_seconds, SAMPLING)
@@ -64,7 +64,7 @@ def _measure_ours(path: pathlib.Path, media: MediaInfo, spans: Sequence[ClipSpan
 
 
 def _mean_cpu_seconds(decode: Callable[[], int]) -> tuple[float, int]:
-    """Returns what one of several calls takes, and what the last one returned."""
+    """Returns the mean CPU-seconds of several calls, and the result of the last one."""
     before, num_calls, used, found = _cpu_seconds(), 0, 0.0, 0
     while used < _MIN_CPU_SECONDS:
         found = decode()
@@ -73,7 +73,7 @@ def _mean_cpu_seconds(decode: Callable[[], int]) -> tuple[float, int]:
 
 
 def _parts(path: pathlib.Path, media: MediaInfo, spans: Sequence[ClipSpan]) -> dict[str, float]:
-    """Returns where the time goes: runs once more under a profiler, whose own time is part of the rest."""
+    """Returns the parts of the time from a run under a profiler, whose overhead is part of the rest."""
     profile = cProfile.Profile(time.process_time)
     profile.runcall(lambda: sum(1 for _ in decode_clips(path, media, spans, GEOMETRY)))
     parts = dict.fromkeys(("open", "demux", "decode", "scale", "copy", "rest"), 0.0)
@@ -94,7 +94,7 @@ _PART_OF = {
 
 
 def _wanted_indices(path: pathlib.Path, media: MediaInfo, spans: Sequence[ClipSpan]) -> list[list[int]]:
-    """Returns the numbers of the frames that each clip shows, as libraries without a clock want them."""
+    """Returns the frame indices of each clip, for libraries that do not use times."""
     with containers.open_video(path, DEFAULT_LIMITS, media.stream_index) as (container, stream):
         timeline = timelines.read_timeline(
             timelines.frame_packets(container, stream, DEFAULT_LIMITS), container, stream
@@ -174,6 +174,6 @@ _OTHERS = {"decord": _prepare_decord, "opencv": _prepare_opencv, "ffmpeg": _prep
 
 
 def _cpu_seconds() -> float:
-    """Returns what this process, all its threads, and its finished children have used."""
+    """Returns the CPU-seconds of this process and its finished children."""
     used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in used)

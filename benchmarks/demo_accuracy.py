@@ -1,11 +1,10 @@
-"""How often the pipeline labels videos rightly, all of it taken together: listing, decoding, sampling, model, Parquet.
+"""Measure the accuracy of the whole pipeline: listing, decoding, sampling, model, Parquet.
 
     python -m benchmarks.demo_accuracy --json demo_accuracy.json
 
-Videos of known labels, which the demo model never saw, are made in many sizes and frame rates and labeled by the
-command that users run. The labels are motions, some of which turn around when frames are picked at wrong times: so a
-mistake in the sampling, and not only in the model, shows as a lower accuracy at some frame rate. All other flags are
-handed on to the pipeline.
+Held-out videos with known labels are rendered in many sizes and frame rates and labeled by the command line. The labels
+are motions. Some of them reverse if frames are sampled at wrong times, so a defect in the sampling, and not only in the
+model, lowers the accuracy at some frame rates. All other flags are passed to the pipeline.
 """
 
 import argparse
@@ -45,7 +44,7 @@ SIZES = (
 
 @dataclass(frozen=True)
 class Video:
-    """A video to label, and what is true of it."""
+    """A video to label, and its true properties."""
 
     name: str
     label: str
@@ -57,7 +56,7 @@ class Video:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A video, and what the pipeline says of it."""
+    """A video, and the pipeline's result."""
 
     video: Video
     top_label: str | None
@@ -66,18 +65,18 @@ class Outcome:
 
     @property
     def is_right(self) -> bool:
-        """Whether the best label is the true one."""
+        """Whether the top label is the true one."""
         return self.top_label == self.video.label
 
 
 def make_videos(folder: Path, count: int, seed: int) -> list[Video]:
-    """Makes the videos; labels and frame rates are dealt out evenly, all else is drawn."""
+    """Renders the videos. Labels and frame rates are evenly distributed, all other properties are random."""
     with concurrent.futures.ProcessPoolExecutor() as pool:
         return list(pool.map(make_video, [folder] * count, [seed] * count, range(count)))
 
 
 def make_video(folder: Path, seed: int, index: int) -> Video:
-    """Makes one video, a function of the seed and its index alone."""
+    """Renders one video, which depends only on the seed and its index."""
     rng = np.random.default_rng([seed, index])
     label = motions.LABELS[index % len(motions.LABELS)]
     rate = RATES[index // len(motions.LABELS) % len(RATES)]
@@ -93,30 +92,30 @@ def make_video(folder: Path, seed: int, index: int) -> Video:
 
 
 def label_videos(folder: Path, output: Path, flags: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Runs the pipeline over a folder; its rows by the videos' names."""
+    """Runs the pipeline over a folder. Returns its rows by the names of the videos."""
     command = [sys.executable, "-m", "reelbeam", "label", str(folder), "--model", "demo", "--output", str(output)]
     subprocess.run([*command, *flags], check=True)
     columns = ["video_uri", "top_label", "top_score", "status"]
     files = sorted(output.glob("videos/run=*/*.parquet"))
-    # One file at a time: a reader of the folder would make a column of `run=`, which isn't needed here.
+    # One file at a time: a reader of the folder would add a column for `run=`.
     rows = [row for file in files for row in pq.ParquetFile(file).read(columns=columns).to_pylist()]
     return {unquote(row["video_uri"]).rsplit("/", 1)[-1]: row for row in rows}
 
 
 def compare(videos: Iterable[Video], rows: dict[str, dict[str, Any]]) -> list[Outcome]:
-    """Sets the pipeline's rows beside the truth; a video without a row counts as wrong."""
+    """Compares the pipeline's rows with the true labels. A video without a row counts as wrong."""
     nothing = {"top_label": None, "top_score": None, "status": "no row"}
     found = ((video, rows.get(video.name, nothing)) for video in videos)
     return [Outcome(video, row["top_label"], row["top_score"], row["status"]) for video, row in found]
 
 
 def accuracy(outcomes: Sequence[Outcome]) -> float:
-    """The share of videos that are labeled rightly."""
+    """Returns the share of videos with the right label."""
     return sum(outcome.is_right for outcome in outcomes) / len(outcomes)
 
 
 def accuracy_by(outcomes: Iterable[Outcome], key: Callable[[Video], str]) -> dict[str, float]:
-    """The accuracy of each group of videos."""
+    """Returns the accuracy of each group of videos."""
     groups: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         groups.setdefault(key(outcome.video), []).append(outcome)
@@ -124,7 +123,7 @@ def accuracy_by(outcomes: Iterable[Outcome], key: Callable[[Video], str]) -> dic
 
 
 def summarize(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """The figures, as they are printed and written to JSON."""
+    """Returns the figures for printing and for JSON."""
     return {
         "videos": len(outcomes),
         "accuracy": accuracy(outcomes),
@@ -149,12 +148,12 @@ def show(figures: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Makes videos, labels them, compares."""
+    """Renders videos, labels them and compares the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--videos", type=int, default=300, help="how many videos to make")
+    parser.add_argument("--videos", type=int, default=300, help="number of videos to render")
     parser.add_argument("--seed", type=int, default=2024)
-    parser.add_argument("--json", type=Path, help="where to write the figures")
-    args, flags = parser.parse_known_args()  # what is not known here is for the pipeline
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    args, flags = parser.parse_known_args()  # unknown flags are passed to the pipeline
     with tempfile.TemporaryDirectory() as scratch:
         folder, output = Path(scratch, "videos"), Path(scratch, "output")
         folder.mkdir()

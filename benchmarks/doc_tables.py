@@ -24,7 +24,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def models_table() -> str:
-    """Returns the catalog: what each model takes, costs and knows."""
+    """Returns the catalog: input, cost and classes of each model."""
     costs = json.loads(COSTS.read_text("utf-8"))["seconds_per_clip"]["openvino"]
     rows = []
     for name, spec in CATALOG.items():
@@ -39,7 +39,7 @@ def models_table() -> str:
 
 
 def inference_table() -> str:
-    """Returns what a clip costs: ours, OpenVINO's own benchmark and TensorFlow."""
+    """Returns the cost of a clip: our engine, OpenVINO's benchmark_app and TensorFlow."""
     rows = []
     for entry in _read("inference"):
         ours, app, theirs = entry["openvino"], entry["benchmark_app"], entry["tensorflow"]
@@ -51,7 +51,7 @@ def inference_table() -> str:
 
 
 def decoding_table() -> str:
-    """Returns what decoding costs: ours, and other methods on the same files."""
+    """Returns the cost of decoding: our decoder and other methods on the same files."""
     rows = []
     for entry in _read("decode"):
         costs = entry["cpu_seconds"]
@@ -63,7 +63,7 @@ def decoding_table() -> str:
 
 
 def precision_table() -> str:
-    """Returns how bfloat16 differs from float32."""
+    """Returns the differences between bfloat16 and float32."""
     rows = []
     for entry in _read("precision"):
         ratio = entry["bfloat16_cpu_seconds"] / entry["float32_cpu_seconds"]
@@ -75,7 +75,7 @@ def precision_table() -> str:
 
 
 def warm_up_table() -> str:
-    """Returns how far an answer after a warm-up is from that of an unbroken pass."""
+    """Returns the differences between results after a warm-up and those of an unbroken pass."""
     rows = []
     videos = {"a film with little motion": "warm_up_still", "scenes of 4 to 13 s": "warm_up_scenes"}
     for video, name in videos.items():
@@ -85,7 +85,7 @@ def warm_up_table() -> str:
 
 
 def layers() -> str:
-    """Returns where A0-Base's time goes."""
+    """Returns the time of A0-Base by kind of layer."""
     measured = _read("layers")
     kinds, peak = measured["models"]["a0-base"], measured["peak_gflops"]
     total = sum(share["seconds"] for share in kinds.values())
@@ -103,7 +103,7 @@ def layers() -> str:
 
 
 def whole_program() -> str:
-    """Returns what the program costs beyond decoding and inference."""
+    """Returns the cost of the program in addition to decoding and inference."""
     found = _read("label")
     return (
         f"{found['videos']} videos of 10 s at 256p with A0-Base took {found['label_over_parts']:.2f} times the CPU "
@@ -113,18 +113,17 @@ def whole_program() -> str:
 
 
 def ledger_table() -> str:
-    """Returns what it costs to find out what is new."""
+    """Returns the cost of finding new videos."""
     rows = []
     for name, entry in _read("ledger").items():
         if isinstance(entry, dict):
             what = name.replace("ledger of ", "1000 listed files, ledger of ")
-            what = what.replace("night with nothing", "incremental run, nothing").replace("choosing", "selection of")
             rows.append((what, f"{entry['seconds']:.0f}", f"{entry['cpu_seconds']:.0f}", f"{entry['peak_mib']:.0f}"))
     return table(("what", "seconds", "CPU-s", "peak MiB"), rows)
 
 
 def parity() -> str:
-    """Returns how far OpenVINO is from TensorFlow.
+    """Returns the differences between OpenVINO and TensorFlow.
 
     Raises:
       AssertionError: some model gave other top five classes, or a model is missing.
@@ -140,7 +139,7 @@ def parity() -> str:
 
 
 def demo_accuracy() -> str:
-    """Returns how often the bundled model is right, at the right rate and at half of it."""
+    """Returns the accuracy of the bundled model at its frame rate and at half of it."""
     full, half = _read("demo_accuracy"), _read("demo_accuracy_half_rate")
     right = round(full["accuracy"] * full["videos"])
     return (

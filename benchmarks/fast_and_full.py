@@ -1,11 +1,11 @@
-"""Whether decoding only what is needed ever costs more than decoding everything.
+"""Compare the cost of the fast path with that of a full decode.
 
     python -m benchmarks.fast_and_full [--rounds N] [VIDEO ...]
 
-Both ways decode the same clips in this process, in turns, short videos many times over for each figure. Printed is the
-best of N in CPU-seconds, the ratio of these, and the median of the ratios of neighbours. Besides the given videos (or
-those of `decode.py`) there are generated ones that have little to gain: intra frames only, a few frames only, and all
-frames wanted.
+Both methods decode the same clips alternately in this process, short videos many times. The table has the best
+CPU-seconds of N runs, their ratio, and the median ratio of adjacent runs. In addition to the given videos (or those of
+`decode.py`), there are generated videos for which the fast path saves little: intra frames only, few frames, and all
+frames sampled.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from reelbeam.transforms.records import ClipSpan, MediaInfo
 GEOMETRY = Geometry(192, 172)
 _SECONDS_A_FIGURE = 0.3
 
-_ALWAYS_B = {"x264-params": "b-adapt=0"}  # as many B-frames as there may be
+_ALWAYS_B = {"x264-params": "b-adapt=0"}  # the maximum number of B-frames
 
-# name -> how it is made, and the rate at which frames are wanted.
+# The parameters of each generated video, and the frame rate of the clips.
 _HARD: dict[str, tuple[dict[str, Any], int]] = {
     "mjpeg.mov": ({"codec": "mjpeg", "pix_fmt": "yuvj420p", "num_frames": 90}, 5),
     "prores.mov": ({"codec": "prores_ks", "pix_fmt": "yuv422p10le", "num_frames": 60}, 5),
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def make(path: pathlib.Path, **how: Any) -> pathlib.Path:
-    """Writes a video of 30 frames a second."""
+    """Writes a video with 30 fps."""
     sys.path[:0] = [str(ROOT / "tests")]
     import data_generation as generate
 
@@ -91,7 +91,7 @@ def compare(video: pathlib.Path, target_fps: int, rounds: int) -> None:
 
 
 def cpu_seconds(video: pathlib.Path, media: MediaInfo, spans: Sequence[ClipSpan], num_calls: int) -> float:
-    """Returns what decoding the clips takes, the mean of some calls."""
+    """Returns the mean CPU-seconds of decoding the clips."""
     before = time.process_time()
     for _ in range(num_calls):
         for _ in decode_clips(video, media, spans, GEOMETRY):

@@ -1,12 +1,12 @@
-"""Throughput on a Flink cluster with two TaskManagers against one, on the same videos and the same cluster.
+"""Compare the throughput of two TaskManagers of a Flink cluster with that of one, on the same videos.
 
     tools/flink_cluster.sh up
     python -m benchmarks.flink --flink_master 127.0.0.1:8081
 
-The times are Flink's own, of the step that decodes and classifies, best of several runs that alternate: what a job
-costs to start does not grow with the corpus, so it is told apart. A TaskManager has one slot, its worker one thread.
-Each TaskManager is bound to a core of its own, with all that it starts, as if it were a machine of its own; otherwise
-the decoder process of a single one would use the second core. JobManager and job server may run on both.
+The times are Flink's times of the step that decodes and classifies, the best of several alternating runs. The start of
+a job does not grow with the corpus and is measured separately. A TaskManager has one slot, and its worker one thread.
+Each TaskManager and its child processes are bound to one core, like a separate machine. Otherwise the decoder process
+of a single TaskManager would use the second core. The JobManager and the job server may use both cores.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ SAMPLES = pathlib.Path(__file__).resolve().parents[1] / "pipeline" / "demo" / "v
 
 
 class Measured(NamedTuple):
-    """Seconds of one run: of the heavy step, and of the whole job."""
+    """The seconds of one run: of decoding and classification, and of the whole job."""
 
     step: float
     job: float
 
 
 def bind_task_managers() -> None:
-    """Gives each TaskManager of the cluster on this machine a core."""
+    """Binds each TaskManager of the cluster on this machine to a core."""
     leaders = processes.leaders(from_environment().folder)
     task_managers = sorted(name for name in leaders if name.startswith("taskmanager"))
     for name, core in zip(task_managers, sorted(os.sched_getaffinity(0)), strict=True):
@@ -44,7 +44,7 @@ def bind_task_managers() -> None:
 
 
 def measure(master: str, corpus: pathlib.Path, parallelism: int) -> Measured:
-    """Labels the corpus once with so many TaskManagers."""
+    """Labels the corpus once with `parallelism` TaskManagers."""
     with tempfile.TemporaryDirectory() as output:
         command = [
             sys.executable,
@@ -70,8 +70,8 @@ def main() -> None:
     """Prints the times and their ratio."""
     parser = argparse.ArgumentParser(description="Two TaskManagers against one.")
     parser.add_argument("--flink_master", required=True)
-    parser.add_argument("--copies", type=int, default=24, help="of each bundled sample; default 24")
-    parser.add_argument("--repeats", type=int, default=2, help="runs of each; default 2")
+    parser.add_argument("--copies", type=int, default=24, help="number of copies of each bundled sample; default 24")
+    parser.add_argument("--repeats", type=int, default=2, help="number of runs of each kind; default 2")
     args = parser.parse_args()
     bind_task_managers()
     runs: dict[int, list[Measured]] = {1: [], 2: []}

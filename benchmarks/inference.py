@@ -1,12 +1,12 @@
-"""What a clip costs: our engines, OpenVINO's own benchmark_app on the same converted model, and TensorFlow.
+"""Measure the cost of a clip: our engines, OpenVINO's benchmark_app on the same converted model, and TensorFlow.
 
     python -m benchmarks.inference a0-base a0-stream=FOLDER --tensorflow --json inference.json
-    python -m benchmarks.inference a0-base --batches          what larger batches save, and what memory they take
+    python -m benchmarks.inference a0-base --batches          time and memory of larger batches
 
-CPU seconds of one thread, so that other work on the machine matters little; medians, ours and its in turns. For a
-Stream model a clip is as many frames as for the Base model of its size, in chunks. TensorFlow takes minutes for larger
-models, and is only asked with --tensorflow. What is measured is written after each model, and a later call with the
-same file adds to it.
+Results are CPU-seconds of one thread, so other load on the machine has little effect. Our engine and benchmark_app
+alternate. A clip of a Stream model has as many frames as that of the Base model of its size, in chunks. TensorFlow,
+which takes minutes for larger models, runs only with --tensorflow. Results are written after each model, and later
+calls with the same file add to it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _Classify = Callable[[npt.NDArray[np.uint8]], object]
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU seconds of a clip; None for what was not measured, or is lost in the noise of starting it."""
+    """The CPU-seconds of a clip; None if not measured, or if the noise of starting the program is larger."""
 
     model: str
     openvino: float
@@ -56,7 +56,7 @@ def main() -> None:
     """Measures, prints a table and writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", metavar="NAME[=FOLDER]")
-    parser.add_argument("--runs", type=int, default=9, help="clips that are timed; default 9")
+    parser.add_argument("--runs", type=int, default=9, help="number of measured clips; default 9")
     parser.add_argument("--tensorflow", action="store_true", help="time TensorFlow too")
     parser.add_argument("--batches", action="store_true", help="compare batches of 1, 2, 4 and 8 clips instead")
     parser.add_argument("--json", type=Path)
@@ -81,7 +81,7 @@ def _read(path: Path | None) -> list[dict[str, Any]]:
 
 
 def compare_batches(specs: list[ModelSpec], runs: int, target: Path | None) -> None:
-    """Prints what clips cost in batches of several sizes, as a thread of the pipeline runs them."""
+    """Prints the cost of clips in batches of several sizes, in one thread as in the pipeline."""
     print("| model | clips a batch | CPU s a clip | resident MB |\n|---|---|---|---|")
     costs = []
     for spec in specs:
@@ -124,7 +124,7 @@ def row(cost: Cost) -> str:
 
 
 def measure(spec: ModelSpec, runs: int, tensorflow: bool) -> Cost:
-    """Returns what a model costs. Ours and benchmark_app take turns, so that a busy machine disturbs both."""
+    """Returns the cost of a model. Our engine and benchmark_app alternate, so that other load affects both."""
     clip = np.random.default_rng(1).integers(
         0, 256, (1, spec.preset.num_frames, spec.preset.size, spec.preset.size, 3), dtype=np.uint8
     )
@@ -136,7 +136,7 @@ def measure(spec: ModelSpec, runs: int, tensorflow: bool) -> Cost:
         export(spec, resolve(spec.handle), LabelMap.load(resolve_labels(spec.labels)), folder)
         for _ in range(3):
             mine += [cpu_seconds(ours, clip) for _ in range(max(1, runs // 3))]
-            # Its start takes seconds, which differ by tenths from time to time: enough clips for that not to matter.
+            # Its start takes seconds and varies by tenths of seconds, so enough clips are needed.
             its.append(benchmark_app_seconds(spec, folder, max(1, runs // 3, math.ceil(_APP_SECONDS / fastest(mine)))))
     theirs = None
     if tensorflow:
@@ -179,14 +179,14 @@ def throughput(spec: ModelSpec, clip: npt.NDArray[np.uint8], runs: int) -> float
 
 
 def benchmark_app_seconds(spec: ModelSpec, folder: Path, runs: int) -> float:
-    """Returns benchmark_app's CPU seconds a clip: what more runs take more, so that its start does not count."""
+    """Returns benchmark_app's CPU-seconds per clip, from the difference of two runs, which excludes its start."""
     flags, runs_of_a_clip = benchmark_app_flags(spec, folder)
     few, many = (_child_cpu_seconds([*flags, "-niter", str(n * runs_of_a_clip)]) for n in (1, 1 + runs))
     return (many - few) / runs
 
 
 def benchmark_app_flags(spec: ModelSpec, folder: Path) -> tuple[list[str], int]:
-    """Returns flags that have benchmark_app do what our engine does, and its runs for one clip."""
+    """Returns flags with which benchmark_app does the same as our engine, and its number of runs per clip."""
     shapes, runs_of_a_clip, image = _shapes(spec, folder)
     flags = ["-m", str(folder / "model.xml"), "-d", "CPU", "-hint", "none", "-api", "sync", "-infer_precision", "f32"]
     flags += ["-nstreams", "1", "-nthreads", "1", "-pin", "NO", "-inference_only", "False"]

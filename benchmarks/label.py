@@ -1,14 +1,14 @@
-"""What the whole program costs above its two heavy parts, and what a second core brings.
+"""Measure the overhead of the whole program over decoding and inference, and the speed-up by a second core.
 
     python -m benchmarks.label --model a0-base [--source VIDEO] [--videos 200] [--json FILE]
 
-Measured in one run, on the same videos, all CPU times with the children's:
-    decode      probing and decoding every video, on one thread, nothing else
-    inference   the model on every clip of them, on one thread, nothing else
-    label       `reelbeam label` in a process of its own, on all cores: its CPU time, start-up included, over the sum of
-                the two; its time on the clock over that of the same command on one core
+All parts are measured in one run on the same videos. CPU times include those of child processes:
+    decode      probing and decoding every video, on one thread
+    inference   the model on every clip, on one thread
+    label       `reelbeam label` in its own process, on all cores: its CPU time, including start-up, relative to the sum
+                of the other two, and its wall time relative to that of the same command on one core
 
-Videos are copies of --source, 10 s each if it is; without it, a generated moving picture of 340 x 256 at 30 fps.
+The videos are copies of --source, or of a generated moving picture of 10 s, 340 x 256, 30 fps.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def make_videos(folder: pathlib.Path, source: pathlib.Path | None, count: int) -> list[pathlib.Path]:
-    """Returns `count` files of their own with the same content."""
+    """Returns `count` files with the same content."""
     folder.mkdir()
     if source is None:
         sys.path[:0] = [str(ROOT / "tests")]
@@ -69,7 +69,7 @@ def make_videos(folder: pathlib.Path, source: pathlib.Path | None, count: int) -
 
 
 def measure(spec: ModelSpec, videos: Sequence[pathlib.Path], scratch: pathlib.Path) -> dict[str, Any]:
-    """Returns CPU seconds and times of every part, and the ratios."""
+    """Returns the CPU-seconds and wall times of every part, and the ratios."""
     decode_seconds, inference_seconds, num_clips = alone(spec, videos)
     cores = sorted(os.sched_getaffinity(0))
     all_cpu, all_clock = label(spec, videos[0].parent, scratch / "all", cores)
@@ -90,7 +90,7 @@ def measure(spec: ModelSpec, videos: Sequence[pathlib.Path], scratch: pathlib.Pa
 
 
 def alone(spec: ModelSpec, videos: Sequence[pathlib.Path]) -> tuple[float, float, int]:
-    """Returns CPU seconds of decoding, those of inference, and the clips; one after the other, clip by clip."""
+    """Returns the CPU-seconds of decoding and of inference, clip by clip, and the number of clips."""
     engine = load_engine(spec, "openvino", 1)
     engine.classify(np.zeros((1, spec.preset.num_frames, spec.preset.size, spec.preset.size, 3), np.uint8))
     decoding = inference = 0.0
@@ -116,11 +116,11 @@ def _decoded(spec: ModelSpec, video: pathlib.Path) -> Iterator[np.ndarray]:
 
 
 def label(spec: ModelSpec, folder: pathlib.Path, output: pathlib.Path, cores: Sequence[int]) -> tuple[float, float]:
-    """Runs the program on these cores; returns its CPU seconds, its children's included, and its time on the clock."""
+    """Runs the program on these cores. Returns its CPU-seconds, including its children's, and its wall time."""
     before, allowed = resource.getrusage(resource.RUSAGE_CHILDREN), os.sched_getaffinity(0)
     command = [sys.executable, "-m", "reelbeam", "label", "--model=demo", str(folder), "--output", str(output)]
     command += model_flags(spec)
-    os.sched_setaffinity(0, cores)  # handed down to the child, which starts a thread for each core that it may use
+    os.sched_setaffinity(0, cores)  # inherited by the child, which starts one thread per core
     try:
         start = time.monotonic()
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
@@ -134,7 +134,7 @@ def label(spec: ModelSpec, folder: pathlib.Path, output: pathlib.Path, cores: Se
 
 
 def model_flags(spec: ModelSpec) -> list[str]:
-    """Returns the flags that name the model: a folder comes without a preset."""
+    """Returns the flags for the model. A folder needs those of its preset."""
     if spec.handle == CATALOG[spec.name].handle:
         return ["--model", spec.name]
     preset = spec.preset
@@ -144,7 +144,7 @@ def model_flags(spec: ModelSpec) -> list[str]:
 
 
 def print_table(result: dict[str, Any]) -> None:
-    """Prints what was measured."""
+    """Prints the results."""
     print(f"{result['videos']} videos, {result['clips']} clips, {result['model']}, {result['cores']} cores")
     print(f"decode alone        {result['decode_cpu_seconds']:8.1f} CPU s")
     print(f"inference alone     {result['inference_cpu_seconds']:8.1f} CPU s")

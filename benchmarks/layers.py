@@ -1,11 +1,10 @@
-"""Where a Base model's time goes on this CPU, kind of layer by kind of layer, against what one core can do at most.
+"""Measure the time of a Base model by kind of layer, relative to the peak of one core.
 
     python -m benchmarks.layers a0-base=FOLDER [a2-base=FOLDER ...] [--json FILE]
 
-One clip at a time on one thread, as the engine runs it. OpenVINO's own counters give the time of each layer after it
-has fused and ordered them; operations are counted from the shapes of the convolutions. The peak is
-what the same library reaches on one core in a large matrix product. Bytes are those of a layer's inputs, outputs and
-weights: what it has to move at least.
+The model runs one clip at a time on one thread, as in the engine. OpenVINO's counters give the time of each layer after
+fusion. Operations are counted from the shapes of the convolutions. The peak is the rate of the same library on one core
+for a large matrix product. Bytes are those of a layer's inputs, outputs and weights, the minimum of memory traffic.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _RUNS = 9
 
 @dataclasses.dataclass
 class Share:
-    """What the layers of one kind take, for one clip."""
+    """The cost of the layers of one kind for one clip."""
 
     seconds: float = 0.0
     gigaops: float = 0.0
@@ -42,7 +41,7 @@ class Share:
 
 
 def main() -> None:
-    """Measures, prints a table a model and writes JSON."""
+    """Measures, prints one table per model and writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", metavar="NAME[=FOLDER]")
     parser.add_argument("--json", type=Path)
@@ -76,7 +75,7 @@ def peak_gigaops(size: int = 1536) -> float:
 
 
 def profile(spec: ModelSpec) -> dict[str, Share]:
-    """Returns what each kind of layer takes, the dearest first."""
+    """Returns the cost of each kind of layer, the most expensive first."""
     openvino = import_openvino()
     core = openvino.Core()
     model = openvino_cache.read_converted(core, resolver.resolve(spec.handle))[openvino_cache.MODEL]
@@ -118,7 +117,7 @@ def _weights(convolution: Any) -> list[int]:
 
 
 def _operations(node: Any) -> int:
-    """A multiplication and an addition for each weight that an output takes part in."""
+    """Returns the number of operations: a multiplication and an addition for each weight of each output."""
     if node.get_rt_info()["layerType"].value != "Convolution":
         return 0
     return 2 * int(np.prod(node.output(0).get_shape())) * int(np.prod(_weights(node)[1:]))

@@ -1,11 +1,11 @@
-"""What the ledger and the listing cost: memory of a launcher over large ones, and the time of a night with nothing new.
+"""Measure the cost of the ledger and the listing: the launcher's memory and the time of a run with nothing new.
 
     python -m benchmarks.ledger [--rows 10000000] [--listed 1000] [--videos 100000 1000000]
 
-The ledger: one of 10,000 rows and one of `--rows` rows, with the same listing of `--listed` files, all of which it
-knows. The listing: `--videos` files and a ledger that knows them all; and the same files where nothing is labeled yet,
-up to the point where it is written down what each part of the run has to label. The memory is the peak of the
-launcher's process, in which local workers run; every figure is that of a process of its own, from its start to its end.
+The ledger is measured with 10,000 rows and with `--rows` rows, for a listing of `--listed` labeled files. The listing
+is measured with `--videos` files that are all labeled, and with the same number of unlabeled files until their
+selection is written. The memory is the peak of the launcher's process, in which local workers run. Each figure is that
+of a separate process, from its start to its end.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ SMALL_LEDGER_ROWS = 10_000
 
 
 def make_files(folder: pathlib.Path, count: int) -> Iterator[VideoRef]:
-    """Makes so many files with a video's extension, in subfolders, and yields them as a run lists them."""
+    """Creates `count` files with a video's extension in subfolders, and yields them as listed by a run."""
     for index in range(count):
         path = folder / f"{index // 1000:04d}" / f"{index:08d}.mp4"
         if index % 1000 == 0:
@@ -62,13 +62,13 @@ def make_files(folder: pathlib.Path, count: int) -> Iterator[VideoRef]:
 
 
 def run_info(folder: pathlib.Path) -> RunInfo:
-    """Returns what a run of the bundled model would write into its rows."""
+    """Returns the facts of a run with the bundled model."""
     args, beam_flags = options.parse_label_flags([str(SAMPLES), "--model=demo", "--output", str(folder)])
     return prepare(check_request(options.to_config(args), runner_of(beam_flags))).run
 
 
 def make_ledger(output: pathlib.Path, run: RunInfo, videos: Iterable[VideoRef], num_others: int = 0) -> None:
-    """Commits runs whose rows say that `videos` are labeled, and so many others."""
+    """Commits runs with rows for `videos` and for other videos."""
     videos = iter(videos)
     for number in itertools.count():
         known = [
@@ -92,7 +92,7 @@ def make_ledger(output: pathlib.Path, run: RunInfo, videos: Iterable[VideoRef], 
 
 
 def commit_rows(output: pathlib.Path, run_id: str, table: pa.Table) -> None:
-    """Commits rows of the videos table as a run of their own."""
+    """Commits rows of the videos table as one run."""
     paths = RunPaths(str(output), run_id)
     write_atomically(paths.staged("videos", 0), lambda sink: write_parquet(table, sink))
     files = [WrittenFile("videos", 0, table.num_rows)]
@@ -113,7 +113,7 @@ def commit_rows(output: pathlib.Path, run_id: str, table: pa.Table) -> None:
 
 
 def nothing_new(folder: pathlib.Path, output: pathlib.Path) -> dict[str, float]:
-    """Measures `reelbeam label` where everything is labeled."""
+    """Measures `reelbeam label` if everything is labeled."""
     cost, told = measure(["-m", "reelbeam", "label", "--model=demo", str(folder), "--output", str(output)])
     assert "Nothing new" in told and "labeled already" in told, told
     return cost
@@ -127,18 +127,18 @@ def nothing_labeled(folder: pathlib.Path, output: pathlib.Path, count: int) -> d
 
 
 def choose(folder: str, output: str) -> None:
-    """Writes down what is to be labeled, as a run does, and prints how many videos that are."""
+    """Writes the selection as a run does, and prints its number of videos."""
     args, beam_flags = options.parse_label_flags([folder, "--model=demo", "--output", output])
     prepared = prepare(check_request(options.to_config(args), runner_of(beam_flags)))
     print(sum(num_videos for _, num_videos in select(prepared).parts))
 
 
 def measure(arguments: Sequence[str]) -> tuple[dict[str, float], str]:
-    """Runs Python, and returns its seconds and its peak in MiB, and what it printed."""
+    """Runs Python. Returns its seconds, its peak memory in MiB, and its output."""
     begin, children_before = time.monotonic(), sum(os.times()[2:4])
     peak_kib = 0
     with tempfile.TemporaryFile("w+") as told, subprocess.Popen([sys.executable, *arguments], stdout=told) as process:
-        # The kernel's own peak, read until the end: what `wait4` tells begins with the memory of this process.
+        # The kernel's peak, read until the end: the value of `wait4` includes the memory of this process.
         while process.poll() is None:
             if found := re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{process.pid}/status").read_text()):
                 peak_kib = int(found[1])
@@ -153,7 +153,7 @@ def measure(arguments: Sequence[str]) -> tuple[dict[str, float], str]:
 
 
 def measure_ledgers(place: pathlib.Path, num_listed: int, num_rows: Sequence[int]) -> Iterator[tuple[str, Any]]:
-    """Yields what a ledger costs."""
+    """Yields the costs of ledgers."""
     listed = list(make_files(place / "listed", num_listed))
     yield "listed", num_listed
     for number in num_rows:
@@ -163,12 +163,12 @@ def measure_ledgers(place: pathlib.Path, num_listed: int, num_rows: Sequence[int
 
 
 def measure_listings(place: pathlib.Path, counts: Sequence[int]) -> Iterator[tuple[str, Any]]:
-    """Yields what listings cost."""
+    """Yields the costs of listings."""
     for count in counts:
         folder, output = place / f"videos-{count}", place / f"labels-{count}"
         make_ledger(output, run_info(place), make_files(folder, count))
-        yield f"night with nothing new over {count} videos", nothing_new(folder, output)
-        yield f"choosing {count} new videos", nothing_labeled(folder, place / f"new-{count}", count)
+        yield f"incremental run, nothing new over {count} videos", nothing_new(folder, output)
+        yield f"selection of {count} new videos", nothing_labeled(folder, place / f"new-{count}", count)
 
 
 def main() -> None:
@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--listed", type=int, default=1_000)
     parser.add_argument("--videos", type=int, nargs="*", default=[100_000, 1_000_000])
-    parser.add_argument("--folder", help="where to work; default: a temporary folder")
+    parser.add_argument("--folder", help="the working folder; default: a temporary folder")
     args = parser.parse_args()
     result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(dir=args.folder) as name:

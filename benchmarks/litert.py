@@ -1,10 +1,10 @@
-"""A Stream model on LiteRT, the runtime for which these models were made: for comparison with ours.
+"""Compare Stream models on LiteRT, the runtime for which they were designed, with our engine.
 
     python -m benchmarks.litert a0-stream=FOLDER [--runs N]
 
-The SavedModel's own `call` signature with the shapes of one chunk is converted by TensorFlow and run on one thread with
-XNNPACK, in turns with our OpenVINO engine on the same frames; CPU seconds of a clip, the fastest third counts. Needs
-the extra `bench`.
+TensorFlow converts the SavedModel's `call` signature with the shapes of one chunk. It runs on one thread with XNNPACK,
+alternating with our OpenVINO engine on the same frames. Results are the mean CPU-seconds per clip of the fastest third.
+Needs the extra `bench`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def measure(spec: ModelSpec, runs: int) -> tuple[float, float, float]:
-    """Returns the CPU seconds of a clip on OpenVINO, on LiteRT, and how far the logits of a first chunk are apart."""
+    """Returns the CPU-seconds of a clip on OpenVINO and on LiteRT, and the difference of the first chunk's logits."""
     engine = load_stream_engine(spec, "openvino", 1)
     chunks = spec.preset.num_frames // engine.chunk_frames
     shape = (1, engine.chunk_frames, spec.preset.size, spec.preset.size, 3)
@@ -53,7 +53,7 @@ def measure(spec: ModelSpec, runs: int) -> tuple[float, float, float]:
 
 
 def _interpreter(spec: ModelSpec, shape: tuple[int, ...], frames: np.ndarray) -> Callable[[], np.ndarray]:
-    """Returns a function that shows the frames to the model on LiteRT and returns its logits."""
+    """Returns a function that runs the model on LiteRT and returns its logits."""
     from ai_edge_litert.interpreter import Interpreter
 
     signatures = find_stream_signatures(resolver.resolve(spec.handle), spec.preset)
@@ -68,7 +68,7 @@ def _interpreter(spec: ModelSpec, shape: tuple[int, ...], frames: np.ndarray) ->
 def _convert(
     spec: ModelSpec, signatures: StreamSignatures, shape: tuple[int, ...]
 ) -> tuple[bytes, dict[str, np.ndarray]]:
-    """Returns the model for one chunk as LiteRT's file, and the states that it begins with."""
+    """Returns the model for one chunk as a LiteRT file, and its initial states."""
     import tensorflow as tf
 
     loaded: Any = tf.saved_model.load(str(resolver.resolve(spec.handle)))

@@ -1,11 +1,10 @@
-"""What memory a run takes for a video of one minute and for one of three hours.
+"""Measure the memory of a run for a video of one minute and for one of three hours.
 
     python -m benchmarks.memory [--container mkv] [--minutes 180] [FLAG OF LABEL …]
 
-Each video is labeled by `reelbeam label` in a process of its own, with one worker thread; printed is the highest
-resident memory of that process (Beam, engine and all), of its decoder process, and of both, and the ratios. H.264 at
-192x144, 30 frames a second. An MP4 costs FFmpeg an entry of its index for each frame while the file is open; Matroska
-doesn't.
+`reelbeam label` labels each video in a separate process with one worker thread. The table has the peak resident memory
+of that process, of its decoder process, and of both, and the ratios. The videos are H.264, 192x144, 30 fps. For an MP4,
+FFmpeg holds an index entry for each frame in memory while the file is open; for Matroska it does not.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""Do both engines give the same answers? OpenVINO against TensorFlow, on real frames, for every model that is at hand.
+"""Compare the results of OpenVINO and TensorFlow on real frames, for every available model.
 
     REELBEAM_OFFICIAL_MODELS=FOLDER python -m benchmarks.parity VIDEO... --json benchmarks/results/parity.json
 
-FOLDER holds a0-base ... a5-stream. Pictures have the size that the model is made for. TensorFlow needs minutes for a
-clip of a large model, so that those are shown fewer frames (the graphs take any number): `--frames`. Stream models get
-them in two calls, so that states are carried between. What is measured is written after each model, and a later call
-with the same file adds to it.
+FOLDER holds a0-base ... a5-stream. Pictures have the size of the model's preset. TensorFlow takes minutes for a clip of
+a large model; `--frames` reduces the number of frames. Stream models get their frames in two calls, so that states are
+carried over. Results are written after each model, and later calls with the same file add to it.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _FOLDERS = "REELBEAM_OFFICIAL_MODELS"
 
 @dataclasses.dataclass(frozen=True)
 class Parity:
-    """OpenVINO's logits against TensorFlow's."""
+    """The differences between OpenVINO's and TensorFlow's logits."""
 
     model: str
     clips: int
@@ -49,7 +48,7 @@ def main() -> None:
     parser.add_argument("videos", nargs="+", type=Path)
     parser.add_argument("--models", nargs="*", default=[name for name in catalog.CATALOG if name != "demo"])
     parser.add_argument("--clips", type=int, default=1)
-    parser.add_argument("--frames", type=int, help="frames of a clip; default: as many as the model is made for")
+    parser.add_argument("--frames", type=int, help="frames of a clip; default: that of the model's preset")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     folders = Path(os.environ.get(_FOLDERS) or sys.exit(f"{_FOLDERS} names no folder with a0-base ... a5-stream"))
@@ -98,7 +97,7 @@ def measure(spec: ModelSpec, clips: npt.NDArray[np.uint8]) -> Parity:
 
 
 def classify(spec: ModelSpec, engine: EngineName, clips: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Returns logits [N, C]; a Stream model's after the last frame, its frames given in two calls."""
+    """Returns logits [N, C]. For a Stream model, they are those after the last frame, with two calls."""
     if spec.kind == "base":
         base = load_engine(spec, engine, cpu_count())
         return np.concatenate([base.classify(clip[None]) for clip in clips])

@@ -1,9 +1,9 @@
-"""What bfloat16 costs in agreement, and what it saves: the same real clips with both precisions.
+"""Compare the results and the cost of bfloat16 and float32 on the same real clips.
 
     python -m benchmarks.precision a0-base a2-base=FOLDER --videos VIDEO... --json precision.json
 
-Agreement says how a CPU computes, and is only meaningful on one that has bfloat16: others compute in float32 whatever
-is asked for, and then all logits are equal.
+The comparison is meaningful only on CPUs with bfloat16. Other CPUs compute in float32 in any case, so all logits are
+equal.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from reelbeam.transforms.models.registry.catalog import ModelSpec
 
 @dataclass(frozen=True)
 class Agreement:
-    """bfloat16 against float32."""
+    """The differences between bfloat16 and float32."""
 
     model: str
     clips: int
@@ -80,7 +80,7 @@ def measure(spec: ModelSpec, clips: npt.NDArray[np.uint8]) -> Agreement:
 def classify(
     spec: ModelSpec, precision: Precision, clips: npt.NDArray[np.uint8]
 ) -> tuple[npt.NDArray[np.float32], float]:
-    """Returns logits [N, C] and the CPU seconds of a clip, the fastest third of them counted."""
+    """Returns logits [N, C] and the mean CPU-seconds of the fastest third of the clips."""
     engine = load_engine(spec, "openvino", 1, precision)
     engine.classify(clips[:1])
     logits, seconds = [], []

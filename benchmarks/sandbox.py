@@ -1,11 +1,11 @@
-"""What the sandbox costs: CPU-seconds of decoding in decoder processes against decoding in the caller's own.
+"""Measure the overhead of the sandbox: CPU-seconds of decoding in decoder processes and in the caller's process.
 
     python -m benchmarks.sandbox VIDEO…
 
-Both ways probe a video and decode the same clips of it (A0's: 50 frames at 5 fps, 172 x 172), in turns, `--rounds`
-times, `--repeats` times a round; the median counts. CPU-seconds are those of all processes and threads, kernel time and
-the start and end of each decoder process included. The start of the fork server is measured apart: it is paid once a
-worker, not once a video.
+Both methods probe a video and decode the same clips (A0's: 50 frames at 5 fps, 172 x 172), alternately, `--rounds`
+times with `--repeats` repetitions. The result is the median. CPU-seconds include all processes and threads, kernel
+time, and the start and end of each decoder process. The start of the fork server, once per worker, is measured
+separately.
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ GEOMETRY = Geometry(192, 172)
 
 
 def in_process(path: str) -> int:
-    """Probes and decodes here; returns the number of clips."""
+    """Probes and decodes in this process. Returns the number of clips."""
     media = library.probe(path)
     spans = plan_clip_spans(media.duration_seconds, SAMPLING)
     return sum(1 for _ in decoder.decode_clips(path, media, spans, GEOMETRY))
 
 
 def in_sandbox(path: str) -> int:
-    """Probes and decodes in decoder processes; returns the number of clips."""
+    """Probes and decodes in decoder processes. Returns the number of clips."""
     media = sandboxed.probe(path, DEFAULT_LIMITS)
     spans = plan_clip_spans(media.duration_seconds, SAMPLING)
     return sum(1 for _ in sandboxed.decode_clips(path, media, spans, GEOMETRY, DEFAULT_LIMITS))
 
 
 def start_only(path: str) -> int:
-    """Starts a decoder process, and with it the fork server."""
+    """Starts a decoder process and the fork server."""
     with sandboxed.acquire(DEFAULT_LIMITS.memory_bytes):
         return 0
 
 
 def cpu_seconds(work: Callable[[str], int], video: str, repeats: int) -> float:
-    """Returns what `work` takes, all in all, in this process and all that it starts."""
+    """Returns the CPU-seconds of `work` in this process and its children."""
     sandboxed.close_idle()
     before = _all_cpu_seconds()
     for _ in range(repeats):
         work(video)
-    sandboxed.close_idle()  # the time of processes counts once they were waited for
+    sandboxed.close_idle()  # a process's time is counted after it was reaped
     return _all_cpu_seconds() - before
 
 

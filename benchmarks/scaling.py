@@ -1,12 +1,11 @@
-"""How much sooner two workers finish one long film than one worker does.
+"""Measure the speed-up of two workers over one worker for one long film.
 
     python -m benchmarks.scaling [--minutes 40] [--rounds 3] [FLAG OF LABEL …]
 
-One film (H.264, 640x360, 30 frames a second) is labeled by `reelbeam label`, in turns and in fresh processes: by one
-worker with a core of its own, by one worker with two cores, of which the second serves its decoder process, and by two
-workers with two cores. The start-up, measured by labeling one second of the same film, is printed apart and taken off
-in the last lines. CPU-seconds say whether the machine did something else meanwhile: where wall time is longer than they
-allow, the figures are not worth much.
+`reelbeam label` labels one film (H.264, 640x360, 30 fps) alternately, in new processes: with one worker on one core,
+with one worker on two cores, where the second core runs its decoder process, and with two workers on two cores. The
+start-up is measured with one second of the same film, printed separately, and subtracted in the last lines. If the wall
+time is longer than the CPU-seconds explain, the machine was busy and the figures are not reliable.
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ _ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 _SETUPS = ((1, 1), (1, 2), (2, 2))
-"""Workers and cores."""
+"""The numbers of workers and cores."""
 
 
 def label(
     video: pathlib.Path, output: pathlib.Path, num_workers: int, cores: list[int], flags: list[str]
 ) -> tuple[float, float]:
-    """Labels a video; returns wall and CPU-seconds, those of all its processes."""
+    """Labels a video. Returns the wall time and the CPU-seconds of all its processes."""
     command = [sys.executable, "-m", "reelbeam", "label", "--model=demo", str(video), "--output", str(output), *flags]
     command += ["--direct_num_workers", str(num_workers), "--num_threads", str(num_workers)]
     before, allowed = _cpu_seconds(), os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores)  # handed down to the child
+    os.sched_setaffinity(0, cores)  # inherited by the child
     try:
         start = time.monotonic()
         subprocess.run(command, cwd=_ROOT, stdout=subprocess.DEVNULL, check=True)

@@ -1,12 +1,12 @@
-"""How many vCPU-hours a corpus takes and how much memory a worker needs, from the figures in benchmarks/results.
+"""Compute the vCPU-hours of a corpus and the memory of a worker from the figures in benchmarks/results.
 
     python -m benchmarks.sizing           prints the tables
-    python -m benchmarks.sizing --write   puts them into templates/dataflow/README.md; a test compares
+    python -m benchmarks.sizing --write   writes them into templates/dataflow/README.md; a test compares
 
-Nothing is measured here. CPU time of a clip is decode.json's for the source and inference.json's for the model; memory
-is worker.json's. A core-hour is one of the machine that measured, with one thread on the core. A vCPU is a core on some
-machine types and one of a core's two hyper-threads on others: there a core-hour counts as two vCPU-hours, which is the
-most that it can be, as two threads on one core do more than one alone.
+The CPU time of a clip comes from decode.json for the source and from inference.json for the model; the memory comes
+from worker.json. A core-hour is that of the measuring machine with one thread on the core. A vCPU is a core on some
+machine types, and one of the two hyper-threads of a core on others. For the latter, a core-hour counts as two
+vCPU-hours, an upper limit, because two threads on one core do more than one thread.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ README = ROOT / "templates" / "dataflow" / "README.md"
 SOURCES = {"256p": "kinetics_style_256p.mp4", "1080p": "long_1080p.mp4"}
 DEARER_SOURCE = "1080p"
 DECODED_AT_FPS = 5
-"""At which decode.json was measured. For models that want more frames its full decode of all of them is the bound."""
+"""The frame rate of decode.json. For models with higher rates, its full decode is the upper limit."""
 WORKERS = 10
 MODELS = tuple(name for name, spec in CATALOG.items() if spec.gflops)
 CORPUS_HOURS = (1_000, 10_000, 100_000)
 
 
 class Machine(NamedTuple):
-    """A machine type, as Compute Engine documents it: its memory, and how many of its vCPUs are one core."""
+    """A machine type of Compute Engine: its memory, and the number of vCPUs per core."""
 
     gigabytes: int
     vcpus_a_core: int
@@ -50,7 +50,7 @@ MACHINES = {
 }
 COST_MACHINES = ("n2-standard-8", "n2-standard-16", "t2d-standard-8")
 SYSTEM_MB = 1000
-"""What Dataflow's own services take of a worker, about."""
+"""The approximate memory of Dataflow's services on a worker."""
 
 _BEGIN, _END = "<!-- benchmarks/sizing.py writes from here -->\n", "<!-- to here -->\n"
 
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def with_tables(text: str) -> str:
-    """Returns the README's text with the tables as the results say."""
+    """Returns the text of the README with tables from the results."""
     pattern = re.escape(_BEGIN) + ".*?" + re.escape(_END)
     return re.sub(pattern, lambda _: f"{_BEGIN}\n{tables()}\n{_END}", text, flags=re.DOTALL)
 
@@ -77,7 +77,7 @@ def tables() -> str:
 
 
 def clip_table() -> list[str]:
-    """Returns what a clip costs, by model and source."""
+    """Returns the cost of a clip by model and source."""
     sources = " | ".join(f"decoding {source}" for source in SOURCES)
     lines = [f"| CPU-s a clip of 10 s | model | {sources} |", "|---|---|" + "---|" * len(SOURCES)]
     for model in MODELS:
@@ -106,7 +106,7 @@ def cost_table() -> list[str]:
 
 
 def memory_table() -> list[str]:
-    """Returns what the threads or processes of a machine take, and what it has."""
+    """Returns the memory that the threads or processes of a machine need, and the memory that it has."""
     (worker,) = _load("worker")
     base, thread = worker["base_mb"], worker["thread_mb"]
     lines = [
@@ -127,26 +127,26 @@ def memory_table() -> list[str]:
 
 
 def core_hours(corpus_hours: float, source: str, model: str) -> float:
-    """Returns the CPU time, in hours, of decoding a corpus and putting it through a model, clip after clip."""
+    """Returns the CPU-hours of decoding and classifying a corpus."""
     preset = CATALOG[model].preset
     clips = corpus_hours * 3600 / float(preset.clip_seconds)
     return clips * (decode_seconds(source, model) + model_seconds(model)) / 3600
 
 
 def vcpu_hours(corpus_hours: float, source: str, model: str, machine: str) -> float:
-    """Returns the same in vCPU-hours of a machine type, at most."""
+    """Returns the maximum vCPU-hours of a machine type for the same corpus."""
     return core_hours(corpus_hours, source, model) * MACHINES[machine].vcpus_a_core
 
 
 def decode_seconds(source: str, model: str) -> float:
-    """Returns CPU-seconds of decoding a clip; of decoding all frames for a model that wants more than was measured."""
+    """Returns the CPU-seconds of decoding a clip, or of a full decode if the model's frame rate is higher."""
     (row,) = (row for row in _load("decode") if row["video"] == SOURCES[source])
     method = "reelbeam" if CATALOG[model].preset.target_fps <= DECODED_AT_FPS else "pyav full"
     return float(row["cpu_seconds"][method] / row["clips"])
 
 
 def model_seconds(model: str) -> float:
-    """Returns CPU-seconds of a clip in the model."""
+    """Returns the CPU-seconds of a clip in the model."""
     (found,) = (row["openvino"] for row in _load("inference") if row["model"] == model)
     return float(found)
 

@@ -1,17 +1,17 @@
-"""How much of a video must a Stream model see before it begins anew somewhere in the middle?
+"""Measure the warm-up that a Stream model needs when it starts in the middle of a video.
 
     python -m benchmarks.warm_up a0-stream=FOLDER --videos VIDEO... --json benchmarks/results/warm_up.json
 
-At several places of each video, the answers for a clip are compared: of an unbroken pass from the video's start, and of
-passes that begin anew, from zeros, some seconds before the clip.
+At several places of each video, the results for a clip are compared: those of an unbroken pass from the video's start,
+and those of passes that start from zeros some seconds before the clip.
 
-Two things in these models remember. Buffers of causal convolutions hold the last frames: they are full after a few
+The state of these models has two parts. Buffers of causal convolutions hold the last frames and are full after a few
 seconds. Averages (squeeze-and-excitation, and the one before the classifier) are running means over all frames since
-the state's start: an unbroken pass never forgets, and no warm-up but the whole video makes up for it. So the largest
-part of what is measured here is how different the video's beginning looks, and not a lack of convergence. `--recent`
-tells that part apart: it compares with a pass that began `--recent` seconds before the clip, 40 by default.
+the start of the state. An unbroken pass keeps all frames in them, which only a warm-up over the whole video can
+reproduce. So most of the measured difference is caused by the content of the video's beginning, not by a lack of
+convergence. `--recent` separates this part: it compares with a pass that starts `--recent` seconds before the clip.
 
-`--scenes VIDEO...` joins scenes of short videos, in an order drawn by chance, to a film that changes every few seconds.
+`--scenes VIDEO...` joins scenes of short videos in random order to a film that changes every few seconds.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _Film = npt.NDArray[np.uint8]
 
 @dataclasses.dataclass(frozen=True)
 class Agreement:
-    """Passes that began anew, against a reference.
+    """The differences between passes with a warm-up and a reference.
 
     Attributes:
       reference: "unbroken", or the seconds of warm-up of the pass that is compared with.
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("models", nargs="+", metavar="NAME[=FOLDER]")
     parser.add_argument("--videos", nargs="*", type=Path, default=[])
     parser.add_argument("--scenes", nargs="*", type=Path, default=[])
-    parser.add_argument("--recent", type=int, default=40, help="seconds of the second reference; default 40")
+    parser.add_argument("--recent", type=int, default=40, help="warm-up of the second reference in seconds; default 40")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     print("| model | compared with | warm-up s | clips | logit difference / deviation | same top-1 | same top-5 |")
@@ -84,7 +84,7 @@ def row(found: Agreement) -> str:
 
 
 def films(preset: Preset, videos: list[Path], scenes: list[Path]) -> Iterator[_Film]:
-    """Yields the frames of each video, and of the film that is made of the scenes."""
+    """Yields the frames of each video, and of the film made of scenes."""
     for video in videos:
         yield np.stack(list(frames_at(video, preset)))
     if scenes:
@@ -97,7 +97,7 @@ def films(preset: Preset, videos: list[Path], scenes: list[Path]) -> Iterator[_F
 
 
 def measure(spec: ModelSpec, videos: list[_Film], recent: int) -> list[Agreement]:
-    """Returns what each warm-up gives, for clips that have as much video before them as the longest warm-up wants."""
+    """Returns the results of each warm-up, for clips with enough video before them for the longest warm-up."""
     engine = load_stream_engine(spec, "openvino")
     unbroken: list[_Logits] = []
     anew: dict[int, list[_Logits]] = {seconds: [] for seconds in sorted({*WARM_UPS, recent})}
@@ -122,7 +122,7 @@ def measure(spec: ModelSpec, videos: list[_Film], recent: int) -> list[Agreement
 
 
 def watch(engine: StreamEngine, frames: npt.NDArray[np.uint8]) -> list[_Logits]:
-    """Returns the answer after each chunk of an unbroken pass over frames [1, T, H, W, 3]."""
+    """Returns the logits after each chunk of an unbroken pass over frames [1, T, H, W, 3]."""
     answers: list[_Logits] = []
     states: list[State] = [engine.initial_state()]
     for start in range(0, frames.shape[1], engine.chunk_frames):
@@ -132,12 +132,12 @@ def watch(engine: StreamEngine, frames: npt.NDArray[np.uint8]) -> list[_Logits]:
 
 
 def final_answer(engine: StreamEngine, frames: npt.NDArray[np.uint8]) -> _Logits:
-    """Returns the answer after all frames, from zeros."""
+    """Returns the logits after all frames, starting from zeros."""
     return watch(engine, frames)[-1]
 
 
 def compare(model: str, name: str, reference: list[_Logits], seconds: int, anew: list[_Logits]) -> Agreement:
-    """Returns how near answers are to those that they are to come near to."""
+    """Returns the differences between logits and their references."""
     wanted, found = np.stack(reference), np.stack(anew)
     best, best_found = np.argsort(-wanted)[:, :5], np.argsort(-found)[:, :5]
     return Agreement(

@@ -1,11 +1,11 @@
-"""What memory a worker takes, by its number of threads.
+"""Measure the memory of a worker by its number of threads.
 
     python -m benchmarks.worker a0-base=FOLDER [--video FILE] [--threads 1 2 4] [--json FILE]
 
-`reelbeam label` runs in a process of its own on copies of one video, with the largest pictures that one expects.
-Counted is the proportional set size (shared pages once) of it and of its decoders, at its highest. What a thread adds
-is the slope between the fewest and the most threads: its decoder, the frames between the two, a batch of clips and the
-model's buffers.
+`reelbeam label` runs in a separate process on copies of one video, which should have the largest expected pictures. The
+result is the peak proportional set size (shared pages count once) of the process and its decoders. The memory per
+thread is the slope between the fewest and the most threads: a decoder, its frames, a batch of clips and the model's
+buffers.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SECONDS_BETWEEN_SAMPLES = 0.1
 
 @dataclass(frozen=True)
 class Worker:
-    """What a worker took: memory in MB (1e6 bytes) by its threads, and the line through the first and the last."""
+    """The memory of a worker in MB (1e6 bytes) by its threads, and the line through the first and the last value."""
 
     machine: str
     cores: int
@@ -44,10 +44,10 @@ class Worker:
 
 
 def main() -> None:
-    """Measures, prints and writes JSON."""
+    """Measures, prints the results and writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", metavar="NAME[=FOLDER]")
-    parser.add_argument("--video", type=pathlib.Path, help="default: the 1080p video that is there")
+    parser.add_argument("--video", type=pathlib.Path, help="default: the 1080p video next to the project")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2, 4], metavar="N")
     parser.add_argument("--json", type=pathlib.Path)
     args = parser.parse_args()
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def measure(spec: ModelSpec, video: pathlib.Path, threads: list[int]) -> Worker:
-    """Returns what a worker takes with one model."""
+    """Returns the memory of a worker with one model."""
     memory = {}
     for number in threads:
         memory[number] = peak_mb(spec, video, number, _COPIES_A_THREAD * number)
@@ -80,7 +80,7 @@ def measure(spec: ModelSpec, video: pathlib.Path, threads: list[int]) -> Worker:
 
 
 def peak_mb(spec: ModelSpec, video: pathlib.Path, threads: int, copies: int) -> float:
-    """Labels copies of a video; returns the most memory in MB."""
+    """Labels copies of a video. Returns the peak memory in MB."""
     preset = spec.preset
     model = spec.handle if pathlib.Path(spec.handle).is_dir() else spec.name
     with tempfile.TemporaryDirectory() as name:
@@ -101,7 +101,7 @@ def peak_mb(spec: ModelSpec, video: pathlib.Path, threads: int, copies: int) -> 
 
 
 class Peak:
-    """Watches a process and its descendants; the highest sum of their proportional set sizes is kept."""
+    """Watches a process and its descendants, and keeps the highest sum of their proportional set sizes."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -122,25 +122,25 @@ class Peak:
 
 
 def cpu_name() -> str:
-    """Returns the processor's name, as the kernel tells it."""
+    """Returns the name of the processor from the kernel."""
     found = re.search(r"^model name\s*: (.+)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
     return found[1] if found else platform.processor()
 
 
 def family(pid: int) -> list[int]:
-    """Returns a process and all that it started, as far as they still live."""
+    """Returns a process and its running descendants."""
     found = [pid]
     for process in found:
         for path in pathlib.Path(f"/proc/{process}/task").glob("*/children"):
             try:
                 found += [int(child) for child in path.read_text().split()]
-            except OSError:  # it ended meanwhile
+            except OSError:  # the process has ended
                 continue
     return found
 
 
 def pss_bytes(pid: int) -> int:
-    """Returns a process's proportional set size; 0 where it ended meanwhile."""
+    """Returns the proportional set size of a process; 0 if it has ended."""
     try:
         found = re.search(r"^Pss: +(\d+) kB", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)
     except OSError:

@@ -1,6 +1,6 @@
-"""Loads templates/airflow with a real Airflow and checks what Airflow made of it; started by tools/airflow_check.sh.
+"""Load templates/airflow with a real Airflow and check the DAGs. Started by tools/airflow_check.sh.
 
-Airflow is no dependency of the project, so this runs in an environment of its own, and imports nothing of Reelbeam.
+Airflow is not a dependency of the project, so this script runs in its own environment and imports nothing of Reelbeam.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ OPERATORS = {"reelbeam_nightly": "ReelbeamOperator", "reelbeam_nightly_dataflow"
 
 
 def main() -> None:
-    """Prints each DAG that was checked; exits with what is wrong."""
+    """Prints each checked DAG; exits with the fault if there is one."""
     from airflow.dag_processing.dagbag import DagBag
     from airflow.serialization.serialized_objects import DagSerialization
 
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def check(dag: Any, operator: str) -> None:
-    """Asserts what the schedule promises: one run at a time, no catching up, retries, the check after the run."""
+    """Asserts the properties of the schedule: one run at a time, no catch-up, retries, the check after the run."""
     label, verify = dag.get_task("label"), dag.get_task("verify")
     assert dag.task_ids == ["label", "verify"]
     assert (label.task_type, verify.task_type) == (operator, "ReelbeamOperator")
@@ -49,7 +49,7 @@ def check(dag: Any, operator: str) -> None:
 
 
 def check_exit_codes(task: Any) -> None:
-    """Asserts that codes are retried, or not, as the exit codes' meaning wants it: the task's own code runs here."""
+    """Asserts which exit codes are retried, by executing the task."""
     from airflow.exceptions import AirflowException
     from airflow.sdk.exceptions import AirflowFailException
 

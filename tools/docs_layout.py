@@ -1,4 +1,4 @@
-"""The layout of the code as Markdown, for docs/architecture.md: the rooms, and who may import whom."""
+"""The layout of the code as Markdown for docs/architecture.md: the rooms and the import rules."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def steps() -> str:
 
 
 def import_rules() -> str:
-    """Returns who may import whom, as the test of the imports has it."""
+    """Returns the import rules from the test of the imports."""
     body = ast.parse(_IMPORT_RULES.read_text("utf-8")).body
     (rules,) = (
         ast.literal_eval(node.value)

@@ -1,11 +1,11 @@
-"""Feeds mutated videos to probe and decode, in the cage, and tells how each ended.
+"""Probe and decode mutated videos in the sandbox, and count the results.
 
     python tools/fuzz_decoder.py --files 2000 --seed 1 [--keep FOLDER]
 
-The seeds are made in code, in many containers and codecs; headers, indexes and payload are mutated in turn, by a
-generator that depends on the seed and the file's number alone. Files over which the decoder process ends or runs into
-its deadline are listed, and kept in FOLDER: FFmpeg's defects, which the cage is there for. Exit code 1 where it is not
-FFmpeg's: an exception in our own code, or garbage. An error that is no MediaError ends the program.
+The seed files are generated, in many containers and codecs. Headers, indexes and payload are mutated by a random
+generator that depends only on the seed and the number of the file. Files that crash the decoder process or exceed its
+deadline are listed, and kept in FOLDER. They are defects of FFmpeg, which the sandbox contains. The exit code is 1 for
+our own defects: an exception in our code, or an invalid message. Any error other than MediaError ends the program.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _EXTREMES = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF
 
 def make_seeds(folder: pathlib.Path) -> list[tuple[str, bytes]]:
     """Writes each seed and returns (name, bytes)."""
-    os.environ.setdefault("SVT_LOG", "-1")  # the AV1 encoder talks
+    os.environ.setdefault("SVT_LOG", "-1")  # silences the AV1 encoder
     seeds = []
     for name, options in SEEDS.items():
         path = generate.make_video(folder / name, 60, 25, **options)  # type: ignore[arg-type]
@@ -106,7 +106,7 @@ def _change(data: bytearray, at: int, chance: random.Random) -> None:
 
 
 def outcome(path: pathlib.Path) -> tuple[str, str]:
-    """Returns how a file ends: its code, "ok" or "partial" before it, and the error's message."""
+    """Returns the result of a file, "ok" or an error code with "partial" as its prefix, and the error's message."""
     num_clips = 0
     try:
         media = sandboxed.probe(path, LIMITS)
@@ -122,7 +122,7 @@ def outcome(path: pathlib.Path) -> tuple[str, str]:
 
 
 def run(args: argparse.Namespace, folder: pathlib.Path) -> int:
-    """Mutates, decodes, prints; returns the exit code."""
+    """Mutates and decodes the files, and prints the results. Returns the exit code."""
     seeds = make_seeds(folder)
     table: dict[str, collections.Counter[str]] = {name: collections.Counter() for name, _ in seeds}
     slowest = (0.0, "")
@@ -149,7 +149,8 @@ def run(args: argparse.Namespace, folder: pathlib.Path) -> int:
                 defects.append(f"{number}-{name}: {message}")
     _print(table, time.monotonic() - started, slowest)
     print("\n".join(defects))
-    return int(any("broke off with" in defect or "sent garbage" in defect for defect in defects))
+    ours = ("the decoder process failed with", "the decoder sent an invalid message")
+    return int(any(text in defect for defect in defects for text in ours))
 
 
 def _print(table: dict[str, collections.Counter[str]], seconds: float, slowest: tuple[float, str]) -> None:
@@ -161,13 +162,13 @@ def _print(table: dict[str, collections.Counter[str]], seconds: float, slowest: 
 
 
 def main() -> int:
-    """Reads the flags and runs."""
+    """Parses the flags and runs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=2000)
-    parser.add_argument("--first", type=int, default=0, help="number of the first file, to repeat one")
+    parser.add_argument("--first", type=int, default=0, help="number of the first file, to repeat a single one")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--keep", type=pathlib.Path, metavar="FOLDER", help="keep the files that are defects")
+    parser.add_argument("--keep", type=pathlib.Path, metavar="FOLDER", help="keep the files that reveal defects")
     args = parser.parse_args()
     if args.keep:
         args.keep.mkdir(parents=True, exist_ok=True)

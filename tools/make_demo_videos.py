@@ -1,10 +1,10 @@
-"""Writes the sample videos that come with the package: one for each label, each of another kind, and a broken one.
+"""Write the bundled sample videos: one for each label, each of another kind, and a broken one.
 
     python -m tools.make_demo_videos
 
-They are what a first run reads, so between them they hold what a real folder holds: several containers, codecs, sizes
-and frame rates, an upright phone video stored lying on its side, a variable frame rate, and a file cut off before its
-index. Made again with the same versions, they come out the same, byte for byte.
+They resemble a real folder: several containers, codecs, sizes and frame rates, an upright phone video that is stored
+rotated, a variable frame rate, and a file that is truncated before its index. With the same versions of the libraries,
+the files are the same, byte for byte.
 """
 
 import argparse
@@ -22,7 +22,7 @@ NTSC = Fraction(30000, 1001)
 
 @dataclass(frozen=True)
 class Sample:
-    """How one sample is made."""
+    """The parameters of one sample."""
 
     name: str
     codec: str
@@ -31,12 +31,12 @@ class Sample:
     fps: Fraction
     duration_seconds: float
     options: dict[str, str] = field(default_factory=dict)
-    stored_turned: bool = False  # turned by a quarter in the file; the display matrix turns it back
+    stored_turned: bool = False  # rotated by 90° in the file; the display matrix reverts it
     variable_rate: bool = False
 
     @property
     def label(self) -> str:
-        """What the sample shows: its file's name."""
+        """The label of the sample, from its file name."""
         return Path(self.name).stem.replace("_", " ")
 
 
@@ -74,7 +74,7 @@ def make_sample(sample: Sample, folder: Path, seed: int) -> None:
 
 
 def _draw_ticks(rng: np.random.Generator, sample: Sample) -> Iterator[int]:
-    """When the frames are shown, in 1 / fps: all of the moments, or, as phones and screen recorders do, only some."""
+    """Yields the display times of frames in units of 1 / fps; with a variable rate, some are omitted."""
     tick, end = 0, round(sample.duration_seconds * sample.fps)
     while tick < end:
         yield tick
@@ -82,18 +82,18 @@ def _draw_ticks(rng: np.random.Generator, sample: Sample) -> Iterator[int]:
 
 
 def _stored(sample: Sample, pixels: motions.Frame) -> motions.Frame:
-    """The pixels as they lie in the file."""
+    """Returns the pixels as stored in the file."""
     return np.ascontiguousarray(np.rot90(pixels)) if sample.stored_turned else pixels
 
 
 def make_broken(source: Path, path: Path) -> None:
-    """Cuts a video off, as an interrupted upload does: an mp4's index, its moov, is written last."""
+    """Truncates a video before its index (moov), which is at the end of an MP4, like an interrupted upload."""
     content = source.read_bytes()
     path.write_bytes(content[: min(len(content) // 2, content.index(b"moov") - 4)])
 
 
 def main() -> None:
-    """Writes all of the samples and says how large they are."""
+    """Writes all samples and prints their sizes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("pipeline/demo/videos"))
     parser.add_argument("--seed", type=int, default=0)

@@ -1,7 +1,7 @@
-"""Writes the generated blocks of docs/: reference tables from the code, figures from benchmarks/results.
+"""Write the generated blocks of docs/: reference tables from the code, figures from benchmarks/results.
 
     python -m tools.make_docs            writes them
-    python -m tools.make_docs --check    exits with 1 if a page is not as it would be written; a test does the same
+    python -m tools.make_docs --check    exits with 1 if a page is stale; a test does the same
 
 A block is between two comments: `<!-- generated: NAME -->` and `<!-- end -->`.
 """
@@ -41,7 +41,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "parity": doc_tables.parity,
     "demo accuracy": doc_tables.demo_accuracy,
 }
-"""What makes each block, by its name."""
+"""The function that generates each block, by its name."""
 
 _BLOCK = re.compile(r"<!-- generated: (.+?) -->\n.*?<!-- end -->", re.DOTALL)
 

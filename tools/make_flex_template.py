@@ -1,8 +1,8 @@
-"""Writes what is generated under templates/dataflow: the Flex Template's parameters and the workers' requirements.
+"""Write the generated files of templates/dataflow: the Flex Template's parameters and the workers' requirements.
 
     python -m tools.make_flex_template
 
-Run it after a change of the flags of `reelbeam label` or of setup.py's requirements; a test compares.
+Run it after changes to the flags of `reelbeam label` or to the requirements in setup.py. A test compares the files.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TEMPLATES = ROOT / "templates" / "dataflow"
 
 ONLY_FOR_TENSORFLOW = {"tensorflow", "tensorflow-hub", "tf-keras", "setuptools"}
-"""What a worker with an exported model has no use for."""
+"""The packages that a worker with an exported model does not need."""
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def files() -> dict[str, str]:
-    """Returns the text of each generated file, by its name."""
+    """Returns the text of each generated file by name."""
     return {
         "metadata.json": json.dumps(flex_template.metadata(), indent=2, ensure_ascii=False) + "\n",
         "requirements-worker.txt": worker_requirements(),
@@ -37,7 +37,7 @@ def files() -> dict[str, str]:
 
 
 def worker_requirements() -> str:
-    """Returns what setup.py requires, with its extra `gcp` and without TensorFlow, as a requirements file."""
+    """Returns a requirements file: those of setup.py with the extra `gcp` and without TensorFlow."""
     required, extras = (_keyword(name) for name in ("install_requires", "extras_require"))
     kept = [line for line in required if _package(line) not in ONLY_FOR_TENSORFLOW]
     gcp = {_package(line): line for line in extras["gcp"]}
@@ -49,12 +49,12 @@ def worker_requirements() -> str:
 def _package(requirement: str) -> str:
     found = re.match(r"[\w-]+", requirement)
     if not found:
-        raise ValueError(f"setup.py requires {requirement!r}, which names no package")
+        raise ValueError(f"setup.py requires {requirement!r}, which does not name a package")
     return found[0]
 
 
 def _keyword(name: str):  # type: ignore[no-untyped-def]
-    """Returns the value of a keyword of setup.py's call of `setup`, which must be a literal."""
+    """Returns the value of a keyword of the call of `setup` in setup.py, which must be a literal."""
     tree = ast.parse((ROOT / "setup.py").read_text("utf-8"))
     (value,) = (node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == name)
     return ast.literal_eval(value)

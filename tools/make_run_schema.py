@@ -1,4 +1,4 @@
-"""Writes docs/run.schema.json, the JSON Schema of an output's runs/*.json, from the dataclasses of the run document.
+"""Write docs/run.schema.json, the JSON Schema of an output's runs/*.json, from the dataclasses of the run document.
 
 python -m tools.make_run_schema
 """

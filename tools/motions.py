@@ -1,7 +1,7 @@
-"""Seeded motion videos: one bright shape that moves, turns, grows, shrinks or stands still.
+"""Seeded motion videos: one bright shape that moves, rotates, grows, shrinks or does not move.
 
-The bundled demo model learns from these scenes, the sample videos show nine of them, and the accuracy benchmark makes
-held-out ones. A scene is a function of time, so any frame rate, size and aspect ratio can be rendered from it.
+The bundled demo model is trained on these scenes, the sample videos show nine of them, and the accuracy benchmark
+renders held-out ones. A scene is a function of time, so it can be rendered at any frame rate, size and aspect ratio.
 
 Lengths are in units of half the frame's short side, from the frame's centre, x to the right and y downwards: the centre
 square crop, all that the model sees, is [-1, 1] x [-1, 1] whatever the aspect ratio.
@@ -45,18 +45,18 @@ DIRECTIONS = {
     "moving right": (1.0, 0.0),
     "moving up": (0.0, -1.0),
 }
-# The rate at which the demo model looks at a video: the speeds below are chosen for it.
+# The frame rate of the demo model's clips, for which the speeds below are chosen.
 CLIP_FPS = 4.0
-# Copies of a moving shape follow each other at this distance, so that one is always in sight.
+# The distance between the copies of a moving shape, so that one is always visible.
 WRAP_DISTANCE = 2.3
 SMALLEST_RADIUS, LARGEST_RADIUS = 0.16, 0.95
-# x264's macroblock tree reads memory that it never wrote: with it, the same frames give other bytes from run to run.
+# x264's macroblock tree reads uninitialized memory. With it, the same frames give different bytes in each run.
 STEADY_X264 = {"x264-params": "no-mbtree=1:log-level=error"}
 
 
 @dataclass(frozen=True)
 class Blob:
-    """A dim, motionless disc on the ground: something to look at that isn't the action."""
+    """A dim, motionless disc on the ground, as a distraction."""
 
     x: float
     y: float
@@ -66,7 +66,7 @@ class Blob:
 
 @dataclass(frozen=True)
 class Scene:
-    """All that a video shows, at any time."""
+    """The content of a video at any time."""
 
     label: str
     shape: str
@@ -83,14 +83,14 @@ class Scene:
 
 
 def render(scene: Scene, time_seconds: float, width: int, height: int) -> Frame:
-    """The scene at a time, as uint8 RGB [height, width, 3]."""
+    """Returns the scene at a time, as uint8 RGB [height, width, 3]."""
     x, y = _grid(width, height)
     shape_x, shape_y = x - np.float32(scene.x), y - np.float32(scene.y)
     radius, angle = scene.radius, scene.angle
     if scene.label in DIRECTIONS:
         step_x, step_y = DIRECTIONS[scene.label]
         distance = np.float32(scene.rate * time_seconds)
-        # Wrapping only along the way: one row or column of copies, never a grid of them.
+        # Wrap only along the direction of motion: one row or column of copies, not a grid.
         shape_x = _wrap(shape_x - step_x * distance) if step_x else shape_x
         shape_y = _wrap(shape_y - step_y * distance) if step_y else shape_y
     elif scene.label.startswith("rotating"):
@@ -114,10 +114,10 @@ def draw_scene(
     """Draws a scene.
 
     Args:
-        rng: the only source of chance.
-        label: the action; drawn too when not given.
+        rng: the only source of randomness.
+        label: the action; None draws it too.
         duration_seconds: how long a growing or shrinking shape must stay between visible and too large.
-        clutter: how much may distract, from 0 (flat, black ground) to 1.
+        clutter: the amount of distraction, from 0 (flat, black ground) to 1.
     """
     label = label or LABELS[rng.integers(len(LABELS))]
     shape = _draw_shape(rng, label)
@@ -152,19 +152,19 @@ def write_video(
     ticks: Iterable[int] | None = None,
     rotation_degrees: int = 0,
 ) -> None:
-    """Encodes frames to a file; the same frames give the same bytes on every run (of x264: with STEADY_X264).
+    """Encodes frames to a file. The same frames give the same bytes in every run (x264 needs STEADY_X264).
 
     Args:
-        path: where to; the suffix chooses the container.
+        path: the file; its suffix determines the container.
         frames: uint8 RGB [H, W, 3], of one size.
-        fps: frames a second.
+        fps: frames per second.
         codec: an FFmpeg encoder.
         pix_fmt: the format of the encoded pixels.
         options: the encoder's options, such as crf.
-        ticks: when each frame is shown, counted in 1 / fps, for a variable frame rate; by default 0, 1, 2, …
-        rotation_degrees: how far a player must turn the frames counterclockwise before it shows them.
+        ticks: the display times of frames in units of 1 / fps, for a variable frame rate; by default 0, 1, 2, …
+        rotation_degrees: the counterclockwise rotation that a player applies to the frames.
     """
-    # Without bitexact, Matroska and WebM files hold random ids; with several threads, encoders may differ by machine.
+    # Without bitexact, Matroska and WebM files contain random ids. With several threads, results may differ by machine.
     with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream(codec, rate=fps, options=dict(options or {}))
         assert isinstance(stream, av.VideoStream)
@@ -196,11 +196,11 @@ def _draw_rate(rng: np.random.Generator, label: str, shape: str, duration_second
     if label in DIRECTIONS:
         return float(rng.uniform(0.05, 0.22) * WRAP_DISTANCE * CLIP_FPS)
     if label.startswith("rotating"):
-        # From one sampled frame to the next, less than half of the angle after which the shape looks the same: the
-        # sense is plain. Over two such steps it is more: sampled at half the rate, the shape seems to turn back.
+        # Between two sampled frames, the shape rotates by less than half of its symmetry angle, so the direction is
+        # unambiguous. Over two steps it rotates by more: sampled at half the rate, it seems to rotate backward.
         step = rng.uniform(0.28, 0.4) * 2 * math.pi / SHAPES[shape][1]
         return float(step * CLIP_FPS * (1 if label == "rotating clockwise" else -1))
-    # At least 1.5 times as large or small within 2 seconds, and in sight from the first second to the last.
+    # At least 1.5 times as large or small within 2 seconds, and visible all the time.
     fastest = math.log(LARGEST_RADIUS / SMALLEST_RADIUS) / duration_seconds
     rate = rng.uniform(math.log(1.55) / 2, max(min(fastest, 0.6), math.log(1.6) / 2))
     return float(rate if label == "growing" else -rate)
@@ -225,7 +225,7 @@ def _draw_position(rng: np.random.Generator, label: str) -> tuple[float, float]:
 
 
 def _draw_color(rng: np.random.Generator, low: float, high: float) -> Color:
-    """A colour of any hue and saturation, whose strongest channel lies between low and high."""
+    """Returns a color of any hue and saturation whose strongest channel is between low and high."""
     channels = rng.uniform(0, 1, 3) ** rng.uniform(0, 2)
     red, green, blue = channels / channels.max() * rng.uniform(low, high)
     return float(red), float(green), float(blue)
@@ -253,7 +253,7 @@ def _grid(width: int, height: int) -> tuple[Array, Array]:
 
 @functools.lru_cache(maxsize=8)
 def _ground(scene: Scene, width: int, height: int) -> Array:
-    """All that doesn't move, as float32 [H, W, 3] in 0 to 255."""
+    """Returns the motionless background, as float32 [H, W, 3] in 0 to 255."""
     x, y = _grid(width, height)
     across = x * np.float32(math.cos(scene.ground_angle)) + y * np.float32(math.sin(scene.ground_angle))
     mix = np.clip(across / 2 + np.float32(0.5), 0, 1)[..., None]
@@ -273,11 +273,11 @@ def _array(color: Color) -> Array:
 
 
 def _cover(distance: Array, width: int, height: int) -> Array:
-    """How much of each pixel a shape covers, 0 to 1: its edge runs over one pixel."""
+    """Returns the share of each pixel that a shape covers, 0 to 1. Its edge is one pixel wide."""
     pixels = distance * np.float32(min(width, height) / 2)
     return np.clip(np.float32(0.5) - pixels, 0, 1)[..., None]
 
 
 def _wrap(offset: Array) -> Array:
-    """Offsets to the nearest of the copies that follow each other."""
+    """Returns the offsets to the nearest copy."""
     return np.mod(offset + np.float32(WRAP_DISTANCE / 2), np.float32(WRAP_DISTANCE)) - np.float32(WRAP_DISTANCE / 2)

@@ -1,4 +1,4 @@
-"""The shapes that the motion videos show, as signed distances: negative inside, for a radius of 1, in plain NumPy."""
+"""The shapes of the motion videos as signed distances: negative inside, for a radius of 1, in plain NumPy."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -69,8 +69,8 @@ def _blades(count: int) -> Callable[[Array, Array], Array]:
     return field
 
 
-# Each shape's signed distance, negative inside, for a radius of 1; and how often it looks the same within a full turn
-# (0: at every angle, so that it can't be seen turning).
+# The signed distance of each shape and its rotational symmetry: how often it looks the same within a full turn (0: at
+# every angle, so its rotation is invisible).
 SHAPES: Mapping[str, tuple[Callable[[Array, Array], Array], int]] = {
     "arrow": (_arrow, 1),
     "bar": (_bar, 2),

@@ -1,14 +1,14 @@
-"""Trains the bundled demo model: MoViNet-T0 Base on motion videos, exported with TF Hub's Base signature.
+"""Train the bundled demo model: MoViNet-T0 Base on motion videos, exported with TF Hub's Base signature.
 
     python3 -m venv garden && garden/bin/pip install -r tools/requirements-train.txt
     garden/bin/python -m tools.train_demo_model
 
-The published MoViNets know 600 human actions and are downloaded; the demo model knows the nine motions of
-tools/motions.py and comes with the source, so that a first run, a test and an accuracy figure need no network. It sees
-8 frames at 4 a second, 64 x 64 pixels cut from the middle of a frame whose short side is 72.
+The published MoViNets know 600 human actions and are downloaded. The demo model knows the nine motions of
+tools/motions.py and is part of the source, so a first run, the tests and the accuracy benchmark need no network. Its
+clips have 8 frames at 4 fps, 64 x 64 pixels cropped from the center of a frame with a short side of 72.
 
-Every training clip takes the way of a real one: frames rendered at a source's size and rate, encoded and decoded as
-H.264, picked by time, scaled by swscale. Mirroring and reversing it then makes more clips, of other known labels.
+Training clips are processed like real ones: frames are rendered at the size and rate of a source, encoded and decoded
+as H.264, selected by time, and scaled by swscale. Mirroring and reversing yields more clips with other labels.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-# The Model Garden is written for Keras 2. No GPU: the demo model trains in minutes without.
+# The Model Garden needs Keras 2. A GPU is not needed: training takes minutes.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -41,7 +41,7 @@ Labels = npt.NDArray[np.int64]  # [N]
 
 
 def make_clips(count: int, seed: int, processes: int) -> tuple[Clips, Labels]:
-    """Renders clips, in order of rising clutter: the first show a shape on black, the last all that scenes can hold."""
+    """Renders clips in the order of increasing clutter: the first have a black background."""
     seeds = np.random.SeedSequence(seed).spawn(count)
     clutters = np.clip(np.linspace(-0.1, 1.5, count), 0, 1)
     labels = np.arange(count, dtype=np.int64) % len(motions.LABELS)
@@ -54,9 +54,9 @@ def make_clips(count: int, seed: int, processes: int) -> tuple[Clips, Labels]:
 
 
 def make_clip(seed: np.random.SeedSequence, label: int, clutter: float) -> Clips:
-    """One clip, uint8 [T, H, W, 3], as decoding a video of a random size, rate, length and quality gives it."""
+    """Returns one decoded clip, uint8 [T, H, W, 3], of a video with random size, rate, duration and quality."""
     rng = np.random.default_rng(seed)
-    # A few videos are shorter than a clip: those loop.
+    # A few videos are shorter than a clip and loop.
     duration = float(rng.uniform(1, 2) if rng.uniform() < 0.05 else rng.uniform(2, 6))
     scene = motions.draw_scene(rng, motions.LABELS[label], duration, float(clutter))
     start = rng.uniform(0, max(duration - NUM_FRAMES / motions.CLIP_FPS, 0))
@@ -93,7 +93,7 @@ def _resize_and_crop(frame: av.VideoFrame) -> Clips:
 
 
 def _relabel(*swaps: tuple[str, str]) -> Labels:
-    """The class ids after a change that swaps these pairs of labels."""
+    """Returns the class ids after swapping these pairs of labels."""
     ids = np.arange(len(motions.LABELS))
     for first, second in swaps:
         a, b = motions.LABELS.index(first), motions.LABELS.index(second)
@@ -104,7 +104,7 @@ def _relabel(*swaps: tuple[str, str]) -> Labels:
 LEFT_RIGHT = ("moving left", "moving right")
 UP_DOWN = ("moving up", "moving down")
 SENSE = ("rotating clockwise", "rotating counterclockwise")
-# Changes of [T, H, W, 3] that turn an action into another one: the axes' order, the steps along them, the new labels.
+# Transformations of [T, H, W, 3] that change the action: the order of the axes, the steps along them, the new labels.
 CHANGES: tuple[tuple[tuple[int, ...], tuple[int, ...], Labels], ...] = (
     ((0, 1, 2, 3), (1, 1, -1, 1), _relabel(LEFT_RIGHT, SENSE)),
     ((0, 1, 2, 3), (1, -1, 1, 1), _relabel(UP_DOWN, SENSE)),
@@ -122,7 +122,7 @@ CHANGES: tuple[tuple[tuple[int, ...], tuple[int, ...], Labels], ...] = (
 
 
 def augment(rng: np.random.Generator, clip: Clips, label: int) -> tuple[npt.NDArray[np.float32], int]:
-    """Another clip out of a clip, as the model's float32 input in [0, 1], and its label."""
+    """Returns a transformed clip as the model's float32 input in [0, 1], and its label."""
     for axes, steps, labels in CHANGES:
         if rng.uniform() < 0.5:
             clip = clip.transpose(axes)[tuple(slice(None, None, step) for step in steps)]
@@ -134,7 +134,7 @@ def augment(rng: np.random.Generator, clip: Clips, label: int) -> tuple[npt.NDAr
 
 
 def batches(clips: Clips, labels: Labels, args: argparse.Namespace) -> Iterator[tuple[Any, Any]]:
-    """A batch a step; at first from the plain clips alone, as nothing is learned from a start with all the clutter."""
+    """Yields one batch per step, at first from clips with little clutter, without which training does not converge."""
     rng = np.random.default_rng(args.seed + 1)
     for step in range(args.steps + 1):
         known = min(1.0, 0.15 + step / (args.widen_until * args.steps))
@@ -144,13 +144,13 @@ def batches(clips: Clips, labels: Labels, args: argparse.Namespace) -> Iterator[
 
 
 def build_model() -> Any:
-    """MoViNet-T0 Base of the Model Garden, for inputs of any size."""
+    """Returns MoViNet-T0 Base of the Model Garden, for inputs of any size."""
     import tensorflow as tf
     from official.projects.movinet.modeling import movinet, movinet_model  # type: ignore[import-not-found]
 
     shape = tf.keras.layers.InputSpec(shape=(None, None, None, None, 3))
-    # As in the Model Garden's exporter, a swish without a gradient of its own, which a SavedModel can't hold; and
-    # convolutions in space and in time apart, as Conv3D is slow on CPUs.
+    # As in the Model Garden's exporter: a swish without a custom gradient, which a SavedModel cannot store, and
+    # separate convolutions in space and time, because Conv3D is slow on CPUs.
     backbone = movinet.Movinet(
         model_id="t0",
         causal=False,
@@ -167,7 +167,7 @@ def build_model() -> Any:
 
 
 def train(model: Any, clips: Clips, labels: Labels, args: argparse.Namespace) -> None:
-    """Trains the model, with a line of log and a checkpoint every now and then."""
+    """Trains the model, and regularly prints progress and writes checkpoints."""
     import tensorflow as tf
 
     rates = tf.keras.optimizers.schedules.CosineDecay(
@@ -203,7 +203,7 @@ def train(model: Any, clips: Clips, labels: Labels, args: argparse.Namespace) ->
 
 
 def evaluate(model: Any, clips: Clips, labels: Labels) -> float:
-    """The share of clips that the model gets right."""
+    """Returns the accuracy of the model."""
     right = 0
     for start in range(0, len(clips), 50):
         images = clips[start : start + 50].astype(np.float32) / np.float32(255)
@@ -213,7 +213,7 @@ def evaluate(model: Any, clips: Clips, labels: Labels) -> float:
 
 
 def export(model: Any, folder: Path) -> None:
-    """Writes the SavedModel: the one signature and the weights, without Keras's own description of the model."""
+    """Writes the SavedModel: the signature and the weights, without the metadata of Keras."""
     import tensorflow as tf
 
     def classify(image: Any) -> dict[str, Any]:
@@ -230,22 +230,22 @@ def export(model: Any, folder: Path) -> None:
         signatures={"serving_default": signature},
         options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
     )
-    (folder / "assets").rmdir()  # empty, and git keeps no empty folders
+    (folder / "assets").rmdir()  # empty, and git does not store empty folders
     (folder / "labels.txt").write_text("\n".join(motions.LABELS) + "\n")
 
 
 def main() -> None:
-    """Renders, trains, checks and exports."""
+    """Renders clips, trains, evaluates and exports the model."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("pipeline/demo/model"), help="the folder; replaced")
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=1.5e-3)
-    parser.add_argument("--clips", type=int, default=8000, help="how many clips to learn from")
-    parser.add_argument("--widen-until", type=float, default=0.4, help="share of the steps until all are in use")
+    parser.add_argument("--clips", type=int, default=8000, help="number of training clips")
+    parser.add_argument("--widen-until", type=float, default=0.4, help="share of the steps until all clips are used")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--processes", type=int, default=2, help="how many render clips")
-    parser.add_argument("--checkpoint", type=Path, help="where to keep the weights, from time to time")
+    parser.add_argument("--processes", type=int, default=2, help="number of processes that render clips")
+    parser.add_argument("--checkpoint", type=Path, help="path of the checkpoints of the weights")
     parser.add_argument("--checkpoint-every", type=int, default=200)
     parser.add_argument("--log-every", type=int, default=50)
     parser.add_argument("--restore", action="store_true", help="export the checkpoint; no training")

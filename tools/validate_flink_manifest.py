@@ -1,8 +1,8 @@
-"""Checks templates/flink against the schema that the Flink Kubernetes operator publishes (on Maven Central).
+"""Check templates/flink against the published schema of the Flink Kubernetes operator (on Maven Central).
 
     python -m tools.validate_flink_manifest
 
-Stricter than a cluster: a field that the schema does not know is an error too, where Kubernetes would drop it.
+The check is stricter than a cluster: an unknown field is an error, whereas Kubernetes drops it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ _SCHEMA_FILE = "META-INF/fabric8/flinkdeployments.flink.apache.org-v1.yml"
 
 
 def operator_schema() -> dict[str, Any]:
-    """Returns the schema of a FlinkDeployment; raises MissingError where Maven cannot fetch it."""
+    """Returns the schema of a FlinkDeployment. Raises MissingError if Maven cannot fetch it."""
     with zipfile.ZipFile(artifacts.fetch_operator_api()) as jar:
-        resource = yaml.load(jar.read(_SCHEMA_FILE), yaml.CSafeLoader)  # half a megabyte: SafeLoader takes seconds
+        resource = yaml.load(
+            jar.read(_SCHEMA_FILE), yaml.CSafeLoader
+        )  # SafeLoader takes seconds for this half megabyte
     (version,) = resource["spec"]["versions"]
     return {"version": version["name"], "group": resource["spec"]["group"], **version["schema"]["openAPIV3Schema"]}
 
@@ -36,7 +38,7 @@ def deployments(manifest: pathlib.Path = MANIFEST) -> list[dict[str, Any]]:
 
 
 def mistakes(deployment: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
-    """Yields what is wrong with a FlinkDeployment."""
+    """Yields the faults of a FlinkDeployment."""
     import jsonschema
 
     if deployment["apiVersion"] != f"{schema['group']}/{schema['version']}":
@@ -46,7 +48,7 @@ def mistakes(deployment: dict[str, Any], schema: dict[str, Any]) -> Iterator[str
 
 
 def _strict(schema: Any) -> Any:
-    """The schema, with every field that it does not name forbidden."""
+    """Returns the schema with all unknown fields forbidden."""
     if isinstance(schema, list):
         return [_strict(item) for item in schema]
     if not isinstance(schema, dict):
@@ -60,7 +62,7 @@ def _strict(schema: Any) -> Any:
 
 
 def main() -> int:
-    """Prints what is wrong and returns the exit code."""
+    """Prints the faults and returns the exit code."""
     schema = operator_schema()
     found = [mistake for deployment in deployments() for mistake in mistakes(deployment, schema)]
     print("\n".join(found) or f"{MANIFEST.name}: valid")

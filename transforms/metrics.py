@@ -29,8 +29,8 @@ VIDEOS_SKIPPED = "videos_skipped"
 VIDEOS_PLANNED = "videos_planned"
 """Inputs whose headers could be read."""
 VIDEOS_DONE = "videos_done"
-"""Videos that the heavy steps have finished, with or without success. If several processes share the segments of a
-video, none of them sees its end: on a cluster, read the tables."""
+"""Videos that decoding and classification have finished, with or without success. If several processes share the
+segments of a video, none of them counts it: on a cluster, read the tables."""
 VIDEOS_BROKEN = "videos_broken"
 """Videos with at least one failure, as each process saw them."""
 CLIPS_PLANNED = "clips_planned"

@@ -1,4 +1,4 @@
-"""Addresses without their secrets, for rows, logs and messages."""
+"""Remove secrets from addresses in rows, logs and messages."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import re
 _WEB_URL = re.compile(r"\bhttps?://[^\s'\"]+", re.IGNORECASE)
 _WEB_SCHEME = re.compile(r"https?://", re.IGNORECASE)
 _AFTER_URL = re.compile(r"[)\]}>.,;:!]*$")
-# A bucket's name has no colon, and a secret key may have slashes. Elsewhere a colon may be a port's, and on Azure a
-# container's name is before the @.
+# The name of a bucket has no colon, and a secret key may have slashes. In other schemes, a colon may precede a port. On
+# Azure, the name of a container is before the @.
 _CREDENTIALS = re.compile(
     r"\b((?:s3[an]?|gs)://)[^\s'\"/@:]*:[^\s'\"@]*@|\b((?!https?:|wasbs?:|abfss?:)[a-z][a-z0-9+.-]*://)[^\s'\"/@]*@",
     re.IGNORECASE,
@@ -16,11 +16,11 @@ _CREDENTIALS = re.compile(
 
 
 def without_query(text: str) -> str:
-    """Returns `text` with the secrets of every address in it removed: user names and passwords, and of web addresses
-    the query and the fragment.
+    """Returns `text` without the secrets of the addresses in it.
 
-    Signed URLs must not reach rows, logs or messages. Only http and https have a query: in an object's name on gs:// or
-    s3://, and in a local path, "?" is a letter like any other.
+    Secrets are user names and passwords, and queries and fragments of web addresses. Signed URLs must not reach rows,
+    logs or messages. Only http and https have a query: in the name of an object on gs:// or s3://, and in a local path,
+    "?" is an ordinary character.
 
     >>> without_query("cannot read https://me:pw@host/a.mp4?sig=SECRET now")
     'cannot read https://host/a.mp4 now'
@@ -36,7 +36,7 @@ def without_query(text: str) -> str:
 
 
 def bare_uri(uri: str) -> str:
-    """Returns a URI without its secrets, as rows name it: of a web address without query, fragment and user name.
+    """Returns a URI without its secrets, as in rows: a web address has no query, fragment and user name.
 
     >>> bare_uri("https://host/a.mp4?sig=not encoded")
     'https://host/a.mp4'
@@ -49,7 +49,7 @@ def _without_credentials(text: str) -> str:
 
 
 def _is_address(text: str) -> bool:
-    """Whether a text is an address as a whole, in whose path spaces and quotes may stand, and not a message."""
+    """Returns whether the whole text is an address, whose path may contain spaces and quotes, and not a message."""
     query = re.search(r"[?#].*", text, re.DOTALL)
     has_words = re.search(r"\s", query[0]) if query else "\n" in text
     return _WEB_SCHEME.match(text) is not None and ": " not in text and not has_words
@@ -63,7 +63,7 @@ def _bare_match(match: re.Match[str]) -> str:
 
 
 def has_credentials(uri: str) -> bool:
-    """Whether an address of a store holds a user name or a password."""
+    """Returns whether an address of a store contains a user name or a password."""
     return _CREDENTIALS.match(uri) is not None
 
 

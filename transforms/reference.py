@@ -1,7 +1,7 @@
-"""What columns mean and what to do about error codes: texts of the docs that the code has nowhere else. No Beam.
+"""Texts of the docs: the meaning of columns and the remedies of error codes. No Beam.
 
 `tools/make_docs.py` generates docs/output.md and docs/errors.md from them. It fails if a column or a code lacks its
-text, or if a text has no column or code. What a code means is in the docstring of its class in `errors/`.
+text, or if a text has no column or code. The meaning of a code is in the docstring of its class in `errors/`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ REMEDIES: dict[str, str] = {
     "output_locked": "wait for the other run, or pass `--wait_for_lock`",
     "lock_lost": "run again",
 }
-"""What to do about each error code."""
+"""The remedy for each error code."""
 
 _INPUT = {
     "video_uri": "absolute path or URI of the video, without query, user name and password",
@@ -125,4 +125,4 @@ _ERRORS = {
 }
 
 COLUMNS: dict[str, dict[str, str]] = {"videos": _VIDEOS, "clips": _CLIPS, "errors": _ERRORS}
-"""Meaning of each column, by table, in the order of the schema."""
+"""The meaning of each column, by table, in the order of the schema."""

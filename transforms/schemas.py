@@ -1,7 +1,7 @@
-"""The Arrow schemas of the three tables, and the way from a record to a row. No Beam.
+"""The Arrow schemas of the three tables, and the conversion of records to rows. No Beam.
 
-The tables are an interface: columns are added, never renamed; `SCHEMA_VERSION` moves when a reader has to know.
-DuckDB, pandas, Spark and BigQuery read them as they are; `run=RUN_ID` in the path is a Hive partition column.
+The tables are an interface: columns are added, never renamed. `SCHEMA_VERSION` increases with changes that readers must
+know. DuckDB, pandas, Spark and BigQuery read the tables directly. `run=RUN_ID` in the path is a Hive partition column.
 """
 
 from __future__ import annotations
@@ -16,20 +16,17 @@ from reelbeam.transforms.records.time_range import TimeRange
 from reelbeam.transforms.redaction import bare_uri, without_query
 
 SCHEMA_VERSION = 4
-"""4: names in the run document: `selected`, `labeling_keys`. 3: `output_activation`; the range of the video that a row
-is about (`range_start_ms`, `range_end_ms`), a part of its key. 2: the columns of the ledger (`uri_key`,
-`precision`, `decoder_version`, `attempts`, `transient`); `run_id` in all tables, since compaction puts the rows of many
-runs into one file."""
+"""The version of the tables and of the run documents. Outputs of other versions are not read."""
 
 URI_KEY = "ledger"
-"""Purpose of the hash in `uri_key`: with it, whoever looks for some videos passes over the others by 8 bytes each."""
+"""The purpose of the hash in `uri_key`, with which a search for some videos reads 8 bytes for each other video."""
 
 AGE = ("labeled_at", "attempts", "run_id")
-"""What orders the rows of a video, in this order: the one with the highest values is its last row, for the ledger, for
+"""The columns that order the rows of a video. The row with the highest values is its last row, for the ledger, for
 `status` and for the views."""
 
 RANGE = ("range_start_ms", "range_end_ms")
-"""The columns that name the range of a video that a row is about; both null for the whole video."""
+"""The columns with the range of a video that a row describes; both null for the whole video."""
 
 Row = dict[str, Any]
 
@@ -42,7 +39,7 @@ _VIDEO_LABEL = [*_CLIP_LABEL, pa.field("max_score", pa.float32(), nullable=False
 
 
 def _list_of(fields: list[pa.Field]) -> pa.ListType:
-    # "element" is what Parquet calls it; Arrow's own "item" would come back renamed.
+    # Parquet's name is "element". Arrow's default "item" would be renamed when read back.
     return pa.list_(pa.field("element", pa.struct(fields), nullable=False))
 
 
@@ -122,15 +119,15 @@ ERRORS = _schema(
 )
 
 TABLES: dict[str, pa.Schema] = {"videos": VIDEOS, "clips": CLIPS, "errors": ERRORS}
-"""Schema of each table, by the name of its folder."""
+"""The schema of each table, by the name of its folder."""
 
 
 def tables_of_run(num_logits: int | None = None, embedding_size: int | None = None) -> dict[str, pa.Schema]:
-    """Returns the schemas of a run: TABLES, with the columns that were asked for in the clips table.
+    """Returns the schemas of a run: TABLES, with the requested optional columns of the clips table.
 
     Args:
-      num_logits: size of the column `logits`; None: no such column.
-      embedding_size: size of the column `embedding`; None: no such column.
+      num_logits: the size of the column `logits`; None: no such column.
+      embedding_size: the size of the column `embedding`; None: no such column.
     """
     clips = CLIPS
     for name, size in (("logits", num_logits), ("embedding", embedding_size)):
@@ -145,7 +142,7 @@ SORT_KEYS: dict[str, tuple[str, ...]] = {
     "clips": ("video_uri", *RANGE, "clip_index"),
     "errors": ("video_uri", *RANGE, "segment_index", "clip_index", "stage", "code"),
 }
-"""Order of the rows inside a file, so that a repeated run writes the same bytes in the same order."""
+"""The sort order of the rows in a file, so that repeated runs write the same bytes."""
 
 
 def clip_row(scores: ClipScores, run: RunInfo) -> Row:
@@ -228,6 +225,6 @@ def _range_columns(time_range: TimeRange) -> Row:
 
 
 def _top_columns(labels: tuple[LabelScore, ...]) -> Row:
-    """The best label once more as plain columns, for SQL without list functions; null where no label passed."""
+    """Returns the best label as plain columns, for SQL without list functions; null if no label passed."""
     best = labels[0] if labels else None
     return {"top_label": best and best.label, "top_score": best and best.score}

@@ -1,4 +1,4 @@
-"""Words for numbers in messages: nouns in the singular or the plural, lengths of time in a unit that suits them."""
+"""Text for numbers in messages: nouns in the singular or plural, durations with a suitable unit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Returns a length of time in seconds, minutes or hours.
+    """Returns a duration in seconds, minutes or hours.
 
     >>> [duration(seconds) for seconds in (0, 0.0071, 1, 39.4, 90, 3600, 900_000)]
     ['0 seconds', '0.0071 seconds', '1 second', '39 seconds', '1.5 minutes', '1 hour', '250 hours']
@@ -31,7 +31,7 @@ def duration(seconds: float) -> str:
 
 
 def short_duration(seconds: float) -> str:
-    """Returns a length of time as a cell of a table shows it.
+    """Returns a duration as text for a table cell.
 
     >>> [short_duration(seconds) for seconds in (0, 0.0004, 12.3, 90, 5400)]
     ['0 s', '< 0.001 s', '12 s', '1.5 min', '1.5 h']
@@ -48,7 +48,7 @@ def _in_unit(seconds: float) -> tuple[str, str]:
 
 
 def first_and_more(items: Sequence[_T], most: int) -> tuple[Sequence[_T], str]:
-    """Returns the first items of a list, and what tells that there are more; "" where all are there.
+    """Returns the first items of a list and a text about the number of others, or "" if there are none.
 
     >>> first_and_more("abcd", 3)
     ('abc', 'and 1 more')

@@ -1,9 +1,9 @@
-"""What a video costs, in CPU-seconds, as measured: `costs.json` is made from the benchmarks' results.
+"""The measured costs of a video in CPU-seconds. `costs.json` is generated from the results of the benchmarks.
 
-    python -m benchmarks.cost_table     makes it again
+    python -m benchmarks.cost_table     generates it
 
-Where a model was not measured, its GFLOPs are multiplied with what a GFLOP cost in those that were. CPU-seconds are
-those of the machine that measured; another one may take half or twice as many, the ratios between models hold better.
+The cost of a model that was not measured is its GFLOPs times the cost of a GFLOP of measured models. CPU-seconds are
+those of the measuring machine. Another machine may need half or twice as many; ratios between models vary less.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from reelbeam.transforms.storage.typed_json import from_json
 
 
 class ModelCost(NamedTuple):
-    """CPU-seconds of one clip, and whether that model was measured, or its GFLOPs were reckoned with."""
+    """The CPU-seconds of one clip, and whether they were measured or computed from the model's GFLOPs."""
 
     seconds_per_clip: float
     measured: bool
@@ -28,7 +28,7 @@ class ModelCost(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class DecodeCost:
-    """CPU-seconds of decoding and scaling a second of video: of the cheapest, the middle and the dearest file."""
+    """The CPU-seconds of decoding and scaling a second of video: minimum, median and maximum over the files."""
 
     low: float
     typical: float
@@ -37,7 +37,7 @@ class DecodeCost:
 
 @dataclasses.dataclass(frozen=True)
 class CostTable:
-    """What was measured, in CPU-seconds: of a clip by engine and model, of a GFLOP by engine, of a second of video."""
+    """The measured CPU-seconds: of a clip by engine and model, of a GFLOP by engine, of a second of video."""
 
     seconds_per_clip: Mapping[str, Mapping[str, float]]
     seconds_per_gflop: Mapping[str, float]
@@ -46,13 +46,13 @@ class CostTable:
 
 @functools.cache
 def cost_table() -> CostTable:
-    """Returns the measured costs as they are in the file."""
+    """Returns the measured costs from `costs.json`."""
     text = resources.files("reelbeam.pipeline.commands").joinpath("costs.json").read_text("utf-8")
     return from_json(CostTable, json.loads(text))
 
 
 def model_cost(spec: ModelSpec, engine: str) -> ModelCost | None:
-    """Returns what a clip costs the model; None where neither a measurement nor the GFLOPs tell."""
+    """Returns the cost of a clip for a model; None if neither a measurement nor the GFLOPs are known."""
     table = cost_table()
     measured = table.seconds_per_clip.get(engine, {}).get(spec.name)
     if measured is not None:
@@ -64,5 +64,5 @@ def model_cost(spec: ModelSpec, engine: str) -> ModelCost | None:
 
 
 def decode_cost() -> DecodeCost:
-    """Returns what a second of video costs the decoder."""
+    """Returns the cost of decoding a second of video."""
     return cost_table().decode_seconds_per_video_second

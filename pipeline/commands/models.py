@@ -23,7 +23,7 @@ from reelbeam.transforms.redaction import without_query
 
 
 def models(argv: Sequence[str]) -> None:
-    """Lists the models, or fetches or exports one, as the command line says.
+    """Lists the models, or fetches or exports one, depending on the command line.
 
     Raises:
       ConfigError, ModelError: see `fetch` and `export_model`.
@@ -61,7 +61,7 @@ def _parse(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
 
 
 def list_models() -> None:
-    """Prints the catalog: what each model looks at, what it costs, how good it is, and whether it is here."""
+    """Prints the catalog: the input of each model, its cost, its accuracy, and whether it is in the cache."""
     numbers = [right(name) for name in ("frames", "fps", "resize", "size", "GFLOPs", "top-1 %")]
     table = make_table("model", *numbers, "here")
     for spec in catalog.CATALOG.values():
@@ -81,14 +81,14 @@ def list_models() -> None:
     console.print(
         Text(
             "GFLOPs of one clip, and published top-1 accuracy on Kinetics-600 (TensorFlow Model Garden). "
-            "demo knows nine motions and is bundled; `reelbeam models fetch NAME` brings another one here.",
+            "demo is bundled and knows nine motions; `reelbeam models fetch NAME` downloads another model.",
             style="dim",
         )
     )
 
 
 def fetch(name: str) -> None:
-    """Downloads a model, by catalog name, URL or object-store path, and prints where it is.
+    """Downloads a model by catalog name, URL or object-store path, and prints its path.
 
     Raises:
       ModelError: see `resolver.resolve` and `stored_models.fetch`.
@@ -109,11 +109,11 @@ def fetch(name: str) -> None:
 
 
 def export_model(spec: catalog.ModelSpec, to: str) -> None:
-    """Writes a model as a folder for `--model`, here or in an object store, and prints where it is.
+    """Writes a model as a folder for `--model`, locally or in an object store, and prints its path.
 
     Raises:
-      ConfigError: something is there already, or the folder cannot be written.
-      RunError: the store does not answer now.
+      ConfigError: the folder exists already, or cannot be written.
+      RunError: the store does not respond.
       ModelError: the model or its labels cannot be used.
     """
     from reelbeam.pipeline.job.places import unusable

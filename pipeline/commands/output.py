@@ -1,6 +1,6 @@
-"""`reelbeam status`, `verify`, `diff`, `sql` and `compact`: what there is to see and to do on an output.
+"""`reelbeam status`, `verify`, `diff`, `sql` and `compact`: the commands that read or compact an output.
 
-Flags are read here; whatever is slow to import is imported after that.
+Flags are parsed first. Modules that are slow to import are imported after that.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def status_parser() -> Parser:
 
 
 def status(argv: Sequence[str]) -> int:
-    """Tells the last runs, what is under way, and what holds of every video."""
+    """Prints the last runs, the uncommitted runs, and totals over the current rows."""
     args = _parse(status_parser(), argv)
 
     from reelbeam.pipeline.reports.output_tables import print_status
@@ -51,13 +51,13 @@ def verify_parser() -> Parser:
     """Returns the parser of `reelbeam verify`'s own flags."""
     return _parser(
         "verify",
-        "Count rows, schemas and checksums again from the files. Exit code 4 if they do not add up.",
+        "Check rows, schemas and checksums of all files. Exit code 4 if they differ from the run documents.",
         VERIFY_GROUPS,
     )
 
 
 def verify(argv: Sequence[str]) -> int:
-    """Counts everything again; returns 4 where it does not add up."""
+    """Verifies an output. Returns 4 if there are faults, else 0."""
     args = _parse(verify_parser(), argv)
 
     from reelbeam.pipeline.reports.output_tables import print_faults
@@ -76,7 +76,7 @@ def diff_parser() -> Parser:
 
 
 def diff(argv: Sequence[str]) -> int:
-    """Tells how two runs differ."""
+    """Prints the differences between two runs."""
     args = _parse(diff_parser(), argv)
 
     from reelbeam.pipeline.reports.output_tables import print_difference
@@ -98,16 +98,16 @@ def sql_parser() -> Parser:
 
 
 def sql(argv: Sequence[str]) -> int:
-    """Prints statements that make views."""
+    """Prints statements that create views."""
     args = _parse(sql_parser(), argv)
 
     from reelbeam.transforms.errors import ConfigError
     from reelbeam.transforms.output.tables import Output
     from reelbeam.transforms.output.views import create_views
 
-    output = Output.read(args.output)  # a view of nothing would fail in the database, with a message of its own
+    output = Output.read(args.output)  # raises if there is no committed run, before the database does
     statements = create_views(output.uri, args.dialect, args.min_score, args.dataset)
-    if not can_print(statements):  # escapes would name another folder
+    if not can_print(statements):  # with escapes, the statements would name another folder
         raise ConfigError(
             f"{output.uri!a} cannot be written in stdout's encoding {sys.stdout.encoding}: set PYTHONIOENCODING=utf-8"
         )
@@ -123,7 +123,7 @@ def compact_parser() -> Parser:
 
 
 def compact(argv: Sequence[str]) -> int:
-    """Puts the rows of small runs into few files."""
+    """Merges the files of small runs into few files."""
     args = _parse(compact_parser(), argv)
 
     from reelbeam.pipeline.job.output_access import hold_output
@@ -135,15 +135,15 @@ def compact(argv: Sequence[str]) -> int:
 
     uri = Output.read(args.output).uri  # before the lock makes a folder
     lock = LockTicket(uri, compaction.compaction_id())
-    with hold_output(lock, ends_with_process=True, wait=args.wait_for_lock), WorkLine("putting together") as line:
+    with hold_output(lock, ends_with_process=True, wait=args.wait_for_lock), WorkLine("merging") as line:
         output = Output.read(uri)
         runs = compaction.small_runs(output, args.before)
         sizes = compaction.compact(output, runs, lock, line.show) if len(runs) > 1 else None
     if sizes is None:
-        print(f"nothing to put together: {counted(len(runs), 'small run')}")
+        print(f"nothing to merge: {counted(len(runs), 'small run')}")
         return 0
     files = ", ".join(f"{table} {n} -> {sizes.after[table]}" for table, n in sizes.before.items())
-    print(f"put {counted(len(runs), 'run')} together as {lock.holder}: files of {files}")
+    print(f"merged {counted(len(runs), 'run')} into {lock.holder}: files of {files}")
     return 0
 
 
@@ -152,7 +152,7 @@ def _parser(command: str, description: str, groups: Sequence[Group]) -> Parser:
 
 
 def _parse(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
-    """Parses flags, and gives Beam its own: a store may need them, `--s3_endpoint_url` for instance."""
+    """Parses flags and passes Beam's flags to its file systems, for example `--s3_endpoint_url`."""
     from reelbeam.pipeline.flags import options
 
     args, beam_flags = options.parse_label_flags(argv, parser)

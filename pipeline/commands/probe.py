@@ -1,4 +1,4 @@
-"""`reelbeam probe`: what is in a file, and which code a run would give it."""
+"""`reelbeam probe`: print the streams of files, or the errors that a run would record."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reelbeam.transforms.redaction import without_query
 
 
 def probe_files(inputs: Sequence[str], allow_unconfined: bool = False) -> int:
-    """Prints one line a file, then what is wrong with files and inputs; returns 1 where something is wrong, else 0.
+    """Prints one line per file, then the errors of files and inputs. Returns 1 if there are errors, else 0.
 
     Raises:
       ConfigError: no input matches a file, or decoder processes cannot be confined and `allow_unconfined` is False.

@@ -58,7 +58,8 @@ def build_selection(
 ) -> beam.PCollection[SelectionRecord]:
     """Makes `pipeline` write the selected videos in parts; returns the record of the selection, one element."""
     selection, ignored = select(pipeline, config, LabelingKey.of(run), run.decoder_version)
-    return selection | WriteSelection(RunPaths(config.output, run.run_id), videos_per_part, ignored)
+    paths = RunPaths(config.output, run.run_id)
+    return selection | WriteSelection(paths=paths, videos_per_part=videos_per_part, ignored=ignored)
 
 
 def build_sample(

@@ -51,7 +51,7 @@ def outcome_of_failure(paths: RunPaths, error: Exception) -> Outcome:
     try:
         committed, refused = read_run(paths), read_rejection_record(paths)
     except errors.StorageError as unread:  # possibly the cause of the failure
-        message = f"{plain_message(str(error))}; whether it was committed before cannot be told: {unread}"
+        message = f"{plain_message(str(error))}; whether it was committed before is unknown: {unread}"
         return Outcome(1, paths, None, message)
     if committed is not None:
         return Outcome(0, paths, committed)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import pathlib
-import shutil
 import tempfile
-import weakref
-
-import apache_beam as beam
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from reelbeam.pipeline.job.graph import build_sample
+from reelbeam.pipeline.job.jobs import make_program
 from reelbeam.pipeline.job.run_progress import RunProgress
-from reelbeam.pipeline.runners.guarded_runner import GuardedRunner
 from reelbeam.pipeline.runners.heap import trim_malloc
+from reelbeam.pipeline.runners.registry import in_process_runner
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.pipeline.terminal.progress import ProgressLine
 from reelbeam.transforms import metrics
-from reelbeam.transforms.beam_compat import pipeline_options
 from reelbeam.transforms.errors import ReelbeamError
 from reelbeam.transforms.output.run_document import LabelingKey
 from reelbeam.transforms.selection.sample import SampledSelection, read_sample
@@ -41,9 +35,7 @@ def sample_selection(
     metrics.reset_tally()
     with tempfile.TemporaryDirectory(prefix="reelbeam-plan-") as folder:
         path = str(pathlib.Path(folder) / "sample.json")
-        program = beam.Pipeline(GuardedRunner(), _options())
-        # Beam removes its folder after a run, but not after an interrupted one.
-        weakref.finalize(program, shutil.rmtree, program.local_tempdir, ignore_errors=True)
+        program = make_program(in_process_runner())
         build_sample(program, config, key, decoder_version, size, path)
         try:
             with ProgressLine(True, RunProgress().stage), trim_malloc():
@@ -52,15 +44,6 @@ def sample_selection(
             original = _original(error)
             raise original from original.__cause__
         return read_sample(path)
-
-
-def _options() -> PipelineOptions:
-    """Returns options that reach the same stores as this process, for one worker in this thread, without a port."""
-    options = copy.deepcopy(pipeline_options())
-    direct = options.view_as(DirectOptions)
-    direct.direct_running_mode = "in_memory"
-    direct.direct_num_workers = 1
-    return options
 
 
 def _original(error: ReelbeamError) -> BaseException:

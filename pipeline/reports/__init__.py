@@ -1,6 +1,6 @@
-"""What a person or a program reads after a run.
+"""Reports for people and programs after a run.
 
-summary.py        the table on the terminal
+summary.py        the tables on the terminal
 summary_json.py   the line of --summary_json
 reasons.py        why videos are selected or skipped, as text
 output_tables.py  the tables of status, verify and diff

@@ -1,4 +1,4 @@
-"""How `reelbeam status`, `verify` and `diff` look on a terminal."""
+"""The tables of `reelbeam status`, `verify` and `diff`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reelbeam.transforms.wording import counted, duration, first_and_more
 _ROWS_SHOWN = 20
 _WIDTH_OF_PIPES = 10_000
 _STATE_TEXTS = {
-    "interrupted": "interrupted: start the same `reelbeam label` again, and it does the rest",
+    "interrupted": "interrupted: start the same `reelbeam label` again to continue",
     "interrupted in its commit": "interrupted in its commit: the next `reelbeam label` or `reelbeam compact` "
     "completes it",
 }
@@ -34,7 +34,7 @@ _STATE_COLORS = {
 
 
 def _console() -> Console:
-    """Returns a console that cuts nothing off where a program reads: lines are as long as they need to be."""
+    """Returns a console that does not truncate lines if its output is not a terminal."""
     console = make_console()
     if not console.is_terminal:
         console.width = _WIDTH_OF_PIPES
@@ -78,7 +78,7 @@ def print_status(found: Overview) -> None:
 
 
 def _progress(progress: LockProgress) -> str:
-    """Returns how far a run is, as its lock says it.
+    """Returns the progress of a run as text.
 
     >>> _progress(LockProgress(12, 30, "2026-01-31T06:00:00+00:00"))
     ', 12 of 30 videos (40%) at 06:00:00 UTC'
@@ -114,11 +114,11 @@ def _took(started_at: str, finished_at: str) -> str:
 
 
 def print_faults(found: Verification) -> None:
-    """Prints each fault on a line that begins with its file; for grep, so never wrapped."""
+    """Prints each fault on one line that begins with its file, so that grep can process it."""
     for fault in found.faults:
         print(printable(f"{fault.path}: {fault.message}"))
     if not found.faults:
-        print(printable(f"{found.output}: everything adds up"))
+        print(printable(f"{found.output}: no faults found"))
 
 
 def print_difference(found: Comparison) -> None:
@@ -159,7 +159,7 @@ def print_difference(found: Comparison) -> None:
 
 
 def _only_in(run: str, word: str, number: int, num_skipped: int) -> str:
-    """Returns how many videos only one run has rows of; a video that the other run skipped is neither new nor lost.
+    """Returns the number of videos with rows in one run only. Videos that the other run skipped are not new or lost.
 
     >>> _only_in("first", "lost", 3, num_skipped=0), _only_in("first", "lost", 3, num_skipped=9)
     ('3 lost', '3 in the first run only')
@@ -183,7 +183,7 @@ _KEY_TEXTS = {
 
 
 def _key_line(differences: Mapping[str, KeyDifference]) -> str:
-    """Says in what the labeling keys of two runs differ."""
+    """Returns the line about the differences between the labeling keys of two runs."""
     texts = [text.format(differences[name]) for name, text in _KEY_TEXTS.items() if name in differences]
     return printable(f"The two runs differ in {', '.join(texts)}: labels and scores may differ for that reason")
 

@@ -53,14 +53,14 @@ def counted_reasons(outcomes: Mapping[str, int], options: str) -> list[tuple[int
 
 
 def skipped_text(skipped: Mapping[str, int], options: str = "what the run asks for") -> str:
-    """Returns how many videos were skipped, by reason.
+    """Returns the numbers of skipped videos by reason, as text.
 
     >>> skipped_text({"already_labeled": 3, "gave_up": 1})
     '3 labeled already, 1 failed too often'
 
     Args:
       skipped: the numbers by reason.
-      options: the flags that rows of skipped videos were not made with.
+      options: the flags of this run that the rows of skipped videos were made without.
     """
     return ", ".join(
         f"{number} {_TEXTS.get(reason, reason).format(options=options)}" for reason, number in skipped.items()

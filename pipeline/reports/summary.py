@@ -1,4 +1,4 @@
-"""What a person sees at the end of a run: its videos, its errors, and where the rows are."""
+"""The report on the terminal at the end of a run: its videos, its errors, and the folders of its rows."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
     """Prints the tables of a run: each video of a small run, the most frequent labels of a large one.
 
     Args:
-      outcome: of the run, or of one part of it.
-      console: to print on.
-      num_before: how many parts were committed before this one.
+      outcome: the outcome of the run or of one part of it.
+      console: the console to print on.
+      num_before: the number of parts that were committed before this one.
     """
     summary = outcome.summary
     if outcome.job is not None and not outcome.exit_code:
-        console.print(Text(f"Submitted as job {outcome.job}. It commits the run by itself; then there is:"))
+        console.print(Text(f"Submitted as job {outcome.job}. The job commits the run and then writes:"))
         console.print(Text(f"  {'summary':<7} {_shown_path(outcome.paths.document)}"), soft_wrap=True)
         return
     if summary is None:
@@ -56,7 +56,7 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
         console.print(f"{committed}--verbose shows the whole traceback.")
         return
     if not summary.counts.videos:
-        pass  # nothing to show: everything was skipped
+        pass  # everything was skipped
     elif summary.counts.videos <= MAX_VIDEOS_SHOWN and outcome.exit_code == 0:
         _print_videos(summary, console)
     elif summary.labels:
@@ -91,7 +91,7 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
 
 
 def print_total(outcomes: Sequence[Outcome], console: Console) -> None:
-    """Prints the sum of a run's parts, where there are several."""
+    """Prints the sums over the parts of a run, if there are several."""
     committed = committed_runs(outcomes)
     if len(outcomes) < 2 or not committed:
         return
@@ -108,11 +108,11 @@ def print_total(outcomes: Sequence[Outcome], console: Console) -> None:
 def _committed_line(num_before: int) -> str:
     if not num_before:
         return "Nothing was committed."
-    return f"This part committed nothing; what {counted(num_before, 'part')} before it committed stays."
+    return f"This part was not committed. Committed before: {counted(num_before, 'part')}."
 
 
 def _print_failed(summary: RunDocument, console: Console) -> None:
-    """Prints the first failed videos of a refused run: it is for a person to see to them."""
+    """Prints the first failed videos of a refused run."""
     columns = ["video_uri", *RANGE, "status", "error_code", "error_message"]
     batches = (batch for path in summary.files.videos for batch in read_batches(path, columns))
     failed = (row for batch in batches for row in batch.to_pylist() if row["status"] == "failed")
@@ -130,8 +130,8 @@ def _print_failed(summary: RunDocument, console: Console) -> None:
 
 
 def _print_what_is_left(paths: RunPaths, console: Console) -> None:
-    """Says where the rows of a refused run are, and for how long."""
-    console.print("All rows stay until the next run begins, Parquet under names that end in .staged:", style="dim")
+    """Prints where the rows of a refused run are, and for how long."""
+    console.print("The rows stay until the next run starts, in Parquet files with the suffix .staged:", style="dim")
     for name, place in (("videos", f"{paths.staging}/videos/"), ("errors", f"{paths.staging}/errors/")):
         console.print(Text(f"  {name:<7} {_shown_path(place)}", style="dim"), soft_wrap=True)
     console.print(Text(f"  {'summary':<7} {_shown_path(paths.rejection_record)}", style="dim"), soft_wrap=True)
@@ -141,7 +141,7 @@ def _print_videos(summary: RunDocument, console: Console) -> None:
     columns = ["video_uri", *RANGE, "status", "labels", "num_clips", "error_code"]
     try:
         batches = [batch for path in summary.files.videos for batch in read_batches(path, columns)]
-    except StorageError as error:  # the run is committed all the same
+    except StorageError as error:  # the run is committed anyway
         console.print(Text(f"The rows cannot be shown: {error}", style="red"))
         return
     console.print(_videos_table([row for batch in batches for row in batch.to_pylist()]))
@@ -194,16 +194,16 @@ def _counts_line(summary: RunDocument) -> str:
 
 
 def _fetched_line() -> str:
-    """What came from object stores, as far as this process knows; "" for nothing."""
+    """Returns a line about the bytes fetched from object stores by this process; "" if there were none."""
     tally = metrics.tally()
     if not tally[metrics.BYTES_FETCHED]:
         return ""
     megabytes, retries = tally[metrics.BYTES_FETCHED] / 1e6, tally[metrics.STORAGE_RETRIES]
-    return f"{megabytes:.1f} MB fetched from object stores; {counted(retries, 'request')} made again"
+    return f"{megabytes:.1f} MB fetched from object stores; {counted(retries, 'request')} repeated"
 
 
 def _nothing_line(summary: RunDocument) -> str:
-    """Says that a run found nothing to label."""
+    """Returns the line of a run without videos to label."""
     if not set(summary.skipped) <= DONE_BEFORE:
         return "Nothing to label."
     return f"Nothing new: {counted(summary.counts.inputs, 'input')}, all done before."
@@ -216,7 +216,7 @@ def _skipped_line(summary: RunDocument) -> str:
 
 
 def _names(uris: Sequence[str]) -> list[str]:
-    """Returns what tells URIs apart: what follows the folder that all share, marked where it could be taken for a path.
+    """Returns URIs without their common folder, with an ellipsis if a result could be mistaken for a path.
 
     >>> _names(["/data/x/a.mp4", "/data/b.mp4"])
     ['…/x/a.mp4', '…/b.mp4']
@@ -230,6 +230,6 @@ def _names(uris: Sequence[str]) -> list[str]:
 
 
 def _shown_path(path: str) -> str:
-    """Below the working directory, a relative path: shorter, and what the user typed."""
+    """Returns a path relative to the working directory if it is inside, which is what the user typed."""
     cwd = str(pathlib.Path.cwd()) + "/"
     return path.removeprefix(cwd)

@@ -1,4 +1,4 @@
-"""The line of JSON with which a run ends under --summary_json: what a scheduler reads instead of the tables."""
+"""The line of JSON that --summary_json prints at the end of a run, for schedulers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass
 class Progress:
-    """How far a run has come: what can be told of one that an error or an interruption ends.
+    """The progress of a run, for the report of a run that an error or an interruption ends.
 
     Attributes:
-      output: where it writes; None before that is known.
-      run_id: its name, which its parts have in common; None before it has one.
-      outcomes: of its parts so far.
+      output: the output; None until it is known.
+      run_id: the name of the run, which its parts share; None until it is known.
+      outcomes: the outcomes of its parts so far.
     """
 
     output: str | None = None
@@ -32,7 +32,7 @@ class Progress:
     outcomes: list[Outcome] = dataclasses.field(default_factory=list)
 
     def begin(self, run_id: str) -> None:
-        """Notes that the run has got its name."""
+        """Sets the name of the run."""
         self.run_id = run_id
 
 
@@ -40,11 +40,11 @@ NO_PROGRESS = Progress()
 
 
 def of_outcome(outcome: Outcome) -> str:
-    """Returns the line of a run that began: its document, with how it ended and where its files are.
+    """Returns the line of a run that started: its document, its status and the paths of its files.
 
     `status` is committed, refused, failed or submitted; `error` is null or has a code and a message.
     """
-    from reelbeam.transforms.storage.typed_json import json_object  # with Beam: a mistyped flag is reported without it
+    from reelbeam.transforms.storage.typed_json import json_object  # imports Beam, which a flag error does not need
 
     summary = {} if outcome.summary is None else json_object(outcome.summary)
     refused = summary.pop("refused", None)
@@ -71,8 +71,8 @@ def of_outcome(outcome: Outcome) -> str:
 def of_outcomes(outcomes: Sequence[Outcome]) -> str:
     """Returns the line of a run of one or more parts.
 
-    Of several it is that of the last one, but for what all that were committed have in sum: counts, reasons, errors,
-    labels and files. `parts` lists the runs, in order.
+    For several parts, it is the line of the last part with the sums over all committed parts: counts, reasons, errors,
+    labels and files. `parts` lists the runs in order.
     """
     *earlier, last = outcomes
     if not earlier:
@@ -81,7 +81,7 @@ def of_outcomes(outcomes: Sequence[Outcome]) -> str:
 
 
 def _sums(outcomes: Sequence[Outcome]) -> dict[str, object]:
-    """Returns what all parts that were committed have in sum, and the names of all."""
+    """Returns the sums over all committed parts, and the names of all parts."""
     from reelbeam.transforms.output.run_counts import Counts
     from reelbeam.transforms.storage.typed_json import to_json
 
@@ -100,12 +100,12 @@ def _sums(outcomes: Sequence[Outcome]) -> dict[str, object]:
 
 
 def committed_runs(outcomes: Sequence[Outcome]) -> list[RunDocument]:
-    """Returns the document of each part that was committed, in order."""
+    """Returns the run documents of the committed parts in order."""
     return [outcome.summary for outcome in outcomes if outcome.exit_code == 0 and outcome.summary]
 
 
 def added_up(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """Returns the sums of numbers by key."""
+    """Returns the sums by key."""
     sums: collections.Counter[str] = collections.Counter()
     for each in counts:
         sums.update(each)
@@ -113,7 +113,7 @@ def added_up(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def _merged_errors(runs: Sequence[RunDocument]) -> tuple[ErrorCount, ...]:
-    """Returns the errors of all runs, those of one code added up, the most frequent first."""
+    """Returns the errors of all runs, merged by code, the most frequent first."""
     merged: dict[str, ErrorCount] = {}
     for entry in (entry for run in runs for entry in run.errors):
         known = merged.get(entry.code)
@@ -122,7 +122,7 @@ def _merged_errors(runs: Sequence[RunDocument]) -> tuple[ErrorCount, ...]:
 
 
 def _merged_labels(runs: Sequence[RunDocument]) -> tuple[LabelCount, ...]:
-    """Returns the labels of all runs, equal ones added up, the most frequent first."""
+    """Returns the labels of all runs, merged, the most frequent first."""
     from reelbeam.transforms.output.run_counts import LabelCount
 
     sums = added_up({entry.label: entry.videos} for run in runs for entry in run.labels)
@@ -130,7 +130,7 @@ def _merged_labels(runs: Sequence[RunDocument]) -> tuple[LabelCount, ...]:
 
 
 def of_error(error: ReelbeamError, exit_code: int, progress: Progress = NO_PROGRESS) -> str:
-    """Returns the line of a run that never began, or that broke off."""
+    """Returns the line of a run that did not start or that ended with an error."""
     return _failed(exit_code, error.code, without_query(str(error)), progress)
 
 
@@ -140,7 +140,7 @@ def of_bad_flags(message: str, exit_code: int) -> str:
 
 
 def of_interrupt(exit_code: int, progress: Progress = NO_PROGRESS) -> str:
-    """Returns the line of a run that was interrupted, from the keyboard or by SIGTERM."""
+    """Returns the line of a run that was interrupted by the keyboard or SIGTERM."""
     return _failed(exit_code, "interrupted", "", progress)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import ClassVar
@@ -13,6 +14,7 @@ from reelbeam.pipeline.settings import bounds
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.pipeline.settings.label_settings import LOCAL_VIDEOS_PER_PART
 from reelbeam.pipeline.terminal.progress import Stage
+from reelbeam.transforms.beam_compat import pipeline_options
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.models.cpus import cpu_count
@@ -44,6 +46,16 @@ class LocalRunner(Runner):
             direct.direct_num_workers = cpu_count()
         bounds.check({"direct_num_workers": direct.direct_num_workers})
         direct.direct_running_mode = "multi_threading"
+        options.view_as(StandardOptions).runner = _BEAM_RUNNER
+        return cls(options)
+
+    @classmethod
+    def in_this_thread(cls) -> LocalRunner:
+        """Returns the runner with one worker in the calling thread, without ports. It reaches this process's stores."""
+        options = copy.deepcopy(pipeline_options())
+        direct = options.view_as(DirectOptions)
+        direct.direct_running_mode = "in_memory"
+        direct.direct_num_workers = 1
         options.view_as(StandardOptions).runner = _BEAM_RUNNER
         return cls(options)
 

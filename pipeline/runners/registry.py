@@ -44,6 +44,11 @@ def runner_of(beam_flags: Sequence[str]) -> Runner:
     return OtherRunner(options)
 
 
+def in_process_runner() -> Runner:
+    """Returns the runner for a small job in the calling thread, whatever runner the run has."""
+    return LocalRunner.in_this_thread()
+
+
 def kind(runner: str | None) -> str:
     """Returns the canonical name of a runner.
 

@@ -42,7 +42,7 @@ exec {{ var.value.reelbeam_command }} label {{ var.value.reelbeam_inputs }} \
 
 VERIFY_COMMAND = "exec {{ var.value.reelbeam_command }} verify '{{ var.value.reelbeam_output }}' --last"
 
-NO_RETRY = (2, 3, 4)  # another try would end in the same way; docs/cli.md, "Exit codes", says what they mean
+NO_RETRY = (2, 3, 4)  # a retry would fail too; see docs/cli.md, "Exit codes"
 
 
 class ReelbeamOperator(BashOperator):
@@ -56,14 +56,14 @@ class ReelbeamOperator(BashOperator):
             return super().execute(context)
         except (
             AirflowSkipException
-        ) as refusal:  # what BashOperator makes of these codes: "skipped", which nobody hears of
-            raise AirflowFailException(str(refusal).replace(" Skipping.", "")) from refusal
+        ) as skipped:  # BashOperator treats these codes as "skipped", which does not send a notification
+            raise AirflowFailException(str(skipped).replace(" Skipping.", "")) from skipped
 
 
 SCHEDULE = {
     "schedule": "0 2 * * *",
     "start_date": datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
-    "catchup": False,  # a run takes up whatever is there: the nights that were missed are in it
+    "catchup": False,  # a run selects all new videos, including those of missed runs
     "max_active_runs": 1,
     "tags": ["reelbeam"],
     "default_args": {
@@ -125,7 +125,7 @@ with DAG("reelbeam_nightly_dataflow", doc_md=__doc__, **SCHEDULE):
         project_id="{{ var.value.reelbeam_project }}",
         location="{{ var.value.reelbeam_region }}",
         append_job_name=True,
-        deferrable=True,  # hours of waiting take no worker's slot
+        deferrable=True,  # waiting for hours does not occupy a worker slot
     )
     verify_on_worker = ReelbeamOperator(task_id="verify", bash_command=VERIFY_COMMAND)
     label_on_dataflow >> verify_on_worker

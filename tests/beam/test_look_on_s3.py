@@ -1,4 +1,4 @@
-"""Looking at an output and putting it together on an S3 server: moto's, over HTTP on loopback."""
+"""Reading and compacting an output on an S3 server: moto's, over HTTP on loopback."""
 
 from __future__ import annotations
 

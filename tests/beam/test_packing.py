@@ -83,7 +83,7 @@ def test_no_step_of_choosing_makes_the_runner_keep_a_video_unpacked(
     with LocalPipeline() as pipeline:
         entries = (pipeline | ListVideos(input_list=str(tmp_path / "list.txt"))).entries
         select = SelectVideos(output=str(tmp_path), key=LabelingKey.of(make.RUN), decoder_version="av 1", rules=rules)
-        entries | select | WriteSelection(paths, 5000)
+        entries | select | WriteSelection(paths=paths, videos_per_part=5000)
     # The numbers that are counted and compared take 8 bytes each; a packed video some 15 in each of three places. One
     # place in which it stood by itself would take more than that alone.
     assert 8 < sum(kept_bytes) / len(uris) < 100

@@ -96,7 +96,7 @@ def test_a_limit_goes_on_where_it_stopped(tmp_path: pathlib.Path) -> None:
     for night in range(4):
         with LocalPipeline() as pipeline:
             chosen = select(pipeline, listed(), tmp_path, limit=30)
-            chosen | WriteSelection(RunPaths(str(tmp_path), f"r{night}"), 1000)
+            chosen | WriteSelection(paths=RunPaths(str(tmp_path), f"r{night}"), videos_per_part=1000)
         selection = read_selection(RunPaths(str(tmp_path), f"r{night}"))
         assert selection.outcomes.get("beyond_limit", 0) == max(0, 70 - 30 * night)
         found = pathlib.Path(tmp_path).glob(f".staging/run=r{night}/selected/*.staged")
@@ -175,7 +175,7 @@ def test_parts_hold_every_video_once(tmp_path: pathlib.Path, videos_per_part: in
     ledger_of.commit_rows(tmp_path / "a b [c]", "r0", ledger_of.rows(URIS[:10]))
     with LocalPipeline() as pipeline:
         chosen = select(pipeline, listed(), tmp_path / "a b [c]")
-        chosen | WriteSelection(paths, videos_per_part)
+        chosen | WriteSelection(paths=paths, videos_per_part=videos_per_part)
     selection = read_selection(paths)
     parts = to_parts(paths, selection)
     assert len(parts) == num_parts and sum(part.num_inputs for part in parts) == 100
@@ -191,6 +191,6 @@ def test_a_selection_of_nothing_still_accounts_for_its_inputs(output: pathlib.Pa
     paths = RunPaths(str(output), "r9")
     with LocalPipeline() as pipeline:
         videos = [video for video in listed()[:85] if video.size_bytes == 1000]
-        select(pipeline, videos, output) | WriteSelection(paths, 1000)
+        select(pipeline, videos, output) | WriteSelection(paths=paths, videos_per_part=1000)
     selection = read_selection(paths)
     assert to_parts(paths, selection) == [Part(None, 84, {"already_labeled": 79, "failed_before": 5})]

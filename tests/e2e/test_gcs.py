@@ -93,10 +93,10 @@ def test_a_worker_renews_the_lock(gcs: GcsServer) -> None:
     assert read_lock(OUTPUT).released_at  # type: ignore[union-attr]
 
 
-def test_nights_are_those_of_a_local_disk(
+def test_runs_are_those_of_a_local_disk(
     gcs: GcsServer, samples_dir: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every video's first request fails; a second night skips what the first has done, and a third does the rest."""
+    """Every video's first request fails; a second run skips what the first has done, and a third does the rest."""
     for path in samples_dir.iterdir():
         gcs.put(f"in/{path.name}", path.read_bytes())
     gcs.put("in/notes.txt", b"not looked at")

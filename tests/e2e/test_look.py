@@ -76,7 +76,7 @@ def test_two_nights_are_looked_at_and_put_together(
     assert found["skipped"]["after"] == 2
 
     before = view()
-    assert "put 2 runs together" in said("compact", str(output))
+    assert "merged 2 runs" in said("compact", str(output))
     assert len(list(output.glob("*/*/*.parquet"))) == 3
     assert view() == before and said("diff", str(output), first, second, "--json") == difference
     assert "adds up" in said("verify", str(output))

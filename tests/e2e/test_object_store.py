@@ -66,7 +66,7 @@ def test_rows_are_those_of_a_local_run(
     flags = ["--spool_dir", str(tmp_path / "spool"), *s3_flags(proxy.url)]
     assert main(["label", "--model=demo", f"s3://{BUCKET}/in/", "--output", f"s3://{BUCKET}/out", *flags]) == 0
     num_failed = sum(kind not in ("", "slow") for kind in proxy.faults())
-    assert num_failed >= 6 and f"{num_failed} requests made again" in capsys.readouterr().out
+    assert num_failed >= 6 and f"{num_failed} requests repeated" in capsys.readouterr().out
 
     for table in TABLES:
         local = duckdb.sql(f"SELECT * FROM '{tmp_path}/out/{table}/*/*.parquet'").to_arrow_table().to_pylist()

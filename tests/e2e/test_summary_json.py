@@ -177,7 +177,7 @@ def test_a_part_that_fails_leaves_those_before_it(
     second_part(monkeypatch, break_writing)
     assert label(tmp_path, samples_dir, "--videos_per_part=5") == 1
     printed = capsys.readouterr().out
-    assert "This part committed nothing; what 1 part before it committed stays." in printed
+    assert "This part was not committed. Committed before: 1 part." in printed
     assert "Nothing was committed" not in printed
     line = json.loads(printed.splitlines()[-1])
     assert (line["status"], line["error"]["message"]) == ("failed", 'KeyError: "a bug"')
@@ -249,7 +249,7 @@ def test_a_store_that_is_away_when_the_job_fails_still_leaves_a_line(
     assert label(tmp_path, samples_dir / "growing.mp4") == 1
     line = last_line(capsys)
     assert (line["status"], line["error"]["code"]) == ("failed", "run_failed")
-    assert 'KeyError: "a bug"; whether it was committed before cannot be told' in line["error"]["message"]
+    assert 'KeyError: "a bug"; whether it was committed before is unknown' in line["error"]["message"]
 
 
 def test_rows_that_cannot_be_shown_are_committed_all_the_same(

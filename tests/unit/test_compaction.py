@@ -112,7 +112,7 @@ def test_every_answer_is_the_same_before_and_after(tmp_path: pathlib.Path) -> No
     tables = {table: globbed(tmp_path, table) for table in ("videos", "clips")}
     code, printed = run("compact", tmp_path)
     assert code == 0
-    assert "put 6 runs together" in printed and "videos 6 -> 1, clips 6 -> 1, errors 6 -> 1" in printed
+    assert "merged 6 runs" in printed and "videos 6 -> 1, clips 6 -> 1, errors 6 -> 1" in printed
     assert len(list(tmp_path.glob("*/*/*.parquet"))) == 3 and not list(tmp_path.glob(".staging/run=*"))
     assert answers(tmp_path, names) == before and before["verify"] == 0
     assert views(tmp_path) == seen and len(seen["current_videos"]) == 2 * NIGHTS + 1
@@ -128,7 +128,7 @@ def test_a_compaction_is_compacted_with_later_runs(tmp_path: pathlib.Path) -> No
     assert run("compact", tmp_path)[0] == 0
     assert len(list(tmp_path.glob("*/*/*.parquet"))) == 3 and len(list(tmp_path.glob("runs/*-compact-*"))) == 2
     assert answers(tmp_path, names) == before and before["verify"] == 0
-    assert run("compact", tmp_path) == (0, "nothing to put together: 1 small run\n")
+    assert run("compact", tmp_path) == (0, "nothing to merge: 1 small run\n")
 
 
 def test_a_start_does_not_read_the_jsons_of_compacted_runs(tmp_path: pathlib.Path) -> None:
@@ -166,12 +166,12 @@ def test_runs_with_other_columns_come_into_files_of_their_own(tmp_path: pathlib.
     assert clips() == rows and answers(tmp_path, names) == before
     assert pq.read_schema(min(tmp_path.glob("clips/*/*.parquet"))).names == TABLES["clips"].names, "the plain one first"
     assert not list(tmp_path.glob(".staging/run=*"))
-    assert run("compact", tmp_path) == (0, "nothing to put together: 1 small run\n")
+    assert run("compact", tmp_path) == (0, "nothing to merge: 1 small run\n")
 
 
 def test_before_leaves_later_runs_alone(tmp_path: pathlib.Path) -> None:
     nights(tmp_path, last=3)
-    assert run("compact", tmp_path, "--before", "2026-01-01") == (0, "nothing to put together: 0 small runs\n")
+    assert run("compact", tmp_path, "--before", "2026-01-01") == (0, "nothing to merge: 0 small runs\n")
     assert len(list(tmp_path.glob("videos/*/*.parquet"))) == 3
 
 

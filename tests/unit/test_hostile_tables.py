@@ -78,14 +78,14 @@ NOT_UTF8 = pa.Array.from_buffers(
     pa.string(), 1, [None, pa.py_buffer(b"\x00\x00\x00\x00\x02\x00\x00\x00"), pa.py_buffer(b"\xff\xfe")]
 )
 DAMAGES: dict[str, tuple[str, Callable[[pa.Table], pa.Table], set[str], str]] = {
-    "status missing": ("videos", drop("status"), ALL_READ, "column status: missing, and should be string not null"),
-    "uri_key missing": ("videos", drop("uri_key"), ROWS, "column uri_key: missing, and should be int64"),
-    "run_id missing": ("videos", drop("run_id"), ALL_READ, "column run_id: missing, and should be string"),
+    "status missing": ("videos", drop("status"), ALL_READ, "column status: missing, must be string not null"),
+    "uri_key missing": ("videos", drop("uri_key"), ROWS, "column uri_key: missing, must be int64"),
+    "run_id missing": ("videos", drop("run_id"), ALL_READ, "column run_id: missing, must be string"),
     "key missing": ("videos", drop("precision"), ROWS, "column precision: missing"),
-    "code missing": ("errors", drop("code"), {"diff"}, "column code: missing, and should be string"),
-    "status twice": ("videos", lambda t: t.append_column("status", t["status"]), ALL_READ, "there 2 times"),
-    "status a number": ("videos", change("status", pa.array([7])), ALL_READ, "column status: int64, and"),
-    "status null": ("videos", change("status", pa.array([None], pa.string())), ALL_READ, "status: string, and"),
+    "code missing": ("errors", drop("code"), {"diff"}, "column code: missing, must be string"),
+    "status twice": ("videos", lambda t: t.append_column("status", t["status"]), ALL_READ, "present 2 times"),
+    "status a number": ("videos", change("status", pa.array([7])), ALL_READ, "column status: int64, must be"),
+    "status null": ("videos", change("status", pa.array([None], pa.string())), ALL_READ, "status: string, must be"),
     "status no UTF-8": ("videos", replace("status", NOT_UTF8), ALL_READ, "Invalid UTF8"),
     "label no UTF-8": ("videos", replace("top_label", NOT_UTF8), {"status", "diff"}, "Invalid UTF8"),
     "code no UTF-8": ("errors", replace("code", NOT_UTF8), {"diff"}, "Invalid UTF8"),

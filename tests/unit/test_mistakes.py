@@ -234,4 +234,4 @@ def test_status_tells_of_a_run_that_was_interrupted_how_to_go_on(
 ) -> None:
     factory.stage(tmp_path, factory.run_info(1), [Video("y.mp4")])
     assert main(["status", str(tmp_path)]) == 0
-    assert ": interrupted: start the same `reelbeam label` again, and it does the rest\n" in capsys.readouterr().out
+    assert ": interrupted: start the same `reelbeam label` again to continue\n" in capsys.readouterr().out

@@ -116,7 +116,7 @@ def test_status_tells_what_is_under_way_dead_and_refused(
     assert main(["status", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "9 of 9 inputs failed" in printed
-    assert f"{running.run_id}: interrupted: start the same `reelbeam label` again, and it does the rest\n" in printed
+    assert f"{running.run_id}: interrupted: start the same `reelbeam label` again to continue\n" in printed
 
 
 def test_status_tells_of_the_first_run_while_nothing_is_committed(
@@ -254,7 +254,7 @@ def test_a_run_in_parts_is_named_by_how_its_name_begins(
     assert [run.run_id for run in output.find("20260102T02")] == [names[10]]
     assert [run.run_id for run in output.find("20260102T03")] == names[11:]
     for name in ("20260102", "20260101T020000Z-aaaaaa-part0"):
-        with pytest.raises(ConfigError, match="may be one of several runs"):
+        with pytest.raises(ConfigError, match="matches several runs"):
             output.find(name)
     assert main(["diff", str(tmp_path), "20260101T02", "20260102T03"]) == 0
     assert "2 new, 10 lost" in " ".join(capsys.readouterr().out.split())
@@ -263,9 +263,9 @@ def test_a_run_in_parts_is_named_by_how_its_name_begins(
 def test_diff_of_a_run_that_is_not_there(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, *_ = three_nights(tmp_path)
     assert main(["diff", str(tmp_path), first, "2026"]) == 2
-    assert "may be one of several runs" in capsys.readouterr().err
+    assert "matches several runs" in capsys.readouterr().err
     assert main(["diff", str(tmp_path), first, "1999"]) == 2
-    assert f"1999 is no committed run of {tmp_path}" in capsys.readouterr().err
+    assert f"1999 is not a committed run of {tmp_path}" in capsys.readouterr().err
 
 
 def rewrite(path: pathlib.Path, change: Callable[[pa.Table], pa.Table]) -> None:
@@ -320,12 +320,12 @@ DAMAGES: dict[str, tuple[str, Callable[[pathlib.Path], object], str]] = {
     "repeated": (
         "videos",
         lambda path: rewrite(path, lambda t: pa.concat_tables([t, t.slice(1, 1)])),
-        "1 row twice or more often, such as b.mp4",
+        "1 row repeated, such as b.mp4",
     ),
     "repeated clip": (
         "clips",
         lambda path: rewrite(path, lambda t: pa.concat_tables([t.slice(1), t.slice(1, 1)])),
-        "1 row twice or more often, such as a.mp4",
+        "1 row repeated, such as a.mp4",
     ),
     "dropped clip": ("clips", lambda path: rewrite(path, lambda t: t.slice(1)), None),
     "orphan": (
@@ -344,7 +344,7 @@ DAMAGES: dict[str, tuple[str, Callable[[pathlib.Path], object], str]] = {
     "dropped error": ("errors", lambda path: rewrite(path, lambda t: t.slice(1)), None),
 }
 ELSEWHERE = {
-    "dropped clip": "videos/run={run}/part-00000.parquet: 1 video with more or fewer clip rows",
+    "dropped clip": "videos/run={run}/part-00000.parquet: 1 video whose number of clip rows differs",
     "orphan": "clips/run={run}/part-00000.parquet: 3 clips without a row of the video, such as b.mp4",
     "status": "runs/{run}.json: says 2 ok, the files hold 1",
     "dropped error": "runs/{run}.json: says 1 errors corrupt_video, the files hold 0",
@@ -357,7 +357,7 @@ def test_verify_finds_damage_and_names_the_file(
 ) -> None:
     first, *_ = three_nights(tmp_path)
     assert main(["verify", str(tmp_path)]) == 0
-    assert "everything adds up" in capsys.readouterr().out
+    assert "no faults found" in capsys.readouterr().out
     table, do, message = DAMAGES[damage]
     path = tmp_path / table / f"run={first}" / "part-00000.parquet"
     do(path)
@@ -425,15 +425,15 @@ def test_verify_knows_the_optional_columns(tmp_path: pathlib.Path, capsys: pytes
         rewrite(second, lambda table: set_type(table, "logits", kind))
 
     with_logits(pa.list_(pa.field("element", pa.float32(), nullable=False), 3))
-    assert "should be a fixed-size list of halffloat" in told()[0]
+    assert "must be a fixed-size list of halffloat" in told()[0]
     with_logits(pa.list_(pa.field("element", pa.float16(), nullable=False)))
-    assert "should be a fixed-size list of halffloat" in told()[0]
+    assert "must be a fixed-size list of halffloat" in told()[0]
     with_logits(pa.list_(pa.field("element", pa.float16(), nullable=False), 3))
     assert main(["verify", str(tmp_path)]) == 0, "elements that cannot be null are the same"
     capsys.readouterr()
     second.write_bytes(whole)
     rewrite(second, lambda table: table.append_column("surplus", table["clip_index"]))
-    assert told() == ["has a column surplus that the schema does not know"]
+    assert told() == ["has a column surplus, which is not in the schema"]
 
 
 def test_verify_finds_what_no_run_has_committed(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -496,7 +496,7 @@ def test_verify_finds_the_same_in_many_shares(tmp_path: pathlib.Path) -> None:
     assert find_faults(str(tmp_path), rows_in_memory=11) == []
     path = tmp_path / "clips" / f"run={run}" / "part-00001.parquet"
     rewrite(path, lambda table: pa.concat_tables([table, table]))
-    twice = [fault for fault in find_faults(str(tmp_path), rows_in_memory=11) if "twice" in fault.message]
+    twice = [fault for fault in find_faults(str(tmp_path), rows_in_memory=11) if "repeated" in fault.message]
     assert {fault.path for fault in twice} == {str(path)}
     assert sum(int(fault.message.split()[0]) for fault in twice) == pq.read_metadata(path).num_rows // 2
 

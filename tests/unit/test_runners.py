@@ -93,6 +93,7 @@ def test_no_other_room_depends_on_which_runner_it_is() -> None:
     for path in [*ROOT.glob("pipeline/**/*.py"), *ROOT.glob("transforms/**/*.py")]:
         if path.parent.name != "runners":
             found = re.search(
-                r"pipeline\.runners\.(local|flink|dataflow)\b|is_dataflow|\.set_options\(", path.read_text("utf-8")
+                r"pipeline\.runners\.(local|guarded_runner|flink|dataflow)\b|is_dataflow|\.set_options\(",
+                path.read_text("utf-8"),
             )
             assert found is None, f"{path}: {found}"

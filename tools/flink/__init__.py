@@ -1,1 +1,1 @@
-"""A Flink session cluster on this machine: what it runs from, what runs, and the Python worker beside it."""
+"""A Flink session cluster on this machine: its artifacts, its configuration, its processes and its Python workers."""

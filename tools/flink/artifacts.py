@@ -1,7 +1,7 @@
-"""What the cluster runs from: Flink's jars and Beam's job server, fetched once by Maven into a folder of the user's.
+"""The artifacts of the cluster: Flink's jars and Beam's job server, fetched once by Maven into a cache folder.
 
-Maven knows the repository, the mirrors and the proxies of this machine (its settings.xml), and checks what it fetches
-against the repository's checksums. Further runs check against the checksums that were kept beside the first.
+Maven uses the repository, the mirrors and the proxies of this machine (settings.xml), and verifies the repository's
+checksums. Later runs verify the checksums that were stored next to the files.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 HERE = pathlib.Path(__file__).resolve().parent
 PUBLISHED_FLINK, ASSEMBLED_FLINK = "1.20.3", "1.19.3"
-"""Beam publishes a job server for Flink 1.20. Where the repository does not carry that jar, one for 1.19 is put
-together from the runner's library, of an older Beam (tools/flink/job_server/pom.xml).
+"""Beam publishes a job server for Flink 1.20. If the repository does not have that jar, one for 1.19 is built from the
+library of the runner of an older Beam (tools/flink/job_server/pom.xml).
 """
 BEAM_VERSION = "2.77.0"
 OPERATOR_VERSION = "1.10.0"
@@ -30,23 +30,23 @@ _SUMS = "SHA256SUMS"
 
 
 class Artifacts(NamedTuple):
-    """Folder of Flink's jars, and the job server's jar."""
+    """The folder of Flink's jars, and the job server's jar."""
 
     flink: pathlib.Path
     job_server: pathlib.Path
 
     @property
     def is_whole(self) -> bool:
-        """Whether both were fetched and are as they were then."""
+        """Whether both were fetched and are unchanged."""
         return _is_whole(self.flink) and _is_whole(self.job_server.parent)
 
 
 class MissingError(Exception):
-    """Something that the cluster needs is not on this machine and cannot be fetched; the message says what to do."""
+    """An artifact or a program is missing and cannot be fetched. The message has the remedy."""
 
 
 def cache_dir() -> pathlib.Path:
-    """Returns the folder of what was fetched."""
+    """Returns the cache folder."""
     root = os.environ.get("REELBEAM_FLINK_CACHE")
     if root:
         return pathlib.Path(root)
@@ -54,10 +54,10 @@ def cache_dir() -> pathlib.Path:
 
 
 def fetch() -> Artifacts:
-    """Returns where the jars are; the first call fetches them (300 MB, a minute or two).
+    """Returns the paths of the jars. The first call fetches them (300 MB, one to two minutes).
 
     Raises:
-      MissingError: there is no Java or no Maven, or the repository does not have them.
+      MissingError: Java or Maven is missing, or the repository does not have the jars.
     """
     check_java()
     folder = cache_dir()
@@ -70,7 +70,7 @@ def fetch() -> Artifacts:
     try:
         _install(published.job_server.parent, _fetch_job_server)
     except MissingError as error:
-        print(f"{error}\nput together from its parts instead, for Flink {ASSEMBLED_FLINK}", file=sys.stderr)
+        print(f"{error}\nbuilding the job server for Flink {ASSEMBLED_FLINK} instead", file=sys.stderr)
         _install(assembled.job_server.parent, _build_job_server)
         _install(assembled.flink, lambda target: _fetch_flink(target, ASSEMBLED_FLINK))
         return assembled
@@ -79,7 +79,7 @@ def fetch() -> Artifacts:
 
 
 def fetch_operator_api() -> pathlib.Path:
-    """Returns the jar in which the Flink Kubernetes operator publishes its schemas; raises MissingError as `fetch`."""
+    """Returns the jar with the schemas of the Flink Kubernetes operator. Raises MissingError, as `fetch`."""
     name = f"flink-kubernetes-operator-api-{OPERATOR_VERSION}"
     jar = cache_dir() / name / f"{name}.jar"
     if not _is_whole(jar.parent):
@@ -88,11 +88,11 @@ def fetch_operator_api() -> pathlib.Path:
 
 
 def check_java() -> None:
-    """Raises MissingError where there is no Java that Flink can use."""
+    """Raises MissingError if there is no Java version that Flink supports."""
     java = shutil.which("java")
     if not java:
         raise MissingError(
-            "there is no `java` on the PATH: install a JDK 11 or 17 (Debian: apt-get install openjdk-17-jre-headless)"
+            "`java` is not on the PATH: install a JDK 11 or 17 (Debian: apt-get install openjdk-17-jre-headless)"
         )
     text = subprocess.run([java, "-XshowSettings:properties", "-version"], capture_output=True, text=True).stderr
     (line,) = [line for line in text.splitlines() if "java.specification.version" in line][:1] or ["= 0"]
@@ -129,17 +129,17 @@ def _build_job_server(target: pathlib.Path) -> None:
 def _maven(folder: pathlib.Path, *goals: str) -> None:
     maven = shutil.which("mvn")
     if not maven:
-        raise MissingError("there is no `mvn` on the PATH to fetch Flink with (Debian: apt-get install maven)")
+        raise MissingError("`mvn`, which fetches Flink, is not on the PATH: install it (Debian: apt-get install maven)")
     print(f"fetching with Maven into {cache_dir()} (once) …", file=sys.stderr, flush=True)
     command = [maven, "--batch-mode", "--no-transfer-progress", "--quiet", *goals]
     done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         lines = [line.partition("ERROR] ")[2] for line in done.stdout.splitlines() if "ERROR] " in line]
-        raise MissingError(f"Maven could not fetch what the cluster runs from: {lines[0] if lines else done.stdout}")
+        raise MissingError(f"Maven could not fetch the artifacts: {lines[0] if lines else done.stdout}")
 
 
 def _install(folder: pathlib.Path, make: Callable[[pathlib.Path], None]) -> None:
-    """Makes a folder that is there whole or not at all, with the checksums of its files."""
+    """Creates a folder atomically, with the checksums of its files."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as scratch:
         target = pathlib.Path(scratch) / "made"
@@ -154,8 +154,8 @@ def _is_whole(folder: pathlib.Path) -> bool:
     sums = folder / _SUMS
     if not sums.is_file():
         return False
-    told = [line.split("  ") for line in sums.read_text().splitlines()]
-    return bool(told) and all((folder / name).is_file() and _sha256(folder / name) == digest for digest, name in told)
+    known = [line.split("  ") for line in sums.read_text().splitlines()]
+    return bool(known) and all((folder / name).is_file() and _sha256(folder / name) == digest for digest, name in known)
 
 
 def _sha256(path: pathlib.Path) -> str:

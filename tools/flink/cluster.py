@@ -1,11 +1,11 @@
-"""Brings a Flink session cluster up on 127.0.0.1, and takes it down. `tools/flink_cluster.sh` calls it.
+"""Start and stop a Flink session cluster on 127.0.0.1. `tools/flink_cluster.sh` calls this module.
 
-One JobManager, two TaskManagers, Beam's job server; each TaskManager starts a Python worker beside itself
-(tools/flink/worker_boot.py). The cluster's own configuration names the job server and the workers, so that
-`reelbeam label --runner=FlinkRunner --flink_master=ADDRESS` needs no further flag (pipeline/runners/flink.py reads it).
+The cluster has one JobManager, two TaskManagers and Beam's job server. Each TaskManager starts a Python worker
+(tools/flink/worker_boot.py). The configuration of the cluster names the job server and the workers, so `reelbeam label
+--runner=FlinkRunner --flink_master=ADDRESS` needs no other flag (pipeline/runners/flink.py reads it).
 
-Environment variables: REELBEAM_FLINK_PORT (of the JobManager, default 8081; the others follow it), REELBEAM_FLINK_DIR
-(state and logs), REELBEAM_FLINK_CACHE (what was fetched), REELBEAM_FLINK_SLOTS (of a TaskManager, default 1),
+Environment variables: REELBEAM_FLINK_PORT (the JobManager's, default 8081; the others follow), REELBEAM_FLINK_DIR
+(state and logs), REELBEAM_FLINK_CACHE (artifacts), REELBEAM_FLINK_SLOTS (slots of a TaskManager, default 1),
 REELBEAM_FLINK_TASKMANAGERS (default 2).
 """
 
@@ -32,20 +32,20 @@ _JVM_PACKAGES = (
     "lang lang.reflect net io nio text time util util.concurrent util.concurrent.atomic util.concurrent.locks"
 )
 _JVM_FLAGS = [f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in _JVM_PACKAGES.split()]
-"""What Flink reads by reflection, and Java 17 would not let it."""
+"""The packages that Flink reads by reflection, which Java 17 forbids by default."""
 
 
 class ClusterError(Exception):
-    """The cluster did not come up; the message says why."""
+    """The cluster did not start. The message has the reason."""
 
 
 class Cluster:
     """A session cluster on this machine.
 
     Args:
-      folder: of its state: configuration, logs, what Flink keeps while it runs.
-      port: of the JobManager's REST API; the other ports follow it.
-      slots: of each TaskManager.
+      folder: the folder of its state: configuration, logs, and Flink's working files.
+      port: the port of the JobManager's REST API; the other ports follow.
+      slots: the number of slots of each TaskManager.
     """
 
     def __init__(self, folder: pathlib.Path, port: int = 8081, slots: int = 1) -> None:
@@ -55,16 +55,16 @@ class Cluster:
 
     @property
     def address(self) -> str:
-        """What goes behind --flink_master."""
+        """The value of --flink_master."""
         return f"127.0.0.1:{self.port}"
 
     @property
     def job_endpoint(self) -> str:
-        """Where Beam's job server listens."""
+        """The address of Beam's job server."""
         return f"127.0.0.1:{self.port + 3}"
 
     def up(self, task_managers: int = 2) -> bool:
-        """Starts what does not run yet and waits until it is ready; returns whether anything had to be started.
+        """Starts the missing processes and waits until the cluster is ready. Returns whether any was started.
 
         Raises:
           MissingError: see tools.flink.artifacts.
@@ -90,13 +90,13 @@ class Cluster:
         return name
 
     def down(self) -> list[str]:
-        """Ends every process; returns the names of those that ran. Logs stay."""
+        """Ends every process and keeps the logs. Returns the names of the processes that ran."""
         names = processes.stop_all(self.folder)
         shutil.rmtree(self.folder / "work", ignore_errors=True)
         return names
 
     def get(self, path: str) -> dict:
-        """Returns the JobManager's answer to a GET of its REST API."""
+        """Returns the JobManager's response to a GET request of its REST API."""
         with urllib.request.urlopen(f"http://{self.address}{path}", timeout=10) as answer:
             return json.load(answer)
 
@@ -117,7 +117,7 @@ class Cluster:
         processes.start(self.folder, name, command, {"FLINK_CONF_DIR": str(conf), LOG_DIR: log_dir})
 
     def _start_task_manager(self, jars: pathlib.Path) -> str:
-        running = processes.find(self.folder)  # with what dead ones left: their ports may still be held
+        running = processes.find(self.folder)  # including the children of ended ones, which may still hold ports
         taken = {process.name for process in running}
         number = next(n for n in range(1, 100) if f"taskmanager-{n}" not in taken)
         port = self.port + 10 * number
@@ -150,11 +150,11 @@ class Cluster:
             ended = started.keys() - processes.leaders(self.folder).keys()
             if ended or time.monotonic() > deadline:
                 what = f"{sorted(ended)[0]} ended" if ended else f"not ready after {_SECONDS_TO_COME_UP:.0f} s"
-                raise ClusterError(f"the cluster did not come up, {what}: see {self.folder}/logs")
+                raise ClusterError(f"the cluster did not start, {what}: see {self.folder}/logs")
             time.sleep(0.25)
 
     def _slots(self) -> int:
-        """A TaskManager has joined when its slots are known: that comes a moment after its registration."""
+        """Returns the number of slots. The slots of a TaskManager are known shortly after its registration."""
         try:
             return self.get("/overview")["slots-total"]
         except OSError:
@@ -162,7 +162,7 @@ class Cluster:
 
 
 def from_environment() -> Cluster:
-    """Returns the cluster that the environment variables describe."""
+    """Returns the cluster described by the environment variables."""
     state = pathlib.Path(os.environ.get("XDG_STATE_HOME") or pathlib.Path.home() / ".local" / "state")
     folder = pathlib.Path(os.environ.get("REELBEAM_FLINK_DIR") or state / "reelbeam" / "flink")
     port, slots = os.environ.get("REELBEAM_FLINK_PORT", "8081"), os.environ.get("REELBEAM_FLINK_SLOTS", "1")

@@ -1,4 +1,4 @@
-"""What the Flink cluster of `tools/flink/cluster.py` is told: its addresses, ports, memory, logs and Python workers."""
+"""The configuration of the Flink cluster of `tools/flink/cluster.py`: addresses, memory, logs, Python workers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MEMORY = {
     "jvm-overhead.min": "128m",
     "jvm-overhead.max": "128m",
 }
-"""Of a TaskManager. Flink's own start scripts work these out; a TaskManager that is started bare wants each."""
+"""The memory of a TaskManager. Flink's start scripts compute these values; without the scripts, each is required."""
 _LOG4J = """\
 rootLogger.level = INFO
 rootLogger.appenderRef.file.ref = File
@@ -35,13 +35,13 @@ appender.file.layout.pattern = %d{HH:mm:ss,SSS} %-5p %c{1} %m%n
 
 
 def write(folder: pathlib.Path, port: int, slots: int, job_endpoint: str) -> None:
-    """Writes the configuration of a cluster that is to be started anew, and removes what the last one kept.
+    """Writes the configuration of a new cluster and removes the working files of the previous one.
 
     Args:
-      folder: of the cluster's state: conf/ is written, work/ is emptied.
-      port: of the JobManager's REST API; its other ports follow it.
-      slots: of each TaskManager.
-      job_endpoint: where Beam's job server listens.
+      folder: the folder of the cluster's state: conf/ is written, work/ is emptied.
+      port: the port of the JobManager's REST API; the other ports follow.
+      slots: the number of slots of each TaskManager.
+      job_endpoint: the address of Beam's job server.
     """
     conf, work = folder / "conf", folder / "work"
     shutil.rmtree(work, ignore_errors=True)
@@ -63,7 +63,7 @@ def write(folder: pathlib.Path, port: int, slots: int, job_endpoint: str) -> Non
 
 
 def of_flink(port: int, slots: int, work: pathlib.Path) -> dict[str, object]:
-    """Returns Flink's own settings, by their keys."""
+    """Returns Flink's settings by key."""
     addresses = dict.fromkeys(
         ("jobmanager.rpc.address", "jobmanager.bind-host", "rest.address", "rest.bind-address")
         + ("taskmanager.host", "taskmanager.bind-host"),
@@ -82,8 +82,7 @@ def of_flink(port: int, slots: int, work: pathlib.Path) -> dict[str, object]:
         "blob.storage.directory": str(work),
         "heartbeat.interval": 2000,
         "heartbeat.timeout": 12000,
-        # A task that is lost starts again, on a TaskManager that is left or that joins; not before a dead worker
-        # is forgotten (KEEP_WORKERS_MS).
+        # A lost task restarts on a remaining or new TaskManager, after the dead worker was forgotten (KEEP_WORKERS_MS).
         "restart-strategy.type": "fixed-delay",
         "restart-strategy.fixed-delay.attempts": 5,
         "restart-strategy.fixed-delay.delay": "5 s",

@@ -1,6 +1,6 @@
-"""The processes of a cluster: started apart from this one, found again by a mark in their environment.
+"""The processes of a cluster: started independently of this process, found by a mark in their environment.
 
-The mark is inherited, so a Python worker and its decoder are found as parts of the TaskManager that started them, also
+The mark is inherited, so a Python worker and its decoder are found as parts of the TaskManager that started them, even
 after it was killed. Needs /proc.
 """
 
@@ -22,9 +22,9 @@ class Process(NamedTuple):
     """A running process of a cluster.
 
     Attributes:
-      pid: its id.
-      name: what it is, or what it was started by: jobmanager, jobserver, taskmanager-1, …
-      is_leader: whether it is `name` itself.
+      pid: the process id.
+      name: the name of the process, or of the process that started it: jobmanager, jobserver, taskmanager-1, …
+      is_leader: whether it is the process with this name.
       command: its command line.
     """
 
@@ -37,7 +37,7 @@ class Process(NamedTuple):
 def start(
     folder: pathlib.Path, name: str, command: Sequence[str], environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
-    """Starts a process that outlives this one, in a session of its own; what it prints goes to logs/NAME.out."""
+    """Starts a process in a session of its own, which outlives this process. Its output goes to logs/NAME.out."""
     log = folder / "logs" / f"{name}.out"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as sink:
@@ -80,7 +80,7 @@ def _pids() -> list[int]:
 
 
 def _facts(pid: int) -> _Facts | None:
-    """What /proc tells of a process; None where it has ended, or is another user's."""
+    """Returns facts about a process from /proc; None if it has ended or belongs to another user."""
     folder = pathlib.Path("/proc") / str(pid)
     try:
         variables = dict(item.partition(b"=")[::2] for item in (folder / "environ").read_bytes().split(b"\0"))
@@ -94,12 +94,12 @@ def _facts(pid: int) -> _Facts | None:
 
 
 def leaders(folder: pathlib.Path) -> dict[str, int]:
-    """Returns the ids of the cluster's own processes, by name, without what they started."""
+    """Returns the ids of the cluster's processes by name, without their children."""
     return {process.name: process.pid for process in find(folder) if process.is_leader}
 
 
 def stop_all(folder: pathlib.Path) -> list[str]:
-    """Ends every process of the cluster, by force where asking does not help; returns the names of those that ran."""
+    """Ends every process of the cluster, with SIGKILL after a while. Returns the names of the processes that ran."""
     names = sorted(leaders(folder))
     deadline = time.monotonic() + _SECONDS_TO_STOP
     asked: set[int] = set()

@@ -1,7 +1,7 @@
-"""Starts a Python worker for a Flink TaskManager: what Beam's PROCESS environment calls, with the addresses as flags.
+"""Start a Python worker for a Flink TaskManager. Beam's PROCESS environment calls it with the addresses as flags.
 
-It does what the boot program of Beam's containers does, but for artifacts: the package is installed already, in the
-environment of the Python that runs this. All that is printed goes to a file of the worker's own: nobody reads a pipe.
+It replaces the boot program of Beam's containers, except for artifacts: the package is already installed in the
+environment of this Python. All output goes to a file of the worker, because no process reads its pipe.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ LOG_DIR = "REELBEAM_WORKER_LOGS"
 
 
 def main() -> None:
-    """Fetches the pipeline's options from the TaskManager and becomes the worker."""
+    """Fetches the pipeline's options from the TaskManager and runs the worker."""
     args = _parse_flags()
     _log_to_file(args.id)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    # Beam reads the worker's name when its modules are imported: it must be there before.
+    # Beam reads the worker's name when its modules are imported, so it must be set before.
     os.environ["WORKER_ID"] = args.id
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -47,18 +47,20 @@ def main() -> None:
 def _parse_flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Start a Python worker for a Flink TaskManager.", allow_abbrev=False)
     parser.add_argument("--id", required=True, help="the worker's name")
-    parser.add_argument("--provision_endpoint", required=True, metavar="HOST:PORT", help="where to ask for the rest")
+    parser.add_argument(
+        "--provision_endpoint", required=True, metavar="HOST:PORT", help="the address of the other options"
+    )
     return parser.parse_known_args()[0]
 
 
 def _end_with_parent(parent: int) -> None:
-    """Ends this process when the TaskManager is gone: amid a bundle, Beam's worker would wait for data for ever.
+    """Ends this process after the TaskManager, because Beam's worker would wait for data forever in a bundle.
 
-    The kernel's signal for a parent's death won't do: it is sent when the thread that started the worker ends.
+    The kernel's parent-death signal is not suitable: it is sent when the thread that started the worker ends.
     """
     while os.getppid() == parent:
         time.sleep(1)
-    print("the TaskManager is gone", file=sys.stderr, flush=True)
+    print("the TaskManager has ended", file=sys.stderr, flush=True)
     os._exit(1)
 
 

@@ -53,7 +53,7 @@ class FileTooLargeError(MediaError):
 
 
 class NotAVideoError(MediaError):
-    """FFmpeg cannot read the file: text, a picture, noise, an MP4 cut off before its index, a media segment alone."""
+    """FFmpeg cannot read the file: text, a picture, noise, an MP4 truncated before its index, a media segment alone."""
 
     code = "not_a_video"
 

@@ -68,8 +68,8 @@ def matches_anything(
       given: a path, a URI or a pattern.
       base_dir: the base of relative paths.
       report: called for each skipped file and folder.
-      max_others: the search of an object store's folder ends after so many files that are not videos. The result is
-        then True, with a warning, and the run lists the rest.
+      max_others: the search of an object store's folder ends after this number of files that are not videos. The result
+        is then True, with a warning, and the run lists the rest.
 
     Raises:
       UnsupportedUriError, StorageError: as in `expand_input`.
@@ -108,7 +108,7 @@ def why_nothing(given: str, base_dir: str | None = None) -> str:
 
 
 def _file_above(path: str) -> str | None:
-    """Returns what stands in the place of a folder of a path, and is none; None: every folder that is there is one."""
+    """Returns the file that blocks a path where it needs a folder; None if there is no such file."""
     folders = pathlib.Path(os.path.normpath(path)).parents if not path.endswith("/") else [pathlib.Path(path)]
     there = next((folder for folder in folders if os.path.lexists(folder)), None)
     return str(there) if there is not None and not there.is_dir() else None

@@ -1,4 +1,4 @@
-"""How many CPUs there are for this process."""
+"""The number of CPUs for this process."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _CGROUPS = pathlib.Path("/sys/fs/cgroup")
 
 
 def cpu_count(cgroups: pathlib.Path = _CGROUPS) -> int:
-    """Returns the CPUs that this process may use: those it may run on, or fewer where its container's share is less.
+    """Returns the number of CPUs that this process may use, by its affinity and its container's quota.
 
     Args:
-      cgroups: where control groups are mounted.
+      cgroups: the folder where control groups are mounted.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     share = quota(cgroups)
@@ -22,10 +22,10 @@ def cpu_count(cgroups: pathlib.Path = _CGROUPS) -> int:
 
 
 def quota(folder: pathlib.Path) -> float | None:
-    """Returns how many CPUs' time the control group of this process may take; None where there is no limit.
+    """Returns the CPU quota of this process's control group, in CPUs; None if there is no limit.
 
     Args:
-      folder: where control groups are mounted: a container sees its own there, of version 2 or 1.
+      folder: the folder where control groups are mounted. A container sees its own group there, of version 2 or 1.
     """
     with contextlib.suppress(OSError, ValueError):
         limit, period = (folder / "cpu.max").read_text("ascii").split()

@@ -60,10 +60,7 @@ class Engine(Protocol):
         ...
 
     def embedding_size(self) -> int | None:
-        """Returns the number of activations that the classifier's last layer takes; None if there is no such layer.
-
-        TensorFlow prepares the graph for this at the first call, which takes seconds.
-        """
+        """Returns the number of inputs of the classifier's last layer, or None. The first call may take seconds."""
         ...
 
     def classify_with_embeddings(
@@ -111,7 +108,7 @@ def choose_engine(
       ConfigError: the engine does not exist, or it cannot run the model.
     """
     if wanted not in ("auto", "openvino", "tensorflow"):
-        raise ConfigError(f"no engine is called {wanted!r}: there are auto, openvino and tensorflow")
+        raise ConfigError(f"--engine {wanted!r} does not exist: pass auto, openvino or tensorflow")
     if spec is not None and _is_exported(spec):
         if wanted == "tensorflow":
             raise ConfigError(f"{spec.name} is an exported model, which only --engine openvino runs")
@@ -125,7 +122,7 @@ def choose_engine(
     if accelerators():
         return "tensorflow"
     _LOGGER.warning(
-        "An accelerator is here but this TensorFlow cannot use it (install tensorflow[and-cuda] for NVIDIA GPUs): "
+        "this TensorFlow cannot use the accelerator of this machine (install tensorflow[and-cuda] for NVIDIA GPUs): "
         "models run on the CPU with OpenVINO"
     )
     return "openvino"
@@ -162,7 +159,7 @@ def check_embeddings(engine: Engine | StreamEngine, spec: ModelSpec) -> int:
     size = engine.embedding_size()
     if size is None:
         raise ConfigError(
-            f"--save_embeddings: {spec.name} has no dense layer before its logits, so there are no embeddings to save"
+            f"--save_embeddings: {spec.name} has no dense layer before its logits, so it has no embeddings"
         )
     return size
 
@@ -185,7 +182,7 @@ def load_engine(
       ConfigError: the engine does not exist, or it cannot run the model, or not with that precision.
     """
     if spec.kind == "stream":
-        raise ModelError(f"{spec.name} is a Stream model: it is loaded with load_stream_engine")
+        raise ModelError(f"{spec.name} is a Stream model: load it with load_stream_engine")
     loaded: Engine = _load_once(spec, engine, num_threads, precision)
     return loaded
 
@@ -235,7 +232,7 @@ def _load_once(spec: ModelSpec, engine: EngineName, num_threads: int | None, pre
 def require_precision(precision: Precision, engine: EngineName) -> None:
     """Raises ConfigError if an engine does not support that precision."""
     if precision not in ("float32", "bfloat16"):
-        raise ConfigError(f"--precision {precision}: there are float32 and bfloat16")
+        raise ConfigError(f"--precision {precision} does not exist: pass float32 or bfloat16")
     if precision != "float32" and engine != "openvino":
         raise ConfigError(f"--precision {precision} needs --engine openvino: TensorFlow runs a SavedModel as it is")
 
@@ -244,10 +241,8 @@ def _load(spec: ModelSpec, engine: EngineName, num_threads: int, precision: Prec
     folder = resolver.resolve(spec.handle, spec.mirrors)
     require_pin(folder, spec.pin, without_query(spec.handle))
     start = time.monotonic()
-    if engine == "tensorflow":
-        loaded = _engine_class(engine, spec.kind).load(folder, spec.preset, num_threads)
-    else:
-        loaded = _engine_class(engine, spec.kind).load(folder, spec.preset, num_threads, precision)
+    options = () if engine == "tensorflow" else (precision,)
+    loaded = _engine_class(engine, spec.kind).load(folder, spec.preset, num_threads, *options)
     loaded.output_activation = output_activation(spec, folder)
     seconds = time.monotonic() - start
     name, place = without_query(spec.name), without_query(spec.handle)

@@ -12,8 +12,14 @@ import pathlib
 from typing import NamedTuple
 
 from reelbeam.transforms.errors import NotASavedModelError
-from reelbeam.transforms.models.engines.protos import Fields, Message, MessageClass, message_class
-from reelbeam.transforms.models.engines.signature_defs import parse, read_signatures
+from reelbeam.transforms.models.engines.signature_defs import (
+    Fields,
+    Message,
+    MessageClass,
+    message_class,
+    parse,
+    read_signatures,
+)
 from reelbeam.transforms.models.engines.stream import answer_of
 from reelbeam.transforms.models.registry.catalog import ModelSpec, OutputActivation
 from reelbeam.transforms.models.registry.manifest import is_exported, read_manifest

@@ -1,14 +1,13 @@
-"""Compaction: the rows of many small runs in few well-sized files.
+"""Compaction: write the rows of many small runs into few files of a suitable size.
 
-It is crash-safe as a commit is, see `reelbeam.transforms.output.commits`.
+A compaction is as crash-safe as a commit, see `reelbeam.transforms.output.commits`.
 
-Rows are copied as they are, run after run, so each keeps its `run_id`, and those of a run stand together. Runs whose
-clips have other columns (`logits`, `embedding`) come into other files of the same compaction. The runs'
-own documents stay: they still have its counts and its errors. The compaction has a document, too,
-`runs/TIME-compact-XXXXXX.json`, with the labeling keys of its rows for the ledger
-(`reelbeam.transforms.output.ledger`).
+Rows are copied unchanged, run after run, so each row keeps its `run_id` and the rows of a run stay together. Runs whose
+clips have other columns (`logits`, `embedding`) go to other files of the same compaction. The documents of the runs
+stay, with their counts and errors. The compaction also has a document, `runs/TIME-compact-XXXXXX.json`, with the
+labeling keys of its rows for the ledger (`reelbeam.transforms.output.ledger`).
 
-A compaction may itself be compacted later.
+A compaction can itself be compacted later.
 """
 
 from __future__ import annotations
@@ -38,11 +37,11 @@ from reelbeam.transforms.wording import counted
 
 @dataclasses.dataclass(frozen=True)
 class FileSizes:
-    """How large new files are.
+    """The sizes of new files.
 
     Attributes:
       rows_per_file: the maximum number of rows of a file. A run with more than half of that is not compacted.
-      rows_per_group: the rows of a row group; the last one of a file is smaller.
+      rows_per_group: the number of rows of a row group; the last one of a file may be smaller.
     """
 
     rows_per_file: int = 500_000  # of clips, about 50 MB
@@ -53,24 +52,24 @@ DEFAULT_SIZES = FileSizes()
 
 
 class FileCounts(NamedTuple):
-    """How many files a table has before and after."""
+    """The numbers of files by table, before and after a compaction."""
 
     before: dict[str, int]
     after: dict[str, int]
 
 
 def compaction_id(now: datetime.datetime | None = None) -> str:
-    """Returns a new name; like that of any run it begins with the time, in seconds."""
+    """Returns a new name, which begins with the time in seconds like any run's."""
     return f"{now or datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}{COMPACTION}{secrets.token_hex(3)}"
 
 
 def small_runs(output: Output, before: float | None = None, sizes: FileSizes = DEFAULT_SIZES) -> list[Run]:
-    """Returns the runs and compactions that have files, and these are small.
+    """Returns the runs and compactions with small files.
 
     Args:
-      output: to look at.
-      before: only runs that were committed before, in seconds since 1970.
-      sizes: of files.
+      output: the output.
+      before: include only runs that were committed before this time, in seconds since 1970.
+      sizes: the sizes of new files.
     """
     return [
         run
@@ -92,11 +91,21 @@ def compact(
     on_file: Callable[[str], None] = lambda path: None,
     sizes: FileSizes = DEFAULT_SIZES,
 ) -> FileCounts:
-    """Puts the rows of `runs` into new files, under the name that holds the lock.
+    """Writes the rows of `runs` into new files and commits them.
+
+    Args:
+      output: the output.
+      runs: the runs to compact.
+      lock: the held lock. Its holder is the name of the compaction.
+      on_file: called for each file that is read.
+      sizes: the sizes of new files.
+
+    Returns:
+      The numbers of files before and after.
 
     Raises:
-      ReconciliationError: a file has other rows than its run's JSON says; nothing is changed.
-      LockLostError: another run has taken over the output meanwhile; nothing is changed.
+      ReconciliationError: a file differs from its run document; nothing is changed.
+      LockLostError: another run has taken over the output; nothing is changed.
       StorageError: a file cannot be read or written.
     """
     paths = RunPaths(output.uri, lock.holder)
@@ -123,7 +132,7 @@ def _write_all(
     on_file: Callable[[str], None],
     sizes: FileSizes,
 ) -> list[WrittenFile]:
-    """Writes the staged files of all tables: at least one of each, so that it can be queried."""
+    """Writes the staged files of all tables, at least one per table, so that each table can be queried."""
     written: list[WrittenFile] = []
     for table in TABLES:
         files: list[WrittenFile] = []
@@ -136,7 +145,7 @@ def _write_all(
 
 
 def _by_schema(table: str, sources: Sequence[str]) -> dict[pa.Schema, list[str]]:
-    """Returns the files with rows by their schema, the plain one first: readers often take the columns of one file."""
+    """Returns the files by schema, the one without optional columns first: many readers use one file's columns."""
     found: dict[pa.Schema, list[str]] = {TABLES[table]: []}
     for path in sources:
         schema = read_schema(path)
@@ -150,7 +159,7 @@ def _by_schema(table: str, sources: Sequence[str]) -> dict[pa.Schema, list[str]]
 def _merge(
     paths: RunPaths, table: str, first_shard: int, schema: pa.Schema, groups: Iterator[pa.Table], sizes: FileSizes
 ) -> Iterator[WrittenFile]:
-    """Writes the staged files of a table that have one schema; none where there are no groups."""
+    """Writes the staged files of a table with one schema; yields none if there are no groups."""
     shard, group = first_shard, next(groups, None)
     while group is not None:
         num_rows = 0
@@ -170,7 +179,7 @@ def _merge(
 
 
 def _row_groups(sources: Sequence[str], on_file: Callable[[str], None], rows_per_group: int) -> Iterator[pa.Table]:
-    """Yields all rows in tables of so many rows, the last one smaller: small groups cost readers dear."""
+    """Yields all rows in tables of `rows_per_group` rows; the last may be smaller. Small row groups make scans slow."""
     held: list[pa.RecordBatch] = []
     num_held = 0
     for path in sources:
@@ -187,10 +196,10 @@ def _row_groups(sources: Sequence[str], on_file: Callable[[str], None], rows_per
 
 
 def _check(runs: Sequence[Run], table: str, num_rows: int) -> None:
-    told = sum(_num_rows(run, table) for run in runs)
-    if num_rows != told:
+    expected = sum(_num_rows(run, table) for run in runs)
+    if num_rows != expected:
         raise ReconciliationError(
-            f"the files of the {table} table have {counted(num_rows, 'row')}, their runs' JSONs say {told}: "
+            f"the files of the {table} table have {counted(num_rows, 'row')}, their run documents say {expected}: "
             "run `reelbeam verify`"
         )
 

@@ -1,21 +1,19 @@
-"""The ledger: what is labeled already, and what becomes of a video that is listed again. No step, only its rules.
+"""The ledger: which videos are labeled already, and which listed videos are selected. Rules only, no Beam steps.
 
-The ledger is the output itself: the rows of the videos table, those of committed runs. A row speaks for a video if both
-show the same **labeling key** (model, label map, sampling, precision, output activation, schema version) and the same
-**content** (URI without its query, the range that a list asks for, size, and the store's version). The engine is no
-part of the key: engines agree to 1e-5. The precision is: bfloat16 moves scores in the second digit, and labels.
+The ledger is the output itself: the rows of the videos table in committed runs. A row is valid for a listed video if
+both have the same **labeling key** (model, label map, sampling, precision, output activation, schema version) and the
+same **content** (URI without its query, range, size, and the store's version). The engine is not part of the key,
+because engines agree to 1e-5. The precision is part of it, because bfloat16 changes scores in the second digit.
 
-What the ledger says of a video is its **last row** of that key (`reelbeam.transforms.schemas.AGE`), which is also what
-`status` and the views show: a video is done only if that row speaks of the content that is listed now. Content that
-comes back, after other content or after a night in which the disk was away, is labeled again, though there is an older
-row of it.
+Only the **last row** of a video with that key counts (`reelbeam.transforms.schemas.AGE`). It is also the row in
+`status` and in the views. A video is labeled if the content of that row is the listed content. So content that returns,
+after other content or after its disk was not mounted, is labeled again although it has an older row.
 
-Where the store tells no version, the size alone proves nothing: such a video is labeled every night, and counted as
-"unversioned", so that whoever pays for it sees why. To skip it would be wrong in silence, and for good. A file that is
-missing has neither size nor version, and that is proof enough that nothing came.
+If the store has no object versions, the size alone does not prove that the content is unchanged. Such a video is
+labeled in every run and counted as "unversioned". A missing file has neither size nor version, and counts as unchanged.
 
-A table of 10 million rows is read by its column `uri_key` alone, 8 bytes a row, one row group at a time; the other
-columns only of row groups in which one of the listed videos is.
+Of a table with 10 million rows, only the column `uri_key` is read completely, 8 bytes per row, one row group at a time.
+The other columns are read only for row groups with a listed video.
 """
 
 from __future__ import annotations
@@ -41,22 +39,22 @@ _ROWS_AT_ONCE = 1000
 NEW, CHANGED, UNVERSIONED = "new", "changed", "unversioned"
 RETRIED, NEW_DECODER, ASKED_FOR, FORCED = "retried", "new_decoder", "asked_for", "forced"
 SELECTED = (NEW, CHANGED, UNVERSIONED, RETRIED, NEW_DECODER, ASKED_FOR, FORCED)
-"""Why a video is selected: no row of this labeling key speaks of its URI; the last one speaks of other content; the
-store tells no version; it failed for a transient reason; it failed with another version of the decoder;
-`--retry_failed`; `--force`."""
+"""The reasons for selecting a video: it has no row with this labeling key; its content changed; the store has no object
+versions; it failed for a transient reason; it failed with another version of the decoder; `--retry_failed`;
+`--force`."""
 
 ALREADY_LABELED, OTHER_OPTIONS = "already_labeled", "other_options"
 FAILED_BEFORE, GAVE_UP = "failed_before", "gave_up"
 OTHER_SHARD, BEFORE_SINCE, BEYOND_LIMIT = "other_shard", "before_since", "beyond_limit"
 LABELED = (ALREADY_LABELED, OTHER_OPTIONS)
 SKIPPED = (*LABELED, FAILED_BEFORE, GAVE_UP, OTHER_SHARD, BEFORE_SINCE, BEYOND_LIMIT)
-"""Why a video is skipped: it is labeled, wholly or as far as it can be; it is labeled, and this run asks for other rows
-(`reelbeam.transforms.output.row_options`); it failed for good; it failed `--max_attempts`
-times for a transient reason; `--shard`, `--since`, `--limit`."""
+"""The reasons for skipping a video: it is labeled, as far as it can be decoded; it is labeled with other options for
+rows (`reelbeam.transforms.selection.row_options`); it failed permanently; it failed `--max_attempts` times for a
+transient reason; `--shard`; `--since`; `--limit`."""
 
 
 class LedgerRow(NamedTuple):
-    """What a row of the videos table says to the ledger; the names are those of the columns."""
+    """The columns of the videos table that the ledger reads, by their names."""
 
     video_uri: str
     size_bytes: int | None
@@ -73,26 +71,26 @@ class LedgerRow(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The key of the input that it speaks of, see `records.VideoRef.key`."""
+        """The key of the row's input, see `records.VideoRef.key`."""
         return input_key(self.video_uri, self.range_start_ms, self.range_end_ms)
 
     @property
     def content(self) -> tuple[int | None, str]:
-        """What tells one content of a video from another."""
+        """The identity of the content: size and version."""
         return self.size_bytes, self.content_version
 
     @property
     def age(self) -> tuple[float, int, str]:
-        """What orders the rows of a video, as `AGE` does: the last one has the highest."""
+        """The sort key of the rows of a video, as in `AGE`. The last row has the highest value."""
         return self.labeled_at, self.attempts, self.run_id
 
 
 class Decision(NamedTuple):
-    """Whether a video is selected, and why or why not.
+    """Whether a video is selected, and the reason.
 
     Attributes:
       reason: one of SELECTED or SKIPPED.
-      attempt: which try at this content it would be since it was last labeled, from 1.
+      attempt: the number of this attempt at the content since it was last labeled, from 1.
     """
 
     reason: str
@@ -100,12 +98,12 @@ class Decision(NamedTuple):
 
     @property
     def selected(self) -> bool:
-        """Whether the video is to be labeled."""
+        """Whether the video is selected for labeling."""
         return self.reason in SELECTED
 
 
 def prefilter(video: VideoRef, rules: SkipRules) -> str | None:
-    """Returns why a video is skipped whatever the ledger says; None where the ledger is to be asked."""
+    """Returns the reason why a video is skipped without the ledger; None if the ledger decides."""
     if rules.shard is not None:
         index, count = rules.shard
         if stable_hash(video.video_uri, "shard") % count != index:
@@ -122,22 +120,21 @@ def decide(
     decoder_version: str,
     other_runs: Collection[str] = (),
 ) -> Decision:
-    """Returns what becomes of a listed video.
+    """Returns whether a listed video is selected.
 
-    The last row counts, if it speaks of the same content. What failed for good is tried again when the decoder is
-    another one, and what may pass as often as with the one before: a later decoder may read what this one could not. A
-    video that is labeled in part is treated like a failed one as long as there is hope, and else counts as labeled:
-    what can be had of it is there.
+    The last row counts if it has the same content. A permanent failure is retried with another version of the decoder,
+    which may read the file. A transient failure is retried up to the maximum number of attempts with each version. A
+    partially labeled video is retried like a failed one, and otherwise counts as labeled.
 
-    The attempt is counted on over other decoders and other content in between, so that only what nobody was told of yet
-    is a first one; see `reelbeam.transforms.output.run_commit.check`.
+    Attempts are counted across versions of the decoder and across other content, so that only unreported failures are
+    first attempts; see `reelbeam.transforms.output.run_commit.check`.
 
     Args:
-      video: as listed now.
-      rows: those of the same labeling key and the same URI.
-      rules: what the run asks for.
-      decoder_version: that of this run.
-      other_runs: runs whose rows are not what this run asks of rows.
+      video: the listed video.
+      rows: the rows with the same labeling key and the same URI.
+      rules: the rules of the run.
+      decoder_version: the version of this run's decoder.
+      other_runs: runs whose rows were made with other options for rows.
     """
     if rules.force:
         return Decision(FORCED)
@@ -167,12 +164,12 @@ def decide(
 
 
 def uri_key(key: str) -> int:
-    """Returns the number that stands for an input, by its key, in the column `uri_key`."""
+    """Returns the value of the column `uri_key` for the key of an input."""
     return stable_hash(key, URI_KEY)
 
 
 def ledger_runs(output: str, key: LabelingKey) -> Iterator[Run]:
-    """Yields the runs, and compactions, whose videos table may hold rows of a key; files of others are not opened.
+    """Yields the runs and compactions whose videos table may have rows with a labeling key.
 
     Raises:
       StorageError: the output cannot be read.
@@ -181,17 +178,17 @@ def ledger_runs(output: str, key: LabelingKey) -> Iterator[Run]:
 
 
 def count_labeled(skipped: Mapping[str, int]) -> int:
-    """Returns how many of the skipped videos are labeled."""
+    """Returns the number of skipped videos that are labeled."""
     return sum(skipped.get(reason, 0) for reason in LABELED)
 
 
 def read_rows(path: str, uri_keys: npt.NDArray[np.int64], key: LabelingKey) -> Iterator[LedgerRow]:
-    """Yields the rows of one file that are of a labeling key and whose `uri_key` is among `uri_keys`.
+    """Yields the rows of one file with a labeling key and with a `uri_key` in `uri_keys`.
 
     Args:
       path: a file of the videos table.
       uri_keys: int64 [N], ascending.
-      key: the run's own.
+      key: the labeling key of the run.
 
     Raises:
       StorageError: the file cannot be read, or says what no run writes.

@@ -1,6 +1,6 @@
-"""The committed runs of an output: their documents, where their rows are now, and the newest of them.
+"""The committed runs of an output: their documents, the current files of their rows, and the newest run.
 
-A compaction holds the rows of other runs; their own documents stay (`reelbeam.transforms.output.compaction`).
+A compaction holds the rows of other runs, whose documents stay (`reelbeam.transforms.output.compaction`).
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from reelbeam.transforms.storage import plain_files
 from reelbeam.transforms.storage.documents import read_document
 
 COMPACTION = "-compact-"
-"""What the names of compactions have in them, and those of other runs have not."""
+"""A part of the names of compactions that names of other runs do not have."""
 
 
 class Run(NamedTuple):
-    """A committed run: where its files are, and its document.
+    """A committed run.
 
     Attributes:
-      paths: where its files are, or were.
+      paths: the paths of its files, which may have been compacted.
       summary: its document.
-      compacted_into: the compaction that holds its rows now; None where its own files do.
+      compacted_into: the compaction that holds its rows; None if its own files hold them.
     """
 
     paths: RunPaths
@@ -42,29 +42,29 @@ class Run(NamedTuple):
 
     @property
     def run_id(self) -> str:
-        """The run's name."""
+        """The name of the run."""
         return self.paths.run_id
 
     @property
     def is_compaction(self) -> bool:
-        """Whether it labeled nothing, but holds rows of others."""
+        """Whether it is a compaction, which holds rows of other runs."""
         return isinstance(self.summary, CompactionDocument)
 
     @property
     def labeled(self) -> RunDocument:
-        """The document of a run that is not a compaction. Raises TypeError: a bug."""
+        """The document of a run that is not a compaction. Raises TypeError for a compaction, which is a bug."""
         if isinstance(self.summary, CompactionDocument):
             raise TypeError(f"{self.run_id} is a compaction")
         return self.summary
 
     def files(self, table: str) -> list[str]:
-        """Returns the paths of the run's own files of a table; none where a compaction holds its rows.
+        """Returns the paths of the run's own files of a table; empty if a compaction holds its rows.
 
-        By their names below the output, since the output may have been moved or mounted elsewhere since.
+        The paths are relative to the current output, which may have been moved since the run.
         """
         if self.compacted_into is not None:
             return []
-        # Beam's join takes 40 µs a name, and a run may have a hundred thousand.
+        # Beam's join takes 40 µs per name, and a run may have a hundred thousand files.
         root = self.paths.output.rstrip("/")
         names = [path.rsplit("/", 3)[1:] for path in self.summary.files.of(table)]
         if self.is_compaction:
@@ -79,7 +79,7 @@ class Run(NamedTuple):
 
 
 def committed_runs(output: str) -> Iterator[Run]:
-    """Yields the runs of an output in the order of their names, which begin with the time; one JSON is held at a time.
+    """Yields the runs of an output in the order of their names, which begin with the time, with one document at a time.
 
     Raises:
       StorageError: the output cannot be read.
@@ -89,9 +89,9 @@ def committed_runs(output: str) -> Iterator[Run]:
 
 
 def runs_with_files(output: str) -> Iterator[Run]:
-    """Yields the runs whose rows are in files of their own, in the order of `committed_runs`.
+    """Yields the runs with their own files, in the order of `committed_runs`.
 
-    The JSONs of runs and compactions whose rows a later compaction holds are not read: there may be thousands.
+    The documents of compacted runs, of which there may be thousands, are not read.
 
     Raises:
       StorageError: the output cannot be read.
@@ -101,11 +101,11 @@ def runs_with_files(output: str) -> Iterator[Run]:
 
 
 class _ListedRuns(NamedTuple):
-    """The runs of an output by their names, and the compactions that hold rows.
+    """The runs of an output by name, and the compactions that hold rows.
 
     Attributes:
       output: the folder.
-      uris: of the JSON of each run, in the order of the names.
+      uris: the URI of each run's document, in the order of the names.
       compactions: the documents of the compactions that are not compacted themselves.
       holders: the compaction that holds the rows, for each run or compaction that was compacted.
     """
@@ -126,7 +126,7 @@ def _list_runs(output: str) -> _ListedRuns:
     uris = {name_of(uri): uri for uri in storage.find_files(output, "runs/*.json")}
     compactions: dict[str, CommittedDocument] = {}
     holders: dict[str, str] = {}
-    # The newest first: it names all that is in it, so the compactions among these need not be read.
+    # The newest first: it names all runs in it, so older compactions among them need not be read.
     for run_id in sorted((run_id for run_id in uris if COMPACTION in run_id), reverse=True):
         if run_id not in holders:
             compactions[run_id] = document = read_summary(uris[run_id])
@@ -136,7 +136,7 @@ def _list_runs(output: str) -> _ListedRuns:
 
 
 def _require_no_links(output: str) -> None:
-    """Raises StorageError where a folder of a local output is a link: a search would leave the output."""
+    """Raises StorageError if a folder of a local output is a link, because a search would leave the output."""
     path = storage.local_path(output)
     if path is not None:
         with storage.storage_errors(output):
@@ -148,33 +148,33 @@ def read_summary(uri: str) -> CommittedDocument:
     """Returns the document of a run.
 
     Raises:
-      StorageError: it cannot be read, is damaged or of another schema version, or says what no run writes.
+      StorageError: the document cannot be read, is damaged, has another schema version, or is not valid.
     """
     return committed_document(uri, name_of(uri), read_document(uri))
 
 
 def name_of(uri: str) -> str:
-    """Returns the name of the run whose JSON is at `uri`."""
+    """Returns the name of the run whose document is at `uri`."""
     return uri.rsplit("/", 1)[-1].removesuffix(".json")
 
 
 def read_run(paths: RunPaths) -> RunDocument | None:
-    """Returns the document of a run that labeled; None where there is none. Raises StorageError, as `read_summary`."""
+    """Returns the document of a run that labeled; None if there is none. Raises StorageError, as `read_summary`."""
     found = read_summary(paths.document) if exists(paths.document) else None
     return found if isinstance(found, RunDocument) else None
 
 
 def exists(path: str) -> bool:
-    """Whether a file of an output is there. Raises StorageError where that cannot be found out."""
+    """Returns whether a file of an output exists. Raises StorageError if this cannot be determined."""
     with storage.storage_errors(path):
         return FileSystems.exists(path)
 
 
 class Latest(NamedTuple):
-    """What the newest runs of an output say.
+    """Facts about the newest runs of an output.
 
     Attributes:
-      summary: the document of the run that labeled last.
+      summary: the document of the last run that labeled.
       labeled_at: the time of the newest rows.
     """
 
@@ -183,20 +183,20 @@ class Latest(NamedTuple):
 
 
 def utc_now() -> datetime.datetime:
-    """Returns this second."""
+    """Returns the current time in seconds."""
     return datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 
 
 def time_after(last: Latest | None) -> datetime.datetime:
-    """Returns the time of a run's rows: now, or just after the newest rows where a clock was ahead of this one."""
+    """Returns the time of a run's rows: now, or one second after the newest rows if another clock was ahead."""
     return utc_now() if last is None else max(utc_now(), last.labeled_at + datetime.timedelta(seconds=1))
 
 
 def latest_run(output: str) -> Latest | None:
-    """Returns what the newest runs of an output say; None: nothing is committed.
+    """Returns facts about the newest runs of an output; None: nothing is committed.
 
-    The last run by name has the newest rows, unless it waited for the lock of one whose clock was ahead. Such a run is
-    the last one that is not in the future.
+    The last run by name has the newest rows, unless it waited for the lock of a run whose clock was ahead. In that
+    case, it is the last run that is not in the future.
 
     Raises:
       StorageError: the output cannot be read.

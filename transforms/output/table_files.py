@@ -1,7 +1,7 @@
-"""Parquet files of an output: opened, checked and read in one place. They are not trusted, see `storage.documents`.
+"""Open, check and read the Parquet files of an output. They are not trusted, see `storage.documents`.
 
-Whoever can write to the output can put any file there. So the columns that are read must be those of the schema, and
-their values are validated, before anything uses them. Every fault of a file is a StorageError that names the file.
+Anyone with write access to the output can put any file there. So the columns must match the schema, and their values
+are validated before use. Every fault of a file is a StorageError that names the file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FIRST_TIME, _END_OF_TIMES = (
     pa.scalar(datetime.datetime(year, 1, 1, tzinfo=datetime.UTC), pa.timestamp("us", "UTC"))
     for year in (YEARS.start, YEARS.stop)
 )
-_LONGEST_SHOWN = 100
+_MAX_SHOWN = 100
 
 _Rows = TypeVar("_Rows", pa.RecordBatch, pa.Table)
 
@@ -37,12 +37,12 @@ def open_table(path: str, columns: Sequence[str] | None = None, checked: bool = 
     """Opens a file of a table.
 
     Args:
-      path: of the file, staged or committed.
-      columns: those to read; they must be as in the schema. None: any.
-      checked: whether to verify the checksums of its pages.
+      path: the path of the file, staged or committed.
+      columns: the columns to read, which must match the schema; None: any.
+      checked: whether to verify the checksums of the pages.
 
     Raises:
-      StorageError: it is missing or damaged, or a column is missing, there twice, or of another type. An error of Arrow
+      StorageError: the file is missing or damaged, or a column is missing, repeated or of another type. An Arrow error
         in the caller's block counts as damage of the file.
     """
     try:
@@ -55,7 +55,7 @@ def open_table(path: str, columns: Sequence[str] | None = None, checked: bool = 
             except (pa.ArrowException, UnicodeDecodeError) as error:
                 raise _damaged(path, error) from error
             except OSError as error:
-                # Arrow's own, for a page that is none, has no number; those of disks and stores do, or are of a kind.
+                # Arrow's error for an invalid page has no errno. Errors of disks and stores have one, or a subclass.
                 if type(error) is not OSError or error.errno is not None:
                     raise
                 raise _damaged(path, error) from error
@@ -64,7 +64,12 @@ def open_table(path: str, columns: Sequence[str] | None = None, checked: bool = 
 
 
 def read_batches(path: str, columns: Sequence[str] | None = None, checked: bool = False) -> Iterator[pa.RecordBatch]:
-    """Yields the rows of a file; `checked`: with the checksums of its pages.
+    """Yields the rows of a file.
+
+    Args:
+      path: the path of the file.
+      columns: the columns to read; None: all.
+      checked: whether to verify the checksums of the pages.
 
     Raises:
       StorageError: as `open_table`, or a value is not valid.
@@ -86,7 +91,7 @@ def read_schema(path: str) -> pa.Schema:
 
 
 def valid(rows: _Rows) -> _Rows:
-    """Returns rows after a check of their values: texts are UTF-8, and `labeled_at` is in a plausible year.
+    """Returns the rows after checking that texts are UTF-8 and that `labeled_at` is in a plausible year.
 
     Raises:
       pa.ArrowInvalid: a value is not valid. Inside `open_table` this becomes an UnusableFileError.
@@ -101,7 +106,7 @@ def valid(rows: _Rows) -> _Rows:
 
 def _damaged(path: str, error: Exception) -> UnusableFileError:
     first_line = str(error).partition("\n")[0]
-    return _unusable(f"{path} cannot be read as Parquet, it is cut off or damaged ({first_line})", path)
+    return _unusable(f"{path} cannot be read as Parquet, it is truncated or damaged ({first_line})", path)
 
 
 def _unusable(message: str, path: str) -> UnusableFileError:
@@ -122,46 +127,46 @@ def _kind_of(field: pa.Field) -> str:
 
 def _shown(value: object) -> str:
     text = str(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
 def _table_of(path: str) -> str:
-    """Returns the table of a file: TABLE/run=…/part-… where it is committed, run=…/TABLE/part-… where it is staged."""
+    """Returns the table of a committed file, TABLE/run=…/part-…, or a staged one, run=…/TABLE/part-…."""
     return next(part for part in reversed(path.split("/")[:-1]) if part in TABLES)
 
 
 def optional_columns(schema: pa.Schema) -> dict[str, int]:
-    """Returns the sizes of `logits` and `embedding`, where clips have them and their type is right.
+    """Returns the sizes of `logits` and `embedding`, if clips have them with the right type.
 
-    Whether the elements may be null is left open: a schema that was sent to a worker has forgotten it.
+    Nullability of the elements is not checked, because sending a schema to a worker loses it.
     """
     lists = [field for field in schema if field.name in _OPTIONAL and pa.types.is_fixed_size_list(field.type)]
     return {field.name: field.type.list_size for field in lists if field.type.value_type == pa.float16()}
 
 
 def wrong_columns(table: str, schema: pa.Schema, columns: Sequence[str] | None = None) -> list[str]:
-    """Returns what is wrong with the columns of a file; nothing where all is right.
+    """Returns the faults of a file's columns; empty if there are none.
 
     Args:
-      table: of the file.
-      schema: of the file.
-      columns: those to look at; None: all, also optional ones and those that the schema does not know.
+      table: the table of the file.
+      schema: the schema of the file.
+      columns: the columns to check; None: all, including optional and unknown ones.
     """
     wrong = []
     for field in TABLES[table]:
         if columns is None or field.name in columns:
             places = schema.get_all_field_indices(field.name)
             if len(places) != 1 or not schema.field(places[0]).equals(field):
-                found = "missing" if not places else f"there {len(places)} times"
+                found = "missing" if not places else f"present {len(places)} times"
                 found = _kind_of(schema.field(places[0])) if len(places) == 1 else found
-                wrong.append(f"column {field.name}: {found}, and should be {_kind_of(field)}")
+                wrong.append(f"column {field.name}: {found}, must be {_kind_of(field)}")
     if columns is not None:
         return wrong
     known = optional_columns(schema).keys() if table == "clips" else set()
     for name in sorted(set(schema.names) - set(TABLES[table].names) - known):
         if table == "clips" and name in _OPTIONAL:
             shown = _shown(schema.field(schema.get_all_field_indices(name)[0]).type)
-            wrong.append(f"column {name}: {shown}, and should be a fixed-size list of halffloat")
+            wrong.append(f"column {name}: {shown}, must be a fixed-size list of halffloat")
         else:
-            wrong.append(f"has a column {_shown(name)} that the schema does not know")
+            wrong.append(f"has a column {_shown(name)}, which is not in the schema")
     return wrong

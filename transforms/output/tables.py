@@ -1,6 +1,6 @@
-"""Reading the tables of an output: the rows of a run, wherever they are now, and the current row of every video.
+"""Read the tables of an output: the rows of a run, compacted or not, and the current row of every video.
 
-Everything here reads batch by batch, by columns, and only what `runs/*.json` names.
+All functions read batches of the needed columns, and only from files that `runs/*.json` names.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from reelbeam.transforms.output.table_files import read_batches
 from reelbeam.transforms.schemas import AGE, TABLES
 
 ROWS_IN_MEMORY = 2_000_000
-"""How many rows are compared at once; more are compared in as many passes as it takes."""
+"""The maximum number of rows that are compared at once. More rows are compared in several passes."""
 
-_NAMES_TOLD = 5
+_NAMES_SHOWN = 5
 _PART = re.compile(r"-part\d+of\d+$")
 _CURRENT = ["uri_key", *AGE, "status", "error_code", "num_clips", "duration_ms", "top_label", "model"]
 _OF_LAST_RUN = "of_last_run"
 
 
 class Output(NamedTuple):
-    """An output as its JSONs tell it, at one moment.
+    """A snapshot of an output's run documents.
 
     Attributes:
       uri: folder or prefix.
-      runs: the committed runs by name, in the order of their names, compactions among them.
+      runs: the committed runs by name, in the order of their names, including compactions.
     """
 
     uri: str
@@ -44,7 +44,7 @@ class Output(NamedTuple):
 
     @classmethod
     def read(cls, uri: str) -> Output:
-        """Reads the JSONs of an output.
+        """Reads the run documents of an output.
 
         Raises:
           ConfigError: nothing is committed there.
@@ -57,7 +57,7 @@ class Output(NamedTuple):
 
     @classmethod
     def read_any(cls, uri: str) -> Output:
-        """As `read`, of an output that may hold nothing yet: its first run may be under way."""
+        """Reads the run documents of an output that may hold no committed run yet."""
         uri = storage.normalize(uri).rstrip("/")
         path = storage.local_path(uri)
         if path is not None and pathlib.Path(path).is_file():
@@ -66,28 +66,28 @@ class Output(NamedTuple):
         return cls(uri, runs)
 
     def nothing_there(self) -> ConfigError:
-        """Returns what to raise where nothing is committed."""
+        """Returns the error for an output without committed runs."""
         return ConfigError(f"{self.uri} holds no committed run: name the folder that was --output of `reelbeam label`")
 
     def labeling_runs(self) -> list[Run]:
-        """Returns the runs that labeled something, or found nothing to label."""
+        """Returns all runs except compactions."""
         return [run for run in self.runs.values() if not run.is_compaction]
 
     def files(self, table: str, run: Run | None = None) -> list[str]:
-        """Returns the files that hold rows of a run, perhaps beside rows of others; of all runs by default."""
+        """Returns the files with the rows of a run, or of all runs. A file may also hold rows of other runs."""
         if run is None:
             return [path for each in self.runs.values() for path in each.files(table)]
         return (self.runs[run.compacted_into] if run.compacted_into else run).files(table)
 
     def last_name(self) -> str:
-        """Returns the name of the run that was started last, as `find` takes it; all parts of a backfill have one."""
+        """Returns the name of the last run for `find`. All parts of a run share it."""
         return _PART.sub("", self.labeling_runs()[-1].run_id)
 
     def find(self, name: str) -> list[Run]:
-        """Returns the run of that name, or the one whose name begins so; of a run in parts all parts, or the one named.
+        """Returns the run with this name or with a name that starts with it; for a run in parts, all parts.
 
         Raises:
-          ConfigError: there is none, or several runs' names begin so.
+          ConfigError: no run matches, or several do.
         """
         runs = self.labeling_runs()
         named = [run for run in runs if run.run_id == name]
@@ -96,9 +96,9 @@ class Output(NamedTuple):
         one_run_in_parts = len(wholes) == 1 and next(iter(wholes)).startswith(name)
         if len(found) != 1 and not one_run_in_parts:
             names = list(wholes) if len(wholes) > 1 else [run.run_id for run in found or runs]
-            told = ", ".join(names[-_NAMES_TOLD:])
-            wrong = "may be one of several runs" if found else "is no committed run"
-            raise ConfigError(f"{name} {wrong} of {self.uri}: {told}")
+            shown = ", ".join(names[-_NAMES_SHOWN:])
+            wrong = "matches several runs" if found else "is not a committed run"
+            raise ConfigError(f"{name} {wrong} of {self.uri}; pass one of {shown}")
         return found
 
 
@@ -109,7 +109,7 @@ def read_run(
     columns: Sequence[str],
     on_file: Callable[[str], None] = lambda path: None,
 ) -> pa.Table:
-    """Returns some columns of the rows of some runs, as one table."""
+    """Returns the given columns of the rows of the given runs as one table."""
     names = pa.array([run.run_id for run in runs])
     files = dict.fromkeys(path for run in runs for path in output.files(table, run))
     batches = []
@@ -117,7 +117,7 @@ def read_run(
         on_file(path)
         for batch in read_batches(path, [*columns, "run_id"]):
             batches.append(batch.filter(pc.is_in(batch["run_id"], names)))
-    # A run without rows has no files, and still columns with types.
+    # A run without rows has no files, but its result needs typed columns.
     schema = pa.schema([TABLES[table].field(name) for name in columns])
     return pa.Table.from_batches([batch.select(list(columns)) for batch in batches], schema)
 
@@ -125,12 +125,12 @@ def read_run(
 def current_rows(
     output: Output, on_file: Callable[[str], None] = lambda path: None, rows_in_memory: int = ROWS_IN_MEMORY
 ) -> Iterator[pa.Table]:
-    """Yields the current row of every video, some columns of it, each video once in one of the tables.
+    """Yields tables that together hold some columns of the current row of every video.
 
-    That is its last row that shows the `LabelingKey` of the last run; its last row where there is none.
+    The current row of a video is its last row with the `LabelingKey` of the last run, or its last row if there is none.
 
-    A video is told by its `uri_key`. Memory does not grow with the number of rows: what is too much for one pass is
-    read in several, each with its share of the videos.
+    Videos are identified by `uri_key`. Memory does not grow with the number of rows: large outputs are read in several
+    passes, each for a share of the videos.
 
     Args:
       output: the output.
@@ -141,7 +141,7 @@ def current_rows(
     key = LabelingKey.of(output.labeling_runs()[-1].labeled) if output.labeling_runs() else None
     num_rows = sum(run.summary.counts.videos for run in output.labeling_runs())
     num_passes = _num_passes(num_rows, rows_in_memory)
-    if num_passes > 1:  # what the JSONs say may be wrong, and each pass reads everything
+    if num_passes > 1:  # run documents may be wrong, and each pass reads everything
         num_passes = _num_passes(sum(map(_num_rows, files)), rows_in_memory)
     for share in range(num_passes):
         batches = []
@@ -156,11 +156,11 @@ def current_rows(
 
 
 def _with_rank(rows: pa.RecordBatch, key: LabelingKey | None) -> pa.RecordBatch:
-    """Returns what is needed of rows, and whether they show a key: texts of millions of rows would take gigabytes."""
-    shown = pa.array(np.full(len(rows), True))
+    """Returns the needed columns and whether rows have a key. The key's own texts would take gigabytes of memory."""
+    matches = pa.array(np.full(len(rows), True))
     for name, value in (key.to_columns() if key else {}).items():
-        shown = pc.and_(shown, pc.equal(rows[name], pa.scalar(value, rows[name].type)))
-    return rows.select(_CURRENT).append_column(_OF_LAST_RUN, pc.fill_null(shown, False))
+        matches = pc.and_(matches, pc.equal(rows[name], pa.scalar(value, rows[name].type)))
+    return rows.select(_CURRENT).append_column(_OF_LAST_RUN, pc.fill_null(matches, False))
 
 
 def _num_passes(num_rows: int, rows_in_memory: int) -> int:
@@ -168,7 +168,7 @@ def _num_passes(num_rows: int, rows_in_memory: int) -> int:
 
 
 def _num_rows(path: str) -> int:
-    """Counts the rows of a file: what its metadata says may be wrong, and decides how often everything is read."""
+    """Counts the rows of a file. Its metadata may be wrong, and the count determines the number of passes."""
     return sum(batch.num_rows for batch in read_batches(path, ["uri_key"]))
 
 
@@ -182,7 +182,7 @@ def _last_of_each(rows: pa.Table) -> pa.Table:
 
 
 def _as_numbers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    """Returns times and numbers as they are, and texts by their rank: few different ones, such as the names of runs."""
+    """Returns times and numbers unchanged, and texts by rank. The texts have few distinct values, such as run names."""
     if not pa.types.is_string(column.type):
         return column.cast(pa.int64()).to_numpy()
     texts = column.combine_chunks().dictionary_encode()
@@ -190,11 +190,11 @@ def _as_numbers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
 
 
 def count_by(table: pa.Table, name: str) -> dict[str | None, int]:
-    """Returns how many rows have which value."""
+    """Returns the number of rows by value."""
     return {values[0]: number for values, number in count_by_all(table, name).items()}
 
 
 def count_by_all(table: pa.Table, *names: str) -> dict[tuple[str, ...], int]:
-    """Returns how many rows have which values of several columns."""
+    """Returns the number of rows by the values of several columns."""
     found = table.group_by(list(names)).aggregate([([], "count_all")]).to_pylist()
     return {tuple(row[name] for name in names): row["count_all"] for row in found}

@@ -1,18 +1,17 @@
-"""Views of an output in SQL: the current row of every video, its clips, its failures, and a timeline of every label.
+"""SQL views of an output: the current row of every video, its clips, its failures, and a timeline of every label.
 
-    current_videos    the last row of every video, or range of one, that shows the labeling key of the last run (model,
-                      labels, sampling, …), also where that run skipped it as labeled already; the last row of any
-                      key where there is none
+    current_videos    for every video or range, the last row with the labeling key of the last run (model, labels,
+                      sampling, …), even if that run skipped it as labeled already; without such a row, the last row
     current_clips     the clips of the run of that row
-    current_errors    the failures of that run: none of a video that has succeeded since
-    label_timeline    video_uri, label, start_ms, end_ms, score: stretches of clips that touch or overlap, of one range
+    current_errors    the failures of the run of that row
+    label_timeline    video_uri, label, start_ms, end_ms, score: merged clips that touch or overlap, within one range
 
-The views read the files by pattern, not by the list of committed runs, and need not be made again after a run. A
-pattern suffices: a file gets a name that matches only once its run is decided (`reelbeam.transforms.output.commits`),
-rows of a run that was cut off there are whole videos with all their clips, and no row is ever there twice.
+The views read the files by pattern instead of a list of committed runs, so they stay valid after later runs. A pattern
+is sufficient: files get matching names only after their commit record (`reelbeam.transforms.output.commits`), the rows
+of an interrupted commit are complete videos with all their clips, and no row appears twice.
 
-Clips of some runs may have `logits` and `embedding`, those of others not. DuckDB shows them where files have them, null
-in the rows of other runs; the views of the other dialects leave them out.
+The clips of some runs have `logits` and `embedding`. In DuckDB, the rows of other runs have null there. Views of other
+dialects omit these columns.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ from reelbeam.transforms.schemas import AGE, RANGE, TABLES
 Dialect = Literal["duckdb", "bigquery", "spark"]
 
 _GUARANTEE = (
-    "-- The files that these patterns match are those of committed runs: files get such names only once their run\n"
-    "-- is checked and decided. The views show later runs, too, and need not be made again.\n"
+    "-- These patterns match the files of committed runs only: files get such names after their run was checked.\n"
+    "-- The views include later runs and need not be created again.\n"
 )
 
 
@@ -44,12 +43,12 @@ _ERROR_COLUMNS = ", ".join(f"e.{name}" for name in TABLES["errors"].names)
 
 
 _RUN_COLUMNS = {"run_id": "STRING", **dict.fromkeys(KEY_COLUMNS, "STRING"), "schema_version": "INT"}
-"""What the views read of the runs' JSONs, of which each is one line, by its type in DuckDB and Spark."""
+"""The fields of run documents that the views read, with their types in DuckDB and Spark. A document is one line."""
 _BIGQUERY = {"STRING": "STRING", "INT": "INT64"}
 
 
 class _Syntax(NamedTuple):
-    """What differs between the dialects: the statements that name the files, and pieces of all others."""
+    """The differences between the dialects: the statements that name the files, and pieces of all others."""
 
     sources: str
     create: str
@@ -60,20 +59,20 @@ class _Syntax(NamedTuple):
 
 
 def create_views(output: str, dialect: Dialect, min_score: float, dataset: str = "reelbeam") -> str:
-    """Returns the statements, each with a semicolon at its end.
+    """Returns the statements, each terminated by a semicolon.
 
     Args:
-      output: folder or prefix, absolute.
-      dialect: of SQL.
-      min_score: of the labels in the timeline.
-      dataset: of BigQuery.
+      output: the absolute folder or prefix.
+      dialect: the SQL dialect.
+      min_score: the minimum score of labels in the timeline.
+      dataset: the BigQuery dataset.
 
     Raises:
-      ConfigError: the dialect cannot name the place, or a terminal would obey a character in its name.
+      ConfigError: the dialect cannot express the path, or the path contains a control character.
     """
     if control := re.search(r"[\x00-\x1f\x7f-\x9f]", output):
         raise ConfigError(
-            f"{output!a} contains the control character {control[0]!a}, which SQL statements are not printed with: "
+            f"{output!a} contains the control character {control[0]!a}, which cannot be printed in SQL statements: "
             "rename the folder, or make a link to it"
         )
     syntax = {"duckdb": _duckdb, "bigquery": _bigquery, "spark": _spark}[dialect](output, dataset)
@@ -134,7 +133,7 @@ GROUP BY {_INPUT}, label, stretch;
 def _duckdb(output: str, dataset: str) -> _Syntax:
     if "\\" in output:
         raise ConfigError(
-            f"DuckDB takes the backslash in {output} for a slash: rename the folder, or make a link to it"
+            f"DuckDB treats the backslash in {output} as a slash: rename the folder, or make a link to it"
         )
     place = re.sub(r"([*?[])", r"[\1]", output).replace("'", "''")
     sources = "".join(
@@ -150,7 +149,7 @@ def _duckdb(output: str, dataset: str) -> _Syntax:
 
 def _spark(output: str, dataset: str) -> _Syntax:
     place = re.sub("^s3://", "s3a://", output)  # the name of Hadoop's client for S3
-    # First for Hadoop's patterns, then for the string.
+    # Escape for Hadoop's patterns first, then for the string.
     place = re.sub(r"([*?\[\]{}\\])", r"\\\1", place).replace("\\", "\\\\").replace("'", "\\'")
     sources = "".join(
         f"CREATE OR REPLACE TEMPORARY VIEW all_{table} USING parquet\nOPTIONS (path '{place}/{table}');\n"
@@ -166,10 +165,10 @@ def _bigquery(output: str, dataset: str) -> _Syntax:
     if not output.startswith("gs://"):
         raise ConfigError(f"BigQuery reads gs:// only, and the output is {output}: copy it there, or load its files")
     if not re.fullmatch(r"[\w-]+(\.[\w-]+)?", dataset):
-        raise ConfigError(f"--dataset {dataset!r} is no name such as reelbeam or my-project.reelbeam")
+        raise ConfigError(f"--dataset {dataset!r} is not a name such as reelbeam or my-project.reelbeam")
     place = output.replace("\\", "\\\\").replace("'", "\\'")
     prefix = "".join(f"`{part}`." for part in dataset.split("."))
-    # A pattern may have one asterisk here, and that one matches folders, too.
+    # BigQuery allows one asterisk in a pattern, which also matches folders.
     sources = "".join(
         f"CREATE OR REPLACE EXTERNAL TABLE {prefix}all_{table} OPTIONS (\n"
         f"    format = 'PARQUET', uris = ['{place}/{table}/*.parquet'], enable_list_inference = true\n);\n"

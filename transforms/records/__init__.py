@@ -1,16 +1,16 @@
 """The records that flow through the pipeline: one frozen class per stage, no Beam.
 
-Times are seconds or milliseconds **of the video**, counted from its first frame's presentation time, so 0 is the first
-frame whatever the container's start time says. Sample times are exact rationals: a frame is chosen by comparing
-rationals, never by rounding floats (see `reelbeam.transforms.media.sampling.clips`).
+Times are seconds or milliseconds **of the video**, from the presentation time of its first frame, independent of the
+container's start time. Sample times are exact rationals: frames are chosen by comparing rationals, never by rounding
+floats (see `reelbeam.transforms.media.sampling.clips`).
 
     videos.py        VideoRef, MediaInfo
-    time_range.py    which part of a video is labeled
+    time_range.py    the range of a video that is labeled
     clips.py         ClipSpan, PlannedVideo, SegmentSpan, Clip, LabelScore, ClipScores
     state_slot.py    StateSlot: a Stream model's state between two clips
     rows.py          Failure, VideoSummary, RunInfo
-    exact_numbers.py numbers from text that others wrote
-    rules.py         SkipRules, and the hash by which videos are shared out
+    exact_numbers.py exact numbers from untrusted text
+    rules.py         SkipRules, and the hash that distributes videos
 """
 
 from reelbeam.transforms.records.clips import Clip, ClipScores, ClipSpan, LabelScore, PlannedVideo, SegmentSpan

@@ -15,21 +15,21 @@ from reelbeam.transforms.records.videos import MediaInfo, VideoRef
 
 @dataclasses.dataclass(frozen=True)
 class ClipSpan:
-    """One planned clip: which instants of the video its frames show.
+    """One planned clip: the instants of the video that its frames show.
 
     Attributes:
-      clip_index: number of the clip in its video, from 0.
-      start_seconds, end_seconds: the stretch that the clip stands for, half open; end = start + frames / target_fps, or
-        the end of the video where that comes first.
-      interval_seconds: from one instant to the next, 1 / target_fps.
-      sample_steps: one instant per frame that is decoded, [num_warm_up_frames + num_frames], in intervals from the
-        start: -2, -1, 0, 1 with two frames of warm-up. The frame shown at each is wanted. They repeat where a short
+      clip_index: the number of the clip in its video, from 0.
+      start_seconds, end_seconds: the half-open interval that the clip represents; end = start + frames / target_fps, or
+        the end of the video if that is earlier.
+      interval_seconds: the time between two instants, 1 / target_fps.
+      sample_steps: one instant per decoded frame, [num_warm_up_frames + num_frames], in intervals from the start: -2,
+        -1, 0, 1 with two warm-up frames. For each instant, the frame shown then is decoded. Instants repeat if a short
         video loops or its last frame is held.
-      num_real_frames: frames of the clip that are not such repeats. After decoding, frames that cannot be decoded and
-        that a later frame replaces do not count either.
-      num_warm_up_frames: the first of them: frames before the clip, from which a Stream model makes its state anew, or
-        which lie between this clip and the one that it continues.
-      continues: whether a Stream model goes on from its state after the clip before, number clip_index - 1.
+      num_real_frames: the frames of the clip that are not repeats. After decoding, undecodable frames that a later
+        frame replaces do not count either.
+      num_warm_up_frames: the number of leading frames before the clip. A Stream model builds its state from them, or
+        they lie between this clip and the clip that it continues.
+      continues: whether a Stream model continues from its state after the previous clip, clip_index - 1.
       is_continued: whether the next clip continues this one, in the same segment.
     """
 
@@ -45,43 +45,43 @@ class ClipSpan:
 
     @property
     def start_ms(self) -> int:
-        """Start in whole milliseconds, rounded."""
+        """The start in whole milliseconds, rounded."""
         return round(self.start_seconds * 1000)
 
     @property
     def end_ms(self) -> int:
-        """End in whole milliseconds, rounded."""
+        """The end in whole milliseconds, rounded."""
         return round(self.end_seconds * 1000)
 
     @property
     def num_frames(self) -> int:
-        """Frames that the model answers for, repeats included, warm-up not."""
+        """The number of classified frames, including repeats but not the warm-up."""
         return len(self.sample_steps) - self.num_warm_up_frames
 
     @property
     def num_decoded_frames(self) -> int:
-        """Frames that the decoder gives and the model sees, warm-up included."""
+        """The number of decoded frames, including the warm-up."""
         return len(self.sample_steps)
 
     @property
     def first_seconds(self) -> Fraction:
-        """The earliest instant that is decoded; before the start where there is a warm-up."""
+        """The earliest decoded instant, which is before the start if there is a warm-up."""
         return self.start_seconds + min(self.sample_steps) * self.interval_seconds
 
     @property
     def last_seconds(self) -> Fraction:
-        """The latest instant that is decoded."""
+        """The latest decoded instant."""
         return self.start_seconds + max(self.sample_steps) * self.interval_seconds
 
     @property
     def sample_seconds(self) -> tuple[Fraction, ...]:
-        """The instants."""
+        """The decoded instants."""
         return tuple(self.start_seconds + step * self.interval_seconds for step in self.sample_steps)
 
 
 @dataclasses.dataclass(frozen=True)
 class PlannedVideo:
-    """A video whose headers could be read, and how many clips are to come from it."""
+    """A video with readable headers, and its numbers of planned segments and clips."""
 
     video: VideoRef
     media: MediaInfo
@@ -91,13 +91,13 @@ class PlannedVideo:
 
 @dataclasses.dataclass(frozen=True)
 class SegmentSpan:
-    """The unit of heavy work: the clips of one stretch of one video, decoded by one worker in one go.
+    """The clips of one part of a video, which one worker decodes together.
 
     Attributes:
-      video: the video that it is a part of.
-      media: its stream, so that the decoder reads the same one that was planned.
-      segment_index: number of the segment in its video, from 0.
-      num_segments: segments of the whole video.
+      video: the video of the segment.
+      media: its stream, so that the decoder reads the planned one.
+      segment_index: the number of the segment in its video, from 0.
+      num_segments: the number of segments of the video.
       clips: the clips to decode, ordered by start.
     """
 
@@ -110,15 +110,15 @@ class SegmentSpan:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Clip:
-    """The frames that the model gets at once. The only record with pixels: it must never cross a shuffle.
+    """The frames that the model gets at once. It is the only record with pixels and must never cross a shuffle.
 
     Attributes:
-      video_uri: the video that it was cut from.
-      segment_index: the segment of that video.
-      span: the clip's place in the video.
+      video_uri: the video of the clip.
+      segment_index: the segment of the video.
+      span: the plan of the clip.
       frames: uint8 [T, H, W, 3], T = span.num_decoded_frames, RGB, upright, scaled and cropped to the model's size.
-      time_range: the range of the video that the clip is planned for.
-      state_slot: shared by the clips of a segment that one decoding gave. It is not encoded.
+      time_range: the range of the video for which the clip was planned.
+      state_slot: a slot that all clips of one decoding of a segment share. It is not encoded.
     """
 
     video_uri: str
@@ -130,7 +130,7 @@ class Clip:
 
     @property
     def key(self) -> str:
-        """The key of the input that the clip was cut from."""
+        """The key of the clip's input, see `time_range.input_key`."""
         return input_key(self.video_uri, self.time_range.start_ms, self.time_range.end_ms)
 
     @property
@@ -150,7 +150,7 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True)
 class LabelScore:
-    """A class and its score in [0, 1]. `max_score`, in video rows, is its best clip's score."""
+    """A class and its score in [0, 1]. In video rows, `max_score` is the score of its best clip."""
 
     label: str
     class_id: int
@@ -160,16 +160,16 @@ class LabelScore:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ClipScores:
-    """What the model said of one clip.
+    """The model's scores of one clip.
 
     Attributes:
-      video_uri, segment_index, span, time_range: of the clip.
-      labels: the best classes, best first, as asked for with `top_k` and `min_score`.
-      entropy: of the scores, in nats: 0 where the model is sure, see `reelbeam.transforms.models.scores`.
-      log_sum_exp: of the logits; but for a sigmoid model, a logit is its log score plus this.
-      scores: of all classes, float32 [C]: the video's mean needs them all, not only the best.
-      logits: float16 [C], see `reelbeam.transforms.models.scores.to_logits`, and
-      embedding: float16 [D], the activations before the classifier; None unless asked for.
+      video_uri, segment_index, span, time_range: as in `Clip`.
+      labels: the best classes, best first, according to `top_k` and `min_score`.
+      entropy: the entropy of the scores in nats: 0 if the model is sure, see `reelbeam.transforms.models.scores`.
+      log_sum_exp: the log-sum-exp of the logits. Except for sigmoid models, a logit is its log score plus this value.
+      scores: the scores of all classes, float32 [C], which the mean of the video needs.
+      logits: float16 [C], see `reelbeam.transforms.models.scores.to_logits`; None unless requested.
+      embedding: the activations before the classifier, float16 [D]; None unless requested.
     """
 
     video_uri: str
@@ -185,5 +185,5 @@ class ClipScores:
 
     @property
     def key(self) -> str:
-        """What tells the input of this clip from any other."""
+        """The key of the clip's input, see `time_range.input_key`."""
         return input_key(self.video_uri, self.time_range.start_ms, self.time_range.end_ms)

@@ -1,11 +1,11 @@
-"""Parse exact numbers from text that others wrote: flags, list files, manifests of models."""
+"""Parse exact numbers from untrusted text: flags, list files, manifests of models."""
 
 from __future__ import annotations
 
 import re
 from fractions import Fraction
 
-# Fraction("1e999999999") computes all digits of the number. The lengths here are those that real values may need.
+# Fraction("1e999999999") computes all digits of the number. These lengths are enough for real values.
 _DECIMAL = r"(\d{1,40}(\.\d{0,40})?|\.\d{1,40})(e(\+?\d{1,2}|-\d{1,3}))?"
 _EXACT = re.compile(rf"[+-]?({_DECIMAL}|\d{{1,100}}/\d{{1,100}})", re.IGNORECASE | re.ASCII)
 

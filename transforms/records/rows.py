@@ -1,4 +1,4 @@
-"""What a run says of each video, and of itself."""
+"""The records that become rows: failures, summaries of videos, and facts about the run."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from reelbeam.transforms.redaction import without_query
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """One thing that went wrong, as data: a row of the errors table.
+    """An error as data: a row of the errors table.
 
     Attributes:
-      video_uri: the video that it hit.
-      stage: the step that met it: "list", "plan", "decode" or "classify".
-      code: short stable name, see `reelbeam.transforms.errors`.
-      message: names the file, the value and the remedy.
-      transient: True where trying again later may help.
-      segment_index, clip_index: what was lost; None where the whole video was.
-      time_range: the range of the video that was to be labeled.
+      video_uri: the affected video.
+      stage: the step with the error: "list", "plan", "decode" or "classify".
+      code: the short stable name of the error, see `reelbeam.transforms.errors`.
+      message: the file, the value and the remedy.
+      transient: whether a later attempt may succeed.
+      segment_index, clip_index: the lost part; None if the whole video was lost.
+      time_range: the requested range of the video.
     """
 
     video_uri: str
@@ -36,7 +36,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: MediaError, video: VideoRef, stage: str, segment_index: int | None = None) -> Failure:
-        """Returns what a step that met `error` says of the video, or of one segment of it."""
+        """Returns the failure for an error of a video or of one of its segments."""
         message = without_query(str(error))
         return cls(
             video.video_uri, stage, error.code, message, error.transient, segment_index, time_range=video.time_range
@@ -44,22 +44,22 @@ class Failure:
 
     @property
     def key(self) -> str:
-        """What tells the input that it hit from any other."""
+        """The key of the affected input, see `time_range.input_key`."""
         return input_key(self.video_uri, self.time_range.start_ms, self.time_range.end_ms)
 
 
 @dataclasses.dataclass(frozen=True)
 class VideoSummary:
-    """How one input ended: a row of the videos table.
+    """The result of one input: a row of the videos table.
 
     Attributes:
       video: the input.
-      media: its headers; None where they could not be read.
-      status: "ok" (every planned clip has scores), "partial" (some have), "failed" (none has, and something broke).
-      labels: the best classes by the mean of the clips' scores, best first, each with its best clip's score.
-      num_planned_clips, num_clips: clips that were planned, and clips that have scores.
-      failure: the first thing that went wrong, by segment and clip; None for "ok".
-      transient: whether a later try may help: one of the things that went wrong was transient.
+      media: its headers; None if they could not be read.
+      status: "ok" (every planned clip has scores), "partial" (some have), "failed" (none has).
+      labels: the best classes by the mean of the clips' scores, best first, each with the score of its best clip.
+      num_planned_clips, num_clips: the number of planned clips and of clips with scores.
+      failure: the first failure by segment and clip; None for "ok".
+      transient: whether one of the failures is transient, so that a later attempt may succeed.
     """
 
     video: VideoRef
@@ -74,21 +74,21 @@ class VideoSummary:
 
 @dataclasses.dataclass(frozen=True)
 class RunInfo:
-    """What every video row of a run says about the run.
+    """The facts about a run in each of its rows of the videos table.
 
     Attributes:
-      run_id: names the run's files; letters, digits, "-" and "_".
+      run_id: the name of the run: letters, digits, "-" and "_".
       started_at: ISO 8601, UTC.
-      model: catalog name or handle of the model.
+      model: the catalog name or handle of the model.
       model_fingerprint: hash of the SavedModel's content.
       label_map_fingerprint: hash of the label file's content.
-      sampling_fingerprint: hash of everything that decides which frames the model gets.
+      sampling_fingerprint: hash of everything that determines the frames of clips.
       engine: "openvino" or "tensorflow".
-      precision: of the engine's arithmetic.
-      decoder_version: of the library that reads videos.
-      output_activation: what the model's outputs are: "logits", "softmax" or "sigmoid".
-      labeled_at: the time of its rows, ISO 8601, UTC, which orders the rows of a video: after that of all rows that
-        were committed before, whatever the clock says. None: `started_at`.
+      precision: the precision of the engine's arithmetic.
+      decoder_version: the version of the library that reads videos.
+      output_activation: the kind of the model's outputs: "logits", "softmax" or "sigmoid".
+      labeled_at: the time that orders the rows of a video, ISO 8601, UTC. It is later than the times of all rows that
+        were committed before, even if a clock was wrong. None: `started_at`.
     """
 
     run_id: str

@@ -1,4 +1,4 @@
-"""Which of the listed videos a run labels."""
+"""The rules that select the videos that a run labels."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from reelbeam.transforms.redaction import bare_uri
 
 @dataclasses.dataclass(frozen=True)
 class SkipRules:
-    """What a run asks for, out of what is listed.
+    """The rules of a run for selecting listed videos.
 
     Attributes:
-      max_attempts: runs that try a video whose failure is transient.
-      retry_failed: codes of failures to be tried again whatever they are; "all" for every one.
-      force: label everything, the ledger is not asked.
-      shard: (I, N): only the I-th of N shares of the videos, I from 0, by a hash of the URI.
-      limit: label so many at most: those with the smallest hash, so that the next run goes on with others.
-      since: only content that is as new as that, in seconds since 1970. Where the store doesn't tell, it is taken up.
+      max_attempts: the maximum number of runs that try a video with a transient failure.
+      retry_failed: the codes of failures to retry in any case; "all" for every code.
+      force: label everything, without the ledger.
+      shard: (I, N): select only the I-th of N shares of the videos, I from 0, by a hash of the URI.
+      limit: the maximum number of videos: those with the smallest hashes, so that the next run selects others.
+      since: select only content written since this time, in seconds since 1970, or at an unknown time.
     """
 
     max_attempts: int = 3
@@ -30,14 +30,14 @@ class SkipRules:
 
 
 ALL_CODES = "all"
-"""What `--retry_failed` takes for every code."""
+"""The value of `--retry_failed` for every code."""
 
 
 def stable_hash(video_uri: str, purpose: str) -> int:
-    """Returns 64 bits, as a signed number, that are the same for a URI or a key in every process, run and version.
+    """Returns a signed 64-bit hash that is stable across processes, runs and versions.
 
-    Hashes for different purposes are independent: who takes every fourth video by one of them still finds all values
-    of another. The query of a signed URL, which changes from night to night, does not count.
+    Hashes for different purposes are independent: a share of the videos by one hash has all values of another. The
+    query of a signed URL is ignored, because it changes between runs.
 
     >>> stable_hash("https://host/a.mp4?sig=1", "ledger") == stable_hash("https://host/a.mp4?sig=2", "ledger")
     True

@@ -1,4 +1,4 @@
-"""A range of a video: which stretch of it a row of a list file asks for. Exact fractions of seconds. No Beam."""
+"""A range of a video, as requested by a row of a list file, in exact fractions of seconds. No Beam."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _ROUNDING = Fraction(1, 1000)
 
 
 class TimeRange(NamedTuple):
-    """The stretch of a video from `start_seconds` to before `end_seconds`; both None: the whole video.
+    """The half-open range of a video from `start_seconds` to `end_seconds`; both None: the whole video.
 
-    A range from 0 on without an end is the whole video, and a range without a start begins at 0, see `of`.
+    A range from 0 without an end is the whole video, and a range without a start begins at 0, see `of`.
 
     Attributes:
-      start_seconds: from the video's first frame on; None for the whole video.
-      end_seconds: likewise; None: up to the video's end.
+      start_seconds: the start, relative to the first frame; None for the whole video.
+      end_seconds: the end, relative to the first frame; None: the end of the video.
     """
 
     start_seconds: Fraction | None = None
@@ -26,7 +26,7 @@ class TimeRange(NamedTuple):
 
     @classmethod
     def of(cls, start_seconds: Fraction | None, end_seconds: Fraction | None) -> TimeRange:
-        """Returns the one range that these bounds name."""
+        """Returns the normalized range with these bounds."""
         if end_seconds is None:
             return cls(start_seconds) if start_seconds else WHOLE
         return cls(start_seconds or Fraction(0), end_seconds)
@@ -44,26 +44,26 @@ class TimeRange(NamedTuple):
 
     @property
     def start_ms(self) -> int | None:
-        """Start in whole milliseconds, rounded."""
+        """The start in whole milliseconds, rounded."""
         return None if self.start_seconds is None else round(self.start_seconds * 1000)
 
     @property
     def end_ms(self) -> int | None:
-        """End in whole milliseconds, rounded."""
+        """The end in whole milliseconds, rounded."""
         return None if self.end_seconds is None else round(self.end_seconds * 1000)
 
     def is_inside(self, duration_seconds: Fraction) -> bool:
-        """Whether a video of that duration holds the range, but for what rounding to a millisecond may add."""
+        """Returns whether the range lies in a video of this duration, except for rounding to a millisecond."""
         end = self.end_seconds
         return (self.start_seconds or 0) < duration_seconds and (end is None or end <= duration_seconds + _ROUNDING)
 
     def bounds(self, duration_seconds: Fraction) -> tuple[Fraction, Fraction]:
-        """Returns start and end, in seconds, of the range of a video of that duration that holds it."""
+        """Returns the start and the end of the range in a video of this duration, in seconds."""
         end = duration_seconds if self.end_seconds is None else min(self.end_seconds, duration_seconds)
         return self.start_seconds or Fraction(0), end
 
     def __str__(self) -> str:
-        """Returns the range as a person reads it: 10 s to 20.5 s."""
+        """Returns the range as text: 10 s to 20.5 s."""
         end = "the end" if self.end_seconds is None else f"{float(self.end_seconds):g} s"
         return f"{float(self.start_seconds or 0):g} s to {end}"
 
@@ -72,9 +72,9 @@ WHOLE = TimeRange()
 
 
 def input_key(video_uri: str, start_ms: int | None, end_ms: int | None) -> str:
-    """Returns what tells one input from any other: what its row says of its URI and of its range.
+    """Returns the unique key of an input, from the URI and the range in its row.
 
-    It holds a zero byte where there is a range, which no URI can hold.
+    The key of a range contains a zero byte, which is impossible in a URI.
 
     >>> input_key("https://host/a.mp4?sig=1", None, None)
     'https://host/a.mp4'
@@ -86,7 +86,7 @@ def input_key(video_uri: str, start_ms: int | None, end_ms: int | None) -> str:
 
 
 def shown_input(video_uri: str, start_ms: int | None, end_ms: int | None) -> str:
-    """Returns an input as reports name it: its URI, with a range as a media fragment in seconds.
+    """Returns an input as text for reports: its URI, with a range as a media fragment in seconds.
 
     >>> shown_input("/data/a.mp4", 10_000, 20_500)
     '/data/a.mp4#t=10,20.5'

@@ -1,4 +1,4 @@
-"""What is known of a video before it is decoded."""
+"""The records of a video before it is decoded."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from reelbeam.transforms.records.time_range import WHOLE, TimeRange, input_key
 
 @dataclasses.dataclass(frozen=True)
 class VideoRef:
-    """One input of the run, as listed: where a video is, which version of its content, and which range of it.
+    """One listed input of the run: the URI of a video, the version of its content, and its range.
 
     Attributes:
-      video_uri: absolute path or object-store URI; with the range, the row key of everything that comes out.
-      size_bytes: size of the object; None where the listing could not tell (the object is missing, say).
-      content_version: what the store knows of the content's age ("mtime:1700000000.0"); "" where unknown.
+      video_uri: the absolute path or object-store URI. With the range, it is the key of all rows of the input.
+      size_bytes: the size of the object; None if unknown, for example because the object is missing.
+      content_version: the store's version of the content, for example "mtime:1700000000.0"; "" if unknown.
       metadata: further columns of the input list, as (column, value) pairs, sorted by column.
-      attempt: how many runs have tried this content in the same way since it was last labeled, this one included.
-      modified_seconds: when the content was written, in seconds since 1970; None where the store doesn't tell.
-      time_range: the stretch of the video that is to be labeled.
-      is_guess: whether it was found in a folder by an extension that other files have, too.
+      attempt: the number of runs that tried this content with the same labeling key since it was last labeled,
+        including this run.
+      modified_seconds: when the content was written, in seconds since 1970; None if unknown.
+      time_range: the range of the video to label.
+      is_guess: whether the file was found in a folder by an extension that is ambiguous.
     """
 
     video_uri: str
@@ -34,35 +35,34 @@ class VideoRef:
 
     @property
     def key(self) -> str:
-        """What tells this input from any other."""
+        """The key of this input, see `time_range.input_key`."""
         return input_key(self.video_uri, self.time_range.start_ms, self.time_range.end_ms)
 
 
 @dataclasses.dataclass(frozen=True)
 class MediaInfo:
-    """What the demuxer tells of a video without decoding anything.
+    """The properties of a video that the demuxer reports without decoding.
 
     Attributes:
-      container: demuxer name ("mov,mp4,m4a,3gp,3g2,mj2").
-      codec: decoder name of the chosen video stream ("h264").
-      stream_index: index of that stream in the container.
-      num_video_streams: video streams in the container, attached pictures not counted.
-      has_audio: whether an audio stream is there.
-      width, height: size of the decoded pictures in pixels, before the container's cropping and rotation.
-      rotation_degrees: clockwise turn that shows the picture upright: 0, 90, 180 or 270.
-      pixel_aspect_ratio: width of a pixel divided by its height (sample aspect ratio); 1 where unknown.
-      source_fps: average frames a second; None where there is a single frame.
-      num_frames: packets of the video stream that carry a frame.
-      duration_seconds: from the first frame's presentation time to the end of the last frame's display time.
-      time_base: seconds a tick: the unit of the stream's own times.
-      start_pts: the first frame's presentation time on the stream's own clock.
-      key_frame_pts: times of key frames, on that clock, at which decoding can start as if it were the beginning:
-        ascending, half a second apart or more. Empty where that isn't proven for the codec, or where the packets'
-        times are not those of their frames.
-      num_discontinuities: jumps of the stream's clock, and wild times, that were bridged.
-      clock_shifts: how they were bridged, as (packet, ticks) pairs: from that packet on, in file order from 0, so many
-        ticks are added to the times of packets. All ticks above are on that steady clock. Empty where packets lack
-        times: then their times are found anew in each reading.
+      container: the name of the demuxer ("mov,mp4,m4a,3gp,3g2,mj2").
+      codec: the name of the decoder of the chosen video stream ("h264").
+      stream_index: the index of that stream in the container.
+      num_video_streams: the number of video streams in the container, without attached pictures.
+      has_audio: whether the container has an audio stream.
+      width, height: the size of the decoded pictures in pixels, before the container's cropping and rotation.
+      rotation_degrees: the clockwise rotation that shows the picture upright: 0, 90, 180 or 270.
+      pixel_aspect_ratio: the width of a pixel divided by its height (sample aspect ratio); 1 if unknown.
+      source_fps: the average frame rate; None for a single frame.
+      num_frames: the number of packets of the video stream that carry a frame.
+      duration_seconds: from the presentation time of the first frame to the end of the last frame's display time.
+      time_base: the seconds per tick, the unit of the stream's times.
+      start_pts: the presentation time of the first frame, in ticks.
+      key_frame_pts: the times of random access points in ticks: ascending, at least half a second apart. Empty if the
+        codec does not support the fast path, or if the times of packets are not those of their frames.
+      num_discontinuities: the number of bridged clock jumps and implausible times.
+      clock_shifts: the bridges as (packet, ticks) pairs: from this packet on, numbered from 0 in file order, the ticks
+        are added to the times of packets. All ticks above are on this continuous clock. Empty if packets lack times:
+        then each reading derives their times again.
     """
 
     container: str

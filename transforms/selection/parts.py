@@ -101,7 +101,7 @@ class WriteSelection(beam.PTransform):
     """
 
     def __init__(
-        self, paths: RunPaths, videos_per_part: int, ignored: beam.PCollection[tuple[str, int]] | None = None
+        self, *, paths: RunPaths, videos_per_part: int, ignored: beam.PCollection[tuple[str, int]] | None = None
     ) -> None:
         super().__init__()
         self._paths = paths

@@ -178,12 +178,8 @@ class DecoderProcess:
             if "probe" in request:
                 self._channel.max_line_bytes = responses.max_message_bytes(limits, size_bytes)
             self._fetch_seconds_left = allowed_fetch_seconds(limits, size_bytes)
-            rest = {
-                "limits": dataclasses.asdict(limits),
-                "is_partial": self._partial is not None,
-                "size_bytes": size_bytes,
-            }
-            self._send({**request, **rest}, descriptor, budget.end())
+            facts = {"limits": dataclasses.asdict(limits), "is_partial": self._partial is not None}
+            self._send({**request, **facts, "size_bytes": size_bytes}, descriptor, budget.end())
         try:
             yield budget
         except protocol.ProtocolError as error:

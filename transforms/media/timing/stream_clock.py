@@ -157,17 +157,17 @@ class StreamClock:
         if self._order is None:
             return [by_time, Reading(pts, stored)]
         sequences, counts = (np.frombuffer(ranks, np.int64)[is_shown] for ranks in (self._sequences, self._counts))
-        as_told, as_told_in_eras = np.lexsort((counts, sequences)), np.lexsort((counts, sequences, eras))
-        told = [
-            Reading(pts, as_told),
-            Reading(bridged, as_told, num_bridged),
-            Reading(pts, as_told_in_eras),
+        as_stated, as_stated_in_eras = np.lexsort((counts, sequences)), np.lexsort((counts, sequences, eras))
+        stated = [
+            Reading(pts, as_stated),
+            Reading(bridged, as_stated, num_bridged),
+            Reading(pts, as_stated_in_eras),
         ]  # _IN_ERAS
-        num_faults = min(count_faults(reading, rules) for reading in told)
-        is_told_badly = num_faults > 1 + len(pts) // _MIN_FRAMES_PER_FAULT
+        num_faults = min(count_faults(reading, rules) for reading in stated)
+        is_stated_badly = num_faults > 1 + len(pts) // _MIN_FRAMES_PER_FAULT
         is_reordered_nearby = np.abs(by_time.order - stored).max() <= MAX_REORDERED
-        is_better = is_told_badly and is_reordered_nearby and 2 * count_faults(by_time, rules) < num_faults
-        return [by_time] if is_better else told
+        is_better = is_stated_badly and is_reordered_nearby and 2 * count_faults(by_time, rules) < num_faults
+        return [by_time] if is_better else stated
 
 
 def _without_twins(pts: Times, dts: Times) -> Times:

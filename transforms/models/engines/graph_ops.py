@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from reelbeam.transforms.errors import ModelError
-from reelbeam.transforms.models.engines.protos import Message
+from reelbeam.transforms.models.engines.signature_defs import Message
 
 _REASONS = (
     (r"ReadFile|MatchingFiles|ImmutableConst|RecordInput|(Experimental)?LMDB\w*|\w*Reader(V\d+)?", "reads files"),

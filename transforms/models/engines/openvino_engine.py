@@ -92,7 +92,7 @@ class OpenVinoEngine:
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Runs the model, see `Engine`. The embeddings have no extra cost, because they are computed anyway."""
         if self._embedding_size is None:
-            raise ModelError("the model has no dense layer before its logits: there are no embeddings to save")
+            raise ModelError("the model has no dense layer before its logits, so it has no embeddings")
         logits = np.empty((len(frames), self.num_classes), np.float32)
         embeddings = np.empty((len(frames), self._embedding_size), np.float32)
         self._run(frames, [logits, embeddings])

@@ -9,12 +9,20 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 from reelbeam.transforms.errors import NotASavedModelError, SignatureError
-from reelbeam.transforms.models.engines.protos import Fields, Message, MessageClass, message_class
 from reelbeam.transforms.models.engines.signature import TensorInfo
 from reelbeam.transforms.models.registry.plain_files import read_plain
+
+Message: TypeAlias = Any
+"""A message of a class that `message_class` made: its fields are known when it runs."""
+MessageClass: TypeAlias = Any
+
+Fields = Mapping[str, Sequence[tuple[str, int, str, bool]]]
+"""Message -> (field, number, type, repeated). A map is written as a repeated entry of key and value. Fields that are
+not listed are preserved in a message, but not parsed."""
 
 GRAPH_FILE = "saved_model.pb"
 SERVED = "serving_default"
@@ -119,3 +127,23 @@ def _infos(entries: Message) -> dict[str, TensorInfo]:
 
 def _shape(shape: Message) -> tuple[int | None, ...] | None:
     return None if shape.unknown_rank else tuple(None if dim.size < 0 else dim.size for dim in shape.dims)
+
+
+def message_class(package: str, root: str, fields: Fields) -> MessageClass:
+    """Returns the class of the message `root`. A process may create a package only once: cache the result."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    field_types = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto3")
+    for message_name, rows in fields.items():
+        message = file.message_type.add(name=message_name)
+        for name, number, kind, repeated in rows:
+            label = field_types.LABEL_REPEATED if repeated else field_types.LABEL_OPTIONAL
+            field = message.field.add(name=name, number=number, label=label)
+            if kind in fields:
+                field.type, field.type_name = field_types.TYPE_MESSAGE, f".{package}.{kind}"
+            else:
+                field.type = field_types.Type.Value(f"TYPE_{kind.upper()}")
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{root}"))

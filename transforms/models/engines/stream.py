@@ -79,7 +79,7 @@ class StreamEngine(Protocol):
         ...
 
     def embedding_size(self) -> int | None:
-        """Returns the number of activations that the classifier's last layer takes; None if there is no such layer.
+        """Returns the number of inputs of the classifier's last layer; None if the graph has no such layer.
 
         TensorFlow prepares the graph for this at the first call, which takes seconds.
         """

@@ -78,7 +78,7 @@ class TensorFlowEngine:
         """Runs the model, see `Engine`, in a frozen copy of its graph."""
         function = self._with_embeddings()
         if function is None:
-            raise ModelError("the model has no dense layer before its logits: there are no embeddings to save")
+            raise ModelError("the model has no dense layer before its logits, so it has no embeddings")
         if len(frames) == 0:
             check_frames(frames, self._preset)
             sizes = (self.num_classes, int(function.outputs[1].shape[1]))

@@ -91,7 +91,7 @@ class TensorFlowStreamEngine:
         """Runs the model, see `StreamEngine`, in a frozen copy of its graph."""
         run, size = self._with_embeddings()
         if run is None or size is None:
-            raise ModelError("the model has no dense layer before its logits: there are no embeddings to save")
+            raise ModelError("the model has no dense layer before its logits, so it has no embeddings")
         logits = np.empty((len(frames), self.num_classes), np.float32)
         embeddings = np.empty((len(frames), size), np.float32)
         rows = {self._signatures.logits: logits, _EMBEDDING: embeddings}

@@ -64,8 +64,8 @@ def _fetch(addresses: Sequence[str]) -> pathlib.Path:
             failures.append(error)
             continue
         if failures:
-            told = _reasons(failures)
-            _LOGGER.warning("%s; the model was fetched from %s instead", told, without_query(address))
+            reasons = _reasons(failures)
+            _LOGGER.warning("%s; the model was fetched from %s instead", reasons, without_query(address))
         return folder
     if len(failures) == 1:
         raise failures[0]

@@ -1,8 +1,8 @@
-"""The difference between two runs, from their rows: wherever these are now, compacted or not.
+"""Compare the rows of two runs, compacted or not.
 
-Two runs are compared by their rows. A run has no row of a video that it skips: one that was done before, for instance.
-So a video that only A has a row of need not be gone, but where B skipped nothing. The numbers of skipped videos are
-part of the result.
+A run has no row for a video that it skipped, for example because it was labeled before. So a video with a row in the
+first run only is not necessarily lost, unless the second run skipped nothing. The result includes the numbers of
+skipped videos.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _COLUMNS = ("video_uri", *RANGE, "status", "top_label", "top_score", "error_code
 
 @dataclasses.dataclass(frozen=True)
 class Relabeled:
-    """A video whose top label is another one."""
+    """A video whose top label changed."""
 
     video_uri: str
     top_label_before: str | None
@@ -36,7 +36,7 @@ class Relabeled:
 
 @dataclasses.dataclass(frozen=True)
 class StatusChange:
-    """A video whose status is another one."""
+    """A video whose status changed."""
 
     video_uri: str
     status_before: str
@@ -47,7 +47,7 @@ class StatusChange:
 
 @dataclasses.dataclass(frozen=True)
 class BeforeAfter:
-    """A number of the first run, and of the second."""
+    """A number for the first run and for the second run."""
 
     before: int
     after: int
@@ -55,7 +55,7 @@ class BeforeAfter:
 
 @dataclasses.dataclass(frozen=True)
 class Reasons:
-    """How many inputs each run skipped, by reason."""
+    """The numbers of skipped inputs of both runs, by reason."""
 
     before: Mapping[str, int]
     after: Mapping[str, int]
@@ -63,7 +63,7 @@ class Reasons:
 
 @dataclasses.dataclass(frozen=True)
 class KeyDifference:
-    """A part of the labeling keys in which two runs differ."""
+    """A field in which the labeling keys of two runs differ."""
 
     before: str | int
     after: str | int
@@ -71,7 +71,7 @@ class KeyDifference:
 
 @dataclasses.dataclass(frozen=True)
 class VideoNumbers:
-    """How many videos have rows in the first run, in the second, and in both."""
+    """The numbers of videos with rows in the first run, in the second, and in both."""
 
     before: int
     after: int
@@ -80,15 +80,15 @@ class VideoNumbers:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """How the rows of two runs differ.
+    """The differences between the rows of two runs.
 
     Attributes:
-      before, after: the names of the runs, several for the parts of a backfill.
-      skipped: how many inputs the runs skipped.
-      labeling_key: in what the labeling keys differ, by column; "model" for the names of the models.
-      new, lost: videos that only the second or the first run has rows of.
-      largest_score_change: of a top score; None where no video has rows in both.
-      errors: rows of the errors table, by code.
+      before, after: the names of the runs; several for a run in parts.
+      skipped: the numbers of skipped inputs.
+      labeling_key: the differences of the labeling keys by column; "model" has the names of the models.
+      new, lost: the videos with rows in the second run only, or in the first run only.
+      largest_score_change: the largest change of a top score; None if no video has rows in both runs.
+      errors: the numbers of rows of the errors table, by code.
     """
 
     before: tuple[str, ...]
@@ -108,7 +108,12 @@ class Comparison:
 def compare(
     output: Output, first: Sequence[Run], second: Sequence[Run], on_file: Callable[[str], None] = lambda path: None
 ) -> Comparison:
-    """Returns how the rows of two runs differ; each may be several, the parts of a backfill.
+    """Returns the differences between the rows of two runs.
+
+    Args:
+      output: the output.
+      first, second: the runs; several for a run in parts.
+      on_file: called for each file that is read.
 
     Raises:
       StorageError: a file cannot be read.
@@ -136,7 +141,7 @@ def compare(
 
 
 def _named(rows: pa.Table) -> pa.Table:
-    """Returns rows whose `video_uri` tells the ranges of a video apart, without the columns of the range."""
+    """Returns rows with the range included in `video_uri` instead of in columns."""
     columns = (rows[name].to_pylist() for name in ("video_uri", *RANGE))
     names = pa.array([shown_input(*facts) for facts in zip(*columns, strict=True)], pa.string())
     return rows.set_column(0, "video_uri", names).drop_columns(list(RANGE))
@@ -147,7 +152,7 @@ def _pairs(*names: str) -> list[str]:
 
 
 def _differs(both: pa.Table, name: str) -> pa.ChunkedArray:
-    """Null is a value like any other: that of a video without labels."""
+    """Compares a column before and after; null, as for a video without labels, is equal to null."""
     before, after = (pc.fill_null(both[f"{name}_{side}"], "") for side in ("before", "after"))
     return pc.not_equal(before, after)
 
@@ -162,7 +167,7 @@ def _skipped(runs: Sequence[Run]) -> collections.Counter[str]:
 
 
 def _key_differences(first: Run, second: Run) -> dict[str, KeyDifference]:
-    """Returns in what the labeling keys of two runs differ, and the names of both models if the models differ."""
+    """Returns the differences of two runs' labeling keys, and the names of the models if these differ."""
     keys = [LabelingKey.of(run.labeled) for run in (first, second)]
     found = {name: KeyDifference(*(getattr(key, name) for key in keys)) for name in KEY_COLUMNS}
     found = {name: sides for name, sides in found.items() if sides.before != sides.after}
@@ -172,6 +177,6 @@ def _key_differences(first: Run, second: Run) -> dict[str, KeyDifference]:
 
 
 def _drift(before: pa.Table, after: pa.Table) -> dict[str, BeforeAfter]:
-    """By code, how many rows of the errors table there were and are."""
+    """Returns the numbers of rows of the errors table in both runs, by code."""
     old, new = ({str(code): n for code, n in count_by(rows, "code").items()} for rows in (before, after))
     return {code: BeforeAfter(old.get(code, 0), new.get(code, 0)) for code in sorted(old.keys() | new.keys())}

@@ -1,7 +1,7 @@
-"""Do the rows of a group of files add up, video by video? Memory does not grow with their number.
+"""Check that the rows of a group of files are consistent, video by video.
 
-What has to be known of a row is 25 bytes. They are dealt out to temporary files by the hash of the video, so that all
-rows of a video in a run come into one, and each of these is small enough to be sorted in memory.
+Each row is reduced to 25 bytes and hash-partitioned into temporary files by its video. All rows of a video in a run are
+in one temporary file, which is small enough to be sorted in memory. Memory does not grow with the number of rows.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from reelbeam.transforms.schemas import RANGE
 from reelbeam.transforms.wording import counted
 
 ROWS_IN_MEMORY = 1_000_000
-"""How many rows are sorted at once: some 100 MB."""
+"""The maximum number of rows that are sorted at once, about 100 MB."""
 
 _ROW = np.dtype(
     [("key", "<u8"), ("clip", "<i4"), ("file", "<i4"), ("num_clips", "<i4"), ("num_planned", "<i4"), ("ok", "?")]
 )
 _VIDEO = -1
-"""Stands for the clip's number in the row of a video."""
+"""The value of `clip` in the row of a video."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """What is wrong, and with which file."""
+    """A fault of a file."""
 
     path: str
     message: str
 
 
 class RowChecks:
-    """Takes the rows of the videos and clips tables, then says what does not add up. A context manager.
+    """Collects the rows of the videos and clips tables and checks them. A context manager.
 
     Args:
-      num_rows: how many rows to expect; decides the number of temporary files.
-      rows_in_memory: about how many rows are sorted at once.
+      num_rows: the expected number of rows, which determines the number of temporary files.
+      rows_in_memory: the approximate number of rows that are sorted at once.
     """
 
     def __init__(self, num_rows: int, rows_in_memory: int = ROWS_IN_MEMORY) -> None:
@@ -65,7 +65,7 @@ class RowChecks:
         self._folder.cleanup()
 
     def add(self, path: str, table: str, batch: pa.RecordBatch) -> int:
-        """Takes rows of a file; returns how many of them have a wrong `uri_key`."""
+        """Adds rows of a file. Returns the number of rows with a wrong `uri_key`."""
         if not self._files or self._files[-1] != path:
             self._files.append(path)
         hashes = _hashes(_keys(batch), uri_key)
@@ -88,7 +88,7 @@ class RowChecks:
         return wrong_keys
 
     def faults(self) -> Iterator[Fault]:
-        """Yields what does not add up: each kind once a file, with an example."""
+        """Yields the faults: each kind once per file, with an example."""
         for share in self._shares:
             rows = np.fromfile(share, _ROW) if share.exists() else np.zeros(0, _ROW)
             rows = rows[np.lexsort((rows["clip"], rows["key"]))]
@@ -102,22 +102,22 @@ class RowChecks:
 
 
 def _odd_rows(rows: npt.NDArray[np.void]) -> Iterator[tuple[npt.NDArray[np.void], str, str]]:
-    """Yields sorted rows that should not be, what one of them is, and what is wrong."""
+    """Yields faulty rows of the sorted rows, with a noun for them and a description of the fault."""
     repeated = np.zeros(len(rows), bool)
     repeated[1:] = (rows["key"][1:] == rows["key"][:-1]) & (rows["clip"][1:] == rows["clip"][:-1])
-    yield rows[repeated], "row", "twice or more often"
+    yield rows[repeated], "row", "repeated"
     rows = rows[~repeated]
     videos, clips = rows[rows["clip"] == _VIDEO], rows[rows["clip"] != _VIDEO]
     yield clips[~np.isin(clips["key"], videos["key"])], "clip", "without a row of the video"
     first = np.searchsorted(clips["key"], videos["key"], "left")
     num_clips = np.searchsorted(clips["key"], videos["key"], "right") - first
-    yield videos[num_clips != videos["num_clips"]], "video", "with more or fewer clip rows than num_clips says"
+    yield videos[num_clips != videos["num_clips"]], "video", "whose number of clip rows differs from num_clips"
     lacking = videos["ok"] & (videos["num_clips"] != videos["num_planned"])
     yield videos[lacking], "video", "marked ok without all planned clips"
 
 
 def _keys(batch: pa.RecordBatch) -> pa.Array:
-    """Returns the keys of the inputs that rows are about, see `time_range.input_key`."""
+    """Returns the keys of the rows' inputs, see `time_range.input_key`."""
     uris, bounds = batch["video_uri"], [batch[name] for name in RANGE]
     has_range = pc.or_(*(pc.is_valid(bound) for bound in bounds))
     start, end = (pc.fill_null(pc.cast(bound, pa.string()), "") for bound in bounds)
@@ -135,11 +135,11 @@ def _run_salt(run_id: str) -> int:
 
 
 def _name_of(path: str, key: int) -> str:
-    """Returns the video, and its run, that a key stands for."""
+    """Returns the name of a key's video and run."""
     for batch in read_batches(path, ["video_uri", *RANGE, "run_id"]):
         keys = _hashes(_keys(batch), uri_key) + _hashes(batch["run_id"], _run_salt)
         (places,) = np.nonzero(keys == key)
         if len(places):
             row = batch.slice(int(places[0]), 1).to_pylist()[0]
             return f"{shown_input(row['video_uri'], *(row[name] for name in RANGE))} of run {row['run_id']}"
-    return "one that is gone"
+    return "a deleted one"

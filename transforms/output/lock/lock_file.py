@@ -1,15 +1,14 @@
-"""An output's lock as a file: what it says, how it is written, and how it is found out that its holder is gone.
+"""The file of an output's lock: its content, how it is written, and how a dead holder is detected.
 
-    OUTPUT/.staging/lock.json    who holds the output, since when, and until when if nothing more is heard
+    OUTPUT/.staging/lock.json    the holder, since when it holds the output, and the end of its lease
 
-It is only ever written if it still is what one has read (`write_if` of `reelbeam.transforms.storage.stores`); to
-release the lock is to write so into it. A holder that was killed cannot release it, and is found out in one of two
-ways:
+The file is written only if it is unchanged since it was read (`write_if` of `reelbeam.transforms.storage.stores`).
+Releasing the lock also writes the file. A killed holder cannot release it. It is detected in one of two ways:
 
-- by its **process**, where the run ends with it and it is one of this very system: no process with its number and its
-  start is there any more. So a run that was killed can be started again at once.
-- by its **lease**, anywhere else: a holder renews its lease in the background, and when the lease is over, so is the
-  holder's claim. Leases are much longer than what the clocks of two machines may differ by.
+- By its **process**, if the run ends with the process and the process ran on this system: it no longer exists, as
+  identified by its id and start time. So a killed run can be restarted at once.
+- By its **lease**, otherwise: a holder renews its lease in the background, and its claim ends with it. Leases are
+  much longer than the difference between the clocks of two machines.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from reelbeam.transforms.storage.documents import Count, Name, Time, is_number, 
 from reelbeam.transforms.storage.typed_json import Rule, from_json, to_json
 
 _LAST_SECOND = 250_000_000_000.0
-"""Of the years that a date can have."""
+"""The end of the years that a date can have, in seconds since 1970."""
 _MAX_LETTERS = 300
 
 
@@ -45,13 +44,13 @@ Seconds: TypeAlias = Annotated[float, Rule(_are_seconds, {"minimum": 0, "exclusi
 
 @dataclasses.dataclass(frozen=True)
 class ProcessIdentity:
-    """What distinguishes a process from any other, of all machines and times.
+    """A unique identity of a process, across machines and time.
 
     Attributes:
-      kernel: the id of the boot.
-      namespace: of the process ids.
+      kernel: the boot id.
+      namespace: the namespace of process ids.
       pid: the process id.
-      start: in ticks of the kernel's clock since the boot.
+      start: the start time in kernel clock ticks since boot.
     """
 
     kernel: str
@@ -62,7 +61,7 @@ class ProcessIdentity:
 
 @dataclasses.dataclass(frozen=True)
 class LockProgress:
-    """How far the run is that holds a lock."""
+    """The progress of the run that holds a lock."""
 
     videos_done: Count
     videos: Count
@@ -71,14 +70,14 @@ class LockProgress:
 
 @dataclasses.dataclass(frozen=True)
 class LockRecord:
-    """What the lock of an output says.
+    """The content of an output's lock.
 
     Attributes:
-      holder: the name under which it is held.
-      process: the process with which the run ends; None where the run may outlive it, or where there is no /proc.
-      lease_ends_at: in seconds since 1970.
-      progress: of the run, where it is known.
-      released_at: when the holder released it; None while it is held.
+      holder: the name of the holder.
+      process: the process with which the run ends; None if the run may outlive it, or without /proc.
+      lease_ends_at: the end of the lease, in seconds since 1970.
+      progress: the progress of the run; None if unknown.
+      released_at: when the holder released the lock; None while it is held.
     """
 
     holder: Name
@@ -100,10 +99,9 @@ class LockFile:
         self._store = storage.store_for(self._uri)
 
     def read(self) -> tuple[LockRecord | None, str | None]:
-        """Returns what the lock says, and the version of its file; None, None where there is none.
+        """Returns the content of the lock and the version of its file; (None, None) if there is no file.
 
-        None with a version: what a machine that lost its power has left of a lock, or what no run writes. It holds
-        nothing.
+        None with a version means an invalid file, for example after a power failure. It does not hold the output.
         """
         found = self._store.read_versioned(self._uri)
         if found is None:
@@ -114,31 +112,29 @@ class LockFile:
             return None, found.version
 
     def read_if_held(self, holder: str) -> tuple[LockRecord, str | None] | None:
-        """Returns what `read` does while `holder` holds the lock; None: it does not."""
+        """Returns the result of `read` if `holder` holds the lock, else None."""
         lock, version = self.read()
         return (lock, version) if lock and is_held(lock, holder) else None
 
     def write(self, lock: LockRecord, version: str | None) -> bool:
-        """Writes the lock if its version is still `version`; returns whether it was."""
+        """Writes the lock if its version is still `version`. Returns whether it was written."""
         data = (json.dumps(to_json(lock), indent=2, sort_keys=True) + "\n").encode()
         return self._store.write_if(self._uri, data, version)
 
     def write_lease(self, lock: LockRecord, version: str | None) -> bool:
-        """Writes the lock as `write` does, with another lease of its own length, from now on."""
+        """Writes the lock with a new lease of the same length, which starts now."""
         return self.write(dataclasses.replace(lock, lease_ends_at=time.time() + lock.lease_seconds), version)
 
     def release(self, holder: str) -> None:
         """Releases the lock if `holder` holds it."""
         while (held := self.read_if_held(holder)) is not None:
             lock, version = held
-            if self.write(
-                dataclasses.replace(lock, released_at=utc_now()), version
-            ):  # else somebody has just renewed it
+            if self.write(dataclasses.replace(lock, released_at=utc_now()), version):  # else it was just renewed
                 return
 
 
 def read_lock(output: str) -> LockRecord | None:
-    """Returns what the lock of an output says; None where there never was one.
+    """Returns the content of an output's lock; None if there is none.
 
     Raises:
       StorageError: the output cannot be read.
@@ -147,12 +143,12 @@ def read_lock(output: str) -> LockRecord | None:
 
 
 def is_held(lock: LockRecord, holder: str) -> bool:
-    """Whether a lock names `holder`, who has not released it."""
+    """Returns whether `holder` holds the lock and has not released it."""
     return lock.holder == holder and not lock.released_at
 
 
 def is_free(lock: LockRecord) -> bool:
-    """Whether the lock was released, or its holder is dead or has not been heard of for too long."""
+    """Returns whether the lock was released, its holder's process has ended, or its lease has expired."""
     if lock.released_at:
         return True
     process, here = lock.process, this_process()
@@ -162,7 +158,7 @@ def is_free(lock: LockRecord) -> bool:
 
 
 def this_process() -> ProcessIdentity | None:
-    """Returns the identity of this process; None where there is no /proc."""
+    """Returns the identity of this process; None without /proc."""
     try:
         kernel = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
         namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115
@@ -173,7 +169,7 @@ def this_process() -> ProcessIdentity | None:
 
 
 def _start_of(pid: int) -> int | None:
-    """Returns when a process was started, in the kernel's ticks since its own start; None where it does not run."""
+    """Returns the start time of a process in kernel clock ticks since boot; None if it does not run."""
     try:
         fields = pathlib.Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     except OSError:
@@ -182,7 +178,7 @@ def _start_of(pid: int) -> int | None:
 
 
 def describe(lock: LockRecord) -> str:
-    """Says who holds a lock, for a person."""
+    """Returns a description of a lock's holder for messages."""
     if lock.released_at:
         return f"run {lock.holder} released it at {lock.released_at}"
     ends = datetime.datetime.fromtimestamp(lock.lease_ends_at, datetime.UTC).isoformat(timespec="seconds")
@@ -193,5 +189,5 @@ def describe(lock: LockRecord) -> str:
 
 
 def utc_now() -> str:
-    """Returns this second, as it stands in a lock."""
+    """Returns the current time in the format of the lock, in seconds."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,17 +1,17 @@
-"""The output's lock: one run at a time writes there, wherever the others are started.
+"""The output's lock: only one run at a time writes to an output, on any machine.
 
-Two runs at once would label the same videos twice, and each would take the other's staging for remains. Here is who
-takes the lock, keeps it and releases it; `reelbeam.transforms.output.lock.lock_file` tells what it is, and how a dead
-holder is found out.
+Without it, two runs would label the same videos twice, and each would remove the other's staging folder. This module
+acquires, renews and releases the lock. `reelbeam.transforms.output.lock.lock_file` describes its file and the detection
+of dead holders.
 
-A job on a cluster may outlive its launcher, and last for days. It holds the lock itself: its workers renew the lease
-while they work (`reelbeam.transforms.keep_lock`). The first lease is a long one, since a job may have to wait for its
-workers; with their first sign of life it becomes a shorter one, for the launcher's renewals as well.
+A job on a cluster may outlive its launcher and run for days. It holds the lock itself: its workers renew the lease
+(`reelbeam.transforms.keep_lock`). The first lease is long, because a job may wait for its workers. After their first
+renewal the lease is shorter, also for renewals by the launcher.
 
-A holder that was only asleep may come back after its lease. Nobody writes into the lock but its holder and who takes it
-over, so a run that finds its own name there at commit time has not been taken over, and otherwise is refused. It renews
-the lease with the same write that proves it (`LockTicket.require`), so nobody takes over while it commits. That also
-holds for jobs that outlive their launcher.
+A suspended holder may resume after its lease. Only the holder, or a run that takes over an expired lease, writes the
+lock file. So a run that is still the holder at commit time was not taken over; otherwise it is refused. The write that
+verifies this also renews the lease (`LockTicket.require`), so no other run takes over during the commit. This also
+applies to jobs that outlive their launcher.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ from reelbeam.transforms.output.lock.lock_file import (
 )
 
 LOCAL_LEASE_SECONDS = 300.0
-"""Where the run ends with its launcher. Renewed ten times as often."""
+"""The lease of a run that ends with its launcher. It is renewed ten times per lease."""
 FIRST_JOB_LEASE_SECONDS = 6 * 3600.0
-"""Where a job may go on without its launcher: for as long it may queue, start its workers and list its videos."""
+"""The first lease of a job that may outlive its launcher: time to queue, start its workers and list its videos."""
 JOB_LEASE_SECONDS = 2 * 3600.0
-"""From a sign of life of the job's workers on: much longer than one video or one segment takes, or writing the rows."""
+"""The lease after a worker's first renewal, much longer than a video, a segment or the writing of rows takes."""
 JOB_RENEWAL_SECONDS = 300.0
-"""How old the last sign of life must be before a worker gives another one: stores don't like one object to be written
-many times a second, and there may be a thousand workers."""
+"""The minimum interval between renewals by workers. Stores limit the write rate of one object, and there may be a
+thousand workers."""
 
 _RENEWALS_PER_LEASE = 10
 _MOST_SECONDS_BETWEEN_RENEWALS = 60.0
@@ -55,12 +55,12 @@ _SECONDS_BETWEEN_LOOKS = 2.0
 
 
 class LockTicket(NamedTuple):
-    """What the commit step has to know of the lock that its launcher took.
+    """A description of the launcher's lock for the commit step.
 
     Attributes:
-      output: the folder or prefix that is locked.
-      holder: the name under which it is held: a run's, or that which the parts of a run share.
-      outlives_launcher: whether the lock is released by the commit, since the launcher may be gone by then.
+      output: the locked folder or prefix.
+      holder: the name of the holder: a run, or the common name of the parts of a run.
+      outlives_launcher: whether the commit releases the lock, because the launcher may have ended by then.
     """
 
     output: str
@@ -68,10 +68,10 @@ class LockTicket(NamedTuple):
     outlives_launcher: bool = False
 
     def require(self) -> None:
-        """Makes sure that the output is this run's for another lease.
+        """Verifies that this run holds the output, and renews its lease.
 
         Raises:
-          LockLostError: it has been taken over by another run.
+          LockLostError: another run has taken over the output.
           StorageError: the lock cannot be read or written.
         """
         with storage.storage_errors(self.output):
@@ -81,16 +81,16 @@ class LockTicket(NamedTuple):
                 if lock is None or not is_held(lock, self.holder):
                     raise LockLostError(
                         f"run {self.holder} no longer holds {self.output}: "
-                        f"{describe(lock) if lock else 'nobody does'}; its lease was over before it came to its end, "
-                        "and what it made may be made twice"
+                        f"{describe(lock) if lock else 'the lock file is missing'}; its lease expired before its end, "
+                        "and another run may label the same videos; run again"
                     )
                 if file.write_lease(lock, version):
                     return
 
     def keep(self) -> None:
-        """Renews the lease for the job, unless somebody has just done so, or the lock is no longer this run's.
+        """Renews the lease for the job, unless it was just renewed, or the run no longer holds the lock.
 
-        A lost race is no matter: whoever was faster renewed it, too, or has ended the run.
+        If another worker renewed the lease first, or the run has ended, there is nothing to do.
 
         Raises:
           StorageError: the lock cannot be read or written.
@@ -107,21 +107,21 @@ class LockTicket(NamedTuple):
                 file.write_lease(dataclasses.replace(lock, lease_seconds=JOB_LEASE_SECONDS), version)
 
     def release_after_commit(self) -> None:
-        """Releases the lock of a run whose launcher may be gone."""
+        """Releases the lock of a run whose launcher may have ended."""
         if self.outlives_launcher:
             LockFile(self.output).release(self.holder)
 
 
 class OutputLock:
-    """Holds an output while it is open, and renews its lease. A context manager.
+    """Holds the lock of an output and renews its lease. A context manager.
 
     Args:
-      ticket: what is locked, and under which name.
-      lease_seconds: how long it is held when nothing more is heard.
-      wait: whether to wait for another holder, instead of giving up.
-      ends_with_process: whether the run is over when this process is: not if a cluster does the work.
-      progress: returns how far the run is, which each renewal writes into the lock; None: unknown.
-      sleep: waits for a number of seconds, until another holder is looked at again.
+      ticket: the output and the name of the holder.
+      lease_seconds: the length of the lease.
+      wait: whether to wait while another run holds the lock, instead of raising OutputLockedError.
+      ends_with_process: whether the run ends with this process: False if it runs on a cluster.
+      progress: returns the progress of the run, which each renewal writes into the lock; None: unknown.
+      sleep: waits for a number of seconds before the lock is read again.
 
     Raises:
       OutputLockedError: another run holds the output.
@@ -164,19 +164,19 @@ class OutputLock:
         try:
             with storage.storage_errors(self._ticket.output):
                 self._file.release(self._ticket.holder)
-        except StorageError as failure:  # the lease ends by itself
+        except StorageError as failure:  # the lease expires anyway
             logging.getLogger(__name__).warning("the output's lock could not be released: %s", failure)
 
     def leave_to_job(self) -> None:
-        """Keeps the output locked when this ends: a job goes on, and its commit releases the lock."""
+        """Keeps the output locked at the end of the block, because a job continues. Its commit releases the lock."""
         self._is_left = True
 
     def take_back(self) -> None:
-        """Takes `leave_to_job` back: the job came to its end, or there never was one."""
+        """Reverts `leave_to_job`, because the job has ended or was never submitted."""
         self._is_left = False
 
     def _take(self, file: LockFile) -> None:
-        told = False
+        has_warned = False
         mine = LockRecord(
             holder=self._ticket.holder,
             host=socket.gethostname(),
@@ -190,14 +190,14 @@ class OutputLock:
             if lock is None or is_free(lock):
                 if file.write_lease(mine, version):
                     return
-                continue  # somebody was faster
+                continue  # another run was faster
             if not self._wait:
                 raise OutputLockedError(
-                    f"{self._ticket.output} is in use: {describe(lock)}. Wait for its end, or give --wait_for_lock"
+                    f"{self._ticket.output} is in use: {describe(lock)}. Wait for its end, or pass --wait_for_lock"
                 )
-            if not told:
+            if not has_warned:
                 logging.getLogger(__name__).warning("waiting for %s: %s", self._ticket.output, describe(lock))
-                told = True
+                has_warned = True
             self._sleep(_SECONDS_BETWEEN_LOOKS)
 
     def _renew(self) -> None:
@@ -206,12 +206,12 @@ class OutputLock:
             pass
 
     def renew(self) -> bool:
-        """Renews the lease and writes the progress; returns whether there is something to renew."""
+        """Renews the lease and writes the progress. Returns whether the run still holds the lock."""
         try:
             with storage.storage_errors(self._ticket.output):
                 held = self._file.read_if_held(self._ticket.holder)
                 if held is None:
-                    return False  # taken over, or released by the commit: the commit sees to it
+                    return False  # taken over, or released by the commit, which handles both
                 lock, version = held
                 progress = self._progress() or lock.progress
                 self._file.write_lease(dataclasses.replace(lock, progress=progress), version)

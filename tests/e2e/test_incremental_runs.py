@@ -1,4 +1,4 @@
-"""Night after night over one folder: what is new or changed is labeled, once, whatever happens in between."""
+"""Incremental runs over one folder: what is new or changed is labeled once, whatever happens in between."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reelbeam.pipeline.job import preparation
 from reelbeam.transforms.output.lock.output_lock import LockTicket, OutputLock
 from reelbeam.transforms.output.tables import Output, current_rows
 from reelbeam.transforms.output.views import create_views
-from tools.nights import Content, Corpus, run_night, verify
+from tools.incremental_runs import Content, Corpus, run_with_kills, verify
 
 
 def label(output: pathlib.Path, *flags: object) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def rows(output: pathlib.Path, run: dict[str, Any]) -> dict[str, tuple[str, int]
 
 
 @pytest.mark.slow
-def test_three_nights(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
+def test_three_runs(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     folder, output = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     for name in ("a.mp4", "b.mp4"):
@@ -102,7 +102,7 @@ def current(output: pathlib.Path) -> dict[str, tuple[str, str | None]]:
 def test_what_comes_back_is_labeled_again_and_the_views_show_it(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path
 ) -> None:
-    """The disk refuses a video for a night; another one is replaced for a night. Each comes back as it was."""
+    """The disk refuses a video during one run; another one is replaced during one run. Each comes back as it was."""
     folder, aside, output = tmp_path / "in", tmp_path / "aside", tmp_path / "out"
     folder.mkdir()
     aside.mkdir()
@@ -132,7 +132,7 @@ def test_what_comes_back_is_labeled_again_and_the_views_show_it(
 
 
 @pytest.mark.slow
-def test_a_night_after_an_upgrade_of_the_decoder_is_not_refused_for_old_failures(
+def test_a_run_after_an_upgrade_of_the_decoder_is_not_refused_for_old_failures(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, output = tmp_path / "in", tmp_path / "out"
@@ -208,7 +208,7 @@ def test_a_run_waits_for_the_other_if_asked(tmp_path: pathlib.Path, samples_dir:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", [1, 2])
-def test_killed_nights_are_exact(tmp_path: pathlib.Path, seed: int) -> None:
+def test_killed_runs_are_exact(tmp_path: pathlib.Path, seed: int) -> None:
     corpus, output = Corpus(tmp_path / "in", seed), tmp_path / "out"
     chance = random.Random(seed)
     expected: set[Content] = set()
@@ -217,5 +217,5 @@ def test_killed_nights_are_exact(tmp_path: pathlib.Path, seed: int) -> None:
         corpus.change(changed)
         corpus.delete(deleted)
         expected |= corpus.contents()
-        run_night(str(tmp_path / "in"), str(output), ["--videos_per_part=20"], num_kills=3, chance=chance)
+        run_with_kills(str(tmp_path / "in"), str(output), ["--videos_per_part=20"], num_kills=3, chance=chance)
         assert verify(output, expected) == []

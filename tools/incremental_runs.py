@@ -1,11 +1,11 @@
-"""Three nights over one corpus, with every run killed several times, and the rows counted exactly afterwards.
+"""Run three incremental runs over one corpus, kill each several times, and check that the rows are exact.
 
-    python -m tools.nights [--num 20000] [--kills 4] [--videos_per_part 2000]
+    python -m tools.incremental_runs [--num 20000] [--kills 4] [--videos_per_part 2000]
 
-A corpus of small generated videos is labeled with the bundled model; then some are added, some get other content, some
-are deleted, and it is labeled again, twice. Every run is killed with -9 at random moments and started again until
-it comes to its end by itself. At the end the committed rows must be exactly those of every content that ever was there,
-each once; a plain pattern over the files must find the same rows; and every clip must be there.
+The bundled model labels a corpus of small generated videos. Then videos are added, changed and deleted, and the corpus
+is labeled again, twice. Every run is killed with SIGKILL at random moments and restarted until it completes. In the
+end, each content that ever existed must have exactly one committed row, a pattern over the files must find the same
+rows, and every clip must have a row.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Content = tuple[str, int | None, str]
 
 
 def make_base(path: pathlib.Path, seed: int) -> bytes:
-    """Encodes a two-second video of a moving square, and returns its bytes."""
+    """Encodes a two-second video of a moving square and returns its bytes."""
     background = np.random.default_rng(seed).integers(0, 120, (_SIDE, _SIDE, 3), np.uint8)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=_FPS, options={"preset": "ultrafast"})
@@ -53,7 +53,7 @@ def make_base(path: pathlib.Path, seed: int) -> bytes:
 
 
 class Corpus:
-    """A folder of small videos that changes from night to night."""
+    """A folder of small videos that changes between runs."""
 
     def __init__(self, folder: pathlib.Path, seed: int = 1) -> None:
         self._folder = folder
@@ -84,24 +84,33 @@ class Corpus:
             self.videos.remove(path)
 
     def _write(self, path: pathlib.Path) -> None:
-        # No two files are equal: each ends with an atom of its own that no player looks into.
+        # Each file differs from all others, because it ends with its own atom, which players ignore.
         self._made += 1
         payload = b"%d " % self._made * (1 + self._made % 7)
         atom = (8 + len(payload)).to_bytes(4, "big") + b"free" + payload
         path.write_bytes(self._bases[self._made % _BASES] + atom)
 
     def contents(self) -> set[Content]:
-        """Returns what is there now, as a listing tells it."""
+        """Returns the current contents, as in a listing."""
         found = map(storage.stat, map(str, self.videos))
         return {(file.uri, file.size_bytes, file.version) for file in found}
 
 
-def run_night(
+def run_with_kills(
     inputs: str, output: str, flags: Sequence[str], num_kills: int, chance: random.Random, most_failures: int = 0
 ) -> tuple[list[float], str]:
-    """Labels, killed so many times at random moments; returns when it was killed, and what the last start printed.
+    """Runs `reelbeam label` and kills it at random moments.
 
-    A start that fails (exit code 1), over a storage that does, is repeated too, up to `most_failures` times.
+    Args:
+      inputs: the inputs to label.
+      output: the output folder or prefix.
+      flags: further flags.
+      num_kills: how often to kill the run.
+      chance: determines the moments.
+      most_failures: how often to repeat a start that fails with exit code 1, for example because the storage fails.
+
+    Returns:
+      The seconds after which each start was killed, and the text that the last start printed.
     """
     command = [sys.executable, "-m", "reelbeam", "label", "--model=demo", inputs, "--output", output, *flags]
     killed_after: list[float] = []
@@ -111,23 +120,23 @@ def run_night(
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             try:
                 limit = chance.uniform(0.5, longest) if len(killed_after) < num_kills else None
-                told, _ = process.communicate(timeout=limit)
+                printed, _ = process.communicate(timeout=limit)
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 process.communicate()
                 killed_after.append(round(time.monotonic() - begin, 1))
-                longest *= 1.6  # later kills hit later stages: the first ones seldom get past the start
+                longest *= 1.6  # so that later kills hit later stages
                 continue
         if process.returncode == 1 and most_failures:
             most_failures -= 1
             continue
         if process.returncode:
-            raise SystemExit(f"exit code {process.returncode}: {told}")
-        return killed_after, told
+            raise SystemExit(f"exit code {process.returncode}: {printed}")
+        return killed_after, printed
 
 
 def committed_rows(output: pathlib.Path, table: str, columns: list[str]) -> list[dict[str, Any]]:
-    """Returns the rows of committed runs, each with the run that it is of; `output` may be a copy of theirs."""
+    """Returns the rows of committed runs, each with its run. `output` may be a copy of the output."""
     rows = []
     for document in sorted(output.glob("runs/*.json")):
         for path in json.loads(document.read_text("utf-8"))["files"][table]:
@@ -138,7 +147,7 @@ def committed_rows(output: pathlib.Path, table: str, columns: list[str]) -> list
 
 
 def verify(output: pathlib.Path, expected: set[Content]) -> list[str]:
-    """Returns what is wrong with the rows: nothing, if all is well."""
+    """Returns what is wrong with the rows; empty if they are exact."""
     wrong = []
     columns = ["video_uri", "size_bytes", "content_version", "status", "num_clips"]
     videos = committed_rows(output, "videos", columns)
@@ -146,7 +155,7 @@ def verify(output: pathlib.Path, expected: set[Content]) -> list[str]:
     if lost := expected - set(found):
         wrong.append(f"{len(lost)} contents have no row, for example {min(lost)}")
     if strange := set(found) - expected:
-        wrong.append(f"{len(strange)} rows are of no content that was there, for example {min(strange)}")
+        wrong.append(f"{len(strange)} rows are of contents that never existed, for example {min(strange)}")
     if doubled := [content for content, count in found.items() if count > 1]:
         wrong.append(f"{len(doubled)} contents have several rows, for example {min(doubled)}")
     if failed := [row for row in videos if row["status"] != "ok"]:
@@ -155,27 +164,27 @@ def verify(output: pathlib.Path, expected: set[Content]) -> list[str]:
         (row["run"], row["video_uri"]) for row in committed_rows(output, "clips", ["video_uri"])
     )
     if clips != collections.Counter({(row["run"], row["video_uri"]): row["num_clips"] for row in videos}):
-        wrong.append("the clips are not those of the videos")
+        wrong.append("the numbers of clips differ from those of the videos")
     files = list(output.glob("videos/*/*.parquet"))
     seen = sum(pq.ParquetFile(path).metadata.num_rows for path in files)
     if seen != len(videos):
         wrong.append(f"a plain pattern finds {seen} rows, the committed runs have {len(videos)}")
     if left := [path for path in output.glob(".staging/*") if "lock.json" not in path.name]:
-        wrong.append(f"staging was left behind: {left}")
+        wrong.append(f"the staging folder is not empty: {left}")
     return wrong
 
 
 def main() -> None:
-    """Plays the nights and prints what came of them; exit code 1 where the rows are not exact."""
+    """Runs the incremental runs and prints their results; exits with 1 if the rows are not exact."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--num", type=int, default=20_000, help="videos of the first night")
+    parser.add_argument("--num", type=int, default=20_000, help="videos of the first run")
     parser.add_argument("--add", type=int, default=500)
     parser.add_argument("--change", type=int, default=100)
     parser.add_argument("--delete", type=int, default=50)
-    parser.add_argument("--kills", type=int, default=4, help="kills a night")
+    parser.add_argument("--kills", type=int, default=4, help="kills of each run")
     parser.add_argument("--videos_per_part", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--folder", help="where to work; default: a temporary folder")
+    parser.add_argument("--folder", help="the working folder; default: a temporary folder")
     args = parser.parse_args()
     place = pathlib.Path(tempfile.mkdtemp(dir=args.folder))
     corpus, output = Corpus(place / "corpus", args.seed), place / "output"
@@ -183,8 +192,8 @@ def main() -> None:
     flags = [f"--videos_per_part={args.videos_per_part}"]
     expected: set[Content] = set()
     wrong: list[str] = []
-    for night in range(3):
-        if night == 0:
+    for number in range(3):
+        if number == 0:
             corpus.add(args.num)
         else:
             corpus.delete(args.delete)
@@ -193,16 +202,16 @@ def main() -> None:
         before = len(expected)
         expected |= corpus.contents()
         begin = time.monotonic()
-        kills, told = run_night(str(place / "corpus"), str(output), flags, args.kills, chance)
+        kills, printed = run_with_kills(str(place / "corpus"), str(output), flags, args.kills, chance)
         wrong = verify(output, expected)
         print(
-            f"night {night + 1}: {len(corpus.videos)} videos, {len(expected) - before} new or changed; "
+            f"run {number + 1}: {len(corpus.videos)} videos, {len(expected) - before} new or changed; "
             f"killed after {kills} s; {time.monotonic() - begin:.0f} s in all; "
             f"{len(list(output.glob('runs/*.json')))} runs committed so far; {'; '.join(wrong) or 'exact'}",
             flush=True,
         )
         if wrong:
-            print(told)
+            print(printed)
             raise SystemExit(1)
     shutil.rmtree(place)
 

@@ -14,7 +14,7 @@ from faulty_proxy import FaultyProxy, Request
 from gcs_emulator import GcsServer
 from object_stores import S3Server, s3_flags
 
-from tools.nights import Content, Corpus, run_night, verify
+from tools.incremental_runs import Content, Corpus, run_with_kills, verify
 
 _FAULTS = ("reset", "lost", "503", "500", "429")
 """What happens to a request: all but "lost" before it is carried out."""
@@ -48,7 +48,7 @@ def copy_of(server: Server, prefix: str, target: pathlib.Path) -> pathlib.Path:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", ["s3", "gcs"])
-def test_killed_nights_on_a_bucket_are_exact(request: pytest.FixtureRequest, kind: str, tmp_path: pathlib.Path) -> None:
+def test_killed_runs_on_a_bucket_are_exact(request: pytest.FixtureRequest, kind: str, tmp_path: pathlib.Path) -> None:
     server: Server = request.getfixturevalue(kind)
     proxy: FaultyProxy = server.proxy if isinstance(server, GcsServer) else request.getfixturevalue("proxy")
     corpus, chance = Corpus(tmp_path / "in", 1), random.Random(1)
@@ -61,16 +61,16 @@ def test_killed_nights_on_a_bucket_are_exact(request: pytest.FixtureRequest, kin
     flags = ["--videos_per_part=20", "--spool_dir", str(tmp_path / "spool")]
     flags += s3_flags(proxy.url) if kind == "s3" else []
     expected: set[Content] = set()
-    for night, (added, changes, deleted) in enumerate(((40, 0, 0), (8, 4, 2), (8, 4, 2))):
+    for number, (added, changes, deleted) in enumerate(((40, 0, 0), (8, 4, 2), (8, 4, 2))):
         corpus.add(added)
         corpus.change(changes)
         corpus.delete(deleted)
         proxy.fault = lambda request: ""
         expected |= mirror(corpus, tmp_path / "in", server)
         proxy.fault = fault
-        run_night(f"{server.uri}/in/", f"{server.uri}/out", flags, num_kills=3, chance=chance, most_failures=3)
+        run_with_kills(f"{server.uri}/in/", f"{server.uri}/out", flags, num_kills=3, chance=chance, most_failures=3)
         proxy.fault = lambda request: ""
-        assert verify(copy_of(server, "out/", tmp_path / f"copy_{night}"), expected) == []
+        assert verify(copy_of(server, "out/", tmp_path / f"copy_{number}"), expected) == []
     failed = [request for request in proxy.requests if request.fault]
     assert len(failed) > 20
     assert {request.method for request in failed} > {"GET"}, "reads and writes failed"
