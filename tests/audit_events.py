@@ -14,11 +14,16 @@ _on_event: OnEvent | None = None
 
 
 @contextlib.contextmanager
-def audited(on_event: OnEvent) -> Iterator[None]:
+def audited(on_event: OnEvent, in_all_threads: bool = False) -> Iterator[None]:
     """Calls a function before each audited operation of this thread, in the block. What it raises is the outcome."""
     global _on_event
     thread = threading.get_ident()
-    _on_event = lambda event, given: on_event(event, given) if threading.get_ident() == thread else None  # noqa: E731
+
+    def of_thread(event: str, arguments: tuple[Any, ...]) -> None:
+        if in_all_threads or threading.get_ident() == thread:
+            on_event(event, arguments)
+
+    _on_event = of_thread
     try:
         yield
     finally:

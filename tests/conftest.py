@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import pathlib
 import signal
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import faulty_proxy
 import gcs_emulator
@@ -14,6 +16,7 @@ import model_hub
 import object_stores
 import processes
 import pytest
+from audit_events import audited
 from temporary import use_temporary_folder
 
 from reelbeam.transforms.media.sandbox import sandboxed
@@ -112,13 +115,19 @@ def hub_cache(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathli
 
 
 @pytest.fixture
-def break_writing(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Makes writing tables fail with a bug, from when it is called."""
+def break_writing() -> Iterator[Callable[..., None]]:
+    """Makes writing tables fail with a bug, from when it is called; calls its argument before."""
+    with contextlib.ExitStack() as stack:
 
-    def broken(*_: object) -> None:
-        raise KeyError("a bug")
+        def break_from_now_on(before: Callable[[], None] = lambda: None) -> None:
+            def on_event(event: str, arguments: tuple[Any, ...]) -> None:
+                if event == "os.rename" and str(arguments[1]).endswith(".parquet.staged"):
+                    before()
+                    raise KeyError("a bug")
 
-    return lambda: monkeypatch.setattr("reelbeam.transforms.write_results.to_table", broken)
+            stack.enter_context(audited(on_event, in_all_threads=True))
+
+        yield break_from_now_on
 
 
 @pytest.fixture(scope="session")

@@ -14,10 +14,10 @@ from reelbeam.transforms.selection.select_videos import SelectVideos
 
 
 class LocalPipeline(beam.Pipeline):
-    """Runs at the end of the with block, on two worker threads."""
+    """Runs at the end of the with block, on two worker threads; with further flags of Beam."""
 
-    def __init__(self) -> None:
-        super().__init__(options=runner_of(["--direct_num_workers=2"]).options)
+    def __init__(self, *flags: str) -> None:
+        super().__init__(options=runner_of(["--direct_num_workers=2", *flags]).options)
 
 
 def counters(pipeline: beam.Pipeline) -> dict[str, int]:

@@ -5,10 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import sys
 import time
 from collections.abc import Callable
 
-FORK_SERVERS = ("reelbeam.transforms.media.sandbox.child", "babbling_decoder")
+DECODER = "reelbeam.transforms.media.sandbox.child"
+_FORK_SERVERS = (DECODER, "babbling_decoder")
+
+
+def program(*arguments: object) -> list[str]:
+    """Returns the command that starts `reelbeam` with these arguments, as a process of its own."""
+    return [sys.executable, "-m", "reelbeam", *map(str, arguments)]
 
 
 def is_running(pid: int) -> bool:
@@ -24,7 +31,7 @@ def fork_servers_of(pid: int) -> list[int]:
     return [
         child
         for child in children_of(pid)
-        if is_running(child) and any(module in _command_of(child) for module in FORK_SERVERS)
+        if is_running(child) and any(module in _command_of(child) for module in _FORK_SERVERS)
     ]
 
 

@@ -10,17 +10,17 @@ import apache_beam as beam
 import data_generation as generate
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
+from faulty_proxy import FaultyProxy
 from local_pipeline import LocalPipeline, counters, list_videos
+from object_stores import S3Server, s3_flags
 
 from reelbeam.pipeline.runners.registry import runner_of
-from reelbeam.transforms import metrics, storage
-from reelbeam.transforms.errors import UnavailableError
+from reelbeam.transforms import metrics
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.models.registry.catalog import find
 from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
 from reelbeam.transforms.records import VideoRef
-from reelbeam.transforms.storage import videos as videos_module
 
 PRESET = find("demo").preset
 
@@ -56,21 +56,21 @@ def test_each_video_is_planned_or_failed(samples_dir: pathlib.Path, tmp_path: pa
     )
 
 
+@pytest.mark.usefixtures("quick_retries")
 def test_what_the_listing_could_not_identify_is_never_labeled(
-    samples_dir: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    s3: S3Server, proxy: FaultyProxy, samples_dir: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     """A store that was busy while the videos were listed, and answers a moment later."""
-    uris = [str(samples_dir / "growing.mp4"), str(tmp_path / "gone.mp4")]
-
-    def busy(uri: str) -> storage.ObjectInfo:
-        raise UnavailableError(f"{uri}: busy")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(videos_module, "stat", busy)
-        with LocalPipeline() as pipeline:
-            videos = list_videos(pipeline, uris)
-            assert_that(videos, equal_to([VideoRef(uri) for uri in uris]))
-    with LocalPipeline() as pipeline:
+    uris = [s3.put("growing.mp4", (samples_dir / "growing.mp4").read_bytes()), f"{s3.uri}/gone.mp4"]
+    listing = tmp_path / "list.txt"
+    listing.write_text("\n".join(uris))
+    proxy.fault = lambda request: "503"
+    with LocalPipeline(*s3_flags(proxy.url)) as pipeline:
+        videos = list_videos(pipeline, input_list=str(listing))
+        assert_that(videos, equal_to([VideoRef(uri) for uri in uris]))
+    assert proxy.faults()
+    proxy.fault = lambda request: ""
+    with LocalPipeline(*s3_flags(proxy.url)) as pipeline:
         plan = (
             pipeline
             | beam.Create([VideoRef(uri) for uri in uris])

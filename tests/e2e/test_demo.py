@@ -57,6 +57,7 @@ def test_clips_lie_in_their_video_and_are_numbered(labeled: pathlib.Path) -> Non
         "row_number() OVER (PARTITION BY c.video_uri ORDER BY c.start_ms) - 1 = c.clip_index "
         "FROM {1} c JOIN {0} v USING (video_uri)",
     )
+    assert rows
     for start_ms, end_ms, num_frames, num_real_frames, duration_ms, in_order in rows:
         assert 0 <= start_ms and end_ms - start_ms == 2000 and end_ms <= duration_ms + 1
         assert (num_frames, num_real_frames) == (8, 8) and in_order

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import duckdb
 import pytest
-from processes import wait_until
+from processes import program, wait_until
 from sockets import DEAF, is_loopback, listeners
 from strangers import attack, calls
 
@@ -61,16 +61,7 @@ def test_a_run_listens_on_loopback_and_answers_no_stranger(
     for number in range(3):
         for sample in samples_dir.iterdir():
             os.link(sample, videos / f"{number}_{sample.name}")
-    command = [
-        sys.executable,
-        "-m",
-        "reelbeam",
-        "label",
-        "--model=demo",
-        str(videos),
-        "--output",
-        str(tmp_path / "out"),
-    ]
+    command = program("label", "--model=demo", videos, "--output", tmp_path / "out")
     seen: set[tuple[str, int]] = set()
     answers: dict[str, set[str]] = {name: set() for name in calls("", "")}
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as run:

@@ -16,7 +16,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from processes import DECODER, is_running, wait_until
+from processes import DECODER, is_running, program, wait_until
 
 from tools.flink import artifacts, processes
 from tools.flink.cluster import Cluster
@@ -74,16 +74,7 @@ class Run:
 
     def __init__(self, output: pathlib.Path, corpus: pathlib.Path, *flags: str) -> None:
         self.output = output
-        command = [
-            sys.executable,
-            "-m",
-            "reelbeam",
-            "label",
-            "--model=demo",
-            str(corpus),
-            f"--output={output}",
-            "--num_threads=1",
-        ]
+        command = program("label", "--model=demo", corpus, f"--output={output}", "--num_threads=1")
         self.started_ms = time.time() * 1000
         self._process = subprocess.Popen(
             [*command, "--clip_stride_seconds=1/4", *flags],

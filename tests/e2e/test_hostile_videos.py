@@ -8,7 +8,6 @@ import pathlib
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from fractions import Fraction
 
@@ -93,17 +92,7 @@ def test_bombs_and_playlists_cost_a_row_each(tmp_path: pathlib.Path, samples_dir
 def test_no_decoder_outlives_the_program(tmp_path: pathlib.Path, number: signal.Signals) -> None:
     generate.make_video(tmp_path / "long.mp4", 2000, 25, 480, 360, options={"preset": "ultrafast"})
     inputs = [str(shutil.copy(tmp_path / "long.mp4", tmp_path / f"{i}.mp4")) for i in range(4)]
-    command = [
-        sys.executable,
-        "-m",
-        "reelbeam",
-        "label",
-        "--model=demo",
-        *inputs,
-        "--output",
-        str(tmp_path / "out"),
-        "--summary_json",
-    ]
+    command = processes.program("label", "--model=demo", *inputs, "--output", tmp_path / "out", "--summary_json")
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     # A process group of its own, as a terminal's job has: Ctrl-C goes to all of it.

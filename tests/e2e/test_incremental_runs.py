@@ -8,12 +8,12 @@ import pathlib
 import random
 import shutil
 import subprocess
-import sys
 from typing import Any
 
 import data_generation as generate
 import duckdb
 import pytest
+from processes import program
 
 from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.job import preparation
@@ -195,16 +195,7 @@ def test_the_second_of_two_runs_says_so_and_stops(
 
 @pytest.mark.slow
 def test_a_run_waits_for_the_other_if_asked(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "reelbeam",
-        "label",
-        "--model=demo",
-        str(samples_dir / "growing.mp4"),
-        "--output",
-        str(tmp_path),
-    ]
+    command = program("label", "--model=demo", samples_dir / "growing.mp4", "--output", tmp_path)
     command += ["--wait_for_lock", "--videos_per_part=0"]
     runs = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [run.wait(timeout=200) for run in runs] == [0, 0]

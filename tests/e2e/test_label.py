@@ -8,7 +8,6 @@ import pathlib
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 
@@ -17,6 +16,7 @@ import duckdb
 import output_factory as factory
 import pytest
 from output_factory import Video
+from processes import program
 from slow_cases import fast_first
 
 from reelbeam.pipeline.cli import main
@@ -251,17 +251,7 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(
     output, listing = tmp_path / "out", tmp_path / "list.txt"
     copies = [shutil.copy(samples_dir / "moving_left.mp4", tmp_path / f"{i}.mp4") for i in range(100)]
     listing.write_text("\n".join(map(str, copies)))
-    command = [
-        sys.executable,
-        "-m",
-        "reelbeam",
-        "label",
-        "--model=demo",
-        "--input_list",
-        str(listing),
-        "--output",
-        str(output),
-    ]
+    command = program("label", "--model=demo", "--input_list", listing, "--output", output)
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         time.sleep(seconds)  # any moment will do
         process.send_signal(signal.SIGKILL)

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 import pytest
-from processes import wait_until
+from processes import program, wait_until
 
 from reelbeam.pipeline.cli import main
 
@@ -101,7 +101,7 @@ def test_whatever_signal_ends_a_run_nothing_stays_behind(
 ) -> None:
     temporary, output = tmp_path / "tmp", tmp_path / "out"
     temporary.mkdir()
-    command = [sys.executable, "-m", "reelbeam", "label", str(samples_dir), "--model=demo", "--output", str(output)]
+    command = program("label", samples_dir, "--model=demo", "--output", output)
     with subprocess.Popen(
         command, cwd=ROOT, env=os.environ | {"TMPDIR": str(temporary)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -115,16 +115,7 @@ def test_whatever_signal_ends_a_run_nothing_stays_behind(
 
 
 def test_a_run_under_nohup_survives_its_terminal(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "reelbeam",
-        "label",
-        str(samples_dir / "growing.mp4"),
-        "--model",
-        "demo",
-        "--output",
-    ]
+    command = program("label", samples_dir / "growing.mp4", "--model", "demo", "--output")
     process = subprocess.Popen(
         ["/bin/sh", "-c", 'trap "" HUP; exec "$@"', "sh", *command, str(tmp_path / "out")],
         cwd=ROOT,

@@ -6,10 +6,10 @@ import os
 import pathlib
 import socket
 import subprocess
-import sys
 import threading
 
 import pytest
+from processes import program
 
 from reelbeam.pipeline.runners.proxies import keep_loopback_direct
 
@@ -48,7 +48,7 @@ class CountingServer:
 
 def label(video: pathlib.Path, output: pathlib.Path, proxies: dict[str, str]) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name not in (*VARIABLES, *EXCEPTIONS)}
-    command = [sys.executable, "-m", "reelbeam", "label", str(video), "--model", "demo", "--output", str(output)]
+    command = program("label", video, "--model", "demo", "--output", output)
     return subprocess.run(command, env=environment | proxies, cwd=ROOT, capture_output=True, text=True, timeout=240)
 
 

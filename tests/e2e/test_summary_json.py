@@ -239,14 +239,13 @@ def test_a_store_that_is_away_when_the_job_fails_still_leaves_a_line(
     tmp_path: pathlib.Path,
     samples_dir: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    break_writing: Callable[..., None],
 ) -> None:
-    def broken(*_: object) -> None:
+    def spoil() -> None:
         for staged in tmp_path.glob(".staging/run=*"):  # where the run's JSON would be something that cannot be read
             (tmp_path / "runs" / f"{staged.name.removeprefix('run=')}.json").mkdir(parents=True, exist_ok=True)
-        raise KeyError("a bug")
 
-    monkeypatch.setattr("reelbeam.transforms.write_results.to_table", broken)
+    break_writing(spoil)
     assert label(tmp_path, samples_dir / "growing.mp4") == 1
     line = last_line(capsys)
     assert (line["status"], line["error"]["code"]) == ("failed", "run_failed")

@@ -26,6 +26,7 @@ from apache_beam.runners.worker.opcounters import OperationCounters
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.counters import CounterFactory
+from object_stores import used_by_beam
 from sockets import is_loopback, listeners
 
 from reelbeam.pipeline.runners import loopback
@@ -64,11 +65,11 @@ def test_private_names_of_python_exist() -> None:
     assert callable(atexit._run_exitfuncs)
 
 
-def test_the_options_of_file_systems_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FileSystems, "_pipeline_options", None)
-    assert beam_compat.pipeline_options().get_all_options(drop_default=True) == {}
-    FileSystems.set_options(PipelineOptions(["--s3_region_name=eu"]))
-    assert beam_compat.pipeline_options().view_as(S3Options).s3_region_name == "eu"
+def test_the_options_of_file_systems_can_be_read() -> None:
+    with used_by_beam([]):
+        assert beam_compat.pipeline_options().get_all_options(drop_default=True) == {}
+        FileSystems.set_options(PipelineOptions(["--s3_region_name=eu"]))
+        assert beam_compat.pipeline_options().view_as(S3Options).s3_region_name == "eu"
 
 
 def test_a_parser_gets_all_flags_of_beam() -> None:

@@ -11,7 +11,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from typing import Any
 
@@ -23,7 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 from audit_events import audited
 from output_factory import Sizes, Video
-from processes import wait_until
+from processes import program, wait_until
 
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.output import compaction
@@ -277,7 +276,7 @@ def test_killed_at_random_moments_and_started_again(tmp_path: pathlib.Path) -> N
         output = tmp_path / f"out-{attempt}"
         shutil.copytree(made, output)
         process = subprocess.Popen(
-            [sys.executable, "-m", "reelbeam", "compact", str(output)],
+            program("compact", output),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=pathlib.Path(__file__).parents[2],

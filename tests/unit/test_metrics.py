@@ -31,4 +31,5 @@ def test_a_video_is_done_with_its_last_segment() -> None:
 def test_no_uri_is_kept() -> None:
     metrics.count_segment_done("https://x/a.mp4?sig=12", num_segments=2)
     metrics.count_broken("https://x/a.mp4?sig=12")
+    assert metrics._open_segments and metrics._broken
     assert all(isinstance(key, int) for held in (metrics._open_segments, metrics._broken) for key in held)

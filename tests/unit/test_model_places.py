@@ -6,10 +6,10 @@ import pathlib
 import re
 import socket
 import subprocess
-import sys
 
 import pytest
 from model_hub import FILES, Hub, content, make_archive, make_zip, remains, status, whole
+from processes import program
 
 from reelbeam.pipeline.flags import options
 from reelbeam.transforms.errors import ModelDownloadError, ModelError, ModelNotFoundError, NotASavedModelError
@@ -82,7 +82,7 @@ def test_where_no_address_answers_all_are_named(
 
 def test_a_hub_that_cannot_be_reached_is_one_line(hub_cache: pathlib.Path) -> None:
     """TensorFlow, which the hub's client imports, writes lines of its own before it hears that nobody wants them."""
-    command = [sys.executable, "-m", "reelbeam", "models", "fetch", refused()]
+    command = program("models", "fetch", refused())
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()

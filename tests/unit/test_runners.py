@@ -6,8 +6,8 @@ import pathlib
 import re
 
 import pytest
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import DirectOptions, S3Options, StandardOptions, WorkerOptions
+from object_stores import used_by_beam
 
 from reelbeam.pipeline.runners.dataflow import DataflowRunner
 from reelbeam.pipeline.runners.dataflow_options import MACHINE_TYPE
@@ -15,6 +15,7 @@ from reelbeam.pipeline.runners.flink import FlinkRunner
 from reelbeam.pipeline.runners.local import LocalRunner
 from reelbeam.pipeline.runners.registry import reach_stores, runner_of
 from reelbeam.pipeline.runners.runner import OtherRunner
+from reelbeam.transforms import beam_compat
 from reelbeam.transforms.errors import ConfigError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -81,11 +82,11 @@ def test_dataflow_is_known_by_each_of_its_names(name: str) -> None:
     assert runner.options.view_as(WorkerOptions).machine_type == MACHINE_TYPE
 
 
-def test_stores_get_the_flags(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FileSystems, "_pipeline_options", None)
-    reach_stores(["--s3_endpoint_url=http://127.0.0.1:1"])
-    found = FileSystems._pipeline_options
-    assert found is not None and found.view_as(S3Options).s3_endpoint_url == "http://127.0.0.1:1"
+def test_stores_get_the_flags() -> None:
+    with used_by_beam([]):
+        reach_stores(["--s3_endpoint_url=http://127.0.0.1:1"])
+        found = beam_compat.pipeline_options()
+    assert found.view_as(S3Options).s3_endpoint_url == "http://127.0.0.1:1"
 
 
 def test_no_other_room_depends_on_which_runner_it_is() -> None:
