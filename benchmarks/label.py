@@ -59,7 +59,7 @@ def make_videos(folder: pathlib.Path, source: pathlib.Path | None, count: int) -
     """Returns `count` files with the same content."""
     folder.mkdir()
     if source is None:
-        sys.path[:0] = [str(ROOT / "tests")]
+        sys.path[:0] = [str(ROOT / "tests" / "support")]
         import data_generation as generate
 
         source = generate.make_video(
