@@ -26,8 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.clips import frames_at, named_models
-from reelbeam.transforms.models.engine import load_stream_engine
 from reelbeam.transforms.models.engines.stream import State, StreamEngine
+from reelbeam.transforms.models.loading import load_stream_engine
 from reelbeam.transforms.models.registry.catalog import ModelSpec, Preset
 
 WARM_UPS = (0, 2, 5, 10, 20, 40)

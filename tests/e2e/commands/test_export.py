@@ -18,7 +18,8 @@ import pytest
 
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.errors import ConfigError, ModelError
-from reelbeam.transforms.models.engine import choose_engine, load_engine, load_stream_engine
+from reelbeam.transforms.models.engine import choose_engine
+from reelbeam.transforms.models.loading import load_engine, load_stream_engine
 from reelbeam.transforms.models.registry import manifest
 from reelbeam.transforms.models.registry.catalog import find
 from reelbeam.transforms.models.registry.manifest import read_manifest

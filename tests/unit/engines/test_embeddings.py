@@ -15,7 +15,7 @@ import numpy.testing as npt
 import pytest
 
 from reelbeam.transforms.errors import ModelError
-from reelbeam.transforms.models.engine import load_engine
+from reelbeam.transforms.models.loading import load_engine
 from reelbeam.transforms.models.registry.catalog import ModelSpec, Preset, find
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

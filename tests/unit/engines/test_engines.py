@@ -31,7 +31,8 @@ from reelbeam.transforms.errors import (
     NotASavedModelError,
     SignatureError,
 )
-from reelbeam.transforms.models.engine import accelerator_visible, choose_engine, load_engine
+from reelbeam.transforms.models.engine import accelerator_visible, choose_engine
+from reelbeam.transforms.models.loading import load_engine
 from reelbeam.transforms.models.registry.catalog import ModelSpec, Preset, find
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

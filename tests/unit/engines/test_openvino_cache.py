@@ -26,7 +26,7 @@ sys.modules["tensorflow"] = None
 import dataclasses, logging
 import numpy as np
 from reelbeam.transforms.models.registry.catalog import find
-from reelbeam.transforms.models.engine import load_engine
+from reelbeam.transforms.models.loading import load_engine
 
 logging.basicConfig(level=logging.INFO)
 name, handle = sys.argv[1:]

@@ -17,8 +17,8 @@ import record_factory as make
 
 from reelbeam.transforms import classify_clips
 from reelbeam.transforms.errors import InferenceError
-from reelbeam.transforms.models.engine import load_engine, load_stream_engine
 from reelbeam.transforms.models.export import export
+from reelbeam.transforms.models.loading import load_engine, load_stream_engine
 from reelbeam.transforms.models.output_activation import output_activation
 from reelbeam.transforms.models.registry.catalog import ModelSpec, OutputActivation, Preset, find
 from reelbeam.transforms.models.registry.label_map import LabelMap

@@ -20,8 +20,8 @@ import pytest
 from tiny_stream_model import dense_model, ring_model, tiny_model
 
 from reelbeam.transforms.errors import ModelError, SignatureError
-from reelbeam.transforms.models.engine import load_engine, load_stream_engine
 from reelbeam.transforms.models.engines.stream import State, StreamEngine, find_stream_signatures, is_stream_model
+from reelbeam.transforms.models.loading import load_engine, load_stream_engine
 from reelbeam.transforms.models.registry.catalog import ModelSpec, Preset, find
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

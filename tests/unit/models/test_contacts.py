@@ -29,11 +29,11 @@ sys.addaudithook(watch)
 """
 LOAD_AND_RUN = """
 import numpy as np
-from reelbeam.transforms.models import engine
+from reelbeam.transforms.models import loading
 from reelbeam.transforms.models.registry import catalog
 spec = catalog.find("demo")
 preset = spec.preset
-loaded = engine.load_engine(spec, "openvino", 1)
+loaded = loading.load_engine(spec, "openvino", 1)
 loaded.classify(np.zeros((1, preset.num_frames, preset.size, preset.size, 3), np.uint8))
 print(seen)
 """

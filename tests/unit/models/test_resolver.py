@@ -127,11 +127,11 @@ def test_a_second_start_needs_neither_network_nor_tensorflow(hub: Hub, shared_di
     code = """
 import dataclasses, sys
 import numpy as np
-from reelbeam.transforms.models import engine
+from reelbeam.transforms.models import loading
 from reelbeam.transforms.models.registry import catalog, resolver
 assert resolver.is_cached(sys.argv[1])
 spec = dataclasses.replace(catalog.find("a0-base"), handle=sys.argv[1])
-loaded = engine.load_engine(spec, "openvino", 2)
+loaded = loading.load_engine(spec, "openvino", 2)
 logits = loaded.classify(np.zeros((1, 50, 172, 172, 3), np.uint8))
 heavy = [name for name in ("tensorflow", "tensorflow_hub", "av", "apache_beam") if name in sys.modules]
 print(resolver.resolve(sys.argv[1]), logits.shape, heavy)
@@ -325,7 +325,7 @@ def test_local_handles_import_nothing_heavy(tmp_path: pathlib.Path) -> None:
     folder = make_folder(tmp_path / "model", FILES)
     code = """
 import sys
-from reelbeam.transforms.models import engine
+from reelbeam.transforms.models import loading
 from reelbeam.transforms.models.registry import catalog, resolver
 resolver.resolve(sys.argv[1])
 print([name for name in ("tensorflow", "tensorflow_hub", "openvino", "av", "apache_beam") if name in sys.modules])
