@@ -228,7 +228,7 @@ def test_an_engine_can_be_weakly_held_and_closed(name: Any, save: Save) -> None:
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_each_load_is_logged(name: Any, save: Save, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "reelbeam.transforms.models.engine")
+    caplog.set_level(logging.INFO, "reelbeam.transforms.models.loading")
     spec = save(tiny_function(), image(None, None, None, None, 3))
     load_engine(spec, name, 1)
     loads = [record.getMessage() for record in caplog.records if record.getMessage().startswith("Loaded")]
