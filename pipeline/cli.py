@@ -161,16 +161,24 @@ def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], progr
             print(summary_json.of_error(error, code, progress))
         return code
     except (MemoryError, ImportError, OSError, RuntimeError) as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # native modules make an ImportError of it
+            _end_interrupted(as_json, progress)
         if not any(sign in f"{error!r}".lower() for sign in _SIGNS_OF_NO_MEMORY):
             raise
         _complain(errors.RunError(f"out of memory ({error!r}): free some, or raise the limit of `ulimit -v`"))
         return EXIT_FAILED
     except KeyboardInterrupt:
-        print("\ninterrupted: what was not committed before is lost, and labeled by the next run", file=sys.stderr)
-        if as_json:
-            print(summary_json.of_interrupt(_EXIT_INTERRUPTED, progress), flush=True)
-        # Runner threads may still be inside native code, and would keep a normal exit waiting.
-        _exit_at_once(_EXIT_INTERRUPTED)
+        _end_interrupted(as_json, progress)
+
+
+def _end_interrupted(as_json: bool, progress: Progress) -> NoReturn:
+    from reelbeam.pipeline.reports import summary_json
+
+    print("\ninterrupted: what was not committed before is lost, and labeled by the next run", file=sys.stderr)
+    if as_json:
+        print(summary_json.of_interrupt(_EXIT_INTERRUPTED, progress), flush=True)
+    # Runner threads may still be inside native code, and would keep a normal exit waiting.
+    _exit_at_once(_EXIT_INTERRUPTED)
 
 
 def _exit_code(error: Exception) -> int:
