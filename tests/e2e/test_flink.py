@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import duckdb
 import pytest
+from duckdb_queries import select
 from processes import DECODER, is_running, program, wait_until
 
 from tools.flink import artifacts, processes
@@ -100,9 +100,9 @@ class Run:
 
     def rows(self, table: str) -> list[tuple]:
         """Rows of all committed runs, without what tells runs apart."""
-        columns = duckdb.sql(f"FROM '{self.output}/{table}/*/*.parquet'").columns
+        columns = select(f"FROM '{self.output}/{table}/*/*.parquet'").columns
         apart = [name for name in ("run", "run_id", "labeled_at") if name in columns]
-        return duckdb.sql(
+        return select(
             f"SELECT * EXCLUDE ({', '.join(apart)}) FROM '{self.output}/{table}/*/*.parquet' ORDER BY ALL"
         ).fetchall()
 

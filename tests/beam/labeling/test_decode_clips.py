@@ -117,8 +117,17 @@ def test_no_clip_is_pickled_or_encoded_between_decoder_and_model(
 ) -> None:
     """Beam decides when it codes an element, so the two ways to code a clip are watched."""
     coded: list[str] = []
-    monkeypatch.setattr(ClipCoder, "encode", lambda self, clip: coded.append("encode") or b"")
-    monkeypatch.setattr(Clip, "__reduce_ex__", lambda self, protocol: coded.append("pickle") or (str, ()))
+
+    def encode(_: ClipCoder, clip: Clip) -> bytes:
+        coded.append("encode")
+        return b""
+
+    def pickle(_: Clip, protocol: int) -> tuple[type, tuple[()]]:
+        coded.append("pickle")
+        return str, ()
+
+    monkeypatch.setattr(ClipCoder, "encode", encode)
+    monkeypatch.setattr(Clip, "__reduce_ex__", pickle)
     videos = [VideoRef(str(path), 1) for path in sorted(samples_dir.iterdir()) if path.stem != "broken"]
     with LocalPipeline() as pipeline:
         plan = pipeline | beam.Create(videos) | PlanClips(PlannerConfig(sampling=SAMPLING, max_video_bytes=CAP))

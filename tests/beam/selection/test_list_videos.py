@@ -113,7 +113,11 @@ def test_of_several_mentions_the_smallest_metadata_win(folder: pathlib.Path) -> 
     with LocalPipeline() as pipeline:
         videos = list_videos(pipeline, [str(folder)], str(listing), str(folder))
         found = videos | beam.Map(lambda v: (os.path.basename(v.video_uri), v.size_bytes, dict(v.metadata)))
-        others = [("c.webm", 7, {}), ("video [HD].mp4", 7, {}), ("häuser & höfe.mov", 7, {})]
+        others: list[tuple[str, int, dict[str, str]]] = [
+            ("c.webm", 7, {}),
+            ("video [HD].mp4", 7, {}),
+            ("häuser & höfe.mov", 7, {}),
+        ]
         assert_that(found, equal_to([("a.mp4", 7, {"camera": ""}), ("b.MKV", 7, {"camera": "9"}), *others]))
     assert counters(pipeline)[metrics.VIDEOS_LISTED] == 5
     assert counters(pipeline)[metrics.DUPLICATES_DROPPED] == 4
@@ -126,6 +130,7 @@ def test_a_name_that_is_no_utf8_can_be_listed_and_opened(tmp_path: pathlib.Path)
         found = videos | beam.Map(lambda v: (v.video_uri, v.size_bytes))
         assert_that(found, equal_to([(f"file://{tmp_path}/bad_%FF%FE.mp4", 5)]))
     with storage.local_file(VideoRef(f"file://{tmp_path}/bad_%FF%FE.mp4", 5), 100) as path:
+        assert isinstance(path, str)
         assert pathlib.Path(path).read_bytes() == b"12345"
 
 

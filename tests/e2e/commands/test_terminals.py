@@ -10,10 +10,11 @@ import re
 import shutil
 import subprocess
 import sys
-from typing import Any
+from typing import IO, Any
 
 import duckdb
 import pytest
+from duckdb_queries import select
 from output_factory import Video, commit_run
 
 pytestmark = pytest.mark.slow  # whole runs
@@ -52,11 +53,15 @@ def places(tmp_path_factory: pytest.TempPathFactory, samples_dir: pathlib.Path) 
     return {"OUTPUT": str(folder / "out"), "VIDEO": str(video), "NEW": str(folder / "new")}
 
 
-def run(argv: list[Any], environment: dict[str, str] = ASCII, **streams: Any) -> subprocess.CompletedProcess[bytes]:
+def run(
+    argv: list[Any],
+    environment: dict[str, str] = ASCII,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+    stderr: int | IO[bytes] = subprocess.PIPE,
+) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "reelbeam", *map(str, argv)]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
-    return subprocess.run(command, cwd=ROOT, env=kept | environment, timeout=240, **streams)
+    return subprocess.run(command, cwd=ROOT, env=kept | environment, timeout=240, stdout=stdout, stderr=stderr)
 
 
 def closed_pipe() -> int:
@@ -122,7 +127,7 @@ def test_names_of_videos_do_not_depend_on_the_locale(tmp_path: pathlib.Path, sam
     video = shutil.copy(samples_dir / "broken.mp4", tmp_path / "é.mp4")
     done = run(["label", video, "--model=demo", "--output", tmp_path / "out", "--max_failure_ratio", 1], ASCII)
     assert (done.returncode, done.stderr) == (0, b"")
-    rows = duckdb.sql(f"SELECT video_uri FROM '{tmp_path}/out/videos/*/*.parquet'").fetchall()
+    rows = select(f"SELECT video_uri FROM '{tmp_path}/out/videos/*/*.parquet'").fetchall()
     assert rows == [(str(video),)]
 
 

@@ -10,8 +10,8 @@ import sys
 import threading
 from collections.abc import Iterator
 
-import duckdb
 import pytest
+from duckdb_queries import select
 from processes import program, wait_until
 from sockets import DEAF, is_loopback, listeners
 from strangers import attack, calls
@@ -46,7 +46,7 @@ def page() -> Iterator[tuple[str, list[str]]]:
 
 
 def rows(output: pathlib.Path) -> list[tuple]:
-    return duckdb.sql(f"SELECT {_COLUMNS} FROM '{output}/videos/*/*.parquet' ORDER BY ALL").fetchall()
+    return select(f"SELECT {_COLUMNS} FROM '{output}/videos/*/*.parquet' ORDER BY ALL").fetchall()
 
 
 def test_a_run_listens_on_loopback_and_answers_no_stranger(
@@ -103,7 +103,7 @@ def labeled(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 def test_no_other_command_listens(command: str, labeled: pathlib.Path, samples_dir: pathlib.Path) -> None:
     sample = samples_dir / "growing.mp4"
     runs = sorted(path.stem for path in labeled.joinpath("runs").iterdir() if "-compact-" not in path.stem)
-    arguments = {
+    arguments: dict[str, list[object]] = {
         "plan": [sample, "--model=demo", "--output", labeled],
         "probe": [sample],
         "diff": [labeled, *runs[:2]],

@@ -12,9 +12,9 @@ import threading
 from fractions import Fraction
 
 import data_generation as generate
-import duckdb
 import processes
 import pytest
+from duckdb_queries import select
 
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.media.sandbox import sandboxed
@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 def rows(output: pathlib.Path) -> dict[str, tuple[str, str | None, int]]:
     """Status, error code and number of clips of each video, by file name; fails if a video has two rows."""
-    found = duckdb.sql(f"SELECT video_uri, status, error_code, num_clips FROM '{output}/videos/*/*.parquet'").fetchall()
+    found = select(f"SELECT video_uri, status, error_code, num_clips FROM '{output}/videos/*/*.parquet'").fetchall()
     table = {os.path.basename(uri): (status, code, clips) for uri, status, code, clips in found}
     assert len(table) == len(found)
     return table

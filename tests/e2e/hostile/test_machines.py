@@ -157,6 +157,7 @@ def test_absurd_numbers_are_refused_and_leave_nothing(
     samples_dir: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    code: str | int | None
     try:
         code = main(
             ["label", str(samples_dir / "growing.mp4"), "--model=demo", "--output", str(tmp_path / "out"), flag]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import pathlib
 
-import duckdb
 import pandas as pd
 import pytest
+from duckdb_queries import select
 
 from reelbeam.pipeline.cli import main
 
@@ -20,7 +20,7 @@ def labeled(samples_dir: pathlib.Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 def sql(output: pathlib.Path, query: str) -> list[tuple]:
-    return duckdb.sql(
+    return select(
         query.format(*(f"'{output}/{table}/*/*.parquet'" for table in ("videos", "clips", "errors")))
     ).fetchall()
 

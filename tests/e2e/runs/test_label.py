@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 
 import data_generation as generate
-import duckdb
 import output_factory as factory
 import pytest
+from duckdb_queries import select
 from output_factory import Video
 from processes import program
 from slow_cases import fast_first
@@ -30,7 +30,7 @@ def label(output: pathlib.Path, *flags: object) -> int:
 
 def videos(output: pathlib.Path) -> dict[str, dict]:
     """Rows of the videos table, by file name."""
-    table = duckdb.sql(f"SELECT * FROM '{output}/videos/*/*.parquet'").to_arrow_table().to_pylist()
+    table = select(f"SELECT * FROM '{output}/videos/*/*.parquet'").to_arrow_table().to_pylist()
     return {os.path.basename(row["video_uri"]): row for row in table}
 
 
@@ -53,7 +53,7 @@ def test_odd_and_broken_files_end_in_one_row_each(tmp_path: pathlib.Path, sample
     (folder / "notes.txt").write_text("not looked at")
 
     assert label(tmp_path / "out", folder, "--max_failure_ratio", 1) == 0
-    table = duckdb.sql(f"SELECT video_uri, status, error_code FROM '{tmp_path}/out/videos/*/*.parquet'").fetchall()
+    table = select(f"SELECT video_uri, status, error_code FROM '{tmp_path}/out/videos/*/*.parquet'").fetchall()
     found = {os.path.relpath(uri, folder): (status, code) for uri, status, code in table}
     assert len(table) == len(found) == 14
     assert {name: found[name] for name in good} == dict.fromkeys(good, ("ok", None))
@@ -109,7 +109,7 @@ def test_columns_of_the_list_are_carried_into_the_rows(tmp_path: pathlib.Path, s
     listing = tmp_path / "list.csv"
     listing.write_text(f"video_uri,camera,shift\n{samples_dir}/growing.mp4,7,night\n", encoding="utf-8")
     assert label(tmp_path / "out", "--input_list", listing) == 0
-    ((camera, shift),) = duckdb.sql(
+    ((camera, shift),) = select(
         f"SELECT metadata['camera'], metadata['shift'] FROM '{tmp_path}/out/videos/*/*.parquet'"
     ).fetchall()
     assert (camera, shift) == ("7", "night")
@@ -132,9 +132,7 @@ def test_two_runs_stand_side_by_side(tmp_path: pathlib.Path, samples_dir: pathli
         assert label(tmp_path, samples_dir / "growing.mp4", "--force") == 0
     runs = [json.loads(path.read_text()) for path in (tmp_path / "runs").iterdir()]
     assert len({run["run_id"] for run in runs}) == 2
-    assert duckdb.sql(f"SELECT count(*), count(DISTINCT run) FROM '{tmp_path}/videos/*/*.parquet'").fetchall() == [
-        (2, 2)
-    ]
+    assert select(f"SELECT count(*), count(DISTINCT run) FROM '{tmp_path}/videos/*/*.parquet'").fetchall() == [(2, 2)]
 
 
 @pytest.mark.parametrize("command", fast_first(["plan", "label"]))
@@ -200,7 +198,7 @@ def test_too_many_failures_exit_with_3_and_commit_nothing(
     assert f"  {tmp_path}/gone.mp4 not_found: does not exist; check the path and its spelling\n" in failed
     (staging,) = (tmp_path / "out" / ".staging").glob("run=*")
     assert f"errors  {staging}/errors/" in printed and f"summary {staging}/failed.json" in printed
-    rows = duckdb.sql(f"SELECT video_uri FROM read_parquet('{staging}/errors/*.staged')").fetchall()
+    rows = select(f"SELECT video_uri FROM read_parquet('{staging}/errors/*.staged')").fetchall()
     assert {uri for (uri,) in rows} == {str(path) for path in inputs[1:]}
     assert not list((tmp_path / "out").rglob("*.parquet")) and not list((tmp_path / "out").glob("runs/*"))
 

@@ -8,9 +8,9 @@ import pathlib
 import threading
 from typing import Any
 
-import duckdb
 import pyarrow.parquet as pq
 import pytest
+from duckdb_queries import select
 from faulty_proxy import FaultyProxy, Request
 from object_stores import BUCKET, S3Server, s3_flags, used_by_beam
 
@@ -69,7 +69,7 @@ def test_rows_are_those_of_a_local_run(
     assert num_failed >= 6 and f"{num_failed} requests repeated" in capsys.readouterr().out
 
     for table in TABLES:
-        local = duckdb.sql(f"SELECT * FROM '{tmp_path}/out/{table}/*/*.parquet'").to_arrow_table().to_pylist()
+        local = select(f"SELECT * FROM '{tmp_path}/out/{table}/*/*.parquet'").to_arrow_table().to_pylist()
         remote = rows_of(s3, table)
         assert sorted(comparable(row, f"s3://{BUCKET}/in/") for row in remote) == sorted(
             comparable(row, f"{samples_dir}/") for row in local

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from typing import Any
 
-import duckdb
 import pytest
+from duckdb_queries import select
 from faulty_proxy import FaultyProxy
 from object_stores import BUCKET, S3Server, s3_flags
 
@@ -68,7 +68,7 @@ def reads(proxy: FaultyProxy) -> int:
 
 
 def rows(output: pathlib.Path, table: str) -> list[Any]:
-    found = duckdb.sql(f"SELECT * FROM '{output}/{table}/*/*.parquet'").to_arrow_table().to_pylist()
+    found = select(f"SELECT * FROM '{output}/{table}/*/*.parquet'").to_arrow_table().to_pylist()
     return sorted(str({name: row[name] for name in row if name not in _OF_ONE_RUN}) for row in found)
 
 

@@ -13,7 +13,8 @@ from reelbeam.pipeline.flags import options
 from reelbeam.pipeline.settings.label_settings import LABEL_SETTINGS
 from tools.make_flex_template import TEMPLATES, files
 
-PARAMETERS: dict[str, dict[str, Any]] = {p["name"]: p for p in flex_template.metadata()["parameters"]}
+METADATA: dict[str, Any] = flex_template.metadata()
+PARAMETERS: dict[str, dict[str, Any]] = {p["name"]: p for p in METADATA["parameters"]}
 
 
 @pytest.mark.parametrize("name", files())

@@ -29,7 +29,7 @@ def test_what_is_cut_off_a_path_is_marked(uris: list[str], names: list[str]) -> 
 
 def test_the_end_of_a_long_path_is_shown() -> None:
     folders = [f"/{'deep' * 10}/{letter * 60}" for letter in "ab"]
-    rows = [
+    rows: list[dict[str, object]] = [
         {"video_uri": f"{folder}/clip.mp4", "labels": [], "num_clips": 0, "status": "ok", "error_code": None}
         for folder in folders
     ]

@@ -127,7 +127,7 @@ def test_parameter_sets_that_change_between_listed_key_frames(tmp_path: pathlib.
                 units = [u for u in units if keeps_headers or u[0] & 31 not in (7, 8)]
                 copy = av.Packet(b"".join(struct.pack(">I", len(u)) + u for u in units))
                 copy.time_base, copy.is_keyframe, copy.stream = Fraction(1, 30), packet.is_keyframe, stream
-                copy.pts = 20 + first + round((cast(int, packet.pts) - start) * cast(Fraction, packet.time_base) * 30)
+                copy.pts = 20 + first + round((cast(int, packet.pts) - start) * packet.time_base * 30)
                 copy.dts = first + index + 8
                 container.mux(copy)
             first += len(packets)

@@ -186,7 +186,7 @@ def growing_stream(path: pathlib.Path) -> pathlib.Path:
 
 def test_a_picture_that_grows_on_the_way_meets_its_cap_in_both_ways_of_decoding(tmp_path: pathlib.Path) -> None:
     path = growing_stream(tmp_path / "grow.ts")
-    whole_clips = []
+    whole_clips: list[list[int]] = []
     small = DecoderLimits(max_pixels=320 * 240)
     media = probe(path, small)
     assert media.key_frame_pts

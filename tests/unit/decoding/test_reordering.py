@@ -173,7 +173,7 @@ def test_slices_that_break_off_tell_nothing() -> None:
 
 
 def _sps(**options: bool) -> bytes:
-    return h264.headers(**options).split(b"\0\0\0\1")[1]  # type: ignore[arg-type]
+    return h264.headers(**options).split(b"\0\0\0\1")[1]
 
 
 def test_a_vui_that_says_nothing_or_breaks_off_tells_nothing() -> None:

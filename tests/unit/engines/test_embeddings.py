@@ -15,12 +15,12 @@ import numpy.testing as npt
 import pytest
 
 from reelbeam.transforms.errors import ModelError
-from reelbeam.transforms.models.engine import load_engine
+from reelbeam.transforms.models.engine import EngineName, load_engine
 from reelbeam.transforms.models.registry.catalog import ModelSpec, Preset, find
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-ENGINES = ("openvino", "tensorflow")
+ENGINES: tuple[EngineName, ...] = ("openvino", "tensorflow")
 TINY = Preset(num_frames=2, target_fps=Fraction(2), resize=8, size=8)
 
 

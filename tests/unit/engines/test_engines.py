@@ -31,12 +31,12 @@ from reelbeam.transforms.errors import (
     NotASavedModelError,
     SignatureError,
 )
-from reelbeam.transforms.models.engine import accelerator_visible, choose_engine, load_engine
+from reelbeam.transforms.models.engine import EngineName, accelerator_visible, choose_engine, load_engine
 from reelbeam.transforms.models.registry.catalog import ModelSpec, Preset, find
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-ENGINES = ("openvino", "tensorflow")
+ENGINES: tuple[EngineName, ...] = ("openvino", "tensorflow")
 TOLERANCE = 1e-4
 TINY = Preset(num_frames=4, target_fps=Fraction(4), resize=16, size=12)
 TINY_CLASSES = 7
@@ -206,7 +206,8 @@ def test_many_threads_share_one_engine(name: Any, save: Save) -> None:
 @pytest.mark.parametrize("name", ENGINES)
 def test_wrong_frames_are_a_bug_of_the_caller(name: Any, save: Save) -> None:
     engine = load_engine(save(tiny_function(), image(None, None, None, None, 3)), name, 1)
-    for wrong in (clips(1, TINY).astype(np.float32), clips(1, TINY)[0], clips(1, TINY)[:, :3]):
+    wrong_ones: list[np.ndarray] = [clips(1, TINY).astype(np.float32), clips(1, TINY)[0], clips(1, TINY)[:, :3]]
+    for wrong in wrong_ones:
         with pytest.raises(ValueError, match=r"frames must be uint8 \[N, 4, 12, 12, 3\]"):
             engine.classify(wrong)
 

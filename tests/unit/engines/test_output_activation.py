@@ -205,7 +205,7 @@ def test_sigmoids_at_the_end_are_scores_class_by_class(engine: Any, tmp_path: pa
 def test_embeddings_are_found_before_a_softmax_and_before_sigmoids(head: Any, tmp_path: pathlib.Path) -> None:
     spec = save(tmp_path / "model", head)
     for engine in ("openvino", "tensorflow"):
-        assert load_engine(spec, engine, 1).embedding_size() == 3  # type: ignore[arg-type]
+        assert load_engine(spec, engine, 1).embedding_size() == 3
 
 
 @pytest.mark.parametrize(("head", "wanted"), [(logits, "logits"), (tf_softmax, "softmax"), (sigmoid, "sigmoid")])
@@ -252,7 +252,7 @@ def test_a_softmax_that_is_written_out_is_told_once(tmp_path: pathlib.Path, capl
     classify_clips._warn_of_scores.cache_clear()
     caplog.clear()
     for named in ("logits", "softmax"):
-        scores_of(dataclasses.replace(spec, output_activation=named), "openvino", [clip(255, 0, 0)])  # type: ignore[arg-type]
+        scores_of(dataclasses.replace(spec, output_activation=named), "openvino", [clip(255, 0, 0)])
     assert not [record for record in caplog.records if record.levelno == logging.WARNING]
 
 
@@ -292,7 +292,7 @@ def test_logits_lead_back_to_the_scores_and_are_finite() -> None:
     chances = np.array([0.0, 0.2, 1.0], np.float32)
     npt.assert_allclose(1 / (1 + np.exp(-to_logits(chances, "sigmoid").astype(np.float64))), chances, atol=1e-6)
     for activation in ("softmax", "sigmoid"):
-        assert np.isfinite(to_logits(chances, activation).astype(np.float16)).all()  # type: ignore[arg-type]
+        assert np.isfinite(to_logits(chances, activation).astype(np.float16)).all()
 
 
 def test_the_entropy_of_sigmoids_is_that_of_every_class() -> None:

@@ -49,7 +49,7 @@ def video(num_segments: int, num_frames: int, size: int, seed: int = 2021) -> np
 def watch(engine: StreamEngine, frames: np.ndarray, cuts: list[int]) -> tuple[np.ndarray, list[State]]:
     """Shows segments from their start, in calls of the given numbers of frames."""
     states = [engine.initial_state()] * len(frames)
-    logits = np.empty(0)
+    logits: np.ndarray = np.empty(0)
     for start, length in zip(np.cumsum([0, *cuts]), cuts, strict=False):
         logits, states = engine.classify_next(states, frames[:, start : start + length])
     return logits, states
@@ -133,7 +133,8 @@ def test_wrong_calls_are_a_bug_of_the_caller(name: Any, tiny: ModelSpec) -> None
     engine = load_stream_engine(tiny, name, 1)
     state = engine.initial_state()
     good = video(1, 4, TINY.size)
-    for wrong in (good.astype(np.float32), good[0], good[:, :0], good[:, :, :5]):
+    wrong_ones: list[np.ndarray] = [good.astype(np.float32), good[0], good[:, :0], good[:, :, :5]]
+    for wrong in wrong_ones:
         with pytest.raises(ValueError, match=r"frames must be uint8 \[N, T, 6, 6, 3\]"):
             engine.classify_next([state], wrong)
     with pytest.raises(ValueError, match="2 states for 1 segments"):

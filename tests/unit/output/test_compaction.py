@@ -21,6 +21,7 @@ import output_factory as factory
 import pyarrow.parquet as pq
 import pytest
 from audit_events import audited
+from duckdb_queries import select
 from output_factory import Sizes, Video
 from processes import program, wait_until
 
@@ -94,7 +95,7 @@ def globbed(output: pathlib.Path, table: str) -> list[str]:
     if not list(output.glob(f"{table}/*/*.parquet")):
         return []
     query = f"SELECT * EXCLUDE (run) FROM read_parquet('{output}/{table}/*/*.parquet', hive_partitioning = true)"
-    return sorted(map(repr, duckdb.sql(query).fetchall()))
+    return sorted(map(repr, select(query).fetchall()))
 
 
 def views(output: pathlib.Path) -> dict[str, list[Any]]:

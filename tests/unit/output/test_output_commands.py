@@ -304,7 +304,7 @@ def set_first(table: pa.Table, name: str, value: object) -> pa.Table:
     return table.set_column(place, field, pa.array([value, *table[name].to_pylist()[1:]], field.type))
 
 
-DAMAGES: dict[str, tuple[str, Callable[[pathlib.Path], object], str]] = {
+DAMAGES: dict[str, tuple[str, Callable[[pathlib.Path], object], str | None]] = {
     "deleted": ("clips", lambda path: path.unlink(), "does not exist"),
     "truncated": ("videos", lambda path: path.write_bytes(path.read_bytes()[:-100]), "cannot be read as Parquet"),
     "bit": ("videos", flip, "could not verify page integrity"),

@@ -93,7 +93,7 @@ def test_the_duckdb_views_show_the_last_run_of_every_video(
         assert connection.execute(query).fetchall() == rows
     columns = [row[0] for row in connection.execute("DESCRIBE current_videos").fetchall()]
     assert columns == TABLES["videos"].names
-    (score,) = connection.execute("SELECT score FROM label_timeline WHERE video_uri = 'a.mp4'").fetchone()
+    ((score,),) = connection.execute("SELECT score FROM label_timeline WHERE video_uri = 'a.mp4'").fetchall()
     assert score == pytest.approx(0.8)
 
 
@@ -186,7 +186,8 @@ def test_each_dialect_can_parse_its_views(dialect: Dialect) -> None:
     statements = sqlglot.parse(create_views(output, dialect, 0.5, "my-project.labels"), dialect)
     created = [statement for statement in statements if statement is not None]
     assert len(created) == 8 and {type(statement).__name__ for statement in created} == {"Create"}
-    names = [statement.find(sqlglot.exp.Table).name for statement in created]
+    tables = [statement.find(sqlglot.exp.Table) for statement in created]
+    names = [table.name for table in tables if table is not None]
     current = ["current_videos", "current_clips", "current_errors"]
     assert names == ["all_videos", "all_clips", "all_errors", "all_runs", *current, "label_timeline"]
 

@@ -52,7 +52,7 @@ def dry_run(*flags: str, places: list[str] = PLACES) -> Any:
     program = make_program(dry_runner)
     lock = LockTicket(config.output, run.run_id, outlives_launcher=True)
     build_graph(program, config, labels=labels, run=run, run_facts=run_facts(config, run), lock=lock)
-    return program.run().job  # type: ignore[attr-defined]
+    return program.run().job
 
 
 @pytest.fixture(scope="module")

@@ -106,7 +106,7 @@ def test_fewer_clips_are_never_dearer_than_all(duration: str, changes: dict[str,
     for before, after in zip(few, few[1:], strict=False):
         gap = after.start_seconds - before.end_seconds
         assert before.is_continued == after.continues == (gap <= warm_up)
-        assert after.num_warm_up_frames == min(gap, warm_up) * 5 // 1
+        assert after.num_warm_up_frames == min(gap, Fraction(warm_up)) * 5 // 1
 
 
 def test_a_segment_that_begins_after_a_short_gap_has_a_whole_warm_up() -> None:

@@ -201,7 +201,7 @@ SEEDS = [
     {"error": ["corrupt_video", "v.mp4: broken"]},
     {"clip": 0, "slot": 1, "real": 2},
 ]
-ODD = [
+ODD: list[object] = [
     *(None, True, False, -1, 0, 1 << 64, -(1 << 63), 1.5, -0.0, 1e308, float("nan"), float("inf"), "", "0", "1/0"),
     *("x" * 5000, "\x00\x1b[31m", "\ud800", "9" * 4000, "AAAA", "AAAAAAAAAAA=", [], [[]], {}, {"": {}}, [1, 2]),
 ]

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Iterable
+from fractions import Fraction
 
 import apache_beam as beam
 import pytest
@@ -71,7 +72,7 @@ def test_a_run_lists_a_linked_file_once_and_counts_what_it_leaves_out(linked: pa
 
 def test_ranges_of_a_linked_file_are_videos_of_their_own(linked: pathlib.Path) -> None:
     whole, link = VideoRef(str(linked / "ext/a.mp4")), VideoRef(str(linked / "sub/also.mp4"))
-    part = dataclasses.replace(link, time_range=TimeRange.of(None, 5))
+    part = dataclasses.replace(link, time_range=TimeRange.of(None, Fraction(5)))
     assert list(distinct(map(LinkResolver().entry, [link, part, whole]))) == [whole, part]
 
 

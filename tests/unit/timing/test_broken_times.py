@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import random
 import struct
@@ -157,6 +158,11 @@ def test_wild_times(tmp_path: pathlib.Path, wild: dict[int, float], kind: str) -
     assert_same_as_full(path, media, full_decodes=None)
 
 
+def _late(late: int, ticks: int, number: int, pts: int, dts: int | None) -> tuple[int, int | None]:
+    """Delays the frame `late` by `ticks`."""
+    return pts + ticks * (number == late), dts
+
+
 @pytest.mark.parametrize("seconds", [0.5, 5])
 @pytest.mark.parametrize("kind", ["h264", "hevc"])
 def test_a_wild_time_far_from_any_key_frame(tmp_path: pathlib.Path, kind: str, seconds: float) -> None:
@@ -165,9 +171,7 @@ def test_a_wild_time_far_from_any_key_frame(tmp_path: pathlib.Path, kind: str, s
     source = generate.make_video(tmp_path / "source.ts", _NUM_FRAMES, _FPS, **coded)
     for number in (1, 29, 30):
         path = tmp_path / f"{number}.ts"
-        transport_streams.with_times(
-            source, path, lambda n, pts, dts, number=number: (pts + round(90_000 * seconds) * (n == number), dts)
-        )
+        transport_streams.with_times(source, path, functools.partial(_late, number, round(90_000 * seconds)))
         assert _shown(path, probe(path)) == list(range(_NUM_FRAMES))
 
 
