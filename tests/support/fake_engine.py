@@ -1,4 +1,4 @@
-"""An engine whose answers can be foretold: it tells what a clip's first pixel says, and fails where it is asked to."""
+"""Fake engines with predictable outputs: logits depend on a clip's first pixel; some values make the engine fail."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ class FakeEngine:
 
 
 class FakeStreamEngine:
-    """Tells what it saw: logits are the sum of the first pixels so far, the last of them, and the number of frames.
+    """Reports what it saw: logits are the sum of the first pixels so far, the last of them, and the number of frames.
 
-    Keeps no state itself. `live_states` counts those that somebody still holds.
+    Keeps no state itself. `live_states` counts the states that are still referenced.
     """
 
     name = "fake"

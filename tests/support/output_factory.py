@@ -38,7 +38,7 @@ NO_SIZES = Sizes()
 
 
 def run_info(number: int, model: str = "m0") -> RunInfo:
-    """The run of night `number`, from 1."""
+    """Returns run number `number`, from 1."""
     return dataclasses.replace(
         make.RUN,
         run_id=f"202601{number:02d}T000000Z-{number:06x}",

@@ -1,4 +1,4 @@
-"""What /proc tells of other processes, and decoder processes that misbehave."""
+"""What /proc shows of processes: children, decoders, open descriptors."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def test_rows_count_the_real_frames_of_a_recording_that_starts_inside_a_gop(tmp_
         assert_that(found, equal_to([(0, 2000, 8, 1), (1, 4000, 8, 8), (2, 5600, 8, 8)]))
 
 
-def test_a_decoder_that_dies_costs_its_segment_only(tmp_path: pathlib.Path) -> None:
+def test_a_crashed_decoder_loses_only_its_segment(tmp_path: pathlib.Path) -> None:
     path = generate.make_video(tmp_path / "v.mp4", 250, 25, 320, 240)
     many = ClipSampling(5, Fraction(20))
     with LocalPipeline() as pipeline:

@@ -1,4 +1,4 @@
-"""Folders: links are followed, and whatever is not taken for a video is counted by its kind."""
+"""Folders: links are followed, and files that are not taken as videos are counted by kind."""
 
 from __future__ import annotations
 

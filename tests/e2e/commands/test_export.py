@@ -1,4 +1,4 @@
-"""Exported models: made by the command, taken by `--model` where neither hub nor TensorFlow can be had."""
+"""Exported models: written by the command, and accepted by `--model` without a hub and without TensorFlow."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_a_stream_model_is_exported_too(shared_dir: pathlib.Path, tmp_path: path
 
 
 @pytest.mark.slow
-def test_a_runs_summary_tells_the_model(
+def test_a_runs_summary_names_the_model(
     exported: pathlib.Path, samples_dir: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     video = str(samples_dir / "moving_left.mp4")

@@ -1,4 +1,4 @@
-"""Models of one's own, from the command line to the rows: what their outputs are read as."""
+"""Custom models, from the command line to the rows: how their outputs are interpreted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PRESET = ["--num_frames=2", "--target_fps=2", "--resize=8", "--size=8"]
 
 @pytest.fixture(scope="module")
 def own_model(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """A model whose graph ends in a softmax, and that is sure of its answer: 1.000 for "yes", whatever it sees."""
+    """A model whose graph ends in a softmax, and that answers "yes" with a score of 1.000 for every clip."""
     import tensorflow as tf
 
     class Sure(tf.Module):
@@ -68,7 +68,7 @@ def test_rows_say_what_the_outputs_were_read_as_and_do_not_mix(
     assert main(["verify", str(tmp_path / "out")]) == 0
 
 
-def test_the_address_that_a_catalog_model_came_from_is_told(
+def test_the_address_of_a_catalog_model_is_reported(
     own_model: pathlib.Path,
     samples_dir: pathlib.Path,
     tmp_path: pathlib.Path,

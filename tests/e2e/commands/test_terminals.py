@@ -65,14 +65,14 @@ def run(
 
 
 def closed_pipe() -> int:
-    """Returns the end to write to of a pipe that nobody reads."""
+    """Returns the write end of a pipe that has no reader."""
     reading, writing = os.pipe()
     os.close(reading)
     return writing
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_on_a_poor_terminal_whose_reader_is_gone_ends_as_usual(name: str, places: dict[str, str]) -> None:
+def test_a_command_whose_reader_closed_the_pipe_ends_as_usual(name: str, places: dict[str, str]) -> None:
     argv, code = COMMANDS[name]
     writing = closed_pipe()
     try:
@@ -116,7 +116,7 @@ def test_output_that_a_full_disk_lost_is_a_failure(argv: list[str], places: dict
 
 
 @pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
-def test_closed_descriptors_are_no_matter(closed: str, places: dict[str, str]) -> None:
+def test_closed_descriptors_do_no_harm(closed: str, places: dict[str, str]) -> None:
     script = f'"$0" -m reelbeam status "$1" {closed}'
     command = ["/bin/sh", "-c", script, sys.executable, places["OUTPUT"]]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=240)
@@ -140,7 +140,7 @@ def num_committed(output: pathlib.Path) -> int:
     return sum(json.loads(path.read_bytes())["counts"]["ok"] for path in output.glob("runs/*.json"))
 
 
-def test_a_run_goes_on_though_nobody_reads_its_tables(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
+def test_a_run_continues_although_its_output_has_no_reader(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     """All parts are committed, and that is what the exit code says."""
     writing = closed_pipe()
     try:
@@ -165,7 +165,7 @@ def on_terminal(argv: list[Any]) -> tuple[int, str]:
     while True:
         try:
             drawn += (data := os.read(terminal, 1 << 16))
-        except OSError:  # how Linux tells that nobody holds the other side
+        except OSError:  # raised by Linux if no process has the other side open
             data = b""
         if not data:
             break
@@ -193,7 +193,7 @@ def test_the_progress_line_is_drawn_until_the_last_video(tmp_path: pathlib.Path,
     assert drawn.rindex("\x1b[?25h") > drawn.rindex("\x1b[?25l"), "the cursor is back"
 
 
-def test_messages_stand_above_the_progress_line(tmp_path: pathlib.Path) -> None:
+def test_messages_are_printed_above_the_progress_line(tmp_path: pathlib.Path) -> None:
     program = """
 import logging, threading
 from reelbeam.pipeline import cli

@@ -1,4 +1,4 @@
-"""The package as it is installed: a wheel, built from the checkout, that works far from it."""
+"""The installed package: a wheel, built from the checkout, works outside of the checkout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run as others on the machine and the network meet it: what listens, and who is let in."""
+"""What other users of the machine and the network can reach: listening sockets, and who may connect."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _COLUMNS = "parse_filename(video_uri), status, num_clips, top_label, round(top_s
 
 @pytest.fixture
 def page() -> Iterator[tuple[str, list[str]]]:
-    """A page on loopback, and the paths that were asked for."""
+    """Yields the address of a page on loopback, and the list of requested paths."""
     asked: list[str] = []
 
     class Page(http.server.BaseHTTPRequestHandler):

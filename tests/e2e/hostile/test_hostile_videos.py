@@ -1,4 +1,4 @@
-"""`reelbeam label` over a folder in which files, or somebody, kill the decoder: a row each, and the run goes on."""
+"""`reelbeam label` with decoders that crash or are killed: one row each, and the run continues."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def killer(victim: str, hit: threading.Event) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_decoder_costs_one_row(
+def test_a_killed_decoder_gives_one_row(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "in"
@@ -66,7 +66,7 @@ def test_a_killed_decoder_costs_one_row(
 
 
 @pytest.mark.slow
-def test_bombs_and_playlists_cost_a_row_each(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
+def test_bombs_and_playlists_give_one_row_each(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     shutil.copy(samples_dir / "growing.mp4", folder / "good.mp4")

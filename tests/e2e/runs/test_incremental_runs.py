@@ -1,4 +1,4 @@
-"""Incremental runs over one folder: what is new or changed is labeled once, whatever happens in between."""
+"""Incremental runs over one folder: new and changed videos are labeled exactly once, also after interrupted runs."""
 
 from __future__ import annotations
 

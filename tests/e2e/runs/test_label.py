@@ -1,4 +1,4 @@
-"""`reelbeam label` on files as they come: odd ones, broken ones, lists, and runs that fail."""
+"""`reelbeam label` on odd files, broken files and lists, and runs that fail."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_missing_file_is_a_row_and_a_duplicate_is_none(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("flags", [["--videos_per_part=1"], ["--videos_per_part=0"]])
-def test_duplicates_are_told_once_however_the_run_is_cut(
+def test_duplicates_are_reported_once_for_any_number_of_parts(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str], flags: list[str]
 ) -> None:
     videos = [samples_dir / "growing.mp4", samples_dir / "shrinking.mp4"]
@@ -127,7 +127,7 @@ def test_flags_reach_the_rows(tmp_path: pathlib.Path, samples_dir: pathlib.Path)
 
 
 @pytest.mark.slow
-def test_two_runs_stand_side_by_side(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
+def test_two_runs_are_kept_side_by_side(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     for _ in range(2):
         assert label(tmp_path, samples_dir / "growing.mp4", "--force") == 0
     runs = [json.loads(path.read_text()) for path in (tmp_path / "runs").iterdir()]
@@ -136,7 +136,7 @@ def test_two_runs_stand_side_by_side(tmp_path: pathlib.Path, samples_dir: pathli
 
 
 @pytest.mark.parametrize("command", fast_first(["plan", "label"]))
-def test_another_model_than_last_time_is_told(
+def test_a_change_of_the_model_is_reported(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, caplog: pytest.LogCaptureFixture, command: str
 ) -> None:
     sample, output = samples_dir / "growing.mp4", tmp_path / "out"
@@ -223,7 +223,7 @@ def test_an_output_that_cannot_be_written_is_met_before_the_work(
 
 
 def test_a_read_only_folder_is_named(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To root nothing is read-only, so the look at the folder is told what to see."""
+    """Root can write to read-only folders, so the check of the folder is replaced."""
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     error = unwritable(f"{tmp_path}/a/b", StorageError("the storage says no"))
     assert str(error).startswith(f"--output {tmp_path}/a/b cannot be written: {tmp_path} is read-only for user id ")
@@ -261,7 +261,7 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(
 
 @pytest.mark.slow
 def test_a_model_that_does_not_fit_leaves_no_selection(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
-    """The selection has URIs as they were given, with their signatures. A first run meets such a model before it."""
+    """The selection has URIs with their signatures. A first run refuses such a model before the selection."""
     labels = tmp_path / "labels.txt"
     labels.write_text("left\nright\n")
     assert label(tmp_path / "out", samples_dir / "growing.mp4") == 0

@@ -1,4 +1,4 @@
-"""Google Cloud Storage, inputs and output, on an emulator that is built once; skipped where it cannot be had."""
+"""Google Cloud Storage, inputs and output, on an emulator that is built once; skipped where it cannot be built."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_one_run_at_a_time(gcs: GcsServer) -> None:
         assert read_lock(OUTPUT).holder == "second"  # type: ignore[union-attr]
 
 
-def test_an_answer_that_is_lost_is_no_other_run(gcs: GcsServer) -> None:
+def test_a_lost_response_is_not_taken_for_another_run(gcs: GcsServer) -> None:
     lost = itertools.cycle(["lost", ""])
     gcs.proxy.fault = lambda request: next(lost) if request.path.startswith("/upload/") else ""
     with OutputLock(LockTicket(OUTPUT, "first")):

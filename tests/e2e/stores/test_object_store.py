@@ -1,4 +1,4 @@
-"""`reelbeam label` with input and output in an object store: the rows of a local run, in fair weather and in foul."""
+"""`reelbeam label` with input and output in an object store: the rows of a local run, with and without faults."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ REQUESTS = {"lock": "lock.json", "listing of what was cut off": ".staging", "lis
 @pytest.mark.parametrize(("status", "code"), [("503", 1), ("403", 2)])
 @pytest.mark.parametrize("command", ["label", "plan"])
 @pytest.mark.usefixtures("quick_retries")
-def test_an_output_that_does_not_answer_now_is_no_wrong_flag(
+def test_an_output_that_does_not_respond_is_not_a_wrong_flag(
     s3: S3Server,
     proxy: FaultyProxy,
     samples_dir: pathlib.Path,
@@ -149,7 +149,7 @@ FLAGS_THAT_NEED_ACCESS = {
     "place",
     [pytest.param(place, marks=pytest.mark.slow) if place == "export" else place for place in FLAGS_THAT_NEED_ACCESS],
 )
-def test_who_is_not_let_in_is_told_what_to_do(
+def test_a_denied_access_has_a_remedy(
     s3: S3Server,
     proxy: FaultyProxy,
     without_aws_keys: pytest.MonkeyPatch,

@@ -1,4 +1,4 @@
-"""The Flex Template: its checked-in files are what is generated, and its parameters make the command that they say."""
+"""The Flex Template: its checked-in files are up to date, and its parameters give the right command."""
 
 from __future__ import annotations
 

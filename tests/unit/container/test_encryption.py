@@ -1,4 +1,4 @@
-"""Encrypted video has an error of its own, whatever container says that it is encrypted."""
+"""Encrypted video has an error of its own, in every container."""
 
 from __future__ import annotations
 

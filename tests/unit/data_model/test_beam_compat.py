@@ -160,7 +160,7 @@ def test_the_runners_servers_are_made_by_the_name_that_is_replaced() -> None:
     assert "import grpc\n" in source
 
 
-def test_the_runner_tells_workers_the_address_that_channels_are_known_by() -> None:
+def test_the_runner_gives_workers_an_address_on_localhost() -> None:
     source = inspect.getsource(worker_handlers)
     assert "self.control_address = 'localhost:%s' % self.control_port" in source
     assert inspect.getsource(worker_handlers.GrpcWorkerHandler.host_from_worker).count("return 'localhost'") == 1

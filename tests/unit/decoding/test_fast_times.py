@@ -1,4 +1,4 @@
-"""The fast way on every kind of time line, picture and container: the frames of a full decode, byte for byte."""
+"""The fast path gives the frames of a full decode, byte for byte, for every kind of timeline, picture and container."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_times_and_pictures(tmp_path: pathlib.Path, name: str) -> None:
     path = generate.make_video(tmp_path / name, num_frames, 30, **made)
     media = probe(path)
     assert media.key_frame_pts, "the fast way is not taken"
-    # A gap in Matroska may be one in the file, too; an MP4's index tells these apart.
+    # A gap in Matroska may also be missing data; an MP4's index distinguishes the two.
     assert_same_as_full(path, media, None if name == "gap.mkv" else 0)
 
 

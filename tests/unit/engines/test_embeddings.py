@@ -1,4 +1,4 @@
-"""Embeddings: found by the graph's structure in both engines, alike, and told to be absent where they are."""
+"""Embeddings: both engines find them by the graph's structure, and report when a graph has none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models that end in a softmax or in sigmoids: found out from the graph, read as what they are, in both engines."""
+"""Models that end in a softmax or in sigmoids: both engines detect it in the graph."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_the_graph_shows_what_the_output_is(
     assert output_activation(spec, tmp_path / "model") == wanted
 
 
-def test_functions_that_are_to_be_compiled_are_looked_into(tmp_path: pathlib.Path) -> None:
+def test_functions_that_are_to_be_compiled_are_checked(tmp_path: pathlib.Path) -> None:
     spec = save(tmp_path / "model", sigmoid, depth=1, compiled=True)
     assert output_activation(spec, tmp_path / "model") == "sigmoid"
 
@@ -243,7 +243,9 @@ def test_a_stream_models_answer_is_found_among_its_states(tmp_path: pathlib.Path
     assert load_stream_engine(spec, "openvino", 1).output_activation == "softmax"
 
 
-def test_a_softmax_that_is_written_out_is_told_once(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_softmax_of_basic_operations_is_reported_once(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
     classify_clips._warn_of_scores.cache_clear()
     spec = save(tmp_path / "model", softmax_by_hand)
     scores_of(spec, "openvino", [clip(255, 0, 0), clip(0, 255, 0)])
@@ -256,7 +258,7 @@ def test_a_softmax_that_is_written_out_is_told_once(tmp_path: pathlib.Path, capl
     assert not [record for record in caplog.records if record.levelno == logging.WARNING]
 
 
-def test_outputs_that_are_no_scores_are_a_failure_that_names_the_flag(tmp_path: pathlib.Path) -> None:
+def test_outputs_that_are_not_scores_are_a_failure_that_names_the_flag(tmp_path: pathlib.Path) -> None:
     spec = dataclasses.replace(save(tmp_path / "model", logits), output_activation="sigmoid")
     handler = classify_clips.MoViNetModelHandler(
         classify_clips.ClassifierConfig(model=spec, labels=LABELS, top_k=3, engine="openvino", num_threads=1)

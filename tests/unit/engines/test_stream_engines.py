@@ -1,7 +1,7 @@
 """Stream models: both engines against TensorFlow's own logits of the official ones, and against arithmetic by hand.
 
-The small Stream model of `tiny_stream_model` has every kind of state that the official ones have, and its answers can
-be told by hand.
+The small Stream model of `tiny_stream_model` has every kind of state that the official ones have, and its outputs
+can be computed by hand.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def test_a_state_may_depend_on_the_number_of_frames(name: Any, tiny: ModelSpec, 
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_a_base_model_is_no_stream_model(name: Any) -> None:
+def test_a_base_model_is_not_a_stream_model(name: Any) -> None:
     demo = find("demo")
     with pytest.raises(ModelError, match="demo is not a Stream model"):
         load_stream_engine(demo, name)
@@ -192,7 +192,7 @@ def test_a_base_model_is_no_stream_model(name: Any) -> None:
         load_stream_engine(dataclasses.replace(demo, kind="stream"), name)
 
 
-def test_a_stream_model_is_told_from_its_graph(tiny: ModelSpec) -> None:
+def test_a_stream_model_is_recognized_by_its_graph(tiny: ModelSpec) -> None:
     folder = pathlib.Path(tiny.handle)
     assert is_stream_model(folder)
     assert not is_stream_model(pathlib.Path(__file__).parents[3] / "pipeline/demo/model")

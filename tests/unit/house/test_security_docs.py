@@ -1,4 +1,4 @@
-"""docs/security.md says what is so: commands, flags, limits, permissions and files that it names."""
+"""docs/security.md is correct: the commands, flags, limits, permissions and files that it names."""
 
 from __future__ import annotations
 

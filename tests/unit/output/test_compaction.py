@@ -39,7 +39,7 @@ NIGHTS = 6
 
 
 def nights(output: pathlib.Path, first: int = 1, last: int = NIGHTS) -> list[str]:
-    """Every night one video changes, one is new and one fails; the last model is another one."""
+    """In each run one video changes, one is new and one fails; the last run has another model."""
     return [
         factory.commit_run(
             output,
@@ -208,7 +208,7 @@ def test_a_run_in_progress_keeps_compaction_out(tmp_path: pathlib.Path, capsys: 
 
 
 class _KilledError(BaseException):
-    """Stands for a kill at one step: nothing in the program catches it."""
+    """Simulates a kill at one step: nothing in the program catches it."""
 
 
 def cut_off(output: pathlib.Path, stop_at: int) -> list[str]:
@@ -242,7 +242,7 @@ def check_in_between(
         assert set(seen) <= set(whole)
 
 
-def test_cut_off_after_any_step_nothing_is_lost_or_doubled(tmp_path: pathlib.Path) -> None:
+def test_an_interruption_at_any_step_loses_and_doubles_nothing(tmp_path: pathlib.Path) -> None:
     names = nights(tmp_path / "made", last=3)
     wanted = answers(tmp_path / "made", names)
     rows = {table: globbed(tmp_path / "made", table) for table in ("videos", "clips")}

@@ -1,4 +1,4 @@
-"""What becomes of a listed video, case by case, and what is read of a ledger."""
+"""The outcome of a listed video, case by case, and what is read from the ledger."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_every_case(
         ([row(run_id="r9", size_bytes=9)], "changed"),
     ],
 )
-def test_a_row_that_is_not_what_is_asked_of_rows_is_kept_and_told(rows: list[LedgerRow], wanted: str) -> None:
+def test_a_row_without_the_requested_options_is_kept_and_reported(rows: list[LedgerRow], wanted: str) -> None:
     assert decide(VIDEO, rows, SkipRules(), "av 1", other_runs={"r9"}).reason == wanted
 
 
@@ -161,7 +161,7 @@ def test_only_content_since_a_time() -> None:
     assert prefilter(dataclasses.replace(VIDEO, modified_seconds=4.999999), rules) == "before_since"
     assert (
         prefilter(dataclasses.replace(VIDEO, modified_seconds=None), rules) is None
-    )  # nobody knows: not lost in silence
+    )  # unknown, so it is not lost silently
 
 
 def test_only_rows_of_listed_videos_and_of_the_same_key_are_read(tmp_path: pathlib.Path) -> None:

@@ -1,4 +1,4 @@
-"""The run document: what is written is read back the same, and whatever no run of this version writes is refused."""
+"""The run document: it is read back as written, and content that no run of this version writes is refused."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def test_the_command_line_is_parsed_by_the_projects_own_options() -> None:
     assert [flag.partition("=")[0] for flag in beam_flags] == ["--runner", "--flink_master", "--artifact_endpoint"]
 
 
-def test_what_the_cluster_tells_is_what_the_launcher_asks_for() -> None:
+def test_the_cluster_has_the_settings_that_the_launcher_reads() -> None:
     (deployment,) = validate.deployments()
     told = {key for key in deployment["spec"]["flinkConfiguration"] if key.startswith("reelbeam.")}
     assert flink.__doc__

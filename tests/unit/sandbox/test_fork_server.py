@@ -1,4 +1,4 @@
-"""One decoder process, one video; and a fork server that stays clean, is replaced, and leaves nothing behind."""
+"""One decoder process per video, and a fork server that stays clean, is replaced, and leaves nothing open."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_a_server_that_ended_is_replaced(video: pathlib.Path, number: signal.Sig
     assert server_pid() != first
 
 
-def test_a_server_that_ends_takes_its_processes_along_and_that_is_no_fault_of_a_video(video: pathlib.Path) -> None:
+def test_a_dead_server_ends_its_processes_and_the_error_is_transient(video: pathlib.Path) -> None:
     with pytest.raises(errors.DecoderCrashedError) as caught, sandboxed.acquire(LIMITS.memory_bytes) as process:
         os.kill(process.pid, signal.SIGSTOP)  # so that it does not answer before
         os.kill(process.server.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What the parent makes of a decoder's responses: bounded lists, and no message that costs more than it may."""
+"""How the parent reads a decoder's responses: bounded lists, and bounded costs for each message."""
 
 from __future__ import annotations
 

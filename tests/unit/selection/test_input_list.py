@@ -1,4 +1,4 @@
-"""List files: every kind with its further columns; a bad one is named with its row."""
+"""List files: every format with its other columns; an error names the row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ranges of a video: what is planned inside of them, and that two ranges of one video are never taken for one."""
+"""Ranges of a video: what is planned inside of them, and that two ranges of one video are always distinct."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_an_end_that_was_rounded_is_the_end_of_the_video() -> None:
     assert labeled_seconds(VideoRef("a.mp4"), Fraction(10)) == 10
 
 
-def test_ranges_are_told_apart_wherever_inputs_are() -> None:
+def test_ranges_are_distinguished_wherever_inputs_are() -> None:
     videos = [
         VideoRef("a.mp4", 5, "v", time_range=time_range)
         for time_range in (WHOLE, seconds("1", "2"), seconds("2", None))
