@@ -1,4 +1,4 @@
-"""ClassifyClips with a Stream model, in Beam: states live with their segments, however bundles and batches fall."""
+"""ClassifyClips with a Stream model, in Beam: each segment keeps its state, with any bundles and batches."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_answers_do_not_depend_on_the_size_of_batches(batch_clips: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_leaves_no_state_behind() -> None:
+def test_a_run_leaves_no_state() -> None:
     fake_engine.LOADED.clear()
     with LocalPipeline() as pipeline:
         clips = pipeline | beam.Create(range(7)) | beam.ParDo(_MakeClips())

@@ -40,7 +40,7 @@ def test_one_run_at_a_time(bucket: str) -> None:
         assert read_lock(output).holder == "second"  # type: ignore[union-attr]
 
 
-def test_an_answer_that_is_lost_is_no_other_run(s3: S3Server, proxy: FaultyProxy) -> None:
+def test_a_lost_response_is_not_taken_for_another_run(s3: S3Server, proxy: FaultyProxy) -> None:
     """The store wrote; asked again, it refuses: the run must not take itself for another one."""
     lost = itertools.cycle(["lost", ""])
     proxy.fault = lambda request: next(lost) if request.method == "PUT" else ""

@@ -91,7 +91,7 @@ def test_metadata_and_attempts_go_with_the_video(output: pathlib.Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_limit_goes_on_where_it_stopped(tmp_path: pathlib.Path) -> None:
+def test_a_limited_run_continues_where_the_last_one_stopped(tmp_path: pathlib.Path) -> None:
     taken: list[str] = []
     for night in range(4):
         with LocalPipeline() as pipeline:

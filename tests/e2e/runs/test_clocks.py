@@ -1,4 +1,4 @@
-"""A clock that was ahead once: later runs still have the later rows."""
+"""After a run on a clock that was ahead, later runs still have the later rows."""
 
 from __future__ import annotations
 

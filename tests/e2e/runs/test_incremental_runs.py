@@ -1,4 +1,4 @@
-"""Incremental runs over one folder: what is new or changed is labeled once, whatever happens in between."""
+"""Incremental runs over one folder: new and changed videos are labeled exactly once, also after interrupted runs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import data_generation as generate
 import duckdb
 import pytest
+from duckdb_queries import select
 from processes import program
 
 from reelbeam.pipeline.cli import main
@@ -33,7 +34,7 @@ def label(output: pathlib.Path, *flags: object) -> dict[str, Any]:
 
 def rows(output: pathlib.Path, run: dict[str, Any]) -> dict[str, tuple[str, int]]:
     """What a run says of its videos, by file name: status and attempt."""
-    found = duckdb.sql(
+    found = select(
         f"SELECT video_uri, status, attempts FROM '{output}/videos/*/*.parquet' WHERE run = '{run['run_id']}'"
     ).fetchall()
     return {os.path.basename(uri): (status, attempts) for uri, status, attempts in found}

@@ -1,4 +1,4 @@
-"""Two real nights, looked at, put together, and followed by a third."""
+"""Two real runs, inspected and compacted, and followed by a third."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def names(rows: list[tuple[Any, ...]], *columns: int) -> list[tuple[Any, ...]]:
     return [(os.path.basename(row[0]), *(row[i] for i in columns)) for row in rows]
 
 
-def test_two_nights_are_looked_at_and_put_together(
+def test_two_runs_are_inspected_and_compacted(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     videos, output = tmp_path / "in", tmp_path / "out"

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import data_generation as generate
-import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+from duckdb_queries import select
 from tiny_stream_model import tiny_model
 
 from reelbeam.pipeline.cli import main
@@ -54,7 +54,7 @@ def label(output: pathlib.Path, *flags: object) -> int:
 
 def clips(output: pathlib.Path) -> list[dict[str, Any]]:
     query = f"SELECT * EXCLUDE (run, run_id) FROM '{output}/clips/*/*.parquet' ORDER BY video_uri, clip_index"
-    return duckdb.sql(query).to_arrow_table().to_pylist()
+    return select(query).to_arrow_table().to_pylist()
 
 
 def summary(output: pathlib.Path) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def test_logits_and_embeddings_are_columns_that_readers_know(samples_dir: pathli
     video = samples_dir / "moving_left.mp4"
     assert label(tmp_path / "out", video, "--save_logits", "--save_embeddings") == 0
     path = f"{tmp_path}/out/clips/*/*.parquet"
-    rows = duckdb.sql(f"SELECT labels, log_sum_exp, logits, embedding FROM '{path}'").fetchall()
+    rows = select(f"SELECT labels, log_sum_exp, logits, embedding FROM '{path}'").fetchall()
     assert len(rows) == 3
     for labels, log_sum_exp, logits, embedding in rows:
         assert (len(logits), len(embedding)) == (9, 1024)
@@ -209,7 +209,7 @@ def test_the_official_a0_stream_labels_real_videos(
 ) -> None:
     media = shared_dir / "media"
     assert label(tmp_path, media, *a0, "--save_embeddings") == 0
-    rows = duckdb.sql(f"SELECT * FROM '{tmp_path}/videos/*/*.parquet' ORDER BY video_uri").to_arrow_table().to_pylist()
+    rows = select(f"SELECT * FROM '{tmp_path}/videos/*/*.parquet' ORDER BY video_uri").to_arrow_table().to_pylist()
     assert [row["status"] for row in rows] == ["ok"] * 8
     counts = {pathlib.Path(row["video_uri"]).name: row["num_clips"] for row in rows}
     assert (counts["long_1080p.mp4"], counts["nasa_13013.mp4"], counts["hevc.mp4"]) == (13, 2, 1)

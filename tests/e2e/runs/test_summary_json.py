@@ -1,4 +1,4 @@
-"""--summary_json ends a run with one line that a scheduler can read, however it ends; --no_wait leaves it alone."""
+"""--summary_json prints one line for a scheduler at the end of a run, successful or not; --no_wait does not wait."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def label(output: pathlib.Path, *flags: object) -> int:
     return main(["label", "--model=demo", *map(str, flags), f"--output={output}", "--summary_json"])
 
 
-def test_a_committed_run_tells_what_its_json_says(
+def test_a_committed_run_prints_the_content_of_its_json(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert label(tmp_path, samples_dir / "growing.mp4", tmp_path / "gone.mp4") == 0
@@ -46,7 +46,7 @@ def test_a_committed_run_tells_what_its_json_says(
     assert [error["code"] for error in line["errors"]] == ["not_found"]
 
 
-def test_a_refused_run_tells_why_and_where_its_summary_is(
+def test_a_refused_run_reports_why_and_where_its_summary_is(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert label(tmp_path / "out", tmp_path / "gone.mp4") == 3
@@ -56,7 +56,7 @@ def test_a_refused_run_tells_why_and_where_its_summary_is(
     assert json.loads(pathlib.Path(line["run_json"]).read_text())["rejection"] == line["error"]
 
 
-def test_a_failed_job_tells_what_broke(
+def test_a_failed_job_reports_its_cause(
     tmp_path: pathlib.Path,
     samples_dir: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
@@ -80,7 +80,7 @@ def test_a_failed_job_tells_what_broke(
         (["x.mp4", "--no_wait"], "invalid_config", "local run"),
     ],
 )
-def test_a_run_that_never_began_tells_its_error(
+def test_a_run_that_did_not_start_reports_its_error(
     tmp_path: pathlib.Path, flags: list[str], code: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     try:
@@ -110,7 +110,7 @@ def job_server(tmp_path: pathlib.Path) -> Iterator[str]:
         server.kill()
 
 
-def test_a_job_that_nobody_waits_for_commits_its_run(
+def test_a_job_started_with_no_wait_commits_its_run(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str], job_server: str
 ) -> None:
     portable = ["--runner=PortableRunner", f"--job_endpoint={job_server}", "--environment_type=LOOPBACK"]
@@ -124,7 +124,7 @@ def test_a_job_that_nobody_waits_for_commits_its_run(
 
 
 @pytest.mark.slow
-def test_parts_are_told_in_sum(
+def test_parts_are_reported_in_sum(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert label(tmp_path, samples_dir, "--videos_per_part=4") == 0
@@ -136,9 +136,7 @@ def test_parts_are_told_in_sum(
     assert len(line["files"]["videos"]) == len(line["parts"])
 
 
-def test_a_refused_part_leaves_no_list_of_inputs_behind(
-    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_refused_part_leaves_no_list_of_inputs(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     gone = [tmp_path / f"gone_{number}.mp4" for number in range(4)]
     assert label(tmp_path / "out", *gone, "--videos_per_part=2") == 3
     assert last_line(capsys)["status"] == "rejected"
@@ -213,7 +211,7 @@ def test_an_end_amid_parts_keeps_what_was_committed(
 
 
 @pytest.mark.parametrize("place", ["run_model.load_engine", "preparation.check_inputs"])
-def test_an_interrupted_run_tells_its_name_and_where_it_wrote(
+def test_an_interrupted_run_reports_its_name_and_where_it_wrote(
     tmp_path: pathlib.Path,
     samples_dir: pathlib.Path,
     capsys: pytest.CaptureFixture[str],

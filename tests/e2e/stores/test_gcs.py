@@ -1,4 +1,4 @@
-"""Google Cloud Storage, inputs and output, on an emulator that is built once; skipped where it cannot be had."""
+"""Google Cloud Storage, inputs and output, on an emulator that is built once; skipped where it cannot be built."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pathlib
 import threading
 from typing import Any
 
-import duckdb
 import pytest
+from duckdb_queries import select
 from faulty_proxy import Request
 from gcs_emulator import GcsServer
 from object_stores import BUCKET, check_conditions
@@ -73,7 +73,7 @@ def test_one_run_at_a_time(gcs: GcsServer) -> None:
         assert read_lock(OUTPUT).holder == "second"  # type: ignore[union-attr]
 
 
-def test_an_answer_that_is_lost_is_no_other_run(gcs: GcsServer) -> None:
+def test_a_lost_response_is_not_taken_for_another_run(gcs: GcsServer) -> None:
     lost = itertools.cycle(["lost", ""])
     gcs.proxy.fault = lambda request: next(lost) if request.path.startswith("/upload/") else ""
     with OutputLock(LockTicket(OUTPUT, "first")):
@@ -150,7 +150,7 @@ def test_a_model_is_put_into_a_bucket_and_taken_from_it(
     assert (
         main(["label", "--model=demo", str(samples_dir / "growing.mp4"), f"--model={uri}", f"--output={output}"]) == 0
     )
-    assert duckdb.sql(f"SELECT top_label, model FROM '{output}/videos/*/*.parquet'").fetchall() == [("growing", "demo")]
+    assert select(f"SELECT top_label, model FROM '{output}/videos/*/*.parquet'").fetchall() == [("growing", "demo")]
     assert len(list((tmp_path / "cache/stored").iterdir())) == 1
 
 
@@ -184,9 +184,7 @@ def copy_of(gcs: GcsServer, target: pathlib.Path) -> pathlib.Path:
 
 
 def rows_of(output: pathlib.Path, table: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = (
-        duckdb.sql(f"SELECT * FROM '{output}/{table}/*/*.parquet'").to_arrow_table().to_pylist()
-    )
+    rows: list[dict[str, Any]] = select(f"SELECT * FROM '{output}/{table}/*/*.parquet'").to_arrow_table().to_pylist()
     return rows
 
 

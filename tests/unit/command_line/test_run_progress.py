@@ -1,4 +1,4 @@
-"""How far a run is: over all of its parts, on the line, in the lock and in `reelbeam status`."""
+"""The progress of a run over all parts: on the terminal, in the lock and in `reelbeam status`."""
 
 from __future__ import annotations
 

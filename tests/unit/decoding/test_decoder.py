@@ -1,4 +1,4 @@
-"""Exact frame numbers from every kind of time line, damaged files, and FFmpeg's own program as a witness."""
+"""Exact frame numbers for every kind of timeline and for damaged files, compared with FFmpeg's program."""
 
 from __future__ import annotations
 
@@ -262,7 +262,7 @@ def whole_clips(path: pathlib.Path, media: MediaInfo | None = None) -> tuple[lis
     ],
 )
 @pytest.mark.parametrize("fill", [b"\xff", b"\x00"])
-def test_rejected_packets_cost_their_clips_only(
+def test_rejected_packets_lose_only_their_clips(
     tmp_path: pathlib.Path, ten_seconds: Callable[..., pathlib.Path], broken: list[int], lost: list[int], fill: bytes
 ) -> None:
     path = generate.with_broken_packets(ten_seconds(), tmp_path / "broken.mp4", broken, fill)

@@ -1,4 +1,4 @@
-"""The docs say what is so: generated blocks are fresh, links lead somewhere, flags exist, queries run."""
+"""The docs are correct: generated blocks are fresh, links resolve, flags exist, queries run."""
 
 from __future__ import annotations
 

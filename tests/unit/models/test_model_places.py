@@ -1,4 +1,4 @@
-"""Where a model may be, beside a folder: at several addresses, in an archive; and what other files are."""
+"""Where a model may be, besides in a folder: at several addresses, in an archive; and how other files are refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("hub_cache")
 
 
 def refused() -> str:
-    """An address where nobody listens."""
+    """An address without a listener."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{free.getsockname()[1]}/model"
@@ -81,7 +81,7 @@ def test_where_no_address_answers_all_are_named(
 
 
 def test_a_hub_that_cannot_be_reached_is_one_line(hub_cache: pathlib.Path) -> None:
-    """TensorFlow, which the hub's client imports, writes lines of its own before it hears that nobody wants them."""
+    """TensorFlow, which the hub's client imports, logs lines of its own before its logging can be turned off."""
     command = program("models", "fetch", refused())
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1

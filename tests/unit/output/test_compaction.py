@@ -21,6 +21,7 @@ import output_factory as factory
 import pyarrow.parquet as pq
 import pytest
 from audit_events import audited
+from duckdb_queries import select
 from output_factory import Sizes, Video
 from processes import program, wait_until
 
@@ -38,7 +39,7 @@ NIGHTS = 6
 
 
 def nights(output: pathlib.Path, first: int = 1, last: int = NIGHTS) -> list[str]:
-    """Every night one video changes, one is new and one fails; the last model is another one."""
+    """In each run one video changes, one is new and one fails; the last run has another model."""
     return [
         factory.commit_run(
             output,
@@ -94,7 +95,7 @@ def globbed(output: pathlib.Path, table: str) -> list[str]:
     if not list(output.glob(f"{table}/*/*.parquet")):
         return []
     query = f"SELECT * EXCLUDE (run) FROM read_parquet('{output}/{table}/*/*.parquet', hive_partitioning = true)"
-    return sorted(map(repr, duckdb.sql(query).fetchall()))
+    return sorted(map(repr, select(query).fetchall()))
 
 
 def views(output: pathlib.Path) -> dict[str, list[Any]]:
@@ -207,7 +208,7 @@ def test_a_run_in_progress_keeps_compaction_out(tmp_path: pathlib.Path, capsys: 
 
 
 class _KilledError(BaseException):
-    """Stands for a kill at one step: nothing in the program catches it."""
+    """Simulates a kill at one step: nothing in the program catches it."""
 
 
 def cut_off(output: pathlib.Path, stop_at: int) -> list[str]:
@@ -241,7 +242,7 @@ def check_in_between(
         assert set(seen) <= set(whole)
 
 
-def test_cut_off_after_any_step_nothing_is_lost_or_doubled(tmp_path: pathlib.Path) -> None:
+def test_an_interruption_at_any_step_loses_and_doubles_nothing(tmp_path: pathlib.Path) -> None:
     names = nights(tmp_path / "made", last=3)
     wanted = answers(tmp_path / "made", names)
     rows = {table: globbed(tmp_path / "made", table) for table in ("videos", "clips")}

@@ -1,4 +1,4 @@
-"""An output that somebody else can write to: nothing outside of it is touched, and each command says what is wrong."""
+"""An output that an attacker can write to: nothing outside of it is touched, and each command reports the fault."""
 
 from __future__ import annotations
 
@@ -161,9 +161,9 @@ def test_no_link_is_followed(
     (output / place).symlink_to(outside)
     code, err = outcome(command, output, capsys)
     if code == 4:
-        return  # verify tells of it on stdout
+        return  # verify reports it on stdout
     told = "is a symbolic link, which is not followed inside an output" in err
-    # A commit that was cut off may be finished, and a status be told, without the files of an older run.
+    # Completing an interrupted commit and printing a status may not need the files of an older run.
     assert (code, told) in {(1, True), (2, True)} or place == f"videos/run={RUN}" or command in ("status", "verify"), (
         err
     )

@@ -1,4 +1,4 @@
-"""Parquet files of an output that say what no run writes: each command reports the file in one line."""
+"""Parquet files with content that no run writes: each command reports the file in one line."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ SECOND_NIGHT = [
 
 
 def three_nights(output: pathlib.Path) -> list[str]:
-    """A first night, one with a changed, a new and a failed video, and one with nothing new."""
+    """A first run, one with a changed, a new and a failed video, and one without new videos."""
     return [
         factory.commit_run(output, 1, [Video("a.mp4"), Video("b.mp4", "right", 3), Video("c.mp4", None)]),
         factory.commit_run(output, 2, SECOND_NIGHT, skipped={"already_labeled": 1, "failed_before": 1}),
@@ -50,7 +50,7 @@ def as_json(capsys: pytest.CaptureFixture[str], *argv: object) -> Any:
     return code, json.loads(capsys.readouterr().out)
 
 
-def test_status_tells_runs_totals_and_errors(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_shows_runs_totals_and_errors(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = three_nights(tmp_path)
     code, found = as_json(capsys, "status", tmp_path, "--runs", 2)
     assert code == 0 and found["num_runs"] == 3 and found["now"] == []
@@ -94,9 +94,7 @@ def test_totals_in_several_passes_are_the_same(tmp_path: pathlib.Path) -> None:
     assert at_once.labels == {"still": 40} and at_once.clips == 80
 
 
-def test_status_tells_what_is_under_way_dead_and_refused(
-    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_status_shows_running_dead_and_refused_runs(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     three_nights(tmp_path)
     running, interrupted = factory.run_info(8), factory.run_info(9)
     factory.stage(tmp_path, running, [Video("x.mp4")])
@@ -119,7 +117,7 @@ def test_status_tells_what_is_under_way_dead_and_refused(
     assert f"{running.run_id}: interrupted: start the same `reelbeam label` again to continue\n" in printed
 
 
-def test_status_tells_of_the_first_run_while_nothing_is_committed(
+def test_status_shows_the_first_run_before_any_commit(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = factory.run_info(1)
@@ -147,7 +145,7 @@ def test_where_nothing_is_it_says_so(tmp_path: pathlib.Path, capsys: pytest.Capt
     assert not (tmp_path / "none").exists()
 
 
-def test_diff_tells_new_and_lost_videos_labels_and_errors(
+def test_diff_shows_new_and_lost_videos_labels_and_errors(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, second, _ = three_nights(tmp_path)
@@ -187,7 +185,7 @@ def test_diff_calls_no_video_lost_that_may_have_been_skipped(
     assert "26 in the second run only, 1 lost" in told(second, first)
 
 
-def test_diff_tells_in_what_the_work_of_the_runs_differs(
+def test_diff_shows_which_settings_of_the_runs_differ(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = factory.run_info(2, "m1")
@@ -208,7 +206,7 @@ def test_diff_tells_in_what_the_work_of_the_runs_differs(
     assert as_json(capsys, "diff", tmp_path, first, first)[1]["labeling_key"] == {}
 
 
-def test_diff_tells_a_changed_status(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_diff_shows_a_changed_status(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = factory.commit_run(tmp_path, 1, [Video("a.mp4"), Video("b.mp4")])
     second = factory.commit_run(tmp_path, 2, [Video("a.mp4", None), Video("b.mp4")])
     (row,) = as_json(capsys, "diff", tmp_path, first, second)[1]["status_changed"]
@@ -221,9 +219,9 @@ def test_diff_tells_a_changed_status(tmp_path: pathlib.Path, capsys: pytest.Capt
     }
 
 
-def test_diff_with_a_night_without_work(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_diff_with_a_run_without_new_videos(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, second, third = three_nights(tmp_path)
-    for path in tmp_path.glob(f"*/run={third}/*.parquet"):  # as a real night without work: it writes no files
+    for path in tmp_path.glob(f"*/run={third}/*.parquet"):  # like a real run without new videos, which writes no files
         path.unlink()
     summary = tmp_path / "runs" / f"{third}.json"
     summary.write_text(json.dumps(json.loads(summary.read_text()) | {"files": {}}))
@@ -304,7 +302,7 @@ def set_first(table: pa.Table, name: str, value: object) -> pa.Table:
     return table.set_column(place, field, pa.array([value, *table[name].to_pylist()[1:]], field.type))
 
 
-DAMAGES: dict[str, tuple[str, Callable[[pathlib.Path], object], str]] = {
+DAMAGES: dict[str, tuple[str, Callable[[pathlib.Path], object], str | None]] = {
     "deleted": ("clips", lambda path: path.unlink(), "does not exist"),
     "truncated": ("videos", lambda path: path.write_bytes(path.read_bytes()[:-100]), "cannot be read as Parquet"),
     "bit": ("videos", flip, "could not verify page integrity"),
@@ -501,7 +499,7 @@ def test_verify_finds_the_same_in_many_shares(tmp_path: pathlib.Path) -> None:
     assert sum(int(fault.message.split()[0]) for fault in twice) == pq.read_metadata(path).num_rows // 2
 
 
-def test_verify_takes_a_commit_that_was_cut_off_for_what_it_is(tmp_path: pathlib.Path) -> None:
+def test_verify_reports_an_interrupted_commit(tmp_path: pathlib.Path) -> None:
     three_nights(tmp_path)
     last = factory.commit_run(tmp_path, 4, [Video("z.mp4")])
     paths = RunPaths(str(tmp_path), last)

@@ -1,4 +1,4 @@
-"""One run at a time: who holds an output is told, a dead holder is found out, a run that was taken over is refused."""
+"""One run at a time: the holder is reported, a dead holder is detected, and a run that lost its lock is refused."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def hold_elsewhere(folder: pathlib.Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_the_second_is_told_who_holds_it(tmp_path: pathlib.Path) -> None:
+def test_the_error_of_the_second_run_names_the_holder(tmp_path: pathlib.Path) -> None:
     with lock(tmp_path), pytest.raises(OutputLockedError, match=r"run mine on \S+ \(process \d+\) holds it since"):
         lock(tmp_path, "second").__enter__()
     with lock(tmp_path, "second"):
@@ -58,7 +58,7 @@ def test_a_holder_that_was_killed_is_found_out_at_once(tmp_path: pathlib.Path) -
         pass
 
 
-def test_who_waits_gets_it_after_the_other(tmp_path: pathlib.Path) -> None:
+def test_a_waiting_run_gets_the_lock_after_the_other(tmp_path: pathlib.Path) -> None:
     order = []
     waits, is_released = threading.Event(), threading.Event()
 
@@ -189,7 +189,7 @@ def test_to_require_it_is_to_hold_it_for_another_lease(tmp_path: pathlib.Path) -
         assert renewed is not None and not is_free(renewed)
 
 
-def test_a_job_that_goes_on_keeps_the_output_locked(tmp_path: pathlib.Path) -> None:
+def test_a_running_job_keeps_the_output_locked(tmp_path: pathlib.Path) -> None:
     ticket = LockTicket(str(tmp_path), "mine", outlives_launcher=True)
     with OutputLock(ticket) as held:
         held.leave_to_job()

@@ -1,4 +1,4 @@
-"""The run document: what is written is read back the same, and whatever no run of this version writes is refused."""
+"""The run document: it is read back as written, and content that no run of this version writes is refused."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def test_committed_documents_are_valid_by_the_published_schema(committed: dict[s
     assert len(committed) == 3
     for document in committed.values():
         jsonschema.validate(document, schema)
-        for wrong in ({"schema_version": "4"}, {"files": {"videos": "x"}}, {"counts": {}}):
+        wrong_parts: list[dict[str, object]] = [{"schema_version": "4"}, {"files": {"videos": "x"}}, {"counts": {}}]
+        for wrong in wrong_parts:
             with pytest.raises(jsonschema.ValidationError):
                 jsonschema.validate(document | wrong, schema)
 

@@ -1,4 +1,4 @@
-"""How a Dataflow job ends, told by Beam's own result object; what stands in for the service is what it asks."""
+"""How a Dataflow job ends, with Beam's own result object and a fake of the service that it calls."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_what_google_does_not_answer_about_a_flag_is_exit_code_1(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_job_that_nobody_can_watch_any_more_keeps_its_output(
+def test_a_job_that_can_no_longer_be_watched_keeps_its_output(
     label: Callable[..., Any], tmp_path: pathlib.Path
 ) -> None:
     code, line, printed = label(ServiceUnavailable("no network"))

@@ -1,4 +1,4 @@
-"""List files: every kind with its further columns; a bad one is named with its row."""
+"""List files: every format with its other columns; an error names the row."""
 
 from __future__ import annotations
 
@@ -186,8 +186,10 @@ def test_ranges_are_exactly_what_the_list_says(tmp_path: pathlib.Path, kind: str
         path.write_text("video_uri,x,start_seconds,end_seconds\n" + "\n".join(",".join(row.values()) for row in rows))
     elif path.suffix == ".jsonl":
         if kind != "jsonl":
-            rows = [row | {name: float(row[name]) for name in columns if row[name]} for row in rows]
-        path.write_text("\n".join(map(json.dumps, rows)))
+            numbers = [{name: float(row[name]) for name in columns if row[name]} for row in rows]
+        else:
+            numbers = [{} for _ in rows]
+        path.write_text("\n".join(json.dumps({**row, **own}) for row, own in zip(rows, numbers, strict=True)))
     else:
         convert = float if kind == "parquet" else decimal.Decimal
         values = {name: [None if text is None else convert(text) for text in texts] for name, texts in columns.items()}

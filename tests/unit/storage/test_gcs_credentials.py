@@ -1,4 +1,4 @@
-"""Google's credentials: one look-up, whether there are some or none. The metadata server is a real one, on loopback."""
+"""Google's credentials: one look-up, with or without credentials. The metadata server is a real one, on loopback."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reelbeam.transforms.storage.stores.gcs_credentials import settle_credential
 
 
 class MetadataServer(http.server.BaseHTTPRequestHandler):
-    """Google's where `flavor` says so; else somebody else's, at the same address."""
+    """Google's server if `flavor` says so, otherwise a foreign server at the same address."""
 
     flavor = ""
     requests: list[str] = []
