@@ -114,7 +114,7 @@ def test_rows_are_those_of_a_local_run_and_a_second_start_fetches_nothing(
 
 FETCH = """
 import sys
-from reelbeam.pipeline.runners.registry import reach_stores
+from reelbeam.pipeline.runners.stores import reach_stores
 from reelbeam.transforms import stored_models
 reach_stores(sys.argv[2:])
 print(stored_models.fetch(sys.argv[1]))

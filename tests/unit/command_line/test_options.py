@@ -209,3 +209,14 @@ def test_help_imports_nothing_heavy(argv: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "usage: reelbeam" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "sql", "compact"])
+def test_commands_that_read_an_output_import_neither_runners_nor_decoders(command: str, tmp_path: pathlib.Path) -> None:
+    program = (
+        "import sys; from reelbeam.pipeline.cli import main\n"
+        f"main([{command!r}, {str(tmp_path)!r}])\n"
+        "print(*(name for name in sys.modules if name.endswith(('runners.registry', 'sandbox.sandboxed'))))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
