@@ -1,9 +1,9 @@
-"""Two DAGs for Airflow 3.1 or later that label every night what has come in: on Dataflow, or on one machine or Flink.
+"""Two DAGs for Airflow 3.1 or later that label new videos every night: on Dataflow, or on one machine or Flink.
 
-Copy this file into the DAGs' folder, keep the DAG that you need, and set these Airflow Variables. The DAG for Dataflow
-needs the providers google and apache-beam; without them, delete it with its import.
+Copy this file into the DAGs folder, keep the DAG that you need, and set these Airflow Variables. The DAG for Dataflow
+needs the providers google and apache-beam; without them, delete the DAG and its import.
 
-    reelbeam_inputs     places or patterns, with spaces between them, e.g. gs://bucket/videos/**.mp4
+    reelbeam_inputs     paths or patterns, separated by spaces, e.g. gs://bucket/videos/**.mp4
     reelbeam_output     e.g. gs://bucket/labels
     reelbeam_model      e.g. a0-base; on Dataflow, with the image's model: /opt/reelbeam/model
     reelbeam_command    the program on Airflow's workers, e.g. /opt/reelbeam/bin/reelbeam
@@ -16,10 +16,10 @@ needs the providers google and apache-beam; without them, delete it with its imp
     reelbeam_template   gs://.../reelbeam.json, see templates/dataflow
     reelbeam_image      the image that the template was built from
 
-The last line that `--summary_json` prints becomes the task's XCom. The run commits everything or nothing, so a retry
-does no harm. Bad flags (exit code 2) and too many videos that failed (3) are not tried again; of Dataflow's job Airflow
-sees only that it failed. `verify` counts the last run again and exits with 4, and fails its task, where its tables do
-not add up; without `--last` it counts all history, which is for a rarer DAG of your own.
+The line that `--summary_json` prints becomes the task's XCom. The run commits everything or nothing, so retries are
+safe. Bad flags (exit code 2) and too many failed videos (3) are not retried. For a Dataflow job, Airflow knows only
+that it failed. `verify` checks the last run; if its tables have faults, it exits with 4 and the task fails. Without
+`--last` it checks all runs, which is suitable for a less frequent DAG.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 ALERT_EMAIL = "video-team@example.com"
 
 LABEL_COMMAND = """\
-set -f  # the patterns are Reelbeam's to expand, not the shell's
+set -f  # Reelbeam expands the patterns, not the shell
 exec {{ var.value.reelbeam_command }} label {{ var.value.reelbeam_inputs }} \
 --output '{{ var.value.reelbeam_output }}' --model '{{ var.value.reelbeam_model }}' \
 --summary_json {{ var.value.get('reelbeam_runner', '') }}

@@ -1,4 +1,4 @@
-"""What the Flex Template's launcher starts: it writes the job down, the launcher submits it, nobody waits here."""
+"""The program of the Flex Template's launcher. It writes the job, and the launcher submits it without waiting."""
 
 import sys
 

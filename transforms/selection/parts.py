@@ -52,14 +52,14 @@ class Part(NamedTuple):
       path: of its file; None for the part of a selection without videos.
       num_inputs: its own videos, and in the first part also all skipped ones.
       outcomes: number of selected and skipped videos by reason. The first part has those of all parts.
-      num_vouching: videos known to be labeled, beside those that the part skips: those of earlier parts.
+      num_known_good: videos known to be labeled, beside those that the part skips: those of earlier parts.
       ignored: number of files and folders that the listing ignored, by kind. The first part has all of them.
     """
 
     path: str | None
     num_inputs: int
     outcomes: Mapping[str, int]
-    num_vouching: int = 0
+    num_known_good: int = 0
     ignored: Mapping[str, int] = {}
 
     @property
