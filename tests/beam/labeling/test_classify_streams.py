@@ -116,8 +116,8 @@ def handler(**changes: object) -> classify_clips.MoViNetModelHandler:
 def test_logits_and_embeddings_come_along_where_they_are_asked_for(engine: FakeStreamEngine) -> None:
     clips = list(_MakeClips().process(0))
     plain = handler().run_inference(clips, engine)
-    told = handler(outputs=("logits", "embedding")).run_inference(clips, engine)
-    for one, other in zip(plain, told, strict=True):
+    with_outputs = handler(outputs=("logits", "embedding")).run_inference(clips, engine)
+    for one, other in zip(plain, with_outputs, strict=True):
         assert isinstance(one, ClipScores) and isinstance(other, ClipScores)
         assert one.logits is None and one.embedding is None
         assert other.logits is not None and other.embedding is not None

@@ -107,7 +107,7 @@ def test_runs_are_those_of_a_local_disk(
         assert main(["label", "--model=demo", f"gs://{BUCKET}/in/", "--output", OUTPUT, *spool, *flags]) == 0
         return dict(json.loads(capsys.readouterr().out.splitlines()[-1]))
 
-    def told(command: str) -> dict[str, Any]:
+    def json_of(command: str) -> dict[str, Any]:
         capsys.readouterr()
         assert main([command, OUTPUT, "--json"]) == 0
         return dict(json.loads(capsys.readouterr().out))
@@ -125,10 +125,10 @@ def test_runs_are_those_of_a_local_disk(
     third = label()
     assert (third["counts"]["videos"], third["counts"]["skipped"]) == (1, 9)
 
-    totals = told("status")["totals"]
-    assert told("verify")["faults"] == []
+    totals = json_of("status")["totals"]
+    assert json_of("verify")["faults"] == []
     assert main(["compact", OUTPUT]) == 0 and len(keys(gcs, "out/videos/")) == 1
-    assert told("status")["totals"] == totals and told("verify")["faults"] == []
+    assert json_of("status")["totals"] == totals and json_of("verify")["faults"] == []
     assert [key for key in keys(gcs, "out/.staging/") if not key.endswith("lock.json")] == []
 
 

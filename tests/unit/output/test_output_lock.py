@@ -88,16 +88,16 @@ def test_of_many_that_come_at_once_one_gets_it(tmp_path: pathlib.Path) -> None:
         start.wait()
         try:
             lock(tmp_path, f"run{number}").__enter__()
-            results.append("got")
+            results.append("acquired")
         except OutputLockedError:
-            results.append("told")
+            results.append("refused")
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(results) == ["got"] + ["told"] * 7
+    assert sorted(results) == ["acquired"] + ["refused"] * 7
 
 
 def elsewhere(**changes: Any) -> LockRecord:
