@@ -6,6 +6,7 @@ import dataclasses
 import gc
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import apache_beam as beam
 import fake_engine
@@ -31,8 +32,8 @@ def engine() -> FakeStreamEngine:
     return FakeStreamEngine(chunk_frames=2)
 
 
-def config(**changes: object) -> classify_clips.ClassifierConfig:
-    return dataclasses.replace(classify_clips.ClassifierConfig(model=SPEC, labels=make.LABELS), **changes)  # type: ignore[arg-type]
+def config(**changes: Any) -> classify_clips.ClassifierConfig:
+    return dataclasses.replace(classify_clips.ClassifierConfig(model=SPEC, labels=make.LABELS), **changes)
 
 
 def values(segment: int) -> np.ndarray:

@@ -110,8 +110,8 @@ def test_frames_without_order_of_their_own_are_not_held_back(tmp_path: pathlib.P
     ],
 )
 @pytest.mark.parametrize("name", ["v.mp4", "v.ts"])
-def test_x264_declares_the_depth(tmp_path: pathlib.Path, name: str, options: dict[str, object]) -> None:
-    path = generate.make_video(tmp_path / name, 20, **options)  # type: ignore[arg-type]
+def test_x264_declares_the_depth(tmp_path: pathlib.Path, name: str, options: dict[str, Any]) -> None:
+    path = generate.make_video(tmp_path / name, 20, **options)
     with av.open(str(path)) as container:
         codec = container.streams.video[0].codec_context
         assert packet_rules("h264", codec.extradata).reorder_depth == codec.reorder_depth
