@@ -224,9 +224,9 @@ def test_a_local_video_that_is_replaced_after_the_listing_is_a_transient_row(
             )
             assert_that(decoded.clips, equal_to([]), label="clips")
             failures = decoded.failures
-        told = failures | beam.Map(lambda f: (f.stage, f.code, f.transient, f.message))
+        reported = failures | beam.Map(lambda f: (f.stage, f.code, f.transient, f.message))
         message = f"{path} changed after it was listed; run again"
-        assert_that(told, equal_to([(step, "video_changed", True, message)]), label="failures")
+        assert_that(reported, equal_to([(step, "video_changed", True, message)]), label="failures")
 
 
 def test_a_name_that_is_not_utf_8_is_labeled(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:

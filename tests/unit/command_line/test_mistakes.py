@@ -44,8 +44,8 @@ def label_error(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def test_a_misspelled_flag_is_reported_before_the_flag_that_is_missing(
     word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = label_error(capsys, "a.mp4", "--output=o", word)
-    assert told == (
+    message = label_error(capsys, "a.mp4", "--output=o", word)
+    assert message == (
         f"reelbeam label: error: unrecognized arguments: {word} (did you mean --model?); see `reelbeam label --help`\n"
     )
 
