@@ -34,7 +34,7 @@ PAGES = {
 }
 PROGRAMS = {
     "--job-host", "--serve_http", "--net", "--version", "--help", "--quiet", "--write", "--batches", "--check",
-    "--filename", "--for", "--timeout", "--follow",
+    "--filename", "--for", "--timeout", "--follow", "--no-deps",
 }  # fmt: skip
 """Flags of other programs, and of our scripts, that the docs name."""
 
