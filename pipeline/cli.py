@@ -31,8 +31,10 @@ _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 _DESCRIPTION = """\
 Label the actions in a whole corpus of videos.
 
-  reelbeam label INPUT… --output DIR   Label videos, write Parquet
-  reelbeam plan INPUT… --output DIR    Show what `label` would do, and what it would cost
+  reelbeam label INPUT… --model NAME --output DIR
+                                       Label videos, write Parquet
+  reelbeam plan INPUT… --model NAME --output DIR
+                                       Show what `label` would do, and what it would cost
   reelbeam status OUTPUT               Show runs, totals, errors, progress
   reelbeam verify OUTPUT               Count everything again from the files
   reelbeam diff OUTPUT RUN_A RUN_B     Show how two runs differ
@@ -40,8 +42,11 @@ Label the actions in a whole corpus of videos.
   reelbeam compact OUTPUT              Merge many small runs into few files
   reelbeam models                      List the models
   reelbeam models fetch NAME           Download a model
-  reelbeam models export NAME --to DIR Write a folder of a model, for workers without a hub
+  reelbeam models export NAME --to DIR
+                                       Write a folder of a model, for workers without a hub
   reelbeam probe FILE…                 Print the streams of a file, or its error
+
+Example: reelbeam label ~/videos --model a0-base --output ~/labels
 
 `reelbeam COMMAND --help` lists the flags of a command."""
 

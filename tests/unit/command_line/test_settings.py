@@ -224,7 +224,7 @@ def test_a_declaration_is_all_that_a_setting_needs() -> None:
     assert made == Kettle(water_bytes=3, lids=("a", "b"), name="x")
     water, lids, name = parser.settings
     assert docs_reference._flag_row(water) == ("`--water_bytes N`", "Water (default: 2 MiB)")
-    assert docs_reference._flag_row(name) == ("`--name NAME`", "Name of the kettle; required")
+    assert docs_reference._flag_row(name) == ("`--name NAME`", "Name of the kettle (required)")
     assert flex_template._parameter(water) == {
         "name": "water_bytes",
         "label": "Water bytes",
