@@ -28,7 +28,7 @@ _PRESET = tuple(field.name for field in dataclasses.fields(catalog.Preset))
 def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
     """Returns the catalog's model with the flags' changes, or a model that the flags alone describe.
 
-    A model in an object store is fetched, see `options.reach_stores`: its kind is known from its files only.
+    A model in an object store is fetched (`reelbeam.pipeline.runners.stores`): its kind is known from its files only.
 
     Args:
       args: parsed `ModelDescription` flags, and `model`, the name.

@@ -1,4 +1,4 @@
-"""What this process does to files, as the interpreter's own audit events say: nothing has to be replaced to see it."""
+"""Watches what this process does to files, by the interpreter's audit events; nothing is replaced."""
 
 from __future__ import annotations
 

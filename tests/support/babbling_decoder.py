@@ -1,4 +1,4 @@
-"""A decoder process that a hostile file has taken over: it answers its request with the line it is given.
+"""A decoder process that a hostile file has taken over: it responds with the line that it is given.
 
 python -m babbling_decoder CONTROL LIVENESS
 
@@ -16,7 +16,7 @@ from reelbeam.transforms.media.sandbox import confinement, fork_server, protocol
 
 
 def babble(end: int, ring: int, bounds: confinement.Bounds, parent: int) -> None:
-    """Answers with what stands in the file that it is asked about."""
+    """Responds with the content of the file that it should decode."""
     channel_end = socket.socket(fileno=end)
     channel = protocol.Channel(channel_end)
     channel.send({"ready": True, "confined_by": ["seccomp"]})

@@ -1,4 +1,4 @@
-"""An engine whose answers can be foretold: it tells what a clip's first pixel says, and fails where it is asked to."""
+"""Fake engines with predictable outputs: logits depend on a clip's first pixel; some values make the engine fail."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from reelbeam.transforms.errors import InferenceError, OutOfMemoryError
 from reelbeam.transforms.models.engines.stream import State
-from reelbeam.transforms.models.registry.catalog import ModelSpec
+from reelbeam.transforms.models.registry.catalog import ModelSpec, OutputActivation
 
 BAD_VALUE = 255
 """A clip that begins with this pixel makes the whole batch fail."""
@@ -24,7 +24,7 @@ class FakeEngine:
 
     name = "fake"
     num_classes = 3
-    output_activation = "logits"
+    output_activation: OutputActivation = "logits"
 
     def __init__(self, memory_clips: int = 1000) -> None:
         self.batch_sizes: list[int] = []
@@ -42,19 +42,27 @@ class FakeEngine:
         logits[values == NAN_VALUE] = np.nan
         return logits
 
+    def embedding_size(self) -> None:
+        """The model has no embedding."""
+
+    def classify_with_embeddings(
+        self, frames: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        raise NotImplementedError("the model has no embedding")
+
     def close(self) -> None:
         pass
 
 
 class FakeStreamEngine:
-    """Tells what it saw: logits are the sum of the first pixels so far, the last of them, and the number of frames.
+    """Reports what it saw: logits are the sum of the first pixels so far, the last of them, and the number of frames.
 
-    Keeps no state itself. `live_states` counts those that somebody still holds.
+    Keeps no state itself. `live_states` counts the states that are still referenced.
     """
 
     name = "fake"
     num_classes = 3
-    output_activation = "logits"
+    output_activation: OutputActivation = "logits"
     state_bytes = 16
 
     def __init__(self, chunk_frames: int = 2, memory_segments: int = 1000) -> None:

@@ -33,12 +33,12 @@ class Request:
 
 
 class FaultyProxy:
-    """An HTTP proxy for one server: counts what goes through, and fails where it is told to.
+    """An HTTP proxy for one server: counts requests, and fails those that a test chooses.
 
     Attributes:
       url: where it listens.
       requests: what came, in order.
-      fault: given each request, tells what to do: "" pass it on, "reset" cut the connection instead, "lost" pass it on
+      fault: returns the action for a request: "" pass it on, "reset" cut the connection instead, "lost" pass it on
         and cut the connection before the answer, "cut" in the middle of its body, "short" end the body early as if it
         were whole, "slow" send it by bits, or a status.
     """

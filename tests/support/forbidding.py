@@ -1,4 +1,4 @@
-"""Runs a program as a container runs it that forbids parts of the kernel: `python forbidding.py WALLS COMMAND…`.
+"""Runs a program as in a container that forbids parts of the kernel: `python forbidding.py WALLS COMMAND…`.
 
 WALLS are those of `reelbeam.transforms.media.sandbox.confinement` that it may not have, with a comma between. A real
 filter refuses them.

@@ -134,7 +134,7 @@ class GcsServer:
         self.bucket.delete_blob(key)
 
     def objects(self, prefix: str) -> list[ObjectInfo]:
-        """Returns what a listing tells, without times."""
+        """Returns the entries of a listing, without times."""
         found = self.bucket.list_blobs(prefix=prefix)
         return [ObjectInfo(f"{self.uri}/{blob.name}", blob.size, f"generation:{blob.generation}") for blob in found]
 

@@ -27,7 +27,7 @@ class Bits:
         self.text = ""
 
     def put(self, value: int, count: int) -> Bits:
-        """Appends a number of so many bits."""
+        """Appends a number as a fixed number of bits."""
         self.text += f"{value:0{count}b}"
         return self
 

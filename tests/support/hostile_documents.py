@@ -1,4 +1,4 @@
-"""Documents of an output as somebody with bad intentions would write them."""
+"""Documents of an output, as an attacker would write them."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class S3Server:
         self.client.delete_object(Bucket=BUCKET, Key=key)
 
     def objects(self, prefix: str) -> list[ObjectInfo]:
-        """Returns what a listing tells, without times."""
+        """Returns the entries of a listing, without times."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
         found = [item for page in pages for item in page.get("Contents", ())]
         etags = [item["ETag"].strip('"') for item in found]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 import pickle
 from typing import NamedTuple
@@ -37,7 +38,7 @@ NO_SIZES = Sizes()
 
 
 def run_info(number: int, model: str = "m0") -> RunInfo:
-    """The run of night `number`, from 1."""
+    """Returns run number `number`, from 1."""
     return dataclasses.replace(
         make.RUN,
         run_id=f"202601{number:02d}T000000Z-{number:06x}",
@@ -51,7 +52,7 @@ def rows_of(run: RunInfo, videos: list[Video]) -> dict[str, list[Row]]:
     tables: dict[str, list[Row]] = {"videos": [], "clips": [], "errors": []}
     for video in videos:
         failed = None if video.label else make.failure(video.uri, video.code)
-        labels = ()
+        labels: tuple[LabelScore, ...] = ()
         if video.label:
             values = tuple(0.8 if name == video.label else 0.1 for name in make.LABELS)
             class_id = make.LABELS.index(video.label)
@@ -79,7 +80,7 @@ def stage(
                 row |= {field: [number + 0.5] * size for field, size in sizes._asdict().items() if size}
         for shard in range(num_files):
             table = to_table(name, rows[shard::num_files], schemas[name])
-            write_atomically(paths.staged(name, shard), lambda sink, table=table: write_parquet(table, sink))
+            write_atomically(paths.staged(name, shard), functools.partial(write_parquet, table))
             written.append(WrittenFile(name, shard, table.num_rows))
     return written
 

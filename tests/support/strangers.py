@@ -1,4 +1,4 @@
-"""Calls of Beam's services by a process that has no business with them: each returns the status it got."""
+"""Calls of Beam's services by a foreign process: each returns the status that it got."""
 
 from __future__ import annotations
 

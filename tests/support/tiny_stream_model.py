@@ -1,5 +1,5 @@
 """A small Stream model: it has every kind of state that the official ones have (a buffer of the last frames, a running
-sum, a frame counter), and its answers can be told by hand."""
+sum, a frame counter), and its outputs can be computed by hand."""
 
 from __future__ import annotations
 

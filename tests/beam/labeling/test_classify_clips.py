@@ -44,7 +44,7 @@ def test_every_clip_gets_its_own_scores(engine: FakeEngine) -> None:
     assert first.labels[0].score == pytest.approx(float(first.scores[0]))
 
 
-def test_a_bad_clip_stands_alone_and_its_neighbours_keep_their_scores(engine: FakeEngine) -> None:
+def test_a_bad_clip_fails_alone_and_its_neighbours_keep_their_scores(engine: FakeEngine) -> None:
     clips = [make.clip(index=i, value=BAD_VALUE if i == 5 else i) for i in range(8)]
     results = handler().run_inference(clips, engine)
     assert [type(result) for result in results] == [Failure if i == 5 else ClipScores for i in range(8)]
@@ -55,7 +55,7 @@ def test_a_bad_clip_stands_alone_and_its_neighbours_keep_their_scores(engine: Fa
     assert engine.batch_sizes == [8, 4, 4, 2, 1, 1, 2]
 
 
-def test_logits_that_are_no_numbers_cost_one_clip(engine: FakeEngine) -> None:
+def test_non_finite_logits_fail_one_clip(engine: FakeEngine) -> None:
     results = handler().run_inference([make.clip(index=0, value=NAN_VALUE), make.clip(index=1)], engine)
     assert [type(result) for result in results] == [Failure, ClipScores]
     assert engine.batch_sizes == [2]

@@ -26,7 +26,7 @@ from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.media.sandbox import protocol
 from reelbeam.transforms.models.registry.catalog import find
 from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
-from reelbeam.transforms.records import Clip, VideoRef
+from reelbeam.transforms.records import Clip, SegmentSpan, VideoRef
 
 DEMO = find("demo")
 SAMPLING = ClipSampling(DEMO.preset.num_frames, DEMO.preset.target_fps)
@@ -80,7 +80,7 @@ def test_rows_count_the_real_frames_of_a_recording_that_starts_inside_a_gop(tmp_
         assert_that(found, equal_to([(0, 2000, 8, 1), (1, 4000, 8, 8), (2, 5600, 8, 8)]))
 
 
-def test_a_decoder_that_dies_costs_its_segment_only(tmp_path: pathlib.Path) -> None:
+def test_a_crashed_decoder_loses_only_its_segment(tmp_path: pathlib.Path) -> None:
     path = generate.make_video(tmp_path / "v.mp4", 250, 25, 320, 240)
     many = ClipSampling(5, Fraction(20))
     with LocalPipeline() as pipeline:
@@ -108,7 +108,7 @@ def _kill_the_decoder_once(clip: Clip, marker: str) -> int:
     return clip.span.clip_index
 
 
-def _renamed(segment):  # type: ignore[no-untyped-def]
+def _renamed(segment: SegmentSpan) -> SegmentSpan:
     return dataclasses.replace(segment, video=VideoRef(segment.video.video_uri + ".gone", 1))
 
 
@@ -117,8 +117,17 @@ def test_no_clip_is_pickled_or_encoded_between_decoder_and_model(
 ) -> None:
     """Beam decides when it codes an element, so the two ways to code a clip are watched."""
     coded: list[str] = []
-    monkeypatch.setattr(ClipCoder, "encode", lambda self, clip: coded.append("encode") or b"")
-    monkeypatch.setattr(Clip, "__reduce_ex__", lambda self, protocol: coded.append("pickle") or (str, ()))
+
+    def encode(_: ClipCoder, clip: Clip) -> bytes:
+        coded.append("encode")
+        return b""
+
+    def pickle(_: Clip, protocol: int) -> tuple[type, tuple[()]]:
+        coded.append("pickle")
+        return str, ()
+
+    monkeypatch.setattr(ClipCoder, "encode", encode)
+    monkeypatch.setattr(Clip, "__reduce_ex__", pickle)
     videos = [VideoRef(str(path), 1) for path in sorted(samples_dir.iterdir()) if path.stem != "broken"]
     with LocalPipeline() as pipeline:
         plan = pipeline | beam.Create(videos) | PlanClips(PlannerConfig(sampling=SAMPLING, max_video_bytes=CAP))

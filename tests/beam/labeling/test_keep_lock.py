@@ -1,4 +1,4 @@
-"""KeepLock: a job that works keeps its output for as long as it takes, and one that is dead loses it soon."""
+"""KeepLock: a running job keeps the lock of its output, and a dead job loses it soon."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_lock_that_is_gone_is_left_alone(tmp_path: pathlib.Path, now: dict[str
     assert found(tmp_path) == before
 
 
-def test_a_store_that_does_not_answer_costs_no_element(
+def test_a_store_that_does_not_respond_loses_no_element(
     tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()
@@ -208,7 +208,7 @@ RUNNERS = {
 
 @pytest.mark.parametrize("end", [FAILED, ValueError("a bug"), KeyboardInterrupt()])
 @pytest.mark.parametrize("runner", RUNNERS)
-def test_a_launcher_frees_the_output_where_no_job_goes_on(
+def test_a_launcher_releases_the_output_if_no_job_continues(
     tmp_path: pathlib.Path, end: Outcome | BaseException, runner: str
 ) -> None:
     label_on_cluster(tmp_path, RUNNERS[runner], end)

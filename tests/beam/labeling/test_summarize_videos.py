@@ -1,4 +1,4 @@
-"""SummarizeVideos: one summary for each input, whatever became of it."""
+"""SummarizeVideos: one summary for each input, labeled or failed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_status(num_planned: int | None, num_scored: int, num_failures: int, sta
     assert (summary.media is None) == (num_planned is None)
 
 
-def test_the_first_failure_is_the_one_that_is_told() -> None:
+def test_the_first_failure_is_reported() -> None:
     failures = [make.failure(code="late", segment=3), make.failure(code="early", segment=1), make.failure(code="mid")]
     summary = summarize(make.video(), [make.planned()], 0, (), failures)
     assert summary.failure and summary.failure.code == "mid"
@@ -91,7 +91,7 @@ def test_every_listed_video_comes_out_once_and_nothing_else() -> None:
             failures=pipeline | "Failures" >> beam.Create(failures),
         )
         summaries = labeled | SummarizeVideos(labels=make.LABELS, top_k=1)
-        told = summaries | beam.Map(
+        reported = summaries | beam.Map(
             lambda s: (s.video.video_uri, s.status, s.num_clips, s.labels[0].label if s.labels else None)
         )
         expected = [
@@ -100,4 +100,4 @@ def test_every_listed_video_comes_out_once_and_nothing_else() -> None:
             ("failed.mp4", "failed", 0, None),
             ("unplanned.mp4", "failed", 0, None),
         ]
-        assert_that(told, equal_to(expected))
+        assert_that(reported, equal_to(expected))

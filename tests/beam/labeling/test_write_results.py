@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+from typing import BinaryIO
 
 import apache_beam as beam
 import pyarrow.parquet as pq
@@ -177,7 +178,7 @@ def test_every_way_not_to_add_up(change: dict[str, int]) -> None:
     ("failed", "tried", "num_labeled", "ratio", "refused"),
     [
         (1, 1, 0, 0.5, True),  # the only video there is
-        (1, 1, 1000, 0.5, False),  # one bad upload as the only news of a night
+        (1, 1, 1000, 0.5, False),  # the only new video of a run fails
         (20, 20, 1000, 0.5, False),
         (21, 21, 1000, 0.5, True),  # too many to be chance, however many are labeled
         (500, 1000, 0, 0.5, False),
@@ -207,7 +208,7 @@ def test_labeled_videos_of_earlier_parts_count_as_successes(tmp_path: pathlib.Pa
     assert (tmp_path / "runs/r1.json").exists()
 
 
-def test_what_was_selected_and_skipped_is_told_by_reason(tmp_path: pathlib.Path) -> None:
+def test_selected_and_skipped_videos_are_counted_by_reason(tmp_path: pathlib.Path) -> None:
     write(tmp_path, rows(num_ok=2), num_inputs=9, outcomes={"new": 2, "already_labeled": 6, "failed_before": 1})
     summary = json.loads((tmp_path / "runs/r1.json").read_text())
     assert summary["selected"] == {"new": 2}
@@ -216,8 +217,8 @@ def test_what_was_selected_and_skipped_is_told_by_reason(tmp_path: pathlib.Path)
 
 
 def test_a_write_that_breaks_off_leaves_no_file_of_that_name(tmp_path: pathlib.Path) -> None:
-    def write_half(sink: object) -> None:
-        sink.write(b"half")  # type: ignore[attr-defined]
+    def write_half(sink: BinaryIO) -> None:
+        sink.write(b"half")
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):

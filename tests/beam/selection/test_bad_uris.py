@@ -1,4 +1,4 @@
-"""One bad URI is one row, at once: whatever its scheme, and whatever client library is missing."""
+"""A bad URI becomes one row without retries, with any scheme and without any optional client library."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_stores_without_their_extras_are_unsupported() -> None:
     assert json.loads(printed) == [*expected, None, None]
 
 
-def test_a_name_that_speaks_of_requirements_is_no_missing_client(s3: S3Server, proxy: FaultyProxy) -> None:
+def test_a_name_that_contains_requirements_is_not_a_missing_client(s3: S3Server, proxy: FaultyProxy) -> None:
     """What is missing is found out by looking for it, not from the words of an error."""
     path = pathlib.Path(__file__)
     proxy.fault = lambda request: "403"

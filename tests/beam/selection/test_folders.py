@@ -1,4 +1,4 @@
-"""Folders: links are followed, and whatever is not taken for a video is counted by its kind."""
+"""Folders: links are followed, and files that are not taken as videos are counted by kind."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_a_folder_in_a_store_counts_what_it_leaves_out(
 
 
 def test_every_demuxer_has_its_extensions() -> None:
-    demuxers = set(container._DEMUXERS.split())
+    demuxers = set(container.DEMUXERS.split())
     assert EXTENSIONS_OF.keys() == demuxers - SOUND
     of_ffmpeg = {
         f".{name}" for demuxer in demuxers - SOUND for name in av.format.ContainerFormat(demuxer, "r").extensions

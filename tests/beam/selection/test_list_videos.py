@@ -41,7 +41,7 @@ def test_a_folder_is_searched_in_depth_for_video_extensions(folder: pathlib.Path
     assert names(folder, str(folder)) == names(folder, ".") == names(folder, f"{folder}/") == sorted(expected)
 
 
-def test_patterns_match_whatever_they_match(folder: pathlib.Path) -> None:
+def test_patterns_match_videos_and_other_files(folder: pathlib.Path) -> None:
     assert names(folder, "*.mp4") == ["a.mp4", "video [HD].mp4"]
     assert names(folder, "**.webm") == ["deep/down/c.webm"]
     assert names(folder, "note?.txt") == ["notes.txt"]
@@ -76,7 +76,9 @@ def test_a_missing_file_is_passed_on_to_get_its_row(folder: pathlib.Path) -> Non
     assert matches_anything("gone.mp4", str(folder))
 
 
-def test_what_matches_nothing_is_told(folder: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_pattern_that_matches_nothing_is_reported(
+    folder: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     assert not matches_anything("*.avi", str(folder))
     assert not matches_anything(str(tmp_path_factory.mktemp("empty")))
 
@@ -113,23 +115,28 @@ def test_of_several_mentions_the_smallest_metadata_win(folder: pathlib.Path) -> 
     with LocalPipeline() as pipeline:
         videos = list_videos(pipeline, [str(folder)], str(listing), str(folder))
         found = videos | beam.Map(lambda v: (os.path.basename(v.video_uri), v.size_bytes, dict(v.metadata)))
-        others = [("c.webm", 7, {}), ("video [HD].mp4", 7, {}), ("häuser & höfe.mov", 7, {})]
+        others: list[tuple[str, int, dict[str, str]]] = [
+            ("c.webm", 7, {}),
+            ("video [HD].mp4", 7, {}),
+            ("häuser & höfe.mov", 7, {}),
+        ]
         assert_that(found, equal_to([("a.mp4", 7, {"camera": ""}), ("b.MKV", 7, {"camera": "9"}), *others]))
     assert counters(pipeline)[metrics.VIDEOS_LISTED] == 5
     assert counters(pipeline)[metrics.DUPLICATES_DROPPED] == 4
 
 
-def test_a_name_that_is_no_utf8_can_be_listed_and_opened(tmp_path: pathlib.Path) -> None:
+def test_a_name_that_is_not_utf8_can_be_listed_and_opened(tmp_path: pathlib.Path) -> None:
     (tmp_path / os.fsdecode(b"bad_\xff\xfe.mp4")).write_bytes(b"12345")
     with LocalPipeline() as pipeline:
         videos = list_videos(pipeline, [str(tmp_path)])
         found = videos | beam.Map(lambda v: (v.video_uri, v.size_bytes))
         assert_that(found, equal_to([(f"file://{tmp_path}/bad_%FF%FE.mp4", 5)]))
     with storage.local_file(VideoRef(f"file://{tmp_path}/bad_%FF%FE.mp4", 5), 100) as path:
+        assert isinstance(path, str)
         assert pathlib.Path(path).read_bytes() == b"12345"
 
 
-def test_what_is_no_folder_but_bears_a_video_name_gets_its_row(folder: pathlib.Path) -> None:
+def test_links_and_pipes_with_a_video_name_get_a_row(folder: pathlib.Path) -> None:
     (folder / "dangling.mp4").symlink_to(folder / "nowhere")
     (folder / "loop.mp4").symlink_to(folder / "loop.mp4")
     os.mkfifo(folder / "pipe.mp4")
@@ -157,7 +164,7 @@ def test_an_object_with_brackets_is_a_name_before_it_is_a_pattern(s3: S3Server, 
     assert [request.method for request in proxy.requests] == ["GET"]
 
 
-def test_what_stands_for_an_empty_folder_is_no_video(s3: S3Server, proxy: FaultyProxy) -> None:
+def test_a_folder_marker_is_not_a_video(s3: S3Server, proxy: FaultyProxy) -> None:
     for key in ("x/", "x/sub.mp4/", "y/"):
         s3.put(key, b"")
     video = s3.put("x/a.mp4", b"1")
@@ -166,7 +173,7 @@ def test_what_stands_for_an_empty_folder_is_no_video(s3: S3Server, proxy: Faulty
     assert not matches_anything(f"s3://{BUCKET}/y/*") and not matches_anything(f"s3://{BUCKET}/y/")
 
 
-def test_a_folder_is_searched_behind_files_that_are_no_videos(
+def test_a_folder_is_searched_past_files_that_are_not_videos(
     s3: S3Server, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "50")
@@ -185,13 +192,13 @@ def test_a_folder_is_searched_behind_files_that_are_no_videos(
 
 
 @pytest.mark.parametrize("given", ["videos", "videos/", "videos/*.mp4"])
-def test_a_bucket_that_cannot_be_listed_is_no_missing_file(s3: S3Server, proxy: FaultyProxy, given: str) -> None:
+def test_a_bucket_that_cannot_be_listed_is_not_a_missing_file(s3: S3Server, proxy: FaultyProxy, given: str) -> None:
     proxy.fault = lambda request: "403" if "list-type" in request.path else ""
     with pytest.raises(StorageError, match="permissions"):
         list(expand_input(f"s3://{BUCKET}/{given}"))
 
 
-def test_who_may_read_but_not_list_names_files(s3: S3Server, proxy: FaultyProxy) -> None:
+def test_files_can_be_named_without_permission_to_list(s3: S3Server, proxy: FaultyProxy) -> None:
     proxy.fault = lambda request: "403" if "list-type" in request.path else ""
     assert uris(s3.put("a.mp4", b"1")) == [f"s3://{BUCKET}/a.mp4"]
 
@@ -201,7 +208,7 @@ def test_a_bucket_that_is_not_there_gets_its_row(s3: S3Server, proxy: FaultyProx
 
 
 class Disk(LocalFileSystem):
-    """Stands for hdfs, which refuses to list a file and what is not there."""
+    """Imitates hdfs, which refuses to list a file or a missing path."""
 
     @classmethod
     def scheme(cls) -> str:

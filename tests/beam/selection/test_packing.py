@@ -1,4 +1,4 @@
-"""Packing: what goes into blocks comes out of them, and a listing crosses shuffles in nothing else."""
+"""Packing: blocks return what was packed, and only blocks of a listing are shuffled."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_videos_come_back_as_they_were() -> None:
         assert_that(blocks | beam.Keys(), equal_to([bucket_of(video.video_uri) for video in VIDEOS]), "keys")
 
 
-def test_what_has_to_meet_meets_in_a_bucket() -> None:
+def test_videos_that_must_be_joined_share_a_bucket() -> None:
     assert (
         bucket_of("https://host/a.mp4?sig=1")
         == bucket_of("https://me@host/a.mp4?sig=2")
@@ -66,8 +66,8 @@ def test_no_step_of_choosing_makes_the_runner_keep_a_video_unpacked(
 ) -> None:
     kept_bytes: list[int] = []
 
-    def watch(buffer: type) -> None:
-        append = buffer.append  # type: ignore[attr-defined]
+    def watch(buffer: Any) -> None:
+        append = buffer.append
 
         def watched(self: Any, data: bytes) -> None:
             kept_bytes.append(len(data))

@@ -1,4 +1,4 @@
-"""Videos in an object store: the same clips as from local disk, no byte fetched twice, a row for what goes wrong."""
+"""Videos in an object store: the same clips as from local disk, each byte fetched once, one row per failure."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def damaged(proxy: FaultyProxy, *faults: str) -> None:
     proxy.fault = lambda request: next(dealt) if request.method == "GET" else ""
 
 
-def test_faults_on_the_way_cost_time_and_no_clip(
+def test_faults_of_the_network_cost_time_and_lose_no_clip(
     s3: S3Server, proxy: FaultyProxy, film: Film, tmp_path: pathlib.Path
 ) -> None:
     (segment, *_) = segments_of(film.path, storage.video_of(storage.stat(s3.put("film", film.path.read_bytes()))))
@@ -138,7 +138,7 @@ def test_faults_on_the_way_cost_time_and_no_clip(
     assert metrics.tally()[metrics.STORAGE_RETRIES] == 5
 
 
-def test_a_store_that_fails_for_good_costs_the_clips_that_are_not_there(
+def test_a_store_that_fails_permanently_loses_only_the_missing_clips(
     s3: S3Server, proxy: FaultyProxy, film: Film, tmp_path: pathlib.Path
 ) -> None:
     spool = SpoolConfig(str(tmp_path), block_bytes=SMALL_BLOCK_BYTES)
@@ -208,6 +208,6 @@ def test_a_video_from_a_list_without_size_is_looked_up(
 
 def test_messages_name_the_object(s3: S3Server, proxy: FaultyProxy, tmp_path: pathlib.Path) -> None:
     video = storage.video_of(storage.stat(s3.put("noise.mp4", b"no video " * 100)))
-    told = pytest.raises(errors.NotAVideoError, match="^s3://corpus/noise.mp4: ")
-    with storage.local_file(video, CAP, SpoolConfig(str(tmp_path))) as file, told:
+    raises = pytest.raises(errors.NotAVideoError, match="^s3://corpus/noise.mp4: ")
+    with storage.local_file(video, CAP, SpoolConfig(str(tmp_path))) as file, raises:
         sandboxed.probe(file, DEFAULT_LIMITS)

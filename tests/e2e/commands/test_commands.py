@@ -34,7 +34,7 @@ def test_fetching_what_is_not_there_is_a_bad_flag(capsys: pytest.CaptureFixture[
     assert "a5-base" in capsys.readouterr().err
 
 
-def test_probe_tells_what_is_in_files(samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_probe_prints_the_streams_of_files(samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["probe", str(samples_dir / "moving_left.mp4")]) == 0
     assert "h264" in capsys.readouterr().out
     assert main(["probe", str(samples_dir)]) == 1

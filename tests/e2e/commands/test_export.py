@@ -1,4 +1,4 @@
-"""Exported models: made by the command, taken by `--model` where neither hub nor TensorFlow can be had."""
+"""Exported models: written by the command, and accepted by `--model` without a hub and without TensorFlow."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import sys
 import tarfile
 from collections.abc import Callable
 
-import duckdb
 import numpy as np
 import numpy.testing as npt
 import pytest
+from duckdb_queries import select
 
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.errors import ConfigError, ModelError
@@ -48,7 +48,7 @@ def test_a_sample_is_labeled_without_tensorflow(
     flags = ["label", "--model=demo", str(samples_dir / "moving_left.mp4"), f"--model={exported}", f"--output={output}"]
     environment = {**os.environ, "REELBEAM_CACHE_DIR": str(tmp_path / "empty")}
     subprocess.run([sys.executable, "-c", NO_TENSORFLOW, *flags], check=True, cwd=ROOT, env=environment)
-    (row,) = duckdb.sql(f"SELECT * FROM '{output}/videos/*/*.parquet'").to_arrow_table().to_pylist()
+    (row,) = select(f"SELECT * FROM '{output}/videos/*/*.parquet'").to_arrow_table().to_pylist()
     assert (row["top_label"], row["model"], row["engine"]) == ("moving left", "demo", "openvino")
     assert row["model_fingerprint"] == content_hash(ROOT / "pipeline/demo/model")
     assert [path.name for path in (tmp_path / "empty").iterdir()] == ["compiled"]  # nothing fetched, nothing converted
@@ -139,7 +139,7 @@ def test_a_stream_model_is_exported_too(shared_dir: pathlib.Path, tmp_path: path
 
 
 @pytest.mark.slow
-def test_a_runs_summary_tells_the_model(
+def test_a_runs_summary_names_the_model(
     exported: pathlib.Path, samples_dir: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     video = str(samples_dir / "moving_left.mp4")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pathlib
 import tarfile
 
-import duckdb
 import pytest
+from duckdb_queries import select
 
 from reelbeam.pipeline.cli import main
 
@@ -25,7 +25,7 @@ def label(model: pathlib.Path, output: pathlib.Path, *flags: object) -> dict[str
     """Returns the rows of the videos and clips tables, in order."""
     assert main(["label", f"--model={model}", f"--output={output}", *FLAGS, *map(str, flags)]) == 0
     return {
-        table: duckdb.sql(f"SELECT * FROM '{output}/{table}/*/*.parquet' ORDER BY ALL").to_arrow_table().to_pylist()
+        table: select(f"SELECT * FROM '{output}/{table}/*/*.parquet' ORDER BY ALL").to_arrow_table().to_pylist()
         for table in ("videos", "clips")
     }
 

@@ -1,4 +1,4 @@
-"""Models of one's own, from the command line to the rows: what their outputs are read as."""
+"""Custom models, from the command line to the rows: how their outputs are interpreted."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pathlib
 from fractions import Fraction
 from typing import Any
 
-import duckdb
 import pytest
+from duckdb_queries import select
 from model_hub import Hub, content, make_archive, whole
 
 from reelbeam.pipeline.cli import main
@@ -22,7 +22,7 @@ PRESET = ["--num_frames=2", "--target_fps=2", "--resize=8", "--size=8"]
 
 @pytest.fixture(scope="module")
 def own_model(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """A model whose graph ends in a softmax, and that is sure of its answer: 1.000 for "yes", whatever it sees."""
+    """A model whose graph ends in a softmax, and that answers "yes" with a score of 1.000 for every clip."""
     import tensorflow as tf
 
     class Sure(tf.Module):
@@ -60,7 +60,7 @@ def test_rows_say_what_the_outputs_were_read_as_and_do_not_mix(
     assert again["skipped"] == {"already_labeled": 1}
     other = label(own_model, tmp_path / "out", video, "--output_activation=logits")
     assert (other["output_activation"], other["selected"]) == ("logits", {"new": 1})
-    rows = duckdb.sql(
+    rows = select(
         "SELECT output_activation, top_label, round(top_score::DOUBLE, 2) "
         f"FROM '{tmp_path}/out/videos/*/*.parquet' ORDER BY 1"
     ).fetchall()
@@ -68,7 +68,7 @@ def test_rows_say_what_the_outputs_were_read_as_and_do_not_mix(
     assert main(["verify", str(tmp_path / "out")]) == 0
 
 
-def test_the_address_that_a_catalog_model_came_from_is_told(
+def test_the_address_of_a_catalog_model_is_reported(
     own_model: pathlib.Path,
     samples_dir: pathlib.Path,
     tmp_path: pathlib.Path,
@@ -78,7 +78,11 @@ def test_the_address_that_a_catalog_model_came_from_is_told(
     monkeypatch.setenv("REELBEAM_CACHE_DIR", str(tmp_path / "cache"))
     hub = Hub()
     second = hub.serve("/kaggle/a0", whole(make_archive(content(own_model))))
-    own = {"handle": f"{hub.url}/tfhub/a0", "mirrors": (second,), "labels": str(own_model.parent / "labels.txt")}
+    own: dict[str, Any] = {
+        "handle": f"{hub.url}/tfhub/a0",
+        "mirrors": (second,),
+        "labels": str(own_model.parent / "labels.txt"),
+    }
     spec = dataclasses.replace(catalog.find("a0-base"), **own, preset=catalog.Preset(2, Fraction(2), 8, 8))
     monkeypatch.setitem(catalog.CATALOG, "a0-base", spec)
     flags = ["--model=a0-base", f"--output={tmp_path / 'out'}"]
@@ -100,5 +104,5 @@ def test_an_export_keeps_what_the_flag_said(
     assert main([*export, "--output_activation=sigmoid"]) == 0
     flags = [f"--model={tmp_path / 'exported'}", f"--output={tmp_path / 'out'}"]
     assert main(["label", str(samples_dir / "growing.mp4"), *flags]) == 0
-    rows = duckdb.sql(f"SELECT output_activation, top_label FROM '{tmp_path}/out/videos/*/*.parquet'").fetchall()
+    rows = select(f"SELECT output_activation, top_label FROM '{tmp_path}/out/videos/*/*.parquet'").fetchall()
     assert rows == [("sigmoid", "yes")]

@@ -1,4 +1,4 @@
-"""`reelbeam plan`: it says what a run then does, and does nothing itself."""
+"""`reelbeam plan`: it reports what a run would do, and changes nothing."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_plan_says_what_the_run_then_does(
 
 
 @pytest.mark.slow
-def test_a_plan_with_a_limit_tells_the_reasons_of_the_run(
+def test_a_plan_with_a_limit_names_the_reasons_of_the_run(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     videos, output = tmp_path / "in", tmp_path / "out"

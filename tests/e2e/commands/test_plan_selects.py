@@ -1,4 +1,4 @@
-"""`plan` counts what `label` then does, over inputs that name videos in every way."""
+"""`plan` counts the videos that `label` then processes, for every kind of input."""
 
 from __future__ import annotations
 

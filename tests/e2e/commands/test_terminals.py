@@ -10,10 +10,11 @@ import re
 import shutil
 import subprocess
 import sys
-from typing import Any
+from typing import IO, Any
 
 import duckdb
 import pytest
+from duckdb_queries import select
 from output_factory import Video, commit_run
 
 pytestmark = pytest.mark.slow  # whole runs
@@ -52,22 +53,26 @@ def places(tmp_path_factory: pytest.TempPathFactory, samples_dir: pathlib.Path) 
     return {"OUTPUT": str(folder / "out"), "VIDEO": str(video), "NEW": str(folder / "new")}
 
 
-def run(argv: list[Any], environment: dict[str, str] = ASCII, **streams: Any) -> subprocess.CompletedProcess[bytes]:
+def run(
+    argv: list[Any],
+    environment: dict[str, str] = ASCII,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+    stderr: int | IO[bytes] = subprocess.PIPE,
+) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "reelbeam", *map(str, argv)]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
-    return subprocess.run(command, cwd=ROOT, env=kept | environment, timeout=240, **streams)
+    return subprocess.run(command, cwd=ROOT, env=kept | environment, timeout=240, stdout=stdout, stderr=stderr)
 
 
 def closed_pipe() -> int:
-    """Returns the end to write to of a pipe that nobody reads."""
+    """Returns the write end of a pipe that has no reader."""
     reading, writing = os.pipe()
     os.close(reading)
     return writing
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_on_a_poor_terminal_whose_reader_is_gone_ends_as_usual(name: str, places: dict[str, str]) -> None:
+def test_a_command_whose_reader_closed_the_pipe_ends_as_usual(name: str, places: dict[str, str]) -> None:
     argv, code = COMMANDS[name]
     writing = closed_pipe()
     try:
@@ -111,7 +116,7 @@ def test_output_that_a_full_disk_lost_is_a_failure(argv: list[str], places: dict
 
 
 @pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
-def test_closed_descriptors_are_no_matter(closed: str, places: dict[str, str]) -> None:
+def test_closed_descriptors_do_no_harm(closed: str, places: dict[str, str]) -> None:
     script = f'"$0" -m reelbeam status "$1" {closed}'
     command = ["/bin/sh", "-c", script, sys.executable, places["OUTPUT"]]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=240)
@@ -122,7 +127,7 @@ def test_names_of_videos_do_not_depend_on_the_locale(tmp_path: pathlib.Path, sam
     video = shutil.copy(samples_dir / "broken.mp4", tmp_path / "é.mp4")
     done = run(["label", video, "--model=demo", "--output", tmp_path / "out", "--max_failure_ratio", 1], ASCII)
     assert (done.returncode, done.stderr) == (0, b"")
-    rows = duckdb.sql(f"SELECT video_uri FROM '{tmp_path}/out/videos/*/*.parquet'").fetchall()
+    rows = select(f"SELECT video_uri FROM '{tmp_path}/out/videos/*/*.parquet'").fetchall()
     assert rows == [(str(video),)]
 
 
@@ -135,7 +140,7 @@ def num_committed(output: pathlib.Path) -> int:
     return sum(json.loads(path.read_bytes())["counts"]["ok"] for path in output.glob("runs/*.json"))
 
 
-def test_a_run_goes_on_though_nobody_reads_its_tables(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
+def test_a_run_continues_although_its_output_has_no_reader(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     """All parts are committed, and that is what the exit code says."""
     writing = closed_pipe()
     try:
@@ -160,7 +165,7 @@ def on_terminal(argv: list[Any]) -> tuple[int, str]:
     while True:
         try:
             drawn += (data := os.read(terminal, 1 << 16))
-        except OSError:  # how Linux tells that nobody holds the other side
+        except OSError:  # raised by Linux if no process has the other side open
             data = b""
         if not data:
             break
@@ -188,7 +193,7 @@ def test_the_progress_line_is_drawn_until_the_last_video(tmp_path: pathlib.Path,
     assert drawn.rindex("\x1b[?25h") > drawn.rindex("\x1b[?25l"), "the cursor is back"
 
 
-def test_messages_stand_above_the_progress_line(tmp_path: pathlib.Path) -> None:
+def test_messages_are_printed_above_the_progress_line(tmp_path: pathlib.Path) -> None:
     program = """
 import logging, threading
 from reelbeam.pipeline import cli

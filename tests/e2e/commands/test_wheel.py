@@ -1,4 +1,4 @@
-"""The package as it is installed: a wheel, built from the checkout, that works far from it."""
+"""The installed package: a wheel, built from the checkout, works outside of the checkout."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import sys
 import venv
 import zipfile
 
-import duckdb
 import pytest
+from duckdb_queries import select
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -101,7 +101,7 @@ def test_an_installed_wheel_labels_the_bundled_videos_far_from_the_checkout(
         "partial": 0,
         "failed": 1,
     }
-    rows = duckdb.sql(
+    rows = select(
         f"SELECT parse_filename(video_uri, true), top_label FROM '{tmp_path}/out/videos/*/*.parquet' "
         "WHERE status = 'ok'"
     ).fetchall()

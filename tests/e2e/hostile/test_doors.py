@@ -1,4 +1,4 @@
-"""A run as others on the machine and the network meet it: what listens, and who is let in."""
+"""What other users of the machine and the network can reach: listening sockets, and who may connect."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import sys
 import threading
 from collections.abc import Iterator
 
-import duckdb
 import pytest
+from duckdb_queries import select
 from processes import program, wait_until
 from sockets import DEAF, is_loopback, listeners
 from strangers import attack, calls
@@ -26,7 +26,7 @@ _COLUMNS = "parse_filename(video_uri), status, num_clips, top_label, round(top_s
 
 @pytest.fixture
 def page() -> Iterator[tuple[str, list[str]]]:
-    """A page on loopback, and the paths that were asked for."""
+    """Yields the address of a page on loopback, and the list of requested paths."""
     asked: list[str] = []
 
     class Page(http.server.BaseHTTPRequestHandler):
@@ -46,7 +46,7 @@ def page() -> Iterator[tuple[str, list[str]]]:
 
 
 def rows(output: pathlib.Path) -> list[tuple]:
-    return duckdb.sql(f"SELECT {_COLUMNS} FROM '{output}/videos/*/*.parquet' ORDER BY ALL").fetchall()
+    return select(f"SELECT {_COLUMNS} FROM '{output}/videos/*/*.parquet' ORDER BY ALL").fetchall()
 
 
 def test_a_run_listens_on_loopback_and_answers_no_stranger(
@@ -103,7 +103,7 @@ def labeled(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 def test_no_other_command_listens(command: str, labeled: pathlib.Path, samples_dir: pathlib.Path) -> None:
     sample = samples_dir / "growing.mp4"
     runs = sorted(path.stem for path in labeled.joinpath("runs").iterdir() if "-compact-" not in path.stem)
-    arguments = {
+    arguments: dict[str, list[object]] = {
         "plan": [sample, "--model=demo", "--output", labeled],
         "probe": [sample],
         "diff": [labeled, *runs[:2]],

@@ -9,8 +9,8 @@ import re
 import subprocess
 import sys
 
-import duckdb
 import pytest
+from duckdb_queries import select
 
 from reelbeam.pipeline.cli import main
 from tools.fuzz_decoder import make_seeds, mutate
@@ -37,7 +37,7 @@ def test_mutated_files_are_one_row_each(tmp_path: pathlib.Path) -> None:
         (folder / f"{number:02d}-{name}").write_bytes(mutate(data, random.Random(f"rows {number}")))
     output = tmp_path / "out"
     assert main(["label", "--model=demo", f"{folder}/*", "--output", str(output), "--max_failure_ratio=1"]) == 0
-    rows = duckdb.sql(f"SELECT video_uri, status, error_code, num_clips FROM '{output}/videos/*/*.parquet'").fetchall()
+    rows = select(f"SELECT video_uri, status, error_code, num_clips FROM '{output}/videos/*/*.parquet'").fetchall()
     assert sorted(pathlib.Path(row[0]).name for row in rows) == sorted(path.name for path in folder.iterdir())
     statuses = collections.Counter(row[1] for row in rows)
     assert statuses["ok"] and statuses["failed"]

@@ -1,4 +1,4 @@
-"""`reelbeam label` over a folder in which files, or somebody, kill the decoder: a row each, and the run goes on."""
+"""`reelbeam label` with decoders that crash or are killed: one row each, and the run continues."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import threading
 from fractions import Fraction
 
 import data_generation as generate
-import duckdb
 import processes
 import pytest
+from duckdb_queries import select
 
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.media.sandbox import sandboxed
@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 def rows(output: pathlib.Path) -> dict[str, tuple[str, str | None, int]]:
     """Status, error code and number of clips of each video, by file name; fails if a video has two rows."""
-    found = duckdb.sql(f"SELECT video_uri, status, error_code, num_clips FROM '{output}/videos/*/*.parquet'").fetchall()
+    found = select(f"SELECT video_uri, status, error_code, num_clips FROM '{output}/videos/*/*.parquet'").fetchall()
     table = {os.path.basename(uri): (status, code, clips) for uri, status, code, clips in found}
     assert len(table) == len(found)
     return table
@@ -40,7 +40,7 @@ def killer(victim: str, hit: threading.Event) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_decoder_costs_one_row(
+def test_a_killed_decoder_gives_one_row(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "in"
@@ -66,7 +66,7 @@ def test_a_killed_decoder_costs_one_row(
 
 
 @pytest.mark.slow
-def test_bombs_and_playlists_cost_a_row_each(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
+def test_bombs_and_playlists_give_one_row_each(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     shutil.copy(samples_dir / "growing.mp4", folder / "good.mp4")
@@ -111,11 +111,11 @@ def test_no_decoder_outlives_the_program(tmp_path: pathlib.Path, number: signal.
             process.send_signal(number)  # a scheduler knows of one process
         else:
             os.killpg(process.pid, number)
-        printed, told = process.communicate(timeout=60)
+        printed, messages = process.communicate(timeout=60)
     assert len(servers) == 1 and process.returncode == (-number if number == signal.SIGKILL else 130)
     # The server and its decoders are one process group.
     processes.wait_until(lambda: not processes.running_in_group(servers[0]), 5)
     assert not list(tmp_path.rglob("*.parquet"))
     if number != signal.SIGKILL:
         assert json.loads(printed.splitlines()[-1])["error"]["code"] == "interrupted"
-        assert not list(temporary.iterdir()) and "Traceback" not in told and "interrupted" in told
+        assert not list(temporary.iterdir()) and "Traceback" not in messages and "interrupted" in messages

@@ -1,4 +1,4 @@
-"""Machines as they are: little memory, folders that go away, other people's modules, signals, absurd numbers."""
+"""Adverse machines: little memory, vanishing folders, foreign modules, signals, absurd numbers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run(script: str, *arguments: object, **options: Any) -> tuple[int, str, str]
         ),
     ],
 )
-def test_too_small_an_address_space_is_told_before_the_work(
+def test_too_small_an_address_space_is_reported_before_the_run(
     kilobytes: int, flags: str, message: str, tmp_path: pathlib.Path, samples_dir: pathlib.Path
 ) -> None:
     command = '"$0" -m reelbeam label "$1" --model=demo --output "$2" --direct_num_workers=2'
@@ -96,7 +96,7 @@ def test_modules_of_others_called_pipeline_and_transforms_hide_nothing(
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
-def test_whatever_signal_ends_a_run_nothing_stays_behind(
+def test_no_signal_that_ends_a_run_leaves_files(
     number: signal.Signals, tmp_path: pathlib.Path, samples_dir: pathlib.Path
 ) -> None:
     temporary, output = tmp_path / "tmp", tmp_path / "out"
@@ -157,6 +157,7 @@ def test_absurd_numbers_are_refused_and_leave_nothing(
     samples_dir: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    code: str | int | None
     try:
         code = main(
             ["label", str(samples_dir / "growing.mp4"), "--model=demo", "--output", str(tmp_path / "out"), flag]

@@ -11,8 +11,8 @@ import sys
 import tarfile
 import threading
 
-import duckdb
 import pytest
+from duckdb_queries import select
 
 pytestmark = pytest.mark.slow  # whole runs
 
@@ -76,7 +76,7 @@ def test_credentials_in_a_list_are_a_row_without_them(tmp_path: pathlib.Path) ->
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "CRET" not in done.stdout + done.stderr
-    (row,) = duckdb.sql(f"SELECT video_uri, code, message FROM '{tmp_path}/out/errors/*/*.parquet'").fetchall()
+    (row,) = select(f"SELECT video_uri, code, message FROM '{tmp_path}/out/errors/*/*.parquet'").fetchall()
     assert row[:2] == ("s3://bucket/x.mp4", "unsupported_uri")
     assert row[2].startswith("s3://bucket/x.mp4 was given with a user name or a password")
     for path in tmp_path.joinpath("out").rglob("*"):

@@ -1,13 +1,13 @@
-"""What a newcomer sees first: the bundled samples, labeled with the bundled model."""
+"""The demo: the bundled samples, labeled with the bundled model."""
 
 from __future__ import annotations
 
 import json
 import pathlib
 
-import duckdb
 import pandas as pd
 import pytest
+from duckdb_queries import select
 
 from reelbeam.pipeline.cli import main
 
@@ -20,7 +20,7 @@ def labeled(samples_dir: pathlib.Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 def sql(output: pathlib.Path, query: str) -> list[tuple]:
-    return duckdb.sql(
+    return select(
         query.format(*(f"'{output}/{table}/*/*.parquet'" for table in ("videos", "clips", "errors")))
     ).fetchall()
 
@@ -32,7 +32,7 @@ def test_every_sample_gets_its_right_label(labeled: pathlib.Path, samples_dir: p
     assert len(found) == 9
 
 
-def test_the_broken_sample_is_one_row_and_the_run_goes_on(labeled: pathlib.Path) -> None:
+def test_the_broken_sample_is_one_row_and_the_run_continues(labeled: pathlib.Path) -> None:
     query = "SELECT parse_filename(video_uri), status, error_code, num_clips, top_label FROM {0} WHERE status <> 'ok'"
     assert sql(labeled, query) == [("broken.mp4", "failed", "not_a_video", 0, None)]
     ((code, stage, message, transient),) = sql(labeled, "SELECT code, stage, message, transient FROM {2}")

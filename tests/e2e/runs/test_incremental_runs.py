@@ -1,4 +1,4 @@
-"""Incremental runs over one folder: what is new or changed is labeled once, whatever happens in between."""
+"""Incremental runs over one folder: new and changed videos are labeled exactly once, also after interrupted runs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import data_generation as generate
 import duckdb
 import pytest
+from duckdb_queries import select
 from processes import program
 
 from reelbeam.pipeline.cli import main
@@ -33,7 +34,7 @@ def label(output: pathlib.Path, *flags: object) -> dict[str, Any]:
 
 def rows(output: pathlib.Path, run: dict[str, Any]) -> dict[str, tuple[str, int]]:
     """What a run says of its videos, by file name: status and attempt."""
-    found = duckdb.sql(
+    found = select(
         f"SELECT video_uri, status, attempts FROM '{output}/videos/*/*.parquet' WHERE run = '{run['run_id']}'"
     ).fetchall()
     return {os.path.basename(uri): (status, attempts) for uri, status, attempts in found}
@@ -172,9 +173,9 @@ def test_parts_or_one_job_make_the_same_rows(
     corpus.add(14)
     flags = [str(tmp_path / "in"), "--output", str(output), f"--videos_per_part={videos_per_part}"]
     assert main(["label", "--model=demo", *flags]) == 0
-    told = capsys.readouterr().out
+    shown = capsys.readouterr().out
     runs = [json.loads(path.read_text()) for path in output.glob("runs/*.json")]
-    assert len(runs) == (3 if videos_per_part else 1) and ("Committed 3 parts. 14 videos" in told) == (len(runs) == 3)
+    assert len(runs) == (3 if videos_per_part else 1) and ("Committed 3 parts. 14 videos" in shown) == (len(runs) == 3)
     assert sum(run["counts"]["inputs"] for run in runs) == 14
     assert verify(output, corpus.contents()) == []
     assert main(["label", "--model=demo", *flags]) == 0

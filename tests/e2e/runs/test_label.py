@@ -1,4 +1,4 @@
-"""`reelbeam label` on files as they come: odd ones, broken ones, lists, and runs that fail."""
+"""`reelbeam label` on odd files, broken files and lists, and runs that fail."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 
 import data_generation as generate
-import duckdb
 import output_factory as factory
 import pytest
+from duckdb_queries import select
 from output_factory import Video
 from processes import program
 from slow_cases import fast_first
@@ -30,7 +30,7 @@ def label(output: pathlib.Path, *flags: object) -> int:
 
 def videos(output: pathlib.Path) -> dict[str, dict]:
     """Rows of the videos table, by file name."""
-    table = duckdb.sql(f"SELECT * FROM '{output}/videos/*/*.parquet'").to_arrow_table().to_pylist()
+    table = select(f"SELECT * FROM '{output}/videos/*/*.parquet'").to_arrow_table().to_pylist()
     return {os.path.basename(row["video_uri"]): row for row in table}
 
 
@@ -53,7 +53,7 @@ def test_odd_and_broken_files_end_in_one_row_each(tmp_path: pathlib.Path, sample
     (folder / "notes.txt").write_text("not looked at")
 
     assert label(tmp_path / "out", folder, "--max_failure_ratio", 1) == 0
-    table = duckdb.sql(f"SELECT video_uri, status, error_code FROM '{tmp_path}/out/videos/*/*.parquet'").fetchall()
+    table = select(f"SELECT video_uri, status, error_code FROM '{tmp_path}/out/videos/*/*.parquet'").fetchall()
     found = {os.path.relpath(uri, folder): (status, code) for uri, status, code in table}
     assert len(table) == len(found) == 14
     assert {name: found[name] for name in good} == dict.fromkeys(good, ("ok", None))
@@ -92,7 +92,7 @@ def test_a_missing_file_is_a_row_and_a_duplicate_is_none(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("flags", [["--videos_per_part=1"], ["--videos_per_part=0"]])
-def test_duplicates_are_told_once_however_the_run_is_cut(
+def test_duplicates_are_reported_once_for_any_number_of_parts(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str], flags: list[str]
 ) -> None:
     videos = [samples_dir / "growing.mp4", samples_dir / "shrinking.mp4"]
@@ -109,7 +109,7 @@ def test_columns_of_the_list_are_carried_into_the_rows(tmp_path: pathlib.Path, s
     listing = tmp_path / "list.csv"
     listing.write_text(f"video_uri,camera,shift\n{samples_dir}/growing.mp4,7,night\n", encoding="utf-8")
     assert label(tmp_path / "out", "--input_list", listing) == 0
-    ((camera, shift),) = duckdb.sql(
+    ((camera, shift),) = select(
         f"SELECT metadata['camera'], metadata['shift'] FROM '{tmp_path}/out/videos/*/*.parquet'"
     ).fetchall()
     assert (camera, shift) == ("7", "night")
@@ -127,28 +127,26 @@ def test_flags_reach_the_rows(tmp_path: pathlib.Path, samples_dir: pathlib.Path)
 
 
 @pytest.mark.slow
-def test_two_runs_stand_side_by_side(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
+def test_two_runs_are_kept_side_by_side(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     for _ in range(2):
         assert label(tmp_path, samples_dir / "growing.mp4", "--force") == 0
     runs = [json.loads(path.read_text()) for path in (tmp_path / "runs").iterdir()]
     assert len({run["run_id"] for run in runs}) == 2
-    assert duckdb.sql(f"SELECT count(*), count(DISTINCT run) FROM '{tmp_path}/videos/*/*.parquet'").fetchall() == [
-        (2, 2)
-    ]
+    assert select(f"SELECT count(*), count(DISTINCT run) FROM '{tmp_path}/videos/*/*.parquet'").fetchall() == [(2, 2)]
 
 
 @pytest.mark.parametrize("command", fast_first(["plan", "label"]))
-def test_another_model_than_last_time_is_told(
+def test_a_change_of_the_model_is_reported(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, caplog: pytest.LogCaptureFixture, command: str
 ) -> None:
     sample, output = samples_dir / "growing.mp4", tmp_path / "out"
     factory.commit_run(output, 1, [Video("a.mp4")])
     flags = [str(sample), "--model=demo", "--output", str(output)]
     assert main([command, *flags]) == 0
-    told = [
+    warnings = [
         record.getMessage() for record in caplog.records if "was last labeled with the model" in record.getMessage()
     ]
-    assert len(told) == 1 and "For this run, with model demo, those rows" in told[0]
+    assert len(warnings) == 1 and "For this run, with model demo, those rows" in warnings[0]
     caplog.clear()
     assert main(["label", *flags]) == 0
     assert ("was last labeled" in caplog.text) == (command == "plan")
@@ -200,7 +198,7 @@ def test_too_many_failures_exit_with_3_and_commit_nothing(
     assert f"  {tmp_path}/gone.mp4 not_found: does not exist; check the path and its spelling\n" in failed
     (staging,) = (tmp_path / "out" / ".staging").glob("run=*")
     assert f"errors  {staging}/errors/" in printed and f"summary {staging}/failed.json" in printed
-    rows = duckdb.sql(f"SELECT video_uri FROM read_parquet('{staging}/errors/*.staged')").fetchall()
+    rows = select(f"SELECT video_uri FROM read_parquet('{staging}/errors/*.staged')").fetchall()
     assert {uri for (uri,) in rows} == {str(path) for path in inputs[1:]}
     assert not list((tmp_path / "out").rglob("*.parquet")) and not list((tmp_path / "out").glob("runs/*"))
 
@@ -219,13 +217,13 @@ def test_an_output_that_cannot_be_written_is_met_before_the_work(
     (tmp_path / "file").write_text("keep me")
     assert label(tmp_path / output, samples_dir / "growing.mp4") == 2
     (line,) = capsys.readouterr().err.splitlines()
-    told = reason.format(folder=tmp_path)
-    assert line == f"reelbeam: --output {tmp_path / output} cannot be written: {told}"
+    message = reason.format(folder=tmp_path)
+    assert line == f"reelbeam: --output {tmp_path / output} cannot be written: {message}"
     assert (tmp_path / "file").read_text() == "keep me"
 
 
 def test_a_read_only_folder_is_named(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To root nothing is read-only, so the look at the folder is told what to see."""
+    """Root can write to read-only folders, so the check of the folder is replaced."""
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     error = unwritable(f"{tmp_path}/a/b", StorageError("the storage says no"))
     assert str(error).startswith(f"--output {tmp_path}/a/b cannot be written: {tmp_path} is read-only for user id ")
@@ -263,7 +261,7 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(
 
 @pytest.mark.slow
 def test_a_model_that_does_not_fit_leaves_no_selection(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
-    """The selection has URIs as they were given, with their signatures. A first run meets such a model before it."""
+    """The selection has URIs with their signatures. A first run refuses such a model before the selection."""
     labels = tmp_path / "labels.txt"
     labels.write_text("left\nright\n")
     assert label(tmp_path / "out", samples_dir / "growing.mp4") == 0

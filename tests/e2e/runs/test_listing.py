@@ -8,9 +8,9 @@ import pathlib
 import shutil
 
 import apache_beam as beam
-import duckdb
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
+from duckdb_queries import select
 from faulty_proxy import FaultyProxy
 from local_pipeline import LocalPipeline, counters, list_videos
 from object_stores import S3Server, s3_flags
@@ -89,11 +89,15 @@ def test_other_files_with_a_videos_extension_count_as_failures_only_where_they_w
     for name in ("app.ts", "lib.mts", "go.mod"):
         (folder / name).write_text("export const x = 1;\n" * 50)
     (tmp_path / "list.txt").write_text("\n".join(map(str, folder.iterdir())))
-    given = {"folder": [folder], "pattern": [f"{folder}/*"], "list": ["--input_list", tmp_path / "list.txt"]}[how]
-    assert main(["label", "--model=demo", *map(str, given), "--output", str(tmp_path / "out")]) == exit_code
+    inputs: dict[str, list[object]] = {
+        "folder": [folder],
+        "pattern": [f"{folder}/*"],
+        "list": ["--input_list", tmp_path / "list.txt"],
+    }
+    assert main(["label", "--model=demo", *map(str, inputs[how]), "--output", str(tmp_path / "out")]) == exit_code
     if exit_code:
         return
-    rows = duckdb.sql(f"SELECT video_uri, error_code FROM '{tmp_path}/out/videos/*/*.parquet' ORDER BY 1").fetchall()
+    rows = select(f"SELECT video_uri, error_code FROM '{tmp_path}/out/videos/*/*.parquet' ORDER BY 1").fetchall()
     assert [(os.path.basename(uri), code) for uri, code in rows] == [
         ("app.ts", "not_a_video"),
         ("go.mod", "not_a_video"),
@@ -128,9 +132,11 @@ def test_other_files_with_a_videos_extension_count_as_failures_only_where_they_w
         (["status", ""], "OUTPUT"),
         (["verify", "  "], "OUTPUT"),
         (["models", "export", "demo", "--to", ""], "--to"),
+        (["label", "--model=demo", "VIDEO", "--output", "s3://"], "--output"),
+        (["status", "gs://"], "OUTPUT"),
     ],
 )
-def test_a_blank_name_is_refused_with_one_line(
+def test_a_name_that_is_blank_or_only_a_scheme_is_refused_with_one_line(
     tmp_path: pathlib.Path,
     samples_dir: pathlib.Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -142,7 +148,7 @@ def test_a_blank_name_is_refused_with_one_line(
     places = {"VIDEO": str(samples_dir / "growing.mp4"), "OUT": str(tmp_path / "out")}
     assert main([places.get(argument, argument) for argument in argv]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    blank = next(argument for argument in argv if not argument.strip())
+    blank = next(argument for argument in argv if not argument.strip() or argument.endswith("://"))
     assert line.endswith(f"{flag} is {blank!r}: it must be a name; a shell variable may be unset")
     assert list(tmp_path.iterdir()) == []
 
@@ -187,7 +193,7 @@ def test_two_signed_urls_of_one_video_are_one_video(tmp_path: pathlib.Path) -> N
         "1",
     ]
     assert main(argv) == 0 and main(["verify", str(output)]) == 0
-    rows = duckdb.sql(f"SELECT video_uri, error_code FROM '{output}/videos/*/*.parquet' ORDER BY 1").fetchall()
+    rows = select(f"SELECT video_uri, error_code FROM '{output}/videos/*/*.parquet' ORDER BY 1").fetchall()
     assert rows == [(f"https://host/{name}.mp4", "unsupported_uri") for name in "ab"]
 
 
@@ -218,9 +224,9 @@ def test_a_local_video_that_is_replaced_after_the_listing_is_a_transient_row(
             )
             assert_that(decoded.clips, equal_to([]), label="clips")
             failures = decoded.failures
-        told = failures | beam.Map(lambda f: (f.stage, f.code, f.transient, f.message))
+        reported = failures | beam.Map(lambda f: (f.stage, f.code, f.transient, f.message))
         message = f"{path} changed after it was listed; run again"
-        assert_that(told, equal_to([(step, "video_changed", True, message)]), label="failures")
+        assert_that(reported, equal_to([(step, "video_changed", True, message)]), label="failures")
 
 
 def test_a_name_that_is_not_utf_8_is_labeled(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
@@ -231,7 +237,7 @@ def test_a_name_that_is_not_utf_8_is_labeled(tmp_path: pathlib.Path, samples_dir
     for number, given in enumerate((folder, folder / name)):
         output = tmp_path / str(number)
         assert main(["label", "--model=demo", str(given), "--output", str(output)]) == 0
-        found = duckdb.sql(f"SELECT video_uri, status FROM '{output}/videos/*/*.parquet'").fetchall()
+        found = select(f"SELECT video_uri, status FROM '{output}/videos/*/*.parquet'").fetchall()
         assert found == [(f"file://{folder}/bad_%FF.mp4", "ok")]
 
 

@@ -1,4 +1,4 @@
-"""Two real nights, looked at, put together, and followed by a third."""
+"""Two real runs, inspected and compacted, and followed by a third."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def names(rows: list[tuple[Any, ...]], *columns: int) -> list[tuple[Any, ...]]:
     return [(os.path.basename(row[0]), *(row[i] for i in columns)) for row in rows]
 
 
-def test_two_nights_are_looked_at_and_put_together(
+def test_two_runs_are_inspected_and_compacted(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     videos, output = tmp_path / "in", tmp_path / "out"
     videos.mkdir()
 
-    def night() -> str:
+    def labeled_once() -> str:
         assert main(["label", "--model=demo", str(videos), "--output", str(output)]) == 0
         return max(path.stem for path in output.glob("runs/*.json") if "-compact-" not in path.stem)
 
@@ -49,10 +49,10 @@ def test_two_nights_are_looked_at_and_put_together(
 
     for name in ("broken.mp4", "growing.mp4", "moving_up.mp4"):
         shutil.copy2(samples_dir / name, videos / name)
-    first = night()
+    first = labeled_once()
     shutil.copy(samples_dir / "shrinking.mp4", videos / "growing.mp4")
     shutil.copy(samples_dir / "standing_still.mp4", videos / "standing_still.mp4")
-    second = night()
+    second = labeled_once()
 
     rows, clips, timeline = view()
     assert names(rows, 1, 2, 3) == [
@@ -81,7 +81,7 @@ def test_two_nights_are_looked_at_and_put_together(
     assert view() == before and said("diff", str(output), first, second, "--json") == difference
     assert "adds up" in said("verify", str(output))
 
-    third = night()
+    third = labeled_once()
     counts = json.loads((output / "runs" / f"{third}.json").read_text())["counts"]
     assert (counts["inputs"], counts["skipped"], counts["videos"]) == (4, 4, 0)
     assert "adds up" in said("verify", str(output)) and view() == before

@@ -9,6 +9,7 @@ from typing import Any
 import data_generation as generate
 import duckdb
 import pytest
+from duckdb_queries import select
 
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.output.views import create_views
@@ -37,7 +38,7 @@ def label(folder: pathlib.Path, *flags: object) -> int:
 
 def rows(folder: pathlib.Path, table: str, columns: str) -> list[tuple[Any, ...]]:
     query = f"SELECT {columns} FROM '{folder}/out/{table}/*/*.parquet' ORDER BY ALL"
-    return duckdb.sql(query).fetchall()
+    return select(query).fetchall()
 
 
 def test_each_range_is_a_row_of_its_own_with_times_of_the_video(tmp_path: pathlib.Path, video: pathlib.Path) -> None:
@@ -66,7 +67,7 @@ def test_each_range_is_a_row_of_its_own_with_times_of_the_video(tmp_path: pathli
     scores = f"""SELECT count(*) FROM '{tmp_path}/out/clips/*/*.parquet' a JOIN '{tmp_path}/out/clips/*/*.parquet' b
         USING (video_uri, start_ms, num_real_frames)
         WHERE a.range_end_ms = 6000 AND b.range_start_ms IS NULL AND a.labels = b.labels AND a.entropy = b.entropy"""
-    assert duckdb.sql(scores).fetchall() == [(2,)], "the same frames give the same scores"
+    assert select(scores).fetchall() == [(2,)], "the same frames give the same scores"
     ((code, start, end, message),) = rows(tmp_path, "errors", "code, range_start_ms, range_end_ms, message")
     assert (code, start, end) == ("range_outside_video", 7000, 10500)
     assert message.startswith(f"{video}: the range from 7 s to 10.5 s is not inside the video, which lasts 10 s;")

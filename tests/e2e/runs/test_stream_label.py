@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import data_generation as generate
-import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+from duckdb_queries import select
 from tiny_stream_model import tiny_model
 
 from reelbeam.pipeline.cli import main
@@ -54,7 +54,7 @@ def label(output: pathlib.Path, *flags: object) -> int:
 
 def clips(output: pathlib.Path) -> list[dict[str, Any]]:
     query = f"SELECT * EXCLUDE (run, run_id) FROM '{output}/clips/*/*.parquet' ORDER BY video_uri, clip_index"
-    return duckdb.sql(query).to_arrow_table().to_pylist()
+    return select(query).to_arrow_table().to_pylist()
 
 
 def summary(output: pathlib.Path) -> dict[str, Any]:
@@ -67,16 +67,16 @@ def test_a_film_in_segments_gives_the_rows_of_the_whole_if_the_warm_up_is_all_be
     tiny: list[str], film: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert label(tmp_path / "parts", film, *tiny, "--warm_up_seconds=1000", "--save_logits") == 0
-    assert label(tmp_path / "anew", film, *tiny, "--save_logits") == 0
+    assert label(tmp_path / "again", film, *tiny, "--save_logits") == 0
     monkeypatch.setattr(segments, "_MIN_SECONDS", 10_000)
     assert label(tmp_path / "whole", film, *tiny, "--save_logits") == 0
-    whole, parts, anew = (clips(tmp_path / name) for name in ("whole", "parts", "anew"))
+    whole, parts, again = (clips(tmp_path / name) for name in ("whole", "parts", "again"))
     assert len(whole) == 73 and [row["num_frames"] for row in whole] == [25] * 72 + [15]
     assert parts == whole
     # With the default warm-up the first segment is the same, and the others forget what was before.
-    differing = [row["clip_index"] for row, other in zip(anew, whole, strict=True) if row != other]
+    differing = [row["clip_index"] for row, other in zip(again, whole, strict=True) if row != other]
     assert len(differing) >= 40 and min(differing) >= 12
-    prints = [summary(tmp_path / name)["sampling_fingerprint"] for name in ("whole", "parts", "anew")]
+    prints = [summary(tmp_path / name)["sampling_fingerprint"] for name in ("whole", "parts", "again")]
     assert prints[0] == prints[2] != prints[1]
 
 
@@ -180,7 +180,7 @@ def test_logits_and_embeddings_are_columns_that_readers_know(samples_dir: pathli
     video = samples_dir / "moving_left.mp4"
     assert label(tmp_path / "out", video, "--save_logits", "--save_embeddings") == 0
     path = f"{tmp_path}/out/clips/*/*.parquet"
-    rows = duckdb.sql(f"SELECT labels, log_sum_exp, logits, embedding FROM '{path}'").fetchall()
+    rows = select(f"SELECT labels, log_sum_exp, logits, embedding FROM '{path}'").fetchall()
     assert len(rows) == 3
     for labels, log_sum_exp, logits, embedding in rows:
         assert (len(logits), len(embedding)) == (9, 1024)
@@ -209,7 +209,7 @@ def test_the_official_a0_stream_labels_real_videos(
 ) -> None:
     media = shared_dir / "media"
     assert label(tmp_path, media, *a0, "--save_embeddings") == 0
-    rows = duckdb.sql(f"SELECT * FROM '{tmp_path}/videos/*/*.parquet' ORDER BY video_uri").to_arrow_table().to_pylist()
+    rows = select(f"SELECT * FROM '{tmp_path}/videos/*/*.parquet' ORDER BY video_uri").to_arrow_table().to_pylist()
     assert [row["status"] for row in rows] == ["ok"] * 8
     counts = {pathlib.Path(row["video_uri"]).name: row["num_clips"] for row in rows}
     assert (counts["long_1080p.mp4"], counts["nasa_13013.mp4"], counts["hevc.mp4"]) == (13, 2, 1)

@@ -1,4 +1,4 @@
-"""--summary_json ends a run with one line that a scheduler can read, however it ends; --no_wait leaves it alone."""
+"""--summary_json prints one line for a scheduler at the end of a run, successful or not; --no_wait does not wait."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.job import execution
 from reelbeam.pipeline.job.outcome import Outcome
 from reelbeam.transforms.errors import StorageError
-from tools import make_run_schema
+from tools import docs_reference, make_run_schema
 
 
 def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def label(output: pathlib.Path, *flags: object) -> int:
     return main(["label", "--model=demo", *map(str, flags), f"--output={output}", "--summary_json"])
 
 
-def test_a_committed_run_tells_what_its_json_says(
+def test_a_committed_run_prints_the_content_of_its_json(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert label(tmp_path, samples_dir / "growing.mp4", tmp_path / "gone.mp4") == 0
@@ -46,7 +46,7 @@ def test_a_committed_run_tells_what_its_json_says(
     assert [error["code"] for error in line["errors"]] == ["not_found"]
 
 
-def test_a_refused_run_tells_why_and_where_its_summary_is(
+def test_a_refused_run_reports_why_and_where_its_summary_is(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert label(tmp_path / "out", tmp_path / "gone.mp4") == 3
@@ -56,7 +56,7 @@ def test_a_refused_run_tells_why_and_where_its_summary_is(
     assert json.loads(pathlib.Path(line["run_json"]).read_text())["rejection"] == line["error"]
 
 
-def test_a_failed_job_tells_what_broke(
+def test_a_failed_job_reports_its_cause(
     tmp_path: pathlib.Path,
     samples_dir: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
@@ -80,7 +80,7 @@ def test_a_failed_job_tells_what_broke(
         (["x.mp4", "--no_wait"], "invalid_config", "local run"),
     ],
 )
-def test_a_run_that_never_began_tells_its_error(
+def test_a_run_that_did_not_start_reports_its_error(
     tmp_path: pathlib.Path, flags: list[str], code: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     try:
@@ -91,6 +91,26 @@ def test_a_run_that_never_began_tells_its_error(
     assert exit_code == line["exit_code"] == 2
     assert line["error"]["code"] == code and message in line["error"]["message"]
     assert "SECRET" not in str(line)
+
+
+@pytest.mark.parametrize(
+    ("flags", "code"),
+    [
+        (["--input_list={here}/gone.csv"], "invalid_config"),
+        (["{here}/gone"], "invalid_config"),
+        (["hdfs://host/folder/"], "invalid_config"),
+        (["{here}/x.mp4", "--model=hdfs://host/model"], "model_not_found"),
+    ],
+    ids=["missing list", "missing folder", "input without a client", "model without a client"],
+)
+def test_a_place_that_cannot_be_used_has_the_code_and_exit_code_of_the_docs(
+    tmp_path: pathlib.Path, flags: list[str], code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert label(tmp_path / "out", *(flag.format(here=tmp_path) for flag in flags)) == 2
+    assert last_line(capsys)["error"]["code"] == code
+    table = docs_reference.run_codes()
+    assert f"| `{code}` | 2 |" in table
+    assert "`not_found`" not in table and "`unsupported_uri`" not in table
 
 
 def test_without_the_flag_there_is_no_such_line(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,7 +130,7 @@ def job_server(tmp_path: pathlib.Path) -> Iterator[str]:
         server.kill()
 
 
-def test_a_job_that_nobody_waits_for_commits_its_run(
+def test_a_job_started_with_no_wait_commits_its_run(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str], job_server: str
 ) -> None:
     portable = ["--runner=PortableRunner", f"--job_endpoint={job_server}", "--environment_type=LOOPBACK"]
@@ -124,7 +144,7 @@ def test_a_job_that_nobody_waits_for_commits_its_run(
 
 
 @pytest.mark.slow
-def test_parts_are_told_in_sum(
+def test_parts_are_reported_in_sum(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert label(tmp_path, samples_dir, "--videos_per_part=4") == 0
@@ -136,9 +156,7 @@ def test_parts_are_told_in_sum(
     assert len(line["files"]["videos"]) == len(line["parts"])
 
 
-def test_a_refused_part_leaves_no_list_of_inputs_behind(
-    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_refused_part_leaves_no_list_of_inputs(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     gone = [tmp_path / f"gone_{number}.mp4" for number in range(4)]
     assert label(tmp_path / "out", *gone, "--videos_per_part=2") == 3
     assert last_line(capsys)["status"] == "rejected"
@@ -213,7 +231,7 @@ def test_an_end_amid_parts_keeps_what_was_committed(
 
 
 @pytest.mark.parametrize("place", ["run_model.load_engine", "preparation.check_inputs"])
-def test_an_interrupted_run_tells_its_name_and_where_it_wrote(
+def test_an_interrupted_run_reports_its_name_and_where_it_wrote(
     tmp_path: pathlib.Path,
     samples_dir: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
@@ -270,3 +288,20 @@ def test_rows_that_cannot_be_shown_are_committed_all_the_same(
     assert label(tmp_path, samples_dir / "growing.mp4") == 0
     printed = capsys.readouterr().out
     assert "The rows cannot be shown" in printed and json.loads(printed.splitlines()[-1])["status"] == "committed"
+
+
+def test_an_interruption_while_a_native_module_is_imported_is_an_interruption(
+    tmp_path: pathlib.Path,
+    samples_dir: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails_to_import(*_: object) -> None:
+        raise ImportError("initialization failed") from KeyboardInterrupt()  # as pybind11 does for openvino
+
+    monkeypatch.setattr("reelbeam.pipeline.job.run_model.load_engine", fails_to_import)
+    monkeypatch.setattr(cli, "_exit_at_once", sys.exit)  # it would end this very process
+    with pytest.raises(SystemExit) as stop:
+        label(tmp_path / "out", samples_dir)
+    assert stop.value.code == 130
+    assert last_line(capsys)["error"]["code"] == "interrupted"

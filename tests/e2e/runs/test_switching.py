@@ -1,4 +1,4 @@
-"""Other flags on an output that is labeled already: what a run does not do again, it says, and how to have it done."""
+"""Other flags on a labeled output: a run reports what it does not label again, and which flag would."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def label(output: pathlib.Path, video: pathlib.Path, *flags: str) -> None:
 
 
 @pytest.mark.slow
-def test_rows_that_are_kept_without_what_is_asked_for_are_told(
+def test_rows_that_are_kept_without_requested_columns_are_reported(
     tmp_path: pathlib.Path,
     samples_dir: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
@@ -30,7 +30,7 @@ def test_rows_that_are_kept_without_what_is_asked_for_are_told(
     monkeypatch.setenv("COLUMNS", "300")
     video = samples_dir / "growing.mp4"
     label(tmp_path, video)
-    for flag, told in (
+    for flag, wanted_flags in (
         ("--save_embeddings", "--top_k 5, --min_score 0, --save_embeddings"),
         ("--save_logits", "--top_k 5, --min_score 0, --save_logits"),
         ("--top_k=3", "--top_k 3, --min_score 0"),
@@ -39,10 +39,10 @@ def test_rows_that_are_kept_without_what_is_asked_for_are_told(
     ):
         capsys.readouterr()
         label(tmp_path, video, flag)
-        assert WANTED.format(told) in capsys.readouterr().out, flag
+        assert WANTED.format(wanted_flags) in capsys.readouterr().out, flag
     assert main(["plan", str(video), "--model=demo", f"--output={tmp_path}", "--save_logits", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["outcomes"] == {"other_options": 1}
-    # In one job, as on a cluster, it is told alike.
+    # A single job, as on a cluster, reports the same.
     label(tmp_path, video, "--save_logits", "--videos_per_part=0")
     assert WANTED.format("--top_k 5, --min_score 0, --save_logits") in capsys.readouterr().out
     label(tmp_path, video, "--save_logits", "--force")
@@ -55,21 +55,21 @@ def test_rows_that_are_kept_without_what_is_asked_for_are_told(
     assert main(["verify", str(tmp_path)]) == 0
 
 
-def test_a_switch_of_the_sampling_is_told_and_back_again_too(
+def test_a_switch_of_the_sampling_is_reported_in_both_directions(
     tmp_path: pathlib.Path,
     samples_dir: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Whatever is part of the work, not the model alone; and the current rows are those of the last run's work."""
+    """Every field of the labeling key counts, not only the model; the current rows have the last run's key."""
     video = samples_dir / "growing.mp4"
-    told = "was last labeled with another sampling of clips. For this run, with model demo, those rows do not count as"
+    text = "was last labeled with another sampling of clips. For this run, with model demo, those rows do not count as"
     shown = []
     connection = duckdb.connect()
     for number, flags in enumerate(([], ["--clips_per_video=1"], [], [])):
         caplog.clear()
         label(tmp_path, video, *flags)
-        assert (told in caplog.text) == (number in (1, 2))
+        assert (text in caplog.text) == (number in (1, 2))
         capsys.readouterr()
         if number == 0:
             assert main(["sql", str(tmp_path)]) == 0

@@ -1,6 +1,6 @@
-"""Nights over a bucket, into a bucket, with runs that are killed and a network that fails: the rows are exact.
+"""Incremental runs from a bucket into a bucket, with killed runs and network failures: the rows are exact.
 
-On S3's protocol by moto's server or by that of REELBEAM_S3_URL, on Google Cloud Storage's by its emulator.
+S3 is moto's server or the one at REELBEAM_S3_URL; Google Cloud Storage is an emulator.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Server = S3Server | GcsServer
 
 
 def mirror(corpus: Corpus, folder: pathlib.Path, server: Server) -> set[Content]:
-    """Gives the bucket the content of the folder; returns what is there then, as a listing tells it."""
+    """Copies the content of the folder into the bucket; returns the listing of the bucket."""
     paths = {f"in/{path.relative_to(folder)}": path for path in corpus.videos}
     there = {found.uri.removeprefix(f"{server.uri}/") for found in server.objects("in/")}
     for key in there - paths.keys():

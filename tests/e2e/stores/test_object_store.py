@@ -1,4 +1,4 @@
-"""`reelbeam label` with input and output in an object store: the rows of a local run, in fair weather and in foul."""
+"""`reelbeam label` with input and output in an object store: the rows of a local run, with and without faults."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pathlib
 import threading
 from typing import Any
 
-import duckdb
 import pyarrow.parquet as pq
 import pytest
+from duckdb_queries import select
 from faulty_proxy import FaultyProxy, Request
 from object_stores import BUCKET, S3Server, s3_flags, used_by_beam
 
@@ -69,7 +69,7 @@ def test_rows_are_those_of_a_local_run(
     assert num_failed >= 6 and f"{num_failed} requests repeated" in capsys.readouterr().out
 
     for table in TABLES:
-        local = duckdb.sql(f"SELECT * FROM '{tmp_path}/out/{table}/*/*.parquet'").to_arrow_table().to_pylist()
+        local = select(f"SELECT * FROM '{tmp_path}/out/{table}/*/*.parquet'").to_arrow_table().to_pylist()
         remote = rows_of(s3, table)
         assert sorted(comparable(row, f"s3://{BUCKET}/in/") for row in remote) == sorted(
             comparable(row, f"{samples_dir}/") for row in local
@@ -105,7 +105,7 @@ REQUESTS = {"lock": "lock.json", "listing of what was cut off": ".staging", "lis
 @pytest.mark.parametrize(("status", "code"), [("503", 1), ("403", 2)])
 @pytest.mark.parametrize("command", ["label", "plan"])
 @pytest.mark.usefixtures("quick_retries")
-def test_an_output_that_does_not_answer_now_is_no_wrong_flag(
+def test_an_output_that_does_not_respond_is_not_a_wrong_flag(
     s3: S3Server,
     proxy: FaultyProxy,
     samples_dir: pathlib.Path,
@@ -149,7 +149,7 @@ FLAGS_THAT_NEED_ACCESS = {
     "place",
     [pytest.param(place, marks=pytest.mark.slow) if place == "export" else place for place in FLAGS_THAT_NEED_ACCESS],
 )
-def test_who_is_not_let_in_is_told_what_to_do(
+def test_a_denied_access_has_a_remedy(
     s3: S3Server,
     proxy: FaultyProxy,
     without_aws_keys: pytest.MonkeyPatch,

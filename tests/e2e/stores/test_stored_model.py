@@ -8,8 +8,8 @@ import subprocess
 import sys
 from typing import Any
 
-import duckdb
 import pytest
+from duckdb_queries import select
 from faulty_proxy import FaultyProxy
 from object_stores import BUCKET, S3Server, s3_flags
 
@@ -68,7 +68,7 @@ def reads(proxy: FaultyProxy) -> int:
 
 
 def rows(output: pathlib.Path, table: str) -> list[Any]:
-    found = duckdb.sql(f"SELECT * FROM '{output}/{table}/*/*.parquet'").to_arrow_table().to_pylist()
+    found = select(f"SELECT * FROM '{output}/{table}/*/*.parquet'").to_arrow_table().to_pylist()
     return sorted(str({name: row[name] for name in row if name not in _OF_ONE_RUN}) for row in found)
 
 
@@ -114,7 +114,7 @@ def test_rows_are_those_of_a_local_run_and_a_second_start_fetches_nothing(
 
 FETCH = """
 import sys
-from reelbeam.pipeline.runners.registry import reach_stores
+from reelbeam.pipeline.runners.stores import reach_stores
 from reelbeam.transforms import stored_models
 reach_stores(sys.argv[2:])
 print(stored_models.fetch(sys.argv[1]))
@@ -239,7 +239,7 @@ FAULTS: dict[str, tuple[Any, type[ModelError], str]] = {
 
 
 @pytest.mark.parametrize(("fault", "kind", "message"), FAULTS.values(), ids=FAULTS)
-def test_what_is_no_sound_model_is_refused_and_leaves_nothing(
+def test_an_invalid_model_is_refused_and_leaves_nothing(
     fault: Any,
     kind: type[ModelError],
     message: str,
@@ -285,7 +285,7 @@ def test_places_that_are_none(uri: str, message: str, proxy: FaultyProxy) -> Non
 @pytest.mark.parametrize(("status", "code"), [("503", 1), ("403", 2)])
 @pytest.mark.parametrize("command", ["label", "plan"])
 @pytest.mark.usefixtures("quick_retries")
-def test_a_store_that_does_not_answer_is_no_wrong_flag(
+def test_a_store_that_does_not_respond_is_not_a_wrong_flag(
     command: str,
     status: str,
     code: int,

@@ -1,4 +1,4 @@
-"""The Flex Template: its checked-in files are what is generated, and its parameters make the command that they say."""
+"""The Flex Template: its checked-in files are up to date, and its parameters give the right command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from reelbeam.pipeline.flags import options
 from reelbeam.pipeline.settings.label_settings import LABEL_SETTINGS
 from tools.make_flex_template import TEMPLATES, files
 
-PARAMETERS: dict[str, dict[str, Any]] = {p["name"]: p for p in flex_template.metadata()["parameters"]}
+METADATA: dict[str, Any] = flex_template.metadata()
+PARAMETERS: dict[str, dict[str, Any]] = {p["name"]: p for p in METADATA["parameters"]}
 
 
 @pytest.mark.parametrize("name", files())

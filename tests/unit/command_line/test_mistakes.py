@@ -1,4 +1,4 @@
-"""Mistakes of a first run, and the message that each one gets: what is wrong, and what to do."""
+"""Common mistakes of a first run: each message says what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -41,16 +41,27 @@ def label_error(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 @pytest.mark.parametrize("word", ["--modle", "--modle=demo", "--mode"])
-def test_a_misspelled_flag_is_told_before_the_flag_that_it_leaves_missing(
+def test_a_misspelled_flag_is_reported_before_the_flag_that_is_missing(
     word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = label_error(capsys, "a.mp4", "--output=o", word)
-    assert told == (
+    message = label_error(capsys, "a.mp4", "--output=o", word)
+    assert message == (
         f"reelbeam label: error: unrecognized arguments: {word} (did you mean --model?); see `reelbeam label --help`\n"
     )
 
 
-def test_every_command_tells_a_misspelled_flag_from_a_missing_one(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("words", [["-model", "demo"], ["-model=demo"]])
+def test_a_required_flag_with_one_hyphen_gets_the_flag_with_two(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = label_error(capsys, "a.mp4", "--output=o", *words)
+    assert message == (
+        f"reelbeam label: error: unrecognized arguments: {words[0]} (did you mean --model? it begins with two "
+        "hyphens); see `reelbeam label --help`\n"
+    )
+
+
+def test_every_command_distinguishes_a_misspelled_flag_from_a_missing_one(capsys: pytest.CaptureFixture[str]) -> None:
     parser = Parser(prog="x")
     parser.add_argument("--to", required=True)
     parser.add_argument("--output", required=True)
@@ -71,7 +82,7 @@ def test_every_command_tells_a_misspelled_flag_from_a_missing_one(capsys: pytest
         ("file/mine", "{here}/file is a file, not a folder; pass a catalog name"),
     ],
 )
-def test_a_model_that_is_not_there_is_told_with_its_whole_path(
+def test_a_missing_model_is_reported_with_its_whole_path(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, model: str, said: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -102,7 +113,7 @@ def test_a_model_that_is_not_there_is_told_with_its_whole_path(
         ("texts/a.txt/b", "{here}/texts/a.txt is a file, not a folder; correct the path"),
     ],
 )
-def test_an_input_without_a_video_is_told_with_what_is_there(tmp_path: pathlib.Path, given: str, why: str) -> None:
+def test_an_input_without_a_video_is_reported_with_its_content(tmp_path: pathlib.Path, given: str, why: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").touch()
@@ -121,7 +132,7 @@ def test_a_file_that_is_named_as_an_output_is_called_a_file(
         )
 
 
-def test_probe_goes_on_after_an_input_without_a_video(
+def test_probe_continues_after_an_input_without_a_video(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("a", "b", "c"):
@@ -182,12 +193,12 @@ def test_a_run_in_which_everything_was_done_before_says_so() -> None:
     assert summary._nothing_line(document(counts, {"beyond_limit": 3})) == "Nothing to label."
 
 
-def test_what_skipped_rows_lack_is_told_with_the_flags_that_ask_for_it() -> None:
+def test_missing_columns_of_skipped_rows_are_reported_with_their_flags() -> None:
     asked = {"top_k": 5, "min_score": 0.25, "save_logits": False, "save_embeddings": True}
     one = document(counts_of(inputs=1, skipped=1), {"other_options": 1}, configuration=asked)
     assert summary._skipped_line(one) == (
-        "1 input, 1 skipped: 1 labeled already, but not with this run's --top_k 5, --min_score 0.25, --save_embeddings "
-        "(pass --force to label again)"
+        "1 input, 1 skipped: 1 labeled already, by runs with other row options than this run's --top_k 5, --min_score "
+        "0.25, --save_embeddings (pass --force to label again)"
     )
 
 
@@ -196,13 +207,13 @@ def test_the_warning_about_earlier_runs_says_what_becomes_of_whose_rows(caplog: 
     with caplog.at_level(logging.WARNING):
         warn_of_other_work(Latest(before, datetime.datetime.now(datetime.UTC)), make.RUN, "/labels")
     assert [record.getMessage() for record in caplog.records] == [
-        f"/labels was last labeled with the model a0-base. For this run, with model {make.RUN.model}, those rows do "
-        "not count as done: it labels every video that has no row of its own kind. The earlier rows are kept. `status` "
-        "and the views show the rows of this run's kind first. To keep the two kinds apart, pass another --output"
+        f"/labels was last labeled with the model a0-base. This run, with the model {make.RUN.model}, also labels "
+        "videos that have only such rows. The earlier rows are kept; `status` and the views prefer the rows of this "
+        "run. To keep the rows apart, pass another --output"
     ]
 
 
-def test_a_short_plan_is_told_in_seconds() -> None:
+def test_a_short_plan_is_printed_in_seconds() -> None:
     short = Plan(
         output="o",
         inputs=1,
@@ -229,7 +240,7 @@ def test_a_short_plan_is_told_in_seconds() -> None:
     )
 
 
-def test_status_tells_of_a_run_that_was_interrupted_how_to_go_on(
+def test_status_shows_how_to_continue_an_interrupted_run(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     factory.stage(tmp_path, factory.run_info(1), [Video("y.mp4")])

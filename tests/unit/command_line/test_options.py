@@ -1,4 +1,4 @@
-"""Flags: both sets are parsed, both are checked, and they make the configuration that they say."""
+"""Flags: both sets are parsed and checked, and give the configuration that they name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def config(*flags: str) -> LabelingConfig:
 
 @pytest.mark.parametrize("flags", [["a.mp4", "--output", "o"], ["a.mp4"]])
 def test_without_a_model_it_is_said_which_there_are(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """No toy by default, and no download that nobody asked for."""
+    """The demo model is not the default, and no model is downloaded by default."""
     with pytest.raises(SystemExit) as caught:
         options.parse_label_flags(flags)
     assert caught.value.code == 2
@@ -44,7 +44,7 @@ def test_the_defaults_of_the_demo_model() -> None:
     assert (made.top_k, made.min_score, made.max_failure_ratio) == (5, 0.0, 0.5)
 
 
-def test_flags_of_both_sets_may_stand_in_any_order() -> None:
+def test_flags_of_both_sets_may_come_in_any_order() -> None:
     argv = "--runner FlinkRunner one.mp4 --output out --flink_master=localhost:1 two.mp4 --temp_location out --top_k 3"
     args, beam_flags = options.parse_label_flags([*argv.split(), "--model=demo"])
     assert args.inputs == ["one.mp4", "two.mp4"]
@@ -52,7 +52,7 @@ def test_flags_of_both_sets_may_stand_in_any_order() -> None:
     assert beam_flags == ["--runner", "FlinkRunner", "--flink_master=localhost:1", "--temp_location", "out"]
 
 
-def test_a_word_that_comes_twice_goes_where_it_belongs() -> None:
+def test_a_repeated_word_goes_to_the_right_set() -> None:
     argv = ["--temp_location", "/data", "--region", "eu", "/data", "--output", "o", "--model=demo"]
     args, beam_flags = options.parse_label_flags(argv)
     assert (args.inputs, beam_flags) == (["/data"], ["--temp_location", "/data", "--region", "eu"])
@@ -71,7 +71,7 @@ def test_a_word_that_comes_twice_goes_where_it_belongs() -> None:
     ],
 )
 def test_each_word_goes_to_the_set_that_its_flag_belongs_to(words: list[str], beams: list[str]) -> None:
-    """By Beam's own table of flags, whatever argparse of this version of Python does with the words."""
+    """Follows Beam's table of flags, not the argparse of this version of Python."""
     args, beam_flags = options.parse_label_flags(["a.mp4", "--output", "o", "--model=demo", *words])
     assert beam_flags == beams
     assert args.inputs == ["a.mp4", *(["b.mp4"] if "b.mp4" in words else [])]
@@ -79,7 +79,7 @@ def test_each_word_goes_to_the_set_that_its_flag_belongs_to(words: list[str], be
 
 
 @pytest.mark.parametrize("following", ["--output", "--no_use_public_ips"])
-def test_a_flag_is_no_value_of_the_flag_before_it(following: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_flag_is_not_a_value_of_the_flag_before_it(following: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         options.parse_label_flags(["a.mp4", "--region", following, "o"])
     assert caught.value.code == 2
@@ -113,12 +113,12 @@ def test_the_run_summary_keeps_no_secret() -> None:
     url = "https://me:pw@host/a.mp4?sig=SECRET"
     preset = ["--num_frames=16", "--target_fps=8", "--resize=112", "--size=112", "--labels=my.txt"]
     args, _ = options.parse_label_flags([url, "--output=o", f"--model={url}", f"--input_list={url}", *preset])
-    told = str(options.to_config(args).to_json())
-    assert "SECRET" not in told and "pw" not in told and "https://host/a.mp4" in told
+    recorded = str(options.to_config(args).to_json())
+    assert "SECRET" not in recorded and "pw" not in recorded and "https://host/a.mp4" in recorded
 
 
 @pytest.mark.parametrize("flag", ["--tok_k=3", "--runer=FlinkRunner", "--top"])
-def test_a_flag_that_nobody_knows_is_an_error(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_flag_is_an_error(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_info:
         options.parse_label_flags(["a.mp4", "--output", "out", "--model=demo", flag])
     assert exit_info.value.code == 2
@@ -209,3 +209,14 @@ def test_help_imports_nothing_heavy(argv: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "usage: reelbeam" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "sql", "compact"])
+def test_commands_that_read_an_output_import_neither_runners_nor_decoders(command: str, tmp_path: pathlib.Path) -> None:
+    program = (
+        "import sys; from reelbeam.pipeline.cli import main\n"
+        f"main([{command!r}, {str(tmp_path)!r}])\n"
+        "print(*(name for name in sys.modules if name.endswith(('runners.registry', 'sandbox.sandboxed'))))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "\n"), done.stderr

@@ -8,6 +8,7 @@ import dataclasses
 import operator
 import pathlib
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -56,8 +57,8 @@ def given(each: Setting) -> tuple[list[str], object]:
         "shard": ("2/4", (1, 4)),
         "since": ("2026-01-31", 1769817600.0),
     }
-    text, value = known[each.name]
-    return [f"{each.option}={text}"], value
+    text, known_value = known[each.name]
+    return [f"{each.option}={text}"], known_value
 
 
 # What the declarations make
@@ -79,6 +80,15 @@ def test_the_configuration_has_the_settings_and_what_they_resolve_to() -> None:
     assert {field.name for field in dataclasses.fields(LabelingConfig)} == own | {"base_dir", "model", "sampling"}
 
 
+def as_json(value: object) -> object:
+    """Returns a setting's value as the run's JSON has it."""
+    if isinstance(value, Fraction):
+        return str(value)
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
 @pytest.mark.parametrize(
     "name", [name for name in BY_NAME if name not in ("inputs", "verbose", "no_wait", "summary_json")]
 )
@@ -89,27 +99,28 @@ def test_each_flag_sets_its_attribute_and_its_key_in_the_runs_json(name: str) ->
     room += ["--size=8192"] if name == "resize" else []
     made = config(*model, *room, *words)
     assert operator.attrgetter(BY_NAME[name].attribute)(made) == value
-    recorded, key = made.to_json(), name
+    recorded: Any = made.to_json()
+    key = name
     if BY_NAME[name].is_nested:
         part, key = BY_NAME[name].attribute.split(".")
-        recorded = recorded[part]  # type: ignore[assignment]
+        recorded = recorded[part]
     assert (key in recorded) == BY_NAME[name].flag.is_recorded
     if key in recorded:
-        as_json = {Fraction: str, frozenset: sorted, tuple: list}.get(type(value), lambda same: same)
-        assert recorded[key] == as_json(value)  # type: ignore[operator]
+        assert recorded[key] == as_json(value)
 
 
 def test_the_runs_json_has_the_recorded_settings_and_nothing_else_but_facts_of_the_model() -> None:
     flat = {name for name, each in BY_NAME.items() if each.flag.is_recorded and not each.is_nested}
     facts = {"num_input_arguments", "model_kind", "model_handle"}
-    recorded = config().to_json()
+    recorded: Any = config().to_json()
     assert set(recorded) == flat | facts | {"decoder_limits", "skip_rules"}
     for part, kind in (("decoder_limits", DecoderLimits), ("skip_rules", SkipRules)):
-        assert set(recorded[part]) == {field.name for field in dataclasses.fields(kind)}  # type: ignore[call-overload]
+        assert set(recorded[part]) == {field.name for field in dataclasses.fields(kind)}
 
 
 def test_the_flex_template_has_the_settings_with_their_help() -> None:
-    parameters = {p["name"]: p for p in flex_template.metadata()["parameters"]}  # type: ignore[attr-defined]
+    metadata: Any = flex_template.metadata()
+    parameters = {p["name"]: p for p in metadata["parameters"]}
     left_out = {"no_wait", "summary_json", "videos_per_part", "wait_for_lock"}
     assert {name for name, each in BY_NAME.items() if not each.flag.in_template} == left_out
     for name in set(BY_NAME) - left_out - {"inputs"}:
@@ -168,8 +179,9 @@ def test_a_number_out_of_range_is_refused_with_the_bound(name: str) -> None:
         ):
             options.parse_label_flags([*BASE, f"{each.option}={value}"])
         if name in {own.name for own in settings_of(LabelingConfig)}:
+            change: dict[str, Any] = {name: value}
             with pytest.raises(ConfigError, match=f"^{each.option} is "):
-                dataclasses.replace(config(), **{name: value})
+                dataclasses.replace(config(), **change)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +224,7 @@ def test_a_declaration_is_all_that_a_setting_needs() -> None:
     assert made == Kettle(water_bytes=3, lids=("a", "b"), name="x")
     water, lids, name = parser.settings
     assert docs_reference._flag_row(water) == ("`--water_bytes N`", "Water (default: 2 MiB)")
-    assert docs_reference._flag_row(name) == ("`--name NAME`", "Name of the kettle; required")
+    assert docs_reference._flag_row(name) == ("`--name NAME`", "Name of the kettle (required)")
     assert flex_template._parameter(water) == {
         "name": "water_bytes",
         "label": "Water bytes",

@@ -1,4 +1,4 @@
-"""What is printed at the end of a run: names of videos that can be told apart, and that are no wrong paths."""
+"""The summary at the end of a run: names of videos are distinguishable and are not wrong paths."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from reelbeam.pipeline.reports import summary
         (["s3://one/x/a.mp4", "s3://one/b.mp4"], ["…/x/a.mp4", "…/b.mp4"]),
     ],
 )
-def test_what_is_cut_off_a_path_is_marked(uris: list[str], names: list[str]) -> None:
+def test_a_shortened_path_is_marked(uris: list[str], names: list[str]) -> None:
     assert summary._names(uris) == names
 
 
 def test_the_end_of_a_long_path_is_shown() -> None:
     folders = [f"/{'deep' * 10}/{letter * 60}" for letter in "ab"]
-    rows = [
+    rows: list[dict[str, object]] = [
         {"video_uri": f"{folder}/clip.mp4", "labels": [], "num_clips": 0, "status": "ok", "error_code": None}
         for folder in folders
     ]

@@ -1,4 +1,4 @@
-"""What templates/ starts is what the program takes: each one's command line is parsed by the project's own options."""
+"""The command line of each template is parsed by the program's own options."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def parsed(argv: list[str]) -> tuple[LabelingConfig, list[str]]:
 
 
 def verified(argv: list[str], output: str) -> None:
-    """Asserts that a command after the run counts its rows again, and not all history, which grows every night."""
+    """Asserts that a command after the run verifies the rows of that run, not the growing history."""
     assert argv[1] == "verify"
     args, beam_flags = options.parse_label_flags(argv[2:], output_commands.verify_parser())
     assert (args.output, args.last, args.run, args.json, beam_flags) == (output, True, [], False, [])
@@ -65,7 +65,7 @@ VARIABLES = {
 
 
 def rendered(text: str, **more: str) -> str:
-    """Puts values where the DAG names Airflow's variables; a name that nobody documents is a KeyError."""
+    """Replaces Airflow's variables in the DAG by values; an undocumented name is a KeyError."""
     values = VARIABLES | {"reelbeam_runner": ""} | more
     text = re.sub(r"\{\{ var\.value\.get\('(\w+)', ''\) \}\}", lambda match: values[match[1]], text)
     return re.sub(r"\{\{ var\.value\.(\w+) \}\}", lambda match: values[match[1]], text)
@@ -240,7 +240,7 @@ def worst_bytes(threads: int, config: LabelingConfig) -> float:
 
 
 def num_bytes(quantity: str) -> int:
-    number, unit = re.fullmatch(r"(\d+)(\w+)", quantity).groups()  # type: ignore[union-attr]
+    ((number, unit),) = re.findall(r"^(\d+)(\w+)$", quantity)
     return int(number) * {"Gi": 1 << 30, "Mi": 1 << 20}[unit]
 
 
@@ -255,7 +255,7 @@ def test_the_cron_job_is_alone_and_has_what_it_mounts() -> None:
     assert {rule["containerName"]: rule["values"] for rule in rules} == {"label": [2, 3], "verify": [2, 4]}
 
 
-def test_the_cron_jobs_pods_talk_to_nobody() -> None:
+def test_the_cron_jobs_pods_have_no_network_peers() -> None:
     policy = yaml.safe_load((TEMPLATES / "kubernetes/network-policy.yaml").read_text("utf-8"))
     job = yaml.safe_load((TEMPLATES / "kubernetes/cronjob.yaml").read_text("utf-8"))["spec"]["jobTemplate"]["spec"]
     assert policy["spec"]["podSelector"] == {"matchLabels": job["template"]["metadata"]["labels"]}
@@ -298,7 +298,7 @@ def test_systemd_takes_the_units(tmp_path: pathlib.Path) -> None:
 
 
 def test_every_template_that_labels_ends_with_the_line_of_json() -> None:
-    """Dataflow's does not: nobody waits for it."""
+    """Dataflow's does not: no process waits for it."""
     for name in ("airflow/reelbeam_nightly.py", "kubernetes/cronjob.yaml", "systemd/reelbeam.service"):
         assert "--summary_json" in (TEMPLATES / name).read_text("utf-8"), name
     assert {"--summary_json", "--no_wait"} <= {x for a in label_parser()._actions for x in a.option_strings}

@@ -1,4 +1,4 @@
-"""Encrypted video has an error of its own, whatever container says that it is encrypted."""
+"""Encrypted video has an error of its own, in every container."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_sample_aes(tmp_path: pathlib.Path) -> None:
             section = data[at + 5 : at + 8 + data[at + 7]]
             assert section[12] == 0x1B
             section[12] = 0xDB
-            section[-4:] = mpeg_checksum(section[:-4])
+            section[-4:] = mpeg_checksum(bytes(section[:-4]))
             data[at + 5 : at + 8 + data[at + 7]] = section
     (tmp_path / "aes.ts").write_bytes(data)
     assert_encrypted(tmp_path / "aes.ts", "SAMPLE-AES")

@@ -1,4 +1,4 @@
-"""The readers of headers meet any bytes: they end soon, and find nothing that is not there."""
+"""The readers of headers accept any bytes: they return quickly, and report only what is present."""
 
 from __future__ import annotations
 

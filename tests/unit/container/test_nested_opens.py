@@ -39,7 +39,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[_Server]:
-    """A server on loopback that notes whoever comes."""
+    """A server on loopback that records each connection."""
     with _Server(("127.0.0.1", 0), _Handler) as server:
         server.requests = []
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -178,7 +178,7 @@ def test_external_tracks_of_mov_are_not_opened(
         seen.append(url)
         raise PermissionError(url)
 
-    # FFmpeg follows it if told to: the file is what it claims to be.
+    # FFmpeg follows it when it is allowed to, so the file is valid.
     with pytest.raises((av.error.FFmpegError, PermissionError)):
         av.open(external.open("rb"), io_open=noting, container_options={"enable_drefs": "1", "use_absolute_path": "1"})
     assert [os.path.basename(url) for url in seen] == [secret.name]

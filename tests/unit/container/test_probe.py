@@ -1,4 +1,4 @@
-"""What the demuxer tells of good files and of every kind of bad one."""
+"""What `probe` returns for good files and for every kind of bad file."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_name_with_a_colon_is_a_file(tmp_path: pathlib.Path) -> None:
     assert probe(path).num_frames == 5
 
 
-def test_title_in_an_odd_encoding_is_no_error(tmp_path: pathlib.Path) -> None:
+def test_title_in_an_odd_encoding_is_not_an_error(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "v.mkv"
     # Without random ids: with some, FFmpeg finds the file broken once its title is changed.
     with av.open(str(path), "w", container_options={"fflags": "+bitexact"}) as container:
@@ -175,7 +175,7 @@ def test_truncated_mp4_with_its_index_in_front_keeps_its_promised_duration(tmp_p
 
 
 @pytest.mark.parametrize("cover_art", [False, True])
-def test_audio_is_no_video(tmp_path: pathlib.Path, cover_art: bool) -> None:
+def test_audio_is_not_a_video(tmp_path: pathlib.Path, cover_art: bool) -> None:
     path = generate.make_audio(tmp_path / "a.m4a", cover_art=cover_art)
     with av.open(str(path)) as container:
         assert len(container.streams.video) == int(cover_art)

@@ -1,4 +1,4 @@
-"""The main moving picture is chosen, whatever else a file holds."""
+"""The main video stream is chosen, with any other streams in the file."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def shown(path: pathlib.Path) -> list[int]:
     [
         lambda data: data,
         lambda data: with_track_flags(data, 0, 0),  # the colour is not even enabled
-        lambda data: data.replace(b"auxv", b"pict"),  # the reference alone tells
-        lambda data: data.replace(b"auxl", b"free"),  # the handler alone tells
+        lambda data: data.replace(b"auxv", b"pict"),  # only the reference shows it
+        lambda data: data.replace(b"auxl", b"free"),  # only the handler shows it
         lambda data: data.replace(b"auxl", b"vdep").replace(b"auxv", b"vide"),  # depth
         lambda data: data.replace(b"auxl", b"thmb").replace(b"auxv", b"vide"),
         lambda data: data.replace(b"auxl", b"sbas").replace(b"auxv", b"vide"),  # a layer on top of another track
@@ -93,7 +93,7 @@ def test_still_avif_with_alpha_is_its_colour(tmp_path: pathlib.Path, animated: p
     assert (media.stream_index, media.num_frames, media.num_video_streams) == (0, 1, 2)
 
 
-def test_tiles_of_a_still_picture_are_no_video(tmp_path: pathlib.Path) -> None:
+def test_tiles_of_a_still_picture_are_not_a_video(tmp_path: pathlib.Path) -> None:
     still = generate.make_video(tmp_path / "still.avif", 1, 25, 96, 72, codec="libsvtav1")
     path = tmp_path / "tiles.avif"
     path.write_bytes(picture_of_two_tiles(still.read_bytes(), 96, 72))
@@ -146,8 +146,8 @@ def test_first_of_equal_streams_and_the_larger_one_are_chosen_as_by_ffmpeg(tmp_p
     with av.open(str(small)) as first, av.open(str(large)) as second, av.open(str(path), "w") as target:
         sources = [first.streams.video[0], second.streams.video[0]]
         copies = [target.add_stream_from_template(stream) for stream in sources]
-        for stream, copy in zip(sources, copies, strict=True):
-            for packet in stream.container.demux(stream):  # type: ignore[attr-defined]
+        for container, stream, copy in zip((first, second), sources, copies, strict=True):
+            for packet in container.demux(stream):
                 if packet.size:
                     packet.stream = copy
                     target.mux(packet)

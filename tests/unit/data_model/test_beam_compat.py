@@ -99,7 +99,7 @@ def test_jobs_have_an_id() -> None:
     on_dataflow = types.SimpleNamespace(has_job=True, job_id=lambda: "2026_1")
     as_template = types.SimpleNamespace(has_job=False)
     on_a_server = types.SimpleNamespace(_job_id="BeamApp-1")
-    assert [beam_compat.job_id(x) for x in (on_dataflow, as_template, on_a_server)] == ["2026_1", None, "BeamApp-1"]  # type: ignore[arg-type]
+    assert [beam_compat.job_id(x) for x in (on_dataflow, as_template, on_a_server)] == ["2026_1", None, "BeamApp-1"]
 
 
 def test_a_failed_job_on_dataflow_has_an_exception_of_its_own() -> None:
@@ -160,15 +160,15 @@ def test_the_runners_servers_are_made_by_the_name_that_is_replaced() -> None:
     assert "import grpc\n" in source
 
 
-def test_the_runner_tells_workers_the_address_that_channels_are_known_by() -> None:
+def test_the_runner_gives_workers_an_address_on_localhost() -> None:
     source = inspect.getsource(worker_handlers)
     assert "self.control_address = 'localhost:%s' % self.control_port" in source
     assert inspect.getsource(worker_handlers.GrpcWorkerHandler.host_from_worker).count("return 'localhost'") == 1
 
 
 @pytest.mark.parametrize("module", [sdk_worker, data_plane, log_handler])
-def test_workers_make_their_channels_by_the_factory_that_is_replaced(module: object) -> None:
-    source = inspect.getsource(module)  # type: ignore[arg-type]
+def test_workers_make_their_channels_by_the_factory_that_is_replaced(module: types.ModuleType) -> None:
+    source = inspect.getsource(module)
     assert "GRPCChannelFactory.insecure_channel(" in source
     assert "grpc.insecure_channel(" not in source.replace("GRPCChannelFactory", "")
 

@@ -1,4 +1,4 @@
-"""What a process remembers of videos, for its counters, is bounded and tells nobody their URIs."""
+"""What a process remembers of videos for its counters is bounded and contains no URIs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def fresh() -> None:
     metrics.reset_tally()
 
 
-def test_a_worker_that_lives_for_weeks_remembers_so_many_videos() -> None:
+def test_a_worker_that_runs_for_weeks_remembers_a_bounded_number_of_videos() -> None:
     most = metrics.RecentVideos().most
     for number in range(most + 1000):
         metrics.count_segment_done(f"gs://b/{number}.mp4", num_segments=3)  # other workers have the rest

@@ -46,7 +46,7 @@ def test_a_length_of_time_has_the_unit_that_suits_it(seconds: float, long: str, 
     assert (duration(seconds), short_duration(seconds)) == (long, short)
 
 
-def test_a_list_that_is_cut_tells_how_many_more_there_are() -> None:
+def test_a_shortened_list_says_how_many_more_there_are() -> None:
     assert first_and_more([1, 2, 3], 2) == ([1, 2], "and 1 more")
     assert first_and_more([1, 2], 2) == ([1, 2], "")
 

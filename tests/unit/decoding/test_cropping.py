@@ -1,4 +1,4 @@
-"""What a container crops is cut off, pixel for pixel as FFmpeg's own program does it."""
+"""The cropping of a container is applied, pixel for pixel as FFmpeg's program does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the proof of the fast way fails at run time, and where seeks lie: the frames of a full decode, still."""
+"""When the fast path fails at run time, or a seek goes wrong, the frames are those of a full decode."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_rejected_packets_give_no_other_frames(
 
 
 def test_frames_that_refer_to_a_concealed_one(tmp_path: pathlib.Path) -> None:
-    """The decoder reports no error but marks a frame that nobody wants; those that refer to it are not marked."""
+    """The decoder reports no error but marks an unwanted frame; frames that refer to it are not marked."""
     whole = generate.make_video(tmp_path / "v.mp4", 300, 30, b_frames=2, gop=30, draw=generate.draw_moving)
     path = _damaged(whole, tmp_path / "damaged.mp4", random.Random("v.mp44"))
     media = probe(path)
@@ -124,10 +124,10 @@ def _damaged(whole: pathlib.Path, path: pathlib.Path, chance: random.Random) -> 
 
 @pytest.mark.parametrize("seed", fast_first(range(4)))
 @pytest.mark.parametrize("name", ["v.mp4", "v.ts", "v.mkv"])
-def test_random_damage_costs_no_clip_more(
+def test_random_damage_loses_no_other_clip(
     tmp_path: pathlib.Path, ten_seconds: Callable[..., pathlib.Path], name: str, seed: int
 ) -> None:
-    """Pixels are not compared: FFmpeg conceals what it can without a word, from whatever pictures it has at hand."""
+    """Pixels are not compared: FFmpeg silently conceals errors with the pictures that it has."""
     path = _damaged(ten_seconds(name), tmp_path / f"damaged_{name}", random.Random(f"{name}{seed}"))
     media = probe(path)
     full = dataclasses.replace(media, key_frame_pts=())
@@ -193,7 +193,7 @@ def test_file_that_was_replaced(ten_seconds: Callable[..., pathlib.Path]) -> Non
     assert_same_as_full(path, media, None)
 
 
-def test_gops_that_nobody_wants_are_not_decoded(ten_seconds: Callable[..., pathlib.Path]) -> None:
+def test_unwanted_gops_are_not_decoded(ten_seconds: Callable[..., pathlib.Path]) -> None:
     path, watch, stats = ten_seconds(), WatchedVideos(), DecodeStats()
     media = probe(path)
     decoded(path, media, [span_at(0, Fraction(17, 2))], stats, watch.open)

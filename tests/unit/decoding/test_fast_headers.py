@@ -127,7 +127,7 @@ def test_parameter_sets_that_change_between_listed_key_frames(tmp_path: pathlib.
                 units = [u for u in units if keeps_headers or u[0] & 31 not in (7, 8)]
                 copy = av.Packet(b"".join(struct.pack(">I", len(u)) + u for u in units))
                 copy.time_base, copy.is_keyframe, copy.stream = Fraction(1, 30), packet.is_keyframe, stream
-                copy.pts = 20 + first + round((cast(int, packet.pts) - start) * cast(Fraction, packet.time_base) * 30)
+                copy.pts = 20 + first + round((cast(int, packet.pts) - start) * packet.time_base * 30)
                 copy.dts = first + index + 8
                 container.mux(copy)
             first += len(packets)
@@ -164,7 +164,7 @@ def test_edit_lists_that_cut_the_end_away(
 
 
 def _with_edit_list(source: pathlib.Path, path: pathlib.Path, entries: Sequence[tuple[int, int]]) -> pathlib.Path:
-    """Copies an MP4 whose index stands at its end, with another edit list: (milliseconds, start in the media)."""
+    """Copies an MP4 with its index at the end, with another edit list: (milliseconds, start in the media)."""
     data = bytearray(source.read_bytes())
     moov, trak = data.index(b"moov") - 4, data.index(b"trak") - 4
     data[data.index(b"edts", trak) : data.index(b"edts", trak) + 4] = b"free"
@@ -203,7 +203,7 @@ def test_a_packet_without_a_start_code_is_nothing_to_start_at(codec: str) -> Non
     )
 
 
-def test_bits_are_read_from_the_highest_and_zeros_behind_the_end() -> None:
+def test_bits_are_read_from_the_highest_and_zeros_past_the_end() -> None:
     bits = BitReader(b"\xa5\x40")
     assert [bits.take(n) for n in (1, 3, 4, 2, 20)] == [1, 2, 5, 1, 0]
     numbers = BitReader(bytes([0b1_010_011_0, 0b0100_0000]))

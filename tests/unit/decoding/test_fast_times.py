@@ -1,10 +1,10 @@
-"""The fast way on every kind of time line, picture and container: the frames of a full decode, byte for byte."""
+"""The fast path gives the frames of a full decode, byte for byte, for every kind of timeline, picture and container."""
 
 from __future__ import annotations
 
 import pathlib
 from fractions import Fraction
-from typing import Any, cast
+from typing import Any
 
 import av
 import data_generation as generate
@@ -52,7 +52,7 @@ def test_times_and_pictures(tmp_path: pathlib.Path, name: str) -> None:
     path = generate.make_video(tmp_path / name, num_frames, 30, **made)
     media = probe(path)
     assert media.key_frame_pts, "the fast way is not taken"
-    # A gap in Matroska may be one in the file, too; an MP4's index tells these apart.
+    # A gap in Matroska may also be missing data; an MP4's index distinguishes the two.
     assert_same_as_full(path, media, None if name == "gap.mkv" else 0)
 
 
@@ -75,7 +75,7 @@ def test_two_pictures_at_one_time(tmp_path: pathlib.Path) -> None:
     pts = [n - n % 5 // 4 for n in range(100)]
     path = tmp_path / "v.mkv"
     with av.open(str(path), "w") as container:
-        stream = cast(av.VideoStream, container.add_stream("mjpeg", rate=30))
+        stream = container.add_stream("mjpeg", rate=30)
         stream.width, stream.height, stream.pix_fmt = 96, 72, "yuvj420p"
         for index, time in enumerate(pts):
             picture = av.VideoFrame.from_ndarray(generate.draw_moving(index, 96, 72), "rgb24")
@@ -117,7 +117,7 @@ def test_other_streams_and_cover_art(tmp_path: pathlib.Path, name: str) -> None:
     with av.open(str(path), "w") as container:
         opened = [av.open(str(source)) for source in sources]
         streams = [container.add_stream_from_template(source.streams.video[0]) for source in opened]
-        cover = cast(av.VideoStream, container.add_stream("mjpeg", rate=1))
+        cover = container.add_stream("mjpeg", rate=1)
         cover.width, cover.height, cover.pix_fmt, cover.disposition = 300, 200, "yuvj420p", Disposition.attached_pic
         if name == "v.mp4":
             picture = av.VideoFrame.from_ndarray(generate.draw_number(1, 300, 200), "rgb24")

@@ -22,7 +22,7 @@ from reelbeam.transforms.media.decoding.probe import probe
 
 _GOP = 25
 _NUM_FRAMES = 100
-_MAX_STILLS = 13  # a frame stands in for lost ones for half a second
+_MAX_STILLS = 13  # a frame replaces lost ones for half a second
 _FRAMES_AND_FIELDS = [n % 7 < 4 for n in range(_NUM_FRAMES)]
 
 
@@ -121,9 +121,7 @@ def test_a_damaged_field_spoils_its_own_frame_only(tmp_path: pathlib.Path, share
 
 
 @pytest.mark.parametrize("slices", ["b-pyramid=none", "slices=4", "bframes=1"])
-def test_progressive_frames_behind_interlaced_ones_are_not_taken_for_fields(
-    tmp_path: pathlib.Path, slices: str
-) -> None:
+def test_progressive_frames_after_interlaced_ones_are_not_taken_for_fields(tmp_path: pathlib.Path, slices: str) -> None:
     """A recording that changes: FFmpeg itself says how many frames there are, as both ways join packets."""
     common: dict[str, Any] = {"b_frames": 3, "gop": 250, "draw": generate.draw_moving}
     interlaced = {"x264-params": "tff=1:b-adapt=0", "flags": "+ildct+ilme"}
@@ -136,7 +134,7 @@ def test_progressive_frames_behind_interlaced_ones_are_not_taken_for_fields(
         assert probe(path).num_frames == sum(1 for _ in container.decode(video=0)) == 180
 
 
-def test_fields_are_found_behind_long_messages(tmp_path: pathlib.Path) -> None:
+def test_fields_are_found_after_long_messages(tmp_path: pathlib.Path) -> None:
     packets = _interlaced([True] * _NUM_FRAMES)
     message = b"\0\0\0\1\x06\x05" + b"\xff" * 9 + b"\x10" + b"\x5a" * (9 * 255 + 16) + b"\x80"
     assert len(message) > 2048

@@ -1,4 +1,4 @@
-"""Packets that hold no picture, or one that is never shown: they are no frames of the video."""
+"""Packets without a picture, or with one that is never shown, do not count as frames."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CONTROL = b"\x21\xf9\x04\x04\xff\xff\x00\x00"
 
 
 def _shown(path: pathlib.Path) -> list[int]:
-    """Returns the numbers of the pictures in the middle of each of so many equal parts of the video."""
+    """Returns the number of the picture in the middle of each of several equal parts of the video."""
     media = probe(path)
     middles = [media.duration_seconds * Fraction(2 * n + 1, 2 * _NUM_FRAMES) for n in range(_NUM_FRAMES)]
     clips = decode_clips(path, media, [span_at(n, middle) for n, middle in enumerate(middles)], GEOMETRY)
@@ -32,7 +32,7 @@ def _shown(path: pathlib.Path) -> list[int]:
 @pytest.mark.parametrize(
     "blocks", [_COMMENT, _XMP, _CONTROL, _COMMENT + _CONTROL], ids=["comment", "xmp", "control", "two"]
 )
-def test_blocks_behind_the_last_image_of_a_gif(tmp_path: pathlib.Path, blocks: bytes) -> None:
+def test_blocks_after_the_last_image_of_a_gif(tmp_path: pathlib.Path, blocks: bytes) -> None:
     source = generate.make_video(tmp_path / "v.gif", _NUM_FRAMES, 10, codec="gif", pix_fmt="rgb8")
     data = source.read_bytes()
     assert data.endswith(b";")

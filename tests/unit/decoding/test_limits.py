@@ -1,4 +1,4 @@
-"""Bombs: files of a few bytes that ask for much. Each costs one error, a moment and no memory to speak of."""
+"""Decompression bombs: small files that demand much. Each costs one error, little time and little memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from reelbeam.transforms.media.sandbox import sandboxed
 
 
 def with_size(path: pathlib.Path, width: int, height: int, layout: str, swapped: bool = False) -> pathlib.Path:
-    """Lets a video of 96x72 claim to be larger, wherever its size stands in the file."""
+    """Makes a video of 96x72 claim a larger size, at every place of the file that has its size."""
     small, large = ((72, 96), (height, width)) if swapped else ((96, 72), (width, height))
     data = path.read_bytes()
     assert struct.pack(layout, *small) in data
@@ -113,7 +113,7 @@ def test_absurd_times(tmp_path: pathlib.Path) -> None:
         sandboxed.probe(days_3, DEFAULT_LIMITS)
 
 
-def test_a_still_picture_may_stand_for_long(tmp_path: pathlib.Path) -> None:
+def test_a_still_picture_may_be_shown_for_long(tmp_path: pathlib.Path) -> None:
     slides = generate.make_video(tmp_path / "slides.mkv", 4, pts=[0, 300, 900, 1500], time_base=Fraction(1))
     assert probe(slides).duration_seconds > 1500
 
@@ -184,9 +184,9 @@ def growing_stream(path: pathlib.Path) -> pathlib.Path:
     return path
 
 
-def test_a_picture_that_grows_on_the_way_meets_its_cap_in_both_ways_of_decoding(tmp_path: pathlib.Path) -> None:
+def test_a_growing_picture_hits_its_limit_in_both_decode_paths(tmp_path: pathlib.Path) -> None:
     path = growing_stream(tmp_path / "grow.ts")
-    whole_clips = []
+    whole_clips: list[list[int]] = []
     small = DecoderLimits(max_pixels=320 * 240)
     media = probe(path, small)
     assert media.key_frame_pts

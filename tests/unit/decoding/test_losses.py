@@ -1,4 +1,4 @@
-"""What is said of lost clips and of replaced frames: true numbers, and what really happened."""
+"""The messages about lost clips and replaced frames have the true numbers and the true cause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What errors say: what really happened, in plain words, whichever way FFmpeg failed."""
+"""Error messages name the cause in plain words, for each way in which FFmpeg fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are still on their way: the decoder gets what it asks for, its clock stands still, nothing is believed."""
+"""Files during their download: the decoder gets what it requests, its clock is paused, and no request is trusted."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_frames_are_those_of_the_whole_file(video: pathlib.Path, tmp_path: pathl
     assert len(set(file.asked)) == len(file.asked)  # what is there isn't asked for again
 
 
-def test_a_slow_store_is_no_slow_decoder(video: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_a_slow_store_is_not_a_slow_decoder(video: pathlib.Path, tmp_path: pathlib.Path) -> None:
     """Fetching takes 2 s and more; the decoder may take 1.5."""
     file = ArrivingFile(video, tmp_path, seconds=2 / (video.stat().st_size // BLOCK))
     assert sandboxed.probe(file, DecoderLimits(deadline_seconds=1.5)).num_frames == 250
@@ -97,14 +97,16 @@ def test_a_range_outside_the_file_is_garbage(tmp_path: pathlib.Path, babbling: s
     assert file.asked == []
 
 
-def test_who_asks_for_a_file_that_is_there_sends_garbage(tmp_path: pathlib.Path, babbling: sandboxed.Sandbox) -> None:
+def test_a_request_for_a_complete_file_is_a_protocol_error(tmp_path: pathlib.Path, babbling: sandboxed.Sandbox) -> None:
     script = tmp_path / "script"
     script.write_text(repr(b'{"need": [0, 5]}\n'))
     with pytest.raises(errors.DecoderProtocolError, match="a complete file"):
         babbling.probe(script, LIMITS)
 
 
-def test_who_asks_for_the_same_for_ever_meets_the_deadline(tmp_path: pathlib.Path, babbling: sandboxed.Sandbox) -> None:
+def test_a_decoder_that_repeats_a_request_hits_the_deadline(
+    tmp_path: pathlib.Path, babbling: sandboxed.Sandbox
+) -> None:
     script = tmp_path / "script"
     script.write_text(repr(b'{"need": [0, 5]}\n' * 50))
     file = ArrivingFile(script, tmp_path)
@@ -116,10 +118,10 @@ def test_who_asks_for_the_same_for_ever_meets_the_deadline(tmp_path: pathlib.Pat
 @pytest.mark.parametrize(
     ("seconds", "caught"), [(0.0, errors.DecoderTimeoutError), (0.02, errors.UnreadableVideoError)]
 )
-def test_who_floods_with_requests_is_given_up(
+def test_a_decoder_that_floods_with_requests_is_killed(
     tmp_path: pathlib.Path, babbling: sandboxed.Sandbox, seconds: float, caught: type[Exception]
 ) -> None:
-    """The clock that stands still while the parent fetches has one of its own: it cannot be stopped for ever."""
+    """The pause of the clock while the parent fetches has its own limit, so it cannot last forever."""
     limits = DecoderLimits(deadline_seconds=0.5, fetch_seconds=0.5 if seconds else 1000)
     script = tmp_path / "script"
     script.write_text(repr([b'{"need": [0, 1]}\n']))

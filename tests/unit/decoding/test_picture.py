@@ -131,7 +131,7 @@ def test_pixel_aspect_ratio_is_honoured(tmp_path: pathlib.Path) -> None:
     assert abs(int(shown.any(axis=1).sum()) - 60) <= 2
 
 
-# Where no tag says where chroma samples sit, the filter has to be told: at the left, as in MPEG-4 and H.264.
+# Without a tag for the chroma location, the filter needs it as an option: left, as in MPEG-4 and H.264.
 CHROMA_AT_LEFT = ":in_h_chr_pos=0:in_v_chr_pos=128"
 
 
@@ -171,7 +171,7 @@ def test_pictures_are_those_of_ffmpegs_scale_filter(shared_dir: pathlib.Path, na
     " gbrp gbrap10le rgb48le rgb565le pal8 yuyv422".split(),
 )
 def test_planes_give_the_bytes_of_rgb(pix_fmt: str, width: int, height: int) -> None:
-    """Whatever the ratio, pictures are those that one pass of swscale to RGB gives."""
+    """Pictures of any ratio equal those of one pass of swscale to RGB."""
     frame = av.VideoFrame(width, height, pix_fmt)
     chance = np.random.default_rng(width)
     for plane in frame.planes:

@@ -1,4 +1,4 @@
-"""How far frames are reordered, and what tells it: the frames are those of a full decode, and none is lost."""
+"""The reorder depth and where it is read: the frames are those of a full decode, and none is lost."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def _levels(path: pathlib.Path) -> list[int]:
 
 
 @pytest.mark.parametrize("name", ["v.mkv", "v.ts", "v.mp4"])
-@pytest.mark.parametrize("depth", [None, 3], ids=["untold", "told"])
-def test_a_depth_that_is_only_found_out_on_the_way(tmp_path: pathlib.Path, name: str, depth: int | None) -> None:
+@pytest.mark.parametrize("depth", [None, 3], ids=["undeclared", "declared"])
+def test_a_depth_that_is_only_found_while_decoding(tmp_path: pathlib.Path, name: str, depth: int | None) -> None:
     headers = [h264.headers(depth)] * len(_LATE_PYRAMIDS)
     path = _pyramids(tmp_path / name, _LATE_PYRAMIDS, headers)
     check(path, is_proven=True, full_decodes=0)
@@ -110,8 +110,8 @@ def test_frames_without_order_of_their_own_are_not_held_back(tmp_path: pathlib.P
     ],
 )
 @pytest.mark.parametrize("name", ["v.mp4", "v.ts"])
-def test_x264_tells_it(tmp_path: pathlib.Path, name: str, options: dict[str, object]) -> None:
-    path = generate.make_video(tmp_path / name, 20, **options)  # type: ignore[arg-type]
+def test_x264_declares_the_depth(tmp_path: pathlib.Path, name: str, options: dict[str, Any]) -> None:
+    path = generate.make_video(tmp_path / name, 20, **options)
     with av.open(str(path)) as container:
         codec = container.streams.video[0].codec_context
         assert packet_rules("h264", codec.extradata).reorder_depth == codec.reorder_depth
@@ -147,7 +147,7 @@ def test_times_that_contradict_the_order_of_display(
 @pytest.mark.parametrize("mark", fast_first([b"\0\0\0\2\x48\1", b"\0\0\0\2\x4a\1"]), ids=["sequence", "stream"])
 @pytest.mark.parametrize("is_before", [True, False])
 @pytest.mark.parametrize("kind", ["open", "closed"])
-def test_hevc_behind_the_end_of_a_sequence(tmp_path: pathlib.Path, kind: str, mark: bytes, is_before: bool) -> None:
+def test_hevc_after_the_end_of_a_sequence(tmp_path: pathlib.Path, kind: str, mark: bytes, is_before: bool) -> None:
     """A CRA picture there means that those which wait to be shown shall not be, and that its leading ones are none."""
     made = x265(f"bframes=4:b-pyramid=1:keyint=16:scenecut=0:open-gop={int(kind == 'open')}")
     source = generate.make_video(tmp_path / "v.mp4", 96, 30, draw=generate.draw_moving, **made)
@@ -164,7 +164,7 @@ def test_hevc_behind_the_end_of_a_sequence(tmp_path: pathlib.Path, kind: str, ma
     check(h264.remuxed(source, tmp_path / "ended.mp4", insert), is_proven=kind == "closed", full_decodes=0)
 
 
-def test_slices_that_break_off_tell_nothing() -> None:
+def test_truncated_slices_give_no_count() -> None:
     slices = read_sps(_sps(has_fields=True)).slices
     unit = h264.coded([Picture(14, 99, True, field=0)], has_fields=True)[0][4:]
     assert read_count(memoryview(unit), slices) == (True, 14, 8, True)
@@ -173,15 +173,15 @@ def test_slices_that_break_off_tell_nothing() -> None:
 
 
 def _sps(**options: bool) -> bytes:
-    return h264.headers(**options).split(b"\0\0\0\1")[1]  # type: ignore[arg-type]
+    return h264.headers(**options).split(b"\0\0\0\1")[1]
 
 
-def test_a_vui_that_says_nothing_or_breaks_off_tells_nothing() -> None:
+def test_an_empty_or_truncated_vui_gives_no_depth() -> None:
     assert read_sps(_sps()).reorder_depth == MAX_REORDER_DEPTH
     assert read_sps(_sps(has_vui=True)).reorder_depth == MAX_REORDER_DEPTH
-    told = h264.headers(2).split(b"\0\0\0\1")[1]
-    assert read_sps(told).reorder_depth == read_sps(told + b"\0\0").reorder_depth == 2
-    assert all(read_sps(told[:size]).reorder_depth == MAX_REORDER_DEPTH for size in range(len(told)))
+    declared = h264.headers(2).split(b"\0\0\0\1")[1]
+    assert read_sps(declared).reorder_depth == read_sps(declared + b"\0\0").reorder_depth == 2
+    assert all(read_sps(declared[:size]).reorder_depth == MAX_REORDER_DEPTH for size in range(len(declared)))
 
 
 def test_scaling_lists_are_read_over() -> None:

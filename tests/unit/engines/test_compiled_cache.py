@@ -70,7 +70,7 @@ def test_another_model_or_way_of_compiling_is_another_entry(
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
-def test_a_damaged_entry_is_made_anew(core: Any, tmp_path: pathlib.Path, damage: str) -> None:
+def test_a_damaged_entry_is_compiled_again(core: Any, tmp_path: pathlib.Path, damage: str) -> None:
     wanted = answer(compile_model(core, "small", build, CONFIG))
     (blob,) = blobs(tmp_path)
     content = bytearray(blob.read_bytes())
@@ -84,7 +84,7 @@ def test_a_damaged_entry_is_made_anew(core: Any, tmp_path: pathlib.Path, damage:
     assert len(blobs(tmp_path)) == 1
 
 
-def test_what_openvino_refuses_is_made_anew(core: Any, tmp_path: pathlib.Path) -> None:
+def test_an_entry_that_openvino_refuses_is_compiled_again(core: Any, tmp_path: pathlib.Path) -> None:
     import hashlib
 
     wanted = answer(compile_model(core, "small", build, CONFIG))
@@ -95,7 +95,7 @@ def test_what_openvino_refuses_is_made_anew(core: Any, tmp_path: pathlib.Path) -
     assert answer(compile_model(core, "small", never, CONFIG)) == wanted
 
 
-def test_a_cache_that_cannot_be_written_to_costs_no_run(
+def test_a_run_succeeds_without_a_writable_cache(
     core: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "cache").write_text("a file where the folder should be")

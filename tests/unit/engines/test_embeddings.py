@@ -1,4 +1,4 @@
-"""Embeddings: found by the graph's structure in both engines, alike, and told to be absent where they are."""
+"""Embeddings: both engines find them by the graph's structure, and report when a graph has none."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ import numpy.testing as npt
 import pytest
 
 from reelbeam.transforms.errors import ModelError
+from reelbeam.transforms.models.engine import EngineName
 from reelbeam.transforms.models.loading import load_engine
 from reelbeam.transforms.models.registry.catalog import ModelSpec, Preset, find
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-ENGINES = ("openvino", "tensorflow")
+ENGINES: tuple[EngineName, ...] = ("openvino", "tensorflow")
 TINY = Preset(num_frames=2, target_fps=Fraction(2), resize=8, size=8)
 
 

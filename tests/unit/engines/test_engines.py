@@ -31,13 +31,13 @@ from reelbeam.transforms.errors import (
     NotASavedModelError,
     SignatureError,
 )
-from reelbeam.transforms.models.engine import accelerator_visible, choose_engine
+from reelbeam.transforms.models.engine import EngineName, accelerator_visible, choose_engine
 from reelbeam.transforms.models.loading import load_engine
 from reelbeam.transforms.models.registry.catalog import ModelSpec, Preset, find
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-ENGINES = ("openvino", "tensorflow")
+ENGINES: tuple[EngineName, ...] = ("openvino", "tensorflow")
 TOLERANCE = 1e-4
 TINY = Preset(num_frames=4, target_fps=Fraction(4), resize=16, size=12)
 TINY_CLASSES = 7
@@ -144,7 +144,7 @@ def image(*shape: int | None, dtype: Any = None, name: str = "image") -> Any:
 
 
 def tiny_function(constant: bool = False) -> Callable[[Any], dict[str, Any]]:
-    """Mean colour of each frame -> dense layer: its logits can be told by hand."""
+    """Mean colour of each frame -> dense layer: its logits can be computed by hand."""
     import tensorflow as tf
 
     values = np.random.default_rng(7).normal(size=(TINY.num_frames * 3, TINY_CLASSES)).astype(np.float32)
@@ -154,8 +154,9 @@ def tiny_function(constant: bool = False) -> Callable[[Any], dict[str, Any]]:
         colours = tf.reshape(tf.reduce_mean(video, axis=[2, 3]), [-1, TINY.num_frames * 3])
         return {"anything": tf.matmul(colours, weights)}
 
-    run.weights = weights  # type: ignore[attr-defined]
-    return run
+    function: Any = run
+    function.weights = weights
+    return function
 
 
 def expected_logits(frames: np.ndarray) -> np.ndarray:
@@ -167,7 +168,7 @@ def expected_logits(frames: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize("constant", [False, True], ids=["variables", "no variables"])
 def test_a_model_of_ones_own(name: Any, save: Save, constant: bool) -> None:
-    """Other names of input and output, fixed sizes, other classes: whatever is shaped like a video classifier."""
+    """Other names of input and output, fixed sizes, other classes: any model with the shape of a video classifier."""
     shape = (None, TINY.num_frames, TINY.size, TINY.size, 3)
     engine = load_engine(save(tiny_function(constant), image(*shape, name="video")), name, 2)
     assert engine.num_classes == TINY_CLASSES
@@ -207,7 +208,8 @@ def test_many_threads_share_one_engine(name: Any, save: Save) -> None:
 @pytest.mark.parametrize("name", ENGINES)
 def test_wrong_frames_are_a_bug_of_the_caller(name: Any, save: Save) -> None:
     engine = load_engine(save(tiny_function(), image(None, None, None, None, 3)), name, 1)
-    for wrong in (clips(1, TINY).astype(np.float32), clips(1, TINY)[0], clips(1, TINY)[:, :3]):
+    wrong_ones: list[np.ndarray] = [clips(1, TINY).astype(np.float32), clips(1, TINY)[0], clips(1, TINY)[:, :3]]
+    for wrong in wrong_ones:
         with pytest.raises(ValueError, match=r"frames must be uint8 \[N, 4, 12, 12, 3\]"):
             engine.classify(wrong)
 
@@ -320,8 +322,9 @@ def test_a_stream_model_has_a_loader_of_its_own() -> None:
 
 def test_an_unknown_engine_or_thread_count_is_refused(save: Save) -> None:
     spec = save(tiny_function(), image(None, None, None, None, 3))
+    unknown: Any = "torch"
     with pytest.raises(ConfigError, match="--engine 'torch' does not exist"):
-        load_engine(spec, "torch")  # type: ignore[arg-type]
+        load_engine(spec, unknown)
     with pytest.raises(ConfigError, match="num_threads must be at least 1, not 0"):
         load_engine(spec, "openvino", 0)
 
@@ -404,7 +407,7 @@ def test_a_model_is_converted_once(
 
 
 @pytest.mark.parametrize("damage", ["truncated weights", "flipped weights", "garbled graph", "no digests", "empty"])
-def test_a_damaged_conversion_is_made_anew(
+def test_a_damaged_conversion_is_repeated(
     damage: str, save: Save, own_cache: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -423,7 +426,7 @@ def test_a_damaged_conversion_is_made_anew(
     else:
         for path in entry.iterdir():
             path.unlink()
-    shutil.rmtree(own_cache.parent / "compiled")  # else nobody would look at the conversion
+    shutil.rmtree(own_cache.parent / "compiled")  # otherwise the conversion would not be read
     engine = load_engine(spec, "openvino", 1)
     npt.assert_allclose(engine.classify(clips(2, TINY)), expected_logits(clips(2, TINY)), atol=1e-5)
     assert conversions_logged(caplog) == 2

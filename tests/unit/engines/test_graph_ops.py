@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import tarfile
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -23,19 +24,17 @@ HARMLESS = {
 }
 
 
-def saved(folder: pathlib.Path, body: object) -> pathlib.Path:
+def saved(folder: pathlib.Path, body: Callable[[], Sequence[object]]) -> pathlib.Path:
     """Saves a model whose signature runs `body` before it answers."""
+    model = tf.Module()
+    model.weight = tf.Variable(2.0)
 
-    class Model(tf.Module):
-        def __init__(self) -> None:
-            self.weight = tf.Variable(2.0)
+    @tf.function(input_signature=[tf.TensorSpec([None, 2, 4, 4, 3], tf.float32, name="image")])
+    def call(image: object) -> object:
+        with tf.control_dependencies([tf.identity(value) for value in body()]):
+            return {"logits": tf.reduce_mean(image, [1, 2, 3]) * model.weight}
 
-        @tf.function(input_signature=[tf.TensorSpec([None, 2, 4, 4, 3], tf.float32, name="image")])
-        def call(self, image: object) -> object:
-            with tf.control_dependencies([tf.identity(value) for value in body()]):  # type: ignore[operator]
-                return {"logits": tf.reduce_mean(image, [1, 2, 3]) * self.weight}
-
-    model = Model()
+    model.call = call
     tf.saved_model.save(model, str(folder), signatures=model.call)
     return folder
 

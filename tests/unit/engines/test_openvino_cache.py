@@ -1,4 +1,4 @@
-"""The cache of conversions under real processes: eight at once, one that dies over its work, one without TensorFlow."""
+"""The cache of conversions with real processes: eight at once, one that dies, one without TensorFlow."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_eight_processes_convert_once(before: str, demo: ModelSpec, tmp_path: pa
         finish([start(demo, cache)])
         [entry] = (cache / "openvino").iterdir()
         (entry / "model.bin").write_bytes((entry / "model.bin").read_bytes()[:-100])
-        shutil.rmtree(cache / "compiled")  # else nobody would look at the conversion
+        shutil.rmtree(cache / "compiled")  # otherwise the conversion would not be read
     printed, logs = finish([start(demo, cache) for _ in range(8)])
     assert logs.count("Converting") == 1
     assert len({words[2] for words in printed}) == 1
@@ -81,7 +81,7 @@ def test_eight_processes_convert_once(before: str, demo: ModelSpec, tmp_path: pa
 
 
 @pytest.mark.slow
-def test_what_a_killed_process_left_is_in_nobodys_way(demo: ModelSpec, tmp_path: pathlib.Path) -> None:
+def test_leftovers_of_a_killed_process_do_no_harm(demo: ModelSpec, tmp_path: pathlib.Path) -> None:
     cache = tmp_path / "cache"
     dying = start(demo, cache)
     wait_until(lambda: list(cache.glob("openvino/*.tmp")), 60, interval_seconds=0.001)

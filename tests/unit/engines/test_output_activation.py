@@ -1,4 +1,4 @@
-"""Models that end in a softmax or in sigmoids: found out from the graph, read as what they are, in both engines."""
+"""Models that end in a softmax or in sigmoids: both engines detect it in the graph."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_the_graph_shows_what_the_output_is(
     assert output_activation(spec, tmp_path / "model") == wanted
 
 
-def test_functions_that_are_to_be_compiled_are_looked_into(tmp_path: pathlib.Path) -> None:
+def test_functions_that_are_to_be_compiled_are_checked(tmp_path: pathlib.Path) -> None:
     spec = save(tmp_path / "model", sigmoid, depth=1, compiled=True)
     assert output_activation(spec, tmp_path / "model") == "sigmoid"
 
@@ -205,7 +205,7 @@ def test_sigmoids_at_the_end_are_scores_class_by_class(engine: Any, tmp_path: pa
 def test_embeddings_are_found_before_a_softmax_and_before_sigmoids(head: Any, tmp_path: pathlib.Path) -> None:
     spec = save(tmp_path / "model", head)
     for engine in ("openvino", "tensorflow"):
-        assert load_engine(spec, engine, 1).embedding_size() == 3  # type: ignore[arg-type]
+        assert load_engine(spec, engine, 1).embedding_size() == 3
 
 
 @pytest.mark.parametrize(("head", "wanted"), [(logits, "logits"), (tf_softmax, "softmax"), (sigmoid, "sigmoid")])
@@ -243,20 +243,22 @@ def test_a_stream_models_answer_is_found_among_its_states(tmp_path: pathlib.Path
     assert load_stream_engine(spec, "openvino", 1).output_activation == "softmax"
 
 
-def test_a_softmax_that_is_written_out_is_told_once(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_softmax_of_basic_operations_is_reported_once(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
     classify_clips._warn_of_scores.cache_clear()
     spec = save(tmp_path / "model", softmax_by_hand)
     scores_of(spec, "openvino", [clip(255, 0, 0), clip(0, 255, 0)])
-    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(told) == 1 and "pass --output_activation softmax if they are scores" in told[0]
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1 and "pass --output_activation softmax if they are scores" in warnings[0]
     classify_clips._warn_of_scores.cache_clear()
     caplog.clear()
     for named in ("logits", "softmax"):
-        scores_of(dataclasses.replace(spec, output_activation=named), "openvino", [clip(255, 0, 0)])  # type: ignore[arg-type]
+        scores_of(dataclasses.replace(spec, output_activation=named), "openvino", [clip(255, 0, 0)])
     assert not [record for record in caplog.records if record.levelno == logging.WARNING]
 
 
-def test_outputs_that_are_no_scores_are_a_failure_that_names_the_flag(tmp_path: pathlib.Path) -> None:
+def test_outputs_that_are_not_scores_are_a_failure_that_names_the_flag(tmp_path: pathlib.Path) -> None:
     spec = dataclasses.replace(save(tmp_path / "model", logits), output_activation="sigmoid")
     handler = classify_clips.MoViNetModelHandler(
         classify_clips.ClassifierConfig(model=spec, labels=LABELS, top_k=3, engine="openvino", num_threads=1)
@@ -292,7 +294,7 @@ def test_logits_lead_back_to_the_scores_and_are_finite() -> None:
     chances = np.array([0.0, 0.2, 1.0], np.float32)
     npt.assert_allclose(1 / (1 + np.exp(-to_logits(chances, "sigmoid").astype(np.float64))), chances, atol=1e-6)
     for activation in ("softmax", "sigmoid"):
-        assert np.isfinite(to_logits(chances, activation).astype(np.float16)).all()  # type: ignore[arg-type]
+        assert np.isfinite(to_logits(chances, activation).astype(np.float16)).all()
 
 
 def test_the_entropy_of_sigmoids_is_that_of_every_class() -> None:

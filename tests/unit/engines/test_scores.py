@@ -42,7 +42,7 @@ def test_softmax_of_no_clips_is_empty() -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_logits_that_are_no_numbers_are_refused(bad: float) -> None:
+def test_non_finite_logits_are_refused(bad: float) -> None:
     logits = np.zeros((3, 4), np.float32)
     logits[1, 2] = bad
     with pytest.raises(InferenceError, match=r"1 of 3 clips \(number \[1\]"):
@@ -84,7 +84,7 @@ def test_top_labels_are_best_first() -> None:
     assert all(type(s.score) is float and type(s.class_id) is int for s in best)
 
 
-def test_equal_scores_stand_in_the_order_of_their_ids() -> None:
+def test_equal_scores_are_sorted_by_class_id() -> None:
     scores = np.array([0.2, 0.3, 0.2, 0.3], np.float32)
     assert [s.class_id for s in top_labels(scores, LABELS, top_k=4)] == [1, 3, 0, 2]
     assert [s.class_id for s in top_labels(scores, LABELS, top_k=3)] == [1, 3, 0]

@@ -1,7 +1,7 @@
 """Stream models: both engines against TensorFlow's own logits of the official ones, and against arithmetic by hand.
 
-The small Stream model of `tiny_stream_model` has every kind of state that the official ones have, and its answers can
-be told by hand.
+The small Stream model of `tiny_stream_model` has every kind of state that the official ones have, and its outputs
+can be computed by hand.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def video(num_segments: int, num_frames: int, size: int, seed: int = 2021) -> np
 def watch(engine: StreamEngine, frames: np.ndarray, cuts: list[int]) -> tuple[np.ndarray, list[State]]:
     """Shows segments from their start, in calls of the given numbers of frames."""
     states = [engine.initial_state()] * len(frames)
-    logits = np.empty(0)
+    logits: np.ndarray = np.empty(0)
     for start, length in zip(np.cumsum([0, *cuts]), cuts, strict=False):
         logits, states = engine.classify_next(states, frames[:, start : start + length])
     return logits, states
@@ -133,7 +133,8 @@ def test_wrong_calls_are_a_bug_of_the_caller(name: Any, tiny: ModelSpec) -> None
     engine = load_stream_engine(tiny, name, 1)
     state = engine.initial_state()
     good = video(1, 4, TINY.size)
-    for wrong in (good.astype(np.float32), good[0], good[:, :0], good[:, :, :5]):
+    wrong_ones: list[np.ndarray] = [good.astype(np.float32), good[0], good[:, :0], good[:, :, :5]]
+    for wrong in wrong_ones:
         with pytest.raises(ValueError, match=r"frames must be uint8 \[N, T, 6, 6, 3\]"):
             engine.classify_next([state], wrong)
     with pytest.raises(ValueError, match="2 states for 1 segments"):
@@ -181,7 +182,7 @@ def test_a_state_may_depend_on_the_number_of_frames(name: Any, tiny: ModelSpec, 
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_a_base_model_is_no_stream_model(name: Any) -> None:
+def test_a_base_model_is_not_a_stream_model(name: Any) -> None:
     demo = find("demo")
     with pytest.raises(ModelError, match="demo is not a Stream model"):
         load_stream_engine(demo, name)
@@ -191,7 +192,7 @@ def test_a_base_model_is_no_stream_model(name: Any) -> None:
         load_stream_engine(dataclasses.replace(demo, kind="stream"), name)
 
 
-def test_a_stream_model_is_told_from_its_graph(tiny: ModelSpec) -> None:
+def test_a_stream_model_is_recognized_by_its_graph(tiny: ModelSpec) -> None:
     folder = pathlib.Path(tiny.handle)
     assert is_stream_model(folder)
     assert not is_stream_model(pathlib.Path(__file__).parents[3] / "pipeline/demo/model")

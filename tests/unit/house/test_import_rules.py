@@ -1,4 +1,4 @@
-"""Who may import whom. The layout is a promise; this test holds it."""
+"""Which room may import which."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def may_import(own: str, other: str) -> bool:
 
 
 def imports(path: pathlib.Path) -> Iterator[tuple[str, bool]]:
-    """Yields each imported module and whether the import stands at the top of the file."""
+    """Yields each imported module and whether the import is at the top of the file."""
     tree = ast.parse(path.read_text("utf-8"))
     inside = {id(x) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) for x in ast.walk(node)}
     for node in ast.walk(tree):

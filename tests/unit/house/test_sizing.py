@@ -35,7 +35,7 @@ def test_a_model_that_wants_more_frames_pays_for_all_of_them() -> None:
         assert sizing.decode_seconds("1080p", model) == decode["cpu_seconds"][method] / 13
 
 
-def test_every_published_model_is_told() -> None:
+def test_every_published_model_is_listed() -> None:
     lines = sizing.cost_table()[2:]
     assert len(lines) == 3 * 12
     assert {line.split("|")[2].strip(" `") for line in lines} == {
@@ -43,7 +43,7 @@ def test_every_published_model_is_told() -> None:
     }
 
 
-def test_the_readme_tells_the_memory_that_was_measured() -> None:
+def test_the_readme_has_the_measured_memory() -> None:
     (worker,) = json.loads((sizing.RESULTS / "worker.json").read_text())
     text = sizing.README.read_text("utf-8").replace("\n", " ")
     assert "{}, {} and {} MB with 1, 2 and 4 threads".format(*worker["memory_mb"].values()) in text

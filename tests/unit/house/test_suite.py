@@ -1,4 +1,4 @@
-"""The suite and its Makefile: the caches of whoever runs it are left alone, the newest Python that works is taken."""
+"""The suite and its Makefile: the user's caches are not touched, and the newest working Python is used."""
 
 from __future__ import annotations
 

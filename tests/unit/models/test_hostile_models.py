@@ -1,4 +1,4 @@
-"""Models from others: which one it is, and what its files may name."""
+"""Untrusted models: their fingerprint, and which paths their files may name."""
 
 from __future__ import annotations
 

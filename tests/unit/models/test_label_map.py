@@ -104,6 +104,6 @@ def test_labels_that_are_nowhere_are_refused(handle: str, message: str) -> None:
     assert "SECRET" not in str(caught.value)
 
 
-def test_a_folder_is_no_label_file(tmp_path: pathlib.Path) -> None:
+def test_a_folder_is_not_a_label_file(tmp_path: pathlib.Path) -> None:
     with pytest.raises(LabelMapError, match="no label file is at"):
         resolve_labels(str(tmp_path))

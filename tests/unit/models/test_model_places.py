@@ -1,4 +1,4 @@
-"""Where a model may be, beside a folder: at several addresses, in an archive; and what other files are."""
+"""Where a model may be, besides in a folder: at several addresses, in an archive; and how other files are refused."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pathlib
 import re
 import socket
 import subprocess
+from typing import Literal
 
 import pytest
 from model_hub import FILES, Hub, content, make_archive, make_zip, remains, status, whole
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("hub_cache")
 
 
 def refused() -> str:
-    """An address where nobody listens."""
+    """An address without a listener."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{free.getsockname()[1]}/model"
@@ -81,7 +82,7 @@ def test_where_no_address_answers_all_are_named(
 
 
 def test_a_hub_that_cannot_be_reached_is_one_line(hub_cache: pathlib.Path) -> None:
-    """TensorFlow, which the hub's client imports, writes lines of its own before it hears that nobody wants them."""
+    """TensorFlow, which the hub's client imports, logs lines of its own before its logging can be turned off."""
     command = program("models", "fetch", refused())
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -121,7 +122,9 @@ def test_of_a_file_it_is_said_what_it_is_and_what_to_pass(tmp_path: pathlib.Path
 
 @pytest.mark.parametrize("form", ["w:gz", "w", "zip"])
 @pytest.mark.parametrize("inner", ["", "a0/"])
-def test_an_archive_is_unpacked_once(tmp_path: pathlib.Path, form: str, inner: str, hub_cache: pathlib.Path) -> None:
+def test_an_archive_is_unpacked_once(
+    tmp_path: pathlib.Path, form: Literal["w:gz", "w", "zip"], inner: str, hub_cache: pathlib.Path
+) -> None:
     files = {f"{inner}{name}": data for name, data in FILES.items()}
     path = tmp_path / {"w:gz": "m.tar.gz", "w": "m.tar", "zip": "m.ZIP"}[form]
     path.write_bytes(make_zip(files) if form == "zip" else make_archive(files, form))

@@ -210,14 +210,14 @@ def test_a_server_that_does_not_speak_http() -> None:
             resolver.resolve(f"http://127.0.0.1:{listener.getsockname()[1]}/model")
 
 
-def test_a_web_page_is_no_model(hub: Hub, hub_cache: pathlib.Path) -> None:
+def test_a_web_page_is_not_a_model(hub: Hub, hub_cache: pathlib.Path) -> None:
     url = hub.serve("/page", whole(b"<!doctype html>" + b"<p>Sign in</p>" * 1000))
     with pytest.raises(NotASavedModelError, match="other than a model's tar archive"):
         resolver.resolve(url)
     assert remains(hub_cache) == []
 
 
-def test_an_archive_of_other_files_is_no_model(hub: Hub, hub_cache: pathlib.Path) -> None:
+def test_an_archive_of_other_files_is_not_a_model(hub: Hub, hub_cache: pathlib.Path) -> None:
     url = hub.serve("/other", whole(make_archive({"a0/saved_model.pb": b"x", "readme.txt": b"y"})))
     with pytest.raises(NotASavedModelError, match=r"holds no saved_model\.pb \(its subfolder a0 has one"):
         resolver.resolve(url)
@@ -245,7 +245,7 @@ def test_a_signature_is_written_nowhere(hub: Hub, hub_cache: pathlib.Path, caplo
         assert "SECRET" not in text
 
 
-def test_a_damaged_cache_is_fetched_anew(hub: Hub) -> None:
+def test_a_damaged_cache_is_fetched_again(hub: Hub) -> None:
     url = hub.serve("/m", whole(make_archive(FILES)))
     folder = resolver.resolve(url)
     (folder / "variables" / "variables.data-00000-of-00001").unlink()
@@ -360,7 +360,7 @@ def test_a_handle_that_leads_nowhere(handle: str, message: str) -> None:
         ("variables", r"lacks variables/variables\.index"),
     ],
 )
-def test_an_incomplete_folder_is_no_saved_model(tmp_path: pathlib.Path, removed: str, message: str) -> None:
+def test_an_incomplete_folder_is_not_a_saved_model(tmp_path: pathlib.Path, removed: str, message: str) -> None:
     folder = make_folder(tmp_path / "model", FILES)
     victim = folder / removed
     shutil.rmtree(victim) if victim.is_dir() else victim.unlink()

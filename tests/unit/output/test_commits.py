@@ -1,4 +1,4 @@
-"""A commit that is cut off at any step is finished or removed by whoever comes next, and never seen in between."""
+"""A commit that is interrupted at any step is completed or removed by the next run, and never visible in between."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COMMITTED = [
 @pytest.mark.parametrize("num_moves", range(4))
 @pytest.mark.parametrize("marked", [False, True])
 def test_a_commit_with_a_record_is_completed(tmp_path: pathlib.Path, num_moves: int, marked: bool) -> None:
-    """Every state in which a killed commit can leave an output: so many files moved, the run's JSON there or not."""
+    """Every state in which a killed commit can leave an output: the files moved, and whether the run's JSON exists."""
     paths = RunPaths(str(tmp_path), "r1")
     written = ledger_of.stage(tmp_path, "r1", ledger_of.rows(URIS))
     commits.write_commit_record(paths, ledger_of.summary_of(tmp_path, "r1", written), written)

@@ -1,4 +1,4 @@
-"""Documents of an output that are hostile by their size, or that name documents which are gone."""
+"""Documents of an output that are hostile by their size, or that name missing documents."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_document_of_more_than_16_mib_is_refused_before_it_is_parsed(output: p
         documents.read_document(str(path))
 
 
-def test_the_files_of_a_run_are_named_without_a_look_at_each(
+def test_the_files_of_a_run_are_listed_without_opening_each(
     output: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     document = json.loads((output / f"runs/{RUNS[0]}.json").read_text())

@@ -1,4 +1,4 @@
-"""An output that somebody else can write to: nothing outside of it is touched, and each command says what is wrong."""
+"""An output that an attacker can write to: nothing outside of it is touched, and each command reports the fault."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ NUM_VARIANTS = int(os.environ.get("REELBEAM_FUZZ_DOCUMENTS", "4"))
 def made(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """An output with two committed runs, one that was interrupted after its commit record, and a lock."""
     output = tmp_path_factory.mktemp("made") / "out"
-    for night in (1, 2):
-        factory.commit_run(output, night, [Video("a.mp4"), Video("b.mp4", None)])
+    for number in (1, 2):
+        factory.commit_run(output, number, [Video("a.mp4"), Video("b.mp4", None)])
     run = factory.run_info(3)
     files = factory.stage(output, run, [Video("c.mp4")])
     paths = RunPaths(str(output), CUT_OFF)
@@ -161,10 +161,10 @@ def test_no_link_is_followed(
     (output / place).symlink_to(outside)
     code, err = outcome(command, output, capsys)
     if code == 4:
-        return  # verify tells of it on stdout
-    told = "is a symbolic link, which is not followed inside an output" in err
-    # A commit that was cut off may be finished, and a status be told, without the files of an older run.
-    assert (code, told) in {(1, True), (2, True)} or place == f"videos/run={RUN}" or command in ("status", "verify"), (
+        return  # verify reports it on stdout
+    found = "is a symbolic link, which is not followed inside an output" in err
+    # An interrupted commit can be completed, and a status printed, without the files of an older run.
+    assert (code, found) in {(1, True), (2, True)} or place == f"videos/run={RUN}" or command in ("status", "verify"), (
         err
     )
 

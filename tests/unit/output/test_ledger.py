@@ -1,4 +1,4 @@
-"""What becomes of a listed video, case by case, and what is read of a ledger."""
+"""The outcome of a listed video, case by case, and what is read from the ledger."""
 
 from __future__ import annotations
 
@@ -41,6 +41,11 @@ def transients(number: int) -> list[LedgerRow]:
     return [transient(attempts) for attempts in range(1, number + 1)]
 
 
+def partial(failed_row: LedgerRow) -> LedgerRow:
+    """Returns the row of a video of which some clips were labeled."""
+    return failed_row._replace(status="partial")
+
+
 def asking(code: str) -> SkipRules:
     return SkipRules(retry_failed=frozenset({code}))
 
@@ -51,7 +56,6 @@ OTHER = row(size_bytes=9, labeled_at=500.0)
 OLD = "av 0"
 GAVE_UP = [transient(n, decoder_version=OLD) for n in (1, 2, 3)]
 FAILED_SINCE = [transient(3, labeled_at=9e9), AWAY, *transients(2)]
-IN_PART = {"status": "partial"}
 CASES: list[tuple[str, VideoRef, list[LedgerRow], SkipRules, tuple[str, int]]] = [
     ("no row", VIDEO, [], SkipRules(), ("new", 1)),
     ("labeled", VIDEO, [row()], SkipRules(), ("already_labeled", 1)),
@@ -84,10 +88,10 @@ CASES: list[tuple[str, VideoRef, list[LedgerRow], SkipRules, tuple[str, int]]] =
     ("thrice with either", VIDEO, [*GAVE_UP, transient(4), transient(5), transient(6)], SkipRules(), ("gave_up", 1)),
     ("failed three times, asked for", VIDEO, transients(3), asking("storage_error"), ("asked_for", 4)),
     ("failed, then labeled", VIDEO, [row(labeled_at=200.0), transient(1)], SkipRules(), ("already_labeled", 1)),
-    ("in part, for good", VIDEO, [failed()._replace(**IN_PART)], SkipRules(), ("already_labeled", 1)),
-    ("in part, may pass", VIDEO, [transient(1)._replace(**IN_PART)], SkipRules(), ("retried", 2)),
-    ("in part, too often", VIDEO, [row._replace(**IN_PART) for row in transients(3)], SkipRules(), ("gave_up", 1)),
-    ("in part, new decoder", VIDEO, [failed(decoder_version="x")._replace(**IN_PART)], SkipRules(), ("new_decoder", 2)),
+    ("in part, for good", VIDEO, [partial(failed())], SkipRules(), ("already_labeled", 1)),
+    ("in part, may pass", VIDEO, [partial(transient(1))], SkipRules(), ("retried", 2)),
+    ("in part, too often", VIDEO, [partial(row) for row in transients(3)], SkipRules(), ("gave_up", 1)),
+    ("in part, new decoder", VIDEO, [partial(failed(decoder_version="x"))], SkipRules(), ("new_decoder", 2)),
 ]  # fmt: skip
 
 
@@ -107,12 +111,12 @@ def test_every_case(
         ([row(run_id="r1")], "already_labeled"),
         ([row(run_id="r1", labeled_at=1.0), row(run_id="r9", labeled_at=2.0)], "other_options"),
         ([row(run_id="r9", labeled_at=1.0), row(run_id="r1", labeled_at=2.0)], "already_labeled"),
-        ([failed(run_id="r9")._replace(**IN_PART)], "other_options"),
+        ([partial(failed(run_id="r9"))], "other_options"),
         ([failed(run_id="r9")], "failed_before"),
         ([row(run_id="r9", size_bytes=9)], "changed"),
     ],
 )
-def test_a_row_that_is_not_what_is_asked_of_rows_is_kept_and_told(rows: list[LedgerRow], wanted: str) -> None:
+def test_a_row_without_the_requested_options_is_kept_and_reported(rows: list[LedgerRow], wanted: str) -> None:
     assert decide(VIDEO, rows, SkipRules(), "av 1", other_runs={"r9"}).reason == wanted
 
 
@@ -123,8 +127,9 @@ def test_what_is_asked_of_rows(tmp_path: pathlib.Path) -> None:
     asked = RowOptions(5, 0.0, save_logits=True, save_embeddings=False)
     assert asked.fit(asked)
     assert dataclasses.replace(asked, save_embeddings=True).fit(asked)  # more than is asked for
-    for name, value in (("top_k", 3), ("top_k", 9), ("min_score", 0.5), ("save_logits", False)):
-        made = dataclasses.replace(asked, **{name: value})
+    others: list[dict[str, Any]] = [{"top_k": 3}, {"top_k": 9}, {"min_score": 0.5}, {"save_logits": False}]
+    for other in others:
+        made = dataclasses.replace(asked, **other)
         assert not made.fit(asked)
         assert asked.would_change(run(engine="openvino", **vars(made)))
     assert not asked.would_change(run(**vars(asked)))
@@ -156,7 +161,7 @@ def test_only_content_since_a_time() -> None:
     assert prefilter(dataclasses.replace(VIDEO, modified_seconds=4.999999), rules) == "before_since"
     assert (
         prefilter(dataclasses.replace(VIDEO, modified_seconds=None), rules) is None
-    )  # nobody knows: not lost in silence
+    )  # unknown, so it is not lost silently
 
 
 def test_only_rows_of_listed_videos_and_of_the_same_key_are_read(tmp_path: pathlib.Path) -> None:
@@ -178,9 +183,9 @@ def test_only_rows_of_listed_videos_and_of_the_same_key_are_read(tmp_path: pathl
 def test_runs_of_another_labeling_key_are_not_opened(tmp_path: pathlib.Path, name: str) -> None:
     ledger_of.commit_rows(tmp_path, "r1", ledger_of.rows(["/a.mp4"]))
     key = LabelingKey.of(make.RUN)
-    other = 99 if name == "schema_version" else "other"
+    other: dict[str, Any] = {name: 99 if name == "schema_version" else "other"}
     assert len(list(ledger_of.ledger_files(str(tmp_path), key))) == 1
-    assert not list(ledger_of.ledger_files(str(tmp_path), dataclasses.replace(key, **{name: other})))
+    assert not list(ledger_of.ledger_files(str(tmp_path), dataclasses.replace(key, **other)))
 
 
 def test_a_compaction_with_rows_of_several_labeling_keys_is_opened_for_each(tmp_path: pathlib.Path) -> None:

@@ -1,4 +1,4 @@
-"""The run document: what is written is read back the same, and whatever no run of this version writes is refused."""
+"""The run document: it is read back as written, and content that no run of this version writes is refused."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ COMPACTION = "20260104T000000Z-compact-00000a"
 @pytest.fixture
 def committed(tmp_path: pathlib.Path) -> dict[str, dict[str, Any]]:
     """The documents of an output with two runs and a compaction of them, by the names of their files."""
-    for night in (1, 2):
-        factory.commit_run(tmp_path, night, [Video("a.mp4"), Video("b.mp4", None)], skipped={"already_labeled": 2})
+    for number in (1, 2):
+        factory.commit_run(tmp_path, number, [Video("a.mp4"), Video("b.mp4", None)], skipped={"already_labeled": 2})
     assert main(["compact", str(tmp_path)]) == 0
     return {path.stem: json.loads(path.read_text()) for path in sorted(tmp_path.glob("runs/*.json"))}
 
@@ -67,7 +67,8 @@ def test_committed_documents_are_valid_by_the_published_schema(committed: dict[s
     assert len(committed) == 3
     for document in committed.values():
         jsonschema.validate(document, schema)
-        for wrong in ({"schema_version": "4"}, {"files": {"videos": "x"}}, {"counts": {}}):
+        wrong_parts: list[dict[str, object]] = [{"schema_version": "4"}, {"files": {"videos": "x"}}, {"counts": {}}]
+        for wrong in wrong_parts:
             with pytest.raises(jsonschema.ValidationError):
                 jsonschema.validate(document | wrong, schema)
 

@@ -1,4 +1,4 @@
-"""`reelbeam sql`: the views answer rightly in DuckDB and Spark, and are what BigQuery can parse."""
+"""`reelbeam sql`: the views give the right rows in DuckDB and Spark, and BigQuery can parse them."""
 
 from __future__ import annotations
 
@@ -93,13 +93,11 @@ def test_the_duckdb_views_show_the_last_run_of_every_video(
         assert connection.execute(query).fetchall() == rows
     columns = [row[0] for row in connection.execute("DESCRIBE current_videos").fetchall()]
     assert columns == TABLES["videos"].names
-    (score,) = connection.execute("SELECT score FROM label_timeline WHERE video_uri = 'a.mp4'").fetchone()
+    ((score,),) = connection.execute("SELECT score FROM label_timeline WHERE video_uri = 'a.mp4'").fetchall()
     assert score == pytest.approx(0.8)
 
 
-def test_who_switches_back_to_a_model_gets_its_rows_back(
-    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_switch_back_to_a_model_restores_its_rows(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Though the last run labeled nothing: in the views, which were made before it, and in the totals of `status`."""
     factory.commit_run(tmp_path, 1, [Video("x.mp4")], model="first")
     connection = duckdb.connect()
@@ -124,7 +122,7 @@ def test_who_switches_back_to_a_model_gets_its_rows_back(
 def test_of_two_runs_in_one_second_all_take_the_same_for_the_last(
     tmp_path: pathlib.Path, names: tuple[str, str]
 ) -> None:
-    """Nobody knows which was the last one. But the views, the totals and the ledger must not differ."""
+    """Which run was last is undefined, but the views, the totals and the ledger must agree."""
     first, second = (dataclasses.replace(RUN, run_id=name) for name in names)
     factory.commit_as(tmp_path, first, [Video("a.mp4", "left", version="mtime:1.0")])
     factory.commit_as(tmp_path, second, [Video("a.mp4", "right", version="mtime:2.0")])
@@ -144,19 +142,19 @@ def test_of_two_runs_in_one_second_all_take_the_same_for_the_last(
     assert decide(VideoRef("a.mp4", 1000, version), known, SkipRules(), "av 1").reason == "already_labeled"
 
 
-@pytest.mark.parametrize("nights", [(Sizes(), Sizes(3, 4)), (Sizes(3, 4), Sizes()), (Sizes(3), Sizes(5, 4))])
+@pytest.mark.parametrize("sizes_of_runs", [(Sizes(), Sizes(3, 4)), (Sizes(3, 4), Sizes()), (Sizes(3), Sizes(5, 4))])
 def test_duckdb_reads_runs_with_and_without_logits_together(
-    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], nights: tuple[Sizes, Sizes]
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], sizes_of_runs: tuple[Sizes, Sizes]
 ) -> None:
-    factory.commit_run(tmp_path, 1, [Video("a.mp4", "left", 1)], sizes=nights[0])
+    factory.commit_run(tmp_path, 1, [Video("a.mp4", "left", 1)], sizes=sizes_of_runs[0])
     connection = duckdb.connect()
     connection.execute(printed(tmp_path, "duckdb", capsys))
     assert connection.execute("SELECT count(*) FROM current_clips").fetchone() == (1,)
-    factory.commit_run(tmp_path, 2, [Video("b.mp4", "right", 1)], sizes=nights[1])
+    factory.commit_run(tmp_path, 2, [Video("b.mp4", "right", 1)], sizes=sizes_of_runs[1])
     found = connection.execute("SELECT video_uri, logits, embedding FROM current_clips ORDER BY 1").fetchall()
     assert found == [
         (uri, *([0.5] * size if size else None for size in sizes))
-        for uri, sizes in zip(("a.mp4", "b.mp4"), nights, strict=True)
+        for uri, sizes in zip(("a.mp4", "b.mp4"), sizes_of_runs, strict=True)
     ]
     assert connection.execute("SELECT video_uri, label FROM label_timeline ORDER BY 1").fetchall() == [
         ("a.mp4", "left"),
@@ -186,7 +184,8 @@ def test_each_dialect_can_parse_its_views(dialect: Dialect) -> None:
     statements = sqlglot.parse(create_views(output, dialect, 0.5, "my-project.labels"), dialect)
     created = [statement for statement in statements if statement is not None]
     assert len(created) == 8 and {type(statement).__name__ for statement in created} == {"Create"}
-    names = [statement.find(sqlglot.exp.Table).name for statement in created]
+    tables = [statement.find(sqlglot.exp.Table) for statement in created]
+    names = [table.name for table in tables if table is not None]
     current = ["current_videos", "current_clips", "current_errors"]
     assert names == ["all_videos", "all_clips", "all_errors", "all_runs", *current, "label_timeline"]
 

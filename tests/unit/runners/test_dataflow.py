@@ -52,7 +52,7 @@ def dry_run(*flags: str, places: list[str] = PLACES) -> Any:
     program = make_program(dry_runner)
     lock = LockTicket(config.output, run.run_id, outlives_launcher=True)
     build_graph(program, config, labels=labels, run=run, run_facts=run_facts(config, run), lock=lock)
-    return program.run().job  # type: ignore[attr-defined]
+    return program.run().job
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def leaves(job: Any) -> dict[str, Any]:
     return {t.unique_name: t for t in components(job).transforms.values() if not t.subtransforms}
 
 
-def test_nothing_stands_between_decoding_and_the_model(job: Any) -> None:
+def test_no_shuffle_is_between_decoding_and_the_model(job: Any) -> None:
     steps = leaves(job)
     maker = {pcollection: t for t in steps.values() for pcollection in t.outputs.values()}
     (step,) = (t for name, t in steps.items() if name.endswith("/BeamML_RunInference"))
@@ -118,7 +118,7 @@ def test_no_path_of_the_launcher_and_no_model_is_in_the_graph(job: Any) -> None:
         assert len(text) < 64 << 10
 
 
-def test_a_million_listed_videos_cost_the_graph_nothing(tmp_path: pathlib.Path, job: Any) -> None:
+def test_a_million_listed_videos_do_not_enlarge_the_graph(tmp_path: pathlib.Path, job: Any) -> None:
     listed = dry_run(places=["--input_list=gs://bucket/a_million.txt", "--output=gs://bucket/labels"])
     sizes = [len(x.proto_pipeline.SerializeToString()) for x in (listed, job)]
     assert max(sizes) < LIMIT_BYTES / 50
@@ -157,7 +157,7 @@ def test_a_process_a_core_gets_one_thread_and_one_thread_of_the_model() -> None:
     assert runner(f"--experiments={dataflow_options.PROCESS_A_CORE}").adapt(options.to_config(args)).num_threads == 1
 
 
-def test_what_the_user_says_stands() -> None:
+def test_options_of_the_user_are_kept() -> None:
     flags = ["--worker_machine_type=a2-highgpu-1g", "--number_of_worker_harness_threads=5", "--sdk_location=default"]
     made = made_options(*flags, "--save_main_session")
     assert made.view_as(WorkerOptions).machine_type == "a2-highgpu-1g"
@@ -180,7 +180,7 @@ def test_cores_of_a_machine_type(machine_type: str, cores: int) -> None:
 
 
 @pytest.mark.parametrize("machine_type", ["e2-medium", "a2-highgpu-1g", "f1-micro", "large"])
-def test_a_machine_type_that_does_not_tell_its_cores_needs_the_flag(machine_type: str) -> None:
+def test_a_machine_type_without_a_number_of_cores_needs_the_flag(machine_type: str) -> None:
     with pytest.raises(ConfigError, match=f"{machine_type}.*--number_of_worker_harness_threads"):
         made_options(f"--worker_machine_type={machine_type}")
 

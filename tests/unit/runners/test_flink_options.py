@@ -1,4 +1,4 @@
-"""What a Flink cluster tells, and what becomes of it on the command line. Real clusters: tests/e2e/test_flink.py."""
+"""What is read from a Flink cluster, and the options made from it. Real clusters: tests/e2e/test_flink.py."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ def flags_of(manager: JobManager, *given: str) -> dict[str, str]:
     return dict(flag.removeprefix("--").split("=", 1) for flag in completed)
 
 
-def told(**entries: str) -> list[dict[str, str]]:
+def configuration(**entries: str) -> list[dict[str, str]]:
     return [{"key": "reelbeam." + key.replace("_", "-"), "value": value} for key, value in entries.items()]
 
 
-def test_the_cluster_tells_what_the_command_line_leaves_out(manager: JobManager, job_server: str) -> None:
-    manager.answers["/jobmanager/config"] = told(
+def test_missing_options_are_read_from_the_cluster(manager: JobManager, job_server: str) -> None:
+    manager.answers["/jobmanager/config"] = configuration(
         job_endpoint=job_server, environment_type="EXTERNAL", environment_config="localhost:50000"
     )
     flags = flags_of(manager)
@@ -95,7 +95,7 @@ def test_the_cluster_tells_what_the_command_line_leaves_out(manager: JobManager,
 
 
 def test_what_the_command_line_says_goes_first(manager: JobManager, job_server: str) -> None:
-    manager.answers["/jobmanager/config"] = told(job_endpoint="127.0.0.1:1", environment_type="EXTERNAL")
+    manager.answers["/jobmanager/config"] = configuration(job_endpoint="127.0.0.1:1", environment_type="EXTERNAL")
     given = {"job_endpoint": job_server, "parallelism": "3", "environment_type": "DOCKER", "job_name": "nightly"}
     flags = flags_of(manager, *(f"--{name}={value}" for name, value in given.items()))
     assert flags["job_name"].startswith("nightly-")
@@ -118,7 +118,7 @@ def test_without_a_job_server_beam_starts_one_for_the_clusters_version(manager: 
         ({}, ["--job_endpoint=nonsense"], RunError, "job server does not answer at nonsense"),
     ],
 )
-def test_what_does_not_fit_is_told(
+def test_options_that_do_not_fit_are_reported(
     manager: JobManager, change: dict[str, Any], given: list[str], error: type[Exception], message: str
 ) -> None:
     manager.answers["/overview"] = OVERVIEW | change
@@ -126,14 +126,14 @@ def test_what_does_not_fit_is_told(
         flags_of(manager, *given)
 
 
-def test_what_is_no_job_manager_is_told(manager: JobManager) -> None:
+def test_an_address_that_is_not_a_job_manager_is_reported(manager: JobManager) -> None:
     manager.answers["/overview"] = ["something else"]
     with pytest.raises(ConfigError, match="is not a Flink JobManager"):
         flags_of(manager)
 
 
 @pytest.mark.parametrize("answer", [b"<html>a proxy</html>", ["text"], [{"value": "no key"}], 7])
-def test_a_configuration_that_is_not_flinks_is_told(manager: JobManager, answer: Any) -> None:
+def test_a_response_that_is_not_flinks_configuration_is_reported(manager: JobManager, answer: Any) -> None:
     manager.answers["/jobmanager/config"] = answer
     with pytest.raises(ConfigError, match="is not a Flink JobManager"):
         flags_of(manager)
@@ -144,9 +144,9 @@ def test_a_cluster_that_does_not_answer_is_one_line_and_exit_code_1(
 ) -> None:
     flags = ["--output", str(tmp_path / "out"), "--runner=FlinkRunner", "--flink_master=127.0.0.1:1"]
     assert main(["label", "--model=demo", "x.mp4", *flags]) == 1
-    told = capsys.readouterr().err
-    assert "127.0.0.1:1: no Flink JobManager answers there" in told and "flink_cluster.sh up" in told
-    assert told.count("\n") == 1 and not (tmp_path / "out").exists()
+    printed = capsys.readouterr().err
+    assert "127.0.0.1:1: no Flink JobManager answers there" in printed and "flink_cluster.sh up" in printed
+    assert printed.count("\n") == 1 and not (tmp_path / "out").exists()
 
 
 def test_a_job_is_cancelled_by_its_name(manager: JobManager) -> None:
@@ -202,7 +202,7 @@ def test_each_part_of_a_run_is_a_job_of_its_own_name(
     assert [request for request in manager.requests if "PATCH" in request] == ["PATCH /jobs/job1?mode=cancel"]
 
 
-def test_progress_is_told_while_the_job_runs(manager: JobManager) -> None:
+def test_progress_is_reported_while_the_job_runs(manager: JobManager) -> None:
     job = flink_job.Job(Cluster(manager.address), "mine")
     manager.answers["/jobs/overview"] = {"jobs": []}
     assert job.progress() == "waiting for the cluster to take the job"
@@ -219,7 +219,7 @@ JAVA = "\n\tat org.apache.flink.Task.run(Task.java:77)\n\t... 7 more\n]"
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "cause"),
     [
         (
             f"java.lang.Exception: failed{JAVA}\nCaused by: java.io.IOException: full{JAVA}",
@@ -229,5 +229,5 @@ JAVA = "\n\tat org.apache.flink.Task.run(Task.java:77)\n\t... 7 more\n]"
         (f"RestHandlerException: Failed to deserialize JobGraph.{JAVA}", "another Flink version"),
     ],
 )
-def test_of_javas_traces_the_cause_is_left(text: str, told: str) -> None:
-    assert told in plain_message(flink_job.reason(text))
+def test_of_javas_traces_the_cause_is_left(text: str, cause: str) -> None:
+    assert cause in plain_message(flink_job.reason(text))

@@ -31,19 +31,20 @@ def test_the_command_line_is_parsed_by_the_projects_own_options() -> None:
     assert [flag.partition("=")[0] for flag in beam_flags] == ["--runner", "--flink_master", "--artifact_endpoint"]
 
 
-def test_what_the_cluster_tells_is_what_the_launcher_asks_for() -> None:
+def test_the_cluster_has_the_settings_that_the_launcher_reads() -> None:
     (deployment,) = validate.deployments()
-    told = {key for key in deployment["spec"]["flinkConfiguration"] if key.startswith("reelbeam.")}
+    keys = {key for key in deployment["spec"]["flinkConfiguration"] if key.startswith("reelbeam.")}
     assert flink.__doc__
-    assert told == {word for word in flink.__doc__.split() if word.startswith("reelbeam.")}
+    assert keys == {word for word in flink.__doc__.split() if word.startswith("reelbeam.")}
 
 
 def test_a_step_is_tried_again_when_a_lost_worker_is_forgotten(tmp_path: pathlib.Path) -> None:
     (deployment,) = validate.deployments()
-    for told in (deployment["spec"]["flinkConfiguration"], configuration.of_flink(8081, 1, tmp_path)):
-        assert told["restart-strategy.type"] == "fixed-delay"
-        seconds = int(told["restart-strategy.fixed-delay.delay"].removesuffix(" s"))
-        assert int(told["restart-strategy.fixed-delay.attempts"]) == 5 and seconds * 1000 > flink.KEEP_WORKERS_MS
+    ours: dict[str, Any] = configuration.of_flink(8081, 1, tmp_path)
+    for settings in (deployment["spec"]["flinkConfiguration"], ours):
+        assert settings["restart-strategy.type"] == "fixed-delay"
+        seconds = int(settings["restart-strategy.fixed-delay.delay"].removesuffix(" s"))
+        assert int(settings["restart-strategy.fixed-delay.attempts"]) == 5 and seconds * 1000 > flink.KEEP_WORKERS_MS
 
 
 def test_the_names_in_the_manifests_fit_together() -> None:
@@ -93,7 +94,12 @@ def test_the_manifest_fits_the_schema_that_the_operator_publishes() -> None:
         pytest.skip(str(error))
     (deployment,) = validate.deployments()
     assert list(validate.mistakes(deployment, schema)) == []
-    for change in ({"flinkVersion": "v1_99"}, {"jobManger": {}}, {"taskManager": {"replicas": "two"}}):
+    changes: list[dict[str, object]] = [
+        {"flinkVersion": "v1_99"},
+        {"jobManger": {}},
+        {"taskManager": {"replicas": "two"}},
+    ]
+    for change in changes:
         wrong = copy.deepcopy(deployment)
         wrong["spec"].update(change)
         assert list(validate.mistakes(wrong, schema)), change

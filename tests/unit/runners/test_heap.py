@@ -1,4 +1,4 @@
-"""The heap is told to give blocks back for a while, where it can be told."""
+"""The heap returns free blocks to the system for a while, where the C library supports it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guarded servers: who gets in, where they listen, and where the key goes."""
+"""Guarded servers: who may connect, where they listen, and where the key is passed."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_the_key_goes_to_no_other_address(port: int) -> None:
         assert loopback.channel_to(target) is None
 
 
-def test_nobody_can_listen_on_the_port_as_well(port: int) -> None:
+def test_no_other_process_can_listen_on_the_port(port: int) -> None:
     with socket.socket() as other, pytest.raises(OSError):
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         other.bind(("127.0.0.1", port))

@@ -13,8 +13,9 @@ from reelbeam.pipeline.runners.dataflow import DataflowRunner
 from reelbeam.pipeline.runners.dataflow_options import MACHINE_TYPE
 from reelbeam.pipeline.runners.flink import FlinkRunner
 from reelbeam.pipeline.runners.local import LocalRunner
-from reelbeam.pipeline.runners.registry import reach_stores, runner_of
+from reelbeam.pipeline.runners.registry import runner_of
 from reelbeam.pipeline.runners.runner import OtherRunner
+from reelbeam.pipeline.runners.stores import reach_stores
 from reelbeam.transforms import beam_compat
 from reelbeam.transforms.errors import ConfigError
 

@@ -167,7 +167,7 @@ def test_duration_must_be_positive() -> None:
         plan_clip_spans(Fraction(0), A0)
 
 
-def test_fingerprint_is_stable_and_tells_every_field_apart() -> None:
+def test_fingerprint_is_stable_and_depends_on_every_field() -> None:
     assert A0.fingerprint == "22200e97d95ba592"
     others = [
         dataclasses.replace(A0, num_frames=51),

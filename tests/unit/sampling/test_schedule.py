@@ -51,7 +51,7 @@ def test_looping_clip_wants_one_frame_more_than_once() -> None:
     assert taken(schedule, 3) == [(0, 0), (0, 2)]
 
 
-def test_fill_tells_when_a_clip_is_whole() -> None:
+def test_fill_reports_when_a_clip_is_complete() -> None:
     schedule = FrameSchedule([span("0", "0.1")], origin=0, time_base=TICK)
     assert [schedule.fill(slot) for slot in schedule.take_before(None)] == [False, True]
 

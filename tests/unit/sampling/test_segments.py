@@ -38,7 +38,7 @@ def test_cuts_are_made_where_a_clip_starts_near_a_key_frame() -> None:
     assert starts(plan_segments(plan_clip_spans(Fraction(300), A0), every(7))) == [0, 70, 140, 210, 270]
 
 
-def test_a_rest_is_not_cut_off() -> None:
+def test_a_remainder_is_not_dropped() -> None:
     assert starts(plan_segments(plan_clip_spans(Fraction(83), A0), every(10))) == [0]
     assert starts(plan_segments(plan_clip_spans(Fraction(90), A0), every(10))) == [0, 60]
 

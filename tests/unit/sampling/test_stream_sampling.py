@@ -1,4 +1,4 @@
-"""The clips of a Stream model: one grid of frames, no overlap, and a warm-up wherever the model begins anew."""
+"""The clips of a Stream model: one grid of frames, no overlap, and a warm-up wherever the model starts again."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_last_clip_that_is_left_is_not_continued() -> None:
     assert [(s.start_seconds, s.is_continued) for s in kept] == [(0, True), (10, False)]
 
 
-def test_each_clip_after_a_gap_begins_anew_with_a_warm_up() -> None:
+def test_each_clip_after_a_gap_starts_with_a_warm_up() -> None:
     first, second, third = spans("55", with_(clip_stride_seconds=Fraction(25), warm_up_seconds=Fraction(4)))
     assert [s.start_seconds for s in (first, second, third)] == [0, 25, 50]
     assert [s.num_warm_up_frames for s in (first, second, third)] == [0, 20, 20]
@@ -97,7 +97,7 @@ def test_a_few_clips_of_a_video_start_on_the_grid() -> None:
     "changes", [{"clips_per_video": k} for k in (1, 2, 3, 7)] + [{"clip_stride_seconds": Fraction(s)} for s in (10, 25)]
 )
 @pytest.mark.parametrize("warm_up", [0, 3, 20])
-def test_fewer_clips_are_never_dearer_than_all(duration: str, changes: dict[str, Any], warm_up: int) -> None:
+def test_fewer_clips_never_cost_more_than_all(duration: str, changes: dict[str, Any], warm_up: int) -> None:
     few = spans(duration, with_(**changes, warm_up_seconds=Fraction(warm_up)))
     seen = sum((s.sample_seconds for s in few), ())
     assert len(seen) <= -(Fraction(duration) * -5 // 1)  # the whole grid
@@ -106,7 +106,7 @@ def test_fewer_clips_are_never_dearer_than_all(duration: str, changes: dict[str,
     for before, after in zip(few, few[1:], strict=False):
         gap = after.start_seconds - before.end_seconds
         assert before.is_continued == after.continues == (gap <= warm_up)
-        assert after.num_warm_up_frames == min(gap, warm_up) * 5 // 1
+        assert after.num_warm_up_frames == min(gap, Fraction(warm_up)) * 5 // 1
 
 
 def test_a_segment_that_begins_after_a_short_gap_has_a_whole_warm_up() -> None:
@@ -161,7 +161,7 @@ def test_decoding_starts_before_the_warm_up() -> None:
     assert longer == pytest.approx(20 * (5 - 0.05))
 
 
-def test_a_span_reaches_the_decoder_as_it_is() -> None:
+def test_a_span_reaches_the_decoder_unchanged() -> None:
     for part in plan_parts(media(605, 7), A0):
         for span in part:
             assert protocol.span_from_json(protocol.span_to_json(span)) == span

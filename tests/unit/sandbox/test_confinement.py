@@ -1,4 +1,4 @@
-"""What a confined process can still do: real system calls from inside one, and what /proc tells of it."""
+"""What a confined process can still do: real system calls from inside one, and what /proc shows of it."""
 
 from __future__ import annotations
 

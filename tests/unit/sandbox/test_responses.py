@@ -1,4 +1,4 @@
-"""What the parent makes of a decoder's responses: bounded lists, and no message that costs more than it may."""
+"""How the parent reads a decoder's responses: bounded lists, and bounded costs for each message."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ SEEDS = [
     {"error": ["corrupt_video", "v.mp4: broken"]},
     {"clip": 0, "slot": 1, "real": 2},
 ]
-ODD = [
+ODD: list[object] = [
     *(None, True, False, -1, 0, 1 << 64, -(1 << 63), 1.5, -0.0, 1e308, float("nan"), float("inf"), "", "0", "1/0"),
     *("x" * 5000, "\x00\x1b[31m", "\ud800", "9" * 4000, "AAAA", "AAAAAAAAAAA=", [], [[]], {}, {"": {}}, [1, 2]),
 ]

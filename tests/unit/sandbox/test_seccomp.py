@@ -56,7 +56,7 @@ def test_the_tables_of_both_architectures_allow_the_same_calls() -> None:
 def test_arguments_are_checked(machine: str, name: str, argument: int, good: list[int], bad: list[int]) -> None:
     number = _MACHINES[machine][1][name]
     for value in [*good, *bad]:
-        # The kernel takes the low half of these arguments, whatever is in the high one.
+        # The kernel reads only the low half of these arguments.
         for whole in (value, value | 7 << 32):
             arguments = [0] * argument + [whole]
             expected = "allow" if value in good else "EPERM"

@@ -1,4 +1,4 @@
-"""One file is one video, whatever links lead to it and however many inputs do."""
+"""One file is one video, through any links and any number of inputs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Iterable
+from fractions import Fraction
 
 import apache_beam as beam
 import pytest
@@ -71,11 +72,11 @@ def test_a_run_lists_a_linked_file_once_and_counts_what_it_leaves_out(linked: pa
 
 def test_ranges_of_a_linked_file_are_videos_of_their_own(linked: pathlib.Path) -> None:
     whole, link = VideoRef(str(linked / "ext/a.mp4")), VideoRef(str(linked / "sub/also.mp4"))
-    part = dataclasses.replace(link, time_range=TimeRange.of(None, 5))
+    part = dataclasses.replace(link, time_range=TimeRange.of(None, Fraction(5)))
     assert list(distinct(map(LinkResolver().entry, [link, part, whole]))) == [whole, part]
 
 
-def test_a_name_that_is_no_utf8_and_an_address_are_their_own_files(tmp_path: pathlib.Path) -> None:
+def test_a_name_that_is_not_utf8_and_an_address_are_different_files(tmp_path: pathlib.Path) -> None:
     (tmp_path / os.fsdecode(b"c\xe9.mp4")).touch()
     (tmp_path / "link.mp4").symlink_to(os.fsdecode(b"c\xe9.mp4"))
     (video,) = distinct(map(LinkResolver().entry, expand_input(str(tmp_path))))

@@ -1,4 +1,4 @@
-"""List files: every kind with its further columns; a bad one is named with its row."""
+"""List files: every format with its other columns; an error names the row."""
 
 from __future__ import annotations
 
@@ -61,6 +61,13 @@ def test_lists_carry_further_columns(tmp_path: pathlib.Path, suffix: str) -> Non
         ("list.jsonl", '{"video_uri": "a\\u0000.mp4"}\n', "line 1: video_uri is .*, and should be a text"),
         ("list.jsonl", '{"video_uri": "\\ud83d.mp4"}\n', "line 1: video_uri is .*, and should be a text"),
         ("list.xml", "<a/>", "unknown kind '.xml'"),
+        *(
+            ("list.csv", f"video_uri,{name}\na.mp4,7\n", f"the column '{name}' is not '{meant}', which names a range")
+            for name, meant in (
+                ("end_second", "end_seconds"),
+                *((f"{word}{end}", f"{word}_seconds") for word in ("start", "end") for end in ("", "_s", "_time")),
+            )
+        ),
         ("list.csv", "video_uri;note\na.mp4;x;y\n", "line 2 has 3 values, and the header names 2: quote a value that"),
         *(
             (
@@ -186,8 +193,10 @@ def test_ranges_are_exactly_what_the_list_says(tmp_path: pathlib.Path, kind: str
         path.write_text("video_uri,x,start_seconds,end_seconds\n" + "\n".join(",".join(row.values()) for row in rows))
     elif path.suffix == ".jsonl":
         if kind != "jsonl":
-            rows = [row | {name: float(row[name]) for name in columns if row[name]} for row in rows]
-        path.write_text("\n".join(map(json.dumps, rows)))
+            numbers = [{name: float(row[name]) for name in columns if row[name]} for row in rows]
+        else:
+            numbers = [{} for _ in rows]
+        path.write_text("\n".join(json.dumps({**row, **own}) for row, own in zip(rows, numbers, strict=True)))
     else:
         convert = float if kind == "parquet" else decimal.Decimal
         values = {name: [None if text is None else convert(text) for text in texts] for name, texts in columns.items()}

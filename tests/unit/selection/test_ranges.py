@@ -1,4 +1,4 @@
-"""Ranges of a video: what is planned inside of them, and that two ranges of one video are never taken for one."""
+"""Ranges of a video: what is planned inside of them, and that two ranges of one video are always distinct."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import record_factory as make
 
 from reelbeam.transforms.errors import RangeOutsideVideoError
 from reelbeam.transforms.media.sampling.clips import ClipSampling
-from reelbeam.transforms.models import stream_batches
 from reelbeam.transforms.output import ledger
 from reelbeam.transforms.plan_clips import labeled_seconds, plan_parts
 from reelbeam.transforms.records import MediaInfo, SkipRules, VideoRef
@@ -82,7 +81,7 @@ def test_an_end_that_was_rounded_is_the_end_of_the_video() -> None:
     assert labeled_seconds(VideoRef("a.mp4"), Fraction(10)) == 10
 
 
-def test_ranges_are_told_apart_wherever_inputs_are() -> None:
+def test_ranges_are_distinguished_wherever_inputs_are() -> None:
     videos = [
         VideoRef("a.mp4", 5, "v", time_range=time_range)
         for time_range in (WHOLE, seconds("1", "2"), seconds("2", None))
@@ -92,7 +91,7 @@ def test_ranges_are_told_apart_wherever_inputs_are() -> None:
     blocks = [zlib.compress(packing.encode([video_row(video)]).encode()) for video in videos]
     assert list(unpack_videos(blocks)) == videos, "exactly, after they were packed"
     clips = [dataclasses.replace(make.clip(), time_range=video.time_range) for video in videos]
-    assert len({stream_batches._segment(clip) for clip in clips}) == 3
+    assert len({clip.place for clip in clips}) == 3
     assert [shown_input("a.mp4", *time) for time in ((None, None), (0, 1500), (2000, None))] == [
         "a.mp4",
         "a.mp4#t=0,1.5",

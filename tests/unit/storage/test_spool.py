@@ -1,4 +1,4 @@
-"""Remote videos on local disk: fetched once, in parts, within a cap, and gone with the process."""
+"""Remote videos on local disk: fetched once, in parts, within a limit, and removed with the process."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def on_disk(spool: Spool) -> int:
     return sum(path.stat().st_blocks * 512 for path in spool.folder.iterdir())
 
 
-def test_a_part_costs_its_blocks_and_the_same_part_nothing(s3: S3Server, proxy: FaultyProxy, spool: Spool) -> None:
+def test_a_part_fetches_its_blocks_once(s3: S3Server, proxy: FaultyProxy, spool: Spool) -> None:
     video = storage.stat(s3.put("a.mp4", DATA))
     start, stop = 7 * BLOCK_BYTES + 100, 8 * BLOCK_BYTES + 100
     for _ in range(2):
@@ -107,7 +107,7 @@ def test_the_oldest_goes_first_and_one_in_use_never(s3: S3Server, proxy: FaultyP
     assert metrics.tally()[metrics.BYTES_FETCHED] == sum(proxy.bytes_of(f"{k}.mp4") for k in range(4))
 
 
-def test_who_finds_no_room_waits_for_it(s3: S3Server, proxy: FaultyProxy, spool: Spool) -> None:
+def test_a_full_spool_makes_the_next_file_wait(s3: S3Server, proxy: FaultyProxy, spool: Spool) -> None:
     first, second = (storage.stat(s3.put(name, DATA)) for name in ("a.mp4", "b.mp4"))
     found: list[bytes] = []
     thread = threading.Thread(target=lambda: found.append(read(spool, second, 0, 5)))
@@ -128,13 +128,13 @@ def test_what_is_larger_than_the_cap_names_the_flag(spool: Spool) -> None:
         pass
 
 
-def test_a_disk_that_is_nearly_full_is_no_fault_of_the_video(tmp_path: pathlib.Path) -> None:
+def test_a_nearly_full_disk_is_not_a_failure_of_the_video(tmp_path: pathlib.Path) -> None:
     spool = Spool(SpoolConfig(str(tmp_path / "spool")), free_bytes=lambda place: 1_000_000)
     store = store_for("s3://corpus/a.mp4")
-    told = pytest.raises(
+    raises = pytest.raises(
         UnavailableError, match=f"disk of {tmp_path}/spool had room for no more than 800000: .*--spool_dir"
     )
-    with told as caught, spool.acquire(ObjectInfo("s3://corpus/a.mp4", 5_000_000, "etag:0"), store):
+    with raises as caught, spool.acquire(ObjectInfo("s3://corpus/a.mp4", 5_000_000, "etag:0"), store):
         pass
     assert caught.value.transient
     huge = ObjectInfo("s3://corpus/a.mp4", MAX_BYTES + 1, "etag:0")  # which no disk's room would help
@@ -180,7 +180,7 @@ EXITING = """
 
 
 @pytest.mark.parametrize("code", [0, 1, 130])
-def test_whatever_way_a_command_ends_nothing_stays(tmp_path: pathlib.Path, code: int) -> None:
+def test_a_command_leaves_no_files_with_any_exit_code(tmp_path: pathlib.Path, code: int) -> None:
     command = [sys.executable, "-c", textwrap.dedent(EXITING), str(tmp_path), str(code)]
     assert subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == code
     assert list(tmp_path.iterdir()) == []
@@ -193,7 +193,7 @@ def test_a_folder_that_cannot_be_made_names_the_flag(tmp_path: pathlib.Path) -> 
 
 
 def test_a_full_disk_names_the_flags(s3: S3Server, proxy: FaultyProxy, spool: Spool) -> None:
-    """A file size limit stands for the full disk: the same path, another number."""
+    """A file size limit simulates the full disk: the same code path, another errno."""
     import resource
 
     video = storage.stat(s3.put("a.mp4", DATA))
@@ -230,7 +230,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: pathlib
     killed_folder, living_folder = (pathlib.Path(p.stdout.readline().strip()) for p in (killed, living) if p.stdout)
     killed.kill()
     killed.wait()
-    assert (killed_folder / "1").exists()  # nobody could remove it
+    assert (killed_folder / "1").exists()  # no process could remove it
     Spool(SpoolConfig(str(tmp_path))).close()
     assert not killed_folder.exists() and (living_folder / "1").exists()
     living.communicate()  # ends by itself
@@ -240,10 +240,10 @@ def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: pathlib
 def test_no_descriptor_stays_open(s3: S3Server, proxy: FaultyProxy, spool: Spool) -> None:
     videos = [storage.stat(s3.put(f"{k}.mp4", b"12345")) for k in range(5)]
     assert read(spool, videos[0], 0, 5) == b"12345"  # the client's connection stays
-    before = processes.open_descriptors()
+    before = processes.open_descriptors().total()
     for video in videos:
         assert read(spool, video, 0, 5) == b"12345"
-    assert processes.open_descriptors() <= before
+    assert processes.open_descriptors().total() <= before
 
 
 def test_claims() -> None:

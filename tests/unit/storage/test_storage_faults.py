@@ -1,4 +1,4 @@
-"""Faults of storage that once went unseen: removed spool files, descriptors left open, locks of folders, odd names."""
+"""Faults of storage: removed spool files, descriptors left open, locks of folders, odd names."""
 
 from __future__ import annotations
 
@@ -113,15 +113,16 @@ def test_only_who_may_write_to_the_folder_can_lock_its_guard(
     assert stat.S_IMODE((tmp_path / ".lock.json.guard").stat().st_mode) == guard_mode
 
 
-def test_a_guard_that_somebody_keeps_locked_ends_in_one_line(tmp_path: pathlib.Path) -> None:
+def test_a_guard_that_stays_locked_is_reported_in_one_line(tmp_path: pathlib.Path) -> None:
     store, path = LocalStore(max_wait_seconds=0.1), str(tmp_path / "lock.json")
     assert store.write_if(path, b"1", None)
-    version = store.read_versioned(path).version
+    written = store.read_versioned(path)
+    assert written is not None
     with (tmp_path / ".lock.json.guard").open() as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         with pytest.raises(UnavailableError, match="another process has locked its guard for 0.1 seconds"):
-            store.write_if(path, b"2", version)
-    assert store.write_if(path, b"2", version)
+            store.write_if(path, b"2", written.version)
+    assert store.write_if(path, b"2", written.version)
 
 
 @pytest.mark.parametrize("kind", ["hard link", "fifo", "folder", "file"])

@@ -1,4 +1,4 @@
-"""What every store must hold to: local disk, S3, and file systems that only Beam knows."""
+"""The contract of every store: local disk, S3, and Beam's other file systems."""
 
 from __future__ import annotations
 

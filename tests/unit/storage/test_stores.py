@@ -1,4 +1,4 @@
-"""Object stores: one version of an object, whole ranges, what may pass is tried again, listings come by pages."""
+"""Object stores: one version of an object, whole ranges, retries of transient errors, listings by pages."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_size_and_version(s3: S3Server, proxy: FaultyProxy) -> None:
     assert storage.stat(uri).version != video.version
 
 
-def test_the_listing_tells_the_same(s3: S3Server, proxy: FaultyProxy) -> None:
+def test_the_listing_has_the_same_versions(s3: S3Server, proxy: FaultyProxy) -> None:
     uris = [s3.put(key, key.encode()) for key in ("a/1.mp4", "a/2.mkv", "a/b/3.mp4", "a/ä?.mp4", "c/5.mp4")]
     assert list(storage.matching(f"s3://{BUCKET}/a/**")) == [storage.stat(uri) for uri in uris[:4]]
     assert [v.uri for v in storage.matching(f"s3://{BUCKET}/a/*.mp4")] == [uris[0], uris[3]]
@@ -87,7 +87,7 @@ def test_what_may_pass_is_tried_again(s3: S3Server, proxy: FaultyProxy, fault: s
     assert num_retries() == 2
 
 
-def test_slow_is_no_error(s3: S3Server, proxy: FaultyProxy) -> None:
+def test_a_slow_response_is_not_an_error(s3: S3Server, proxy: FaultyProxy) -> None:
     video = storage.stat(s3.put("a.mp4", DATA))
     fail(proxy, ["slow"])
     assert store_for(video.uri).read(video, 0, len(DATA)) == DATA
@@ -159,7 +159,7 @@ def test_what_changed_says_so(s3: S3Server, proxy: FaultyProxy, data: bytes) -> 
     assert caught.value.transient and num_retries() == 0
 
 
-def test_a_range_behind_the_end_says_so_without_a_version_too(s3: S3Server, proxy: FaultyProxy) -> None:
+def test_a_range_past_the_end_is_reported_without_a_version_too(s3: S3Server, proxy: FaultyProxy) -> None:
     uri = s3.put("a.mp4", DATA[:100])
     with pytest.raises(ObjectChangedError):
         store_for(uri).read(ObjectInfo(uri, 1000), 500, 600)
@@ -192,8 +192,8 @@ def test_what_google_clients_raise_is_a_storage_error(place: str) -> None:
     module, name = place.split(":")
     kind = getattr(pytest.importorskip(module, reason="pip install 'reelbeam[gcp]'"), name)
     raised = kind(None, "no token") if "google.cloud" in module or "resumable" in module else kind("no token")
-    told = pytest.raises(StorageError, match="gs://b/a.mp4: the storage says .*no token")
-    with told as caught, storage.storage_errors("gs://b/a.mp4"):
+    raises = pytest.raises(StorageError, match="gs://b/a.mp4: the storage says .*no token")
+    with raises as caught, storage.storage_errors("gs://b/a.mp4"):
         raise raised
     assert caught.value.transient == (name != "RefreshError"), "credentials that are rejected stay so"
 
@@ -208,7 +208,7 @@ class Blob:
 
 
 class GcsClient:
-    """Lists two pages; stands for a bucket."""
+    """Lists two pages, as a bucket does."""
 
     def list_blobs(self, bucket: str, prefix: str, page_token: str | None, **_: object) -> object:
         names = ["x/", "x/b.mp4", "x/sub/"] if page_token else ["x/a.mp4"]
@@ -216,7 +216,7 @@ class GcsClient:
         return types.SimpleNamespace(pages=pages, next_page_token=None if page_token else "2")
 
 
-def test_what_stands_for_an_empty_folder_is_left_out_of_gcs_too() -> None:
+def test_folder_markers_are_left_out_on_gcs_too() -> None:
     pytest.importorskip("google.cloud.storage", reason="pip install 'reelbeam[gcp]'")
     expected = [ObjectInfo(f"gs://b/x/{name}.mp4", 5, "generation:7") for name in "ab"]
     for pattern in ("gs://b/x/**", "gs://b/x/*", "gs://b/**"):
@@ -279,7 +279,7 @@ def test_requests_are_ranges(s3: S3Server, proxy: FaultyProxy) -> None:
     ],
     ids=repr,
 )
-def test_what_does_not_pass_is_told_from_what_may(raised: Exception, final: bool) -> None:
+def test_permanent_errors_are_distinguished_from_transient_ones(raised: Exception, final: bool) -> None:
     with pytest.raises(StorageError) as caught, storage.storage_errors("/out"):
         raise raised
     assert caught.value.transient == (not final)
@@ -287,7 +287,7 @@ def test_what_does_not_pass_is_told_from_what_may(raised: Exception, final: bool
 
 @pytest.mark.parametrize(("status", "final"), [("403", True), ("404", True), ("429", False), ("503", False)])
 @pytest.mark.usefixtures("quick_retries")
-def test_a_refusal_of_a_store_is_told_from_a_bad_moment(
+def test_a_refusal_of_a_store_is_distinguished_from_a_transient_error(
     s3: S3Server, proxy: FaultyProxy, status: str, final: bool
 ) -> None:
     proxy.fault = lambda request: status
@@ -297,7 +297,7 @@ def test_a_refusal_of_a_store_is_told_from_a_bad_moment(
 
 
 @pytest.mark.parametrize("how", ["no credentials", "refused ones", "a profile that is nowhere"])
-def test_whoever_has_no_access_is_told_what_to_do(
+def test_a_missing_access_has_a_remedy(
     s3: S3Server, proxy: FaultyProxy, without_aws_keys: pytest.MonkeyPatch, how: str
 ) -> None:
     uri = f"s3://{BUCKET}/a"
@@ -307,14 +307,14 @@ def test_whoever_has_no_access_is_told_what_to_do(
         flags = [flag for flag in flags if "key" not in flag]
     if how == "a profile that is nowhere":
         without_aws_keys.setenv("AWS_PROFILE", "nowhere")
-    told = pytest.raises(StorageError, match="credentials come from AWS_PROFILE, from AWS_ACCESS_KEY_ID")
-    with used_by_beam(flags), told as caught:
+    raises = pytest.raises(StorageError, match="credentials come from AWS_PROFILE, from AWS_ACCESS_KEY_ID")
+    with used_by_beam(flags), raises as caught:
         store_for(uri).stat(uri)
     assert isinstance(caught.value, CredentialsError) and num_retries() == 0
 
 
 @pytest.mark.parametrize("status", ["401", "403"])
-def test_so_is_who_is_refused_by_google_cloud_storage(proxy: FaultyProxy, status: str) -> None:
+def test_a_refusal_of_google_cloud_storage_has_a_remedy(proxy: FaultyProxy, status: str) -> None:
     pytest.importorskip("google.cloud.storage", reason="pip install 'reelbeam[gcp]'")
     from google.auth.credentials import AnonymousCredentials
     from google.cloud.storage import Client
@@ -333,17 +333,17 @@ def test_credentials_of_yesterday_are_refused_though_the_status_is_another() -> 
         raise exceptions.ClientError(reply, "ListObjectsV2")
 
 
-def test_an_endpoint_that_is_no_address_is_a_wrong_flag() -> None:
+def test_an_endpoint_that_is_not_an_address_is_a_wrong_flag() -> None:
     pytest.importorskip("boto3", reason="pip install 'reelbeam[aws]'")
     with used_by_beam(["--s3_endpoint_url=nowhere"]), pytest.raises(ConfigError, match="nowhere; check --s3_endpoint"):
         storage.stat("s3://b/a.mp4")
 
 
 @pytest.mark.usefixtures("quick_retries")
-def test_an_endpoint_that_nobody_listens_at_is_named() -> None:
+def test_an_endpoint_without_a_listener_is_named() -> None:
     pytest.importorskip("boto3", reason="pip install 'reelbeam[aws]'")
-    told = pytest.raises(StorageError, match=r"check --s3_endpoint_url and the network\); run again later")
-    with used_by_beam(s3_flags("http://127.0.0.1:9")), told as caught:
+    raises = pytest.raises(StorageError, match=r"check --s3_endpoint_url and the network\); run again later")
+    with used_by_beam(s3_flags("http://127.0.0.1:9")), raises as caught:
         storage.stat("s3://b/a.mp4")
     assert caught.value.transient
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import random
 import struct
@@ -87,7 +88,7 @@ def test_packets_without_a_time(tmp_path: pathlib.Path, lacking: str, kind: str)
     _assert_shown(path, list(range(_NUM_FRAMES)), 0)
 
 
-def test_a_hole_among_packets_without_a_time_is_no_slow_motion(tmp_path: pathlib.Path) -> None:
+def test_a_gap_among_packets_without_a_time_is_not_slow_motion(tmp_path: pathlib.Path) -> None:
     """Frames keep their distance up to the hole; the last one before it is shown through it."""
     source, path = _video(tmp_path / "source.ts", "h264 without b"), tmp_path / "v.ts"
     hole = 25 * _FRAME_TICKS
@@ -123,7 +124,7 @@ def test_joined_recordings(tmp_path: pathlib.Path, suffix: str, kind: str) -> No
 
 @pytest.mark.parametrize("kind", list(_CODED))
 @pytest.mark.parametrize("seconds", [700, -0.9, -1.4, 90_000], ids=["hole", "overlap", "back", "wrap"])
-def test_a_clock_that_starts_anew(tmp_path: pathlib.Path, seconds: float, kind: str) -> None:
+def test_a_clock_that_restarts(tmp_path: pathlib.Path, seconds: float, kind: str) -> None:
     """At a key frame, as a recorder that was restarted or changed its source does it."""
     first, second = _video(tmp_path / "a.ts", kind, 0, 36), _video(tmp_path / "b.ts", kind, 100, 36)
     ahead = round((36 / _FPS + seconds) * 90_000)
@@ -157,6 +158,11 @@ def test_wild_times(tmp_path: pathlib.Path, wild: dict[int, float], kind: str) -
     assert_same_as_full(path, media, full_decodes=None)
 
 
+def _late(late: int, ticks: int, number: int, pts: int, dts: int | None) -> tuple[int, int | None]:
+    """Delays the frame `late` by `ticks`."""
+    return pts + ticks * (number == late), dts
+
+
 @pytest.mark.parametrize("seconds", [0.5, 5])
 @pytest.mark.parametrize("kind", ["h264", "hevc"])
 def test_a_wild_time_far_from_any_key_frame(tmp_path: pathlib.Path, kind: str, seconds: float) -> None:
@@ -165,9 +171,7 @@ def test_a_wild_time_far_from_any_key_frame(tmp_path: pathlib.Path, kind: str, s
     source = generate.make_video(tmp_path / "source.ts", _NUM_FRAMES, _FPS, **coded)
     for number in (1, 29, 30):
         path = tmp_path / f"{number}.ts"
-        transport_streams.with_times(
-            source, path, lambda n, pts, dts, number=number: (pts + round(90_000 * seconds) * (n == number), dts)
-        )
+        transport_streams.with_times(source, path, functools.partial(_late, number, round(90_000 * seconds)))
         assert _shown(path, probe(path)) == list(range(_NUM_FRAMES))
 
 
@@ -216,7 +220,7 @@ def test_a_recording_that_is_joined_amid_its_pictures(tmp_path: pathlib.Path, co
 
 @pytest.mark.parametrize("suffix", [".ts", ".mkv", ".avi"])
 @pytest.mark.parametrize("kind", ["h264", "hevc", "mpeg4"])
-def test_a_slow_video_is_no_row_of_jumps(tmp_path: pathlib.Path, kind: str, suffix: str) -> None:
+def test_a_slow_video_is_not_a_series_of_jumps(tmp_path: pathlib.Path, kind: str, suffix: str) -> None:
     """A frame every 12 seconds, a time-lapse recording: also where the clock may jump."""
     if (kind, suffix) == ("hevc", ".avi"):
         pytest.skip("AVI holds no HEVC")
@@ -256,7 +260,7 @@ def _ivf(path: pathlib.Path, codec: str, change: Callable[[int, int], int]) -> p
 @pytest.mark.parametrize(
     "change",
     [lambda n, t: 0, lambda n, t: 77, lambda n, t: t // 25 * 25, lambda n, t: t % 20],
-    ids=["zero", "one time", "whole seconds", "starts anew"],
+    ids=["zero", "one time", "whole seconds", "restarts"],
 )
 def test_times_of_an_ivf_file(tmp_path: pathlib.Path, change: Callable[[int, int], int], codec: str) -> None:
     path = _ivf(tmp_path / "v.ivf", codec, change)
@@ -279,7 +283,7 @@ def test_an_avi_whose_rate_is_absurd(tmp_path: pathlib.Path, rate: int, codec: s
 
 
 @pytest.mark.parametrize("seconds", [11, 500])
-def test_a_picture_that_is_shown_for_long_is_no_jump(tmp_path: pathlib.Path, seconds: int) -> None:
+def test_a_picture_that_is_shown_for_long_is_not_a_jump(tmp_path: pathlib.Path, seconds: int) -> None:
     """In containers whose clock cannot jump: screen recordings and slide shows."""
     pts = [0, 1, 2, 2 + seconds, 3 + seconds]
     path = generate.make_video(tmp_path / "v.mkv", 5, pts=pts, time_base=Fraction(1))
@@ -290,7 +294,7 @@ def test_a_picture_that_is_shown_for_long_is_no_jump(tmp_path: pathlib.Path, sec
 
 @pytest.mark.parametrize("seed", range(8))
 def test_random_damage_of_times(tmp_path: pathlib.Path, seed: int) -> None:
-    """Whatever the times are: no picture is lost or shown twice in the full decode, and the fast one agrees."""
+    """With any times, the full decode loses no picture and shows none twice, and the fast path agrees."""
     rng = random.Random(seed)
     source, path = _video(tmp_path / "source.ts", rng.choice(list(_CODED))), tmp_path / "v.ts"
     wild = {rng.randrange(_NUM_FRAMES): rng.randrange(1 << 33) for _ in range(rng.randrange(4))}
