@@ -25,7 +25,7 @@ from reelbeam.transforms.stored_models import MOST_FILES
 pytestmark = pytest.mark.slow  # whole runs
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-DEMO = ROOT / "pipeline/demo/model"
+DEMO = ROOT / "transforms/models/registry/demo"
 URI = f"s3://{BUCKET}/models/demo [1]"
 PRESET_FLAGS = ["--num_frames=8", "--target_fps=4", "--resize=72", "--size=64"]
 _OF_ONE_RUN = {"run_id", "labeled_at", "run"}

@@ -109,7 +109,7 @@ def test_nothing_has_to_be_installed_when_a_worker_starts(job: Any) -> None:
 
 def test_no_path_of_the_launcher_and_no_model_is_in_the_graph(job: Any) -> None:
     found = list(pickles(job))
-    assert any(b"package:reelbeam.pipeline.demo/model" in text for text in found)  # the handle of the model
+    assert any(b"package:reelbeam.transforms.models.registry/demo" in text for text in found)  # the handle of the model
     for text in found:
         # A lambda travels as code, and code says in which file it stood, for tracebacks: no worker opens it.
         text = re.sub(re.escape(str(ROOT)).encode() + rb"/[\w./-]+\.py", b"", text)
