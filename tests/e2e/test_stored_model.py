@@ -14,7 +14,7 @@ from faulty_proxy import FaultyProxy
 from object_stores import BUCKET, S3Server, s3_flags
 
 from reelbeam.pipeline.cli import main
-from reelbeam.pipeline.flags.options import parse_label_flags, to_config
+from reelbeam.pipeline.flags.options import parse_flags, to_config
 from reelbeam.transforms import stored_models
 from reelbeam.transforms.classify_clips import ClassifierConfig, MoViNetModelHandler
 from reelbeam.transforms.errors import ModelDownloadError, ModelError, ModelNotFoundError, NotASavedModelError
@@ -56,7 +56,7 @@ def key(name: str) -> str:
 
 
 def spec_of(*flags: str) -> ModelSpec:
-    args, _ = parse_label_flags(["in.mp4", "--output=out", *flags])
+    args, _ = parse_flags(["in.mp4", "--output=out", *flags])
     return to_config(args).model
 
 
