@@ -135,18 +135,18 @@ class InParts:
         tables = self.run.model.load()
         parts = to_parts(RunPaths(prepared.config.output, prepared.run.run_id), self.selection)
         progress.begin(sum(part.num_videos for part in parts))
-        whole, num_vouching = prepared.run, 0
+        whole, num_known_good = prepared.run, 0
         for number, part in enumerate(parts, start=1):
             run = name_part(whole, number, len(parts))
             whole = dataclasses.replace(whole, labeled_at=run.labeled_at)
-            part = part._replace(num_vouching=num_vouching)
+            part = part._replace(num_known_good=num_known_good)
             progress.begin_part(part.num_videos)
             self.run.held.renew()
             outcome = label(prepared.with_run(run), tables, self.run.lock, part, progress)
             yield outcome
             if outcome.exit_code or outcome.summary is None:
                 return
-            num_vouching += outcome.summary.counts.ok + count_labeled(outcome.summary.skipped)
+            num_known_good += outcome.summary.counts.ok + count_labeled(outcome.summary.skipped)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -127,7 +127,7 @@ def build_graph(
         facts=run_facts,
         max_failure_ratio=config.max_failure_ratio,
         lock=lock,
-        num_known_good=part.num_vouching if part else 0,
+        num_known_good=part.num_known_good if part else 0,
     )
     return results | WriteResults(to_commit, schemas=schemas)
 
