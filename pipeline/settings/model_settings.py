@@ -115,7 +115,7 @@ class EngineSettings:
         ),
     )
     precision: Precision = setting(
-        "float32", Flag("Arithmetic of the model; bfloat16 needs openvino and a CPU that has it")
+        "float32", Flag("Arithmetic of the model; bfloat16 needs openvino and a CPU that supports it")
     )
     max_batch_bytes: int = setting(
         64 << 20,

@@ -159,7 +159,7 @@ def test_workers_take_the_launchers_model_or_none(s3: S3Server, proxy: FaultyPro
     changed["preset"]["num_frames"] += 8
     s3.put(key(MANIFEST), json.dumps(changed).encode())
     assert stored_models.localized(spec).pin == pin(exported)  # where it was loaded nothing changes
-    with pytest.raises(ModelError, match=r"models/demo \[1\] is not the model any more .* run again"):
+    with pytest.raises(ModelError, match=r"models/demo \[1\] is no longer the model .* run again"):
         load_on_a_worker(spec)
 
 
@@ -221,8 +221,8 @@ def a_corpus(s3: S3Server, exported: pathlib.Path) -> None:
 
 
 FAULTS: dict[str, tuple[Any, type[ModelError], str]] = {
-    "nothing": (nothing, ModelNotFoundError, rf"no model is at {URI}: .*`reelbeam models export NAME --to {URI}`"),
-    "a file": (a_file, ModelNotFoundError, rf"no model is at {URI}: a file, not a folder, is there; check the address"),
+    "nothing": (nothing, ModelNotFoundError, rf"{URI} does not exist, or is empty; .*`reelbeam models export NAME --to {URI}`"),
+    "a file": (a_file, ModelNotFoundError, rf"{URI} is a file, not the folder of a model; check the address"),
     "damaged": (
         damaged,
         ModelError,
@@ -271,9 +271,9 @@ def test_a_file_in_a_bucket_is_named_for_what_it_is(s3: S3Server, proxy: FaultyP
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("s3://no-such-bucket/model", "no model can be had at s3://no-such-bucket/model: .*does not exist"),
-        ("s3:///model", "no model can be had at s3:///model: .*names no bucket"),
-        ("nowhere://bucket/model", "no model can be had at nowhere://bucket/model: no file system"),
+        ("s3://no-such-bucket/model", "no model can be read at s3://no-such-bucket/model: .*does not exist"),
+        ("s3:///model", "no model can be read at s3:///model: .*names no bucket"),
+        ("nowhere://bucket/model", "no model can be read at nowhere://bucket/model: no file system"),
     ],
 )
 def test_places_that_are_none(uri: str, message: str, proxy: FaultyProxy) -> None:

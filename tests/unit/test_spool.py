@@ -38,7 +38,7 @@ def spool(tmp_path: pathlib.Path) -> Iterator[Spool]:
 
 
 def read(spool: Spool, video: ObjectInfo, start: int, stop: int) -> bytes:
-    with spool.lend(video, store_for(video.uri)) as file:
+    with spool.acquire(video, store_for(video.uri)) as file:
         file.fetch(start, stop)
         return os.pread(file.fileno(), stop - start, start)
 
@@ -57,7 +57,7 @@ def test_a_part_costs_its_blocks_and_the_same_part_nothing(s3: S3Server, proxy: 
 
 def test_reading_on_takes_few_requests_and_each_byte_once(s3: S3Server, proxy: FaultyProxy, spool: Spool) -> None:
     video = storage.stat(s3.put("a.mp4", DATA))
-    with spool.lend(video, store_for(video.uri)) as file:
+    with spool.acquire(video, store_for(video.uri)) as file:
         for start in range(0, len(DATA), 1 << 15):
             stop = min(start + (1 << 15), len(DATA))
             there = file.fetch(start, stop)
@@ -83,7 +83,7 @@ def test_threads_share_what_is_fetched(s3: S3Server, proxy: FaultyProxy, spool: 
 
 def test_the_descriptor_cannot_write(s3: S3Server, proxy: FaultyProxy, spool: Spool) -> None:
     video = storage.stat(s3.put("a.mp4", b"12345"))
-    with spool.lend(video, store_for(video.uri)) as file, pytest.raises(OSError):
+    with spool.acquire(video, store_for(video.uri)) as file, pytest.raises(OSError):
         os.write(file.fileno(), b"x")
 
 
@@ -91,7 +91,7 @@ def test_the_oldest_goes_first_and_one_in_use_never(s3: S3Server, proxy: FaultyP
     size = 10 * BLOCK_BYTES
     videos = [storage.stat(s3.put(f"{k}.mp4", DATA[k : k + size])) for k in range(4)]
     metrics.reset_tally()
-    with spool.lend(videos[0], store_for(videos[0].uri)) as first:
+    with spool.acquire(videos[0], store_for(videos[0].uri)) as first:
         first.fetch(0, 2 * BLOCK_BYTES)
         for k in (1, 2, 3):
             assert read(spool, videos[k], 0, size) == DATA[k : k + size]
@@ -111,7 +111,7 @@ def test_who_finds_no_room_waits_for_it(s3: S3Server, proxy: FaultyProxy, spool:
     first, second = (storage.stat(s3.put(name, DATA)) for name in ("a.mp4", "b.mp4"))
     found: list[bytes] = []
     thread = threading.Thread(target=lambda: found.append(read(spool, second, 0, 5)))
-    with spool.lend(first, store_for(first.uri)):
+    with spool.acquire(first, store_for(first.uri)):
         thread.start()
         thread.join(0.3)
         assert thread.is_alive() and proxy.bytes_of("b.mp4") == 0
@@ -123,7 +123,7 @@ def test_what_is_larger_than_the_cap_names_the_flag(spool: Spool) -> None:
     video = ObjectInfo("s3://corpus/huge.mp4", 31 * BLOCK_BYTES, "etag:0")
     with (
         pytest.raises(ObjectTooLargeError, match="--spool_bytes"),
-        spool.lend(video, store_for("s3://corpus/huge.mp4")),
+        spool.acquire(video, store_for("s3://corpus/huge.mp4")),
     ):
         pass
 
@@ -134,11 +134,11 @@ def test_a_disk_that_is_nearly_full_is_no_fault_of_the_video(tmp_path: pathlib.P
     told = pytest.raises(
         UnavailableError, match=f"disk of {tmp_path}/spool had room for no more than 800000: .*--spool_dir"
     )
-    with told as caught, spool.lend(ObjectInfo("s3://corpus/a.mp4", 5_000_000, "etag:0"), store):
+    with told as caught, spool.acquire(ObjectInfo("s3://corpus/a.mp4", 5_000_000, "etag:0"), store):
         pass
     assert caught.value.transient
     huge = ObjectInfo("s3://corpus/a.mp4", MAX_BYTES + 1, "etag:0")  # which no disk's room would help
-    with pytest.raises(ObjectTooLargeError), spool.lend(huge, store):
+    with pytest.raises(ObjectTooLargeError), spool.acquire(huge, store):
         pass
     spool.close()
 
@@ -200,7 +200,7 @@ def test_a_full_disk_names_the_flags(s3: S3Server, proxy: FaultyProxy, spool: Sp
     store = store_for(video.uri)
     earlier = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with spool.lend(video, store) as file:
+    with spool.acquire(video, store) as file:
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
         try:
             with pytest.raises(UnavailableError, match="--spool_bytes.*--spool_dir"):

@@ -41,7 +41,7 @@ def test_a_spool_file_that_a_cleaner_removed_is_fetched_again(
 ) -> None:
     spool, video = Spool(SpoolConfig(str(tmp_path), 1 << 30)), storage.stat(s3.put("a.mp4", DATA))
     for _ in range(2):
-        with spool.lend(video, store_for(video.uri)) as file:
+        with spool.acquire(video, store_for(video.uri)) as file:
             file.fetch(0, len(DATA))
             assert os.pread(file.fileno(), len(DATA), 0) == DATA
         if what == "folder":
@@ -49,7 +49,7 @@ def test_a_spool_file_that_a_cleaner_removed_is_fetched_again(
         else:
             (spool.folder / "1").unlink()
     assert proxy.bytes_of("a.mp4") == 2 * len(DATA)
-    with spool.lend(video, store_for(video.uri)) as file:
+    with spool.acquire(video, store_for(video.uri)) as file:
         assert spool.used_bytes == len(DATA)
         file.fetch(0, BLOCK_BYTES)
     assert spool.used_bytes == BLOCK_BYTES, "what was removed is not counted"

@@ -90,7 +90,7 @@ def local_file(
             return
         if found.size_bytes == 0:
             raise EmptyFileError(f"{without_query(uri)}: the file is empty (0 bytes); upload it again")
-        with spool_of(spool).lend(found, store_for(uri)) as spooled:
+        with spool_of(spool).acquire(found, store_for(uri)) as spooled:
             yield spooled
 
 

@@ -111,7 +111,7 @@ class Spool:
         self._files: collections.OrderedDict[ObjectInfo, SparseFile] = collections.OrderedDict()  # last: last used
 
     @contextlib.contextmanager
-    def lend(self, video: ObjectInfo, store: Store) -> Iterator[SpooledVideo]:
+    def acquire(self, video: ObjectInfo, store: Store) -> Iterator[SpooledVideo]:
         """Yields a remote video of known size and version; waits while other videos in use leave no room.
 
         Raises:
@@ -136,7 +136,7 @@ class Spool:
         try:
             yield SpooledVideo(key, store, file, self._changed)
         finally:
-            self._give_back(key, file)
+            self._release(key, file)
 
     @property
     def used_bytes(self) -> int:
@@ -169,7 +169,7 @@ class Spool:
         in_use = {key: file.size_bytes for key, file in self._files.items() if file.num_users}
         return sum((in_use | {key: size_bytes}).values()) <= self.max_bytes
 
-    def _give_back(self, key: ObjectInfo, file: SparseFile) -> None:
+    def _release(self, key: ObjectInfo, file: SparseFile) -> None:
         with self._changed:
             file.close()
             self._files.move_to_end(key)
