@@ -1,4 +1,4 @@
-"""Package metadata of Reelbeam. Tool settings stand in pyproject.toml."""
+"""Package metadata of Reelbeam. Tool settings are in pyproject.toml."""
 
 import pathlib
 import re

@@ -1,4 +1,4 @@
-"""Two DAGs for Airflow 3.1 or later that label every night what has come in: on Dataflow, or on one machine or Flink.
+"""Two DAGs for Airflow 3.1 or later that label new videos every night: on Dataflow, or on one machine or Flink.
 
 Copy this file into the DAGs' folder, keep the DAG that you need, and set these Airflow Variables. The DAG for Dataflow
 needs the providers google and apache-beam; without them, delete it with its import.
@@ -16,10 +16,10 @@ needs the providers google and apache-beam; without them, delete it with its imp
     reelbeam_template   gs://.../reelbeam.json, see templates/dataflow
     reelbeam_image      the image that the template was built from
 
-The last line that `--summary_json` prints becomes the task's XCom. The run commits everything or nothing, so a retry
-does no harm. Bad flags (exit code 2) and too many videos that failed (3) are not tried again; of Dataflow's job Airflow
-sees only that it failed. `verify` counts the last run again and exits with 4, and fails its task, where its tables do
-not add up; without `--last` it counts all history, which is for a rarer DAG of your own.
+The last line that `--summary_json` prints becomes the task's XCom. A run commits everything or nothing, so a retry is
+safe. Bad flags (exit code 2) and too many failed videos (3) are not retried. Of a job on Dataflow, Airflow sees only
+that it failed. `verify` checks the last run. It exits with 4 and fails its task if the tables do not add up. Without
+`--last` it checks all runs; use another DAG for that, with a longer interval.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 ALERT_EMAIL = "video-team@example.com"
 
 LABEL_COMMAND = """\
-set -f  # the patterns are Reelbeam's to expand, not the shell's
+set -f  # Reelbeam expands the patterns, not the shell
 exec {{ var.value.reelbeam_command }} label {{ var.value.reelbeam_inputs }} \
 --output '{{ var.value.reelbeam_output }}' --model '{{ var.value.reelbeam_model }}' \
 --summary_json {{ var.value.get('reelbeam_runner', '') }}
@@ -46,7 +46,7 @@ NO_RETRY = (2, 3, 4)  # a retry would fail too; see docs/cli.md, "Exit codes"
 
 
 class ReelbeamOperator(BashOperator):
-    """Runs a command of Reelbeam: exit codes that another try would not change fail the task at once."""
+    """Runs a command of Reelbeam: an exit code that a retry cannot change fails the task at once."""
 
     def __init__(self, **kwargs) -> None:
         super().__init__(append_env=True, skip_on_exit_code=NO_RETRY, **kwargs)

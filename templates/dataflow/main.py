@@ -1,4 +1,4 @@
-"""What the Flex Template's launcher starts: it writes the job down, the launcher submits it, nobody waits here."""
+"""The program of the Flex Template's launcher: it saves the job as a template, and the launcher submits it."""
 
 import sys
 

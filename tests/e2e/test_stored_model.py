@@ -221,7 +221,11 @@ def a_corpus(s3: S3Server, exported: pathlib.Path) -> None:
 
 
 FAULTS: dict[str, tuple[Any, type[ModelError], str]] = {
-    "nothing": (nothing, ModelNotFoundError, rf"{URI} does not exist, or is empty; .*`reelbeam models export NAME --to {URI}`"),
+    "nothing": (
+        nothing,
+        ModelNotFoundError,
+        rf"{URI} does not exist, or is empty; .*`reelbeam models export NAME --to {URI}`",
+    ),
     "a file": (a_file, ModelNotFoundError, rf"{URI} is a file, not the folder of a model; check the address"),
     "damaged": (
         damaged,
