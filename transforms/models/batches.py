@@ -14,6 +14,9 @@ from reelbeam.transforms.errors import InferenceError, OutOfMemoryError
 from reelbeam.transforms.models.engine import Engine
 from reelbeam.transforms.records import Clip
 
+MAX_BATCH_BYTES = 64 << 20
+"""The default limit of a batch's pixels, which are in memory twice: as clips and as the array that the model reads."""
+
 _LOGGER = logging.getLogger(__name__)
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
