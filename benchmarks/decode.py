@@ -59,7 +59,7 @@ def default_videos(folder: pathlib.Path) -> list[pathlib.Path]:
     shared = ROOT.parent / "shared" / "media"
     if shared.is_dir():
         return sorted(path for path in shared.iterdir() if path.suffix in (".mp4", ".mkv", ".avi", ".webm"))
-    sys.path[:0] = [str(ROOT / "tests")]
+    sys.path[:0] = [str(ROOT / "tests" / "support")]
     import data_generation as generate
 
     made: dict[str, dict[str, Any]] = {

@@ -65,7 +65,7 @@ def main() -> None:
 
 def make(path: pathlib.Path, **how: Any) -> pathlib.Path:
     """Writes a video with 30 fps."""
-    sys.path[:0] = [str(ROOT / "tests")]
+    sys.path[:0] = [str(ROOT / "tests" / "support")]
     import data_generation as generate
 
     made = {"width": 340, "height": 256, "draw": generate.draw_moving, **how}

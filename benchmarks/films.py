@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import sys
 
-_TESTS = pathlib.Path(__file__).resolve().parents[1] / "tests"
+_TESTS = pathlib.Path(__file__).resolve().parents[1] / "tests" / "support"
 
 
 def make_film(path: pathlib.Path, minutes: int, width: int, height: int, fps: int = 30) -> pathlib.Path:

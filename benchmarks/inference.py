@@ -30,9 +30,10 @@ import numpy.typing as npt
 
 from benchmarks.clips import named_models
 from reelbeam.transforms.models.cpus import cpu_count
-from reelbeam.transforms.models.engine import EngineName, load_engine, load_stream_engine
+from reelbeam.transforms.models.engine import EngineName
 from reelbeam.transforms.models.engines.openvino_import import import_openvino
 from reelbeam.transforms.models.export import export
+from reelbeam.transforms.models.loading import load_engine, load_stream_engine
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec
 from reelbeam.transforms.models.registry.label_map import LabelMap, resolve_labels
 from reelbeam.transforms.models.registry.resolver import resolve

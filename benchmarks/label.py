@@ -32,7 +32,7 @@ from benchmarks.clips import named_models
 from reelbeam.transforms.media.decoding import decoder, probe
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
-from reelbeam.transforms.models.engine import load_engine
+from reelbeam.transforms.models.loading import load_engine
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -59,7 +59,7 @@ def make_videos(folder: pathlib.Path, source: pathlib.Path | None, count: int) -
     """Returns `count` files with the same content."""
     folder.mkdir()
     if source is None:
-        sys.path[:0] = [str(ROOT / "tests")]
+        sys.path[:0] = [str(ROOT / "tests" / "support")]
         import data_generation as generate
 
         source = generate.make_video(

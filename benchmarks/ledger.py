@@ -114,15 +114,15 @@ def commit_rows(output: pathlib.Path, run_id: str, table: pa.Table) -> None:
 
 def nothing_new(folder: pathlib.Path, output: pathlib.Path) -> dict[str, float]:
     """Measures `reelbeam label` if everything is labeled."""
-    cost, told = measure(["-m", "reelbeam", "label", "--model=demo", str(folder), "--output", str(output)])
-    assert "Nothing new" in told and "labeled already" in told, told
+    cost, printed = measure(["-m", "reelbeam", "label", "--model=demo", str(folder), "--output", str(output)])
+    assert "Nothing new" in printed and "labeled already" in printed, printed
     return cost
 
 
 def nothing_labeled(folder: pathlib.Path, output: pathlib.Path, count: int) -> dict[str, float]:
     """Measures the first job of a run that has `count` videos to label."""
-    cost, told = measure(["-c", f"from benchmarks import ledger; ledger.choose({str(folder)!r}, {str(output)!r})"])
-    assert told.split() == [str(count)], told
+    cost, printed = measure(["-c", f"from benchmarks import ledger; ledger.choose({str(folder)!r}, {str(output)!r})"])
+    assert printed.split() == [str(count)], printed
     return cost
 
 
@@ -137,7 +137,10 @@ def measure(arguments: Sequence[str]) -> tuple[dict[str, float], str]:
     """Runs Python. Returns its seconds, its peak memory in MiB, and its output."""
     begin, children_before = time.monotonic(), sum(os.times()[2:4])
     peak_kib = 0
-    with tempfile.TemporaryFile("w+") as told, subprocess.Popen([sys.executable, *arguments], stdout=told) as process:
+    with (
+        tempfile.TemporaryFile("w+") as printed,
+        subprocess.Popen([sys.executable, *arguments], stdout=printed) as process,
+    ):
         # The kernel's peak, read until the end: the value of `wait4` includes the memory of this process.
         while process.poll() is None:
             if found := re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{process.pid}/status").read_text()):
@@ -145,8 +148,8 @@ def measure(arguments: Sequence[str]) -> tuple[dict[str, float], str]:
             time.sleep(0.02)
         seconds = time.monotonic() - begin
         cpu_seconds = sum(os.times()[2:4]) - children_before
-        told.seek(0)
-        text = told.read()
+        printed.seek(0)
+        text = printed.read()
     assert process.returncode == 0, (process.returncode, text)
     cost = {"seconds": round(seconds, 1), "cpu_seconds": round(cpu_seconds, 1), "peak_mib": round(peak_kib / 1024, 1)}
     return cost, text

@@ -17,8 +17,8 @@ import numpy as np
 
 from benchmarks.clips import named_models
 from benchmarks.inference import cpu_seconds, fastest
-from reelbeam.transforms.models.engine import load_stream_engine
 from reelbeam.transforms.models.engines.stream import StreamSignatures, find_stream_signatures
+from reelbeam.transforms.models.loading import load_stream_engine
 from reelbeam.transforms.models.registry import resolver
 from reelbeam.transforms.models.registry.catalog import ModelSpec
 

@@ -22,7 +22,8 @@ import numpy.typing as npt
 
 from benchmarks.clips import real_clips
 from reelbeam.transforms.models.cpus import cpu_count
-from reelbeam.transforms.models.engine import EngineName, load_engine, load_stream_engine
+from reelbeam.transforms.models.engine import EngineName
+from reelbeam.transforms.models.loading import load_engine, load_stream_engine
 from reelbeam.transforms.models.registry import catalog
 from reelbeam.transforms.models.registry.catalog import ModelSpec
 

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.clips import named_models, real_clips
-from reelbeam.transforms.models.engine import Precision, load_engine
+from reelbeam.transforms.models.engine import Precision
+from reelbeam.transforms.models.loading import load_engine
 from reelbeam.transforms.models.registry.catalog import ModelSpec
 
 

@@ -26,8 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.clips import frames_at, named_models
-from reelbeam.transforms.models.engine import load_stream_engine
 from reelbeam.transforms.models.engines.stream import State, StreamEngine
+from reelbeam.transforms.models.loading import load_stream_engine
 from reelbeam.transforms.models.registry.catalog import ModelSpec, Preset
 
 WARM_UPS = (0, 2, 5, 10, 20, 40)
@@ -100,21 +100,21 @@ def measure(spec: ModelSpec, videos: list[_Film], recent: int) -> list[Agreement
     """Returns the results of each warm-up, for clips with enough video before them for the longest warm-up."""
     engine = load_stream_engine(spec, "openvino")
     unbroken: list[_Logits] = []
-    anew: dict[int, list[_Logits]] = {seconds: [] for seconds in sorted({*WARM_UPS, recent})}
+    warmed_up: dict[int, list[_Logits]] = {seconds: [] for seconds in sorted({*WARM_UPS, recent})}
     for video in videos:
         frames = video[None]
-        first = -(-max(anew) // int(spec.preset.clip_seconds))
+        first = -(-max(warmed_up) // int(spec.preset.clip_seconds))
         chunks = spec.preset.num_frames // engine.chunk_frames
         answers = watch(engine, frames)[chunks - 1 :: chunks]
         for index in range(first, len(video) // spec.preset.num_frames):
             unbroken.append(answers[index])
             end = (index + 1) * spec.preset.num_frames
-            for seconds, logits in anew.items():
+            for seconds, logits in warmed_up.items():
                 start = end - spec.preset.num_frames - int(seconds * spec.preset.target_fps)
                 logits.append(final_answer(engine, frames[:, start:end]))
-    references = {"unbroken": unbroken, str(recent): anew[recent]}
+    references = {"unbroken": unbroken, str(recent): warmed_up[recent]}
     return [
-        compare(spec.name, name, reference, seconds, anew[seconds])
+        compare(spec.name, name, reference, seconds, warmed_up[seconds])
         for name, reference in references.items()
         for seconds in WARM_UPS
         if str(seconds) != name
@@ -136,9 +136,9 @@ def final_answer(engine: StreamEngine, frames: npt.NDArray[np.uint8]) -> _Logits
     return watch(engine, frames)[-1]
 
 
-def compare(model: str, name: str, reference: list[_Logits], seconds: int, anew: list[_Logits]) -> Agreement:
+def compare(model: str, name: str, reference: list[_Logits], seconds: int, warmed_up: list[_Logits]) -> Agreement:
     """Returns the differences between logits and their references."""
-    wanted, found = np.stack(reference), np.stack(anew)
+    wanted, found = np.stack(reference), np.stack(warmed_up)
     best, best_found = np.argsort(-wanted)[:, :5], np.argsort(-found)[:, :5]
     return Agreement(
         model=model,

@@ -80,7 +80,8 @@ def _label(progress: Progress, argv: Sequence[str]) -> int:
 
     args, beam_flags = options.parse_flags(argv)
 
-    from reelbeam.pipeline.runners.registry import reach_stores, runner_of
+    from reelbeam.pipeline.runners.registry import runner_of
+    from reelbeam.pipeline.runners.stores import reach_stores
     from reelbeam.transforms import storage
 
     reach_stores(beam_flags)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import pathlib
 import signal
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import faulty_proxy
 import gcs_emulator
@@ -14,6 +16,7 @@ import model_hub
 import object_stores
 import processes
 import pytest
+from audit_events import audited
 from temporary import use_temporary_folder
 
 from reelbeam.transforms.media.sandbox import sandboxed
@@ -23,14 +26,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 def pytest_configure() -> None:
-    """Lets Ctrl-C reach the programs that tests start: a shell that runs the suite in the background has it ignored."""
+    """Lets Ctrl-C reach the programs that tests start, although a background shell ignores it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Gives the suite a cache and a folder for temporary files of its own: the user's are neither read nor written.
+    """Gives the suite its own cache and temporary folder, so that the user's are neither read nor written.
 
     Processes of one suite share the cache, in which a model is converted once.
     """
@@ -70,7 +73,7 @@ def samples_dir() -> pathlib.Path:
 
 @pytest.fixture(autouse=True)
 def untouched_loggers() -> None:
-    """Gives every test loggers as they are at the start: a command of the program sets them for its whole process."""
+    """Resets the loggers before every test, because a command sets them for the whole process."""
     logging.getLogger().setLevel(logging.WARNING)
     for name in ("apache_beam", "reelbeam.pipeline", "reelbeam.transforms"):
         logging.getLogger(name).setLevel(logging.NOTSET)
@@ -78,7 +81,7 @@ def untouched_loggers() -> None:
 
 @pytest.fixture
 def no_process_left() -> Iterator[None]:
-    """Starts without a fork server, and holds that the test leaves none."""
+    """Starts without a fork server, and asserts that the test leaves none."""
     sandboxed.close_idle()
     yield
     sandboxed.close_idle()
@@ -112,13 +115,19 @@ def hub_cache(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathli
 
 
 @pytest.fixture
-def break_writing(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Makes writing tables fail with a bug, from when it is called."""
+def break_writing() -> Iterator[Callable[..., None]]:
+    """Returns a function after whose call writing tables fails with a bug; it calls its argument first."""
+    with contextlib.ExitStack() as stack:
 
-    def broken(*_: object) -> None:
-        raise KeyError("a bug")
+        def break_from_now_on(before: Callable[[], None] = lambda: None) -> None:
+            def on_event(event: str, arguments: tuple[Any, ...]) -> None:
+                if event == "os.rename" and str(arguments[1]).endswith(".parquet.staged"):
+                    before()
+                    raise KeyError("a bug")
 
-    return lambda: monkeypatch.setattr("reelbeam.transforms.write_results.to_table", broken)
+            stack.enter_context(audited(on_event, in_all_threads=True))
+
+        yield break_from_now_on
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +148,7 @@ def s3(_s3_server: object_stores.S3Server) -> Iterator[object_stores.S3Server]:
 
 @pytest.fixture
 def quick_retries() -> Iterator[None]:
-    """Retries requests to stores as often as ever, and at once."""
+    """Retries requests to stores as usual, but without waits."""
     with retries.policy_in_force(retries.RetryPolicy(sleep=lambda seconds: None)):
         yield
 
@@ -155,7 +164,7 @@ def proxy(s3: object_stores.S3Server) -> Iterator[faulty_proxy.FaultyProxy]:
 
 @pytest.fixture
 def without_aws_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> pytest.MonkeyPatch:
-    """Leaves AWS's clients nothing to find credentials in."""
+    """Removes every place where AWS's clients find credentials."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -178,7 +187,7 @@ def _gcs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gcs_emulat
 
 @pytest.fixture
 def gcs(_gcs_server: gcs_emulator.GcsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[gcs_emulator.GcsServer]:
-    """A Google Cloud Storage with an empty bucket, and Beam's file systems before it; to build it may take minutes."""
+    """An emulator of Google Cloud Storage with an empty bucket, used by Beam; its first build takes minutes."""
     for name, value in _gcs_server.environment.items():
         monkeypatch.setenv(name, value)
     with object_stores.used_by_beam([]):

@@ -61,7 +61,7 @@ def check_exit_codes(task: Any) -> None:
             assert isinstance(error, AirflowFailException) is not retried, (code, error)
             assert f"exit code {code}" in str(error), error
         else:
-            raise AssertionError(f"exit code {code} is no failure")
+            raise AssertionError(f"exit code {code} is not a failure")
     task.bash_command = "echo begun; echo '{}'"
     assert task.execute({}) == "{}", "the last line is the task's XCom"
 

@@ -8,7 +8,7 @@ import pathlib
 from benchmarks.doc_tables import table
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-_IMPORT_RULES = ROOT / "tests" / "unit" / "test_import_rules.py"
+_IMPORT_RULES = ROOT / "tests" / "unit" / "house" / "test_import_rules.py"
 
 
 def rooms() -> str:

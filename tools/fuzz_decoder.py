@@ -23,7 +23,7 @@ import time
 from fractions import Fraction
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
 import data_generation as generate  # noqa: E402
 

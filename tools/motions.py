@@ -4,7 +4,7 @@ The bundled demo model is trained on these scenes, the sample videos show nine o
 renders held-out ones. A scene is a function of time, so it can be rendered at any frame rate, size and aspect ratio.
 
 Lengths are in units of half the frame's short side, from the frame's centre, x to the right and y downwards: the centre
-square crop, all that the model sees, is [-1, 1] x [-1, 1] whatever the aspect ratio.
+square crop, all that the model sees, is [-1, 1] x [-1, 1] for any aspect ratio.
 
     >>> import numpy as np
     >>> scene = draw_scene(np.random.default_rng(7), label="moving left")

@@ -1,8 +1,8 @@
 """Everything of Beam that this program uses without a promise: private, internal or experimental names.
 
-All other modules use only what Beam documents. `tests/unit/test_beam_compat.py` has a test for each name, so it shows
-what a new version of Beam lacks or does differently. Beam's modules are imported inside the functions, because storage
-needs one of these functions and should not load runners.
+All other modules use only what Beam documents. `tests/unit/data_model/test_beam_compat.py` has a test for each name, so
+it shows what a new version of Beam lacks or does differently. Beam's modules are imported inside the functions, because
+storage needs one of these functions and should not load runners.
 
 Private names of Python are used elsewhere: argparse's `_actions` (there is no public list of a parser's flags), its
 types `_ActionsContainer` and `_ArgumentGroup`, and `atexit._run_exitfuncs` (`pipeline/cli.py`).

@@ -17,8 +17,9 @@ from apache_beam.ml.inference.base import ModelHandler, RunInference
 from reelbeam.transforms import metrics
 from reelbeam.transforms.errors import InferenceError, PredecessorLostError
 from reelbeam.transforms.models.batches import MAX_BATCH_BYTES, Answer, BaseBatches
-from reelbeam.transforms.models.engine import Engine, EngineName, LoadEngine, Precision, load_any_engine
+from reelbeam.transforms.models.engine import Engine, EngineName, Precision
 from reelbeam.transforms.models.engines.stream import StreamEngine
+from reelbeam.transforms.models.loading import LoadEngine, load_any_engine
 from reelbeam.transforms.models.registry.catalog import ModelSpec, OutputActivation
 from reelbeam.transforms.models.registry.label_map import LabelMap
 from reelbeam.transforms.models.scores import entropy, log_sum_exp, may_be_softmax, to_logits, to_scores, top_labels

@@ -17,7 +17,7 @@ def parse(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
 
     args, beam_flags = options.parse_flags(argv, parser)
 
-    from reelbeam.pipeline.runners.registry import reach_stores
+    from reelbeam.pipeline.runners.stores import reach_stores
 
     reach_stores(beam_flags)
     return args

@@ -36,7 +36,8 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     from reelbeam.pipeline.flags import options
     from reelbeam.pipeline.job.places import unusable
     from reelbeam.pipeline.job.preparation import check_request, prepare
-    from reelbeam.pipeline.runners.registry import reach_stores, runner_of
+    from reelbeam.pipeline.runners.registry import runner_of
+    from reelbeam.pipeline.runners.stores import reach_stores
     from reelbeam.pipeline.terminal.progress import WorkLine
     from reelbeam.transforms.errors import StorageError
     from reelbeam.transforms.output.run_document import LabelingKey

@@ -68,7 +68,7 @@ def warn_of_other_work(last: Latest | None, run: RunInfo, output: str) -> None:
     if others:
         logging.getLogger(__name__).warning(
             "%s was last labeled with %s. For this run, with model %s, those rows do not count as done: it labels "
-            "every video that has no row with them. The earlier rows are kept. `status` and the views show the "
-            "rows of this run first. To keep the two kinds of rows apart, pass another --output",
+            "every video that has no row of its own kind. The earlier rows are kept. `status` and the views show the "
+            "rows of this run's kind first. To keep the two kinds apart, pass another --output",
             *(output, " and ".join(others), run.model),
         )

@@ -49,13 +49,13 @@ def outcome_of_failure(paths: RunPaths, error: Exception) -> Outcome:
     The output decides: a refused run has its document there, and a runner may fail after the commit.
     """
     try:
-        committed, refused = read_run(paths), read_rejection_record(paths)
+        committed, rejected = read_run(paths), read_rejection_record(paths)
     except errors.StorageError as unread:  # possibly the cause of the failure
         message = f"{plain_message(str(error))}; whether it was committed before is unknown: {unread}"
         return Outcome(1, paths, None, message)
     if committed is not None:
         return Outcome(0, paths, committed)
-    if refused is not None:
-        exit_code = 3 if refused.refused.code == errors.TooManyFailuresError.code else 1
-        return Outcome(exit_code, paths, refused, refused.refused.message)
+    if rejected is not None:
+        exit_code = 3 if rejected.rejection.code == errors.TooManyFailuresError.code else 1
+        return Outcome(exit_code, paths, rejected, rejected.rejection.message)
     return Outcome(1, paths, None, plain_message(str(error)))

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from reelbeam.pipeline.job.preparation import Prepared
-from reelbeam.transforms.models.engine import Engine, check_embeddings, load_any_engine
+from reelbeam.transforms.models.engine import Engine, check_embeddings
 from reelbeam.transforms.models.engines.stream import StreamEngine
+from reelbeam.transforms.models.loading import load_any_engine
 from reelbeam.transforms.schemas import tables_of_run
 
 

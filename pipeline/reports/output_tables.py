@@ -28,7 +28,7 @@ _STATE_COLORS = {
     "running": "green",
     "committing": "green",
     "interrupted": "red",
-    "refused": "red",
+    "rejected": "red",
     "interrupted in its commit": "red",
 }
 

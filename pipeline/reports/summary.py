@@ -79,7 +79,7 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
         console.print(Text(fetched))
     if outcome.exit_code:
         _print_failed(summary, console)
-        console.print(Text(f"Refused: {outcome.error}. {_committed_line(num_before)}", style="red"))
+        console.print(Text(f"Rejected: {outcome.error}. {_committed_line(num_before)}", style="red"))
         _print_what_is_left(outcome.paths, console)
         return
     for table in ("videos", "clips", "errors"):
@@ -112,7 +112,7 @@ def _committed_line(num_before: int) -> str:
 
 
 def _print_failed(summary: RunDocument, console: Console) -> None:
-    """Prints the first failed videos of a refused run."""
+    """Prints the first failed videos of a rejected run."""
     columns = ["video_uri", *RANGE, "status", "error_code", "error_message"]
     batches = (batch for path in summary.files.videos for batch in read_batches(path, columns))
     failed = (row for batch in batches for row in batch.to_pylist() if row["status"] == "failed")
@@ -130,7 +130,7 @@ def _print_failed(summary: RunDocument, console: Console) -> None:
 
 
 def _print_what_is_left(paths: RunPaths, console: Console) -> None:
-    """Prints where the rows of a refused run are, and for how long."""
+    """Prints where the rows of a rejected run are, and for how long."""
     console.print("The rows stay until the next run starts, in Parquet files with the suffix .staged:", style="dim")
     for name, place in (("videos", f"{paths.staging}/videos/"), ("errors", f"{paths.staging}/errors/")):
         console.print(Text(f"  {name:<7} {_shown_path(place)}", style="dim"), soft_wrap=True)

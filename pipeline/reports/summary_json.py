@@ -42,18 +42,18 @@ NO_PROGRESS = Progress()
 def of_outcome(outcome: Outcome) -> str:
     """Returns the line of a run that started: its document, its status and the paths of its files.
 
-    `status` is committed, refused, failed or submitted; `error` is null or has a code and a message.
+    `status` is committed, rejected, failed or submitted; `error` is null or has a code and a message.
     """
     from reelbeam.transforms.storage.typed_json import json_object  # imports Beam, which a flag error does not need
 
     summary = {} if outcome.summary is None else json_object(outcome.summary)
-    refused = summary.pop("refused", None)
+    rejection = summary.pop("rejection", None)
     if outcome.exit_code == 0:
         status = "committed" if outcome.job is None else "submitted"
     else:
-        status = "refused" if refused else "failed"
-    error = refused or (outcome.error and {"code": "run_failed", "message": outcome.error})
-    document = {"refused": outcome.paths.rejection_record, "failed": None}.get(status, outcome.paths.document)
+        status = "rejected" if rejection else "failed"
+    error = rejection or (outcome.error and {"code": "run_failed", "message": outcome.error})
+    document = {"rejected": outcome.paths.rejection_record, "failed": None}.get(status, outcome.paths.document)
     return _line(
         {
             "status": status,

@@ -1,10 +1,9 @@
-"""From Beam's flags to a runner, and to object stores."""
+"""From Beam's flags to a runner."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOptions, PortableOptions, StandardOptions
 
 from reelbeam.pipeline.runners.dataflow import DataflowRunner
@@ -15,11 +14,6 @@ from reelbeam.transforms.errors import ConfigError
 
 _LOCAL = frozenset({"", "direct", "fnapi", "fn_api"})
 """Beam's runners that run in this process; "" means that none is named."""
-
-
-def reach_stores(beam_flags: Sequence[str]) -> None:
-    """Passes Beam's flags on to its file systems, and to ours: endpoints, credentials, the project."""
-    FileSystems.set_options(PipelineOptions(list(beam_flags)))
 
 
 def runner_of(beam_flags: Sequence[str]) -> Runner:

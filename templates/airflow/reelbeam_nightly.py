@@ -1,9 +1,9 @@
 """Two DAGs for Airflow 3.1 or later that label new videos every night: on Dataflow, or on one machine or Flink.
 
-Copy this file into the DAGs' folder, keep the DAG that you need, and set these Airflow Variables. The DAG for Dataflow
-needs the providers google and apache-beam; without them, delete it with its import.
+Copy this file into the DAGs folder, keep the DAG that you need, and set these Airflow Variables. The DAG for Dataflow
+needs the providers google and apache-beam; without them, delete the DAG and its import.
 
-    reelbeam_inputs     places or patterns, with spaces between them, e.g. gs://bucket/videos/**.mp4
+    reelbeam_inputs     paths or patterns, separated by spaces, e.g. gs://bucket/videos/**.mp4
     reelbeam_output     e.g. gs://bucket/labels
     reelbeam_model      e.g. a0-base; on Dataflow, with the image's model: /opt/reelbeam/model
     reelbeam_command    the program on Airflow's workers, e.g. /opt/reelbeam/bin/reelbeam
@@ -16,10 +16,10 @@ needs the providers google and apache-beam; without them, delete it with its imp
     reelbeam_template   gs://.../reelbeam.json, see templates/dataflow
     reelbeam_image      the image that the template was built from
 
-The last line that `--summary_json` prints becomes the task's XCom. A run commits everything or nothing, so a retry is
-safe. Bad flags (exit code 2) and too many failed videos (3) are not retried. Of a job on Dataflow, Airflow sees only
-that it failed. `verify` checks the last run. It exits with 4 and fails its task if the tables do not add up. Without
-`--last` it checks all runs; use another DAG for that, with a longer interval.
+The line that `--summary_json` prints becomes the task's XCom. The run commits everything or nothing, so retries are
+safe. Bad flags (exit code 2) and too many failed videos (3) are not retried. For a Dataflow job, Airflow knows only
+that it failed. `verify` checks the last run; if its tables have faults, it exits with 4 and the task fails. Without
+`--last` it checks all runs, which is suitable for a less frequent DAG.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ NO_RETRY = (2, 3, 4)  # a retry would fail too; see docs/cli.md, "Exit codes"
 
 
 class ReelbeamOperator(BashOperator):
-    """Runs a command of Reelbeam: an exit code that a retry cannot change fails the task at once."""
+    """Runs a command of Reelbeam: exit codes that another try would not change fail the task at once."""
 
     def __init__(self, **kwargs) -> None:
         super().__init__(append_env=True, skip_on_exit_code=NO_RETRY, **kwargs)

@@ -1,4 +1,4 @@
-"""The program of the Flex Template's launcher: it saves the job as a template, and the launcher submits it."""
+"""The program of the Flex Template's launcher. It writes the job, and the launcher submits it without waiting."""
 
 import sys
 

@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import duckdb
 import pytest
-from processes import DECODER, is_running, wait_until
+from duckdb_queries import select
+from processes import DECODER, is_running, program, wait_until
 
 from tools.flink import artifacts, processes
 from tools.flink.cluster import Cluster
@@ -31,7 +31,7 @@ FRAMES_OF_A_CLIP = 8 * 64 * 64 * 3
 
 
 def free_port() -> int:
-    """Returns the first of thirty ports in a row that nobody listens at."""
+    """Returns the first of thirty consecutive free ports."""
     for port in range(20081, 32000, 100):
         if all(socket.socket().connect_ex(("127.0.0.1", port + offset)) for offset in range(30)):
             return port
@@ -74,16 +74,7 @@ class Run:
 
     def __init__(self, output: pathlib.Path, corpus: pathlib.Path, *flags: str) -> None:
         self.output = output
-        command = [
-            sys.executable,
-            "-m",
-            "reelbeam",
-            "label",
-            "--model=demo",
-            str(corpus),
-            f"--output={output}",
-            "--num_threads=1",
-        ]
+        command = program("label", "--model=demo", corpus, f"--output={output}", "--num_threads=1")
         self.started_ms = time.time() * 1000
         self._process = subprocess.Popen(
             [*command, "--clip_stride_seconds=1/4", *flags],
@@ -108,10 +99,10 @@ class Run:
         self._process.terminate()
 
     def rows(self, table: str) -> list[tuple]:
-        """Rows of all committed runs, without what tells runs apart."""
-        columns = duckdb.sql(f"FROM '{self.output}/{table}/*/*.parquet'").columns
+        """Returns the rows of all committed runs, without the columns that identify a run."""
+        columns = select(f"FROM '{self.output}/{table}/*/*.parquet'").columns
         apart = [name for name in ("run", "run_id", "labeled_at") if name in columns]
-        return duckdb.sql(
+        return select(
             f"SELECT * EXCLUDE ({', '.join(apart)}) FROM '{self.output}/{table}/*/*.parquet' ORDER BY ALL"
         ).fetchall()
 
@@ -148,7 +139,7 @@ def newest_job(cluster: Cluster) -> dict[str, Any]:
     jobs = sorted(cluster.get("/jobs/overview")["jobs"], key=lambda job: job["start-time"])
     if not jobs:
         return {"state": "", "vertices": []}
-    # What Flink tells of one job may be three seconds old; the overview is not.
+    # Flink's details of a job may be three seconds old; the overview is current.
     return cluster.get(f"/jobs/{jobs[-1]['jid']}") | {"state": jobs[-1]["state"]}
 
 
@@ -164,7 +155,7 @@ def while_decoding(cluster: Cluster, run: Run) -> None:
         job = newest_job(cluster)
         step = heavy_step(job)
         assert run.is_running(), (run.wait(), run.printed)
-        # Of the job before, too, decoders may still run, and Flink may tell that it does.
+        # Decoders of the previous job may still run, and Flink may still report that job as running.
         return (
             job.get("start-time", 0) > run.started_ms
             and step is not None
@@ -229,7 +220,7 @@ def test_a_killed_worker_is_replaced_and_the_run_ends_right(
 
 
 @EVERY_FAULT
-def test_a_killed_decoder_costs_no_more_than_its_video(cluster: Cluster, start: Callable[[], Run], local: Run) -> None:
+def test_a_killed_decoder_fails_only_its_video(cluster: Cluster, start: Callable[[], Run], local: Run) -> None:
     run = start()
     while_decoding(cluster, run)
     os.kill(parts(cluster, DECODER)[0], signal.SIGKILL)
@@ -300,7 +291,7 @@ def test_a_launcher_that_is_ended_amid_a_part_takes_that_parts_job_along(
         (["--job_endpoint=127.0.0.1:1"], 1, "job server does not answer at 127.0.0.1:1"),
     ],
 )
-def test_what_does_not_fit_the_cluster_is_told_in_one_line(
+def test_options_that_do_not_fit_the_cluster_are_reported_in_one_line(
     cluster: Cluster, corpus: pathlib.Path, tmp_path: pathlib.Path, flags: list[str], code: int, message: str
 ) -> None:
     run = Run(tmp_path / "out", corpus, "--runner=FlinkRunner", f"--flink_master={cluster.address}", *flags)

@@ -2,7 +2,8 @@
 
     registry/             names, sources and label maps
     engines/              OpenVINO and TensorFlow
-    engine.py             chooses and loads an engine
+    engine.py             the interface of engines, and the choice of one
+    loading.py            loads an engine, once per process
     batches.py            runs batches of clips (stream_batches.py: for Stream models)
     scores.py             logits -> labels and scores
     output_activation.py  whether a model's outputs are logits, softmax or sigmoid scores

@@ -140,7 +140,7 @@ def _reject(config: CommitConfig, document: RunDocument, files: Sequence[Written
     paths, lock = config.paths, config.lock
     rejected = RejectedRun(
         **vars(document) | {"files": files_by_table(files, paths.staged)},
-        refused=Rejection(error.code, str(error)),
+        rejection=Rejection(error.code, str(error)),
     )
     write_atomically(paths.rejection_record, lambda sink: sink.write(to_line(rejected)))
     if lock is not None and not isinstance(error, LockLostError):

@@ -1,7 +1,7 @@
 """The run document, `runs/RUN_ID.json`: a description of a run for programs that read an output.
 
 `docs/run.schema.json` is its JSON Schema, generated from these dataclasses. There are two kinds of documents: that of a
-run that labeled, and that of a compaction, which holds rows of other runs. The rejection record of a refused run,
+run that labeled, and that of a compaction, which holds rows of other runs. The rejection record of a rejected run,
 `.staging/run=RUN_ID/failed.json`, is a run document with the reason.
 
 All documents have the schema version of the tables. Outputs of other versions are not read.
@@ -109,7 +109,7 @@ class RunDocument(RunFacts):
 
 @dataclasses.dataclass(frozen=True)
 class Rejection:
-    """The reason why a run was refused."""
+    """The reason why a run was rejected."""
 
     code: str
     message: str
@@ -117,9 +117,9 @@ class Rejection:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RejectedRun(RunDocument):
-    """The rejection record of a refused run. Its files are in the staging folder."""
+    """The rejection record of a rejected run. Its files are in the staging folder."""
 
-    refused: Rejection
+    rejection: Rejection
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@
     OUTPUT/.staging/run=RUN_ID/commit.json                        the commit record, after all files were checked
     OUTPUT/TABLE/run=RUN_ID/part-00000.parquet                    moved there after the commit record was written
     OUTPUT/runs/RUN_ID.json                                       the run document, written last
-    OUTPUT/.staging/run=RUN_ID/failed.json                        the rejection record of a refused run, instead
+    OUTPUT/.staging/run=RUN_ID/failed.json                        the rejection record of a rejected run, instead
 
 The names of staged files do not end in ".parquet", so readers' patterns do not match them.
 `reelbeam.transforms.output.commits` has the order of the steps and the recovery of interrupted runs.
@@ -82,7 +82,7 @@ class RunPaths(NamedTuple):
 
     @property
     def rejection_record(self) -> str:
-        """The rejection record: the document of a refused run."""
+        """The rejection record: the document of a rejected run."""
         return FileSystems.join(self.staging, "failed.json")
 
 

@@ -25,7 +25,7 @@ from av.video.stream import VideoStream
 
 from reelbeam.transforms import errors
 from reelbeam.transforms.media.container import boxes, description, ebml, encryption, files
-from reelbeam.transforms.media.container.error_text import CONVERT, remedy, words
+from reelbeam.transforms.media.container.error_text import CONVERT, error_text, remedy
 from reelbeam.transforms.media.container.stream_choice import choose_stream, moving_picture_streams
 from reelbeam.transforms.media.limits import DecoderLimits
 
@@ -37,7 +37,6 @@ __all__ = [
     "open_container",
     "open_video",
     "refuse_to_open",
-    "words",
 ]
 
 av.logging.set_level(None)
@@ -128,7 +127,7 @@ def open_container(
     except av.error.FFmpegError as error:
         _refuse_file(file, error)
     except OSError as error:  # an error of the file itself; FFmpeg's errors are caught above
-        raise errors.UnreadableVideoError(f"{file.name}: cannot be read: {words(error)}") from error
+        raise errors.UnreadableVideoError(f"{file.name}: cannot be read: {error_text(error)}") from error
 
 
 def _refuse_file(file: files.LocalFile, error: av.error.FFmpegError) -> NoReturn:
@@ -146,7 +145,7 @@ def _refuse_file(file: files.LocalFile, error: av.error.FFmpegError) -> NoReturn
             f"{file.name}: not a video but a picture, a playlist, text, or a format that is not supported"
         ) from error
     raise errors.NotAVideoError(
-        f"{file.name}: not a video that FFmpeg can read ({words(error)}); {remedy(error)}"
+        f"{file.name}: not a video that FFmpeg can read ({error_text(error)}); {remedy(error)}"
     ) from error
 
 

@@ -37,7 +37,7 @@ _NUMBERS = {
 }
 
 
-def words(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """Returns the text for an FFmpeg error, or FFmpeg's own text without the path that PyAV appends."""
     if isinstance(error, av.error.FFmpegError):
         for kind, text in _TEXTS.items():
@@ -50,4 +50,4 @@ def words(error: Exception) -> str:
 
 def remedy(error: Exception) -> str:
     """Returns the remedy for a file that FFmpeg cannot read."""
-    return CONVERT_IF_SOUND if words(error) == UNSUPPORTED_FEATURE else "it may be truncated: check that it plays"
+    return CONVERT_IF_SOUND if error_text(error) == UNSUPPORTED_FEATURE else "it may be truncated: check that it plays"

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
 
-from reelbeam.transforms.media.container.container import words
+from reelbeam.transforms.media.container.error_text import error_text
 from reelbeam.transforms.media.decoding.picture import PictureConverter
 from reelbeam.transforms.media.sampling.schedule import FrameSchedule, Slot
 from reelbeam.transforms.records import ClipSpan
@@ -123,7 +123,7 @@ class ClipAssembly:
                 try:
                     picture = self._converter.convert(frame)
                 except av.error.FFmpegError as error:
-                    source.cause = source.cause or words(error)
+                    source.cause = source.cause or error_text(error)
                     self._lose(slot.clip)
                     continue
             if slot.clip not in self._open:

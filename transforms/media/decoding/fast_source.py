@@ -24,7 +24,8 @@ import av.error
 from av.video.frame import VideoFrame
 
 from reelbeam.transforms.media.codecs.packet_order import PacketOrder, has_hole
-from reelbeam.transforms.media.container.container import VideoPacket, words
+from reelbeam.transforms.media.container.container import VideoPacket
+from reelbeam.transforms.media.container.error_text import error_text
 from reelbeam.transforms.media.decoding.packet_plan import DecodeRange, FastPathError, plan_decode_ranges
 from reelbeam.transforms.media.decoding.packet_ranges import PacketRange, last_random_access_point, split_at_gaps
 from reelbeam.transforms.media.decoding.reader import PacketReader
@@ -67,7 +68,7 @@ class FastSource:
             for instants in split_at_gaps(self._media, self._instants):
                 yield from self._frames_of_range(instants)
         except av.error.FFmpegError as error:
-            raise FastPathError(words(error)) from error
+            raise FastPathError(error_text(error)) from error
 
     def _frames_of_range(self, instants: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
         key_pts = last_random_access_point(self._media, instants[0])

@@ -13,7 +13,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from reelbeam.transforms.media.codecs.bitstream import packet_rules
-from reelbeam.transforms.media.container.container import VideoPacket, words
+from reelbeam.transforms.media.container.container import VideoPacket
+from reelbeam.transforms.media.container.error_text import error_text
 from reelbeam.transforms.media.timing.timeline import Timeline
 
 # Players also repeat a frame over a few undecodable ones, for example where two recordings meet.
@@ -118,7 +119,7 @@ class FullSource:
                 self._note_damage(packet, position)
         except av.error.FFmpegError as error:
             # Reading failed; the decoder may still hold frames.
-            self.cause = self.cause or words(error)
+            self.cause = self.cause or error_text(error)
         yield from self._decode(None, None)
 
     def _start_anew(self) -> list[VideoFrame]:
@@ -141,7 +142,7 @@ class FullSource:
         try:
             return self._stream.decode(packet)
         except av.error.FFmpegError as error:
-            self.cause = self.cause or words(error)
+            self.cause = self.cause or error_text(error)
         if position is not None:
             self._rejected_positions.add(position)
         return []

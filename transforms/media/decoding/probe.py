@@ -20,7 +20,7 @@ from reelbeam.transforms import errors
 from reelbeam.transforms.media.container import boxes, encryption, files
 from reelbeam.transforms.media.container import container as containers
 from reelbeam.transforms.media.container.container import VideoPacket, decoder_version, library_versions
-from reelbeam.transforms.media.container.error_text import remedy, words
+from reelbeam.transforms.media.container.error_text import error_text, remedy
 from reelbeam.transforms.media.decoding.losses import NO_KEY_FRAME, KeyFrameWatch
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.timing import timeline as timelines
@@ -94,7 +94,9 @@ def _packets(name: str, container: InputContainer, stream: VideoStream, limits: 
     try:
         first = next(packets, None)
     except av.error.FFmpegError as error:
-        raise errors.CorruptVideoError(f"{name}: no frame could be read ({words(error)}); {remedy(error)}") from error
+        raise errors.CorruptVideoError(
+            f"{name}: no frame could be read ({error_text(error)}); {remedy(error)}"
+        ) from error
     for packet in itertools.chain([first] if first is not None else [], packets):
         if packet.has_sidedata("encryption_info"):
             raise errors.EncryptedVideoError(f"{name}: {encryption.message(encryption.COMMON_ENCRYPTION)}")

@@ -20,7 +20,8 @@ from av.video.stream import VideoStream
 
 from reelbeam.transforms.media.codecs.bitstream import packet_rules
 from reelbeam.transforms.media.codecs.packet_order import PacketOrder
-from reelbeam.transforms.media.container.container import VideoPacket, words
+from reelbeam.transforms.media.container.container import VideoPacket
+from reelbeam.transforms.media.container.error_text import error_text
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.timing.clock import Times, bounded
 from reelbeam.transforms.media.timing.fields import whole_frames
@@ -175,7 +176,7 @@ def read_timeline(
                 reaches_end = False
                 break
     except av.error.FFmpegError as error:
-        read_error = words(error)
+        read_error = error_text(error)
     if not shown.num_packets:
         return None
     if reaches_end:

@@ -45,7 +45,7 @@ def with_embeddings(function: Function, logits: int, num_classes: int) -> Functi
 
 
 def _unfolded(graph: Graph, outputs: Sequence[Tensor]) -> list[Tensor]:
-    """Returns the tensors behind a frozen graph's outputs, in copies of the functions that it calls if necessary.
+    """Returns the tensors of a frozen graph's outputs, in copies of the functions that it calls if necessary.
 
     Freezing inlines most nested functions into the graph, where the layer can be found, but not functions that are
     compiled separately.

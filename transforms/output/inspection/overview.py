@@ -20,7 +20,7 @@ from reelbeam.transforms.redaction import without_query
 
 _TOP = 10
 
-State = Literal["running", "committing", "interrupted", "refused", "interrupted in its commit"]
+State = Literal["running", "committing", "interrupted", "rejected", "interrupted in its commit"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +45,7 @@ class UncommittedRun:
 
     Attributes:
       host, process_id, since, progress: the lock's values, if the run holds the lock.
-      message: why the run was refused.
+      message: why the run was rejected.
     """
 
     run_id: str
@@ -144,7 +144,7 @@ def _run(run: Run) -> RunEntry:
 
 
 def _uncommitted_runs(output: str) -> list[UncommittedRun]:
-    """Returns the run that holds the lock and the runs in the staging folder: running, interrupted or refused."""
+    """Returns the run that holds the lock and the runs in the staging folder: running, interrupted or rejected."""
     lock = read_lock(output)
     holder = lock.holder if lock and not lock.released_at else None
     alive = bool(lock and holder and not is_free(lock))
@@ -156,7 +156,7 @@ def _uncommitted_runs(output: str) -> list[UncommittedRun]:
         entry = UncommittedRun(run_id, _state(output, run_id, mine and alive, run_id in pending))
         rejected = read_rejection_record(RunPaths(output, run_id))
         if rejected is not None:
-            entry = dataclasses.replace(entry, message=without_query(rejected.refused.message))
+            entry = dataclasses.replace(entry, message=without_query(rejected.rejection.message))
         found.append(_with_lock(entry, lock) if lock and mine else entry)
     return found
 
@@ -170,7 +170,7 @@ def _state(output: str, run_id: str, alive: bool, pending: bool) -> State:
     if pending:
         return "committing" if alive else "interrupted in its commit"
     if read_rejection_record(RunPaths(output, run_id)) is not None:
-        return "refused"
+        return "rejected"
     return "running" if alive else "interrupted"
 
 

@@ -9,7 +9,7 @@ A job on a cluster may outlive its launcher and run for days. It holds the lock 
 renewal the lease is shorter, also for renewals by the launcher.
 
 A suspended holder may resume after its lease. Only the holder, or a run that takes over an expired lease, writes the
-lock file. So a run that is still the holder at commit time was not taken over; otherwise it is refused. The write that
+lock file. So a run that is still the holder at commit time was not taken over; otherwise it is rejected. The write that
 verifies this also renews the lease (`LockTicket.require`), so no other run takes over during the commit. This also
 applies to jobs that outlive their launcher.
 """
@@ -26,7 +26,6 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple
 
-from reelbeam.transforms import storage
 from reelbeam.transforms.errors import LockLostError, OutputLockedError, StorageError
 from reelbeam.transforms.output.lock.lock_file import (
     LockFile,
@@ -74,18 +73,17 @@ class LockTicket(NamedTuple):
           LockLostError: another run has taken over the output.
           StorageError: the lock cannot be read or written.
         """
-        with storage.storage_errors(self.output):
-            file = LockFile(self.output)
-            while True:
-                lock, version = file.read()
-                if lock is None or not is_held(lock, self.holder):
-                    raise LockLostError(
-                        f"run {self.holder} no longer holds {self.output}: "
-                        f"{describe(lock) if lock else 'the lock file is missing'}; its lease expired before its end, "
-                        "and another run may label the same videos; run again"
-                    )
-                if file.write_lease(lock, version):
-                    return
+        file = LockFile(self.output)
+        while True:
+            lock, version = file.read()
+            if lock is None or not is_held(lock, self.holder):
+                raise LockLostError(
+                    f"run {self.holder} no longer holds {self.output}: "
+                    f"{describe(lock) if lock else 'the lock file is missing'}; its lease expired before its end, "
+                    "and another run may label the same videos; run again"
+                )
+            if file.write_lease(lock, version):
+                return
 
     def keep(self) -> None:
         """Renews the lease for the job, unless it was just renewed, or the run no longer holds the lock.
@@ -95,16 +93,15 @@ class LockTicket(NamedTuple):
         Raises:
           StorageError: the lock cannot be read or written.
         """
-        with storage.storage_errors(self.output):
-            file = LockFile(self.output)
-            held = file.read_if_held(self.holder)
-            if held is None:
-                return
-            lock, version = held
-            now = time.time()
-            is_fresh = lock.lease_ends_at > now + JOB_LEASE_SECONDS - JOB_RENEWAL_SECONDS
-            if lock.lease_seconds != JOB_LEASE_SECONDS or not is_fresh:
-                file.write_lease(dataclasses.replace(lock, lease_seconds=JOB_LEASE_SECONDS), version)
+        file = LockFile(self.output)
+        held = file.read_if_held(self.holder)
+        if held is None:
+            return
+        lock, version = held
+        now = time.time()
+        is_fresh = lock.lease_ends_at > now + JOB_LEASE_SECONDS - JOB_RENEWAL_SECONDS
+        if lock.lease_seconds != JOB_LEASE_SECONDS or not is_fresh:
+            file.write_lease(dataclasses.replace(lock, lease_seconds=JOB_LEASE_SECONDS), version)
 
     def release_after_commit(self) -> None:
         """Releases the lock of a run whose launcher may have ended."""
@@ -148,9 +145,8 @@ class OutputLock:
         self._thread = threading.Thread(target=self._renew, name="output-lock", daemon=True)
 
     def __enter__(self) -> OutputLock:
-        with storage.storage_errors(self._ticket.output):
-            self._file = LockFile(self._ticket.output)
-            self._take(self._file)
+        self._file = LockFile(self._ticket.output)
+        self._take(self._file)
         self._thread.start()
         return self
 
@@ -162,8 +158,7 @@ class OutputLock:
         if self._is_left:
             return
         try:
-            with storage.storage_errors(self._ticket.output):
-                self._file.release(self._ticket.holder)
+            self._file.release(self._ticket.holder)
         except StorageError as failure:  # the lease expires anyway
             logging.getLogger(__name__).warning("the output's lock could not be released: %s", failure)
 
@@ -208,13 +203,12 @@ class OutputLock:
     def renew(self) -> bool:
         """Renews the lease and writes the progress. Returns whether the run still holds the lock."""
         try:
-            with storage.storage_errors(self._ticket.output):
-                held = self._file.read_if_held(self._ticket.holder)
-                if held is None:
-                    return False  # taken over, or released by the commit, which handles both
-                lock, version = held
-                progress = self._progress() or lock.progress
-                self._file.write_lease(dataclasses.replace(lock, progress=progress), version)
+            held = self._file.read_if_held(self._ticket.holder)
+            if held is None:
+                return False  # taken over, or released by the commit, which handles both
+            lock, version = held
+            progress = self._progress() or lock.progress
+            self._file.write_lease(dataclasses.replace(lock, progress=progress), version)
         except StorageError as failure:  # the next renewal may succeed
             logging.getLogger(__name__).warning("the output's lock could not be renewed: %s", failure)
         return True

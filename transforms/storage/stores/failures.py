@@ -69,9 +69,9 @@ def changed(uri: str) -> ObjectChangedError:
 def request_error(uri: str, error: Exception) -> StorageError:
     """Returns the error for a failed request, with a remedy if credentials are missing or rejected."""
     kind = kind_of(error)
-    words = f"{without_query(uri)}: the storage says {without_query(str(error))}"
+    message = f"{without_query(uri)}: the storage says {without_query(str(error))}"
     remedy = _REMEDIES.get(uri.partition("://")[0]) if kind is CredentialsError else None
-    return kind(f"{words}; {remedy}" if remedy else words)
+    return kind(f"{message}; {remedy}" if remedy else message)
 
 
 def kind_of(error: BaseException) -> type[StorageError]:

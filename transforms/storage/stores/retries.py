@@ -82,8 +82,8 @@ def with_retries(uri: str, request: Callable[[], T]) -> T:
         except TransientError as error:
             pause = next(pauses, None)
             if pause is None or time.monotonic() + pause > end:
-                words = f"the storage failed {tries} times, last with: {without_query(str(error))}; run again later"
-                raise UnavailableError(f"{without_query(uri)}: {words}") from error
+                message = f"the storage failed {tries} times, last with: {without_query(str(error))}; run again later"
+                raise UnavailableError(f"{without_query(uri)}: {message}") from error
             _log.info("%s: %s; retrying", without_query(uri), without_query(str(error)))
         metrics.count(metrics.STORAGE_RETRIES)
         policy.sleep(pause)

@@ -1,0 +1,61 @@
+"""The suite and its Makefile: the user's caches are not touched, and the newest working Python is used."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+from reelbeam.transforms.models.registry import cache
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+_FOLDERS = """
+import json, tempfile
+from reelbeam.transforms.models.registry import cache
+found = [str(folder) for name in ("hub", "openvino", "compiled") for folder in cache.folders(name)]
+print(json.dumps([tempfile.gettempdir(), str(cache.writable_folder("hub")), *found]))
+"""
+
+
+def test_tests_and_the_programs_that_they_start_use_caches_of_the_suite(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    suite = tmp_path_factory.getbasetemp().parent
+    here = [pathlib.Path(tempfile.gettempdir()), cache.writable_folder("hub")]
+    here += [folder for name in ("hub", "openvino", "compiled", "stored", "unpacked") for folder in cache.folders(name)]
+    done = subprocess.run([sys.executable, "-c", _FOLDERS], capture_output=True, text=True, check=True)
+    for folder in [*here, *map(pathlib.Path, json.loads(done.stdout))]:
+        assert folder.is_relative_to(suite), folder
+
+
+@pytest.mark.parametrize(
+    ("working", "wanted"),
+    [
+        (["3.11", "3.12", "3.13"], "python3.13"),
+        (["3.11", "3.12"], "python3.12"),
+        (["3.11"], "python3.11"),
+        ([], ""),
+    ],
+)
+def test_make_takes_the_newest_python_that_works(working: list[str], wanted: str, tmp_path: pathlib.Path) -> None:
+    """A name on the PATH proves nothing: pyenv has one for each version that is installed, in use or not."""
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("there is no make")
+    for version in ("3.11", "3.12", "3.13"):
+        program = tmp_path / f"python{version}"
+        program.write_text(f"#!/bin/sh\nexit {0 if version in working else 127}\n")
+        program.chmod(0o755)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHON"}
+    environment["PATH"] = f"{tmp_path}:{environment['PATH']}"
+    command = [make, "--dry-run", "--always-make", "demo", "VENV=no-such-folder"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert f"test -x no-such-folder/bin/python || {wanted} -m venv no-such-folder\n" in done.stdout
+    named = subprocess.run([*command, "PYTHON=mine"], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert "|| mine -m venv no-such-folder\n" in named.stdout
