@@ -31,8 +31,10 @@ _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 _DESCRIPTION = """\
 Label the actions in a whole corpus of videos.
 
-  reelbeam label INPUT… --output DIR   Label videos, write Parquet
-  reelbeam plan INPUT… --output DIR    Show what `label` would do, and what it would cost
+  reelbeam label INPUT… --model NAME --output DIR
+                                       Label videos, write Parquet
+  reelbeam plan INPUT… --model NAME --output DIR
+                                       Show what `label` would do, and what it would cost
   reelbeam status OUTPUT               Show runs, totals, errors, progress
   reelbeam verify OUTPUT               Count everything again from the files
   reelbeam diff OUTPUT RUN_A RUN_B     Show how two runs differ
@@ -40,8 +42,11 @@ Label the actions in a whole corpus of videos.
   reelbeam compact OUTPUT              Merge many small runs into few files
   reelbeam models                      List the models
   reelbeam models fetch NAME           Download a model
-  reelbeam models export NAME --to DIR Write a folder of a model, for workers without a hub
+  reelbeam models export NAME --to DIR
+                                       Write a folder of a model, for workers without a hub
   reelbeam probe FILE…                 Print the streams of a file, or its error
+
+Example: reelbeam label ~/videos --model a0-base --output ~/labels
 
 `reelbeam COMMAND --help` lists the flags of a command."""
 
@@ -161,16 +166,24 @@ def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], progr
             print(summary_json.of_error(error, code, progress))
         return code
     except (MemoryError, ImportError, OSError, RuntimeError) as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # native modules make an ImportError of it
+            _end_interrupted(as_json, progress)
         if not any(sign in f"{error!r}".lower() for sign in _SIGNS_OF_NO_MEMORY):
             raise
         _complain(errors.RunError(f"out of memory ({error!r}): free some, or raise the limit of `ulimit -v`"))
         return EXIT_FAILED
     except KeyboardInterrupt:
-        print("\ninterrupted: the next run labels what was not committed", file=sys.stderr)
-        if as_json:
-            print(summary_json.of_interrupt(_EXIT_INTERRUPTED, progress), flush=True)
-        # A normal exit would wait for runner threads, which may be inside native code.
-        _exit_at_once(_EXIT_INTERRUPTED)
+        _end_interrupted(as_json, progress)
+
+
+def _end_interrupted(as_json: bool, progress: Progress) -> NoReturn:
+    from reelbeam.pipeline.reports import summary_json
+
+    print("\ninterrupted: the next run labels what was not committed", file=sys.stderr)
+    if as_json:
+        print(summary_json.of_interrupt(_EXIT_INTERRUPTED, progress), flush=True)
+    # A normal exit would wait for runner threads, which may be inside native code.
+    _exit_at_once(_EXIT_INTERRUPTED)
 
 
 def _exit_code(error: Exception) -> int:

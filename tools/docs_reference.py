@@ -51,8 +51,7 @@ def _heading(group: Group, command: str) -> str:
 def _flag_row(setting: Setting) -> tuple[str, str]:
     value = "{" + ",".join(setting.choices) + "}" if setting.choices else setting.flag.metavar
     words = setting.option if setting.flag.is_positional or not value else f"{setting.option} {value}"
-    is_named = setting.is_required and not setting.flag.is_positional
-    return f"`{words}`", _cell(setting.help + ("; required" if is_named else ""))
+    return f"`{words}`", _cell(setting.help)
 
 
 def columns(name: str) -> str:
@@ -86,8 +85,8 @@ def row_codes() -> str:
 def run_codes() -> str:
     """Returns the codes of errors that stop a run, with exit codes and remedies."""
     roots = (errors.ConfigError, errors.ModelError, errors.RunError)
-    storage_classes = (errors.ObjectNotFoundError, errors.UnsupportedUriError, errors.StorageError)
-    classes = [*(row for root in roots for row in _below(root)), *storage_classes]
+    # A place that a flag names and that cannot be used is a ConfigError or a RunError, see `pipeline.job.places`.
+    classes = [*(row for root in roots for row in _below(root)), errors.StorageError]
     return _codes(classes, with_exit_code=True)
 
 

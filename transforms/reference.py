@@ -7,7 +7,7 @@ text, or if a text has no column or code. The meaning of a code is in the docstr
 from __future__ import annotations
 
 REMEDIES: dict[str, str] = {
-    "invalid_config": "correct the flag that the message names",
+    "invalid_config": "correct the flag or the path that the message names",
     "media_error": "see the message",
     "not_found": "check the path; pass a folder as an input, not in a list",
     "video_changed": "run again",
@@ -34,7 +34,7 @@ REMEDIES: dict[str, str] = {
     "out_of_memory": "lower `--num_threads`, or choose a smaller model",
     "predecessor_lost": "the lost clip has its own row: fix its cause",
     "model_error": "see the message",
-    "model_not_found": "`reelbeam models` lists the catalog",
+    "model_not_found": "correct the name or the address; `reelbeam models` lists the catalog",
     "model_download_failed": "check the network, then run again",
     "not_a_saved_model": "pass the folder that holds `saved_model.pb`, or an archive of it",
     "unsupported_signature": "export the model with one image input [N, T, H, W, 3]",

@@ -6,8 +6,9 @@ from reelbeam.pipeline.flags.parser import Parser, make_parser
 from reelbeam.pipeline.settings.label_settings import LABEL_GROUPS
 
 LABEL_EPILOG = (
-    "Every flag of Beam passes through: --runner, --temp_location, --direct_num_workers, … Exit codes: 0 done, "
-    "1 the job failed, 2 bad flags, 3 too many inputs failed, 5 the output is in use."
+    "Example: reelbeam label ~/videos --model a0-base --output ~/labels. Every flag of Beam passes through: --runner, "
+    "--temp_location, --direct_num_workers, … Exit codes: 0 done, 1 the job failed, 2 bad flags, 3 too many inputs "
+    "failed, 5 the output is in use."
 )
 
 

@@ -56,6 +56,8 @@ class Parser(argparse.ArgumentParser):
         known = flag_names(self)
         for word in itertools.takewhile(lambda word: word != "--", self._given):
             flag = word.partition("=")[0]
+            if f"-{flag}" in missing:
+                return f"unrecognized arguments: {word} (did you mean -{flag}? it begins with two hyphens)"
             near = spelling.nearest(flag, missing) if flag.startswith("--") else None
             if near and flag not in known:
                 return f"unrecognized arguments: {word} (did you mean {near}?)"

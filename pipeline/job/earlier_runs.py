@@ -67,8 +67,8 @@ def warn_of_other_work(last: Latest | None, run: RunInfo, output: str) -> None:
     others = [text.format_map(facts) for name, text in _OTHER_WORK.items() if facts[name] != mine[name]]
     if others:
         logging.getLogger(__name__).warning(
-            "%s was last labeled with %s. For this run, with model %s, those rows do not count as done: it labels "
-            "every video that has no row of its own kind. The earlier rows are kept. `status` and the views show the "
-            "rows of this run's kind first. To keep the two kinds apart, pass another --output",
+            "%s was last labeled with %s. This run, with the model %s, also labels videos that have only such rows. "
+            "The earlier rows are kept; `status` and the views prefer the rows of this run. To keep the rows apart, "
+            "pass another --output",
             *(output, " and ".join(others), run.model),
         )

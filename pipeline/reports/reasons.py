@@ -32,7 +32,7 @@ _TEXTS = {
     ASKED_FOR: "failed before, and named by --retry_failed",
     FORCED: "labeled again (--force)",
     ALREADY_LABELED: "labeled already",
-    OTHER_OPTIONS: "labeled already, but not with {options} (pass --force to label again)",
+    OTHER_OPTIONS: "labeled already, by runs with other row options than {options} (pass --force to label again)",
     FAILED_BEFORE: "failed before",
     GAVE_UP: "failed too often",
     OTHER_SHARD: "in other shards",

@@ -129,7 +129,9 @@ class Setting:
 
     @property
     def help(self) -> str:
-        """Its meaning and its default."""
+        """Its meaning, and its default or that it is required."""
+        if self.is_required and not self.flag.is_positional:
+            return f"{self.flag.help} (required)"
         default = self.flag.unset
         if isinstance(self.default, str):
             default = self.default

@@ -31,7 +31,7 @@ class ModelError(ReelbeamError):
 
 
 class ModelNotFoundError(ModelError):
-    """The value is neither a name in the catalog nor the address of a model."""
+    """The value is neither a name in the catalog nor the address of a model; or its store has no client here."""
 
     code = "model_not_found"
 

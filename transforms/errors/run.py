@@ -6,7 +6,7 @@ from reelbeam.transforms.errors.base import ReelbeamError
 
 
 class ConfigError(ReelbeamError):
-    """A flag, or a combination of flags, that cannot work."""
+    """A flag, or a combination of flags, that cannot work; also an input, list or output that cannot be used."""
 
     code = "invalid_config"
 

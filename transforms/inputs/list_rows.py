@@ -16,6 +16,11 @@ from reelbeam.transforms.wording import counted
 URI_COLUMN = "video_uri"
 RANGE_COLUMNS = ("start_seconds", "end_seconds")
 SUFFIXES = (".txt", ".csv", ".jsonl", ".parquet")
+_OTHER_RANGE_NAMES = {
+    **dict.fromkeys(("start", "start_s", "start_time"), "start_seconds"),
+    **dict.fromkeys(("end", "end_s", "end_time"), "end_seconds"),
+}
+"""Names that lists of other programs give to the columns of a range."""
 COMMENT = "#"
 """The first character of a comment line in a .txt list."""
 
@@ -83,9 +88,19 @@ def _check_columns(columns: Sequence[str]) -> None:
     if URI_COLUMN not in columns:
         raise ValueError(f"no column {URI_COLUMN!r} among {', '.join(columns) or 'none'}")
     for column in columns:
-        meant = difflib.get_close_matches(column, RANGE_COLUMNS, n=1, cutoff=0.85)
-        if meant and meant[0] not in columns:
-            raise ValueError(f"the column {column!r} is not {meant[0]!r}, which names a range: rename the column")
+        meant = _range_column(column)
+        if meant is not None and meant not in columns:
+            raise ValueError(f"the column {column!r} is not {meant!r}, which names a range: rename the column")
+
+
+def _range_column(column: str) -> str | None:
+    """Returns the column of a range that another column seems to mean; None if it means none.
+
+    >>> [_range_column(name) for name in ("end_second", "start", "End_Time", "starter")]
+    ['end_seconds', 'start_seconds', 'end_seconds', None]
+    """
+    near = difflib.get_close_matches(column, RANGE_COLUMNS, n=1, cutoff=0.85)
+    return near[0] if near else _OTHER_RANGE_NAMES.get(column.lower())
 
 
 def _parse_json(line: str, number: int) -> dict[str, object]:

@@ -19,7 +19,7 @@ from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.job import execution
 from reelbeam.pipeline.job.outcome import Outcome
 from reelbeam.transforms.errors import StorageError
-from tools import make_run_schema
+from tools import docs_reference, make_run_schema
 
 
 def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -91,6 +91,26 @@ def test_a_run_that_did_not_start_reports_its_error(
     assert exit_code == line["exit_code"] == 2
     assert line["error"]["code"] == code and message in line["error"]["message"]
     assert "SECRET" not in str(line)
+
+
+@pytest.mark.parametrize(
+    ("flags", "code"),
+    [
+        (["--input_list={here}/gone.csv"], "invalid_config"),
+        (["{here}/gone"], "invalid_config"),
+        (["hdfs://host/folder/"], "invalid_config"),
+        (["{here}/x.mp4", "--model=hdfs://host/model"], "model_not_found"),
+    ],
+    ids=["missing list", "missing folder", "input without a client", "model without a client"],
+)
+def test_a_place_that_cannot_be_used_has_the_code_and_exit_code_of_the_docs(
+    tmp_path: pathlib.Path, flags: list[str], code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert label(tmp_path / "out", *(flag.format(here=tmp_path) for flag in flags)) == 2
+    assert last_line(capsys)["error"]["code"] == code
+    table = docs_reference.run_codes()
+    assert f"| `{code}` | 2 |" in table
+    assert "`not_found`" not in table and "`unsupported_uri`" not in table
 
 
 def test_without_the_flag_there_is_no_such_line(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -268,3 +288,20 @@ def test_rows_that_cannot_be_shown_are_committed_all_the_same(
     assert label(tmp_path, samples_dir / "growing.mp4") == 0
     printed = capsys.readouterr().out
     assert "The rows cannot be shown" in printed and json.loads(printed.splitlines()[-1])["status"] == "committed"
+
+
+def test_an_interruption_while_a_native_module_is_imported_is_an_interruption(
+    tmp_path: pathlib.Path,
+    samples_dir: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails_to_import(*_: object) -> None:
+        raise ImportError("initialization failed") from KeyboardInterrupt()  # as pybind11 does for openvino
+
+    monkeypatch.setattr("reelbeam.pipeline.job.run_model.load_engine", fails_to_import)
+    monkeypatch.setattr(cli, "_exit_at_once", sys.exit)  # it would end this very process
+    with pytest.raises(SystemExit) as stop:
+        label(tmp_path / "out", samples_dir)
+    assert stop.value.code == 130
+    assert last_line(capsys)["error"]["code"] == "interrupted"

@@ -44,9 +44,20 @@ def label_error(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def test_a_misspelled_flag_is_reported_before_the_flag_that_is_missing(
     word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = label_error(capsys, "a.mp4", "--output=o", word)
-    assert told == (
+    message = label_error(capsys, "a.mp4", "--output=o", word)
+    assert message == (
         f"reelbeam label: error: unrecognized arguments: {word} (did you mean --model?); see `reelbeam label --help`\n"
+    )
+
+
+@pytest.mark.parametrize("words", [["-model", "demo"], ["-model=demo"]])
+def test_a_required_flag_with_one_hyphen_gets_the_flag_with_two(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = label_error(capsys, "a.mp4", "--output=o", *words)
+    assert message == (
+        f"reelbeam label: error: unrecognized arguments: {words[0]} (did you mean --model? it begins with two "
+        "hyphens); see `reelbeam label --help`\n"
     )
 
 
@@ -186,8 +197,8 @@ def test_missing_columns_of_skipped_rows_are_reported_with_their_flags() -> None
     asked = {"top_k": 5, "min_score": 0.25, "save_logits": False, "save_embeddings": True}
     one = document(counts_of(inputs=1, skipped=1), {"other_options": 1}, configuration=asked)
     assert summary._skipped_line(one) == (
-        "1 input, 1 skipped: 1 labeled already, but not with this run's --top_k 5, --min_score 0.25, --save_embeddings "
-        "(pass --force to label again)"
+        "1 input, 1 skipped: 1 labeled already, by runs with other row options than this run's --top_k 5, --min_score "
+        "0.25, --save_embeddings (pass --force to label again)"
     )
 
 
@@ -196,9 +207,9 @@ def test_the_warning_about_earlier_runs_says_what_becomes_of_whose_rows(caplog: 
     with caplog.at_level(logging.WARNING):
         warn_of_other_work(Latest(before, datetime.datetime.now(datetime.UTC)), make.RUN, "/labels")
     assert [record.getMessage() for record in caplog.records] == [
-        f"/labels was last labeled with the model a0-base. For this run, with model {make.RUN.model}, those rows do "
-        "not count as done: it labels every video that has no row of its own kind. The earlier rows are kept. `status` "
-        "and the views show the rows of this run's kind first. To keep the two kinds apart, pass another --output"
+        f"/labels was last labeled with the model a0-base. This run, with the model {make.RUN.model}, also labels "
+        "videos that have only such rows. The earlier rows are kept; `status` and the views prefer the rows of this "
+        "run. To keep the rows apart, pass another --output"
     ]
 
 

@@ -113,8 +113,8 @@ def test_the_run_summary_keeps_no_secret() -> None:
     url = "https://me:pw@host/a.mp4?sig=SECRET"
     preset = ["--num_frames=16", "--target_fps=8", "--resize=112", "--size=112", "--labels=my.txt"]
     args, _ = options.parse_flags([url, "--output=o", f"--model={url}", f"--input_list={url}", *preset])
-    told = str(options.to_config(args).to_json())
-    assert "SECRET" not in told and "pw" not in told and "https://host/a.mp4" in told
+    recorded = str(options.to_config(args).to_json())
+    assert "SECRET" not in recorded and "pw" not in recorded and "https://host/a.mp4" in recorded
 
 
 @pytest.mark.parametrize("flag", ["--tok_k=3", "--runer=FlinkRunner", "--top"])

@@ -112,14 +112,15 @@ def test_each_flag_sets_its_attribute_and_its_key_in_the_runs_json(name: str) ->
 def test_the_runs_json_has_the_recorded_settings_and_nothing_else_but_facts_of_the_model() -> None:
     flat = {name for name, each in BY_NAME.items() if each.flag.is_recorded and not each.is_nested}
     facts = {"num_input_arguments", "model_kind", "model_handle"}
-    recorded = config().to_json()
+    recorded: Any = config().to_json()
     assert set(recorded) == flat | facts | {"decoder_limits", "skip_rules"}
     for part, kind in (("decoder_limits", DecoderLimits), ("skip_rules", SkipRules)):
-        assert set(recorded[part]) == {field.name for field in dataclasses.fields(kind)}  # type: ignore[call-overload]
+        assert set(recorded[part]) == {field.name for field in dataclasses.fields(kind)}
 
 
 def test_the_flex_template_has_the_settings_with_their_help() -> None:
-    parameters = {p["name"]: p for p in flex_template.metadata()["parameters"]}  # type: ignore[attr-defined]
+    metadata: Any = flex_template.metadata()
+    parameters = {p["name"]: p for p in metadata["parameters"]}
     left_out = {"no_wait", "summary_json", "videos_per_part", "wait_for_lock"}
     assert {name for name, each in BY_NAME.items() if not each.flag.in_template} == left_out
     for name in set(BY_NAME) - left_out - {"inputs"}:
@@ -223,7 +224,7 @@ def test_a_declaration_is_all_that_a_setting_needs() -> None:
     assert made == Kettle(water_bytes=3, lids=("a", "b"), name="x")
     water, lids, name = parser.settings
     assert docs_reference._flag_row(water) == ("`--water_bytes N`", "Water (default: 2 MiB)")
-    assert docs_reference._flag_row(name) == ("`--name NAME`", "Name of the kettle; required")
+    assert docs_reference._flag_row(name) == ("`--name NAME`", "Name of the kettle (required)")
     assert flex_template._parameter(water) == {
         "name": "water_bytes",
         "label": "Water bytes",

@@ -240,7 +240,7 @@ def worst_bytes(threads: int, config: LabelingConfig) -> float:
 
 
 def num_bytes(quantity: str) -> int:
-    number, unit = re.fullmatch(r"(\d+)(\w+)", quantity).groups()  # type: ignore[union-attr]
+    ((number, unit),) = re.findall(r"^(\d+)(\w+)$", quantity)
     return int(number) * {"Gi": 1 << 30, "Mi": 1 << 20}[unit]
 
 

@@ -6,6 +6,7 @@ import pathlib
 import re
 import socket
 import subprocess
+from typing import Literal
 
 import pytest
 from model_hub import FILES, Hub, content, make_archive, make_zip, remains, status, whole
@@ -121,7 +122,9 @@ def test_of_a_file_it_is_said_what_it_is_and_what_to_pass(tmp_path: pathlib.Path
 
 @pytest.mark.parametrize("form", ["w:gz", "w", "zip"])
 @pytest.mark.parametrize("inner", ["", "a0/"])
-def test_an_archive_is_unpacked_once(tmp_path: pathlib.Path, form: str, inner: str, hub_cache: pathlib.Path) -> None:
+def test_an_archive_is_unpacked_once(
+    tmp_path: pathlib.Path, form: Literal["w:gz", "w", "zip"], inner: str, hub_cache: pathlib.Path
+) -> None:
     files = {f"{inner}{name}": data for name, data in FILES.items()}
     path = tmp_path / {"w:gz": "m.tar.gz", "w": "m.tar", "zip": "m.ZIP"}[form]
     path.write_bytes(make_zip(files) if form == "zip" else make_archive(files, form))

@@ -33,9 +33,9 @@ def test_the_command_line_is_parsed_by_the_projects_own_options() -> None:
 
 def test_the_cluster_has_the_settings_that_the_launcher_reads() -> None:
     (deployment,) = validate.deployments()
-    told = {key for key in deployment["spec"]["flinkConfiguration"] if key.startswith("reelbeam.")}
+    keys = {key for key in deployment["spec"]["flinkConfiguration"] if key.startswith("reelbeam.")}
     assert flink.__doc__
-    assert told == {word for word in flink.__doc__.split() if word.startswith("reelbeam.")}
+    assert keys == {word for word in flink.__doc__.split() if word.startswith("reelbeam.")}
 
 
 def test_a_step_is_tried_again_when_a_lost_worker_is_forgotten(tmp_path: pathlib.Path) -> None:

@@ -61,6 +61,13 @@ def test_lists_carry_further_columns(tmp_path: pathlib.Path, suffix: str) -> Non
         ("list.jsonl", '{"video_uri": "a\\u0000.mp4"}\n', "line 1: video_uri is .*, and should be a text"),
         ("list.jsonl", '{"video_uri": "\\ud83d.mp4"}\n', "line 1: video_uri is .*, and should be a text"),
         ("list.xml", "<a/>", "unknown kind '.xml'"),
+        *(
+            ("list.csv", f"video_uri,{name}\na.mp4,7\n", f"the column '{name}' is not '{meant}', which names a range")
+            for name, meant in (
+                ("end_second", "end_seconds"),
+                *((f"{word}{end}", f"{word}_seconds") for word in ("start", "end") for end in ("", "_s", "_time")),
+            )
+        ),
         ("list.csv", "video_uri;note\na.mp4;x;y\n", "line 2 has 3 values, and the header names 2: quote a value that"),
         *(
             (
