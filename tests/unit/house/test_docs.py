@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from reelbeam.pipeline import __version__
-from reelbeam.pipeline.flags.beam_parser import beam_parser, flag_names
+from reelbeam.pipeline.flags.beam_parser import beam_parser
+from reelbeam.pipeline.flags.parser import flag_names
 from reelbeam.pipeline.flags.spelling import respelled
 from reelbeam.transforms.errors import error_classes
 from reelbeam.transforms.output.run_document import RunDocument
