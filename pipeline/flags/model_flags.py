@@ -73,9 +73,10 @@ def _warn_of_other_preset(spec: catalog.ModelSpec, known: catalog.ModelSpec | No
     if known is None or spec.preset == known.preset:
         return
     names = [name for name in _PRESET if getattr(spec.preset, name) != getattr(known.preset, name)]
-    given = ", ".join(f"--{name} {getattr(spec.preset, name)}" for name in names)
-    expected = ", ".join(str(getattr(known.preset, name)) for name in names)
-    logging.getLogger(__name__).warning("%s instead of %s, for which model %s is made", given, expected, spec.name)
+    given, expected = (
+        ", ".join(f"--{name} {getattr(preset, name)}" for name in names) for preset in (spec.preset, known.preset)
+    )
+    logging.getLogger(__name__).warning("model %s is made for %s; the flags ask for %s", spec.name, expected, given)
 
 
 def _fingerprint(given: str | None) -> str | None:

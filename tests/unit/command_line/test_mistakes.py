@@ -106,7 +106,7 @@ def test_flags_that_change_the_clips_of_a_known_model_cause_a_warning(caplog: py
             args, _ = options.parse_label_flags(["a.mp4", "--output=o", "--model=demo", *flags])
             options.to_config(args)
     assert [record.getMessage() for record in caplog.records] == [
-        "--target_fps 5, --resize 80 instead of 4, 72, for which model demo is made"
+        "model demo is made for --target_fps 4, --resize 72; the flags ask for --target_fps 5, --resize 80"
     ]
 
 
