@@ -206,7 +206,7 @@ def _complain(error: Exception) -> None:
 def _set_up_logging(verbose: bool) -> None:
     """Shows warnings of Reelbeam only, and with --verbose the logs of Beam and the engines, too."""
     handler = streams.LogHandler()
-    handler.setFormatter(streams.LogFormatter("%(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(streams.LogFormatter(f"%(levelname)s{' %(name)s' if verbose else ''}: %(message)s"))
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, handlers=[handler])
     logging.getLogger("apache_beam").setLevel(logging.INFO if verbose else logging.CRITICAL)
     logging.getLogger("reelbeam.pipeline").setLevel(logging.DEBUG if verbose else logging.WARNING)

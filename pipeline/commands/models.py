@@ -34,10 +34,22 @@ def models(argv: Sequence[str]) -> None:
         args = parse(export_parser(), argv[1:])
         export_model(model_flags.to_model_spec(args), args.to)
     else:
-        parser = Parser(prog="reelbeam models", description="List the models, or fetch or export one.")
-        parser.add_argument("command", nargs="?", choices=("fetch", "export"), help="See its --help")
-        parser.parse_args(argv)
+        _models_parser().parse_args(argv)
         list_models()
+
+
+def _models_parser() -> Parser:
+    description = "List the models, or fetch or export one."
+    parser = Parser(prog="reelbeam models", description=description, add_help=False)
+    arguments, flags = parser.add_argument_group("Arguments"), parser.add_argument_group("Options")
+    help_text = "See its --help; without a command, the models are listed"
+    arguments.add_argument("command", nargs="?", type=_command, metavar="{fetch,export}", help=help_text)
+    flags.add_argument("-h", "--help", action="help", help="Show this help message and exit")
+    return parser
+
+
+def _command(text: str) -> str:
+    raise argparse.ArgumentTypeError(f"{text!r} is neither fetch nor export; `reelbeam models` alone lists the models")
 
 
 def fetch_parser() -> Parser:

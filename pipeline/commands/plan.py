@@ -7,20 +7,25 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from reelbeam.pipeline.flags.label_parser import LABEL_EPILOG
+from reelbeam.pipeline.flags.label_parser import epilog
 from reelbeam.pipeline.flags.parser import Parser, make_parser
 from reelbeam.pipeline.settings.command_settings import PLAN_GROUPS
 from reelbeam.transforms.models.cpus import cpu_count
 from reelbeam.transforms.wording import counted, duration, short_duration
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from reelbeam.pipeline.commands.estimate import Plan
+
+
+_UNKNOWN = "unknown"
 
 
 def plan_parser() -> Parser:
     """Returns the parser of `reelbeam plan`: the flags of `label`, and two more."""
     description = "Show what `reelbeam label` with the same flags would do, and what it would cost. Nothing is written."
-    return make_parser("reelbeam plan", description, PLAN_GROUPS, LABEL_EPILOG)
+    return make_parser("reelbeam plan", description, PLAN_GROUPS, epilog("plan"))
 
 
 def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
@@ -65,7 +70,7 @@ def _show(found: Plan, row_options: str) -> None:
     from rich.text import Text
 
     from reelbeam.pipeline.reports.reasons import counted_reasons
-    from reelbeam.pipeline.terminal.console import make_console, make_table, printable, right
+    from reelbeam.pipeline.terminal.console import make_console, make_table, right
     from reelbeam.transforms.storage.ignored import describe
 
     console = make_console()
@@ -80,30 +85,43 @@ def _show(found: Plan, row_options: str) -> None:
         console.print(Text(f"  {number} would fail: {code}", style="red"))
     if not found.to_label:
         return
+    console.print(_costs_table(found))
+    console.print(Text(_footnote(found), style="dim"))
+    if found.videos_per_part:
+        console.print(
+            f"A crash costs the current part: --videos_per_part {found.videos_per_part} makes parts of "
+            "about a CPU-hour."
+        )
+
+
+def _costs_table(found: Plan) -> Table:
+    from rich.text import Text
+
+    from reelbeam.pipeline.terminal.console import make_table, printable, right
+
     table = make_table("model", *map(right, ("clips", "model CPU time", "decoding", "CPU time", "time here")))
     for entry in found.models:
         decode, hours = entry.decode_cpu_hours, entry.cpu_hours
         table.add_row(
             Text(printable(entry.model)),
             str(entry.clips),
-            "unknown" if hours is None else _time(entry.model_cpu_hours or 0) + ("" if entry.measured else " *"),
+            _UNKNOWN if hours is None else _time(entry.model_cpu_hours or 0) + ("" if entry.measured else " *"),
             f"{_time(decode.typical)} ({_time(decode.low)} to {_time(decode.high)})",
-            "" if hours is None else _time(hours),
-            "" if hours is None else _time(hours / cpu_count()),
+            _UNKNOWN if hours is None else _time(hours),
+            _UNKNOWN if hours is None else _time(hours / cpu_count()),
         )
-    console.print(table)
-    console.print(
-        Text(
-            f"CPU time with {found.engine}, from benchmarks on another machine: good for an order of magnitude. "
-            "Decoding depends on the codec and the size of the picture. * not measured, estimated from GFLOPs.",
-            style="dim",
-        )
+    return table
+
+
+def _footnote(found: Plan) -> str:
+    """Returns the text below the costs: their source, and the meaning of the marks that the table has."""
+    known = [entry.measured for entry in found.models if entry.cpu_hours is not None]
+    text = (
+        f"CPU time with {found.engine}, from benchmarks on another machine: good for an order of magnitude. "
+        "Decoding depends on the codec and the size of the picture."
     )
-    if found.videos_per_part:
-        console.print(
-            f"A crash costs the current part: --videos_per_part {found.videos_per_part} makes parts of "
-            "about a CPU-hour."
-        )
+    text += "" if all(known) else " * not measured, estimated from GFLOPs."
+    return text + ("" if len(known) == len(found.models) else f" {_UNKNOWN}: the catalog has no cost of the model.")
 
 
 def _summary(found: Plan) -> str:

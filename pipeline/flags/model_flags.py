@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import logging
 import os
 import pathlib
 import re
@@ -57,6 +58,7 @@ def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
         spec = catalog.ModelSpec(name, _kind(folder), str(folder or name), labels or "", preset)
     else:
         spec = dataclasses.replace(known, labels=labels or known.labels, preset=preset)
+    _warn_of_other_preset(spec, known)
     if asked.output_activation != "auto":
         spec = dataclasses.replace(spec, output_activation=asked.output_activation)
     wanted = _fingerprint(asked.model_fingerprint)
@@ -64,6 +66,17 @@ def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
         return dataclasses.replace(spec, pin=wanted)
     require_pin(folder, wanted, without_query(name))
     return dataclasses.replace(spec, handle=name.rstrip("/"), pin=pin(folder))
+
+
+def _warn_of_other_preset(spec: catalog.ModelSpec, known: catalog.ModelSpec | None) -> None:
+    """Warns if flags change the clips that a model of the catalog, or an exported one, was trained on."""
+    if known is None or spec.preset == known.preset:
+        return
+    names = [name for name in _PRESET if getattr(spec.preset, name) != getattr(known.preset, name)]
+    given, expected = (
+        ", ".join(f"--{name} {getattr(preset, name)}" for name in names) for preset in (spec.preset, known.preset)
+    )
+    logging.getLogger(__name__).warning("model %s is made for %s; the flags ask for %s", spec.name, expected, given)
 
 
 def _fingerprint(given: str | None) -> str | None:

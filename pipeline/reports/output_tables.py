@@ -72,9 +72,9 @@ def print_status(found: Overview) -> None:
         f"{totals.partial} partial, {totals.failed} failed; {counted(totals.clips, 'clip')}; "
         f"last success {found.last_success}"
     )
-    files = ", ".join(f"{n} of {table}" for table, n in found.num_files.items())
+    files = ", ".join(counted(n, f"{table} file") for table, n in found.num_files.items())
     runs, compactions = counted(found.num_runs, "run"), counted(found.num_compactions, "compaction")
-    console.print(f"files: {files}; {runs}, {compactions}", style="dim")
+    console.print(f"{files}; {runs}, {compactions}", style="dim")
 
 
 def _progress(progress: LockProgress) -> str:
@@ -90,11 +90,11 @@ def _progress(progress: LockProgress) -> str:
 
 def _print_runs(found: Overview, console: Console) -> None:
     names = ("videos", "ok", "partial", "failed", "skipped", "clips", "took")
-    table = make_table(Column("run", no_wrap=True), "finished", "model", *map(right, names))
+    table = make_table(Column("run", no_wrap=True), Column("finished (UTC)", no_wrap=True), "model", *map(right, names))
     for run in found.runs:
         table.add_row(
             Text(run.run_id),
-            Text(run.finished_at[5:16].replace("T", " ")),
+            Text(run.finished_at[:16].replace("T", " ")),
             Text(printable(run.model.rsplit("/", 1)[-1])),
             *(str(getattr(run.counts, name)) for name in names[:-1]),
             _took(run.started_at, run.finished_at),

@@ -61,12 +61,12 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
         _print_videos(summary, console)
     elif summary.labels:
         console.print(_labels_table(summary.labels))
-    if summary.errors:
+    if summary.errors and not (outcome.exit_code and _lists_all_errors(summary.counts)):
         console.print(_errors_table(summary.errors))
     console.print(Text(_counts_line(summary) if summary.counts.videos else _nothing_line(summary)))
     if summary.model == DEMO and not num_before:
         console.print(_TOY, soft_wrap=True)
-    if summary.counts.skipped:
+    if summary.counts.videos and summary.counts.skipped:
         console.print(Text(_skipped_line(summary)))
     if summary.ignored:
         console.print(Text(f"Ignored: {printable(describe(summary.ignored))}"))
@@ -109,6 +109,11 @@ def _committed_line(num_before: int) -> str:
     if not num_before:
         return "Nothing was committed."
     return f"This part was not committed. Committed before: {counted(num_before, 'part')}."
+
+
+def _lists_all_errors(counts: Counts) -> bool:
+    """Returns whether the list of failed videos, see `_print_failed`, shows each error of a rejected run."""
+    return 0 < counts.failed <= MAX_FAILED_SHOWN and not counts.partial
 
 
 def _print_failed(summary: RunDocument, console: Console) -> None:
@@ -204,9 +209,10 @@ def _fetched_line() -> str:
 
 def _nothing_line(summary: RunDocument) -> str:
     """Returns the line of a run without videos to label."""
-    if not set(summary.skipped) <= DONE_BEFORE:
-        return "Nothing to label."
-    return f"Nothing new: {counted(summary.counts.inputs, 'input')}, all done before."
+    if not summary.skipped:
+        return f"Nothing to label: {counted(summary.counts.inputs, 'input')}"
+    verdict = "Nothing new" if set(summary.skipped) <= DONE_BEFORE else "Nothing to label"
+    return f"{verdict}: {_skipped_line(summary)}"
 
 
 def _skipped_line(summary: RunDocument) -> str:

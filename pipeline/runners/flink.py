@@ -54,12 +54,16 @@ class FlinkRunner(Runner):
         """Returns the runner for Beam's flags.
 
         Raises:
-          ConfigError: the flags do not fit the cluster (its Flink version, its slots), or the address is not a Flink
-            cluster.
+          ConfigError: no cluster is given, the flags do not fit the cluster (its Flink version, its slots), or the
+            address is not a Flink cluster.
           RunError: the cluster or its job server does not respond, or has no TaskManager; a retry may succeed.
         """
         options = PipelineOptions(list(beam_flags))
-        master = options.view_as(FlinkRunnerOptions).flink_master
+        flink, endpoint = options.view_as(FlinkRunnerOptions), options.view_as(PortableOptions).job_endpoint
+        master = flink.flink_master
+        if not (_given("flink_master", beam_flags) or flink.flink_job_server_jar or endpoint):
+            # Beam would download a job server, with a Flink in it.
+            raise ConfigError("--runner=FlinkRunner needs a cluster: pass --flink_master HOST:PORT")
         if master in EMBEDDED:
             return cls(options, None)
         cluster = Cluster(master)

@@ -15,7 +15,14 @@ from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import TypeVar, cast
 
-from reelbeam.pipeline.settings.values import Range, exact_number, number_text, require_name
+from reelbeam.pipeline.settings.values import (
+    Range,
+    byte_count,
+    byte_text,
+    exact_number,
+    number_text,
+    require_name,
+)
 
 _T = TypeVar("_T")
 _KEY = "reelbeam"
@@ -124,7 +131,12 @@ class Setting:
         """Returns the value for a text, or an iterable of values for a list."""
         if self.flag.parse is not None:
             return self.flag.parse
-        parsers: dict[object, Callable[[str], object]] = {int: int, float: float, Fraction: exact_number}
+        is_bytes = self.flag.show is byte_text
+        parsers: dict[object, Callable[[str], object]] = {
+            int: byte_count if is_bytes else int,
+            float: float,
+            Fraction: exact_number,
+        }
         return parsers.get(self.kind, str if self.collect is None or self.flag.is_positional else _alone)
 
     @property

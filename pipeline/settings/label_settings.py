@@ -118,6 +118,7 @@ class RemoteSettings:
             "Maximum size of the copies that a process keeps",
             "N",
             unset="20 GiB, or 80 % of the free disk space if that is less",
+            show=values.byte_text,
             is_recorded=False,
         ),
     )

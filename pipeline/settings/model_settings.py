@@ -26,8 +26,8 @@ class ModelName:
     model: str = required(
         str,
         Flag(
-            "Catalog name (see `reelbeam models`), URL, or folder of a SavedModel or of an exported model, local or in "
-            "an object store; a0-base is the smallest for real videos",
+            "Catalog name (see `reelbeam models`), URL, local archive (.tar.gz, .tar, .zip), or folder of a SavedModel "
+            "or of an exported model, local or in an object store; a0-base is the smallest for real videos",
             "NAME",
             is_location=True,
             hint="--model a0-base is the smallest for real videos, fetched at its first use; `reelbeam models` lists "

@@ -98,6 +98,14 @@ def byte_text(value: float) -> str:
     return f"{mebibytes:g} MiB" if mebibytes < 1024 else f"{mebibytes / 1024:g} GiB"
 
 
+def byte_count(text: str) -> int:
+    """Returns a number of bytes; raises ArgumentTypeError."""
+    try:
+        return int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes, such as 1000000000") from error
+
+
 def square_text(value: float) -> str:
     """Returns a number of pixels as the size of a square picture.
 

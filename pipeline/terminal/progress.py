@@ -80,7 +80,7 @@ class _Line:
         if self.is_drawn:
             self._bar.update(self._task, description=text, completed=stage.done, total=stage.total, refresh=True)
         else:
-            share = f" ({stage.done / stage.total:.0%})" if stage.total else ""
+            share = f" ({stage.done / stage.total:.0%} of the work)" if stage.total else ""
             self._console.print(f"{text}{share}", markup=False, soft_wrap=True)
 
     def _print_above(self, text: str) -> None:

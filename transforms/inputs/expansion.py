@@ -16,6 +16,7 @@ from reelbeam.transforms.records import VideoRef
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage import local_folders
 from reelbeam.transforms.storage.ignored import HIDDEN_FILE, Report, describe, extension_of, ignore, kind_of_file
+from reelbeam.transforms.storage.stores.failures import hint
 from reelbeam.transforms.storage.uris import Pattern, literal
 
 _WILDCARDS = frozenset("*?[")
@@ -98,7 +99,7 @@ def why_nothing(given: str, base_dir: str | None = None) -> str:
     if path is not None and not is_folder and (file := _file_above(path)):
         return f"{file} is a file, not a folder; correct the path"
     if path is not None and not is_folder and not _is_pattern(uri):
-        return "nothing is there; correct the path"
+        return f"nothing is there; {hint(uri) or 'correct the path'}"
     counts: collections.Counter[str] = collections.Counter()
     matches_anything(given, base_dir, lambda kind: counts.update([kind]))
     left_out = f" (ignored here: {describe(counts)})" if counts else ""

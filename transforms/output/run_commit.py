@@ -196,4 +196,4 @@ def check(
 def _remedy(errors: Sequence[ErrorCount]) -> str:
     """Returns what to do about failures. A scheme that this installation cannot read fails with any ratio."""
     of_setup = (str(entry.message) for entry in errors if entry.code == UnsupportedVideoUriError.code)
-    return next(of_setup, "see to the errors, or raise it")
+    return next(of_setup, "fix the errors, or raise --max_failure_ratio")

@@ -79,7 +79,7 @@ def test_a_run_without_waiting_is_one_job_on_a_cluster(videos: pathlib.Path, tmp
     with pytest.raises(ConfigError, match="a local run ends with its process"):
         request(videos, tmp_path / "out", "--no_wait")
     with pytest.raises(ConfigError, match="leave out --videos_per_part, or wait for the parts"):
-        request(videos, tmp_path / "out", "--no_wait", "--videos_per_part=5", "--runner=FlinkRunner")
+        request(videos, tmp_path / "out", "--no_wait", "--videos_per_part=5", "--runner=PortableRunner")
 
 
 def test_a_plan_neither_checks_this_machine_nor_makes_a_pipeline(

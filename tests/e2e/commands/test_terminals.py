@@ -220,4 +220,4 @@ with ProgressLine(True, source):
         drawn += os.read(terminal, 1 << 16)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     os.close(terminal)
-    assert "\x1b[2KWARNING reelbeam.transforms.x: a file �]0;owned� is odd\r\n" in drawn.decode()
+    assert "\x1b[2KWARNING: a file �]0;owned� is odd\r\n" in drawn.decode()

@@ -18,11 +18,11 @@ REFUSAL = (
     "container that allows one of them, or pass --allow_unconfined_decoder\n"
 )
 OPEN = (
-    "WARNING reelbeam.transforms.media.sandbox.responses: decoder processes are not confined: a hostile video "
+    "WARNING: decoder processes are not confined: a hostile video "
     "that takes over a decoder could read files and open connections\n"
 )
 HALF_OPEN = (
-    "WARNING reelbeam.transforms.media.sandbox.responses: decoder processes run without a seccomp filter: "
+    "WARNING: decoder processes run without a seccomp filter: "
     "Landlock keeps them from files and TCP, but a hostile video that takes over a decoder could use other system "
     "calls\n"
 )

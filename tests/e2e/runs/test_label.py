@@ -196,6 +196,7 @@ def test_too_many_failures_exit_with_3_and_commit_nothing(
     failed = printed.partition("\nFailed: 2 videos\n")[2]
     assert "broken.mp4 not_a_video: not a video that FFmpeg can read" in failed
     assert f"  {tmp_path}/gone.mp4 not_found: does not exist; check the path and its spelling\n" in failed
+    assert printed.count("check the path and its spelling") == 1
     (staging,) = (tmp_path / "out" / ".staging").glob("run=*")
     assert f"errors  {staging}/errors/" in printed and f"summary {staging}/failed.json" in printed
     rows = select(f"SELECT video_uri FROM read_parquet('{staging}/errors/*.staged')").fetchall()

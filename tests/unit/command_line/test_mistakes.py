@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import io
 import logging
 import pathlib
 import shutil
@@ -13,10 +14,12 @@ import output_factory as factory
 import pytest
 import record_factory as make
 from output_factory import Video
+from rich.console import Console
 
 from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.commands import plan
-from reelbeam.pipeline.commands.estimate import Plan
+from reelbeam.pipeline.commands.costs import DecodeCost
+from reelbeam.pipeline.commands.estimate import ModelPlan, Plan
 from reelbeam.pipeline.flags import options
 from reelbeam.pipeline.flags.parser import Parser
 from reelbeam.pipeline.job.earlier_runs import warn_of_other_work
@@ -97,6 +100,31 @@ def test_a_missing_model_is_reported_with_its_whole_path(
     )
 
 
+def test_flags_that_change_the_clips_of_a_known_model_cause_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        for flags in ([], ["--target_fps=4"], ["--target_fps=5", "--resize=80", "--num_frames=8"]):
+            args, _ = options.parse_label_flags(["a.mp4", "--output=o", "--model=demo", *flags])
+            options.to_config(args)
+    assert [record.getMessage() for record in caplog.records] == [
+        "model demo is made for --target_fps 4, --resize 72; the flags ask for --target_fps 5, --resize 80"
+    ]
+
+
+def test_models_list_is_answered_with_the_command_that_lists(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["models", "list"])
+    assert "'list' is neither fetch nor export; `reelbeam models` alone lists the models" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["label", "plan"])
+def test_help_marks_required_flags_and_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert text.count("(required)") == 2
+    assert f"Example: reelbeam {command} ~/videos --model a0-base --output ~/labels" in text
+
+
 # Inputs and outputs
 
 
@@ -109,6 +137,7 @@ def test_a_missing_model_is_reported_with_its_whole_path(
         ("text*", "no file matches the pattern (ignored here: 1 folder that a pattern matches)"),
         ("gone", "nothing is there; correct the path"),
         ("gone/deep", "nothing is there; correct the path"),
+        ("s3:/bucket/videos", "nothing is there; did you mean s3://bucket/videos?"),
         ("texts/a.txt/", "{here}/texts/a.txt is a file, not a folder; correct the path"),
         ("texts/a.txt/b", "{here}/texts/a.txt is a file, not a folder; correct the path"),
     ],
@@ -179,7 +208,7 @@ def test_failures_of_the_installation_are_answered_with_what_to_install() -> Non
     for errors, advice in (
         ([setup], remedy),
         ([other, setup], remedy),
-        ([other], "see to the errors, or raise it"),
+        ([other], "fix the errors, or raise --max_failure_ratio"),
     ):
         with pytest.raises(TooManyFailuresError) as caught:
             check(counts, max_failure_ratio=0.5, errors=errors)
@@ -189,8 +218,10 @@ def test_failures_of_the_installation_are_answered_with_what_to_install() -> Non
 def test_a_run_in_which_everything_was_done_before_says_so() -> None:
     counts = counts_of(inputs=3, skipped=3)
     done = document(counts, {"already_labeled": 2, "gave_up": 1})
-    assert summary._nothing_line(done) == "Nothing new: 3 inputs, all done before."
-    assert summary._nothing_line(document(counts, {"beyond_limit": 3})) == "Nothing to label."
+    assert summary._nothing_line(done) == "Nothing new: 3 inputs, 3 skipped: 2 labeled already, 1 failed too often"
+    limited = document(counts, {"beyond_limit": 3})
+    assert summary._nothing_line(limited) == "Nothing to label: 3 inputs, 3 skipped: 3 beyond --limit"
+    assert summary._nothing_line(document(counts_of(), {})) == "Nothing to label: 0 inputs"
 
 
 def test_missing_columns_of_skipped_rows_are_reported_with_their_flags() -> None:
@@ -213,26 +244,47 @@ def test_the_warning_about_earlier_runs_says_what_becomes_of_whose_rows(caplog: 
     ]
 
 
+SHORT_PLAN = Plan(
+    output="o",
+    inputs=1,
+    outcomes={},
+    ignored={},
+    to_label=1,
+    sampled=1,
+    extrapolated=False,
+    hours=4 / 3600,
+    hours_error=0.0,
+    failures={},
+    clips=1,
+    engine="openvino",
+    models=(),
+    videos_per_part=None,
+)
+
+
+def cost(model: str, hours: float | None, measured: bool) -> ModelPlan:
+    return ModelPlan(model, 1, hours, DecodeCost(0.1, 0.2, 0.3), hours, measured)
+
+
+def test_a_plan_explains_only_the_marks_that_its_table_has() -> None:
+    measured, estimated, own = cost("a0-base", 1.0, True), cost("a5-base", 9.0, False), cost("mine", None, False)
+    starred, unknown = " * not measured, estimated from GFLOPs.", " unknown: the catalog has no cost of the model."
+    for models, end in (
+        ((measured,), "size of the picture."),
+        ((measured, estimated), starred),
+        ((own, measured), f"size of the picture.{unknown}"),
+        ((own, measured, estimated), starred + unknown),
+    ):
+        assert plan._footnote(dataclasses.replace(SHORT_PLAN, models=models)).endswith(end)
+    page = io.StringIO()
+    Console(file=page, width=120).print(plan._costs_table(dataclasses.replace(SHORT_PLAN, models=(own,))))
+    assert page.getvalue().count("unknown") == 3
+
+
 def test_a_short_plan_is_printed_in_seconds() -> None:
-    short = Plan(
-        output="o",
-        inputs=1,
-        outcomes={},
-        ignored={},
-        to_label=1,
-        sampled=1,
-        extrapolated=False,
-        hours=4 / 3600,
-        hours_error=0.0,
-        failures={},
-        clips=1,
-        engine="openvino",
-        models=(),
-        videos_per_part=None,
-    )
-    assert plan._summary(short) == "1 input, 1 to label: 4 seconds of video, 1 clip"
+    assert plan._summary(SHORT_PLAN) == "1 input, 1 to label: 4 seconds of video, 1 clip"
     more = dataclasses.replace(
-        short, inputs=3000, to_label=3000, sampled=2000, extrapolated=True, hours=30.0, hours_error=0.5, clips=9
+        SHORT_PLAN, inputs=3000, to_label=3000, sampled=2000, extrapolated=True, hours=30.0, hours_error=0.5, clips=9
     )
     assert plan._summary(more) == (
         "3000 inputs, 3000 to label: 30 hours of video (± 30 minutes: estimated from the headers of 2000 videos), "

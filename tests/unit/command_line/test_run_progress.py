@@ -9,6 +9,7 @@ import pytest
 
 from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.job.run_progress import RunProgress
+from reelbeam.pipeline.terminal import progress
 from reelbeam.pipeline.terminal.progress import Stage
 from reelbeam.transforms import metrics
 from reelbeam.transforms.output.lock.lock_file import LockProgress, read_lock
@@ -54,6 +55,15 @@ def test_parts_are_added_up() -> None:
     found = progress.for_lock()
     assert found is not None
     assert (found.videos_done, found.videos) == (25, 30)
+
+
+def test_in_a_log_the_percentage_is_of_the_work(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0)
+    line = progress.WorkLine("labeling")
+    line._line.show(lambda: Stage("4/8 videos, 64 clips", 5.7, 8))
+    assert capsys.readouterr().err == "4/8 videos, 64 clips (71% of the work)\n"
 
 
 def test_of_workers_elsewhere_the_parts_are_known() -> None:

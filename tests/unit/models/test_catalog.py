@@ -96,7 +96,7 @@ def test_a_name_like_no_other_is_answered_with_all() -> None:
         ({"size": 0}, "size .* not 0"),
         ({"target_fps": Fraction(0)}, "target_fps must be above 0, not 0"),
         ({"target_fps": 29.97}, "target_fps must be a Fraction, not 29.97"),
-        ({"size": 193}, r"size \(193\) must not exceed resize \(192\)"),
+        ({"size": 193}, "--size 193 must not exceed --resize 192"),
     ],
 )
 def test_a_preset_that_cannot_work_is_refused(changes: dict[str, Any], message: str) -> None:

@@ -92,8 +92,12 @@ def test_labels_resolve_from_a_path_a_file_url_and_a_package(tmp_path: pathlib.P
 @pytest.mark.parametrize(
     ("handle", "message"),
     [
-        ("/no/such/labels.txt", "no label file is at /no/such/labels.txt"),
-        ("package:reelbeam.transforms.models.registry/labels/other.txt", "no label file is at .*other.txt"),
+        ("kinetics600", r"--labels kinetics600: no such file; did you mean kinetics-600\?"),
+        ("/no/such/labels.txt", "--labels /no/such/labels.txt: no such file; correct the path"),
+        (
+            "package:reelbeam.transforms.models.registry/labels/other.txt",
+            "--labels .*other.txt: no such file; correct the path",
+        ),
         ("package:no_such_package/labels.txt", "no package no_such_package is installed"),
         ("https://host/labels.txt?sig=SECRET", "cannot be read from https://host/labels.txt: copy"),
     ],
@@ -105,5 +109,5 @@ def test_labels_that_are_nowhere_are_refused(handle: str, message: str) -> None:
 
 
 def test_a_folder_is_not_a_label_file(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(LabelMapError, match="no label file is at"):
+    with pytest.raises(LabelMapError, match="no such file"):
         resolve_labels(str(tmp_path))

@@ -77,7 +77,7 @@ def test_where_no_address_answers_all_are_named(
     first, second = (hub.serve(f"/{number}", status(code)) for number, code in enumerate(codes))
     with pytest.raises(kind, match=rf"{first}: HTTP {codes[0]}.*{second}: HTTP {codes[1]}") as caught:
         resolver.resolve(first, [second])
-    assert str(caught.value).count("reelbeam models fetch") == 1
+    assert str(caught.value).count("reelbeam models export") == 1
     assert remains(hub_cache) == []
 
 
@@ -104,7 +104,11 @@ def test_a_hub_that_cannot_be_reached_is_one_line(hub_cache: pathlib.Path) -> No
         ("m.pt", "m.pt is a PyTorch model: convert it to a SavedModel"),
         ("m.onnx", "m.onnx is an ONNX model: convert it to a SavedModel"),
         ("model.xml", "model.xml is a part of an OpenVINO model: pass .* or one that `reelbeam models export` wrote"),
-        ("m.dat", "m.dat is a file: pass a catalog name, a URL, or the folder of a SavedModel"),
+        (
+            "m.dat",
+            "m.dat is a file: pass a catalog name, a URL, the folder of a SavedModel or of an exported model, "
+            "or a local archive",
+        ),
     ],
 )
 def test_of_a_file_it_is_said_what_it_is_and_what_to_pass(tmp_path: pathlib.Path, name: str, message: str) -> None:

@@ -152,7 +152,7 @@ def test_a_truncated_download_leaves_nothing_and_a_retry_succeeds(
     with pytest.raises(ModelDownloadError) as caught:
         resolver.resolve(url)
     assert url in str(caught.value)
-    assert "reelbeam models fetch" in str(caught.value)
+    assert "reelbeam models export" in str(caught.value)
     assert not resolver.is_cached(url)
     assert remains(hub_cache) == []
     assert content(resolver.resolve(url)) == FILES
@@ -180,7 +180,7 @@ def test_a_model_that_is_not_there(hub: Hub, hub_cache: pathlib.Path, code: int)
 @pytest.mark.parametrize("code", [500, 503, 429])
 def test_a_server_that_fails_may_be_asked_again(hub: Hub, hub_cache: pathlib.Path, code: int) -> None:
     url = hub.serve("/m", status(code), whole(make_archive(FILES)))
-    with pytest.raises(ModelDownloadError, match=rf"cannot fetch {url}: HTTP {code}.*pass a local folder") as caught:
+    with pytest.raises(ModelDownloadError, match=rf"cannot fetch {url}: HTTP {code}.*pass --model DIR") as caught:
         resolver.resolve(url)
     assert caught.value.transient
     assert remains(hub_cache) == []
@@ -191,7 +191,7 @@ def test_a_refused_connection() -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{reserved.getsockname()[1]}/model?sig=SECRET"
-        with pytest.raises(ModelDownloadError, match=r"/model: .*refused.*reelbeam models fetch") as caught:
+        with pytest.raises(ModelDownloadError, match=r"/model: .*refused.*machine with network, copy DIR") as caught:
             resolver.resolve(url)
     assert "SECRET" not in str(caught.value)
 

@@ -65,6 +65,8 @@ def test_status_shows_runs_totals_and_errors(tmp_path: pathlib.Path, capsys: pyt
     assert main(["status", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert all(name in printed for name in names) and "5 videos" in printed and "no_frames" in printed
+    assert "finished (UTC)" in printed and f"  {found['runs'][1]['finished_at'][:16].replace('T', ' ')}  " in printed
+    assert "3 videos files, " in printed and " clips files, " in printed and "files: " not in printed
 
 
 def test_status_cuts_nothing_off_where_no_terminal_is(

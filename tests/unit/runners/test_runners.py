@@ -63,10 +63,17 @@ def test_slots_of_no_cluster_are_an_error() -> None:
 
 
 def test_an_embedded_flink_is_left_alone() -> None:
-    runner = runner_of(["--runner=FlinkRunner"])
+    runner = runner_of(["--runner=FlinkRunner", "--flink_master=[local]"])
     assert isinstance(runner, FlinkRunner) and runner.cluster is None and not runner.is_local
-    assert runner.options.get_all_options(drop_default=True) == {"runner": "FlinkRunner"}
+    assert runner.options.get_all_options(drop_default=True) == {"runner": "FlinkRunner", "flink_master": "[local]"}
     assert not runner.cancels_interrupted_jobs
+
+
+def test_flink_without_a_cluster_or_a_job_server_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="--runner=FlinkRunner needs a cluster: pass --flink_master HOST:PORT"):
+        runner_of(["--runner=FlinkRunner"])
+    for flag in ("--flink_job_server_jar=/server.jar", "--job_endpoint=localhost:1"):
+        assert isinstance(runner_of(["--runner=FlinkRunner", flag]), FlinkRunner)
 
 
 def test_another_runner_is_left_alone() -> None:

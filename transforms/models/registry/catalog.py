@@ -57,7 +57,7 @@ class Preset:
             raise ValueError(f"target_fps must be above 0, not {self.target_fps}")
         if self.size > self.resize:
             raise ValueError(
-                f"size ({self.size}) must not exceed resize ({self.resize}): a crop cannot leave the picture"
+                f"--size {self.size} must not exceed --resize {self.resize}: a crop cannot leave the picture"
             )
 
     @property

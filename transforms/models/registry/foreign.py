@@ -26,7 +26,13 @@ _KINDS = {
     ".xml": _OPENVINO,
     ".bin": _OPENVINO,
 }
-_UNKNOWN = "a file", "pass a catalog name, a URL, or the folder of a SavedModel or of an exported model"
+_UNKNOWN = (
+    "a file",
+    (
+        "pass a catalog name, a URL, the folder of a SavedModel or of an exported model, or a local archive of one "
+        f"({', '.join(ARCHIVES)})"
+    ),
+)
 
 
 def kind_of(name: str) -> str | None:

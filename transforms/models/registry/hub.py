@@ -28,7 +28,10 @@ from reelbeam.transforms.models.registry.quiet import quiet_tensorflow
 from reelbeam.transforms.redaction import without_query
 
 _LOGGER = logging.getLogger(__name__)
-REMEDY = "try again, fetch it ahead with `reelbeam models fetch`, or pass a local folder"
+REMEDY = (
+    "try again; or run `reelbeam models export NAME --to DIR` on a machine with network, copy DIR to this machine, and "
+    "pass --model DIR"
+)
 _SOCKET_TIMEOUT_SECONDS = 60
 _LOCK_TIMEOUT_SECONDS = 10 * 60
 _RETRYABLE_STATUS = (408, 425, 429)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import hashlib
 import pathlib
 
 from reelbeam.transforms.errors import LabelMapError, ModelNotFoundError
 from reelbeam.transforms.models.registry import resolver
+from reelbeam.transforms.models.registry.catalog import KINETICS_600
 from reelbeam.transforms.models.registry.plain_files import read_plain
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.wording import counted
@@ -103,5 +105,7 @@ def resolve_labels(handle: str) -> pathlib.Path:
             f"labels cannot be read from {without_query(handle)}: copy the file to a local disk, pass --labels FILE"
         )
     if not path.is_file():
-        raise LabelMapError(f"no label file is at {path} ({handle}): pass --labels FILE")
+        is_misspelled = bool(difflib.get_close_matches(handle.lower(), [KINETICS_600]))
+        remedy = f"did you mean {KINETICS_600}?" if is_misspelled else "correct the path"
+        raise LabelMapError(f"--labels {handle}: no such file; {remedy}")
     return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -46,6 +47,8 @@ _NO_CREDENTIALS = frozenset(
     "NoCredentialsError PartialCredentialsError CredentialRetrievalError ProfileNotFound NoAuthTokenError "
     "TokenRetrievalError SSOError DefaultCredentialsError RefreshError".split()
 )
+_ONE_SLASH = re.compile(r"(?:^|/)(https?|s3|gs|hdfs|az|azfs|abfs|abfss|wasb|wasbs):/([^/].*)", re.DOTALL)
+"""The URI of an object with one slash missing, which is a local path."""
 _REFUSING_CODES = frozenset({"AccessDenied", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"})
 """S3's codes for rejected credentials. Those for expired ones have status 400; an entry of a list has none."""
 _REMEDIES = {
@@ -58,7 +61,22 @@ _REMEDIES = {
 
 def missing(uri: str) -> ObjectNotFoundError:
     """Returns the error for an object that does not exist."""
-    return ObjectNotFoundError(f"{without_query(uri)} does not exist; check the path and its spelling")
+    return ObjectNotFoundError(f"{without_query(uri)} does not exist; {hint(uri) or 'check the path and its spelling'}")
+
+
+def hint(uri: str) -> str:
+    """Returns what a URI or path that does not exist may have meant; "" if nothing is likely.
+
+    >>> hint("/here/s3:/bucket/x.mp4")
+    'did you mean s3://bucket/x.mp4?'
+    >>> hint("/here/*.mp4"), hint('/here/"x.mp4"'), hint("/here/x.mp4")
+    ('list entries are files, not patterns', 'remove the quotes', '')
+    """
+    if found := _ONE_SLASH.search(uri):
+        return f"did you mean {without_query(f'{found[1]}://{found[2]}')}?"
+    if uri.endswith(('"', "'")):
+        return "remove the quotes"
+    return "list entries are files, not patterns" if "*" in uri else ""
 
 
 def changed(uri: str) -> ObjectChangedError:
