@@ -63,8 +63,8 @@ def localized(spec: ModelSpec) -> ModelSpec:
     folder = _found.get((spec.handle, spec.pin)) or fetch(spec.handle)
     if spec.pin not in (None, pin(folder)):
         raise ModelError(
-            f"{without_query(spec.handle)} is not the model any more that this run began with; run again, "
-            "and give a new model a folder of its own"
+            f"{without_query(spec.handle)} is no longer the model with which this run began; run again, "
+            "and give each model a folder of its own"
         )
     return dataclasses.replace(spec, handle=str(folder))
 
@@ -118,7 +118,7 @@ def load_labels(handle: str) -> LabelMap:
 
 
 def upload(folder: pathlib.Path, uri: str) -> None:
-    """Copies an exported model to a store; the manifest is last, because a folder without it is not a model.
+    """Copies an exported model to a store; the manifest last, because a folder without it is not a model.
 
     Raises:
       ConfigError: the folder is not empty.
@@ -150,10 +150,10 @@ def _list(uri: str) -> dict[str, ObjectInfo]:
     if not listed and foreign.kind_of(uri):
         raise NotASavedModelError(foreign.refusal(shown))
     if not listed:
-        there = "a file, not a folder," if _is_file(uri) else "no folder"
+        fault = "is a file, not the folder of a model" if _is_file(uri) else "does not exist, or is empty"
         raise ModelNotFoundError(
-            f"no model is at {shown}: {there} is there; check the address, or copy a model to it, "
-            f"`reelbeam models export NAME --to {shown}` for instance"
+            f"{shown} {fault}; check the address, or write a model there, for example with "
+            f"`reelbeam models export NAME --to {shown}`"
         )
     if len(listed) > MOST_FILES:
         raise NotASavedModelError(f"{shown} holds more than {MOST_FILES} files; pass the folder of one model")
@@ -197,7 +197,7 @@ def _model_errors(uri: str) -> Iterator[None]:
         yield
     except StorageError as error:
         if not error.transient:
-            raise ModelNotFoundError(f"no model can be had at {shown}: {error}") from error
+            raise ModelNotFoundError(f"no model can be read at {shown}: {error}") from error
         raise ModelDownloadError(f"cannot reach the model at {shown}: {error}; or pass a local folder") from error
     except OSError as error:
         raise ModelDownloadError(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import pathlib
 import tempfile
 from collections.abc import Sequence
 
 from rich.text import Text
 
-from reelbeam.pipeline.flags import model_flags, options
+from reelbeam.pipeline.commands.parsing import parse
+from reelbeam.pipeline.flags import model_flags
 from reelbeam.pipeline.flags.parser import STORES_EPILOG, Parser, make_parser
 from reelbeam.pipeline.settings.command_settings import EXPORT_GROUPS, FETCH_GROUPS
 from reelbeam.pipeline.terminal.console import make_console, make_table, right
@@ -29,9 +29,9 @@ def models(argv: Sequence[str]) -> None:
       ConfigError, ModelError: see `fetch` and `export_model`.
     """
     if argv[:1] == ["fetch"]:
-        fetch(_parse(fetch_parser(), argv[1:]).name)
+        fetch(parse(fetch_parser(), argv[1:]).name)
     elif argv[:1] == ["export"]:
-        args = _parse(export_parser(), argv[1:])
+        args = parse(export_parser(), argv[1:])
         export_model(model_flags.to_model_spec(args), args.to)
     else:
         parser = Parser(prog="reelbeam models", description="List the models, or fetch or export one.")
@@ -49,15 +49,6 @@ def export_parser() -> Parser:
     """Returns the parser of `reelbeam models export`'s own flags."""
     description = "Write a folder of a model, for workers without a hub and without TensorFlow."
     return make_parser("reelbeam models export", description, EXPORT_GROUPS, STORES_EPILOG)
-
-
-def _parse(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
-    args, beam_flags = options.parse_label_flags(argv, parser)
-
-    from reelbeam.pipeline.runners.stores import reach_stores
-
-    reach_stores(beam_flags)
-    return args
 
 
 def list_models() -> None:

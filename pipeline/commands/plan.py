@@ -101,7 +101,7 @@ def _show(found: Plan, row_options: str) -> None:
     )
     if found.videos_per_part:
         console.print(
-            f"A crash costs the part at hand: --videos_per_part {found.videos_per_part} makes parts of "
+            f"A crash costs the current part: --videos_per_part {found.videos_per_part} makes parts of "
             "about a CPU-hour."
         )
 

@@ -1,4 +1,4 @@
-"""Find the model that the flags name: in the catalog, in a folder or a store, or described by the flags alone."""
+"""Find the model that the flags name: in the catalog, in a folder, in a store, or described by the flags alone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PRESET = tuple(field.name for field in dataclasses.fields(catalog.Preset))
 def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
     """Returns the catalog's model with the flags' changes, or a model that the flags alone describe.
 
-    A model in an object store is fetched (`reelbeam.pipeline.runners.stores`): its kind is known from its files only.
+    A model in an object store is fetched, because only its files show its kind.
 
     Args:
       args: parsed `ModelDescription` flags, and `model`, the name.
@@ -36,7 +36,7 @@ def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
     Raises:
       ConfigError: flags are missing, or do not fit each other.
       ModelNotFoundError: the name is neither a catalog name, nor a URL, nor an existing folder.
-      ModelError: the model is a folder that was exported, and is damaged; or as `stored_models.fetch`.
+      ModelError: the model is a damaged exported folder; or as in `stored_models.fetch`.
     """
     name: str = args.model
     asked = from_values(ModelDescription, vars(args))

@@ -14,7 +14,7 @@ from faulty_proxy import FaultyProxy
 from object_stores import BUCKET, S3Server, s3_flags
 
 from reelbeam.pipeline.cli import main
-from reelbeam.pipeline.flags.options import parse_label_flags, to_config
+from reelbeam.pipeline.flags.options import parse_flags, to_config
 from reelbeam.transforms import stored_models
 from reelbeam.transforms.classify_clips import ClassifierConfig, MoViNetModelHandler
 from reelbeam.transforms.errors import ModelDownloadError, ModelError, ModelNotFoundError, NotASavedModelError
@@ -25,7 +25,7 @@ from reelbeam.transforms.stored_models import MOST_FILES
 pytestmark = pytest.mark.slow  # whole runs
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-DEMO = ROOT / "pipeline/demo/model"
+DEMO = ROOT / "transforms/models/registry/demo"
 URI = f"s3://{BUCKET}/models/demo [1]"
 PRESET_FLAGS = ["--num_frames=8", "--target_fps=4", "--resize=72", "--size=64"]
 _OF_ONE_RUN = {"run_id", "labeled_at", "run"}
@@ -56,7 +56,7 @@ def key(name: str) -> str:
 
 
 def spec_of(*flags: str) -> ModelSpec:
-    args, _ = parse_label_flags(["in.mp4", "--output=out", *flags])
+    args, _ = parse_flags(["in.mp4", "--output=out", *flags])
     return to_config(args).model
 
 
@@ -159,7 +159,7 @@ def test_workers_take_the_launchers_model_or_none(s3: S3Server, proxy: FaultyPro
     changed["preset"]["num_frames"] += 8
     s3.put(key(MANIFEST), json.dumps(changed).encode())
     assert stored_models.localized(spec).pin == pin(exported)  # where it was loaded nothing changes
-    with pytest.raises(ModelError, match=r"models/demo \[1\] is not the model any more .* run again"):
+    with pytest.raises(ModelError, match=r"models/demo \[1\] is no longer the model .* run again"):
         load_on_a_worker(spec)
 
 
@@ -221,8 +221,12 @@ def a_corpus(s3: S3Server, exported: pathlib.Path) -> None:
 
 
 FAULTS: dict[str, tuple[Any, type[ModelError], str]] = {
-    "nothing": (nothing, ModelNotFoundError, rf"no model is at {URI}: .*`reelbeam models export NAME --to {URI}`"),
-    "a file": (a_file, ModelNotFoundError, rf"no model is at {URI}: a file, not a folder, is there; check the address"),
+    "nothing": (
+        nothing,
+        ModelNotFoundError,
+        rf"{URI} does not exist, or is empty; .*`reelbeam models export NAME --to {URI}`",
+    ),
+    "a file": (a_file, ModelNotFoundError, rf"{URI} is a file, not the folder of a model; check the address"),
     "damaged": (
         damaged,
         ModelError,
@@ -271,9 +275,9 @@ def test_a_file_in_a_bucket_is_named_for_what_it_is(s3: S3Server, proxy: FaultyP
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("s3://no-such-bucket/model", "no model can be had at s3://no-such-bucket/model: .*does not exist"),
-        ("s3:///model", "no model can be had at s3:///model: .*names no bucket"),
-        ("nowhere://bucket/model", "no model can be had at nowhere://bucket/model: no file system"),
+        ("s3://no-such-bucket/model", "no model can be read at s3://no-such-bucket/model: .*does not exist"),
+        ("s3:///model", "no model can be read at s3:///model: .*names no bucket"),
+        ("nowhere://bucket/model", "no model can be read at nowhere://bucket/model: no file system"),
     ],
 )
 def test_places_that_are_none(uri: str, message: str, proxy: FaultyProxy) -> None:

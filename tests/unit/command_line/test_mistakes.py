@@ -32,7 +32,7 @@ from reelbeam.transforms.schemas import SCHEMA_VERSION
 
 def label_error(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     with pytest.raises(SystemExit) as caught:
-        options.parse_label_flags(list(words))
+        options.parse_flags(list(words))
     assert caught.value.code == 2
     return capsys.readouterr().err
 
@@ -87,7 +87,7 @@ def test_a_missing_model_is_reported_with_its_whole_path(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
-    args, _ = options.parse_label_flags(["a.mp4", "--output=o", f"--model={model}"])
+    args, _ = options.parse_flags(["a.mp4", "--output=o", f"--model={model}"])
     with pytest.raises(ModelNotFoundError) as caught:
         options.to_config(args)
     assert said.format(here=tmp_path) in str(caught.value)

@@ -31,7 +31,7 @@ BASE = ["a.mp4", "--output=out", "--model=a0-base"]
 
 
 def config(*flags: str) -> LabelingConfig:
-    return options.to_config(options.parse_label_flags([*BASE, *flags])[0])
+    return options.to_config(options.parse_flags([*BASE, *flags])[0])
 
 
 def given(each: Setting) -> tuple[list[str], object]:
@@ -177,7 +177,7 @@ def test_a_number_out_of_range_is_refused_with_the_bound(name: str) -> None:
             ConfigError,
             match=rf"^{each.option} is .+: it must be (at least|at most|above|from) .*{float(bound):g}|{bound}",
         ):
-            options.parse_label_flags([*BASE, f"{each.option}={value}"])
+            options.parse_flags([*BASE, f"{each.option}={value}"])
         if name in {own.name for own in settings_of(LabelingConfig)}:
             change: dict[str, Any] = {name: value}
             with pytest.raises(ConfigError, match=f"^{each.option} is "):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import pathlib
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -93,6 +94,15 @@ def imports(path: pathlib.Path) -> Iterator[tuple[str, bool]]:
                 yield (inner if is_module(inner) else node.module), at_top
 
 
+def strings(path: pathlib.Path) -> Iterator[str]:
+    """Yields the strings of a file that are values: docstrings may refer to any module."""
+    tree = ast.parse(path.read_text("utf-8"))
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield node.value
+
+
 def is_module(name: str) -> bool:
     return ROOT.joinpath(*name.split(".")).with_suffix(".py").exists() or is_folder(name)
 
@@ -110,6 +120,14 @@ def test_imports_never_point_upward(path: pathlib.Path) -> None:
         if imported.startswith("reelbeam."):
             imported = imported.removeprefix("reelbeam.")
             assert may_import(own, room(imported)), f"{module_name(path)} ({own}) imports {imported}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_strings_name_no_module_above(path: pathlib.Path) -> None:
+    own = room(module_name(path))
+    for text in strings(path):
+        for named in re.findall(r"reelbeam\.((?:pipeline|transforms)\.[\w.]+)", text):
+            assert may_import(own, room(named)), f"{module_name(path)} ({own}) names {named}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)

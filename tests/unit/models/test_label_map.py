@@ -84,7 +84,7 @@ def test_labels_resolve_from_a_path_a_file_url_and_a_package(tmp_path: pathlib.P
     path = write(tmp_path, b"a\n")
     assert resolve_labels(str(path)) == path
     assert resolve_labels(path.as_uri()) == path
-    bundled = resolve_labels("package:reelbeam.transforms.models/labels/kinetics_600.txt")
+    bundled = resolve_labels("package:reelbeam.transforms.models.registry/labels/kinetics_600.txt")
     assert bundled.name == "kinetics_600.txt"
     assert bundled.is_file()
 
@@ -93,7 +93,7 @@ def test_labels_resolve_from_a_path_a_file_url_and_a_package(tmp_path: pathlib.P
     ("handle", "message"),
     [
         ("/no/such/labels.txt", "no label file is at /no/such/labels.txt"),
-        ("package:reelbeam.transforms.models/labels/other.txt", "no label file is at .*other.txt"),
+        ("package:reelbeam.transforms.models.registry/labels/other.txt", "no label file is at .*other.txt"),
         ("package:no_such_package/labels.txt", "no package no_such_package is installed"),
         ("https://host/labels.txt?sig=SECRET", "cannot be read from https://host/labels.txt: copy"),
     ],

@@ -110,7 +110,7 @@ def test_a_hub_that_cannot_be_reached_is_one_line(hub_cache: pathlib.Path) -> No
 def test_of_a_file_it_is_said_what_it_is_and_what_to_pass(tmp_path: pathlib.Path, name: str, message: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"x")
-    args, _ = options.parse_label_flags(["a.mp4", "--output=o", f"--model={path}"])
+    args, _ = options.parse_flags(["a.mp4", "--output=o", f"--model={path}"])
     for refuse in (lambda: resolver.resolve(str(path)), lambda: options.to_config(args)):
         with pytest.raises(NotASavedModelError, match=f"{tmp_path}/{message.format(folder=tmp_path)}"):
             refuse()
@@ -133,7 +133,7 @@ def test_an_archive_is_unpacked_once(
     assert resolver.resolve(path.as_uri()) == folder and resolver.is_cached(str(path))
     assert len(list((hub_cache.parent / "unpacked").iterdir())) == 1
     preset = ["--num_frames=2", "--target_fps=2", "--resize=8", "--size=8", "--labels=l.txt"]
-    args, _ = options.parse_label_flags(["a.mp4", "--output=o", f"--model={path}", *preset])
+    args, _ = options.parse_flags(["a.mp4", "--output=o", f"--model={path}", *preset])
     spec = options.to_model_spec(args)
     assert (spec.name, spec.handle) == (str(path), str(folder))
 

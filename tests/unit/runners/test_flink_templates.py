@@ -25,7 +25,7 @@ def test_the_command_line_is_parsed_by_the_projects_own_options() -> None:
     (job,) = documents("label-job.yaml")
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert container["command"] == ["reelbeam", "label"]
-    args, beam_flags = options.parse_label_flags(container["args"])
+    args, beam_flags = options.parse_flags(container["args"])
     config = options.to_config(args)
     assert (config.model.name, config.output, config.num_threads) == ("a0-base", "gs://BUCKET/labels", 2)
     assert [flag.partition("=")[0] for flag in beam_flags] == ["--runner", "--flink_master", "--artifact_endpoint"]
