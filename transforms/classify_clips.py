@@ -26,7 +26,7 @@ from reelbeam.transforms.models.scores import entropy, log_sum_exp, may_be_softm
 from reelbeam.transforms.models.stream_batches import StreamBatches
 from reelbeam.transforms.records import Clip, ClipScores, Failure
 from reelbeam.transforms.redaction import without_query
-from reelbeam.transforms.stored_models import localized
+from reelbeam.transforms.stored_models.fetching import localized
 
 _FAILURES = "failures"
 

@@ -82,12 +82,12 @@ def fetch(name: str) -> None:
     """Downloads a model by catalog name, URL or object-store path, and prints its path.
 
     Raises:
-      ModelError: see `resolver.resolve` and `stored_models.fetch`.
+      ModelError: see `resolver.resolve` and `stored_models.fetching.fetch`.
     """
-    from reelbeam.transforms import stored_models
+    from reelbeam.transforms.stored_models.fetching import fetch
 
     if resolver.is_stored(name):
-        print_path(str(stored_models.fetch(name)))
+        print_path(str(fetch(name)))
         return
     try:
         spec = catalog.find(name)
@@ -108,12 +108,14 @@ def export_model(spec: catalog.ModelSpec, to: str) -> None:
       ModelError: the model or its labels cannot be used.
     """
     from reelbeam.pipeline.job.places import unusable
-    from reelbeam.transforms import stored_models
+    from reelbeam.transforms.stored_models.fetching import localized
+    from reelbeam.transforms.stored_models.labels import load_labels
+    from reelbeam.transforms.stored_models.uploading import upload
 
     spec = with_found_kind(spec)
-    folder = resolver.resolve(stored_models.localized(spec).handle, spec.mirrors)
+    folder = resolver.resolve(localized(spec).handle, spec.mirrors)
     require_pin(folder, spec.pin, without_query(spec.handle))
-    labels = stored_models.load_labels(spec.labels)
+    labels = load_labels(spec.labels)
     if not resolver.is_stored(to):
         target = pathlib.Path(to).resolve()
         export.export(spec, folder, labels, target)
@@ -122,7 +124,7 @@ def export_model(spec: catalog.ModelSpec, to: str) -> None:
     with tempfile.TemporaryDirectory(prefix="reelbeam-export-") as temporary:
         export.export(spec, folder, labels, pathlib.Path(temporary) / "model")
         try:
-            stored_models.upload(pathlib.Path(temporary) / "model", to)
+            upload(pathlib.Path(temporary) / "model", to)
         except StorageError as error:
             raise unusable(f"--to {to} cannot be written: {error}", error) from error
     print_path(to)

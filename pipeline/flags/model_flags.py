@@ -36,7 +36,7 @@ def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
     Raises:
       ConfigError: flags are missing, or do not fit each other.
       ModelNotFoundError: the name is neither a catalog name, nor a URL, nor an existing folder.
-      ModelError: the model is a damaged exported folder; or as in `stored_models.fetch`.
+      ModelError: the model is a damaged exported folder; or as in `stored_models.fetching.fetch`.
     """
     name: str = args.model
     asked = from_values(ModelDescription, vars(args))
@@ -75,9 +75,9 @@ def _fingerprint(given: str | None) -> str | None:
 def _folder(model: str) -> pathlib.Path | None:
     """Returns the local folder of a model that is a folder or an archive, here or in a store; None for any other."""
     if resolver.is_stored(model):
-        from reelbeam.transforms import stored_models  # imports Beam
+        from reelbeam.transforms.stored_models.fetching import fetch  # imports Beam
 
-        return stored_models.fetch(model)
+        return fetch(model)
     if "://" in model:
         return None
     path = pathlib.Path(model).resolve()

@@ -31,20 +31,22 @@ MAY_IMPORT = {  # beside its own files
     "models.registry": "data model",
     "models.engines": "data model, models.registry",
     "models": "data model, models.registry, models.engines",
-    "steps": "data model, storage, output, media, media.*, models, models.*",
+    "stored_models": "data model, storage, models.registry",
+    "steps": "data model, storage, output, media, media.*, models, models.*, stored_models",
     "pipeline": "",
     "pipeline.demo": "",
     "pipeline.terminal": "data model",
-    "pipeline.settings": "data model, steps, selection, output, media, media.*, models, models.*",
+    "pipeline.settings": "data model, selection, output, media, media.*, models, models.*",
     "pipeline.runners": "data model, media.sandbox, models, pipeline.terminal, pipeline.settings",
-    "pipeline.flags": "data model, storage, steps, media, media.*, models.*, pipeline.terminal, pipeline.settings",
+    "pipeline.flags": "data model, storage, stored_models, media, media.*, models.*, pipeline.terminal, "
+    "pipeline.settings",
     "pipeline.job": "all of transforms, pipeline, pipeline.terminal, pipeline.settings, pipeline.runners",
     "pipeline.reports": "data model, storage, output, selection, models.*, pipeline.terminal, pipeline.job",
     "pipeline.commands": "all of transforms, pipeline.terminal, pipeline.settings, pipeline.runners, pipeline.flags, "
     "pipeline.job, pipeline.reports",
     "start": "data model, storage, pipeline, pipeline.*",
 }
-MAY_KNOW_BEAM = {"data model", "storage", "inputs", "output", "selection", "steps"}
+MAY_KNOW_BEAM = {"data model", "storage", "inputs", "output", "selection", "stored_models", "steps"}
 HEAVY = {"tensorflow", "tensorflow_hub", "openvino"}
 
 

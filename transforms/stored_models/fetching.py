@@ -1,4 +1,4 @@
-"""Models in object stores: copied to local disk, where engines read them.
+"""Fetch a model from an object store: copy its folder to local disk, where engines read it.
 
     stored/KEY/...     the files of a model's folder, kept by `cache.made_once`
 
@@ -21,8 +21,6 @@ from collections.abc import Iterator, Mapping
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import (
-    ConfigError,
-    LabelMapError,
     ModelDownloadError,
     ModelError,
     ModelNotFoundError,
@@ -31,7 +29,6 @@ from reelbeam.transforms.errors import (
 )
 from reelbeam.transforms.models.registry import cache, foreign, resolver, saved_model
 from reelbeam.transforms.models.registry.catalog import ModelSpec
-from reelbeam.transforms.models.registry.label_map import LabelMap, resolve_labels
 from reelbeam.transforms.models.registry.manifest import MANIFEST, pin
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.stores import copying
@@ -101,36 +98,6 @@ def fetch(uri: str) -> pathlib.Path:
     return folder
 
 
-def load_labels(handle: str) -> LabelMap:
-    """Reads a model's label file, on disk or in an object store.
-
-    Raises:
-      LabelMapError: it cannot be read, or is not a label map.
-      ModelDownloadError: the store does not respond.
-    """
-    if not resolver.is_stored(handle):
-        return LabelMap.load(resolve_labels(handle))
-    try:
-        return LabelMap.parse(copying.read(storage.stat(handle)), without_query(handle))
-    except StorageError as error:
-        kind = ModelDownloadError if error.transient else LabelMapError
-        raise kind(f"cannot read the label file {without_query(handle)}: {error}; pass --labels FILE") from error
-
-
-def upload(folder: pathlib.Path, uri: str) -> None:
-    """Copies an exported model to a store; the manifest last, because a folder without it is not a model.
-
-    Raises:
-      ConfigError: the folder is not empty.
-      StorageError: the store denies the request, or does not respond.
-    """
-    uri = uri.rstrip("/")
-    if next(_listing(uri), None):
-        raise ConfigError(f"--to {without_query(uri)}: something is there already; name a new folder")
-    for path in sorted(folder.iterdir(), key=lambda path: path.name == MANIFEST):
-        copying.upload(path, f"{uri}/{path.name}")
-
-
 def _is_file(uri: str) -> bool:
     with contextlib.suppress(StorageError):
         storage.stat(uri)
@@ -146,7 +113,7 @@ def _list(uri: str) -> dict[str, ObjectInfo]:
       ModelError: the folder does not exist, or does not hold a model.
     """
     shown = without_query(uri)
-    listed = list(itertools.islice(_listing(uri), MOST_FILES + 1))
+    listed = list(itertools.islice(files_below(uri), MOST_FILES + 1))
     if not listed and foreign.kind_of(uri):
         raise NotASavedModelError(foreign.refusal(shown))
     if not listed:
@@ -172,7 +139,8 @@ def _list(uri: str) -> dict[str, ObjectInfo]:
     return files
 
 
-def _listing(uri: str) -> Iterator[ObjectInfo]:
+def files_below(uri: str) -> Iterator[ObjectInfo]:
+    """Yields the files below a folder of a store, which may have any name."""
     return storage.matching(f"{literal(uri)}/**")
 
 
