@@ -8,6 +8,7 @@ from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.models.registry.manifest import MANIFEST
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.stores import copying
+from reelbeam.transforms.stored_models.fetching import files_below
 
 
 def upload(folder: pathlib.Path, uri: str) -> None:
