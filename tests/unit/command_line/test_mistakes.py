@@ -103,7 +103,7 @@ def test_a_missing_model_is_reported_with_its_whole_path(
 def test_flags_that_change_the_clips_of_a_known_model_cause_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         for flags in ([], ["--target_fps=4"], ["--target_fps=5", "--resize=80", "--num_frames=8"]):
-            args, _ = options.parse_label_flags(["a.mp4", "--output=o", "--model=demo", *flags])
+            args, _ = options.parse_flags(["a.mp4", "--output=o", "--model=demo", *flags])
             options.to_config(args)
     assert [record.getMessage() for record in caplog.records] == [
         "model demo is made for --target_fps 4, --resize 72; the flags ask for --target_fps 5, --resize 80"
