@@ -61,7 +61,7 @@ def forget_selection(paths: RunPaths) -> None:
     try:
         with storage.storage_errors(paths.staging):
             storage.delete_folder(FileSystems.join(paths.staging, "selected"))
-            if not FileSystems.exists(paths.rejection_record):
+            if not storage.exists(paths.rejection_record):
                 storage.delete_folder(paths.staging)
     except errors.StorageError as failure:  # the next start removes it
         _LOGGER.warning("%s could not be removed: %s", paths.staging, failure)

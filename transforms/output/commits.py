@@ -38,12 +38,10 @@ from reelbeam.transforms.output.run_document import (
 from reelbeam.transforms.output.run_files import (
     RunPaths,
     WrittenFile,
-    make_folder,
-    move_file,
     to_line,
     write_atomically,
 )
-from reelbeam.transforms.output.runs import exists, read_summary
+from reelbeam.transforms.output.runs import read_summary
 from reelbeam.transforms.storage import plain_files
 from reelbeam.transforms.storage.documents import Count, Table, read_document, require_files, typed, wrong_value
 
@@ -116,7 +114,7 @@ def finish(paths: RunPaths) -> CommittedDocument | None:
     """
     record = read_commit_record(paths)
     if record is None:
-        return read_summary(paths.document) if exists(paths.document) else None
+        return read_summary(paths.document) if storage.exists(paths.document) else None
     if record.replaced:
         _write_document(paths, record.summary)
         _delete([FileSystems.join(paths.output, name) for name in record.replaced])
@@ -157,7 +155,7 @@ def _remove_void(paths: RunPaths) -> bool:
     if record is None or record.replaced:
         return False
     places = [(paths.staged(table, shard), paths.final(table, shard)) for table, shard in record.moves]
-    if all(FileSystems.exists(staged) or FileSystems.exists(final) for staged, final in places):
+    if all(storage.exists(staged) or storage.exists(final) for staged, final in places):
         return False
     _delete([final for _, final in places])
     return True
@@ -181,24 +179,25 @@ def read_commit_record(paths: RunPaths) -> CommitRecord | None:
     Raises:
       StorageError: it cannot be read, is damaged, or is not valid.
     """
-    if not exists(paths.commit_record):
+    if not storage.exists(paths.commit_record):
         return None
     return CommitRecord.from_json(paths.commit_record, paths.run_id, read_document(paths.commit_record))
 
 
 def read_rejection_record(paths: RunPaths) -> RejectedRun | None:
     """Returns the rejection record of a run; None if it has none. Raises StorageError, as `read_summary`."""
-    if not exists(paths.rejection_record):
+    if not storage.exists(paths.rejection_record):
         return None
     return rejected_run(paths.rejection_record, read_document(paths.rejection_record))
 
 
 def _move(staged: str, final: str) -> None:
     """Moves a file, unless an interrupted commit has moved it already."""
-    if not FileSystems.exists(staged) and FileSystems.exists(final):
-        return
-    make_folder(FileSystems.split(final)[0])
-    move_file(staged, final)
+    try:
+        storage.store_for(staged).move(staged, final)
+    except StorageError:
+        if storage.exists(staged) or not storage.exists(final):
+            raise
 
 
 def _write_document(paths: RunPaths, summary: CommittedDocument) -> None:
@@ -216,5 +215,5 @@ def _delete(uris: Sequence[str]) -> None:
         try:
             storage.delete_files(uris)
         except StorageError:  # some stores reject missing files
-            if left := [uri for uri in uris if FileSystems.exists(uri)]:
+            if left := [uri for uri in uris if storage.exists(uri)]:
                 storage.delete_files(left)

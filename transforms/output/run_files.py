@@ -15,20 +15,17 @@ from __future__ import annotations
 import collections
 import itertools
 import json
-import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.output.run_counts import ErrorCount, Files, LabelCount
 from reelbeam.transforms.schemas import SORT_KEYS, TABLES, Row
-from reelbeam.transforms.storage import plain_files
 from reelbeam.transforms.storage.documents import Table
 from reelbeam.transforms.storage.typed_json import to_json
 
@@ -59,7 +56,7 @@ class RunPaths(NamedTuple):
     def current(self, table: str, shard: int) -> str:
         """Returns the current path of a file. An interrupted commit has moved some files only."""
         staged = self.staged(table, shard)
-        return staged if FileSystems.exists(staged) else self.final(table, shard)
+        return staged if storage.exists(staged) else self.final(table, shard)
 
     def staged_names(self, table: str) -> set[str]:
         """Returns the names of the files of a table that the commit has not moved yet, with one listing."""
@@ -144,42 +141,12 @@ def write_atomically(path: str, write: Callable[[BinaryIO], object], draft_folde
       write: writes to an open file.
       draft_folder: the folder of the draft, which a killed process does not remove; by default the file's folder.
     """
-    folder, _ = FileSystems.split(path)
-    make_folder(folder)
-    make_folder(draft_folder or folder)
-    draft = FileSystems.join(draft_folder or folder, f".draft-{uuid.uuid4().hex}")
-    local = storage.local_path(draft)
-    if local is None:
-        with FileSystems.create(draft, "application/octet-stream", CompressionTypes.UNCOMPRESSED) as sink:
-            write(sink)
-    else:
-        with plain_files.create_file(local) as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())  # otherwise the name may survive a power failure without the content
-    move_file(draft, path)
-
-
-def move_file(source: str, target: str) -> None:
-    """Moves a file within an output, and replaces an existing one."""
-    local_source, local_target = storage.local_path(source), storage.local_path(target)
-    if local_source is None or local_target is None:
-        FileSystems.rename([source], [target])
-    else:
-        plain_files.move_file(local_source, local_target)
-
-
-def make_folder(path: str) -> None:
-    """Creates a folder of an output, if the store has folders and it does not exist."""
-    local = storage.local_path(path)
-    if local is not None:
-        plain_files.make_folder(local)
-        return
-    try:
-        FileSystems.mkdirs(path)
-    except (BeamIOError, OSError):  # it exists already, or another worker was faster
-        if not FileSystems.exists(path):
-            raise
+    folder = draft_folder or FileSystems.split(path)[0]
+    draft = FileSystems.join(folder, f".draft-{uuid.uuid4().hex}")
+    store = storage.store_for(path)
+    with store.create(draft) as sink:
+        write(sink)
+    store.move(draft, path)
 
 
 def summarize_files(paths: RunPaths, files: Sequence[WrittenFile]) -> RunContents:

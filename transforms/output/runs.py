@@ -9,8 +9,6 @@ import datetime
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from apache_beam.io.filesystems import FileSystems
-
 from reelbeam.transforms import storage
 from reelbeam.transforms.output.run_document import (
     CommittedDocument,
@@ -160,14 +158,8 @@ def name_of(uri: str) -> str:
 
 def read_run(paths: RunPaths) -> RunDocument | None:
     """Returns the document of a run that labeled; None if there is none. Raises StorageError, as `read_summary`."""
-    found = read_summary(paths.document) if exists(paths.document) else None
+    found = read_summary(paths.document) if storage.exists(paths.document) else None
     return found if isinstance(found, RunDocument) else None
-
-
-def exists(path: str) -> bool:
-    """Returns whether a file of an output exists. Raises StorageError if this cannot be determined."""
-    with storage.storage_errors(path):
-        return FileSystems.exists(path)
 
 
 class Latest(NamedTuple):

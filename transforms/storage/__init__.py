@@ -17,6 +17,7 @@ pattern; a file with the extension .gz is not decompressed; exceptions of client
 from reelbeam.transforms.storage.files import (
     delete_files,
     delete_folder,
+    exists,
     find_files,
     match,
     matching,
@@ -35,6 +36,7 @@ __all__ = [
     "Versioned",
     "delete_files",
     "delete_folder",
+    "exists",
     "find_files",
     "identified",
     "local_file",

@@ -7,9 +7,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
-
+from reelbeam.transforms.errors import ObjectNotFoundError
 from reelbeam.transforms.storage.plain_files import open_file, remove_tree
 from reelbeam.transforms.storage.stores.registry import store_for
 from reelbeam.transforms.storage.stores.store import ObjectInfo
@@ -27,6 +25,15 @@ def stat(uri: str) -> ObjectInfo:
     return store_for(uri).stat(uri)
 
 
+def exists(uri: str) -> bool:
+    """Returns whether there is a file at `uri`. Raises UnsupportedUriError, StorageError: as in `stat`."""
+    try:
+        stat(uri)
+    except ObjectNotFoundError:
+        return False
+    return True
+
+
 def matching(pattern: str) -> Iterator[ObjectInfo]:
     """Yields the files that match a Beam pattern. Object stores are listed by page.
 
@@ -42,11 +49,8 @@ def match(pattern: str, limit: int | None = None) -> list[ObjectInfo]:
 
 
 def open_binary(uri: str) -> BinaryIO:
-    """Opens `uri` to read its stored bytes. Beam's file objects have no common type."""
-    path = local_path(uri)
-    if path is not None:
-        return open(path, "rb")  # noqa: PTH123, SIM115
-    return FileSystems.open(uri, "application/octet-stream", CompressionTypes.UNCOMPRESSED)
+    """Opens `uri` to read its stored bytes. Raises UnsupportedUriError, StorageError: as in `stat`."""
+    return store_for(uri).open(uri)
 
 
 def open_inside(uri: str) -> BinaryIO:

@@ -80,12 +80,6 @@ def remove_tree(path: str) -> None:
             os.unlink(name, dir_fd=folder)
 
 
-def make_folder(path: str) -> None:
-    """Creates a folder and its parents if they do not exist."""
-    with folder_of(f"{path.rstrip('/')}/x", make=True):
-        pass
-
-
 def names_in(path: str) -> list[str]:
     """Returns the names in a folder; an empty list if it does not exist."""
     try:

@@ -1,4 +1,4 @@
-"""The contract of every store: local disk, S3, and Beam's other file systems."""
+"""The contract of every store: local disk, S3, Google Cloud Storage, and Beam's other file systems."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from apache_beam.io.filesystem import CompressionTypes, FileMetadata
 from apache_beam.io.localfilesystem import LocalFileSystem
-from object_stores import S3Server, check_conditions, s3_flags, used_by_beam
+from object_stores import BUCKET, S3Server, check_conditions, s3_flags, used_by_beam
 
-from reelbeam.transforms import errors
+from reelbeam.transforms import errors, storage
 from reelbeam.transforms.storage import ObjectInfo, store_for
 from reelbeam.transforms.storage.stores.beam import BeamStore
+from reelbeam.transforms.storage.stores.gcs import GcsStore
 from reelbeam.transforms.storage.stores.local import LocalStore
 from reelbeam.transforms.storage.stores.s3 import S3Store
 
@@ -56,18 +57,31 @@ class OtherFileSystem(LocalFileSystem):
         pathlib.Path(self._path(path)).parent.mkdir(parents=True, exist_ok=True)
         return super()._path_open(self._path(path), mode, mime_type, compression_type)
 
+    def split(self, path: str) -> tuple[str, str]:
+        folder, _, name = path.rpartition("/")
+        return folder, name
+
+    def mkdirs(self, path: str) -> None:
+        super().mkdirs(self._path(path))
+
+    def rename(self, source_file_names: Sequence[str], destination_file_names: Sequence[str]) -> None:
+        super().rename([*map(self._path, source_file_names)], [*map(self._path, destination_file_names)])
+
     def delete(self, paths: Sequence[str]) -> None:
         for path in paths:
             pathlib.Path(self._path(path)).unlink()
 
 
-@pytest.fixture(params=["local", "s3", SCHEME])
+@pytest.fixture(params=["local", "s3", pytest.param("gs", marks=pytest.mark.slow), SCHEME])
 def root(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[str]:
     """A folder or prefix of a store."""
     if request.param == "s3":
         server: S3Server = request.getfixturevalue("s3")
         with used_by_beam(s3_flags(server.url)):
             yield f"{server.uri}/root"
+    elif request.param == "gs":
+        request.getfixturevalue("gcs")
+        yield f"gs://{BUCKET}/root"
     else:
         yield str(tmp_path) if request.param == "local" else f"{SCHEME}://{tmp_path}"
 
@@ -84,8 +98,8 @@ def put(root: str, name: str, data: bytes) -> str:
 
 
 def test_the_store_of_a_place(root: str) -> None:
-    kind = S3Store if root.startswith("s3") else BeamStore if root.startswith(SCHEME) else LocalStore
-    assert isinstance(store_for(root), kind)
+    kinds = {"s3": S3Store, "gs": GcsStore, SCHEME: BeamStore}
+    assert isinstance(store_for(root), kinds.get(root.partition("://")[0], LocalStore))
 
 
 def test_an_object_has_a_size_and_a_version(root: str) -> None:
@@ -121,7 +135,82 @@ def test_a_range_is_of_the_listed_version(root: str) -> None:
 
 
 def test_a_conditional_write_replaces_only_what_was_read(root: str) -> None:
-    check_conditions(f"{root}/deep/down/lock.json", "0123")
+    check_conditions(f"{root}/deep/down/lock.json", "123")
+
+
+def create(root: str, name: str, data: bytes) -> str:
+    uri = f"{root}/{name}"
+    with store_for(uri).create(uri) as sink:
+        for start in range(0, len(data), 1 << 20):
+            sink.write(data[start : start + (1 << 20)])
+    return uri
+
+
+def test_a_file_is_read_at_any_position(root: str) -> None:
+    data = os.urandom(5 << 20)  # more than one buffer
+    uri = create(root, "a/b/part.parquet", data)
+    with store_for(uri).open(uri) as file:
+        assert file.readable() and file.seekable()
+        assert (file.seek(-7, os.SEEK_END), file.read()) == (len(data) - 7, data[-7:])
+        assert (file.seek(100), file.read(3), file.tell()) == (100, data[100:103], 103)
+        assert (file.seek(1 << 20, os.SEEK_CUR), file.read(2)) == (103 + (1 << 20), data[103 + (1 << 20) :][:2])
+        assert (file.seek(0), file.read(), file.read(1)) == (0, data, b"")
+    with pytest.raises(errors.ObjectNotFoundError):
+        store_for(uri).open(f"{root}/a/gone")
+
+
+def test_an_empty_file_is_read(root: str) -> None:
+    uri = create(root, "empty", b"")
+    with store_for(uri).open(uri) as file:
+        assert (file.read(), file.seek(0, os.SEEK_END)) == (b"", 0)
+
+
+@pytest.mark.parametrize("num_bytes", [0, 5, (33 << 20) + 1], ids=["empty", "small", "in parts"])
+def test_what_is_created_is_whole(root: str, num_bytes: int) -> None:
+    data = os.urandom(num_bytes)
+    uri = create(root, "deep/down/file", data)
+    assert storage.exists(uri)
+    with store_for(uri).open(uri) as file:
+        assert file.read() == data
+
+
+def test_an_object_of_a_block_that_raised_does_not_exist(root: str) -> None:
+    if not root.startswith(("s3", "gs")):
+        pytest.skip("a file system has a part of the file")
+    uri = create(root, "kept", b"whole")
+    for name in ("kept", "new"):
+        with pytest.raises(ValueError, match="half"), store_for(uri).create(f"{root}/{name}") as sink:
+            sink.write(b"part")
+            raise ValueError("half")
+    assert not storage.exists(f"{root}/new")
+    with store_for(uri).open(uri) as file:
+        assert file.read() == b"whole"
+
+
+def test_a_move_replaces_the_target(root: str) -> None:
+    source, target, store = create(root, "a/draft 1", b"new"), create(root, "b/c/file", b"old"), store_for(root)
+    store.move(source, target)
+    store.move(target, f"{root}/d/e/file")
+    assert [storage.exists(uri) for uri in (source, target)] == [False, False]
+    with store.open(f"{root}/d/e/file") as file:
+        assert file.read() == b"new"
+    create(root, "a/draft 2", b"newer")
+    store.move(f"{root}/a/draft 2", f"{root}/d/e/file")
+    with store.open(f"{root}/d/e/file") as file:
+        assert file.read() == b"newer"
+
+
+def test_what_does_not_exist_cannot_be_moved(root: str) -> None:
+    target = create(root, "file", b"1")
+    with pytest.raises(errors.StorageError):
+        store_for(root).move(f"{root}/gone", target)
+    assert storage.exists(target) and not storage.exists(f"{root}/gone")
+
+
+def test_a_missing_object_may_be_deleted(root: str) -> None:
+    if root.startswith(SCHEME):
+        pytest.skip("some of Beam's file systems reject missing files")
+    store_for(root).delete([f"{root}/gone"])
 
 
 def test_names_are_deleted_and_not_patterns(root: str) -> None:

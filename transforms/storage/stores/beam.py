@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
-from apache_beam.io.filesystem import CompressionTypes, FileMetadata, FileSystem
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata, FileSystem
 from apache_beam.io.filesystems import FileSystems
 
 from reelbeam.transforms.beam_compat import pipeline_options
@@ -93,10 +93,40 @@ class BeamStore:
             sink.write(data)
         return True
 
+    def open(self, uri: str) -> BinaryIO:
+        """See `store.Store`."""
+        opened: BinaryIO = _with_retries(
+            uri, lambda: FileSystems.open(uri, "application/octet-stream", CompressionTypes.UNCOMPRESSED)
+        )
+        return opened
+
+    @contextlib.contextmanager
+    def create(self, uri: str) -> Iterator[BinaryIO]:
+        """See `store.Store`. Creates the parent folders."""
+        with storage_errors(uri):
+            _make_folder_of(uri)
+            with FileSystems.create(uri, "application/octet-stream", CompressionTypes.UNCOMPRESSED) as sink:
+                yield sink
+
+    def move(self, source: str, target: str) -> None:
+        """See `store.Store`. Creates the target's parent folders."""
+        with storage_errors(source):
+            _make_folder_of(target)
+            FileSystems.rename([source], [target])
+
     def delete(self, uris: Sequence[str]) -> None:
         """See `store.Store`."""
         with storage_errors(uris[0]):
             FileSystems.delete(list(uris))
+
+
+def _make_folder_of(uri: str) -> None:
+    folder = FileSystems.split(uri)[0]
+    try:
+        FileSystems.mkdirs(folder)
+    except (BeamIOError, OSError):  # it exists already, or another worker was faster
+        if not FileSystems.exists(folder):
+            raise
 
 
 def _folder_of(pattern: str) -> str:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import pathlib
 import shutil
 from collections.abc import Iterator
 
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
-
-from reelbeam.transforms.storage.stores.failures import storage_errors
 from reelbeam.transforms.storage.stores.registry import store_for
 from reelbeam.transforms.storage.stores.store import ObjectInfo
 
@@ -43,11 +38,8 @@ def upload(path: pathlib.Path, uri: str) -> None:
     Raises:
       StorageError: the store denies the request, or does not respond.
     """
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(storage_errors(uri))
-        source = stack.enter_context(path.open("rb"))
-        target = FileSystems.create(uri, "application/octet-stream", CompressionTypes.UNCOMPRESSED)
-        shutil.copyfileobj(source, stack.enter_context(target))
+    with path.open("rb") as source, store_for(uri).create(uri) as target:
+        shutil.copyfileobj(source, target)
 
 
 def _blocks(file: ObjectInfo) -> Iterator[bytes]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -13,6 +14,7 @@ from reelbeam.transforms.errors import ObjectChangedError, ObjectNotFoundError
 from reelbeam.transforms.storage.stores.failures import changed, missing, request_error, storage_errors
 from reelbeam.transforms.storage.stores.retries import TransientError, with_retries
 from reelbeam.transforms.storage.stores.store import ObjectInfo, Versioned, holds, matching
+from reelbeam.transforms.storage.stores.whole_objects import open_object, upload_at_end
 from reelbeam.transforms.storage.uris import object_place
 from reelbeam.transforms.wording import counted
 
@@ -20,6 +22,7 @@ _TIMEOUT = (10, 30)  # seconds to connect, and between two parts of a response
 _GENERATION = "generation:"
 _FIELDS = "items(name,size,generation,updated),nextPageToken"
 _MAX_READS = 5
+_UPLOADED_PART_BYTES = 16 << 20  # a larger object takes a request for each part
 _lock = threading.Lock()
 
 _T = TypeVar("_T")
@@ -136,6 +139,38 @@ class GcsStore:
             return True
 
         return _with_retries(uri, request) or holds(self, uri, data)
+
+    def open(self, uri: str) -> BinaryIO:
+        """See `store.Store`."""
+        return open_object(self, uri)
+
+    def create(self, uri: str) -> contextlib.AbstractContextManager[BinaryIO]:
+        """See `store.Store`."""
+        return upload_at_end(functools.partial(self._upload, uri))
+
+    def _upload(self, uri: str, file: BinaryIO) -> None:
+        bucket, key = object_place(uri)
+
+        def request() -> None:
+            blob = self._client.bucket(bucket).blob(key, chunk_size=_UPLOADED_PART_BYTES)
+            blob.upload_from_file(file, rewind=True, timeout=_TIMEOUT, retry=None)
+
+        with storage_errors(uri):  # the stored bytes have another checksum
+            _with_retries(uri, request)
+
+    def move(self, source: str, target: str) -> None:
+        """See `store.Store`."""
+        (from_bucket, from_key), (bucket, key) = object_place(source), object_place(target)
+        found = self._client.bucket(from_bucket).blob(from_key)
+        copy = self._client.bucket(bucket).blob(key)
+        token: str | None = None
+        while True:
+            request = functools.partial(copy.rewrite, found, token=token, timeout=_TIMEOUT, retry=None)
+            token, _, _ = _with_retries(source, request)
+            if token is None:
+                break
+        with contextlib.suppress(ObjectNotFoundError):  # deleted by a request whose response was lost
+            _with_retries(source, functools.partial(found.delete, timeout=_TIMEOUT, retry=None))
 
     def delete(self, uris: Sequence[str]) -> None:
         """See `store.Store`."""

@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterator, Sequence
+from typing import BinaryIO
 
 from reelbeam.transforms.errors import ObjectNotFoundError, UnsupportedUriError
 from reelbeam.transforms.storage.guards import guarded
@@ -79,6 +80,26 @@ class LocalStore:
                 file.write(data)
             move_file(draft, path)
             return True
+
+    def open(self, uri: str) -> BinaryIO:
+        """See `store.Store`. Links are followed."""
+        with storage_errors(uri):
+            return open(_path(uri), "rb")  # noqa: PTH123, SIM115
+
+    @contextlib.contextmanager
+    def create(self, uri: str) -> Iterator[BinaryIO]:
+        """See `store.Store`. Creates the parent folders."""
+        with storage_errors(uri):
+            file = create_file(_path(uri))
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # otherwise the name may survive a power failure without the content
+
+    def move(self, source: str, target: str) -> None:
+        """See `store.Store`. Creates the target's parent folders."""
+        with storage_errors(source):
+            move_file(_path(source), _path(target))
 
     def delete(self, uris: Sequence[str]) -> None:
         """See `store.Store`."""

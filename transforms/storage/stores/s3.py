@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
 from reelbeam.transforms.storage.stores.failures import changed, missing, request_error
 from reelbeam.transforms.storage.stores.retries import TransientError, with_retries
 from reelbeam.transforms.storage.stores.store import ObjectInfo, Versioned, holds, matching
+from reelbeam.transforms.storage.stores.whole_objects import open_object, upload_at_end
 from reelbeam.transforms.storage.uris import object_place
 from reelbeam.transforms.wording import counted
 
@@ -21,6 +23,7 @@ _CONNECT_SECONDS, _READ_SECONDS = 10, 30
 _MAX_CONNECTIONS = 64
 _ETAG = "etag:"
 _MAX_DELETED = 1000  # in one request
+_UPLOADED_PART_BYTES, _COPIED_PART_BYTES = 16 << 20, 256 << 20  # a larger object takes a request for each part
 _OPTIONS = (
     "s3_access_key_id s3_secret_access_key s3_session_token s3_endpoint_url s3_region_name s3_api_version s3_verify"
     " s3_disable_ssl"
@@ -154,6 +157,31 @@ class S3Store:
 
         return _with_retries(uri, request) or holds(self, uri, data)
 
+    def open(self, uri: str) -> BinaryIO:
+        """See `store.Store`."""
+        return open_object(self, uri)
+
+    def create(self, uri: str) -> contextlib.AbstractContextManager[BinaryIO]:
+        """See `store.Store`."""
+        return upload_at_end(functools.partial(self._upload, uri))
+
+    def _upload(self, uri: str, file: BinaryIO) -> None:
+        bucket, key = object_place(uri)
+
+        def request() -> None:
+            with os.fdopen(os.dup(file.fileno()), "rb") as copy:  # boto3 closes what it uploads
+                copy.seek(0)
+                self._client.upload_fileobj(copy, bucket, key, Config=_in_parts_of(_UPLOADED_PART_BYTES))
+
+        _with_retries(uri, request)
+
+    def move(self, source: str, target: str) -> None:
+        """See `store.Store`."""
+        (from_bucket, from_key), (bucket, key) = object_place(source), object_place(target)
+        place, config = {"Bucket": from_bucket, "Key": from_key}, _in_parts_of(_COPIED_PART_BYTES)
+        _with_retries(source, lambda: self._client.copy(place, bucket, key, Config=config))
+        self.delete([source])
+
     def delete(self, uris: Sequence[str]) -> None:
         """See `store.Store`."""
         from botocore.exceptions import ClientError
@@ -167,6 +195,18 @@ class S3Store:
                 )
                 for error in reply.get("Errors", ()):
                     raise request_error(f"s3://{bucket}/{error['Key']}", ClientError({"Error": error}, "DeleteObjects"))
+
+
+def _in_parts_of(num_bytes: int) -> _Foreign:
+    """Returns a configuration of boto3's transfers: in this thread, with the client of the store."""
+    from boto3.s3.transfer import TransferConfig
+
+    return TransferConfig(
+        multipart_threshold=num_bytes,
+        multipart_chunksize=num_bytes,
+        use_threads=False,
+        preferred_transfer_client="classic",
+    )
 
 
 def _to_info(uri: str, facts: _Foreign, size_bytes: int) -> ObjectInfo:

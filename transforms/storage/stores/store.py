@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from reelbeam.transforms.errors import ObjectNotFoundError
 from reelbeam.transforms.storage.uris import Pattern, bucket_and_key
@@ -66,6 +66,23 @@ class Store(Protocol):
 
         The data must differ from everything written to this object before, so that a write whose response was lost can
         be recognized.
+        """
+
+    def open(self, uri: str) -> BinaryIO:
+        """Opens an object for reading, at any position."""
+
+    def create(self, uri: str) -> contextlib.AbstractContextManager[BinaryIO]:
+        """Opens a new object for writing, which is complete when the block ends.
+
+        If the block raises, an object store has no object, and a file system may have a part of the file. A local file
+        must not exist.
+        """
+
+    def move(self, source: str, target: str) -> None:
+        """Moves an object within the store, and replaces an existing target. An object store copies and deletes it.
+
+        Raises:
+          ObjectNotFoundError: the source does not exist; some of Beam's file systems raise another StorageError.
         """
 
     def delete(self, uris: Sequence[str]) -> None:
