@@ -7,6 +7,7 @@ import itertools
 import json
 import pathlib
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -59,6 +60,31 @@ def test_what_may_pass_is_tried_again(gcs: GcsServer, fault: str) -> None:
     gcs.proxy.fault = lambda request: next(dealt) if request.method == "GET" else ""
     assert store_for(video.uri).read(video, 1000, 200_000) == DATA[1000:200_000]
     assert gcs.proxy.faults() == [fault, fault]
+
+
+def twice(fault: str, is_meant: Callable[[Request], bool]) -> Callable[[Request], str]:
+    """Returns what a proxy does if two of the requests that are meant fail."""
+    faults = iter([fault, fault])
+    return lambda request: next(faults, "") if is_meant(request) else ""
+
+
+@pytest.mark.usefixtures("quick_retries")
+@pytest.mark.parametrize("fault", ["reset", "lost", "503", "429"])
+@pytest.mark.parametrize("data", [DATA, DATA * 80], ids=["small", "in parts"])
+def test_uploads_and_moves_are_tried_again(gcs: GcsServer, fault: str, data: bytes) -> None:
+    draft, final = f"gs://{BUCKET}/out/draft", f"gs://{BUCKET}/out/final"
+    store = store_for(draft)
+    gcs.proxy.fault = twice(fault, lambda request: request.path.startswith("/upload/"))
+    with store.create(draft) as sink:
+        sink.write(data)
+    gcs.proxy.fault = twice(fault, lambda request: "/rewriteTo/" in request.path)
+    store.move(draft, final)
+    store.move(final, draft)
+    gcs.proxy.fault = twice(fault, lambda request: request.method == "DELETE")
+    store.move(draft, final)
+    assert keys(gcs, "out/") == ["out/final"] and gcs.proxy.faults() == [fault] * 6
+    with store.open(final) as file:
+        assert file.read() == data
 
 
 def test_conditions_hold(gcs: GcsServer) -> None:

@@ -354,3 +354,56 @@ def test_so_is_one_of_google_cloud_storage(status: int, final: bool) -> None:
     with pytest.raises(StorageError) as caught, storage.storage_errors("gs://bucket/out"):
         raise exceptions.from_http_status(status, "an answer")
     assert caught.value.transient == (not final)
+
+
+LARGE = DATA * 40
+"""More than one part of an upload."""
+
+
+@pytest.mark.usefixtures("quick_retries")
+@pytest.mark.parametrize("fault", ["reset", "lost", "500", "503", "429"])
+@pytest.mark.parametrize("data", [b"small", LARGE], ids=["small", "in parts"])
+def test_an_upload_is_tried_again(s3: S3Server, proxy: FaultyProxy, fault: str, data: bytes) -> None:
+    uri = f"s3://{BUCKET}/out/part.parquet"
+    fail(proxy, ["", fault, fault] if data is LARGE else [fault, fault], "PUT")
+    with store_for(uri).create(uri) as sink:
+        sink.write(data)
+        assert not storage.exists(uri)
+    assert s3.get("out/part.parquet") == data
+    assert proxy.faults() == [fault, fault] and num_retries() == 2
+    assert s3.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []) == []
+
+
+@pytest.mark.usefixtures("quick_retries")
+@pytest.mark.parametrize("method", ["HEAD", "PUT", "POST"])
+@pytest.mark.parametrize("fault", ["reset", "lost", "503"])
+def test_a_move_is_tried_again(s3: S3Server, proxy: FaultyProxy, method: str, fault: str) -> None:
+    source, target = s3.put("draft", DATA), f"s3://{BUCKET}/final"
+    fail(proxy, [fault, fault], method)
+    store_for(source).move(source, target)
+    assert [found.uri for found in s3.objects("")] == [target] and s3.get("final") == DATA
+    assert proxy.faults() == [fault, fault] and num_retries() == 2
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_a_denied_upload_is_an_error_of_storage(s3: S3Server, proxy: FaultyProxy) -> None:
+    uri = f"s3://{BUCKET}/out/a"
+    proxy.fault = lambda request: "403"
+    with pytest.raises(CredentialsError), store_for(uri).create(uri) as sink:
+        sink.write(b"1")
+    with pytest.raises(CredentialsError):
+        store_for(uri).move(uri, f"{uri}b")
+    assert num_retries() == 0
+
+
+def test_small_reads_of_an_open_object_take_few_requests_of_one_version(s3: S3Server, proxy: FaultyProxy) -> None:
+    uri = s3.put("a", LARGE)
+    with store_for(uri).open(uri) as file:
+        assert [file.read(1000) for _ in range(3000)] == [LARGE[k : k + 1000] for k in range(0, 3_000_000, 1000)]
+        assert [request.method for request in proxy.requests] == ["HEAD", "GET"]
+        assert file.read() == LARGE[3_000_000:]
+        assert len(proxy.requests) == 3
+        s3.put("a", DATA)
+        file.seek(0)
+        with pytest.raises(ObjectChangedError):
+            file.read(5)

@@ -1,8 +1,8 @@
 """Stores: local disk and object stores, with byte ranges, versions and conditional writes, which Beam does not have.
 
 Beam's readers request everything from an offset on and discard the rest, create a client for each call, expose no etag
-and keep all names of a listing in memory. A store here has one client in a process, through which everything goes, and
-nine small operations. Each either succeeds completely or fails:
+and keep all names of a listing in memory. A store here has one client in a process for all accesses, and nine
+operations. Each either succeeds completely or fails:
 
     stat(uri)                      the size and version of one object
     matching(pattern)              a listing, page by page
