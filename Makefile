@@ -47,7 +47,8 @@ clean: ## remove what make made
 $(VENV)/installed: setup.py pyproject.toml
 	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 is here: install one, or name it: make PYTHON=…" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable .
+	@echo "installing into $(VENV) (minutes)"
+	@$(BIN)/pip install --quiet --editable .
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed

@@ -1,4 +1,4 @@
-"""Package metadata of Reelbeam. Tool settings stand in pyproject.toml."""
+"""Package metadata of Reelbeam. Tool settings are in pyproject.toml."""
 
 import pathlib
 import re
@@ -20,8 +20,8 @@ setup(
     package_data={
         "reelbeam": ["py.typed"],
         "reelbeam.pipeline.commands": ["costs.json"],
-        "reelbeam.pipeline.demo": ["model/*", "model/variables/*", "videos/*"],
-        "reelbeam.transforms.models": ["labels/*.txt"],
+        "reelbeam.pipeline.demo": ["videos/*"],
+        "reelbeam.transforms.models.registry": ["labels/*.txt", "demo/*", "demo/variables/*"],
     },
     install_requires=[
         "apache-beam==2.77.*",

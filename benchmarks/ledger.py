@@ -63,7 +63,7 @@ def make_files(folder: pathlib.Path, count: int) -> Iterator[VideoRef]:
 
 def run_info(folder: pathlib.Path) -> RunInfo:
     """Returns the facts of a run with the bundled model."""
-    args, beam_flags = options.parse_label_flags([str(SAMPLES), "--model=demo", "--output", str(folder)])
+    args, beam_flags = options.parse_flags([str(SAMPLES), "--model=demo", "--output", str(folder)])
     return prepare(check_request(options.to_config(args), runner_of(beam_flags))).run
 
 
@@ -128,7 +128,7 @@ def nothing_labeled(folder: pathlib.Path, output: pathlib.Path, count: int) -> d
 
 def choose(folder: str, output: str) -> None:
     """Writes the selection as a run does, and prints its number of videos."""
-    args, beam_flags = options.parse_label_flags([folder, "--model=demo", "--output", output])
+    args, beam_flags = options.parse_flags([folder, "--model=demo", "--output", output])
     prepared = prepare(check_request(options.to_config(args), runner_of(beam_flags)))
     print(sum(num_videos for _, num_videos in select(prepared).parts))
 

@@ -1,4 +1,4 @@
-"""`reelbeam`: the only place that sees the command line. Whatever is slow to import is imported by the command."""
+"""The program `reelbeam`: commands, exit codes, signals. Slow modules are imported by the command that needs them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ Example: reelbeam label ~/videos --model a0-base --output ~/labels
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code.
 
-    0 done, 1 failed, 2 bad flags, 3 too many inputs failed, 4 an output does not add up, 5 another run writes to it.
+    0 done, 1 failed, 2 bad flags, 3 too many inputs failed, 4 an output does not add up, 5 the output is in use.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     progress = Progress()
@@ -75,15 +75,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(prog="reelbeam", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"reelbeam {__version__}")
     parser.add_argument("command", choices=sorted(commands), metavar="COMMAND", help=", ".join(sorted(commands)))
-    parser.parse_args(argv or ["--help"])  # prints help, the version or what is wrong, and exits
+    parser.parse_args(argv or ["--help"])  # prints the help, the version or an error, and exits
     return EXIT_BAD_FLAGS
 
 
 def _label(progress: Progress, argv: Sequence[str]) -> int:
-    """Labels. `progress` shows how far the run has come, also if an error or an interruption ends it."""
+    """Labels videos. Records the progress, for the report of a run that an error or an interruption ends."""
     from reelbeam.pipeline.flags import options
 
-    args, beam_flags = options.parse_label_flags(argv)
+    args, beam_flags = options.parse_flags(argv)
 
     from reelbeam.pipeline.runners.registry import runner_of
     from reelbeam.pipeline.runners.stores import reach_stores
@@ -117,7 +117,7 @@ def _plan(argv: Sequence[str]) -> int:
     from reelbeam.pipeline.commands import plan
     from reelbeam.pipeline.flags import options
 
-    args, beam_flags = options.parse_label_flags(argv, plan.plan_parser())
+    args, beam_flags = options.parse_flags(argv, plan.plan_parser())
     return plan.plan(args, beam_flags)
 
 
@@ -141,12 +141,12 @@ def _probe(argv: Sequence[str]) -> int:
 
 
 def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], progress: Progress) -> int:
-    """Runs a command; errors of our tree end as one line and an exit code, anything else is a bug with a traceback.
+    """Runs a command. Errors of our tree become one line and an exit code; any other exception is a bug.
 
     Args:
-      command: to run.
+      command: the command.
       argv: its flags.
-      progress: where it leaves how far a run has come.
+      progress: the progress of the run, which the command updates.
     """
     from reelbeam.pipeline.reports import summary_json
     from reelbeam.transforms import errors
@@ -155,7 +155,7 @@ def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], progr
     try:
         bounds.require_start()
         return command(argv)
-    except SystemExit as stop:  # argparse's: it has said what is wrong, or has printed the help
+    except SystemExit as stop:  # from argparse, which has printed an error or the help
         if as_json and stop.code:
             print(summary_json.of_bad_flags(getattr(stop, "message", "see stderr"), EXIT_BAD_FLAGS))
         raise
@@ -166,20 +166,28 @@ def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], progr
             print(summary_json.of_error(error, code, progress))
         return code
     except (MemoryError, ImportError, OSError, RuntimeError) as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # native modules make an ImportError of it
+            _end_interrupted(as_json, progress)
         if not any(sign in f"{error!r}".lower() for sign in _SIGNS_OF_NO_MEMORY):
             raise
         _complain(errors.RunError(f"out of memory ({error!r}): free some, or raise the limit of `ulimit -v`"))
         return EXIT_FAILED
     except KeyboardInterrupt:
-        print("\ninterrupted: what was not committed before is lost, and labeled by the next run", file=sys.stderr)
-        if as_json:
-            print(summary_json.of_interrupt(_EXIT_INTERRUPTED, progress), flush=True)
-        # Runner threads may still be inside native code, and would keep a normal exit waiting.
-        _exit_at_once(_EXIT_INTERRUPTED)
+        _end_interrupted(as_json, progress)
+
+
+def _end_interrupted(as_json: bool, progress: Progress) -> NoReturn:
+    from reelbeam.pipeline.reports import summary_json
+
+    print("\ninterrupted: the next run labels what was not committed", file=sys.stderr)
+    if as_json:
+        print(summary_json.of_interrupt(_EXIT_INTERRUPTED, progress), flush=True)
+    # A normal exit would wait for runner threads, which may be inside native code.
+    _exit_at_once(_EXIT_INTERRUPTED)
 
 
 def _exit_code(error: Exception) -> int:
-    """A wrong name or folder is a wrong flag; a store or hub that does not answer is a job that may be tried again."""
+    """Returns the exit code of an error: 2 if flags or credentials must be changed, 1 if a retry may help."""
     from reelbeam.transforms import errors
 
     if isinstance(error, errors.OutputLockedError):
@@ -196,7 +204,7 @@ def _complain(error: Exception) -> None:
 
 
 def _set_up_logging(verbose: bool) -> None:
-    """Warnings of Reelbeam only; Beam and its friends are heard with --verbose."""
+    """Shows warnings of Reelbeam only, and with --verbose the logs of Beam and the engines, too."""
     handler = streams.LogHandler()
     handler.setFormatter(streams.LogFormatter(f"%(levelname)s{' %(name)s' if verbose else ''}: %(message)s"))
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, handlers=[handler])
@@ -210,34 +218,33 @@ def _set_up_logging(verbose: bool) -> None:
 def _exit_at_once(code: int) -> NoReturn:
     """Ends the process without waiting for its threads.
 
-    What is registered for the end is done, but may not take long: remote videos and Beam's temporary folders leave the
-    disk, decoder processes end, and so does a job server that Beam started here.
+    Exit handlers run first, for at most five seconds. They remove copies of remote videos and Beam's temporary folders,
+    and end decoder processes and a job server that Beam started here.
     """
     for number in (signal.SIGINT, *_ENDING_SIGNALS):
-        signal.signal(number, signal.SIG_IGN)  # a second one would cut the cleaning off
+        signal.signal(number, signal.SIG_IGN)  # a second signal would interrupt the cleanup
     try:
-        cleaning = threading.Thread(target=atexit._run_exitfuncs, daemon=True)
-        cleaning.start()
-        cleaning.join(_SECONDS_TO_CLEAN_UP)
+        cleanup = threading.Thread(target=atexit._run_exitfuncs, daemon=True)
+        cleanup.start()
+        cleanup.join(_SECONDS_TO_CLEAN_UP)
     finally:
         os._exit(code)
 
 
 def entry_point() -> NoReturn:
-    """What the `reelbeam` command calls: `main`, and the way out.
+    """The entry point of the command `reelbeam`: runs `main` and ends the process.
 
-    SIGTERM, with which schedulers end a program, and SIGHUP, which a closing terminal sends, count as Ctrl-C. Left
-    alone they would end the program and leave its files where they are; or do nothing at all in a pod, where the
-    program is process 1.
+    SIGTERM, which schedulers send, and SIGHUP, which a closing terminal sends, act like Ctrl-C. By default they would
+    end the program without removing its files, or do nothing in a pod, where the program is process 1.
     """
     streams.take_names_for_utf8()
     streams.take_over_streams()
     for number in _ENDING_SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it for SIGHUP
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
             signal.signal(number, signal.default_int_handler)
     try:
         code = main()
-    except SystemExit as stop:  # argparse's, whose code is a number
+    except SystemExit as stop:  # from argparse; its code is a number
         code = int(stop.code or 0)
     code = _after_output(code)
     if code == EXIT_FAILED:
@@ -247,9 +254,9 @@ def entry_point() -> NoReturn:
 
 
 def _after_output(code: int) -> int:
-    """Returns the exit code, after looking whether all output got to where it was to go.
+    """Returns the exit code of a command, with a check that all of its output was written.
 
-    What is committed is done, whatever becomes of the tables about it. Other commands have no result but their output.
+    Lost output does not change the result of a commit. The only result of other commands is their output.
     """
     lost = streams.lost_output(sys.stdout)
     if lost is None:

@@ -14,7 +14,7 @@ _IMPORT_RULES = ROOT / "tests" / "unit" / "house" / "test_import_rules.py"
 def rooms() -> str:
     """Returns each folder with the first sentence of its package's docstring."""
     folders = [*sorted(ROOT.glob("pipeline/**/__init__.py")), *sorted(ROOT.glob("transforms/**/__init__.py"))]
-    return table(("room", "content"), [(f"`{path.parent.relative_to(ROOT)}/`", _purpose(path)) for path in folders])
+    return table(("package", "content"), [(f"`{path.parent.relative_to(ROOT)}/`", _purpose(path)) for path in folders])
 
 
 def steps() -> str:
@@ -31,7 +31,7 @@ def import_rules() -> str:
         for node in body
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "MAY_IMPORT"
     )
-    return table(("room", "may import"), [(room, allowed or "nothing of ours") for room, allowed in rules.items()])
+    return table(("package", "may import"), [(room, allowed or "nothing of ours") for room, allowed in rules.items()])
 
 
 def _purpose(path: pathlib.Path) -> str:

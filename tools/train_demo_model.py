@@ -237,7 +237,9 @@ def export(model: Any, folder: Path) -> None:
 def main() -> None:
     """Renders clips, trains, evaluates and exports the model."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=Path("pipeline/demo/model"), help="the folder; replaced")
+    parser.add_argument(
+        "--output", type=Path, default=Path("transforms/models/registry/demo"), help="the folder; replaced"
+    )
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=1.5e-3)

@@ -16,7 +16,7 @@ from apache_beam.ml.inference.base import ModelHandler, RunInference
 
 from reelbeam.transforms import metrics
 from reelbeam.transforms.errors import InferenceError, PredecessorLostError
-from reelbeam.transforms.models.batches import Answer, BaseBatches
+from reelbeam.transforms.models.batches import MAX_BATCH_BYTES, Answer, BaseBatches
 from reelbeam.transforms.models.engine import Engine, EngineName, Precision
 from reelbeam.transforms.models.engines.stream import StreamEngine
 from reelbeam.transforms.models.loading import LoadEngine, load_any_engine
@@ -26,12 +26,9 @@ from reelbeam.transforms.models.scores import entropy, log_sum_exp, may_be_softm
 from reelbeam.transforms.models.stream_batches import StreamBatches
 from reelbeam.transforms.records import Clip, ClipScores, Failure
 from reelbeam.transforms.redaction import without_query
-from reelbeam.transforms.stored_models import localized
+from reelbeam.transforms.stored_models.fetching import localized
 
 _FAILURES = "failures"
-
-MAX_BATCH_BYTES = 64 << 20
-"""The default limit of a batch's pixels, which are in memory twice: as clips and as the array that the model reads."""
 
 CPU_BATCH_BYTES = 1 << 20
 """The limit of a batch's pixels for OpenVINO, which runs the clips of a batch one after the other. Larger batches save

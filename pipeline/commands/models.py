@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from reelbeam.pipeline.flags import model_flags, options
+from reelbeam.pipeline.commands.parsing import parse
+from reelbeam.pipeline.flags import model_flags
 from reelbeam.pipeline.flags.parser import STORES_EPILOG, Parser, make_parser
 from reelbeam.pipeline.settings.command_settings import EXPORT_GROUPS, FETCH_GROUPS
 from reelbeam.pipeline.terminal.console import make_console, make_table, right
@@ -29,9 +30,9 @@ def models(argv: Sequence[str]) -> None:
       ConfigError, ModelError: see `fetch` and `export_model`.
     """
     if argv[:1] == ["fetch"]:
-        fetch(_parse(fetch_parser(), argv[1:]).name)
+        fetch(parse(fetch_parser(), argv[1:]).name)
     elif argv[:1] == ["export"]:
-        args = _parse(export_parser(), argv[1:])
+        args = parse(export_parser(), argv[1:])
         export_model(model_flags.to_model_spec(args), args.to)
     else:
         _models_parser().parse_args(argv)
@@ -61,15 +62,6 @@ def export_parser() -> Parser:
     """Returns the parser of `reelbeam models export`'s own flags."""
     description = "Write a folder of a model, for workers without a hub and without TensorFlow."
     return make_parser("reelbeam models export", description, EXPORT_GROUPS, STORES_EPILOG)
-
-
-def _parse(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
-    args, beam_flags = options.parse_label_flags(argv, parser)
-
-    from reelbeam.pipeline.runners.stores import reach_stores
-
-    reach_stores(beam_flags)
-    return args
 
 
 def list_models() -> None:
@@ -103,12 +95,12 @@ def fetch(name: str) -> None:
     """Downloads a model by catalog name, URL or object-store path, and prints its path.
 
     Raises:
-      ModelError: see `resolver.resolve` and `stored_models.fetch`.
+      ModelError: see `resolver.resolve` and `stored_models.fetching.fetch`.
     """
-    from reelbeam.transforms import stored_models
+    from reelbeam.transforms.stored_models.fetching import fetch
 
     if resolver.is_stored(name):
-        print_path(str(stored_models.fetch(name)))
+        print_path(str(fetch(name)))
         return
     try:
         spec = catalog.find(name)
@@ -129,12 +121,14 @@ def export_model(spec: catalog.ModelSpec, to: str) -> None:
       ModelError: the model or its labels cannot be used.
     """
     from reelbeam.pipeline.job.places import unusable
-    from reelbeam.transforms import stored_models
+    from reelbeam.transforms.stored_models.fetching import localized
+    from reelbeam.transforms.stored_models.labels import load_labels
+    from reelbeam.transforms.stored_models.uploading import upload
 
     spec = with_found_kind(spec)
-    folder = resolver.resolve(stored_models.localized(spec).handle, spec.mirrors)
+    folder = resolver.resolve(localized(spec).handle, spec.mirrors)
     require_pin(folder, spec.pin, without_query(spec.handle))
-    labels = stored_models.load_labels(spec.labels)
+    labels = load_labels(spec.labels)
     if not resolver.is_stored(to):
         target = pathlib.Path(to).resolve()
         export.export(spec, folder, labels, target)
@@ -143,7 +137,7 @@ def export_model(spec: catalog.ModelSpec, to: str) -> None:
     with tempfile.TemporaryDirectory(prefix="reelbeam-export-") as temporary:
         export.export(spec, folder, labels, pathlib.Path(temporary) / "model")
         try:
-            stored_models.upload(pathlib.Path(temporary) / "model", to)
+            upload(pathlib.Path(temporary) / "model", to)
         except StorageError as error:
             raise unusable(f"--to {to} cannot be written: {error}", error) from error
     print_path(to)

@@ -5,12 +5,12 @@ Flags are parsed first. Modules that are slow to import are imported after that.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from reelbeam.pipeline.commands.parsing import parse
 from reelbeam.pipeline.flags.parser import STORES_EPILOG, Parser, make_parser
 from reelbeam.pipeline.settings.command_settings import (
     COMPACT_GROUPS,
@@ -34,7 +34,7 @@ def status_parser() -> Parser:
 
 def status(argv: Sequence[str]) -> int:
     """Prints the last runs, the uncommitted runs, and totals over the current rows."""
-    args = _parse(status_parser(), argv)
+    args = parse(status_parser(), argv)
 
     from reelbeam.pipeline.reports.output_tables import print_status
     from reelbeam.pipeline.terminal.progress import WorkLine
@@ -58,7 +58,7 @@ def verify_parser() -> Parser:
 
 def verify(argv: Sequence[str]) -> int:
     """Verifies an output. Returns 4 if there are faults, else 0."""
-    args = _parse(verify_parser(), argv)
+    args = parse(verify_parser(), argv)
 
     from reelbeam.pipeline.reports.output_tables import print_faults
     from reelbeam.pipeline.terminal.progress import WorkLine
@@ -77,7 +77,7 @@ def diff_parser() -> Parser:
 
 def diff(argv: Sequence[str]) -> int:
     """Prints the differences between two runs."""
-    args = _parse(diff_parser(), argv)
+    args = parse(diff_parser(), argv)
 
     from reelbeam.pipeline.reports.output_tables import print_difference
     from reelbeam.pipeline.terminal.progress import WorkLine
@@ -99,7 +99,7 @@ def sql_parser() -> Parser:
 
 def sql(argv: Sequence[str]) -> int:
     """Prints statements that create views."""
-    args = _parse(sql_parser(), argv)
+    args = parse(sql_parser(), argv)
 
     from reelbeam.transforms.errors import ConfigError
     from reelbeam.transforms.output.tables import Output
@@ -124,7 +124,7 @@ def compact_parser() -> Parser:
 
 def compact(argv: Sequence[str]) -> int:
     """Merges the files of small runs into few files."""
-    args = _parse(compact_parser(), argv)
+    args = parse(compact_parser(), argv)
 
     from reelbeam.pipeline.job.output_access import hold_output
     from reelbeam.pipeline.terminal.progress import WorkLine
@@ -149,18 +149,6 @@ def compact(argv: Sequence[str]) -> int:
 
 def _parser(command: str, description: str, groups: Sequence[Group]) -> Parser:
     return make_parser(f"reelbeam {command}", description, groups, STORES_EPILOG)
-
-
-def _parse(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
-    """Parses flags and passes Beam's flags to its file systems, for example `--s3_endpoint_url`."""
-    from reelbeam.pipeline.flags import options
-
-    args, beam_flags = options.parse_label_flags(argv, parser)
-
-    from reelbeam.pipeline.runners.stores import reach_stores
-
-    reach_stores(beam_flags)
-    return args
 
 
 def _print(found: _Found, as_json: bool, show: Callable[[_Found], None]) -> None:

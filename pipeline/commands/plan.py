@@ -89,7 +89,7 @@ def _show(found: Plan, row_options: str) -> None:
     console.print(Text(_footnote(found), style="dim"))
     if found.videos_per_part:
         console.print(
-            f"A crash costs the part at hand: --videos_per_part {found.videos_per_part} makes parts of "
+            f"A crash costs the current part: --videos_per_part {found.videos_per_part} makes parts of "
             "about a CPU-hour."
         )
 

@@ -1,1 +1,1 @@
-"""The bundled model and its sample videos: data only, made by the scripts in tools/."""
+"""The bundled sample videos: data only, made by tools/make_demo_videos.py."""

@@ -1,7 +1,7 @@
-"""Splits a command line into Reelbeam's words and Beam's, by what Beam's own parser says of its flags.
+"""Split a command line into Beam's arguments and Reelbeam's, by the flags that Beam's own parser knows.
 
-Decided word by word from the table of flags, and not by what argparse leaves over: how argparse passes words through
-differs between versions of Python.
+Each argument is looked up in the table of Beam's flags. What argparse does not recognize is not used for this, because
+argparse returns such arguments differently in different versions of Python.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _NEGATIVE_NUMBER = re.compile(r"-\d+$|-\d*\.\d+$")
 
 
 def beam_parser(own_flags: Collection[str], prog: str) -> argparse.ArgumentParser:
-    """Returns a parser of every flag that Beam has, but for names that Reelbeam uses itself (Dataflow's --labels)."""
+    """Returns a parser of all of Beam's flags except those whose names Reelbeam uses itself (Dataflow's --labels)."""
     from reelbeam.transforms import beam_compat
 
     own = set(own_flags)
@@ -31,31 +31,26 @@ def beam_parser(own_flags: Collection[str], prog: str) -> argparse.ArgumentParse
     return parser
 
 
-def flag_names(parser: argparse.ArgumentParser) -> set[str]:
-    """Returns every name of a flag that a parser knows."""
-    return {name for action in parser._actions for name in action.option_strings}
+def split_arguments(argv: Sequence[str], parser: argparse.ArgumentParser) -> tuple[list[str], list[str]]:
+    """Returns the arguments that are flags of a parser, with their values, and all other arguments, in their order.
 
-
-def split_words(argv: Sequence[str], parser: argparse.ArgumentParser) -> tuple[list[str], list[str]]:
-    """Returns the words of a parser's flags with their values, and all other words, both in their order.
-
-    A flag takes the next word as its value where it needs one, unless that word is a flag.
+    A flag that needs a value takes the next argument, unless that is a flag.
     """
     takes_value = {name: action.nargs != 0 for action in parser._actions for name in action.option_strings}
     taken: list[str] = []
     others: list[str] = []
-    words = list(argv)
-    while words:
-        word = words.pop(0)
-        name, equals, _ = word.partition("=")
+    rest = list(argv)
+    while rest:
+        argument = rest.pop(0)
+        name, equals, _ = argument.partition("=")
         if name not in takes_value:
-            others.append(word)
+            others.append(argument)
             continue
-        taken.append(word)
-        if takes_value[name] and not equals and words and not _is_flag(words[0]):
-            taken.append(words.pop(0))
+        taken.append(argument)
+        if takes_value[name] and not equals and rest and not _is_flag(rest[0]):
+            taken.append(rest.pop(0))
     return taken, others
 
 
-def _is_flag(word: str) -> bool:
-    return len(word) > 1 and word.startswith("-") and " " not in word and not _NEGATIVE_NUMBER.match(word)
+def _is_flag(text: str) -> bool:
+    return len(text) > 1 and text.startswith("-") and " " not in text and not _NEGATIVE_NUMBER.match(text)

@@ -1,4 +1,4 @@
-"""Find the model that the flags name: in the catalog, in a folder or a store, or described by the flags alone."""
+"""Find the model that the flags name: in the catalog, in a folder, in a store, or described by the flags alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PRESET = tuple(field.name for field in dataclasses.fields(catalog.Preset))
 def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
     """Returns the catalog's model with the flags' changes, or a model that the flags alone describe.
 
-    A model in an object store is fetched (`reelbeam.pipeline.runners.stores`): its kind is known from its files only.
+    A model in an object store is fetched, because only its files show its kind.
 
     Args:
       args: parsed `ModelDescription` flags, and `model`, the name.
@@ -37,7 +37,7 @@ def to_model_spec(args: argparse.Namespace) -> catalog.ModelSpec:
     Raises:
       ConfigError: flags are missing, or do not fit each other.
       ModelNotFoundError: the name is neither a catalog name, nor a URL, nor an existing folder.
-      ModelError: the model is a folder that was exported, and is damaged; or as `stored_models.fetch`.
+      ModelError: the model is a damaged exported folder; or as in `stored_models.fetching.fetch`.
     """
     name: str = args.model
     asked = from_values(ModelDescription, vars(args))
@@ -88,9 +88,9 @@ def _fingerprint(given: str | None) -> str | None:
 def _folder(model: str) -> pathlib.Path | None:
     """Returns the local folder of a model that is a folder or an archive, here or in a store; None for any other."""
     if resolver.is_stored(model):
-        from reelbeam.transforms import stored_models  # imports Beam
+        from reelbeam.transforms.stored_models.fetching import fetch  # imports Beam
 
-        return stored_models.fetch(model)
+        return fetch(model)
     if "://" in model:
         return None
     path = pathlib.Path(model).resolve()

@@ -1,7 +1,7 @@
-"""From the command line to a configuration. Beam is imported only to run.
+"""Parse the flags of a command, and make the configuration of a run from them.
 
-A command takes its own flags and every flag of Beam. Both sets are checked: a flag that neither knows is an error,
-where Beam alone would drop it with a warning.
+A command takes its own flags and every flag of Beam. Both sets are checked: an unknown flag is an error. Beam alone
+would only warn of it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import pathlib
 from collections.abc import Sequence
 
 from reelbeam.pipeline.flags import spelling
-from reelbeam.pipeline.flags.beam_parser import beam_parser, flag_names, split_words
+from reelbeam.pipeline.flags.beam_parser import beam_parser, split_arguments
 from reelbeam.pipeline.flags.label_parser import label_parser
 from reelbeam.pipeline.flags.model_flags import sampled_kind, to_model_spec
-from reelbeam.pipeline.flags.parser import Parser
+from reelbeam.pipeline.flags.parser import Parser, flag_names
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.pipeline.settings.declaration import from_values
 from reelbeam.pipeline.settings.label_settings import LABEL_SETTINGS
@@ -25,10 +25,10 @@ from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.redaction import has_credentials, without_query
 
 
-def parse_label_flags(argv: Sequence[str], parser: Parser | None = None) -> tuple[argparse.Namespace, list[str]]:
-    """Splits a command line into the flags of a command, parsed, and Beam's, as they are.
+def parse_flags(argv: Sequence[str], parser: Parser | None = None) -> tuple[argparse.Namespace, list[str]]:
+    """Splits a command line into the flags of a command, which it parses, and Beam's, which it returns unchanged.
 
-    Exits with 2, as argparse does, for a flag that neither has.
+    Exits with 2, as argparse does, for an unknown flag.
 
     Args:
       argv: the command line after the command's name.
@@ -39,12 +39,12 @@ def parse_label_flags(argv: Sequence[str], parser: Parser | None = None) -> tupl
     """
     parser = parser or label_parser()
     if {"-h", "--help"} & set(argv):
-        parser.parse_args(["--help"])  # prints and exits, without the seconds that importing Beam takes
+        parser.parse_args(["--help"])  # prints and exits before Beam is imported, which takes seconds
     own_flags = flag_names(parser)
     theirs = beam_parser(own_flags, parser.prog)
     known = own_flags | flag_names(theirs)
-    beams, ours = split_words(spelling.respelled(argv, known), theirs)
-    theirs.parse_args(beams)  # exits where a value is wrong
+    beams, ours = split_arguments(spelling.respelled(argv, known), theirs)
+    theirs.parse_args(beams)  # exits if a value is wrong
     args, unknown = parser.parse_known_intermixed_args(ours)
     if unknown:
         near = spelling.nearest(unknown[0], known)
@@ -55,12 +55,12 @@ def parse_label_flags(argv: Sequence[str], parser: Parser | None = None) -> tupl
 
 
 def to_config(args: argparse.Namespace) -> LabelingConfig:
-    """Returns the configuration that the flags of `label` ask for.
+    """Returns the configuration for the flags of `label`.
 
     Raises:
-      ConfigError: a value is out of range, or flags do not go together.
+      ConfigError: a value is out of range, or flags do not fit each other.
       ModelNotFoundError: `--model` is neither a catalog name, nor a URL, nor an existing folder.
-      ModelError: `--model` is a folder that was exported, and is damaged; or as `stored_models.fetch`.
+      ModelError: `--model` is a damaged exported folder; or as in `stored_models.fetch`.
     """
     _require_no_credentials(args)
     spec, clips = to_model_spec(args), from_values(ClipSettings, vars(args))
@@ -96,7 +96,7 @@ def _require_no_credentials(args: argparse.Namespace) -> None:
 
 
 def _utf8_name(given: str) -> str:
-    """Returns an input as text: a local name of other bytes as file:// with these percent-encoded, as rows name it."""
+    """Returns an input as UTF-8. A local name that is not UTF-8 becomes a file:// URI, as in rows."""
     if is_utf8(given):
         return given
     from reelbeam.transforms import storage  # imports Beam

@@ -1,4 +1,4 @@
-"""The parser of all commands: made from declared settings, with one line for an error."""
+"""Make the parsers of all commands from the declared settings."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class FlagError(SystemExit):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's, without forty lines of usage before an error. Flags may have hyphens for underscores.
+    """argparse's parser, but errors have one line, and flags may have hyphens instead of underscores.
 
     Attributes:
-      groups: the settings that it parses, besides arguments that were added by hand.
+      groups: the settings that it parses, in addition to arguments that were added by hand.
     """
 
     groups: Sequence[Group] = ()
@@ -47,16 +47,13 @@ class Parser(argparse.ArgumentParser):
         return super().parse_known_intermixed_args(self._respelled(args), namespace)
 
     def _respelled(self, args: Sequence[str] | None) -> list[str]:
-        """Returns the words with each flag as the parser knows it, and keeps them to find misspelled flags."""
-        self._given = spelling.respelled(sys.argv[1:] if args is None else args, self._flags())
+        """Returns the arguments with the spelling that the parser knows, and keeps them to find misspelled flags."""
+        self._given = spelling.respelled(sys.argv[1:] if args is None else args, flag_names(self))
         return list(self._given)
-
-    def _flags(self) -> set[str]:
-        return {name for action in self._actions for name in action.option_strings}
 
     def _misspelled(self, missing: Sequence[str]) -> str:
         """Returns the error for a required flag that was given, but misspelled; "" if there is none."""
-        known = self._flags()
+        known = flag_names(self)
         for word in itertools.takewhile(lambda word: word != "--", self._given):
             flag = word.partition("=")[0]
             if f"-{flag}" in missing:
@@ -76,6 +73,11 @@ class Parser(argparse.ArgumentParser):
         message += f" ({'; '.join(hints)})" if hints and message.endswith(missing) else ""
         print(f"{self.prog}: error: {message}; see `{self.prog} --help`", file=sys.stderr)
         raise FlagError(message)
+
+
+def flag_names(parser: argparse.ArgumentParser) -> set[str]:
+    """Returns the names of all flags of a parser."""
+    return {name for action in parser._actions for name in action.option_strings}
 
 
 def make_parser(prog: str, description: str, groups: Iterable[Group], epilog: str = "") -> Parser:

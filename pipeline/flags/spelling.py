@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 
 def respelled(argv: Sequence[str], known: Collection[str]) -> list[str]:
-    """Returns a command line with each flag spelled as it is known; what follows `--` is left alone.
+    """Returns a command line with each flag in the known spelling. Everything after `--` is unchanged.
 
     >>> respelled(["--top-k=3", "a-b", "--region", "--a-b", "--", "--top-k"], ["--top_k", "--region"])
     ['--top_k=3', 'a-b', '--region', '--a-b', '--', '--top-k']

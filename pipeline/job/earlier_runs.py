@@ -1,4 +1,4 @@
-"""Earlier runs of an output: the name and the rows of a new run are dated after theirs, whatever the clock says."""
+"""Earlier runs of an output: the name and the rows of a new run are dated after theirs, even if a clock was ahead."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Execution(Protocol):
     """One way to execute a run."""
 
     def outcomes(self) -> Iterator[Outcome]:
-        """Executes the run, and yields the outcome of each part as soon as it is committed."""
+        """Executes the run, and yields the outcome of each part as soon as it has ended."""
         ...
 
 

@@ -92,7 +92,7 @@ def run_job(program: beam.Pipeline, runner: Runner, wait: bool = True, progress:
 
 
 def job_name(result: PipelineResult) -> str:
-    """Returns the runner's name of a submitted job; "template" if the job was only written down."""
+    """Returns the runner's name of a submitted job; "template" if the job was only saved as a template."""
     return job_id(result) or "template"
 
 

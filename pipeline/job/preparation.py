@@ -28,7 +28,8 @@ from reelbeam.transforms.models.registry.manifest import content_hash, require_p
 from reelbeam.transforms.output import runs
 from reelbeam.transforms.output.run_document import RunFacts
 from reelbeam.transforms.records import RunInfo
-from reelbeam.transforms.stored_models import load_labels, localized
+from reelbeam.transforms.stored_models.fetching import localized
+from reelbeam.transforms.stored_models.labels import load_labels
 
 _PACKAGES = ("apache-beam", "openvino", "tensorflow", "tensorflow-hub", "av", "numpy", "pyarrow")
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from reelbeam.pipeline.job.preparation import Prepared
 from reelbeam.transforms.models.engine import Engine, check_embeddings
 from reelbeam.transforms.models.engines.stream import StreamEngine
-from reelbeam.transforms.models.loading import load_engine, load_stream_engine
+from reelbeam.transforms.models.loading import load_any_engine
 from reelbeam.transforms.schemas import tables_of_run
 
 
@@ -32,8 +32,7 @@ class RunModel:
 
     def _load(self) -> tuple[Engine | StreamEngine, Mapping[str, pa.Schema]]:
         config, model = self._prepared.config, self._prepared.local_model
-        load = load_stream_engine if model.kind == "stream" else load_engine
-        engine = load(model, config.engine, config.num_threads, config.precision)
+        engine = load_any_engine(model, config.engine, config.num_threads, config.precision)
         self._prepared.labels.check(engine.num_classes)
         embedding_size = check_embeddings(engine, model) if config.save_embeddings else None
         return engine, tables_of_run(engine.num_classes if config.save_logits else None, embedding_size)

@@ -7,7 +7,8 @@ import time
 
 from reelbeam.pipeline.terminal.progress import Stage
 from reelbeam.transforms import metrics
-from reelbeam.transforms.output.lock.lock_file import LockProgress, utc_now
+from reelbeam.transforms.output.lock.lock_file import LockProgress
+from reelbeam.transforms.output.runs import utc_now
 from reelbeam.transforms.wording import counted
 
 _ADDED_UP = (metrics.VIDEOS_DONE, metrics.VIDEOS_BROKEN, metrics.CLIPS_CLASSIFIED, metrics.VIDEO_MS_DECODED)
@@ -61,7 +62,7 @@ class RunProgress:
         if self._num_videos is None:
             return None
         done = self._before[metrics.VIDEOS_DONE] + metrics.tally()[metrics.VIDEOS_DONE]
-        return LockProgress(done, self._num_videos, utc_now())
+        return LockProgress(done, self._num_videos, utc_now().isoformat())
 
 
 def _share(tally: collections.Counter[str], num_videos: int) -> float:

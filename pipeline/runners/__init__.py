@@ -1,4 +1,4 @@
-"""Runners: where the jobs of a run are executed. Nothing outside this room depends on which runner it is.
+"""Runners: where the jobs of a run are executed. Nothing outside this package depends on which runner it is.
 
 runner.py            the interface of runners, and the runner without any special features
 registry.py          Beam's flags -> a runner

@@ -35,7 +35,7 @@ class LocalRunner(Runner):
         """Returns the runner for Beam's flags; by default with one thread per core.
 
         Raises:
-          ConfigError: `--direct_running_mode=multi_processing`, which hangs for ever if a worker dies, or too many
+          ConfigError: `--direct_running_mode=multi_processing`, which hangs if a worker dies, or too many
             workers.
         """
         options = PipelineOptions(list(beam_flags))

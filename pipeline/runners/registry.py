@@ -59,9 +59,9 @@ def _check_cluster_flags(options: PipelineOptions, name: str) -> None:
     if flink.flink_master not in EMBEDDED and name not in ("flink", "portable"):
         raise ConfigError(f"--flink_master {flink.flink_master} is for Flink: give --runner=FlinkRunner too")
     if flink.parallelism > 0 and name in _LOCAL:
-        raise ConfigError("--parallelism is for a cluster; here, --direct_num_workers says how many workers there are")
+        raise ConfigError("--parallelism is for a cluster; here, --direct_num_workers sets the number of workers")
     if options.view_as(PortableOptions).job_endpoint == "embed":
         raise ConfigError(
-            "--job_endpoint=embed opens servers on every network interface, to everybody: leave --runner and "
+            "--job_endpoint=embed opens servers on every network interface without access control: leave --runner and "
             "--job_endpoint out for a run on this machine"
         )

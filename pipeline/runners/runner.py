@@ -44,7 +44,7 @@ class Runner(Protocol):
 
     @property
     def submits_only(self) -> bool:
-        """Whether a job only is submitted, or written down, even if the launcher would wait for its end."""
+        """Whether jobs are only submitted, or saved as templates, even if the launcher would wait for their end."""
         return False
 
     @property
@@ -54,7 +54,7 @@ class Runner(Protocol):
 
     @property
     def job_errors(self) -> tuple[type[Exception], ...]:
-        """The exceptions, besides Beam's own, that say that a job cannot be submitted or has failed."""
+        """The exceptions, besides Beam's own, for a job that cannot be submitted, or that failed."""
         return ()
 
     def adapt(self, config: LabelingConfig) -> LabelingConfig:

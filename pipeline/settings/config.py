@@ -23,7 +23,7 @@ from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling
-from reelbeam.transforms.media.sandbox.protocol import NUM_SLOTS
+from reelbeam.transforms.media.sandbox.ring import max_clips_in_memory
 from reelbeam.transforms.models.registry.catalog import ModelSpec
 from reelbeam.transforms.records import SkipRules
 from reelbeam.transforms.redaction import without_query
@@ -67,10 +67,10 @@ class LabelingConfig(
         self._require_room_for_clips()
 
     def _require_room_for_clips(self) -> None:
-        """Checks that a decoder has memory for its ring and its open clips (`ring.py`): a long warm-up may not fit."""
+        """Checks that a decoder has memory for its clips: those with a long warm-up may not fit."""
         sampling = self.sampling
         num_open = math.ceil(sampling.clip_seconds / sampling.stride_seconds)  # more than one if clips overlap
-        num_clips = NUM_SLOTS + max(num_open - (NUM_SLOTS - 1), 0)
+        num_clips = max_clips_in_memory(num_open)
         needed = num_clips * self.clip_frames * self.geometry.size**2 * 3
         if needed > self.decoder_limits.memory_bytes:
             shorten = "shorten --warm_up_seconds" if sampling.warm_up else "lower --num_frames"
@@ -99,7 +99,8 @@ class LabelingConfig(
     @property
     def outputs(self) -> tuple[str, ...]:
         """The values to keep for each clip besides its scores."""
-        return ("logits",) * self.save_logits + ("embedding",) * self.save_embeddings
+        wanted = {"logits": self.save_logits, "embedding": self.save_embeddings}
+        return tuple(name for name, is_kept in wanted.items() if is_kept)
 
     @property
     def row_options(self) -> RowOptions:

@@ -129,7 +129,7 @@ class IncrementalSettings:
     """Which of the listed videos are labeled, and how runs share an output."""
 
     force: bool = setting(
-        SkipRules.force, Flag("Label everything again, whatever the output holds", attribute="skip_rules.force")
+        SkipRules.force, Flag("Label everything again, even if the output has its rows", attribute="skip_rules.force")
     )
     max_attempts: int = setting(
         SkipRules.max_attempts,

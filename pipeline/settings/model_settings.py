@@ -12,6 +12,7 @@ from reelbeam.pipeline.settings.declaration import Flag, required, setting
 from reelbeam.pipeline.settings.values import Range
 from reelbeam.transforms import wording
 from reelbeam.transforms.media.sampling.clips import DEFAULT_WARM_UP_SECONDS, TailPolicy
+from reelbeam.transforms.models.batches import MAX_BATCH_BYTES
 from reelbeam.transforms.models.engine import EngineName, Precision
 from reelbeam.transforms.models.registry.catalog import KINETICS_600, OutputActivation
 
@@ -115,10 +116,10 @@ class EngineSettings:
         ),
     )
     precision: Precision = setting(
-        "float32", Flag("Arithmetic of the model; bfloat16 needs openvino and a CPU that has it")
+        "float32", Flag("Arithmetic of the model; bfloat16 needs openvino and a CPU that supports it")
     )
     max_batch_bytes: int = setting(
-        64 << 20,
+        MAX_BATCH_BYTES,
         Flag(
             "Maximum bytes of pixels in a batch, which has at least one clip",
             "N",

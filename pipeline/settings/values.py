@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 import difflib
 import math
+import re
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -54,14 +55,16 @@ class Range:
 
 
 def require_name(name: str, value: str | None, any_bytes: bool = False) -> None:
-    """Raises ConfigError if the name of a file or folder is blank, which would mean the working directory.
+    """Raises ConfigError if the name of a file or folder is blank, or ends after SCHEME://.
+
+    A blank name would mean the working directory, and `s3://` a local folder.
 
     Args:
       name: the setting's, for the message.
       value: the name of the file or folder; None is accepted.
       any_bytes: whether it may have bytes that are not UTF-8.
     """
-    if value is not None and not value.strip():
+    if value is not None and (not value.strip() or re.fullmatch(r"\w+://", value)):
         raise ConfigError(f"{name} is {value!r}: it must be a name; a shell variable may be unset")
     if value is not None and not any_bytes and not is_utf8(value):
         raise ConfigError(f"{name} is {value!r}: it must be UTF-8; rename the file or folder, or make a link to it")

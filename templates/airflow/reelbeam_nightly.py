@@ -16,10 +16,10 @@ needs the providers google and apache-beam; without them, delete the DAG and its
     reelbeam_template   gs://.../reelbeam.json, see templates/dataflow
     reelbeam_image      the image that the template was built from
 
-The line that `--summary_json` prints becomes the task's XCom. The run commits everything or nothing, so retries are
-safe. Bad flags (exit code 2) and too many failed videos (3) are not retried. For a Dataflow job, Airflow knows only
-that it failed. `verify` checks the last run; if its tables have faults, it exits with 4 and the task fails. Without
-`--last` it checks all runs, which is suitable for a less frequent DAG.
+The line that `--summary_json` prints becomes the task's XCom. Each part of a run commits whole or not at all, and a
+retry continues. Bad flags (exit code 2) and too many failed videos (3) are not retried. For a Dataflow job, Airflow
+knows only that it failed. `verify` checks the last run; if its tables have faults, it exits with 4 and the task fails.
+Without `--last` it checks all runs, which is suitable for a less frequent DAG.
 """
 
 from __future__ import annotations

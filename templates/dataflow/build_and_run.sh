@@ -2,7 +2,7 @@
 # Builds the image and the Flex Template, and runs it: see templates/dataflow/README.md.
 #
 #   build_and_run.sh build
-#   build_and_run.sh run OUTPUT INPUT...       gs:// places; a list (.txt .csv .jsonl .parquet) may stand for the inputs
+#   build_and_run.sh run OUTPUT INPUT...       gs:// places; a list (.txt .csv .jsonl .parquet) may replace the inputs
 #
 # Read from the environment:
 #   PROJECT REGION            where the job runs
@@ -20,7 +20,7 @@ need() {
     local name
     for name in "$@"; do
         if [[ -z "${!name:-}" ]]; then
-            echo "build_and_run.sh: set $name; the head of this script says what it is" >&2
+            echo "build_and_run.sh: set $name; the comment at the top of this script describes it" >&2
             exit 2
         fi
     done

@@ -262,7 +262,7 @@ def test_a_launcher_that_is_ended_takes_its_job_along(cluster: Cluster, start: C
     while_decoding(cluster, run)
     run.terminate()
     assert run.wait() == 130, run.printed
-    assert "interrupted: what was not committed before is lost" in run.printed and "Traceback" not in run.printed
+    assert "interrupted: the next run labels what was not committed" in run.printed and "Traceback" not in run.printed
     assert newest_job(cluster)["state"] == "CANCELED"
     assert not list(run.output.glob("*/*/*.parquet")) and not list(run.output.glob("runs/*"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -42,7 +43,7 @@ def stage(output: pathlib.Path, run_id: str, videos: list[Row], row_group_size: 
         table = to_table(name, tables[name])
         write_atomically(
             paths.staged(name, 0),
-            lambda sink, table=table: pq.write_table(table, sink, row_group_size=row_group_size),  # type: ignore[misc]
+            functools.partial(pq.write_table, table, row_group_size=row_group_size),
         )
         files.append(WrittenFile(name, 0, table.num_rows))
     return files

@@ -11,6 +11,7 @@ import threading
 import urllib.parse
 import zipfile
 from collections.abc import Callable
+from typing import Literal
 
 FILES = {
     "saved_model.pb": b"graph with VarHandleOp " + bytes(range(256)) * 40,
@@ -27,10 +28,10 @@ def make_folder(folder: pathlib.Path, files: dict[str, bytes]) -> pathlib.Path:
     return folder
 
 
-def make_archive(files: dict[str, bytes], mode: str = "w:gz") -> bytes:
+def make_archive(files: dict[str, bytes], mode: Literal["w:gz", "w"] = "w:gz") -> bytes:
     """A tar file in the hub's compressed form: the folder's content at the archive's root."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
         for folder in sorted({str(pathlib.PurePath(name).parent) for name in files}):
             entry = tarfile.TarInfo(f"./{folder}")
             entry.type, entry.mode = tarfile.DIRTYPE, 0o755

@@ -89,7 +89,7 @@ class CorruptVideoError(MediaError):
 
 
 class OverLimitError(MediaError):
-    """The file exceeds a cap: pixels, duration, streams, packets or clips.
+    """The file exceeds a limit: pixels, duration, streams, packets or clips.
 
     The duration also counts as too long where it is absurd for the file's size.
     """

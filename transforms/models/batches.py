@@ -14,6 +14,9 @@ from reelbeam.transforms.errors import InferenceError, OutOfMemoryError
 from reelbeam.transforms.models.engine import Engine
 from reelbeam.transforms.records import Clip
 
+MAX_BATCH_BYTES = 64 << 20
+"""The default limit of a batch's pixels, which are in memory twice: as clips and as the array that the model reads."""
+
 _LOGGER = logging.getLogger(__name__)
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -74,12 +77,12 @@ class BaseBatches:
     """
 
     def __init__(self, most_clips: int, with_embeddings: bool = False) -> None:
-        self._halving = Bisection(most_clips)
+        self._bisection = Bisection(most_clips)
         self._with_embeddings = with_embeddings
 
     def classify(self, clips: Sequence[Clip], engine: Engine) -> list[Answer | InferenceError]:
         """Returns a result or an error for each clip, in order."""
-        return self._halving.run(clips, lambda some: self._call(some, engine), engine)
+        return self._bisection.run(clips, lambda some: self._call(some, engine), engine)
 
     def _call(self, clips: Sequence[Clip], engine: Engine) -> list[Answer]:
         frames = np.stack([clip.frames for clip in clips]) if len(clips) > 1 else clips[0].frames[None]

@@ -1,4 +1,4 @@
-"""Describe the model of a run: everything that its scores depend on, for the run's summary."""
+"""Describe the model of a run: everything that its scores depend on, for the run document."""
 
 from __future__ import annotations
 

@@ -113,8 +113,7 @@ def _require_finite(outputs: npt.NDArray[np.floating]) -> None:
 def log_sum_exp(logits: npt.NDArray[np.floating]) -> float:
     """Returns log(sum(exp(logits))) of a clip, with which scores can be converted back to logits.
 
-    A softmax does not preserve the magnitude of the logits. A clip unlike the training data tends to have small logits
-    and so a small sum, even if one class clearly wins.
+    A softmax drops this value: scores stay the same if the same number is added to all logits.
 
     Args:
       logits: float [C], finite.

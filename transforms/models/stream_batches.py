@@ -1,6 +1,6 @@
 """Run clips through a Stream model, and hand the state of each segment from clip to clip.
 
-The state after a clip lies in the slot that the clips of its segment share (`StateSlot`). It does not belong to a
+The state after a clip is in the slot that the clips of its segment share (`StateSlot`). It does not belong to a
 thread, a process or a model handler, so it does not matter which of them gets the next clip:
 
 - A batch may hold clips of any segments in any order.
@@ -44,7 +44,7 @@ class StreamBatches:
     """
 
     def __init__(self, most_clips: int, with_embeddings: bool = False) -> None:
-        self._halving = Bisection(most_clips)
+        self._bisection = Bisection(most_clips)
         self._with_embeddings = with_embeddings
 
     def classify(self, clips: Sequence[Clip], engine: StreamEngine) -> list[Answer | InferenceError]:
@@ -65,7 +65,7 @@ class StreamBatches:
 
     def _take(self, turns: Sequence[_Turn], engine: StreamEngine) -> Iterator[tuple[int, Answer | InferenceError]]:
         """Feeds clips of equal length; yields (position, result or error) and keeps the new states."""
-        results = self._halving.run(turns, lambda some: self._feed(some, engine), engine)
+        results = self._bisection.run(turns, lambda some: self._feed(some, engine), engine)
         for turn, result in zip(turns, results, strict=True):
             if isinstance(result, InferenceError):
                 yield turn.position, result

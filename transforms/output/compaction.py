@@ -28,7 +28,7 @@ from reelbeam.transforms.output.lock.output_lock import LockTicket
 from reelbeam.transforms.output.run_counts import ErrorCount, RowCounts
 from reelbeam.transforms.output.run_document import CompactionDocument, LabelingKey
 from reelbeam.transforms.output.run_files import ROWS_PER_GROUP, RunPaths, WrittenFile, files_by_table, write_atomically
-from reelbeam.transforms.output.runs import COMPACTION, Run
+from reelbeam.transforms.output.runs import COMPACTION, Run, utc_now
 from reelbeam.transforms.output.table_files import read_batches, read_schema, wrong_columns
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.schemas import SCHEMA_VERSION, TABLES
@@ -60,7 +60,7 @@ class FileCounts(NamedTuple):
 
 def compaction_id(now: datetime.datetime | None = None) -> str:
     """Returns a new name, which begins with the time in seconds like any run's."""
-    return f"{now or datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}{COMPACTION}{secrets.token_hex(3)}"
+    return f"{now or utc_now():%Y%m%dT%H%M%SZ}{COMPACTION}{secrets.token_hex(3)}"
 
 
 def small_runs(output: Output, before: float | None = None, sizes: FileSizes = DEFAULT_SIZES) -> list[Run]:
@@ -109,7 +109,7 @@ def compact(
       StorageError: a file cannot be read or written.
     """
     paths = RunPaths(output.uri, lock.holder)
-    started_at = _now()
+    started_at = utc_now().isoformat()
     before = {table: [path for run in runs for path in run.files(table)] for table in TABLES}
     try:
         written = _write_all(paths, runs, before, on_file, sizes)
@@ -225,7 +225,7 @@ def _summary(
         errors=tuple(ErrorCount(code, n) for code, n in _errors(runs).items()),
         files=files_by_table(written, paths.final),
         started_at=started_at,
-        finished_at=_now(),
+        finished_at=utc_now().isoformat(),
     )
 
 
@@ -235,7 +235,3 @@ def _errors(runs: Sequence[Run]) -> dict[str, int]:
         for entry in run.summary.errors:
             counts[entry.code] = counts.get(entry.code, 0) + entry.count
     return counts
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

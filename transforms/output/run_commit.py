@@ -6,7 +6,6 @@ A run counts if its rows add up and not too many of its inputs failed. `commits.
 from __future__ import annotations
 
 import dataclasses
-import datetime
 from collections.abc import Mapping, Sequence
 
 from reelbeam.transforms.errors import (
@@ -31,6 +30,7 @@ from reelbeam.transforms.output.run_files import (
     to_line,
     write_atomically,
 )
+from reelbeam.transforms.output.runs import utc_now
 from reelbeam.transforms.records import VideoSummary
 from reelbeam.transforms.schemas import SCHEMA_VERSION
 from reelbeam.transforms.storage.ignored import most_frequent
@@ -128,7 +128,7 @@ def _to_document(config: CommitConfig, results: RunResults) -> RunDocument:
         errors=contents.errors,
         labels=contents.labels,
         files=contents.files,
-        finished_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        finished_at=utc_now().isoformat(),
         selected={reason: outcomes[reason] for reason in SELECTED if outcomes.get(reason)},
         skipped=skipped,
         ignored=most_frequent(results.ignored),

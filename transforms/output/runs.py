@@ -183,7 +183,7 @@ class Latest(NamedTuple):
 
 
 def utc_now() -> datetime.datetime:
-    """Returns the current time in seconds."""
+    """Returns the current time, to the second."""
     return datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 
 

@@ -52,7 +52,7 @@ class Part(NamedTuple):
       path: of its file; None for the part of a selection without videos.
       num_inputs: its own videos, and in the first part also all skipped ones.
       outcomes: number of selected and skipped videos by reason. The first part has those of all parts.
-      num_known_good: videos known to be labeled, beside those that the part skips: those of earlier parts.
+      num_known_good: number of videos that earlier parts have labeled or skipped as labeled.
       ignored: number of files and folders that the listing ignored, by kind. The first part has all of them.
     """
 
@@ -70,7 +70,7 @@ class Part(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class SelectionRecord:
-    """What `WriteSelection` writes beside the parts.
+    """What `WriteSelection` writes in addition to the parts.
 
     Attributes:
       parts: index of the part, and its number of videos.
@@ -155,7 +155,7 @@ class ReadSelection(beam.PTransform):
 
 
 def read_selection(paths: RunPaths) -> SelectionRecord:
-    """Returns what `WriteSelection` wrote down. Raises StorageError where it cannot be read."""
+    """Returns the record that `WriteSelection` wrote. Raises StorageError if it cannot be read."""
     uri = selection_path(paths)
     return typed(SelectionRecord, uri, read_document(uri))
 

@@ -22,8 +22,8 @@ def guarded(path: str, max_wait_seconds: float) -> Iterator[None]:
     The guard is a regular file that is opened for writing, so that NFS takes the lock on the server, for all machines.
     The lock of a folder, or of a file opened for reading only, would hold on one machine.
 
-    Every process that can open the guard can lock it, and so block a run. So it can be opened by those only who may
-    write to its folder, and a write does not wait for ever.
+    A process that can open the guard can lock it, and block a run. So only users who may write to its folder can open
+    it, and the wait for it is limited.
 
     Args:
       path: of the file.

@@ -6,6 +6,7 @@ import dataclasses
 import gc
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import apache_beam as beam
 import fake_engine
@@ -31,8 +32,8 @@ def engine() -> FakeStreamEngine:
     return FakeStreamEngine(chunk_frames=2)
 
 
-def config(**changes: object) -> classify_clips.ClassifierConfig:
-    return dataclasses.replace(classify_clips.ClassifierConfig(model=SPEC, labels=make.LABELS), **changes)  # type: ignore[arg-type]
+def config(**changes: Any) -> classify_clips.ClassifierConfig:
+    return dataclasses.replace(classify_clips.ClassifierConfig(model=SPEC, labels=make.LABELS), **changes)
 
 
 def values(segment: int) -> np.ndarray:
@@ -116,8 +117,8 @@ def handler(**changes: object) -> classify_clips.MoViNetModelHandler:
 def test_logits_and_embeddings_come_along_where_they_are_asked_for(engine: FakeStreamEngine) -> None:
     clips = list(_MakeClips().process(0))
     plain = handler().run_inference(clips, engine)
-    told = handler(outputs=("logits", "embedding")).run_inference(clips, engine)
-    for one, other in zip(plain, told, strict=True):
+    with_outputs = handler(outputs=("logits", "embedding")).run_inference(clips, engine)
+    for one, other in zip(plain, with_outputs, strict=True):
         assert isinstance(one, ClipScores) and isinstance(other, ClipScores)
         assert one.logits is None and one.embedding is None
         assert other.logits is not None and other.embedding is not None

@@ -26,7 +26,7 @@ from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.media.sandbox import protocol
 from reelbeam.transforms.models.registry.catalog import find
 from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
-from reelbeam.transforms.records import Clip, VideoRef
+from reelbeam.transforms.records import Clip, SegmentSpan, VideoRef
 
 DEMO = find("demo")
 SAMPLING = ClipSampling(DEMO.preset.num_frames, DEMO.preset.target_fps)
@@ -108,7 +108,7 @@ def _kill_the_decoder_once(clip: Clip, marker: str) -> int:
     return clip.span.clip_index
 
 
-def _renamed(segment):  # type: ignore[no-untyped-def]
+def _renamed(segment: SegmentSpan) -> SegmentSpan:
     return dataclasses.replace(segment, video=VideoRef(segment.video.video_uri + ".gone", 1))
 
 

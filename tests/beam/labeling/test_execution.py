@@ -26,7 +26,7 @@ def videos(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> pathlib.Path:
 
 
 def request(videos: pathlib.Path, output: pathlib.Path, *flags: str, will_run: bool = True) -> Request:
-    args, beam_flags = options.parse_label_flags(["--model=demo", str(videos), f"--output={output}", *flags])
+    args, beam_flags = options.parse_flags(["--model=demo", str(videos), f"--output={output}", *flags])
     return check_request(options.to_config(args), runner_of(beam_flags), not args.no_wait, will_run)
 
 

@@ -174,9 +174,7 @@ def test_a_launcher_that_waits_renews_the_short_lease(tmp_path: pathlib.Path) ->
 
 @pytest.mark.slow
 def test_a_run_renews_it_on_its_way(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
-    args, beam_flags = options.parse_label_flags(
-        ["--model=demo", str(samples_dir / "growing.mp4"), f"--output={tmp_path}"]
-    )
+    args, beam_flags = options.parse_flags(["--model=demo", str(samples_dir / "growing.mp4"), f"--output={tmp_path}"])
     prepared = prepare(check_request(options.to_config(args), runner_of(beam_flags)))
     ticket = submitted(tmp_path)
     outcome = label(prepared, RunModel(prepared).load(), ticket)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from faulty_proxy import FaultyProxy
+from lock_records import lock_record
 from object_stores import BUCKET, S3Server, check_conditions, s3_flags, used_by_beam
 
 from reelbeam.transforms.errors import OutputLockedError
@@ -37,7 +38,7 @@ def test_one_run_at_a_time(bucket: str) -> None:
             OutputLock(LockTicket(output, "second")).__enter__()
         LockTicket(output, "first").require()
     with OutputLock(LockTicket(output, "second")):
-        assert read_lock(output).holder == "second"  # type: ignore[union-attr]
+        assert lock_record(output).holder == "second"
 
 
 def test_a_lost_response_is_not_taken_for_another_run(s3: S3Server, proxy: FaultyProxy) -> None:
@@ -46,7 +47,7 @@ def test_a_lost_response_is_not_taken_for_another_run(s3: S3Server, proxy: Fault
     proxy.fault = lambda request: next(lost) if request.method == "PUT" else ""
     with OutputLock(LockTicket(f"{s3.uri}/out", "first"), FIRST_JOB_LEASE_SECONDS, ends_with_process=False):
         LockTicket(f"{s3.uri}/out", "first").require()
-    assert read_lock(f"{s3.uri}/out").released_at  # type: ignore[union-attr]
+    assert lock_record(f"{s3.uri}/out").released_at
     assert proxy.faults() == ["lost"] * 3
 
 
@@ -63,4 +64,4 @@ def test_a_worker_renews_it(bucket: str) -> None:
         OutputLock(LockTicket(ticket.output, "second")).__enter__()
     ticket.release_after_commit()
     ticket.keep()
-    assert read_lock(ticket.output).released_at  # type: ignore[union-attr]
+    assert lock_record(ticket.output).released_at

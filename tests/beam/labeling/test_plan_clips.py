@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import shutil
+from typing import Any
 
 import apache_beam as beam
 import data_generation as generate
@@ -25,8 +26,8 @@ from reelbeam.transforms.records import VideoRef
 PRESET = find("demo").preset
 
 
-def sampling(**changes: object) -> ClipSampling:
-    return ClipSampling(PRESET.num_frames, PRESET.target_fps, **changes)  # type: ignore[arg-type]
+def sampling(**changes: Any) -> ClipSampling:
+    return ClipSampling(PRESET.num_frames, PRESET.target_fps, **changes)
 
 
 def test_each_video_is_planned_or_failed(samples_dir: pathlib.Path, tmp_path: pathlib.Path) -> None:

@@ -91,7 +91,7 @@ def test_every_listed_video_comes_out_once_and_nothing_else() -> None:
             failures=pipeline | "Failures" >> beam.Create(failures),
         )
         summaries = labeled | SummarizeVideos(labels=make.LABELS, top_k=1)
-        told = summaries | beam.Map(
+        reported = summaries | beam.Map(
             lambda s: (s.video.video_uri, s.status, s.num_clips, s.labels[0].label if s.labels else None)
         )
         expected = [
@@ -100,4 +100,4 @@ def test_every_listed_video_comes_out_once_and_nothing_else() -> None:
             ("failed.mp4", "failed", 0, None),
             ("unplanned.mp4", "failed", 0, None),
         ]
-        assert_that(told, equal_to(expected))
+        assert_that(reported, equal_to(expected))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+from typing import BinaryIO
 
 import apache_beam as beam
 import pyarrow.parquet as pq
@@ -216,8 +217,8 @@ def test_selected_and_skipped_videos_are_counted_by_reason(tmp_path: pathlib.Pat
 
 
 def test_a_write_that_breaks_off_leaves_no_file_of_that_name(tmp_path: pathlib.Path) -> None:
-    def write_half(sink: object) -> None:
-        sink.write(b"half")  # type: ignore[attr-defined]
+    def write_half(sink: BinaryIO) -> None:
+        sink.write(b"half")
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):

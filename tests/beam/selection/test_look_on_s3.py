@@ -29,19 +29,19 @@ def test_every_answer_is_the_same_before_and_after_compaction(
 ) -> None:
     output = f"s3://{BUCKET}/out"
 
-    def told(*argv: str) -> Any:
+    def json_of(*argv: str) -> Any:
         assert main([*argv, "--json", *flags]) == 0
         return json.loads(capsys.readouterr().out)
 
     first = factory.commit_run(output, 1, [Video("a.mp4"), Video("b.mp4", None)])
     second = factory.commit_run(output, 2, [Video("a.mp4", "still", version="mtime:2.0")])
-    totals, difference = told("status", output)["totals"], told("diff", output, first, second)
-    assert told("verify", output)["faults"] == [] and totals["videos"] == 2
+    totals, difference = json_of("status", output)["totals"], json_of("diff", output, first, second)
+    assert json_of("verify", output)["faults"] == [] and totals["videos"] == 2
     assert main(["compact", output, *flags]) == 0
     assert "videos 2 -> 1, clips 2 -> 1, errors 2 -> 1" in capsys.readouterr().out
     assert len(storage.find_files(output, "*/*/*.parquet")) == 3 and not storage.find_files(output, ".staging/run=*/**")
-    assert told("status", output)["totals"] == totals and told("diff", output, first, second) == difference
-    assert told("verify", output)["faults"] == []
+    assert json_of("status", output)["totals"] == totals and json_of("diff", output, first, second) == difference
+    assert json_of("verify", output)["faults"] == []
     for path in storage.find_files(output, "clips/*/*.parquet"):
         FileSystems.delete([path])
     assert main(["verify", output, *flags]) == 4

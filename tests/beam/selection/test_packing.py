@@ -66,8 +66,8 @@ def test_no_step_of_choosing_makes_the_runner_keep_a_video_unpacked(
 ) -> None:
     kept_bytes: list[int] = []
 
-    def watch(buffer: type) -> None:
-        append = buffer.append  # type: ignore[attr-defined]
+    def watch(buffer: Any) -> None:
+        append = buffer.append
 
         def watched(self: Any, data: bytes) -> None:
             kept_bytes.append(len(data))

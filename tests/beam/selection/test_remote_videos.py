@@ -208,6 +208,6 @@ def test_a_video_from_a_list_without_size_is_looked_up(
 
 def test_messages_name_the_object(s3: S3Server, proxy: FaultyProxy, tmp_path: pathlib.Path) -> None:
     video = storage.video_of(storage.stat(s3.put("noise.mp4", b"no video " * 100)))
-    told = pytest.raises(errors.NotAVideoError, match="^s3://corpus/noise.mp4: ")
-    with storage.local_file(video, CAP, SpoolConfig(str(tmp_path))) as file, told:
+    raises = pytest.raises(errors.NotAVideoError, match="^s3://corpus/noise.mp4: ")
+    with storage.local_file(video, CAP, SpoolConfig(str(tmp_path))) as file, raises:
         sandboxed.probe(file, DEFAULT_LIMITS)

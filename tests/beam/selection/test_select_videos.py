@@ -93,18 +93,18 @@ def test_metadata_and_attempts_go_with_the_video(output: pathlib.Path) -> None:
 @pytest.mark.slow
 def test_a_limited_run_continues_where_the_last_one_stopped(tmp_path: pathlib.Path) -> None:
     taken: list[str] = []
-    for night in range(4):
+    for run_number in range(4):
         with LocalPipeline() as pipeline:
             chosen = select(pipeline, listed(), tmp_path, limit=30)
-            chosen | WriteSelection(paths=RunPaths(str(tmp_path), f"r{night}"), videos_per_part=1000)
-        selection = read_selection(RunPaths(str(tmp_path), f"r{night}"))
-        assert selection.outcomes.get("beyond_limit", 0) == max(0, 70 - 30 * night)
-        found = pathlib.Path(tmp_path).glob(f".staging/run=r{night}/selected/*.staged")
+            chosen | WriteSelection(paths=RunPaths(str(tmp_path), f"r{run_number}"), videos_per_part=1000)
+        selection = read_selection(RunPaths(str(tmp_path), f"r{run_number}"))
+        assert selection.outcomes.get("beyond_limit", 0) == max(0, 70 - 30 * run_number)
+        found = pathlib.Path(tmp_path).glob(f".staging/run=r{run_number}/selected/*.staged")
         uris = [row["video_uri"] for path in found for row in ledger_of.pq.read_table(path).to_pylist()]
-        assert len(uris) == min(30, 100 - 30 * night)
+        assert len(uris) == min(30, 100 - 30 * run_number)
         taken += uris
         rows = [row | {"size_bytes": 1001 if row["video_uri"] == URIS[3] else 1000} for row in ledger_of.rows(uris)]
-        ledger_of.commit_rows(tmp_path, f"n{night}", rows)
+        ledger_of.commit_rows(tmp_path, f"n{run_number}", rows)
     assert sorted(taken) == URIS
 
 

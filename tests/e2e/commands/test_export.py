@@ -50,7 +50,7 @@ def test_a_sample_is_labeled_without_tensorflow(
     subprocess.run([sys.executable, "-c", NO_TENSORFLOW, *flags], check=True, cwd=ROOT, env=environment)
     (row,) = select(f"SELECT * FROM '{output}/videos/*/*.parquet'").to_arrow_table().to_pylist()
     assert (row["top_label"], row["model"], row["engine"]) == ("moving left", "demo", "openvino")
-    assert row["model_fingerprint"] == content_hash(ROOT / "pipeline/demo/model")
+    assert row["model_fingerprint"] == content_hash(ROOT / "transforms/models/registry/demo")
     assert [path.name for path in (tmp_path / "empty").iterdir()] == ["compiled"]  # nothing fetched, nothing converted
 
 
@@ -146,7 +146,7 @@ def test_a_runs_summary_names_the_model(
     assert main(["label", "--model=demo", video, f"--model={exported}", f"--output={tmp_path / 'labels'}"]) == 0
     (path,) = (tmp_path / "labels/runs").glob("*.json")
     said = json.loads(path.read_text())["model_info"]
-    assert said["content_hash"] == content_hash(ROOT / "pipeline/demo/model")
+    assert said["content_hash"] == content_hash(ROOT / "transforms/models/registry/demo")
     assert (said["handle"], said["engine"], said["precision"]) == (str(exported), "openvino", "float32")
     assert set(said["library_versions"]) == {"openvino", "numpy"}
     assert len(said["label_map_hash"]) == 64

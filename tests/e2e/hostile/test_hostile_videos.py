@@ -111,11 +111,11 @@ def test_no_decoder_outlives_the_program(tmp_path: pathlib.Path, number: signal.
             process.send_signal(number)  # a scheduler knows of one process
         else:
             os.killpg(process.pid, number)
-        printed, told = process.communicate(timeout=60)
+        printed, messages = process.communicate(timeout=60)
     assert len(servers) == 1 and process.returncode == (-number if number == signal.SIGKILL else 130)
     # The server and its decoders are one process group.
     processes.wait_until(lambda: not processes.running_in_group(servers[0]), 5)
     assert not list(tmp_path.rglob("*.parquet"))
     if number != signal.SIGKILL:
         assert json.loads(printed.splitlines()[-1])["error"]["code"] == "interrupted"
-        assert not list(temporary.iterdir()) and "Traceback" not in told and "interrupted" in told
+        assert not list(temporary.iterdir()) and "Traceback" not in messages and "interrupted" in messages

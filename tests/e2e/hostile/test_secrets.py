@@ -17,7 +17,7 @@ from duckdb_queries import select
 pytestmark = pytest.mark.slow  # whole runs
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-DEMO = ROOT / "pipeline/demo/model"
+DEMO = ROOT / "transforms/models/registry/demo"
 CREDENTIALS = "s3://AKIDEXAMPLE:TOP/SECRET+KEY@bucket/x"
 
 

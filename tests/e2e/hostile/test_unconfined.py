@@ -54,8 +54,8 @@ def test_a_run_does_not_start_where_nothing_confines_its_decoders(
     output = tmp_path / "out"
     assert run("seccomp,landlock", *label(samples_dir, output)) == (2, REFUSAL)
     assert not os.path.exists(output)
-    code, told = run("seccomp,landlock", *label(samples_dir, output), "--allow_unconfined_decoder")
-    assert (code, told.count(OPEN), REFUSAL in told) == (0, 1, False)
+    code, messages = run("seccomp,landlock", *label(samples_dir, output), "--allow_unconfined_decoder")
+    assert (code, messages.count(OPEN), REFUSAL in messages) == (0, 1, False)
     assert list(output.glob("videos/*/*.parquet"))
 
 
@@ -71,6 +71,8 @@ def test_other_commands_that_read_videos_do_not_either(
     assert run("seccomp,landlock", command, *arguments, "--allow_unconfined_decoder") == (0, OPEN)
 
 
-@pytest.mark.parametrize(("forbidden", "told"), [("seccomp", HALF_OPEN), ("landlock", "")])
-def test_one_wall_is_enough_and_a_missing_filter_is_said(samples_dir: pathlib.Path, forbidden: str, told: str) -> None:
-    assert run(forbidden, "probe", samples_dir / "growing.mp4") == (0, told)
+@pytest.mark.parametrize(("forbidden", "shown"), [("seccomp", HALF_OPEN), ("landlock", "")])
+def test_one_wall_is_enough_and_a_missing_filter_is_reported(
+    samples_dir: pathlib.Path, forbidden: str, shown: str
+) -> None:
+    assert run(forbidden, "probe", samples_dir / "growing.mp4") == (0, shown)

@@ -44,19 +44,19 @@ def test_rows_that_are_dated_in_the_future_do_not_win(
     shutil.copy(samples_dir / "growing.mp4", videos / "a.mp4")
     now = runs.utc_now
 
-    def night(ahead: datetime.timedelta = datetime.timedelta()) -> str:
+    def labeled_once(ahead: datetime.timedelta = datetime.timedelta()) -> str:
         monkeypatch.setattr(runs, "utc_now", lambda: now() + ahead)
         assert main(["label", str(videos), "--model=demo", "--output", str(output)]) == 0
         return max(path.stem for path in output.glob("runs/*.json"))
 
-    first = night(AHEAD)
+    first = labeled_once(AHEAD)
     shutil.copy(samples_dir / "shrinking.mp4", videos / "a.mp4")
-    second = night()
+    second = labeled_once()
     (warning,) = warnings(caplog)
     assert f"{output} has rows dated " in warning
     assert "which is 29 days, 23:" in warning
     assert "ahead of this machine's clock. Compare the clocks" in warning
-    third = night()
+    third = labeled_once()
 
     assert first < second < third, "the newest run is the last one by name"
     assert [counts(output, run_id) for run_id in (first, second, third)] == [{"new": 1}, {"changed": 1}, {}]
@@ -70,7 +70,7 @@ def test_rows_that_are_dated_in_the_future_do_not_win(
         datetime.datetime.fromisoformat(run["finished_at"]) - datetime.datetime.fromisoformat(run["started_at"])
         for run in status["runs"][1:]
     ]
-    assert min(took) >= datetime.timedelta(), "how long a run takes is told by the machine's own clock"
+    assert min(took) >= datetime.timedelta(), "durations come from the machine's own clock"
 
     assert main(["sql", str(output)]) == 0
     connection = duckdb.connect()

@@ -173,9 +173,9 @@ def test_parts_or_one_job_make_the_same_rows(
     corpus.add(14)
     flags = [str(tmp_path / "in"), "--output", str(output), f"--videos_per_part={videos_per_part}"]
     assert main(["label", "--model=demo", *flags]) == 0
-    told = capsys.readouterr().out
+    shown = capsys.readouterr().out
     runs = [json.loads(path.read_text()) for path in output.glob("runs/*.json")]
-    assert len(runs) == (3 if videos_per_part else 1) and ("Committed 3 parts. 14 videos" in told) == (len(runs) == 3)
+    assert len(runs) == (3 if videos_per_part else 1) and ("Committed 3 parts. 14 videos" in shown) == (len(runs) == 3)
     assert sum(run["counts"]["inputs"] for run in runs) == 14
     assert verify(output, corpus.contents()) == []
     assert main(["label", "--model=demo", *flags]) == 0

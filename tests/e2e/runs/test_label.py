@@ -143,10 +143,10 @@ def test_a_change_of_the_model_is_reported(
     factory.commit_run(output, 1, [Video("a.mp4")])
     flags = [str(sample), "--model=demo", "--output", str(output)]
     assert main([command, *flags]) == 0
-    told = [
+    warnings = [
         record.getMessage() for record in caplog.records if "was last labeled with the model" in record.getMessage()
     ]
-    assert len(told) == 1 and "For this run, with model demo, those rows" in told[0]
+    assert len(warnings) == 1 and "For this run, with model demo, those rows" in warnings[0]
     caplog.clear()
     assert main(["label", *flags]) == 0
     assert ("was last labeled" in caplog.text) == (command == "plan")
@@ -218,8 +218,8 @@ def test_an_output_that_cannot_be_written_is_met_before_the_work(
     (tmp_path / "file").write_text("keep me")
     assert label(tmp_path / output, samples_dir / "growing.mp4") == 2
     (line,) = capsys.readouterr().err.splitlines()
-    told = reason.format(folder=tmp_path)
-    assert line == f"reelbeam: --output {tmp_path / output} cannot be written: {told}"
+    message = reason.format(folder=tmp_path)
+    assert line == f"reelbeam: --output {tmp_path / output} cannot be written: {message}"
     assert (tmp_path / "file").read_text() == "keep me"
 
 

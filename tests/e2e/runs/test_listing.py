@@ -132,9 +132,11 @@ def test_other_files_with_a_videos_extension_count_as_failures_only_where_they_w
         (["status", ""], "OUTPUT"),
         (["verify", "  "], "OUTPUT"),
         (["models", "export", "demo", "--to", ""], "--to"),
+        (["label", "--model=demo", "VIDEO", "--output", "s3://"], "--output"),
+        (["status", "gs://"], "OUTPUT"),
     ],
 )
-def test_a_blank_name_is_refused_with_one_line(
+def test_a_name_that_is_blank_or_only_a_scheme_is_refused_with_one_line(
     tmp_path: pathlib.Path,
     samples_dir: pathlib.Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -146,7 +148,7 @@ def test_a_blank_name_is_refused_with_one_line(
     places = {"VIDEO": str(samples_dir / "growing.mp4"), "OUT": str(tmp_path / "out")}
     assert main([places.get(argument, argument) for argument in argv]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    blank = next(argument for argument in argv if not argument.strip())
+    blank = next(argument for argument in argv if not argument.strip() or argument.endswith("://"))
     assert line.endswith(f"{flag} is {blank!r}: it must be a name; a shell variable may be unset")
     assert list(tmp_path.iterdir()) == []
 
@@ -222,9 +224,9 @@ def test_a_local_video_that_is_replaced_after_the_listing_is_a_transient_row(
             )
             assert_that(decoded.clips, equal_to([]), label="clips")
             failures = decoded.failures
-        told = failures | beam.Map(lambda f: (f.stage, f.code, f.transient, f.message))
+        reported = failures | beam.Map(lambda f: (f.stage, f.code, f.transient, f.message))
         message = f"{path} changed after it was listed; run again"
-        assert_that(told, equal_to([(step, "video_changed", True, message)]), label="failures")
+        assert_that(reported, equal_to([(step, "video_changed", True, message)]), label="failures")
 
 
 def test_a_name_that_is_not_utf_8_is_labeled(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:

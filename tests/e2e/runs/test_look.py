@@ -33,7 +33,7 @@ def test_two_runs_are_inspected_and_compacted(
     videos, output = tmp_path / "in", tmp_path / "out"
     videos.mkdir()
 
-    def night() -> str:
+    def labeled_once() -> str:
         assert main(["label", "--model=demo", str(videos), "--output", str(output)]) == 0
         return max(path.stem for path in output.glob("runs/*.json") if "-compact-" not in path.stem)
 
@@ -49,10 +49,10 @@ def test_two_runs_are_inspected_and_compacted(
 
     for name in ("broken.mp4", "growing.mp4", "moving_up.mp4"):
         shutil.copy2(samples_dir / name, videos / name)
-    first = night()
+    first = labeled_once()
     shutil.copy(samples_dir / "shrinking.mp4", videos / "growing.mp4")
     shutil.copy(samples_dir / "standing_still.mp4", videos / "standing_still.mp4")
-    second = night()
+    second = labeled_once()
 
     rows, clips, timeline = view()
     assert names(rows, 1, 2, 3) == [
@@ -81,7 +81,7 @@ def test_two_runs_are_inspected_and_compacted(
     assert view() == before and said("diff", str(output), first, second, "--json") == difference
     assert "adds up" in said("verify", str(output))
 
-    third = night()
+    third = labeled_once()
     counts = json.loads((output / "runs" / f"{third}.json").read_text())["counts"]
     assert (counts["inputs"], counts["skipped"], counts["videos"]) == (4, 4, 0)
     assert "adds up" in said("verify", str(output)) and view() == before

@@ -67,16 +67,16 @@ def test_a_film_in_segments_gives_the_rows_of_the_whole_if_the_warm_up_is_all_be
     tiny: list[str], film: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert label(tmp_path / "parts", film, *tiny, "--warm_up_seconds=1000", "--save_logits") == 0
-    assert label(tmp_path / "anew", film, *tiny, "--save_logits") == 0
+    assert label(tmp_path / "again", film, *tiny, "--save_logits") == 0
     monkeypatch.setattr(segments, "_MIN_SECONDS", 10_000)
     assert label(tmp_path / "whole", film, *tiny, "--save_logits") == 0
-    whole, parts, anew = (clips(tmp_path / name) for name in ("whole", "parts", "anew"))
+    whole, parts, again = (clips(tmp_path / name) for name in ("whole", "parts", "again"))
     assert len(whole) == 73 and [row["num_frames"] for row in whole] == [25] * 72 + [15]
     assert parts == whole
     # With the default warm-up the first segment is the same, and the others forget what was before.
-    differing = [row["clip_index"] for row, other in zip(anew, whole, strict=True) if row != other]
+    differing = [row["clip_index"] for row, other in zip(again, whole, strict=True) if row != other]
     assert len(differing) >= 40 and min(differing) >= 12
-    prints = [summary(tmp_path / name)["sampling_fingerprint"] for name in ("whole", "parts", "anew")]
+    prints = [summary(tmp_path / name)["sampling_fingerprint"] for name in ("whole", "parts", "again")]
     assert prints[0] == prints[2] != prints[1]
 
 

@@ -288,3 +288,20 @@ def test_rows_that_cannot_be_shown_are_committed_all_the_same(
     assert label(tmp_path, samples_dir / "growing.mp4") == 0
     printed = capsys.readouterr().out
     assert "The rows cannot be shown" in printed and json.loads(printed.splitlines()[-1])["status"] == "committed"
+
+
+def test_an_interruption_while_a_native_module_is_imported_is_an_interruption(
+    tmp_path: pathlib.Path,
+    samples_dir: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails_to_import(*_: object) -> None:
+        raise ImportError("initialization failed") from KeyboardInterrupt()  # as pybind11 does for openvino
+
+    monkeypatch.setattr("reelbeam.pipeline.job.run_model.load_engine", fails_to_import)
+    monkeypatch.setattr(cli, "_exit_at_once", sys.exit)  # it would end this very process
+    with pytest.raises(SystemExit) as stop:
+        label(tmp_path / "out", samples_dir)
+    assert stop.value.code == 130
+    assert last_line(capsys)["error"]["code"] == "interrupted"

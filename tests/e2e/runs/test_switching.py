@@ -30,7 +30,7 @@ def test_rows_that_are_kept_without_requested_columns_are_reported(
     monkeypatch.setenv("COLUMNS", "300")
     video = samples_dir / "growing.mp4"
     label(tmp_path, video)
-    for flag, told in (
+    for flag, wanted_flags in (
         ("--save_embeddings", "--top_k 5, --min_score 0, --save_embeddings"),
         ("--save_logits", "--top_k 5, --min_score 0, --save_logits"),
         ("--top_k=3", "--top_k 3, --min_score 0"),
@@ -39,7 +39,7 @@ def test_rows_that_are_kept_without_requested_columns_are_reported(
     ):
         capsys.readouterr()
         label(tmp_path, video, flag)
-        assert WANTED.format(told) in capsys.readouterr().out, flag
+        assert WANTED.format(wanted_flags) in capsys.readouterr().out, flag
     assert main(["plan", str(video), "--model=demo", f"--output={tmp_path}", "--save_logits", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["outcomes"] == {"other_options": 1}
     # A single job, as on a cluster, reports the same.
@@ -63,13 +63,13 @@ def test_a_switch_of_the_sampling_is_reported_in_both_directions(
 ) -> None:
     """Every field of the labeling key counts, not only the model; the current rows have the last run's key."""
     video = samples_dir / "growing.mp4"
-    told = "was last labeled with another sampling of clips. For this run, with model demo, those rows do not count as"
+    text = "was last labeled with another sampling of clips. For this run, with model demo, those rows do not count as"
     shown = []
     connection = duckdb.connect()
     for number, flags in enumerate(([], ["--clips_per_video=1"], [], [])):
         caplog.clear()
         label(tmp_path, video, *flags)
-        assert (told in caplog.text) == (number in (1, 2))
+        assert (text in caplog.text) == (number in (1, 2))
         capsys.readouterr()
         if number == 0:
             assert main(["sql", str(tmp_path)]) == 0

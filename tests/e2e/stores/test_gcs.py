@@ -13,6 +13,7 @@ import pytest
 from duckdb_queries import select
 from faulty_proxy import Request
 from gcs_emulator import GcsServer
+from lock_records import lock_record
 from object_stores import BUCKET, check_conditions
 
 from reelbeam.pipeline.cli import main
@@ -70,7 +71,7 @@ def test_one_run_at_a_time(gcs: GcsServer) -> None:
             OutputLock(LockTicket(OUTPUT, "second")).__enter__()
         LockTicket(OUTPUT, "first").require()
     with OutputLock(LockTicket(OUTPUT, "second")):
-        assert read_lock(OUTPUT).holder == "second"  # type: ignore[union-attr]
+        assert lock_record(OUTPUT).holder == "second"
 
 
 def test_a_lost_response_is_not_taken_for_another_run(gcs: GcsServer) -> None:
@@ -78,7 +79,7 @@ def test_a_lost_response_is_not_taken_for_another_run(gcs: GcsServer) -> None:
     gcs.proxy.fault = lambda request: next(lost) if request.path.startswith("/upload/") else ""
     with OutputLock(LockTicket(OUTPUT, "first")):
         LockTicket(OUTPUT, "first").require()
-    assert read_lock(OUTPUT).released_at  # type: ignore[union-attr]
+    assert lock_record(OUTPUT).released_at
     assert gcs.proxy.faults() == ["lost"] * 3
 
 
@@ -90,7 +91,7 @@ def test_a_worker_renews_the_lock(gcs: GcsServer) -> None:
     lock = read_lock(OUTPUT)
     assert lock is not None and lock.lease_seconds == JOB_LEASE_SECONDS and not lock.released_at
     ticket.release_after_commit()
-    assert read_lock(OUTPUT).released_at  # type: ignore[union-attr]
+    assert lock_record(OUTPUT).released_at
 
 
 def test_runs_are_those_of_a_local_disk(
@@ -107,7 +108,7 @@ def test_runs_are_those_of_a_local_disk(
         assert main(["label", "--model=demo", f"gs://{BUCKET}/in/", "--output", OUTPUT, *spool, *flags]) == 0
         return dict(json.loads(capsys.readouterr().out.splitlines()[-1]))
 
-    def told(command: str) -> dict[str, Any]:
+    def json_of(command: str) -> dict[str, Any]:
         capsys.readouterr()
         assert main([command, OUTPUT, "--json"]) == 0
         return dict(json.loads(capsys.readouterr().out))
@@ -125,10 +126,10 @@ def test_runs_are_those_of_a_local_disk(
     third = label()
     assert (third["counts"]["videos"], third["counts"]["skipped"]) == (1, 9)
 
-    totals = told("status")["totals"]
-    assert told("verify")["faults"] == []
+    totals = json_of("status")["totals"]
+    assert json_of("verify")["faults"] == []
     assert main(["compact", OUTPUT]) == 0 and len(keys(gcs, "out/videos/")) == 1
-    assert told("status")["totals"] == totals and told("verify")["faults"] == []
+    assert json_of("status")["totals"] == totals and json_of("verify")["faults"] == []
     assert [key for key in keys(gcs, "out/.staging/") if not key.endswith("lock.json")] == []
 
 

@@ -14,18 +14,18 @@ from faulty_proxy import FaultyProxy
 from object_stores import BUCKET, S3Server, s3_flags
 
 from reelbeam.pipeline.cli import main
-from reelbeam.pipeline.flags.options import parse_label_flags, to_config
-from reelbeam.transforms import stored_models
+from reelbeam.pipeline.flags.options import parse_flags, to_config
 from reelbeam.transforms.classify_clips import ClassifierConfig, MoViNetModelHandler
 from reelbeam.transforms.errors import ModelDownloadError, ModelError, ModelNotFoundError, NotASavedModelError
 from reelbeam.transforms.models.registry.catalog import ModelSpec
 from reelbeam.transforms.models.registry.manifest import MANIFEST, content_hash, pin
-from reelbeam.transforms.stored_models import MOST_FILES
+from reelbeam.transforms.stored_models import fetching
+from reelbeam.transforms.stored_models.fetching import MOST_FILES
 
 pytestmark = pytest.mark.slow  # whole runs
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-DEMO = ROOT / "pipeline/demo/model"
+DEMO = ROOT / "transforms/models/registry/demo"
 URI = f"s3://{BUCKET}/models/demo [1]"
 PRESET_FLAGS = ["--num_frames=8", "--target_fps=4", "--resize=72", "--size=64"]
 _OF_ONE_RUN = {"run_id", "labeled_at", "run"}
@@ -34,7 +34,7 @@ _OF_ONE_RUN = {"run_id", "labeled_at", "run"}
 @pytest.fixture(autouse=True)
 def model_cache(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
     monkeypatch.setenv("REELBEAM_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(stored_models, "_found", {})
+    monkeypatch.setattr(fetching, "_found", {})
     return tmp_path / "cache"
 
 
@@ -56,7 +56,7 @@ def key(name: str) -> str:
 
 
 def spec_of(*flags: str) -> ModelSpec:
-    args, _ = parse_label_flags(["in.mp4", "--output=out", *flags])
+    args, _ = parse_flags(["in.mp4", "--output=out", *flags])
     return to_config(args).model
 
 
@@ -74,7 +74,7 @@ def rows(output: pathlib.Path, table: str) -> list[Any]:
 
 def load_on_a_worker(spec: ModelSpec) -> Any:
     """Loads a model as a process does that got the step from a launcher elsewhere."""
-    stored_models._found.clear()
+    fetching._found.clear()
     config = ClassifierConfig(model=spec, labels=tuple("abcdefghi"), engine="openvino", num_threads=1)
     return MoViNetModelHandler(config).load_model()
 
@@ -115,9 +115,9 @@ def test_rows_are_those_of_a_local_run_and_a_second_start_fetches_nothing(
 FETCH = """
 import sys
 from reelbeam.pipeline.runners.stores import reach_stores
-from reelbeam.transforms import stored_models
+from reelbeam.transforms.stored_models import fetching
 reach_stores(sys.argv[2:])
-print(stored_models.fetch(sys.argv[1]))
+print(fetching.fetch(sys.argv[1]))
 """
 
 
@@ -138,14 +138,14 @@ def test_a_changed_model_is_noticed_and_the_one_before_is_still_known(
     s3: S3Server, proxy: FaultyProxy, exported: pathlib.Path
 ) -> None:
     put(s3, exported)
-    before = stored_models.fetch(URI)
+    before = fetching.fetch(URI)
     changed = (exported / MANIFEST).read_text().replace('"name": "demo"', '"name": "new"')
     s3.put(key(MANIFEST), changed.encode())
     assert spec_of(f"--model={URI}").name == "new"
-    assert stored_models.fetch(URI) != before
+    assert fetching.fetch(URI) != before
     put(s3, exported)
     proxy.requests.clear()
-    assert stored_models.fetch(f"{URI}/") == before
+    assert fetching.fetch(f"{URI}/") == before
     assert spec_of(f"--model={URI}").name == "demo"
 
 
@@ -158,8 +158,8 @@ def test_workers_take_the_launchers_model_or_none(s3: S3Server, proxy: FaultyPro
     changed = json.loads((exported / MANIFEST).read_text())
     changed["preset"]["num_frames"] += 8
     s3.put(key(MANIFEST), json.dumps(changed).encode())
-    assert stored_models.localized(spec).pin == pin(exported)  # where it was loaded nothing changes
-    with pytest.raises(ModelError, match=r"models/demo \[1\] is not the model any more .* run again"):
+    assert fetching.localized(spec).pin == pin(exported)  # where it was loaded nothing changes
+    with pytest.raises(ModelError, match=r"models/demo \[1\] is no longer the model .* run again"):
         load_on_a_worker(spec)
 
 
@@ -177,9 +177,9 @@ def test_a_damaged_copy_is_fetched_again(
 ) -> None:
     source = exported if kind == "exported" else DEMO
     put(s3, source)
-    folder = stored_models.fetch(URI)
+    folder = fetching.fetch(URI)
     (folder / name).write_bytes(b"")
-    assert stored_models.fetch(URI) == folder
+    assert fetching.fetch(URI) == folder
     assert (folder / name).read_bytes() == (source / name).read_bytes()
 
 
@@ -188,7 +188,7 @@ def test_only_a_models_own_files_are_fetched(s3: S3Server, proxy: FaultyProxy, e
     for name in ("../escaped", "variables/../../escaped", "deep/er/file", ".hidden", "/absolute"):
         s3.client.put_object(Bucket=BUCKET, Key=key(name), Body=b"x")
     s3.put("models/demo [10]/beside", b"")
-    folder = stored_models.fetch(URI)
+    folder = fetching.fetch(URI)
     assert {path.name for path in folder.rglob("*")} == {path.name for path in exported.iterdir()}
     assert not list(folder.parent.parent.rglob("escaped"))
 
@@ -221,8 +221,12 @@ def a_corpus(s3: S3Server, exported: pathlib.Path) -> None:
 
 
 FAULTS: dict[str, tuple[Any, type[ModelError], str]] = {
-    "nothing": (nothing, ModelNotFoundError, rf"no model is at {URI}: .*`reelbeam models export NAME --to {URI}`"),
-    "a file": (a_file, ModelNotFoundError, rf"no model is at {URI}: a file, not a folder, is there; check the address"),
+    "nothing": (
+        nothing,
+        ModelNotFoundError,
+        rf"{URI} does not exist, or is empty; .*`reelbeam models export NAME --to {URI}`",
+    ),
+    "a file": (a_file, ModelNotFoundError, rf"{URI} is a file, not the folder of a model; check the address"),
     "damaged": (
         damaged,
         ModelError,
@@ -252,7 +256,7 @@ def test_an_invalid_model_is_refused_and_leaves_nothing(
 ) -> None:
     fault(s3, exported)
     with pytest.raises(kind, match=message.replace("[", r"\[").replace("]", r"\]")) as caught:
-        stored_models.fetch(URI)
+        fetching.fetch(URI)
     assert type(caught.value) is kind
     assert not list(model_cache.glob("stored/*"))
     flags = [f"--model={URI}", f"--output={tmp_path / 'out'}", *s3_flags(proxy.url)]
@@ -265,20 +269,20 @@ def test_a_file_in_a_bucket_is_named_for_what_it_is(s3: S3Server, proxy: FaultyP
     with pytest.raises(
         NotASavedModelError, match=rf"s3://{BUCKET}/models/m.tflite is a TensorFlow Lite model: pass the"
     ):
-        stored_models.fetch(f"s3://{BUCKET}/models/m.tflite")
+        fetching.fetch(f"s3://{BUCKET}/models/m.tflite")
 
 
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("s3://no-such-bucket/model", "no model can be had at s3://no-such-bucket/model: .*does not exist"),
-        ("s3:///model", "no model can be had at s3:///model: .*names no bucket"),
-        ("nowhere://bucket/model", "no model can be had at nowhere://bucket/model: no file system"),
+        ("s3://no-such-bucket/model", "no model can be read at s3://no-such-bucket/model: .*does not exist"),
+        ("s3:///model", "no model can be read at s3:///model: .*names no bucket"),
+        ("nowhere://bucket/model", "no model can be read at nowhere://bucket/model: no file system"),
     ],
 )
 def test_places_that_are_none(uri: str, message: str, proxy: FaultyProxy) -> None:
     with pytest.raises(ModelNotFoundError, match=message):
-        stored_models.fetch(uri)
+        fetching.fetch(uri)
 
 
 @pytest.mark.parametrize("place", ["list-type", "model.bin"])
@@ -315,7 +319,7 @@ def test_a_model_that_is_written_while_it_is_fetched(
 
     proxy.fault = overwrite
     with pytest.raises(ModelDownloadError, match=r"model\.bin changed after it was listed; run again"):
-        stored_models.fetch(URI)
+        fetching.fetch(URI)
     assert not list(model_cache.glob("stored/*"))
 
 

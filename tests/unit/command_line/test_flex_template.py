@@ -60,7 +60,7 @@ def test_patterns_take_what_the_flags_take(name: str) -> None:
         assert re.fullmatch(pattern, value), value
         places = {"inputs": "gs://b/a.mp4", "output": "gs://b/o", "model": "demo"} | {name: value}
         argv = flex_template.to_argv([f"--{key}={text}" for key, text in places.items()])
-        options.to_config(options.parse_label_flags(argv)[0])
+        options.to_config(options.parse_flags(argv)[0])
     for value in BAD.get(name, []):
         assert not re.fullmatch(pattern, value), value
 
@@ -74,7 +74,7 @@ def test_what_the_launcher_passes_becomes_the_command() -> None:
         "--model=demo",
     ]
     beams = ["--runner=DataflowRunner", "--template_location=gs://staging/job_object", "--sdk_container_image=I"]
-    args, beam_flags = options.parse_label_flags(flex_template.to_argv([*given, *beams]))
+    args, beam_flags = options.parse_flags(flex_template.to_argv([*given, *beams]))
     assert args.inputs == ["gs://a/*.mp4", "gs://b/two words.mp4"]
     assert (args.output, args.verbose, args.top_k, args.model) == ("gs://o", True, 5, "demo")
     assert beam_flags == beams

@@ -35,7 +35,7 @@ from reelbeam.transforms.schemas import SCHEMA_VERSION
 
 def label_error(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     with pytest.raises(SystemExit) as caught:
-        options.parse_label_flags(list(words))
+        options.parse_flags(list(words))
     assert caught.value.code == 2
     return capsys.readouterr().err
 
@@ -47,8 +47,8 @@ def label_error(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def test_a_misspelled_flag_is_reported_before_the_flag_that_is_missing(
     word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = label_error(capsys, "a.mp4", "--output=o", word)
-    assert told == (
+    message = label_error(capsys, "a.mp4", "--output=o", word)
+    assert message == (
         f"reelbeam label: error: unrecognized arguments: {word} (did you mean --model?); see `reelbeam label --help`\n"
     )
 
@@ -90,7 +90,7 @@ def test_a_missing_model_is_reported_with_its_whole_path(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
-    args, _ = options.parse_label_flags(["a.mp4", "--output=o", f"--model={model}"])
+    args, _ = options.parse_flags(["a.mp4", "--output=o", f"--model={model}"])
     with pytest.raises(ModelNotFoundError) as caught:
         options.to_config(args)
     assert said.format(here=tmp_path) in str(caught.value)
@@ -103,7 +103,7 @@ def test_a_missing_model_is_reported_with_its_whole_path(
 def test_flags_that_change_the_clips_of_a_known_model_cause_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         for flags in ([], ["--target_fps=4"], ["--target_fps=5", "--resize=80", "--num_frames=8"]):
-            args, _ = options.parse_label_flags(["a.mp4", "--output=o", "--model=demo", *flags])
+            args, _ = options.parse_flags(["a.mp4", "--output=o", "--model=demo", *flags])
             options.to_config(args)
     assert [record.getMessage() for record in caplog.records] == [
         "model demo is made for --target_fps 4, --resize 72; the flags ask for --target_fps 5, --resize 80"

@@ -10,14 +10,14 @@ from fractions import Fraction
 
 import pytest
 
-from reelbeam.pipeline import demo
 from reelbeam.pipeline.flags import options
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelError
+from reelbeam.transforms.models.registry import catalog, resolver
 
 
 def config(*flags: str) -> LabelingConfig:
-    args, beam_flags = options.parse_label_flags(["a.mp4", "--output", "out", "--model=demo", *flags])
+    args, beam_flags = options.parse_flags(["a.mp4", "--output", "out", "--model=demo", *flags])
     assert beam_flags == []
     return options.to_config(args)
 
@@ -26,7 +26,7 @@ def config(*flags: str) -> LabelingConfig:
 def test_without_a_model_it_is_said_which_there_are(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """The demo model is not the default, and no model is downloaded by default."""
     with pytest.raises(SystemExit) as caught:
-        options.parse_label_flags(flags)
+        options.parse_flags(flags)
     assert caught.value.code == 2
     missing = "--model" if "--output" in flags else "--output, --model"
     assert capsys.readouterr().err == (
@@ -46,7 +46,7 @@ def test_the_defaults_of_the_demo_model() -> None:
 
 def test_flags_of_both_sets_may_come_in_any_order() -> None:
     argv = "--runner FlinkRunner one.mp4 --output out --flink_master=localhost:1 two.mp4 --temp_location out --top_k 3"
-    args, beam_flags = options.parse_label_flags([*argv.split(), "--model=demo"])
+    args, beam_flags = options.parse_flags([*argv.split(), "--model=demo"])
     assert args.inputs == ["one.mp4", "two.mp4"]
     assert (args.output, args.top_k) == ("out", 3)
     assert beam_flags == ["--runner", "FlinkRunner", "--flink_master=localhost:1", "--temp_location", "out"]
@@ -54,7 +54,7 @@ def test_flags_of_both_sets_may_come_in_any_order() -> None:
 
 def test_a_repeated_word_goes_to_the_right_set() -> None:
     argv = ["--temp_location", "/data", "--region", "eu", "/data", "--output", "o", "--model=demo"]
-    args, beam_flags = options.parse_label_flags(argv)
+    args, beam_flags = options.parse_flags(argv)
     assert (args.inputs, beam_flags) == (["/data"], ["--temp_location", "/data", "--region", "eu"])
 
 
@@ -72,7 +72,7 @@ def test_a_repeated_word_goes_to_the_right_set() -> None:
 )
 def test_each_word_goes_to_the_set_that_its_flag_belongs_to(words: list[str], beams: list[str]) -> None:
     """Follows Beam's table of flags, not the argparse of this version of Python."""
-    args, beam_flags = options.parse_label_flags(["a.mp4", "--output", "o", "--model=demo", *words])
+    args, beam_flags = options.parse_flags(["a.mp4", "--output", "o", "--model=demo", *words])
     assert beam_flags == beams
     assert args.inputs == ["a.mp4", *(["b.mp4"] if "b.mp4" in words else [])]
     assert args.top_k == (3 if "--top_k" in words else 5)
@@ -81,14 +81,14 @@ def test_each_word_goes_to_the_set_that_its_flag_belongs_to(words: list[str], be
 @pytest.mark.parametrize("following", ["--output", "--no_use_public_ips"])
 def test_a_flag_is_not_a_value_of_the_flag_before_it(following: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        options.parse_label_flags(["a.mp4", "--region", following, "o"])
+        options.parse_flags(["a.mp4", "--region", following, "o"])
     assert caught.value.code == 2
     assert "argument --region: expected one argument" in capsys.readouterr().err
 
 
 def test_a_misspelled_flag_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        options.parse_label_flags(["a.mp4", "--output", "o", "--model=demo", "--tailpolicy=drop"])
+        options.parse_flags(["a.mp4", "--output", "o", "--model=demo", "--tailpolicy=drop"])
     (line,) = capsys.readouterr().err.splitlines()
     assert "did you mean --tail_policy?" in line and line.endswith("; see `reelbeam label --help`")
 
@@ -106,7 +106,7 @@ def test_a_misspelled_flag_is_answered_with_the_nearest(capsys: pytest.CaptureFi
 )
 def test_beams_flags_are_answered_as_shortly(flag: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        options.parse_label_flags(["a.mp4", "--output", "o", "--model=demo", flag])
+        options.parse_flags(["a.mp4", "--output", "o", "--model=demo", flag])
     assert caught.value.code == 2
     assert capsys.readouterr().err == f"reelbeam label: error: {message}; see `reelbeam label --help`\n"
 
@@ -114,15 +114,15 @@ def test_beams_flags_are_answered_as_shortly(flag: str, message: str, capsys: py
 def test_the_run_summary_keeps_no_secret() -> None:
     url = "https://me:pw@host/a.mp4?sig=SECRET"
     preset = ["--num_frames=16", "--target_fps=8", "--resize=112", "--size=112", "--labels=my.txt"]
-    args, _ = options.parse_label_flags([url, "--output=o", f"--model={url}", f"--input_list={url}", *preset])
-    told = str(options.to_config(args).to_json())
-    assert "SECRET" not in told and "pw" not in told and "https://host/a.mp4" in told
+    args, _ = options.parse_flags([url, "--output=o", f"--model={url}", f"--input_list={url}", *preset])
+    recorded = str(options.to_config(args).to_json())
+    assert "SECRET" not in recorded and "pw" not in recorded and "https://host/a.mp4" in recorded
 
 
 @pytest.mark.parametrize("flag", ["--tok_k=3", "--runer=FlinkRunner", "--top"])
 def test_an_unknown_flag_is_an_error(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_info:
-        options.parse_label_flags(["a.mp4", "--output", "out", "--model=demo", flag])
+        options.parse_flags(["a.mp4", "--output", "out", "--model=demo", flag])
     assert exit_info.value.code == 2
     assert flag in capsys.readouterr().err
 
@@ -145,7 +145,7 @@ def test_a_catalog_model_can_be_changed_and_its_fingerprint_moves() -> None:
 def test_a_model_of_ones_own_needs_its_preset_and_labels(tmp_path: pathlib.Path) -> None:
     with pytest.raises(NotASavedModelError, match="holds no saved_model.pb"):
         config("--model", str(tmp_path))
-    shutil.copytree(pathlib.Path(demo.__file__).parent / "model", tmp_path, dirs_exist_ok=True)
+    shutil.copytree(resolver.resolve(catalog.find("demo").handle), tmp_path, dirs_exist_ok=True)
     with pytest.raises(ConfigError, match="needs --num_frames, --target_fps, --resize, --size, --labels as well"):
         config("--model", str(tmp_path))
     preset = ["--num_frames=16", "--target_fps=8", "--resize=112", "--size=112"]
@@ -194,7 +194,7 @@ def test_clips_that_overlap_too_often_for_a_decoder_are_refused() -> None:
 
 
 def test_nothing_to_label_is_an_error() -> None:
-    args, _ = options.parse_label_flags(["--output", "out", "--model=demo"])
+    args, _ = options.parse_flags(["--output", "out", "--model=demo"])
     with pytest.raises(ConfigError, match="nothing to label"):
         options.to_config(args)
 

@@ -98,4 +98,4 @@ def test_status_says_how_far_a_run_is(tmp_path: pathlib.Path, capsys: pytest.Cap
         LockTicket(str(tmp_path), "20260131T000000Z-a").require()
         lock = read_lock(str(tmp_path))
         assert lock is not None
-        assert lock.progress == progress, "whoever else renews the lease keeps it"
+        assert lock.progress == progress, "another renewal of the lease keeps it"

@@ -31,7 +31,7 @@ BASE = ["a.mp4", "--output=out", "--model=a0-base"]
 
 
 def config(*flags: str) -> LabelingConfig:
-    return options.to_config(options.parse_label_flags([*BASE, *flags])[0])
+    return options.to_config(options.parse_flags([*BASE, *flags])[0])
 
 
 def given(each: Setting) -> tuple[list[str], object]:
@@ -112,14 +112,15 @@ def test_each_flag_sets_its_attribute_and_its_key_in_the_runs_json(name: str) ->
 def test_the_runs_json_has_the_recorded_settings_and_nothing_else_but_facts_of_the_model() -> None:
     flat = {name for name, each in BY_NAME.items() if each.flag.is_recorded and not each.is_nested}
     facts = {"num_input_arguments", "model_kind", "model_handle"}
-    recorded = config().to_json()
+    recorded: Any = config().to_json()
     assert set(recorded) == flat | facts | {"decoder_limits", "skip_rules"}
     for part, kind in (("decoder_limits", DecoderLimits), ("skip_rules", SkipRules)):
-        assert set(recorded[part]) == {field.name for field in dataclasses.fields(kind)}  # type: ignore[call-overload]
+        assert set(recorded[part]) == {field.name for field in dataclasses.fields(kind)}
 
 
 def test_the_flex_template_has_the_settings_with_their_help() -> None:
-    parameters = {p["name"]: p for p in flex_template.metadata()["parameters"]}  # type: ignore[attr-defined]
+    metadata: Any = flex_template.metadata()
+    parameters = {p["name"]: p for p in metadata["parameters"]}
     left_out = {"no_wait", "summary_json", "videos_per_part", "wait_for_lock"}
     assert {name for name, each in BY_NAME.items() if not each.flag.in_template} == left_out
     for name in set(BY_NAME) - left_out - {"inputs"}:
@@ -176,7 +177,7 @@ def test_a_number_out_of_range_is_refused_with_the_bound(name: str) -> None:
             ConfigError,
             match=rf"^{each.option} is .+: it must be (at least|at most|above|from) .*{float(bound):g}|{bound}",
         ):
-            options.parse_label_flags([*BASE, f"{each.option}={value}"])
+            options.parse_flags([*BASE, f"{each.option}={value}"])
         if name in {own.name for own in settings_of(LabelingConfig)}:
             change: dict[str, Any] = {name: value}
             with pytest.raises(ConfigError, match=f"^{each.option} is "):

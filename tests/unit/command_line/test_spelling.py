@@ -15,7 +15,7 @@ BASE = ["a.mp4", "--output=out", "--model=demo"]
 
 
 def parsed(*words: str) -> tuple[dict[str, object], Sequence[str]]:
-    args, beam_flags = options.parse_label_flags([*BASE, *words])
+    args, beam_flags = options.parse_flags([*BASE, *words])
     return vars(args), beam_flags
 
 
@@ -57,13 +57,13 @@ def test_a_misspelled_flag_with_hyphens_is_answered_with_the_nearest(
     word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        options.parse_label_flags([*BASE, word])
+        options.parse_flags([*BASE, word])
     assert f"unrecognized arguments: {word} (did you mean --tail_policy?)" in capsys.readouterr().err
 
 
 def test_a_misspelled_flag_that_is_required_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        options.parse_label_flags(["a.mp4", "--output=out", "--mod-el=demo"])
+        options.parse_flags(["a.mp4", "--output=out", "--mod-el=demo"])
     assert "unrecognized arguments: --mod-el=demo (did you mean --model?)" in capsys.readouterr().err
 
 

@@ -28,7 +28,7 @@ TEMPLATES = ROOT / "templates"
 
 def parsed(argv: list[str]) -> tuple[LabelingConfig, list[str]]:
     """Returns the configuration and Beam's flags for a command line; both parsers have checked it."""
-    args, beam_flags = options.parse_label_flags(argv)
+    args, beam_flags = options.parse_flags(argv)
     if args.model == "/opt/reelbeam/model":  # in the image only
         args.model = "demo"
     if not any(flag.startswith("--flink_master") for flag in beam_flags):  # the cluster would be asked, and is not here
@@ -39,7 +39,7 @@ def parsed(argv: list[str]) -> tuple[LabelingConfig, list[str]]:
 def verified(argv: list[str], output: str) -> None:
     """Asserts that a command after the run verifies the rows of that run, not the growing history."""
     assert argv[1] == "verify"
-    args, beam_flags = options.parse_label_flags(argv[2:], output_commands.verify_parser())
+    args, beam_flags = options.parse_flags(argv[2:], output_commands.verify_parser())
     assert (args.output, args.last, args.run, args.json, beam_flags) == (output, True, [], False, [])
 
 
@@ -240,7 +240,7 @@ def worst_bytes(threads: int, config: LabelingConfig) -> float:
 
 
 def num_bytes(quantity: str) -> int:
-    number, unit = re.fullmatch(r"(\d+)(\w+)", quantity).groups()  # type: ignore[union-attr]
+    ((number, unit),) = re.findall(r"^(\d+)(\w+)$", quantity)
     return int(number) * {"Gi": 1 << 30, "Mi": 1 << 20}[unit]
 
 

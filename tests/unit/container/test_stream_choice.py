@@ -146,8 +146,8 @@ def test_first_of_equal_streams_and_the_larger_one_are_chosen_as_by_ffmpeg(tmp_p
     with av.open(str(small)) as first, av.open(str(large)) as second, av.open(str(path), "w") as target:
         sources = [first.streams.video[0], second.streams.video[0]]
         copies = [target.add_stream_from_template(stream) for stream in sources]
-        for stream, copy in zip(sources, copies, strict=True):
-            for packet in stream.container.demux(stream):  # type: ignore[attr-defined]
+        for container, stream, copy in zip((first, second), sources, copies, strict=True):
+            for packet in container.demux(stream):
                 if packet.size:
                     packet.stream = copy
                     target.mux(packet)

@@ -167,8 +167,8 @@ def test_the_runner_gives_workers_an_address_on_localhost() -> None:
 
 
 @pytest.mark.parametrize("module", [sdk_worker, data_plane, log_handler])
-def test_workers_make_their_channels_by_the_factory_that_is_replaced(module: object) -> None:
-    source = inspect.getsource(module)  # type: ignore[arg-type]
+def test_workers_make_their_channels_by_the_factory_that_is_replaced(module: types.ModuleType) -> None:
+    source = inspect.getsource(module)
     assert "GRPCChannelFactory.insecure_channel(" in source
     assert "grpc.insecure_channel(" not in source.replace("GRPCChannelFactory", "")
 

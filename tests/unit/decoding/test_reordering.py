@@ -70,7 +70,7 @@ def _levels(path: pathlib.Path) -> list[int]:
 
 
 @pytest.mark.parametrize("name", ["v.mkv", "v.ts", "v.mp4"])
-@pytest.mark.parametrize("depth", [None, 3], ids=["untold", "told"])
+@pytest.mark.parametrize("depth", [None, 3], ids=["undeclared", "declared"])
 def test_a_depth_that_is_only_found_while_decoding(tmp_path: pathlib.Path, name: str, depth: int | None) -> None:
     headers = [h264.headers(depth)] * len(_LATE_PYRAMIDS)
     path = _pyramids(tmp_path / name, _LATE_PYRAMIDS, headers)
@@ -110,8 +110,8 @@ def test_frames_without_order_of_their_own_are_not_held_back(tmp_path: pathlib.P
     ],
 )
 @pytest.mark.parametrize("name", ["v.mp4", "v.ts"])
-def test_x264_declares_the_depth(tmp_path: pathlib.Path, name: str, options: dict[str, object]) -> None:
-    path = generate.make_video(tmp_path / name, 20, **options)  # type: ignore[arg-type]
+def test_x264_declares_the_depth(tmp_path: pathlib.Path, name: str, options: dict[str, Any]) -> None:
+    path = generate.make_video(tmp_path / name, 20, **options)
     with av.open(str(path)) as container:
         codec = container.streams.video[0].codec_context
         assert packet_rules("h264", codec.extradata).reorder_depth == codec.reorder_depth
@@ -179,9 +179,9 @@ def _sps(**options: bool) -> bytes:
 def test_an_empty_or_truncated_vui_gives_no_depth() -> None:
     assert read_sps(_sps()).reorder_depth == MAX_REORDER_DEPTH
     assert read_sps(_sps(has_vui=True)).reorder_depth == MAX_REORDER_DEPTH
-    told = h264.headers(2).split(b"\0\0\0\1")[1]
-    assert read_sps(told).reorder_depth == read_sps(told + b"\0\0").reorder_depth == 2
-    assert all(read_sps(told[:size]).reorder_depth == MAX_REORDER_DEPTH for size in range(len(told)))
+    declared = h264.headers(2).split(b"\0\0\0\1")[1]
+    assert read_sps(declared).reorder_depth == read_sps(declared + b"\0\0").reorder_depth == 2
+    assert all(read_sps(declared[:size]).reorder_depth == MAX_REORDER_DEPTH for size in range(len(declared)))
 
 
 def test_scaling_lists_are_read_over() -> None:

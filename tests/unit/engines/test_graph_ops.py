@@ -96,7 +96,7 @@ def test_variables_are_still_saved_and_restored(tmp_path: pathlib.Path) -> None:
     model = load_saved_model(folder, 1)
     answer = model.signatures["serving_default"](image=tf.ones([1, 2, 4, 4, 3]))
     assert answer["logits"].numpy().tolist() == [[2.0, 2.0, 2.0]] or answer["logits"].numpy().tolist() == [2.0]
-    graph_ops.require_harmless(ROOT / "pipeline/demo/model")
+    graph_ops.require_harmless(ROOT / "transforms/models/registry/demo")
 
 
 @pytest.mark.parametrize("name", ["movinet_a0_base", "movinet_a0_stream"])

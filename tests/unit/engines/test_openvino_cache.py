@@ -61,7 +61,7 @@ def finish(workers: list[subprocess.Popen[str]]) -> tuple[list[list[str]], str]:
 
 @pytest.fixture
 def demo(tmp_path: pathlib.Path) -> ModelSpec:
-    folder = shutil.copytree(ROOT / "pipeline/demo/model", tmp_path / "demo")
+    folder = shutil.copytree(ROOT / "transforms/models/registry/demo", tmp_path / "demo")
     return dataclasses.replace(find("demo"), handle=str(folder))
 
 

@@ -249,8 +249,8 @@ def test_a_softmax_of_basic_operations_is_reported_once(
     classify_clips._warn_of_scores.cache_clear()
     spec = save(tmp_path / "model", softmax_by_hand)
     scores_of(spec, "openvino", [clip(255, 0, 0), clip(0, 255, 0)])
-    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(told) == 1 and "pass --output_activation softmax if they are scores" in told[0]
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1 and "pass --output_activation softmax if they are scores" in warnings[0]
     classify_clips._warn_of_scores.cache_clear()
     caplog.clear()
     for named in ("logits", "softmax"):

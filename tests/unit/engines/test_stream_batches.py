@@ -52,7 +52,7 @@ def segment(uri: str = "a.mp4", index: int = 0, seed: int = 0, lengths: Sequence
     return clips
 
 
-def told(clips: Sequence[Clip]) -> list[list[float]]:
+def wanted(clips: Sequence[Clip]) -> list[list[float]]:
     """What FakeStreamEngine has to say of a segment."""
     values: list[int] = []
     answers = []
@@ -80,7 +80,7 @@ def test_answers_do_not_depend_on_where_batches_are_cut(cut: int, other: int) ->
     clips = segment() + segment(index=1)
     batches, engine = StreamBatches(8), FakeStreamEngine()
     results = run(clips, sorted({cut, other}), batches, engine)
-    assert logits(results) == told(clips[:4]) + told(clips[4:])
+    assert logits(results) == wanted(clips[:4]) + wanted(clips[4:])
     assert engine.live_states == 0
 
 
@@ -88,7 +88,7 @@ def test_answers_do_not_depend_on_where_batches_are_cut(cut: int, other: int) ->
 def test_frames_go_one_at_a_time_in_chunks_or_all_at_once(chunk_frames: int) -> None:
     engine = FakeStreamEngine(chunk_frames)
     clips = segment(index=2)
-    assert logits(StreamBatches(8).classify(clips, engine)) == told(clips)
+    assert logits(StreamBatches(8).classify(clips, engine)) == wanted(clips)
     assert {length for _, length in engine.calls} <= {chunk_frames, 7 % chunk_frames, 4 % chunk_frames, 3, 4, 7}
     assert max(length for _, length in engine.calls) <= chunk_frames
 
@@ -105,14 +105,16 @@ def test_interleaved_segments_do_not_mix(seed: int) -> None:
     batches, engine = StreamBatches(chance.choice([1, 2, 8])), FakeStreamEngine()
     results = dict(zip(map(id, order), run(order, cuts, batches, engine), strict=True))
     for clips in segments:
-        assert logits([results[id(clip)] for clip in clips]) == told(clips)
+        assert logits([results[id(clip)] for clip in clips]) == wanted(clips)
     assert engine.live_states == 0
 
 
 def test_segments_share_a_call_where_their_frame_counts_agree() -> None:
     engine = FakeStreamEngine(chunk_frames=4)
     clips = segment("a.mp4", lengths=[4, 4]) + segment("b.mp4", lengths=[4, 3]) + segment("c.mp4", lengths=[4, 4])
-    assert logits(StreamBatches(8).classify(clips, engine)) == told(clips[:2]) + told(clips[2:4]) + told(clips[4:])
+    assert logits(StreamBatches(8).classify(clips, engine)) == wanted(clips[:2]) + wanted(clips[2:4]) + wanted(
+        clips[4:]
+    )
     assert engine.calls == [(3, 4), (2, 4), (1, 3)]
 
 
@@ -136,7 +138,7 @@ def test_after_a_clip_on_which_the_model_failed_nothing_is_made_up(value: int, k
     bad[1].frames[2] = value
     mixed = [clip for pair in zip(good, bad, strict=True) for clip in pair]
     results = StreamBatches(8).classify(mixed, FakeStreamEngine())
-    assert logits(results[::2]) == told(good)
+    assert logits(results[::2]) == wanted(good)
     assert kinds(results[1::2]) == [Answer, kind, PredecessorLostError, PredecessorLostError]
 
 
@@ -156,7 +158,7 @@ def test_a_retried_bundle_restarts_the_segment(broke_after: int) -> None:
     clips = segment(index=1)
     batches, engine = StreamBatches(8), FakeStreamEngine()
     batches.classify(clips[:broke_after], engine)
-    assert logits(batches.classify(clips, engine)) == told(clips)
+    assert logits(batches.classify(clips, engine)) == wanted(clips)
     assert engine.live_states == 0
 
 
@@ -181,7 +183,7 @@ def test_the_state_of_a_segment_that_broke_off_goes_with_its_clips() -> None:
 def test_the_order_inside_a_batch_does_not_matter(order: Sequence[int]) -> None:
     clips = segment(index=1)
     results = StreamBatches(8).classify([clips[k] for k in order], FakeStreamEngine())
-    assert logits(results) == [told(clips)[k] for k in order]
+    assert logits(results) == [wanted(clips)[k] for k in order]
 
 
 @pytest.mark.parametrize("order", itertools.permutations(range(4)))
@@ -192,7 +194,7 @@ def test_a_batch_that_comes_too_early_is_an_error_and_harms_only_later_clips(ord
     for k, result in zip(order, results, strict=True):
         if k == 0 or k - 1 in known:
             known.add(k)
-            assert logits([result]) == [told(clips)[k]]
+            assert logits([result]) == [wanted(clips)[k]]
         else:
             assert isinstance(result, PredecessorLostError)
 
@@ -215,7 +217,7 @@ def test_any_thread_and_any_handler_may_get_the_next_clip(seed: int) -> None:
             batches = [chance.sample(a[first : first + 2] + b[first : first + 2], 4) for a, b in pairs]
             list(pool.map(classify, chance.sample(handlers, 4), batches))
     for clips in segments:
-        assert logits([found[id(clip)] for clip in clips]) == told(clips)
+        assert logits([found[id(clip)] for clip in clips]) == wanted(clips)
     assert engine.live_states == 0
 
 
@@ -228,8 +230,12 @@ def test_batches_of_one_segment_wait_for_each_other() -> None:
         with pytest.raises(TimeoutError):
             second.result(0.2)
         engine.may_answer.set()
-        assert logits(first.result(10)) == [told(clips)[0], told(others)[0], told(clips)[1]]
-        assert logits(second.result(10)) == [told(others)[1], told(clips)[2]]
+        assert logits(first.result(10)) == [
+            wanted(clips)[0],
+            wanted(others)[0],
+            wanted(clips)[1],
+        ]
+        assert logits(second.result(10)) == [wanted(others)[1], wanted(clips)[2]]
 
 
 class _SlowEngine(FakeStreamEngine):
@@ -250,7 +256,7 @@ class _SlowEngine(FakeStreamEngine):
 def test_two_decodings_of_a_segment_do_not_mix() -> None:
     once, again = segment(), segment()
     mixed = [once[0], again[0], once[1], again[1], again[2], once[2]]
-    assert logits(StreamBatches(8).classify(mixed, FakeStreamEngine())) == [told(once)[k] for k in (0, 0, 1, 1, 2, 2)]
+    assert logits(StreamBatches(8).classify(mixed, FakeStreamEngine())) == [wanted(once)[k] for k in (0, 0, 1, 1, 2, 2)]
     started, engine = segment(), FakeStreamEngine()
     StreamBatches(8).classify(started[:1], engine)
     assert kinds(StreamBatches(8).classify(segment()[1:2], engine)) == [PredecessorLostError]
@@ -269,7 +275,7 @@ def test_a_copied_clip_never_gets_a_state(copied: Callable[[Clip], Clip]) -> Non
     clips, engine = segment(), FakeStreamEngine()
     StreamBatches(8).classify(clips[:1], engine)
     assert kinds(StreamBatches(8).classify([copied(clips[1])], engine)) == [PredecessorLostError]
-    assert logits(StreamBatches(8).classify(clips[1:2], engine)) == told(clips)[1:2]
+    assert logits(StreamBatches(8).classify(clips[1:2], engine)) == wanted(clips)[1:2]
 
 
 def test_out_of_memory_halves_the_batch_for_good() -> None:
@@ -277,7 +283,7 @@ def test_out_of_memory_halves_the_batch_for_good() -> None:
     firsts = [segment(f"{k}.mp4", seed=k, lengths=[4]) for k in range(4)]
     for _ in range(2):
         results = batches.classify([clips[0] for clips in firsts], engine)
-        assert logits(results) == [answer for clips in firsts for answer in told(clips)]
+        assert logits(results) == [answer for clips in firsts for answer in wanted(clips)]
     assert engine.calls == [(4, 4), (2, 4), (2, 4), (2, 4), (2, 4)]
     (alone,) = batches.classify(firsts[0], FakeStreamEngine(memory_segments=0))
     assert isinstance(alone, OutOfMemoryError)
@@ -286,8 +292,8 @@ def test_out_of_memory_halves_the_batch_for_good() -> None:
 def test_embeddings_are_those_of_the_clips_end() -> None:
     clips = segment()
     results = StreamBatches(8, with_embeddings=True).classify(clips, FakeStreamEngine())
-    assert logits(results) == told(clips)
+    assert logits(results) == wanted(clips)
     embeddings = [result.embedding for result in results if isinstance(result, Answer)]
     assert [found.tolist() for found in embeddings if found is not None] == [
-        [10 * a, 10 * b] for a, b, _ in told(clips)
+        [10 * a, 10 * b] for a, b, _ in wanted(clips)
     ]

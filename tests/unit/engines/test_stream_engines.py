@@ -195,7 +195,7 @@ def test_a_base_model_is_not_a_stream_model(name: Any) -> None:
 def test_a_stream_model_is_recognized_by_its_graph(tiny: ModelSpec) -> None:
     folder = pathlib.Path(tiny.handle)
     assert is_stream_model(folder)
-    assert not is_stream_model(pathlib.Path(__file__).parents[3] / "pipeline/demo/model")
+    assert not is_stream_model(pathlib.Path(__file__).parents[3] / "transforms/models/registry/demo")
     found = find_stream_signatures(folder, TINY)
     assert (found.init, found.call, found.input_shape) == ("begin", "step", "like")
     assert (found.image.name, found.logits, sorted(found.states)) == ("pictures", "answer", ["count", "last", "sum"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import pathlib
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -30,20 +31,22 @@ MAY_IMPORT = {  # beside its own files
     "models.registry": "data model",
     "models.engines": "data model, models.registry",
     "models": "data model, models.registry, models.engines",
-    "steps": "data model, storage, output, media, media.*, models, models.*",
+    "stored_models": "data model, storage, models.registry",
+    "steps": "data model, storage, output, media, media.*, models, models.*, stored_models",
     "pipeline": "",
     "pipeline.demo": "",
     "pipeline.terminal": "data model",
-    "pipeline.settings": "data model, steps, selection, output, media, media.*, models, models.*",
+    "pipeline.settings": "data model, selection, output, media, media.*, models, models.*",
     "pipeline.runners": "data model, media.sandbox, models, pipeline.terminal, pipeline.settings",
-    "pipeline.flags": "data model, storage, steps, media, media.*, models.*, pipeline.terminal, pipeline.settings",
+    "pipeline.flags": "data model, storage, stored_models, media, media.*, models.*, pipeline.terminal, "
+    "pipeline.settings",
     "pipeline.job": "all of transforms, pipeline, pipeline.terminal, pipeline.settings, pipeline.runners",
     "pipeline.reports": "data model, storage, output, selection, models.*, pipeline.terminal, pipeline.job",
     "pipeline.commands": "all of transforms, pipeline.terminal, pipeline.settings, pipeline.runners, pipeline.flags, "
     "pipeline.job, pipeline.reports",
     "start": "data model, storage, pipeline, pipeline.*",
 }
-MAY_KNOW_BEAM = {"data model", "storage", "inputs", "output", "selection", "steps"}
+MAY_KNOW_BEAM = {"data model", "storage", "inputs", "output", "selection", "stored_models", "steps"}
 HEAVY = {"tensorflow", "tensorflow_hub", "openvino"}
 
 
@@ -93,6 +96,15 @@ def imports(path: pathlib.Path) -> Iterator[tuple[str, bool]]:
                 yield (inner if is_module(inner) else node.module), at_top
 
 
+def strings(path: pathlib.Path) -> Iterator[str]:
+    """Yields the strings of a file that are values: docstrings may refer to any module."""
+    tree = ast.parse(path.read_text("utf-8"))
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield node.value
+
+
 def is_module(name: str) -> bool:
     return ROOT.joinpath(*name.split(".")).with_suffix(".py").exists() or is_folder(name)
 
@@ -110,6 +122,14 @@ def test_imports_never_point_upward(path: pathlib.Path) -> None:
         if imported.startswith("reelbeam."):
             imported = imported.removeprefix("reelbeam.")
             assert may_import(own, room(imported)), f"{module_name(path)} ({own}) imports {imported}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_strings_name_no_module_above(path: pathlib.Path) -> None:
+    own = room(module_name(path))
+    for text in strings(path):
+        for named in re.findall(r"reelbeam\.((?:pipeline|transforms)\.[\w.]+)", text):
+            assert may_import(own, room(named)), f"{module_name(path)} ({own}) names {named}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)

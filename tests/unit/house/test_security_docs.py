@@ -13,10 +13,10 @@ from temporary import use_temporary_folder
 
 from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.flags.label_parser import label_parser
-from reelbeam.transforms import stored_models
 from reelbeam.transforms.models.registry import cache, unpacking
 from reelbeam.transforms.output.lock.output_lock import LockTicket, OutputLock
 from reelbeam.transforms.output.run_files import write_atomically
+from reelbeam.transforms.stored_models import fetching
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 TEXT = (ROOT / "docs/security.md").read_text("utf-8")
@@ -64,9 +64,9 @@ def test_every_command_is_in_the_table_of_contacts(capsys: pytest.CaptureFixture
 
 def test_the_limits_are_those_of_the_code() -> None:
     models = section("Models are code").replace("\n", " ")
-    assert unpacking.MOST_BYTES == stored_models._MOST_BYTES == 8 << 30
+    assert unpacking.MOST_BYTES == fetching._MOST_BYTES == 8 << 30
     assert f"unpack to 8 GiB and {unpacking.MOST_FILES:,} files" in models
-    assert f"8 GiB and {stored_models.MOST_FILES:,} files" in models
+    assert f"8 GiB and {fetching.MOST_FILES:,} files" in models
     assert "--allow_unconfined_decoder" in section("The decoder")
 
 

@@ -58,7 +58,7 @@ def test_every_movinet_preset_is_ten_seconds() -> None:
 def test_the_demo_is_bundled() -> None:
     demo = find("demo")
     assert demo.kind == "base"
-    assert demo.handle == "package:reelbeam.pipeline.demo/model"
+    assert demo.handle == "package:reelbeam.transforms.models.registry/demo"
     assert demo.preset == Preset(8, Fraction(4), 72, 64)
     assert demo.preset.clip_seconds == 2
 

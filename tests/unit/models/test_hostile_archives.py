@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterable
+from typing import Literal
 
 import pytest
 from model_hub import FILES, make_archive
@@ -104,10 +105,12 @@ def test_a_stream_that_decompresses_to_too_much_is_refused(tmp_path: pathlib.Pat
 
 @pytest.mark.parametrize("format_", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 @pytest.mark.parametrize("mode", ["w:gz", "w"])
-def test_an_archive_with_long_paths_is_unpacked(format_: int, mode: str, tmp_path: pathlib.Path) -> None:
+def test_an_archive_with_long_paths_is_unpacked(
+    format_: int, mode: Literal["w:gz", "w"], tmp_path: pathlib.Path
+) -> None:
     buffer = io.BytesIO()
     name = "/".join(["folder" * 20] * 3) + "/\u20ac"
-    with tarfile.open(fileobj=buffer, mode=mode, format=format_) as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=buffer, mode=mode, format=format_) as archive:
         member = tarfile.TarInfo(name)
         member.size = len(ZEROS) * 3
         archive.addfile(member, io.BytesIO(ZEROS * 3))

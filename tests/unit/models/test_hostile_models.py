@@ -21,7 +21,7 @@ from reelbeam.transforms.models.registry.label_map import LabelMap
 from reelbeam.transforms.models.registry.resolver import resolve
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-DEMO = ROOT / "pipeline/demo/model"
+DEMO = ROOT / "transforms/models/registry/demo"
 FINGERPRINT = saved_model.content_hash(DEMO)
 OTHER = "0" * 64
 

@@ -84,7 +84,7 @@ def test_labels_resolve_from_a_path_a_file_url_and_a_package(tmp_path: pathlib.P
     path = write(tmp_path, b"a\n")
     assert resolve_labels(str(path)) == path
     assert resolve_labels(path.as_uri()) == path
-    bundled = resolve_labels("package:reelbeam.transforms.models/labels/kinetics_600.txt")
+    bundled = resolve_labels("package:reelbeam.transforms.models.registry/labels/kinetics_600.txt")
     assert bundled.name == "kinetics_600.txt"
     assert bundled.is_file()
 
@@ -94,7 +94,10 @@ def test_labels_resolve_from_a_path_a_file_url_and_a_package(tmp_path: pathlib.P
     [
         ("kinetics600", r"--labels kinetics600: no such file; did you mean kinetics-600\?"),
         ("/no/such/labels.txt", "--labels /no/such/labels.txt: no such file; correct the path"),
-        ("package:reelbeam.transforms.models/labels/other.txt", "--labels .*other.txt: no such file; correct the path"),
+        (
+            "package:reelbeam.transforms.models.registry/labels/other.txt",
+            "--labels .*other.txt: no such file; correct the path",
+        ),
         ("package:no_such_package/labels.txt", "no package no_such_package is installed"),
         ("https://host/labels.txt?sig=SECRET", "cannot be read from https://host/labels.txt: copy"),
     ],

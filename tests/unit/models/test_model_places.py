@@ -6,6 +6,7 @@ import pathlib
 import re
 import socket
 import subprocess
+from typing import Literal
 
 import pytest
 from model_hub import FILES, Hub, content, make_archive, make_zip, remains, status, whole
@@ -113,7 +114,7 @@ def test_a_hub_that_cannot_be_reached_is_one_line(hub_cache: pathlib.Path) -> No
 def test_of_a_file_it_is_said_what_it_is_and_what_to_pass(tmp_path: pathlib.Path, name: str, message: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"x")
-    args, _ = options.parse_label_flags(["a.mp4", "--output=o", f"--model={path}"])
+    args, _ = options.parse_flags(["a.mp4", "--output=o", f"--model={path}"])
     for refuse in (lambda: resolver.resolve(str(path)), lambda: options.to_config(args)):
         with pytest.raises(NotASavedModelError, match=f"{tmp_path}/{message.format(folder=tmp_path)}"):
             refuse()
@@ -125,7 +126,9 @@ def test_of_a_file_it_is_said_what_it_is_and_what_to_pass(tmp_path: pathlib.Path
 
 @pytest.mark.parametrize("form", ["w:gz", "w", "zip"])
 @pytest.mark.parametrize("inner", ["", "a0/"])
-def test_an_archive_is_unpacked_once(tmp_path: pathlib.Path, form: str, inner: str, hub_cache: pathlib.Path) -> None:
+def test_an_archive_is_unpacked_once(
+    tmp_path: pathlib.Path, form: Literal["w:gz", "w", "zip"], inner: str, hub_cache: pathlib.Path
+) -> None:
     files = {f"{inner}{name}": data for name, data in FILES.items()}
     path = tmp_path / {"w:gz": "m.tar.gz", "w": "m.tar", "zip": "m.ZIP"}[form]
     path.write_bytes(make_zip(files) if form == "zip" else make_archive(files, form))
@@ -134,7 +137,7 @@ def test_an_archive_is_unpacked_once(tmp_path: pathlib.Path, form: str, inner: s
     assert resolver.resolve(path.as_uri()) == folder and resolver.is_cached(str(path))
     assert len(list((hub_cache.parent / "unpacked").iterdir())) == 1
     preset = ["--num_frames=2", "--target_fps=2", "--resize=8", "--size=8", "--labels=l.txt"]
-    args, _ = options.parse_label_flags(["a.mp4", "--output=o", f"--model={path}", *preset])
+    args, _ = options.parse_flags(["a.mp4", "--output=o", f"--model={path}", *preset])
     spec = options.to_model_spec(args)
     assert (spec.name, spec.handle) == (str(path), str(folder))
 

@@ -338,7 +338,7 @@ print([name for name in ("tensorflow", "tensorflow_hub", "openvino", "av", "apac
     [
         ("/no/such/model", "the model folder /no/such/model does not exist"),
         ("package:no_such_package/model", "no package no_such_package is installed"),
-        ("package:reelbeam.transforms.models/no_such_model", "no_such_model does not exist"),
+        ("package:reelbeam.transforms.models.registry/no_such_model", "no_such_model does not exist"),
         ("package:transforms", "not of the form package:PACKAGE/PATH"),
         ("gs://bucket/model", r"cannot be read from gs:// \(gs://bucket/model\): copy"),
         ("https:///model", "names no server"),

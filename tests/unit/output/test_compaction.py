@@ -35,24 +35,24 @@ from reelbeam.transforms.output.runs import COMPACTION, read_summary
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.schemas import TABLES
 
-NIGHTS = 6
+NUM_RUNS = 6
 
 
-def nights(output: pathlib.Path, first: int = 1, last: int = NIGHTS) -> list[str]:
+def commit_runs(output: pathlib.Path, first: int = 1, last: int = NUM_RUNS) -> list[str]:
     """In each run one video changes, one is new and one fails; the last run has another model."""
     return [
         factory.commit_run(
             output,
-            night,
+            number,
             [
-                Video("changing.mp4", "left" if night % 2 else "right", 3, f"mtime:{night}.0"),
-                Video(f"new-{night}.mp4", "still"),
-                Video(f"bad-{night}.mp4", None),
+                Video("changing.mp4", "left" if number % 2 else "right", 3, f"mtime:{number}.0"),
+                Video(f"new-{number}.mp4", "still"),
+                Video(f"bad-{number}.mp4", None),
             ],
-            model="m0" if night < NIGHTS else "m1",
-            skipped={"already_labeled": night} if night > 1 else None,
+            model="m0" if number < NUM_RUNS else "m1",
+            skipped={"already_labeled": number} if number > 1 else None,
         )
-        for night in range(first, last + 1)
+        for number in range(first, last + 1)
     ]
 
 
@@ -65,7 +65,7 @@ def run(*argv: object) -> tuple[int, str]:
 def answers(output: pathlib.Path, names: list[str]) -> dict[str, Any]:
     """What our readers say: status, diff of neighbours, the ledger, and whether everything adds up."""
     status = json.loads(run("status", output, "--json")[1])
-    uris = ["changing.mp4", *(f"{kind}-{night}.mp4" for kind in ("new", "bad") for night in range(9))]
+    uris = ["changing.mp4", *(f"{kind}-{number}.mp4" for kind in ("new", "bad") for number in range(9))]
     keys = np.sort([uri_key(uri) for uri in uris])
     ledger = {}
     for model in ("m0", "m1", "m2"):
@@ -108,7 +108,7 @@ def views(output: pathlib.Path) -> dict[str, list[Any]]:
 
 
 def test_every_answer_is_the_same_before_and_after(tmp_path: pathlib.Path) -> None:
-    names = nights(tmp_path)
+    names = commit_runs(tmp_path)
     before, seen = answers(tmp_path, names), views(tmp_path)
     tables = {table: globbed(tmp_path, table) for table in ("videos", "clips")}
     code, printed = run("compact", tmp_path)
@@ -116,15 +116,15 @@ def test_every_answer_is_the_same_before_and_after(tmp_path: pathlib.Path) -> No
     assert "merged 6 runs" in printed and "videos 6 -> 1, clips 6 -> 1, errors 6 -> 1" in printed
     assert len(list(tmp_path.glob("*/*/*.parquet"))) == 3 and not list(tmp_path.glob(".staging/run=*"))
     assert answers(tmp_path, names) == before and before["verify"] == 0
-    assert views(tmp_path) == seen and len(seen["current_videos"]) == 2 * NIGHTS + 1
+    assert views(tmp_path) == seen and len(seen["current_videos"]) == 2 * NUM_RUNS + 1
     assert {name: globbed(tmp_path, name) for name in tables} == tables
     assert [len(before["ledger"][model]) for model in ("m0", "m1", "m2")] == [15, 3, 0]
 
 
 def test_a_compaction_is_compacted_with_later_runs(tmp_path: pathlib.Path) -> None:
-    names = nights(tmp_path, last=3)
+    names = commit_runs(tmp_path, last=3)
     compact(tmp_path, compaction.compaction_id(datetime.datetime(2026, 1, 3, 12)))
-    names += nights(tmp_path, first=4)
+    names += commit_runs(tmp_path, first=4)
     before = answers(tmp_path, names)
     assert run("compact", tmp_path)[0] == 0
     assert len(list(tmp_path.glob("*/*/*.parquet"))) == 3 and len(list(tmp_path.glob("runs/*-compact-*"))) == 2
@@ -134,9 +134,9 @@ def test_a_compaction_is_compacted_with_later_runs(tmp_path: pathlib.Path) -> No
 
 def test_a_start_does_not_read_the_jsons_of_compacted_runs(tmp_path: pathlib.Path) -> None:
     """Of the thousands that an output may have, only those that no compaction holds."""
-    names = nights(tmp_path)
+    names = commit_runs(tmp_path)
     assert main(["compact", str(tmp_path)]) == 0
-    (after,) = nights(tmp_path, NIGHTS + 1, NIGHTS + 1)
+    (after,) = commit_runs(tmp_path, NUM_RUNS + 1, NUM_RUNS + 1)
     key = LabelingKey.all_of(read_summary(str(tmp_path / "runs" / f"{after}.json")))[0]
     known = list(ledger_factory.ledger_files(str(tmp_path), key))
     assert len(known) == 2
@@ -148,8 +148,8 @@ def test_a_start_does_not_read_the_jsons_of_compacted_runs(tmp_path: pathlib.Pat
 def test_runs_with_other_columns_come_into_files_of_their_own(tmp_path: pathlib.Path) -> None:
     columns = [Sizes(), Sizes(3), Sizes(3, 4), Sizes(embedding=4), Sizes(5), Sizes(3), Sizes()]
     names = [
-        factory.commit_run(tmp_path, night, [Video(f"{night}.mp4"), Video(f"bad-{night}.mp4", None)], sizes=sizes)
-        for night, sizes in enumerate(columns, start=1)
+        factory.commit_run(tmp_path, number, [Video(f"{number}.mp4"), Video(f"bad-{number}.mp4", None)], sizes=sizes)
+        for number, sizes in enumerate(columns, start=1)
     ]
     names.append(factory.commit_run(tmp_path, 8, [Video("bad-8.mp4", None)], sizes=Sizes(7)))  # has no clip
     before = answers(tmp_path, names)
@@ -171,7 +171,7 @@ def test_runs_with_other_columns_come_into_files_of_their_own(tmp_path: pathlib.
 
 
 def test_before_leaves_later_runs_alone(tmp_path: pathlib.Path) -> None:
-    nights(tmp_path, last=3)
+    commit_runs(tmp_path, last=3)
     assert run("compact", tmp_path, "--before", "2026-01-01") == (0, "nothing to merge: 0 small runs\n")
     assert len(list(tmp_path.glob("videos/*/*.parquet"))) == 3
 
@@ -190,21 +190,21 @@ def test_large_runs_are_left_alone_and_files_have_a_size(tmp_path: pathlib.Path)
 def test_rows_that_are_not_those_of_the_json_are_not_compacted(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first, *_ = nights(tmp_path)
+    first, *_ = commit_runs(tmp_path)
     path = tmp_path / "clips" / f"run={first}" / "part-00000.parquet"
     table = pq.read_table(path, partitioning=None)
     pq.write_table(table.slice(1), path)
     assert main(["compact", str(tmp_path)]) == 1
     assert "run `reelbeam verify`" in capsys.readouterr().err
-    assert len(list(tmp_path.glob("videos/*/*.parquet"))) == NIGHTS
+    assert len(list(tmp_path.glob("videos/*/*.parquet"))) == NUM_RUNS
     assert not list(tmp_path.glob(".staging/run=*")), "nothing is left behind"
 
 
 def test_a_run_in_progress_keeps_compaction_out(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    nights(tmp_path)
-    with OutputLock(LockTicket(str(tmp_path), "somebody")):
+    commit_runs(tmp_path)
+    with OutputLock(LockTicket(str(tmp_path), "another")):
         assert main(["compact", str(tmp_path)]) == 5
-    assert "somebody" in capsys.readouterr().err
+    assert "another" in capsys.readouterr().err
 
 
 class _KilledError(BaseException):
@@ -243,7 +243,7 @@ def check_in_between(
 
 
 def test_an_interruption_at_any_step_loses_and_doubles_nothing(tmp_path: pathlib.Path) -> None:
-    names = nights(tmp_path / "made", last=3)
+    names = commit_runs(tmp_path / "made", last=3)
     wanted = answers(tmp_path / "made", names)
     rows = {table: globbed(tmp_path / "made", table) for table in ("videos", "clips")}
     steps: list[str] = []
@@ -268,7 +268,7 @@ def test_an_interruption_at_any_step_loses_and_doubles_nothing(tmp_path: pathlib
 @pytest.mark.slow
 def test_killed_at_random_moments_and_started_again(tmp_path: pathlib.Path) -> None:
     made = tmp_path / "made"
-    names = [factory.commit_run(made, night, [Video(f"{night}-{i}.mp4") for i in range(9)]) for night in range(1, 29)]
+    names = [factory.commit_run(made, run, [Video(f"{run}-{i}.mp4") for i in range(9)]) for run in range(1, 29)]
     wanted = answers(made, names[:3])
     rows = {table: globbed(made, table) for table in ("videos", "clips")}
     chance = random.Random(5)

@@ -35,8 +35,8 @@ NUM_VARIANTS = int(os.environ.get("REELBEAM_FUZZ_DOCUMENTS", "4"))
 def made(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """An output with two committed runs, one that was interrupted after its commit record, and a lock."""
     output = tmp_path_factory.mktemp("made") / "out"
-    for night in (1, 2):
-        factory.commit_run(output, night, [Video("a.mp4"), Video("b.mp4", None)])
+    for number in (1, 2):
+        factory.commit_run(output, number, [Video("a.mp4"), Video("b.mp4", None)])
     run = factory.run_info(3)
     files = factory.stage(output, run, [Video("c.mp4")])
     paths = RunPaths(str(output), CUT_OFF)
@@ -162,9 +162,9 @@ def test_no_link_is_followed(
     code, err = outcome(command, output, capsys)
     if code == 4:
         return  # verify reports it on stdout
-    told = "is a symbolic link, which is not followed inside an output" in err
-    # Completing an interrupted commit and printing a status may not need the files of an older run.
-    assert (code, told) in {(1, True), (2, True)} or place == f"videos/run={RUN}" or command in ("status", "verify"), (
+    found = "is a symbolic link, which is not followed inside an output" in err
+    # An interrupted commit can be completed, and a status printed, without the files of an older run.
+    assert (code, found) in {(1, True), (2, True)} or place == f"videos/run={RUN}" or command in ("status", "verify"), (
         err
     )
 

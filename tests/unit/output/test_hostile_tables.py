@@ -153,6 +153,6 @@ def test_label_reports_a_table_that_no_run_writes_in_one_sentence(
     code = made.run("label")
     out, err = capsys.readouterr()
     assert (code, err) == (1, "")
-    told = "".join(out.split())  # the console wraps lines, also inside of a name
-    assert told.startswith((f"Therunfailed:{path}:", f"Therunfailed:{path}cannotberead"))
-    assert message.replace(" ", "") in told and "andthenextrunlabelsthosevideosagain" in told
+    printed = "".join(out.split())  # the console wraps lines, also inside of a name
+    assert printed.startswith((f"Therunfailed:{path}:", f"Therunfailed:{path}cannotberead"))
+    assert message.replace(" ", "") in printed and "andthenextrunlabelsthosevideosagain" in printed

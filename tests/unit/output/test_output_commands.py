@@ -36,7 +36,7 @@ SECOND_NIGHT = [
 ]
 
 
-def three_nights(output: pathlib.Path) -> list[str]:
+def three_runs(output: pathlib.Path) -> list[str]:
     """A first run, one with a changed, a new and a failed video, and one without new videos."""
     return [
         factory.commit_run(output, 1, [Video("a.mp4"), Video("b.mp4", "right", 3), Video("c.mp4", None)]),
@@ -51,7 +51,7 @@ def as_json(capsys: pytest.CaptureFixture[str], *argv: object) -> Any:
 
 
 def test_status_shows_runs_totals_and_errors(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    names = three_nights(tmp_path)
+    names = three_runs(tmp_path)
     code, found = as_json(capsys, "status", tmp_path, "--runs", 2)
     assert code == 0 and found["num_runs"] == 3 and found["now"] == []
     assert [run["run_id"] for run in found["runs"]] == names[1:]
@@ -86,8 +86,8 @@ def test_status_cuts_nothing_off_where_no_terminal_is(
 
 
 def test_totals_in_several_passes_are_the_same(tmp_path: pathlib.Path) -> None:
-    for night in (1, 2, 3):
-        factory.commit_run(tmp_path, night, [Video(f"{i}.mp4", "left" if night < 3 else "still") for i in range(40)])
+    for number in (1, 2, 3):
+        factory.commit_run(tmp_path, number, [Video(f"{i}.mp4", "left" if number < 3 else "still") for i in range(40)])
     output = Output.read(str(tmp_path))
     at_once = overview(output, 0).totals
     read: list[str] = []
@@ -97,7 +97,7 @@ def test_totals_in_several_passes_are_the_same(tmp_path: pathlib.Path) -> None:
 
 
 def test_status_shows_running_dead_and_refused_runs(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    three_nights(tmp_path)
+    three_runs(tmp_path)
     running, interrupted = factory.run_info(8), factory.run_info(9)
     factory.stage(tmp_path, running, [Video("x.mp4")])
     factory.stage(tmp_path, interrupted, [Video("y.mp4")])
@@ -150,7 +150,7 @@ def test_where_nothing_is_it_says_so(tmp_path: pathlib.Path, capsys: pytest.Capt
 def test_diff_shows_new_and_lost_videos_labels_and_errors(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first, second, _ = three_nights(tmp_path)
+    first, second, _ = three_runs(tmp_path)
     code, found = as_json(capsys, "diff", tmp_path, first, second)
     assert code == 0
     assert (found["new"], found["lost"]) == (["d.mp4", "e.mp4"], ["b.mp4", "c.mp4"])
@@ -176,15 +176,15 @@ def test_diff_calls_no_video_lost_that_may_have_been_skipped(
     third = factory.commit_run(tmp_path, 3, everything[:3], skipped={"already_labeled": 20})
     fourth = factory.commit_run(tmp_path, 4, everything[:3], model="m1")
 
-    def told(*runs: str) -> str:
+    def printed_diff(*runs: str) -> str:
         assert main(["diff", str(tmp_path), *runs]) == 0
         return " ".join(capsys.readouterr().out.split())
 
-    assert "1 new, 26 in the first run only The second run skipped 26 inputs" in told(first, second)
-    assert "19.mp4 and 6 more" in told(first, second)
-    assert "0 new, 23 in the first run only (at least 3 lost)" in told(first, third)
-    assert "0 new, 23 lost" in told(first, fourth)
-    assert "26 in the second run only, 1 lost" in told(second, first)
+    assert "1 new, 26 in the first run only The second run skipped 26 inputs" in printed_diff(first, second)
+    assert "19.mp4 and 6 more" in printed_diff(first, second)
+    assert "0 new, 23 in the first run only (at least 3 lost)" in printed_diff(first, third)
+    assert "0 new, 23 lost" in printed_diff(first, fourth)
+    assert "26 in the second run only, 1 lost" in printed_diff(second, first)
 
 
 def test_diff_shows_which_settings_of_the_runs_differ(
@@ -222,7 +222,7 @@ def test_diff_shows_a_changed_status(tmp_path: pathlib.Path, capsys: pytest.Capt
 
 
 def test_diff_with_a_run_without_new_videos(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _, second, third = three_nights(tmp_path)
+    _, second, third = three_runs(tmp_path)
     for path in tmp_path.glob(f"*/run={third}/*.parquet"):  # like a real run without new videos, which writes no files
         path.unlink()
     summary = tmp_path / "runs" / f"{third}.json"
@@ -261,7 +261,7 @@ def test_a_run_in_parts_is_named_by_how_its_name_begins(
 
 
 def test_diff_of_a_run_that_is_not_there(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first, *_ = three_nights(tmp_path)
+    first, *_ = three_runs(tmp_path)
     assert main(["diff", str(tmp_path), first, "2026"]) == 2
     assert "matches several runs" in capsys.readouterr().err
     assert main(["diff", str(tmp_path), first, "1999"]) == 2
@@ -355,7 +355,7 @@ ELSEWHERE = {
 def test_verify_finds_damage_and_names_the_file(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], damage: str
 ) -> None:
-    first, *_ = three_nights(tmp_path)
+    first, *_ = three_runs(tmp_path)
     assert main(["verify", str(tmp_path)]) == 0
     assert "no faults found" in capsys.readouterr().out
     table, do, message = DAMAGES[damage]
@@ -373,7 +373,7 @@ def test_verify_finds_damage_and_names_the_file(
 def test_a_damaged_file_is_named_with_what_to_do(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], command: str, damage: str
 ) -> None:
-    first, second, _ = three_nights(tmp_path)
+    first, second, _ = three_runs(tmp_path)
     path = tmp_path / "videos" / f"run={first}" / "part-00000.parquet"
     DAMAGES[damage][1](path)
     code = main([command, str(tmp_path), *([first, second] if command == "diff" else [])])
@@ -392,7 +392,7 @@ def test_a_damaged_file_is_named_with_what_to_do(
 def test_so_is_the_json_of_a_run(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], command: str, text: str
 ) -> None:
-    first, second, _ = three_nights(tmp_path)
+    first, second, _ = three_runs(tmp_path)
     path = tmp_path / "runs" / f"{first}.json"
     path.write_text(text)
     assert main([command, str(tmp_path), *([first, second] if command == "diff" else [])]) == (
@@ -411,13 +411,13 @@ def test_verify_knows_the_optional_columns(tmp_path: pathlib.Path, capsys: pytes
     first, second = (tmp_path / "clips" / f"run={name}" / f"part-0000{i}.parquet" for i in range(2))
     whole = second.read_bytes()
 
-    def told() -> list[str]:
+    def messages() -> list[str]:
         code, found = as_json(capsys, "verify", tmp_path)
         assert code == 4 and {fault["path"] for fault in found["faults"]} == {str(second)}
         return [fault["message"] for fault in found["faults"]]
 
     rewrite(second, lambda table: table.drop_columns(["logits"]))
-    (message,) = told()
+    (message,) = messages()
     assert f"in another file of run {name}: " in message and "logits[3]" in message
 
     def with_logits(kind: pa.DataType) -> None:
@@ -425,19 +425,19 @@ def test_verify_knows_the_optional_columns(tmp_path: pathlib.Path, capsys: pytes
         rewrite(second, lambda table: set_type(table, "logits", kind))
 
     with_logits(pa.list_(pa.field("element", pa.float32(), nullable=False), 3))
-    assert "must be a fixed-size list of halffloat" in told()[0]
+    assert "must be a fixed-size list of halffloat" in messages()[0]
     with_logits(pa.list_(pa.field("element", pa.float16(), nullable=False)))
-    assert "must be a fixed-size list of halffloat" in told()[0]
+    assert "must be a fixed-size list of halffloat" in messages()[0]
     with_logits(pa.list_(pa.field("element", pa.float16(), nullable=False), 3))
     assert main(["verify", str(tmp_path)]) == 0, "elements that cannot be null are the same"
     capsys.readouterr()
     second.write_bytes(whole)
     rewrite(second, lambda table: table.append_column("surplus", table["clip_index"]))
-    assert told() == ["has a column surplus, which is not in the schema"]
+    assert messages() == ["has a column surplus, which is not in the schema"]
 
 
 def test_verify_finds_what_no_run_has_committed(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first, *_ = three_nights(tmp_path)
+    first, *_ = three_runs(tmp_path)
     stray = tmp_path / "videos" / "run=stray" / "part-00000.parquet"
     shutil.copytree(tmp_path / "videos" / f"run={first}", stray.parent)
     (tmp_path / "clips").mkdir(exist_ok=True)
@@ -456,9 +456,9 @@ def test_verify_of_the_last_run_reads_all_its_parts_and_nothing_else(
 ) -> None:
     factory.commit_run(tmp_path, 1, [Video("a.mp4")])
     assert main(["verify", str(tmp_path), "--last"]) == 0
-    night = factory.run_info(2).run_id
+    second = factory.run_info(2).run_id
     for part in (1, 2):
-        run = dataclasses.replace(factory.run_info(2), run_id=f"{night}-part{part}of2")
+        run = dataclasses.replace(factory.run_info(2), run_id=f"{second}-part{part}of2")
         factory.commit_as(tmp_path, run, [Video(f"{part}.mp4")])
     assert main(["verify", str(tmp_path), "--last"]) == 0
 
@@ -476,7 +476,7 @@ def test_verify_of_the_last_run_reads_all_its_parts_and_nothing_else(
 def test_verify_finds_a_damaged_json_and_wrong_counts(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first, *_ = three_nights(tmp_path)
+    first, *_ = three_runs(tmp_path)
     path = tmp_path / "runs" / f"{first}.json"
     summary = json.loads(path.read_text())
     summary["counts"]["clips"] += 1
@@ -502,7 +502,7 @@ def test_verify_finds_the_same_in_many_shares(tmp_path: pathlib.Path) -> None:
 
 
 def test_verify_reports_an_interrupted_commit(tmp_path: pathlib.Path) -> None:
-    three_nights(tmp_path)
+    three_runs(tmp_path)
     last = factory.commit_run(tmp_path, 4, [Video("z.mp4")])
     paths = RunPaths(str(tmp_path), last)
     pathlib.Path(paths.staging).mkdir()

@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 import pytest
+from lock_records import lock_record
 from object_stores import check_conditions
 from processes import wait_until
 
@@ -30,8 +31,8 @@ with OutputLock(LockTicket(sys.argv[1], "other")):
 """
 
 
-def lock(folder: pathlib.Path, holder: str = "mine", **more: object) -> OutputLock:
-    return OutputLock(LockTicket(str(folder), holder), **more)  # type: ignore[arg-type]
+def lock(folder: pathlib.Path, holder: str = "mine", **more: Any) -> OutputLock:
+    return OutputLock(LockTicket(str(folder), holder), **more)
 
 
 def hold_elsewhere(folder: pathlib.Path) -> subprocess.Popen[str]:
@@ -45,7 +46,7 @@ def test_the_error_of_the_second_run_names_the_holder(tmp_path: pathlib.Path) ->
     with lock(tmp_path), pytest.raises(OutputLockedError, match=r"run mine on \S+ \(process \d+\) holds it since"):
         lock(tmp_path, "second").__enter__()
     with lock(tmp_path, "second"):
-        assert read_lock(str(tmp_path)).holder == "second"  # type: ignore[union-attr]
+        assert lock_record(str(tmp_path)).holder == "second"
 
 
 def test_a_holder_that_was_killed_is_found_out_at_once(tmp_path: pathlib.Path) -> None:
@@ -88,16 +89,16 @@ def test_of_many_that_come_at_once_one_gets_it(tmp_path: pathlib.Path) -> None:
         start.wait()
         try:
             lock(tmp_path, f"run{number}").__enter__()
-            results.append("got")
+            results.append("acquired")
         except OutputLockedError:
-            results.append("told")
+            results.append("refused")
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(results) == ["got"] + ["told"] * 7
+    assert sorted(results) == ["acquired"] + ["refused"] * 7
 
 
 def elsewhere(**changes: Any) -> LockRecord:
@@ -183,7 +184,7 @@ def test_to_require_it_is_to_hold_it_for_another_lease(tmp_path: pathlib.Path) -
         assert found is not None
         over = json.loads(found.data) | {"lease_ends_at": time.time() - 1}
         assert store.write_if(uri, json.dumps(over).encode(), found.version)
-        assert is_free(read_lock(str(tmp_path)))  # type: ignore[arg-type]
+        assert is_free(lock_record(str(tmp_path)))
         ticket.require()
         renewed = read_lock(str(tmp_path))
         assert renewed is not None and not is_free(renewed)

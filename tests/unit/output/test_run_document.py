@@ -36,8 +36,8 @@ COMPACTION = "20260104T000000Z-compact-00000a"
 @pytest.fixture
 def committed(tmp_path: pathlib.Path) -> dict[str, dict[str, Any]]:
     """The documents of an output with two runs and a compaction of them, by the names of their files."""
-    for night in (1, 2):
-        factory.commit_run(tmp_path, night, [Video("a.mp4"), Video("b.mp4", None)], skipped={"already_labeled": 2})
+    for number in (1, 2):
+        factory.commit_run(tmp_path, number, [Video("a.mp4"), Video("b.mp4", None)], skipped={"already_labeled": 2})
     assert main(["compact", str(tmp_path)]) == 0
     return {path.stem: json.loads(path.read_text()) for path in sorted(tmp_path.glob("runs/*.json"))}
 

@@ -142,19 +142,19 @@ def test_of_two_runs_in_one_second_all_take_the_same_for_the_last(
     assert decide(VideoRef("a.mp4", 1000, version), known, SkipRules(), "av 1").reason == "already_labeled"
 
 
-@pytest.mark.parametrize("nights", [(Sizes(), Sizes(3, 4)), (Sizes(3, 4), Sizes()), (Sizes(3), Sizes(5, 4))])
+@pytest.mark.parametrize("sizes_of_runs", [(Sizes(), Sizes(3, 4)), (Sizes(3, 4), Sizes()), (Sizes(3), Sizes(5, 4))])
 def test_duckdb_reads_runs_with_and_without_logits_together(
-    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], nights: tuple[Sizes, Sizes]
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], sizes_of_runs: tuple[Sizes, Sizes]
 ) -> None:
-    factory.commit_run(tmp_path, 1, [Video("a.mp4", "left", 1)], sizes=nights[0])
+    factory.commit_run(tmp_path, 1, [Video("a.mp4", "left", 1)], sizes=sizes_of_runs[0])
     connection = duckdb.connect()
     connection.execute(printed(tmp_path, "duckdb", capsys))
     assert connection.execute("SELECT count(*) FROM current_clips").fetchone() == (1,)
-    factory.commit_run(tmp_path, 2, [Video("b.mp4", "right", 1)], sizes=nights[1])
+    factory.commit_run(tmp_path, 2, [Video("b.mp4", "right", 1)], sizes=sizes_of_runs[1])
     found = connection.execute("SELECT video_uri, logits, embedding FROM current_clips ORDER BY 1").fetchall()
     assert found == [
         (uri, *([0.5] * size if size else None for size in sizes))
-        for uri, sizes in zip(("a.mp4", "b.mp4"), nights, strict=True)
+        for uri, sizes in zip(("a.mp4", "b.mp4"), sizes_of_runs, strict=True)
     ]
     assert connection.execute("SELECT video_uri, label FROM label_timeline ORDER BY 1").fetchall() == [
         ("a.mp4", "left"),

@@ -42,9 +42,7 @@ def made_options(*flags: str) -> PipelineOptions:
 def dry_run(*flags: str, places: list[str] = PLACES) -> Any:
     """Returns Dataflow's Job for a command line; nothing is sent, and no network is needed."""
     pytest.importorskip("apache_beam.runners.dataflow.internal.apiclient", reason="reelbeam[gcp] is not installed")
-    args, beam_flags = options.parse_label_flags(
-        ["--model=demo", *places, *JOB, f"--sdk_container_image={IMAGE}", *flags]
-    )
+    args, beam_flags = options.parse_flags(["--model=demo", *places, *JOB, f"--sdk_container_image={IMAGE}", *flags])
     dry_runner = runner_of([*beam_flags, "--dry_run=True"])
     config = dry_runner.adapt(options.to_config(args))
     prepared = prepare(Request(config, dry_runner, config.model, None, wait=False))
@@ -109,7 +107,7 @@ def test_nothing_has_to_be_installed_when_a_worker_starts(job: Any) -> None:
 
 def test_no_path_of_the_launcher_and_no_model_is_in_the_graph(job: Any) -> None:
     found = list(pickles(job))
-    assert any(b"package:reelbeam.pipeline.demo/model" in text for text in found)  # the handle of the model
+    assert any(b"package:reelbeam.transforms.models.registry/demo" in text for text in found)  # the handle of the model
     for text in found:
         # A lambda travels as code, and code says in which file it stood, for tracebacks: no worker opens it.
         text = re.sub(re.escape(str(ROOT)).encode() + rb"/[\w./-]+\.py", b"", text)
@@ -127,7 +125,7 @@ def test_a_million_listed_videos_do_not_enlarge_the_graph(tmp_path: pathlib.Path
 
 def test_a_million_videos_as_arguments_are_refused_with_the_remedy() -> None:
     places = [f"gs://bucket/videos/{number:07}.mp4" for number in range(1_000_000)]
-    args, _ = options.parse_label_flags(["--model=demo", *PLACES])
+    args, _ = options.parse_flags(["--model=demo", *PLACES])
     args.inputs = places
     with pytest.raises(ConfigError, match=r"1000000 inputs \(\d+ bytes\) are too many.*--input_list"):
         runner().adapt(options.to_config(args))
@@ -153,7 +151,7 @@ def test_a_process_a_core_gets_one_thread_and_one_thread_of_the_model() -> None:
     made = made_options(f"--experiments={dataflow_options.PROCESS_A_CORE}")
     assert not made.view_as(DebugOptions).lookup_experiment(dataflow_options.ONE_PROCESS)
     assert made.view_as(DebugOptions).number_of_worker_harness_threads == 1
-    args, _ = options.parse_label_flags(["--model=demo", *PLACES])
+    args, _ = options.parse_flags(["--model=demo", *PLACES])
     assert runner(f"--experiments={dataflow_options.PROCESS_A_CORE}").adapt(options.to_config(args)).num_threads == 1
 
 
@@ -195,17 +193,17 @@ def test_a_machine_type_without_a_number_of_cores_needs_the_flag(machine_type: s
     ],
 )
 def test_a_place_on_the_launchers_disk_is_refused(places: list[str], message: str) -> None:
-    args, _ = options.parse_label_flags(["--model=demo", *places])
+    args, _ = options.parse_flags(["--model=demo", *places])
     with pytest.raises(ConfigError, match=message):
         runner().adapt(options.to_config(args))
 
 
 def test_workers_without_the_package_or_the_model_are_refused(tmp_path: pathlib.Path) -> None:
-    args, _ = options.parse_label_flags(["--model=demo", *PLACES])
+    args, _ = options.parse_flags(["--model=demo", *PLACES])
     with pytest.raises(ConfigError, match="--sdk_container_image=IMAGE"):
         runner_of(JOB).adapt(options.to_config(args))
     preset = ["--num_frames=16", "--target_fps=8", "--resize=112", "--size=112", "--labels=my.txt"]
-    args, _ = options.parse_label_flags(["--model=demo", *PLACES, f"--model={tmp_path}", *preset])
+    args, _ = options.parse_flags(["--model=demo", *PLACES, f"--model={tmp_path}", *preset])
     packaged = runner_of([*JOB, "--setup_file=./setup.py"])
     with pytest.raises(ConfigError, match="put it into their image"):
         packaged.adapt(options.to_config(args))
@@ -213,7 +211,7 @@ def test_workers_without_the_package_or_the_model_are_refused(tmp_path: pathlib.
 
 
 def test_a_template_cannot_launch_parts() -> None:
-    args, beam_flags = options.parse_label_flags(["--model=demo", *PLACES, "--videos_per_part=100"])
+    args, beam_flags = options.parse_flags(["--model=demo", *PLACES, "--videos_per_part=100"])
     config = options.to_config(args)
     with pytest.raises(ConfigError, match="--videos_per_part 100: a template launches one job.*--shard"):
         runner("--template_location=gs://bucket/job_object").adapt(config)

@@ -82,7 +82,7 @@ def holds_lock(output: pathlib.Path) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("state", "message", "told"),
+    ("state", "message", "reported"),
     [
         (
             "FAILED",
@@ -96,11 +96,11 @@ def holds_lock(output: pathlib.Path) -> bool:
     ],
 )
 def test_a_failed_job_is_exit_code_1_and_a_line_of_json(
-    label: Callable[..., Any], tmp_path: pathlib.Path, state: str, message: str | None, told: str
+    label: Callable[..., Any], tmp_path: pathlib.Path, state: str, message: str | None, reported: str
 ) -> None:
     code, line, printed = label(api.JobState[f"JOB_STATE_{state}"], message)
     assert (code, line["status"], line["exit_code"], line["job"]) == (1, "failed", 1, None)
-    assert line["error"] == {"code": "run_failed", "message": told}
+    assert line["error"] == {"code": "run_failed", "message": reported}
     assert "Traceback" not in printed and "Nothing was committed" in printed
     assert not holds_lock(tmp_path / "out")
 
@@ -135,7 +135,7 @@ def test_a_job_that_can_no_longer_be_watched_keeps_its_output(
 def test_a_stream_that_outlives_the_one_below_it_is_thrown_away_in_silence() -> None:
     below = io.StringIO()
     stream = jobs._OfThisThread(below)
-    stream.write("told")
-    assert below.getvalue() == "told"
+    stream.write("reported")
+    assert below.getvalue() == "reported"
     below.close()
     stream.close()

@@ -79,12 +79,12 @@ def flags_of(manager: JobManager, *given: str) -> dict[str, str]:
     return dict(flag.removeprefix("--").split("=", 1) for flag in completed)
 
 
-def told(**entries: str) -> list[dict[str, str]]:
+def configuration(**entries: str) -> list[dict[str, str]]:
     return [{"key": "reelbeam." + key.replace("_", "-"), "value": value} for key, value in entries.items()]
 
 
 def test_missing_options_are_read_from_the_cluster(manager: JobManager, job_server: str) -> None:
-    manager.answers["/jobmanager/config"] = told(
+    manager.answers["/jobmanager/config"] = configuration(
         job_endpoint=job_server, environment_type="EXTERNAL", environment_config="localhost:50000"
     )
     flags = flags_of(manager)
@@ -95,7 +95,7 @@ def test_missing_options_are_read_from_the_cluster(manager: JobManager, job_serv
 
 
 def test_what_the_command_line_says_goes_first(manager: JobManager, job_server: str) -> None:
-    manager.answers["/jobmanager/config"] = told(job_endpoint="127.0.0.1:1", environment_type="EXTERNAL")
+    manager.answers["/jobmanager/config"] = configuration(job_endpoint="127.0.0.1:1", environment_type="EXTERNAL")
     given = {"job_endpoint": job_server, "parallelism": "3", "environment_type": "DOCKER", "job_name": "nightly"}
     flags = flags_of(manager, *(f"--{name}={value}" for name, value in given.items()))
     assert flags["job_name"].startswith("nightly-")
@@ -144,9 +144,9 @@ def test_a_cluster_that_does_not_answer_is_one_line_and_exit_code_1(
 ) -> None:
     flags = ["--output", str(tmp_path / "out"), "--runner=FlinkRunner", "--flink_master=127.0.0.1:1"]
     assert main(["label", "--model=demo", "x.mp4", *flags]) == 1
-    told = capsys.readouterr().err
-    assert "127.0.0.1:1: no Flink JobManager answers there" in told and "flink_cluster.sh up" in told
-    assert told.count("\n") == 1 and not (tmp_path / "out").exists()
+    printed = capsys.readouterr().err
+    assert "127.0.0.1:1: no Flink JobManager answers there" in printed and "flink_cluster.sh up" in printed
+    assert printed.count("\n") == 1 and not (tmp_path / "out").exists()
 
 
 def test_a_job_is_cancelled_by_its_name(manager: JobManager) -> None:
@@ -219,7 +219,7 @@ JAVA = "\n\tat org.apache.flink.Task.run(Task.java:77)\n\t... 7 more\n]"
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "cause"),
     [
         (
             f"java.lang.Exception: failed{JAVA}\nCaused by: java.io.IOException: full{JAVA}",
@@ -229,5 +229,5 @@ JAVA = "\n\tat org.apache.flink.Task.run(Task.java:77)\n\t... 7 more\n]"
         (f"RestHandlerException: Failed to deserialize JobGraph.{JAVA}", "another Flink version"),
     ],
 )
-def test_of_javas_traces_the_cause_is_left(text: str, told: str) -> None:
-    assert told in plain_message(flink_job.reason(text))
+def test_of_javas_traces_the_cause_is_left(text: str, cause: str) -> None:
+    assert cause in plain_message(flink_job.reason(text))

@@ -25,7 +25,7 @@ def test_the_command_line_is_parsed_by_the_projects_own_options() -> None:
     (job,) = documents("label-job.yaml")
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert container["command"] == ["reelbeam", "label"]
-    args, beam_flags = options.parse_label_flags(container["args"])
+    args, beam_flags = options.parse_flags(container["args"])
     config = options.to_config(args)
     assert (config.model.name, config.output, config.num_threads) == ("a0-base", "gs://BUCKET/labels", 2)
     assert [flag.partition("=")[0] for flag in beam_flags] == ["--runner", "--flink_master", "--artifact_endpoint"]
@@ -33,9 +33,9 @@ def test_the_command_line_is_parsed_by_the_projects_own_options() -> None:
 
 def test_the_cluster_has_the_settings_that_the_launcher_reads() -> None:
     (deployment,) = validate.deployments()
-    told = {key for key in deployment["spec"]["flinkConfiguration"] if key.startswith("reelbeam.")}
+    keys = {key for key in deployment["spec"]["flinkConfiguration"] if key.startswith("reelbeam.")}
     assert flink.__doc__
-    assert told == {word for word in flink.__doc__.split() if word.startswith("reelbeam.")}
+    assert keys == {word for word in flink.__doc__.split() if word.startswith("reelbeam.")}
 
 
 def test_a_step_is_tried_again_when_a_lost_worker_is_forgotten(tmp_path: pathlib.Path) -> None:

@@ -70,8 +70,8 @@ def test_credentials_that_are_not_there_are_looked_for_once(
             file_system("gs://bucket/a.mp4")
             assert auth.get_service_credentials(PipelineOptions()) is None
     assert server.requests == ["/"], "Beam alone asks five times"
-    (told,) = [record.getMessage() for record in caplog.records if record.name.startswith("reelbeam.transforms")]
-    assert told == (
+    (warning,) = [record.getMessage() for record in caplog.records if record.name.startswith("reelbeam.transforms")]
+    assert warning == (
         "no credentials for gs:// (Your default credentials were not found): connecting anonymously, which public "
         "buckets allow; for others, run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS "
         "to a key file"

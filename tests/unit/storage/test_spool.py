@@ -131,10 +131,10 @@ def test_what_is_larger_than_the_cap_names_the_flag(spool: Spool) -> None:
 def test_a_nearly_full_disk_is_not_a_failure_of_the_video(tmp_path: pathlib.Path) -> None:
     spool = Spool(SpoolConfig(str(tmp_path / "spool")), free_bytes=lambda place: 1_000_000)
     store = store_for("s3://corpus/a.mp4")
-    told = pytest.raises(
+    raises = pytest.raises(
         UnavailableError, match=f"disk of {tmp_path}/spool had room for no more than 800000: .*--spool_dir"
     )
-    with told as caught, spool.acquire(ObjectInfo("s3://corpus/a.mp4", 5_000_000, "etag:0"), store):
+    with raises as caught, spool.acquire(ObjectInfo("s3://corpus/a.mp4", 5_000_000, "etag:0"), store):
         pass
     assert caught.value.transient
     huge = ObjectInfo("s3://corpus/a.mp4", MAX_BYTES + 1, "etag:0")  # which no disk's room would help

@@ -192,8 +192,8 @@ def test_what_google_clients_raise_is_a_storage_error(place: str) -> None:
     module, name = place.split(":")
     kind = getattr(pytest.importorskip(module, reason="pip install 'reelbeam[gcp]'"), name)
     raised = kind(None, "no token") if "google.cloud" in module or "resumable" in module else kind("no token")
-    told = pytest.raises(StorageError, match="gs://b/a.mp4: the storage says .*no token")
-    with told as caught, storage.storage_errors("gs://b/a.mp4"):
+    raises = pytest.raises(StorageError, match="gs://b/a.mp4: the storage says .*no token")
+    with raises as caught, storage.storage_errors("gs://b/a.mp4"):
         raise raised
     assert caught.value.transient == (name != "RefreshError"), "credentials that are rejected stay so"
 
@@ -307,8 +307,8 @@ def test_a_missing_access_has_a_remedy(
         flags = [flag for flag in flags if "key" not in flag]
     if how == "a profile that is nowhere":
         without_aws_keys.setenv("AWS_PROFILE", "nowhere")
-    told = pytest.raises(StorageError, match="credentials come from AWS_PROFILE, from AWS_ACCESS_KEY_ID")
-    with used_by_beam(flags), told as caught:
+    raises = pytest.raises(StorageError, match="credentials come from AWS_PROFILE, from AWS_ACCESS_KEY_ID")
+    with used_by_beam(flags), raises as caught:
         store_for(uri).stat(uri)
     assert isinstance(caught.value, CredentialsError) and num_retries() == 0
 
@@ -342,8 +342,8 @@ def test_an_endpoint_that_is_not_an_address_is_a_wrong_flag() -> None:
 @pytest.mark.usefixtures("quick_retries")
 def test_an_endpoint_without_a_listener_is_named() -> None:
     pytest.importorskip("boto3", reason="pip install 'reelbeam[aws]'")
-    told = pytest.raises(StorageError, match=r"check --s3_endpoint_url and the network\); run again later")
-    with used_by_beam(s3_flags("http://127.0.0.1:9")), told as caught:
+    raises = pytest.raises(StorageError, match=r"check --s3_endpoint_url and the network\); run again later")
+    with used_by_beam(s3_flags("http://127.0.0.1:9")), raises as caught:
         storage.stat("s3://b/a.mp4")
     assert caught.value.transient
 

@@ -260,7 +260,7 @@ def _ivf(path: pathlib.Path, codec: str, change: Callable[[int, int], int]) -> p
 @pytest.mark.parametrize(
     "change",
     [lambda n, t: 0, lambda n, t: 77, lambda n, t: t // 25 * 25, lambda n, t: t % 20],
-    ids=["zero", "one time", "whole seconds", "starts anew"],
+    ids=["zero", "one time", "whole seconds", "restarts"],
 )
 def test_times_of_an_ivf_file(tmp_path: pathlib.Path, change: Callable[[int, int], int], codec: str) -> None:
     path = _ivf(tmp_path / "v.ivf", codec, change)

@@ -31,7 +31,7 @@ def _mended(times: list[int], rules: ClockRules = _RULES) -> tuple[list[int], in
         pytest.param([0, 40, _, _], [0, 40, 80, 120], 0, id="missing at the end"),
         pytest.param([_, _, _], [0, 40, 80], 0, id="all missing"),
         pytest.param([0, 40, _, 5000, 5040], [0, 40, 80, 5000, 5040], 0, id="missing before a hole"),
-        pytest.param([80, 120, 160, 0, 40, 80, 120, 160], [80, 120, 160, 200, 240, 280, 320, 360], 1, id="starts anew"),
+        pytest.param([80, 120, 160, 0, 40, 80, 120, 160], [80, 120, 160, 200, 240, 280, 320, 360], 1, id="restarts"),
         pytest.param(
             [0, 40, 80, 120, 90_000, 90_040, 90_080, 90_120], [0, 40, 80, 120, 160, 200, 240, 280], 1, id="jumps ahead"
         ),

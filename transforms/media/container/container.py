@@ -108,7 +108,7 @@ def open_container(
       open_another: is called if a demuxer wants to open another file or a URL.
 
     Raises:
-      DecoderOutOfMemoryError, StorageError, NotAVideoError, EncryptedVideoError.
+      DecoderOutOfMemoryError, UnreadableVideoError, NotAVideoError, EncryptedVideoError.
     """
     try:
         return av.open(
@@ -178,7 +178,7 @@ def _refuse_codec(name: str, container: InputContainer, stream: VideoStream, hea
 
 @functools.cache
 def library_versions() -> dict[str, str]:
-    """Returns the versions of PyAV and its FFmpeg libraries, for the run's summary."""
+    """Returns the versions of PyAV and its FFmpeg libraries, for the run document."""
     parts = {name: ".".join(str(n) for n in version) for name, version in sorted(av.library_versions.items())}
     return {"av": av.__version__, "ffmpeg": av.ffmpeg_version_info, **parts}
 

@@ -24,6 +24,15 @@ _Frames = npt.NDArray[np.uint8]
 _MADV_POPULATE_WRITE = 23  # not in the module `mmap` of Python 3.11
 
 
+def max_clips_in_memory(num_open: int) -> int:
+    """Returns the maximum number of clips in the memory of a decoder process.
+
+    Args:
+      num_open: the number of clips that are assembled at once; more than one if clips overlap.
+    """
+    return NUM_SLOTS + max(num_open - (NUM_SLOTS - 1), 0)  # see `Slots`: one slot is never open
+
+
 class ParentRing:
     """The parent's end.
 

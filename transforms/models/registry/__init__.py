@@ -7,6 +7,7 @@ cache.py        the cache of fetched and converted models
 saved_model.py  checks a SavedModel's folder (foreign.py: recognizes other files)
 plain_files.py  opens their files only if reading them ends
 manifest.py     the manifest of an exported model
-label_map.py    the names of the classes (labels/)
+label_map.py    the names of the classes
 quiet.py        hides TensorFlow's log lines
+labels/, demo/  data: the labels of Kinetics-600, and the bundled model (made by tools/train_demo_model.py)
 """

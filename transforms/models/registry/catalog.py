@@ -15,12 +15,12 @@ from reelbeam.transforms.errors import ModelNotFoundError
 KINETICS_600 = "kinetics-600"
 """The name of the bundled label file."""
 
-_KINETICS_600_FILE = "package:reelbeam.transforms.models/labels/kinetics_600.txt"
+_KINETICS_600_FILE = "package:reelbeam.transforms.models.registry/labels/kinetics_600.txt"
 _KAGGLE = "https://www.kaggle.com/models/google/movinet/TensorFlow2"
 DEMO = "demo"
 """The name of the bundled model, which is for first steps and for tests."""
 
-_DEMO_FOLDER = "package:reelbeam.pipeline.demo/model"
+_DEMO_FOLDER = "package:reelbeam.transforms.models.registry/demo"
 
 
 OutputActivation = Literal["logits", "softmax", "sigmoid"]

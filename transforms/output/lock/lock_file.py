@@ -22,6 +22,7 @@ import time
 from typing import Annotated, TypeAlias
 
 from reelbeam.transforms import storage
+from reelbeam.transforms.output.runs import utc_now
 from reelbeam.transforms.storage.documents import Count, Name, Time, is_number, parse
 from reelbeam.transforms.storage.typed_json import Rule, from_json, to_json
 
@@ -129,7 +130,9 @@ class LockFile:
         """Releases the lock if `holder` holds it."""
         while (held := self.read_if_held(holder)) is not None:
             lock, version = held
-            if self.write(dataclasses.replace(lock, released_at=utc_now()), version):  # else it was just renewed
+            if self.write(
+                dataclasses.replace(lock, released_at=utc_now().isoformat()), version
+            ):  # else it was just renewed
                 return
 
 
@@ -186,8 +189,3 @@ def describe(lock: LockRecord) -> str:
         f"run {lock.holder} on {lock.host} (process {lock.process_id}) holds it since {lock.since}, "
         f"its lease ends at {ends}"
     )
-
-
-def utc_now() -> str:
-    """Returns the current time in the format of the lock, in seconds."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

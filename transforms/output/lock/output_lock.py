@@ -35,8 +35,8 @@ from reelbeam.transforms.output.lock.lock_file import (
     is_free,
     is_held,
     this_process,
-    utc_now,
 )
+from reelbeam.transforms.output.runs import utc_now
 
 LOCAL_LEASE_SECONDS = 300.0
 """The lease of a run that ends with its launcher. It is renewed ten times per lease."""
@@ -177,7 +177,7 @@ class OutputLock:
             host=socket.gethostname(),
             process=this_process() if self._ends_with_process else None,
             process_id=os.getpid(),
-            since=utc_now(),
+            since=utc_now().isoformat(),
             lease_seconds=self._lease_seconds,
         )
         while True:

@@ -1,4 +1,4 @@
-"""Models in object stores: copied to local disk, where engines read them.
+"""Fetch a model from an object store: copy its folder to local disk, where engines read it.
 
     stored/KEY/...     the files of a model's folder, kept by `cache.made_once`
 
@@ -21,8 +21,6 @@ from collections.abc import Iterator, Mapping
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import (
-    ConfigError,
-    LabelMapError,
     ModelDownloadError,
     ModelError,
     ModelNotFoundError,
@@ -31,7 +29,6 @@ from reelbeam.transforms.errors import (
 )
 from reelbeam.transforms.models.registry import cache, foreign, resolver, saved_model
 from reelbeam.transforms.models.registry.catalog import ModelSpec
-from reelbeam.transforms.models.registry.label_map import LabelMap, resolve_labels
 from reelbeam.transforms.models.registry.manifest import MANIFEST, pin
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.stores import copying
@@ -63,8 +60,8 @@ def localized(spec: ModelSpec) -> ModelSpec:
     folder = _found.get((spec.handle, spec.pin)) or fetch(spec.handle)
     if spec.pin not in (None, pin(folder)):
         raise ModelError(
-            f"{without_query(spec.handle)} is not the model any more that this run began with; run again, "
-            "and give a new model a folder of its own"
+            f"{without_query(spec.handle)} is no longer the model with which this run began; run again, "
+            "and give each model a folder of its own"
         )
     return dataclasses.replace(spec, handle=str(folder))
 
@@ -101,36 +98,6 @@ def fetch(uri: str) -> pathlib.Path:
     return folder
 
 
-def load_labels(handle: str) -> LabelMap:
-    """Reads a model's label file, on disk or in an object store.
-
-    Raises:
-      LabelMapError: it cannot be read, or is not a label map.
-      ModelDownloadError: the store does not respond.
-    """
-    if not resolver.is_stored(handle):
-        return LabelMap.load(resolve_labels(handle))
-    try:
-        return LabelMap.parse(copying.read(storage.stat(handle)), without_query(handle))
-    except StorageError as error:
-        kind = ModelDownloadError if error.transient else LabelMapError
-        raise kind(f"cannot read the label file {without_query(handle)}: {error}; pass --labels FILE") from error
-
-
-def upload(folder: pathlib.Path, uri: str) -> None:
-    """Copies an exported model to a store; the manifest is last, because a folder without it is not a model.
-
-    Raises:
-      ConfigError: the folder is not empty.
-      StorageError: the store denies the request, or does not respond.
-    """
-    uri = uri.rstrip("/")
-    if next(_listing(uri), None):
-        raise ConfigError(f"--to {without_query(uri)}: something is there already; name a new folder")
-    for path in sorted(folder.iterdir(), key=lambda path: path.name == MANIFEST):
-        copying.upload(path, f"{uri}/{path.name}")
-
-
 def _is_file(uri: str) -> bool:
     with contextlib.suppress(StorageError):
         storage.stat(uri)
@@ -146,14 +113,14 @@ def _list(uri: str) -> dict[str, ObjectInfo]:
       ModelError: the folder does not exist, or does not hold a model.
     """
     shown = without_query(uri)
-    listed = list(itertools.islice(_listing(uri), MOST_FILES + 1))
+    listed = list(itertools.islice(files_below(uri), MOST_FILES + 1))
     if not listed and foreign.kind_of(uri):
         raise NotASavedModelError(foreign.refusal(shown))
     if not listed:
-        there = "a file, not a folder," if _is_file(uri) else "no folder"
+        fault = "is a file, not the folder of a model" if _is_file(uri) else "does not exist, or is empty"
         raise ModelNotFoundError(
-            f"no model is at {shown}: {there} is there; check the address, or copy a model to it, "
-            f"`reelbeam models export NAME --to {shown}` for instance"
+            f"{shown} {fault}; check the address, or write a model there, for example with "
+            f"`reelbeam models export NAME --to {shown}`"
         )
     if len(listed) > MOST_FILES:
         raise NotASavedModelError(f"{shown} holds more than {MOST_FILES} files; pass the folder of one model")
@@ -172,7 +139,8 @@ def _list(uri: str) -> dict[str, ObjectInfo]:
     return files
 
 
-def _listing(uri: str) -> Iterator[ObjectInfo]:
+def files_below(uri: str) -> Iterator[ObjectInfo]:
+    """Yields the files below a folder of a store, which may have any name."""
     return storage.matching(f"{literal(uri)}/**")
 
 
@@ -197,7 +165,7 @@ def _model_errors(uri: str) -> Iterator[None]:
         yield
     except StorageError as error:
         if not error.transient:
-            raise ModelNotFoundError(f"no model can be had at {shown}: {error}") from error
+            raise ModelNotFoundError(f"no model can be read at {shown}: {error}") from error
         raise ModelDownloadError(f"cannot reach the model at {shown}: {error}; or pass a local folder") from error
     except OSError as error:
         raise ModelDownloadError(
