@@ -63,7 +63,7 @@ def test_a_switch_of_the_sampling_is_reported_in_both_directions(
 ) -> None:
     """Every field of the labeling key counts, not only the model; the current rows have the last run's key."""
     video = samples_dir / "growing.mp4"
-    text = "was last labeled with another sampling of clips. For this run, with model demo, those rows do not count as"
+    text = "was last labeled with another sampling of clips. This run, with the model demo, also labels videos"
     shown = []
     connection = duckdb.connect()
     for number, flags in enumerate(([], ["--clips_per_video=1"], [], [])):
