@@ -35,4 +35,4 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
         _on_event(event, arguments)
 
 
-sys.addaudithook(_hook)  # there is no way to remove one
+sys.addaudithook(_hook)  # a hook cannot be removed

@@ -30,7 +30,7 @@ def babble(end: int, ring: int, bounds: confinement.Bounds, parent: int) -> None
 
 
 def _flood(end: socket.socket, line: bytes) -> None:
-    """Sends a line for ever, faster than anybody reads it; drops what comes back."""
+    """Sends a line forever, faster than the parent reads it; drops the responses."""
 
     def drop_all() -> None:
         while end.recv(1 << 16):

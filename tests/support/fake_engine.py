@@ -16,7 +16,7 @@ from reelbeam.transforms.models.registry.catalog import ModelSpec, OutputActivat
 BAD_VALUE = 255
 """A clip that begins with this pixel makes the whole batch fail."""
 NAN_VALUE = 254
-"""A clip that begins with this pixel gets logits that are no numbers."""
+"""A clip that begins with this pixel gets logits that are NaN."""
 
 
 class FakeEngine:

@@ -28,7 +28,7 @@ class Video(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """Of the optional columns of the clips; None: no such column."""
+    """Sizes of the optional columns of the clips; None: the column is absent."""
 
     logits: int | None = None
     embedding: int | None = None

@@ -146,7 +146,7 @@ def test_a_change_of_the_model_is_reported(
     warnings = [
         record.getMessage() for record in caplog.records if "was last labeled with the model" in record.getMessage()
     ]
-    assert len(warnings) == 1 and "This run, with the model demo, also labels videos" in warnings[0]
+    assert len(warnings) == 1 and "This run, with the model demo, also labels" in warnings[0]
     caplog.clear()
     assert main(["label", *flags]) == 0
     assert ("was last labeled" in caplog.text) == (command == "plan")

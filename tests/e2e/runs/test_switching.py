@@ -13,7 +13,7 @@ from reelbeam.pipeline.cli import main
 pytestmark = pytest.mark.slow  # whole runs
 
 DONE = "1 input, 1 skipped: 1 labeled already"
-WANTED = DONE + ", but not with this run's {} (pass --force to label again)\n"
+WANTED = DONE + ", by runs with other row options than this run's {} (pass --force to label again)\n"
 
 
 def label(output: pathlib.Path, video: pathlib.Path, *flags: str) -> None:

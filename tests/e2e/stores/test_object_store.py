@@ -98,7 +98,7 @@ def test_a_folder_without_videos_is_a_bad_input(s3: S3Server, proxy: FaultyProxy
         assert main(["label", "--model=demo", f"s3://{BUCKET}/in/", *flags]) == 2
 
 
-REQUESTS = {"lock": "lock.json", "listing of what was cut off": ".staging", "listing of runs": "runs"}
+REQUESTS = {"lock": "lock.json", "listing of interrupted commits": ".staging", "listing of runs": "runs"}
 
 
 @pytest.mark.parametrize("place", REQUESTS)

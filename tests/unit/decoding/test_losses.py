@@ -68,7 +68,7 @@ def test_every_kind_of_clip_counts_its_real_frames(cut: pathlib.Path) -> None:
     assert real_frames(cut, list(looped)) == ([(0, 30)], "")
     stream = plan_stream_spans(seconds, ClipSampling(20, Fraction(10), kind="stream"))
     assert real_frames(cut, list(stream)) == ([(0, 17), (1, 13)], "")
-    # Warm-up frames are no frames of the clip.
+    # Warm-up frames do not belong to the clip.
     warmed = ClipSpan(0, Fraction(1), Fraction(2), Fraction(1, 10), tuple(range(-10, 10)), 10, num_warm_up_frames=10)
     assert real_frames(cut, [warmed]) == ([(0, 10)], "")
 

@@ -91,7 +91,7 @@ def compact(output: pathlib.Path, name: str, sizes: compaction.FileSizes = compa
 
 
 def globbed(output: pathlib.Path, table: str) -> list[str]:
-    """What a plain glob sees; nothing where there is no file."""
+    """Returns the rows that a plain glob finds; none without a file."""
     if not list(output.glob(f"{table}/*/*.parquet")):
         return []
     query = f"SELECT * EXCLUDE (run) FROM read_parquet('{output}/{table}/*/*.parquet', hive_partitioning = true)"

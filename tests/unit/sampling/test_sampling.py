@@ -43,7 +43,7 @@ def test_instants_are_exact_where_floats_are_not() -> None:
         ("23", "shift_back", ["0.0", "10.0", "13.0"]),
         ("23", "repeat_last", ["0.0", "10.0", "20.0"]),
         ("23", "drop", ["0.0", "10.0"]),
-        # A rest below one sample interval (0.2 s) is no clip; from there on it is.
+        # A remainder shorter than one sample interval (0.2 s) gives no clip; a longer one does.
         ("10.199", "shift_back", ["0.0"]),
         ("10.2", "shift_back", ["0.0", "0.2"]),
         ("10.199", "repeat_last", ["0.0"]),

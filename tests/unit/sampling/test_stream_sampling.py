@@ -81,7 +81,7 @@ def test_a_few_clips_of_a_video_start_on_the_grid() -> None:
     sampling = with_(clips_per_video=3, warm_up_seconds=Fraction(1000))
     few = spans("100.1", sampling)
     assert [float(s.start_seconds) for s in few] == [15.0, 45.0, 75.0]
-    # There is no more before them than there is: what they see is the whole video up to their end.
+    # Their warm-up is cut at the start of the video: they see the whole video up to their end.
     # And each goes on where the one before it ended: nothing is shown twice.
     assert sum((s.sample_seconds for s in few), ()) == tuple(Fraction(k, 5) for k in range(425))
     assert [(s.num_warm_up_frames, s.continues, s.is_continued) for s in few] == [
@@ -186,7 +186,7 @@ def test_what_makes_no_sense_is_refused(changes: dict[str, Any], message: str) -
 def test_the_fingerprint_covers_the_kind_and_the_warm_up() -> None:
     others = [ClipSampling(50, Fraction(5)), with_(warm_up_seconds=Fraction(11)), with_(tail_policy="drop")]
     assert len({sampling.fingerprint for sampling in [A0, *others]}) == 4
-    # A default that is named is no other sampling.
+    # A default value that is given explicitly does not change the sampling.
     named = with_(warm_up_seconds=Fraction(20), tail_policy="keep")
     assert named.fingerprint == A0.fingerprint
 

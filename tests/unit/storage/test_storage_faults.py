@@ -96,7 +96,7 @@ def test_the_lock_of_a_local_file_is_that_of_a_file_and_not_of_its_folder(tmp_pa
     """On NFS the lock of a folder holds on one machine only."""
     folder = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(folder, fcntl.LOCK_EX)
-    assert LocalStore().write_if(str(tmp_path / "lock.json"), b"1", None)  # it would wait for ever
+    assert LocalStore().write_if(str(tmp_path / "lock.json"), b"1", None)  # it would wait forever
     os.close(folder)
     guard = tmp_path / ".lock.json.guard"
     assert stat.S_ISREG(guard.stat().st_mode)
