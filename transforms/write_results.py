@@ -11,12 +11,12 @@ import apache_beam as beam
 import pyarrow as pa
 
 from reelbeam.transforms.beam_compat import WindowedValue, in_global_window
+from reelbeam.transforms.output.documents import Table
 from reelbeam.transforms.output.run_commit import CommitConfig, RunResults, commit
 from reelbeam.transforms.output.run_document import RunDocument
 from reelbeam.transforms.output.run_files import RunPaths, WrittenFile, to_table, write_atomically, write_parquet
 from reelbeam.transforms.records import stable_hash
 from reelbeam.transforms.schemas import TABLES, Row
-from reelbeam.transforms.storage.documents import Table
 
 MAX_ROWS_PER_FILE = 250_000
 """The maximum number of rows of a file. A clip row takes about 100 bytes in Parquet, so a file has tens of MB, and

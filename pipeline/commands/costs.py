@@ -16,7 +16,7 @@ from importlib import resources
 from typing import NamedTuple
 
 from reelbeam.transforms.models.registry.catalog import ModelSpec
-from reelbeam.transforms.storage.typed_json import from_json
+from reelbeam.transforms.typed_json import from_json
 
 
 class ModelCost(NamedTuple):

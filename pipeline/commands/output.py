@@ -153,7 +153,7 @@ def _parser(command: str, description: str, groups: Sequence[Group]) -> Parser:
 
 def _print(found: _Found, as_json: bool, show: Callable[[_Found], None]) -> None:
     if as_json:
-        from reelbeam.transforms.storage.typed_json import to_json
+        from reelbeam.transforms.typed_json import to_json
 
         print(json.dumps(to_json(found), indent=2, ensure_ascii=False))
     else:

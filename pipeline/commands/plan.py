@@ -46,7 +46,7 @@ def plan(args: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     from reelbeam.pipeline.terminal.progress import WorkLine
     from reelbeam.transforms.errors import StorageError
     from reelbeam.transforms.output.run_document import LabelingKey
-    from reelbeam.transforms.storage.typed_json import to_json
+    from reelbeam.transforms.typed_json import to_json
 
     reach_stores(beam_flags)
     request = check_request(options.to_config(args), runner_of(beam_flags), will_run=False)

@@ -44,7 +44,7 @@ def of_outcome(outcome: Outcome) -> str:
 
     `status` is committed, rejected, failed or submitted; `error` is null or has a code and a message.
     """
-    from reelbeam.transforms.storage.typed_json import json_object  # imports Beam, which a flag error does not need
+    from reelbeam.transforms.typed_json import json_object  # imports Beam, which a flag error does not need
 
     summary = {} if outcome.summary is None else json_object(outcome.summary)
     rejection = summary.pop("rejection", None)
@@ -83,7 +83,7 @@ def of_outcomes(outcomes: Sequence[Outcome]) -> str:
 def _sums(outcomes: Sequence[Outcome]) -> dict[str, object]:
     """Returns the sums over all committed parts, and the names of all parts."""
     from reelbeam.transforms.output.run_counts import Counts
-    from reelbeam.transforms.storage.typed_json import to_json
+    from reelbeam.transforms.typed_json import to_json
 
     committed = committed_runs(outcomes)
     tables = vars(committed[0].files) if committed else ()

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import pyarrow.parquet as pq
 
-from reelbeam.transforms.storage.documents import parse
+from reelbeam.transforms.typed_json import parse_json
 from reelbeam.transforms.wording import counted
 
 URI_COLUMN = "video_uri"
@@ -105,7 +105,7 @@ def _range_column(column: str) -> str | None:
 
 def _parse_json(line: str, number: int) -> dict[str, object]:
     try:
-        row = parse(line, allow_nan=True)
+        row = parse_json(line, allow_nan=True)
     except ValueError as error:
         raise ValueError(f"line {number} is not JSON: {line.strip()[:80]!r} ({error})") from error
     if not isinstance(row, dict):

@@ -4,6 +4,7 @@ run_files.py    the paths and the writing of a run's files
 run_document.py the run document as dataclasses (run_counts.py: its parts)
 commits.py      the steps that make a run's files visible
 run_commit.py   whether a run counts, and its commit
+documents.py    the JSON documents, which are not trusted
 runs.py         the committed runs, and the newest of them
 ledger.py       the labeled videos, and which ones are labeled again
 tables.py       the committed rows (table_files.py: reads and checks Parquet files)

@@ -28,6 +28,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import StorageError, UnusableFileError
+from reelbeam.transforms.output.documents import Count, Table, read_document, require_files, typed, wrong_value
 from reelbeam.transforms.output.run_document import (
     CommittedDocument,
     CompactionDocument,
@@ -43,7 +44,6 @@ from reelbeam.transforms.output.run_files import (
 )
 from reelbeam.transforms.output.runs import read_summary
 from reelbeam.transforms.storage import plain_files
-from reelbeam.transforms.storage.documents import Count, Table, read_document, require_files, typed, wrong_value
 
 _STAGED_RUN = re.compile(r"/\.staging/run=([^/]+)")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from reelbeam.transforms.storage.documents import Count, require_files
+from reelbeam.transforms.output.documents import Count, require_files
 
 
 @dataclasses.dataclass(frozen=True)

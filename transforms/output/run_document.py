@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from typing import TypeAlias, TypeVar
 
 from reelbeam.transforms.errors import UnusableFileError
+from reelbeam.transforms.output.documents import Count, Name, Time, is_count, typed, wrong_value
 from reelbeam.transforms.output.run_counts import Counts, ErrorCount, Files, LabelCount, RowCounts
 from reelbeam.transforms.records import RunInfo
 from reelbeam.transforms.schemas import SCHEMA_VERSION
-from reelbeam.transforms.storage.documents import Count, Name, Time, is_count, typed, wrong_value
-from reelbeam.transforms.storage.typed_json import json_schema
+from reelbeam.transforms.typed_json import json_schema
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,10 +24,10 @@ import pyarrow.parquet as pq
 from apache_beam.io.filesystems import FileSystems
 
 from reelbeam.transforms import storage
+from reelbeam.transforms.output.documents import Table
 from reelbeam.transforms.output.run_counts import ErrorCount, Files, LabelCount
 from reelbeam.transforms.schemas import SORT_KEYS, TABLES, Row
-from reelbeam.transforms.storage.documents import Table
-from reelbeam.transforms.storage.typed_json import to_json
+from reelbeam.transforms.typed_json import to_json
 
 ROWS_PER_GROUP = 64_000
 _ROWS_PER_BATCH = 500

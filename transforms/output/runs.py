@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from reelbeam.transforms import storage
+from reelbeam.transforms.output.documents import read_document
 from reelbeam.transforms.output.run_document import (
     CommittedDocument,
     CompactionDocument,
@@ -19,7 +20,6 @@ from reelbeam.transforms.output.run_document import (
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.schemas import TABLES
 from reelbeam.transforms.storage import plain_files
-from reelbeam.transforms.storage.documents import read_document
 
 COMPACTION = "-compact-"
 """A part of the names of compactions that names of other runs do not have."""

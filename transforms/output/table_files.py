@@ -1,4 +1,4 @@
-"""Open, check and read the Parquet files of an output. They are not trusted, see `storage.documents`.
+"""Open, check and read the Parquet files of an output. They are not trusted, see `output.documents`.
 
 Anyone with write access to the output can put any file there. So the columns must match the schema, and their values
 are validated before use. Every fault of a file is a StorageError that names the file.
@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import ObjectNotFoundError, UnusableFileError
+from reelbeam.transforms.output.documents import YEARS
 from reelbeam.transforms.schemas import TABLES, tables_of_run
-from reelbeam.transforms.storage.documents import YEARS
 
 _ROWS_PER_BATCH = 64_000
 _OPTIONAL = tables_of_run(num_logits=1, embedding_size=1)["clips"].names[len(TABLES["clips"]) :]

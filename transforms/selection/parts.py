@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.errors import ReconciliationError
+from reelbeam.transforms.output.documents import Count, read_document, typed
 from reelbeam.transforms.output.ledger import SKIPPED
 from reelbeam.transforms.output.run_files import RunPaths, to_line, write_atomically, write_parquet
 from reelbeam.transforms.records import VideoRef, stable_hash
@@ -28,7 +29,6 @@ from reelbeam.transforms.records.time_range import TimeRange
 from reelbeam.transforms.schemas import Row
 from reelbeam.transforms.selection.packing import Pack, PackVideos, VideoRow, unpack_videos, video_row
 from reelbeam.transforms.selection.select_videos import Selection
-from reelbeam.transforms.storage.documents import Count, read_document, typed
 from reelbeam.transforms.wording import counted
 
 _SCHEMA = pa.schema(

@@ -27,7 +27,7 @@ class RowOptions:
         """Returns the options of the run with that document; None if it does not have them."""
         # Here, since they import Beam and Arrow, and flags are parsed without these.
         from reelbeam.transforms.output.run_document import RunDocument
-        from reelbeam.transforms.storage.typed_json import WrongValueError, from_json
+        from reelbeam.transforms.typed_json import WrongValueError, from_json
 
         try:
             return from_json(cls, document.configuration) if isinstance(document, RunDocument) else None

@@ -9,7 +9,6 @@ pattern; a file with the extension .gz is not decompressed; exceptions of client
     local_folders.py  lists files below a local folder (ignored.py: counts skipped files by kind)
     plain_files.py    files of an output, opened without following links
     guards.py         locks of local files, for conditional writes
-    documents.py      JSON documents of an output, which are not trusted (typed_json.py: as dataclasses)
     stores/           local disk and object stores, with conditional writes
     spool/            remote videos on local disk
 """

@@ -15,7 +15,7 @@ import pytest
 
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.output import runs
-from reelbeam.transforms.storage.typed_json import json_object
+from reelbeam.transforms.typed_json import json_object
 
 pytestmark = pytest.mark.slow  # whole runs
 

@@ -230,7 +230,7 @@ def test_an_end_amid_parts_keeps_what_was_committed(
     assert line["parts"][0].startswith(f"{line['run_id']}-part")
 
 
-@pytest.mark.parametrize("place", ["run_model.load_engine", "preparation.check_inputs"])
+@pytest.mark.parametrize("place", ["run_model.load_any_engine", "preparation.check_inputs"])
 def test_an_interrupted_run_reports_its_name_and_where_it_wrote(
     tmp_path: pathlib.Path,
     samples_dir: pathlib.Path,
@@ -250,7 +250,7 @@ def test_an_interrupted_run_reports_its_name_and_where_it_wrote(
     line = last_line(capsys)
     assert (line["status"], line["error"]["code"]) == ("failed", "interrupted")
     assert line["output"] == str(tmp_path / "out")
-    assert bool(line["run_id"]) == (place == "run_model.load_engine"), "it has a name once the model is there"
+    assert bool(line["run_id"]) == (place == "run_model.load_any_engine"), "it has a name once the model is there"
 
 
 def test_a_store_that_is_away_when_the_job_fails_still_leaves_a_line(
@@ -299,7 +299,7 @@ def test_an_interruption_while_a_native_module_is_imported_is_an_interruption(
     def fails_to_import(*_: object) -> None:
         raise ImportError("initialization failed") from KeyboardInterrupt()  # as pybind11 does for openvino
 
-    monkeypatch.setattr("reelbeam.pipeline.job.run_model.load_engine", fails_to_import)
+    monkeypatch.setattr("reelbeam.pipeline.job.run_model.load_any_engine", fails_to_import)
     monkeypatch.setattr(cli, "_exit_at_once", sys.exit)  # it would end this very process
     with pytest.raises(SystemExit) as stop:
         label(tmp_path / "out", samples_dir)

@@ -24,7 +24,8 @@ from reelbeam.pipeline.flags import options
 from reelbeam.pipeline.flags.parser import Parser
 from reelbeam.pipeline.job.earlier_runs import warn_of_other_work
 from reelbeam.pipeline.reports import summary
-from reelbeam.transforms.errors import ModelNotFoundError, TooManyFailuresError
+from reelbeam.transforms import storage
+from reelbeam.transforms.errors import ModelNotFoundError, ObjectNotFoundError, TooManyFailuresError
 from reelbeam.transforms.inputs.expansion import why_nothing
 from reelbeam.transforms.output.run_commit import check
 from reelbeam.transforms.output.run_counts import Counts, ErrorCount, Files
@@ -147,6 +148,23 @@ def test_an_input_without_a_video_is_reported_with_its_content(tmp_path: pathlib
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").touch()
     assert why_nothing(given, str(tmp_path)) == why.format(here=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "remedy"),
+    [
+        ("*.mp4", "list entries are files, not patterns"),
+        ('"a.mp4"', "remove the quotes"),
+        ("s3:/bucket/a.mp4", "did you mean s3://bucket/a.mp4?"),
+        ("a.mp4", "check the path and its spelling"),
+    ],
+)
+def test_a_list_entry_that_does_not_exist_is_reported_with_what_it_may_mean(
+    tmp_path: pathlib.Path, entry: str, remedy: str
+) -> None:
+    with pytest.raises(ObjectNotFoundError) as caught:
+        storage.stat(storage.normalize(entry, str(tmp_path)))
+    assert str(caught.value) == f"{tmp_path}/{entry} does not exist; {remedy}"
 
 
 def test_a_file_that_is_named_as_an_output_is_called_a_file(

@@ -27,7 +27,7 @@ from reelbeam.transforms.output.run_commit import CommitConfig, RunResults, comm
 from reelbeam.transforms.output.run_document import RejectedRun, Rejection, RunFacts
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.tables import Output
-from reelbeam.transforms.storage.typed_json import to_json
+from reelbeam.transforms.typed_json import to_json
 
 SECOND_NIGHT = [
     Video("a.mp4", "still", version="mtime:2.0"),

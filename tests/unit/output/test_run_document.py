@@ -26,7 +26,7 @@ from reelbeam.transforms.output.run_document import (
     rejected_run,
 )
 from reelbeam.transforms.schemas import SCHEMA_VERSION
-from reelbeam.transforms.storage.typed_json import json_object
+from reelbeam.transforms.typed_json import json_object
 from tools import make_run_schema
 
 RUN = ledger_factory.summary_of(pathlib.Path("/o"), "r1", [], configuration={"top_k": 5, "inputs": ["a"]})

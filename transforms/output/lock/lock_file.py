@@ -22,9 +22,9 @@ import time
 from typing import Annotated, TypeAlias
 
 from reelbeam.transforms import storage
+from reelbeam.transforms.output.documents import Count, Name, Time, is_number
 from reelbeam.transforms.output.runs import utc_now
-from reelbeam.transforms.storage.documents import Count, Name, Time, is_number, parse
-from reelbeam.transforms.storage.typed_json import Rule, from_json, to_json
+from reelbeam.transforms.typed_json import Rule, from_json, parse_json, to_json
 
 _LAST_SECOND = 250_000_000_000.0
 """The end of the years that a date can have, in seconds since 1970."""
@@ -108,7 +108,7 @@ class LockFile:
         if found is None:
             return None, None
         try:
-            return from_json(LockRecord, parse(found.data)), found.version
+            return from_json(LockRecord, parse_json(found.data)), found.version
         except ValueError:
             return None, found.version
 

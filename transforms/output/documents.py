@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import datetime
 import itertools
-import json
 import math
 import re
 import reprlib
 from collections.abc import Iterable
-from typing import Annotated, NoReturn, TypeAlias, TypeVar
+from typing import Annotated, TypeAlias, TypeVar
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import UnusableFileError
 from reelbeam.transforms.schemas import TABLES
-from reelbeam.transforms.storage.typed_json import MISSING, Rule, WrongValueError, from_json
+from reelbeam.transforms.typed_json import MISSING, Rule, WrongValueError, from_json, parse_json
 
 MAX_BYTES = 16 << 20
 """200,000 names of files of 80 characters each. The largest runs have some thousand files of 500,000 rows. A larger
@@ -45,20 +44,12 @@ def read_document(uri: str) -> dict[str, object]:
     if len(data) > MAX_BYTES:
         raise UnusableFileError(f"{uri} has more than {MAX_BYTES} bytes: {_REMEDY}")
     try:
-        found = parse(data)
+        found = parse_json(data)
     except ValueError as error:
         raise UnusableFileError(f"{uri} is not JSON ({error}): {_REMEDY}") from error
     if not isinstance(found, dict):
         raise UnusableFileError(f"{uri} is not a JSON object: {_REMEDY}")
     return found
-
-
-def parse(data: str | bytes, allow_nan: bool = False) -> object:
-    """Parses JSON. Raises ValueError, also for nesting that is too deep, and for NaN unless it is allowed."""
-    try:
-        return json.loads(data, parse_constant=float if allow_nan else _refuse)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
 
 
 def typed(kind: type[_T], uri: str, document: object) -> _T:
@@ -152,7 +143,3 @@ Name: TypeAlias = Annotated[str, Rule(is_name, {"pattern": f"^{_NAME}$"})]
 Count: TypeAlias = Annotated[int, Rule(is_count, {"minimum": 0, "exclusiveMaximum": _MAX_COUNT})]
 Time: TypeAlias = Annotated[str, Rule(is_time, {"format": "date-time"})]
 Table: TypeAlias = Annotated[str, Rule(lambda value: value in TABLES, {"enum": list(TABLES)})]
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a number of JSON")

@@ -11,14 +11,27 @@ import collections.abc
 import dataclasses
 import functools
 import inspect
+import json
 import re
 import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import Annotated, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, NoReturn, TypeVar, Union, cast, get_args, get_origin
 
 _T = TypeVar("_T")
 _JSON_TYPES: dict[object, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
+
+
+def parse_json(data: str | bytes, allow_nan: bool = False) -> object:
+    """Parses JSON. Raises ValueError, also for nesting that is too deep, and for NaN unless it is allowed."""
+    try:
+        return json.loads(data, parse_constant=float if allow_nan else _refuse)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a number of JSON")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # types are hashed, and a schema has no hash
