@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from reelbeam.transforms.errors import ObjectNotFoundError
 from reelbeam.transforms.storage.plain_files import open_file, remove_tree
+from reelbeam.transforms.storage.stores.failures import storage_errors
 from reelbeam.transforms.storage.stores.registry import store_for
 from reelbeam.transforms.storage.stores.store import ObjectInfo
 from reelbeam.transforms.storage.uris import literal, local_path
@@ -26,7 +27,15 @@ def stat(uri: str) -> ObjectInfo:
 
 
 def exists(uri: str) -> bool:
-    """Returns whether there is a file at `uri`. Raises UnsupportedUriError, StorageError: as in `stat`."""
+    """Returns whether there is a file, or a local folder, at `uri`.
+
+    Raises:
+      UnsupportedUriError, StorageError: as in `stat`.
+    """
+    path = local_path(uri)
+    if path is not None:
+        with storage_errors(uri):
+            return pathlib.Path(path).exists()
     try:
         stat(uri)
     except ObjectNotFoundError:

@@ -207,6 +207,14 @@ def test_what_does_not_exist_cannot_be_moved(root: str) -> None:
     assert storage.exists(target) and not storage.exists(f"{root}/gone")
 
 
+def test_a_local_folder_exists(tmp_path: pathlib.Path) -> None:
+    """A document that is a folder is an output that cannot be read, and not one without the document."""
+    (tmp_path / "r1.json").mkdir()
+    (tmp_path / "file").touch()
+    names = ["r1.json", "file", "file/below", "gone"]
+    assert [storage.exists(f"{tmp_path}/{name}") for name in names] == [True, True, False, False]
+
+
 def test_a_missing_object_may_be_deleted(root: str) -> None:
     if root.startswith(SCHEME):
         pytest.skip("some of Beam's file systems reject missing files")
