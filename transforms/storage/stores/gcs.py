@@ -14,7 +14,7 @@ from reelbeam.transforms.errors import ObjectChangedError, ObjectNotFoundError
 from reelbeam.transforms.storage.stores.failures import changed, missing, request_error, storage_errors
 from reelbeam.transforms.storage.stores.retries import TransientError, with_retries
 from reelbeam.transforms.storage.stores.store import ObjectInfo, Versioned, holds, matching
-from reelbeam.transforms.storage.stores.whole_objects import open_object, upload_at_end
+from reelbeam.transforms.storage.stores.whole_objects import WholeObjects
 from reelbeam.transforms.storage.uris import object_place
 from reelbeam.transforms.wording import counted
 
@@ -43,7 +43,7 @@ def _store(options: PipelineOptions) -> GcsStore:
     return GcsStore(gcsio.create_storage_client(options))
 
 
-class GcsStore:
+class GcsStore(WholeObjects):
     """Google Cloud Storage, see `store.Store`. The version of an object is its generation."""
 
     def __init__(self, client: _Foreign) -> None:
@@ -140,15 +140,8 @@ class GcsStore:
 
         return _with_retries(uri, request) or holds(self, uri, data)
 
-    def open(self, uri: str) -> BinaryIO:
-        """See `store.Store`."""
-        return open_object(self, uri)
-
-    def create(self, uri: str) -> contextlib.AbstractContextManager[BinaryIO]:
-        """See `store.Store`."""
-        return upload_at_end(functools.partial(self._upload, uri))
-
-    def _upload(self, uri: str, file: BinaryIO) -> None:
+    def upload(self, uri: str, file: BinaryIO) -> None:
+        """See `WholeObjects`."""
         bucket, key = object_place(uri)
 
         def request() -> None:

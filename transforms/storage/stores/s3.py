@@ -15,7 +15,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 from reelbeam.transforms.storage.stores.failures import changed, missing, request_error
 from reelbeam.transforms.storage.stores.retries import TransientError, with_retries
 from reelbeam.transforms.storage.stores.store import ObjectInfo, Versioned, holds, matching
-from reelbeam.transforms.storage.stores.whole_objects import open_object, upload_at_end
+from reelbeam.transforms.storage.stores.whole_objects import WholeObjects
 from reelbeam.transforms.storage.uris import object_place
 from reelbeam.transforms.wording import counted
 
@@ -77,7 +77,7 @@ def _store(
     )
 
 
-class S3Store:
+class S3Store(WholeObjects):
     """S3, see `store.Store`. The version of an object is its etag: it stays if the same bytes are written again."""
 
     def __init__(self, client: _Foreign) -> None:
@@ -157,15 +157,8 @@ class S3Store:
 
         return _with_retries(uri, request) or holds(self, uri, data)
 
-    def open(self, uri: str) -> BinaryIO:
-        """See `store.Store`."""
-        return open_object(self, uri)
-
-    def create(self, uri: str) -> contextlib.AbstractContextManager[BinaryIO]:
-        """See `store.Store`."""
-        return upload_at_end(functools.partial(self._upload, uri))
-
-    def _upload(self, uri: str, file: BinaryIO) -> None:
+    def upload(self, uri: str, file: BinaryIO) -> None:
+        """See `WholeObjects`."""
         bucket, key = object_place(uri)
 
         def request() -> None:

@@ -6,8 +6,8 @@ import contextlib
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, BinaryIO
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from reelbeam.transforms.storage.stores.store import ObjectInfo, Store
 
@@ -18,22 +18,23 @@ _BUFFER_BYTES = 4 << 20
 """How much a small read fetches ahead."""
 
 
-def open_object(store: Store, uri: str) -> BinaryIO:
-    """Implements `Store.open` with `Store.stat` and `Store.read`: all bytes are of one version of the object."""
-    return io.BufferedReader(_ObjectReader(store, store.stat(uri)), _BUFFER_BYTES)
+class WholeObjects(Store, Protocol):
+    """Implements `Store.open` and `Store.create` for a store that writes objects only as a whole."""
 
+    def open(self, uri: str) -> BinaryIO:
+        """See `store.Store`. All bytes are of one version of the object."""
+        return io.BufferedReader(_ObjectReader(self, self.stat(uri)), _BUFFER_BYTES)
 
-@contextlib.contextmanager
-def upload_at_end(upload: Callable[[BinaryIO], None]) -> Iterator[BinaryIO]:
-    """Implements `Store.create`: yields a temporary file, and uploads it unless the block raises.
+    @contextlib.contextmanager
+    def create(self, uri: str) -> Iterator[BinaryIO]:
+        """See `store.Store`. The file is a temporary one, and is uploaded unless the block raises."""
+        with tempfile.TemporaryFile() as file:
+            yield file
+            file.flush()
+            self.upload(uri, file)
 
-    Args:
-      upload: uploads an open file from its start.
-    """
-    with tempfile.TemporaryFile() as file:
-        yield file
-        file.flush()
-        upload(file)
+    def upload(self, uri: str, file: BinaryIO) -> None:
+        """Writes an object from an open local file, from its start."""
 
 
 class _ObjectReader(io.RawIOBase):
