@@ -60,7 +60,7 @@ def to_config(args: argparse.Namespace) -> LabelingConfig:
     Raises:
       ConfigError: a value is out of range, or flags do not fit each other.
       ModelNotFoundError: `--model` is neither a catalog name, nor a URL, nor an existing folder.
-      ModelError: `--model` is a damaged exported folder; or as in `stored_models.fetch`.
+      ModelError: `--model` is a damaged exported folder; or as in `stored_models.fetching.fetch`.
     """
     _require_no_credentials(args)
     spec, clips = to_model_spec(args), from_values(ClipSettings, vars(args))

@@ -19,7 +19,7 @@ class Outcome:
     Attributes:
       exit_code: 0 committed, 1 the job failed, 3 refused because too many inputs failed.
       paths: the paths of the run's files.
-      summary: the run document, of a refused run a `RejectedRun`; None if the job failed before it was written.
+      summary: the run document, of a rejected run a `RejectedRun`; None if the job failed before it was written.
       error: the cause of the failure, in one line; None for exit code 0.
       job: the runner's name of the submitted job if the launcher did not see its end; None otherwise.
     """
@@ -46,7 +46,7 @@ class SelectionFailedError(Exception):
 def outcome_of_failure(paths: RunPaths, error: Exception) -> Outcome:
     """Returns the outcome of a job that raised an error.
 
-    The output decides: a refused run has its document there, and a runner may fail after the commit.
+    The output decides: a rejected run has its document there, and a runner may fail after the commit.
     """
     try:
         committed, rejected = read_run(paths), read_rejection_record(paths)

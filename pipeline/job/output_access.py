@@ -52,7 +52,7 @@ def hold_output(
         for run_id in recovered.finished:
             _LOGGER.warning("finished the commit of run %s, which was interrupted", run_id)
         for run_id in recovered.removed:
-            _LOGGER.warning("removed the files of run %s, which was interrupted or refused", run_id)
+            _LOGGER.warning("removed the files of run %s, which was interrupted or rejected", run_id)
         yield held
 
 

@@ -12,7 +12,7 @@
     │   ├── RequestRejectedError   storage_error
     │   ├── UnusableFileError      storage_error
     │   └── UnavailableError       storage_error         transient
-    ├── MediaError             (one input's fault: becomes a row, the run goes on)
+    ├── MediaError             (one input's fault: becomes a row, the run continues)
     │   ├── VideoNotFoundError     not_found
     │   ├── VideoChangedError      video_changed         transient
     │   ├── UnreadableVideoError   storage_error         transient

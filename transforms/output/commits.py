@@ -162,7 +162,7 @@ def _remove_void(paths: RunPaths) -> bool:
 
 
 def staged_runs(output: str) -> list[str]:
-    """Returns the runs in the staging folder: running, interrupted or refused."""
+    """Returns the runs in the staging folder: running, interrupted or rejected."""
     path = storage.local_path(output)
     if path is None:
         uris = storage.find_files(output, ".staging/run=*/**")

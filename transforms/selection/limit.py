@@ -44,7 +44,7 @@ class Limit(beam.PTransform):
         self._most = most
 
     def expand(self, selected: beam.PCollection[tuple[str, VideoRef]]) -> Limited:
-        """Wires the step."""
+        """Connects the step."""
         highest = (
             selected
             | "ToOrder" >> beam.Map(lambda entry: limit_order(entry[1])).with_output_types(int)

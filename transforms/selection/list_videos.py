@@ -57,7 +57,7 @@ class ListVideos(beam.PTransform):
         self._base_dir = base_dir
 
     def expand(self, pipeline: beam.Pipeline) -> Listing:
-        """Wires the step."""
+        """Connects the step."""
         given = [(name, False) for name in self._inputs] + [(path, True) for path in self._lists]
         expanded = (
             pipeline

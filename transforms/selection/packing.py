@@ -55,7 +55,7 @@ class Pack(beam.PTransform):
         self._max_held_bytes = max_held_bytes
 
     def expand(self, rows: beam.PCollection[tuple[int, PackedRow]]) -> beam.PCollection[tuple[int, bytes]]:
-        """Wires the step."""
+        """Connects the step."""
         return rows | "Pack" >> beam.ParDo(_PackFn(self._max_held_bytes)).with_output_types(tuple[int, bytes])
 
 
@@ -63,7 +63,7 @@ class PackVideos(beam.PTransform):
     """Packs videos by their buckets. Input: VideoRef. Output: (bucket, block), for `unpack_videos`."""
 
     def expand(self, videos: beam.PCollection[VideoRef]) -> beam.PCollection[tuple[int, bytes]]:
-        """Wires the step."""
+        """Connects the step."""
         return videos | "ToRow" >> beam.Map(lambda video: (bucket_of(video.key), video_row(video))) | Pack()
 
 

@@ -109,7 +109,7 @@ class WriteSelection(beam.PTransform):
         self._ignored = {} if ignored is None else beam.pvalue.AsDict(ignored)
 
     def expand(self, selection: Selection) -> beam.PCollection[SelectionRecord]:
-        """Wires the step."""
+        """Connects the step."""
         videos_per_part = self._videos_per_part
         num_parts = (
             selection.videos
@@ -143,7 +143,7 @@ class ReadSelection(beam.PTransform):
         self._part = part
 
     def expand(self, pipeline: beam.Pipeline) -> Selection:
-        """Wires the step."""
+        """Connects the step."""
         paths = [] if self._part.path is None else [self._part.path]
         return Selection(
             pipeline

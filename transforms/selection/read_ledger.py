@@ -57,7 +57,7 @@ class ReadLedger(beam.PTransform):
         self._options = options
 
     def expand(self, keys: beam.PCollection[tuple[int, int]]) -> LedgerRows:
-        """Wires the step."""
+        """Connects the step."""
         listed = keys | "PackKeys" >> beam.CombineGlobally(_PackKeys()).without_defaults()
         runs = (
             keys.pipeline

@@ -46,7 +46,7 @@ class WriteSample(beam.PTransform):
         self._path = path
 
     def expand(self, given: tuple[Selection, beam.PCollection[tuple[str, int]]]) -> None:
-        """Wires the step."""
+        """Connects the step."""
         selection, ignored = given
         _ = (
             selection.videos

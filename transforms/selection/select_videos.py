@@ -72,7 +72,7 @@ class SelectVideos(beam.PTransform):
         self._ledger = ReadLedger(output=output, key=None if rules.force else key, options=options)
 
     def expand(self, entries: beam.PCollection[InputEntry]) -> Selection:
-        """Wires the step."""
+        """Connects the step."""
         keys = entries | "ToKey" >> beam.FlatMap(_to_key, self._rules).with_output_types(tuple[int, int])
         ledger = keys | self._ledger
         other_runs = beam.pvalue.AsList(ledger.other_runs)
