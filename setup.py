@@ -35,6 +35,9 @@ setup(
         "numpy",
         "protobuf",
         "rich",
+        "jinja2",
+        "pillow",
+        "scipy",
     ],
     extras_require={
         "gcp": ["apache-beam[gcp]==2.77.*"],
@@ -58,6 +61,7 @@ setup(
             "flask-cors",
             "apache-beam[gcp]==2.77.*",  # tests look at the job that Dataflow would get
             "sqlglot",
+            "playwright",  # drives Debian's Chromium
         ],
     },
     entry_points={"console_scripts": ["reelbeam = reelbeam.pipeline.cli:entry_point"]},

@@ -11,5 +11,6 @@ tables.py       the committed rows (table_files.py: reads and checks Parquet fil
 compaction.py   the rows of many small files in few large ones
 views.py        SQL views
 inspection/     reports on an output as a whole
+digest/         the content of the HTML report
 lock/           the lock of an output: one run at a time
 """

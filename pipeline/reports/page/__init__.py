@@ -1,0 +1,1 @@
+"""The HTML page of `reelbeam report`: one file that needs no network."""

@@ -1,0 +1,132 @@
+"""What changed between two selections of rows, as dataclasses: two runs, or two outputs."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal, TypeAlias
+
+from reelbeam.transforms.output.digest.content import ScoredLabel, ShownClip
+
+Verdict: TypeAlias = Literal["drift", "no drift", "too few videos", "not comparable"]
+"""Whether the corpus drifted. "not comparable": model or sampling differ, so that a change is not one of the corpus."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """One of the two selections.
+
+    Attributes:
+      name: of the run, or of the output.
+      models: the names of the models of its rows.
+      videos: the number of its videos.
+    """
+
+    name: str
+    output: str
+    models: tuple[str, ...]
+    videos: int
+
+
+@dataclasses.dataclass(frozen=True)
+class FieldChange:
+    """A setting of model or sampling that differs."""
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ShareChange:
+    """The share of the videos that have a label, a codec, a status or an error code.
+
+    Attributes:
+      videos_before, videos_after: numbers of videos.
+      low, high: the 95 % interval of the difference of the shares, after - before (Newcombe 1998, method 10).
+      is_significant: whether the change passes the Benjamini-Hochberg procedure at 0.1.
+    """
+
+    name: str
+    videos_before: int
+    videos_after: int
+    low: float
+    high: float
+    is_significant: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Distance:
+    """The distance of the distributions of a number.
+
+    Attributes:
+      distance: the Wasserstein distance, in the unit of the number.
+      p_value: by permutation of videos.
+    """
+
+    name: str
+    distance: float
+    p_value: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Drift:
+    """The comparison of two sets of videos.
+
+    Attributes:
+      total_variation: the share of the videos that would need another label to make the label shares equal, in [0, 1].
+      divergence_bits: the Jensen-Shannon divergence of the label shares, minus its mean under permutation.
+      p_value: of the divergence, by permutation of videos.
+      labels: the changes of label shares, the largest first; labels of fewer than 5 videos are pooled.
+      facts: the changes of codec, container and picture size, with names such as "codec h264".
+      failures: the changes of error codes.
+      distances: of best score, entropy, duration, frame rate and size.
+    """
+
+    verdict: Verdict
+    total_variation: float
+    divergence_bits: float
+    p_value: float
+    labels: tuple[ShareChange, ...]
+    facts: tuple[ShareChange, ...]
+    failures: tuple[ShareChange, ...]
+    distances: tuple[Distance, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ChangedVideo:
+    """A video whose best label changed.
+
+    Attributes:
+      before, after: its best labels.
+      clip: a clip of it, with the labels of `after`; None if it has none.
+    """
+
+    video_uri: str
+    before: tuple[ScoredLabel, ...]
+    after: tuple[ScoredLabel, ...]
+    clip: ShownClip | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Changes:
+    """What changed.
+
+    Attributes:
+      settings: the differences of model and sampling; empty if there are none.
+      both, new, lost: the numbers of videos in both, only in `after`, and only in `before`.
+      relabeled: the number of videos in both whose best label changed.
+      new_examples, lost_examples: some of their URIs, chosen by a hash.
+      changed: some of the relabeled videos: those that were surest before and after.
+    """
+
+    before: Side
+    after: Side
+    settings: tuple[FieldChange, ...]
+    drift: Drift
+    both: int
+    new: int
+    lost: int
+    relabeled: int
+    new_examples: tuple[str, ...]
+    lost_examples: tuple[str, ...]
+    changed: tuple[ChangedVideo, ...]
