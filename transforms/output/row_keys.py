@@ -1,7 +1,8 @@
-"""Hashes that identify the rows of an input across tables, computed for whole batches."""
+"""Hashes of rows, for whole batches: those that identify the rows of an input, and those that choose samples."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 import numpy as np
@@ -14,6 +15,9 @@ from reelbeam.transforms.records import stable_hash
 from reelbeam.transforms.schemas import RANGE
 
 Hashes = npt.NDArray[np.uint64]
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 def input_hashes(batch: pa.RecordBatch) -> Hashes:
@@ -31,6 +35,22 @@ def run_hash(run_id: str) -> int:
     return stable_hash(run_id, "run")
 
 
+def seeded_hashes(inputs: Hashes, seed: int, start_ms: npt.NDArray[np.int64] | None = None) -> Hashes:
+    """Returns a hash of each input, or of each clip: the same whatever else is in the output, and in whatever order.
+
+    The column `uri_key` is a BLAKE2b hash of the input. It is mixed with that of the seed, and then with the start of
+    the clip, each time by the last step of SplitMix64. All are unsigned 64-bit numbers.
+
+    Args:
+      inputs: the `uri_key` of each input.
+      seed: any integer.
+      start_ms: the start of each clip; None: the hashes are those of inputs.
+    """
+    digest = hashlib.blake2b(str(seed).encode(), digest_size=8, person=b"report").digest()
+    mixed = _mix(inputs ^ np.uint64(int.from_bytes(digest, "big")))
+    return mixed if start_ms is None else _mix(mixed + start_ms.view(np.uint64) * _GOLDEN)
+
+
 def _input_keys(batch: pa.RecordBatch) -> pa.Array:
     """Returns the keys of the rows' inputs, see `time_range.input_key`."""
     uris, bounds = batch["video_uri"], [batch[name] for name in RANGE]
@@ -43,3 +63,9 @@ def _hashes(column: pa.Array, hash_of: Callable[[str], int]) -> Hashes:
     found = column.dictionary_encode()
     values = np.array([hash_of(value) for value in found.dictionary.to_pylist()], np.int64)
     return values[found.indices.to_numpy()].view(np.uint64)
+
+
+def _mix(values: Hashes) -> Hashes:
+    values = (values ^ (values >> np.uint64(30))) * _FIRST
+    values = (values ^ (values >> np.uint64(27))) * _SECOND
+    return values ^ (values >> np.uint64(31))

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from reelbeam.transforms.output.digest.clip_table import NO_LABEL, ClipTable
 from reelbeam.transforms.output.digest.content import Share
-from reelbeam.transforms.output.digest.seeded_hash import seeded_hashes
 from reelbeam.transforms.output.digest.video_facts import VideoOrder
+from reelbeam.transforms.output.row_keys import seeded_hashes
 
 _MAX_PER_LABEL = 3
 _PERCENT = {"labels": 40, "timelines": 24, "sample": 12, "least_certain": 12, "undecided": 6, "unfamiliar": 6}

@@ -12,11 +12,12 @@ from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.output.digest.chosen_rows import ChosenRows, read_chosen
 from reelbeam.transforms.output.digest.clip_choice import Choice, DigestOptions, Places, choose
 from reelbeam.transforms.output.digest.clip_table import ClipTable
-from reelbeam.transforms.output.digest.content import Content, Labeling, LabelSheet, Sheets, ShownClip, Totals
+from reelbeam.transforms.output.digest.content import Content, Cost, Labeling, LabelSheet, Sheets, ShownClip, Totals
 from reelbeam.transforms.output.digest.corpus import corpus, label_shares
 from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.digest.timelines import TimelinePlans, plan_timelines, timeline
 from reelbeam.transforms.output.digest.video_facts import VideoFacts, find_inputs
+from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.output.run_document import LabelingKey, RunDocument
 from reelbeam.transforms.output.runs import Run
 from reelbeam.transforms.output.tables import run_name
@@ -151,4 +152,14 @@ def _labeling(documents: Sequence[RunDocument], num_videos: Mapping[str, int]) -
         started_at=documents[0].started_at,
         finished_at=last.finished_at,
         videos=sum(num_videos.get(document.run_id, 0) for document in documents),
+        cost=_cost(documents),
     )
+
+
+def _cost(documents: Sequence[RunDocument]) -> Cost | None:
+    measured = [document for document in documents if document.cost is not None]
+    if not measured:
+        return None
+    total = RunCost.total(document.cost for document in measured if document.cost is not None)
+    seconds = sum(document.counts.video_ms for document in measured) / 1000
+    return Cost(total.decode_cpu_seconds, total.model_cpu_seconds, seconds)

@@ -13,8 +13,8 @@ from reelbeam.transforms.output.digest.chosen_rows import ChosenRows, InputFacts
 from reelbeam.transforms.output.digest.clip_choice import DigestOptions
 from reelbeam.transforms.output.digest.clip_table import NO_LABEL, ClipTable
 from reelbeam.transforms.output.digest.content import LabelRun, Timeline, TimeSpan
-from reelbeam.transforms.output.digest.seeded_hash import seeded_hashes
 from reelbeam.transforms.output.digest.video_facts import VideoOrder
+from reelbeam.transforms.output.row_keys import seeded_hashes
 
 MAX_RUNS = 400
 """The most runs of a lane, and the most gaps of a timeline. The longest ones are kept."""

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reelbeam.transforms.output.digest.content import Example, FailureGroup, Share
-from reelbeam.transforms.output.digest.seeded_hash import seeded_hashes
 from reelbeam.transforms.output.digest.shown_rows import NumberedRows, OnFile, ShownRows
+from reelbeam.transforms.output.row_keys import seeded_hashes
 from reelbeam.transforms.records.time_range import shown_input
 from reelbeam.transforms.reference import REMEDIES
 from reelbeam.transforms.schemas import RANGE
