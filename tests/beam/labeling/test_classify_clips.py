@@ -36,7 +36,7 @@ def handler(top_k: int = 2) -> MoViNetModelHandler:
 
 def test_every_clip_gets_its_own_scores(engine: FakeEngine) -> None:
     clips = [make.clip(index=0, value=3), make.clip(index=1, value=100)]
-    first, second = handler().run_inference(clips, engine)
+    first, second = handler().classify(clips, engine)
     assert isinstance(first, ClipScores) and isinstance(second, ClipScores)
     assert (first.span.clip_index, first.labels[0].label, len(first.labels)) == (0, "left", 2)
     assert (second.span.clip_index, second.labels[0].label) == (1, "still")
@@ -46,7 +46,7 @@ def test_every_clip_gets_its_own_scores(engine: FakeEngine) -> None:
 
 def test_a_bad_clip_fails_alone_and_its_neighbours_keep_their_scores(engine: FakeEngine) -> None:
     clips = [make.clip(index=i, value=BAD_VALUE if i == 5 else i) for i in range(8)]
-    results = handler().run_inference(clips, engine)
+    results = handler().classify(clips, engine)
     assert [type(result) for result in results] == [Failure if i == 5 else ClipScores for i in range(8)]
     bad = results[5]
     assert isinstance(bad, Failure)
@@ -56,7 +56,7 @@ def test_a_bad_clip_fails_alone_and_its_neighbours_keep_their_scores(engine: Fak
 
 
 def test_non_finite_logits_fail_one_clip(engine: FakeEngine) -> None:
-    results = handler().run_inference([make.clip(index=0, value=NAN_VALUE), make.clip(index=1)], engine)
+    results = handler().classify([make.clip(index=0, value=NAN_VALUE), make.clip(index=1)], engine)
     assert [type(result) for result in results] == [Failure, ClipScores]
     assert engine.batch_sizes == [2]
 
@@ -64,13 +64,13 @@ def test_non_finite_logits_fail_one_clip(engine: FakeEngine) -> None:
 def test_out_of_memory_halves_the_batch_and_is_remembered() -> None:
     engine = FakeEngine(memory_clips=3)
     for _ in range(2):  # each thread of a process has a handler of its own, and all share the engine
-        results = handler().run_inference([make.clip(index=i, value=i) for i in range(8)], engine)
+        results = handler().classify([make.clip(index=i, value=i) for i in range(8)], engine)
         assert [type(result) for result in results] == [ClipScores] * 8
     assert engine.batch_sizes == [8, 4, 2, 2, 2, 2] + [2, 2, 2, 2]
 
 
 def test_no_memory_for_one_clip_is_a_failure_that_may_be_tried_again() -> None:
-    (result,) = handler().run_inference([make.clip(index=0, value=1)], FakeEngine(memory_clips=0))
+    (result,) = handler().classify([make.clip(index=0, value=1)], FakeEngine(memory_clips=0))
     assert isinstance(result, Failure)
     assert (result.code, result.transient) == ("out_of_memory", True)
 
@@ -84,7 +84,7 @@ class BuggyEngine(FakeEngine):
 
 def test_a_bug_in_the_engine_is_not_a_row() -> None:
     with pytest.raises(AttributeError):
-        handler().run_inference([make.clip()], BuggyEngine())
+        handler().classify([make.clip()], BuggyEngine())
 
 
 def test_batches_are_bounded_by_bytes_for_every_model() -> None:

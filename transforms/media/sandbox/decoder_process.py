@@ -104,6 +104,11 @@ class DecoderProcess:
         """The process id."""
         return self._process.pid
 
+    @property
+    def cpu_seconds(self) -> float:
+        """The CPU time of the process, user and system, after `close`. The kernel measures it, not the process."""
+        return self._process.cpu_seconds
+
     def close(self) -> None:
         """Kills the process and frees its resources. The fork server reaps it."""
         if not self._is_closed:
