@@ -6,7 +6,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import NamedTuple
 
 from reelbeam.transforms import metrics, storage
@@ -96,9 +96,10 @@ def make_filmstrips(
         else:
             readable.append((clip, of_run))
     fetched_before = metrics.tally()[metrics.BYTES_FETCHED]
-    for made in _made_in_threads(_by_video(readable), options):
-        found.update(made)
-        report(Progress(len(found), len(distinct), metrics.tally()[metrics.BYTES_FETCHED] - fetched_before))
+    with contextlib.closing(_made_in_threads(_by_video(readable), options)) as videos:
+        for made in videos:
+            found.update(made)
+            report(Progress(len(found), len(distinct), metrics.tally()[metrics.BYTES_FETCHED] - fetched_before))
     return {key: found[key] for key in distinct}
 
 
@@ -117,12 +118,15 @@ def _by_video(clips: Iterable[tuple[ShownClip, RunSettings]]) -> list[VideoClips
 
 def _made_in_threads(
     videos: Sequence[VideoClips], options: FilmstripOptions
-) -> Iterable[list[tuple[ClipKey, Pictures]]]:
-    """Yields the pictures of each video. If the caller stops, the decoders are killed and no video is begun."""
+) -> Generator[list[tuple[ClipKey, Pictures]], None, None]:
+    """Yields the pictures of each video. If the caller stops early, the decoders are killed and no video is begun."""
     stopped = threading.Event()
-    with contextlib.ExitStack() as stack:
-        pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(options.num_threads))
-        sandbox = stack.enter_context(contextlib.closing(Sandbox()))
+    with (
+        contextlib.closing(Sandbox()) as sandbox,
+        concurrent.futures.ThreadPoolExecutor(options.num_threads) as pool,
+        contextlib.ExitStack() as stack,
+    ):
+        stack.callback(sandbox.close)
         stack.callback(stopped.set)
         decoder = VideoDecoder(sandbox, options.spool, options.max_video_seconds)
 

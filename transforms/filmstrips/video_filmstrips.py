@@ -86,18 +86,19 @@ class VideoDecoder:
         media = self.sandbox.probe(file, with_time_limit(settings.limits, self.max_seconds, size_bytes))
         layout = Layout.of(settings.model_input.geometry, media)
         _require_memory(layout, settings, video)
-        keys: dict[ClipSpan, ClipKey] = {}
+        keys: dict[ClipSpan, list[ClipKey]] = {}
         for clip in clips:
             span = _planned_again(clip, settings, video, media)
             if span is None:
                 yield clip.key, NoFilmstrip("changed")
             else:
-                keys[tile_span(span)] = clip.key
+                keys.setdefault(tile_span(span), []).append(clip.key)
         spans = list(keys)
         limits = with_time_limit(settings.limits, self.max_seconds, size_bytes, spans, bool(media.key_frame_pts))
         for span, frames in self.sandbox.decode_clips(file, media, spans, layout.geometry, limits):
             planned = dataclasses.replace(span, num_real_frames=len(span.sample_steps))
-            yield keys[planned], draw_filmstrip(frames, tile_times(planned), layout)
+            filmstrip = draw_filmstrip(frames, tile_times(planned), layout)
+            yield from ((key, filmstrip) for key in keys[planned])
 
 
 def _require_labeled_content(video: VideoRef) -> None:
