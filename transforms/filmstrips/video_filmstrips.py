@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from typing import NamedTuple
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import (
@@ -32,22 +33,18 @@ from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
 
 
-@dataclasses.dataclass(frozen=True)
-class VideoClips:
-    """The shown clips of one content of a video.
+class VideoClips(NamedTuple):
+    """Shown clips of one content of a video, from runs with equal settings.
 
     Attributes:
       video: with the size and the version that were labeled.
-      clips: by the settings of their runs.
+      settings: how the runs decoded it.
+      clips: the clips.
     """
 
     video: VideoRef
-    clips: Mapping[RunSettings, Sequence[ShownClip]]
-
-    @property
-    def num_clips(self) -> int:
-        """The number of clips."""
-        return sum(map(len, self.clips.values()))
+    settings: RunSettings
+    clips: Sequence[ShownClip]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,31 +68,28 @@ class VideoDecoder:
           RunError: a decoder process does not start.
           ConfigError: a decoder process cannot be confined.
         """
-        for settings, clips in found.clips.items():
-            missing = dict.fromkeys(clip.key for clip in clips)
-            reason = NoFilmstrip("unreadable")
-            try:
-                _require_labeled_content(found.video)
-                with storage.local_file(found.video, settings.max_video_bytes, self.spool) as file:
-                    for key, pictures in self._of_file(file, settings, found.video, clips):
-                        del missing[key]
-                        yield key, pictures
-            except MediaError as error:
-                reason = _reason_of(error)
-            for key in missing:
-                yield key, reason
+        missing = dict.fromkeys(clip.key for clip in found.clips)
+        reason = NoFilmstrip("unreadable")
+        try:
+            _require_labeled_content(found.video)
+            with storage.local_file(found.video, found.settings.max_video_bytes, self.spool) as file:
+                for key, pictures in self._of_file(file, found):
+                    del missing[key]
+                    yield key, pictures
+        except MediaError as error:
+            reason = _reason_of(error)
+        for key in missing:
+            yield key, reason
 
-    def _of_file(
-        self, file: VideoFile, settings: RunSettings, video: VideoRef, clips: Sequence[ShownClip]
-    ) -> Iterator[tuple[ClipKey, Pictures]]:
+    def _of_file(self, file: VideoFile, found: VideoClips) -> Iterator[tuple[ClipKey, Pictures]]:
         """Yields the pictures of each clip of a file with one probe and one decode."""
-        size_bytes = size_of(file)
+        settings, size_bytes = found.settings, size_of(file)
         media = self.sandbox.probe(file, with_time_limit(settings.limits, self.max_seconds, size_bytes))
         layout = Layout.of(settings.model_input.geometry, media)
-        _require_memory(layout, settings, video)
+        _require_memory(layout, settings, found.video)
         keys: dict[ClipSpan, list[ClipKey]] = {}
-        plans = _Plans(settings, video, media)
-        for clip in clips:
+        plans = _Plans(settings, found.video, media)
+        for clip in found.clips:
             span = plans.span_of(clip)
             if span is None:
                 yield clip.key, NoFilmstrip("changed")
