@@ -145,11 +145,11 @@ class DecoderProcess:
 
         A caller that stops early must close the process.
         """
-        shapes = [(span.num_decoded_frames, geometry.size, geometry.size, 3) for span in spans]
+        shapes = [(span.num_decoded_frames, *geometry.cut_size, 3) for span in spans]
         slot_bytes = max(int(np.prod(shape)) for shape in shapes)
         self._ring.reserve(slot_bytes)
         values, name = protocol.media_to_json(media), files.name_of(video)
-        request = protocol.decode_request(name, values, spans, (geometry.resize, geometry.size), slot_bytes)
+        request = protocol.decode_request(name, values, spans, dataclasses.astuple(geometry), slot_bytes)
         missing = set(range(len(spans)))
         with self._request(video, request, limits, spans, bool(media.key_frame_pts)) as budget:
             while "done" not in (response := self._receive(budget)):

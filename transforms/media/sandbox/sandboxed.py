@@ -54,6 +54,7 @@ class Sandbox:
         self._server: ForkServer | None = None
         self._retired: set[ForkServer] = set()
         self._processes: set[DecoderProcess] = set()
+        self._is_closed = False
         _sandboxes.append(self)
 
     def probe(self, video: VideoFile, limits: DecoderLimits, stats: DecodeStats | None = None) -> MediaInfo:
@@ -139,7 +140,8 @@ class Sandbox:
         self._close_unused()
 
     def close(self) -> None:
-        """Ends every process, in use or not."""
+        """Ends every process, in use or not. No other process can be started."""
+        self._is_closed = True
         for server in self._servers():
             server.close()
 
@@ -175,6 +177,8 @@ class Sandbox:
 
     def _running_server(self) -> ForkServer:
         with self._lock:
+            if self._is_closed:
+                raise errors.RunError("the decoder process does not start: the sandbox is closed")
             if self._server is None:
                 self._server = ForkServer(self._module)
             return self._server
