@@ -29,11 +29,11 @@ _SHEETS = {
     "undecided": ("Undecided", "The clips with the smallest margin between the two best labels."),
     "unfamiliar": (
         "Unfamiliar",
-        "The best score is low although the logits are high: the model sees something that may not be one of its labels.",
+        "The best score is low although the logits are high: the model sees something, which may not be a class.",
     ),
     "sample": (
         "Unbiased sample",
-        "Clips chosen by a hash, without regard to their labels and scores. Only this sheet shows how good the labels are.",
+        "Clips chosen by a hash, whatever their labels and scores. Only this sheet shows how good the labels are.",
     ),
 }
 
@@ -83,7 +83,13 @@ def corpus_charts(content: Content) -> tuple[Chart, ...]:
         _share_chart("labels-videos", "Labels by videos", "label", corpus.labels, by_time=False),
         _share_chart("labels-time", "Labels by time", "label", corpus.labels, by_time=True),
         _histogram("scores", "Scores", "of the clips have a best score", corpus.scores, text.score),
-        _histogram("entropies", "Entropy", "of the clips have an entropy (in nats)", corpus.entropies, lambda edge: f"{edge:.1f}"),
+        _histogram(
+            "entropies",
+            "Entropy",
+            "of the clips have an entropy (in nats)",
+            corpus.entropies,
+            lambda edge: f"{edge:.1f}",
+        ),
         _histogram("durations", "Durations", "of the videos have a duration", corpus.durations, short_duration),
         _share_chart("picture-sizes", "Picture sizes", "picture size", corpus.picture_sizes, by_time=False),
         _share_chart("codecs", "Codecs", "codec", corpus.codecs, by_time=False),
@@ -138,7 +144,9 @@ def _label_sheet(sheet: LabelSheet, sheet_id: str, album: Album) -> Sheet:
     label = text.shown_label(sheet.label)
     named = (("Surest", sheet.surest), ("Median", sheet.median), ("Least sure", sheet.least))
     groups = tuple(
-        Group(name, tuple(album.card(clip, f"{label}, {name.lower()}") for clip in clips)) for name, clips in named if clips
+        Group(name, tuple(album.card(clip, f"{label}, {name.lower()}") for clip in clips))
+        for name, clips in named
+        if clips
     )
     columns = len(groups) if len(groups) > 1 else sum(len(group.cards) for group in groups)
     remark = f"{text.many(sheet.videos, 'video')}, {text.many(sheet.clips, 'clip')}"
@@ -164,7 +172,9 @@ def timelines(content: Content, album: Album) -> tuple[TimelineView, ...]:
 def _timeline(shown: Timeline, key: str, album: Album) -> TimelineView:
     name = text.file_name(shown.video_uri)
     cards = tuple(album.card(clip, f"timeline of {name}") for clip in shown.clips)
-    finding = f"The best label changes {text.many(shown.num_changes, 'time')} in {text.span(shown.start_ms, shown.end_ms)}."
+    finding = (
+        f"The best label changes {text.many(shown.num_changes, 'time')} in {text.span(shown.start_ms, shown.end_ms)}."
+    )
     if shown.gaps:
         finding += f" {text.many(len(shown.gaps), 'part')} without clips."
     if shown.num_runs_left_out:
@@ -172,7 +182,12 @@ def _timeline(shown: Timeline, key: str, album: Album) -> TimelineView:
     title = f"Labels of {name} over time"
     svg = timeline.timeline_chart(key + "-chart", title, finding, shown, [card.id for card in cards])
     rows = [
-        (text.span(run.start_ms, run.end_ms), text.shown_label(run.label), text.score(run.score), text.number(run.num_clips))
+        (
+            text.span(run.start_ms, run.end_ms),
+            text.shown_label(run.label),
+            text.score(run.score),
+            text.number(run.num_clips),
+        )
         for run in (shown.lanes[0] if shown.lanes else ())
     ]
     rows += [(text.span(gap.start_ms, gap.end_ms), "no clips", "–", "0") for gap in shown.gaps]
