@@ -15,7 +15,7 @@ from reelbeam.pipeline.reports.page.change_views import changes_view
 from reelbeam.pipeline.reports.page.csp import policy
 from reelbeam.pipeline.reports.page.options import PageOptions
 from reelbeam.pipeline.reports.page.overview import overview
-from reelbeam.pipeline.reports.page.sections import corpus_charts, label_sheets, other_sheets, timelines
+from reelbeam.pipeline.reports.page.sections import corpus_charts, label_sheets, openings, other_sheets, timelines
 from reelbeam.transforms.filmstrips.filmstrip import Pictures
 from reelbeam.transforms.output.digest.changes import Changes
 from reelbeam.transforms.output.digest.content import ClipKey, Content
@@ -65,7 +65,8 @@ def _render(
     album = Album(pictures, shelf.dropped)
     style = "".join(path.read_text("utf-8") for path in sorted((_FOLDER / "style").glob("*.css")))
     script = (_FOLDER / "script.js").read_text("utf-8")
-    head = overview(content)
+    changed = None if changes is None else changes_view(changes, album)
+    labels = label_sheets(content, album)
     return (
         _templates()
         .get_template("page.html.j2")
@@ -73,10 +74,11 @@ def _render(
             policy=policy(style, script),
             style=Markup(style),
             script=Markup(script),
-            overview=head,
-            changes=None if changes is None else changes_view(changes, album),
+            overview=overview(content),
+            openings=openings(labels),
+            changes=changed,
             charts=corpus_charts(content),
-            label_sheets=label_sheets(content, album),
+            label_sheets=labels,
             other_sheets=other_sheets(content, album),
             timelines=timelines(content, album),
             timelines_left_out=text.many(content.num_timelines_left_out, "video")

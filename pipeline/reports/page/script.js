@@ -12,6 +12,16 @@
     spot.replaceWith(copy);
   }
 
+  // At the top of the page, links get the frames of their clips.
+  for (const link of all("[data-opening]")) {
+    const reel = document.querySelector(`#${link.dataset.opening} .reel`);
+    if (!reel) continue;
+    const copy = reel.cloneNode(true);
+    for (const name of ["tabindex", "role", "aria-label"]) copy.removeAttribute(name);
+    copy.setAttribute("aria-hidden", "true");
+    link.prepend(copy);
+  }
+
   // A strip shows one tile at a time. Without this script, it can be scrolled.
   const prepare = (reel) => {
     const count = Number(reel.dataset.tiles);
@@ -77,6 +87,7 @@
     const wanted = plain(search.value);
     for (const { item, text } of items) item.hidden = !text.includes(wanted);
     for (const group of all(".group")) group.hidden = !all("article.clip:not([hidden])", group).length;
+    for (const part of all("main > section")) part.hidden = wanted && !all(".findable:not([hidden])", part).length;
     const left = cards.filter((card) => !card.hidden).length;
     shown.textContent = wanted ? `${left} of ${cards.length} shown` : "";
     document.documentElement.classList.toggle("filtered", wanted !== "");

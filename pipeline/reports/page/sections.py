@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 from reelbeam.pipeline.reports.page import text
-from reelbeam.pipeline.reports.page.cards import Album, Card
+from reelbeam.pipeline.reports.page.cards import Album, Card, Shot
 from reelbeam.pipeline.reports.page.charts import bars, histogram, timeline
 from reelbeam.pipeline.reports.page.links import video_link
 from reelbeam.pipeline.reports.page.tables import Chart, Table
@@ -21,6 +21,7 @@ from reelbeam.transforms.output.digest.content import (
 from reelbeam.transforms.wording import short_duration
 
 _MAX_COLUMNS = 3
+_MAX_OPENINGS = 8
 _SHEETS = {
     "least_certain": (
         "Least certain",
@@ -61,6 +62,15 @@ class Sheet:
     remark: str
     columns: int
     groups: tuple[Group, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Opening:
+    """A label at the top of the page, with a link to a card and the id of its pictures."""
+
+    label: str
+    card: str
+    shot: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,6 +161,17 @@ def _label_sheet(sheet: LabelSheet, sheet_id: str, album: Album) -> Sheet:
     columns = len(groups) if len(groups) > 1 else sum(len(group.cards) for group in groups)
     remark = f"{text.many(sheet.videos, 'video')}, {text.many(sheet.clips, 'clip')}"
     return Sheet(sheet_id, label, remark, min(max(1, columns), _MAX_COLUMNS), groups)
+
+
+def openings(sheets: tuple[Sheet, ...]) -> tuple[Opening, ...]:
+    """Returns the surest clips of the most frequent labels, as far as they have pictures; an even number of them."""
+    found = []
+    for sheet in sheets:
+        card = sheet.groups[0].cards[0] if sheet.groups else None
+        shot = None if card is None else card.shot or card.earlier
+        if card is not None and shot is not None:
+            found.append(Opening(sheet.title, card.id, shot.id if isinstance(shot, Shot) else shot.shot))
+    return tuple(found[: min(_MAX_OPENINGS, len(found) // 2 * 2)])
 
 
 def other_sheets(content: Content, album: Album) -> tuple[Sheet, ...]:
