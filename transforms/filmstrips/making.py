@@ -6,7 +6,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from reelbeam.transforms import metrics, storage
@@ -17,6 +17,8 @@ from reelbeam.transforms.media.sandbox.sandboxed import Sandbox
 from reelbeam.transforms.output.digest.content import ClipKey, ShownClip
 from reelbeam.transforms.records import VideoRef
 from reelbeam.transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig
+
+_MAX_CLIPS_AT_ONCE = 16
 
 
 class Progress(NamedTuple):
@@ -108,12 +110,21 @@ def _video_of(clip: ShownClip) -> VideoRef:
 
 
 def _by_video(clips: Iterable[tuple[ShownClip, RunSettings]]) -> list[VideoClips]:
-    """Groups clips by video and settings; the videos with most clips are first, so that threads end together."""
-    groups: dict[VideoRef, dict[RunSettings, list[ShownClip]]] = {}
+    """Groups clips by video and settings; the largest groups are first, so that all threads end at about one time."""
+    groups: dict[tuple[VideoRef, RunSettings], list[ShownClip]] = {}
     for clip, settings in clips:
-        groups.setdefault(_video_of(clip), {}).setdefault(settings, []).append(clip)
-    videos = [VideoClips(video, by_settings) for video, by_settings in groups.items()]
-    return sorted(videos, key=lambda found: found.num_clips, reverse=True)
+        groups.setdefault((_video_of(clip), settings), []).append(clip)
+    parts = [
+        VideoClips(video, settings, part)
+        for (video, settings), found in groups.items()
+        for part in _parts(sorted(found, key=lambda clip: clip.start_ms))
+    ]
+    return sorted(parts, key=lambda part: len(part.clips), reverse=True)
+
+
+def _parts(clips: Sequence[ShownClip]) -> Iterator[Sequence[ShownClip]]:
+    """Divides the clips of a video, so that several threads share one of which many clips are shown."""
+    yield from (clips[first : first + _MAX_CLIPS_AT_ONCE] for first in range(0, len(clips), _MAX_CLIPS_AT_ONCE))
 
 
 def _made_in_threads(

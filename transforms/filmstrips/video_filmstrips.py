@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from typing import NamedTuple
 
 from reelbeam.transforms import storage
-from reelbeam.transforms.errors import MediaError, OverLimitError, VideoChangedError, VideoNotFoundError
+from reelbeam.transforms.errors import (
+    MediaError,
+    OverLimitError,
+    RangeOutsideVideoError,
+    VideoChangedError,
+    VideoNotFoundError,
+)
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
 from reelbeam.transforms.filmstrips.pictures import draw_filmstrip
 from reelbeam.transforms.filmstrips.recorded_runs import RunSettings
@@ -25,22 +33,18 @@ from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
 
 
-@dataclasses.dataclass(frozen=True)
-class VideoClips:
-    """The shown clips of one content of a video.
+class VideoClips(NamedTuple):
+    """Shown clips of one content of a video, from runs with equal settings.
 
     Attributes:
       video: with the size and the version that were labeled.
-      clips: by the settings of their runs.
+      settings: how the runs decoded it.
+      clips: the clips.
     """
 
     video: VideoRef
-    clips: Mapping[RunSettings, Sequence[ShownClip]]
-
-    @property
-    def num_clips(self) -> int:
-        """The number of clips."""
-        return sum(map(len, self.clips.values()))
+    settings: RunSettings
+    clips: Sequence[ShownClip]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,31 +68,29 @@ class VideoDecoder:
           RunError: a decoder process does not start.
           ConfigError: a decoder process cannot be confined.
         """
-        for settings, clips in found.clips.items():
-            missing = dict.fromkeys(clip.key for clip in clips)
-            reason = NoFilmstrip("unreadable")
-            try:
-                _require_labeled_content(found.video)
-                with storage.local_file(found.video, settings.max_video_bytes, self.spool) as file:
-                    for key, pictures in self._of_file(file, settings, found.video, clips):
-                        del missing[key]
-                        yield key, pictures
-            except MediaError as error:
-                reason = _reason_of(error)
-            for key in missing:
-                yield key, reason
+        missing = dict.fromkeys(clip.key for clip in found.clips)
+        reason = NoFilmstrip("unreadable")
+        try:
+            _require_labeled_content(found.video)
+            with storage.local_file(found.video, found.settings.max_video_bytes, self.spool) as file:
+                for key, pictures in self._of_file(file, found):
+                    del missing[key]
+                    yield key, pictures
+        except MediaError as error:
+            reason = _reason_of(error)
+        for key in missing:
+            yield key, reason
 
-    def _of_file(
-        self, file: VideoFile, settings: RunSettings, video: VideoRef, clips: Sequence[ShownClip]
-    ) -> Iterator[tuple[ClipKey, Pictures]]:
+    def _of_file(self, file: VideoFile, found: VideoClips) -> Iterator[tuple[ClipKey, Pictures]]:
         """Yields the pictures of each clip of a file with one probe and one decode."""
-        size_bytes = size_of(file)
+        settings, size_bytes = found.settings, size_of(file)
         media = self.sandbox.probe(file, with_time_limit(settings.limits, self.max_seconds, size_bytes))
         layout = Layout.of(settings.model_input.geometry, media)
-        _require_memory(layout, settings, video)
+        _require_memory(layout, settings, found.video)
         keys: dict[ClipSpan, list[ClipKey]] = {}
-        for clip in clips:
-            span = _planned_again(clip, settings, video, media)
+        plans = _Plans(settings, found.video, media)
+        for clip in found.clips:
+            span = plans.span_of(clip)
             if span is None:
                 yield clip.key, NoFilmstrip("changed")
             else:
@@ -112,18 +114,32 @@ def _require_labeled_content(video: VideoRef) -> None:
         raise VideoChangedError(f"{without_query(video.video_uri)} changed since it was labeled")
 
 
-def _planned_again(clip: ShownClip, settings: RunSettings, video: VideoRef, media: MediaInfo) -> ClipSpan | None:
-    """Returns the plan of a clip, as its run made it; None if the video does not have this clip any more."""
-    sampling = settings.model_input.sampling
-    time_range = TimeRange(_seconds(clip.key.range_start_ms), _seconds(clip.key.range_end_ms))
-    duration = labeled_seconds(dataclasses.replace(video, time_range=time_range), media.duration_seconds)
-    settings.limits.check_clips(without_query(video.video_uri), max_num_clips(duration, sampling))
-    for part in plan_parts(media, sampling, time_range):
-        for span in part:
-            if span.clip_index == clip.key.clip_index:
-                found = (span.start_ms, span.end_ms, span.num_frames)
-                return span if found == (clip.start_ms, clip.end_ms, clip.num_frames) else None
-    return None
+class _Plans:
+    """The clips of one video as its run planned them, for each labeled range."""
+
+    def __init__(self, settings: RunSettings, video: VideoRef, media: MediaInfo) -> None:
+        self._settings = settings
+        self._video = video
+        self._media = media
+        self._by_range: dict[TimeRange, dict[int, ClipSpan]] = {}
+
+    def span_of(self, clip: ShownClip) -> ClipSpan | None:
+        """Returns the plan of a clip; None if the video does not have this clip any more."""
+        time_range = TimeRange(_seconds(clip.key.range_start_ms), _seconds(clip.key.range_end_ms))
+        if time_range not in self._by_range:
+            self._by_range[time_range] = {span.clip_index: span for span in self._plan(time_range)}
+        span = self._by_range[time_range].get(clip.key.clip_index)
+        row = (clip.start_ms, clip.end_ms, clip.num_frames)
+        return span if span is not None and row == (span.start_ms, span.end_ms, span.num_frames) else None
+
+    def _plan(self, time_range: TimeRange) -> Iterator[ClipSpan]:
+        sampling = self._settings.model_input.sampling
+        video = dataclasses.replace(self._video, time_range=time_range)
+        with contextlib.suppress(RangeOutsideVideoError):
+            duration = labeled_seconds(video, self._media.duration_seconds)
+            self._settings.limits.check_clips(without_query(video.video_uri), max_num_clips(duration, sampling))
+            for part in plan_parts(self._media, sampling, time_range):
+                yield from part
 
 
 def _seconds(milliseconds: int | None) -> Fraction | None:

@@ -10,9 +10,9 @@ from reelbeam.transforms.output.digest.changes import Changes
 from reelbeam.transforms.output.digest.content import ClipKey, Content, ShownClip
 
 DROPPING_ORDER = (
-    "those of the timelines first, then of the unfamiliar and undecided clips, of the videos whose label changed, of the "
-    "median and the least sure clips of the labels, of the least certain clips, of the surest clips of the labels, and of "
-    "the sample last"
+    "those of the timelines first, then of the unfamiliar and undecided clips, of the videos whose label changed, of "
+    "the median and the least sure clips of the labels, of the least certain clips, of the surest clips of the labels, "
+    "and of the sample last"
 )
 """The order of `_by_importance` from its end, as text."""
 
@@ -52,7 +52,9 @@ def fit(content: Content, changes: Changes | None, pictures: Mapping[ClipKey, Pi
     return Shelf(frozenset(sizes.keys() - kept), len(kept))
 
 
-def picture_sizes(content: Content, changes: Changes | None, pictures: Mapping[ClipKey, Pictures]) -> dict[ClipKey, int]:
+def picture_sizes(
+    content: Content, changes: Changes | None, pictures: Mapping[ClipKey, Pictures]
+) -> dict[ClipKey, int]:
     """Returns the bytes in the page of the pictures of each clip, the most important clip first."""
     sizes: dict[ClipKey, int] = {}
     for clip in _by_importance(content, changes):

@@ -18,9 +18,9 @@ _REASONS = {
     "gone": "The video does not exist any more.",
     "changed": "The video has changed since it was labeled.",
     "unreadable": "The video cannot be read now.",
-    "omitted": "Without pictures.",
+    "omitted": "They were not requested, or this file would be too large.",
 }
-_DROPPED = "Left out to keep this file small."
+_DROPPED = "This file would be too large with them."
 _NOT_RECOGNIZED = "nothing recognized"
 
 

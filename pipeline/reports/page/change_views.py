@@ -57,8 +57,8 @@ class ChangesView:
       examples: new and lost videos.
     """
 
-    before: str
-    after: str
+    before: Figure
+    after: Figure
     verdict: str
     sentence: str
     figures: tuple[Figure, ...]
@@ -73,7 +73,11 @@ class ChangesView:
 def changes_view(changes: Changes, album: Album) -> ChangesView:
     """Returns the view of a comparison."""
     drift = changes.drift
-    named = (("labels", "Labels", drift.labels), ("facts", "Files", drift.facts), ("failures", "Failures", drift.failures))
+    named = (
+        ("labels", "Labels", drift.labels),
+        ("facts", "Files", drift.facts),
+        ("failures", "Failures", drift.failures),
+    )
     settings = tuple((change.name.replace("_", " "), change.before, change.after) for change in changes.settings)
     distances = tuple((each.name, f"{each.distance:.3g}", f"{each.p_value:.2g}") for each in drift.distances)
     return ChangesView(
@@ -83,7 +87,9 @@ def changes_view(changes: Changes, album: Album) -> ChangesView:
         sentence=_sentence(changes),
         figures=(
             Figure("In both", text.number(changes.both), "videos"),
-            Figure("Relabeled", text.number(changes.relabeled), f"{text.percent(changes.relabeled, changes.both)} of both"),
+            Figure(
+                "Relabeled", text.number(changes.relabeled), f"{text.percent(changes.relabeled, changes.both)} of both"
+            ),
             Figure("New", text.number(changes.new), "videos"),
             Figure("Lost", text.number(changes.lost), "videos"),
         ),
@@ -99,14 +105,17 @@ def changes_view(changes: Changes, album: Album) -> ChangesView:
     )
 
 
-def _side(side: Side) -> str:
-    models = ", ".join(text.file_name(model) for model in side.models)
-    return f"{text.shown_label(side.name)} ({text.many(side.videos, 'video')}{models and ', '}{models})"
+def _side(side: Side) -> Figure:
+    models = [text.file_name(model) for model in side.models]
+    return Figure(
+        text.shown_uri(side.output), text.shown_label(side.name), " · ".join([text.many(side.videos, "video"), *models])
+    )
 
 
 def _sentence(changes: Changes) -> str:
     drift = changes.drift
-    moved = f"The labels of {text.percent(drift.total_variation, 1)} of the videos would have to change to make the shares of labels equal"
+    share = text.percent(drift.total_variation, 1)
+    moved = f"With other labels for {share} of the videos, the shares of all labels would be equal"
     if drift.verdict == "too few videos":
         return f"{moved}. A verdict needs at least 30 videos on each side."
     if drift.verdict == "not comparable":

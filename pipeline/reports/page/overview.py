@@ -96,7 +96,9 @@ def overview(content: Content) -> Overview:
         heading=f"{text.number(done)} of {text.many(totals.videos, 'video')} labeled",
         lead=tuple(_lead(content)),
         figures=tuple(_figures(content)),
-        status_svg=status_bar("status", "Videos by status", f"Of {text.many(totals.videos, 'video')}: {finding}.", parts),
+        status_svg=status_bar(
+            "status", "Videos by status", f"Of {text.many(totals.videos, 'video')}: {finding}.", parts
+        ),
         statuses=tuple(_statuses(totals)),
         labelings=_labelings(content.labelings),
         failures=tuple(_failure(group, totals.videos) for group in content.failures),
@@ -116,9 +118,8 @@ def _lead(content: Content) -> list[str]:
         )
     largest = content.corpus.labels.largest
     if largest:
-        sentences.append(
-            f"The most frequent label is {text.shown_label(largest[0].name)}, with {text.many(largest[0].videos, 'video')}."
-        )
+        label, videos = text.shown_label(largest[0].name), text.many(largest[0].videos, "video")
+        sentences.append(f"The most frequent label is {label}, with {videos}.")
     if totals.failed:
         sentences.append(f"{text.many(totals.failed, 'video')} failed.")
     if totals.unrecognized:
@@ -204,7 +205,7 @@ def _date(moment: str) -> str:
     except ValueError:
         return text.shown_label(moment)
     if at.tzinfo is not None:
-        at = at.astimezone(datetime.timezone.utc)
+        at = at.astimezone(datetime.UTC)
     month = _MONTHS[at.month - 1]
     return f"{at.day} {month} {at.year}, {at:%H:%M}{' UTC' if at.tzinfo is not None else ''}"
 
@@ -228,5 +229,7 @@ def _left_out(totals: Totals) -> list[str]:
         for reason, count in totals.skipped.items()
         if count
     ]
-    found += [f"{text.many(count, 'file')} ignored by the last run: {kind}" for kind, count in totals.ignored.items() if count]
+    found += [
+        f"{text.many(count, 'file')} ignored by the last run: {kind}" for kind, count in totals.ignored.items() if count
+    ]
     return found

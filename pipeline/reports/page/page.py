@@ -15,7 +15,7 @@ from reelbeam.pipeline.reports.page.change_views import changes_view
 from reelbeam.pipeline.reports.page.csp import policy
 from reelbeam.pipeline.reports.page.options import PageOptions
 from reelbeam.pipeline.reports.page.overview import overview
-from reelbeam.pipeline.reports.page.sections import corpus_charts, label_sheets, other_sheets, timelines
+from reelbeam.pipeline.reports.page.sections import corpus_charts, label_sheets, openings, other_sheets, timelines
 from reelbeam.transforms.filmstrips.filmstrip import Pictures
 from reelbeam.transforms.output.digest.changes import Changes
 from reelbeam.transforms.output.digest.content import ClipKey, Content
@@ -46,7 +46,9 @@ def render_page(
     if length <= options.max_bytes:
         return page
     rest = length - sum(sizes.values())
-    return _render(content, pictures, changes, options, fit(content, changes, pictures, options.max_bytes - rest - _MARGIN))
+    return _render(
+        content, pictures, changes, options, fit(content, changes, pictures, options.max_bytes - rest - _MARGIN)
+    )
 
 
 _MARGIN = 10_000
@@ -63,23 +65,31 @@ def _render(
     album = Album(pictures, shelf.dropped)
     style = "".join(path.read_text("utf-8") for path in sorted((_FOLDER / "style").glob("*.css")))
     script = (_FOLDER / "script.js").read_text("utf-8")
-    head = overview(content)
-    return _templates().get_template("page.html.j2").render(
-        policy=policy(style, script),
-        style=Markup(style),
-        script=Markup(script),
-        overview=head,
-        changes=None if changes is None else changes_view(changes, album),
-        charts=corpus_charts(content),
-        label_sheets=label_sheets(content, album),
-        other_sheets=other_sheets(content, album),
-        timelines=timelines(content, album),
-        timelines_left_out=text.many(content.num_timelines_left_out, "video") if content.num_timelines_left_out else "",
-        num_pictures=shelf.num_pictures,
-        dropped=text.many(len(shelf.dropped), "clip") if shelf.dropped else "",
-        dropping_order=DROPPING_ORDER,
-        max_size=text.size(options.max_bytes),
-        options=options,
+    changed = None if changes is None else changes_view(changes, album)
+    labels = label_sheets(content, album)
+    return (
+        _templates()
+        .get_template("page.html.j2")
+        .render(
+            policy=policy(style, script),
+            style=Markup(style),
+            script=Markup(script),
+            overview=overview(content),
+            openings=openings(labels),
+            changes=changed,
+            charts=corpus_charts(content),
+            label_sheets=labels,
+            other_sheets=other_sheets(content, album),
+            timelines=timelines(content, album),
+            timelines_left_out=text.many(content.num_timelines_left_out, "video")
+            if content.num_timelines_left_out
+            else "",
+            num_pictures=shelf.num_pictures,
+            dropped=text.many(len(shelf.dropped), "clip") if shelf.dropped else "",
+            dropping_order=DROPPING_ORDER,
+            max_size=text.size(options.max_bytes),
+            options=options,
+        )
     )
 
 

@@ -12,7 +12,17 @@
     spot.replaceWith(copy);
   }
 
-  // A strip shows one tile at a time: the reel scrolls.
+  // At the top of the page, links get the frames of their clips.
+  for (const link of all("[data-opening]")) {
+    const reel = document.querySelector(`#${link.dataset.opening} .reel`);
+    if (!reel) continue;
+    const copy = reel.cloneNode(true);
+    for (const name of ["tabindex", "role", "aria-label"]) copy.removeAttribute(name);
+    copy.setAttribute("aria-hidden", "true");
+    link.prepend(copy);
+  }
+
+  // A strip shows one tile at a time. Without this script, it can be scrolled.
   const prepare = (reel) => {
     const count = Number(reel.dataset.tiles);
     const times = reel.dataset.times.split(" ");
@@ -28,10 +38,9 @@
     const middle = count >> 1;
     let tile = middle;
     let timer = 0;
-    const width = () => strip.getBoundingClientRect().width / count || 1;
     const show = (wanted) => {
       tile = (wanted + count) % count;
-      reel.scrollLeft = tile * width();
+      strip.style.translate = `${(-100 * tile) / count}% 0`;
       time.textContent = times[tile] || "";
       [...marks.children].forEach((each, place) => each.classList.toggle("on", place === tile));
     };
@@ -43,8 +52,6 @@
       if (timer || count < 2) return;
       timer = setInterval(() => show(tile + 1), 260);
     };
-    reel.addEventListener("scrollend", () => show(Math.min(count - 1, Math.round(reel.scrollLeft / width()))));
-    new ResizeObserver(() => show(tile)).observe(strip);
     reel.addEventListener("pointerenter", (event) => {
       if (event.pointerType === "mouse" && !calm.matches) play();
     });
@@ -54,18 +61,19 @@
         show(middle);
       }
     });
+    reel.addEventListener("click", () => (timer ? stop() : play()));
     reel.addEventListener("blur", stop);
     reel.addEventListener("keydown", (event) => {
       const steps = { ArrowRight: tile + 1, ArrowLeft: tile - 1, Home: 0, End: count - 1 };
       if (event.key in steps) {
         stop();
         show(steps[event.key]);
-      } else if (event.key === " ") {
-        if (timer) stop();
-        else play();
-      } else return;
+      } else if (event.key === " ") reel.click();
+      else return;
       event.preventDefault();
     });
+    reel.classList.add("live");
+    show(middle);
   };
   all(".reel").forEach(prepare);
 
@@ -79,6 +87,7 @@
     const wanted = plain(search.value);
     for (const { item, text } of items) item.hidden = !text.includes(wanted);
     for (const group of all(".group")) group.hidden = !all("article.clip:not([hidden])", group).length;
+    for (const part of all("main > section")) part.hidden = wanted && !all(".findable:not([hidden])", part).length;
     const left = cards.filter((card) => !card.hidden).length;
     shown.textContent = wanted ? `${left} of ${cards.length} shown` : "";
     document.documentElement.classList.toggle("filtered", wanted !== "");

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 from reelbeam.pipeline.reports.page import text
-from reelbeam.pipeline.reports.page.cards import Album, Card
+from reelbeam.pipeline.reports.page.cards import Album, Card, Shot
 from reelbeam.pipeline.reports.page.charts import bars, histogram, timeline
 from reelbeam.pipeline.reports.page.links import video_link
 from reelbeam.pipeline.reports.page.tables import Chart, Table
@@ -21,6 +21,7 @@ from reelbeam.transforms.output.digest.content import (
 from reelbeam.transforms.wording import short_duration
 
 _MAX_COLUMNS = 3
+_MAX_OPENINGS = 8
 _SHEETS = {
     "least_certain": (
         "Least certain",
@@ -29,11 +30,11 @@ _SHEETS = {
     "undecided": ("Undecided", "The clips with the smallest margin between the two best labels."),
     "unfamiliar": (
         "Unfamiliar",
-        "The best score is low although the logits are high: the model sees something that may not be one of its labels.",
+        "The best score is low although the logits are high: the model sees something, which may not be a class.",
     ),
     "sample": (
         "Unbiased sample",
-        "Clips chosen by a hash, without regard to their labels and scores. Only this sheet shows how good the labels are.",
+        "Clips chosen by a hash, whatever their labels and scores. Only this sheet shows how good the labels are.",
     ),
 }
 
@@ -64,6 +65,15 @@ class Sheet:
 
 
 @dataclasses.dataclass(frozen=True)
+class Opening:
+    """A label at the top of the page, with a link to a card and the id of its pictures."""
+
+    label: str
+    card: str
+    shot: str
+
+
+@dataclasses.dataclass(frozen=True)
 class TimelineView:
     """A timeline with the cards of its clips."""
 
@@ -83,7 +93,13 @@ def corpus_charts(content: Content) -> tuple[Chart, ...]:
         _share_chart("labels-videos", "Labels by videos", "label", corpus.labels, by_time=False),
         _share_chart("labels-time", "Labels by time", "label", corpus.labels, by_time=True),
         _histogram("scores", "Scores", "of the clips have a best score", corpus.scores, text.score),
-        _histogram("entropies", "Entropy", "of the clips have an entropy (in nats)", corpus.entropies, lambda edge: f"{edge:.1f}"),
+        _histogram(
+            "entropies",
+            "Entropy",
+            "of the clips have an entropy (in nats)",
+            corpus.entropies,
+            lambda edge: f"{edge:.1f}",
+        ),
         _histogram("durations", "Durations", "of the videos have a duration", corpus.durations, short_duration),
         _share_chart("picture-sizes", "Picture sizes", "picture size", corpus.picture_sizes, by_time=False),
         _share_chart("codecs", "Codecs", "codec", corpus.codecs, by_time=False),
@@ -138,11 +154,24 @@ def _label_sheet(sheet: LabelSheet, sheet_id: str, album: Album) -> Sheet:
     label = text.shown_label(sheet.label)
     named = (("Surest", sheet.surest), ("Median", sheet.median), ("Least sure", sheet.least))
     groups = tuple(
-        Group(name, tuple(album.card(clip, f"{label}, {name.lower()}") for clip in clips)) for name, clips in named if clips
+        Group(name, tuple(album.card(clip, f"{label}, {name.lower()}") for clip in clips))
+        for name, clips in named
+        if clips
     )
     columns = len(groups) if len(groups) > 1 else sum(len(group.cards) for group in groups)
     remark = f"{text.many(sheet.videos, 'video')}, {text.many(sheet.clips, 'clip')}"
     return Sheet(sheet_id, label, remark, min(max(1, columns), _MAX_COLUMNS), groups)
+
+
+def openings(sheets: tuple[Sheet, ...]) -> tuple[Opening, ...]:
+    """Returns the surest clips of the most frequent labels, as far as they have pictures; an even number of them."""
+    found = []
+    for sheet in sheets:
+        card = sheet.groups[0].cards[0] if sheet.groups else None
+        shot = None if card is None else card.shot or card.earlier
+        if card is not None and shot is not None:
+            found.append(Opening(sheet.title, card.id, shot.id if isinstance(shot, Shot) else shot.shot))
+    return tuple(found[: min(_MAX_OPENINGS, len(found) // 2 * 2)])
 
 
 def other_sheets(content: Content, album: Album) -> tuple[Sheet, ...]:
@@ -164,7 +193,9 @@ def timelines(content: Content, album: Album) -> tuple[TimelineView, ...]:
 def _timeline(shown: Timeline, key: str, album: Album) -> TimelineView:
     name = text.file_name(shown.video_uri)
     cards = tuple(album.card(clip, f"timeline of {name}") for clip in shown.clips)
-    finding = f"The best label changes {text.many(shown.num_changes, 'time')} in {text.span(shown.start_ms, shown.end_ms)}."
+    finding = (
+        f"The best label changes {text.many(shown.num_changes, 'time')} in {text.span(shown.start_ms, shown.end_ms)}."
+    )
     if shown.gaps:
         finding += f" {text.many(len(shown.gaps), 'part')} without clips."
     if shown.num_runs_left_out:
@@ -172,7 +203,12 @@ def _timeline(shown: Timeline, key: str, album: Album) -> TimelineView:
     title = f"Labels of {name} over time"
     svg = timeline.timeline_chart(key + "-chart", title, finding, shown, [card.id for card in cards])
     rows = [
-        (text.span(run.start_ms, run.end_ms), text.shown_label(run.label), text.score(run.score), text.number(run.num_clips))
+        (
+            text.span(run.start_ms, run.end_ms),
+            text.shown_label(run.label),
+            text.score(run.score),
+            text.number(run.num_clips),
+        )
         for run in (shown.lanes[0] if shown.lanes else ())
     ]
     rows += [(text.span(gap.start_ms, gap.end_ms), "no clips", "–", "0") for gap in shown.gaps]

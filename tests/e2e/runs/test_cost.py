@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from reelbeam.pipeline.cli import main
-from reelbeam.pipeline.reports import summary
+from reelbeam.pipeline.reports.cost import cost_text
 from reelbeam.transforms.output.run_counts import Counts, RunCost
 
 
@@ -33,14 +33,19 @@ def test_each_part_has_its_cost_and_a_run_without_work_has_none(
     assert all(cost.decode_cpu_seconds > 0 and cost.model_cpu_seconds > 0 for cost in costs)
     line = json.loads(printed.splitlines()[-1])
     assert RunCost(**line["cost"]) == RunCost.total(costs)
-    total = summary._cost_line(RunCost.total(costs), Counts(**line["counts"]))
+    total = cost_text([(RunCost.total(costs), Counts(**line["counts"]))])
     shown = re.findall("^CPU time per hour of video: .+ decoding, .+ model$", printed, re.MULTILINE)
     assert len(shown) == len(costs) + 1 and shown[-1] == total
 
     assert label(tmp_path, *videos) == 0
     printed = capsys.readouterr().out
-    assert json.loads(printed.splitlines()[-1])["cost"] == {"decode_cpu_seconds": 0.0, "model_cpu_seconds": 0.0}
+    assert json.loads(printed.splitlines()[-1])["cost"] == vars(RunCost())
     assert "CPU time" not in printed
+
+    assert main(["status", str(tmp_path)]) == 0
+    assert f"{total}, in the runs above" in capsys.readouterr().out
+    assert main(["status", str(tmp_path), "--json"]) == 0
+    assert [RunCost(**run["cost"]) for run in json.loads(capsys.readouterr().out)["runs"]] == [*costs, RunCost()]
 
 
 def test_a_rejected_run_keeps_its_cost(
@@ -49,10 +54,3 @@ def test_a_rejected_run_keeps_its_cost(
     assert label(tmp_path, samples_dir / "broken.mp4") == 3
     cost = json.loads(capsys.readouterr().out.splitlines()[-1])["cost"]
     assert cost["decode_cpu_seconds"] > 0 and cost["model_cpu_seconds"] == 0
-
-
-def test_the_cost_is_shown_per_hour_of_video() -> None:
-    counts = Counts(1, 1, 1, 0, 0, 1, 0, 1_800_000, 1, 0, 1, 0)
-    assert (
-        summary._cost_line(RunCost(19.0, 1200.0), counts) == "CPU time per hour of video: 38 s decoding, 40 min model"
-    )

@@ -39,7 +39,7 @@ def timeline_chart(key: str, title: str, finding: str, shown: Timeline, targets:
     looks = _looks(shown)
     children = [
         *_axis(shown, bottom),
-        *(_gap(shown, gap.start_ms, gap.end_ms, lane) for gap in shown.gaps for lane in lanes[:1]),
+        *(_gap(shown, gap.start_ms, gap.end_ms, lane) for gap in shown.gaps for lane in lanes),
     ]
     for place, (lane, runs) in enumerate(zip(lanes, shown.lanes, strict=True)):
         name = _NAMES[place] if place < len(_NAMES) else f"rank {place + 1}"
@@ -100,6 +100,4 @@ def _extent(shown: Timeline, start_ms: int, end_ms: int) -> tuple[float, float]:
 def _looks(shown: Timeline) -> Mapping[str, tuple[int, str]]:
     """Returns the color and the pattern of each label. Labels that follow each other differ in both."""
     labels = dict.fromkeys(run.label for lane in shown.lanes for run in lane)
-    return {
-        label: (place % _COLORS, _PATTERNS[place % len(_PATTERNS)]) for place, label in enumerate(labels)
-    }
+    return {label: (place % _COLORS, _PATTERNS[place % len(_PATTERNS)]) for place, label in enumerate(labels)}
