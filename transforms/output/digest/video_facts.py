@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reelbeam.transforms.output.digest.content import Example, FailureGroup, Share
+from reelbeam.transforms.output.digest.media_names import container_names, picture_sizes
 from reelbeam.transforms.output.digest.shown_rows import NumberedRows, OnFile, ShownRows
 from reelbeam.transforms.output.row_keys import seeded_hashes
 from reelbeam.transforms.records.time_range import shown_input
@@ -23,8 +24,6 @@ _COLUMNS = (
     *("video_uri", *RANGE, "uri_key", "run_id", "status", "top_label", "error_code", "error_message"),
     *("num_clips", "duration_ms", "size_bytes", "width", "height", "codec", "container"),
 )
-_SIDES = (144, 240, 360, 480, 576, 720, 1080, 1440, 2160, 4320)
-_TOLERANCE = 1.02
 _OTHER_REMEDY = "see the message"
 
 
@@ -121,9 +120,9 @@ class VideoFacts:
         self.num_clips += pc.sum(batch["num_clips"]).as_py() or 0
         durations = pc.fill_null(batch["duration_ms"], 0).to_numpy()
         self.labels.add(batch["top_label"], durations)
-        self.picture_sizes.add(_picture_sizes(batch["width"], batch["height"]), durations)
+        self.picture_sizes.add(picture_sizes(batch["width"], batch["height"]), durations)
         self.codecs.add(batch["codec"], durations)
-        self.containers.add(_first_names(batch["container"]), durations)
+        self.containers.add(container_names(batch["container"]), durations)
         self._add_failures(batch)
         kept = batch.select(["video_uri", *RANGE, "uri_key", "duration_ms", "size_bytes"])
         return kept.append_column("number", pa.array(rows.videos))
@@ -172,21 +171,6 @@ class _Failures:
 
 def _counts(column: pa.Array) -> dict[str, int]:
     return {entry["values"]: entry["counts"] for entry in pc.value_counts(column).to_pylist()}
-
-
-def _picture_sizes(widths: pa.Array, heights: pa.Array) -> pa.Array:
-    """Returns the class of each picture: the largest usual short side that is not above its own; null if unknown."""
-    short = pc.min_element_wise(widths, heights, skip_nulls=False)
-    names = pa.array([f"below {_SIDES[0]}p", *(f"{side}p" for side in _SIDES)])
-    places = np.searchsorted(_SIDES, pc.fill_null(short, 0).to_numpy() * _TOLERANCE, "right")
-    return pc.if_else(pc.is_valid(short), names.take(pa.array(places)), pa.scalar(None, pa.string()))
-
-
-def _first_names(containers: pa.Array) -> pa.Array:
-    """Returns the first of the names of each container: FFmpeg names a demuxer "mov,mp4,m4a,3gp,3g2,mj2"."""
-    found = containers.dictionary_encode()
-    names = pa.array([name.partition(",")[0] for name in found.dictionary.to_pylist()], pa.string())
-    return names.take(found.indices)
 
 
 def find_inputs(rows: ShownRows, wanted: tuple[str, ...], on_file: OnFile) -> Iterator[tuple[str, int]]:
