@@ -80,7 +80,9 @@ class ClipTable:
             part["margin"] = _margins(batch["labels"])
             part["label"] = _codes(batch["top_label"], codes)
             parts.append(part)
-        return _sorted_table(np.concatenate(parts), codes, order)
+        found = np.concatenate(parts)
+        parts.clear()
+        return _sorted_table(found, codes, order)
 
 
 def _sorted_table(rows: npt.NDArray[np.void], codes: dict[str | None, int], order: VideoOrder) -> ClipTable:
@@ -125,7 +127,8 @@ def _margins(labels: pa.ListArray) -> Floats:
     (has_two,) = np.nonzero(np.diff(offsets) >= 2)
     found = np.full(len(labels), np.nan, np.float32)
     first = offsets[has_two]
-    found[has_two] = scores[first] - scores[first + 1]
+    with np.errstate(invalid="ignore"):  # infinite scores
+        found[has_two] = scores[first] - scores[first + 1]
     return found
 
 

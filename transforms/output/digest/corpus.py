@@ -72,7 +72,7 @@ def _entropy_edges(entropies: _Values) -> _Values:
     """Returns equal bins from 0 to the greatest entropy, rounded up to half a nat."""
     finite = entropies[np.isfinite(entropies)]
     most = float(finite.max()) if len(finite) else 0.0
-    return np.arange(_NUM_BINS + 1) * max(1, math.ceil(most / _ENTROPY_STEP)) * _ENTROPY_STEP / _NUM_BINS
+    return np.arange(_NUM_BINS + 1) * float(max(1, math.ceil(most / _ENTROPY_STEP))) * _ENTROPY_STEP / _NUM_BINS
 
 
 def _durations(seconds: _Values) -> Histogram:

@@ -150,11 +150,12 @@ def _label_run(runs: _Runs, number: int, labels: RankedLabels, shown: Mapping[in
     first, count = int(runs.first[number]), int(runs.counts[number])
     code = int(labels.codes[first])
     scores = labels.scores[first : first + count]
+    scores = scores[np.isfinite(scores)]
     return LabelRun(
         start_ms=int(runs.start_ms[number]),
         end_ms=int(runs.end_ms[number]),
         label="" if code == NO_LABEL else labels.names[code],
-        score=0.0 if code == NO_LABEL else float(np.mean(scores, dtype=np.float64)),
+        score=float(np.mean(scores, dtype=np.float64)) if len(scores) else 0.0,
         num_clips=count,
         clip=next((shown[place] for place in shown if first <= place < first + count), None),
     )
