@@ -18,6 +18,7 @@ from reelbeam.transforms.output.digest.changes import Drift, ShareChange
 from reelbeam.transforms.wording import counted, first_and_more
 
 _ROWS_SHOWN = 20
+_INSIGNIFICANT_SHOWN = 5
 _VERDICT_COLORS = {"drift": "red", "no drift": "green", "too few videos": "yellow", "not comparable": "yellow"}
 _KEY_TEXTS = {
     "model": "the model ({0.before}, then {0.after})",
@@ -30,7 +31,7 @@ _KEY_TEXTS = {
 
 
 def print_differences(found: Differences) -> None:
-    """Prints the differences between two sides. The verdict about drift is last."""
+    """Prints the differences between two sides. The verdict about drift and its reasons are last."""
     console, kind = make_wide_console(), "output" if found.skipped is None else "run"
     _print_pairs("changed top label", found.relabeled, ("top_label", "top_score"), console)
     _print_pairs("changed status", found.status_changed, ("status", "error_code"), console)
@@ -138,12 +139,13 @@ def _print_drift(found: Differences, console: Console) -> None:
 
 
 def _print_shares(title: str, changes: Iterable[ShareChange], console: Console) -> None:
-    changed = [change for change in changes if change.difference]
+    changed = sorted((each for each in changes if each.difference), key=lambda each: not each.is_significant)
     if not changed:
         return
     columns = map(right, ("before", "after", "change (points)", "95 % interval"))
     table = make_table(title, *columns, "significant")
-    shown, more = first_and_more(changed, _ROWS_SHOWN)
+    num_significant = sum(each.is_significant for each in changed)
+    shown, more = first_and_more(changed, min(max(num_significant, _INSIGNIFICANT_SHOWN), _ROWS_SHOWN))
     for each in shown:
         table.add_row(
             Text(printable(each.name)),

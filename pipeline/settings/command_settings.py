@@ -81,9 +81,7 @@ class DiffSettings:
     run: str | None = setting(None, Flag("The second run of OUTPUT", "RUN_B", is_positional=True))
     min_drift: float = setting(
         MIN_TOTAL_VARIATION,
-        Flag(
-            "Share of videos that moved to another label, above which a significant change is drift", "S", Range(0, 1)
-        ),
+        Flag("Part of the videos by which label shares must move significantly to be drift", "S", Range(0, 1)),
     )
 
 

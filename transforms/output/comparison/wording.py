@@ -30,11 +30,11 @@ def verdict_text(drift: Drift, settings: Sequence[FieldChange]) -> str:
             f"too few videos for a verdict: {drift.labeled_before} and {drift.labeled_after} labeled ones, "
             f"{MIN_VIDEOS} are needed on each side"
         )
-    moved = f"about {percent(drift.total_variation)} of the videos moved to another label"
+    moved = f"label shares moved by about {percent(drift.total_variation)} of the videos (p = {p_text(drift.p_value)})"
     if drift.verdict == "drift":
-        return f"drift: {moved} (p = {p_text(drift.p_value)})"
+        return f"drift: {moved}"
     if drift.p_value <= MAX_P_VALUE:
-        return f"no drift: label shares differ (p = {p_text(drift.p_value)}), but little: {moved}"
+        return f"no drift: {moved}, which is significant but small"
     return f"no drift: label shares differ no more than by chance (p = {p_text(drift.p_value)})"
 
 
