@@ -109,14 +109,14 @@ def test_the_least_certain_clips_have_different_videos_and_few_of_each_label(tmp
 
 
 def test_undecided_clips_have_two_scores_that_are_close(tmp_path: pathlib.Path) -> None:
-    pairs = [(0.5, 0.49), (0.4, 0.2), (0.3, 0.29), (0.9, None), (0.6, 0.0)]
+    pairs = [(0.5, 0.49), (0.4, 0.25), (0.3, 0.285), (0.9, None), (0.6, 0.0)]
     clips = []
     for number, (first, second) in enumerate(pairs):
         others = [] if second is None else [("right", second)]
         clips.append(clip(f"{number}.mp4", 0, ("left", first), *others, entropy=0.0))
     commit_run(tmp_path, 1, clips)
     undecided = content_of(tmp_path, num_labels=0).sheets.undecided
-    assert [each.key.video_uri for each in undecided] == ["0.mp4", "2.mp4", "1.mp4", "4.mp4"]
+    assert [each.key.video_uri for each in undecided] == ["0.mp4", "2.mp4", "1.mp4"]
 
 
 def test_unfamiliar_clips_have_a_low_score_and_a_high_log_sum_exp(tmp_path: pathlib.Path) -> None:
@@ -131,14 +131,26 @@ def test_unfamiliar_clips_have_a_low_score_and_a_high_log_sum_exp(tmp_path: path
     assert content_of(tmp_path / "softmax", num_labels=0).sheets.unfamiliar == ()
 
 
-def test_clips_of_other_sheets_are_not_repeated_as_undecided_or_unfamiliar(tmp_path: pathlib.Path) -> None:
-    commit_run(tmp_path, 1, corpus())
-    sheets = content_of(tmp_path).sheets
+def test_undecided_and_unfamiliar_clips_are_not_on_other_sheets_if_there_are_enough(tmp_path: pathlib.Path) -> None:
+    commit_run(tmp_path / "large", 1, corpus(200))
+    sheets = content_of(tmp_path / "large").sheets
     labels = {each.key for sheet in sheets.labels for each in (*sheet.surest, *sheet.median, *sheet.least)}
     others = [{each.key for each in clips} for clips in (sheets.least_certain, sheets.undecided, sheets.unfamiliar)]
-    assert all(others)
+    assert [len(keys) for keys in others] == [24, 12, 12]
     assert not others[1] & (labels | others[0])
     assert not others[2] & (labels | others[0] | others[1])
+    margins = [each.labels[0].score - each.labels[1].score for each in sheets.undecided]
+    assert margins == sorted(margins)
+
+
+def test_a_small_output_repeats_undecided_clips_in_their_order(tmp_path: pathlib.Path) -> None:
+    facts = [("a", 0.5, 0.49), ("b", 0.5, 0.45), ("c", 0.5, 0.4)]
+    clips = [clip(f"{name}.mp4", 0, ("left", first), ("right", second)) for name, first, second in facts]
+    clips.append(clip("c.mp4", 1, ("left", 0.5), ("right", 0.41)))
+    commit_run(tmp_path, 1, clips)
+    sheets = content_of(tmp_path).sheets
+    assert places(sheets.labels[0].surest + sheets.labels[0].least + sheets.labels[0].median)
+    assert [uri for uri, _ in places(sheets.undecided)] == ["a.mp4", "b.mp4", "c.mp4"]
 
 
 def test_the_sample_depends_on_the_seed_and_on_nothing_else(tmp_path: pathlib.Path) -> None:

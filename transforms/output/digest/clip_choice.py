@@ -1,8 +1,8 @@
 """The choice of the clips on the contact sheets, as places in the table of clips.
 
 Clips are in a total order: score, then URI, range and start. So the choice does not depend on the order of files and
-rows. A clip is at most once on `least_certain`, `undecided` and `unfamiliar` together, and clips of the label sheets
-are not on the last two.
+rows. The undecided and the unfamiliar clips are clips that no other sheet shows, as long as there are enough. The
+sample may show a clip again, because it is unbiased.
 """
 
 from __future__ import annotations
@@ -22,6 +22,12 @@ from reelbeam.transforms.output.row_keys import seeded_hashes
 _MAX_PER_LABEL = 3
 _PERCENT = {"labels": 40, "timelines": 24, "sample": 12, "least_certain": 12, "undecided": 6, "unfamiliar": 6}
 _GROUPS = 3
+
+MAX_MARGIN = 0.2
+"""The greatest difference of the two best scores of an undecided clip."""
+
+MIN_RANK_DIFFERENCE = 0.2
+"""How much higher an unfamiliar clip ranks by its log-sum-exp than by its score, as a share of all clips."""
 
 Places = npt.NDArray[np.int64]
 _Values = npt.NDArray[np.generic]
@@ -95,9 +101,10 @@ def choose(clips: ClipTable, order: VideoOrder, labels: list[Share], options: Di
     shown = np.zeros(len(clips), bool)
     for places in (least_certain, *(places for sheet in sheets for places in sheet[-_GROUPS:])):
         shown[places] = True
-    undecided = _first_of_each(clips, _sorted(clips.margins, ~shown), options.share("undecided"))
+    close = _sorted(clips.margins, clips.margins <= MAX_MARGIN)
+    undecided = _not_shown_first(clips, close, shown, options.share("undecided"))
     shown[undecided] = True
-    unfamiliar = _first_of_each(clips, _most_unfamiliar(clips, ~shown), options.share("unfamiliar"))
+    unfamiliar = _not_shown_first(clips, _most_unfamiliar(clips), shown, options.share("unfamiliar"))
     hashes = seeded_hashes(order.hashes[clips.inputs], options.seed, clips.start_ms)
     sample = np.argsort(hashes, kind="stable")[: options.share("sample")]
     return Choice(tuple(sheets), least_certain, undecided, unfamiliar, sample)
@@ -115,6 +122,14 @@ def _first_of_each(clips: ClipTable, places: Places, most: int) -> Places:
     return places[np.sort(first)][:most]
 
 
+def _not_shown_first(clips: ClipTable, places: Places, shown: npt.NDArray[np.bool_], most: int) -> Places:
+    """Returns places in their order, one of each video: those of clips that are not shown yet if there are enough."""
+    fresh = _first_of_each(clips, places[~shown[places]], most)
+    rest = places[~np.isin(clips.sources[places], clips.sources[fresh])]
+    chosen = np.concatenate([fresh, _first_of_each(clips, rest, most - len(fresh))])
+    return places[np.isin(places, chosen)]
+
+
 def _least_certain(clips: ClipTable, most: int) -> Places:
     """Returns the clips with the highest entropy: one of each video, at most three with the same best label."""
     places = _first_of_each(clips, _sorted(-clips.entropies, clips.entropies > 0), len(clips))
@@ -125,20 +140,22 @@ def _least_certain(clips: ClipTable, most: int) -> Places:
     return places[is_kept][:most]
 
 
-def _most_unfamiliar(clips: ClipTable, wanted: npt.NDArray[np.bool_]) -> Places:
+def _most_unfamiliar(clips: ClipTable) -> Places:
     """Returns the clips with a low score and a high log-sum-exp of the logits, the most unfamiliar first.
 
-    A clip is in the lowest share of the scores and in the highest share of the log-sum-exps of all clips. The greater
-    of these two shares orders the clips. It must be below one half. Models that end in a softmax have no log-sum-exp;
-    then all are equal, and there are no such clips.
+    Both are compared with those of all clips: the share of clips with a lower log-sum-exp, minus the share of clips
+    whose score is not higher. The greatest difference comes first. It must be at least `MIN_RANK_DIFFERENCE`, and the
+    score must be in the lower half. (Log-sum-exp and score rise together, so a clip with a low score seldom has one of
+    the highest log-sum-exps.) Models that end in a softmax have a log-sum-exp of 0, and no such clips.
     """
     is_known = np.isfinite(clips.scores) & np.isfinite(clips.log_sum_exps)
-    if not is_known.any() or np.ptp(clips.log_sum_exps[is_known]) == 0:
-        return np.empty(0, np.int64)
-    shares = np.full(len(clips), np.inf)
-    both = [clips.scores[is_known], -clips.log_sum_exps[is_known]]
-    shares[is_known] = np.maximum(*(np.searchsorted(np.sort(values), values, "right") for values in both))
-    return _sorted(shares, wanted & (shares < np.count_nonzero(is_known) / 2))
+    scores, heights = clips.scores[is_known], clips.log_sum_exps[is_known]
+    ranks = np.searchsorted(np.sort(scores), scores, "right") / max(1, len(scores))
+    differences = np.full(len(clips), -np.inf)
+    differences[is_known] = np.searchsorted(np.sort(heights), heights, "left") / max(1, len(scores)) - ranks
+    is_low = np.zeros(len(clips), bool)
+    is_low[is_known] = ranks <= 0.5
+    return _sorted(-differences, is_low & (differences >= MIN_RANK_DIFFERENCE))
 
 
 def _label_sheets(clips: ClipTable, labels: list[Share], options: DigestOptions) -> list[LabelChoice]:

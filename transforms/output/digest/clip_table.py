@@ -86,34 +86,35 @@ class ClipTable:
 
 
 def _sorted_table(rows: npt.NDArray[np.void], codes: dict[str | None, int], order: VideoOrder) -> ClipTable:
-    rows = rows[np.lexsort((rows["clip_index"], rows["start_ms"], rows["input"]))]
-    repeats = np.zeros(len(rows), bool)
-    repeats[1:] = (rows["input"][1:] == rows["input"][:-1]) & (rows["start_ms"][1:] == rows["start_ms"][:-1])
-    rows = rows[~repeats] if repeats.any() else rows
+    places = np.lexsort((rows["clip_index"], rows["start_ms"], rows["input"]))
+    inputs, starts = rows["input"][places], rows["start_ms"][places]
+    is_new = np.ones(len(rows), bool)
+    is_new[1:] = (inputs[1:] != inputs[:-1]) | (starts[1:] != starts[:-1])
+    places, inputs, starts = places[is_new], inputs[is_new], starts[is_new]
     names = sorted(name for name in codes if name is not None)
     new_codes = np.full(len(codes), NO_LABEL, np.int32)  # the last one is that of NO_LABEL
     new_codes[[codes[name] for name in names]] = np.arange(len(names))
-    from_ms, until_ms = _parts_of_videos(rows)
+    from_ms, until_ms = _parts_of_videos(inputs, starts, rows["end_ms"][places])
     return ClipTable(
-        inputs=rows["input"].copy(),
-        sources=order.sources[rows["input"]],
-        clip_index=rows["clip_index"].copy(),
-        start_ms=rows["start_ms"].copy(),
+        inputs=inputs,
+        sources=order.sources[inputs],
+        clip_index=rows["clip_index"][places],
+        start_ms=starts,
         from_ms=from_ms,
         until_ms=until_ms,
-        labels=new_codes[rows["label"]],
-        scores=rows["top_score"].copy(),
-        margins=rows["margin"].copy(),
-        entropies=rows["entropy"].copy(),
-        log_sum_exps=rows["log_sum_exp"].copy(),
+        labels=new_codes[rows["label"][places]],
+        scores=rows["top_score"][places],
+        margins=rows["margin"][places],
+        entropies=rows["entropy"][places],
+        log_sum_exps=rows["log_sum_exp"][places],
         label_names=tuple(names),
     )
 
 
-def _parts_of_videos(rows: npt.NDArray[np.void]) -> tuple[Numbers, Numbers]:
+def _parts_of_videos(inputs: Numbers, starts: Numbers, ends: Numbers) -> tuple[Numbers, Numbers]:
     """Returns the start and the end of the part for which each clip counts."""
-    starts, ends = rows["start_ms"].copy(), np.maximum(rows["start_ms"], rows["end_ms"])
-    overlaps = (rows["input"][1:] == rows["input"][:-1]) & (starts[1:] < ends[:-1])
+    starts, ends = starts.copy(), np.maximum(starts, ends)
+    overlaps = (inputs[1:] == inputs[:-1]) & (starts[1:] < ends[:-1])
     cuts = starts[1:] + (ends[:-1] - starts[1:]) // 2
     ends[:-1][overlaps] = cuts[overlaps]
     starts[1:][overlaps] = cuts[overlaps]

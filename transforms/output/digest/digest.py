@@ -85,8 +85,10 @@ def _near(uri: str, names: Iterable[str]) -> list[str]:
     wanted = uri.rstrip("/").rsplit("/", 1)[-1]
     last_parts = {name: name.rsplit("/", 1)[-1] for name in names}
     having = sorted(name for name, part in last_parts.items() if wanted and wanted in part)[:_NUM_NEAR]
-    similar = difflib.get_close_matches(wanted, set(last_parts.values()), _NUM_NEAR)
-    return having or sorted(name for name, part in last_parts.items() if part in similar)[:_NUM_NEAR]
+    if having:
+        return having
+    similar = difflib.get_close_matches(wanted, sorted(set(last_parts.values())), _NUM_NEAR)
+    return sorted(name for name, part in last_parts.items() if part in similar)[:_NUM_NEAR]
 
 
 def _all_places(choice: Choice, planned: TimelinePlans) -> Places:
