@@ -19,8 +19,10 @@ from reelbeam.transforms import errors, storage
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
 from reelbeam.transforms.filmstrips.making import FilmstripOptions, Progress, make_filmstrips, remote_videos
 from reelbeam.transforms.models.cpus import cpu_count
+from reelbeam.transforms.output.comparison.find_changes import ChangeOptions, find_changes
+from reelbeam.transforms.output.digest.changes import Changes
 from reelbeam.transforms.output.digest.clip_choice import DigestOptions
-from reelbeam.transforms.output.digest.content import ClipKey, ShownClip
+from reelbeam.transforms.output.digest.content import ClipKey, Content, ShownClip
 from reelbeam.transforms.output.digest.digest import make_content
 from reelbeam.transforms.output.digest.shown_rows import ShownRows
 from reelbeam.transforms.output.tables import Output
@@ -99,9 +101,13 @@ def write_report(request: ReportRequest) -> WrittenReport:
     with WorkLine("reading") as line:
         rows = _shown_rows(output, settings.run)
         content = make_content(rows, shown, line.show)
-    clips = {clip.key: clip for clip in content.clips()}
+        changes = None
+        if settings.against is not None:
+            before, after = _sides(settings.against, output, settings.run, rows)
+            changes = find_changes(before, after, ChangeOptions(seed=settings.seed), line.show)
+    clips = _clips(content, changes)
     options = PageOptions(max_bytes=settings.max_bytes, version=__version__)
-    page = render_page(content, _pictures(clips, output.uri, request), options=options).encode()
+    page = render_page(content, _pictures(clips, output.uri, request), changes, options).encode()
     try:
         storage.replace_file(target, page)
     except errors.StorageError as error:
@@ -111,6 +117,36 @@ def write_report(request: ReportRequest) -> WrittenReport:
 
 def _shown_rows(output: Output, run: str | None) -> ShownRows:
     return ShownRows.current(output) if run is None else ShownRows.of_runs(output, output.find(run))
+
+
+def _sides(against: str, output: Output, run: str | None, rows: ShownRows) -> tuple[ShownRows, ShownRows]:
+    """Returns the rows to compare: of a run of the output and of a later one, or of another output and of the report.
+
+    Args:
+      against: the run or the other output.
+      output: the output.
+      run: the run that the report shows; None: all of them.
+      rows: the rows that the report shows.
+
+    Raises:
+      ConfigError: it is neither.
+    """
+    if any(each.run_id.startswith(against) for each in output.labeling_runs()):
+        after = rows if run is not None else _shown_rows(output, output.last_name())
+        return _shown_rows(output, against), after
+    other = Output.read_any(against)
+    if not other.runs:
+        raise errors.ConfigError(
+            f"--against {against} is neither a run of {output.uri} nor an output with a committed run: pass a run that "
+            f"`reelbeam status {output.uri}` lists, or another output"
+        )
+    return ShownRows.current(other), rows
+
+
+def _clips(content: Content, changes: Changes | None) -> dict[ClipKey, ShownClip]:
+    """Returns each clip of the report once."""
+    of_changes = [video.clip for video in changes.changed if video.clip] if changes else []
+    return {clip.key: clip for clip in (*content.clips(), *of_changes)}
 
 
 def _pictures(clips: Mapping[ClipKey, ShownClip], output: str, request: ReportRequest) -> Mapping[ClipKey, Pictures]:

@@ -104,6 +104,14 @@ class ReportSettings:
     video: tuple[str, ...] = setting(
         (), Flag("Show a timeline of this video in any case; may be repeated", "URI", is_location=True)
     )
+    against: str | None = setting(
+        None,
+        Flag(
+            "Show what changed since this run, or since another output: its last run, or all of its current rows",
+            "RUN_OR_OUTPUT",
+            is_location=True,
+        ),
+    )
     clips: int = setting(200, Flag("Maximum number of clips to show", "N", Range(0, 2_000)))
     seed: int = setting(0, Flag("Seed of the samples: another one shows other clips", "N", Range(0)))
     no_images: bool = setting(False, Flag("Show no pictures: no video is read"))

@@ -39,7 +39,8 @@ def page(tmp_path_factory: pytest.TempPathFactory, samples_dir: pathlib.Path) ->
         for name in some:
             shutil.copy(samples_dir / name, videos / name)
         assert main(["label", "--model=demo", str(videos), f"--output={folder / 'out'}"]) == 0
-    wanted = ["--video", str(videos / "growing.mp4")]
+    first, _ = sorted(path.stem for path in (folder / "out/runs").iterdir())
+    wanted = ["--video", str(videos / "growing.mp4"), "--against", first]
     assert main(["report", str(folder / "out"), *wanted]) == 0
     return folder / "out/report.html"
 

@@ -105,6 +105,19 @@ def test_a_wanted_video_without_a_row_is_an_error(output: pathlib.Path, capsys: 
     assert "/no/such.mp4" in capsys.readouterr().err
 
 
+def test_what_changed_since_a_run_or_another_output(
+    output: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "page.html"
+    shutil.copytree(output, tmp_path / "other")
+    for against in (runs_of(output)[0], tmp_path / "other"):
+        assert report(output, "--to", place, "--no_images", "--against", against) == 0
+        assert 'id="changes"' in place.read_text("utf-8")
+    capsys.readouterr()
+    assert report(output, "--to", place, "--against", "1999") == 2
+    assert "--against 1999 is neither a run of" in capsys.readouterr().err
+
+
 def test_videos_that_are_gone_or_changed_have_no_pictures(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
     videos = copied(tmp_path / "in", samples_dir, *NAMES[1:])
     assert label(tmp_path / "out", videos) == 0
