@@ -132,9 +132,9 @@ def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 def _labelings(runs: Sequence[Run], num_videos: Mapping[str, int]) -> tuple[Labeling, ...]:
     """Returns the labelings of runs, the newest first."""
-    groups: dict[tuple[LabelingKey, str], list[RunDocument]] = {}
-    for run in runs:
-        groups.setdefault((LabelingKey.of(run.labeled), run.labeled.model), []).append(run.labeled)
+    groups: dict[tuple[LabelingKey, str, str], list[RunDocument]] = {}
+    for document in (run.labeled for run in runs):
+        groups.setdefault((LabelingKey.of(document), document.model, document.engine), []).append(document)
     found = [_labeling(documents, num_videos) for documents in groups.values()]
     return tuple(sorted(found, key=lambda labeling: (labeling.last_run, labeling.model), reverse=True))
 
