@@ -10,11 +10,12 @@ from reelbeam.pipeline.settings.declaration import Flag, Group, required, settin
 from reelbeam.pipeline.settings.label_settings import LABEL_GROUPS, SandboxSettings
 from reelbeam.pipeline.settings.model_settings import ModelDescription
 from reelbeam.pipeline.settings.values import Range
+from reelbeam.transforms.output.digest.changes import MIN_TOTAL_VARIATION
 
 LOCAL_SAMPLE, REMOTE_SAMPLE = 2_000, 100
 """How many videos `plan` reads. Remote ones are copied for it."""
 
-_RUNS = "Name of a run, of a run with parts, or the beginning of a name"
+_RUN = "the name of a run, of a run with parts, or the beginning of a name"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,8 +69,20 @@ class VerifySettings:
 class DiffSettings:
     """The settings of `diff`."""
 
-    before: str = required(str, Flag(_RUNS, "RUN_A", is_positional=True))
-    after: str = required(str, Flag("The run to compare it with", "RUN_B", is_positional=True))
+    other: str = required(
+        str,
+        Flag(
+            f"The other output; if RUN_B is given, the first run of OUTPUT: {_RUN}",
+            "OTHER",
+            is_positional=True,
+            is_location=True,
+        ),
+    )
+    run: str | None = setting(None, Flag("The second run of OUTPUT", "RUN_B", is_positional=True))
+    min_drift: float = setting(
+        MIN_TOTAL_VARIATION,
+        Flag("Part of the videos by which label shares must move significantly to be drift", "S", Range(0, 1)),
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
