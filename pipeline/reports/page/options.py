@@ -18,3 +18,6 @@ class PageOptions:
     max_bytes: int = 15_000_000
     version: str = ""
     command: str = ""
+
+
+DEFAULTS = PageOptions()
