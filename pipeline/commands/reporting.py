@@ -15,6 +15,7 @@ from reelbeam.pipeline.reports.page.page import render_page
 from reelbeam.pipeline.settings.command_settings import ReportSettings
 from reelbeam.pipeline.settings.declaration import from_values
 from reelbeam.pipeline.terminal.progress import ProgressLine, Stage, WorkLine
+from reelbeam.pipeline.terminal.streams import printable
 from reelbeam.transforms import errors, storage
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
 from reelbeam.transforms.filmstrips.making import FilmstripOptions, Progress, make_filmstrips, remote_videos
@@ -71,7 +72,7 @@ class WrittenReport:
         """Returns where the report is and what it holds, as one line."""
         place = self.uri.removeprefix(f"{pathlib.Path.cwd()}/")
         shown = f"{counted(self.num_clips, 'clip')} of {counted(self.num_videos, 'video')}"
-        return f"report: {place} ({self.num_bytes / 1e6:.1f} MB): {shown}; open it in a browser"
+        return f"report: {printable(place)} ({self.num_bytes / 1e6:.1f} MB): {shown}; open it in a browser"
 
 
 def picture_options(spool_dir: str | None, spool_bytes: int | None, allow_unconfined_decoder: bool) -> FilmstripOptions:
@@ -95,7 +96,7 @@ def write_report(request: ReportRequest) -> WrittenReport:
     """
     settings = request.settings
     output = Output.read(request.output)
-    target = storage.normalize(settings.to or default_place(output.uri))
+    target = _place(settings.to, output)
     videos = tuple(bare_uri(storage.normalize(uri)) for uri in settings.video)
     shown = DigestOptions(seed=settings.seed, max_clips=settings.clips, videos=videos)
     with WorkLine("reading") as line:
@@ -113,6 +114,13 @@ def write_report(request: ReportRequest) -> WrittenReport:
     except errors.StorageError as error:
         raise unusable(f"{target} cannot be written ({error}): pass --to FILE.html", error) from error
     return WrittenReport(target, len(page), len(clips), len({key.video_uri for key in clips}))
+
+
+def _place(to: str | None, output: Output) -> str:
+    """Returns the URI of the page. Another extension is refused: it may be the name of a video."""
+    if to is not None and not to.endswith(".html"):
+        raise errors.ConfigError(f"--to {to} is not the name of a page: pass a name that ends in .html")
+    return default_place(output.uri) if to is None else storage.normalize(to)
 
 
 def _shown_rows(output: Output, run: str | None) -> ShownRows:

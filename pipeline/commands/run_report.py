@@ -9,7 +9,8 @@ from reelbeam.pipeline.commands.reporting import ReportRequest, default_place, p
 from reelbeam.pipeline.job.outcome import Outcome
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.transforms import errors, storage
-from reelbeam.transforms.output.tables import Output
+from reelbeam.transforms.output.run_document import RunDocument
+from reelbeam.transforms.output.runs import read_summary
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -58,9 +59,9 @@ def _is_up_to_date(place: str, outcomes: Sequence[Outcome]) -> bool:
         written = storage.stat(place).modified_seconds
     except errors.ObjectNotFoundError:
         return False
-    output = Output.read(outcomes[-1].paths.output)
-    with_rows = [run for run in output.labeling_runs() if run.labeled.counts.videos]
-    if not with_rows:
-        return True
-    committed = storage.stat(with_rows[-1].paths.document).modified_seconds
-    return written is not None and committed is not None and written >= committed
+    for document in sorted(storage.find_files(outcomes[-1].paths.output, "runs/*.json"), reverse=True):
+        found = read_summary(document)
+        if isinstance(found, RunDocument) and found.counts.videos:
+            committed = storage.stat(document).modified_seconds
+            return written is not None and committed is not None and written >= committed
+    return True

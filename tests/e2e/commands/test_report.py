@@ -146,6 +146,9 @@ def test_a_place_that_cannot_be_written_is_a_wrong_flag(
     assert report(output, "--no_images", "--to", tmp_path / "file/page.html") == 2
     assert f"{tmp_path}/file/page.html cannot be written" in (said := capsys.readouterr().err)
     assert "pass --to FILE.html" in said
+    (tmp_path / "video.mp4").write_bytes(b"precious")
+    assert report(output, "--no_images", "--to", tmp_path / "video.mp4") == 2
+    assert (tmp_path / "video.mp4").read_bytes() == b"precious"
     assert report(tmp_path / "nothing") == 2
     assert "holds no committed run" in capsys.readouterr().err
 
