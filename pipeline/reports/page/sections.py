@@ -206,16 +206,12 @@ def _timeline(shown: Timeline, key: str, album: Album) -> TimelineView:
     title = f"Labels of {name} over time"
     svg = timeline.timeline_chart(key + "-chart", title, finding, shown, [card.id for card in cards])
     rows = [
-        (
-            text.span(run.start_ms, run.end_ms),
-            text.shown_label(run.label),
-            text.score(run.score),
-            text.number(run.num_clips),
-        )
+        (run.start_ms, run.end_ms, text.shown_label(run.label), text.score(run.score), text.number(run.num_clips))
         for run in (shown.lanes[0] if shown.lanes else ())
     ]
-    rows += [(text.span(gap.start_ms, gap.end_ms), "no clips", "–", "0") for gap in shown.gaps]
-    table = Table(f"The best labels of {name}", ("Time", "Label", "Mean score", "Clips"), tuple(rows))
+    rows += [(gap.start_ms, gap.end_ms, "no clips", "–", "0") for gap in shown.gaps]
+    lines = tuple((text.span(start, end), *rest) for start, end, *rest in sorted(rows))
+    table = Table(f"The best labels of {name}", ("Time", "Label", "Mean score", "Clips"), lines)
     head, tail = text.head_and_tail(shown.video_uri)
     chart = Chart(title, finding, svg, table)
     return TimelineView(key, name, video_link(shown.video_uri, shown.start_ms), head, tail, chart, cards)
