@@ -15,8 +15,10 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 
 from reelbeam.transforms import metrics
+from reelbeam.transforms.beam_compat import in_global_window
 from reelbeam.transforms.errors import InferenceError, PredecessorLostError
 from reelbeam.transforms.models.batches import MAX_BATCH_BYTES, Answer, BaseBatches
+from reelbeam.transforms.models.cpu_meter import CpuMeter
 from reelbeam.transforms.models.engine import Engine, EngineName, Precision
 from reelbeam.transforms.models.engines.stream import StreamEngine
 from reelbeam.transforms.models.loading import LoadEngine, load_any_engine
@@ -24,11 +26,15 @@ from reelbeam.transforms.models.registry.catalog import ModelSpec, OutputActivat
 from reelbeam.transforms.models.registry.label_map import LabelMap
 from reelbeam.transforms.models.scores import entropy, log_sum_exp, may_be_softmax, to_logits, to_scores, top_labels
 from reelbeam.transforms.models.stream_batches import StreamBatches
+from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.records import Clip, ClipScores, Failure
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.stored_models.fetching import localized
 
 _FAILURES = "failures"
+_COSTS = "costs"
+
+_meter = CpuMeter()
 
 CPU_BATCH_BYTES = 1 << 20
 """The limit of a batch's pixels for OpenVINO, which runs the clips of a batch one after the other. Larger batches save
@@ -76,10 +82,11 @@ class ClassifierConfig:
 
 
 class ClassifiedClips(NamedTuple):
-    """The output of ClassifyClips: scores or a failure for each clip."""
+    """The output of ClassifyClips: scores or a failure for each clip, and what each bundle has cost."""
 
     scores: beam.PCollection[ClipScores]
     failures: beam.PCollection[Failure]
+    costs: beam.PCollection[RunCost]
 
 
 class ClassifyClips(beam.PTransform):
@@ -92,7 +99,7 @@ class ClassifyClips(beam.PTransform):
     A Stream model gets the clips of a segment in order, and its state goes from clip to clip, see
     `reelbeam.transforms.models.stream_batches`. A clip whose predecessor is missing is a failure, `predecessor_lost`.
 
-    Counters: clips_classified, clips_unclassified, videos_broken, models_loaded, and RunInference's own.
+    Counters: clips_classified, clips_unclassified, videos_broken, model_cpu_ms, models_loaded, and RunInference's own.
     """
 
     def __init__(self, config: ClassifierConfig, load: LoadEngine = load_any_engine) -> None:
@@ -110,12 +117,12 @@ class ClassifyClips(beam.PTransform):
         results = (
             clips
             | "Classify" >> RunInference(self._handler, metrics_namespace=metrics.NAMESPACE)
-            | "SplitFailures" >> beam.ParDo(_SplitFailuresFn()).with_outputs(_FAILURES, main="scores")
+            | "SplitFailures" >> beam.ParDo(_SplitFailuresFn()).with_outputs(_FAILURES, _COSTS, main="scores")
         )
-        return ClassifiedClips(results["scores"], results[_FAILURES])
+        return ClassifiedClips(results["scores"], results[_FAILURES], results[_COSTS])
 
 
-class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine | StreamEngine]):
+class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure | RunCost, Engine | StreamEngine]):
     """Loads an engine for RunInference, and classifies batches of clips. Threads may share it."""
 
     def __init__(self, config: ClassifierConfig, load: LoadEngine = load_any_engine) -> None:
@@ -141,9 +148,15 @@ class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure, Engine | Stre
 
     def run_inference(
         self, batch: Sequence[Clip], model: Engine | StreamEngine, inference_args: dict[str, object] | None = None
-    ) -> list[ClipScores | Failure]:
-        """Returns scores or a failure for each clip of the batch, in order, without its pixels."""
+    ) -> list[ClipScores | Failure | RunCost]:
+        """Returns the results of `classify`, and last what they cost."""
         _count_load(model)
+        with _meter.measure() as used:
+            results = self.classify(batch, model)
+        return [*results, RunCost(model_cpu_seconds=used.cpu_seconds)]
+
+    def classify(self, batch: Sequence[Clip], model: Engine | StreamEngine) -> list[ClipScores | Failure]:
+        """Returns scores or a failure for each clip of the batch, in order, without its pixels."""
         answers = self._classify(batch, model)
         activation = model.output_activation
         return [self._to_result(clip, answer, activation) for clip, answer in zip(batch, answers, strict=True)]
@@ -211,14 +224,25 @@ def _warn_of_scores() -> None:
 
 
 class _SplitFailuresFn(beam.DoFn):
-    def process(self, result: ClipScores | Failure) -> Iterator[ClipScores | beam.pvalue.TaggedOutput]:
-        if isinstance(result, ClipScores):
+    """Splits results by kind, and sums the costs of a bundle."""
+
+    def start_bundle(self) -> None:
+        self._cpu_seconds = 0.0
+
+    def process(self, result: ClipScores | Failure | RunCost) -> Iterator[ClipScores | beam.pvalue.TaggedOutput]:
+        if isinstance(result, RunCost):
+            self._cpu_seconds += result.model_cpu_seconds
+        elif isinstance(result, ClipScores):
             metrics.count(metrics.CLIPS_CLASSIFIED)
             yield result
         else:
             metrics.count(metrics.CLIPS_UNCLASSIFIED)
             metrics.count_broken(result.key)
             yield beam.pvalue.TaggedOutput(_FAILURES, result)
+
+    def finish_bundle(self) -> Iterator[beam.pvalue.TaggedOutput]:
+        metrics.count(metrics.MODEL_CPU_MS, round(1000 * self._cpu_seconds))
+        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(RunCost(model_cpu_seconds=self._cpu_seconds)))
 
 
 def _failure(clip: Clip, error: InferenceError) -> Failure:

@@ -13,17 +13,20 @@ import apache_beam as beam
 import numpy as np
 
 from reelbeam.transforms import metrics, storage
+from reelbeam.transforms.beam_compat import in_global_window
 from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.media.decoding.decoder import DecodeStats
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.sandbox import protocol, sandboxed
+from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.records import Clip, Failure, SegmentSpan, StateSlot
 from reelbeam.transforms.records.time_range import TimeRange
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig
 
 _FAILURES = "failures"
+_COSTS = "costs"
 
 _log = logging.getLogger(__name__)
 
@@ -51,10 +54,12 @@ class DecodedClips(NamedTuple):
     Attributes:
       clips: the clips, in the order of each segment.
       failures: one Failure for each segment that could not be decoded completely.
+      costs: the CPU time of the decoder processes and the fetched bytes, one element for each bundle.
     """
 
     clips: beam.PCollection[Clip]
     failures: beam.PCollection[Failure]
+    costs: beam.PCollection[RunCost]
 
 
 class DecodeClips(beam.PTransform):
@@ -65,7 +70,8 @@ class DecodeClips(beam.PTransform):
     step and ClassifyClips may break fusion (Reshuffle, GroupByKey, a resource hint of one step): a clip has 4 to 37 MB,
     and a Stream model's state does not leave the process.
 
-    Counters: clips_decoded, full_decodes, videos_done, videos_broken, video_ms_decoded, decoder_restarts.
+    Counters: clips_decoded, full_decodes, videos_done, videos_broken, video_ms_decoded, decode_cpu_ms,
+    decoder_restarts.
     """
 
     def __init__(self, config: DecoderConfig) -> None:
@@ -76,14 +82,17 @@ class DecodeClips(beam.PTransform):
         """Connects the steps."""
         beam.coders.registry.register_coder(Clip, ClipCoder)
         decode_segment = _DecodeClipsFn(self._config)
-        decoded = segments | "DecodeSegment" >> beam.ParDo(decode_segment).with_outputs(_FAILURES, main="clips")
+        decoded = segments | "DecodeSegment" >> beam.ParDo(decode_segment).with_outputs(_FAILURES, _COSTS, main="clips")
         decoded["clips"].element_type = Clip
-        return DecodedClips(decoded["clips"], decoded[_FAILURES])
+        return DecodedClips(decoded["clips"], decoded[_FAILURES], decoded[_COSTS])
 
 
 class _DecodeClipsFn(beam.DoFn):
     def __init__(self, config: DecoderConfig) -> None:
         self._config = config
+
+    def start_bundle(self) -> None:
+        self._cost = RunCost()
 
     def process(self, segment: SegmentSpan) -> Iterator[Clip | beam.pvalue.TaggedOutput]:
         video, config = segment.video, self._config
@@ -106,6 +115,12 @@ class _DecodeClipsFn(beam.DoFn):
         metrics.count(metrics.FULL_DECODES, stats.full_decodes)
         metrics.count(metrics.VIDEO_MS_DECODED, segment.clips[-1].end_ms - segment.clips[0].start_ms)
         metrics.count_segment_done(video.key, segment.num_segments)
+        cost = RunCost(decode_cpu_seconds=stats.cpu_seconds, bytes_fetched=stats.bytes_fetched)
+        self._cost = RunCost.total([self._cost, cost])
+
+    def finish_bundle(self) -> Iterator[beam.pvalue.TaggedOutput]:
+        metrics.count(metrics.DECODE_CPU_MS, round(1000 * self._cost.decode_cpu_seconds))
+        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(self._cost))
 
 
 class ClipCoder(beam.coders.Coder):

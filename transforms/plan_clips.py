@@ -11,11 +11,13 @@ import apache_beam as beam
 from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.beam_compat import WindowedValue, in_global_window
 from reelbeam.transforms.errors import MediaError
+from reelbeam.transforms.media.decoding.decoder import DecodeStats
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling, max_num_clips
 from reelbeam.transforms.media.sampling.segments import clip_seconds, media_of_segment
 from reelbeam.transforms.media.sampling.video_plan import labeled_seconds, plan_parts
 from reelbeam.transforms.media.sandbox import sandboxed
+from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.records import Failure, PlannedVideo, SegmentSpan, VideoRef
 from reelbeam.transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig
 
@@ -24,6 +26,7 @@ _MAX_HELD_SEGMENTS = 2000
 
 _PLANNED = "planned"
 _FAILURES = "failures"
+_COSTS = "costs"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,11 +54,13 @@ class ClipPlan(NamedTuple):
         clip (`--tail_policy drop`) has none.
       planned: one PlannedVideo for each video whose headers could be read.
       failures: one Failure for each other video.
+      costs: the CPU time of the decoder processes, one element for each bundle.
     """
 
     segments: beam.PCollection[SegmentSpan]
     planned: beam.PCollection[PlannedVideo]
     failures: beam.PCollection[Failure]
+    costs: beam.PCollection[RunCost]
 
 
 class PlanClips(beam.PTransform):
@@ -65,7 +70,7 @@ class PlanClips(beam.PTransform):
     the code of the MediaError). Elements are small: shuffle them before the heavy step. A decoder process reads the
     files, see `reelbeam.transforms.media.sandbox.sandboxed`.
 
-    Counters: videos_planned, clips_planned, videos_broken, decoder_restarts.
+    Counters: videos_planned, clips_planned, videos_broken, decode_cpu_ms, decoder_restarts.
     """
 
     def __init__(self, config: PlannerConfig) -> None:
@@ -75,8 +80,8 @@ class PlanClips(beam.PTransform):
     def expand(self, videos: beam.PCollection[VideoRef]) -> ClipPlan:
         """Connects the steps."""
         plan_video = _PlanClipsFn(self._config)
-        plan = videos | "PlanVideo" >> beam.ParDo(plan_video).with_outputs(_PLANNED, _FAILURES, main="segments")
-        return ClipPlan(plan["segments"], plan[_PLANNED], plan[_FAILURES])
+        plan = videos | "PlanVideo" >> beam.ParDo(plan_video).with_outputs(_PLANNED, _FAILURES, _COSTS, main="segments")
+        return ClipPlan(plan["segments"], plan[_PLANNED], plan[_FAILURES], plan[_COSTS])
 
 
 class _PlanClipsFn(beam.DoFn):
@@ -86,12 +91,13 @@ class _PlanClipsFn(beam.DoFn):
 
     def start_bundle(self) -> None:
         self._held = []  # a failed bundle may have left some
+        self._stats = DecodeStats()
 
     def process(self, video: VideoRef) -> Iterator[SegmentSpan | beam.pvalue.TaggedOutput]:
         config, sampling = self._config, self._config.sampling
         try:
             with storage.local_file(video, config.max_video_bytes, config.spool) as file:
-                media = sandboxed.probe(file, config.limits)
+                media = sandboxed.probe(file, config.limits, self._stats)
             duration = labeled_seconds(video, media.duration_seconds)
             config.limits.check_clips(video.video_uri, max_num_clips(duration, sampling))
         except MediaError as error:
@@ -112,9 +118,12 @@ class _PlanClipsFn(beam.DoFn):
         if len(self._held) >= _MAX_HELD_SEGMENTS:
             yield from self._heaviest_first()
 
-    def finish_bundle(self) -> Iterator[WindowedValue]:
+    def finish_bundle(self) -> Iterator[WindowedValue | beam.pvalue.TaggedOutput]:
         for segment in self._heaviest_first():
             yield in_global_window(segment)
+        cpu_seconds = self._stats.cpu_seconds
+        metrics.count(metrics.DECODE_CPU_MS, round(1000 * cpu_seconds))
+        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(RunCost(decode_cpu_seconds=cpu_seconds)))
 
     def _heaviest_first(self) -> list[SegmentSpan]:
         """Returns the collected segments, the heaviest first, so that all workers finish at about the same time."""

@@ -13,6 +13,7 @@ import pyarrow as pa
 from reelbeam.transforms.beam_compat import WindowedValue, in_global_window
 from reelbeam.transforms.output.documents import Table
 from reelbeam.transforms.output.run_commit import CommitConfig, RunResults, commit
+from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.output.run_document import RunDocument
 from reelbeam.transforms.output.run_files import RunPaths, WrittenFile, to_table, write_atomically, write_parquet
 from reelbeam.transforms.records import stable_hash
@@ -36,6 +37,7 @@ class ResultCollections(NamedTuple):
       outcomes: the number of selected and skipped inputs by reason.
       ignored: the number of files and folders that the listing left out, by kind.
       num_excused: one element, the number of failed files that do not count, see `is_excused`.
+      cost: one element, what the run has cost.
     """
 
     videos: beam.PCollection[Row]
@@ -45,6 +47,7 @@ class ResultCollections(NamedTuple):
     outcomes: beam.PCollection[tuple[str, int]]
     ignored: beam.PCollection[tuple[str, int]]
     num_excused: beam.PCollection[int]
+    cost: beam.PCollection[RunCost]
 
 
 class WriteResults(beam.PTransform):
@@ -94,6 +97,7 @@ class WriteResults(beam.PTransform):
                 outcomes=beam.pvalue.AsDict(results.outcomes),
                 ignored=beam.pvalue.AsDict(results.ignored),
                 num_excused=beam.pvalue.AsSingleton(results.num_excused),
+                cost=beam.pvalue.AsSingleton(results.cost),
             )
         )
 
@@ -105,10 +109,11 @@ def _commit(
     outcomes: Mapping[str, int],
     ignored: Mapping[str, int],
     num_excused: int,
+    cost: RunCost,
 ) -> RunDocument:
     """Commits the run with Beam's side inputs, each of which is an argument."""
     results = RunResults(
-        files=files, num_inputs=num_inputs, outcomes=outcomes, ignored=ignored, num_excused=num_excused
+        files=files, num_inputs=num_inputs, outcomes=outcomes, ignored=ignored, num_excused=num_excused, cost=cost
     )
     return commit(config, results)
 

@@ -14,6 +14,7 @@ from reelbeam.transforms.keep_lock import KeepLock
 from reelbeam.transforms.models.registry.label_map import LabelMap
 from reelbeam.transforms.output.lock.output_lock import LockTicket
 from reelbeam.transforms.output.run_commit import CommitConfig, is_excused
+from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.output.run_document import LabelingKey, RunDocument, RunFacts
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
@@ -111,6 +112,7 @@ def build_graph(
     classified = decoded.clips | ClassifyClips(classifier_config(config, labels))
 
     failures = (plan.failures, decoded.failures, classified.failures) | "Failures" >> beam.Flatten()
+    costs = (plan.costs, decoded.costs, classified.costs) | "Costs" >> beam.Flatten()
     labeled = LabeledCollections(selection.videos, plan.planned, classified.scores, failures)
     summaries = labeled | SummarizeVideos(labels=labels.labels, top_k=config.top_k, min_score=config.min_score)
     results = ResultCollections(
@@ -121,6 +123,7 @@ def build_graph(
         outcomes=selection.outcomes,
         ignored=ignored,
         num_excused=summaries | "Excused" >> beam.Filter(is_excused) | beam.combiners.Count.Globally(),
+        cost=costs | "SumCosts" >> beam.CombineGlobally(RunCost.total),
     )
     to_commit = CommitConfig(
         paths=RunPaths(config.output, run.run_id),

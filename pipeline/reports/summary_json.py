@@ -71,8 +71,8 @@ def of_outcome(outcome: Outcome) -> str:
 def of_outcomes(outcomes: Sequence[Outcome]) -> str:
     """Returns the line of a run of one or more parts.
 
-    For several parts, it is the line of the last part with the sums over all committed parts: counts, reasons, errors,
-    labels and files. `parts` lists the runs in order.
+    For several parts, it is the line of the last part with the sums over all committed parts: counts, cost, reasons,
+    errors, labels and files. `parts` lists the runs in order.
     """
     *earlier, last = outcomes
     if not earlier:
@@ -82,13 +82,14 @@ def of_outcomes(outcomes: Sequence[Outcome]) -> str:
 
 def _sums(outcomes: Sequence[Outcome]) -> dict[str, object]:
     """Returns the sums over all committed parts, and the names of all parts."""
-    from reelbeam.transforms.output.run_counts import Counts
+    from reelbeam.transforms.output.run_counts import Counts, RunCost
     from reelbeam.transforms.typed_json import to_json
 
     committed = committed_runs(outcomes)
     tables = vars(committed[0].files) if committed else ()
     return {
         "counts": to_json(Counts.total(run.counts for run in committed)) if committed else {},
+        "cost": to_json(RunCost.total(run.cost for run in committed if run.cost)),
         "selected": added_up(run.selected for run in committed),
         "skipped": added_up(run.skipped for run in committed),
         "ignored": added_up(run.ignored for run in committed),

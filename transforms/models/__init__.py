@@ -7,6 +7,7 @@
     batches.py            runs batches of clips (stream_batches.py: for Stream models)
     scores.py             logits -> labels and scores
     output_activation.py  whether a model's outputs are logits, softmax or sigmoid scores
+    cpu_meter.py          the CPU time of a process while it runs the model
     model_info.py         describes a model for the run document
     cpus.py               CPUs that this process may use
     export.py             writes a model as a folder that workers load

@@ -129,6 +129,11 @@ def is_number(value: object) -> bool:
     )
 
 
+def is_amount(value: object) -> bool:
+    """Returns whether a value is a finite number that is not negative."""
+    return is_number(value) and isinstance(value, int | float) and value >= 0
+
+
 def is_time(value: object) -> bool:
     """Returns whether a value is a time with an offset, in a plausible year."""
     if not isinstance(value, str) or not _TIME.fullmatch(value):
@@ -141,5 +146,6 @@ def is_time(value: object) -> bool:
 
 Name: TypeAlias = Annotated[str, Rule(is_name, {"pattern": f"^{_NAME}$"})]
 Count: TypeAlias = Annotated[int, Rule(is_count, {"minimum": 0, "exclusiveMaximum": _MAX_COUNT})]
+Amount: TypeAlias = Annotated[float, Rule(is_amount, {"minimum": 0, "exclusiveMaximum": _MAX_COUNT})]
 Time: TypeAlias = Annotated[str, Rule(is_time, {"format": "date-time"})]
 Table: TypeAlias = Annotated[str, Rule(lambda value: value in TABLES, {"enum": list(TABLES)})]

@@ -20,7 +20,7 @@ from reelbeam.transforms.errors import (
 from reelbeam.transforms.output.commits import finish, write_commit_record
 from reelbeam.transforms.output.ledger import SELECTED, SKIPPED, count_labeled
 from reelbeam.transforms.output.lock.output_lock import LockTicket
-from reelbeam.transforms.output.run_counts import Counts, ErrorCount
+from reelbeam.transforms.output.run_counts import Counts, ErrorCount, RunCost
 from reelbeam.transforms.output.run_document import RejectedRun, Rejection, RunDocument, RunFacts
 from reelbeam.transforms.output.run_files import (
     RunPaths,
@@ -69,6 +69,7 @@ class RunResults:
       outcomes: the number of selected and skipped inputs by reason, see `reelbeam.transforms.output.ledger`.
       ignored: the number of files and folders that the listing left out, by kind.
       num_excused: the number of failed files that do not count for `max_failure_ratio`, see `is_excused`.
+      cost: what the run has cost.
     """
 
     files: Sequence[WrittenFile]
@@ -76,6 +77,7 @@ class RunResults:
     outcomes: Mapping[str, int]
     ignored: Mapping[str, int] = dataclasses.field(default_factory=dict)
     num_excused: int = 0
+    cost: RunCost = RunCost()
 
 
 def commit(config: CommitConfig, results: RunResults) -> RunDocument:
@@ -132,6 +134,7 @@ def _to_document(config: CommitConfig, results: RunResults) -> RunDocument:
         selected={reason: outcomes[reason] for reason in SELECTED if outcomes.get(reason)},
         skipped=skipped,
         ignored=most_frequent(results.ignored),
+        cost=results.cost,
     )
 
 

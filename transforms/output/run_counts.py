@@ -1,11 +1,11 @@
-"""The parts of run documents: counts, errors, labels and files."""
+"""The parts of run documents: counts, cost, errors, labels and files."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
 
-from reelbeam.transforms.output.documents import Count, require_files
+from reelbeam.transforms.output.documents import Amount, Count, require_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +52,33 @@ class Counts:
         """Returns the sums over several runs."""
         entries = list(counts)
         return cls(*(sum(getattr(entry, field.name) for entry in entries) for field in dataclasses.fields(cls)))
+
+
+@dataclasses.dataclass(frozen=True)
+class RunCost:
+    """What a run has cost.
+
+    On a cluster, bundles that failed and were repeated are not included: the cost is that of the attempts whose rows
+    were committed. It depends on the machine and its load, unlike the rows.
+
+    Attributes:
+      decode_cpu_seconds: the CPU time of the decoder processes, user and system, as the kernel measured it: their
+        start, reading headers, decoding and scaling, whether they succeeded or were killed.
+      model_cpu_seconds: the CPU time of the workers' processes while they classified clips, see
+        `reelbeam.transforms.models.cpu_meter`. Loading the model is not included.
+      bytes_fetched: the bytes of remote videos that were read from their stores.
+    """
+
+    decode_cpu_seconds: Amount = 0.0
+    model_cpu_seconds: Amount = 0.0
+    bytes_fetched: Count = 0
+
+    @classmethod
+    def total(cls, costs: Iterable[RunCost]) -> RunCost:
+        """Returns the sums over several runs, or parts of a run, rounded to microseconds."""
+        entries = list(costs)
+        sums = (sum(getattr(entry, field.name) for entry in entries) for field in dataclasses.fields(cls))
+        return cls(*(round(amount, 6) for amount in sums))
 
 
 @dataclasses.dataclass(frozen=True)

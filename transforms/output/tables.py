@@ -81,7 +81,7 @@ class Output(NamedTuple):
 
     def last_name(self) -> str:
         """Returns the name of the last run for `find`. All parts of a run share it."""
-        return _PART.sub("", self.labeling_runs()[-1].run_id)
+        return run_name(self.labeling_runs()[-1].run_id)
 
     def find(self, name: str) -> list[Run]:
         """Returns the run with this name or with a name that starts with it; for a run in parts, all parts.
@@ -92,7 +92,7 @@ class Output(NamedTuple):
         runs = self.labeling_runs()
         named = [run for run in runs if run.run_id == name]
         found = named or [run for run in runs if run.run_id.startswith(name)]
-        wholes = dict.fromkeys(_PART.sub("", run.run_id) for run in found)
+        wholes = dict.fromkeys(run_name(run.run_id) for run in found)
         one_run_in_parts = len(wholes) == 1 and next(iter(wholes)).startswith(name)
         if len(found) != 1 and not one_run_in_parts:
             names = list(wholes) if len(wholes) > 1 else [run.run_id for run in found or runs]
@@ -100,6 +100,11 @@ class Output(NamedTuple):
             wrong = "matches several runs" if found else "is not a committed run"
             raise ConfigError(f"{name} {wrong} of {self.uri}; pass one of {shown}")
         return found
+
+
+def run_name(run_id: str) -> str:
+    """Returns the name of a run without the number of its part. All parts of a run share it."""
+    return _PART.sub("", run_id)
 
 
 def read_run(

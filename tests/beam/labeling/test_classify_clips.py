@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import apache_beam as beam
@@ -19,7 +19,9 @@ from local_pipeline import LocalPipeline, counters
 from reelbeam.transforms import classify_clips, metrics
 from reelbeam.transforms.classify_clips import ClassifierConfig, ClassifyClips, MoViNetModelHandler
 from reelbeam.transforms.errors import LabelMapError
+from reelbeam.transforms.models.cpu_meter import CpuMeter
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec, Preset
+from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.records import Clip, ClipScores, Failure
 
 SPEC = ModelSpec("fake", "base", "nowhere", "nowhere", Preset(2, Fraction(1), 4, 4))
@@ -36,7 +38,7 @@ def handler(top_k: int = 2) -> MoViNetModelHandler:
 
 def test_every_clip_gets_its_own_scores(engine: FakeEngine) -> None:
     clips = [make.clip(index=0, value=3), make.clip(index=1, value=100)]
-    first, second = handler().run_inference(clips, engine)
+    first, second = handler().classify(clips, engine)
     assert isinstance(first, ClipScores) and isinstance(second, ClipScores)
     assert (first.span.clip_index, first.labels[0].label, len(first.labels)) == (0, "left", 2)
     assert (second.span.clip_index, second.labels[0].label) == (1, "still")
@@ -46,7 +48,7 @@ def test_every_clip_gets_its_own_scores(engine: FakeEngine) -> None:
 
 def test_a_bad_clip_fails_alone_and_its_neighbours_keep_their_scores(engine: FakeEngine) -> None:
     clips = [make.clip(index=i, value=BAD_VALUE if i == 5 else i) for i in range(8)]
-    results = handler().run_inference(clips, engine)
+    results = handler().classify(clips, engine)
     assert [type(result) for result in results] == [Failure if i == 5 else ClipScores for i in range(8)]
     bad = results[5]
     assert isinstance(bad, Failure)
@@ -56,7 +58,7 @@ def test_a_bad_clip_fails_alone_and_its_neighbours_keep_their_scores(engine: Fak
 
 
 def test_non_finite_logits_fail_one_clip(engine: FakeEngine) -> None:
-    results = handler().run_inference([make.clip(index=0, value=NAN_VALUE), make.clip(index=1)], engine)
+    results = handler().classify([make.clip(index=0, value=NAN_VALUE), make.clip(index=1)], engine)
     assert [type(result) for result in results] == [Failure, ClipScores]
     assert engine.batch_sizes == [2]
 
@@ -64,13 +66,13 @@ def test_non_finite_logits_fail_one_clip(engine: FakeEngine) -> None:
 def test_out_of_memory_halves_the_batch_and_is_remembered() -> None:
     engine = FakeEngine(memory_clips=3)
     for _ in range(2):  # each thread of a process has a handler of its own, and all share the engine
-        results = handler().run_inference([make.clip(index=i, value=i) for i in range(8)], engine)
+        results = handler().classify([make.clip(index=i, value=i) for i in range(8)], engine)
         assert [type(result) for result in results] == [ClipScores] * 8
     assert engine.batch_sizes == [8, 4, 2, 2, 2, 2] + [2, 2, 2, 2]
 
 
 def test_no_memory_for_one_clip_is_a_failure_that_may_be_tried_again() -> None:
-    (result,) = handler().run_inference([make.clip(index=0, value=1)], FakeEngine(memory_clips=0))
+    (result,) = handler().classify([make.clip(index=0, value=1)], FakeEngine(memory_clips=0))
     assert isinstance(result, Failure)
     assert (result.code, result.transient) == ("out_of_memory", True)
 
@@ -84,7 +86,7 @@ class BuggyEngine(FakeEngine):
 
 def test_a_bug_in_the_engine_is_not_a_row() -> None:
     with pytest.raises(AttributeError):
-        handler().run_inference([make.clip()], BuggyEngine())
+        handler().classify([make.clip()], BuggyEngine())
 
 
 def test_batches_are_bounded_by_bytes_for_every_model() -> None:
@@ -114,6 +116,31 @@ def test_in_a_pipeline_each_clip_comes_out_once_and_the_model_is_loaded_once() -
     assert sum(size for size in loaded.batch_sizes if size == 1) >= 2 and max(loaded.batch_sizes) > 1
     assert (counted[metrics.CLIPS_CLASSIFIED], counted[metrics.CLIPS_UNCLASSIFIED]) == (38, 2)
     assert counted[metrics.VIDEOS_BROKEN] == 1
+
+
+def test_the_cost_is_the_cpu_time_of_all_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    _readings.clear()
+    monkeypatch.setattr(classify_clips, "_meter", CpuMeter(_read_clock))
+    with LocalPipeline("--direct_num_workers=1") as pipeline:
+        clips = pipeline | beam.Create(range(40)) | beam.ParDo(_MakeClips())
+        results = clips | ClassifyClips(ClassifierConfig(model=SPEC, labels=make.LABELS), fake_engine.load)
+        assert_that(results.costs | beam.CombineGlobally(RunCost.total), _check_cost)
+    num_batches = len(_readings) // 2
+    assert num_batches >= 40 / classify_clips.MAX_BATCH_CLIPS
+    assert counters(pipeline)[metrics.MODEL_CPU_MS] == 1000 * num_batches
+
+
+_readings: list[float] = []
+
+
+def _read_clock() -> float:
+    """Returns the CPU time of a process that uses 1 s from one reading to the next, so 1 s in each batch."""
+    _readings.append(len(_readings) + 1.0)
+    return _readings[-1]
+
+
+def _check_cost(found: Sequence[RunCost]) -> None:
+    assert found == [RunCost(model_cpu_seconds=len(_readings) / 2)]
 
 
 DEMO = dataclasses.replace(CATALOG["demo"], labels="on/the/launcher/alone.txt")

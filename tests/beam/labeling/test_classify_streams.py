@@ -116,8 +116,8 @@ def handler(**changes: object) -> classify_clips.MoViNetModelHandler:
 
 def test_logits_and_embeddings_come_along_where_they_are_asked_for(engine: FakeStreamEngine) -> None:
     clips = list(_MakeClips().process(0))
-    plain = handler().run_inference(clips, engine)
-    with_outputs = handler(outputs=("logits", "embedding")).run_inference(clips, engine)
+    plain = handler().classify(clips, engine)
+    with_outputs = handler(outputs=("logits", "embedding")).classify(clips, engine)
     for one, other in zip(plain, with_outputs, strict=True):
         assert isinstance(one, ClipScores) and isinstance(other, ClipScores)
         assert one.logits is None and one.embedding is None
@@ -129,7 +129,7 @@ def test_logits_and_embeddings_come_along_where_they_are_asked_for(engine: FakeS
 
 def test_the_failure_says_what_is_missing(engine: FakeStreamEngine) -> None:
     _, _, third = list(_MakeClips().process(0))[:3]
-    (failure,) = handler().run_inference([third], engine)
+    (failure,) = handler().classify([third], engine)
     assert isinstance(failure, Failure)
     assert failure.message.startswith("clip 2 of 0.mp4 continues clip 1, of which the model gave no answer")
     assert (failure.segment_index, failure.clip_index, failure.transient) == (0, 2, False)

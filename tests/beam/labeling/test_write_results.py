@@ -16,7 +16,7 @@ from local_pipeline import LocalPipeline
 from reelbeam.transforms import write_results
 from reelbeam.transforms.errors import ReconciliationError, TooManyFailuresError
 from reelbeam.transforms.output.run_commit import CommitConfig, check
-from reelbeam.transforms.output.run_counts import Counts
+from reelbeam.transforms.output.run_counts import Counts, RunCost
 from reelbeam.transforms.output.run_document import RunFacts
 from reelbeam.transforms.output.run_files import RunPaths, write_atomically
 from reelbeam.transforms.records import VideoSummary
@@ -67,6 +67,7 @@ def write(
             outcomes=pipeline | "Outcomes" >> beam.Create(list((outcomes or {}).items())),
             ignored=pipeline | "Ignored" >> beam.Create([]),
             num_excused=pipeline | "Excused" >> beam.Create([0]),
+            cost=pipeline | "Cost" >> beam.Create([RunCost(1.5, 0.25)]),
         )
         results | WriteResults(config, max_rows_per_file=max_rows_per_file)
 

@@ -165,7 +165,7 @@ def scores_of(spec: ModelSpec, engine: Any, clips: list[Clip]) -> list[ClipScore
             model=spec, labels=LABELS, top_k=3, engine=engine, num_threads=1, outputs=("logits",)
         )
     )
-    results = handler.run_inference(clips, load_engine(spec, engine, 1))
+    results = handler.classify(clips, load_engine(spec, engine, 1))
     assert all(isinstance(result, ClipScores) for result in results)
     return [result for result in results if isinstance(result, ClipScores)]
 
@@ -263,7 +263,7 @@ def test_outputs_that_are_not_scores_are_a_failure_that_names_the_flag(tmp_path:
     handler = classify_clips.MoViNetModelHandler(
         classify_clips.ClassifierConfig(model=spec, labels=LABELS, top_k=3, engine="openvino", num_threads=1)
     )
-    (result,) = handler.run_inference([clip(255, 0, 0)], load_engine(spec, "openvino", 1))
+    (result,) = handler.classify([clip(255, 0, 0)], load_engine(spec, "openvino", 1))
     assert isinstance(result, Failure)
     assert result.code == "inference_failed"
     assert "the model gave 3, which is not a score from 0 to 1" in result.message

@@ -16,7 +16,7 @@ from output_factory import Video
 
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.errors import StorageError
-from reelbeam.transforms.output.run_counts import Counts
+from reelbeam.transforms.output.run_counts import Counts, RunCost
 from reelbeam.transforms.output.run_document import (
     CompactionDocument,
     RejectedRun,
@@ -73,9 +73,14 @@ def test_committed_documents_are_valid_by_the_published_schema(committed: dict[s
                 jsonschema.validate(document | wrong, schema)
 
 
-@pytest.mark.parametrize(
-    "name", [f.name for f in dataclasses.fields(RunDocument) if f.default_factory is dataclasses.MISSING]
-)
+REQUIRED = [
+    field.name
+    for field in dataclasses.fields(RunDocument)
+    if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+]
+
+
+@pytest.mark.parametrize("name", REQUIRED)
 def test_a_document_that_lacks_a_field_is_refused_by_the_name_of_the_field(name: str) -> None:
     document = json_object(RUN)
     del document[name]
@@ -100,6 +105,11 @@ WRONG: list[tuple[str, Any, str]] = [
     ("labels", [{"label": 1, "videos": 1}], "labels.label is 1"),
     ("selected", {"new": "many"}, "selected.new is 'many'"),
     ("ignored", {".txt": None}, "ignored..txt is None"),
+    ("cost", {"decode_cpu_seconds": -0.1}, r"cost\.decode_cpu_seconds is -0\.1"),
+    ("cost", {"model_cpu_seconds": "9"}, r"cost\.model_cpu_seconds is '9'"),
+    ("cost", {"model_cpu_seconds": float("inf")}, r"cost\.model_cpu_seconds is inf"),
+    ("cost", {"bytes_fetched": 1.5}, r"cost\.bytes_fetched is 1\.5"),
+    ("cost", [], r"cost is \[\]"),
     ("configuration", "x", "configuration is 'x'"),
     ("files", {"videos": ["/o/clips/run=r1/part-00000.parquet"]}, "files.videos is '"),
     ("files", {"videos": ["/o/videos/run=r2/part-00000.parquet"]}, "files.videos is '"),
@@ -120,6 +130,20 @@ def test_keys_of_a_later_release_are_ignored() -> None:
 def test_counts_of_parts_add_up() -> None:
     one = Counts(5, 3, 3, 0, 0, 9, 0, 9000, 3, 0, 9, 2)
     assert Counts.total([one, one]) == Counts(10, 6, 6, 0, 0, 18, 0, 18000, 6, 0, 18, 4)
+
+
+def test_costs_of_parts_add_up() -> None:
+    assert RunCost.total([RunCost(0.1, 2.0, 3), RunCost(0.2, 0.5, 4), RunCost()]) == RunCost(0.3, 2.5, 7)
+    assert RunCost.total([]) == RunCost(0.0, 0.0, 0)
+
+
+def test_a_document_without_a_cost_is_read_and_one_with_a_cost_keeps_it() -> None:
+    assert RUN.cost is None and "cost" not in json_object(RUN)
+    assert committed_document("u", "r1", json_object(RUN)) == RUN
+    measured = dataclasses.replace(RUN, cost=RunCost(1.25, 0.5, 7))
+    document = json_object(measured)
+    assert document["cost"] == {"decode_cpu_seconds": 1.25, "model_cpu_seconds": 0.5, "bytes_fetched": 7}
+    assert committed_document("u", "r1", document) == measured
 
 
 REMEDY = "Pass another --output, or use the release that wrote it"

@@ -53,16 +53,21 @@ _Clip = tuple[ClipSpan, npt.NDArray[np.uint8]]
 
 @dataclasses.dataclass
 class DecodeStats:
-    """Statistics of `decode_clips`.
+    """Statistics of `decode_clips`, and of a probe in a sandbox.
 
     Attributes:
       full_decodes: the number of decode ranges that fell back from the fast path to a full decode. Streams without a
         proven fast path are not counted.
       reason: the reason for the last fallback.
+      cpu_seconds: the CPU time of the decoder process, user and system.
+      bytes_fetched: the bytes of a remote video that were read from its store. The sandbox adds both at the end of a
+        call.
     """
 
     full_decodes: int = 0
     reason: str = ""
+    cpu_seconds: float = 0.0
+    bytes_fetched: int = 0
 
 
 def decode_clips(

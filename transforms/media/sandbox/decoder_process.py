@@ -104,6 +104,16 @@ class DecoderProcess:
         """The process id."""
         return self._process.pid
 
+    @property
+    def cpu_seconds(self) -> float:
+        """The CPU time of the process, user and system, after `close`. The kernel measures it, not the process."""
+        return self._process.cpu_seconds
+
+    @property
+    def bytes_fetched(self) -> int:
+        """The number of bytes of a remote video that were read from the store for the request."""
+        return 0 if self._partial is None else self._partial.num_fetched_bytes
+
     def close(self) -> None:
         """Kills the process and frees its resources. The fork server reaps it."""
         if not self._is_closed:

@@ -9,12 +9,13 @@ The server and its parent (`spawn.py`) exchange JSON packets over the control so
 
 parent   {"fork": {"memory_bytes": N, "cpu_seconds": N}}   with the child's descriptors: its socket and its ring
          {"status": SERIAL}                                request the exit status of a child
-         {"end": SERIAL}                                   kill a child if it runs, and forget it; has no response
+         {"end": SERIAL}                                   kill a child if it runs, and forget it
 server   {"ready": true}                                   once, after its start
          {"serial": SERIAL, "pid": PID}                    the response to "fork"
          {"failed": TEXT}                                  the response to "fork" if it failed
          {"status": NUMBER or null}                        the response to "status", as in subprocess; null if the
                                                            child runs or is unknown
+         {"cpu_seconds": NUMBER}                           the response to "end": the child's CPU time, see `_end`
 
 A serial number identifies one child as long as the server runs. A process id does not: the server reaps its children
 immediately, and the system then reuses the id.
@@ -32,8 +33,9 @@ import select
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 from reelbeam.transforms.media.sandbox import confinement
 
@@ -61,6 +63,13 @@ def run(serve: Serve) -> None:
     _ForkServer(socket.socket(fileno=control), liveness, serve).run()
 
 
+class _Ended(NamedTuple):
+    """An ended child: its exit status as in subprocess, and its CPU time."""
+
+    status: int
+    cpu_seconds: float
+
+
 class _ForkServer:
     def __init__(self, control: socket.socket, liveness: int, serve: Serve) -> None:
         self._control = control
@@ -69,7 +78,9 @@ class _ForkServer:
         self._serials = itertools.count(1)
         self._running: dict[int, int] = {}  # the serial numbers of the children that are not reaped, by process id
         self._pids: dict[int, int] = {}  # the process ids of the same children, by serial number
-        self._statuses: dict[int, int] = {}  # the exit statuses of the others, until the parent forgets them
+        self._ended: dict[int, _Ended] = {}  # the others by serial number, until the parent forgets them
+        self._killed: dict[int, float] = {}  # the reported CPU-seconds of forgotten children, by process id
+        self._late_seconds = 0.0  # the CPU time that forgotten children used after it was reported
         self._child_ended, self._wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> None:
@@ -99,17 +110,35 @@ class _ForkServer:
             self._send(self._fork(confinement.Bounds(**message["fork"]), descriptors))
         elif "status" in message:
             self._reap()
-            self._send({"status": self._statuses.get(message["status"])})
+            ended = self._ended.get(message["status"])
+            self._send({"status": ended and ended.status})
         else:
-            self._end(message["end"])
+            self._reap()
+            self._send({"cpu_seconds": self._end(message["end"])})
 
-    def _end(self, serial: int) -> None:
-        self._statuses.pop(serial, None)
+    def _end(self, serial: int) -> float:
+        """Kills a child if it runs, and forgets it.
+
+        The kernel needs CPU time to end a process, milliseconds for a large one. The server does not wait for that. It
+        adds this time to that of the next child that is ended, so that the sum is exact.
+
+        Returns:
+          The CPU-seconds of the child, user and system time, as the kernel measured them. 0.0 for an unknown child.
+        """
+        if serial in self._ended:
+            return self._ended.pop(serial).cpu_seconds + self._take_late_seconds()
         pid = self._pids.pop(serial, None)
-        if pid is not None:
-            del self._running[pid]
-            # The child is not reaped yet, so its process id cannot belong to another process.
-            os.kill(pid, signal.SIGKILL)
+        if pid is None:
+            return 0.0
+        del self._running[pid]
+        # The child is not reaped yet, so its process id cannot belong to another process.
+        self._killed[pid] = _cpu_seconds_of(pid)
+        os.kill(pid, signal.SIGKILL)
+        return self._killed[pid] + self._take_late_seconds()
+
+    def _take_late_seconds(self) -> float:
+        late, self._late_seconds = self._late_seconds, 0.0
+        return late
 
     def _fork(self, bounds: confinement.Bounds, descriptors: list[int]) -> dict[str, Any]:
         server_pid = os.getpid()
@@ -144,18 +173,28 @@ class _ForkServer:
             os._exit(status)
 
     def _reap(self) -> None:
-        """Records the exit statuses of ended children, except forgotten ones."""
+        """Records the exit statuses and the CPU time of ended children."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
+            cpu_seconds = usage.ru_utime + usage.ru_stime
             serial = self._running.pop(pid, None)
-            if serial is not None:
+            if serial is None:
+                self._late_seconds += max(0.0, cpu_seconds - self._killed.pop(pid))
+            else:
                 del self._pids[serial]
-                self._statuses[serial] = os.waitstatus_to_exitcode(status)
+                self._ended[serial] = _Ended(os.waitstatus_to_exitcode(status), cpu_seconds)
 
     def _send(self, message: dict[str, Any]) -> None:
         self._control.send(json.dumps(message).encode())
+
+
+def _cpu_seconds_of(pid: int) -> float:
+    """Returns the CPU-seconds that a child has used so far; 0.0 if the kernel does not say."""
+    with contextlib.suppress(OSError):
+        return time.clock_gettime(~pid << 3 | 2)  # the clock of clock_getcpuclockid(3)
+    return 0.0

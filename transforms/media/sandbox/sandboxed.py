@@ -57,18 +57,19 @@ class Sandbox:
         self._is_closed = False
         _sandboxes.append(self)
 
-    def probe(self, video: VideoFile, limits: DecoderLimits) -> MediaInfo:
+    def probe(self, video: VideoFile, limits: DecoderLimits, stats: DecodeStats | None = None) -> MediaInfo:
         """Returns the properties of a video, see `reelbeam.transforms.media.decoding.probe.probe`.
 
         Args:
           video: a local path, or a file that is still being downloaded to local disk.
           limits: the limits of the decoder process and of the video.
+          stats: gets the CPU time of the decoder process, also if it fails.
 
         Raises:
           MediaError: as in `probe.probe`, DecoderFailedError if the decoder process failed, or an error of fetching.
         """
         cpu_seconds = deadline.allowed_cpu_seconds(limits, files.size_of(video))
-        with self.acquire(limits.memory_bytes, cpu_seconds, limits.allow_unconfined) as process:
+        with self.acquire(limits.memory_bytes, cpu_seconds, limits.allow_unconfined, stats) as process:
             return process.probe(video, limits)
 
     def decode_clips(
@@ -82,7 +83,8 @@ class Sandbox:
     ) -> Iterator[tuple[ClipSpan, npt.NDArray[np.uint8]]]:
         """Yields each clip as soon as it is complete, see `reelbeam.transforms.media.decoding.decoder.decode_clips`.
 
-        The decoder works a few clips ahead of the caller.
+        The decoder works a few clips ahead of the caller. `stats` gets the CPU time of the decoder process, also if it
+        fails.
 
         Raises:
           MediaError: as in `decoder.decode_clips`, DecoderFailedError if the decoder process failed, or an error of
@@ -91,7 +93,7 @@ class Sandbox:
         if not spans:
             return
         cpu_seconds = deadline.allowed_cpu_seconds(limits, files.size_of(video), spans, bool(media.key_frame_pts))
-        with self.acquire(limits.memory_bytes, cpu_seconds, limits.allow_unconfined) as process:
+        with self.acquire(limits.memory_bytes, cpu_seconds, limits.allow_unconfined, stats) as process:
             yield from process.decode_clips(video, media, spans, geometry, limits, stats)
 
     def check_confinement(self, limits: DecoderLimits) -> None:
@@ -106,14 +108,24 @@ class Sandbox:
 
     @contextlib.contextmanager
     def acquire(
-        self, memory_bytes: int, cpu_seconds: int = _DAY_SECONDS, allow_unconfined: bool = False
+        self,
+        memory_bytes: int,
+        cpu_seconds: int = _DAY_SECONDS,
+        allow_unconfined: bool = False,
+        stats: DecodeStats | None = None,
     ) -> Iterator[DecoderProcess]:
-        """Starts a decoder process for one request and closes it at the end of the block."""
+        """Starts a decoder process for one request and closes it at the end of the block.
+
+        `stats` gets the CPU time of the process, however it ended, and the fetched bytes.
+        """
         process = self._start(Bounds(memory_bytes, cpu_seconds), allow_unconfined)
         try:
             yield process
         finally:
             process.close()
+            if stats is not None:
+                stats.cpu_seconds += process.cpu_seconds
+                stats.bytes_fetched += process.bytes_fetched
             with self._lock:
                 self._processes.discard(process)
             if process.has_crashed:

@@ -100,10 +100,16 @@ class ForkServer:
         """Returns the exit status of a child as in `subprocess`; None: it runs. Raises ServerGoneError."""
         return self._ask({"status": serial})["status"]
 
-    def end(self, serial: int) -> None:
-        """Kills a child if it runs, and forgets it. Does not wait for its end."""
-        with self._lock, contextlib.suppress(OSError):
-            self._control.send(json.dumps({"end": serial}).encode())
+    def end(self, serial: int) -> float:
+        """Kills a child if it runs, and forgets it. Does not wait for its end.
+
+        Returns:
+          The CPU-seconds of the child, user and system time.
+
+        Raises:
+          ServerGoneError: the server has ended, and its children with it.
+        """
+        return self._ask({"end": serial})["cpu_seconds"]
 
     def close(self) -> None:
         """Kills and reaps the server. Its children end with it."""
@@ -146,10 +152,12 @@ class Child:
 
     Attributes:
       pid: its process id. The process may have ended.
+      cpu_seconds: its user and system time, measured by the kernel; 0.0 until `kill`, and if its server has ended.
     """
 
     def __init__(self, server: ForkServer, serial: int, pid: int) -> None:
         self.pid = pid
+        self.cpu_seconds = 0.0
         self._server = server
         self._serial = serial
         self._status: int | None = None
@@ -168,7 +176,8 @@ class Child:
         """Kills the process if it runs. Does not wait for its end."""
         if not self._is_ended:
             self._is_ended = True
-            self._server.end(self._serial)
+            with contextlib.suppress(ServerGoneError):
+                self.cpu_seconds = self._server.end(self._serial)
 
 
 def _start(module: str, control: int, liveness: int) -> subprocess.Popen[bytes]:

@@ -1,5 +1,13 @@
 """The content of `reelbeam report`: what is in an output, as dataclasses. No pictures and no HTML.
 
 content.py      the dataclasses of a report
+shown_rows.py   the rows that a report shows, read batch by batch
+digest.py       makes the content of a report
+video_facts.py  sums over the videos, and failures
+clip_table.py   a few numbers of each clip
+clip_choice.py  the clips on the contact sheets
+corpus.py       shares and histograms (media_names.py: of picture sizes and containers)
+timelines.py    the labels of videos over time
+chosen_rows.py  the complete rows of what is shown
 changes.py      the dataclasses of a comparison
 """

@@ -293,7 +293,6 @@ class Content:
 
     Attributes:
       output: its folder or prefix.
-      title: such as the names of the runs.
       labelings: the newest first.
       num_timelines_left_out: the videos with changes of the best label that have no timeline.
     """

@@ -9,17 +9,15 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from reelbeam.transforms.output.ledger import uri_key
+from reelbeam.transforms.output.row_keys import input_hashes, run_hashes
 from reelbeam.transforms.output.table_files import read_batches
-from reelbeam.transforms.records import stable_hash
 from reelbeam.transforms.records.time_range import shown_input
 from reelbeam.transforms.schemas import RANGE
 from reelbeam.transforms.wording import counted
@@ -68,9 +66,9 @@ class RowChecks:
         """Adds rows of a file. Returns the number of rows with a wrong `uri_key`."""
         if not self._files or self._files[-1] != path:
             self._files.append(path)
-        hashes = _hashes(_keys(batch), uri_key)
+        hashes = input_hashes(batch)
         rows = np.zeros(batch.num_rows, _ROW)
-        rows["key"] = hashes + _hashes(batch["run_id"], _run_salt)
+        rows["key"] = hashes + run_hashes(batch["run_id"])
         rows["file"] = len(self._files) - 1
         wrong_keys = 0
         if table == "videos":
@@ -116,28 +114,10 @@ def _odd_rows(rows: npt.NDArray[np.void]) -> Iterator[tuple[npt.NDArray[np.void]
     yield videos[lacking], "video", "marked ok without all planned clips"
 
 
-def _keys(batch: pa.RecordBatch) -> pa.Array:
-    """Returns the keys of the rows' inputs, see `time_range.input_key`."""
-    uris, bounds = batch["video_uri"], [batch[name] for name in RANGE]
-    has_range = pc.or_(*(pc.is_valid(bound) for bound in bounds))
-    start, end = (pc.fill_null(pc.cast(bound, pa.string()), "") for bound in bounds)
-    return pc.if_else(has_range, pc.binary_join_element_wise(uris, "\0t=", start, ",", end, ""), uris)
-
-
-def _hashes(column: pa.Array, hash_of: Callable[[str], int]) -> npt.NDArray[np.uint64]:
-    found = column.dictionary_encode()
-    values = np.array([hash_of(value) for value in found.dictionary.to_pylist()], np.int64)
-    return values[found.indices.to_numpy()].view(np.uint64)
-
-
-def _run_salt(run_id: str) -> int:
-    return stable_hash(run_id, "run")
-
-
 def _name_of(path: str, key: int) -> str:
     """Returns the name of a key's video and run."""
     for batch in read_batches(path, ["video_uri", *RANGE, "run_id"]):
-        keys = _hashes(_keys(batch), uri_key) + _hashes(batch["run_id"], _run_salt)
+        keys = input_hashes(batch) + run_hashes(batch["run_id"])
         (places,) = np.nonzero(keys == key)
         if len(places):
             row = batch.slice(int(places[0]), 1).to_pylist()[0]

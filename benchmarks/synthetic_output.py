@@ -1,0 +1,208 @@
+"""Make outputs of any size without labeling anything: random scores, in the schemas and with the commits of runs."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import pathlib
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from reelbeam.transforms.output import commits
+from reelbeam.transforms.output.ledger import uri_key
+from reelbeam.transforms.output.run_counts import Counts
+from reelbeam.transforms.output.run_document import RunDocument, RunFacts
+from reelbeam.transforms.output.run_files import (
+    RunPaths,
+    WrittenFile,
+    summarize_files,
+    write_atomically,
+    write_parquet,
+)
+from reelbeam.transforms.schemas import SCHEMA_VERSION, TABLES
+
+TOP = 5
+_CLASSES = [f"class number {number:03d}" for number in range(600)]
+_ROOT = pathlib.Path(__file__).resolve().parents[1]
+_SHARES_OF_RUNS = (40, 40, 15, 5)
+_PERCENT_FAILED = 2
+_PERCENT_RELABELED = 5
+_CLIP_MS = 10_000
+_ROWS_PER_FILE = 100_000
+_FIRST_DAY = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+
+_MODEL = {
+    "model": "movinet_a2_base",
+    "model_fingerprint": "0" * 64,
+    "label_map_fingerprint": "0" * 64,
+    "sampling_fingerprint": "0" * 16,
+    "engine": "openvino",
+    "precision": "float32",
+    "output_activation": "logits",
+    "decoder_version": "PyAV",
+}
+
+Places = npt.NDArray[np.int64]
+
+
+def make_output(output: pathlib.Path, num_videos: int, num_clips: int) -> None:
+    """Makes an output of four runs. The two small ones are compacted if they are small enough.
+
+    The last run labels some videos of the first one again. Of each video, there are about as many clips.
+
+    Args:
+      output: the folder.
+      num_videos: the number of videos.
+      num_clips: the number of clips of all videos together, of which failed videos have none.
+    """
+    ends = np.cumsum((0, *_SHARES_OF_RUNS)) * num_videos // 100
+    per_video = np.diff(np.arange(num_videos + 1) * num_clips // num_videos)
+    for number in range(len(_SHARES_OF_RUNS)):
+        videos = np.arange(ends[number], ends[number + 1])
+        if number == len(_SHARES_OF_RUNS) - 1:
+            videos = np.concatenate([videos, np.arange(num_videos * _PERCENT_RELABELED // 100)])
+        _commit_run(output, number, videos, per_video[videos])
+    subprocess.run(
+        [sys.executable, "-m", "reelbeam", "compact", str(output)], cwd=_ROOT, check=True, capture_output=True
+    )
+
+
+def _commit_run(output: pathlib.Path, number: int, videos: Places, num_clips: Places) -> None:
+    day = _FIRST_DAY + datetime.timedelta(days=number)
+    run_id = f"{day:%Y%m%dT%H%M%SZ}-{number:06x}"
+    paths = RunPaths(str(output), run_id)
+    random = np.random.default_rng(number)
+    num_clips = np.where(random.integers(100, size=len(videos)) < _PERCENT_FAILED, 0, num_clips)
+    labels = (random.zipf(1.3, len(videos)) - 1) % len(_CLASSES)
+    files = []
+    for start in range(0, max(1, len(videos)), _ROWS_PER_FILE // TOP):
+        share = slice(start, start + _ROWS_PER_FILE // TOP)
+        tables = _tables(run_id, day, videos[share], num_clips[share], labels[share], random)
+        for name, table in tables:
+            shard = start // (_ROWS_PER_FILE // TOP)
+            write_atomically(paths.staged(name, shard), functools.partial(write_parquet, table))
+            files.append(WrittenFile(name, shard, table.num_rows))
+    contents = summarize_files(paths, files)
+    at = day.isoformat()
+    facts = RunFacts(
+        run_id=run_id,
+        started_at=at,
+        labeled_at=at,
+        configuration={"num_frames": 50, "target_fps": "5", "resize": 192, "size": 172, "tail_policy": "shift_back"},
+        model_info={},
+        versions={},
+        **_MODEL,
+    )
+    document = RunDocument(
+        **vars(facts),
+        **contents._asdict() | {"counts": Counts(inputs=len(videos), **contents.counts, skipped=0)},
+        schema_version=SCHEMA_VERSION,
+        finished_at=at,
+        selected={"new": len(videos)},
+        skipped={},
+    )
+    commits.write_commit_record(paths, document, files)
+    commits.finish(paths)
+
+
+def _tables(
+    run_id: str,
+    day: datetime.datetime,
+    videos: Places,
+    num_clips: Places,
+    labels: Places,
+    random: np.random.Generator,
+) -> Iterator[tuple[str, pa.Table]]:
+    """Yields the tables of some videos."""
+    is_failed = num_clips == 0
+    uris = pa.array([f"/data/videos/{video // 1000:05d}/video_{video:08d}.mp4" for video in videos])
+    of_clips = np.repeat(np.arange(len(videos)), num_clips)
+    sure = random.random(len(of_clips)) < 0.8
+    best = np.where(sure, labels[of_clips], random.integers(len(_CLASSES), size=len(of_clips)))
+    scores = np.sort(random.dirichlet([0.3] * TOP, len(of_clips)).astype(np.float32), axis=1)[:, ::-1]
+    starts = (np.arange(len(of_clips)) - np.repeat(np.cumsum(num_clips) - num_clips, num_clips)) * _CLIP_MS
+    clip_columns = {
+        "video_uri": uris.take(pa.array(of_clips)),
+        "clip_index": starts // _CLIP_MS,
+        "start_ms": starts,
+        "end_ms": starts + _CLIP_MS,
+        "entropy": -(scores * np.log(np.maximum(scores, 1e-9))).sum(axis=1),
+        "log_sum_exp": random.normal(12, 2, len(of_clips)),
+        "num_frames": np.full(len(of_clips), 50),
+        "num_real_frames": np.full(len(of_clips), 50),
+    }
+    first = np.minimum(np.cumsum(num_clips) - num_clips, max(0, len(of_clips) - 1))
+    codes = np.array(["corrupt_video", "no_frames", "decoder_timeout"])[random.integers(3, size=len(videos))]
+    code = pa.array(codes, mask=~is_failed)
+    message = pa.array([f"{uri}: synthetic failure" for uri in uris.to_pylist()], mask=~is_failed)
+    video_columns = {
+        "video_uri": uris,
+        "status": np.where(is_failed, "failed", "ok"),
+        "num_planned_clips": np.maximum(num_clips, 1),
+        "num_clips": num_clips,
+        "error_code": code,
+        "error_message": message,
+        "duration_ms": np.maximum(num_clips, 1) * _CLIP_MS,
+        "width": np.full(len(videos), 1280),
+        "height": random.choice([360, 720, 1080], len(videos)),
+        "codec": random.choice(["h264", "hevc", "vp9"], len(videos)),
+        "container": np.full(len(videos), "mov,mp4,m4a,3gp,3g2,mj2"),
+        "size_bytes": random.integers(1_000_000, 100_000_000, len(videos)),
+        "content_version": np.full(len(videos), "mtime:1.0"),
+        "uri_key": np.array([uri_key(uri) for uri in uris.to_pylist()], np.int64),
+        "labeled_at": pa.array([day] * len(videos), pa.timestamp("us", "UTC")),
+        "transient": np.zeros(len(videos), bool),
+    }
+    error_columns = {
+        "video_uri": uris.filter(pa.array(is_failed)),
+        "stage": np.full(int(is_failed.sum()), "decode"),
+        "code": codes[is_failed],
+        "message": message.drop_null(),
+        "transient": np.zeros(int(is_failed.sum()), bool),
+    }
+    yield "videos", _table("videos", run_id, video_columns, _labels("videos", best[first], scores[first], ~is_failed))
+    yield "clips", _table("clips", run_id, clip_columns, _labels("clips", best, scores, np.ones(len(best), bool)))
+    yield "errors", _table("errors", run_id, error_columns, {})
+
+
+def _labels(
+    table: str, best: Places, scores: npt.NDArray[np.float32], has_labels: npt.NDArray[np.bool_]
+) -> dict[str, pa.Array]:
+    """Returns the columns with labels. The others of a clip are the next classes."""
+    classes = (best[:, None] + np.arange(TOP)) % len(_CLASSES)
+    names = pa.array(_CLASSES).take(pa.array(classes[has_labels].ravel()))
+    kind = TABLES[table].field("labels").type
+    values = scores[has_labels].ravel()
+    fields = {"label": names, "class_id": classes[has_labels].ravel(), "score": values, "max_score": values}
+    entries = pa.StructArray.from_arrays(
+        [pa.array(fields[field.name], field.type) for field in kind.value_type], fields=list(kind.value_type)
+    )
+    offsets = np.concatenate([[0], np.cumsum(has_labels * TOP)])
+    return {
+        "labels": pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), entries, type=kind),
+        "top_label": pa.array(np.array(_CLASSES)[best], mask=~has_labels),
+        "top_score": pa.array(scores[:, 0], mask=~has_labels),
+    }
+
+
+def _table(
+    name: str, run_id: str, columns: Mapping[str, npt.NDArray[np.generic] | pa.Array], labels: dict[str, pa.Array]
+) -> pa.Table:
+    """Returns a table of the schema; columns that are not given have the run's value, or null."""
+    num_rows = len(columns["video_uri"])
+    given = {**columns, **labels}
+    run = _MODEL | {"run_id": run_id, "attempts": 1, "schema_version": SCHEMA_VERSION}
+    arrays = []
+    for field in TABLES[name]:
+        if field.name in given:
+            arrays.append(pa.array(given[field.name], field.type))
+        elif field.name == "metadata":
+            arrays.append(pa.array([[]] * num_rows, field.type))
+        else:
+            arrays.append(pa.array([run.get(field.name)] * num_rows, field.type))
+    return pa.Table.from_arrays(arrays, schema=TABLES[name])

@@ -1,0 +1,83 @@
+"""What is in the corpus: shares and histograms. Quartiles are exact, with linear interpolation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from reelbeam.transforms.output.digest.clip_table import NO_LABEL, ClipTable
+from reelbeam.transforms.output.digest.content import Corpus, Histogram, Share, Shares
+from reelbeam.transforms.output.digest.video_facts import VideoFacts
+
+_NUM_BINS = 20
+_NUM_LARGEST = 12
+_ENTROPY_STEP = 0.5
+_FIRST_SECONDS = 2.0**-3
+"""The lowest edge of the bins of durations. Shorter videos are in the first bin."""
+
+_Values = npt.NDArray[np.floating]
+
+
+def corpus(videos: VideoFacts, clips: ClipTable, num_labels: int) -> Corpus:
+    """Returns what is in the corpus.
+
+    Args:
+      videos: the sums over the videos.
+      clips: the clips.
+      num_labels: the number of labels that are not summed up as others.
+    """
+    return Corpus(
+        labels=largest(label_shares(videos, clips), num_labels),
+        scores=histogram(clips.scores, np.arange(_NUM_BINS + 1) / _NUM_BINS),
+        entropies=histogram(clips.entropies, _entropy_edges(clips.entropies)),
+        durations=_durations(videos.durations_ms / 1000),
+        picture_sizes=largest(videos.picture_sizes.shares()),
+        codecs=largest(videos.codecs.shares()),
+        containers=largest(videos.containers.shares()),
+    )
+
+
+def label_shares(videos: VideoFacts, clips: ClipTable) -> list[Share]:
+    """Returns the share of each label. Where clips overlap, each instant counts once."""
+    is_labeled = clips.labels != NO_LABEL
+    lengths = (clips.until_ms - clips.from_ms)[is_labeled]
+    sums = np.zeros(len(clips.label_names), np.int64)
+    np.add.at(sums, clips.labels[is_labeled], lengths)
+    clip_ms = dict(zip(clips.label_names, sums.tolist(), strict=True))
+    names = videos.labels.videos.keys() | clip_ms.keys()
+    return [Share(name, videos.labels.videos[name], clip_ms.get(name, 0)) for name in names]
+
+
+def largest(shares: Sequence[Share], most: int = _NUM_LARGEST) -> Shares:
+    """Returns the largest shares by videos, then by duration, then by name, and the sum of the others."""
+    ordered = sorted(shares, key=lambda share: (-share.videos, -share.video_ms, share.name))
+    others = ordered[most:]
+    total = Share("", sum(share.videos for share in others), sum(share.video_ms for share in others))
+    return Shares(tuple(ordered[:most]), len(others), total if others else None)
+
+
+def histogram(values: _Values, edges: _Values) -> Histogram:
+    """Returns the distribution of the finite values. Values outside the edges are in the first or the last bin."""
+    values = values[np.isfinite(values)].astype(np.float64)
+    counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
+    found = np.quantile(values, (0.25, 0.5, 0.75)).tolist() if len(values) else None
+    quartiles = None if found is None else (found[0], found[1], found[2])
+    return Histogram(tuple(edges.tolist()), tuple(counts.tolist()), quartiles)
+
+
+def _entropy_edges(entropies: _Values) -> _Values:
+    """Returns equal bins from 0 to the greatest entropy, rounded up to half a nat."""
+    finite = entropies[np.isfinite(entropies)]
+    most = float(finite.max()) if len(finite) else 0.0
+    return np.arange(_NUM_BINS + 1) * float(max(1, math.ceil(most / _ENTROPY_STEP))) * _ENTROPY_STEP / _NUM_BINS
+
+
+def _durations(seconds: _Values) -> Histogram:
+    """Returns the distribution of durations. The edges are powers of two seconds."""
+    known = np.maximum(seconds, _FIRST_SECONDS)
+    low = math.floor(math.log2(known.min())) if len(known) else 0
+    high = math.floor(math.log2(known.max())) + 1 if len(known) else 1
+    return histogram(seconds, 2.0 ** np.arange(low, high + 1))

@@ -1,0 +1,167 @@
+"""Make the content of a report from the rows of an output."""
+
+from __future__ import annotations
+
+import collections
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from reelbeam.transforms.errors import ConfigError
+from reelbeam.transforms.output.digest.chosen_rows import ChosenRows, read_chosen
+from reelbeam.transforms.output.digest.clip_choice import Choice, DigestOptions, Places, choose
+from reelbeam.transforms.output.digest.clip_table import ClipTable
+from reelbeam.transforms.output.digest.content import Content, Cost, Labeling, LabelSheet, Sheets, ShownClip, Totals
+from reelbeam.transforms.output.digest.corpus import corpus, label_shares
+from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
+from reelbeam.transforms.output.digest.timelines import TimelinePlans, plan_timelines, timeline
+from reelbeam.transforms.output.digest.video_facts import VideoFacts, find_inputs
+from reelbeam.transforms.output.run_counts import RunCost
+from reelbeam.transforms.output.run_document import LabelingKey, RunDocument
+from reelbeam.transforms.output.runs import Run
+from reelbeam.transforms.output.tables import run_name
+
+_SAMPLING = (
+    *("num_frames", "target_fps", "resize", "size", "tail_policy", "clip_stride_seconds", "clips_per_video"),
+    "warm_up_seconds",
+)
+_NUM_NEAR = 3
+
+
+def make_content(rows: ShownRows, options: DigestOptions | None = None, on_file: OnFile = lambda path: None) -> Content:
+    """Returns what a report shows of an output.
+
+    The videos table and the clips table are read twice: once for the sums and the choice of clips, which keep some 40
+    bytes for each video and 72 for each clip, and once for the rows that are shown. The result depends only on the rows
+    and the options, not on their order or on the files that hold them.
+
+    Args:
+      rows: the rows to show.
+      options: the sizes of the report; None: the defaults.
+      on_file: called for each file that is read.
+
+    Raises:
+      ConfigError: a requested video is not there.
+      StorageError: a file cannot be read.
+    """
+    options = options or DigestOptions()
+    videos = VideoFacts.read(rows, options.seed, on_file)
+    requested = _requested(rows, videos, options.videos, on_file) if options.videos else []
+    clips = ClipTable.read(rows, videos.order, on_file)
+    choice = choose(clips, videos.order, label_shares(videos, clips), options)
+    planned = plan_timelines(clips, videos.order, requested, options)
+    with_timeline = [plan.input for plan in planned.plans]
+    chosen = read_chosen(rows, videos.order, clips, _all_places(choice, planned), with_timeline, on_file)
+    return Content(
+        output=rows.output.uri,
+        totals=_totals(rows, videos),
+        labelings=_labelings(rows.runs(), videos.runs),
+        failures=videos.failures(),
+        corpus=corpus(videos, clips, options.num_labels),
+        sheets=_sheets(choice, clips, chosen),
+        timelines=tuple(timeline(plan, clips, chosen) for plan in planned.plans),
+        num_timelines_left_out=planned.num_left_out,
+    )
+
+
+def _requested(rows: ShownRows, videos: VideoFacts, wanted: Sequence[str], on_file: OnFile) -> list[int]:
+    """Returns the ranks of the requested videos in the order of the request; ranges of one video follow each other."""
+    found: dict[str, list[int]] = {uri: [] for uri in wanted}
+    for uri, number in find_inputs(rows, tuple(wanted), on_file):
+        found[uri].append(int(videos.order.ranks[number]))
+    for uri, ranks in found.items():
+        if not ranks:
+            near = _near(
+                uri, (name for batch in rows.batches("videos", ["video_uri"]) for name in batch[0].to_pylist())
+            )
+            remedy = f"pass the URI of a row, such as {', '.join(near)}" if near else "pass the URI of a row"
+            raise ConfigError(f"--video {uri} is not a video of {rows.output.uri}; {remedy}")
+    return [rank for ranks in found.values() for rank in sorted(ranks)]
+
+
+def _near(uri: str, names: Iterable[str]) -> list[str]:
+    """Returns some URIs whose last part has the text, or is similar to its last part."""
+    wanted = uri.rstrip("/").rsplit("/", 1)[-1]
+    last_parts = {name: name.rsplit("/", 1)[-1] for name in names}
+    having = sorted(name for name, part in last_parts.items() if wanted and wanted in part)[:_NUM_NEAR]
+    if having:
+        return having
+    similar = difflib.get_close_matches(wanted, sorted(set(last_parts.values())), _NUM_NEAR)
+    return sorted(name for name, part in last_parts.items() if part in similar)[:_NUM_NEAR]
+
+
+def _all_places(choice: Choice, planned: TimelinePlans) -> Places:
+    sheets = (places for sheet in choice.labels for places in (sheet.surest, sheet.median, sheet.least))
+    return np.unique(np.concatenate([*sheets, *choice[1:], *(plan.clips for plan in planned.plans)]))
+
+
+def _sheets(choice: Choice, clips: ClipTable, rows: ChosenRows) -> Sheets:
+    def shown(places: Places) -> tuple[ShownClip, ...]:
+        return tuple(rows.clip(clips, place) for place in places.tolist())
+
+    labels = (
+        LabelSheet(sheet.label, sheet.videos, sheet.clips, *map(shown, (sheet.surest, sheet.median, sheet.least)))
+        for sheet in choice.labels
+    )
+    return Sheets(tuple(labels), *map(shown, choice[1:]))
+
+
+def _totals(rows: ShownRows, videos: VideoFacts) -> Totals:
+    last = [run.labeled for run in rows.last_runs]
+    return Totals(
+        videos=videos.statuses.total(),
+        ok=videos.statuses["ok"],
+        partial=videos.statuses["partial"],
+        failed=videos.statuses["failed"],
+        unrecognized=videos.num_unrecognized,
+        clips=videos.num_clips,
+        video_ms=sum(videos.durations_ms.tolist()),
+        size_bytes=videos.size_bytes,
+        skipped=_summed(document.skipped for document in last),
+        ignored=_summed(document.ignored for document in last),
+    )
+
+
+def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: collections.Counter[str] = collections.Counter()
+    for each in counts:
+        total.update(each)
+    return dict(sorted(total.items()))
+
+
+def _labelings(runs: Sequence[Run], num_videos: Mapping[str, int]) -> tuple[Labeling, ...]:
+    """Returns the labelings of runs, the newest first."""
+    groups: dict[tuple[LabelingKey, str], list[RunDocument]] = {}
+    for run in runs:
+        groups.setdefault((LabelingKey.of(run.labeled), run.labeled.model), []).append(run.labeled)
+    found = [_labeling(documents, num_videos) for documents in groups.values()]
+    return tuple(sorted(found, key=lambda labeling: (labeling.last_run, labeling.model), reverse=True))
+
+
+def _labeling(documents: Sequence[RunDocument], num_videos: Mapping[str, int]) -> Labeling:
+    names = list(dict.fromkeys(run_name(document.run_id) for document in documents))
+    last = documents[-1]
+    settings = ((name, last.configuration.get(name)) for name in _SAMPLING)
+    return Labeling(
+        model=last.model,
+        engine=last.engine,
+        precision=last.precision,
+        sampling={name: str(value) for name, value in settings if value not in (None, "0")},
+        num_runs=len(names),
+        first_run=names[0],
+        last_run=names[-1],
+        started_at=documents[0].started_at,
+        finished_at=last.finished_at,
+        videos=sum(num_videos.get(document.run_id, 0) for document in documents),
+        cost=_cost(documents),
+    )
+
+
+def _cost(documents: Sequence[RunDocument]) -> Cost | None:
+    measured = [document for document in documents if document.cost is not None]
+    if not measured:
+        return None
+    total = RunCost.total(document.cost for document in measured if document.cost is not None)
+    seconds = sum(document.counts.video_ms for document in measured) / 1000
+    return Cost(total.decode_cpu_seconds, total.model_cpu_seconds, seconds)
