@@ -187,7 +187,8 @@ class Corpus:
     """What is in the corpus.
 
     Attributes:
-      labels: by videos and by duration.
+      labels: the labels of most videos.
+      labels_by_time: the labels of the longest duration.
       scores: of the best label of each clip.
       entropies: of each clip, in nats.
       durations: of each video, in seconds; the bins are logarithmic.
@@ -201,6 +202,7 @@ class Corpus:
     picture_sizes: Shares
     codecs: Shares
     containers: Shares
+    labels_by_time: Shares
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,6 +28,9 @@ _SAMPLING = (
 )
 _NUM_NEAR = 3
 
+MAX_RANGES = 20
+"""The most ranges of a requested video that get a timeline: the first ones."""
+
 
 def make_content(rows: ShownRows, options: DigestOptions | None = None, on_file: OnFile = lambda path: None) -> Content:
     """Returns what a report shows of an output.
@@ -77,7 +80,7 @@ def _requested(rows: ShownRows, videos: VideoFacts, wanted: Sequence[str], on_fi
             )
             remedy = f"pass the URI of a row, such as {', '.join(near)}" if near else "pass the URI of a row"
             raise ConfigError(f"--video {uri} is not a video of {rows.output.uri}; {remedy}")
-    return [rank for ranks in found.values() for rank in sorted(ranks)]
+    return [rank for ranks in found.values() for rank in sorted(ranks)[:MAX_RANGES]]
 
 
 def _near(uri: str, names: Iterable[str]) -> list[str]:
