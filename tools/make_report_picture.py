@@ -59,8 +59,8 @@ def _screenshot(page: Page, selector: str, above: int, height: int) -> Image.Ima
     box = page.locator(selector).bounding_box()
     assert box is not None, selector
     top = 0 if selector == _PARTS[0][0] else box["y"] - above
-    clip = {"x": 0.0, "y": top, "width": float(_WIDTH), "height": float(height)}
-    return Image.open(io.BytesIO(page.screenshot(full_page=True, clip=clip)))
+    shot = page.screenshot(full_page=True, clip={"x": 0, "y": top, "width": _WIDTH, "height": height})
+    return Image.open(io.BytesIO(shot))
 
 
 if __name__ == "__main__":
