@@ -54,7 +54,7 @@ class DecodedClips(NamedTuple):
     Attributes:
       clips: the clips, in the order of each segment.
       failures: one Failure for each segment that could not be decoded completely.
-      costs: the CPU time of the decoder processes, one element for each bundle.
+      costs: the CPU time of the decoder processes and the fetched bytes, one element for each bundle.
     """
 
     clips: beam.PCollection[Clip]
@@ -92,7 +92,7 @@ class _DecodeClipsFn(beam.DoFn):
         self._config = config
 
     def start_bundle(self) -> None:
-        self._cpu_seconds = 0.0
+        self._cost = RunCost()
 
     def process(self, segment: SegmentSpan) -> Iterator[Clip | beam.pvalue.TaggedOutput]:
         video, config = segment.video, self._config
@@ -115,11 +115,12 @@ class _DecodeClipsFn(beam.DoFn):
         metrics.count(metrics.FULL_DECODES, stats.full_decodes)
         metrics.count(metrics.VIDEO_MS_DECODED, segment.clips[-1].end_ms - segment.clips[0].start_ms)
         metrics.count_segment_done(video.key, segment.num_segments)
-        self._cpu_seconds += stats.cpu_seconds
+        cost = RunCost(decode_cpu_seconds=stats.cpu_seconds, bytes_fetched=stats.bytes_fetched)
+        self._cost = RunCost.total([self._cost, cost])
 
     def finish_bundle(self) -> Iterator[beam.pvalue.TaggedOutput]:
-        metrics.count(metrics.DECODE_CPU_MS, round(1000 * self._cpu_seconds))
-        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(RunCost(decode_cpu_seconds=self._cpu_seconds)))
+        metrics.count(metrics.DECODE_CPU_MS, round(1000 * self._cost.decode_cpu_seconds))
+        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(self._cost))
 
 
 class ClipCoder(beam.coders.Coder):

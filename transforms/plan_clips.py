@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import apache_beam as beam
 
 from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.beam_compat import WindowedValue, in_global_window
-from reelbeam.transforms.errors import MediaError, RangeOutsideVideoError
+from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.media.decoding.decoder import DecodeStats
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
-from reelbeam.transforms.media.sampling.clips import ClipSampling, max_num_clips, plan_clip_spans
-from reelbeam.transforms.media.sampling.segments import clip_seconds, key_frame_seconds, media_of_segment, plan_segments
-from reelbeam.transforms.media.sampling.stream import plan_stream_spans, warm_up_segments
+from reelbeam.transforms.media.sampling.clips import ClipSampling, max_num_clips
+from reelbeam.transforms.media.sampling.segments import clip_seconds, media_of_segment
+from reelbeam.transforms.media.sampling.video_plan import labeled_seconds, plan_parts
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.output.run_counts import RunCost
-from reelbeam.transforms.records import ClipSpan, Failure, MediaInfo, PlannedVideo, SegmentSpan, VideoRef
-from reelbeam.transforms.records.time_range import WHOLE, TimeRange
-from reelbeam.transforms.redaction import without_query
+from reelbeam.transforms.records import Failure, PlannedVideo, SegmentSpan, VideoRef
 from reelbeam.transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig
 
 # The maximum number of segments that are collected and sorted, with a few kilobytes each.
@@ -133,46 +130,6 @@ class _PlanClipsFn(beam.DoFn):
         segments = sorted(self._held, key=_weight, reverse=True)
         self._held = []
         return segments
-
-
-def labeled_seconds(video: VideoRef, duration_seconds: Fraction) -> Fraction:
-    """Returns the length of the part of a video that is labeled, in seconds.
-
-    Args:
-      video: the video, with its time range.
-      duration_seconds: the duration of the whole video.
-
-    Raises:
-      RangeOutsideVideoError: the time range is not inside the video.
-    """
-    if not video.time_range.is_inside(duration_seconds):
-        raise RangeOutsideVideoError(
-            f"{without_query(video.video_uri)}: the range from {video.time_range} is not inside the video, which lasts "
-            f"{float(duration_seconds):g} s; correct start_seconds and end_seconds, or leave end_seconds empty"
-        )
-    start, end = video.time_range.bounds(duration_seconds)
-    return end - start
-
-
-def plan_parts(
-    media: MediaInfo, sampling: ClipSampling, time_range: TimeRange = WHOLE
-) -> Sequence[tuple[ClipSpan, ...]]:
-    """Returns the clips of each segment of a video, for either kind of model.
-
-    A time range is planned as a video of its own, which begins at the start of the range.
-    """
-    start, end = time_range.bounds(media.duration_seconds)
-    key_frames = [seconds - start for seconds in key_frame_seconds(media)]
-    if sampling.kind == "base":
-        parts = plan_segments(plan_clip_spans(end - start, sampling), key_frames)
-    else:
-        clips = plan_stream_spans(end - start, sampling)
-        parts = tuple(warm_up_segments(plan_segments(clips, key_frames, sampling.warm_up), sampling))
-    return parts if start == 0 else [tuple(_shifted(clip, start) for clip in part) for part in parts]
-
-
-def _shifted(clip: ClipSpan, seconds: Fraction) -> ClipSpan:
-    return dataclasses.replace(clip, start_seconds=clip.start_seconds + seconds, end_seconds=clip.end_seconds + seconds)
 
 
 def _weight(segment: SegmentSpan) -> float:

@@ -15,11 +15,11 @@ from reelbeam.transforms import storage
 from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.media.decoding.probe import decoder_version
 from reelbeam.transforms.media.sampling.clips import max_num_clips
+from reelbeam.transforms.media.sampling.video_plan import labeled_seconds
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.models.cpus import cpu_count
 from reelbeam.transforms.output.ledger import SELECTED
 from reelbeam.transforms.output.run_document import LabelingKey
-from reelbeam.transforms.plan_clips import labeled_seconds
 from reelbeam.transforms.records import VideoRef
 from reelbeam.transforms.storage.ignored import most_frequent
 from reelbeam.transforms.storage.spool.folder import SpoolConfig

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Column
 from rich.text import Text
 
+from reelbeam.pipeline.reports.cost import cost_text
 from reelbeam.pipeline.terminal.console import make_table, make_wide_console, printable, right
 from reelbeam.transforms.output.inspection.overview import Overview
 from reelbeam.transforms.output.inspection.verification import Verification
@@ -88,6 +89,8 @@ def _print_runs(found: Overview, console: Console) -> None:
         )
     if found.runs:
         console.print(table)
+    if cost := cost_text((run.cost, run.counts) for run in found.runs):
+        console.print(f"{cost}, in the runs above", style="dim")
     if len(found.runs) < found.num_runs:
         console.print(
             f"the last {len(found.runs)} of {counted(found.num_runs, 'run')}; --runs N shows more", style="dim"

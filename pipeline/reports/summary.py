@@ -13,13 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from reelbeam.pipeline.job.outcome import Outcome
+from reelbeam.pipeline.reports.cost import cost_text
 from reelbeam.pipeline.reports.reasons import DONE_BEFORE, skipped_text
 from reelbeam.pipeline.reports.summary_json import added_up, committed_runs
 from reelbeam.pipeline.terminal.console import make_table, printable, right, whole
 from reelbeam.transforms import metrics
 from reelbeam.transforms.errors import StorageError
 from reelbeam.transforms.models.registry.catalog import DEMO
-from reelbeam.transforms.output.run_counts import Counts, ErrorCount, LabelCount, RunCost
+from reelbeam.transforms.output.run_counts import Counts, ErrorCount, LabelCount
 from reelbeam.transforms.output.run_document import RunDocument
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.table_files import read_batches
@@ -27,7 +28,7 @@ from reelbeam.transforms.records.time_range import shown_input
 from reelbeam.transforms.schemas import RANGE, Row
 from reelbeam.transforms.selection.row_options import RowOptions
 from reelbeam.transforms.storage.ignored import describe
-from reelbeam.transforms.wording import counted, duration, short_duration
+from reelbeam.transforms.wording import counted, duration
 
 MAX_VIDEOS_SHOWN = 25
 MAX_FAILED_SHOWN = 10
@@ -64,8 +65,8 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
     if summary.errors and not (outcome.exit_code and _lists_all_errors(summary.counts)):
         console.print(_errors_table(summary.errors))
     console.print(Text(_counts_line(summary) if summary.counts.videos else _nothing_line(summary)))
-    if summary.cost and summary.counts.video_ms:
-        console.print(Text(_cost_line(summary.cost, summary.counts)))
+    if cost := cost_text([(summary.cost, summary.counts)]):
+        console.print(Text(cost))
     if summary.model == DEMO and not num_before:
         console.print(_TOY, soft_wrap=True)
     if summary.counts.videos and summary.counts.skipped:
@@ -101,11 +102,10 @@ def print_total(outcomes: Sequence[Outcome], console: Console) -> None:
         committed[-1],
         counts=Counts.total(run.counts for run in committed),
         skipped=added_up(run.skipped for run in committed),
-        cost=RunCost.total(run.cost for run in committed if run.cost),
     )
     console.print(Text(f"Committed {counted(len(committed), 'part')}. {_counts_line(total)}"))
-    if total.cost and total.counts.video_ms:
-        console.print(Text(_cost_line(total.cost, total.counts)))
+    if cost := cost_text((run.cost, run.counts) for run in committed):
+        console.print(Text(cost))
     if total.skipped:
         console.print(Text(_skipped_line(total)))
 
@@ -201,12 +201,6 @@ def _counts_line(summary: RunDocument) -> str:
         f"{videos} ({length}): {counts.ok} ok, {counts.partial} partial, {counts.failed} failed; {clips}; "
         f"model {summary.model} on {summary.engine}"
     )
-
-
-def _cost_line(cost: RunCost, counts: Counts) -> str:
-    hours = counts.video_ms / 3_600_000
-    decoding, model = (short_duration(x / hours) for x in (cost.decode_cpu_seconds, cost.model_cpu_seconds))
-    return f"CPU time per hour of video: {decoding} decoding, {model} model"
 
 
 def _fetched_line() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
 from fractions import Fraction
 from operator import attrgetter
@@ -20,6 +19,7 @@ from reelbeam.pipeline.settings.label_settings import (
 )
 from reelbeam.pipeline.settings.model_settings import EngineSettings
 from reelbeam.transforms.errors import ConfigError
+from reelbeam.transforms.media.decoding.model_input import ModelInput
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling
@@ -125,8 +125,7 @@ class LabelingConfig(
     @property
     def sampling_fingerprint(self) -> str:
         """The hash of everything that determines the pixels of the model input: instants, scale and crop."""
-        text = f"{self.sampling.fingerprint} {self.geometry.resize} {self.geometry.size}"
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return ModelInput(self.sampling, self.geometry).fingerprint
 
     def to_json(self) -> dict[str, object]:
         """Returns the configuration for the run's JSON: settings by their names, and what else determines its rows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
@@ -106,6 +107,11 @@ class Run:
             f"SELECT * EXCLUDE ({', '.join(apart)}) FROM '{self.output}/{table}/*/*.parquet' ORDER BY ALL"
         ).fetchall()
 
+    def cost(self) -> dict[str, float]:
+        """Returns the cost that its JSON has."""
+        (document,) = self.output.glob("runs/*.json")
+        return json.loads(document.read_text())["cost"]
+
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory, corpus: pathlib.Path) -> Run:
@@ -178,6 +184,8 @@ def test_the_rows_are_those_of_the_local_runner_and_no_pixel_travels(
     for table in ("videos", "clips", "errors"):
         same(run, local, table)
     assert "steps done" in run.printed and f"{10 * COPIES} videos" in run.printed
+    for cost in (run.cost(), local.cost()):
+        assert cost["decode_cpu_seconds"] > 0 and cost["model_cpu_seconds"] > 0
     job = newest_job(cluster)
     step = heavy_step(job)
     assert step is not None and "ClassifyClips" in step["name"], "decoding and inference are one step"

@@ -66,10 +66,12 @@ class RunCost:
         start, reading headers, decoding and scaling, whether they succeeded or were killed.
       model_cpu_seconds: the CPU time of the workers' processes while they classified clips, see
         `reelbeam.transforms.models.cpu_meter`. Loading the model is not included.
+      bytes_fetched: the bytes of remote videos that were read from their stores.
     """
 
     decode_cpu_seconds: Amount = 0.0
     model_cpu_seconds: Amount = 0.0
+    bytes_fetched: Count = 0
 
     @classmethod
     def total(cls, costs: Iterable[RunCost]) -> RunCost:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import apache_beam as beam
@@ -19,7 +19,9 @@ from local_pipeline import LocalPipeline, counters
 from reelbeam.transforms import classify_clips, metrics
 from reelbeam.transforms.classify_clips import ClassifierConfig, ClassifyClips, MoViNetModelHandler
 from reelbeam.transforms.errors import LabelMapError
+from reelbeam.transforms.models.cpu_meter import CpuMeter
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec, Preset
+from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.records import Clip, ClipScores, Failure
 
 SPEC = ModelSpec("fake", "base", "nowhere", "nowhere", Preset(2, Fraction(1), 4, 4))
@@ -114,6 +116,31 @@ def test_in_a_pipeline_each_clip_comes_out_once_and_the_model_is_loaded_once() -
     assert sum(size for size in loaded.batch_sizes if size == 1) >= 2 and max(loaded.batch_sizes) > 1
     assert (counted[metrics.CLIPS_CLASSIFIED], counted[metrics.CLIPS_UNCLASSIFIED]) == (38, 2)
     assert counted[metrics.VIDEOS_BROKEN] == 1
+
+
+def test_the_cost_is_the_cpu_time_of_all_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    _readings.clear()
+    monkeypatch.setattr(classify_clips, "_meter", CpuMeter(_read_clock))
+    with LocalPipeline("--direct_num_workers=1") as pipeline:
+        clips = pipeline | beam.Create(range(40)) | beam.ParDo(_MakeClips())
+        results = clips | ClassifyClips(ClassifierConfig(model=SPEC, labels=make.LABELS), fake_engine.load)
+        assert_that(results.costs | beam.CombineGlobally(RunCost.total), _check_cost)
+    num_batches = len(_readings) // 2
+    assert num_batches >= 40 / classify_clips.MAX_BATCH_CLIPS
+    assert counters(pipeline)[metrics.MODEL_CPU_MS] == 1000 * num_batches
+
+
+_readings: list[float] = []
+
+
+def _read_clock() -> float:
+    """Returns the CPU time of a process that uses 1 s from one reading to the next, so 1 s in each batch."""
+    _readings.append(len(_readings) + 1.0)
+    return _readings[-1]
+
+
+def _check_cost(found: Sequence[RunCost]) -> None:
+    assert found == [RunCost(model_cpu_seconds=len(_readings) / 2)]
 
 
 DEMO = dataclasses.replace(CATALOG["demo"], labels="on/the/launcher/alone.txt")

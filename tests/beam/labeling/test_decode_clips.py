@@ -25,6 +25,7 @@ from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.media.sandbox import protocol
 from reelbeam.transforms.models.registry.catalog import find
+from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
 from reelbeam.transforms.records import Clip, SegmentSpan, VideoRef
 
@@ -95,6 +96,13 @@ def test_a_crashed_decoder_loses_only_its_segment(tmp_path: pathlib.Path) -> Non
         seen = decoded.clips | beam.Map(_kill_the_decoder_once, marker=str(tmp_path / "killed"))
         assert_that(seen, lambda indices: None, label="clips")
         assert_that(decoded.failures | beam.Map(lambda f: f.code), equal_to(["decoder_crashed"]), label="failures")
+        for name, costs in (("plan", plan.costs), ("decode", decoded.costs)):
+            total = costs | f"Sum_{name}" >> beam.CombineGlobally(RunCost.total)
+            is_measured = total | f"Check_{name}" >> beam.Map(
+                lambda cost: (cost.decode_cpu_seconds > 0, cost.model_cpu_seconds)
+            )
+            assert_that(is_measured, equal_to([(True, 0)]), label=f"cost_{name}")
+    assert counters(pipeline)[metrics.DECODE_CPU_MS] > 0
     assert counters(pipeline)[metrics.DECODER_RESTARTS] == 1
     # What the ring held when the decoder died is not lost, and the other segment is whole.
     assert 41 <= counters(pipeline)[metrics.CLIPS_DECODED] <= 41 + protocol.NUM_SLOTS

@@ -29,6 +29,7 @@ from reelbeam.transforms.media.limits import DEFAULT_LIMITS
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
 from reelbeam.transforms.media.sampling.segments import key_frame_seconds, media_of_segment, plan_segments
 from reelbeam.transforms.media.sandbox import sandboxed
+from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
 from reelbeam.transforms.records import Clip, SegmentSpan, VideoRef
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
@@ -102,6 +103,9 @@ def test_plan_and_segments_of_one_worker_fetch_each_byte_once(
         )
         assert_that(decoded.clips | beam.Map(row), equal_to(film.rows), "clips")
         assert_that(decoded.failures, equal_to([]), "failures")
+        costs = (plan.costs, decoded.costs) | beam.Flatten() | beam.CombineGlobally(RunCost.total)
+        fetched = costs | beam.Map(lambda cost: cost.bytes_fetched)
+        assert_that(fetched, equal_to([film.path.stat().st_size]), "fetched")
     assert proxy.bytes_of("film") == film.path.stat().st_size == counters(pipeline)[metrics.BYTES_FETCHED]
 
 

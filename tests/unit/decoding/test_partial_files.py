@@ -32,6 +32,7 @@ class ArrivingFile:
     def __init__(self, source: pathlib.Path, folder: pathlib.Path, seconds: float = 0) -> None:
         self.name = str(source)
         self.size_bytes = source.stat().st_size
+        self.num_fetched_bytes = 0
         self.asked: list[tuple[int, int]] = []
         self._data = source.read_bytes()
         self._seconds = seconds
@@ -45,7 +46,7 @@ class ArrivingFile:
         self.asked.append((start, stop))
         time.sleep(self._seconds)
         start, stop = start // BLOCK * BLOCK, min(-(-stop // BLOCK) * BLOCK, self.size_bytes)
-        os.pwrite(self.fileno(), self._data[start:stop], start)
+        self.num_fetched_bytes += os.pwrite(self.fileno(), self._data[start:stop], start)
         return start, stop
 
 

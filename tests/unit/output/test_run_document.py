@@ -108,6 +108,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("cost", {"decode_cpu_seconds": -0.1}, r"cost\.decode_cpu_seconds is -0\.1"),
     ("cost", {"model_cpu_seconds": "9"}, r"cost\.model_cpu_seconds is '9'"),
     ("cost", {"model_cpu_seconds": float("inf")}, r"cost\.model_cpu_seconds is inf"),
+    ("cost", {"bytes_fetched": 1.5}, r"cost\.bytes_fetched is 1\.5"),
     ("cost", [], r"cost is \[\]"),
     ("configuration", "x", "configuration is 'x'"),
     ("files", {"videos": ["/o/clips/run=r1/part-00000.parquet"]}, "files.videos is '"),
@@ -132,16 +133,16 @@ def test_counts_of_parts_add_up() -> None:
 
 
 def test_costs_of_parts_add_up() -> None:
-    assert RunCost.total([RunCost(0.1, 2.0), RunCost(0.2, 0.5), RunCost()]) == RunCost(0.3, 2.5)
-    assert RunCost.total([]) == RunCost(0.0, 0.0)
+    assert RunCost.total([RunCost(0.1, 2.0, 3), RunCost(0.2, 0.5, 4), RunCost()]) == RunCost(0.3, 2.5, 7)
+    assert RunCost.total([]) == RunCost(0.0, 0.0, 0)
 
 
 def test_a_document_without_a_cost_is_read_and_one_with_a_cost_keeps_it() -> None:
     assert RUN.cost is None and "cost" not in json_object(RUN)
     assert committed_document("u", "r1", json_object(RUN)) == RUN
-    measured = dataclasses.replace(RUN, cost=RunCost(1.25, 0.5))
+    measured = dataclasses.replace(RUN, cost=RunCost(1.25, 0.5, 7))
     document = json_object(measured)
-    assert document["cost"] == {"decode_cpu_seconds": 1.25, "model_cpu_seconds": 0.5}
+    assert document["cost"] == {"decode_cpu_seconds": 1.25, "model_cpu_seconds": 0.5, "bytes_fetched": 7}
     assert committed_document("u", "r1", document) == measured
 
 

@@ -13,9 +13,9 @@ from reelbeam.transforms.media.limits import DEFAULT_LIMITS
 from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.media.sampling.segments import media_of_segment
 from reelbeam.transforms.media.sampling.stream import count_stream_clips, plan_stream_spans
+from reelbeam.transforms.media.sampling.video_plan import plan_parts
 from reelbeam.transforms.media.sandbox import protocol
 from reelbeam.transforms.media.sandbox.deadline import allowed_seconds
-from reelbeam.transforms.plan_clips import plan_parts
 from reelbeam.transforms.records import ClipSpan, MediaInfo
 
 A0 = ClipSampling(50, Fraction(5), kind="stream")

@@ -11,8 +11,8 @@ import record_factory as make
 
 from reelbeam.transforms.errors import RangeOutsideVideoError
 from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.video_plan import labeled_seconds, plan_parts
 from reelbeam.transforms.output import ledger
-from reelbeam.transforms.plan_clips import labeled_seconds, plan_parts
 from reelbeam.transforms.records import MediaInfo, SkipRules, VideoRef
 from reelbeam.transforms.records.time_range import WHOLE, TimeRange, shown_input
 from reelbeam.transforms.selection import packing

@@ -26,10 +26,12 @@ class PartialFile(Protocol):
     Attributes:
       name: the video's name, for messages.
       size_bytes: the size of the whole file.
+      num_fetched_bytes: the number of bytes that `fetch` has read from the store so far.
     """
 
     name: str
     size_bytes: int
+    num_fetched_bytes: int
 
     def fileno(self) -> int:
         """Returns a read-only descriptor. Its file has the full length from the beginning."""

@@ -9,6 +9,7 @@ fast_source.py    the fast path: decodes only what the wanted frames need
 full_source.py    the full decode: every frame
 cropping.py       the container's cropping
 picture.py        converts a decoded frame to upright RGB at the model's size
+model_input.py    instants, scale and crop together, and how to read them from a run document
 assembly.py       assembles frames into clips
 losses.py         explains why clips are lost
 """

@@ -59,12 +59,15 @@ class DecodeStats:
       full_decodes: the number of decode ranges that fell back from the fast path to a full decode. Streams without a
         proven fast path are not counted.
       reason: the reason for the last fallback.
-      cpu_seconds: the CPU time of the decoder process, user and system. The sandbox sets it at the end of the call.
+      cpu_seconds: the CPU time of the decoder process, user and system.
+      bytes_fetched: the bytes of a remote video that were read from its store. The sandbox adds both at the end of a
+        call.
     """
 
     full_decodes: int = 0
     reason: str = ""
     cpu_seconds: float = 0.0
+    bytes_fetched: int = 0
 
 
 def decode_clips(
@@ -91,8 +94,8 @@ def decode_clips(
       open_video: opens the file, several times if necessary.
 
     Yields:
-      (span, frames): the span has its final `num_real_frames`. frames is uint8 [T, size, size, 3], RGB, C-contiguous,
-      and owned by the caller.
+      (span, frames): the span has its final `num_real_frames`. frames is uint8 [T, H, W, 3], H and W from `cut_size`
+      of the geometry, RGB, C-contiguous, and owned by the caller.
 
     Raises:
       CorruptVideoError: after all complete clips, if any clip was lost. The lost clips are the spans that were not

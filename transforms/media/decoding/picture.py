@@ -38,19 +38,30 @@ _PLANES_OF_RGB = (2, 0, 1)  # FFmpeg's order is GBR
 
 @dataclasses.dataclass(frozen=True)
 class Geometry:
-    """The scaled size of a picture.
+    """The scaled size of a picture, and the part of it to cut out.
 
     Attributes:
       resize: the length of the short side after scaling, in pixels.
       size: the side of the square cut from the center, in pixels; at most `resize`.
+      margin_x, margin_y: how many more pixels to keep on each side of the square: left and right, above and below. The
+        square has the same pixels with any margins. Where the picture ends before the margin, the rest is black.
     """
 
     resize: int
     size: int
+    margin_x: int = 0
+    margin_y: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.size <= self.resize:
             raise ValueError(f"size={self.size}, resize={self.resize}: must be 0 < size <= resize")
+        if self.margin_x < 0 or self.margin_y < 0:
+            raise ValueError(f"margin_x={self.margin_x}, margin_y={self.margin_y}: must be 0 or more")
+
+    @property
+    def cut_size(self) -> tuple[int, int]:
+        """The height and width of what is cut out."""
+        return self.size + 2 * self.margin_y, self.size + 2 * self.margin_x
 
     def scaled_size(self, width: int, height: int, pixel_aspect_ratio: Fraction) -> tuple[int, int]:
         """Returns (width, height) after scaling: the short side of the displayed picture is `resize`."""
@@ -111,7 +122,7 @@ class PictureConverter:
         self._scaled_sizes: dict[tuple[int, int], tuple[int, int]] = {}
 
     def convert(self, frame: VideoFrame) -> npt.NDArray[np.uint8]:
-        """Returns uint8 [size, size, 3], RGB: an array, or a view that keeps the scaled picture alive.
+        """Returns uint8 [*cut_size, 3], RGB: an array, or a view that keeps the scaled picture alive.
 
         Raises:
           av.error.FFmpegError: swscale does not support the frame's format, or the cropping leaves no pixels.
@@ -125,15 +136,18 @@ class PictureConverter:
         )
         if not in_planes:
             return self._cropped(orientation.apply(_view(scaled, 0, 3)))
-        picture = np.empty((self._geometry.size, self._geometry.size, 3), np.uint8)
+        picture = np.empty((*self._geometry.cut_size, 3), np.uint8)
         for channel, plane in enumerate(_PLANES_OF_RGB):
             picture[:, :, channel] = self._cropped(orientation.apply(_view(scaled, plane, 1)[:, :, 0]))
         return picture
 
     def _cropped(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        size = self._geometry.size
-        top, left = (picture.shape[0] - size) // 2, (picture.shape[1] - size) // 2
-        return picture[top : top + size, left : left + size]
+        geometry = self._geometry
+        height, width = geometry.cut_size
+        top = (picture.shape[0] - geometry.size) // 2 - geometry.margin_y
+        left = (picture.shape[1] - geometry.size) // 2 - geometry.margin_x
+        cut = picture[max(top, 0) : top + height, max(left, 0) : left + width]
+        return cut if cut.shape[:2] == (height, width) else _padded(cut, (height, width), max(-top, 0), max(-left, 0))
 
     def _scaled_size(self, width: int, height: int) -> tuple[int, int]:
         if (width, height) not in self._scaled_sizes:
@@ -147,6 +161,13 @@ def _view(frame: VideoFrame, index: int, num_channels: int) -> npt.NDArray[np.ui
     plane = frame.planes[index]
     strides = (plane.line_size, num_channels, 1)
     return np.ndarray((frame.height, frame.width, num_channels), np.uint8, memoryview(plane).toreadonly(), 0, strides)
+
+
+def _padded(picture: npt.NDArray[np.uint8], shape: tuple[int, int], top: int, left: int) -> npt.NDArray[np.uint8]:
+    """Returns a picture, or one plane, at (top, left) of a larger black one."""
+    padded = np.zeros((*shape, *picture.shape[2:]), np.uint8)
+    padded[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return padded
 
 
 def _round_half_up(value: Fraction) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -75,3 +76,20 @@ def allowed_cpu_seconds(
 def allowed_fetch_seconds(limits: DecoderLimits, size_bytes: int) -> float:
     """Returns the additional time limit for fetching a remote file during a request, in seconds."""
     return limits.fetch_seconds + size_bytes / _FETCHED_BYTES_PER_SECOND
+
+
+def with_time_limit(
+    limits: DecoderLimits,
+    seconds: float,
+    size_bytes: int,
+    spans: Sequence[ClipSpan] = (),
+    starts_anywhere: bool = True,
+) -> DecoderLimits:
+    """Returns limits with which a request takes at most `seconds`, whatever the file's size, and fetching likewise."""
+    excess = max(allowed_seconds(limits, size_bytes, spans, starts_anywhere) - seconds, 0)
+    fetch_excess = max(allowed_fetch_seconds(limits, size_bytes) - seconds, 0)
+    return dataclasses.replace(
+        limits,
+        deadline_seconds=limits.deadline_seconds - excess,
+        fetch_seconds=limits.fetch_seconds - fetch_excess,
+    )

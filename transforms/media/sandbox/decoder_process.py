@@ -109,6 +109,11 @@ class DecoderProcess:
         """The CPU time of the process, user and system, after `close`. The kernel measures it, not the process."""
         return self._process.cpu_seconds
 
+    @property
+    def bytes_fetched(self) -> int:
+        """The number of bytes of a remote video that were read from the store for the request."""
+        return 0 if self._partial is None else self._partial.num_fetched_bytes
+
     def close(self) -> None:
         """Kills the process and frees its resources. The fork server reaps it."""
         if not self._is_closed:
@@ -140,11 +145,11 @@ class DecoderProcess:
 
         A caller that stops early must close the process.
         """
-        shapes = [(span.num_decoded_frames, geometry.size, geometry.size, 3) for span in spans]
+        shapes = [(span.num_decoded_frames, *geometry.cut_size, 3) for span in spans]
         slot_bytes = max(int(np.prod(shape)) for shape in shapes)
         self._ring.reserve(slot_bytes)
         values, name = protocol.media_to_json(media), files.name_of(video)
-        request = protocol.decode_request(name, values, spans, (geometry.resize, geometry.size), slot_bytes)
+        request = protocol.decode_request(name, values, spans, dataclasses.astuple(geometry), slot_bytes)
         missing = set(range(len(spans)))
         with self._request(video, request, limits, spans, bool(media.key_frame_pts)) as budget:
             while "done" not in (response := self._receive(budget)):

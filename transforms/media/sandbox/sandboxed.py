@@ -54,6 +54,7 @@ class Sandbox:
         self._server: ForkServer | None = None
         self._retired: set[ForkServer] = set()
         self._processes: set[DecoderProcess] = set()
+        self._is_closed = False
         _sandboxes.append(self)
 
     def probe(self, video: VideoFile, limits: DecoderLimits, stats: DecodeStats | None = None) -> MediaInfo:
@@ -115,7 +116,7 @@ class Sandbox:
     ) -> Iterator[DecoderProcess]:
         """Starts a decoder process for one request and closes it at the end of the block.
 
-        `stats` gets the CPU time of the process, however it ended.
+        `stats` gets the CPU time of the process, however it ended, and the fetched bytes.
         """
         process = self._start(Bounds(memory_bytes, cpu_seconds), allow_unconfined)
         try:
@@ -124,6 +125,7 @@ class Sandbox:
             process.close()
             if stats is not None:
                 stats.cpu_seconds += process.cpu_seconds
+                stats.bytes_fetched += process.bytes_fetched
             with self._lock:
                 self._processes.discard(process)
             if process.has_crashed:
@@ -138,7 +140,8 @@ class Sandbox:
         self._close_unused()
 
     def close(self) -> None:
-        """Ends every process, in use or not."""
+        """Ends every process, in use or not. No other process can be started."""
+        self._is_closed = True
         for server in self._servers():
             server.close()
 
@@ -174,6 +177,8 @@ class Sandbox:
 
     def _running_server(self) -> ForkServer:
         with self._lock:
+            if self._is_closed:
+                raise errors.RunError("the decoder process does not start: the sandbox is closed")
             if self._server is None:
                 self._server = ForkServer(self._module)
             return self._server

@@ -81,11 +81,13 @@ class SpooledVideo:
     Attributes:
       name: its URI without secrets.
       size_bytes: the size of the whole video.
+      num_fetched_bytes: the number of bytes that this user of the video has read from the store.
     """
 
     def __init__(self, video: ObjectInfo, store: Store, file: SparseFile, changed: threading.Condition) -> None:
         self.name = without_query(video.uri)
         self.size_bytes = file.size_bytes
+        self.num_fetched_bytes = 0
         self._video = video
         self._store = store
         self._file = file
@@ -128,6 +130,7 @@ class SpooledVideo:
                 self._file.blocks.settle(claimed, are_there=num_bytes > 0)
                 self._file.num_fetched_bytes += num_bytes
                 self._changed.notify_all()
+        self.num_fetched_bytes += num_bytes
         metrics.count(metrics.BYTES_FETCHED, num_bytes)
 
 

@@ -1,0 +1,168 @@
+"""What changed, as view models."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from reelbeam.pipeline.reports.page import text
+from reelbeam.pipeline.reports.page.cards import Album, Bar, Card, bars
+from reelbeam.pipeline.reports.page.charts.intervals import Interval, intervals, points
+from reelbeam.pipeline.reports.page.overview import Figure
+from reelbeam.pipeline.reports.page.tables import Chart, Table
+from reelbeam.transforms.output.digest.changes import ChangedVideo, Changes, ShareChange, Side
+
+_VERDICTS = {
+    "drift": "The corpus drifted",
+    "no drift": "No drift",
+    "too few videos": "Too few videos for a verdict",
+    "not comparable": "Another model or sampling: no verdict on the corpus",
+}
+_NUM_LABELS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Relabeled:
+    """A video whose best label changed."""
+
+    name: str
+    head: str
+    tail: str
+    before: tuple[Bar, ...]
+    after: tuple[Bar, ...]
+    card: Card | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """Videos in one of the two selections only."""
+
+    title: str
+    number: str
+    uris: tuple[tuple[str, str], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ChangesView:
+    """What changed.
+
+    Attributes:
+      before, after: the two selections, as text.
+      verdict: in a few words, and `sentence` with its numbers.
+      figures: the numbers.
+      settings: the differences of model and sampling.
+      charts: of labels, facts and failures.
+      distances: of numbers.
+      relabeled: some of the videos whose best label changed, and `relabeled_text` how many there are.
+      examples: new and lost videos.
+    """
+
+    before: Figure
+    after: Figure
+    verdict: str
+    sentence: str
+    figures: tuple[Figure, ...]
+    settings: Table
+    charts: tuple[Chart, ...]
+    distances: Table
+    relabeled: tuple[Relabeled, ...]
+    relabeled_text: str
+    examples: tuple[Examples, ...]
+
+
+def changes_view(changes: Changes, album: Album) -> ChangesView:
+    """Returns the view of a comparison."""
+    drift = changes.drift
+    named = (
+        ("labels", "Labels", drift.labels),
+        ("facts", "Files", drift.facts),
+        ("failures", "Failures", drift.failures),
+    )
+    new, lost = (
+        ("Only after" if changes.before.skipped else "New"),
+        ("Only before" if changes.after.skipped else "Lost"),
+    )
+    settings = tuple((change.name.replace("_", " "), change.before, change.after) for change in changes.settings)
+    distances = tuple((each.name, f"{each.distance:.3g}", f"{each.p_value:.2g}") for each in drift.distances)
+    return ChangesView(
+        before=_side(changes.before),
+        after=_side(changes.after),
+        verdict=_VERDICTS[drift.verdict],
+        sentence=_sentence(changes),
+        figures=(
+            Figure("In both", text.number(changes.both), "videos"),
+            Figure(
+                "Relabeled", text.number(changes.relabeled), f"{text.percent(changes.relabeled, changes.both)} of both"
+            ),
+            Figure(new, text.number(changes.new), _skipped_text(changes.before)),
+            Figure(lost, text.number(changes.lost), _skipped_text(changes.after)),
+        ),
+        settings=Table("Settings that differ", ("Setting", "Before", "After"), settings),
+        charts=tuple(_chart(f"change-{key}", title, rows, changes) for key, title, rows in named if rows),
+        distances=Table("Distances of distributions", ("Number", "Wasserstein distance", "p"), distances),
+        relabeled=tuple(_relabeled(video, album) for video in changes.changed),
+        relabeled_text=f"{text.number(len(changes.changed))} of {text.many(changes.relabeled, 'video')}",
+        examples=(
+            _examples(
+                "Videos only after" if changes.before.skipped else "New videos", changes.new, changes.new_examples
+            ),
+            _examples(
+                "Videos only before" if changes.after.skipped else "Lost videos", changes.lost, changes.lost_examples
+            ),
+        ),
+    )
+
+
+def _side(side: Side) -> Figure:
+    models = [text.file_name(model) for model in side.models]
+    return Figure(
+        text.shown_uri(side.output), text.shown_label(side.name), " · ".join([text.many(side.videos, "video"), *models])
+    )
+
+
+def _skipped_text(other: Side) -> str:
+    """Returns what a number of videos counts. A video that the other side skipped is not new or lost."""
+    return f"videos; the other run skipped {text.many(other.skipped, 'input')}" if other.skipped else "videos"
+
+
+def _sentence(changes: Changes) -> str:
+    drift = changes.drift
+    share = text.percent(drift.total_variation, 1)
+    moved = f"With other labels for {share} of the videos, the shares of all labels would be equal"
+    if drift.verdict == "too few videos":
+        return f"{moved}. A verdict needs at least 30 videos on each side."
+    if drift.verdict == "not comparable":
+        return f"{moved}. The settings below differ, so this is not a change of the corpus."
+    return f"{moved} (p = {drift.p_value:.2g}, {drift.divergence_bits:.3f} bits more than by chance)."
+
+
+def _chart(key: str, title: str, rows: Sequence[ShareChange], changes: Changes) -> Chart:
+    before, after = changes.before.videos or 1, changes.after.videos or 1
+    drawn, lines = [], []
+    for row in rows:
+        shares = (row.videos_before / (row.of_before or before), row.videos_after / (row.of_after or after))
+        name = text.shown_label(row.name)
+        shown = tuple(text.percent(share, 1) for share in shares)
+        change = shares[1] - shares[0]
+        drawn.append(Interval(name, " → ".join(shown), row.low, change, row.high, row.is_significant))
+        interval = f"{points(row.low)} to {points(row.high)}"
+        lines.append((name, *shown, points(change), interval, "yes" if row.is_significant else "no"))
+    significant = [row.name for row in drawn if row.is_significant]
+    if significant:
+        finding = f"{text.many(len(significant), 'change')} of {len(drawn)} significant: {', '.join(significant[:3])}"
+        finding += ", …" if len(significant) > 3 else "."
+    else:
+        finding = "No change is significant."
+    head = (title, "Before", "After", "Change in points", "95 % interval", "Significant")
+    table = Table(f"{title} before and after", head, tuple(lines))
+    return Chart(title, finding, intervals(key, title, finding, drawn), table)
+
+
+def _relabeled(video: ChangedVideo, album: Album) -> Relabeled:
+    card = None if video.clip is None else album.card(video.clip, "videos whose label changed")
+    name, (head, tail) = text.file_name(video.video_uri), text.head_and_tail(video.video_uri)
+    return Relabeled(name, head, tail, bars(video.before, _NUM_LABELS), bars(video.after, _NUM_LABELS), card)
+
+
+def _examples(title: str, videos: int, uris: tuple[str, ...]) -> Examples:
+    return Examples(title, text.number(videos), tuple(text.head_and_tail(uri) for uri in uris))

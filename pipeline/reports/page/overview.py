@@ -1,0 +1,235 @@
+"""The head of the page, how the labels were made, and the failures, as view models."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+
+from markupsafe import Markup
+
+from reelbeam.pipeline.reports.page import text
+from reelbeam.pipeline.reports.page.charts.status import Part, status_bar
+from reelbeam.pipeline.reports.page.tables import Table
+from reelbeam.transforms.output.digest.content import Content, Cost, FailureGroup, Labeling, Totals
+from reelbeam.transforms.wording import duration, short_duration
+
+_SECONDS_OF_HOUR = 3600
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """A number with its name and a remark."""
+
+    name: str
+    value: str
+    remark: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+    """Videos with one status, for the legend of the bar."""
+
+    name: str
+    number: str
+    share: str
+    meaning: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Failed:
+    """A failed video and its error."""
+
+    head: str
+    tail: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """The videos with one error code."""
+
+    code: str
+    videos: str
+    share: str
+    remedy: str
+    examples: tuple[Failed, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Overview:
+    """The head of the page.
+
+    Attributes:
+      output: the place of the output.
+      name: its last part.
+      heading: the most important number, as a heading.
+      lead: what was labeled, as sentences.
+      figures: the numbers.
+      status_svg: the videos by status.
+      statuses: its legend.
+      labelings: how the labels were made; a column for each model and sampling.
+      failures: by error code.
+      left_out: the inputs without rows, as texts.
+    """
+
+    output: str
+    name: str
+    heading: str
+    lead: tuple[str, ...]
+    figures: tuple[Figure, ...]
+    status_svg: Markup
+    statuses: tuple[Status, ...]
+    labelings: Table
+    failures: tuple[Failure, ...]
+    left_out: tuple[str, ...]
+
+
+def overview(content: Content) -> Overview:
+    """Returns the head of the page."""
+    totals = content.totals
+    done = totals.ok + totals.partial
+    parts = [Part("ok", totals.ok), Part("partial", totals.partial), Part("failed", totals.failed)]
+    finding = ", ".join(f"{text.number(part.videos)} {part.status}" for part in parts)
+    return Overview(
+        output=text.shown_uri(content.output),
+        name=text.file_name(content.output),
+        heading=f"{text.number(done)} of {text.many(totals.videos, 'video')} labeled",
+        lead=tuple(_lead(content)),
+        figures=tuple(_figures(content)),
+        status_svg=status_bar(
+            "status", "Videos by status", f"Of {text.many(totals.videos, 'video')}: {finding}.", parts
+        ),
+        statuses=tuple(_statuses(totals)),
+        labelings=_labelings(content.labelings),
+        failures=tuple(_failure(group, totals.videos) for group in content.failures),
+        left_out=tuple(_left_out(totals)),
+    )
+
+
+def _lead(content: Content) -> list[str]:
+    totals = content.totals
+    sentences = []
+    models = list(dict.fromkeys(text.file_name(each.model) for each in content.labelings))
+    if models:
+        last = max(each.finished_at for each in content.labelings)
+        sentences.append(
+            f"{' and '.join(models)} labeled {duration(totals.video_ms / 1000)} of video in "
+            f"{text.many(totals.clips, 'clip')}. The newest run ended on {_date(last)}."
+        )
+    largest = content.corpus.labels.largest
+    if largest:
+        label, videos = text.shown_label(largest[0].name), text.many(largest[0].videos, "video")
+        sentences.append(f"The most frequent label is {label}, with {videos}.")
+    if totals.failed:
+        sentences.append(f"{text.many(totals.failed, 'video')} failed.")
+    if totals.unrecognized:
+        sentences.append(f"In {text.many(totals.unrecognized, 'video')}, nothing was recognized.")
+    return sentences
+
+
+def _figures(content: Content) -> list[Figure]:
+    totals = content.totals
+    labels = content.corpus.labels
+    figures = [
+        Figure("Videos", text.number(totals.videos), text.size(totals.size_bytes)),
+        Figure("Video time", short_duration(totals.video_ms / 1000)),
+        Figure("Clips", text.number(totals.clips)),
+        Figure("Labels", text.number(len(labels.largest) + labels.num_others)),
+    ]
+    cost = _sum([each.cost for each in content.labelings if each.cost is not None])
+    if cost is not None and cost.video_seconds:
+        hours = cost.video_seconds / _SECONDS_OF_HOUR
+        remark = "CPU time per hour of video"
+        figures.append(Figure("Decoding", short_duration(cost.decode_cpu_seconds / hours), remark))
+        figures.append(Figure("Model", short_duration(cost.model_cpu_seconds / hours), remark))
+    return figures
+
+
+def _sum(costs: list[Cost]) -> Cost | None:
+    if not costs:
+        return None
+    return Cost(
+        sum(cost.decode_cpu_seconds for cost in costs),
+        sum(cost.model_cpu_seconds for cost in costs),
+        sum(cost.video_seconds for cost in costs),
+    )
+
+
+def _statuses(totals: Totals) -> list[Status]:
+    rows = [
+        ("ok", totals.ok, "all clips labeled"),
+        ("partial", totals.partial, "some clips failed"),
+        ("failed", totals.failed, "no clip labeled"),
+        ("unrecognized", totals.unrecognized, "labeled, but no score was high enough"),
+    ]
+    return [
+        Status(name, text.number(videos), text.percent(videos, totals.videos), meaning)
+        for name, videos, meaning in rows
+        if videos or name == "ok"
+    ]
+
+
+def _labelings(labelings: tuple[Labeling, ...]) -> Table:
+    """Returns the settings of all labelings, one in each column."""
+    columns = [_settings(each) for each in labelings]
+    names = dict.fromkeys(name for column in columns for name in column)
+    rows = [(name, *(column.get(name, "–") for column in columns)) for name in names]
+    head = ("Setting", *(text.shown_label(each.last_run) for each in labelings))
+    return Table("How the labels were made", head, tuple(rows))
+
+
+def _settings(each: Labeling) -> dict[str, str]:
+    settings = {
+        "Model": text.shown_uri(each.model),
+        "Engine": f"{each.engine}, {each.precision}",
+        **{name.replace("_", " "): value for name, value in each.sampling.items()},
+        "Videos": text.number(each.videos),
+        "Runs": text.number(each.num_runs) + ("" if each.num_runs == 1 else f", the first is {each.first_run}"),
+        "Started": _date(each.started_at),
+        "Ended": _date(each.finished_at),
+    }
+    if each.cost is not None:
+        decoding, model = short_duration(each.cost.decode_cpu_seconds), short_duration(each.cost.model_cpu_seconds)
+        settings["CPU time"] = f"{decoding} for decoding, {model} for the model"
+    return settings
+
+
+def _date(moment: str) -> str:
+    """Returns a time of ISO 8601 as text, or as it is if it is not one.
+
+    >>> _date("2026-11-29T00:14:46+00:00")
+    '29 November 2026, 00:14 UTC'
+    """
+    try:
+        at = datetime.datetime.fromisoformat(moment)
+    except ValueError:
+        return text.shown_label(moment)
+    if at.tzinfo is not None:
+        at = at.astimezone(datetime.UTC)
+    month = _MONTHS[at.month - 1]
+    return f"{at.day} {month} {at.year}, {at:%H:%M}{' UTC' if at.tzinfo is not None else ''}"
+
+
+_MONTHS = (
+    "January February March April May June July August September October November December"  # the same in every locale
+).split()
+
+
+def _failure(group: FailureGroup, videos: int) -> Failure:
+    examples = tuple(
+        Failed(*text.head_and_tail(each.video_uri), text.shown_message(each.message)) for each in group.examples
+    )
+    share = text.percent(group.videos, videos)
+    return Failure(text.shown_label(group.code), text.many(group.videos, "video"), share, group.remedy, examples)
+
+
+def _left_out(totals: Totals) -> list[str]:
+    found = [
+        f"{text.many(count, 'input')} skipped by the last run: {reason.replace('_', ' ')}"
+        for reason, count in totals.skipped.items()
+        if count
+    ]
+    found += [
+        f"{text.many(count, 'file')} ignored by the last run: {kind}" for kind, count in totals.ignored.items() if count
+    ]
+    return found

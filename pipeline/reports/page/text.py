@@ -1,0 +1,159 @@
+"""Text that is safe to show, numbers, times and places in videos."""
+
+from __future__ import annotations
+
+import re
+
+from markupsafe import Markup
+
+from reelbeam.transforms.redaction import bare_uri, without_query
+
+MAX_URI, MAX_MESSAGE, MAX_LABEL, MAX_TEXT = 300, 500, 120, 2000
+_TAIL = 28
+
+# Control characters, the marks that change the direction of text, invisible characters, and lone surrogates.
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\uffff"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def clean(text: str) -> str:
+    r"""Returns text without characters that are invisible or that change its direction: they become escapes.
+
+    >>> clean("a\u202eb\x00")
+    'a\\u202eb\\x00'
+    """
+    return _UNSAFE.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def shown(value: object) -> object:
+    """Returns the value of an expression in a template as it is shown: cleaned, and not too long."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return clean(end_cut(value, MAX_TEXT))
+    return value
+
+
+def end_cut(text: str, most: int) -> str:
+    """Returns at most `most` characters of a text, with an ellipsis at the end of what is cut."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def middle_cut(text: str, most: int) -> str:
+    """Returns at most `most` characters of a text, with an ellipsis in the middle of what is cut.
+
+    >>> middle_cut("abcdefghij", 7)
+    'abc…hij'
+    """
+    if len(text) <= most:
+        return text
+    head = most // 2
+    return f"{text[:head]}…{text[len(text) - (most - head - 1) :]}"
+
+
+def shown_uri(uri: str) -> str:
+    """Returns a URI without secrets, capped in the middle."""
+    return middle_cut(clean(bare_uri(uri)), MAX_URI)
+
+
+def head_and_tail(uri: str) -> tuple[str, str]:
+    """Returns a shown URI in two parts. A narrow screen truncates the first one only."""
+    text = shown_uri(uri)
+    return text[:-_TAIL], text[-_TAIL:]
+
+
+def file_name(uri: str) -> str:
+    """Returns the last part of a URI, or all of it if that is empty.
+
+    >>> file_name("gs://bucket/day 1/a.mp4")
+    'a.mp4'
+    """
+    whole = clean(bare_uri(uri)).rstrip("/")
+    return middle_cut(whole.rpartition("/")[2] or whole, MAX_LABEL)
+
+
+def shown_message(message: str) -> str:
+    """Returns an error text without secrets, capped at its end."""
+    return end_cut(clean(without_query(message)), MAX_MESSAGE)
+
+
+def shown_label(label: str) -> str:
+    """Returns a label, capped at its end."""
+    return end_cut(clean(label), MAX_LABEL)
+
+
+def clock(milliseconds: int) -> str:
+    """Returns a place in a video.
+
+    >>> clock(72_500), clock(3_605_000)
+    ('1:12.5', '1:00:05.0')
+    """
+    tenths = round(milliseconds / 100)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{rest // 10:02d}.{rest % 10}"
+    return f"{hours}:{minutes:02d}:{seconds}" if hours else f"{minutes}:{seconds}"
+
+
+def whole_clock(milliseconds: int) -> str:
+    """Returns a place in a video without tenths of seconds, for axes.
+
+    >>> whole_clock(72_000)
+    '1:12'
+    """
+    return clock(milliseconds)[:-2]
+
+
+def span(start_ms: int, end_ms: int | None) -> str:
+    """Returns a part of a video as text."""
+    return f"{clock(start_ms)} – {'end' if end_ms is None else clock(end_ms)}"
+
+
+def number(value: int) -> str:
+    """Returns an integer with thin spaces between groups of three digits."""
+    return f"{value:,}".replace(",", "\u202f")
+
+
+def many(value: int, noun: str) -> str:
+    """Returns a number with its noun, whose plural ends in "s"."""
+    return f"{number(value)} {noun if value == 1 else noun + 's'}"
+
+
+def percent(part: float, whole: float) -> str:
+    """Returns a share in percent; small ones are not rounded to 0, nor large ones to 100.
+
+    >>> percent(1, 3), percent(1, 5000), percent(4999, 5000), percent(0, 0)
+    ('33 %', '< 0.1 %', '> 99.9 %', '–')
+    """
+    if not whole:
+        return "–"
+    share = 100 * part / whole
+    if 0 < share < 0.1:
+        return "< 0.1 %"
+    if 99.9 < share < 100:
+        return "> 99.9 %"
+    return f"{share:.1f} %" if share < 10 and share != round(share) or 99 < share < 100 else f"{share:.0f} %"
+
+
+def size(num_bytes: int) -> str:
+    """Returns a number of bytes with a decimal unit.
+
+    >>> size(999), size(15_000_000)
+    ('999 B', '15 MB')
+    """
+    value, unit = float(num_bytes), "B"
+    for larger in ("kB", "MB", "GB", "TB", "PB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.0f} {unit}" if value >= 10 or unit == "B" else f"{value:.1f} {unit}"
+
+
+def score(value: float) -> str:
+    """Returns a score with two digits."""
+    return f"{value:.2f}"

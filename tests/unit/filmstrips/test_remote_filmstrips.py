@@ -1,0 +1,65 @@
+"""Filmstrips of videos in an object store."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+
+import data_generation as generate
+import pytest
+from faulty_proxy import FaultyProxy
+from filmstrip_factory import labeled_run
+from object_stores import S3Server
+
+from reelbeam.transforms.filmstrips.filmstrip import Filmstrip, NoFilmstrip
+from reelbeam.transforms.filmstrips.making import FilmstripOptions, Progress, make_filmstrips, remote_videos
+from reelbeam.transforms.storage.spool.folder import SpoolConfig
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_retries")]
+
+
+@pytest.fixture
+def video(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
+    yield generate.make_video(tmp_path / "film.mp4", 600, 10, 128, 96, draw=generate.draw_moving, options={"crf": "6"})
+
+
+def test_a_remote_video_gives_the_filmstrips_of_a_local_one(
+    s3: S3Server, proxy: FaultyProxy, tmp_path: pathlib.Path, video: pathlib.Path
+) -> None:
+    """It is fetched once, by ranges, in the labeled version."""
+    run = labeled_run(tmp_path / "out")
+    uri = s3.put("film.mp4", video.read_bytes())
+    clips = run.clips(video, uri=uri)[3:9]
+    options = FilmstripOptions(spool=SpoolConfig(str(tmp_path / "spool"), block_bytes=1 << 15))
+    assert remote_videos(clips) == (1, video.stat().st_size)
+    seen: list[Progress] = []
+    made = make_filmstrips(clips, str(run.output), options, seen.append)
+    local = make_filmstrips(run.clips(video)[3:9], str(run.output))
+    assert list(made.values()) == list(local.values())
+    assert all(isinstance(pictures, Filmstrip) for pictures in made.values())
+    assert 0 < seen[-1].bytes_fetched <= video.stat().st_size
+    assert proxy.bytes_of("film.mp4") <= video.stat().st_size
+
+
+def test_a_remote_video_that_changed_or_is_gone(
+    s3: S3Server, proxy: FaultyProxy, tmp_path: pathlib.Path, video: pathlib.Path
+) -> None:
+    run = labeled_run(tmp_path / "out")
+    options = FilmstripOptions(spool=SpoolConfig(str(tmp_path / "spool")))
+    (clip,) = run.clips(video, uri=s3.put("film.mp4", video.read_bytes()))[:1]
+    content = bytearray(video.read_bytes())
+    content[-1] ^= 1
+    s3.put("film.mp4", bytes(content))
+    assert make_filmstrips([clip], str(run.output), options) == {clip.key: NoFilmstrip("changed")}
+    s3.delete("film.mp4")
+    assert make_filmstrips([clip], str(run.output), options) == {clip.key: NoFilmstrip("gone")}
+
+
+def test_a_store_that_always_fails(
+    s3: S3Server, proxy: FaultyProxy, tmp_path: pathlib.Path, video: pathlib.Path
+) -> None:
+    run = labeled_run(tmp_path / "out")
+    (clip,) = run.clips(video, uri=s3.put("film.mp4", video.read_bytes()))[:1]
+    proxy.fault = lambda request: "503"
+    (found,) = make_filmstrips([clip], str(run.output)).values()
+    assert isinstance(found, NoFilmstrip) and found.reason == "unreadable" and found.message

@@ -1,0 +1,88 @@
+"""A picture is embedded once, and pictures are dropped in the stated order."""
+
+from __future__ import annotations
+
+import pytest
+from html_tree import parse
+from page_contents import TILES, all_pictures, report_changes, report_content
+
+from reelbeam.pipeline.reports.page.budget import fit, picture_sizes
+from reelbeam.pipeline.reports.page.options import PageOptions
+from reelbeam.pipeline.reports.page.page import render_page
+from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
+from reelbeam.transforms.output.digest.content import ClipKey
+
+
+def page_and_pictures() -> tuple[str, dict[ClipKey, Pictures]]:
+    content, changes = report_content(), report_changes()
+    pictures = all_pictures(content, changes)
+    return render_page(content, pictures, changes), pictures
+
+
+def test_each_picture_is_embedded_once() -> None:
+    page, pictures = page_and_pictures()
+    strips = parse(page).all("img", "strip")
+    assert len(strips) == len(pictures)
+    assert len(parse(page).all("img", "whole")) == len(pictures)
+
+
+def test_a_later_card_refers_to_the_first_one() -> None:
+    page = parse(page_and_pictures()[0])
+    sample = next(each for each in page.all("section") if each.attributes.get("id") == "sample")
+    link = sample.one(class_="elsewhere").one("a")
+    assert link.text == "Pictures: see archery, surest"
+    first = next(each for each in page.all("article") if each.attributes.get("id") == link.attributes["href"][1:])
+    shot = first.one(class_="shot")
+    assert shot.attributes["id"] == sample.one(class_="elsewhere").attributes["data-shot"]
+    reel = shot.one(class_="reel")
+    assert reel.attributes["data-tiles"] == str(TILES)
+    assert reel.attributes["data-times"] == "0:00.0 0:00.5 0:01.0 0:01.5"
+
+
+@pytest.mark.parametrize(
+    ("reason", "text"),
+    [
+        ("gone", "The video does not exist any more."),
+        ("changed", "The video has changed since it was labeled."),
+        ("unreadable", "The video cannot be read now."),
+        ("omitted", "They were not requested"),
+    ],
+)
+def test_a_card_without_pictures_says_why(reason: str, text: str) -> None:
+    content = report_content()
+    pictures: dict[ClipKey, Pictures] = {clip.key: NoFilmstrip(reason, "why") for clip in content.clips()}  # type: ignore[arg-type]
+    page = parse(render_page(content, pictures, None))
+    assert not page.all("img")
+    missing = page.all(class_="missing")
+    assert len(missing) == len(list(content.clips()))
+    assert all(text in each.text and "why" in each.text for each in missing)
+
+
+def test_the_least_important_pictures_are_dropped_first() -> None:
+    content, changes = report_content(), report_changes()
+    sizes = picture_sizes(content, changes, all_pictures(content, changes))
+    sample = {clip.key for clip in content.sheets.sample}
+    timeline = {clip.key for clip in content.timelines[0].clips}
+    assert set(list(sizes)[: len(sample)]) == sample
+    assert set(list(sizes)[-len(timeline) :]) == timeline
+    kept = sum(list(sizes.values())[:-1])
+    shelf = fit(content, changes, all_pictures(content, changes), kept)
+    assert shelf.dropped == {list(sizes)[-1]}
+    assert shelf.num_pictures == len(sizes) - 1
+    assert fit(content, changes, all_pictures(content, changes), 0).num_pictures == 0
+
+
+def test_a_page_over_the_limit_loses_pictures_and_says_so() -> None:
+    content = report_content()
+    pictures = all_pictures(content)
+    heavy = pictures[content.sheets.sample[0].key]
+    assert not isinstance(heavy, NoFilmstrip)
+    whole = len(render_page(content, pictures, None))
+    limit = whole - 1
+    page = render_page(content, pictures, None, PageOptions(max_bytes=limit))
+    assert len(page.encode()) <= limit
+    tree = parse(page)
+    assert "so that this file is not larger than" in tree.one("footer").text
+    assert "sample last" in tree.one("footer").text
+    assert tree.one(class_="notice").text
+    assert "sample last" not in parse(render_page(content, pictures, None)).one("footer").text

@@ -1,0 +1,165 @@
+"""Make the filmstrips of one video: find it, plan its clips again, decode the shown frames and encode them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+from reelbeam.transforms import storage
+from reelbeam.transforms.errors import (
+    MediaError,
+    OverLimitError,
+    RangeOutsideVideoError,
+    VideoChangedError,
+    VideoNotFoundError,
+)
+from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
+from reelbeam.transforms.filmstrips.pictures import draw_filmstrip
+from reelbeam.transforms.filmstrips.recorded_runs import RunSettings
+from reelbeam.transforms.filmstrips.tiles import MAX_TILES, Layout, tile_span, tile_times
+from reelbeam.transforms.media.container.files import VideoFile, size_of
+from reelbeam.transforms.media.sampling.clips import max_num_clips
+from reelbeam.transforms.media.sampling.video_plan import labeled_seconds, plan_parts
+from reelbeam.transforms.media.sandbox.deadline import with_time_limit
+from reelbeam.transforms.media.sandbox.protocol import NUM_SLOTS
+from reelbeam.transforms.media.sandbox.sandboxed import Sandbox
+from reelbeam.transforms.output.digest.content import ClipKey, ShownClip
+from reelbeam.transforms.records import ClipSpan, MediaInfo, VideoRef
+from reelbeam.transforms.records.time_range import TimeRange
+from reelbeam.transforms.redaction import without_query
+from reelbeam.transforms.storage.spool.folder import SpoolConfig
+
+
+class VideoClips(NamedTuple):
+    """Shown clips of one content of a video, from runs with equal settings.
+
+    Attributes:
+      video: with the size and the version that were labeled.
+      settings: how the runs decoded it.
+      clips: the clips.
+    """
+
+    video: VideoRef
+    settings: RunSettings
+    clips: Sequence[ShownClip]
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoDecoder:
+    """Makes the filmstrips of videos, one video at a time per thread.
+
+    Attributes:
+      sandbox: starts the decoder processes.
+      spool: where remote videos are kept on local disk.
+      max_seconds: how long a decoder may block its thread for one request, and how long fetching may take.
+    """
+
+    sandbox: Sandbox
+    spool: SpoolConfig
+    max_seconds: float
+
+    def filmstrips(self, found: VideoClips) -> Iterator[tuple[ClipKey, Pictures]]:
+        """Yields the pictures of each clip, or the reason why it has none. Holds the frames of one clip at a time.
+
+        Raises:
+          RunError: a decoder process does not start.
+          ConfigError: a decoder process cannot be confined.
+        """
+        missing = dict.fromkeys(clip.key for clip in found.clips)
+        reason = NoFilmstrip("unreadable")
+        try:
+            _require_labeled_content(found.video)
+            with storage.local_file(found.video, found.settings.max_video_bytes, self.spool) as file:
+                for key, pictures in self._of_file(file, found):
+                    del missing[key]
+                    yield key, pictures
+        except MediaError as error:
+            reason = _reason_of(error)
+        for key in missing:
+            yield key, reason
+
+    def _of_file(self, file: VideoFile, found: VideoClips) -> Iterator[tuple[ClipKey, Pictures]]:
+        """Yields the pictures of each clip of a file with one probe and one decode."""
+        settings, size_bytes = found.settings, size_of(file)
+        media = self.sandbox.probe(file, with_time_limit(settings.limits, self.max_seconds, size_bytes))
+        layout = Layout.of(settings.model_input.geometry, media)
+        _require_memory(layout, settings, found.video)
+        keys: dict[ClipSpan, list[ClipKey]] = {}
+        plans = _Plans(settings, found.video, media)
+        for clip in found.clips:
+            span = plans.span_of(clip)
+            if span is None:
+                yield clip.key, NoFilmstrip("changed")
+            else:
+                keys.setdefault(tile_span(span), []).append(clip.key)
+        spans = list(keys)
+        limits = with_time_limit(settings.limits, self.max_seconds, size_bytes, spans, bool(media.key_frame_pts))
+        for span, frames in self.sandbox.decode_clips(file, media, spans, layout.geometry, limits):
+            planned = dataclasses.replace(span, num_real_frames=len(span.sample_steps))
+            filmstrip = draw_filmstrip(frames, tile_times(planned), layout)
+            yield from ((key, filmstrip) for key in keys[planned])
+
+
+def _require_labeled_content(video: VideoRef) -> None:
+    """Raises VideoChangedError if a video has another size or version than the one that was labeled.
+
+    A store without versions proves nothing but the size.
+    """
+    now = storage.identified(VideoRef(video.video_uri))
+    is_other_version = bool(video.content_version) and video.content_version != now.content_version
+    if is_other_version or video.size_bytes != now.size_bytes:
+        raise VideoChangedError(f"{without_query(video.video_uri)} changed since it was labeled")
+
+
+class _Plans:
+    """The clips of one video as its run planned them, for each labeled range."""
+
+    def __init__(self, settings: RunSettings, video: VideoRef, media: MediaInfo) -> None:
+        self._settings = settings
+        self._video = video
+        self._media = media
+        self._by_range: dict[TimeRange, dict[int, ClipSpan]] = {}
+
+    def span_of(self, clip: ShownClip) -> ClipSpan | None:
+        """Returns the plan of a clip; None if the video does not have this clip any more."""
+        time_range = TimeRange(_seconds(clip.key.range_start_ms), _seconds(clip.key.range_end_ms))
+        if time_range not in self._by_range:
+            self._by_range[time_range] = {span.clip_index: span for span in self._plan(time_range)}
+        span = self._by_range[time_range].get(clip.key.clip_index)
+        row = (clip.start_ms, clip.end_ms, clip.num_frames)
+        return span if span is not None and row == (span.start_ms, span.end_ms, span.num_frames) else None
+
+    def _plan(self, time_range: TimeRange) -> Iterator[ClipSpan]:
+        sampling = self._settings.model_input.sampling
+        video = dataclasses.replace(self._video, time_range=time_range)
+        with contextlib.suppress(RangeOutsideVideoError):
+            duration = labeled_seconds(video, self._media.duration_seconds)
+            self._settings.limits.check_clips(without_query(video.video_uri), max_num_clips(duration, sampling))
+            for part in plan_parts(self._media, sampling, time_range):
+                yield from part
+
+
+def _seconds(milliseconds: int | None) -> Fraction | None:
+    return None if milliseconds is None else Fraction(milliseconds, 1000)
+
+
+def _require_memory(layout: Layout, settings: RunSettings, video: VideoRef) -> None:
+    """Checks that a decoder has memory for the frames of filmstrips; a model may have very large pictures."""
+    height, width = layout.geometry.cut_size
+    needed = NUM_SLOTS * MAX_TILES * height * width * 3
+    if needed > settings.limits.memory_bytes:
+        raise OverLimitError(
+            f"{without_query(video.video_uri)}: {MAX_TILES} pictures of {width}x{height} need more memory than the run "
+            f"gave its decoders (--decoder_memory_bytes {settings.limits.memory_bytes})"
+        )
+
+
+def _reason_of(error: MediaError) -> NoFilmstrip:
+    if isinstance(error, VideoNotFoundError):
+        return NoFilmstrip("gone")
+    if isinstance(error, VideoChangedError):
+        return NoFilmstrip("changed")
+    return NoFilmstrip("unreadable", without_query(str(error)))
