@@ -53,8 +53,10 @@ def video(uri: str, clips: Sequence[Row], **columns: Any) -> Row:
 
 def videos_of(clips: Sequence[Row]) -> list[Row]:
     """Returns a row for each video of the clips."""
-    uris = dict.fromkeys(row["video_uri"] for row in clips)
-    return [video(uri, [row for row in clips if row["video_uri"] == uri]) for uri in uris]
+    found: dict[str, list[Row]] = {}
+    for row in clips:
+        found.setdefault(row["video_uri"], []).append(row)
+    return [video(uri, mine) for uri, mine in found.items()]
 
 
 def commit_run(

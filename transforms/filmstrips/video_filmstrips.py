@@ -19,8 +19,9 @@ from reelbeam.transforms.errors import (
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
 from reelbeam.transforms.filmstrips.pictures import draw_filmstrip
 from reelbeam.transforms.filmstrips.recorded_runs import RunSettings
-from reelbeam.transforms.filmstrips.tiles import MAX_TILES, Layout, tile_span, tile_times
+from reelbeam.transforms.filmstrips.tiles import MAX_TILES, tile_span, tile_times, whole_geometry
 from reelbeam.transforms.media.container.files import VideoFile, size_of
+from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.sampling.clips import max_num_clips
 from reelbeam.transforms.media.sampling.video_plan import labeled_seconds, plan_parts
 from reelbeam.transforms.media.sandbox.deadline import with_time_limit
@@ -85,8 +86,8 @@ class VideoDecoder:
         """Yields the pictures of each clip of a file with one probe and one decode."""
         settings, size_bytes = found.settings, size_of(file)
         media = self.sandbox.probe(file, with_time_limit(settings.limits, self.max_seconds, size_bytes))
-        layout = Layout.of(settings.model_input.geometry, media)
-        _require_memory(layout, settings, found.video)
+        geometry = whole_geometry(settings.model_input.geometry, media)
+        _require_memory(geometry, settings, found.video)
         keys: dict[ClipSpan, list[ClipKey]] = {}
         plans = _Plans(settings, found.video, media)
         for clip in found.clips:
@@ -97,9 +98,9 @@ class VideoDecoder:
                 keys.setdefault(tile_span(span), []).append(clip.key)
         spans = list(keys)
         limits = with_time_limit(settings.limits, self.max_seconds, size_bytes, spans, bool(media.key_frame_pts))
-        for span, frames in self.sandbox.decode_clips(file, media, spans, layout.geometry, limits):
+        for span, frames in self.sandbox.decode_clips(file, media, spans, geometry, limits):
             planned = dataclasses.replace(span, num_real_frames=len(span.sample_steps))
-            filmstrip = draw_filmstrip(frames, tile_times(planned), layout)
+            filmstrip = draw_filmstrip(frames, tile_times(planned), geometry)
             yield from ((key, filmstrip) for key in keys[planned])
 
 
@@ -146,13 +147,12 @@ def _seconds(milliseconds: int | None) -> Fraction | None:
     return None if milliseconds is None else Fraction(milliseconds, 1000)
 
 
-def _require_memory(layout: Layout, settings: RunSettings, video: VideoRef) -> None:
+def _require_memory(geometry: Geometry, settings: RunSettings, video: VideoRef) -> None:
     """Checks that a decoder has memory for the frames of filmstrips; a model may have very large pictures."""
-    height, width = layout.geometry.cut_size
-    needed = NUM_SLOTS * MAX_TILES * height * width * 3
-    if needed > settings.limits.memory_bytes:
+    side = geometry.side
+    if NUM_SLOTS * MAX_TILES * side * side * 3 > settings.limits.memory_bytes:
         raise OverLimitError(
-            f"{without_query(video.video_uri)}: {MAX_TILES} pictures of {width}x{height} need more memory than the run "
+            f"{without_query(video.video_uri)}: {MAX_TILES} pictures of {side}x{side} need more memory than the run "
             f"gave its decoders (--decoder_memory_bytes {settings.limits.memory_bytes})"
         )
 

@@ -82,7 +82,10 @@ def changes_view(changes: Changes, album: Album) -> ChangesView:
         ("Only after" if changes.before.skipped else "New"),
         ("Only before" if changes.after.skipped else "Lost"),
     )
-    settings = tuple((change.name.replace("_", " "), change.before, change.after) for change in changes.settings)
+    settings = tuple(
+        (text.shown_label(change.name).replace("_", " "), *map(text.shown_label, (change.before, change.after)))
+        for change in changes.settings
+    )
     distances = tuple((each.name, f"{each.distance:.3g}", f"{each.p_value:.2g}") for each in drift.distances)
     return ChangesView(
         before=_side(changes.before),

@@ -43,6 +43,7 @@ MAY_IMPORT = {  # beside its own files
     "models": "data model, models.registry, models.engines",
     "stored_models": "data model, storage, models.registry",
     "filmstrips": "data model, storage, output, media, media.*",
+    "evaluation": "data model, storage, output, models.registry",
     "steps": "data model, storage, output, media, media.*, models, models.*, stored_models",
     "pipeline": "",
     "pipeline.demo": "",

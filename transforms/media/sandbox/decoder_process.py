@@ -145,7 +145,7 @@ class DecoderProcess:
 
         A caller that stops early must close the process.
         """
-        shapes = [(span.num_decoded_frames, *geometry.cut_size, 3) for span in spans]
+        shapes = [(span.num_decoded_frames, geometry.side, geometry.side, 3) for span in spans]
         slot_bytes = max(int(np.prod(shape)) for shape in shapes)
         self._ring.reserve(slot_bytes)
         values, name = protocol.media_to_json(media), files.name_of(video)
