@@ -125,7 +125,8 @@ def _print_drift(found: Differences, console: Console) -> None:
             f"{percent(len(found.relabeled) / both)} of the {counted(both, 'video')} in both have another top label "
             f"(95 % interval: {percent(low[0])} to {percent(high[0])})"
         )
-    if found.same_content * 2 > min(found.num_videos.before, found.num_videos.after):
+    is_mostly_same = found.same_content * 2 > min(found.num_videos.before, found.num_videos.after)
+    if is_mostly_same and drift.verdict in ("drift", "no drift"):
         console.print(
             Text(
                 f"{found.same_content} videos are in both with the same content. They make the sides more "

@@ -117,6 +117,7 @@ def test_outputs_of_different_models_are_not_comparable(
     assert "The two outputs differ in the model (demo, then demo): labels and scores may differ" in text
     assert "not comparable: model (m0, then m1) differs; label shares may differ for that reason" in text
     assert "100 % of the 40 videos in both have another top label" in text
+    assert "same content" not in text, "there is no verdict that it explains"
 
 
 def test_too_few_videos_and_failures(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,15 +57,14 @@ def verdicts(pairs: list[tuple[int, int]], repetitions: int, share: float = 0) -
 def test_no_drift_raises_few_alarms() -> None:
     sizes = [(100, 100), (100, 3000), (300, 200), (1000, 1000), (3000, 800)]
     random = np.random.default_rng(1)
-    found = [measure_drift(drawn(random, size), drawn(random, other)) for size, other in sizes * 50]
-    small = sum(each.p_value <= 0.05 for each in found)
+    found = [shares.shift(drawn(random, n).labels, drawn(random, m).labels) for n, m in sizes * 50]
+    p_values = np.array([each.p_value for each in found])
     # 5 % are expected. A correct test exceeds this bound, or is below the other, with a probability of 0.001 each.
     low, high = stats.binom.ppf([0.001, 0.999], len(found), 0.05)
-    assert low <= small <= high
-    assert sum(each.verdict == "drift" for each in found) <= small
-    assert {each.verdict for each in found} <= {"drift", "no drift"}
-    p_values = [each.p_value for each in found]
+    assert low <= np.count_nonzero(p_values <= 0.05) <= high
     assert stats.kstest(p_values, "uniform").pvalue > 0.001, "the p-values of equal distributions are uniform"
+    is_large = np.array([each.total_variation > 0.1 for each in found])
+    assert np.mean(is_large & (p_values <= 0.05)) <= 0.05
 
 
 def test_many_videos_without_drift_raise_no_alarm() -> None:
@@ -230,7 +229,7 @@ def test_a_distance_is_that_of_wasserstein_with_a_uniform_p_value() -> None:
     found = distances.distance("x", np.array([1.0, 2, 3]), np.array([2.0, 3, 4]))
     assert found is not None and found.distance == pytest.approx(1)
     p_values = []
-    for _ in range(200):
+    for _ in range(120):
         result = distances.distance("x", random.exponential(1, 300), random.exponential(1, 200))
         assert result is not None
         p_values.append(result.p_value)
@@ -253,6 +252,8 @@ def test_ties_and_unknown_numbers() -> None:
     assert found is not None and (found.distance, found.p_value) == (5, 1 / 1000)
     found = distances.distance("fps", np.array([25.0, 30] * 250), np.array([25.0, 30] * 40))
     assert found is not None and (found.distance, found.p_value) == (0, 1)
+    found = distances.distance("fps", np.array([25.0, 1e308, np.inf]), np.array([26.0, -1e308]))
+    assert found is not None and found.distance == 1, "impossible numbers are left out"
     assert distances.distance("fps", np.array([np.nan]), np.array([25.0])) is None
     assert distances.distance("fps", np.array([]), np.array([25.0])) is None
 

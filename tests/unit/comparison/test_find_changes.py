@@ -69,7 +69,7 @@ def test_changes_of_two_outputs(tmp_path: pathlib.Path) -> None:
     assert changes_of(before, after, num_changed=0).changed == ()
 
 
-def test_changes_of_runs_tell_of_skipped_inputs(tmp_path: pathlib.Path) -> None:
+def test_changes_of_runs_count_skipped_inputs(tmp_path: pathlib.Path) -> None:
     first = commit(tmp_path, 1, *many("left", range(5)))
     second = commit(tmp_path, 2, labeled("new", "left"), results={"outcomes": {"new": 1, "already_labeled": 5}})
     output = Output.read(str(tmp_path))

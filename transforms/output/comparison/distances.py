@@ -9,6 +9,8 @@ from reelbeam.transforms.output.comparison.shares import SEED, Floats, Ints, dra
 from reelbeam.transforms.output.digest.changes import Distance
 
 _BINS = 256
+_LARGEST = 1e100
+"""No measured number is larger. Rows are not trusted, and sums of such numbers would be infinite."""
 
 
 def distance(name: str, before: Floats, after: Floats) -> Distance | None:
@@ -21,7 +23,7 @@ def distance(name: str, before: Floats, after: Floats) -> Distance | None:
       name: of the number, with its unit.
       before, after: a number for each video; NaN if it is unknown.
     """
-    before, after = before[np.isfinite(before)], after[np.isfinite(after)]
+    before, after = before[np.abs(before) <= _LARGEST], after[np.abs(after) <= _LARGEST]
     if not len(before) or not len(after):
         return None
     places, first, pooled = _histograms(before, after)
