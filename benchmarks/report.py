@@ -2,10 +2,10 @@
 
     python -m benchmarks.report [--clips 300 1000000] [--clips_per_video 10] [--videos 300] [--output FOLDER]
 
-The videos of the synthetic outputs do not exist, so that their pages have no pictures. A report with pictures is measured
-for `--videos` videos of 1280 x 720, which the model `demo` has labeled, or for the output that `--output` names.
-Each figure is that of a separate process, without the processes that it starts, except for `seconds`. `content` is the
-part that reads the output; its size is that of the content as JSON.
+The videos of the synthetic outputs do not exist, so that their pages have no pictures. A report with pictures is
+measured for `--videos` videos of 1280 x 720, which the model `demo` has labeled, or for the output that `--output`
+names. Each figure is that of a separate process, without the processes that it starts, except for `seconds`. `content`
+is the part that reads the output; its size is that of the content as JSON.
 """
 
 from __future__ import annotations
