@@ -39,6 +39,7 @@ setup(
         "jinja2",
         "pillow",
         "scipy",
+        "scikit-learn",
     ],
     extras_require={
         "gcp": ["apache-beam[gcp]==2.77.*"],

@@ -10,7 +10,7 @@ class PageOptions:
     """The options of a page.
 
     Attributes:
-      max_bytes: the size that the page must not exceed; pictures are dropped until it fits.
+      max_bytes: the wished size of the page; pictures are dropped until it fits. Texts are never dropped.
       version: of the program, for the footer.
       command: the command that made the page, for the footer; "" if there is none.
     """
@@ -18,3 +18,6 @@ class PageOptions:
     max_bytes: int = 15_000_000
     version: str = ""
     command: str = ""
+
+
+DEFAULTS = PageOptions()

@@ -181,10 +181,11 @@ def _labelings(labelings: tuple[Labeling, ...]) -> Table:
 def _settings(each: Labeling) -> dict[str, str]:
     settings = {
         "Model": text.shown_uri(each.model),
-        "Engine": f"{each.engine}, {each.precision}",
-        **{name.replace("_", " "): value for name, value in each.sampling.items()},
+        "Engine": text.shown_label(f"{each.engine}, {each.precision}"),
+        **{text.shown_label(name).replace("_", " "): text.shown_label(value) for name, value in each.sampling.items()},
         "Videos": text.number(each.videos),
-        "Runs": text.number(each.num_runs) + ("" if each.num_runs == 1 else f", the first is {each.first_run}"),
+        "Runs": text.number(each.num_runs)
+        + ("" if each.num_runs == 1 else f", the first is {text.shown_label(each.first_run)}"),
         "Started": _date(each.started_at),
         "Ended": _date(each.finished_at),
     }
@@ -220,16 +221,24 @@ def _failure(group: FailureGroup, videos: int) -> Failure:
         Failed(*text.head_and_tail(each.video_uri), text.shown_message(each.message)) for each in group.examples
     )
     share = text.percent(group.videos, videos)
-    return Failure(text.shown_label(group.code), text.many(group.videos, "video"), share, group.remedy, examples)
+    return Failure(
+        text.shown_label(group.code),
+        text.many(group.videos, "video"),
+        share,
+        text.shown_message(group.remedy),
+        examples,
+    )
 
 
 def _left_out(totals: Totals) -> list[str]:
     found = [
-        f"{text.many(count, 'input')} skipped by the last run: {reason.replace('_', ' ')}"
+        f"{text.many(count, 'input')} skipped by the last run: {text.shown_label(reason).replace('_', ' ')}"
         for reason, count in totals.skipped.items()
         if count
     ]
     found += [
-        f"{text.many(count, 'file')} ignored by the last run: {kind}" for kind, count in totals.ignored.items() if count
+        f"{text.many(count, 'file')} ignored by the last run: {text.shown_label(kind)}"
+        for kind, count in totals.ignored.items()
+        if count
     ]
     return found

@@ -13,7 +13,7 @@ from reelbeam.pipeline.reports.page.budget import DROPPING_ORDER, Shelf, fit, pi
 from reelbeam.pipeline.reports.page.cards import Album
 from reelbeam.pipeline.reports.page.change_views import changes_view
 from reelbeam.pipeline.reports.page.csp import policy
-from reelbeam.pipeline.reports.page.options import PageOptions
+from reelbeam.pipeline.reports.page.options import DEFAULTS, PageOptions
 from reelbeam.pipeline.reports.page.overview import overview
 from reelbeam.pipeline.reports.page.sections import corpus_charts, label_sheets, openings, other_sheets, timelines
 from reelbeam.transforms.filmstrips.filmstrip import Pictures
@@ -27,7 +27,7 @@ def render_page(
     content: Content,
     pictures: Mapping[ClipKey, Pictures],
     changes: Changes | None = None,
-    options: PageOptions = PageOptions(),  # noqa: B008 - it is frozen
+    options: PageOptions = DEFAULTS,
 ) -> str:
     """Returns a report as one HTML file, which loads nothing and is the same for the same arguments.
 

@@ -25,22 +25,31 @@ def histogram(key: str, title: str, finding: str, values: Histogram, edge_text: 
         _HEIGHT,
         *_grid(values),
         *_bins(values),
+        *_scale(values),
         *_axis(values, edge_text),
         *_middle(values, edge_text),
     )
 
 
 def _grid(values: Histogram) -> list[Markup]:
+    heights = [y for _, y in _levels(values)]
+    return [tag("line", class_="grid", x1=0, x2="100%", y1=y, y2=y, stroke="#ddd") for y in heights]
+
+
+def _scale(values: Histogram) -> list[Markup]:
+    """Returns the numbers of the grid, at the side where the bars are lower."""
+    is_right = bool(values.counts) and values.counts[0] > values.counts[-1]
+    place = {"x": "100%", "text_anchor": "end"} if is_right else {"x": "0", "text_anchor": "start"}
+    return [tag("text", number(count), class_="tick scale", y=y - 3, **place) for count, y in _levels(values)]
+
+
+def _levels(values: Histogram) -> list[tuple[int, float]]:
+    """Returns round numbers of values, and how far from the top they are."""
     largest = max(values.counts, default=0)
     if not largest:
         return []
     step = max(1, round(round_step(largest, 3)))
-    lines = []
-    for count in range(step, largest + 1, step):
-        y = _TOP + _PLOT * (1 - count / largest)
-        lines.append(tag("line", class_="grid", x1=0, x2="100%", y1=y, y2=y, stroke="#ddd"))
-        lines.append(tag("text", number(count), class_="tick", x=0, y=y - 3))
-    return lines
+    return [(count, _TOP + _PLOT * (1 - count / largest)) for count in range(step, largest + 1, step)]
 
 
 def _bins(values: Histogram) -> list[Markup]:

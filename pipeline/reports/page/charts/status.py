@@ -26,7 +26,8 @@ def status_bar(key: str, title: str, finding: str, parts: Sequence[Part]) -> Mar
     left = 0.0
     for part in parts:
         share = part.videos / total
-        width = max(share - _GAP, min(share, _GAP))
+        is_last = left + share > 1 - 1e-9
+        width = share if is_last else max(share - _GAP, min(share, _GAP))
         children.append(
             tag(
                 "rect",
