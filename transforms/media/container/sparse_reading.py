@@ -20,6 +20,9 @@ NUM_FIRST = 80
 _CODECS = {"h264", "hevc", "av1"}
 """Their times do not depend on what is in their packets, and packets of zeros do not disturb the list of key frames."""
 
+_MAX_SAMPLES = 1_000_000
+"""Nine hours. Larger indexes take too much memory here."""
+
 _KEYS_BEFORE = 6
 """More key frames than any decode goes back."""
 
@@ -64,7 +67,8 @@ class LeftOut:
     def leave_out_frames(self, container: InputContainer, stream: VideoStream) -> None:
         """Leaves out the frames of a file that was just opened, if it has an index, and a codec that permits that."""
         is_mp4 = "mp4" in container.format.name.split(",")
-        if not is_mp4 or stream.codec_context.codec.canonical_name not in _CODECS or not len(stream.index_entries):
+        has_codec = stream.codec_context.codec.canonical_name in _CODECS
+        if not is_mp4 or not has_codec or not 0 < len(stream.index_entries) <= _MAX_SAMPLES:
             return
         time_base, first = stream.time_base or 0, stream.index_entries[0].timestamp
         samples = [
