@@ -68,7 +68,6 @@ def require_same(path: pathlib.Path, folder: pathlib.Path, sampling: ClipSamplin
     spans = [plan_clip_spans(whole.duration_seconds, sampling)[index] for index in indexes]
     file = StoredFile(path, folder)
     found = sparse_probe(file, *spans)
-    assert set(found.key_frame_pts) <= set(whole.key_frame_pts)
     assert dataclasses.replace(found, key_frame_pts=()) == dataclasses.replace(whole, key_frame_pts=())
     decoded = list(sandboxed.decode_clips(file, found, spans, GEOMETRY, DEFAULT_LIMITS))
     expected = list(sandboxed.decode_clips(str(path), whole, spans, GEOMETRY, DEFAULT_LIMITS))

@@ -1,7 +1,8 @@
 """Describe a remote MP4 without fetching all of it: its index has the times of all frames.
 
 Of the frames themselves, a probe needs the first ones and the key frames from which decoding may start. All others are
-left out and read as zeros. Only the list of key frames is then shorter, so a later decode is the same.
+left out and read as zeros. Only the list of key frames then differs: it lacks those that were left out, and may have
+one that follows such a key frame closely. A decode from any key frame gives the same frames.
 """
 
 from __future__ import annotations
