@@ -14,6 +14,7 @@ from reelbeam.pipeline.reports.page.options import PageOptions
 from reelbeam.pipeline.reports.page.page import render_page
 from reelbeam.pipeline.settings.command_settings import ReportSettings
 from reelbeam.pipeline.settings.declaration import from_values
+from reelbeam.pipeline.settings.label_settings import RemoteSettings
 from reelbeam.pipeline.terminal.progress import ProgressLine, Stage, WorkLine
 from reelbeam.pipeline.terminal.streams import printable
 from reelbeam.transforms import errors, storage
@@ -30,6 +31,8 @@ from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.redaction import bare_uri
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
 from reelbeam.transforms.wording import counted
+
+_MAX_THREADS = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +52,7 @@ class ReportRequest:
     @classmethod
     def of(cls, args: argparse.Namespace) -> ReportRequest:
         """Returns the request for the flags of `reelbeam report`."""
-        pictures = picture_options(args.spool_dir, args.spool_bytes, args.allow_unconfined_decoder)
+        pictures = picture_options(from_values(RemoteSettings, vars(args)), args.allow_unconfined_decoder, None)
         return cls(args.output, pictures, from_values(ReportSettings, vars(args)))
 
 
@@ -75,10 +78,18 @@ class WrittenReport:
         return f"report: {printable(place)} ({self.num_bytes / 1e6:.1f} MB): {shown}; open it in a browser"
 
 
-def picture_options(spool_dir: str | None, spool_bytes: int | None, allow_unconfined_decoder: bool) -> FilmstripOptions:
-    """Returns how pictures are made, on all CPUs, for the settings of these names."""
-    spool = SpoolConfig(spool_dir, spool_bytes)
-    return FilmstripOptions(num_threads=cpu_count(), spool=spool, allow_unconfined=allow_unconfined_decoder)
+def picture_options(settings: RemoteSettings, allow_unconfined: bool, num_threads: int | None) -> FilmstripOptions:
+    """Returns how pictures are made.
+
+    Args:
+      settings: where remote videos are kept.
+      allow_unconfined: see `DecoderLimits`.
+      num_threads: the number of videos that are decoded at a time; None: as many as this machine has CPUs, up to a
+        limit, because each decoder needs memory, and a container sees all CPUs of its node.
+    """
+    threads = num_threads or min(cpu_count(), _MAX_THREADS)
+    spool = SpoolConfig(settings.spool_dir, settings.spool_bytes)
+    return FilmstripOptions(num_threads=threads, spool=spool, allow_unconfined=allow_unconfined)
 
 
 def default_place(output: str) -> str:

@@ -39,7 +39,7 @@ def report_run(config: LabelingConfig, outcomes: Sequence[Outcome]) -> str | Non
     try:
         if _is_up_to_date(place, outcomes):
             return place
-        pictures = picture_options(config.spool_dir, config.spool_bytes, config.allow_unconfined_decoder)
+        pictures = picture_options(config, config.allow_unconfined_decoder, config.num_threads)
         written = write_report(ReportRequest(last.paths.output, pictures))
     except (errors.ReelbeamError, OSError, MemoryError) as error:
         _LOGGER.warning("the run is committed, but its report could not be written: %s", error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib.util
 import os
 import pathlib
 import shutil
@@ -54,6 +55,8 @@ class Visit:
 
 def missing() -> str:
     """Returns why there is no browser for tests; "" if there is one."""
+    if importlib.util.find_spec("playwright") is None:
+        return "playwright is not installed: pip install 'reelbeam[dev]'"
     if shutil.which("chromium") is None:
         return "chromium is not installed: make browser"
     return "" if AXE.is_file() else "axe-core is not installed: make browser"
@@ -66,8 +69,9 @@ def running_browser() -> Iterator[Browser]:
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is absent: pip install 'reelbeam[dev]'")
-    with sync_api.sync_playwright() as playwright:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_FLAGS)
         yield browser
         browser.close()
