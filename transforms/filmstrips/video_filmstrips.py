@@ -157,9 +157,10 @@ class _Plans:
         video = dataclasses.replace(self._video, time_range=time_range)
         with contextlib.suppress(RangeOutsideVideoError):
             duration = labeled_seconds(video, self._media.duration_seconds)
-            self._settings.limits.check_clips(without_query(video.video_uri), max_num_clips(duration, sampling))
-            for part in plan_parts(self._media, sampling, time_range):
-                yield from part
+            if duration > 0 and (time_range.start_seconds or 0) >= 0:  # rows are not trusted
+                self._settings.limits.check_clips(without_query(video.video_uri), max_num_clips(duration, sampling))
+                for part in plan_parts(self._media, sampling, time_range):
+                    yield from part
 
 
 def _seconds(milliseconds: int | None) -> Fraction | None:
