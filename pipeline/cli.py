@@ -87,7 +87,7 @@ def _label(progress: Progress, argv: Sequence[str]) -> int:
 
     args, beam_flags = options.parse_flags(argv)
 
-    from reelbeam.pipeline.commands.run_report import report_run, require_wait
+    from reelbeam.pipeline.reports.run_report import report_run, require_wait
     from reelbeam.pipeline.runners.registry import runner_of
     from reelbeam.pipeline.runners.stores import reach_stores
     from reelbeam.transforms import storage

@@ -5,4 +5,6 @@ summary_json.py   the line of --summary_json
 cost.py           the CPU time of runs, as text
 reasons.py        why videos are selected or skipped, as text
 output_tables.py  the tables of status and verify (difference_tables.py: of diff)
+html_report.py    the HTML report of an output: from its rows to the page
+run_report.py     the same at the end of `label`
 """

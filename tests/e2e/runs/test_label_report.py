@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from reelbeam.pipeline.cli import main
-from reelbeam.pipeline.commands import run_report
+from reelbeam.pipeline.reports import run_report
 
 pytestmark = pytest.mark.slow  # whole runs
 

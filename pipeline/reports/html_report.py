@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import pathlib
 import sys
@@ -13,7 +12,6 @@ from reelbeam.pipeline.job.places import unusable
 from reelbeam.pipeline.reports.page.options import PageOptions
 from reelbeam.pipeline.reports.page.page import render_page
 from reelbeam.pipeline.settings.command_settings import ReportSettings
-from reelbeam.pipeline.settings.declaration import from_values
 from reelbeam.pipeline.settings.label_settings import RemoteSettings
 from reelbeam.pipeline.terminal.progress import ProgressLine, Stage, WorkLine
 from reelbeam.pipeline.terminal.streams import printable
@@ -48,12 +46,6 @@ class ReportRequest:
     output: str
     pictures: FilmstripOptions
     settings: ReportSettings = ReportSettings()
-
-    @classmethod
-    def of(cls, args: argparse.Namespace) -> ReportRequest:
-        """Returns the request for the flags of `reelbeam report`."""
-        pictures = picture_options(from_values(RemoteSettings, vars(args)), args.allow_unconfined_decoder, None)
-        return cls(args.output, pictures, from_values(ReportSettings, vars(args)))
 
 
 @dataclasses.dataclass(frozen=True)

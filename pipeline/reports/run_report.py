@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from reelbeam.pipeline.commands.reporting import ReportRequest, default_place, picture_options, write_report
 from reelbeam.pipeline.job.outcome import Outcome
+from reelbeam.pipeline.reports.html_report import ReportRequest, default_place, picture_options, write_report
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.transforms import errors, storage
 from reelbeam.transforms.output.run_document import RunDocument
