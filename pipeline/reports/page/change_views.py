@@ -10,7 +10,7 @@ from reelbeam.pipeline.reports.page.cards import Album, Bar, Card, bars
 from reelbeam.pipeline.reports.page.charts.intervals import Interval, intervals, points
 from reelbeam.pipeline.reports.page.overview import Figure
 from reelbeam.pipeline.reports.page.tables import Chart, Table
-from reelbeam.transforms.output.digest.changes import ChangedVideo, Changes, ShareChange, Side
+from reelbeam.transforms.output.comparison.changes import ChangedVideo, Changes, ShareChange, Side
 
 _VERDICTS = {
     "drift": "The corpus drifted",
