@@ -146,6 +146,18 @@ def test_rows_of_other_settings_than_most_do_not_count(tmp_path: pathlib.Path) -
     assert found.after.models == ("demo", "a2-base")
 
 
+def test_the_settings_of_most_rows_are_compared(tmp_path: pathlib.Path) -> None:
+    """A video was labeled with another `--min_score`, and the order in which values occur is not a difference."""
+    low, high = {"min_score": 0.1}, {"min_score": 0.2}
+    commit(tmp_path / "a", 1, *many("left", range(40)), configuration=low)
+    commit(tmp_path / "b", 1, labeled("x", "left"), configuration=high)
+    commit(tmp_path / "b", 2, *many("left", range(40)), configuration=low)
+    commit(tmp_path / "c", 1, *many("left", range(40)), configuration=low)
+    commit(tmp_path / "c", 2, *many("left", range(100, 141)), configuration=high)
+    assert changes_of(tmp_path / "a", tmp_path / "b").settings == ()
+    assert changes_of(tmp_path / "a", tmp_path / "c").settings == (FieldChange("min_score", "0.1", "0.2"),)
+
+
 def test_a_video_with_ranges_counts_once(tmp_path: pathlib.Path) -> None:
     ranges = [
         labeled("long.mp4", "left", range_start_ms=1000 * number, range_end_ms=1000 * number + 500)
