@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from reelbeam.transforms.output.arrays import Floats
 from reelbeam.transforms.output.comparison.changes import MIN_DRIFT, Drift, Verdict
 from reelbeam.transforms.output.comparison.distances import distance
-from reelbeam.transforms.output.comparison.shares import Floats, Shift, share_changes, shift
+from reelbeam.transforms.output.comparison.shares import Shift, share_changes, shift
 
 MIN_VIDEOS = 30
 """The minimum number of labeled videos on each side for a verdict."""

@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reelbeam.transforms.output.arrays import Floats
 from reelbeam.transforms.output.comparison.drift import VideoSample
-from reelbeam.transforms.output.comparison.side_rows import Floats, SideRows
+from reelbeam.transforms.output.comparison.side_rows import SideRows
 from reelbeam.transforms.output.row_keys import seeded_hashes
 
 NO_LABEL = "(no label)"

@@ -15,14 +15,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reelbeam.transforms.output.arrays import Floats, Numbers
 from reelbeam.transforms.output.digest.media_names import container_names, picture_sizes
 from reelbeam.transforms.output.digest.shown_rows import NumberedRows, OnFile, ShownRows
 from reelbeam.transforms.output.run_document import KEY_COLUMNS, LabelingKey
 from reelbeam.transforms.records.time_range import shown_input
 from reelbeam.transforms.schemas import RANGE, VIDEOS
-
-Numbers = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 _KEPT = (
     *("video_uri", *RANGE, "uri_key", "status", "top_label", "top_score", "error_code"),
