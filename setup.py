@@ -21,6 +21,7 @@ setup(
         "reelbeam": ["py.typed"],
         "reelbeam.pipeline.commands": ["costs.json"],
         "reelbeam.pipeline.demo": ["videos/*"],
+        "reelbeam.pipeline.doctor": ["reference.json"],
         "reelbeam.pipeline.reports.page": ["templates/*", "style/*", "script.js"],
         "reelbeam.transforms.models.registry": ["labels/*.txt", "demo/*", "demo/variables/*"],
     },
