@@ -37,6 +37,7 @@ setup(
         "numpy",
         "protobuf",
         "rich",
+        "packaging",
         "jinja2",
         "pillow",
         "scipy",

@@ -93,9 +93,8 @@ def check_cores(subject: Subject) -> Finding:
     """Counts the CPUs by affinity and quota."""
     folder = subject.system.cgroups
     machine, allowed, share = os.cpu_count() or 1, len(os.sched_getaffinity(0)), cpus.quota(folder)
-    used = cpus.cpu_count(folder)
     quota = "no quota" if share is None else f"a quota of {share:g}"
-    found = f"{counted(used, 'thread')}: {allowed} of {counted(machine, 'CPU')}, {quota}"
+    found = f"{counted(subject.num_threads, 'thread')}: {allowed} of {counted(machine, 'CPU')}, {quota}"
     if share is not None and share < 1:
         return Finding("warning", found, "at least one CPU", "raise the container's CPU limit")
     return ok(found)
@@ -128,7 +127,7 @@ def check_memory(subject: Subject) -> Finding:
     total, available = machine_memory(subject.system.proc)
     limit = memory_limit(subject.system.cgroups)
     granted = min(total, total if limit is None else limit)
-    num_threads = cpus.cpu_count(subject.system.cgroups)
+    num_threads = subject.num_threads
     needed = _OWN_BYTES + num_threads * _THREAD_BYTES
     text = "no limit" if limit is None else f"a limit of {_size(limit)}"
     found = f"{_size(total)}, {_size(available)} available, {text}"
@@ -143,7 +142,7 @@ def check_limits(subject: Subject) -> Finding:
     from reelbeam.pipeline.settings import bounds
     from reelbeam.transforms.media.limits import DEFAULT_LIMITS
 
-    num_threads = cpus.cpu_count(subject.system.cgroups)
+    num_threads = subject.num_threads
     bounds.check_address_space(num_threads, DEFAULT_LIMITS.memory_bytes)
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     processes = resource.getrlimit(resource.RLIMIT_NPROC)[0]

@@ -41,7 +41,7 @@ def check_hub(subject: Subject) -> Finding:
 
 
 def _judged(answers: Mapping[str, tuple[bool, str]], expected: str, remedy: str) -> Finding:
-    found = "; ".join(f"{address}: {text}" for address, (_, text) in answers.items())
+    found = "; ".join(f"{address}: {text.removeprefix(f'{address}: ')}" for address, (_, text) in answers.items())
     return ok(found) if all(is_good for is_good, _ in answers.values()) else Finding("error", found, expected, remedy)
 
 
@@ -109,3 +109,5 @@ def ask_server(url: str) -> tuple[bool, str]:
             return True, f"HTTP {response.status}"
     except urllib.error.HTTPError as error:
         return error.code < 400, f"HTTP {error.code}"
+    except urllib.error.URLError as error:
+        return False, str(error.reason)

@@ -7,6 +7,7 @@ import dataclasses
 import pathlib
 from typing import TYPE_CHECKING
 
+from reelbeam.transforms.models.cpus import cpu_count
 from reelbeam.transforms.models.engine import EngineName, Precision
 
 if TYPE_CHECKING:
@@ -80,6 +81,15 @@ class Subject:
     def names_runner(self) -> bool:
         """Whether a runner is named."""
         return any(flag.partition("=")[0] == "--runner" for flag in self.beam_flags)
+
+    @property
+    def num_threads(self) -> int:
+        """The number of threads of a local run: that of --direct_num_workers, or one for each CPU."""
+        from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+
+        is_given = any(flag.startswith("--direct_num_workers") for flag in self.beam_flags)
+        named = PipelineOptions(list(self.beam_flags)).view_as(DirectOptions).direct_num_workers if is_given else 0
+        return named or cpu_count(self.system.cgroups)
 
     def spec(self) -> ModelSpec:
         """Returns the model that the flags name.

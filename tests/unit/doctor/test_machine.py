@@ -95,6 +95,16 @@ def test_cores_of_a_container(tmp_path: pathlib.Path) -> None:
     assert machine.check_cores(subject(tmp_path, cgroups=tmp_path)).status == "ok"
 
 
+def test_the_number_of_threads_is_that_of_the_run(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "memory.max").write_text("3221225472\n")
+    few, many = (
+        dataclasses.replace(subject(tmp_path, cgroups=tmp_path), beam_flags=("--direct_num_workers", number))
+        for number in ("4", "64")
+    )
+    assert machine.check_memory(few).status == "ok"
+    assert "for 64 threads" in machine.check_memory(many).expected
+
+
 def test_few_open_files_are_a_warning() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
