@@ -165,7 +165,11 @@ def _doctor(argv: Sequence[str]) -> int:
     except ReelbeamError as error:
         _complain(error)
     except ImportError as error:
-        print(f"reelbeam: doctor cannot run: {error}; install Reelbeam again with pip", file=sys.stderr)
+        from reelbeam.pipeline.doctor.installation import check_packages
+
+        found = check_packages()
+        remedy = "pip install --force-reinstall reelbeam" if found.status == "ok" else f"{found.found}: {found.remedy}"
+        print(f"reelbeam: doctor cannot run: {error}; {remedy}", file=sys.stderr)
     return EXIT_BAD_FLAGS
 
 

@@ -25,7 +25,7 @@ def check_python(_: Subject) -> Finding:
     return ok(found)
 
 
-def check_packages(_: Subject) -> Finding:
+def check_packages(_: Subject | None = None) -> Finding:
     """Compares installed packages with the versions that this package requires."""
     required = [Requirement(line) for line in importlib.metadata.requires(_PACKAGE) or ()]
     needed = [each for each in required if each.marker is None or each.marker.evaluate({"extra": ""})]

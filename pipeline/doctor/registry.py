@@ -21,6 +21,7 @@ class Check:
       module: the module in this package that has its function, whose name is `check_` and the id.
       needs: the flags that make it useful; "" if it always is.
       applies: whether it is useful for a subject.
+      is_native: whether it computes with native code, which may kill its process.
       on_workers: whether it runs on the workers of a runner, too.
     """
 
@@ -29,6 +30,7 @@ class Check:
     module: str
     needs: str = ""
     applies: Callable[[Subject], bool] = lambda subject: True
+    is_native: bool = False
     on_workers: bool = False
 
     def run(self, subject: Subject) -> Finding:
@@ -42,7 +44,7 @@ CHECKS = (
     Check("packages", "versions of packages that fit together", "installation", on_workers=True),
     Check("codecs", "the decoders of this FFmpeg", "installation", on_workers=True),
     Check("cpu", "instructions of the CPU", "machine", on_workers=True),
-    Check("precision", "which precision is fast here, measured", "machine", on_workers=True),
+    Check("precision", "which precision is fast here, measured", "machine", is_native=True, on_workers=True),
     Check("cores", "the CPUs that this process may use", "machine", on_workers=True),
     Check("memory", "the memory that this process may use", "machine", on_workers=True),
     Check("limits", "limits of open files, processes and address space", "machine", on_workers=True),
@@ -74,13 +76,16 @@ CHECKS = (
         lambda subject: subject.reach and bool(subject.model) and not subject.stored_model,
     ),
     Check("decoder", "decode bundled clips in the sandbox: the recorded frames", "answers", on_workers=True),
-    Check("demo", "the bundled model on a bundled clip: the recorded logits", "answers", on_workers=True),
+    Check(
+        "demo", "the bundled model on a bundled clip: the recorded logits", "answers", is_native=True, on_workers=True
+    ),
     Check(
         "model",
         "the model that is named: it runs, and gives the recorded logits if there are some",
         "answers",
         "--model NAME, not in a store",
         lambda subject: bool(subject.model) and subject.model != "demo" and not subject.stored_model,
+        is_native=True,
     ),
     Check("runner", "a small job, and checks on its workers", "workers", "--runner", lambda s: s.names_runner),
 )

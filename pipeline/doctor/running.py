@@ -1,12 +1,24 @@
-"""Run checks. A check that crashes, or that does not end, is unknown, and the others run."""
+"""Run checks. A check that crashes, or that does not end, is unknown, and the others run.
+
+Checks that compute with native code run in a process of their own: a CPU without an instruction, or a container without
+memory, kills a process, and the others must run.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import os
+import pathlib
+import pickle
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
 
+import reelbeam
 from reelbeam.pipeline import __version__
 from reelbeam.pipeline.doctor.findings import (
     SCHEMA_VERSION,
@@ -17,7 +29,7 @@ from reelbeam.pipeline.doctor.findings import (
     exit_code,
     worst,
 )
-from reelbeam.pipeline.doctor.registry import Check
+from reelbeam.pipeline.doctor.registry import Check, find_checks
 from reelbeam.pipeline.doctor.subject import Subject
 from reelbeam.transforms.errors import ReelbeamError
 
@@ -72,10 +84,41 @@ def _found(check: Check, subject: Subject) -> Finding:
     if not check.applies(subject):
         return Finding("unknown", "nothing to check", check.needs, f"pass {check.needs}")
     try:
-        return check.run(subject)
+        return _run_apart(check, subject) if check.is_native else check.run(subject)
     except ReelbeamError as error:
         return Finding("error", str(error), f"{check.purpose}", "see the message")
     except Exception as error:  # noqa: BLE001  whatever one check meets, the others run
         _log.info("the check %s crashed", check.id, exc_info=True)
         text = f"the check crashed: {type(error).__name__}: {error}"
         return Finding("unknown", text, check.purpose, f"run `reelbeam doctor {check.id} --verbose`")
+
+
+def _run_apart(check: Check, subject: Subject) -> Finding:
+    """Runs a check in a process of its own, with the same modules."""
+    root = str(pathlib.Path(reelbeam.__file__).absolute().parents[1])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, *(entry for entry in sys.path if entry)])}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", f"from {__name__} import serve; serve()"],
+        input=pickle.dumps((check.id, subject)),
+        stdout=subprocess.PIPE,
+        env=environment,
+        timeout=_MAX_SECONDS,
+        check=False,
+    )
+    if done.returncode < 0:
+        text = f"the check was killed by {signal.Signals(-done.returncode).name}"
+        remedy = "SIGILL: use a newer CPU, see the check cpu; SIGKILL: give the container more memory"
+        return Finding("error", text, check.purpose, remedy)
+    found: Finding = pickle.loads(done.stdout)
+    return found
+
+
+def serve() -> None:
+    """Runs the check that stdin names and writes its finding to stdout; only for `_run_apart`."""
+    name, subject = pickle.load(sys.stdin.buffer)
+    (check,) = find_checks([name])
+    answer = os.dup(1)
+    os.dup2(2, 1)  # what libraries print is not an answer
+    found = _found(dataclasses.replace(check, is_native=False), subject)
+    with os.fdopen(answer, "wb") as file:
+        pickle.dump(found, file)

@@ -133,3 +133,18 @@ def test_a_check_whose_library_is_missing_is_unknown(monkeypatch: pytest.MonkeyP
 def test_all_checks_have_a_page_that_names_them() -> None:
     page = (pathlib.Path(running.__file__).resolve().parents[2] / "docs" / "doctor.md").read_text("utf-8")
     assert all(f"`{check.id}`" in page for check in CHECKS)
+
+
+def test_native_code_runs_apart_and_may_kill_its_process(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [check.id for check in CHECKS if check.is_native] == ["precision", "demo", "model"]
+    checks = find_checks(["precision", "python"])
+    assert [check.status for check in examine(checks, Subject()).checks] == ["ok", "ok"]
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\nkill -ILL $$\n")
+    script.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(script))
+    python, killed = examine(checks, Subject()).checks
+    assert (python.status, killed.status) == ("ok", "error")
+    assert killed.found == "the check was killed by SIGILL" and "newer CPU" in killed.remedy
