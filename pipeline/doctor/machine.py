@@ -72,17 +72,30 @@ def check_precision(subject: Subject) -> Finding:
     """Measures both precisions."""
     from reelbeam.transforms.models.precision_speed import seconds_per_call
 
-    return judge_speeds(seconds_per_call("float32"), seconds_per_call("bfloat16"), subject.precision)
+    float32 = seconds_per_call("float32")
+    try:
+        bfloat16 = seconds_per_call("bfloat16")
+    except RuntimeError:  # OpenVINO has no kernel for this CPU
+        bfloat16 = float("inf")
+    return judge_speeds(float32, bfloat16, subject.precision)
 
 
 def judge_speeds(float32: float, bfloat16: float, wanted: str) -> Finding:
     """Returns whether the wanted precision is fast.
 
     Args:
-      float32, bfloat16: seconds per call.
+      float32, bfloat16: seconds per call; infinite if it does not run.
       wanted: the precision of --precision.
     """
     factor = float32 / bfloat16
+    if not factor:
+        found, expected = "bfloat16 does not run on this CPU", "a CPU on which bfloat16 runs"
+        is_wanted = wanted == "bfloat16"
+        return (
+            Finding("error", found, expected, "leave out --precision bfloat16")
+            if is_wanted
+            else ok(f"{found}: float32 does")
+        )
     found = f"bfloat16 is {factor:.1f} times as fast as float32 ({bfloat16 * 1e3:.1f} and {float32 * 1e3:.1f} ms)"
     if wanted == "bfloat16" and factor < _FASTER:
         return Finding("warning", found, "a CPU on which bfloat16 is faster", "leave out --precision bfloat16")

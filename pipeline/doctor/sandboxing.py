@@ -9,6 +9,7 @@ import shutil
 
 from reelbeam.pipeline.doctor.findings import Finding, ok
 from reelbeam.pipeline.doctor.subject import Subject
+from reelbeam.transforms.errors import ReelbeamError
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.media.sandbox.protocol import NUM_SLOTS
@@ -63,10 +64,11 @@ def check_shared_memory(subject: Subject) -> Finding:
 
 
 def _clip_bytes(subject: Subject) -> int:
-    if not subject.model or subject.stored_model:
-        return _MAX_CLIP_BYTES
-    preset = subject.spec().preset
-    return preset.num_frames * preset.size * preset.size * 3
+    if subject.model and not subject.stored_model:
+        with contextlib.suppress(ReelbeamError):  # a wrong model is for the check model
+            preset = subject.spec().preset
+            return preset.num_frames * preset.size * preset.size * 3
+    return _MAX_CLIP_BYTES
 
 
 def fill_ring(clip_bytes: int) -> int:

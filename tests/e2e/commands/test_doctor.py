@@ -7,6 +7,7 @@ import pathlib
 from typing import Any
 
 import jsonschema
+import object_stores
 import pytest
 from audit_events import audited
 
@@ -61,13 +62,24 @@ def test_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     assert "expected:" in printed and "remedy:" in printed
     assert main(["doctor", "output"]) == 0
     assert main(["doctor", "output", "--strict"]) == 1
-    assert main(["doctor", "shared_memory", "--model=no-such-model"]) == 1
+    assert main(["doctor", "shared_memory", "model", "--model=no-such-model"]) == 1
     for wrong in (["--frobnicate"], ["no-such-check"], ["--precision=int4"]):
         with pytest.raises(SystemExit) as stopped:
             main(["doctor", *wrong])
         assert stopped.value.code == 2
     assert main(["doctor", "--output= "]) == 2
     assert capsys.readouterr().out.count("remedy") == 3
+
+
+def test_a_store_is_reached_with_the_flags_of_the_run(
+    capsys: pytest.CaptureFixture[str], s3: object_stores.S3Server, without_aws_keys: pytest.MonkeyPatch
+) -> None:
+    flags = ["stores", "credentials", f"--output={s3.uri}/labels", *object_stores.s3_flags(s3.url)]
+    with object_stores.used_by_beam([]):
+        code, document = examined(capsys, *flags, "--reach")
+        assert (code, document["status"]) == (0, "ok")
+        assert "test-secret" not in json.dumps(document) and "test-key" not in json.dumps(document)
+        assert examined(capsys, *flags)[1]["checks"][1]["remedy"].startswith("pass --reach")
 
 
 def test_what_is_fine_takes_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,6 +55,13 @@ def test_the_bundled_model_gives_the_recorded_logits(precision: str) -> None:
     assert found.status == "ok" and precision in found.found
 
 
+def test_a_gpu_may_round_but_the_weights_are_tested_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert answers._trials("tensorflow", "float32") == [("tensorflow", "float32", 1e-4)]
+    monkeypatch.setattr(answers, "accelerator_visible", lambda: True)
+    first, second = answers._trials("tensorflow", "float32")
+    assert first == ("openvino", "float32", 1e-4) and second == ("tensorflow", "float32", 0.05)
+
+
 @pytest.mark.slow  # imports TensorFlow
 def test_tensorflow_gives_them_too() -> None:
     assert answers.check_demo(Subject(engine="tensorflow")).status == "ok"

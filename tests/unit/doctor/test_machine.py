@@ -51,6 +51,8 @@ def test_arm_has_features() -> None:
         (1.0, 1.0, "float32", "ok", "float32 is fast"),
         (1.0, 3.0, "bfloat16", "warning", "0.3 times"),
         (2.0, 1.0, "bfloat16", "ok", "2.0 times"),
+        (2.0, float("inf"), "float32", "ok", "does not run"),
+        (2.0, float("inf"), "bfloat16", "error", "does not run"),
     ],
 )
 def test_a_slow_precision_that_is_asked_for_is_a_warning(
@@ -62,6 +64,14 @@ def test_a_slow_precision_that_is_asked_for_is_a_warning(
 
 def test_the_precision_is_measured() -> None:
     assert "times as fast" in machine.check_precision(Subject()).found
+
+
+def test_a_cpu_without_avx_512_gives_the_recorded_logits(tmp_path: pathlib.Path) -> None:
+    """OpenVINO's convolutions are limited to AVX2, in a cache of their own."""
+    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "REELBEAM_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "reelbeam", "doctor", "precision", "demo", "--json"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0 and "float32 deviates by" in done.stdout
 
 
 @pytest.mark.parametrize(
