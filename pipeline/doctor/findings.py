@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
@@ -125,7 +126,7 @@ def clean(text: str) -> str:
         home = str(pathlib.Path.home())
     except RuntimeError:  # a user without a name, in a container, has no home
         return text
-    return text if home == "/" else text.replace(f"{home}/", "~/")
+    return text if home == "/" else re.sub(rf"{re.escape(home)}(?![\w.-])", "~", text)
 
 
 def report_schema() -> dict[str, object]:

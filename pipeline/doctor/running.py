@@ -86,7 +86,8 @@ def _found(check: Check, subject: Subject) -> Finding:
     try:
         return _run_apart(check, subject) if check.is_native else check.run(subject)
     except ReelbeamError as error:
-        return Finding("error", str(error), f"{check.purpose}", "see the message")
+        what, _, remedy = str(error).rpartition("; ")  # messages end with what to do
+        return Finding("error", what or remedy, check.purpose, remedy)
     except Exception as error:  # noqa: BLE001  whatever one check meets, the others run
         _log.info("the check %s crashed", check.id, exc_info=True)
         text = f"the check crashed: {type(error).__name__}: {error}"

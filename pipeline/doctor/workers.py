@@ -75,7 +75,7 @@ def _results_folder(subject: Subject, is_local: bool) -> Iterator[str]:
     temporary = PipelineOptions(list(subject.beam_flags)).view_as(GoogleCloudOptions).temp_location
     place = temporary or subject.output
     if not place:
-        raise ConfigError("--runner names a cluster, whose workers need a place for results: pass --output DIR")
+        raise ConfigError("--runner names a cluster, whose workers need a place for results; pass --output DIR")
     folder = f"{storage.normalize(place).rstrip('/')}/.reelbeam-doctor-{secrets.token_hex(8)}"
     try:
         yield folder

@@ -49,11 +49,13 @@ WARNED = Outcome("warned", Finding("warning", "slow", "fast", "run faster"))
 
 
 def test_a_check_that_crashes_is_unknown_and_the_others_run() -> None:
-    report = examine([Outcome("crash", KeyError("x")), Outcome("refused", ConfigError("no room")), FINE], Subject())
+    report = examine(
+        [Outcome("crash", KeyError("x")), Outcome("refused", ConfigError("no; no room; make some")), FINE], Subject()
+    )
     assert [check.status for check in report.checks] == ["unknown", "error", "ok"]
     crash, refused, _ = report.checks
     assert crash.found == "the check crashed: KeyError: 'x'" and "doctor crash --verbose" in crash.remedy
-    assert refused.found == "no room"
+    assert (refused.found, refused.remedy) == ("no; no room", "make some")
     assert (report.status, report.exit_code) == ("error", 1)
 
 
@@ -97,7 +99,8 @@ def test_what_does_not_apply_is_left_out_unless_it_is_named() -> None:
 def test_texts_have_no_secrets_and_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     assert clean("in /home/me/.cache\nand https://u:p@host/a?sig=1") == "in ~/.cache and https://host/a"
-    assert clean("/home/melanie/x") == "/home/melanie/x"
+    assert clean("/home/melanie/x, /home/me.d") == "/home/melanie/x, /home/me.d"
+    assert clean("/home/me, /home/me: x /home/me") == "~, ~: x ~"
     monkeypatch.setenv("HOME", "/")
     assert clean("/tmp/x") == "/tmp/x"
 

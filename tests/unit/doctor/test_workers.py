@@ -6,6 +6,7 @@ import os
 import pathlib
 
 import apache_beam as beam
+import object_stores
 import pytest
 
 from reelbeam.pipeline.doctor import tables, workers
@@ -13,6 +14,7 @@ from reelbeam.pipeline.doctor.findings import CheckResult, HostChecks
 from reelbeam.pipeline.doctor.running import make_report
 from reelbeam.pipeline.doctor.subject import Subject
 from reelbeam.pipeline.runners.local import LocalRunner
+from reelbeam.transforms.errors import ConfigError
 
 
 class _Cluster(LocalRunner):
@@ -29,6 +31,21 @@ def test_workers_run_the_checks_of_the_machine(tmp_path: pathlib.Path, monkeypat
     (host,) = found.hosts
     assert (host.host, [check.id for check in host.checks]) == (os.uname().nodename, ["python", "precision"])
     assert os.listdir(tmp_path) == []
+
+
+def test_results_come_back_through_a_store(s3: object_stores.S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    with object_stores.used_by_beam(object_stores.s3_flags(s3.url)):
+        monkeypatch.setattr(workers, "runner_of", lambda flags: _Cluster(LocalRunner.in_this_thread().options))
+        monkeypatch.setattr(workers, "CHECKS", [check for check in workers.CHECKS if check.id == "python"])
+        found = workers.check_runner(Subject(output=f"{s3.uri}/labels"))
+        assert found.status == "ok" and len(found.hosts) == 1
+        assert s3.objects("") == []
+
+
+def test_a_cluster_needs_a_place_for_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "runner_of", lambda flags: _Cluster(LocalRunner.in_this_thread().options))
+    with pytest.raises(ConfigError, match="pass --output DIR"):
+        workers.check_runner(Subject())
 
 
 def test_a_job_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
