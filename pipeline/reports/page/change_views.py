@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from reelbeam.pipeline.reports.page import text
-from reelbeam.pipeline.reports.page.cards import Album, Bar, Card, bars
+from reelbeam.pipeline.reports.page.cards import Bar, Card, CardMaker, bars
 from reelbeam.pipeline.reports.page.charts.intervals import Interval, intervals, points
 from reelbeam.pipeline.reports.page.overview import Figure
 from reelbeam.pipeline.reports.page.tables import Chart, Table
@@ -23,7 +23,7 @@ _NUM_LABELS = 3
 
 @dataclasses.dataclass(frozen=True)
 class Relabeled:
-    """A video whose best label changed."""
+    """A video whose top label changed."""
 
     name: str
     head: str
@@ -53,7 +53,7 @@ class ChangesView:
       settings: the differences of model and sampling.
       charts: of labels, facts and failures.
       distances: of numbers.
-      relabeled: some of the videos whose best label changed, and `relabeled_text` how many there are.
+      relabeled: some of the videos whose top label changed, and `relabeled_text` how many there are.
       examples: new and lost videos.
     """
 
@@ -70,7 +70,7 @@ class ChangesView:
     examples: tuple[Examples, ...]
 
 
-def changes_view(changes: Changes, album: Album) -> ChangesView:
+def changes_view(changes: Changes, maker: CardMaker) -> ChangesView:
     """Returns the view of a comparison."""
     drift = changes.drift
     named = (
@@ -103,7 +103,7 @@ def changes_view(changes: Changes, album: Album) -> ChangesView:
         settings=Table("Settings that differ", ("Setting", "Before", "After"), settings),
         charts=tuple(_chart(f"change-{key}", title, rows, changes) for key, title, rows in named if rows),
         distances=Table("Distances of distributions", ("Number", "Wasserstein distance", "p"), distances),
-        relabeled=tuple(_relabeled(video, album) for video in changes.changed),
+        relabeled=tuple(_relabeled(video, maker) for video in changes.changed),
         relabeled_text=f"{text.number(len(changes.changed))} of {text.many(changes.relabeled, 'video')}",
         examples=(
             _examples(
@@ -161,8 +161,8 @@ def _chart(key: str, title: str, rows: Sequence[ShareChange], changes: Changes) 
     return Chart(title, finding, intervals(key, title, finding, drawn), table)
 
 
-def _relabeled(video: ChangedVideo, album: Album) -> Relabeled:
-    card = None if video.clip is None else album.card(video.clip, "videos whose label changed")
+def _relabeled(video: ChangedVideo, maker: CardMaker) -> Relabeled:
+    card = None if video.clip is None else maker.card(video.clip, "videos whose label changed")
     name, (head, tail) = text.file_name(video.video_uri), text.head_and_tail(video.video_uri)
     return Relabeled(name, head, tail, bars(video.before, _NUM_LABELS), bars(video.after, _NUM_LABELS), card)
 

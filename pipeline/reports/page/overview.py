@@ -27,8 +27,13 @@ class Figure:
 
 @dataclasses.dataclass(frozen=True)
 class Status:
-    """Videos with one status, for the legend of the bar."""
+    """Videos with one status, for the legend of the bar.
 
+    Attributes:
+      kind: the class of the entry.
+    """
+
+    kind: str
     name: str
     number: str
     share: str
@@ -122,8 +127,8 @@ def _lead(content: Content) -> list[str]:
         sentences.append(f"The most frequent label is {label}, with {videos}.")
     if totals.failed:
         sentences.append(f"{text.many(totals.failed, 'video')} failed.")
-    if totals.unrecognized:
-        sentences.append(f"In {text.many(totals.unrecognized, 'video')}, nothing was recognized.")
+    if totals.nothing_recognized:
+        sentences.append(f"In {text.many(totals.nothing_recognized, 'video')}, nothing was recognized.")
     return sentences
 
 
@@ -160,10 +165,10 @@ def _statuses(totals: Totals) -> list[Status]:
         ("ok", totals.ok, "all clips labeled"),
         ("partial", totals.partial, "some clips failed"),
         ("failed", totals.failed, "no clip labeled"),
-        ("unrecognized", totals.unrecognized, "labeled, but no score was high enough"),
+        ("nothing recognized", totals.nothing_recognized, "labeled, but no score was high enough"),
     ]
     return [
-        Status(name, text.number(videos), text.percent(videos, totals.videos), meaning)
+        Status(name.replace(" ", "-"), name, text.number(videos), text.percent(videos, totals.videos), meaning)
         for name, videos, meaning in rows
         if videos or name == "ok"
     ]

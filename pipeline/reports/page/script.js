@@ -4,10 +4,10 @@
   const all = (query, within = document) => [...within.querySelectorAll(query)];
 
   // A clip that occurs twice has its pictures in the file once. Its other cards get copies.
-  for (const spot of all("[data-shot]")) {
-    const shot = document.getElementById(spot.dataset.shot);
-    if (!shot) continue;
-    const copy = shot.cloneNode(true);
+  for (const spot of all("[data-pictures]")) {
+    const pictures = document.getElementById(spot.dataset.pictures);
+    if (!pictures) continue;
+    const copy = pictures.cloneNode(true);
     copy.removeAttribute("id");
     spot.replaceWith(copy);
   }

@@ -64,7 +64,7 @@ def rendered(text: str) -> str:
     changes = dataclasses.replace(changes, before=side, after=side)
     pictures = all_pictures(content, changes)
     pictures[content.sheets.undecided[0].key] = NoFilmstrip("unreadable", text)
-    return render_page(content, pictures, changes, PageOptions(version=text, command=text))
+    return render_page(content, pictures, changes, PageOptions(version=text))
 
 
 def check_is_harmless(page: Element) -> None:
