@@ -88,6 +88,7 @@ class Card:
       name: the name of the file, and `link` a link to the video at the start of the clip, or None.
       head, tail: the URI in two parts.
       time: the part of the video, and `part` the requested range of the video, "" for the whole.
+      search: its labels and its URI, for the search field.
       title: the top label and its score, the time and the name, as text.
       bars: the first labels.
       facts: further numbers, as text.
@@ -103,6 +104,7 @@ class Card:
     tail: str
     time: str
     part: str
+    search: str
     title: str
     bars: tuple[Bar, ...]
     facts: tuple[str, ...]
@@ -171,6 +173,7 @@ def _plain_card(clip: ShownClip, card_id: str, num_labels: int) -> Card:
     start, end = clip.key.range_start_ms, clip.key.range_end_ms
     part = "" if start is None and end is None else f"of {text.span(start or 0, end)}"
     top = f"{text.shown_label(clip.labels[0].label)} {text.score(clip.labels[0].score)}" if clip.labels else ""
+    shown = bars(clip.labels, num_labels)
     facts = [f"entropy {clip.entropy:.2f}"]
     if clip.num_real_frames < clip.num_frames:
         facts.append(f"{clip.num_frames - clip.num_real_frames} of {clip.num_frames} frames are repeats")
@@ -182,8 +185,9 @@ def _plain_card(clip: ShownClip, card_id: str, num_labels: int) -> Card:
         tail=tail,
         time=time,
         part=part,
+        search=text.search_key([bar.label for bar in shown], [uri]),
         title=f"{top or _NOT_RECOGNIZED}, {time}, {name}",
-        bars=bars(clip.labels, num_labels),
+        bars=shown,
         facts=tuple(facts),
     )
 

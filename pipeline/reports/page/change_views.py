@@ -23,7 +23,11 @@ _NUM_LABELS = 3
 
 @dataclasses.dataclass(frozen=True)
 class Relabeled:
-    """A video whose top label changed."""
+    """A video whose top label changed.
+
+    Attributes:
+      search: its labels and its URI, for the search field.
+    """
 
     name: str
     head: str
@@ -31,6 +35,7 @@ class Relabeled:
     before: tuple[Bar, ...]
     after: tuple[Bar, ...]
     card: Card | None
+    search: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Examples:
 
     title: str
     number: str
-    uris: tuple[tuple[str, str], ...]
+    uris: tuple[tuple[str, str, str], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,8 +169,12 @@ def _chart(key: str, title: str, rows: Sequence[ShareChange], changes: Changes) 
 def _relabeled(video: ChangedVideo, maker: CardMaker) -> Relabeled:
     card = None if video.clip is None else maker.card(video.clip, "videos whose label changed")
     name, (head, tail) = text.file_name(video.video_uri), text.head_and_tail(video.video_uri)
-    return Relabeled(name, head, tail, bars(video.before, _NUM_LABELS), bars(video.after, _NUM_LABELS), card)
+    before, after = bars(video.before, _NUM_LABELS), bars(video.after, _NUM_LABELS)
+    search = text.search_key([bar.label for bar in (*before, *after)], [video.video_uri])
+    return Relabeled(name, head, tail, before, after, card, search)
 
 
 def _examples(title: str, videos: int, uris: tuple[str, ...]) -> Examples:
-    return Examples(title, text.number(videos), tuple(text.head_and_tail(uri) for uri in uris))
+    return Examples(
+        title, text.number(videos), tuple((*text.head_and_tail(uri), text.search_key([], [uri])) for uri in uris)
+    )

@@ -51,13 +51,18 @@ class Failed:
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """The videos with one error code."""
+    """The videos with one error code.
+
+    Attributes:
+      search: the code and the URIs of the examples, for the search field.
+    """
 
     code: str
     videos: str
     share: str
     remedy: str
     examples: tuple[Failed, ...]
+    search: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -232,6 +237,7 @@ def _failure(group: FailureGroup, videos: int) -> Failure:
         share,
         text.shown_message(group.remedy),
         examples,
+        text.search_key([group.code], [each.video_uri for each in group.examples]),
     )
 
 

@@ -75,7 +75,11 @@ class Opening:
 
 @dataclasses.dataclass(frozen=True)
 class TimelineView:
-    """A timeline with the cards of its clips."""
+    """A timeline with the cards of its clips.
+
+    Attributes:
+      search: its labels and its URI, for the search field.
+    """
 
     id: str
     name: str
@@ -84,6 +88,7 @@ class TimelineView:
     tail: str
     chart: Chart
     cards: tuple[Card, ...]
+    search: str
 
 
 def corpus_charts(content: Content) -> tuple[Chart, ...]:
@@ -223,4 +228,6 @@ def _timeline(shown: Timeline, key: str, maker: CardMaker) -> TimelineView:
     table = Table(f"The top labels of {name}", ("Time", "Label", "Mean score", "Clips"), lines)
     head, tail = text.head_and_tail(shown.video_uri)
     chart = Chart(title, finding, svg, table)
-    return TimelineView(key, name, video_link(shown.video_uri, shown.start_ms), head, tail, chart, cards)
+    labels = [text.shown_label(run.label) for lane in shown.lanes for run in lane]
+    search = text.search_key(labels, [shown.video_uri])
+    return TimelineView(key, name, video_link(shown.video_uri, shown.start_ms), head, tail, chart, cards, search)

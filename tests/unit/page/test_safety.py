@@ -147,6 +147,7 @@ def test_signatures_of_addresses_are_nowhere() -> None:
     for secret in ("PASSWORD", "SECRET", "FRAGMENT", "X-Amz"):
         assert secret not in page
     assert "https://host/a.mp4#t=0" in page
+    assert 'data-search="archery yoga running https://host/a.mp4"' in page
 
 
 def test_the_same_content_gives_the_same_bytes() -> None:
