@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow  # a whole run, and a browser
 
 
+PAPER = {"width": 695, "height": 1017}
+"""A page of A4 within its margins, in pixels."""
+
 OPEN_ALL = "document.querySelectorAll('details').forEach(details => { details.open = true })"
 
 
@@ -119,7 +122,7 @@ def test_a_strip_plays_under_the_mouse_and_by_the_arrow_keys(browser: Browser, p
         clip = visited.page.locator("article.clip", has=visited.page.locator("img.strip")).first
         clip.scroll_into_view_if_needed()
         start = tile(clip)
-        clip.locator("img.strip").hover()
+        clip.locator(".reel").hover()
         visited.page.wait_for_function(
             "([strip, x]) => strip.getBoundingClientRect().x !== x",
             arg=[clip.locator("img.strip").element_handle(), start[0]],
@@ -188,15 +191,42 @@ def test_it_is_readable_without_scripts(browser: Browser, page: pathlib.Path) ->
 
 
 def test_it_is_printed(browser: Browser, page: pathlib.Path) -> None:
-    with visit(browser, page) as visited:
-        printed = visited.page.pdf(format="A4")
-    assert len(re.findall(rb"/Type\s*/Page\b", printed)) > 1
+    with visit(browser, page, viewport=PAPER) as visited:
+        printed = visited.page.pdf(prefer_css_page_size=True)
+        visited.page.emulate_media(media="print")
+        clips = visited.page.locator("article.clip")
+        clip = visited.page.locator("article.clip", has=visited.page.locator("img.strip")).first
+        assert clip.locator(".label").first.is_visible() and clip.locator("img.whole").is_visible()
+        strip, frame = clip.locator("img.strip").bounding_box(), clip.locator(".reel").bounding_box()
+        assert strip is not None and frame is not None
+        assert strip["width"] <= frame["width"] + 1, "all tiles are seen, not one of them"
+        assert abs(strip["x"] - frame["x"]) < 1
+        assert not visited.page.locator("#search").is_visible()
+        num_pages = len(re.findall(rb"/Type\s*/Page\b", printed))
+        assert 1 < num_pages <= 4 + clips.count() / 6
+
+
+def test_names_in_a_timeline_end_in_an_ellipsis(browser: Browser, page: pathlib.Path) -> None:
+    with visit(browser, page, viewport=PHONE) as visited:
+        name = visited.page.locator(".run-name").first
+        assert name.is_visible() and name.inner_text()
+        style = name.evaluate(
+            "name => { const style = getComputedStyle(name); return [style.overflow, style.textOverflow]; }"
+        )
+        assert style == ["hidden", "ellipsis"]
 
 
 def test_reduced_motion_plays_nothing_by_itself(browser: Browser, page: pathlib.Path) -> None:
     with visit(browser, page, reduced_motion="reduce") as visited:
-        running = "document.getAnimations().filter(animation => animation.playState === 'running').length"
-        assert visited.page.evaluate(running) == 0
+        clip = visited.page.locator("article.clip", has=visited.page.locator("img.strip")).first
+        clip.scroll_into_view_if_needed()
+        before = tile(clip)
+        clip.locator(".reel").hover()
+        visited.page.wait_for_timeout(1000)  # some tiles, if it played
+        assert tile(clip) == before
+        clip.locator(".reel").focus()
+        visited.page.keyboard.press("ArrowRight")
+        assert tile(clip) != before
 
 
 HOSTILE = (
