@@ -39,6 +39,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "whole program": doc_tables.whole_program,
     "ledger": doc_tables.ledger_table,
     "report": doc_tables.report_table,
+    "diff": doc_tables.diff_cost,
+    "drift": doc_tables.drift_table,
+    "drift alarms": doc_tables.drift_alarms,
     "parity": doc_tables.parity,
     "demo accuracy": doc_tables.demo_accuracy,
 }

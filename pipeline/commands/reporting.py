@@ -23,6 +23,7 @@ from reelbeam.transforms.filmstrips.making import FilmstripOptions, Progress, ma
 from reelbeam.transforms.models.cpus import cpu_count
 from reelbeam.transforms.output.comparison.changes import Changes
 from reelbeam.transforms.output.comparison.find_changes import ChangeOptions, find_changes
+from reelbeam.transforms.output.comparison.selection import select_report_sides
 from reelbeam.transforms.output.digest.clip_choice import DigestOptions
 from reelbeam.transforms.output.digest.content import ClipKey, Content, ShownClip
 from reelbeam.transforms.output.digest.digest import make_content
@@ -115,8 +116,8 @@ def write_report(request: ReportRequest) -> WrittenReport:
         content = make_content(rows, shown, line.show)
         changes = None
         if settings.against is not None:
-            before, after = _sides(settings.against, output, settings.run, rows)
-            changes = find_changes(before, after, ChangeOptions(seed=settings.seed), line.show)
+            sides = select_report_sides(output, rows, settings.against, settings.run, line.show)
+            changes = find_changes(*sides, ChangeOptions(seed=settings.seed, min_drift=settings.min_drift), line.show)
     clips = _clips(content, changes)
     options = PageOptions(max_bytes=settings.max_bytes, version=__version__)
     page = render_page(content, _pictures(clips, output.uri, request), changes, options).encode()
@@ -136,30 +137,6 @@ def _place(to: str | None, output: Output) -> str:
 
 def _shown_rows(output: Output, run: str | None) -> ShownRows:
     return ShownRows.current(output) if run is None else ShownRows.of_runs(output, output.find(run))
-
-
-def _sides(against: str, output: Output, run: str | None, rows: ShownRows) -> tuple[ShownRows, ShownRows]:
-    """Returns the rows to compare: of a run of the output and of a later one, or of another output and of the report.
-
-    Args:
-      against: the run or the other output.
-      output: the output.
-      run: the run that the report shows; None: all of them.
-      rows: the rows that the report shows.
-
-    Raises:
-      ConfigError: it is neither.
-    """
-    if any(each.run_id.startswith(against) for each in output.labeling_runs()):
-        after = rows if run is not None else _shown_rows(output, output.last_name())
-        return _shown_rows(output, against), after
-    other = Output.read_any(against)
-    if not other.runs:
-        raise errors.ConfigError(
-            f"--against {against} is neither a run of {output.uri} nor an output with a committed run: pass a run that "
-            f"`reelbeam status {output.uri}` lists, or another output"
-        )
-    return ShownRows.current(other), rows
 
 
 def _clips(content: Content, changes: Changes | None) -> dict[ClipKey, ShownClip]:

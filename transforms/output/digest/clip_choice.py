@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from reelbeam.transforms.output.arrays import Places
 from reelbeam.transforms.output.digest.clip_table import NO_LABEL, ClipTable
 from reelbeam.transforms.output.digest.content import Share
 from reelbeam.transforms.output.digest.video_facts import VideoOrder
@@ -29,7 +30,6 @@ MAX_MARGIN = 0.2
 MIN_RANK_DIFFERENCE = 0.2
 """How much higher an unfamiliar clip ranks by its log-sum-exp than by its score, as a share of all clips."""
 
-Places = npt.NDArray[np.int64]
 _Values = npt.NDArray[np.generic]
 
 
