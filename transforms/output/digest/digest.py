@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from reelbeam.transforms.errors import ConfigError
+from reelbeam.transforms.output.arrays import Places
 from reelbeam.transforms.output.digest.chosen_rows import ChosenRows, read_chosen
-from reelbeam.transforms.output.digest.clip_choice import Choice, DigestOptions, Places, choose
+from reelbeam.transforms.output.digest.clip_choice import Choice, DigestOptions, choose
 from reelbeam.transforms.output.digest.clip_table import ClipTable
 from reelbeam.transforms.output.digest.content import Content, Cost, Labeling, LabelSheet, Sheets, ShownClip, Totals
 from reelbeam.transforms.output.digest.corpus import corpus, label_shares
@@ -98,7 +99,7 @@ def _totals(rows: ShownRows, videos: VideoFacts) -> Totals:
         ok=videos.statuses["ok"],
         partial=videos.statuses["partial"],
         failed=videos.statuses["failed"],
-        unrecognized=videos.num_unrecognized,
+        nothing_recognized=videos.num_nothing_recognized,
         clips=videos.num_clips,
         video_ms=sum(videos.durations_ms.tolist()),
         size_bytes=videos.size_bytes,
