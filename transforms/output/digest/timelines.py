@@ -65,6 +65,10 @@ class TimelinePlans(NamedTuple):
     plans: tuple[TimelinePlan, ...]
     num_left_out: int
 
+    def clips(self) -> Places:
+        """Returns the places of the clips of all timelines."""
+        return np.concatenate([np.empty(0, np.int64), *(plan.clips for plan in self.plans)])
+
 
 def plan_timelines(
     clips: ClipTable, order: VideoOrder, requested: Sequence[int], options: DigestOptions
