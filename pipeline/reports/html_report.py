@@ -8,9 +8,9 @@ import sys
 from collections.abc import Mapping
 
 from reelbeam.pipeline import __version__
-from reelbeam.pipeline.job.places import unusable
 from reelbeam.pipeline.reports.page.options import PageOptions
 from reelbeam.pipeline.reports.page.page import render_page
+from reelbeam.pipeline.reports.report_place import place_of, require_writable, write_page
 from reelbeam.pipeline.settings.command_settings import ReportSettings
 from reelbeam.pipeline.settings.label_settings import RemoteSettings
 from reelbeam.pipeline.terminal.progress import ProgressLine, Stage, WorkLine
@@ -24,7 +24,7 @@ from reelbeam.transforms.output.digest.changes import Changes
 from reelbeam.transforms.output.digest.clip_choice import DigestOptions
 from reelbeam.transforms.output.digest.content import ClipKey, Content, ShownClip
 from reelbeam.transforms.output.digest.digest import make_content
-from reelbeam.transforms.output.digest.shown_rows import ShownRows
+from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.redaction import bare_uri
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
@@ -84,11 +84,6 @@ def picture_options(settings: RemoteSettings, allow_unconfined: bool, num_thread
     return FilmstripOptions(num_threads=threads, spool=spool, allow_unconfined=allow_unconfined)
 
 
-def default_place(output: str) -> str:
-    """Returns the URI of the report of an output."""
-    return f"{output}/report.html"
-
-
 def write_report(request: ReportRequest) -> WrittenReport:
     """Makes the report of an output, and writes it.
 
@@ -99,38 +94,30 @@ def write_report(request: ReportRequest) -> WrittenReport:
     """
     settings = request.settings
     output = Output.read(request.output)
-    target = _place(settings.to, output)
+    target = place_of(settings.to, output.uri)
+    require_writable(target)
     videos = tuple(bare_uri(storage.normalize(uri)) for uri in settings.video)
     shown = DigestOptions(seed=settings.seed, max_clips=settings.clips, videos=videos)
     with WorkLine("reading") as line:
-        rows = _shown_rows(output, settings.run)
+        rows = _shown_rows(output, settings.run, line.show)
         content = make_content(rows, shown, line.show)
         changes = None
         if settings.against is not None:
-            before, after = _sides(settings.against, output, settings.run, rows)
+            before, after = _sides(settings.against, output, settings.run, rows, line.show)
             changes = find_changes(before, after, ChangeOptions(seed=settings.seed), line.show)
     clips = _clips(content, changes)
     options = PageOptions(max_bytes=settings.max_bytes, version=__version__)
-    page = render_page(content, _pictures(clips, output.uri, request), changes, options).encode()
-    try:
-        storage.replace_file(target, page)
-    except errors.StorageError as error:
-        raise unusable(f"{target} cannot be written ({error}): pass --to FILE.html", error) from error
-    return WrittenReport(target, len(page), len(clips), len({key.video_uri for key in clips}))
+    num_bytes = write_page(target, render_page(content, _pictures(clips, output.uri, request), changes, options))
+    return WrittenReport(target, num_bytes, len(clips), len({key.video_uri for key in clips}))
 
 
-def _place(to: str | None, output: Output) -> str:
-    """Returns the URI of the page. Another extension is refused: it may be the name of a video."""
-    if to is not None and not to.endswith(".html"):
-        raise errors.ConfigError(f"--to {to} is not the name of a page: pass a name that ends in .html")
-    return default_place(output.uri) if to is None else storage.normalize(to)
+def _shown_rows(output: Output, run: str | None, on_file: OnFile) -> ShownRows:
+    return ShownRows.current(output, on_file) if run is None else ShownRows.of_runs(output, output.find(run), on_file)
 
 
-def _shown_rows(output: Output, run: str | None) -> ShownRows:
-    return ShownRows.current(output) if run is None else ShownRows.of_runs(output, output.find(run))
-
-
-def _sides(against: str, output: Output, run: str | None, rows: ShownRows) -> tuple[ShownRows, ShownRows]:
+def _sides(
+    against: str, output: Output, run: str | None, rows: ShownRows, on_file: OnFile
+) -> tuple[ShownRows, ShownRows]:
     """Returns the rows to compare: of a run of the output and of a later one, or of another output and of the report.
 
     Args:
@@ -138,20 +125,21 @@ def _sides(against: str, output: Output, run: str | None, rows: ShownRows) -> tu
       output: the output.
       run: the run that the report shows; None: all of them.
       rows: the rows that the report shows.
+      on_file: called for each file that is read.
 
     Raises:
       ConfigError: it is neither.
     """
     if any(each.run_id.startswith(against) for each in output.labeling_runs()):
-        after = rows if run is not None else _shown_rows(output, output.last_name())
-        return _shown_rows(output, against), after
+        after = rows if run is not None else _shown_rows(output, output.last_name(), on_file)
+        return _shown_rows(output, against, on_file), after
     other = Output.read_any(against)
     if not other.runs:
         raise errors.ConfigError(
             f"--against {against} is neither a run of {output.uri} nor an output with a committed run: pass a run that "
             f"`reelbeam status {output.uri}` lists, or another output"
         )
-    return ShownRows.current(other), rows
+    return ShownRows.current(other, on_file), rows
 
 
 def _clips(content: Content, changes: Changes | None) -> dict[ClipKey, ShownClip]:
