@@ -6,7 +6,6 @@ import difflib
 import itertools
 from collections.abc import Collection, Sequence
 
-
 _CLOSE = 0.75
 """The similarity from which a flag is suggested. Shorter names that begin alike, such as to and top_k, are below it."""
 

@@ -98,7 +98,7 @@ def corpus_charts(content: Content) -> tuple[Chart, ...]:
             "Entropy",
             "of the clips have an entropy (in nats)",
             corpus.entropies,
-            lambda edge: f"{edge:.1f}",
+            lambda edge: f"{edge:.2f}",
         ),
         _histogram("durations", "Durations", "of the videos have a duration", corpus.durations, short_duration),
         _share_chart("picture-sizes", "Picture sizes", "picture size", corpus.picture_sizes, by_time=False),
@@ -143,6 +143,7 @@ def _histogram(key: str, title: str, what: str, values: Histogram, edge_text: Ca
     rows = [
         (f"{edge_text(low)} – {edge_text(high)}", text.number(count), text.percent(count, total))
         for low, high, count in bins
+        if total
     ]
     table = Table(title, ("From – to", "Number", "Share"), tuple(rows))
     return Chart(title, finding, histogram.histogram(key, title, finding, values, edge_text), table)

@@ -85,8 +85,15 @@ def test_charts_have_names_findings_and_tables(page: Element) -> None:
         assert description.text.endswith((".", "…"))
         assert drawing.attributes["aria-labelledby"] == f"{title.attributes['id']} {description.attributes['id']}"
     for figure in page.all("figure"):
-        assert figure.one("details").one("summary").text
-        figure.one("details").one("table")
+        if figure.all("svg", "plot"):
+            assert figure.one("details").one("summary").text
+            figure.one("details").one("table")
+
+
+def test_a_chart_without_values_is_a_sentence() -> None:
+    for figure in parse(render_page(EMPTY, {}, None)).all("figure", "chart"):
+        assert figure.text.endswith(("There are none.", "There are no values."))
+        assert not figure.all("svg") and not figure.all("table")
 
 
 def test_every_other_drawing_is_hidden_or_inside_a_chart(page: Element) -> None:
