@@ -10,11 +10,11 @@ from rich.text import Text
 
 from reelbeam.pipeline.reports.reasons import skipped_text
 from reelbeam.pipeline.terminal.console import make_table, make_wide_console, printable, right, whole
-from reelbeam.transforms.output.comparison.differences import Differences, Relabeled, StatusChange
+from reelbeam.transforms.output.comparison.changes import Drift, ShareChange
+from reelbeam.transforms.output.comparison.differences import Differences, LabelChange, StatusChange
 from reelbeam.transforms.output.comparison.settings import KeyDifference
 from reelbeam.transforms.output.comparison.shares import wilson_interval
 from reelbeam.transforms.output.comparison.wording import p_text, percent, verdict_text
-from reelbeam.transforms.output.digest.changes import Drift, ShareChange
 from reelbeam.transforms.wording import counted, first_and_more
 
 _ROWS_SHOWN = 20
@@ -95,7 +95,7 @@ def _key_line(differences: Mapping[str, KeyDifference], kind: str) -> str:
 
 
 def _print_pairs(
-    title: str, rows: Sequence[Relabeled | StatusChange], names: tuple[str, str], console: Console
+    title: str, rows: Sequence[LabelChange | StatusChange], names: tuple[str, str], console: Console
 ) -> None:
     if not rows:
         return

@@ -10,7 +10,7 @@ from reelbeam.pipeline.settings.declaration import Flag, Group, required, settin
 from reelbeam.pipeline.settings.label_settings import LABEL_GROUPS, RemoteSettings, SandboxSettings
 from reelbeam.pipeline.settings.model_settings import ModelDescription
 from reelbeam.pipeline.settings.values import Range
-from reelbeam.transforms.output.digest.changes import MIN_TOTAL_VARIATION
+from reelbeam.transforms.output.comparison.changes import MIN_TOTAL_VARIATION
 
 LOCAL_SAMPLE, REMOTE_SAMPLE = 2_000, 100
 """How many videos `plan` reads. Remote ones are copied for it."""

@@ -76,6 +76,37 @@ def test_the_search_shows_only_what_matches(browser: Browser, page: pathlib.Path
         assert search.input_value() == "" and shown(clips) == everything
 
 
+def test_the_search_compares_labels_uris_and_codes_only(browser: Browser, page: pathlib.Path) -> None:
+    with visit(browser, page) as visited:
+        search, clips = visited.page.locator("#search"), visited.page.locator("article.clip")
+        search.fill("entropy")
+        assert shown(clips) == [], "each card has this word"
+        search.fill("not_a_video")
+        assert visited.page.locator(".failure").first.is_visible()
+        search.fill("moving_left.mp4")
+        assert all("moving_left.mp4" in text for text in shown(clips)) and shown(clips)
+        for label in {
+            bar.inner_text() for bar in visited.page.locator("article.clip .label").all() if bar.is_visible()
+        }:
+            search.fill(label)
+            found = shown(clips)
+            assert found and all(label in text for text in found)
+            assert visited.page.locator("#shown").inner_text() == f"{len(found)} of {clips.count()} shown"
+
+
+def test_a_name_that_is_cut_is_found(browser: Browser, tmp_path: pathlib.Path) -> None:
+    folders = "/".join(f"folder{number}" for number in range(60))
+    commit_run(tmp_path, 1, [Video(f"gs://bucket/{folders}/{name}.mp4", "left") for name in "ab"])
+    assert main(["report", str(tmp_path), "--no_images"]) == 0
+    with visit(browser, tmp_path / "report.html") as visited:
+        clips = visited.page.locator("article.clip")
+        assert "folder30" not in clips.first.inner_text(), "it is shown without its middle"
+        visited.page.locator("#search").fill("folder30/folder31")
+        assert len(shown(clips)) == clips.count()
+        visited.page.locator("#search").fill(f"{folders[-20:]}/a.mp4")
+        assert 0 < len(shown(clips)) < clips.count()
+
+
 def tile(clip: Locator) -> Any:
     """Returns where the strip of a clip is, relative to its frame: it tells which tile is shown."""
     return clip.locator("img.strip").evaluate(

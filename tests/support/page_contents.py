@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from PIL import Image
 
 from reelbeam.transforms.filmstrips.filmstrip import Filmstrip, Pictures, WebpPicture
-from reelbeam.transforms.output.digest.changes import (
+from reelbeam.transforms.output.comparison.changes import (
     ChangedVideo,
     Changes,
     Distance,

@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 
 from reelbeam.transforms.output.comparison import distances, shares
+from reelbeam.transforms.output.comparison.changes import Drift
 from reelbeam.transforms.output.comparison.drift import RARE_LABELS, VideoSample, measure_drift
-from reelbeam.transforms.output.digest.changes import Drift
 
 NUM_LABELS = 600
 ZIPF = 1 / np.arange(1, NUM_LABELS + 1)

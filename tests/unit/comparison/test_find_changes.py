@@ -9,11 +9,11 @@ import digest_factory as make
 import numpy as np
 import pytest
 
+from reelbeam.transforms.output.comparison.changes import Changes, FieldChange
 from reelbeam.transforms.output.comparison.find_changes import ChangeOptions, find_changes
 from reelbeam.transforms.output.comparison.samples import NO_LABEL, video_sample
 from reelbeam.transforms.output.comparison.side_rows import SideRows
 from reelbeam.transforms.output.comparison.wording import verdict_text
-from reelbeam.transforms.output.digest.changes import Changes, FieldChange
 from reelbeam.transforms.output.digest.shown_rows import ShownRows
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.schemas import Row
@@ -98,7 +98,7 @@ def test_drift_of_two_outputs(tmp_path: pathlib.Path) -> None:
     assert [(each.name, each.is_significant) for each in found.drift.labels] == [("left", True), ("right", True)]
     assert {each.name for each in found.drift.facts if each.is_significant} == {"codec h264", "codec vp9"}
     assert {each.name for each in found.drift.distances} == {
-        *("best score", "entropy (nats)", "duration (s)", "frames per second", "file size (MB)")
+        *("top score", "entropy (nats)", "duration (s)", "frames per second", "file size (MB)")
     }
     assert changes_of(tmp_path / "a", tmp_path / "b", min_total_variation=0.6).drift.verdict == "no drift"
 

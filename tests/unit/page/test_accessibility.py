@@ -55,7 +55,7 @@ def test_ids_are_unique_and_references_lead_to_one(page: Element) -> None:
         wanted = (
             each.attributes.get("aria-labelledby", "").split() + each.attributes.get("aria-describedby", "").split()
         )
-        wanted += [each.attributes[name] for name in ("for", "data-shot") if name in each.attributes]
+        wanted += [each.attributes[name] for name in ("for", "data-pictures") if name in each.attributes]
         if each.attributes.get("href", "").startswith("#"):
             wanted.append(each.attributes["href"][1:])
         assert set(wanted) <= set(ids), each.attributes

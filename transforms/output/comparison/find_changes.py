@@ -9,12 +9,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reelbeam.transforms.output.comparison.changes import MIN_TOTAL_VARIATION, ChangedVideo, Changes, Side
 from reelbeam.transforms.output.comparison.differences import skipped_inputs
 from reelbeam.transforms.output.comparison.drift import measure_drift
 from reelbeam.transforms.output.comparison.samples import video_sample
 from reelbeam.transforms.output.comparison.settings import setting_changes
 from reelbeam.transforms.output.comparison.side_rows import Numbers, Pairs, SideRows, differs, same_content
-from reelbeam.transforms.output.digest.changes import MIN_TOTAL_VARIATION, ChangedVideo, Changes, Side
 from reelbeam.transforms.output.digest.chosen_rows import CLIP_COLUMNS, InputFacts, shown_clip
 from reelbeam.transforms.output.digest.content import ScoredLabel, ShownClip
 from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows

@@ -6,8 +6,8 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 
+from reelbeam.transforms.output.comparison.changes import FieldChange
 from reelbeam.transforms.output.comparison.side_rows import SideRows
-from reelbeam.transforms.output.digest.changes import FieldChange
 from reelbeam.transforms.output.run_document import KEY_COLUMNS, LabelingKey, RunDocument
 
 _MODEL, _LABELS, _SAMPLING = "model_fingerprint", "label_map_fingerprint", "sampling_fingerprint"

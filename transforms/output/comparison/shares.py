@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from reelbeam.transforms.output.digest.changes import ShareChange
+from reelbeam.transforms.output.comparison.changes import ShareChange
 
 NUM_PERMUTATIONS = 999
 SEED = 20260101

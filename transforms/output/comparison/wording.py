@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reelbeam.transforms.output.comparison.changes import Drift, FieldChange
 from reelbeam.transforms.output.comparison.drift import MAX_P_VALUE, MIN_VIDEOS
-from reelbeam.transforms.output.digest.changes import Drift, FieldChange
 
 _NAMES = {
     "model_fingerprint": "model",

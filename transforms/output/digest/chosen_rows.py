@@ -71,7 +71,7 @@ class ChosenRows:
         return self.clips[int(clips.inputs[place]), int(clips.clip_index[place])]
 
     def ranked_labels(self, rank: int) -> list[RankedLabels]:
-        """Returns the best, the second and the third labels of the clips of an input with a timeline.
+        """Returns the top, the second and the third labels of the clips of an input with a timeline.
 
         A rank that no clip has is left out, and so is a repeated clip, as in `ClipTable`.
         """

@@ -24,7 +24,7 @@ _PERCENT = {"labels": 40, "timelines": 24, "sample": 12, "least_certain": 12, "u
 _GROUPS = 3
 
 MAX_MARGIN = 0.2
-"""The greatest difference of the two best scores of an undecided clip."""
+"""The greatest difference of the two top scores of an undecided clip."""
 
 MIN_RANK_DIFFERENCE = 0.2
 """How much higher an unfamiliar clip ranks by its log-sum-exp than by its score, as a share of all clips."""
@@ -145,7 +145,7 @@ def _not_shown_first(clips: ClipTable, places: Places, shown: npt.NDArray[np.boo
 
 
 def _least_certain(clips: ClipTable, most: int) -> Places:
-    """Returns the clips with the highest entropy: one of each video, at most three with the same best label."""
+    """Returns the clips with the highest entropy: one of each video, at most three with the same top label."""
     places = _first_of_each(clips, _sorted(-clips.entropies, clips.entropies > 0), len(clips))
     labels = clips.labels[places]
     is_kept = np.zeros(len(places), bool)

@@ -35,9 +35,9 @@ class ClipTable:
       clip_index, start_ms: as in the clips table.
       from_ms, until_ms: the part of the video for which the clip counts. Where clips overlap, each instant belongs to
         the clip whose middle is nearest.
-      labels: the place of the best label in `label_names`; NO_LABEL if the clip has none.
-      scores: of the best label; NaN if there is none.
-      margins: between the two best scores; NaN if there are fewer than two.
+      labels: the place of the top label in `label_names`; NO_LABEL if the clip has none.
+      scores: of the top label; NaN if there is none.
+      margins: between the two top scores; NaN if there are fewer than two.
       entropies, log_sum_exps: as in the clips table; they may be NaN.
       label_names: in alphabetical order.
     """

@@ -118,7 +118,7 @@ def _totals(rows: ShownRows, videos: VideoFacts) -> Totals:
         ok=videos.statuses["ok"],
         partial=videos.statuses["partial"],
         failed=videos.statuses["failed"],
-        unrecognized=videos.num_unrecognized,
+        nothing_recognized=videos.num_nothing_recognized,
         clips=videos.num_clips,
         video_ms=sum(videos.durations_ms.tolist()),
         size_bytes=videos.size_bytes,

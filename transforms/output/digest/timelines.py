@@ -48,7 +48,7 @@ class TimelinePlan:
     Attributes:
       input: the rank of the input.
       first, end: its clips are those at the places from `first` to `end` - 1 of the table.
-      num_changes: how often its best label changes.
+      num_changes: how often its top label changes.
       clips: the places of the clips that are shown, by time.
     """
 
@@ -73,7 +73,7 @@ class TimelinePlans(NamedTuple):
 def plan_timelines(
     clips: ClipTable, order: VideoOrder, requested: Sequence[int], options: DigestOptions
 ) -> TimelinePlans:
-    """Chooses videos and their clips: requested videos first, then those with the most changes of the best label.
+    """Chooses videos and their clips: requested videos first, then those with the most changes of the top label.
 
     Args:
       clips: the clips.
@@ -98,7 +98,7 @@ def plan_timelines(
 
 
 def _clips_of_runs(clips: ClipTable, first: int, end: int, most: int) -> Places:
-    """Returns the surest clip of each of the longest runs of the best label."""
+    """Returns the surest clip of each of the longest runs of the top label."""
     labels = clips.labels[first:end]
     runs = _runs(labels, clips.from_ms[first:end], clips.until_ms[first:end])
     kept = runs.longest(most, labels[runs.first] != NO_LABEL)

@@ -96,13 +96,13 @@ def _middle(values: Histogram, edge_text: Callable[[float], str]) -> list[Markup
         return []
     low, median, high = (_place(value, values.edges) for value in values.quartiles)
     base = _TOP + _PLOT
-    anchor, shift = ("start", 0) if median < 0.5 else ("end", 0)
+    anchor = "start" if median < 0.5 else "end"
     text = f"median {edge_text(values.quartiles[1])}"
     width = percents(max(0.004, high - low))
     at = percents(median)
     return [
         tag("line", class_="median", x1=at, x2=at, y1=_TOP - 12, y2=base + 10, stroke="#222"),
-        tag("text", text, class_="median-text", x=at, y=_TOP - 18, text_anchor=anchor, dx=shift),
+        tag("text", text, class_="median-text", x=at, y=_TOP - 18, text_anchor=anchor),
         tag("rect", class_="half", x=percents(low), y=base + 7, width=width, height=3, rx=1.5, fill="#222"),
     ]
 
