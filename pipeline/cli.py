@@ -83,41 +83,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _label(progress: Progress, argv: Sequence[str]) -> int:
-    """Labels videos. Records the progress, for the report of a run that an error or an interruption ends."""
-    from reelbeam.pipeline.flags import options
+    from reelbeam.pipeline.commands import label
 
-    args, beam_flags = options.parse_flags(argv)
-
-    from reelbeam.pipeline.reports.run_report import report_run, require_wait
-    from reelbeam.pipeline.runners.registry import runner_of
-    from reelbeam.pipeline.runners.stores import reach_stores
-    from reelbeam.transforms import storage
-
-    reach_stores(beam_flags)
-    config = options.to_config(args)
-    progress.output = storage.normalize(config.output).rstrip("/")
-    runner = runner_of(beam_flags)
-    if args.report:
-        require_wait(args.no_wait or runner.submits_only)
-
-    from reelbeam.pipeline.job.execution import execute
-    from reelbeam.pipeline.job.preparation import check_request, prepare
-    from reelbeam.pipeline.reports import summary_json
-    from reelbeam.pipeline.reports.summary import print_outcome, print_total
-    from reelbeam.pipeline.terminal.console import make_console
-
-    prepared = prepare(check_request(config, runner, wait=not args.no_wait))
-    progress.begin(prepared.run.run_id)
-    console = make_console()
-    outcomes = progress.outcomes
-    for outcome in execute(prepared):
-        print_outcome(outcome, console, len(outcomes))
-        outcomes.append(outcome)
-    print_total(outcomes, console)
-    report = report_run(config, outcomes) if args.report else None
-    if args.summary_json:
-        print(summary_json.of_outcomes(outcomes, report))
-    return outcomes[-1].exit_code
+    return label.label(progress, argv)
 
 
 def _plan(argv: Sequence[str]) -> int:

@@ -1,5 +1,6 @@
 """The commands of the command line, one file a command.
 
+label.py     label videos
 plan.py      print what a run would do (planning.py: what it would select, estimate.py: what that would
              cost, costs.py and costs.json: measured CPU-seconds)
 models.py    list, fetch and export models
