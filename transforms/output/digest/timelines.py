@@ -135,6 +135,7 @@ def timeline(plan: TimelinePlan, clips: ClipTable, rows: ChosenRows) -> Timeline
         num_changes=plan.num_changes,
         num_runs_left_out=num_left_out,
         clips=tuple(rows.clip(clips, place) for place in plan.clips.tolist()),
+        failure=None if len(starts) else rows.failures.get(plan.input),
     )
 
 
