@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 import sys
 from collections.abc import Mapping
 
@@ -12,11 +11,10 @@ from reelbeam.pipeline.reports.page.budget import PictureBudget
 from reelbeam.pipeline.reports.page.options import PageOptions
 from reelbeam.pipeline.reports.page.page import render_page
 from reelbeam.pipeline.reports.page.picture_counts import PictureCounts
-from reelbeam.pipeline.reports.report_place import place_of, require_writable, write_page
+from reelbeam.pipeline.reports.report_place import place_of, require_writable, shown_place, write_page
 from reelbeam.pipeline.settings.command_settings import ReportSettings
 from reelbeam.pipeline.settings.label_settings import RemoteSettings
 from reelbeam.pipeline.terminal.progress import ProgressLine, Stage, WorkLine
-from reelbeam.pipeline.terminal.streams import printable
 from reelbeam.transforms import errors, storage
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
 from reelbeam.transforms.filmstrips.making import FilmstripOptions, Progress, make_filmstrips, remote_videos
@@ -69,11 +67,10 @@ class WrittenReport:
 
     def to_line(self) -> str:
         """Returns where the report is and what it holds, as one line."""
-        place = self.uri.removeprefix(f"{pathlib.Path.cwd()}/")
         shown = f"{counted(self.num_clips, 'clip')} of {counted(self.num_videos, 'video')}"
         if self.pictures.missing:
             shown += f", {self.pictures.num_pictures} with pictures"
-        return f"report: {printable(place)} ({self.num_bytes / 1e6:.1f} MB): {shown}; open it in a browser"
+        return f"report: {shown_place(self.uri)} ({self.num_bytes / 1e6:.1f} MB): {shown}; open it in a browser"
 
 
 def picture_options(settings: RemoteSettings, allow_unconfined: bool, num_threads: int | None) -> FilmstripOptions:
