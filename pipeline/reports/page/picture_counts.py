@@ -41,10 +41,12 @@ class PictureCounts:
           pictures: of all clips.
           num_dropped: the number of clips whose pictures are left out because of the size of the page.
         """
-        missing = collections.Counter(each.reason for each in pictures.values() if isinstance(each, NoFilmstrip))
+        missing: collections.Counter[str] = collections.Counter(
+            each.reason for each in pictures.values() if isinstance(each, NoFilmstrip)
+        )
         num_pictures = len(pictures) - missing.total() - num_dropped
-        counts = {**missing, _TOO_LARGE: num_dropped}
-        return cls(len(pictures), num_pictures, {name: counts[name] for name in _REASONS if counts.get(name)})
+        missing[_TOO_LARGE] = num_dropped
+        return cls(len(pictures), num_pictures, {name: missing[name] for name in _REASONS if missing[name]})
 
     def to_text(self) -> str:
         """Returns how many clips have pictures, and why the others do not; "" if no pictures are missing."""

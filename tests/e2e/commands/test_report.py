@@ -145,7 +145,9 @@ def test_videos_that_are_gone_or_changed_have_no_pictures(
     capsys.readouterr()
     assert report(tmp_path / "out") == 0
     out, err = capsys.readouterr()
-    number = re.fullmatch(r"report: .*: (\d+) clips of 3 videos, 0 with pictures; open it in a browser\n", out)[1]
+    found = re.fullmatch(r"report: .*: (\d+) clips of 3 videos, 0 with pictures; open it in a browser\n", out)
+    assert found is not None
+    number = found[1]
     assert f"0 of {number} clips have pictures: {number} of videos that do not exist any more\n" in err
     assert PICTURE not in (tmp_path / "out/report.html").read_text("utf-8")
 
