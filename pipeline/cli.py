@@ -38,7 +38,8 @@ Label the actions in a whole corpus of videos.
   reelbeam status OUTPUT               Show runs, totals, errors, progress
   reelbeam verify OUTPUT               Count everything again from the files
   reelbeam report OUTPUT               Write an HTML page with charts and pictures of clips
-  reelbeam diff OUTPUT RUN_A RUN_B     Show how two runs differ
+  reelbeam diff OUTPUT OTHER           Show how two outputs differ
+  reelbeam diff OUTPUT RUN_A RUN_B     Show how two runs of an output differ
   reelbeam sql OUTPUT                  Print views for DuckDB, BigQuery or Spark
   reelbeam compact OUTPUT              Merge many small runs into few files
   reelbeam models                      List the models

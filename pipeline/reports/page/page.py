@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import jinja2
 from markupsafe import Markup
@@ -22,6 +22,7 @@ from reelbeam.pipeline.reports.page.change_views import changes_view
 from reelbeam.pipeline.reports.page.csp import policy
 from reelbeam.pipeline.reports.page.options import DEFAULTS, PageOptions
 from reelbeam.pipeline.reports.page.overview import overview
+from reelbeam.pipeline.reports.page.picture_counts import PictureCounts
 from reelbeam.pipeline.reports.page.sections import (
     corpus_charts,
     label_sheets,
@@ -42,6 +43,7 @@ def render_page(
     pictures: Mapping[ClipKey, Pictures],
     changes: Changes | None = None,
     options: PageOptions = DEFAULTS,
+    on_budget: Callable[[PictureBudget], None] = lambda budget: None,
 ) -> str:
     """Returns a report as one HTML file, which loads nothing and is the same for the same arguments.
 
@@ -50,19 +52,21 @@ def render_page(
       pictures: of its clips, and of those in `changes`. A clip without an entry has no pictures.
       changes: what changed, if the report compares.
       options: see PageOptions.
+      on_budget: called with the clips whose pictures are in the page, and those whose pictures are left out.
 
     Returns:
       the HTML, which has no lone surrogates: it can be encoded in UTF-8.
     """
     sizes = picture_sizes(content, changes, pictures)
-    page = _render(content, pictures, changes, options, PictureBudget(frozenset(), len(sizes)))
+    budget = PictureBudget(frozenset(), len(sizes))
+    page = _render(content, pictures, changes, options, budget)
     length = len(page.encode("utf-8"))
-    if length <= options.max_bytes:
-        return page
-    rest = length - sum(sizes.values())
-    return _render(
-        content, pictures, changes, options, fit(content, changes, pictures, options.max_bytes - rest - _MARGIN)
-    )
+    if length > options.max_bytes:
+        rest = length - sum(sizes.values())
+        budget = fit(content, changes, pictures, options.max_bytes - rest - _MARGIN)
+        page = _render(content, pictures, changes, options, budget)
+    on_budget(budget)
+    return page
 
 
 _MARGIN = 10_000
@@ -97,6 +101,7 @@ def _render(
             timelines=timelines(content, maker),
             timelines_left_out=timelines_left_out(content),
             pictures_text=pictures_text(budget),
+            missing_text=PictureCounts.of(pictures, len(budget.dropped)).to_text(),
             dropped_text=dropped_text(budget, options.max_bytes),
             dropping_order=DROPPING_ORDER,
             options=options,

@@ -17,6 +17,7 @@ from reelbeam.transforms.output.digest.content import (
     Shares,
     ShownClip,
     Timeline,
+    VideoFailure,
 )
 from reelbeam.transforms.wording import short_duration
 
@@ -78,7 +79,8 @@ class TimelineView:
     """A timeline with the cards of its clips.
 
     Attributes:
-      search: its labels and its URI, for the search field.
+      search: its labels, its URI and its error code, for the search field.
+      failure: what is shown instead of the chart.
     """
 
     id: str
@@ -89,6 +91,7 @@ class TimelineView:
     chart: Chart
     cards: tuple[Card, ...]
     search: str
+    failure: VideoFailure | None
 
 
 def corpus_charts(content: Content) -> tuple[Chart, ...]:
@@ -103,7 +106,7 @@ def corpus_charts(content: Content) -> tuple[Chart, ...]:
             "Entropy",
             "of the clips have an entropy (in nats)",
             corpus.entropies,
-            lambda edge: f"{edge:.1f}",
+            lambda edge: f"{edge:.2f}",
         ),
         _histogram("durations", "Durations", "of the videos have a duration", corpus.durations, short_duration),
         _share_chart("picture-sizes", "Picture sizes", "picture size", corpus.picture_sizes, by_time=False),
@@ -148,6 +151,7 @@ def _histogram(key: str, title: str, what: str, values: Histogram, edge_text: Ca
     rows = [
         (f"{edge_text(low)} – {edge_text(high)}", text.number(count), text.percent(count, total))
         for low, high, count in bins
+        if total
     ]
     table = Table(title, ("From – to", "Number", "Share"), tuple(rows))
     return Chart(title, finding, histogram.histogram(key, title, finding, values, edge_text), table)
@@ -229,5 +233,12 @@ def _timeline(shown: Timeline, key: str, maker: CardMaker) -> TimelineView:
     head, tail = text.head_and_tail(shown.video_uri)
     chart = Chart(title, finding, svg, table)
     labels = [text.shown_label(run.label) for lane in shown.lanes for run in lane]
-    search = text.search_key(labels, [shown.video_uri])
-    return TimelineView(key, name, video_link(shown.video_uri, shown.start_ms), head, tail, chart, cards, search)
+    failure = _failure(shown)
+    search = text.search_key([failure.code] if failure else labels, [shown.video_uri])
+    link = video_link(shown.video_uri, shown.start_ms)
+    return TimelineView(key, name, link, head, tail, chart, cards, search, failure)
+
+
+def _failure(shown: Timeline) -> VideoFailure | None:
+    found = shown.failure
+    return found and VideoFailure(text.shown_label(found.code), text.shown_message(found.message))

@@ -121,10 +121,18 @@ def test_histograms_have_exact_quartiles_and_ignore_what_is_not_finite(tmp_path:
     assert corpus.scores.quartiles == (0.25, 0.5, 0.75)
     assert (len(corpus.scores.edges), corpus.scores.edges[3], corpus.scores.edges[-1]) == (21, 0.15, 1.0)
     assert [number for number, count in enumerate(corpus.scores.counts) if count] == [0, 5, 10, 15, 19]
-    assert corpus.entropies.edges[-1] == 1.5
+    assert corpus.entropies.edges[-1] == pytest.approx(1.2)
     assert sum(corpus.entropies.counts) == 5
     assert corpus.durations.edges == (2.0, 4.0, 8.0, 16.0)
     assert (corpus.durations.counts, corpus.durations.quartiles) == ((1, 0, 1), (4.5, 7.0, 9.5))
+
+
+@pytest.mark.parametrize("most", [0.0, 0.04, 0.2, 0.21, 1.0, 6.4])
+def test_two_digits_show_the_edges_of_entropies_exactly(tmp_path: pathlib.Path, most: float) -> None:
+    commit_run(tmp_path, 1, [clip("a.mp4", 0, ("left", 0.9), entropy=most)])
+    edges = content_of(tmp_path).corpus.entropies.edges
+    assert [float(f"{edge:.2f}") for edge in edges] == pytest.approx(edges, abs=1e-9)
+    assert len(set(edges)) == 21 and most <= edges[-1] + 1e-6 and edges[-1] < most + 0.21
 
 
 @pytest.mark.parametrize(

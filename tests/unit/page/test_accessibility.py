@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import pytest
@@ -9,7 +10,7 @@ from html_tree import Element, parse
 from page_contents import NO_SHARES, NO_VALUES, all_pictures, report_changes, report_content
 
 from reelbeam.pipeline.reports.page.page import render_page
-from reelbeam.transforms.output.digest.content import Content, Corpus, Sheets, Totals
+from reelbeam.transforms.output.digest.content import Content, Corpus, Sheets, Timeline, Totals, VideoFailure
 
 EMPTY = Content(
     "/data/labels",
@@ -85,8 +86,23 @@ def test_charts_have_names_findings_and_tables(page: Element) -> None:
         assert description.text.endswith((".", "…"))
         assert drawing.attributes["aria-labelledby"] == f"{title.attributes['id']} {description.attributes['id']}"
     for figure in page.all("figure"):
-        assert figure.one("details").one("summary").text
-        figure.one("details").one("table")
+        if figure.all("svg", "plot"):
+            assert figure.one("details").one("summary").text
+            figure.one("details").one("table")
+
+
+def test_a_failed_video_has_its_error_instead_of_a_timeline() -> None:
+    shown = Timeline("/data/bad.mp4", 0, 0, (), (), 0, 0, (), VideoFailure("truncated", "it ends too early"))
+    page = parse(render_page(dataclasses.replace(report_content(), timelines=(shown,)), {}, None))
+    section = page.one("section", "timeline")
+    assert "The video failed: truncated it ends too early" in section.text
+    assert not section.all("svg")
+
+
+def test_a_chart_without_values_is_a_sentence() -> None:
+    for figure in parse(render_page(EMPTY, {}, None)).all("figure", "chart"):
+        assert figure.text.endswith(("There are none.", "There are no values."))
+        assert not figure.all("svg") and not figure.all("table")
 
 
 def test_every_other_drawing_is_hidden_or_inside_a_chart(page: Element) -> None:

@@ -11,6 +11,7 @@ from page_contents import TILES, all_pictures, report_changes, report_content
 from reelbeam.pipeline.reports.page.budget import PictureBudget, dropped_text, fit, picture_sizes, pictures_text
 from reelbeam.pipeline.reports.page.options import PageOptions
 from reelbeam.pipeline.reports.page.page import render_page
+from reelbeam.pipeline.reports.page.picture_counts import PictureCounts
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
 from reelbeam.transforms.output.digest.content import ClipKey
 
@@ -82,6 +83,30 @@ def test_one_clip_has_the_singular() -> None:
     assert dropped_text(PictureBudget(frozenset({key}), 2), 15_000_000) == (
         "1 clip has no pictures, so that this file is not larger than 15 MB."
     )
+
+
+def test_the_footer_says_how_many_clips_have_pictures_and_why_not() -> None:
+    content = report_content()
+    pictures = all_pictures(content)
+    keys = list(pictures)
+    pictures |= {key: NoFilmstrip("gone") for key in keys[:2]} | {keys[2]: NoFilmstrip("changed")}
+    expected = (
+        f"{len(keys) - 3} of {len(keys)} clips have pictures: 2 of videos that do not exist any more, "
+        "1 of videos that changed since they were labeled"
+    )
+    assert f"{expected}." in parse(render_page(content, pictures)).one("footer").text
+    budgets: list[PictureBudget] = []
+    render_page(content, pictures, None, PageOptions(max_bytes=1), budgets.append)
+    (budget,) = budgets
+    assert len(budget.dropped) == len(keys) - 3
+    counts = PictureCounts.of(pictures, len(budget.dropped))
+    assert counts.num_pictures == 0
+    assert counts.to_text().endswith(f", {len(keys) - 3} left out because of the size of the page")
+
+
+def test_no_picture_is_missing_if_none_was_requested() -> None:
+    counts = PictureCounts.of({key: NoFilmstrip("omitted") for key in all_pictures(report_content())}, 0)
+    assert (counts.to_text(), counts.num_pictures) == ("", 0)
 
 
 def test_a_page_over_the_limit_loses_pictures_and_says_so() -> None:

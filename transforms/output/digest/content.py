@@ -269,6 +269,19 @@ class TimeSpan:
 
 
 @dataclasses.dataclass(frozen=True)
+class VideoFailure:
+    """Why a video has no clips.
+
+    Attributes:
+      code: the error code.
+      message: the error text; "" if there is none.
+    """
+
+    code: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Timeline:
     """The labels of a video over time.
 
@@ -279,6 +292,7 @@ class Timeline:
       num_changes: how often the top label changes.
       num_runs_left_out: the shortest runs of the top label, which are not in the lanes of a very long video.
       clips: a clip for each of the longest runs of the top label, by time.
+      failure: of a video without clips, otherwise None.
     """
 
     video_uri: str
@@ -289,6 +303,7 @@ class Timeline:
     num_changes: int
     num_runs_left_out: int
     clips: tuple[ShownClip, ...]
+    failure: VideoFailure | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,8 @@ from reelbeam.transforms.output.digest.video_facts import VideoFacts
 
 _NUM_BINS = 20
 _NUM_LARGEST = 12
-_ENTROPY_STEP = 0.5
+_ENTROPY_BIN = 0.01
+"""The edges of the bins of entropies are multiples of it, in nats, so that two digits show them exactly."""
 _FIRST_SECONDS = 2.0**-3
 """The lowest edge of the bins of durations. Shorter videos are in the first bin."""
 
@@ -80,10 +81,11 @@ def histogram(values: _Values, edges: _Values) -> Histogram:
 
 
 def _entropy_edges(entropies: _Values) -> _Values:
-    """Returns equal bins from 0 to the greatest entropy, rounded up to half a nat."""
+    """Returns equal bins from 0 to at least the greatest entropy."""
     finite = entropies[np.isfinite(entropies)]
     most = float(finite.max()) if len(finite) else 0.0
-    return np.arange(_NUM_BINS + 1) * float(max(1, math.ceil(most / _ENTROPY_STEP))) * _ENTROPY_STEP / _NUM_BINS
+    num_units = max(1, math.ceil(round(most / _NUM_BINS / _ENTROPY_BIN, 3)))
+    return np.arange(_NUM_BINS + 1) * num_units * _ENTROPY_BIN
 
 
 def _durations(seconds: _Values) -> Histogram:

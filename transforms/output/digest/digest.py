@@ -47,8 +47,8 @@ def make_content(rows: ShownRows, options: DigestOptions | None = None, on_file:
     videos = VideoFacts.read(rows, options.seed, on_file)
     requested = _requested(rows, videos, options.videos, on_file) if options.videos else []
     clips = ClipTable.read(rows, videos.order, on_file)
-    choice = choose(clips, videos.order, label_shares(videos, clips), options)
     planned = plan_timelines(clips, videos.order, requested, options)
+    choice = choose(clips, videos.order, label_shares(videos, clips), planned.clips(), options)
     with_timeline = [plan.input for plan in planned.plans]
     chosen = read_chosen(rows, videos.order, clips, _all_places(choice, planned), with_timeline, on_file)
     return Content(
@@ -78,7 +78,7 @@ def _requested(rows: ShownRows, videos: VideoFacts, wanted: Sequence[str], on_fi
 
 def _all_places(choice: Choice, planned: TimelinePlans) -> Places:
     sheets = (places for sheet in choice.labels for places in (sheet.surest, sheet.median, sheet.least))
-    return np.unique(np.concatenate([*sheets, *choice[1:], *(plan.clips for plan in planned.plans)]))
+    return np.unique(np.concatenate([*sheets, *choice[1:], planned.clips()]))
 
 
 def _sheets(choice: Choice, clips: ClipTable, rows: ChosenRows) -> Sheets:

@@ -63,6 +63,10 @@ class TimelinePlans(NamedTuple):
     plans: tuple[TimelinePlan, ...]
     num_left_out: int
 
+    def clips(self) -> Places:
+        """Returns the places of the clips of all timelines."""
+        return np.concatenate([np.empty(0, np.int64), *(plan.clips for plan in self.plans)])
+
 
 def plan_timelines(
     clips: ClipTable, order: VideoOrder, requested: Sequence[int], options: DigestOptions
@@ -129,6 +133,7 @@ def timeline(plan: TimelinePlan, clips: ClipTable, rows: ChosenRows) -> Timeline
         num_changes=plan.num_changes,
         num_runs_left_out=num_left_out,
         clips=tuple(rows.clip(clips, place) for place in plan.clips.tolist()),
+        failure=None if len(starts) else rows.failures.get(plan.input),
     )
 
 
