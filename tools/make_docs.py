@@ -27,6 +27,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "row codes": docs_reference.row_codes,
     "run codes": docs_reference.run_codes,
     "counters": docs_reference.counters,
+    "doctor checks": docs_reference.doctor_checks,
     "rooms": docs_layout.rooms,
     "steps": docs_layout.steps,
     "import rules": docs_layout.import_rules,

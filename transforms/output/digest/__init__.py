@@ -2,7 +2,7 @@
 
 content.py      the dataclasses of a report
 shown_rows.py   the rows that a report shows, read batch by batch
-digest.py       makes the content of a report
+digest.py       makes the content of a report (near_names.py: what a URI without a row may have meant)
 video_facts.py  sums over the videos, and failures
 clip_table.py   a few numbers of each clip
 clip_choice.py  the clips on the contact sheets

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import pathlib
 import sys
 from collections.abc import Mapping
 
 from reelbeam.pipeline import __version__
-from reelbeam.pipeline.job.places import unusable
 from reelbeam.pipeline.reports.page.options import PageOptions
 from reelbeam.pipeline.reports.page.page import render_page
+from reelbeam.pipeline.reports.report_place import place_of, require_writable, write_page
 from reelbeam.pipeline.settings.command_settings import ReportSettings
-from reelbeam.pipeline.settings.declaration import from_values
 from reelbeam.pipeline.settings.label_settings import RemoteSettings
 from reelbeam.pipeline.terminal.progress import ProgressLine, Stage, WorkLine
 from reelbeam.pipeline.terminal.streams import printable
-from reelbeam.transforms import errors, storage
+from reelbeam.transforms import storage
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
 from reelbeam.transforms.filmstrips.making import FilmstripOptions, Progress, make_filmstrips, remote_videos
 from reelbeam.transforms.models.cpus import cpu_count
@@ -27,7 +25,7 @@ from reelbeam.transforms.output.comparison.selection import select_report_sides
 from reelbeam.transforms.output.digest.clip_choice import DigestOptions
 from reelbeam.transforms.output.digest.content import ClipKey, Content, ShownClip
 from reelbeam.transforms.output.digest.digest import make_content
-from reelbeam.transforms.output.digest.shown_rows import ShownRows
+from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.redaction import bare_uri
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
@@ -49,12 +47,6 @@ class ReportRequest:
     output: str
     pictures: FilmstripOptions
     settings: ReportSettings = ReportSettings()
-
-    @classmethod
-    def of(cls, args: argparse.Namespace) -> ReportRequest:
-        """Returns the request for the flags of `reelbeam report`."""
-        pictures = picture_options(from_values(RemoteSettings, vars(args)), args.allow_unconfined_decoder, None)
-        return cls(args.output, pictures, from_values(ReportSettings, vars(args)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,11 +85,6 @@ def picture_options(settings: RemoteSettings, allow_unconfined: bool, num_thread
     return FilmstripOptions(num_threads=threads, spool=spool, allow_unconfined=allow_unconfined)
 
 
-def default_place(output: str) -> str:
-    """Returns the URI of the report of an output."""
-    return f"{output}/report.html"
-
-
 def write_report(request: ReportRequest) -> WrittenReport:
     """Makes the report of an output, and writes it.
 
@@ -108,11 +95,12 @@ def write_report(request: ReportRequest) -> WrittenReport:
     """
     settings = request.settings
     output = Output.read(request.output)
-    target = _place(settings.to, output)
+    target = place_of(settings.to, output.uri)
+    require_writable(target)
     videos = tuple(bare_uri(storage.normalize(uri)) for uri in settings.video)
     shown = DigestOptions(seed=settings.seed, max_clips=settings.clips, videos=videos)
     with WorkLine("reading") as line:
-        rows = _shown_rows(output, settings.run)
+        rows = _shown_rows(output, settings.run, line.show)
         content = make_content(rows, shown, line.show)
         changes = None
         if settings.against is not None:
@@ -120,23 +108,12 @@ def write_report(request: ReportRequest) -> WrittenReport:
             changes = find_changes(*sides, ChangeOptions(seed=settings.seed, min_drift=settings.min_drift), line.show)
     clips = _clips(content, changes)
     options = PageOptions(max_bytes=settings.max_bytes, version=__version__)
-    page = render_page(content, _pictures(clips, output.uri, request), changes, options).encode()
-    try:
-        storage.replace_file(target, page)
-    except errors.StorageError as error:
-        raise unusable(f"{target} cannot be written ({error}): pass --to FILE.html", error) from error
-    return WrittenReport(target, len(page), len(clips), len({key.video_uri for key in clips}))
+    num_bytes = write_page(target, render_page(content, _pictures(clips, output.uri, request), changes, options))
+    return WrittenReport(target, num_bytes, len(clips), len({key.video_uri for key in clips}))
 
 
-def _place(to: str | None, output: Output) -> str:
-    """Returns the URI of the page. Another extension is refused: it may be the name of a video."""
-    if to is not None and not to.endswith(".html"):
-        raise errors.ConfigError(f"--to {to} is not the name of a page: pass a name that ends in .html")
-    return default_place(output.uri) if to is None else storage.normalize(to)
-
-
-def _shown_rows(output: Output, run: str | None) -> ShownRows:
-    return ShownRows.current(output) if run is None else ShownRows.of_runs(output, output.find(run))
+def _shown_rows(output: Output, run: str | None, on_file: OnFile) -> ShownRows:
+    return ShownRows.current(output, on_file) if run is None else ShownRows.of_runs(output, output.find(run), on_file)
 
 
 def _clips(content: Content, changes: Changes | None) -> dict[ClipKey, ShownClip]:
