@@ -93,7 +93,7 @@ def choose(clips: ClipTable, order: VideoOrder, labels: list[Share], options: Di
     Args:
       clips: the clips.
       order: the order of the inputs.
-      labels: the shares of all labels.
+      labels: the shares of all labels, the most frequent first.
       options: the sizes of the sheets and the seed.
     """
     sheets = _label_sheets(clips, labels, options)
@@ -164,8 +164,7 @@ def _label_sheets(clips: ClipTable, labels: list[Share], options: DigestOptions)
     is_ranked = np.isfinite(clips.scores) & (clips.labels != NO_LABEL)
     counts = np.bincount(clips.labels[is_ranked], minlength=len(numbers))
     found = [(share.videos, int(counts[numbers[share.name]]), share.name) for share in labels if share.name in numbers]
-    found = [entry for entry in found if entry[1]]
-    frequent = sorted(found, key=lambda entry: (-entry[0], -entry[1], entry[2]))[: options.num_labels]
+    frequent = [entry for entry in found if entry[1]][: options.num_labels]
     quotas = _quotas([entry[:2] for entry in frequent], options)
     sheets = []
     for (num_videos, num_clips, name), quota in zip(frequent, quotas, strict=True):
