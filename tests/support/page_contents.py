@@ -18,26 +18,10 @@ from reelbeam.transforms.output.comparison.changes import (
     Side,
     Verdict,
 )
-from reelbeam.transforms.output.digest.content import (
-    ClipKey,
-    Content,
-    Corpus,
-    Cost,
-    Example,
-    FailureGroup,
-    Histogram,
-    Labeling,
-    LabelRun,
-    LabelSheet,
-    ScoredLabel,
-    Share,
-    Shares,
-    Sheets,
-    ShownClip,
-    Timeline,
-    TimeSpan,
-    Totals,
-)
+from reelbeam.transforms.output.digest.content import Content, Cost, Example, FailureGroup, Labeling, Totals
+from reelbeam.transforms.output.digest.label_runs import LabelRun, Timeline, TimeSpan
+from reelbeam.transforms.output.digest.shares import Corpus, Histogram, Share, Shares
+from reelbeam.transforms.output.digest.shown_clips import ClipKey, LabelSheet, ScoredLabel, Sheets, ShownClip
 
 TILES = 4
 NO_SHARES = Shares(())

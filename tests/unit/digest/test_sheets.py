@@ -13,7 +13,8 @@ import pytest
 from digest_factory import clip, commit_run, content_of, places, video, videos_of
 
 from reelbeam.transforms.output.digest.clip_choice import DigestOptions
-from reelbeam.transforms.output.digest.content import Content, ScoredLabel, ShownClip
+from reelbeam.transforms.output.digest.content import Content
+from reelbeam.transforms.output.digest.shown_clips import ScoredLabel, ShownClip
 from reelbeam.transforms.output.row_keys import seeded_hashes
 from reelbeam.transforms.schemas import Row
 

@@ -10,7 +10,9 @@ from html_tree import Element, parse
 from page_contents import NO_SHARES, NO_VALUES, all_pictures, report_changes, report_content
 
 from reelbeam.pipeline.reports.page.page import render_page
-from reelbeam.transforms.output.digest.content import Content, Corpus, Shares, Sheets, Totals
+from reelbeam.transforms.output.digest.content import Content, Totals
+from reelbeam.transforms.output.digest.shares import Corpus, Shares
+from reelbeam.transforms.output.digest.shown_clips import Sheets
 
 EMPTY = Content(
     "/data/labels",

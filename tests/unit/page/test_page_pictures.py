@@ -12,7 +12,7 @@ from reelbeam.pipeline.reports.page.budget import PictureBudget, dropped_text, f
 from reelbeam.pipeline.reports.page.options import PageOptions
 from reelbeam.pipeline.reports.page.page import render_page
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
-from reelbeam.transforms.output.digest.content import ClipKey
+from reelbeam.transforms.output.digest.shown_clips import ClipKey
 
 
 def page_and_pictures() -> tuple[str, dict[ClipKey, Pictures]]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from reelbeam.transforms.output.arrays import Places
 from reelbeam.transforms.output.digest.clip_table import NO_LABEL, ClipTable
-from reelbeam.transforms.output.digest.content import Share
+from reelbeam.transforms.output.digest.shares import Share
 from reelbeam.transforms.output.digest.video_facts import VideoOrder
 from reelbeam.transforms.output.row_keys import seeded_hashes
 
@@ -78,7 +78,7 @@ class LabelChoice(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The clips of all sheets, see `content.Sheets`."""
+    """The clips of all sheets, see `shown_clips.Sheets`."""
 
     labels: tuple[LabelChoice, ...]
     least_certain: Places

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reelbeam.transforms.output.digest.clip_table import NO_LABEL, ClipTable
-from reelbeam.transforms.output.digest.content import Corpus, Histogram, Share, Shares
+from reelbeam.transforms.output.digest.shares import Corpus, Histogram, Share, Shares
 from reelbeam.transforms.output.digest.video_facts import VideoFacts
 
 _NUM_BINS = 20
