@@ -23,8 +23,9 @@ from reelbeam.transforms.output.comparison.changes import Changes
 from reelbeam.transforms.output.comparison.find_changes import ChangeOptions, find_changes
 from reelbeam.transforms.output.comparison.selection import select_report_sides
 from reelbeam.transforms.output.digest.clip_choice import DigestOptions
-from reelbeam.transforms.output.digest.content import ClipKey, Content, ShownClip
+from reelbeam.transforms.output.digest.content import Content
 from reelbeam.transforms.output.digest.digest import make_content
+from reelbeam.transforms.output.digest.shown_clips import ClipKey, ShownClip
 from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.redaction import bare_uri

@@ -14,8 +14,9 @@ import pyarrow as pa
 import record_factory as make
 
 from reelbeam.transforms.output.digest.clip_choice import DigestOptions
-from reelbeam.transforms.output.digest.content import Content, ShownClip
+from reelbeam.transforms.output.digest.content import Content
 from reelbeam.transforms.output.digest.digest import make_content
+from reelbeam.transforms.output.digest.shown_clips import ShownClip
 from reelbeam.transforms.output.digest.shown_rows import ShownRows
 from reelbeam.transforms.output.run_commit import CommitConfig, RunResults, commit
 from reelbeam.transforms.output.run_document import RunFacts

@@ -127,7 +127,7 @@ def _lead(content: Content) -> list[str]:
             f"{text.many(totals.clips, 'clip')}. The newest run ended on {_date(last)}."
         )
     largest = content.corpus.labels.largest
-    if largest:
+    if largest and (len(largest) == 1 or largest[0].videos > largest[1].videos):
         label, videos = text.shown_label(largest[0].name), text.many(largest[0].videos, "video")
         sentences.append(f"The most frequent label is {label}, with {videos}.")
     if totals.failed:
@@ -235,10 +235,19 @@ def _failure(group: FailureGroup, videos: int) -> Failure:
         text.shown_label(group.code),
         text.many(group.videos, "video"),
         share,
-        text.shown_message(group.remedy),
+        _sentence(text.shown_message(group.remedy)),
         examples,
         text.search_key([group.code], [each.video_uri for each in group.examples]),
     )
+
+
+def _sentence(remedy: str) -> str:
+    """Returns a remedy as a sentence.
+
+    >>> _sentence("decrypt it")
+    'Decrypt it.'
+    """
+    return f"{remedy[:1].upper()}{remedy[1:]}{'' if remedy.endswith(('.', '…')) else '.'}" if remedy else ""
 
 
 def _left_out(totals: Totals) -> list[str]:

@@ -9,8 +9,9 @@ import pytest
 from digest_factory import clip, commit_run, content_of, video
 
 from reelbeam.pipeline.cli import main
-from reelbeam.transforms.output.digest.content import Cost, Example, FailureGroup, Share, Shares
+from reelbeam.transforms.output.digest.content import Cost, Example, FailureGroup
 from reelbeam.transforms.output.digest.digest import make_content
+from reelbeam.transforms.output.digest.shares import Share, Shares
 from reelbeam.transforms.output.digest.shown_rows import ShownRows
 from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.output.tables import Output

@@ -9,7 +9,7 @@ from digest_factory import clip, commit_run, content_of, places, video
 
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.output.digest import digest, timelines
-from reelbeam.transforms.output.digest.content import LabelRun, TimeSpan, VideoFailure
+from reelbeam.transforms.output.digest.label_runs import LabelRun, TimeSpan, VideoFailure
 from reelbeam.transforms.schemas import Row
 
 

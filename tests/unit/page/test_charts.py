@@ -14,7 +14,8 @@ from reelbeam.pipeline.reports.page.charts.intervals import Interval, intervals
 from reelbeam.pipeline.reports.page.charts.status import Part, status_bar
 from reelbeam.pipeline.reports.page.charts.timeline import timeline_chart
 from reelbeam.pipeline.reports.page.text import points, score
-from reelbeam.transforms.output.digest.content import Histogram, LabelRun, Timeline, TimeSpan
+from reelbeam.transforms.output.digest.label_runs import LabelRun, Timeline, TimeSpan
+from reelbeam.transforms.output.digest.shares import Histogram
 
 
 def share(length: str) -> float:

@@ -14,7 +14,8 @@ from page_contents import all_pictures, report_changes, report_content
 from reelbeam.pipeline.reports.page.options import PageOptions
 from reelbeam.pipeline.reports.page.page import render_page
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip
-from reelbeam.transforms.output.digest.content import Content, Example, FailureGroup, Share, Shares
+from reelbeam.transforms.output.digest.content import Content, Example, FailureGroup
+from reelbeam.transforms.output.digest.shares import Share, Shares
 
 HOSTILE = [
     "</script><!--<script>alert(1)</script>",

@@ -16,7 +16,7 @@ from reelbeam.transforms.output.comparison.samples import video_sample
 from reelbeam.transforms.output.comparison.settings import setting_changes
 from reelbeam.transforms.output.comparison.side_rows import Pairs, SideRows, differs, same_content
 from reelbeam.transforms.output.digest.chosen_rows import CLIP_COLUMNS, InputFacts, shown_clip
-from reelbeam.transforms.output.digest.content import ScoredLabel, ShownClip
+from reelbeam.transforms.output.digest.shown_clips import ScoredLabel, ShownClip
 from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.row_keys import seeded_hashes
 from reelbeam.transforms.schemas import Row

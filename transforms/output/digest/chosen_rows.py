@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from reelbeam.transforms.output.arrays import Places, Scores
 from reelbeam.transforms.output.digest.clip_table import NO_LABEL, ClipTable
-from reelbeam.transforms.output.digest.content import ClipKey, ScoredLabel, ShownClip, VideoFailure
+from reelbeam.transforms.output.digest.label_runs import VideoFailure
+from reelbeam.transforms.output.digest.shown_clips import ClipKey, ScoredLabel, ShownClip
 from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.digest.video_facts import VideoOrder
 from reelbeam.transforms.schemas import RANGE, Row

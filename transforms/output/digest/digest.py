@@ -12,9 +12,10 @@ from reelbeam.transforms.output.arrays import Places
 from reelbeam.transforms.output.digest.chosen_rows import ChosenRows, read_chosen
 from reelbeam.transforms.output.digest.clip_choice import Choice, DigestOptions, choose
 from reelbeam.transforms.output.digest.clip_table import ClipTable
-from reelbeam.transforms.output.digest.content import Content, Cost, Labeling, LabelSheet, Sheets, ShownClip, Totals
+from reelbeam.transforms.output.digest.content import Content, Cost, Labeling, Totals
 from reelbeam.transforms.output.digest.corpus import corpus, label_shares
 from reelbeam.transforms.output.digest.near_names import near_names
+from reelbeam.transforms.output.digest.shown_clips import LabelSheet, Sheets, ShownClip
 from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.digest.timelines import TimelinePlans, plan_timelines, timeline
 from reelbeam.transforms.output.digest.video_facts import VideoFacts, find_inputs

@@ -13,7 +13,7 @@ from reelbeam.transforms.output.arrays import Mask, Places
 from reelbeam.transforms.output.digest.chosen_rows import ChosenRows, InputFacts, RankedLabels
 from reelbeam.transforms.output.digest.clip_choice import DigestOptions
 from reelbeam.transforms.output.digest.clip_table import NO_LABEL, ClipTable
-from reelbeam.transforms.output.digest.content import LabelRun, Timeline, TimeSpan
+from reelbeam.transforms.output.digest.label_runs import LabelRun, Timeline, TimeSpan
 from reelbeam.transforms.output.digest.video_facts import VideoOrder
 from reelbeam.transforms.output.row_keys import seeded_hashes
 
