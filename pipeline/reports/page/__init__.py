@@ -15,5 +15,5 @@ csp.py            the Content-Security-Policy and its hashes
 charts/           SVG charts
 templates/        Jinja2 templates, one a section
 style/            the style sheet, in the order of the file names
-script.js         the search field and the film strips
+script.js         the search field and the filmstrips
 """

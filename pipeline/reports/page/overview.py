@@ -27,8 +27,13 @@ class Figure:
 
 @dataclasses.dataclass(frozen=True)
 class Status:
-    """Videos with one status, for the legend of the bar."""
+    """Videos with one status, for the legend of the bar.
 
+    Attributes:
+      kind: the class of the entry.
+    """
+
+    kind: str
     name: str
     number: str
     share: str
@@ -46,13 +51,18 @@ class Failed:
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """The videos with one error code."""
+    """The videos with one error code.
+
+    Attributes:
+      search: the code and the URIs of the examples, for the search field.
+    """
 
     code: str
     videos: str
     share: str
     remedy: str
     examples: tuple[Failed, ...]
+    search: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,8 +132,8 @@ def _lead(content: Content) -> list[str]:
         sentences.append(f"The most frequent label is {label}, with {videos}.")
     if totals.failed:
         sentences.append(f"{text.many(totals.failed, 'video')} failed.")
-    if totals.unrecognized:
-        sentences.append(f"In {text.many(totals.unrecognized, 'video')}, nothing was recognized.")
+    if totals.nothing_recognized:
+        sentences.append(f"In {text.many(totals.nothing_recognized, 'video')}, nothing was recognized.")
     return sentences
 
 
@@ -160,10 +170,10 @@ def _statuses(totals: Totals) -> list[Status]:
         ("ok", totals.ok, "all clips labeled"),
         ("partial", totals.partial, "some clips failed"),
         ("failed", totals.failed, "no clip labeled"),
-        ("unrecognized", totals.unrecognized, "labeled, but no score was high enough"),
+        ("nothing recognized", totals.nothing_recognized, "labeled, but no score was high enough"),
     ]
     return [
-        Status(name, text.number(videos), text.percent(videos, totals.videos), meaning)
+        Status(name.replace(" ", "-"), name, text.number(videos), text.percent(videos, totals.videos), meaning)
         for name, videos, meaning in rows
         if videos or name == "ok"
     ]
@@ -227,6 +237,7 @@ def _failure(group: FailureGroup, videos: int) -> Failure:
         share,
         text.shown_message(group.remedy),
         examples,
+        text.search_key([group.code], [each.video_uri for each in group.examples]),
     )
 
 

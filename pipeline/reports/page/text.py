@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from reelbeam.transforms.output.comparison import wording
 from reelbeam.transforms.redaction import bare_uri, without_query
 
 MAX_URI, MAX_MESSAGE, MAX_LABEL, MAX_TEXT = 300, 500, 120, 2000
@@ -65,6 +67,19 @@ def head_and_tail(uri: str) -> tuple[str, str]:
     """Returns a shown URI in two parts. A narrow screen truncates the first one only."""
     text = shown_uri(uri)
     return text[:-_TAIL], text[-_TAIL:]
+
+
+def search_key(words: Sequence[str], uris: Sequence[str]) -> str:
+    """Returns what the search field compares: words and the URIs that they belong to, without secrets.
+
+    Only URIs of thousands of characters are cut, in the middle.
+
+    >>> search_key(["archery", "yoga"], ["https://me:pw@host/a.mp4?signature"])
+    'archery yoga https://host/a.mp4'
+    """
+    known = " ".join(dict.fromkeys(clean(word) for word in words))[:MAX_TEXT]
+    room = (MAX_TEXT - len(known)) // max(1, len(uris)) - 1
+    return " ".join(filter(None, [known, *(middle_cut(clean(bare_uri(uri)), max(room, 1)) for uri in uris)]))
 
 
 def file_name(uri: str) -> str:
@@ -132,12 +147,16 @@ def percent(part: float, whole: float) -> str:
     """
     if not whole:
         return "–"
-    share = 100 * part / whole
-    if 0 < share < 0.1:
-        return "< 0.1 %"
-    if 99.9 < share < 100:
-        return "> 99.9 %"
-    return f"{share:.1f} %" if share < 10 and share != round(share) or 99 < share < 100 else f"{share:.0f} %"
+    return wording.percent(part / whole)
+
+
+def points(share: float) -> str:
+    """Returns a difference of shares in percentage points, with a typographic minus.
+
+    >>> points(-0.1)
+    '−10'
+    """
+    return wording.points(share).replace("-", "−")
 
 
 def size(num_bytes: int) -> str:

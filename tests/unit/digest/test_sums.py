@@ -30,7 +30,7 @@ def test_totals_count_videos_by_status(tmp_path: pathlib.Path) -> None:
     outcomes = {"new": 3, "already_labeled": 4}
     commit_run(tmp_path, 1, [a, b], videos, results={"outcomes": outcomes, "ignored": {".txt": 2}})
     totals = content_of(tmp_path).totals
-    assert (totals.videos, totals.ok, totals.partial, totals.failed, totals.unrecognized) == (3, 1, 1, 1, 1)
+    assert (totals.videos, totals.ok, totals.partial, totals.failed, totals.nothing_recognized) == (3, 1, 1, 1, 1)
     assert (totals.clips, totals.video_ms, totals.size_bytes) == (2, 10_000, 30)
     assert (totals.skipped, totals.ignored) == ({"already_labeled": 4}, {".txt": 2})
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from html_tree import parse
 from page_contents import TILES, all_pictures, report_changes, report_content
 
-from reelbeam.pipeline.reports.page.budget import fit, picture_sizes
+from reelbeam.pipeline.reports.page.budget import PictureBudget, dropped_text, fit, picture_sizes, pictures_text
 from reelbeam.pipeline.reports.page.options import PageOptions
 from reelbeam.pipeline.reports.page.page import render_page
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
@@ -32,9 +34,9 @@ def test_a_later_card_refers_to_the_first_one() -> None:
     link = sample.one(class_="elsewhere").one("a")
     assert link.text == "Pictures: see archery, surest"
     first = next(each for each in page.all("article") if each.attributes.get("id") == link.attributes["href"][1:])
-    shot = first.one(class_="shot")
-    assert shot.attributes["id"] == sample.one(class_="elsewhere").attributes["data-shot"]
-    reel = shot.one(class_="reel")
+    pictures = first.one(class_="pictures")
+    assert pictures.attributes["id"] == sample.one(class_="elsewhere").attributes["data-pictures"]
+    reel = pictures.one(class_="reel")
     assert reel.attributes["data-tiles"] == str(TILES)
     assert reel.attributes["data-times"] == "0:00.0 0:00.5 0:01.0 0:01.5"
 
@@ -66,10 +68,20 @@ def test_the_least_important_pictures_are_dropped_first() -> None:
     assert set(list(sizes)[: len(sample)]) == sample
     assert set(list(sizes)[-len(timeline) :]) == timeline
     kept = sum(list(sizes.values())[:-1])
-    shelf = fit(content, changes, all_pictures(content, changes), kept)
-    assert shelf.dropped == {list(sizes)[-1]}
-    assert shelf.num_pictures == len(sizes) - 1
+    budget = fit(content, changes, all_pictures(content, changes), kept)
+    assert budget.dropped == {list(sizes)[-1]}
+    assert budget.num_pictures == len(sizes) - 1
     assert fit(content, changes, all_pictures(content, changes), 0).num_pictures == 0
+
+
+def test_one_clip_has_the_singular() -> None:
+    key = report_content().sheets.sample[0].key
+    assert pictures_text(PictureBudget(frozenset(), 1)) == "1 clip has pictures."
+    assert pictures_text(PictureBudget(frozenset(), 2)) == "2 clips have pictures."
+    assert dropped_text(PictureBudget(frozenset(), 2), 10) == ""
+    assert dropped_text(PictureBudget(frozenset({key}), 2), 15_000_000) == (
+        "1 clip has no pictures, so that this file is not larger than 15 MB."
+    )
 
 
 def test_a_page_over_the_limit_loses_pictures_and_says_so() -> None:
@@ -84,5 +96,5 @@ def test_a_page_over_the_limit_loses_pictures_and_says_so() -> None:
     tree = parse(page)
     assert "so that this file is not larger than" in tree.one("footer").text
     assert "sample last" in tree.one("footer").text
-    assert tree.one(class_="notice").text
+    assert re.search(r"\b[1-9]\d* clips? ha(s|ve) no pictures", tree.one(class_="notice").text)
     assert "sample last" not in parse(render_page(content, pictures, None)).one("footer").text

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from reelbeam.transforms.output.arrays import Places
 from reelbeam.transforms.output.digest.clip_table import NO_LABEL, ClipTable
 from reelbeam.transforms.output.digest.content import Share
 from reelbeam.transforms.output.digest.video_facts import VideoOrder
@@ -24,12 +25,11 @@ _PERCENT = {"labels": 40, "timelines": 24, "sample": 12, "least_certain": 12, "u
 _GROUPS = 3
 
 MAX_MARGIN = 0.2
-"""The greatest difference of the two best scores of an undecided clip."""
+"""The greatest difference of the two top scores of an undecided clip."""
 
 MIN_RANK_DIFFERENCE = 0.2
 """How much higher an unfamiliar clip ranks by its log-sum-exp than by its score, as a share of all clips."""
 
-Places = npt.NDArray[np.int64]
 _Values = npt.NDArray[np.generic]
 
 
@@ -131,7 +131,7 @@ def _not_shown_first(clips: ClipTable, places: Places, shown: npt.NDArray[np.boo
 
 
 def _least_certain(clips: ClipTable, most: int) -> Places:
-    """Returns the clips with the highest entropy: one of each video, at most three with the same best label."""
+    """Returns the clips with the highest entropy: one of each video, at most three with the same top label."""
     places = _first_of_each(clips, _sorted(-clips.entropies, clips.entropies > 0), len(clips))
     labels = clips.labels[places]
     by_label = np.argsort(labels, kind="stable")

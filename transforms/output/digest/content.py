@@ -32,7 +32,7 @@ class ShownClip:
     Attributes:
       key: its row.
       start_ms, end_ms: its place in the video.
-      labels: best first; empty if none passed `--min_score`.
+      labels: the highest score first; empty if none passed `--min_score`.
       entropy: of the scores, in nats.
       log_sum_exp: of the logits.
       num_frames, num_real_frames: the frames of the clip, and those that are not repeats.
@@ -97,7 +97,7 @@ class Totals:
 
     Attributes:
       ok, partial, failed: videos by status; `videos` is their sum.
-      unrecognized: videos that are ok or partial but have no label, because none passed `--min_score`.
+      nothing_recognized: videos that are ok or partial but have no label, because none passed `--min_score`.
       size_bytes: of all files; one with several ranges counts once.
       skipped: the inputs that the last run left out, by reason.
       ignored: the files that the last run ignored, by kind.
@@ -107,7 +107,7 @@ class Totals:
     ok: int
     partial: int
     failed: int
-    unrecognized: int
+    nothing_recognized: int
     clips: int
     video_ms: int
     size_bytes: int
@@ -143,8 +143,8 @@ class Share:
     """A part of the corpus: a label, a codec, a picture size.
 
     Attributes:
-      videos: the number of videos. For labels: of videos whose best label it is.
-      video_ms: the duration of those videos; for labels: of the clips whose best label it is. Where clips overlap, each
+      videos: the number of videos. For labels: of videos whose top label it is.
+      video_ms: the duration of those videos; for labels: of the clips whose top label it is. Where clips overlap, each
         instant counts once.
     """
 
@@ -189,7 +189,7 @@ class Corpus:
     Attributes:
       labels: the labels of most videos.
       labels_by_time: the labels of the longest duration.
-      scores: of the best label of each clip.
+      scores: of the top label of each clip.
       entropies: of each clip, in nats.
       durations: of each video, in seconds; the bins are logarithmic.
       picture_sizes: by the short side of the picture: "240p", "1080p".
@@ -207,10 +207,10 @@ class Corpus:
 
 @dataclasses.dataclass(frozen=True)
 class LabelSheet:
-    """Clips with one best label, each group with different videos where there are enough.
+    """Clips with one top label, each group with different videos where there are enough.
 
     Attributes:
-      videos, clips: the numbers of videos and of clips with this best label.
+      videos, clips: the numbers of videos and of clips with this top label.
       surest, median, least: the clips with the highest, the middle and the lowest score.
     """
 
@@ -229,7 +229,7 @@ class Sheets:
     Attributes:
       labels: of the most frequent labels.
       least_certain: the clips with the highest entropy; one per video, at most three per label.
-      undecided: the clips with the smallest margin between the two best scores.
+      undecided: the clips with the smallest margin between the two top scores.
       unfamiliar: the clips with a low score and high logits: the model sees something that is not a class.
       sample: an unbiased sample of all clips, by a hash.
     """
@@ -274,11 +274,11 @@ class Timeline:
 
     Attributes:
       start_ms, end_ms: the labeled part of the video.
-      lanes: the runs of the best, the second and the third label.
+      lanes: the runs of the top, the second and the third label.
       gaps: the parts without clips: failed ones, or not sampled.
-      num_changes: how often the best label changes.
-      num_runs_left_out: the shortest runs of the best label, which are not in the lanes of a very long video.
-      clips: a clip for each of the longest runs of the best label, by time.
+      num_changes: how often the top label changes.
+      num_runs_left_out: the shortest runs of the top label, which are not in the lanes of a very long video.
+      clips: a clip for each of the longest runs of the top label, by time.
     """
 
     video_uri: str
@@ -298,7 +298,7 @@ class Content:
     Attributes:
       output: its folder or prefix.
       labelings: the newest first.
-      num_timelines_left_out: the videos with changes of the best label that have no timeline.
+      num_timelines_left_out: the videos with changes of the top label that have no timeline.
     """
 
     output: str
