@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow  # a whole run, and a browser
 
 
+PAPER = {"width": 695, "height": 1017}
+"""A page of A4 within its margins, in pixels."""
+
 OPEN_ALL = "document.querySelectorAll('details').forEach(details => { details.open = true })"
 
 
@@ -192,14 +195,31 @@ def test_it_is_readable_without_scripts(browser: Browser, page: pathlib.Path) ->
 
 
 def test_it_is_printed(browser: Browser, page: pathlib.Path) -> None:
-    with visit(browser, page) as visited:
-        printed = visited.page.pdf(format="A4")
+    with visit(browser, page, viewport=PAPER) as visited:
+        printed = visited.page.pdf(prefer_css_page_size=True)
         visited.page.emulate_media(media="print")
-        clip = visited.page.locator("article.clip", has=visited.page.locator("img.strip:visible")).first
-        assert re.search(r"growing|shrinking|moving|rotating|standing", clip.inner_text())
+        clips = visited.page.locator("article.clip")
+        clip = visited.page.locator("article.clip", has=visited.page.locator("img.strip")).first
+        assert clip.locator(".label").first.is_visible() and clip.locator("img.whole").is_visible()
+        strip, frame = clip.locator("img.strip").bounding_box(), clip.locator(".reel").bounding_box()
+        assert strip is not None and frame is not None
+        assert strip["width"] <= frame["width"] + 1, "all tiles are seen, not one of them"
+        assert abs(strip["x"] - frame["x"]) < 1
         assert not visited.page.locator("#search").is_visible()
-    assert len(re.findall(rb"/Type\s*/Page\b", printed)) > 1
-    assert len(re.findall(rb"/Subtype\s*/Image\b", printed)) > 10
+        assert re.search(r"growing|shrinking|moving|rotating|standing", clip.inner_text())
+        num_pages = len(re.findall(rb"/Type\s*/Page\b", printed))
+        assert len(re.findall(rb"/Subtype\s*/Image\b", printed)) > 10
+        assert 1 < num_pages <= 4 + clips.count() / 6
+
+
+def test_names_in_a_timeline_end_in_an_ellipsis(browser: Browser, page: pathlib.Path) -> None:
+    with visit(browser, page, viewport=PHONE) as visited:
+        name = visited.page.locator(".run-name").first
+        assert name.is_visible() and name.inner_text()
+        style = name.evaluate(
+            "name => { const style = getComputedStyle(name); return [style.overflow, style.textOverflow]; }"
+        )
+        assert style == ["hidden", "ellipsis"]
 
 
 @pytest.mark.parametrize(("motion", "plays"), [("no-preference", True), ("reduce", False)])

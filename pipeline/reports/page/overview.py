@@ -127,7 +127,7 @@ def _lead(content: Content) -> list[str]:
             f"{text.many(totals.clips, 'clip')}. The newest run ended on {_date(last)}."
         )
     largest = content.corpus.labels.largest
-    if largest:
+    if largest and (len(largest) == 1 or largest[0].videos > largest[1].videos):
         label, videos = text.shown_label(largest[0].name), text.many(largest[0].videos, "video")
         sentences.append(f"The most frequent label is {label}, with {videos}.")
     if totals.failed:

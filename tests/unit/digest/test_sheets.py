@@ -119,6 +119,17 @@ def test_frequent_labels_come_first_and_share_the_budget(tmp_path: pathlib.Path)
     assert len(content_of(tmp_path, num_labels=2).sheets.labels) == 2
 
 
+def test_sheets_have_the_order_of_the_labels_of_the_corpus(tmp_path: pathlib.Path) -> None:
+    clips = [clip(f"{label}.mp4", index, (label, 0.5)) for label in "bca" for index in range(2)]
+    clips += [clip("b.mp4", index, ("b", 0.5), start_ms=0, end_ms=2000) for index in (2, 3)]
+    clips.append(clip("c.mp4", 2, ("c", 0.5)))
+    commit_run(tmp_path, 1, clips)
+    content = content_of(tmp_path)
+    order = [share.name for share in content.corpus.labels.largest]
+    assert order == ["c", "a", "b"], "all have one video, and c has the longest time"
+    assert [sheet.label for sheet in content.sheets.labels] == order
+
+
 def test_the_least_certain_clips_have_different_videos_and_few_of_each_label(tmp_path: pathlib.Path) -> None:
     clips = [clip(f"a{number}.mp4", 0, ("left", 0.1), entropy=3.0 - number / 10) for number in range(5)]
     clips += [clip("a0.mp4", 1, ("right", 0.1), entropy=2.95), clip("b.mp4", 0, ("right", 0.1), entropy=0.5)]

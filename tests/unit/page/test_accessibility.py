@@ -10,7 +10,7 @@ from html_tree import Element, parse
 from page_contents import NO_SHARES, NO_VALUES, all_pictures, report_changes, report_content
 
 from reelbeam.pipeline.reports.page.page import render_page
-from reelbeam.transforms.output.digest.content import Content, Corpus, Sheets, Timeline, Totals, VideoFailure
+from reelbeam.transforms.output.digest.content import Content, Corpus, Shares, Sheets, Timeline, Totals, VideoFailure
 
 EMPTY = Content(
     "/data/labels",
@@ -143,8 +143,18 @@ def test_the_page_can_be_read_without_style_and_script() -> None:
     text = page.one("main").text
     for wanted in ("5 of 6 videos labeled", "movinet_a0_base_k600", "truncated", "Copy the file again.", "archery"):
         assert wanted in text
-    assert "The corpus drifted" in text
+    assert "About 14 % of the videos moved to other labels (p = 0.004)" in text
     assert page.one(class_="find").attributes["hidden"] == "", "the field needs the script"
+
+
+def test_a_label_is_the_most_frequent_one_only_if_it_is_the_only_one() -> None:
+    content = report_content()
+    most = "The most frequent label is archery, with 3 videos."
+    assert most in render_page(content, {}, None)
+    archery = content.corpus.labels.largest[0]
+    tied = Shares((archery, dataclasses.replace(archery, name="yoga")))
+    content = dataclasses.replace(content, corpus=dataclasses.replace(content.corpus, labels=tied))
+    assert "The most frequent label is" not in render_page(content, {}, None)
 
 
 def test_a_run_of_a_timeline_leads_to_the_card_of_its_clip() -> None:

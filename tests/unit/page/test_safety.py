@@ -31,7 +31,7 @@ INVISIBLE = "\x00\x1b\x7f\x85\u00ad\u200b\u200e\u2028\u2029\u202e\u2066\ufeff\ud
 ALLOWED_ELEMENTS = set(
     "html head meta title style script body a svg defs pattern line circle path header div span nav ul li label input "
     "kbd output main section p h1 h2 h3 h4 code bdi dl dt dd b table caption thead tbody tr th td article ol img "
-    "figure figcaption details summary rect text desc g footer strong".split()
+    "figure figcaption details summary rect text foreignobject desc g footer strong".split()
 )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reelbeam.transforms.output.comparison.changes import MIN_TOTAL_VARIATION, Drift, FieldChange
+from reelbeam.transforms.output.comparison.changes import MIN_DRIFT, Drift, FieldChange
 from reelbeam.transforms.output.comparison.drift import measure_drift
 from reelbeam.transforms.output.comparison.samples import video_sample
 from reelbeam.transforms.output.comparison.settings import KeyDifference, key_differences, setting_changes
@@ -106,14 +106,14 @@ class Differences:
 def find_differences(
     first: ShownRows,
     second: ShownRows,
-    min_total_variation: float = MIN_TOTAL_VARIATION,
+    min_drift: float = MIN_DRIFT,
     on_file: OnFile = lambda path: None,
 ) -> Differences:
     """Returns the differences between two sides.
 
     Args:
       first, second: the rows of both sides: of runs, or the current rows of outputs.
-      min_total_variation: the total variation above which a significant change is drift.
+      min_drift: the estimate of moved videos above which a significant change is drift.
       on_file: called for each file that is read.
 
     Raises:
@@ -140,7 +140,7 @@ def find_differences(
         largest_score_change=_largest_change(before, after, pairs),
         errors=_errors(first, second, on_file),
         settings=settings,
-        drift=measure_drift(video_sample(before), video_sample(after), not settings, min_total_variation),
+        drift=measure_drift(video_sample(before), video_sample(after), not settings, min_drift),
         same_content=int(np.count_nonzero(same_content(before, after, pairs))),
     )
 

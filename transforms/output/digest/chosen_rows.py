@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from reelbeam.transforms.output.arrays import Places, Scores
 from reelbeam.transforms.output.digest.clip_table import NO_LABEL, ClipTable
 from reelbeam.transforms.output.digest.content import ClipKey, ScoredLabel, ShownClip, VideoFailure
 from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
@@ -24,8 +25,6 @@ CLIP_COLUMNS = (
 )
 """The columns of the clips table that `shown_clip` needs."""
 _CLIP_BITS = 32
-
-Places = npt.NDArray[np.int64]
 
 
 class InputFacts(NamedTuple):
@@ -48,7 +47,7 @@ class RankedLabels(NamedTuple):
     """
 
     codes: npt.NDArray[np.int32]
-    scores: npt.NDArray[np.float32]
+    scores: Scores
     names: Sequence[str]
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from reelbeam.transforms.output.arrays import Places
 from reelbeam.transforms.output.digest.clip_table import NO_LABEL, ClipTable
 from reelbeam.transforms.output.digest.content import Share
 from reelbeam.transforms.output.digest.video_facts import VideoOrder
@@ -29,7 +30,6 @@ MAX_MARGIN = 0.2
 MIN_RANK_DIFFERENCE = 0.2
 """How much higher an unfamiliar clip ranks by its log-sum-exp than by its score, as a share of all clips."""
 
-Places = npt.NDArray[np.int64]
 _Values = npt.NDArray[np.generic]
 
 
@@ -96,7 +96,7 @@ def choose(
     Args:
       clips: the clips.
       order: the order of the inputs.
-      labels: the shares of all labels.
+      labels: the shares of all labels, the most frequent first.
       of_timelines: the clips that timelines show.
       options: the sizes of the sheets and the seed.
     """
@@ -178,8 +178,7 @@ def _label_sheets(clips: ClipTable, labels: list[Share], options: DigestOptions)
     is_ranked = np.isfinite(clips.scores) & (clips.labels != NO_LABEL)
     counts = np.bincount(clips.labels[is_ranked], minlength=len(numbers))
     found = [(share.videos, int(counts[numbers[share.name]]), share.name) for share in labels if share.name in numbers]
-    found = [entry for entry in found if entry[1]]
-    frequent = sorted(found, key=lambda entry: (-entry[0], -entry[1], entry[2]))[: options.num_labels]
+    frequent = [entry for entry in found if entry[1]][: options.num_labels]
     quotas = _quotas([entry[:2] for entry in frequent], options)
     sheets = []
     for (num_videos, num_clips, name), quota in zip(frequent, quotas, strict=True):

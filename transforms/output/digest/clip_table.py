@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reelbeam.transforms.output.arrays import Numbers, Scores
 from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.digest.video_facts import VideoOrder
 
@@ -20,9 +21,6 @@ _ROW = np.dtype(
         *[("top_score", "<f4"), ("margin", "<f4"), ("entropy", "<f4"), ("log_sum_exp", "<f4")],
     ]
 )
-
-Numbers = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,10 +47,10 @@ class ClipTable:
     from_ms: Numbers
     until_ms: Numbers
     labels: npt.NDArray[np.int32]
-    scores: Floats
-    margins: Floats
-    entropies: Floats
-    log_sum_exps: Floats
+    scores: Scores
+    margins: Scores
+    entropies: Scores
+    log_sum_exps: Scores
     label_names: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -121,7 +119,7 @@ def _parts_of_videos(inputs: Numbers, starts: Numbers, ends: Numbers) -> tuple[N
     return starts, np.maximum(starts, ends)
 
 
-def _margins(labels: pa.ListArray) -> Floats:
+def _margins(labels: pa.ListArray) -> Scores:
     """Returns the difference of the first two scores of each row; NaN if there are fewer."""
     offsets = labels.offsets.to_numpy()
     scores = labels.values.field("score").to_numpy()

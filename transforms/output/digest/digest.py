@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from reelbeam.transforms.errors import ConfigError
+from reelbeam.transforms.output.arrays import Places
 from reelbeam.transforms.output.digest.chosen_rows import ChosenRows, read_chosen
-from reelbeam.transforms.output.digest.clip_choice import Choice, DigestOptions, Places, choose
+from reelbeam.transforms.output.digest.clip_choice import Choice, DigestOptions, choose
 from reelbeam.transforms.output.digest.clip_table import ClipTable
 from reelbeam.transforms.output.digest.content import Content, Cost, Labeling, LabelSheet, Sheets, ShownClip, Totals
 from reelbeam.transforms.output.digest.corpus import corpus, label_shares
@@ -18,14 +19,9 @@ from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.digest.timelines import TimelinePlans, plan_timelines, timeline
 from reelbeam.transforms.output.digest.video_facts import VideoFacts, find_inputs
 from reelbeam.transforms.output.run_counts import RunCost
-from reelbeam.transforms.output.run_document import LabelingKey, RunDocument
+from reelbeam.transforms.output.run_document import SAMPLING_SETTINGS, LabelingKey, RunDocument
 from reelbeam.transforms.output.runs import Run
 from reelbeam.transforms.output.tables import run_name
-
-_SAMPLING = (
-    *("num_frames", "target_fps", "resize", "size", "tail_policy", "clip_stride_seconds", "clips_per_video"),
-    "warm_up_seconds",
-)
 
 MAX_RANGES = 20
 """The most ranges of a requested video that get a timeline: the first ones."""
@@ -131,7 +127,7 @@ def _labelings(runs: Sequence[Run], num_videos: Mapping[str, int]) -> tuple[Labe
 def _labeling(documents: Sequence[RunDocument], num_videos: Mapping[str, int]) -> Labeling:
     names = list(dict.fromkeys(run_name(document.run_id) for document in documents))
     last = documents[-1]
-    settings = ((name, last.configuration.get(name)) for name in _SAMPLING)
+    settings = ((name, last.configuration.get(name)) for name in SAMPLING_SETTINGS)
     return Labeling(
         model=last.model,
         engine=last.engine,

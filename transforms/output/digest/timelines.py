@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from reelbeam.transforms.output.arrays import Mask, Places
 from reelbeam.transforms.output.digest.chosen_rows import ChosenRows, InputFacts, RankedLabels
 from reelbeam.transforms.output.digest.clip_choice import DigestOptions
 from reelbeam.transforms.output.digest.clip_table import NO_LABEL, ClipTable
@@ -22,9 +23,6 @@ MAX_RUNS = 400
 _ROUNDING_MS = 1
 """The ends of clips are rounded to a millisecond, so that a gap of one may be none."""
 
-Places = npt.NDArray[np.int64]
-_Mask = npt.NDArray[np.bool_]
-
 
 class _Runs(NamedTuple):
     """The runs of a lane: for each run, its first clip, the number of its clips, and its place in the video."""
@@ -34,7 +32,7 @@ class _Runs(NamedTuple):
     start_ms: Places
     end_ms: Places
 
-    def longest(self, most: int, wanted: _Mask | None = None) -> Places:
+    def longest(self, most: int, wanted: Mask | None = None) -> Places:
         """Returns the numbers of the longest (wanted) runs, ascending."""
         lengths = self.end_ms - self.start_ms
         order = np.argsort(-lengths, kind="stable")

@@ -66,7 +66,8 @@ def _box(left: float, width: float, lane: _Lane, color: int, pattern: str, text:
     ]
     if pattern:
         children.append(tag("rect", width="100%", height=lane.height, fill=pattern))
-    children.append(tag("text", text, x=7, y=lane.height / 2 + 4.5))
+    name = tag("div", text, class_="run-name")  # text of SVG cannot end in an ellipsis
+    children.append(tag("foreignObject", name, width="100%", height=lane.height))
     return tag("svg", *children, x=percents(left), y=lane.top, width=percents(width), height=lane.height)
 
 
