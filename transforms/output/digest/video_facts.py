@@ -97,9 +97,9 @@ class VideoFacts:
           StorageError: a file cannot be read.
         """
         facts = cls(seed)
-        kept = [facts._add(found) for found in rows.numbered("videos", _COLUMNS, on_file)]
+        kept = [facts.add(found) for found in rows.numbered("videos", _COLUMNS, on_file)]
         if kept:
-            facts._set_order(pa.Table.from_batches(kept), rows.num_videos)
+            facts.set_order(pa.Table.from_batches(kept), rows.num_videos)
         return facts
 
     def failures(self) -> tuple[FailureGroup, ...]:
@@ -110,7 +110,7 @@ class VideoFacts:
             for code, found in groups
         )
 
-    def _add(self, rows: NumberedRows) -> pa.RecordBatch:
+    def add(self, rows: NumberedRows) -> pa.RecordBatch:
         """Adds rows to the sums. Returns the columns that are needed for all rows at once."""
         batch = rows.batch
         self.statuses.update(_counts(batch["status"]))
@@ -147,7 +147,7 @@ class VideoFacts:
             ]
             self._failures[code].add(len(mine), examples)
 
-    def _set_order(self, videos: pa.Table, num_videos: int) -> None:
+    def set_order(self, videos: pa.Table, num_videos: int) -> None:
         self.durations_ms = videos["duration_ms"].drop_null().to_numpy()
         keys = [(name, "ascending") for name in ("video_uri", *RANGE)]
         videos = videos.take(pc.sort_indices(videos, sort_keys=keys))
