@@ -136,7 +136,7 @@ def report_table() -> str:
             else f"{entry['clips']} clips with pictures, {videos} videos"
         )
         size = f"{entry['bytes'] / 1e6:.1f}"
-        rows.append((what, f"{entry['seconds']:.0f}", f"{entry.get('tree_mib', entry['peak_mib']):.0f}", size))
+        rows.append((what, f"{entry['seconds']:.0f}", f"{entry['peak_mib']:.0f}", size))
     return table(("output", "seconds", "peak MiB", "MB of the page"), rows)
 
 
