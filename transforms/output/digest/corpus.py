@@ -89,7 +89,7 @@ def _entropy_edges(entropies: _Values) -> _Values:
     finite = entropies[np.isfinite(entropies)]
     most = float(finite.max()) if len(finite) else 0.0
     num_units = max(1, math.ceil(round(most / _NUM_BINS / _ENTROPY_BIN, 3)))
-    return np.arange(_NUM_BINS + 1) * num_units * _ENTROPY_BIN
+    return np.arange(_NUM_BINS + 1) * float(num_units) * _ENTROPY_BIN
 
 
 def _durations(seconds: _Values) -> Histogram:
