@@ -18,7 +18,7 @@ _REASONS = {
     "gone": "The video does not exist any more.",
     "changed": "The video has changed since it was labeled.",
     "unreadable": "The video cannot be read now.",
-    "omitted": "They were not requested, or this file would be too large.",
+    "omitted": "They were not requested.",
 }
 _DROPPED = "This file would be too large with them."
 _NOT_RECOGNIZED = "nothing recognized"

@@ -84,6 +84,7 @@ def _render(
     maker = CardMaker(pictures, budget.dropped)
     style = "".join(path.read_text("utf-8") for path in sorted((_FOLDER / "style").glob("*.css")))
     script = (_FOLDER / "script.js").read_text("utf-8")
+    counts = PictureCounts.of(pictures, len(budget.dropped))
     changed = None if changes is None else changes_view(changes, maker)
     labels = label_sheets(content, maker)
     return (
@@ -102,7 +103,8 @@ def _render(
             timelines=timelines(content, maker),
             timelines_left_out=timelines_left_out(content),
             pictures_text=pictures_text(budget),
-            missing_text=PictureCounts.of(pictures, len(budget.dropped)).to_text(),
+            missing_text=counts.to_text(),
+            has_pictures=counts.num_pictures > 0,
             dropped_text=dropped_text(budget, options.max_bytes),
             dropping_order=DROPPING_ORDER,
             options=options,

@@ -14,6 +14,7 @@ from reelbeam.transforms.output.digest.label_runs import Timeline
 
 _NAMES = ("top label", "second", "third")
 _FIRST_HEIGHT, _HEIGHT, _NAME_HEIGHT, _LANE_GAP, _AXIS_HEIGHT = 34, 24, 17, 6, 24
+_SCORE_HEIGHT = 3
 _TICKS = 6
 _COLORS, _PATTERNS = 7, ("", "url(#lines)", "url(#dots)", "url(#levels)", "url(#cross)")
 
@@ -21,6 +22,12 @@ _COLORS, _PATTERNS = 7, ("", "url(#lines)", "url(#dots)", "url(#levels)", "url(#
 class _Lane(NamedTuple):
     top: int
     height: int
+
+
+class _Look(NamedTuple):
+    color: int
+    pattern: str
+    score: float
 
 
 def timeline_chart(key: str, title: str, finding: str, shown: Timeline, targets: Sequence[str]) -> Markup:
@@ -51,7 +58,7 @@ def timeline_chart(key: str, title: str, finding: str, shown: Timeline, targets:
             text = shown_label(run.label)
             description = f"{text}, {span(run.start_ms, run.end_ms)}, mean score {score(run.score)}"
             color, pattern = looks[run.label]
-            drawn = _box(left, width, lane, color, pattern, text, description)
+            drawn = _box(left, width, lane, _Look(color, pattern, run.score), text, description)
             if run.clip is None:
                 children.append(tag("g", drawn, class_="still"))
             else:
@@ -59,13 +66,17 @@ def timeline_chart(key: str, title: str, finding: str, shown: Timeline, targets:
     return chart(key, title, finding, bottom + _AXIS_HEIGHT, *children, role="group")
 
 
-def _box(left: float, width: float, lane: _Lane, color: int, pattern: str, text: str, description: str) -> Markup:
+def _box(left: float, width: float, lane: _Lane, look: _Look, text: str, description: str) -> Markup:
     children = [
         tag("title", description),
-        tag("rect", class_=f"color-{color}", width="100%", height=lane.height, fill="#ccd", stroke="#fff"),
+        tag("rect", class_=f"color-{look.color}", width="100%", height=lane.height, fill="#ccd", stroke="#fff"),
     ]
-    if pattern:
-        children.append(tag("rect", width="100%", height=lane.height, fill=pattern))
+    if look.pattern:
+        children.append(tag("rect", width="100%", height=lane.height, fill=look.pattern))
+    sure = percents(min(max(look.score, 0.0), 1.0))
+    children.append(
+        tag("rect", class_="bar", y=lane.height - _SCORE_HEIGHT, width=sure, height=_SCORE_HEIGHT, fill="#4a63d8")
+    )
     name = tag("div", text, class_="run-name")  # text of SVG cannot end in an ellipsis
     children.append(tag("foreignObject", name, width="100%", height=lane.height))
     return tag("svg", *children, x=percents(left), y=lane.top, width=percents(width), height=lane.height)
