@@ -14,8 +14,10 @@ class Judged:
       truth: the right labels, as in the label map; empty: none of the classes is in it.
       labels: the model's labels, best first; empty if it failed, or if no label passed.
       scores: their scores in [0, 1], descending.
+      acceptable: further labels that are not wrong, and not missed if they are not given. `rank` does not count them.
       is_failed: whether there is no answer, because the video or the clip failed.
-      clip_index, start_ms, end_ms: the clip; None for a whole video.
+      clip_index: None for a video.
+      start_ms, end_ms: of the clip, or of the labeled range of a video; None for a whole video.
       entropy, log_sum_exp: of the clip; None for a video.
     """
 
@@ -29,6 +31,7 @@ class Judged:
     end_ms: int | None = None
     entropy: float | None = None
     log_sum_exp: float | None = None
+    acceptable: frozenset[str] = frozenset()
 
     @property
     def is_hit(self) -> bool:
