@@ -40,10 +40,11 @@ class VideoName(NamedTuple):
         """
         text = bare_uri(text)
         found = _SCHEME.fullmatch(text)
-        if storage.local_path(text) is None and found is not None:
+        local = storage.local_path(text)
+        if local is None and found is not None:
             root, path = f"{found[1]}://{found[2]}/".lower(), found[3]
         else:
-            path = text if found is None else storage.local_path(text) or text
+            path = text if local is None else local
             is_windows = _WINDOWS.match(path) is not None or ("\\" in path and "/" not in path)
             path = path.replace("\\", "/") if is_windows else path
             root, path = (path[:3].lower(), path[3:]) if path[1:3] == ":/" else ("/" * path.startswith("/"), path)
