@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, overload
+from collections.abc import Iterator, Mapping, Sequence
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -12,29 +12,21 @@ import pyarrow as pa
 from reelbeam.transforms.evaluation.judged import Judged
 from reelbeam.transforms.evaluation.truth.answers import Answer
 
-_NONE = -1
+NONE = -1
+"""Means None in the columns of times and indices."""
+
 _ROW = np.dtype(
     [
         *[("video", "<i4"), ("answer", "<i4"), ("is_failed", "?"), ("num_labels", "<i4"), ("clip_index", "<i4")],
         *[("start_ms", "<i8"), ("end_ms", "<i8"), ("entropy", "<f4"), ("log_sum_exp", "<f4")],
     ]
 )
+_DEFAULTS = (0, 0, False, 0, NONE, NONE, NONE, np.nan, np.nan)
 _LABEL = np.dtype([("label", "<i4"), ("score", "<f4")])
 
+_NO_COLUMNS: Mapping[str, npt.ArrayLike] = {}
+
 Rows = npt.NDArray[np.void]
-
-
-class Item(NamedTuple):
-    """What is known of a video or a clip beside its labels, see `Judged`."""
-
-    video_uri: str
-    answer: Answer
-    is_failed: bool = False
-    clip_index: int | None = None
-    start_ms: int | None = None
-    end_ms: int | None = None
-    entropy: float | None = None
-    log_sum_exp: float | None = None
 
 
 class JudgedTable(Sequence[Judged]):
@@ -51,32 +43,37 @@ class JudgedTable(Sequence[Judged]):
         self._names: dict[str, int] = {}
         self._listed: tuple[list[str], list[Answer], list[str]] = ([], [], [])
 
-    def extend(self, items: Sequence[Item], labels: pa.ListArray, score: str = "score") -> None:
+    def extend(
+        self,
+        uris: Sequence[str],
+        answers: Sequence[Answer],
+        labels: pa.ListArray,
+        score: str = "score",
+        columns: Mapping[str, npt.ArrayLike] = _NO_COLUMNS,
+    ) -> None:
         """Appends items. Call `finish` after the last ones.
 
         Args:
-          items: the items.
+          uris: the video of each item.
+          answers: the right labels of each item.
           labels: the labels of each item, as in the tables.
           score: the field of the labels that ranks them. Of equal scores, the first label is better.
+          columns: the values of other fields of `Judged`. A time or an index of -1 is None.
         """
-        rows = np.empty(len(items), _ROW)
-        for place, item in enumerate(items):
-            rows[place] = (
-                self._videos.setdefault(item.video_uri, len(self._videos)),
-                self._answers.setdefault(item.answer, len(self._answers)),
-                item.is_failed,
-                0,
-                *(_NONE if value is None else value for value in (item.clip_index, item.start_ms, item.end_ms)),
-                *(np.nan if value is None else value for value in (item.entropy, item.log_sum_exp)),
-            )
+        rows = np.empty(len(uris), _ROW)
+        rows[:] = _DEFAULTS
+        rows["video"] = [self._videos.setdefault(uri, len(self._videos)) for uri in uris]
+        rows["answer"] = [self._answers.setdefault(answer, len(self._answers)) for answer in answers]
         rows["num_labels"] = np.diff(labels.offsets.to_numpy())
+        for name, column in columns.items():
+            rows[name] = column
         values = labels.flatten()
         names = values.field("label").dictionary_encode()
         codes = np.array([self._names.setdefault(each, len(self._names)) for each in names.dictionary.to_pylist()], int)
         found = np.empty(len(values), _LABEL)
         found["label"] = codes[names.indices.to_numpy()]
         found["score"] = np.clip(values.field(score).to_numpy(), 0, 1)
-        owners = np.repeat(np.arange(len(items)), rows["num_labels"])
+        owners = np.repeat(np.arange(len(uris)), rows["num_labels"])
         self._parts.append(rows)
         self._label_parts.append(found[np.lexsort((-found["score"], owners))])
 
@@ -122,7 +119,7 @@ class JudgedTable(Sequence[Judged]):
         for place, row in enumerate(self._rows[start:end].tolist()):
             video, answer, is_failed, _, clip_index, start_ms, end_ms, entropy, log_sum_exp = row
             found, mine = answers[answer], slice(ends[place], ends[place + 1])
-            is_clip = clip_index != _NONE
+            is_clip = clip_index != NONE
             yield Judged(
                 video_uri=uris[video],
                 truth=found.truth,
@@ -130,8 +127,8 @@ class JudgedTable(Sequence[Judged]):
                 scores=tuple(scores[mine]),
                 is_failed=is_failed,
                 clip_index=clip_index if is_clip else None,
-                start_ms=None if start_ms == _NONE else start_ms,
-                end_ms=None if end_ms == _NONE else end_ms,
+                start_ms=None if start_ms == NONE else start_ms,
+                end_ms=None if end_ms == NONE else end_ms,
                 entropy=entropy if is_clip else None,
                 log_sum_exp=log_sum_exp if is_clip else None,
                 acceptable=found.acceptable,

@@ -6,23 +6,27 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from reelbeam.transforms.errors import UnusableFileError
 from reelbeam.transforms.evaluation.judged import Judged
-from reelbeam.transforms.evaluation.judged_table import Item, JudgedTable
+from reelbeam.transforms.evaluation.judged_table import NONE, JudgedTable
 from reelbeam.transforms.evaluation.truth.answers import VideoTruth, truth_by_video
 from reelbeam.transforms.evaluation.truth.label_names import NamedTruth
 from reelbeam.transforms.evaluation.truth.matching import Matching, Rung, match_videos
 from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
-from reelbeam.transforms.schemas import RANGE, Row
+from reelbeam.transforms.schemas import RANGE
 
 Ranking: TypeAlias = Literal["mean", "max"]
 """What ranks the labels of a video: the mean of the clips' scores, as in the videos table, or the score of the best
 clip. Both rank the labels that the videos table has, which are those with the best means."""
 
 _SCORES: dict[Ranking, str] = {"mean": "score", "max": "max_score"}
-_VIDEO_COLUMNS = ("video_uri", *RANGE, "status", "labels", "num_planned_clips", "num_clips", "duration_ms")
+_SPAN = (*RANGE, "duration_ms")
+_PLANNED_AND_FOUND = ("num_planned_clips", "num_clips")
+_VIDEO_COLUMNS = ("video_uri", *_SPAN, "status", "labels", *_PLANNED_AND_FOUND)
 _COPIED = ("clip_index", "start_ms", "end_ms", "entropy", "log_sum_exp")
 _CLIP_COLUMNS = (*_COPIED, "labels")
 _ROUNDING = 1e-4
@@ -107,16 +111,16 @@ class _Reader:
         for batch, numbers in self._rows.numbered("videos", _VIDEO_COLUMNS, self._open):
             found = np.array([places.get(uri, _NO_TRUTH) for uri in batch["video_uri"].to_pylist()], np.int64)
             self._truth_of[numbers] = found
-            has_truth = found != _NO_TRUTH
-            batch = batch.filter(pa.array(has_truth))
-            items = []
-            for place, row in zip(found[has_truth].tolist(), _without_labels(batch), strict=True):
-                items.append(self._video(self._truth[place], row))
-                self.num_missing_clips += max(0, row["num_planned_clips"] - row["num_clips"])
-            is_known = [not item.answer.is_unknown for item in items]
-            self.num_videos_left_out += len(items) - sum(is_known)
-            self._extend(table, items, is_known, batch["labels"], score)
-            self.num_failed += sum(item.is_failed for item in items if not item.answer.is_unknown)
+            batch = batch.filter(pa.array(found != _NO_TRUTH))
+            self.num_missing_clips += pc.sum(pc.subtract(*map(batch.column, _PLANNED_AND_FOUND))).as_py() or 0
+            spans = [_span(*bounds) for bounds in zip(*(batch[name].to_pylist() for name in _SPAN), strict=True)]
+            part = _Part(found[found != _NO_TRUTH].tolist(), spans, batch["labels"], {})
+            part.columns["is_failed"] = pc.equal(batch["status"], "failed").to_numpy(zero_copy_only=False)
+            part.columns["start_ms"] = np.array([NONE if span is None else span[0] for span in spans], np.int64)
+            part.columns["end_ms"] = np.array([NONE if span is None else span[1] for span in spans], np.int64)
+            is_known = self._extend(table, part, score)
+            self.num_videos_left_out += int((~is_known).sum())
+            self.num_failed += int(part.columns["is_failed"][is_known].sum())
         return table.finish()
 
     def clips(self) -> JudgedTable:
@@ -125,42 +129,55 @@ class _Reader:
         for batch, numbers in self._rows.numbered("clips", _CLIP_COLUMNS, self._open):
             found = self._truth_of[numbers]
             batch = batch.filter(pa.array(found != _NO_TRUTH))
-            items = []
-            for place, row in zip(found[found != _NO_TRUTH].tolist(), _without_labels(batch), strict=True):
-                items.append(
-                    Item(
-                        video_uri=self._uris[place],
-                        answer=self._truth[place].of_part(row["start_ms"], row["end_ms"]),
-                        **{name: row[name] for name in _COPIED},
-                    )
-                )
-            is_known = [not item.answer.is_unknown for item in items]
-            self.num_clips_left_out += len(items) - sum(is_known)
-            self._extend(table, items, is_known, batch["labels"], "score")
+            spans = list(zip(batch["start_ms"].to_pylist(), batch["end_ms"].to_pylist(), strict=True))
+            columns = {name: batch[name].to_numpy() for name in _COPIED}
+            is_known = self._extend(table, _Part(found[found != _NO_TRUTH].tolist(), spans, batch["labels"], columns))
+            self.num_clips_left_out += int((~is_known).sum())
         return table.finish()
 
     def _open(self, path: str) -> None:
         self._path = path
         self._on_file(path)
 
-    def _video(self, truth: VideoTruth, row: Row) -> Item:
-        start, end = (row[name] for name in RANGE)
-        is_failed = row["status"] == "failed"
-        if start is None and end is None:
-            return Item(row["video_uri"], truth.of_video(), is_failed)
-        start = start or 0
-        end = start + (row["duration_ms"] or 0) if end is None else end
-        return Item(row["video_uri"], truth.of_part(start, end), is_failed, start_ms=start, end_ms=end)
-
-    def _extend(
-        self, table: JudgedTable, items: Sequence[Item], is_known: Sequence[bool], labels: pa.ListArray, score: str
-    ) -> None:
-        scores = labels.flatten().field(score).to_numpy()
+    def _extend(self, table: JudgedTable, part: _Part, score: str = "score") -> npt.NDArray[np.bool_]:
+        """Appends the rows to a table, except those with unknown labels only. Returns which rows it appends."""
+        scores = part.labels.flatten().field(score).to_numpy()
         if not ((scores >= 0) & (scores <= 1 + _ROUNDING)).all():  # also NaN
             raise UnusableFileError(f"{self._path} has a score outside 0 to 1: label those videos again")
-        kept = labels.filter(pa.array(is_known, pa.bool_()))
-        table.extend([item for item, known in zip(items, is_known, strict=True) if known], kept, score)
+        answers = [
+            self._truth[place].of_video() if span is None else self._truth[place].of_part(*span)
+            for place, span in zip(part.places, part.spans, strict=True)
+        ]
+        is_known = np.array([not answer.is_unknown for answer in answers], bool)
+        table.extend(
+            [self._uris[place] for place, known in zip(part.places, is_known, strict=True) if known],
+            [answer for answer in answers if not answer.is_unknown],
+            part.labels.filter(pa.array(is_known)),
+            score,
+            {name: column[is_known] for name, column in part.columns.items()},
+        )
+        return is_known
 
 
-def _without_labels(batch: pa.RecordBatch) -> list[Row]:
-    return batch.drop_columns(["labels"]).to_pylist()
+class _Part(NamedTuple):
+    """Rows of a table.
+
+    Attributes:
+      places: the places of their truth.
+      spans: their start and end in milliseconds; None: the whole video.
+      labels: their labels.
+      columns: values for `JudgedTable.extend`.
+    """
+
+    places: list[int]
+    spans: Sequence[tuple[int, int] | None]
+    labels: pa.ListArray
+    columns: dict[str, npt.NDArray[np.generic]]
+
+
+def _span(start_ms: int | None, end_ms: int | None, duration_ms: int | None) -> tuple[int, int] | None:
+    """Returns the start and the end of a labeled range; None for a whole video."""
+    if start_ms is None and end_ms is None:
+        return None
+    start = start_ms or 0
+    return start, start + (duration_ms or 0) if end_ms is None else end_ms
