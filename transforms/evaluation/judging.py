@@ -42,7 +42,7 @@ class Judgement(NamedTuple):
       matching: which videos have truth.
       num_failed: the number of failed ones among `videos`.
       num_videos_left_out, num_clips_left_out: how many are not judged, because the model knows none of their labels.
-      num_missing_clips: the planned clips of `videos` that failed. They are not in `clips`, because they have no times.
+      num_missing_clips: the planned clips of matched videos that failed. They are not in `clips`: they have no times.
     """
 
     videos: Sequence[Judged]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -239,7 +240,12 @@ def test_files_that_are_not_truth(tmp_path: pathlib.Path) -> None:
         read_truth(str(tmp_path / "folder.csv"))
 
 
-def test_secrets_of_an_address_are_not_in_messages() -> None:
+def test_secrets_of_addresses_are_neither_kept_nor_shown(tmp_path: pathlib.Path) -> None:
+    address = "https://me:pw@host/a.mp4?sig=SECRET"
+    assert read(tmp_path, f"video_uri,label\n{address},x\n").rows[0].video == "https://host/a.mp4"
+    for data in (f'{{"file": "{address}", label}}', f'["{address}"]', f'{{"file": ["{address}"], "label": ""}}'):
+        text = message(tmp_path, data, "t.jsonl")
+        assert "https://host/a.mp4" in text and "SECRET" not in text and "pw" not in text
     with pytest.raises(ConfigError) as caught:
         read_truth("https://me:pw@host/truth.txt?sig=SECRET")
     assert "SECRET" not in str(caught.value) and "pw" not in str(caught.value)
@@ -248,3 +254,18 @@ def test_secrets_of_an_address_are_not_in_messages() -> None:
 def test_relative_paths_start_from_a_folder(tmp_path: pathlib.Path) -> None:
     read(tmp_path, "file,label\na,b\n")
     assert len(read_truth("truth.csv", base_dir=str(tmp_path)).rows) == 1
+
+
+def test_a_truncated_file_is_read_or_refused(tmp_path: pathlib.Path) -> None:
+    pq.write_table(pa.table({"file": ["a"] * 9, "label": [["x"]] * 9}), tmp_path / "whole.parquet")
+    row = '/v/\u00e9.mp4,"a; ""b""",c,1.5,2\r\n'
+    texts = {
+        "t.csv": f"file,label,also_acceptable,start_seconds,end_seconds\r\n{row}{row}".encode(),
+        "t.jsonl": '{"file": "\u00e9", "label": ["x", "\\u00e9"], "end_seconds": 1e1}\n'.encode() * 2,
+        "t.parquet": (tmp_path / "whole.parquet").read_bytes(),
+    }
+    for name, data in texts.items():
+        assert read(tmp_path, data, name).rows
+        for size in range(0, len(data), 1 + len(data) // 150):
+            with contextlib.suppress(ConfigError):
+                read(tmp_path, data[:size], name)

@@ -84,6 +84,14 @@ def test_two_forms_of_a_label_are_one() -> None:
     assert name_labels(truth_of(("Yoga", "yoga", "YOGA")), NAMES).rows[0].labels == ("yoga",)
 
 
+def test_numbers_of_classes_are_refused() -> None:
+    with pytest.raises(
+        ConfigError, match="--truth t.csv: the labels are numbers, such as line 3, 17: write their names"
+    ):
+        name_labels(truth_of((), ("17",), ("5",)), NAMES)
+    assert name_labels(truth_of(("17",)), LabelNames(["17"], "labels.txt", True)).rows[0].labels == ("17",)
+
+
 def test_unknown_labels_stay_where_the_classes_are_not_known() -> None:
     named = name_labels(truth_of(("squat", "Yoga")), SOME)
     assert named.rows[0].labels == ("squat", "yoga")

@@ -149,6 +149,9 @@ def name_labels(truth: TruthFile, names: LabelNames) -> NamedTruth:
 
     An unknown label is removed and reported. If `names` is not complete, it stays: it may be a class of the model that
     is never among the best ones, and then the model missed it.
+
+    Raises:
+      ConfigError: all labels are numbers, and the model has no such names.
     """
     found: dict[str, str | None] = {}
     uses: dict[str, list[int]] = {}  # of an unknown label, the numbers of its rows
@@ -170,6 +173,11 @@ def name_labels(truth: TruthFile, names: LabelNames) -> NamedTruth:
         if row.labels and not named[row.labels]:
             only_unknown.add(row.number)
         rows.append(row._replace(labels=named[row.labels], acceptable=named[row.acceptable]))
+    if uses and all(label.isdecimal() for label in found) and len(uses) == len(found):
+        raise ConfigError(
+            f"--truth {truth.path}: the labels are numbers, such as {truth.unit} {min(uses.values())[0]}, "
+            f"{next(iter(uses))}: write their names, because the order of classes differs between label maps"
+        )
     order = sorted(uses, key=lambda label: (-len(uses[label]), label))
     unknown = tuple(
         UnknownLabel(label, len(uses[label]), uses[label][0], names.nearest(label) if place < _MAX_WITH_NEAR else ())

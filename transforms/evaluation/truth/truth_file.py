@@ -24,7 +24,7 @@ from reelbeam.transforms.evaluation.truth.truth_columns import (
 )
 from reelbeam.transforms.evaluation.truth.truth_rows import SUFFIXES, Row, numbered_rows, unit
 from reelbeam.transforms.records.exact_numbers import parse_exact
-from reelbeam.transforms.redaction import without_query
+from reelbeam.transforms.redaction import bare_uri, without_query
 
 SEPARATORS = ";|"
 """The characters between several labels in one text."""
@@ -40,7 +40,7 @@ class TruthRow(NamedTuple):
 
     Attributes:
       number: the number of the line, or of the row of a table.
-      video: the URI, the path or the file name of the video.
+      video: the URI, the path or the file name of the video. A web address has no query, as in rows.
       labels: the right labels; empty: none of the classes is in it.
       acceptable: further labels that are not wrong.
       start_ms, end_ms: the part of the video in milliseconds; both None: the whole video. An end of None is the end of
@@ -153,7 +153,7 @@ def _video(value: object, column: str, where: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{where}: {column} is {_text(value)}, and should be the URI or the file name of a video")
     _require_plain(value, column, where, _MAX_VIDEO)
-    return value.strip()
+    return bare_uri(value.strip())
 
 
 def _labels(value: object, column: str, where: str, split: re.Pattern[str] | None) -> tuple[str, ...]:
@@ -219,4 +219,4 @@ def _seconds(value: object, column: str, where: str) -> Fraction | None:
 
 
 def _text(value: object) -> str:
-    return json.dumps(value, default=str)[:_SHOWN]
+    return without_query(json.dumps(value, default=str))[:_SHOWN]

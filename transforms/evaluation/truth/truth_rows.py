@@ -11,6 +11,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.typed_json import parse_json
 from reelbeam.transforms.wording import counted
 
@@ -132,15 +133,19 @@ def _rows_of_json_lines(lines: Iterator[str], columns: Columns) -> Iterator[tupl
         try:
             row = parse_json(line)
         except ValueError as error:
-            raise ValueError(f"line {number} is not JSON: {line.strip()[:_SHOWN]!r} ({error})") from error
+            raise ValueError(f"line {number} is not JSON: {_shown(line)} ({error})") from error
         if not isinstance(row, dict):
-            raise ValueError(f"line {number} is not a JSON object: {line.strip()[:_SHOWN]!r}")
+            raise ValueError(f"line {number} is not a JSON object: {_shown(line)}")
         names = tuple(row)
         if names not in known:
             if len(known) == _MAX_KEY_SETS:
                 raise ValueError(f"line {number}: the objects have too many sets of keys: use the same keys in all")
             known[names] = _columns_of(names, columns, f"line {number}")
         yield number, {name: row[name] for name in known[names]}
+
+
+def _shown(line: str) -> str:
+    return repr(without_query(line.strip())[:_SHOWN])
 
 
 def _rows_of_parquet(file: BinaryIO, columns: Columns) -> Iterator[tuple[int, Row]]:
