@@ -1,10 +1,11 @@
 """Measure `reelbeam report` for a small and a large output: time, memory and the size of the page.
 
-    python -m benchmarks.report [--clips 300 1000000] [--clips_per_video 10] [--output FOLDER]
+    python -m benchmarks.report [--clips 300 1000000] [--clips_per_video 10] [--videos 300] [--output FOLDER]
 
-The videos of the synthetic outputs do not exist, so that their pages have no pictures. With `--output`, the report of
-that output is measured instead, with the pictures of its videos. Each figure is that of a separate process, without the
-processes that it starts. `content` is the part that reads the output; its size is that of the content as JSON.
+The videos of the synthetic outputs do not exist, so that their pages have no pictures. A report with pictures is
+measured for `--videos` videos of 1280 x 720, which the model `demo` has labeled, or for the output that `--output`
+names. Each figure is that of a separate process, without the processes that it starts, except for `seconds`. `content`
+is the part that reads the output; its size is that of the content as JSON.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import pathlib
 import sys
 import tempfile
 
+from benchmarks.films import make_film
+from benchmarks.label import make_videos
 from benchmarks.ledger import measure
 from benchmarks.synthetic_output import make_output
 
@@ -42,6 +45,16 @@ def measure_output(output: pathlib.Path, page: pathlib.Path) -> Costs:
     return {"content": cost | json.loads(printed), "report": of_report | {"bytes": page.stat().st_size}}
 
 
+def measure_pictures(place: pathlib.Path, num_videos: int) -> dict[str, float]:
+    """Returns the cost of a report with as many pictures as possible, of videos that last a minute."""
+    videos, output, page = place / "videos", place / "labels", place / "pictures.html"
+    make_videos(videos, make_film(place / "film.mp4", 1, 1280, 720), num_videos)
+    measure(["-m", "reelbeam", "label", str(videos), "--model=demo", f"--output={output}", "--clips_per_video=10"])
+    cost, _ = measure(["-m", "reelbeam", "report", str(output), "--to", str(page), "--clips=2000"])
+    shown = page.read_text("utf-8").count('class="strip"')
+    return cost | {"bytes": page.stat().st_size, "clips": shown, "videos": num_videos}
+
+
 def _ratios(first: Costs, last: Costs) -> Costs:
     return {
         part: {name: round(cost[name] / first[part][name], 2) for name in ("seconds", "peak_mib", "bytes")}
@@ -54,6 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, nargs="*", default=[300, 1_000_000])
     parser.add_argument("--clips_per_video", type=int, default=10)
+    parser.add_argument("--videos", type=int, default=300, help="videos of the report with pictures; 0: none")
     parser.add_argument("--output", type=pathlib.Path, help="an output to measure instead of synthetic ones")
     parser.add_argument("--folder", help="the working folder; default: a temporary folder")
     args = parser.parse_args()
@@ -67,8 +81,10 @@ def main() -> None:
         for what, output in outputs.items():
             found[what] = measure_output(output, page)
             print(json.dumps({what: found[what]}), file=sys.stderr, flush=True)
-    costs = list(found.values())
-    result: dict[str, Costs] = found | ({"last / first": _ratios(costs[0], costs[-1])} if len(costs) > 1 else {})
+        costs = list(found.values())
+        result: dict[str, Costs] = found | ({"last / first": _ratios(costs[0], costs[-1])} if len(costs) > 1 else {})
+        if args.videos and not args.output:
+            result["with pictures"] = {"report": measure_pictures(pathlib.Path(name), args.videos)}
     print(json.dumps(result, indent=2))
 
 

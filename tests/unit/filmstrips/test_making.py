@@ -72,6 +72,12 @@ def test_tiles_of_a_range_show_their_times(tmp_path: pathlib.Path, numbered: pat
     assert made[0].tile_ms == (10_250, 10_500, 10_750, 11_000, 11_250, 11_500, 11_750, 12_000)
 
 
+def test_many_overlapping_clips_of_one_video(tmp_path: pathlib.Path, numbered: pathlib.Path) -> None:
+    run = labeled_run(tmp_path, "--clip_stride_seconds=0.5")
+    made = require_tiles_at_their_times(run, run.clips(numbered))
+    assert sorted(made) == list(range(57))
+
+
 def test_a_warm_up_is_not_shown(tmp_path: pathlib.Path, numbered: pathlib.Path) -> None:
     run = labeled_run(
         tmp_path, "--resize=72", "--size=64", "--num_frames=10", "--clip_stride_seconds=9", "--warm_up_seconds=3",

@@ -38,14 +38,22 @@ class ShownRows:
       keys: for each row of the videos table, the sum of the hashes of its input and of its run.
       run_ids: the runs of those rows.
       last_runs: the last run, or all its parts.
+      chosen_runs: the runs that were chosen; None if the rows are the current ones.
     """
 
     def __init__(
-        self, output: Output, name: str, keys: Hashes, run_ids: Iterable[str], last_runs: Sequence[Run]
+        self,
+        output: Output,
+        name: str,
+        keys: Hashes,
+        run_ids: Iterable[str],
+        last_runs: Sequence[Run],
+        chosen_runs: Sequence[Run] | None = None,
     ) -> None:
         self.output = output
         self.name = name
         self.last_runs = tuple(last_runs)
+        self.chosen_runs = None if chosen_runs is None else tuple(chosen_runs)
         self._keys = np.unique(keys)
         self._run_ids = frozenset(run_ids)
 
@@ -99,7 +107,7 @@ class ShownRows:
         shown = [runs[number].run_id for number in np.unique(age)]
         keys = newest.view(np.uint64) + hashes[age].view(np.uint64)
         name = ", ".join(dict.fromkeys(run_name(run.run_id) for run in runs))
-        return cls(output, name, keys, shown, _last_runs(runs))
+        return cls(output, name, keys, shown, _last_runs(runs), runs)
 
     @property
     def num_videos(self) -> int:
