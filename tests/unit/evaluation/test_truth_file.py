@@ -54,7 +54,7 @@ def test_all_columns_of_a_csv(tmp_path: pathlib.Path) -> None:
         'x,"/v/d,1.mp4","say ""hi""\nthere",,,4e-1\n'
     )
     truth = read(tmp_path, text)
-    assert truth.unit == "line" and truth.has_segments
+    assert truth.unit == "line"
     assert truth.rows == (
         TruthRow(2, "/v/a.mp4", ("archery",)),
         TruthRow(3, "/v/b.mp4", ("archery", "yoga"), ("squat", "lunge"), 1500, 2250),

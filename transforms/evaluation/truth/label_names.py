@@ -140,7 +140,7 @@ class NamedTruth(NamedTuple):
 
     @property
     def has_segments(self) -> bool:
-        """Whether a row describes a part of a video."""
+        """Whether a row is about a part of a video, a segment."""
         return any(row.is_segment for row in self.rows)
 
 

@@ -56,7 +56,7 @@ class TruthRow(NamedTuple):
 
     @property
     def is_segment(self) -> bool:
-        """Whether it describes a part of the video."""
+        """Whether it is about a part of the video, a segment."""
         return self.start_ms is not None
 
 
@@ -72,11 +72,6 @@ class TruthFile(NamedTuple):
     path: str
     unit: str
     rows: tuple[TruthRow, ...]
-
-    @property
-    def has_segments(self) -> bool:
-        """Whether a row describes a part of a video."""
-        return any(row.is_segment for row in self.rows)
 
 
 def read_truth(path: str, separators: str = SEPARATORS, base_dir: str | None = None) -> TruthFile:
