@@ -191,7 +191,8 @@ def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], progr
 def _end_interrupted(as_json: bool, progress: Progress) -> NoReturn:
     from reelbeam.pipeline.reports import summary_json
 
-    print("\ninterrupted: the next run labels what was not committed", file=sys.stderr)
+    remedy = ": the next run labels what was not committed" if progress.output else ""
+    print(f"\ninterrupted{remedy}", file=sys.stderr)
     if as_json:
         print(summary_json.of_interrupt(_EXIT_INTERRUPTED, progress), flush=True)
     # A normal exit would wait for runner threads, which may be inside native code.

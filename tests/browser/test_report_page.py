@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from browsing import DESKTOP, PHONE, axe_violations, running_browser, visit
+from output_factory import Video, commit_run
 
 from reelbeam.pipeline.cli import main
 
@@ -205,3 +206,27 @@ def test_nothing_that_a_row_holds_is_run(browser: Browser, tmp_path: pathlib.Pat
             clip.hover()
         visited.page.locator("#search").fill(f"{HOSTILE[-1]}.mp4")
         assert 0 < len(shown(clips)) < clips.count()
+
+
+def test_nothing_is_run_of_rows_that_name_no_file(browser: Browser, tmp_path: pathlib.Path) -> None:
+    uris = [
+        "javascript:alert(1)",
+        "data:text/html,<script>alert(2)</script>",
+        'https://me:SECRET@host/a.mp4?sig=SECRET"><script>alert(3)</script>',
+        "s3://bucket/</title></style></script><script>alert(4)</script>.mp4",
+        "vbscript:\x00\x01\x1b]0;owned\x07\u2028\u202e.mp4",
+        f"/{'<b onclick=alert(5)>' * 20_000}.mp4",
+    ]
+    videos = [Video(uri, label) for uri in uris for label in ("left", None)]
+    for number in (1, 2):
+        commit_run(tmp_path, number, videos if number == 1 else videos[::2])
+    assert main(["report", str(tmp_path), "--against", "20260101"]) == 0
+    with visit(browser, tmp_path / "report.html") as visited:
+        assert visited.page.locator("article.clip").count() >= len(uris)
+        for link in visited.page.locator("a").all():
+            assert re.match(r"#|file:///|https://host/", link.get_attribute("href") or ""), link
+        assert visited.page.locator("[onclick], main script, main style, main iframe").count() == 0
+        assert "SECRET" not in visited.page.content()
+        visited.page.evaluate(OPEN_ALL)
+        assert axe_violations(visited.page) == []
+    assert (tmp_path / "report.html").stat().st_size < 1_000_000

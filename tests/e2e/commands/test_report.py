@@ -66,6 +66,7 @@ def test_the_page_is_in_the_output_and_shows_what_is_there(
     for shown in ("growing", "moving left", "moving right", "not_a_video", "demo", "openvino"):
         assert shown in page, shown
     assert (output / "in").as_uri() not in page and f"{output.parent}/in/growing.mp4" in page
+    assert main(["verify", "out"]) == 0, "the page is not in the way"
     assert {path.name for path in output.iterdir()} == {"runs", "videos", "clips", "errors", "report.html", ".staging"}
 
 
