@@ -24,7 +24,7 @@ DELTA = 0.1
 GRID: tuple[float, ...] = (0.999, 0.998, 0.995, *(cut / 100 for cut in range(99, 1, -1)), 0.0)
 """The cuts, from strict to loose. The last one accepts every label."""
 
-_MOST_NEEDED = 10_000_000
+_MOST_NEEDED = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,14 +175,15 @@ def _passes(accepted: Counts, right: Counts, precision: float, delta: float) -> 
 
 
 def _more_needed(tally: _Tally, total: int, precision: float, delta: float) -> int | None:
-    """Returns how many more labels would pass at the best cut, if they were as often accepted and right as these."""
-    found = []
+    """Returns about how many more labels would pass at the best cut, if as many were accepted and right as of these."""
+    cuts = np.unique(np.stack(tally, axis=1), axis=0)
+    accepted, right = cuts[cuts[:, 1] > precision * cuts[:, 0]].T
+    if not len(accepted):
+        return None
     least = min_items(precision, delta)
-    for accepted, right in dict.fromkeys(zip(tally.accepted.tolist(), tally.right.tolist(), strict=True)):
-        if accepted and right / accepted > precision:
-            most = _MOST_NEEDED * accepted // total
-            sizes = np.unique(np.geomspace(least, max(least, most), 2000).astype(np.int64))
-            passing = sizes[_passes(sizes, np.floor(sizes * (right / accepted) + 1e-9), precision, delta)]
-            if len(passing):
-                found.append(math.ceil(int(passing[0]) * total / accepted) - total)
-    return max(1, min(found)) if found else None
+    sizes = np.unique(np.geomspace(least, max(least, _MOST_NEEDED), 200).astype(np.int64))
+    share = (right / accepted)[:, None]
+    is_enough = _passes(sizes[None, :], np.floor(sizes * share + 1e-9), precision, delta)
+    needed = sizes[np.argmax(is_enough, axis=1)] * (total / accepted)  # of labels at all, for those that pass a cut
+    possible = needed[is_enough.any(axis=1)]
+    return max(1, math.ceil(possible.min() - 1e-9) - total) if len(possible) else None
