@@ -114,7 +114,7 @@ def _by_key(items: Sequence[Judged]) -> Mapping[ItemKey, Judged]:
 
 def _place(item: Judged) -> ItemKey:
     """Returns the key of an item without the number of the clip, which depends on the sampling."""
-    return dataclasses.replace(item_key(item), clip_index=None)
+    return ItemKey(item.video_uri, None, item.start_ms, item.end_ms)
 
 
 def _repeated(items: Sequence[Judged]) -> set[ItemKey]:

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from reelbeam.transforms.evaluation.intervals import Counts, Floats, bootstrap, video_numbers
+from reelbeam.transforms.evaluation.intervals import Counts, Floats, Mask, bootstrap, video_numbers
 from reelbeam.transforms.evaluation.judged import Judged
 
 Signal: TypeAlias = Literal["top score", "negative entropy", "log-sum-exp"]
@@ -56,32 +56,38 @@ def _separation(answered: Sequence[Judged], signal: Signal, seed: int) -> Separa
     num_without = len(has_class) - num_with
     if not num_with or not num_without:
         return Separation(signal, num_with, num_without, None, None, None)
-    area = _Area(values[used], has_class)
-    bounds = bootstrap(lambda drawn: area.of(drawn[videos]), int(videos.max()) + 1, seed)
-    value = area.of(np.ones(len(videos), np.int64))
+    num_videos = int(videos.max()) + 1
+    area = _Area(values[used], has_class, videos)
+    bounds = bootstrap(area.of, num_videos, seed)
+    value = area.of(np.ones(num_videos))
     return Separation(signal, num_with, num_without, value, *((bounds.low, bounds.high) if bounds else (None, None)))
 
 
 class _Area:
-    """The area under the ROC curve of weighted items.
+    """The area under the ROC curve of samples of videos.
 
     Args:
       values: of the items.
       has_class: whether each item has a class.
+      videos: the number of the video of each item.
     """
 
-    def __init__(self, values: Floats, has_class: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> None:
-        _, self._ranks = np.unique(values, return_inverse=True)
-        self._has_class = has_class
+    def __init__(self, values: Floats, has_class: Mask, videos: Counts) -> None:
+        order = np.argsort(values)
+        ordered = values[order]
+        self._videos = videos[order]
+        self._has_class = has_class[order].astype(np.float64)
+        self._first = np.searchsorted(ordered, ordered, "left")  # of the items with an equal value
+        self._end = np.searchsorted(ordered, ordered, "right")
 
-    def of(self, weights: Counts) -> float:
-        """Returns the area; NaN if no item of a kind has a weight."""
-        size = int(self._ranks.max()) + 1
-        positive = np.bincount(self._ranks, weights * self._has_class, size)
-        negative = np.bincount(self._ranks, weights * ~self._has_class, size)
-        pairs = positive.sum() * negative.sum()
-        below = np.cumsum(negative) - negative / 2  # an equal value counts as half
-        return float(positive @ below / pairs) if pairs else float("nan")
+    def of(self, drawn: Floats) -> float:
+        """Returns the area of a sample, which has each video `drawn` times; NaN if it has no item of a kind."""
+        weights = drawn[self._videos]
+        with_class = weights * self._has_class
+        below = np.concatenate([[0.0], np.cumsum(weights - with_class)])
+        pairs = with_class.sum() * below[-1]
+        halves = below[self._first] + below[self._end]  # an equal value counts as half
+        return float((with_class * halves).sum() / 2 / pairs) if pairs else float("nan")
 
 
 def _top_score(item: Judged) -> float:

@@ -144,11 +144,12 @@ class _AveragePrecision:
         places = np.array([place for place, _ in stored], np.int64)
         is_right = np.zeros(len(self._lowest), bool)
         is_right[list(self._truth[label])] = True
-        num_found = int(is_right[places].sum())
-        if not num_found:
+        scores = np.array([score for _, score in stored], np.float64)
+        found = scores[is_right[places]]
+        if not len(found):
             return 0.0
-        others = ~is_right
+        others = ~is_right & (self._lowest >= found.min())  # those below do not matter
         others[places] = False
-        scores = np.concatenate([[score for _, score in stored], self._lowest[others]])
+        scores = np.concatenate([scores, self._lowest[others]])
         rights = np.concatenate([is_right[places], np.zeros(int(others.sum()), bool)])
-        return float(average_precision_score(rights, scores)) * num_found / num_right
+        return float(average_precision_score(rights, scores)) * len(found) / num_right

@@ -40,7 +40,7 @@ class Threshold:
       coverage: accepted / total; None without labels.
       delta: the chance that the precision is below the target on new videos is at most this.
       more_needed: without a cut: about how many more videos with this label are needed, if they are like these; None if
-        no cut reaches the target on these videos, however many there were.
+        even a million would not be enough, because the surest labels are wrong too often.
     """
 
     label: str | None
@@ -151,19 +151,22 @@ def _tally(scores: Floats, right: Mask) -> _Tally:
 
 
 def _last_passed(tally: _Tally, precision: float, delta: float) -> int | None:
-    """Returns the place of the loosest cut that passes with all stricter ones; None if the first one fails.
-
-    The first cut accepts at least twice as many labels as can pass at all, so that one error does not end the test; at
-    least as many if there are fewer labels.
-    """
-    least = min_items(precision, delta)
-    total = int(tally.accepted[-1])
-    if total < least:
-        return None
-    first = int(np.argmax(tally.accepted >= (2 * least if total >= 2 * least else least)))
+    """Returns the place of the loosest cut that passes with all stricter ones; None if the first one fails."""
+    first = int(_first_cuts(tally.accepted[None, :], min_items(precision, delta))[0])
     failed = ~_passes(tally.accepted[first:], tally.right[first:], precision, delta)
     passed = int(np.argmax(failed)) if failed.any() else len(failed)
     return first + passed - 1 if passed else None
+
+
+def _first_cuts(accepted: Counts, least: int) -> Counts:
+    """Returns the place of the first cut that is tested; `accepted` has a row for each number of labels.
+
+    It is the first that accepts at least twice as many labels as can pass at all, so that one error does not end the
+    test; at least as many if there are fewer labels; the last cut if there are even fewer.
+    """
+    total = accepted[:, -1:]
+    wanted = np.minimum(np.where(total >= 2 * least, 2 * least, least), total)
+    return np.argmax(accepted >= wanted, axis=1)
 
 
 def _passes(accepted: Counts, right: Counts, precision: float, delta: float) -> Mask:
@@ -175,15 +178,13 @@ def _passes(accepted: Counts, right: Counts, precision: float, delta: float) -> 
 
 
 def _more_needed(tally: _Tally, total: int, precision: float, delta: float) -> int | None:
-    """Returns about how many more labels would pass at the best cut, if as many were accepted and right as of these."""
-    cuts = np.unique(np.stack(tally, axis=1), axis=0)
-    accepted, right = cuts[cuts[:, 1] > precision * cuts[:, 0]].T
-    if not len(accepted):
+    """Returns about how many more labels would pass the first cut, if as many were accepted and right as of these."""
+    if not total:
         return None
-    least = min_items(precision, delta)
-    sizes = np.unique(np.geomspace(least, max(least, _MOST_NEEDED), 200).astype(np.int64))
-    share = (right / accepted)[:, None]
-    is_enough = _passes(sizes[None, :], np.floor(sizes * share + 1e-9), precision, delta)
-    needed = sizes[np.argmax(is_enough, axis=1)] * (total / accepted)  # of labels at all, for those that pass a cut
-    possible = needed[is_enough.any(axis=1)]
-    return max(1, math.ceil(possible.min() - 1e-9) - total) if len(possible) else None
+    more = np.unique(np.geomspace(1, _MOST_NEEDED, 300).astype(np.int64))
+    scales = (total + more)[:, None] / total
+    accepted, right = (np.floor(counts * scales + 1e-9).astype(np.int64) for counts in tally)
+    first = _first_cuts(accepted, min_items(precision, delta))
+    rows = np.arange(len(more))
+    (enough,) = np.nonzero(_passes(accepted[rows, first], right[rows, first], precision, delta))
+    return int(more[enough[0]]) if len(enough) else None

@@ -96,7 +96,13 @@ def test_few_labels_say_how_many_more_are_needed() -> None:
     assert (overall.cut, overall.more_needed, overall.coverage) == (None, 1, 0.0)
     assert thresholds((*right, judged("x", "a", ("a", 0.97))), 0.9, classes=()).overall.cut == 0.0
     half = of_best(np.array([*[0.97] * 10, *[0.2] * 30]), np.array([*[True] * 10, *[False] * 30]))
-    assert thresholds(half, 0.9, classes=()).overall.more_needed == 48  # 88 labels have 22 at 0.97
+    more = thresholds(half, 0.9, classes=()).overall.more_needed
+    assert more == pytest.approx(44 * 4 - 40, rel=0.05)  # 44 at 0.97
+    assert more is not None
+    enough = of_best(
+        np.repeat([0.97, 0.2], [10 + more // 4, 30 + 3 * more // 4]), np.arange(40 + more) < 10 + more // 4
+    )
+    assert thresholds(enough, 0.9, classes=()).overall.cut == 0.21
     wrong = of_best(np.full(500, 0.97), np.arange(500) % 2 > 0)
     assert thresholds(wrong, 0.9, classes=()).overall.more_needed is None
 
