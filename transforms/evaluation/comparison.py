@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from reelbeam.transforms.evaluation.confusions import ItemKey, item_key
-from reelbeam.transforms.evaluation.intervals import Floats, mean_of, video_numbers
+from reelbeam.transforms.evaluation.intervals import MIN_VIDEOS, Counts, Floats, Mean, mean_of, video_numbers, wilson
 from reelbeam.transforms.evaluation.judged import Judged
 
 SIGNIFICANCE = 0.05
@@ -26,7 +26,8 @@ class Difference:
     Attributes:
       accuracy_a, accuracy_b: of the items in both outputs; None without items.
       difference: accuracy_b - accuracy_a.
-      low, high: its 95 % interval (paired bootstrap of videos); None for fewer than 20 videos.
+      low, high: its 95 % interval (paired bootstrap of videos); None for fewer than 20 videos. If the outputs agree on
+        all items, the interval of Wilson for the share on which they might not.
       only_a_right, only_b_right: the items that one output has right and the other wrong.
       p_value: of McNemar's exact test on those; None if a video has several items, because these are not independent.
       verdict: "no difference shown": it may be chance. Decided by the p-value, or by the interval where there is none.
@@ -124,7 +125,7 @@ def _repeated(items: Sequence[Judged]) -> set[ItemKey]:
 def _difference(pairs: Sequence[_Pair], k: int, seed: int) -> Difference:
     right_a, right_b = (_right([pair[side] for pair in pairs], k) for side in (0, 1))
     videos = video_numbers([first for first, _ in pairs])
-    mean = mean_of(right_b - right_a, videos, seed)
+    mean = _mean_difference(right_b - right_a, videos, seed)
     only_a, only_b = int((right_a > right_b).sum()), int((right_b > right_a).sum())
     is_independent = len(np.unique(videos)) == len(pairs)
     p_value = _mcnemar(only_a, only_b) if is_independent else None
@@ -145,6 +146,15 @@ def _difference(pairs: Sequence[_Pair], k: int, seed: int) -> Difference:
         p_value=p_value,
         verdict=_verdict(mean.value or 0.0, is_significant) if has_test else "too few videos",
     )
+
+
+def _mean_difference(differences: Floats, videos: Counts, seed: int) -> Mean:
+    mean = mean_of(differences, videos, seed)
+    num_videos = len(np.unique(videos))
+    if num_videos < MIN_VIDEOS or differences.any():
+        return mean
+    most = wilson(0, num_videos).high
+    return dataclasses.replace(mean, low=-most, high=most)
 
 
 def _verdict(

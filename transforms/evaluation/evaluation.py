@@ -10,11 +10,11 @@ from reelbeam.transforms.evaluation.accuracy import Accuracy, accuracy, check_k
 from reelbeam.transforms.evaluation.calibration import Calibration, calibration
 from reelbeam.transforms.evaluation.comparison import Comparison, compare
 from reelbeam.transforms.evaluation.confusions import Confusion, confusions
-from reelbeam.transforms.evaluation.intervals import one_per_video
+from reelbeam.transforms.evaluation.intervals import one_per_video, split_videos
 from reelbeam.transforms.evaluation.judged import Judged
 from reelbeam.transforms.evaluation.novelty import Separation, separations
 from reelbeam.transforms.evaluation.per_class import PerClass, per_class
-from reelbeam.transforms.evaluation.thresholds import Thresholds, thresholds
+from reelbeam.transforms.evaluation.thresholds import HeldOut, Thresholds, judge, thresholds
 from reelbeam.transforms.evaluation.truth_checks import TruthChecks, check_truth
 
 
@@ -27,6 +27,7 @@ class EvaluationOptions:
       top_k: of the accuracy beside top-1; at most `num_stored`.
       precision: the target of the thresholds.
       threshold_classes: the classes that get a threshold of their own; None: as many as have enough items.
+      holdout: the share of the videos on which the thresholds are judged instead of made, at least 0 and below 1.
       label_order: the labels of the model in the order of its outputs; empty if they are not known.
       seed: of all samples.
     """
@@ -35,6 +36,7 @@ class EvaluationOptions:
     top_k: int = 5
     precision: float = 0.9
     threshold_classes: tuple[str, ...] | None = None
+    holdout: float = 0.0
     label_order: tuple[str, ...] = ()
     seed: int = 0
 
@@ -65,6 +67,7 @@ class Evaluation:
 
     Attributes:
       is_of_clips: whether the items are clips.
+      held_out: the thresholds on videos that they were not made from; empty without `holdout`.
       comparison: with another output; None without one.
     """
 
@@ -75,6 +78,7 @@ class Evaluation:
     confusions: tuple[Confusion, ...]
     calibration: Calibration
     thresholds: Thresholds
+    held_out: tuple[HeldOut, ...]
     novelty: tuple[Separation, ...]
     truth_checks: TruthChecks
     comparison: Comparison | None
@@ -98,7 +102,11 @@ def evaluate(
     if len(kinds) > 1:
         raise ConfigError("videos and clips cannot be evaluated together: evaluate one after the other")
     ks, seed = (1, options.top_k), options.seed
+    if not 0 <= options.holdout < 1:
+        raise ConfigError(f"a share of {options.holdout} cannot be held out: pass a number of at least 0 and below 1")
     sampled = one_per_video([item for item in items if not item.is_failed], seed)
+    held_out, others = split_videos(sampled, options.holdout, seed)
+    cuts = thresholds(others, options.precision, options.threshold_classes)
     return Evaluation(
         is_of_clips=True in kinds,
         counts=_counts(items, len(sampled)),
@@ -106,7 +114,8 @@ def evaluate(
         per_class=per_class(items, options.num_stored, len(options.label_order) or None, seed),
         confusions=confusions(items),
         calibration=calibration(sampled, seed),
-        thresholds=thresholds(sampled, options.precision, options.threshold_classes),
+        thresholds=cuts,
+        held_out=judge(cuts, held_out) if options.holdout else (),
         novelty=separations(items, seed),
         truth_checks=check_truth(items, options.top_k, options.label_order),
         comparison=None if against is None else compare(items, against, ks, seed),

@@ -61,7 +61,8 @@ class Mean:
     Attributes:
       total: the number of items.
       value: None if there are no items.
-      low, high: its 95 % interval; None for fewer than 20 videos.
+      low, high: its 95 % interval; None for fewer than 20 videos, or if all values are equal, so that samples do not
+        vary.
     """
 
     total: int
@@ -86,15 +87,27 @@ def video_numbers(items: Sequence[Judged]) -> Counts:
     return np.array([numbers.setdefault(item.video_uri, len(numbers)) for item in items], np.int64)
 
 
+def split_videos(items: Sequence[Judged], share: float, seed: int) -> tuple[tuple[Judged, ...], tuple[Judged, ...]]:
+    """Returns the items of about a share of the videos, chosen by a hash of their URIs, and those of the others."""
+    is_first = [_hash(seed, item.video_uri) < share * 2**64 for item in items]
+    pairs = list(zip(items, is_first, strict=True))
+    return tuple(item for item, first in pairs if first), tuple(item for item, first in pairs if not first)
+
+
 def one_per_video(items: Sequence[Judged], seed: int) -> tuple[Judged, ...]:
     """Returns one item of each video, chosen by a hash: a sample whose items are independent."""
-    chosen: dict[str, tuple[bytes, Judged]] = {}
+    chosen: dict[str, tuple[int, Judged]] = {}
     for item in items:
-        key = f"{seed} {item.clip_index} {item.start_ms} {item.end_ms} {item.video_uri}"
-        hashed = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8, person=b"evaluate").digest()
+        hashed = _hash(seed, f"{item.clip_index} {item.start_ms} {item.end_ms} {item.video_uri}")
         if item.video_uri not in chosen or hashed < chosen[item.video_uri][0]:
             chosen[item.video_uri] = (hashed, item)
     return tuple(item for _, item in chosen.values())
+
+
+def _hash(seed: int, text: str) -> int:
+    """Returns an unsigned 64-bit hash."""
+    key = f"{seed} {text}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(key, digest_size=8, person=b"evaluate").digest(), "big")
 
 
 def proportion(hits: Sequence[bool] | Mask, videos: Counts, seed: int) -> Proportion:
@@ -130,6 +143,8 @@ def mean_of(values: Floats, videos: Counts, seed: int) -> Mean:
         return Mean(0, None, None, None)
     _, videos = np.unique(videos, return_inverse=True)
     sums, sizes = np.bincount(videos, values), np.bincount(videos).astype(np.float64)
+    if values.min() == values.max():
+        return Mean(total, float(values[0]), None, None)
     bounds = bootstrap(lambda drawn: float((drawn * sums).sum() / (drawn * sizes).sum()), len(sizes), seed)
     low, high = (bounds.low, bounds.high) if bounds else (None, None)
     return Mean(total, float(np.mean(values)), low, high)

@@ -13,6 +13,8 @@ from reelbeam.transforms.evaluation.judged import Judged
 
 Signal: TypeAlias = Literal["top score", "negative entropy", "log-sum-exp"]
 
+MIN_VIDEOS_OF_A_KIND = 10
+
 
 @dataclasses.dataclass(frozen=True)
 class Separation:
@@ -22,7 +24,8 @@ class Separation:
       with_class, without_class: the numbers of items with that number.
       auroc: the area under the ROC curve: the chance that an item with a class has a higher number than one without.
         0.5: the number does not separate them. None if there are no items of a kind.
-      low, high: its 95 % interval (bootstrap of videos); None for fewer than 20 videos.
+      low, high: its 95 % interval (bootstrap of videos); None for fewer than 20 videos, or for fewer than 10 with or
+        without a class.
     """
 
     signal: Signal
@@ -58,7 +61,8 @@ def _separation(answered: Sequence[Judged], signal: Signal, seed: int) -> Separa
         return Separation(signal, num_with, num_without, None, None, None)
     num_videos = int(videos.max()) + 1
     area = _Area(values[used], has_class, videos)
-    bounds = bootstrap(area.of, num_videos, seed)
+    is_enough = min(len(np.unique(videos[has_class])), len(np.unique(videos[~has_class]))) >= MIN_VIDEOS_OF_A_KIND
+    bounds = bootstrap(area.of, num_videos, seed) if is_enough else None
     value = area.of(np.ones(num_videos))
     return Separation(signal, num_with, num_without, value, *((bounds.low, bounds.high) if bounds else (None, None)))
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reelbeam.transforms.errors import ConfigError
-from reelbeam.transforms.evaluation.intervals import Counts, Floats, Mask
+from reelbeam.transforms.evaluation.intervals import Counts, Floats, Mask, Proportion, proportion
 from reelbeam.transforms.evaluation.judged import Judged
 
 DELTA = 0.1
@@ -55,13 +55,13 @@ class Threshold:
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
-    """The thresholds for a target.
+    """The thresholds for a target: two promises, which hold apart.
 
     Attributes:
       precision: the target.
-      overall: for all classes together.
-      classes: for the classes that were asked for, by label. Together they break a promise with a chance of at most
-        `overall.delta`.
+      overall: for all classes together, if its cut is used for the labels of all classes.
+      classes: for the classes that were asked for, by label. Each is a promise for its own class. Together they break
+        one with a chance of at most `overall.delta`.
       min_class_items: a class needs this many labels, all right, for a cut of its own.
     """
 
@@ -69,6 +69,21 @@ class Thresholds:
     overall: Threshold
     classes: tuple[Threshold, ...]
     min_class_items: int
+
+
+@dataclasses.dataclass(frozen=True)
+class HeldOut:
+    """A threshold, judged on videos that it was not made from.
+
+    Attributes:
+      label: the class; None for all classes together.
+      precision: the share of the accepted labels that is right.
+      coverage: the share of the labels that is accepted.
+    """
+
+    label: str | None
+    precision: Proportion
+    coverage: Proportion
 
 
 class _Tally(NamedTuple):
@@ -113,6 +128,24 @@ def thresholds(
         ),
         min_class_items=min_items(precision, share),
     )
+
+
+def judge(found: Thresholds, items: Sequence[Judged]) -> tuple[HeldOut, ...]:
+    """Returns how all thresholds with a cut do on other items: `overall` first.
+
+    Args:
+      found: the thresholds.
+      items: independent items of other videos; those without a label are left out.
+    """
+    judged = []
+    for each in (found.overall, *found.classes):
+        if each.cut is not None:
+            own = [item for item in items if item.scores and each.label in (None, item.labels[0])]
+            passed = [item for item in own if item.scores[0] >= each.cut]
+            right = proportion([item.is_hit for item in passed], np.arange(len(passed)), 0)
+            kept = proportion([item.scores[0] >= each.cut for item in own], np.arange(len(own)), 0)
+            judged.append(HeldOut(each.label, right, kept))
+    return tuple(judged)
 
 
 def min_items(precision: float, delta: float) -> int:

@@ -10,6 +10,7 @@ from judged_factory import judged
 from scipy.stats import binom
 
 from reelbeam.transforms.evaluation.comparison import compare
+from reelbeam.transforms.evaluation.intervals import wilson
 from reelbeam.transforms.evaluation.judged import Judged
 
 
@@ -40,9 +41,11 @@ def test_mcnemar_by_hand() -> None:
 def test_equal_outputs_show_no_difference() -> None:
     a = answers("10" * 30)
     found = compare(a, a, (1, 5))
-    assert [(top.p_value, top.verdict, top.low, top.high) for top in found.top] == [
-        (1.0, "no difference shown", 0.0, 0.0)
+    most = wilson(0, 60).high
+    assert [(top.p_value, top.verdict, top.difference, top.low, top.high) for top in found.top] == [
+        (1.0, "no difference shown", 0.0, -most, most)
     ] * 2
+    assert compare(answers("10" * 60, 4), answers("10" * 60, 4), (1,)).top[0].verdict == "no difference shown"
     assert (found.right_to_wrong, found.wrong_to_right) == ((), ())
 
 

@@ -128,6 +128,13 @@ def test_separation_without_both_kinds_is_not_defined() -> None:
     assert (few.auroc, few.low, few.without_class) == (1.0, None, 1)
 
 
+def test_few_videos_of_a_kind_have_no_interval() -> None:
+    items = [judged(f"{n}", "a" if n > 9 else "", ("a", (n * 7 % 50) / 50)) for n in range(50)]
+    assert separations(items)[0].low is not None
+    (found,) = separations([*items[1:], judged("1", "", ("a", 0.5), clip=1)])
+    assert (found.without_class, found.low) == (10, None)
+
+
 def test_numbers_that_are_nan_are_left_out() -> None:
     items = [judged("1", "a", ("a", float("nan"))), judged("2", "a", ("a", 0.5)), judged("3", "", ("a", 0.5))]
     (found,) = separations(items)

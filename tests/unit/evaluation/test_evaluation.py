@@ -11,6 +11,7 @@ from judged_factory import judged, simulated
 
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.evaluation.evaluation import EvaluationOptions, evaluate
+from reelbeam.transforms.evaluation.intervals import split_videos
 from reelbeam.transforms.evaluation.judged import Judged
 from reelbeam.transforms.typed_json import to_json
 
@@ -90,10 +91,24 @@ def test_equal_items_give_equal_numbers() -> None:
     assert (other.counts.videos, other.counts.sampled, other.calibration.count) == (50, 50, 50)
 
 
+def test_thresholds_are_judged_on_videos_that_did_not_make_them() -> None:
+    items = [judged(f"{n}", "1" if n % 20 else "", ("1", 0.9 if n % 5 else 0.2)) for n in range(1000)]
+    found = evaluate(items, dataclasses.replace(OPTIONS, holdout=0.4))
+    overall, of_class = found.held_out
+    assert found.thresholds.overall.total + overall.coverage.total == 1000
+    assert 350 < overall.coverage.total < 450
+    assert (overall.label, of_class.label) == (None, "1")
+    assert overall.precision.hits == sum(item.is_hit for item in split_videos(items, 0.4, 0)[0])
+    assert overall.precision.total == overall.coverage.hits
+    assert evaluate(items, OPTIONS).held_out == ()
+
+
 def test_impossible_options_are_refused() -> None:
     with pytest.raises(ConfigError, match="top-5 .* keeps 3"):
         evaluate((), EvaluationOptions(num_stored=3))
     with pytest.raises(ConfigError, match="videos and clips"):
         evaluate([judged("1", "a"), judged("1", "a", clip=0)], OPTIONS)
+    with pytest.raises(ConfigError, match="a share of 1"):
+        evaluate((), dataclasses.replace(OPTIONS, holdout=1.0))
     with pytest.raises(ConfigError, match="precision 90"):
         evaluate((), dataclasses.replace(OPTIONS, precision=90))

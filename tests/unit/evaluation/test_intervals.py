@@ -13,6 +13,7 @@ from reelbeam.transforms.evaluation.intervals import (
     mean_of,
     one_per_video,
     proportion,
+    split_videos,
     video_numbers,
     wilson,
 )
@@ -69,7 +70,8 @@ def test_videos_have_wilson_and_clips_have_a_bootstrap() -> None:
 def test_few_videos_have_no_interval_over_clips() -> None:
     found = proportion(np.arange(190) % 2 > 0, np.arange(190) // 10, 0)
     assert (found.value, found.low, found.high, found.method) == (0.5, None, None, "none")
-    assert mean_of(np.ones(19), np.arange(19), 0).low is None
+    assert mean_of(np.arange(19.0), np.arange(19), 0).low is None
+    assert mean_of(np.ones(50), np.arange(50), 0).low is None  # samples do not vary
     assert mean_of(np.arange(20.0), np.arange(20), 0).low is not None
 
 
@@ -91,11 +93,16 @@ def test_an_undefined_statistic_has_no_interval() -> None:
     assert bootstrap(lambda drawn: 1.0, intervals.MIN_VIDEOS - 1, 0) is None
 
 
-def test_a_sample_has_one_clip_of_each_video_in_any_order() -> None:
+def test_a_sample_has_one_clip_of_each_video_and_a_split_has_whole_videos() -> None:
     clips = [judged(f"{n % 30}.mp4", "a", ("a", 0.5), clip=n // 30) for n in range(300)]
     found = one_per_video(clips, 0)
     assert [item.video_uri for item in found] == [f"{n}.mp4" for n in range(30)]
     assert set(one_per_video(clips[::-1], 0)) == set(found)
     assert set(one_per_video(clips, 1)) != set(found)
     assert len({item.clip_index for item in found}) > 5
+    first, others = split_videos(clips, 0.3, 0)
+    assert {item.video_uri for item in first}.isdisjoint(item.video_uri for item in others)
+    assert len(first) + len(others) == 300
+    assert 30 <= len(first) <= 150
+    assert split_videos(clips, 0.0, 0)[0] == ()
     assert video_numbers(clips[:31]).tolist() == [*range(30), 0]
