@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-slow test-flink check docs format demo-model clean
+.PHONY: help demo test test-all test-slow test-flink browser check docs format demo-model clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,11 +18,14 @@ test: check ## format, lint, types and the fast tests (minutes)
 
 test-all: test test-slow ## the same, and the slow tests (half an hour)
 
-test-slow: $(VENV)/installed-dev ## the slow tests alone
+test-slow: $(VENV)/installed-dev browser ## the slow tests alone
 	$(BIN)/python -m pytest -m slow --timeout=1800 -n auto --dist loadfile
 
 test-flink: $(VENV)/installed-dev ## every test on a Flink cluster of its own, with all that can die in one (a quarter of an hour)
 	REELBEAM_FLINK_TESTS=all $(BIN)/python -m pytest -m slow --timeout=1800 tests/e2e/test_flink.py
+
+browser: ## install what the browser tests need: as root on Debian Chromium and npm, then axe
+	@tests/browser/install.sh
 
 check: $(VENV)/installed-dev ## format, lint and types
 	$(BIN)/ruff format --check .
@@ -42,7 +45,7 @@ demo-model: ## train and export the bundled model again, in an environment of it
 	.venv-train/bin/python -m tools.train_demo_model
 
 clean: ## remove what make made
-	rm -rf $(VENV) .venv-train .venv-airflow demo-output build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-train .venv-airflow demo-output build *.egg-info .pytest_cache .mypy_cache .ruff_cache tests/browser/node_modules
 
 $(VENV)/installed: setup.py pyproject.toml
 	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 is here: install one, or name it: make PYTHON=…" >&2; exit 1; }

@@ -122,6 +122,24 @@ def ledger_table() -> str:
     return table(("what", "seconds", "CPU-s", "peak MiB"), rows)
 
 
+def report_table() -> str:
+    """Returns the cost of reports: of a small and a large output without pictures, and of one with pictures."""
+    rows = []
+    for name, parts in _read("report").items():
+        if "last" in name:
+            continue
+        entry, of_output = parts["report"], parts.get("content", {})
+        clips, videos = of_output.get("clips", 0), of_output.get("videos", entry.get("videos"))
+        what = (
+            f"{clips:,} clips of {videos:,} videos"
+            if clips
+            else f"{entry['clips']} clips with pictures, {videos} videos"
+        )
+        size = f"{entry['bytes'] / 1e6:.1f}"
+        rows.append((what, f"{entry['seconds']:.0f}", f"{entry['peak_mib']:.0f}", size))
+    return table(("output", "seconds", "peak MiB", "MB of the page"), rows)
+
+
 def parity() -> str:
     """Returns the differences between OpenVINO and TensorFlow.
 

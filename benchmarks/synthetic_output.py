@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import functools
 import pathlib
@@ -13,6 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from benchmarks.ledger import SAMPLES
+from reelbeam.pipeline.flags import options
+from reelbeam.pipeline.job.preparation import check_request, prepare, run_facts
+from reelbeam.pipeline.runners.registry import runner_of
 from reelbeam.transforms.output import commits
 from reelbeam.transforms.output.ledger import uri_key
 from reelbeam.transforms.output.run_counts import Counts
@@ -36,17 +41,6 @@ _CLIP_MS = 10_000
 _ROWS_PER_FILE = 100_000
 _FIRST_DAY = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
-_MODEL = {
-    "model": "movinet_a2_base",
-    "model_fingerprint": "0" * 64,
-    "label_map_fingerprint": "0" * 64,
-    "sampling_fingerprint": "0" * 16,
-    "engine": "openvino",
-    "precision": "float32",
-    "output_activation": "logits",
-    "decoder_version": "PyAV",
-}
-
 Places = npt.NDArray[np.int64]
 
 
@@ -60,49 +54,49 @@ def make_output(output: pathlib.Path, num_videos: int, num_clips: int) -> None:
       num_videos: the number of videos.
       num_clips: the number of clips of all videos together, of which failed videos have none.
     """
+    facts = _facts(output)
     ends = np.cumsum((0, *_SHARES_OF_RUNS)) * num_videos // 100
     per_video = np.diff(np.arange(num_videos + 1) * num_clips // num_videos)
     for number in range(len(_SHARES_OF_RUNS)):
         videos = np.arange(ends[number], ends[number + 1])
         if number == len(_SHARES_OF_RUNS) - 1:
             videos = np.concatenate([videos, np.arange(num_videos * _PERCENT_RELABELED // 100)])
-        _commit_run(output, number, videos, per_video[videos])
+        day = _FIRST_DAY + datetime.timedelta(days=number)
+        run_id, at = f"{day:%Y%m%dT%H%M%SZ}-{number:06x}", day.isoformat()
+        facts = dataclasses.replace(facts, run_id=run_id, started_at=at, labeled_at=at)
+        _commit_run(output, facts, videos, per_video[videos], np.random.default_rng(number))
     subprocess.run(
         [sys.executable, "-m", "reelbeam", "compact", str(output)], cwd=_ROOT, check=True, capture_output=True
     )
 
 
-def _commit_run(output: pathlib.Path, number: int, videos: Places, num_clips: Places) -> None:
-    day = _FIRST_DAY + datetime.timedelta(days=number)
-    run_id = f"{day:%Y%m%dT%H%M%SZ}-{number:06x}"
-    paths = RunPaths(str(output), run_id)
-    random = np.random.default_rng(number)
+def _facts(output: pathlib.Path) -> RunFacts:
+    """Returns the facts and the configuration of a run with the bundled model."""
+    args, beam_flags = options.parse_flags([str(SAMPLES), "--model=demo", "--output", str(output)])
+    prepared = prepare(check_request(options.to_config(args), runner_of(beam_flags)))
+    return run_facts(prepared.config, prepared.run)
+
+
+def _commit_run(
+    output: pathlib.Path, facts: RunFacts, videos: Places, num_clips: Places, random: np.random.Generator
+) -> None:
+    paths = RunPaths(str(output), facts.run_id)
     num_clips = np.where(random.integers(100, size=len(videos)) < _PERCENT_FAILED, 0, num_clips)
     labels = (random.zipf(1.3, len(videos)) - 1) % len(_CLASSES)
     files = []
     for start in range(0, max(1, len(videos)), _ROWS_PER_FILE // TOP):
         share = slice(start, start + _ROWS_PER_FILE // TOP)
-        tables = _tables(run_id, day, videos[share], num_clips[share], labels[share], random)
+        tables = _tables(facts, videos[share], num_clips[share], labels[share], random)
         for name, table in tables:
             shard = start // (_ROWS_PER_FILE // TOP)
             write_atomically(paths.staged(name, shard), functools.partial(write_parquet, table))
             files.append(WrittenFile(name, shard, table.num_rows))
     contents = summarize_files(paths, files)
-    at = day.isoformat()
-    facts = RunFacts(
-        run_id=run_id,
-        started_at=at,
-        labeled_at=at,
-        configuration={"num_frames": 50, "target_fps": "5", "resize": 192, "size": 172, "tail_policy": "shift_back"},
-        model_info={},
-        versions={},
-        **_MODEL,
-    )
     document = RunDocument(
         **vars(facts),
         **contents._asdict() | {"counts": Counts(inputs=len(videos), **contents.counts, skipped=0)},
         schema_version=SCHEMA_VERSION,
-        finished_at=at,
+        finished_at=facts.started_at,
         selected={"new": len(videos)},
         skipped={},
     )
@@ -111,8 +105,7 @@ def _commit_run(output: pathlib.Path, number: int, videos: Places, num_clips: Pl
 
 
 def _tables(
-    run_id: str,
-    day: datetime.datetime,
+    facts: RunFacts,
     videos: Places,
     num_clips: Places,
     labels: Places,
@@ -155,7 +148,9 @@ def _tables(
         "size_bytes": random.integers(1_000_000, 100_000_000, len(videos)),
         "content_version": np.full(len(videos), "mtime:1.0"),
         "uri_key": np.array([uri_key(uri) for uri in uris.to_pylist()], np.int64),
-        "labeled_at": pa.array([day] * len(videos), pa.timestamp("us", "UTC")),
+        "labeled_at": pa.array(
+            [datetime.datetime.fromisoformat(facts.started_at)] * len(videos), pa.timestamp("us", "UTC")
+        ),
         "transient": np.zeros(len(videos), bool),
     }
     error_columns = {
@@ -165,9 +160,9 @@ def _tables(
         "message": message.drop_null(),
         "transient": np.zeros(int(is_failed.sum()), bool),
     }
-    yield "videos", _table("videos", run_id, video_columns, _labels("videos", best[first], scores[first], ~is_failed))
-    yield "clips", _table("clips", run_id, clip_columns, _labels("clips", best, scores, np.ones(len(best), bool)))
-    yield "errors", _table("errors", run_id, error_columns, {})
+    yield "videos", _table("videos", facts, video_columns, _labels("videos", best[first], scores[first], ~is_failed))
+    yield "clips", _table("clips", facts, clip_columns, _labels("clips", best, scores, np.ones(len(best), bool)))
+    yield "errors", _table("errors", facts, error_columns, {})
 
 
 def _labels(
@@ -191,12 +186,12 @@ def _labels(
 
 
 def _table(
-    name: str, run_id: str, columns: Mapping[str, npt.NDArray[np.generic] | pa.Array], labels: dict[str, pa.Array]
+    name: str, facts: RunFacts, columns: Mapping[str, npt.NDArray[np.generic] | pa.Array], labels: dict[str, pa.Array]
 ) -> pa.Table:
     """Returns a table of the schema; columns that are not given have the run's value, or null."""
     num_rows = len(columns["video_uri"])
     given = {**columns, **labels}
-    run = _MODEL | {"run_id": run_id, "attempts": 1, "schema_version": SCHEMA_VERSION}
+    run = vars(facts) | {"attempts": 1, "schema_version": SCHEMA_VERSION}
     arrays = []
     for field in TABLES[name]:
         if field.name in given:

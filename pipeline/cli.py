@@ -37,6 +37,7 @@ Label the actions in a whole corpus of videos.
                                        Show what `label` would do, and what it would cost
   reelbeam status OUTPUT               Show runs, totals, errors, progress
   reelbeam verify OUTPUT               Count everything again from the files
+  reelbeam report OUTPUT               Write an HTML page with charts and pictures of clips
   reelbeam diff OUTPUT RUN_A RUN_B     Show how two runs differ
   reelbeam sql OUTPUT                  Print views for DuckDB, BigQuery or Spark
   reelbeam compact OUTPUT              Merge many small runs into few files
@@ -63,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "plan": _plan,
         "models": _models,
         "probe": _probe,
+        "report": _report,
         "status": output.status,
         "verify": output.verify,
         "diff": output.diff,
@@ -85,6 +87,7 @@ def _label(progress: Progress, argv: Sequence[str]) -> int:
 
     args, beam_flags = options.parse_flags(argv)
 
+    from reelbeam.pipeline.commands.run_report import report_run, require_wait
     from reelbeam.pipeline.runners.registry import runner_of
     from reelbeam.pipeline.runners.stores import reach_stores
     from reelbeam.transforms import storage
@@ -93,6 +96,8 @@ def _label(progress: Progress, argv: Sequence[str]) -> int:
     config = options.to_config(args)
     progress.output = storage.normalize(config.output).rstrip("/")
     runner = runner_of(beam_flags)
+    if args.report:
+        require_wait(args.no_wait or runner.submits_only)
 
     from reelbeam.pipeline.job.execution import execute
     from reelbeam.pipeline.job.preparation import check_request, prepare
@@ -108,8 +113,9 @@ def _label(progress: Progress, argv: Sequence[str]) -> int:
         print_outcome(outcome, console, len(outcomes))
         outcomes.append(outcome)
     print_total(outcomes, console)
+    report = report_run(config, outcomes) if args.report else None
     if args.summary_json:
-        print(summary_json.of_outcomes(outcomes))
+        print(summary_json.of_outcomes(outcomes, report))
     return outcomes[-1].exit_code
 
 
@@ -126,6 +132,12 @@ def _models(argv: Sequence[str]) -> int:
 
     models.models(argv)
     return EXIT_OK
+
+
+def _report(argv: Sequence[str]) -> int:
+    from reelbeam.pipeline.commands import report
+
+    return report.report(argv)
 
 
 def probe_parser() -> Parser:
@@ -179,7 +191,8 @@ def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], progr
 def _end_interrupted(as_json: bool, progress: Progress) -> NoReturn:
     from reelbeam.pipeline.reports import summary_json
 
-    print("\ninterrupted: the next run labels what was not committed", file=sys.stderr)
+    remedy = ": the next run labels what was not committed" if progress.output else ""
+    print(f"\ninterrupted{remedy}", file=sys.stderr)
     if as_json:
         print(summary_json.of_interrupt(_EXIT_INTERRUPTED, progress), flush=True)
     # A normal exit would wait for runner threads, which may be inside native code.

@@ -12,6 +12,7 @@ from typing import Any
 
 DAGS = Path(__file__).resolve().parents[1] / "templates" / "airflow"
 OPERATORS = {"reelbeam_nightly": "ReelbeamOperator", "reelbeam_nightly_dataflow": "DataflowStartFlexTemplateOperator"}
+TASKS = {"reelbeam_nightly": ["label", "verify"], "reelbeam_nightly_dataflow": ["label", "verify", "report"]}
 
 
 def main() -> None:
@@ -25,25 +26,25 @@ def main() -> None:
     if sorted(bag.dags) != sorted(OPERATORS):
         sys.exit(f"found the DAGs {sorted(bag.dags)}")
     for name, dag in sorted(bag.dags.items()):
-        check(dag, OPERATORS[name])
+        check(dag, OPERATORS[name], TASKS[name])
         DagSerialization.from_dict(DagSerialization.to_dict(dag))  # what the scheduler gets
         check_exit_codes(dag.get_task("verify"))
         tasks = " >> ".join(f"{task.task_id} ({task.task_type})" for task in dag.topological_sort())
         print(f"{name}: {tasks}; {dag.schedule}, deadline {dag.deadline[0].interval}")
 
 
-def check(dag: Any, operator: str) -> None:
-    """Asserts the properties of the schedule: one run at a time, no catch-up, retries, the check after the run."""
-    label, verify = dag.get_task("label"), dag.get_task("verify")
-    assert dag.task_ids == ["label", "verify"]
-    assert (label.task_type, verify.task_type) == (operator, "ReelbeamOperator")
-    assert (label.downstream_task_ids, verify.downstream_task_ids) == ({"verify"}, set())
+def check(dag: Any, operator: str, names: list[str]) -> None:
+    """Asserts the properties of the schedule: one run at a time, no catch-up, retries, one task after the other."""
+    tasks = list(map(dag.get_task, names))
+    assert sorted(dag.task_ids) == sorted(names)
+    assert [task.task_type for task in tasks] == [operator, *["ReelbeamOperator"] * len(tasks[1:])]
+    assert [task.downstream_task_ids for task in tasks] == [*({name} for name in names[1:]), set()]
     assert dag.catchup is False and dag.max_active_runs == 1
     assert dag.schedule == "0 2 * * *"
-    for task in (label, verify):
+    for task in tasks:
         assert task.retries == 2 and task.retry_delay == datetime.timedelta(minutes=10)
         assert task.on_failure_callback
-    assert verify.trigger_rule == "all_success"
+    assert all(task.trigger_rule == "all_success" for task in tasks)
     (deadline,) = dag.deadline
     assert deadline.interval == datetime.timedelta(hours=6)
 

@@ -38,6 +38,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "layers": doc_tables.layers,
     "whole program": doc_tables.whole_program,
     "ledger": doc_tables.ledger_table,
+    "report": doc_tables.report_table,
     "parity": doc_tables.parity,
     "demo accuracy": doc_tables.demo_accuracy,
 }

@@ -72,22 +72,24 @@ def verify(argv: Sequence[str]) -> int:
 
 def diff_parser() -> Parser:
     """Returns the parser of `reelbeam diff`'s own flags."""
-    return _parser("diff", "Show how the rows of two runs differ.", DIFF_GROUPS)
+    parser = _parser("diff", "Show how two outputs differ, or two runs of one output.", DIFF_GROUPS)
+    parser.usage = "reelbeam diff [OPTION ...] OUTPUT OTHER\n       reelbeam diff [OPTION ...] OUTPUT RUN_A RUN_B"
+    return parser
 
 
 def diff(argv: Sequence[str]) -> int:
-    """Prints the differences between two runs."""
+    """Prints the differences between two outputs, or between two runs of one output."""
     args = parse(diff_parser(), argv)
 
-    from reelbeam.pipeline.reports.output_tables import print_difference
+    from reelbeam.pipeline.reports.difference_tables import print_differences
     from reelbeam.pipeline.terminal.progress import WorkLine
-    from reelbeam.transforms.output.inspection.comparison import compare
-    from reelbeam.transforms.output.tables import Output
+    from reelbeam.transforms.output.comparison.differences import find_differences
+    from reelbeam.transforms.output.comparison.selection import select_sides
 
     with WorkLine("reading") as line:
-        output = Output.read(args.output)
-        found = compare(output, output.find(args.before), output.find(args.after), line.show)
-    _print(found, args.json, print_difference)
+        before, after = select_sides(args.output, args.other, args.run, line.show)
+        found = find_differences(before, after, args.min_drift, line.show)
+    _print(found, args.json, print_differences)
     return 0
 
 

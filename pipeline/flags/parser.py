@@ -105,7 +105,8 @@ def _add(group: argparse._ArgumentGroup, setting: Setting) -> None:
     if setting.is_switch:
         group.add_argument(setting.option, action="store_true", help=text)
     elif flag.is_positional and setting.collect is None:
-        group.add_argument(setting.name, metavar=flag.metavar, type=setting.parse, help=text)
+        count = None if setting.is_required else "?"
+        group.add_argument(setting.name, nargs=count, metavar=flag.metavar, type=setting.parse, help=text)
     elif flag.is_positional:
         count = "+" if setting.is_required else "*"
         group.add_argument(setting.name, nargs=count, metavar=flag.metavar, type=setting.parse, help=text)

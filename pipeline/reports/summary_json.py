@@ -39,10 +39,11 @@ class Progress:
 NO_PROGRESS = Progress()
 
 
-def of_outcome(outcome: Outcome) -> str:
+def of_outcome(outcome: Outcome, report: str | None = None) -> str:
     """Returns the line of a run that started: its document, its status and the paths of its files.
 
-    `status` is committed, rejected, failed or submitted; `error` is null or has a code and a message.
+    `status` is committed, rejected, failed or submitted; `error` is null or has a code and a message; `report` is there
+    only if there is a report.
     """
     from reelbeam.transforms.typed_json import json_object  # imports Beam, which a flag error does not need
 
@@ -64,20 +65,25 @@ def of_outcome(outcome: Outcome) -> str:
             "run_json": document,
             **summary,
             "run_id": outcome.paths.run_id,
+            **({"report": report} if report else {}),
         }
     )
 
 
-def of_outcomes(outcomes: Sequence[Outcome]) -> str:
+def of_outcomes(outcomes: Sequence[Outcome], report: str | None = None) -> str:
     """Returns the line of a run of one or more parts.
 
     For several parts, it is the line of the last part with the sums over all committed parts: counts, cost, reasons,
     errors, labels and files. `parts` lists the runs in order.
+
+    Args:
+      outcomes: the outcomes of the parts.
+      report: the URI of the HTML report; None if there is none.
     """
     *earlier, last = outcomes
     if not earlier:
-        return of_outcome(last)
-    return _line(json.loads(of_outcome(last)) | _sums(outcomes))
+        return of_outcome(last, report)
+    return _line(json.loads(of_outcome(last, report)) | _sums(outcomes))
 
 
 def _sums(outcomes: Sequence[Outcome]) -> dict[str, object]:

@@ -7,14 +7,15 @@ from typing import Literal
 
 from reelbeam.pipeline.settings import values
 from reelbeam.pipeline.settings.declaration import Flag, Group, required, setting
-from reelbeam.pipeline.settings.label_settings import LABEL_GROUPS, SandboxSettings
+from reelbeam.pipeline.settings.label_settings import LABEL_GROUPS, RemoteSettings, SandboxSettings
 from reelbeam.pipeline.settings.model_settings import ModelDescription
 from reelbeam.pipeline.settings.values import Range
+from reelbeam.transforms.output.digest.changes import MIN_TOTAL_VARIATION
 
 LOCAL_SAMPLE, REMOTE_SAMPLE = 2_000, 100
 """How many videos `plan` reads. Remote ones are copied for it."""
 
-_RUNS = "Name of a run, of a run with parts, or the beginning of a name"
+_RUN = "the name of a run, of a run with parts, or the beginning of a name"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,8 +69,56 @@ class VerifySettings:
 class DiffSettings:
     """The settings of `diff`."""
 
-    before: str = required(str, Flag(_RUNS, "RUN_A", is_positional=True))
-    after: str = required(str, Flag("The run to compare it with", "RUN_B", is_positional=True))
+    other: str = required(
+        str,
+        Flag(
+            f"The other output; if RUN_B is given, the first run of OUTPUT: {_RUN}",
+            "OTHER",
+            is_positional=True,
+            is_location=True,
+        ),
+    )
+    run: str | None = setting(None, Flag("The second run of OUTPUT", "RUN_B", is_positional=True))
+    min_drift: float = setting(
+        MIN_TOTAL_VARIATION,
+        Flag("Part of the videos by which label shares must move significantly to be drift", "S", Range(0, 1)),
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReportSettings:
+    """The settings of `report`."""
+
+    to: str | None = setting(
+        None,
+        Flag("The new HTML file, local or in an object store", "FILE", unset="OUTPUT/report.html", is_location=True),
+    )
+    run: str | None = setting(
+        None,
+        Flag(
+            "Show only the rows of this run: its name, or the beginning of it",
+            "RUN",
+            unset="the current rows of all runs",
+        ),
+    )
+    video: tuple[str, ...] = setting(
+        (), Flag("Show a timeline of this video in any case; may be repeated", "URI", is_location=True)
+    )
+    against: str | None = setting(
+        None,
+        Flag(
+            "Show what changed since this run, or since another output: its last run, or all of its current rows",
+            "RUN_OR_OUTPUT",
+            is_location=True,
+        ),
+    )
+    clips: int = setting(200, Flag("Maximum number of clips to show", "N", Range(0, 2_000)))
+    seed: int = setting(0, Flag("Seed of the samples: another one shows other clips", "N", Range(0)))
+    no_images: bool = setting(False, Flag("Show no pictures: no video is read"))
+    max_bytes: int = setting(
+        14 << 20,
+        Flag("Maximum size of the page: pictures are left out until it fits", "N", show=values.byte_text),
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -121,6 +170,7 @@ PLAN_GROUPS = (*LABEL_GROUPS, Group("The plan", (PlanSettings, JsonSettings)))
 STATUS_GROUPS = (Group("", (OutputSettings, StatusSettings, JsonSettings)),)
 VERIFY_GROUPS = (Group("", (OutputSettings, VerifySettings, JsonSettings)),)
 DIFF_GROUPS = (Group("", (OutputSettings, DiffSettings, JsonSettings)),)
+REPORT_GROUPS = (Group("", (OutputSettings, ReportSettings, RemoteSettings, SandboxSettings)),)
 SQL_GROUPS = (Group("", (OutputSettings, SqlSettings)),)
 COMPACT_GROUPS = (Group("", (OutputSettings, CompactSettings)),)
 FETCH_GROUPS = (Group("", (FetchSettings,)),)

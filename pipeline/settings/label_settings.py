@@ -221,6 +221,12 @@ class ProcessSettings:
             in_template=False,
         ),
     )
+    report: bool = setting(
+        False,
+        Flag(
+            "Write OUTPUT/report.html at the end of a run, see `reelbeam report`", is_recorded=False, in_template=False
+        ),
+    )
     summary_json: bool = setting(
         False,
         Flag(

@@ -12,9 +12,10 @@ from rich.text import Text
 
 from reelbeam.pipeline.terminal.streams import printable
 
-__all__ = ["make_console", "make_table", "printable", "right", "whole"]
+__all__ = ["make_console", "make_table", "make_wide_console", "printable", "right", "whole"]
 
 _WIDTH_WITHOUT_TERMINAL = 110
+_WIDTH_OF_PIPES = 10_000
 
 
 class _PrintableConsole(Console):
@@ -48,6 +49,14 @@ def make_console() -> Console:
     console = _PrintableConsole(highlight=False, soft_wrap=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _WIDTH_WITHOUT_TERMINAL
+    return console
+
+
+def make_wide_console() -> Console:
+    """Returns a console that does not truncate lines if its output is not a terminal."""
+    console = make_console()
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_PIPES
     return console
 
 

@@ -19,7 +19,8 @@ needs the providers google and apache-beam; without them, delete the DAG and its
 The line that `--summary_json` prints becomes the task's XCom. Each part of a run commits whole or not at all, and a
 retry continues. Bad flags (exit code 2) and too many failed videos (3) are not retried. For a Dataflow job, Airflow
 knows only that it failed. `verify` checks the last run; if its tables have faults, it exits with 4 and the task fails.
-Without `--last` it checks all runs, which is suitable for a less frequent DAG.
+Without `--last` it checks all runs, which is suitable for a less frequent DAG. The page OUTPUT/report.html shows what
+was labeled: `--report` writes it at the end of a run, and after a Dataflow job the task `report`.
 """
 
 from __future__ import annotations
@@ -37,10 +38,12 @@ LABEL_COMMAND = """\
 set -f  # Reelbeam expands the patterns, not the shell
 exec {{ var.value.reelbeam_command }} label {{ var.value.reelbeam_inputs }} \
 --output '{{ var.value.reelbeam_output }}' --model '{{ var.value.reelbeam_model }}' \
---summary_json {{ var.value.get('reelbeam_runner', '') }}
+--report --summary_json {{ var.value.get('reelbeam_runner', '') }}
 """
 
 VERIFY_COMMAND = "exec {{ var.value.reelbeam_command }} verify '{{ var.value.reelbeam_output }}' --last"
+
+REPORT_COMMAND = "exec {{ var.value.reelbeam_command }} report '{{ var.value.reelbeam_output }}'"
 
 NO_RETRY = (2, 3, 4)  # a retry would fail too; see docs/cli.md, "Exit codes"
 
@@ -128,4 +131,5 @@ with DAG("reelbeam_nightly_dataflow", doc_md=__doc__, **SCHEDULE):
         deferrable=True,  # waiting for hours does not occupy a worker slot
     )
     verify_on_worker = ReelbeamOperator(task_id="verify", bash_command=VERIFY_COMMAND)
-    label_on_dataflow >> verify_on_worker
+    report_on_worker = ReelbeamOperator(task_id="report", bash_command=REPORT_COMMAND)
+    label_on_dataflow >> verify_on_worker >> report_on_worker

@@ -53,8 +53,10 @@ def video(uri: str, clips: Sequence[Row], **columns: Any) -> Row:
 
 def videos_of(clips: Sequence[Row]) -> list[Row]:
     """Returns a row for each video of the clips."""
-    uris = dict.fromkeys(row["video_uri"] for row in clips)
-    return [video(uri, [row for row in clips if row["video_uri"] == uri]) for uri in uris]
+    found: dict[str, list[Row]] = {}
+    for row in clips:
+        found.setdefault(row["video_uri"], []).append(row)
+    return [video(uri, mine) for uri, mine in found.items()]
 
 
 def commit_run(
@@ -65,6 +67,7 @@ def commit_run(
     num_files: int = 1,
     shuffled: int | None = None,
     results: Mapping[str, Any] = NO_RESULTS,
+    configuration: Mapping[str, object] = NO_RESULTS,
     **facts: Any,
 ) -> str:
     """Commits run number `number`; returns its name.
@@ -77,6 +80,7 @@ def commit_run(
       num_files: the number of files of a table.
       shuffled: the seed of the order of the rows; None: as workers write them.
       results: fields of `RunResults`, such as `ignored`.
+      configuration: the values of flags in the run's JSON.
       facts: fields of `RunInfo`, such as `model`.
     """
     run = dataclasses.replace(factory.run_info(number), **facts)
@@ -97,7 +101,8 @@ def commit_run(
             written.append(WrittenFile(name, shard, table.num_rows))
     num_inputs = len(tables["videos"])
     more = {"outcomes": {"new": num_inputs}} | dict(results)
-    config = CommitConfig(paths=paths, facts=RunFacts.of(run), max_failure_ratio=1.0)
+    written_facts = dataclasses.replace(RunFacts.of(run), configuration=configuration)
+    config = CommitConfig(paths=paths, facts=written_facts, max_failure_ratio=1.0)
     commit(config, RunResults(files=written, num_inputs=sum(more["outcomes"].values()), **more))
     return run.run_id
 

@@ -115,6 +115,7 @@ def report_content(uri: str = "/data/{}.mp4", label: str = "archery", message: s
             Shares((Share("240p", 6, 754_000),)),
             Shares((Share("h264", 6, 754_000),)),
             NO_SHARES,
+            Shares((Share(label, 3, 400_000), Share("yoga", 1, 54_000)), 2, Share("", 2, 300_000)),
         ),
         sheets=Sheets(
             (LabelSheet(label, 3, 30, (first,), (second,), (third,)), LabelSheet("yoga", 1, 1, (clip("y"),), (), ())),

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED
 from typing import NamedTuple
 
 from reelbeam.transforms import metrics, storage
@@ -19,6 +20,7 @@ from reelbeam.transforms.records import VideoRef
 from reelbeam.transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig
 
 _MAX_CLIPS_AT_ONCE = 16
+_SECONDS_BETWEEN_REPORTS = 1.0
 
 
 class Progress(NamedTuple):
@@ -81,7 +83,7 @@ def make_filmstrips(
       clips: rows of the clips table; a clip may occur several times.
       output: the folder or prefix of the output, which has the documents of their runs.
       options: how the filmstrips are made.
-      report: called with the progress in the thread of the caller, after each video.
+      report: called with the progress in the thread of the caller, after each video and at least once a second.
 
     Raises:
       RunError: a decoder process does not start.
@@ -130,7 +132,10 @@ def _parts(clips: Sequence[ShownClip]) -> Iterator[Sequence[ShownClip]]:
 def _made_in_threads(
     videos: Sequence[VideoClips], options: FilmstripOptions
 ) -> Generator[list[tuple[ClipKey, Pictures]], None, None]:
-    """Yields the pictures of each video. If the caller stops early, the decoders are killed and no video is begun."""
+    """Yields pictures when a video is done, and an empty list if that takes long.
+
+    If the caller stops early, the decoders are killed and no video is begun.
+    """
     stopped = threading.Event()
     with (
         contextlib.closing(Sandbox()) as sandbox,
@@ -144,5 +149,7 @@ def _made_in_threads(
         def make(video: VideoClips) -> list[tuple[ClipKey, Pictures]]:
             return [] if stopped.is_set() else list(decoder.filmstrips(video))
 
-        for future in concurrent.futures.as_completed([pool.submit(make, video) for video in videos]):
-            yield future.result()
+        pending = {pool.submit(make, video) for video in videos}
+        while pending:
+            done, pending = concurrent.futures.wait(pending, _SECONDS_BETWEEN_REPORTS, FIRST_COMPLETED)
+            yield [made for future in done for made in future.result()]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from reelbeam.transforms.filmstrips.filmstrip import Filmstrip, WebpPicture
-from reelbeam.transforms.filmstrips.tiles import Layout
+from reelbeam.transforms.media.decoding.picture import PADDING, Geometry
 
 TILE_SIDE = 112
 """The maximum side of a tile, in pixels."""
@@ -22,21 +22,34 @@ _LIGHT, _DARK = (255, 255, 255), (0, 0, 0)
 
 _Frames = npt.NDArray[np.uint8]
 _Box = tuple[int, int, int, int]
+"""Left, top, right and bottom, in pixels."""
 
 
-def draw_filmstrip(frames: _Frames, tile_ms: tuple[int, ...], layout: Layout) -> Filmstrip:
+def draw_filmstrip(frames: _Frames, tile_ms: tuple[int, ...], geometry: Geometry) -> Filmstrip:
     """Returns the pictures of a clip.
 
     Args:
-      frames: uint8 [T, H, W, 3], decoded with the geometry of the layout.
+      frames: uint8 [T, side, side, 3], decoded with the geometry.
       tile_ms: the time of each frame.
-      layout: where the frames have the picture and the model's square.
+      geometry: of whole pictures, see `whole_geometry`.
     """
-    left, top, right, bottom = layout.picture
-    pictures = frames[:, top:bottom, left:right]
-    left, top, right, bottom = layout.crop
-    strip = _strip(pictures[:, top:bottom, left:right])
-    return Filmstrip(strip, len(frames), tile_ms, _whole(pictures[len(frames) // 2], layout.crop))
+    first, stop = geometry.margin, geometry.margin + geometry.size
+    strip = _strip(frames[:, first:stop, first:stop])
+    middle = frames[len(frames) // 2]
+    left, top, right, bottom = _without_padding(middle, (first, first, stop, stop))
+    whole = _whole(middle[top:bottom, left:right], (first - left, first - top, stop - left, stop - top))
+    return Filmstrip(strip, len(frames), tile_ms, whole)
+
+
+def _without_padding(picture: _Frames, square: _Box) -> _Box:
+    """Returns the smallest box that has the square and all pixels that are not padding."""
+    is_shown = (picture != PADDING).any(axis=2)
+    rows, columns = is_shown.any(axis=1).nonzero()[0], is_shown.any(axis=0).nonzero()[0]
+    left, top, right, bottom = square
+    if len(rows):
+        top, bottom = min(top, int(rows[0])), max(bottom, int(rows[-1]) + 1)
+        left, right = min(left, int(columns[0])), max(right, int(columns[-1]) + 1)
+    return left, top, right, bottom
 
 
 def _strip(squares: _Frames) -> WebpPicture:

@@ -38,40 +38,11 @@ def tile_times(span: ClipSpan) -> tuple[int, ...]:
     return tuple(round(seconds * 1000) for seconds in span.sample_seconds)
 
 
-@dataclasses.dataclass(frozen=True)
-class Layout:
-    """Where decoded pictures have their pixels. All coordinates are (left, top, right, bottom) in pixels.
+def whole_geometry(geometry: Geometry, media: MediaInfo) -> Geometry:
+    """Returns the geometry that gives whole pictures of a video, with the model's square in the middle.
 
-    Attributes:
-      geometry: decodes the whole pictures.
-      picture: the place of the picture; what is outside is padding.
-      crop: the place of the model's square in the picture.
+    The margin is that of the long side, on all sides: pictures may be turned or cropped, which `media` does not say.
     """
-
-    geometry: Geometry
-    picture: tuple[int, int, int, int]
-    crop: tuple[int, int, int, int]
-
-    @classmethod
-    def of(cls, geometry: Geometry, media: MediaInfo) -> Layout:
-        """Returns the layout for the pictures of a video.
-
-        Args:
-          geometry: scale and crop of the model.
-          media: the properties of the video.
-        """
-        width, height = geometry.scaled_size(media.width, media.height, media.pixel_aspect_ratio)
-        if media.rotation_degrees in (90, 270):
-            width, height = height, width
-        (left, right, margin_x), (top, bottom, margin_y) = _axis(width, geometry), _axis(height, geometry)
-        x, y, size = margin_x - left, margin_y - top, geometry.size
-        whole = dataclasses.replace(geometry, margin_x=margin_x, margin_y=margin_y)
-        return cls(whole, (left, top, right, bottom), (x, y, x + size, y + size))
-
-
-def _axis(length: int, geometry: Geometry) -> tuple[int, int, int]:
-    """Returns start and end of the picture in a decoded picture, and the margin, along one axis."""
-    shown = min(length, _MAX_ASPECT_RATIO * geometry.resize)
-    margin = -(-(shown - geometry.size) // 2)
-    start = max(margin - (length - geometry.size) // 2, 0)
-    return start, min(start + length, geometry.size + 2 * margin), margin
+    longest = max(geometry.scaled_size(media.width, media.height, media.pixel_aspect_ratio))
+    shown = min(longest, _MAX_ASPECT_RATIO * geometry.resize)
+    return dataclasses.replace(geometry, margin=-(-(shown - geometry.size) // 2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
@@ -19,8 +20,10 @@ from reelbeam.transforms.errors import (
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
 from reelbeam.transforms.filmstrips.pictures import draw_filmstrip
 from reelbeam.transforms.filmstrips.recorded_runs import RunSettings
-from reelbeam.transforms.filmstrips.tiles import MAX_TILES, Layout, tile_span, tile_times
+from reelbeam.transforms.filmstrips.tiles import MAX_TILES, tile_span, tile_times, whole_geometry
 from reelbeam.transforms.media.container.files import VideoFile, size_of
+from reelbeam.transforms.media.container.sparse_reading import Window
+from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.sampling.clips import max_num_clips
 from reelbeam.transforms.media.sampling.video_plan import labeled_seconds, plan_parts
 from reelbeam.transforms.media.sandbox.deadline import with_time_limit
@@ -84,23 +87,35 @@ class VideoDecoder:
     def _of_file(self, file: VideoFile, found: VideoClips) -> Iterator[tuple[ClipKey, Pictures]]:
         """Yields the pictures of each clip of a file with one probe and one decode."""
         settings, size_bytes = found.settings, size_of(file)
-        media = self.sandbox.probe(file, with_time_limit(settings.limits, self.max_seconds, size_bytes))
-        layout = Layout.of(settings.model_input.geometry, media)
-        _require_memory(layout, settings, found.video)
+        media, planned_clips = self._planned_again(file, found)
+        geometry = whole_geometry(settings.model_input.geometry, media)
+        _require_memory(geometry, settings, found.video)
         keys: dict[ClipSpan, list[ClipKey]] = {}
-        plans = _Plans(settings, found.video, media)
-        for clip in found.clips:
-            span = plans.span_of(clip)
-            if span is None:
+        for clip, found_span in zip(found.clips, planned_clips, strict=True):
+            if found_span is None:
                 yield clip.key, NoFilmstrip("changed")
             else:
-                keys.setdefault(tile_span(span), []).append(clip.key)
+                keys.setdefault(tile_span(found_span), []).append(clip.key)
         spans = list(keys)
         limits = with_time_limit(settings.limits, self.max_seconds, size_bytes, spans, bool(media.key_frame_pts))
-        for span, frames in self.sandbox.decode_clips(file, media, spans, layout.geometry, limits):
+        for span, frames in self.sandbox.decode_clips(file, media, spans, geometry, limits):
             planned = dataclasses.replace(span, num_real_frames=len(span.sample_steps))
-            filmstrip = draw_filmstrip(frames, tile_times(planned), layout)
+            filmstrip = draw_filmstrip(frames, tile_times(planned), geometry)
             yield from ((key, filmstrip) for key in keys[planned])
+
+    def _planned_again(self, file: VideoFile, found: VideoClips) -> tuple[MediaInfo, list[ClipSpan | None]]:
+        """Returns the properties of a file, and the plan of each clip; None for a clip that the video does not have.
+
+        A sparse probe may misjudge the times of an odd file. If a clip is missing, the whole file is read.
+        """
+        limits = with_time_limit(found.settings.limits, self.max_seconds, size_of(file))
+        windows = [Window(clip.start_ms / 1000, clip.end_ms / 1000) for clip in found.clips]
+        media = self.sandbox.probe(file, limits, windows=windows)
+        spans = _spans_of(found, media)
+        if None in spans and not isinstance(file, str | os.PathLike):
+            media = self.sandbox.probe(file, limits)
+            spans = _spans_of(found, media)
+        return media, spans
 
 
 def _require_labeled_content(video: VideoRef) -> None:
@@ -112,6 +127,11 @@ def _require_labeled_content(video: VideoRef) -> None:
     is_other_version = bool(video.content_version) and video.content_version != now.content_version
     if is_other_version or video.size_bytes != now.size_bytes:
         raise VideoChangedError(f"{without_query(video.video_uri)} changed since it was labeled")
+
+
+def _spans_of(found: VideoClips, media: MediaInfo) -> list[ClipSpan | None]:
+    plans = _Plans(found.settings, found.video, media)
+    return [plans.span_of(clip) for clip in found.clips]
 
 
 class _Plans:
@@ -137,22 +157,22 @@ class _Plans:
         video = dataclasses.replace(self._video, time_range=time_range)
         with contextlib.suppress(RangeOutsideVideoError):
             duration = labeled_seconds(video, self._media.duration_seconds)
-            self._settings.limits.check_clips(without_query(video.video_uri), max_num_clips(duration, sampling))
-            for part in plan_parts(self._media, sampling, time_range):
-                yield from part
+            if duration > 0 and (time_range.start_seconds or 0) >= 0:  # rows are not trusted
+                self._settings.limits.check_clips(without_query(video.video_uri), max_num_clips(duration, sampling))
+                for part in plan_parts(self._media, sampling, time_range):
+                    yield from part
 
 
 def _seconds(milliseconds: int | None) -> Fraction | None:
     return None if milliseconds is None else Fraction(milliseconds, 1000)
 
 
-def _require_memory(layout: Layout, settings: RunSettings, video: VideoRef) -> None:
+def _require_memory(geometry: Geometry, settings: RunSettings, video: VideoRef) -> None:
     """Checks that a decoder has memory for the frames of filmstrips; a model may have very large pictures."""
-    height, width = layout.geometry.cut_size
-    needed = NUM_SLOTS * MAX_TILES * height * width * 3
-    if needed > settings.limits.memory_bytes:
+    side = geometry.side
+    if NUM_SLOTS * MAX_TILES * side * side * 3 > settings.limits.memory_bytes:
         raise OverLimitError(
-            f"{without_query(video.video_uri)}: {MAX_TILES} pictures of {width}x{height} need more memory than the run "
+            f"{without_query(video.video_uri)}: {MAX_TILES} pictures of {side}x{side} need more memory than the run "
             f"gave its decoders (--decoder_memory_bytes {settings.limits.memory_bytes})"
         )
 

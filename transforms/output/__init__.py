@@ -12,5 +12,6 @@ compaction.py   the rows of many small files in few large ones
 views.py        SQL views
 inspection/     reports on an output as a whole
 digest/         the content of the HTML report
+comparison/     the differences of two runs or two outputs
 lock/           the lock of an output: one run at a time
 """

@@ -22,6 +22,7 @@ from reelbeam.transforms.storage.files import (
     matching,
     open_binary,
     open_inside,
+    replace_file,
     stat,
 )
 from reelbeam.transforms.storage.stores.failures import storage_errors
@@ -45,6 +46,7 @@ __all__ = [
     "normalize",
     "open_binary",
     "open_inside",
+    "replace_file",
     "stat",
     "storage_errors",
     "store_for",

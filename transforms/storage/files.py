@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import os
 import pathlib
+import secrets
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from reelbeam.transforms.errors import ObjectNotFoundError
-from reelbeam.transforms.storage.plain_files import open_file, remove_tree
+from reelbeam.transforms.storage.plain_files import create_file, move_file, open_file, remove_file, remove_tree
 from reelbeam.transforms.storage.stores.failures import storage_errors
 from reelbeam.transforms.storage.stores.registry import store_for
 from reelbeam.transforms.storage.stores.store import ObjectInfo
@@ -66,6 +68,33 @@ def open_inside(uri: str) -> BinaryIO:
     """Opens a file of an output like `open_binary`, but follows no link of a local one."""
     path = local_path(uri)
     return open_binary(uri) if path is None else open_file(path)
+
+
+def replace_file(uri: str, data: bytes) -> None:
+    """Writes a file as a whole, or replaces it. A reader sees the old or the new content, and a failure keeps the old.
+
+    A local link is replaced, not followed.
+
+    Raises:
+      UnsupportedUriError, StorageError: as in `stat`.
+    """
+    path = local_path(uri)
+    if path is None:  # stores write objects only as a whole
+        with store_for(uri).create(uri) as sink:
+            sink.write(data)
+        return
+    target = pathlib.Path(path).absolute()
+    draft = str(target.with_name(f".draft-{secrets.token_hex(16)}"))
+    with storage_errors(uri):
+        try:
+            with create_file(draft) as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            move_file(draft, str(target))
+        except BaseException:
+            remove_file(draft)
+            raise
 
 
 def find_files(folder: str, pattern: str) -> list[str]:

@@ -173,7 +173,7 @@ def _plain_card(clip: ShownClip, card_id: str, num_labels: int) -> Card:
     best = f"{text.shown_label(clip.labels[0].label)} {text.score(clip.labels[0].score)}" if clip.labels else ""
     facts = [f"entropy {clip.entropy:.2f}"]
     if clip.num_real_frames < clip.num_frames:
-        facts.append(f"{clip.num_frames - clip.num_real_frames} of {clip.num_frames} frames repeat the last one")
+        facts.append(f"{clip.num_frames - clip.num_real_frames} of {clip.num_frames} frames are repeats")
     return Card(
         id=card_id,
         name=name,

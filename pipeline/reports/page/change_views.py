@@ -78,6 +78,10 @@ def changes_view(changes: Changes, album: Album) -> ChangesView:
         ("facts", "Files", drift.facts),
         ("failures", "Failures", drift.failures),
     )
+    new, lost = (
+        ("Only after" if changes.before.skipped else "New"),
+        ("Only before" if changes.after.skipped else "Lost"),
+    )
     settings = tuple(
         (text.shown_label(change.name).replace("_", " "), *map(text.shown_label, (change.before, change.after)))
         for change in changes.settings
@@ -93,8 +97,8 @@ def changes_view(changes: Changes, album: Album) -> ChangesView:
             Figure(
                 "Relabeled", text.number(changes.relabeled), f"{text.percent(changes.relabeled, changes.both)} of both"
             ),
-            Figure("New", text.number(changes.new), "videos"),
-            Figure("Lost", text.number(changes.lost), "videos"),
+            Figure(new, text.number(changes.new), _skipped_text(changes.before)),
+            Figure(lost, text.number(changes.lost), _skipped_text(changes.after)),
         ),
         settings=Table("Settings that differ", ("Setting", "Before", "After"), settings),
         charts=tuple(_chart(f"change-{key}", title, rows, changes) for key, title, rows in named if rows),
@@ -102,8 +106,12 @@ def changes_view(changes: Changes, album: Album) -> ChangesView:
         relabeled=tuple(_relabeled(video, album) for video in changes.changed),
         relabeled_text=f"{text.number(len(changes.changed))} of {text.many(changes.relabeled, 'video')}",
         examples=(
-            _examples("New videos", changes.new, changes.new_examples),
-            _examples("Lost videos", changes.lost, changes.lost_examples),
+            _examples(
+                "Videos only after" if changes.before.skipped else "New videos", changes.new, changes.new_examples
+            ),
+            _examples(
+                "Videos only before" if changes.after.skipped else "Lost videos", changes.lost, changes.lost_examples
+            ),
         ),
     )
 
@@ -113,6 +121,11 @@ def _side(side: Side) -> Figure:
     return Figure(
         text.shown_uri(side.output), text.shown_label(side.name), " · ".join([text.many(side.videos, "video"), *models])
     )
+
+
+def _skipped_text(other: Side) -> str:
+    """Returns what a number of videos counts. A video that the other side skipped is not new or lost."""
+    return f"videos; the other run skipped {text.many(other.skipped, 'input')}" if other.skipped else "videos"
 
 
 def _sentence(changes: Changes) -> str:
@@ -130,7 +143,7 @@ def _chart(key: str, title: str, rows: Sequence[ShareChange], changes: Changes) 
     before, after = changes.before.videos or 1, changes.after.videos or 1
     drawn, lines = [], []
     for row in rows:
-        shares = (row.videos_before / before, row.videos_after / after)
+        shares = (row.videos_before / (row.of_before or before), row.videos_after / (row.of_after or after))
         name = text.shown_label(row.name)
         shown = tuple(text.percent(share, 1) for share in shares)
         change = shares[1] - shares[0]

@@ -91,7 +91,7 @@ def corpus_charts(content: Content) -> tuple[Chart, ...]:
     corpus = content.corpus
     return (
         _share_chart("labels-videos", "Labels by videos", "label", corpus.labels, by_time=False),
-        _share_chart("labels-time", "Labels by time", "label", corpus.labels, by_time=True),
+        _share_chart("labels-time", "Labels by time", "label", corpus.labels_by_time, by_time=True),
         _histogram("scores", "Scores", "of the clips have a best score", corpus.scores, text.score),
         _histogram(
             "entropies",
@@ -108,8 +108,7 @@ def corpus_charts(content: Content) -> tuple[Chart, ...]:
 
 
 def _share_chart(key: str, title: str, noun: str, shares: Shares, *, by_time: bool) -> Chart:
-    largest = sorted(shares.largest, key=lambda share: -share.video_ms) if by_time else shares.largest
-    everything = [*largest, *([] if shares.others is None else [shares.others])]
+    everything = [*shares.largest, *([] if shares.others is None else [shares.others])]
     total = sum(share.video_ms if by_time else share.videos for share in everything)
     rows, lines = [], []
     for share in everything:
@@ -121,7 +120,11 @@ def _share_chart(key: str, title: str, noun: str, shares: Shares, *, by_time: bo
         rows.append(bars.Bar(name, value, f"{shown} · {part}", is_rest))
         lines.append((name, text.number(share.videos), short_duration(share.video_ms / 1000), part))
     if rows:
-        unit = rows[0].text if by_time else text.many(largest[0].videos, "video") + f", {rows[0].text.split(' · ')[1]}"
+        unit = (
+            rows[0].text
+            if by_time
+            else text.many(shares.largest[0].videos, "video") + f", {rows[0].text.split(' · ')[1]}"
+        )
         finding = f"The largest is {rows[0].name}: {unit.replace(' · ', ', ')}."
     else:
         finding = "There are none."

@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[list[str], int]] = {
     "status": (["status", "OUTPUT"], 0),
     "status --json": (["status", "OUTPUT", "--json"], 0),
     "verify": (["verify", "OUTPUT"], 0),
+    "report": (["report", "OUTPUT", "--no_images"], 0),
     "diff": (["diff", "OUTPUT", "20260101", "20260102"], 0),
     "sql": (["sql", "OUTPUT"], 0),
     "compact": (["compact", "OUTPUT", "--before", "2000-01-01"], 0),

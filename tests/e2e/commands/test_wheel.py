@@ -90,7 +90,7 @@ def test_an_installed_wheel_labels_the_bundled_videos_far_from_the_checkout(
 
     environment = dict(os.environ) | {"REELBEAM_CACHE_DIR": str(tmp_path / "cache")}
     program = tmp_path / "env" / "bin" / "reelbeam"
-    flags = ["--model=demo", f"--output={tmp_path / 'out'}", "--summary_json"]
+    flags = ["--model=demo", f"--output={tmp_path / 'out'}", "--report", "--summary_json"]
     printed = run(
         program, "label", packages / "reelbeam" / "pipeline" / "demo" / "videos", *flags, cwd=elsewhere, env=environment
     )
@@ -106,4 +106,5 @@ def test_an_installed_wheel_labels_the_bundled_videos_far_from_the_checkout(
         "WHERE status = 'ok'"
     ).fetchall()
     assert len(rows) == 9 and all(label == name.replace("_", " ") for name, label in rows)
+    assert "moving left" in (tmp_path / "out/report.html").read_text("utf-8"), "the page's templates are in the wheel"
     assert not list(elsewhere.iterdir())

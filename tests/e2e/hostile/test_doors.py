@@ -99,7 +99,7 @@ def labeled(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return output
 
 
-@pytest.mark.parametrize("command", ["plan", "probe", "status", "verify", "diff", "sql", "compact", "models"])
+@pytest.mark.parametrize("command", ["plan", "probe", "status", "verify", "report", "diff", "sql", "compact", "models"])
 def test_no_other_command_listens(command: str, labeled: pathlib.Path, samples_dir: pathlib.Path) -> None:
     sample = samples_dir / "growing.mp4"
     runs = sorted(path.stem for path in labeled.joinpath("runs").iterdir() if "-compact-" not in path.stem)

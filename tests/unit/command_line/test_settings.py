@@ -90,7 +90,7 @@ def as_json(value: object) -> object:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in BY_NAME if name not in ("inputs", "verbose", "no_wait", "summary_json")]
+    "name", [name for name in BY_NAME if name not in ("inputs", "verbose", "no_wait", "report", "summary_json")]
 )
 def test_each_flag_sets_its_attribute_and_its_key_in_the_runs_json(name: str) -> None:
     words, value = given(BY_NAME[name])
@@ -121,7 +121,7 @@ def test_the_runs_json_has_the_recorded_settings_and_nothing_else_but_facts_of_t
 def test_the_flex_template_has_the_settings_with_their_help() -> None:
     metadata: Any = flex_template.metadata()
     parameters = {p["name"]: p for p in metadata["parameters"]}
-    left_out = {"no_wait", "summary_json", "videos_per_part", "wait_for_lock"}
+    left_out = {"no_wait", "report", "summary_json", "videos_per_part", "wait_for_lock"}
     assert {name for name, each in BY_NAME.items() if not each.flag.in_template} == left_out
     for name in set(BY_NAME) - left_out - {"inputs"}:
         assert parameters[name]["helpText"] == BY_NAME[name].help

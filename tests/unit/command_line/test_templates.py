@@ -17,6 +17,7 @@ import yaml
 
 from reelbeam.pipeline import flex_template
 from reelbeam.pipeline.commands import output as output_commands
+from reelbeam.pipeline.commands.report import report_parser
 from reelbeam.pipeline.flags import options
 from reelbeam.pipeline.flags.label_parser import label_parser
 from reelbeam.pipeline.runners.registry import runner_of
@@ -80,10 +81,17 @@ def test_the_dag_for_one_machine_or_flink(runner: str) -> None:
     assert config.inputs == ("gs://bucket/a/**.mp4", "gs://bucket/b/*")
     assert (config.output, config.model.name) == ("gs://bucket/labels", "a0-base")
     assert beam_flags == runner.split()
-    assert "--summary_json" in words
+    assert {"--report", "--summary_json"} <= set(words)
     shell, *verify = shlex.split(rendered(dag_constants()["VERIFY_COMMAND"]))
     assert (shell, verify[0]) == ("exec", words[1])
     verified(verify, config.output)
+
+
+def test_the_dag_for_dataflow_writes_the_report_of_the_output() -> None:
+    shell, program, command, *words = shlex.split(rendered(dag_constants()["REPORT_COMMAND"]))
+    assert (shell, program, command) == ("exec", "/opt/reelbeam/bin/reelbeam", "report")
+    args, beam_flags = options.parse_flags(words, report_parser())
+    assert (args.output, beam_flags) == ("gs://bucket/labels", [])
 
 
 def test_the_shell_leaves_the_dags_patterns_alone(tmp_path: pathlib.Path) -> None:
@@ -302,3 +310,12 @@ def test_every_template_that_labels_ends_with_the_line_of_json() -> None:
     for name in ("airflow/reelbeam_nightly.py", "kubernetes/cronjob.yaml", "systemd/reelbeam.service"):
         assert "--summary_json" in (TEMPLATES / name).read_text("utf-8"), name
     assert {"--summary_json", "--no_wait"} <= {x for a in label_parser()._actions for x in a.option_strings}
+
+
+def test_every_template_whose_launcher_waits_writes_the_report() -> None:
+    airflow = dag_constants()["LABEL_COMMAND"].split()
+    (unit, _) = re.findall(r"^ExecStart=(.+)$", (TEMPLATES / "systemd/reelbeam.service").read_text("utf-8"), re.M)
+    (job,) = yaml.safe_load_all((TEMPLATES / "flink/label-job.yaml").read_text("utf-8"))
+    flink = job["spec"]["template"]["spec"]["containers"][0]["args"]
+    for words in (airflow, containers()["label"]["args"], unit.split(), flink):
+        assert "--report" in words, words

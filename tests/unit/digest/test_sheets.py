@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import pathlib
 import random
 from collections.abc import Sequence
@@ -202,6 +203,15 @@ def test_no_more_clips_are_shown_than_allowed(tmp_path: pathlib.Path, max_clips:
         sizes = [len(each) for each in (sheets.sample, sheets.least_certain, sheets.undecided, sheets.unfamiliar)]
         assert sizes == [12, 12, 6, 6]
         assert sum(len(each) for sheet in sheets.labels for each in (sheet.surest, sheet.median, sheet.least)) == 39
+
+
+def test_the_size_of_the_content_does_not_grow_with_the_number_of_clips(tmp_path: pathlib.Path) -> None:
+    sizes = []
+    for num_videos in (60, 1500):
+        output = tmp_path / str(num_videos)
+        commit_run(output, 1, corpus(num_videos))
+        sizes.append(len(json.dumps(dataclasses.asdict(content_of(output)))))
+    assert sizes[1] < 1.2 * sizes[0]
 
 
 def test_the_shares_of_the_sheets_are_all_there_is() -> None:

@@ -93,6 +93,10 @@ def test_labels_are_counted_by_videos_and_by_time(tmp_path: pathlib.Path) -> Non
     assert labels == Shares((Share("left", 2, 4000), Share("still", 1, 2000), Share("right", 0, 4000)))
     labels = content_of(tmp_path, num_labels=1).corpus.labels
     assert labels == Shares((Share("left", 2, 4000),), 2, Share("", 1, 6000))
+    commit_run(tmp_path, 2, [clip("d.mp4", index, ("right", 0.9)) for index in range(3)])
+    corpus = content_of(tmp_path, num_labels=1).corpus
+    assert [share.name for share in corpus.labels.largest] == ["left"]
+    assert corpus.labels_by_time == Shares((Share("right", 1, 10_000),), 2, Share("", 3, 6000))
 
 
 def test_overlapping_clips_share_their_time(tmp_path: pathlib.Path) -> None:

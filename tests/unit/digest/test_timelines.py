@@ -8,7 +8,7 @@ import pytest
 from digest_factory import clip, commit_run, content_of, places, video
 
 from reelbeam.transforms.errors import ConfigError
-from reelbeam.transforms.output.digest import timelines
+from reelbeam.transforms.output.digest import digest, timelines
 from reelbeam.transforms.output.digest.content import LabelRun, TimeSpan
 from reelbeam.transforms.schemas import Row
 
@@ -112,7 +112,9 @@ def test_requested_videos_have_timelines_first(tmp_path: pathlib.Path) -> None:
     assert len(content_of(tmp_path, videos=("calm.mp4", "failed.mp4"), max_timelines=0).timelines) == 2
 
 
-def test_each_range_of_a_requested_video_has_a_timeline(tmp_path: pathlib.Path) -> None:
+def test_each_range_of_a_requested_video_has_a_timeline(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clips, videos = [], []
     for start in (60_000, 20_000):
         clips.append(clip("a.mp4", 0, ("a", 0.5), start_ms=start, end_ms=start + 2000, range_start_ms=start))
@@ -120,6 +122,8 @@ def test_each_range_of_a_requested_video_has_a_timeline(tmp_path: pathlib.Path) 
     commit_run(tmp_path, 1, clips, videos)
     content = content_of(tmp_path, videos=("a.mp4",))
     assert [(each.start_ms, each.end_ms) for each in content.timelines] == [(20_000, 22_000), (60_000, 62_000)]
+    monkeypatch.setattr(digest, "MAX_RANGES", 1)
+    assert [each.start_ms for each in content_of(tmp_path, videos=("a.mp4",)).timelines] == [20_000]
 
 
 @pytest.mark.parametrize(

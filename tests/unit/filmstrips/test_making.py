@@ -16,6 +16,7 @@ import pytest
 from filmstrip_factory import LabeledRun, labeled_run
 from PIL import Image
 
+from reelbeam.transforms.filmstrips import making
 from reelbeam.transforms.filmstrips.filmstrip import Filmstrip, NoFilmstrip, Pictures
 from reelbeam.transforms.filmstrips.making import FilmstripOptions, Progress, make_filmstrips, remote_videos
 from reelbeam.transforms.media.decoding.decoder import decode_clips
@@ -69,6 +70,12 @@ def test_tiles_of_a_range_show_their_times(tmp_path: pathlib.Path, numbered: pat
     assert [clip.start_ms for clip in clips] == [10_250, 12_250, 14_000]
     made = require_tiles_at_their_times(run, clips)
     assert made[0].tile_ms == (10_250, 10_500, 10_750, 11_000, 11_250, 11_500, 11_750, 12_000)
+
+
+def test_many_overlapping_clips_of_one_video(tmp_path: pathlib.Path, numbered: pathlib.Path) -> None:
+    run = labeled_run(tmp_path, "--clip_stride_seconds=0.5")
+    made = require_tiles_at_their_times(run, run.clips(numbered))
+    assert sorted(made) == list(range(57))
 
 
 def test_a_warm_up_is_not_shown(tmp_path: pathlib.Path, numbered: pathlib.Path) -> None:
@@ -133,8 +140,17 @@ def test_progress_counts_distinct_clips(tmp_path: pathlib.Path, samples_dir: pat
     seen: list[Progress] = []
     make_filmstrips([*clips, *clips], str(tmp_path), report=seen.append)
     assert seen[-1] == (len(clips), len(clips), 0)
-    assert [progress.done for progress in seen] == sorted({progress.done for progress in seen})
-    assert len(seen) == 2
+    assert [progress.done for progress in seen] == sorted(progress.done for progress in seen)
+
+
+def test_progress_is_reported_while_a_video_takes_long(
+    tmp_path: pathlib.Path, samples_dir: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "_SECONDS_BETWEEN_REPORTS", 0.01)
+    clips = labeled_run(tmp_path).clips(samples_dir / "moving_up.mp4")
+    seen: list[Progress] = []
+    make_filmstrips(clips, str(tmp_path), report=seen.append)
+    assert seen[0] == (0, len(clips), 0) and seen[-1].done == len(clips)
 
 
 def test_remote_videos_are_counted_once(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:

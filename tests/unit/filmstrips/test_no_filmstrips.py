@@ -76,8 +76,9 @@ def test_a_clip_or_a_range_that_the_video_does_not_have(run: LabeledRun, video: 
     clip = run.clips(video)[0]
     later = dataclasses.replace(clip, key=clip.key._replace(clip_index=999))
     assert reason_of(run, later) == ("changed", "")
-    outside = dataclasses.replace(clip, key=clip.key._replace(range_start_ms=10**9, range_end_ms=None))
-    assert reason_of(run, outside) == ("changed", "")
+    for start, end in [(10**9, None), (1000, 500), (1000, 1000), (-1000, 500), (None, 0), (None, 10**18)]:
+        outside = dataclasses.replace(clip, key=clip.key._replace(range_start_ms=start, range_end_ms=end))
+        assert reason_of(run, outside) == ("changed", "")
 
 
 def relabeled(run: LabeledRun, video: pathlib.Path, content: bytes) -> ShownClip:
@@ -188,3 +189,25 @@ def test_a_video_has_a_time_limit(size_bytes: int, num_clips: int) -> None:
     assert allowed_seconds(limits, size_bytes, clips) <= 120
     assert allowed_fetch_seconds(limits, size_bytes) <= 120
     assert allowed_seconds(limits, 0) <= DEFAULT_LIMITS.deadline_seconds
+
+
+@pytest.mark.parametrize(
+    ("uri", "reasons"),
+    [
+        ("/dev/zero", {"changed", "unreadable", "gone"}),
+        ("/proc/self/mem", {"changed", "unreadable", "gone"}),
+        ("/", {"gone"}),
+        ("a\0b.mp4", {"gone", "unreadable"}),
+        ("", {"gone", "unreadable"}),
+        ("-i", {"gone"}),
+        ("/tmp/\udcff.mp4", {"gone", "unreadable"}),
+        ("concat:/etc/passwd", {"gone", "unreadable"}),
+        ("gs:///", {"gone", "unreadable"}),
+    ],
+)
+def test_uris_of_hostile_rows(run: LabeledRun, video: pathlib.Path, uri: str, reasons: set[str]) -> None:
+    clip = run.clips(video)[0]
+    for size_bytes in (0, 10**9, -1, None):
+        key = clip.key._replace(video_uri=uri)
+        hostile = dataclasses.replace(clip, key=key, size_bytes=size_bytes, content_version="")
+        assert reason_of(run, hostile)[0] in reasons

@@ -6,14 +6,15 @@ import pathlib
 from fractions import Fraction
 
 import av
+import box_editing
 import data_generation as generate
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from reelbeam.transforms.filmstrips.tiles import Layout, tile_span, tile_times
+from reelbeam.transforms.filmstrips.tiles import tile_span, tile_times, whole_geometry
 from reelbeam.transforms.media.decoding.decoder import decode_clips
-from reelbeam.transforms.media.decoding.picture import Geometry, PictureConverter
+from reelbeam.transforms.media.decoding.picture import PADDING, Geometry, PictureConverter
 from reelbeam.transforms.media.decoding.probe import probe
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
 from reelbeam.transforms.media.sampling.stream import plan_stream_spans
@@ -65,24 +66,22 @@ def frames_of(path: pathlib.Path, geometry: Geometry) -> Picture:
     return frames
 
 
-def require_same_pixels(path: pathlib.Path, geometry: Geometry) -> Layout:
-    """Asserts that the square of whole pictures is what the model gets; returns their layout."""
-    layout = Layout.of(geometry, probe(path))
-    whole = frames_of(path, layout.geometry)
-    left, top, right, bottom = layout.picture
-    assert not whole[:, :top].any() and not whole[:, bottom:].any()
-    assert not whole[:, :, :left].any() and not whole[:, :, right:].any()
-    pictures = whole[:, top:bottom, left:right]
-    left, top, right, bottom = layout.crop
-    assert np.array_equal(pictures[:, top:bottom, left:right], frames_of(path, geometry))
-    return layout
+def require_same_pixels(path: pathlib.Path, geometry: Geometry) -> tuple[int, int]:
+    """Asserts that the square of whole pictures is what the model gets; returns the pictures' width and height."""
+    whole = whole_geometry(geometry, probe(path))
+    frames, square = frames_of(path, whole), slice(whole.margin, whole.margin + whole.size)
+    assert frames.shape[1:] == (whole.side, whole.side, 3)
+    assert np.array_equal(frames[:, square, square], frames_of(path, geometry))
+    is_shown = (frames != PADDING).any(axis=3)
+    rows, columns = (is_shown.any(axis=axes).nonzero()[0] for axes in ((0, 2), (0, 1)))
+    return int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1)
 
 
 @pytest.mark.parametrize(
     ("name", "size"),
     [
         ("kinetics_style_256p.mp4", (341, 192)),
-        ("mpeg4_packed_bframes.avi", None),
+        ("mpeg4_packed_bframes.avi", (256, 192)),
         ("carving_ice.mp4", (192, 192)),
         ("hevc.mp4", (192, 192)),
         ("av1.mkv", (341, 192)),
@@ -91,10 +90,8 @@ def require_same_pixels(path: pathlib.Path, geometry: Geometry) -> Layout:
         ("long_1080p.mp4", (341, 192)),
     ],
 )
-def test_real_videos_give_the_models_pixels(shared_dir: pathlib.Path, name: str, size: tuple[int, int] | None) -> None:
-    layout = require_same_pixels(shared_dir / "media" / name, Geometry(192, 172))
-    left, top, right, bottom = layout.picture
-    assert size in (None, (right - left, bottom - top))
+def test_real_videos_give_the_models_pixels(shared_dir: pathlib.Path, name: str, size: tuple[int, int]) -> None:
+    assert require_same_pixels(shared_dir / "media" / name, Geometry(192, 172)) == size
 
 
 @pytest.mark.parametrize("geometry", [Geometry(192, 172), Geometry(72, 64), Geometry(51, 50), Geometry(33, 33)])
@@ -136,33 +133,40 @@ def test_turned_anamorphic_odd_and_tiny_videos_give_the_models_pixels(
         mirror=mirror,
         pixel_aspect_ratio=Fraction(ratio),
     )
-    layout = require_same_pixels(path, geometry)
-    left, top, right, bottom = layout.picture
-    assert min(right - left, bottom - top) == geometry.resize
-    assert (right - left) / (bottom - top) == pytest.approx(shape[0] / shape[1], rel=0.02)
+    shown = require_same_pixels(path, geometry)
+    assert min(shown) == geometry.resize
+    assert shown[0] / shown[1] == pytest.approx(shape[0] / shape[1], rel=0.02)
 
 
 def test_an_extreme_picture_is_cut(tmp_path: pathlib.Path) -> None:
     path = generate.make_video(tmp_path / "v.mp4", 20, 10, 400, 16)
-    layout = require_same_pixels(path, Geometry(72, 64))
-    assert layout.geometry.cut_size == (72, 4 * 72)
+    assert require_same_pixels(path, Geometry(72, 64)) == (4 * 72, 72)
 
 
-def test_a_picture_that_becomes_smaller_is_padded() -> None:
-    """The model's square stays in the middle."""
-    geometry = Geometry(24, 11, margin_x=20, margin_y=10)
-    converter = PictureConverter(geometry, Fraction(1))
-    plain = PictureConverter(Geometry(24, 11), Fraction(1))
+@pytest.mark.parametrize("turn", [0, 90])
+@pytest.mark.parametrize(("edges", "size"), [((20, 20, 0, 0), (72, 72)), ((30, 30, 0, 0), (72, 86))])
+def test_what_the_container_crops_away_is_not_shown(
+    tmp_path: pathlib.Path, turn: int, edges: tuple[int, int, int, int], size: tuple[int, int]
+) -> None:
+    draw = generate.draw_moving
+    plain = generate.make_video(tmp_path / "plain.mp4", 20, 10, 160, 120, draw=draw, rotation=turn)
+    path = box_editing.with_clean_aperture(plain, tmp_path / "clap.mp4", (160, 120), edges, b"avc1")
+    assert require_same_pixels(path, Geometry(72, 64)) == (size if turn == 0 else size[::-1])
+
+
+def test_pictures_of_any_size_have_the_square_in_the_middle() -> None:
+    """A stream may change its size."""
+    geometry = Geometry(24, 11, margin=20)
+    converter, plain = PictureConverter(geometry, Fraction(1)), PictureConverter(Geometry(24, 11), Fraction(1))
     chance = np.random.default_rng(1)
-    for width, height in [(24, 24), (48, 24), (24, 60), (97, 55), (100, 100), (25, 24)]:
-        drawn = chance.integers(0, 256, (height, width, 3), np.uint8)
-        frame = av.VideoFrame.from_ndarray(drawn, "rgb24")
+    for width, height in [(24, 24), (48, 24), (24, 60), (97, 55), (100, 100), (25, 24), (24, 400)]:
+        frame = av.VideoFrame.from_ndarray(chance.integers(0, 256, (height, width, 3), np.uint8), "rgb24")
         picture = converter.convert(frame)
-        assert picture.shape == (*geometry.cut_size, 3) == (31, 51, 3)
-        assert np.array_equal(picture[10:21, 20:31], plain.convert(frame))
-        assert picture[15, 25].any()
+        assert picture.shape == (51, 51, 3)
+        assert np.array_equal(picture[20:31, 20:31], plain.convert(frame))
+        assert (picture[0, 0] == PADDING).all()
 
 
-def test_margins_below_zero_are_refused() -> None:
-    with pytest.raises(ValueError, match="margin_x=-1"):
-        Geometry(24, 11, margin_x=-1)
+def test_a_margin_below_zero_is_refused() -> None:
+    with pytest.raises(ValueError, match="margin=-1"):
+        Geometry(24, 11, margin=-1)

@@ -55,8 +55,8 @@ MAY_IMPORT = {  # beside its own files
     "pipeline.job": "all of transforms, pipeline, pipeline.terminal, pipeline.settings, pipeline.runners",
     "pipeline.reports": "data model, storage, output, selection, models.*, pipeline.terminal, pipeline.job",
     "pipeline.reports.page": "data model, output, filmstrips",
-    "pipeline.commands": "all of transforms, pipeline.terminal, pipeline.settings, pipeline.runners, pipeline.flags, "
-    "pipeline.job, pipeline.reports, pipeline.reports.page",
+    "pipeline.commands": "all of transforms, pipeline, pipeline.terminal, pipeline.settings, pipeline.runners, "
+    "pipeline.flags, pipeline.job, pipeline.reports, pipeline.reports.page",
     "start": "data model, storage, pipeline, pipeline.*",
 }
 MAY_KNOW_BEAM = {"data model", "storage", "inputs", "output", "selection", "stored_models", "steps"}

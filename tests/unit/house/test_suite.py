@@ -1,4 +1,4 @@
-"""The suite and its Makefile: the user's caches are not touched, and the newest working Python is used."""
+"""The suite and its Makefile: the user's caches, the newest working Python, and the browser that some tests need."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 
+import browsing
 import pytest
 
 from reelbeam.transforms.models.registry import cache
@@ -59,3 +60,23 @@ def test_make_takes_the_newest_python_that_works(working: list[str], wanted: str
     assert f"test -x no-such-folder/bin/python || {wanted} -m venv no-such-folder\n" in done.stdout
     named = subprocess.run([*command, "PYTHON=mine"], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert "|| mine -m venv no-such-folder\n" in named.stdout
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])
+def test_without_a_browser_its_tests_are_skipped_and_fail_in_ci(
+    ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(browsing, "AXE", tmp_path / "axe.min.js")
+    with pytest.raises(outcome, match="make browser"), browsing.running_browser():
+        pass
+
+
+def test_the_lock_file_of_npm_fits_any_registry() -> None:
+    folder = ROOT / "tests/browser"
+    lock = (folder / "package-lock.json").read_text("utf-8")
+    assert "resolved" not in lock and "://" not in lock
+    wanted = json.loads((folder / "package.json").read_text("utf-8"))["devDependencies"]
+    assert {f"node_modules/{name}": version for name, version in wanted.items()} == {
+        name: entry["version"] for name, entry in json.loads(lock)["packages"].items() if name
+    }

@@ -26,7 +26,7 @@ from reelbeam.transforms.output.run_document import KEY_COLUMNS, LabelingKey, co
 from reelbeam.transforms.output.run_files import RunPaths
 
 RUN, CUT_OFF, COMPACTION = "20260102T000000Z-000002", "20260103T000000Z-000003", "20260104T000000Z-compact-00000a"
-COMMANDS = ("label", "plan", "status", "verify", "diff", "sql", "compact")
+COMMANDS = ("label", "plan", "status", "verify", "report", "diff", "sql", "compact")
 KEY = {name: 4 if name == "schema_version" else "x" for name in KEY_COLUMNS}
 NUM_VARIANTS = int(os.environ.get("REELBEAM_FUZZ_DOCUMENTS", "4"))
 
@@ -67,6 +67,7 @@ def arguments(command: str, output: pathlib.Path) -> list[str]:
     more = {
         "label": [nothing, "--model=demo", "--output", str(output), "--max_failure_ratio", "1"],
         "plan": [nothing, "--model=demo", "--output", str(output)],
+        "report": [str(output), "--no_images", "--to", str(output.with_name("report.html"))],
         "diff": [str(output), "20260101", RUN],
     }
     return [command, *more.get(command, [str(output)])]
@@ -225,7 +226,7 @@ def test_no_document_ends_in_a_traceback(
         shutil.rmtree(output)
         shutil.copytree(made, output)
         (output / name).write_bytes(text)
-        for command in ("plan", "status", "verify", "diff", "sql", "compact"):
+        for command in ("plan", "status", "verify", "report", "diff", "sql", "compact"):
             code, err = outcome(command, output, capsys)
             assert code in range(6) and err.count("reelbeam:") == (code in (1, 2, 3, 5)), (number, command, code, err)
         shutil.rmtree(output)

@@ -13,10 +13,10 @@ import pytest
 
 from reelbeam.pipeline.cli import main
 
-COMMANDS = ("status", "diff", "plan", "compact", "verify", "sql")
+COMMANDS = ("status", "report", "diff", "plan", "compact", "verify", "sql")
 EXIT_CODES = {"plan": 2, "verify": 4}
 """Those of the commands that do not end with 1: the output is a flag of `plan`."""
-ALL_READ, ROWS = {"status", "diff", "plan"}, {"status", "plan"}
+ALL_READ, ROWS = {"status", "report", "diff", "plan"}, {"status", "report", "plan"}
 
 
 class Made(NamedTuple):
@@ -79,22 +79,22 @@ NOT_UTF8 = pa.Array.from_buffers(
 )
 DAMAGES: dict[str, tuple[str, Callable[[pa.Table], pa.Table], set[str], str]] = {
     "status missing": ("videos", drop("status"), ALL_READ, "column status: missing, must be string not null"),
-    "uri_key missing": ("videos", drop("uri_key"), ROWS, "column uri_key: missing, must be int64"),
+    "uri_key missing": ("videos", drop("uri_key"), ALL_READ, "column uri_key: missing, must be int64"),
     "run_id missing": ("videos", drop("run_id"), ALL_READ, "column run_id: missing, must be string"),
-    "key missing": ("videos", drop("precision"), ROWS, "column precision: missing"),
+    "key missing": ("videos", drop("precision"), ALL_READ, "column precision: missing"),
     "code missing": ("errors", drop("code"), {"diff"}, "column code: missing, must be string"),
     "status twice": ("videos", lambda t: t.append_column("status", t["status"]), ALL_READ, "present 2 times"),
     "status a number": ("videos", change("status", pa.array([7])), ALL_READ, "column status: int64, must be"),
     "status null": ("videos", change("status", pa.array([None], pa.string())), ALL_READ, "status: string, must be"),
     "status no UTF-8": ("videos", replace("status", NOT_UTF8), ALL_READ, "Invalid UTF8"),
-    "label no UTF-8": ("videos", replace("top_label", NOT_UTF8), {"status", "diff"}, "Invalid UTF8"),
+    "label no UTF-8": ("videos", replace("top_label", NOT_UTF8), {"status", "report", "diff"}, "Invalid UTF8"),
     "code no UTF-8": ("errors", replace("code", NOT_UTF8), {"diff"}, "Invalid UTF8"),
-    "uri_key a text": ("videos", change("uri_key", pa.array(["x"])), ROWS, "uri_key: string"),
-    "uri_key a list": ("videos", change("uri_key", pa.array([[1]])), ROWS, "uri_key: list"),
+    "uri_key a text": ("videos", change("uri_key", pa.array(["x"])), ALL_READ, "uri_key: string"),
+    "uri_key a list": ("videos", change("uri_key", pa.array([[1]])), ALL_READ, "uri_key: list"),
     "time null": ("videos", change("labeled_at", pa.array([None], times(0).type)), ROWS, "column labeled_at"),
     "time too large": ("videos", replace("labeled_at", times(2**63 - 1)), ROWS, "outside the years 1970"),
     "time too small": ("videos", replace("labeled_at", times(-(2**63))), ROWS, "outside the years 1970"),
-    "clips a text": ("videos", change("num_clips", pa.array(["1"])), {"status"}, "column num_clips: string"),
+    "clips a text": ("videos", change("num_clips", pa.array(["1"])), {"status", "report"}, "column num_clips: string"),
     "no columns": ("videos", lambda t: t.select([]), ALL_READ, "missing"),
 }
 """Name -> table, what changes it, the commands that read what is changed, and what they report."""

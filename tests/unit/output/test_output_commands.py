@@ -388,7 +388,7 @@ def test_a_damaged_file_is_named_with_what_to_do(
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", "[]", '{"run_id": "x", "counts": {}, "errors": [], "files": {}}'])
-@pytest.mark.parametrize("command", ["status", "verify", "diff", "sql", "compact"])
+@pytest.mark.parametrize("command", ["status", "verify", "report", "diff", "sql", "compact"])
 def test_so_is_the_json_of_a_run(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], command: str, text: str
 ) -> None:

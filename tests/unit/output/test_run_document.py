@@ -150,7 +150,7 @@ REMEDY = "Pass another --output, or use the release that wrote it"
 
 
 @pytest.mark.parametrize(("version", "age"), [(SCHEMA_VERSION - 1, "an older"), (SCHEMA_VERSION + 1, "a newer")])
-@pytest.mark.parametrize("command", ["label", "plan", "status", "diff", "sql", "compact", "verify"])
+@pytest.mark.parametrize("command", ["label", "plan", "status", "report", "diff", "sql", "compact", "verify"])
 def test_an_output_of_another_schema_version_is_refused_in_one_line_that_names_both(
     command: str, version: int, age: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,7 +16,7 @@ EMPTY = Content(
     Totals(0, 0, 0, 0, 0, 0, 0, 0, {}, {}),
     (),
     (),
-    Corpus(NO_SHARES, NO_VALUES, NO_VALUES, NO_VALUES, NO_SHARES, NO_SHARES, NO_SHARES),
+    Corpus(NO_SHARES, NO_VALUES, NO_VALUES, NO_VALUES, NO_SHARES, NO_SHARES, NO_SHARES, NO_SHARES),
     Sheets((), (), (), (), ()),
     (),
 )

@@ -207,6 +207,38 @@ def test_what_does_not_exist_cannot_be_moved(root: str) -> None:
     assert storage.exists(target) and not storage.exists(f"{root}/gone")
 
 
+def test_a_file_is_replaced_as_a_whole(root: str) -> None:
+    uri = f"{root}/report.html"
+    for data in (b"old", b"new and longer", b""):
+        storage.replace_file(uri, data)
+        with storage.open_binary(uri) as file:
+            assert file.read() == data
+    assert [found.rpartition("/")[2] for found in storage.find_files(root, "*")] == ["report.html"]
+
+
+def test_a_failure_to_replace_a_local_file_keeps_the_old_one(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(errors.StorageError, match=r"folder: the storage says .*Is a directory"):
+        storage.replace_file(f"{tmp_path}/folder", b"new")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["folder"]
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "precious").write_bytes(b"kept")
+    (tmp_path / "report.html").symlink_to(tmp_path / "precious")
+    storage.replace_file(f"{tmp_path}/report.html", b"new")
+    assert (tmp_path / "precious").read_bytes() == b"kept"
+    assert (tmp_path / "report.html").read_bytes() == b"new" and not (tmp_path / "report.html").is_symlink()
+
+
+def test_browsers_show_a_page_in_a_bucket(s3: S3Server) -> None:
+    with used_by_beam(s3_flags(s3.url)):
+        for name in ("report.html", "part.parquet"):
+            storage.replace_file(f"{s3.uri}/{name}", b"1")
+    kinds = [s3.client.head_object(Bucket=BUCKET, Key=name)["ContentType"] for name in ("report.html", "part.parquet")]
+    assert kinds == ["text/html; charset=utf-8", "application/octet-stream"]
+
+
 def test_a_local_folder_exists(tmp_path: pathlib.Path) -> None:
     """A document that is a folder is an output that cannot be read, and not one without the document."""
     (tmp_path / "r1.json").mkdir()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol, TypeAlias
 
 from reelbeam.transforms import errors
+from reelbeam.transforms.media.container.sparse_reading import LeftOut
 
 Fetch: TypeAlias = Callable[[int, int], tuple[int, int]]
 """Fetches the bytes in [start, stop); returns the bounds of the fetched range that contains them."""
@@ -52,14 +53,23 @@ class LocalFile:
       descriptor: a descriptor open for reading.
       size_bytes: the file's size, for the decoder process, which cannot ask for it; None asks each time.
       fetch: see `Fetch`; None if the whole file is on disk.
+      left_out: the parts that need not be fetched; None: there are none.
     """
 
-    def __init__(self, name: str, descriptor: int, size_bytes: int | None = None, fetch: Fetch | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        descriptor: int,
+        size_bytes: int | None = None,
+        fetch: Fetch | None = None,
+        left_out: LeftOut | None = None,
+    ) -> None:
         self.name = name
         self._descriptor = descriptor
         self._size_bytes = size_bytes
         self._position = 0
         self._fetch = fetch
+        self._left_out = left_out
         self._there: list[tuple[int, int]] = []
 
     def fileno(self) -> int:
@@ -68,6 +78,12 @@ class LocalFile:
 
     def read(self, size: int) -> bytes:
         """Returns at most `size` bytes; b"" at the end."""
+        if self._left_out is not None:
+            stop, is_left_out = self._left_out.part(self._position, min(self._position + size, self._size()))
+            size = max(stop - self._position, 0)
+            if is_left_out:
+                self._position = stop
+                return bytes(size)
         if self._fetch is not None:
             self._await(self._position, size, self._fetch)
         data = os.pread(self._descriptor, size, self._position)
@@ -116,12 +132,14 @@ class ReceivedFile:
       descriptor: a descriptor open for reading. The caller closes it.
       size_bytes: the size of the whole file.
       fetch: see `Fetch`; None if the whole file is on disk.
+      left_out: the parts that need not be fetched; None: there are none.
     """
 
     name: str
     descriptor: int
     size_bytes: int
     fetch: Fetch | None = None
+    left_out: LeftOut | None = None
 
     def open(self) -> LocalFile:
         """Returns a reader with a position of its own.
@@ -133,7 +151,7 @@ class ReceivedFile:
             descriptor = os.dup(self.descriptor)
         except OSError as error:
             raise errors.UnreadableVideoError(f"{self.name}: cannot be read: {error.strerror}") from error
-        return LocalFile(self.name, descriptor, self.size_bytes, self.fetch)
+        return LocalFile(self.name, descriptor, self.size_bytes, self.fetch, self.left_out)
 
 
 LocalVideo: TypeAlias = str | os.PathLike[str] | ReceivedFile

@@ -35,6 +35,9 @@ _INTERPOLATION = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpo
 _MIN_RATIO_OF_PLANES = 1.25
 _PLANES_OF_RGB = (2, 0, 1)  # FFmpeg's order is GBR
 
+PADDING = (255, 0, 255)
+"""The color around pictures that are smaller than the margin of their geometry; edges of pictures do not have it."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Geometry:
@@ -43,25 +46,24 @@ class Geometry:
     Attributes:
       resize: the length of the short side after scaling, in pixels.
       size: the side of the square cut from the center, in pixels; at most `resize`.
-      margin_x, margin_y: how many more pixels to keep on each side of the square: left and right, above and below. The
-        square has the same pixels with any margins. Where the picture ends before the margin, the rest is black.
+      margin: how many more pixels to keep on each side of the square. The square has the same pixels with any margin.
+        Where the picture ends before the margin, the rest has the color `PADDING`.
     """
 
     resize: int
     size: int
-    margin_x: int = 0
-    margin_y: int = 0
+    margin: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.size <= self.resize:
             raise ValueError(f"size={self.size}, resize={self.resize}: must be 0 < size <= resize")
-        if self.margin_x < 0 or self.margin_y < 0:
-            raise ValueError(f"margin_x={self.margin_x}, margin_y={self.margin_y}: must be 0 or more")
+        if self.margin < 0:
+            raise ValueError(f"margin={self.margin}: must be 0 or more")
 
     @property
-    def cut_size(self) -> tuple[int, int]:
-        """The height and width of what is cut out."""
-        return self.size + 2 * self.margin_y, self.size + 2 * self.margin_x
+    def side(self) -> int:
+        """The side of the square with its margin, in pixels."""
+        return self.size + 2 * self.margin
 
     def scaled_size(self, width: int, height: int, pixel_aspect_ratio: Fraction) -> tuple[int, int]:
         """Returns (width, height) after scaling: the short side of the displayed picture is `resize`."""
@@ -122,7 +124,7 @@ class PictureConverter:
         self._scaled_sizes: dict[tuple[int, int], tuple[int, int]] = {}
 
     def convert(self, frame: VideoFrame) -> npt.NDArray[np.uint8]:
-        """Returns uint8 [*cut_size, 3], RGB: an array, or a view that keeps the scaled picture alive.
+        """Returns uint8 [side, side, 3], RGB: an array, or a view that keeps the scaled picture alive.
 
         Raises:
           av.error.FFmpegError: swscale does not support the frame's format, or the cropping leaves no pixels.
@@ -135,19 +137,35 @@ class PictureConverter:
             frame, width, height, "gbrp" if in_planes else "rgb24", interpolation=_INTERPOLATION, threads=1
         )
         if not in_planes:
-            return self._cropped(orientation.apply(_view(scaled, 0, 3)))
-        picture = np.empty((*self._geometry.cut_size, 3), np.uint8)
-        for channel, plane in enumerate(_PLANES_OF_RGB):
-            picture[:, :, channel] = self._cropped(orientation.apply(_view(scaled, plane, 1)[:, :, 0]))
-        return picture
+            upright = orientation.apply(_view(scaled, 0, 3))
+            return self._padded(self._cut(upright), upright.shape)
+        planes = [orientation.apply(_view(scaled, plane, 1)[:, :, 0]) for plane in _PLANES_OF_RGB]
+        cuts = [self._cut(plane) for plane in planes]
+        picture = np.empty((*cuts[0].shape, 3), np.uint8)
+        for channel, cut in enumerate(cuts):
+            picture[:, :, channel] = cut
+        return self._padded(picture, planes[0].shape)
 
-    def _cropped(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        geometry = self._geometry
-        height, width = geometry.cut_size
-        top = (picture.shape[0] - geometry.size) // 2 - geometry.margin_y
-        left = (picture.shape[1] - geometry.size) // 2 - geometry.margin_x
-        cut = picture[max(top, 0) : top + height, max(left, 0) : left + width]
-        return cut if cut.shape[:2] == (height, width) else _padded(cut, (height, width), max(-top, 0), max(-left, 0))
+    def _cut(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Returns the square of a picture, or of a plane, with as much of its margin as there is."""
+        (top, left), side = self._corner(picture.shape), self._geometry.side
+        return picture[max(top, 0) : top + side, max(left, 0) : left + side]
+
+    def _padded(self, cut: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+        """Returns what was cut out of a picture of a shape, with its whole margin."""
+        side = self._geometry.side
+        if cut.shape == (side, side, 3):
+            return cut
+        padded = np.empty((side, side, 3), np.uint8)
+        padded[:] = PADDING
+        top, left = (max(-place, 0) for place in self._corner(shape))
+        padded[top : top + cut.shape[0], left : left + cut.shape[1]] = cut
+        return padded
+
+    def _corner(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """Returns top and left of what is to be cut out of a picture of a shape; negative if the picture is smaller."""
+        size, margin = self._geometry.size, self._geometry.margin
+        return (shape[0] - size) // 2 - margin, (shape[1] - size) // 2 - margin
 
     def _scaled_size(self, width: int, height: int) -> tuple[int, int]:
         if (width, height) not in self._scaled_sizes:
@@ -161,13 +179,6 @@ def _view(frame: VideoFrame, index: int, num_channels: int) -> npt.NDArray[np.ui
     plane = frame.planes[index]
     strides = (plane.line_size, num_channels, 1)
     return np.ndarray((frame.height, frame.width, num_channels), np.uint8, memoryview(plane).toreadonly(), 0, strides)
-
-
-def _padded(picture: npt.NDArray[np.uint8], shape: tuple[int, int], top: int, left: int) -> npt.NDArray[np.uint8]:
-    """Returns a picture, or one plane, at (top, left) of a larger black one."""
-    padded = np.zeros((*shape, *picture.shape[2:]), np.uint8)
-    padded[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
-    return padded
 
 
 def _round_half_up(value: Fraction) -> int:

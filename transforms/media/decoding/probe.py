@@ -53,6 +53,8 @@ def probe(video: files.LocalVideo, limits: DecoderLimits = DEFAULT_LIMITS) -> Me
     name = files.name_of(video)
     with containers.open_video(video, limits) as (container, stream):
         _refuse_encrypted(video, container, stream)
+        if isinstance(video, files.ReceivedFile) and video.left_out is not None:
+            video.left_out.leave_out_frames(container, stream)
         peek, key_frames = _FirstFrame(stream), KeyFrames(stream)
         watch = KeyFrameWatch()
         packets = watch.through(key_frames.through(peek.through(_packets(name, container, stream, limits))))

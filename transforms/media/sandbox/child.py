@@ -26,6 +26,7 @@ import av
 
 from reelbeam.transforms import errors
 from reelbeam.transforms.media.container import files
+from reelbeam.transforms.media.container.sparse_reading import LeftOut, Window
 from reelbeam.transforms.media.decoding.decoder import DecodeStats, Geometry, decode_clips
 from reelbeam.transforms.media.decoding.probe import probe
 from reelbeam.transforms.media.limits import DecoderLimits
@@ -110,8 +111,10 @@ class _Server:
         name = request["probe"] if "probe" in request else request["decode"]
         limits = DecoderLimits(**request["limits"])
         fetch = self._fetch if request["is_partial"] else None
+        windows = [Window(*window) for window in request.get("windows", ())]
+        left_out = LeftOut(windows) if request["is_partial"] and windows else None
         with _received(self._channel.descriptors.pop()) as descriptor:
-            video = files.ReceivedFile(name, descriptor, request["size_bytes"], fetch)
+            video = files.ReceivedFile(name, descriptor, request["size_bytes"], fetch, left_out)
             try:
                 is_probe = "probe" in request
                 self._channel.send(self._probe(video, limits) if is_probe else self._decode(video, limits, request))

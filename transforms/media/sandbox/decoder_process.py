@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from reelbeam.transforms import errors
 from reelbeam.transforms.media.container import files
+from reelbeam.transforms.media.container.sparse_reading import Window
 from reelbeam.transforms.media.decoding.decoder import DecodeStats
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DecoderLimits
@@ -127,9 +128,9 @@ class DecoderProcess:
         self._socket.close()
         self._ring.close()
 
-    def probe(self, video: files.VideoFile, limits: DecoderLimits) -> MediaInfo:
+    def probe(self, video: files.VideoFile, limits: DecoderLimits, windows: Sequence[Window] = ()) -> MediaInfo:
         """Runs `media.decoding.probe.probe` in the process. Raises its errors, or DecoderFailedError."""
-        with self._request(video, {"probe": files.name_of(video)}, limits) as budget:
+        with self._request(video, {"probe": files.name_of(video), "windows": windows}, limits) as budget:
             return responses.media(self._receive(budget).get("media"), limits, self._size_bytes)
 
     def decode_clips(
@@ -145,7 +146,7 @@ class DecoderProcess:
 
         A caller that stops early must close the process.
         """
-        shapes = [(span.num_decoded_frames, *geometry.cut_size, 3) for span in spans]
+        shapes = [(span.num_decoded_frames, geometry.side, geometry.side, 3) for span in spans]
         slot_bytes = max(int(np.prod(shape)) for shape in shapes)
         self._ring.reserve(slot_bytes)
         values, name = protocol.media_to_json(media), files.name_of(video)

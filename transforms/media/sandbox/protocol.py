@@ -3,7 +3,8 @@
 Pickle is not used, because the two sides do not trust each other. Lists of numbers are packed, see `pack`. A message
 therefore has few values, and the memory to read it is proportional to its length.
 
-parent   {"probe": NAME, "limits": {…}, "is_partial": BOOL, "size_bytes": N}     with the file's descriptor
+parent   {"probe": NAME, "windows": [[START, END], …], "limits": {…}, "is_partial": BOOL, "size_bytes": N}
+                                                                    with the file's descriptor
          {"decode": NAME, "media": {…}, "spans": […], "geometry": […], "limits": {…}, "slot_bytes": N}     likewise
          {"release": 1}                                             a slot of the ring was copied out
          {"there": [START, STOP]}                                   the response to "need": these bytes are available

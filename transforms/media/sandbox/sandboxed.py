@@ -25,6 +25,7 @@ import numpy.typing as npt
 from reelbeam.transforms import errors
 from reelbeam.transforms.media.container import files
 from reelbeam.transforms.media.container.files import VideoFile
+from reelbeam.transforms.media.container.sparse_reading import Window
 from reelbeam.transforms.media.decoding.decoder import DecodeStats
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DecoderLimits
@@ -57,20 +58,28 @@ class Sandbox:
         self._is_closed = False
         _sandboxes.append(self)
 
-    def probe(self, video: VideoFile, limits: DecoderLimits, stats: DecodeStats | None = None) -> MediaInfo:
+    def probe(
+        self,
+        video: VideoFile,
+        limits: DecoderLimits,
+        stats: DecodeStats | None = None,
+        windows: Sequence[Window] = (),
+    ) -> MediaInfo:
         """Returns the properties of a video, see `reelbeam.transforms.media.decoding.probe.probe`.
 
         Args:
           video: a local path, or a file that is still being downloaded to local disk.
           limits: the limits of the decoder process and of the video.
           stats: gets the CPU time of the decoder process, also if it fails.
+          windows: the only parts to be decoded later. Of a remote MP4, other frames are then not fetched, and other
+            key frames not listed.
 
         Raises:
           MediaError: as in `probe.probe`, DecoderFailedError if the decoder process failed, or an error of fetching.
         """
         cpu_seconds = deadline.allowed_cpu_seconds(limits, files.size_of(video))
         with self.acquire(limits.memory_bytes, cpu_seconds, limits.allow_unconfined, stats) as process:
-            return process.probe(video, limits)
+            return process.probe(video, limits, windows)
 
     def decode_clips(
         self,

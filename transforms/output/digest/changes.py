@@ -10,6 +10,9 @@ from reelbeam.transforms.output.digest.content import ScoredLabel, ShownClip
 Verdict: TypeAlias = Literal["drift", "no drift", "too few videos", "not comparable"]
 """Whether the corpus drifted. "not comparable": model or sampling differ, so that a change is not one of the corpus."""
 
+MIN_TOTAL_VARIATION = 0.1
+"""The default of the total variation above which a significant change is drift."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Side:
@@ -19,12 +22,14 @@ class Side:
       name: of the run, or of the output.
       models: the names of the models of its rows.
       videos: the number of its videos.
+      skipped: the number of inputs that its runs skipped, which have no row in them; 0 for the rows of an output.
     """
 
     name: str
     output: str
     models: tuple[str, ...]
     videos: int
+    skipped: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +49,7 @@ class ShareChange:
       videos_before, videos_after: numbers of videos.
       low, high: the 95 % interval of the difference of the shares, after - before (Newcombe 1998, method 10).
       is_significant: whether the change passes the Benjamini-Hochberg procedure at 0.1.
+      of_before, of_after: the numbers of all videos of which these are shares.
     """
 
     name: str
@@ -52,6 +58,23 @@ class ShareChange:
     low: float
     high: float
     is_significant: bool
+    of_before: int = 0
+    of_after: int = 0
+
+    @property
+    def share_before(self) -> float:
+        """The share before, in [0, 1]."""
+        return self.videos_before / max(self.of_before, 1)
+
+    @property
+    def share_after(self) -> float:
+        """The share after, in [0, 1]."""
+        return self.videos_after / max(self.of_after, 1)
+
+    @property
+    def difference(self) -> float:
+        """The difference of the shares, after - before."""
+        return self.share_after - self.share_before
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,14 +95,19 @@ class Distance:
 class Drift:
     """The comparison of two sets of videos.
 
+    A video counts once, also if several of its ranges are labeled. Label shares are shares of the labeled videos,
+    including those without a label that passed `--min_score`; failed videos are only in `failures`.
+
     Attributes:
-      total_variation: the share of the videos that would need another label to make the label shares equal, in [0, 1].
+      total_variation: an estimate of the share of the videos that would need another label to make the label shares
+        equal, in [0, 1]. What chance alone makes of two samples is subtracted.
       divergence_bits: the Jensen-Shannon divergence of the label shares, minus its mean under permutation.
       p_value: of the divergence, by permutation of videos.
       labels: the changes of label shares, the largest first; labels of fewer than 5 videos are pooled.
       facts: the changes of codec, container and picture size, with names such as "codec h264".
       failures: the changes of error codes.
       distances: of best score, entropy, duration, frame rate and size.
+      labeled_before, labeled_after: the numbers of labeled videos with the settings that are compared.
     """
 
     verdict: Verdict
@@ -90,6 +118,8 @@ class Drift:
     facts: tuple[ShareChange, ...]
     failures: tuple[ShareChange, ...]
     distances: tuple[Distance, ...]
+    labeled_before: int = 0
+    labeled_after: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,10 +143,13 @@ class Changes:
 
     Attributes:
       settings: the differences of model and sampling; empty if there are none.
-      both, new, lost: the numbers of videos in both, only in `after`, and only in `before`.
+      both, new, lost: the numbers of videos in both, only in `after`, and only in `before`. A run has no rows for
+        inputs that it skipped, so a video is not necessarily lost if `after.skipped` is not 0, or new if
+        `before.skipped` is not 0.
       relabeled: the number of videos in both whose best label changed.
       new_examples, lost_examples: some of their URIs, chosen by a hash.
       changed: some of the relabeled videos: those that were surest before and after.
+      same_content: the number of videos in both whose content did not change.
     """
 
     before: Side
@@ -130,3 +163,4 @@ class Changes:
     new_examples: tuple[str, ...]
     lost_examples: tuple[str, ...]
     changed: tuple[ChangedVideo, ...]
+    same_content: int = 0

@@ -18,10 +18,11 @@ from reelbeam.transforms.schemas import RANGE, Row
 
 NUM_LANES = 3
 _VIDEO_COLUMNS = ("video_uri", *RANGE, "duration_ms", "content_version", "size_bytes")
-_CLIP_COLUMNS = (
+CLIP_COLUMNS = (
     *("video_uri", *RANGE, "clip_index", "run_id", "start_ms", "end_ms", "labels"),
     *("entropy", "log_sum_exp", "num_frames", "num_real_frames"),
 )
+"""The columns of the clips table that `shown_clip` needs."""
 _CLIP_BITS = 32
 
 Places = npt.NDArray[np.int64]
@@ -117,11 +118,11 @@ def read_chosen(
     keys = _keys(clips.inputs[chosen], clips.clip_index[chosen])
     shown: dict[tuple[int, int], ShownClip] = {}
     parts: dict[int, list[pa.RecordBatch]] = {}
-    for batch, numbers in rows.numbered("clips", _CLIP_COLUMNS, on_file):
+    for batch, numbers in rows.numbered("clips", CLIP_COLUMNS, on_file):
         ranks = order.ranks[numbers]
         found = np.isin(_keys(ranks, batch["clip_index"].to_numpy()), keys)
         for rank, row in zip(ranks[found].tolist(), batch.filter(pa.array(found)).to_pylist(), strict=True):
-            shown.setdefault((rank, row["clip_index"]), _shown_clip(row, inputs[rank]))
+            shown.setdefault((rank, row["clip_index"]), shown_clip(row, inputs[rank]))
         for rank in np.intersect1d(ranks, with_timeline).tolist():
             mine = batch.select(["start_ms", "clip_index", "labels"]).filter(pa.array(ranks == rank))
             parts.setdefault(rank, []).append(mine)
@@ -132,7 +133,8 @@ def _keys(ranks: Places, clip_index: npt.NDArray[np.int32]) -> Places:
     return (ranks << _CLIP_BITS) + clip_index
 
 
-def _shown_clip(row: Row, video: InputFacts) -> ShownClip:
+def shown_clip(row: Row, video: InputFacts) -> ShownClip:
+    """Returns a clip from its row, which has `CLIP_COLUMNS`, and from that of its video."""
     return ShownClip(
         key=ClipKey(*(row[name] for name in ClipKey._fields)),
         labels=tuple(ScoredLabel(entry["label"], entry["score"]) for entry in row["labels"]),

@@ -50,7 +50,7 @@ class DigestOptions:
       clips_per_group: the most clips of a label that are its surest, its median or its least sure ones.
       max_timelines: the number of timelines, unless more are requested.
       clips_per_timeline: the most clips beside a timeline.
-      videos: URIs of videos that get a timeline in any case.
+      videos: URIs of videos that get a timeline in any case; one for each range, up to 20.
     """
 
     seed: int = 0

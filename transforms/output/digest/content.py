@@ -53,7 +53,7 @@ class ShownClip:
 
 @dataclasses.dataclass(frozen=True)
 class Labeling:
-    """The runs with the same model and sampling whose rows the report shows.
+    """The runs with the same model, engine and sampling whose rows the report shows.
 
     Attributes:
       sampling: the settings that determine the frames, as text by name.
@@ -98,6 +98,7 @@ class Totals:
     Attributes:
       ok, partial, failed: videos by status; `videos` is their sum.
       unrecognized: videos that are ok or partial but have no label, because none passed `--min_score`.
+      size_bytes: of all files; one with several ranges counts once.
       skipped: the inputs that the last run left out, by reason.
       ignored: the files that the last run ignored, by kind.
     """
@@ -143,7 +144,8 @@ class Share:
 
     Attributes:
       videos: the number of videos. For labels: of videos whose best label it is.
-      video_ms: the duration of those videos; for labels: of the clips whose best label it is.
+      video_ms: the duration of those videos; for labels: of the clips whose best label it is. Where clips overlap, each
+        instant counts once.
     """
 
     name: str
@@ -185,7 +187,8 @@ class Corpus:
     """What is in the corpus.
 
     Attributes:
-      labels: by videos and by duration.
+      labels: the labels of most videos.
+      labels_by_time: the labels of the longest duration.
       scores: of the best label of each clip.
       entropies: of each clip, in nats.
       durations: of each video, in seconds; the bins are logarithmic.
@@ -199,6 +202,7 @@ class Corpus:
     picture_sizes: Shares
     codecs: Shares
     containers: Shares
+    labels_by_time: Shares
 
 
 @dataclasses.dataclass(frozen=True)

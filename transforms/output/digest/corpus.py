@@ -29,8 +29,10 @@ def corpus(videos: VideoFacts, clips: ClipTable, num_labels: int) -> Corpus:
       clips: the clips.
       num_labels: the number of labels that are not summed up as others.
     """
+    labels = label_shares(videos, clips)
     return Corpus(
-        labels=largest(label_shares(videos, clips), num_labels),
+        labels=largest(labels, num_labels),
+        labels_by_time=largest(labels, num_labels, by_time=True),
         scores=histogram(clips.scores, np.arange(_NUM_BINS + 1) / _NUM_BINS),
         entropies=histogram(clips.entropies, _entropy_edges(clips.entropies)),
         durations=_durations(videos.durations_ms / 1000),
@@ -51,9 +53,18 @@ def label_shares(videos: VideoFacts, clips: ClipTable) -> list[Share]:
     return [Share(name, videos.labels.videos[name], clip_ms.get(name, 0)) for name in names]
 
 
-def largest(shares: Sequence[Share], most: int = _NUM_LARGEST) -> Shares:
-    """Returns the largest shares by videos, then by duration, then by name, and the sum of the others."""
+def largest(shares: Sequence[Share], most: int = _NUM_LARGEST, by_time: bool = False) -> Shares:
+    """Returns the largest shares, and the sum of the others.
+
+    Args:
+      shares: the parts of the corpus.
+      most: the number of shares that are not summed up.
+      by_time: whether the duration orders them, and then the number of videos, instead of the other way around. Names
+        order equal ones.
+    """
     ordered = sorted(shares, key=lambda share: (-share.videos, -share.video_ms, share.name))
+    if by_time:
+        ordered.sort(key=lambda share: -share.video_ms)
     others = ordered[most:]
     total = Share("", sum(share.videos for share in others), sum(share.video_ms for share in others))
     return Shares(tuple(ordered[:most]), len(others), total if others else None)

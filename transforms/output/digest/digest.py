@@ -28,6 +28,9 @@ _SAMPLING = (
 )
 _NUM_NEAR = 3
 
+MAX_RANGES = 20
+"""The most ranges of a requested video that get a timeline: the first ones."""
+
 
 def make_content(rows: ShownRows, options: DigestOptions | None = None, on_file: OnFile = lambda path: None) -> Content:
     """Returns what a report shows of an output.
@@ -77,18 +80,19 @@ def _requested(rows: ShownRows, videos: VideoFacts, wanted: Sequence[str], on_fi
             )
             remedy = f"pass the URI of a row, such as {', '.join(near)}" if near else "pass the URI of a row"
             raise ConfigError(f"--video {uri} is not a video of {rows.output.uri}; {remedy}")
-    return [rank for ranks in found.values() for rank in sorted(ranks)]
+    return [rank for ranks in found.values() for rank in sorted(ranks)[:MAX_RANGES]]
 
 
 def _near(uri: str, names: Iterable[str]) -> list[str]:
-    """Returns some URIs whose last part has the text, or is similar to its last part."""
+    """Returns some URIs whose last part contains that of `uri`, or is similar to it, the most similar first."""
     wanted = uri.rstrip("/").rsplit("/", 1)[-1]
     last_parts = {name: name.rsplit("/", 1)[-1] for name in names}
     having = sorted(name for name, part in last_parts.items() if wanted and wanted in part)[:_NUM_NEAR]
     if having:
         return having
     similar = difflib.get_close_matches(wanted, sorted(set(last_parts.values())), _NUM_NEAR)
-    return sorted(name for name, part in last_parts.items() if part in similar)[:_NUM_NEAR]
+    found = sorted((similar.index(part), name) for name, part in last_parts.items() if part in similar)
+    return [name for _, name in found[:_NUM_NEAR]]
 
 
 def _all_places(choice: Choice, planned: TimelinePlans) -> Places:
@@ -132,9 +136,9 @@ def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 def _labelings(runs: Sequence[Run], num_videos: Mapping[str, int]) -> tuple[Labeling, ...]:
     """Returns the labelings of runs, the newest first."""
-    groups: dict[tuple[LabelingKey, str], list[RunDocument]] = {}
-    for run in runs:
-        groups.setdefault((LabelingKey.of(run.labeled), run.labeled.model), []).append(run.labeled)
+    groups: dict[tuple[LabelingKey, str, str], list[RunDocument]] = {}
+    for document in (run.labeled for run in runs):
+        groups.setdefault((LabelingKey.of(document), document.model, document.engine), []).append(document)
     found = [_labeling(documents, num_videos) for documents in groups.values()]
     return tuple(sorted(found, key=lambda labeling: (labeling.last_run, labeling.model), reverse=True))
 

@@ -38,14 +38,22 @@ class ShownRows:
       keys: for each row of the videos table, the sum of the hashes of its input and of its run.
       run_ids: the runs of those rows.
       last_runs: the last run, or all its parts.
+      chosen_runs: the runs that were chosen; None if the rows are the current ones.
     """
 
     def __init__(
-        self, output: Output, name: str, keys: Hashes, run_ids: Iterable[str], last_runs: Sequence[Run]
+        self,
+        output: Output,
+        name: str,
+        keys: Hashes,
+        run_ids: Iterable[str],
+        last_runs: Sequence[Run],
+        chosen_runs: Sequence[Run] | None = None,
     ) -> None:
         self.output = output
         self.name = name
         self.last_runs = tuple(last_runs)
+        self.chosen_runs = None if chosen_runs is None else tuple(chosen_runs)
         self._keys = np.unique(keys)
         self._run_ids = frozenset(run_ids)
 
@@ -69,8 +77,9 @@ class ShownRows:
             found = rows["run_id"].combine_chunks()
             keys.append(rows["uri_key"].to_numpy().view(np.uint64) + run_hashes(found))
             run_ids.update(found.unique().to_pylist())
-        last_runs = output.find(output.last_name()) if output.labeling_runs() else []
-        return cls(output, output.uri.rsplit("/", 1)[-1], np.concatenate(keys), run_ids, last_runs)
+        return cls(
+            output, output.uri.rsplit("/", 1)[-1], np.concatenate(keys), run_ids, _last_runs(output.labeling_runs())
+        )
 
     @classmethod
     def of_runs(cls, output: Output, runs: Sequence[Run], on_file: OnFile = lambda path: None) -> ShownRows:
@@ -97,9 +106,8 @@ class ShownRows:
         hashes = np.array([run_hash(run.run_id) for run in runs], np.int64)
         shown = [runs[number].run_id for number in np.unique(age)]
         keys = newest.view(np.uint64) + hashes[age].view(np.uint64)
-        last = run_name(runs[-1].run_id)
-        last_runs = [run for run in runs if run_name(run.run_id) == last]
-        return cls(output, ", ".join(dict.fromkeys(run_name(run.run_id) for run in runs)), keys, shown, last_runs)
+        name = ", ".join(dict.fromkeys(run_name(run.run_id) for run in runs))
+        return cls(output, name, keys, shown, _last_runs(runs), runs)
 
     @property
     def num_videos(self) -> int:
@@ -156,6 +164,11 @@ class ShownRows:
         """Returns the files that may have shown rows."""
         runs = [run for run in self.output.runs.values() if run.is_compaction or run.run_id in self._run_ids]
         return [path for run in runs for path in run.files(table)]
+
+
+def _last_runs(runs: Sequence[Run]) -> list[Run]:
+    """Returns the last run, or all its parts."""
+    return [run for run in runs if run_name(run.run_id) == run_name(runs[-1].run_id)]
 
 
 def _newest(

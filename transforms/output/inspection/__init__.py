@@ -2,5 +2,4 @@
 
 verification.py comparison of files and run documents (row_checks.py: row by row)
 overview.py     the content of `reelbeam status`
-comparison.py   the content of `reelbeam diff`
 """

@@ -14,7 +14,7 @@ from reelbeam.transforms.errors import ObjectChangedError, ObjectNotFoundError
 from reelbeam.transforms.storage.stores.failures import changed, missing, request_error, storage_errors
 from reelbeam.transforms.storage.stores.retries import TransientError, with_retries
 from reelbeam.transforms.storage.stores.store import ObjectInfo, Versioned, holds, matching
-from reelbeam.transforms.storage.stores.whole_objects import WholeObjects
+from reelbeam.transforms.storage.stores.whole_objects import WholeObjects, content_type
 from reelbeam.transforms.storage.uris import object_place
 from reelbeam.transforms.wording import counted
 
@@ -146,7 +146,7 @@ class GcsStore(WholeObjects):
 
         def request() -> None:
             blob = self._client.bucket(bucket).blob(key, chunk_size=_UPLOADED_PART_BYTES)
-            blob.upload_from_file(file, rewind=True, timeout=_TIMEOUT, retry=None)
+            blob.upload_from_file(file, content_type=content_type(uri), rewind=True, timeout=_TIMEOUT, retry=None)
 
         with storage_errors(uri):  # the stored bytes have another checksum
             _with_retries(uri, request)

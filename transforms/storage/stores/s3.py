@@ -15,7 +15,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 from reelbeam.transforms.storage.stores.failures import changed, missing, request_error
 from reelbeam.transforms.storage.stores.retries import TransientError, with_retries
 from reelbeam.transforms.storage.stores.store import ObjectInfo, Versioned, holds, matching
-from reelbeam.transforms.storage.stores.whole_objects import WholeObjects
+from reelbeam.transforms.storage.stores.whole_objects import WholeObjects, content_type
 from reelbeam.transforms.storage.uris import object_place
 from reelbeam.transforms.wording import counted
 
@@ -164,7 +164,8 @@ class S3Store(WholeObjects):
         def request() -> None:
             with os.fdopen(os.dup(file.fileno()), "rb") as copy:  # boto3 closes what it uploads
                 copy.seek(0)
-                self._client.upload_fileobj(copy, bucket, key, Config=_in_parts_of(_UPLOADED_PART_BYTES))
+                config, more = _in_parts_of(_UPLOADED_PART_BYTES), {"ContentType": content_type(uri)}
+                self._client.upload_fileobj(copy, bucket, key, ExtraArgs=more, Config=config)
 
         _with_retries(uri, request)
 

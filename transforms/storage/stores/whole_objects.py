@@ -18,6 +18,11 @@ _BUFFER_BYTES = 4 << 20
 """How much a small read fetches ahead."""
 
 
+def content_type(uri: str) -> str:
+    """Returns the media type of an object, by which browsers decide whether to show or to save it."""
+    return "text/html; charset=utf-8" if uri.endswith(".html") else "application/octet-stream"
+
+
 class WholeObjects(Store, Protocol):
     """Implements `Store.open` and `Store.create` for a store that writes objects only as a whole."""
 

@@ -1,0 +1,194 @@
+"""Make the HTML report of an output: its content, the pictures of its clips, what changed, and the page of them."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import pathlib
+import sys
+from collections.abc import Mapping
+
+from reelbeam.pipeline import __version__
+from reelbeam.pipeline.job.places import unusable
+from reelbeam.pipeline.reports.page.options import PageOptions
+from reelbeam.pipeline.reports.page.page import render_page
+from reelbeam.pipeline.settings.command_settings import ReportSettings
+from reelbeam.pipeline.settings.declaration import from_values
+from reelbeam.pipeline.settings.label_settings import RemoteSettings
+from reelbeam.pipeline.terminal.progress import ProgressLine, Stage, WorkLine
+from reelbeam.pipeline.terminal.streams import printable
+from reelbeam.transforms import errors, storage
+from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
+from reelbeam.transforms.filmstrips.making import FilmstripOptions, Progress, make_filmstrips, remote_videos
+from reelbeam.transforms.models.cpus import cpu_count
+from reelbeam.transforms.output.comparison.find_changes import ChangeOptions, find_changes
+from reelbeam.transforms.output.digest.changes import Changes
+from reelbeam.transforms.output.digest.clip_choice import DigestOptions
+from reelbeam.transforms.output.digest.content import ClipKey, Content, ShownClip
+from reelbeam.transforms.output.digest.digest import make_content
+from reelbeam.transforms.output.digest.shown_rows import ShownRows
+from reelbeam.transforms.output.tables import Output
+from reelbeam.transforms.redaction import bare_uri
+from reelbeam.transforms.storage.spool.folder import SpoolConfig
+from reelbeam.transforms.wording import counted
+
+_MAX_THREADS = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportRequest:
+    """A report that was asked for.
+
+    Attributes:
+      output: the output to show.
+      pictures: how the pictures are made.
+      settings: the settings of `reelbeam report`.
+    """
+
+    output: str
+    pictures: FilmstripOptions
+    settings: ReportSettings = ReportSettings()
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> ReportRequest:
+        """Returns the request for the flags of `reelbeam report`."""
+        pictures = picture_options(from_values(RemoteSettings, vars(args)), args.allow_unconfined_decoder, None)
+        return cls(args.output, pictures, from_values(ReportSettings, vars(args)))
+
+
+@dataclasses.dataclass(frozen=True)
+class WrittenReport:
+    """A report that was written.
+
+    Attributes:
+      uri: of the page.
+      num_bytes: its size.
+      num_clips, num_videos: the clips that it shows, and the videos that these are of.
+    """
+
+    uri: str
+    num_bytes: int
+    num_clips: int
+    num_videos: int
+
+    def to_line(self) -> str:
+        """Returns where the report is and what it holds, as one line."""
+        place = self.uri.removeprefix(f"{pathlib.Path.cwd()}/")
+        shown = f"{counted(self.num_clips, 'clip')} of {counted(self.num_videos, 'video')}"
+        return f"report: {printable(place)} ({self.num_bytes / 1e6:.1f} MB): {shown}; open it in a browser"
+
+
+def picture_options(settings: RemoteSettings, allow_unconfined: bool, num_threads: int | None) -> FilmstripOptions:
+    """Returns how pictures are made.
+
+    Args:
+      settings: where remote videos are kept.
+      allow_unconfined: see `DecoderLimits`.
+      num_threads: the number of videos that are decoded at a time; None: as many as this machine has CPUs, up to a
+        limit, because each decoder needs memory, and a container sees all CPUs of its node.
+    """
+    threads = num_threads or min(cpu_count(), _MAX_THREADS)
+    spool = SpoolConfig(settings.spool_dir, settings.spool_bytes)
+    return FilmstripOptions(num_threads=threads, spool=spool, allow_unconfined=allow_unconfined)
+
+
+def default_place(output: str) -> str:
+    """Returns the URI of the report of an output."""
+    return f"{output}/report.html"
+
+
+def write_report(request: ReportRequest) -> WrittenReport:
+    """Makes the report of an output, and writes it.
+
+    Raises:
+      ConfigError: the output has no committed run or not the named one, or the page cannot be written there.
+      RunError: the page cannot be written now.
+      StorageError: the output cannot be read.
+    """
+    settings = request.settings
+    output = Output.read(request.output)
+    target = _place(settings.to, output)
+    videos = tuple(bare_uri(storage.normalize(uri)) for uri in settings.video)
+    shown = DigestOptions(seed=settings.seed, max_clips=settings.clips, videos=videos)
+    with WorkLine("reading") as line:
+        rows = _shown_rows(output, settings.run)
+        content = make_content(rows, shown, line.show)
+        changes = None
+        if settings.against is not None:
+            before, after = _sides(settings.against, output, settings.run, rows)
+            changes = find_changes(before, after, ChangeOptions(seed=settings.seed), line.show)
+    clips = _clips(content, changes)
+    options = PageOptions(max_bytes=settings.max_bytes, version=__version__)
+    page = render_page(content, _pictures(clips, output.uri, request), changes, options).encode()
+    try:
+        storage.replace_file(target, page)
+    except errors.StorageError as error:
+        raise unusable(f"{target} cannot be written ({error}): pass --to FILE.html", error) from error
+    return WrittenReport(target, len(page), len(clips), len({key.video_uri for key in clips}))
+
+
+def _place(to: str | None, output: Output) -> str:
+    """Returns the URI of the page. Another extension is refused: it may be the name of a video."""
+    if to is not None and not to.endswith(".html"):
+        raise errors.ConfigError(f"--to {to} is not the name of a page: pass a name that ends in .html")
+    return default_place(output.uri) if to is None else storage.normalize(to)
+
+
+def _shown_rows(output: Output, run: str | None) -> ShownRows:
+    return ShownRows.current(output) if run is None else ShownRows.of_runs(output, output.find(run))
+
+
+def _sides(against: str, output: Output, run: str | None, rows: ShownRows) -> tuple[ShownRows, ShownRows]:
+    """Returns the rows to compare: of a run of the output and of a later one, or of another output and of the report.
+
+    Args:
+      against: the run or the other output.
+      output: the output.
+      run: the run that the report shows; None: all of them.
+      rows: the rows that the report shows.
+
+    Raises:
+      ConfigError: it is neither.
+    """
+    if any(each.run_id.startswith(against) for each in output.labeling_runs()):
+        after = rows if run is not None else _shown_rows(output, output.last_name())
+        return _shown_rows(output, against), after
+    other = Output.read_any(against)
+    if not other.runs:
+        raise errors.ConfigError(
+            f"--against {against} is neither a run of {output.uri} nor an output with a committed run: pass a run that "
+            f"`reelbeam status {output.uri}` lists, or another output"
+        )
+    return ShownRows.current(other), rows
+
+
+def _clips(content: Content, changes: Changes | None) -> dict[ClipKey, ShownClip]:
+    """Returns each clip of the report once."""
+    of_changes = [video.clip for video in changes.changed if video.clip] if changes else []
+    return {clip.key: clip for clip in (*content.clips(), *of_changes)}
+
+
+def _pictures(clips: Mapping[ClipKey, ShownClip], output: str, request: ReportRequest) -> Mapping[ClipKey, Pictures]:
+    """Returns the pictures of clips, or why there are none."""
+    if request.settings.no_images:
+        return {key: NoFilmstrip("omitted") for key in clips}
+    remote = remote_videos(clips.values())
+    if remote.num_videos:
+        print(
+            f"reading pictures from {counted(remote.num_videos, 'video')} in object stores: at most "
+            f"{remote.max_bytes / 1e6:.1f} MB; --no_images avoids that",
+            file=sys.stderr,
+        )
+    reached = Progress(0, len(clips), 0)
+
+    def report(progress: Progress) -> None:
+        nonlocal reached
+        reached = progress
+
+    with ProgressLine(True, lambda: _stage(reached)):
+        return make_filmstrips(clips.values(), output, request.pictures, report)
+
+
+def _stage(progress: Progress) -> Stage:
+    fetched = f", {progress.bytes_fetched / 1e6:.1f} MB fetched" if progress.bytes_fetched else ""
+    return Stage(f"pictures of {progress.done} of {counted(progress.total, 'clip')}{fetched}", *progress[:2])

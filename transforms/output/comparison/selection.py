@@ -1,0 +1,52 @@
+"""The two sides of a comparison by name: two outputs, or two runs of one output."""
+
+from __future__ import annotations
+
+from reelbeam.transforms.errors import ConfigError
+from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
+from reelbeam.transforms.output.runs import Run
+from reelbeam.transforms.output.tables import Output
+
+
+def select_sides(
+    output: str, other: str, run: str | None = None, on_file: OnFile = lambda path: None
+) -> tuple[ShownRows, ShownRows]:
+    """Returns the rows of two outputs, or of two runs of one output.
+
+    Args:
+      output: the URI of the first output, or of the only one.
+      other: the URI of the second output; with `run`, the name of the first run.
+      run: the name of the second run; None: compare outputs.
+      on_file: called for each file that is read.
+
+    Raises:
+      ConfigError: an output or a run does not exist, or a name matches several runs.
+      StorageError: a file cannot be read.
+    """
+    first = Output.read(output)
+    if run is not None:
+        runs = [_find(first, name) for name in (other, run)]
+        return ShownRows.of_runs(first, runs[0], on_file), ShownRows.of_runs(first, runs[1], on_file)
+    second = _read_other(first, other)
+    return ShownRows.current(first, on_file), ShownRows.current(second, on_file)
+
+
+def _find(output: Output, name: str) -> list[Run]:
+    try:
+        return output.find(name)
+    except ConfigError as error:
+        if "/" in name:
+            raise ConfigError(f"{error}; to compare two outputs, pass these two and no run") from error
+        raise
+
+
+def _read_other(first: Output, other: str) -> Output:
+    """Returns the second output. A run in its place gets an error that says what is missing."""
+    try:
+        return Output.read(other)
+    except ConfigError as error:
+        if any(run.run_id.startswith(other) for run in first.labeling_runs()):
+            raise ConfigError(
+                f"{other} is a run of {first.uri}, and only one run was given: pass another run of it, too"
+            ) from error
+        raise
