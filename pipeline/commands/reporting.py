@@ -22,11 +22,11 @@ from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
 from reelbeam.transforms.filmstrips.making import FilmstripOptions, Progress, make_filmstrips, remote_videos
 from reelbeam.transforms.models.cpus import cpu_count
 from reelbeam.transforms.output.comparison.find_changes import ChangeOptions, find_changes
+from reelbeam.transforms.output.comparison.selection import select_against, select_rows
 from reelbeam.transforms.output.digest.changes import Changes
 from reelbeam.transforms.output.digest.clip_choice import DigestOptions
 from reelbeam.transforms.output.digest.content import ClipKey, Content, ShownClip
 from reelbeam.transforms.output.digest.digest import make_content
-from reelbeam.transforms.output.digest.shown_rows import ShownRows
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.redaction import bare_uri
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
@@ -111,11 +111,11 @@ def write_report(request: ReportRequest) -> WrittenReport:
     videos = tuple(bare_uri(storage.normalize(uri)) for uri in settings.video)
     shown = DigestOptions(seed=settings.seed, max_clips=settings.clips, videos=videos)
     with WorkLine("reading") as line:
-        rows = _shown_rows(output, settings.run)
+        rows = select_rows(output, settings.run)
         content = make_content(rows, shown, line.show)
         changes = None
         if settings.against is not None:
-            before, after = _sides(settings.against, output, settings.run, rows)
+            before, after = select_against(settings.against, output, settings.run, rows)
             changes = find_changes(before, after, ChangeOptions(seed=settings.seed), line.show)
     clips = _clips(content, changes)
     options = PageOptions(max_bytes=settings.max_bytes, version=__version__)
@@ -132,34 +132,6 @@ def _place(to: str | None, output: Output) -> str:
     if to is not None and not to.endswith(".html"):
         raise errors.ConfigError(f"--to {to} is not the name of a page: pass a name that ends in .html")
     return default_place(output.uri) if to is None else storage.normalize(to)
-
-
-def _shown_rows(output: Output, run: str | None) -> ShownRows:
-    return ShownRows.current(output) if run is None else ShownRows.of_runs(output, output.find(run))
-
-
-def _sides(against: str, output: Output, run: str | None, rows: ShownRows) -> tuple[ShownRows, ShownRows]:
-    """Returns the rows to compare: of a run of the output and of a later one, or of another output and of the report.
-
-    Args:
-      against: the run or the other output.
-      output: the output.
-      run: the run that the report shows; None: all of them.
-      rows: the rows that the report shows.
-
-    Raises:
-      ConfigError: it is neither.
-    """
-    if any(each.run_id.startswith(against) for each in output.labeling_runs()):
-        after = rows if run is not None else _shown_rows(output, output.last_name())
-        return _shown_rows(output, against), after
-    other = Output.read_any(against)
-    if not other.runs:
-        raise errors.ConfigError(
-            f"--against {against} is neither a run of {output.uri} nor an output with a committed run: pass a run that "
-            f"`reelbeam status {output.uri}` lists, or another output"
-        )
-    return ShownRows.current(other), rows
 
 
 def _clips(content: Content, changes: Changes | None) -> dict[ClipKey, ShownClip]:

@@ -122,6 +122,65 @@ class ReportSettings:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluateSettings:
+    """The settings of `evaluate`."""
+
+    truth: str = required(
+        str,
+        Flag(
+            "The right labels: .csv, .tsv, .jsonl or .parquet with a column video_uri or file, and a column label",
+            "FILE",
+            is_location=True,
+        ),
+    )
+    labels: str | None = setting(
+        None,
+        Flag(
+            "The label file of the model, which was --labels of `reelbeam label`",
+            "FILE",
+            unset="that of the catalog, or the labels in the tables",
+            is_location=True,
+        ),
+    )
+    run: str | None = setting(
+        None,
+        Flag(
+            "Evaluate only the rows of this run: its name, or the beginning of it",
+            "RUN",
+            unset="the current rows of all runs",
+        ),
+    )
+    against: str | None = setting(
+        None,
+        Flag(
+            "Say whether this output or run is better than OUTPUT: another output, or another run of OUTPUT",
+            "OUTPUT_OR_RUN",
+            is_location=True,
+        ),
+    )
+    precision: float = setting(
+        0.9, Flag("Part of the labels that must be right, for which the lowest scores are found", "P", Range(0, 1))
+    )
+    write_thresholds: str | None = setting(
+        None,
+        Flag(
+            "Write the lowest scores for --precision to this .json file, for `reelbeam sql`", "FILE", is_location=True
+        ),
+    )
+    match: Literal["exact", "uri", "suffix", "name", "stem"] | None = setting(
+        None,
+        Flag("How videos are found in the truth file", unset="the strictest way that matches half of them"),
+    )
+    ranking: Literal["mean", "max"] = setting(
+        "mean", Flag("What ranks the labels of a video: the mean score of its clips, or the best one")
+    )
+    ignore_unknown_labels: bool = setting(
+        False, Flag("Exit with 0 even if the truth has labels that are not the model's")
+    )
+    seed: int = setting(0, Flag("Seed of the samples from which intervals are made", "N", Range(0)))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class SqlSettings:
     """The settings of `sql`."""
 
@@ -171,6 +230,7 @@ STATUS_GROUPS = (Group("", (OutputSettings, StatusSettings, JsonSettings)),)
 VERIFY_GROUPS = (Group("", (OutputSettings, VerifySettings, JsonSettings)),)
 DIFF_GROUPS = (Group("", (OutputSettings, DiffSettings, JsonSettings)),)
 REPORT_GROUPS = (Group("", (OutputSettings, ReportSettings, RemoteSettings, SandboxSettings)),)
+EVALUATE_GROUPS = (Group("", (OutputSettings, EvaluateSettings, JsonSettings)),)
 SQL_GROUPS = (Group("", (OutputSettings, SqlSettings)),)
 COMPACT_GROUPS = (Group("", (OutputSettings, CompactSettings)),)
 FETCH_GROUPS = (Group("", (FetchSettings,)),)

@@ -53,7 +53,7 @@ MAY_IMPORT = {  # beside its own files
     "pipeline.flags": "data model, storage, stored_models, media, media.*, models.*, pipeline.terminal, "
     "pipeline.settings",
     "pipeline.job": "all of transforms, pipeline, pipeline.terminal, pipeline.settings, pipeline.runners",
-    "pipeline.reports": "data model, storage, output, selection, models.*, pipeline.terminal, pipeline.job",
+    "pipeline.reports": "data model, storage, output, evaluation, selection, models.*, pipeline.terminal, pipeline.job",
     "pipeline.reports.page": "data model, output, filmstrips",
     "pipeline.commands": "all of transforms, pipeline, pipeline.terminal, pipeline.settings, pipeline.runners, "
     "pipeline.flags, pipeline.job, pipeline.reports, pipeline.reports.page",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
 import unicodedata
@@ -108,7 +109,8 @@ def _seen(rows: ShownRows, on_file: OnFile) -> list[str]:
     return sorted(found)
 
 
-class UnknownLabel(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class UnknownLabel:
     """A label of the truth that is not a label of the model.
 
     Attributes:

@@ -31,6 +31,51 @@ def select_sides(
     return ShownRows.current(first, on_file), ShownRows.current(second, on_file)
 
 
+def select_rows(output: Output, run: str | None, on_file: OnFile = lambda path: None) -> ShownRows:
+    """Returns the rows of a run, or the current rows of all runs.
+
+    Args:
+      output: the output.
+      run: the name of the run; None: all runs.
+      on_file: called for each file that is read.
+
+    Raises:
+      ConfigError: the run does not exist, or the name matches several runs.
+      StorageError: a file cannot be read.
+    """
+    return ShownRows.current(output, on_file) if run is None else ShownRows.of_runs(output, output.find(run), on_file)
+
+
+def select_against(
+    against: str, output: Output, run: str | None, rows: ShownRows, on_file: OnFile = lambda path: None
+) -> tuple[ShownRows, ShownRows]:
+    """Returns the rows that `--against` names, and the rows of the output to compare with them.
+
+    A run is compared with the last run of the output, unless another run was chosen.
+
+    Args:
+      against: a run of the output, or another output.
+      output: the output.
+      run: the run that was chosen; None: all of them.
+      rows: the rows that were chosen.
+      on_file: called for each file that is read.
+
+    Raises:
+      ConfigError: `against` is neither a run nor an output.
+      StorageError: a file cannot be read.
+    """
+    if any(each.run_id.startswith(against) for each in output.labeling_runs()):
+        own = rows if run is not None else select_rows(output, output.last_name(), on_file)
+        return select_rows(output, against, on_file), own
+    other = Output.read_any(against)
+    if not other.runs:
+        raise ConfigError(
+            f"--against {against} is neither a run of {output.uri} nor an output with a committed run: pass a run that "
+            f"`reelbeam status {output.uri}` lists, or another output"
+        )
+    return ShownRows.current(other, on_file), rows
+
+
 def _find(output: Output, name: str) -> list[Run]:
     try:
         return output.find(name)
