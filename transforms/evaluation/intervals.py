@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reelbeam.transforms.evaluation.judged import Judged
+from reelbeam.transforms.output.comparison.shares import wilson_interval
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Counts: TypeAlias = npt.NDArray[np.int64]
@@ -23,8 +24,6 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 RESAMPLES = 1000
 MIN_VIDEOS = 20
 """Fewer videos have no bootstrap interval."""
-
-_Z = 1.959963984540054  # of the standard normal distribution: 97.5 % are below
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,12 +72,8 @@ class Mean:
 
 def wilson(hits: int, total: int) -> Interval:
     """Returns Wilson's interval of a share of independent items; `total` is at least 1."""
-    share = hits / total
-    spread = _Z * np.sqrt(share * (1 - share) / total + _Z * _Z / (4 * total * total))
-    middle, scale = share + _Z * _Z / (2 * total), 1 + _Z * _Z / total
-    low = 0.0 if hits == 0 else float((middle - spread) / scale)
-    high = 1.0 if hits == total else float((middle + spread) / scale)
-    return Interval(low, high)
+    low, high = wilson_interval(np.array([hits], np.int64), total)
+    return Interval(0.0 if hits == 0 else float(low[0]), 1.0 if hits == total else float(high[0]))
 
 
 def video_numbers(items: Sequence[Judged]) -> Counts:
@@ -153,8 +148,8 @@ def mean_of(values: Floats, videos: Counts, seed: int) -> Mean:
 def bootstrap(statistic: Callable[[Floats], float], num_videos: int, seed: int) -> Interval | None:
     """Returns the percentile interval of a statistic.
 
-    A statistic multiplies and adds instead of using `@`, whose threads wait for each other 1,000 times and whose last
-    digit depends on their number.
+    A statistic is a sum of products. `@` would be slower here, because its threads wait for each other at each of 1,000
+    samples, and its last digit would depend on their number.
 
     Args:
       statistic: returns the statistic, or NaN, of a sample; its argument says how often each video is in the sample.

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 from judged_factory import judged, simulated
+from scipy.stats import binom, norm
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from reelbeam.transforms.evaluation.confusions import confusions
@@ -133,6 +134,18 @@ def test_few_videos_of_a_kind_have_no_interval() -> None:
     assert separations(items)[0].low is not None
     (found,) = separations([*items[1:], judged("1", "", ("a", 0.5), clip=1)])
     assert (found.without_class, found.low) == (10, None)
+
+
+def test_the_interval_of_a_separation_covers_the_true_one() -> None:
+    random = np.random.default_rng(2)
+    trials, covered = 60, 0
+    for trial in range(trials):
+        values = random.normal(np.arange(80) < 60)  # the mean is 1 with a class, and 0 without
+        items = [judged(f"{n}", "a" if n < 60 else "", ("a", value)) for n, value in enumerate(values.tolist())]
+        (found,) = separations(items, trial)
+        assert found.low is not None and found.high is not None
+        covered += found.low <= norm.cdf(1 / np.sqrt(2)) <= found.high
+    assert covered >= binom.ppf(0.01, trials, 0.94)
 
 
 def test_numbers_that_are_nan_are_left_out() -> None:
