@@ -43,6 +43,7 @@ def evaluate(argv: Sequence[str]) -> int:
     from reelbeam.transforms.evaluation.evaluated_output import EvaluationRequest, evaluate_output
     from reelbeam.transforms.models.registry.label_map import LabelMap, resolve_labels
     from reelbeam.transforms.output.comparison.selection import select_against, select_rows
+    from reelbeam.transforms.output.label_thresholds import FORMAT_VERSION, LabelThresholds, write_thresholds
     from reelbeam.transforms.output.tables import Output
     from reelbeam.transforms.typed_json import to_json
 
@@ -60,6 +61,12 @@ def evaluate(argv: Sequence[str]) -> int:
         if settings.against is not None:
             against, rows = select_against(settings.against, output, settings.run, rows, line.show)
         found = evaluate_output(rows, request, against, line.show)
+    if settings.write_thresholds is not None:
+        default, labels = found.videos.thresholds.to_labels()
+        models = found.evaluated.models
+        cuts = LabelThresholds(FORMAT_VERSION, default, labels, found.ranking, settings.precision, models)
+        place = write_thresholds(settings.write_thresholds, cuts)
+        print(f"thresholds: {printable(place)}", file=sys.stderr)
     if args.json:
         print(json.dumps(to_json(found), indent=2, ensure_ascii=False, allow_nan=False))
     else:

@@ -185,7 +185,17 @@ class SqlSettings:
     """The settings of `sql`."""
 
     dialect: Literal["duckdb", "bigquery", "spark"] = setting("duckdb", Flag("Dialect of the statements"))
-    min_score: float = setting(0.5, Flag("Lowest score of a label in label_timeline", "S", Range(0, 1)))
+    min_score: float = setting(
+        0.5, Flag("Lowest score of a label in label_timeline, without --thresholds", "S", Range(0, 1))
+    )
+    thresholds: str | None = setting(
+        None,
+        Flag(
+            "Add views of the labels that pass: a .json file that `reelbeam evaluate --write_thresholds` wrote",
+            "FILE",
+            is_location=True,
+        ),
+    )
     dataset: str = setting("reelbeam", Flag("Dataset of BigQuery", "NAME"))
 
 

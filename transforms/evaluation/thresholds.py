@@ -19,6 +19,7 @@ import numpy as np
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.evaluation.intervals import Counts, Floats, Mask, Proportion, proportion
 from reelbeam.transforms.evaluation.judged import Judged
+from reelbeam.transforms.output.label_thresholds import NEVER
 
 DELTA = 0.1
 GRID: tuple[float, ...] = (0.999, 0.998, 0.995, *(cut / 100 for cut in range(99, 1, -1)), 0.0)
@@ -69,6 +70,16 @@ class Thresholds:
     overall: Threshold
     classes: tuple[Threshold, ...]
     min_class_items: int
+
+    def to_labels(self) -> tuple[float, dict[str, float]]:
+        """Returns the threshold of all labels, and those of labels with another one; see `LabelThresholds`.
+
+        A class has its own one only if that is higher, so that the others keep their precision. If there is none for all
+        classes together, only classes with their own one pass.
+        """
+        default = NEVER if self.overall.cut is None else self.overall.cut
+        own = {each.label: each.cut for each in self.classes if each.label is not None and each.cut is not None}
+        return default, {label: cut for label, cut in own.items() if default == NEVER or cut > default}
 
 
 @dataclasses.dataclass(frozen=True)
