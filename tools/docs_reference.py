@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from benchmarks.doc_tables import table
 from reelbeam.pipeline import cli
-from reelbeam.pipeline.commands import models, output, plan, report
+from reelbeam.pipeline.commands import evaluate, models, output, plan, report
 from reelbeam.pipeline.flags.label_parser import label_parser
 from reelbeam.pipeline.flags.parser import Parser
 from reelbeam.pipeline.settings.declaration import Group, Setting
@@ -25,6 +25,7 @@ PARSERS: dict[str, Callable[[], Parser]] = {
     "status": output.status_parser,
     "verify": output.verify_parser,
     "report": report.report_parser,
+    "evaluate": evaluate.evaluate_parser,
     "diff": output.diff_parser,
     "sql": output.sql_parser,
     "compact": output.compact_parser,
