@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from reelbeam.transforms.errors import ConfigError, RunError, StorageError
 from reelbeam.transforms.evaluation.evaluation import Evaluation, EvaluationOptions, evaluate
 from reelbeam.transforms.evaluation.judged import Judged
 from reelbeam.transforms.evaluation.judging import Judgement, Ranking, judge
@@ -19,6 +20,7 @@ from reelbeam.transforms.evaluation.truth.truth_file import TruthFile, read_trut
 from reelbeam.transforms.models.registry.label_map import LabelMap
 from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.runs import Run
+from reelbeam.transforms.redaction import without_query
 
 FORMAT_VERSION = 1
 """Of the JSON. It increases if a key is renamed or removed, or if its meaning changes."""
@@ -150,8 +152,9 @@ def evaluate_output(
       on_file: called for each file that is read.
 
     Raises:
-      ConfigError: a flag, the truth file or the label map does not fit.
-      StorageError: a file cannot be read.
+      ConfigError: a flag, the truth file or the label map does not fit, or the truth file cannot be read.
+      RunError: the store of the truth file does not respond now.
+      StorageError: the output cannot be read.
     """
     first, second = _Side(rows, request, on_file), against and _Side(against, request, on_file)
     sides = [first, second] if second else [first]
@@ -192,9 +195,17 @@ class _Side:
         self.names = label_names_of(rows, request.labels, on_file)
         is_one_map = len({run.labeled.label_map_fingerprint for run in runs}) == 1
         self.label_order = self.names.names if self.names.is_complete and is_one_map else ()
-        self.file: TruthFile = read_truth(request.truth, self.names.separators)
+        self.file = _read(request.truth, self.names.separators)
         self.truth: NamedTruth = name_labels(self.file, self.names)
         self.judgement: Judgement = judge(rows, self.truth, request.match, request.ranking, on_file)
+
+
+def _read(truth: str, separators: str) -> TruthFile:
+    try:
+        return read_truth(truth, separators)
+    except StorageError as error:
+        kind = RunError if error.transient else ConfigError
+        raise kind(f"--truth {without_query(truth)} cannot be read: {error}") from error
 
 
 def _num_stored(run: Run) -> int:

@@ -74,8 +74,8 @@ class Thresholds:
     def to_labels(self) -> tuple[float, dict[str, float]]:
         """Returns the threshold of all labels, and those of labels with another one; see `LabelThresholds`.
 
-        A class has its own one only if that is higher, so that the others keep their precision. If there is none for all
-        classes together, only classes with their own one pass.
+        A class has its own one only if that is higher, so that the others keep their precision. If there is none for
+        all classes together, only classes with their own one pass.
         """
         default = NEVER if self.overall.cut is None else self.overall.cut
         own = {each.label: each.cut for each in self.classes if each.label is not None and each.cut is not None}

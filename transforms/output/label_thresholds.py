@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Annotated, Literal, cast
 
 from reelbeam.transforms import storage
-from reelbeam.transforms.errors import ConfigError, StorageError
+from reelbeam.transforms.errors import ConfigError, ReelbeamError, RunError, StorageError
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.typed_json import MISSING, Rule, WrongValueError, from_json, json_object, parse_json
 
@@ -91,16 +91,19 @@ def read_thresholds(path: str) -> LabelThresholds:
       path: a local path or a URI.
 
     Raises:
-      ConfigError: the content is not valid. The message names the value.
-      StorageError: the file cannot be read.
+      ConfigError: the file cannot be read, or its content is not valid. The message names the value.
+      RunError: its store does not respond now.
     """
     shown, place = without_query(path), storage.normalize(path)
     local = storage.local_path(place)
     if local is not None and pathlib.Path(local).exists() and not pathlib.Path(local).is_file():
         raise ConfigError(f"--thresholds {shown} is not a regular file: pass the name of a .json file")
-    storage.stat(place)  # Beam retries for minutes to open a file without access
-    with storage.storage_errors(place), storage.open_binary(place) as file:
-        data = file.read(MAX_BYTES + 1)
+    try:
+        storage.stat(place)  # Beam retries for minutes to open a file without access
+        with storage.storage_errors(place), storage.open_binary(place) as file:
+            data = file.read(MAX_BYTES + 1)
+    except StorageError as error:
+        raise _unusable(f"--thresholds {shown} cannot be read: {error}", error) from error
     if len(data) > MAX_BYTES:
         raise ConfigError(f"--thresholds {shown} has more than {MAX_BYTES} bytes: pass a file of thresholds")
     try:
@@ -134,6 +137,7 @@ def write_thresholds(path: str, found: LabelThresholds) -> str:
 
     Raises:
       ConfigError: the name does not end in .json, or the file cannot be written.
+      RunError: its store does not respond now.
     """
     if not path.endswith(".json"):
         raise ConfigError(f"--write_thresholds {path} is not the name of a JSON file: pass a name that ends in .json")
@@ -142,5 +146,9 @@ def write_thresholds(path: str, found: LabelThresholds) -> str:
     try:
         storage.replace_file(place, f"{text}\n".encode())
     except StorageError as error:
-        raise ConfigError(f"--write_thresholds {path} cannot be written ({error}): pass another name") from error
+        raise _unusable(f"--write_thresholds {path} cannot be written ({error}): pass another name", error) from error
     return place
+
+
+def _unusable(message: str, error: StorageError) -> ReelbeamError:
+    return (RunError if error.transient else ConfigError)(message)
