@@ -96,6 +96,7 @@ def counts_text(found: Evaluation) -> str:
     parts = [f"{items(counts.with_class, found)} with a class", f"{counts.without_class} with none of the classes"]
     parts += [f"{counts.failed} failed"]
     parts += [f"{counts.nothing_recognized} with nothing recognized"] if counts.nothing_recognized else []
+    parts += [f"{counts.undecided} with a best label that is only acceptable"] if counts.undecided else []
     return ", ".join(parts)
 
 

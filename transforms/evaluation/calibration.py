@@ -105,10 +105,10 @@ def calibration(items: Sequence[Judged], seed: int = 0) -> Calibration:
 
     Args:
       items: independent items, see `one_per_video`. Those without truth, without a label or without a finite score are
-        left out.
+        left out, and those whose best label is neither right nor wrong.
       seed: of the simulation of the floor.
     """
-    used = [item for item in items if item.truth and item.scores and np.isfinite(item.scores[0])]
+    used = [item for item in items if item.truth and _has_decided_score(item)]
     scores = np.clip(np.array([item.scores[0] for item in used], np.float64), 0, 1)  # rounding can exceed 1
     hits = np.array([item.is_hit for item in used], np.float64)
     if not used:
@@ -131,6 +131,10 @@ def calibration(items: Sequence[Judged], seed: int = 0) -> Calibration:
         verdict=_verdict(error, floor, bins),
         classes=_classes(used, scores, hits),
     )
+
+
+def _has_decided_score(item: Judged) -> bool:
+    return bool(item.scores) and bool(np.isfinite(item.scores[0])) and not item.is_undecided
 
 
 def _bin(scores: Floats) -> _Binned:

@@ -55,7 +55,8 @@ def item_key(item: Judged) -> ItemKey:
 def confusions(items: Sequence[Judged]) -> tuple[Confusion, ...]:
     """Returns all wrong answers, the most frequent first.
 
-    An item without a label is right if none of the classes is in it, unless it failed.
+    An item without a label is right if none of the classes is in it, unless it failed. A label that is neither right
+    nor wrong is not a wrong answer.
     """
     totals: Counter[str | None] = Counter()
     wrong: dict[tuple[str | None, str | None, bool], list[Judged]] = defaultdict(list)
@@ -63,7 +64,7 @@ def confusions(items: Sequence[Judged]) -> tuple[Confusion, ...]:
         truths: list[str | None] = [*sorted(item.truth)] or [None]
         totals.update(truths)
         said = item.labels[0] if item.labels else None
-        if item.is_hit or (not item.truth and said is None and not item.is_failed):
+        if item.is_hit or item.is_undecided or (not item.truth and said is None and not item.is_failed):
             continue
         for truth in truths:
             wrong[truth, said, item.is_failed].append(item)

@@ -157,11 +157,9 @@ def evaluate_output(
       StorageError: the output cannot be read.
     """
     first, second = _Side(rows, request, on_file), against and _Side(against, request, on_file)
-    sides = [first, second] if second else [first]
-    num_stored = min(side.rows.num_stored for side in sides)
     options = EvaluationOptions(
         num_stored=first.rows.num_stored,
-        top_k=min(TOP_K, num_stored),
+        top_k=min(TOP_K, first.rows.num_stored, second.rows.num_stored if second else TOP_K),
         precision=request.precision,
         label_order=first.label_order,
         seed=request.seed,

@@ -13,7 +13,7 @@ from reelbeam.transforms.evaluation.confusions import Confusion, confusions
 from reelbeam.transforms.evaluation.intervals import one_per_video, split_videos
 from reelbeam.transforms.evaluation.judged import Judged
 from reelbeam.transforms.evaluation.novelty import Separation, separations
-from reelbeam.transforms.evaluation.per_class import PerClass, per_class
+from reelbeam.transforms.evaluation.per_class import PerClass, per_class, with_others
 from reelbeam.transforms.evaluation.thresholds import HeldOut, Thresholds, judge, thresholds
 from reelbeam.transforms.evaluation.truth_checks import TruthChecks, check_truth
 
@@ -49,6 +49,7 @@ class ItemCounts:
       with_class: the items whose truth is a class of the model; `without_class`: those with none of them.
       failed: the items without an answer.
       nothing_recognized: the items with an answer without a label.
+      undecided: the items whose best label is neither right nor wrong.
       sampled: one item with an answer of each video, for calibration and thresholds, which need independent items.
     """
 
@@ -58,6 +59,7 @@ class ItemCounts:
     without_class: int
     failed: int
     nothing_recognized: int
+    undecided: int
     sampled: int
 
 
@@ -107,11 +109,12 @@ def evaluate(
     sampled = one_per_video([item for item in items if not item.is_failed], seed)
     held_out, others = split_videos(sampled, options.holdout, seed)
     cuts = thresholds(others, options.precision, options.threshold_classes)
+    classes = per_class(items, options.num_stored, len(options.label_order) or None, seed)
     return Evaluation(
         is_of_clips=True in kinds,
         counts=_counts(items, len(sampled)),
         accuracy=accuracy(items, ks, seed),
-        per_class=per_class(items, options.num_stored, len(options.label_order) or None, seed),
+        per_class=with_others(classes, options.label_order),
         confusions=confusions(items),
         calibration=calibration(sampled, seed),
         thresholds=cuts,
@@ -132,5 +135,6 @@ def _counts(items: Sequence[Judged], num_sampled: int) -> ItemCounts:
         without_class=len(items) - with_class,
         failed=failed,
         nothing_recognized=sum(1 for item in items if not item.is_failed and not item.labels),
+        undecided=sum(1 for item in items if item.is_undecided),
         sampled=num_sampled,
     )

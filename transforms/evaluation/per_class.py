@@ -24,10 +24,11 @@ class ClassResult:
 
     Attributes:
       support: the items whose truth has the class, failed ones included.
-      predictions: the items whose best label is the class.
+      predictions: the items whose best label is the class, without those for which it is neither right nor wrong.
       precision: of the predictions, the share that is right. An item without any of the classes counts as wrong.
       recall: of the support, the share whose best label is the class. An item that failed counts as missed.
-      average_precision: None without support; see `PerClass.is_exact`.
+      average_precision: of the items for which the class is right or wrong; None without support; see
+        `PerClass.is_exact`.
     """
 
     label: str
@@ -40,7 +41,7 @@ class ClassResult:
 
 @dataclasses.dataclass(frozen=True)
 class PerClass:
-    """All classes with truth or predictions, the most frequent first.
+    """All classes with truth or predictions, the most frequent first. After these, the others, if they are known.
 
     Attributes:
       num_with_truth: the number of classes with truth. The means are over these classes, where defined.
@@ -75,7 +76,7 @@ def per_class(items: Sequence[Judged], num_stored: int, num_classes: int | None,
     for place, item in enumerate(items):
         for label in item.truth:
             truth[label].append(place)
-        if item.labels:
+        if item.labels and not item.is_undecided:
             said[item.labels[0]].append(place)
     average_precision = _AveragePrecision(items, truth)
     labels = sorted(truth.keys() | said.keys(), key=lambda label: (-len(truth[label]), -len(said[label]), label))
@@ -104,6 +105,19 @@ def per_class(items: Sequence[Judged], num_stored: int, num_classes: int | None,
     )
 
 
+def with_others(found: PerClass, labels: Sequence[str]) -> PerClass:
+    """Returns the results with a row for each other class.
+
+    Args:
+      found: the results.
+      labels: all labels of the model; empty if they are not known.
+    """
+    there = {each.label for each in found.classes}
+    nothing = proportion((), np.empty(0, np.int64), 0)
+    others = (ClassResult(label, 0, 0, nothing, nothing, None) for label in labels if label not in there)
+    return dataclasses.replace(found, classes=(*found.classes, *others))
+
+
 def _share(hits: Sequence[bool], videos: Counts, seed: int) -> Proportion:
     found = proportion(hits, videos, seed)
     if found.total >= MIN_FOR_INTERVAL:
@@ -129,9 +143,13 @@ class _AveragePrecision:
         self._lowest: Floats = np.array([item.scores[-1] if item.scores else -1.0 for item in items], np.float64)
         self._lowest[np.isnan(self._lowest)] = -1.0  # without a score an item ranks last
         self._stored: dict[str, list[tuple[int, float]]] = defaultdict(list)
+        self._left_out: dict[str, list[int]] = defaultdict(list)
         for place, item in enumerate(items):
+            for label in item.acceptable:
+                self._left_out[label].append(place)
             for label, score in zip(item.labels, item.scores, strict=True):
-                self._stored[label].append((place, -1.0 if np.isnan(score) else score))
+                if label not in item.acceptable:
+                    self._stored[label].append((place, -1.0 if np.isnan(score) else score))
 
     def of(self, label: str) -> float | None:
         """Returns the value of a class; None without truth."""
@@ -150,6 +168,7 @@ class _AveragePrecision:
             return 0.0
         others = ~is_right & (self._lowest >= found.min())  # those below do not matter
         others[places] = False
+        others[self._left_out.get(label, [])] = False
         scores = np.concatenate([scores, self._lowest[others]])
         rights = np.concatenate([is_right[places], np.zeros(int(others.sum()), bool)])
         return float(average_precision_score(rights, scores)) * len(found) / num_right

@@ -111,7 +111,7 @@ def thresholds(
 
     Args:
       items: independent items, see `one_per_video`. A label is wrong if the truth is none of the classes. Items without
-        a label or without a finite score are left out.
+        a label or without a finite score are left out, and those whose best label is neither right nor wrong.
       precision: the target, above 0 and below 1.
       classes: those that get a threshold of their own; None: as many of the most frequent best labels as have enough
         items. Their choice depends on the labels of the model only, so the test stays exact.
@@ -123,7 +123,7 @@ def thresholds(
     for name, value in (("precision", precision), ("delta", delta)):
         if not 0 < value < 1:
             raise ConfigError(f"{name} {value} cannot be promised: pass a number above 0 and below 1")
-    used = [item for item in items if item.scores and np.isfinite(item.scores[0])]
+    used = [item for item in _decided(items) if np.isfinite(item.scores[0])]
     scores = np.array([item.scores[0] for item in used], np.float64)
     right = np.array([item.is_hit for item in used], bool)
     places: dict[str, list[int]] = defaultdict(list)
@@ -146,17 +146,22 @@ def judge(found: Thresholds, items: Sequence[Judged]) -> tuple[HeldOut, ...]:
 
     Args:
       found: the thresholds.
-      items: independent items of other videos; those without a label are left out.
+      items: independent items of other videos. Those without a label are left out, and those whose best label is
+        neither right nor wrong.
     """
     judged = []
     for each in (found.overall, *found.classes):
         if each.cut is not None:
-            own = [item for item in items if item.scores and each.label in (None, item.labels[0])]
+            own = [item for item in _decided(items) if each.label in (None, item.labels[0])]
             passed = [item for item in own if item.scores[0] >= each.cut]
             right = proportion([item.is_hit for item in passed], np.arange(len(passed)), 0)
             kept = proportion([item.scores[0] >= each.cut for item in own], np.arange(len(own)), 0)
             judged.append(HeldOut(each.label, right, kept))
     return tuple(judged)
+
+
+def _decided(items: Sequence[Judged]) -> list[Judged]:
+    return [item for item in items if item.scores and not item.is_undecided]
 
 
 def min_items(precision: float, delta: float) -> int:

@@ -75,7 +75,8 @@ def check_truth(items: Sequence[Judged], k: int, label_order: Sequence[str] = ()
       label_order: the labels of the model in the order of its outputs; empty: the shift is not checked.
     """
     used = [item for item in items if item.truth and item.labels]
-    suspects = [item for item in used if item.scores[0] >= SURE_SCORE and (item.rank is None or item.rank > k)]
+    decided = [item for item in used if not item.is_undecided]
+    suspects = [item for item in decided if item.scores[0] >= SURE_SCORE and (item.rank is None or item.rank > k)]
     shown = sorted(map(_suspect, suspects), key=lambda each: (-each.margin, -each.score, each.item.video_uri))
     return TruthChecks(
         shift=_shift(used, label_order),

@@ -69,7 +69,7 @@ def test_what_is_not_defined_is_null() -> None:
 def test_the_parts_are_of_the_same_items() -> None:
     _, items = simulated(1, 300, 12, 5)
     found = evaluate([*items, judged("x", "1", failed=True), judged("y", "", ("1", 0.9)), judged("z", "1")], OPTIONS)
-    assert dataclasses.astuple(found.counts) == (303, 303, 302, 1, 1, 1, 302)
+    assert dataclasses.astuple(found.counts) == (303, 303, 302, 1, 1, 1, 0, 302)
     assert [top.k for top in found.accuracy.top] == [1, 5]
     assert found.accuracy.top[0].with_failed.total == 302
     assert (found.calibration.count, found.thresholds.overall.total) == (300, 301)
