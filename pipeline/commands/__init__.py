@@ -7,6 +7,6 @@ probe.py     print the streams of a file, or the error that a run would record
 parsing.py   the flags of models and output
 output.py    status, verify, diff, sql and compact: everything that reads an output
 evaluate.py  measure how right the labels of an output are
-report.py    write the HTML report of an output (reporting.py: from its rows to the page, run_report.py: at the end
-             of `label`)
+report.py    write the HTML report of an output (reporting.py: from its rows to the page, judging.py: the part about
+             accuracy, run_report.py: at the end of `label`)
 """

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from reelbeam.pipeline.commands.parsing import parse
 from reelbeam.pipeline.flags.parser import STORES_EPILOG, Parser, make_parser
-from reelbeam.pipeline.settings.command_settings import EVALUATE_GROUPS, EvaluateSettings
+from reelbeam.pipeline.settings.command_settings import EVALUATE_GROUPS
 from reelbeam.pipeline.settings.declaration import from_values
+from reelbeam.pipeline.settings.report_settings import EvaluateSettings
 
 EXIT_UNKNOWN_LABELS = 1
 

@@ -9,18 +9,22 @@ import sys
 from collections.abc import Mapping
 
 from reelbeam.pipeline import __version__
+from reelbeam.pipeline.commands.judging import judge_rows
 from reelbeam.pipeline.job.places import unusable
+from reelbeam.pipeline.reports.page.accuracy_view import Accuracy
 from reelbeam.pipeline.reports.page.options import PageOptions
 from reelbeam.pipeline.reports.page.page import render_page
-from reelbeam.pipeline.settings.command_settings import ReportSettings
 from reelbeam.pipeline.settings.declaration import from_values
 from reelbeam.pipeline.settings.label_settings import RemoteSettings
+from reelbeam.pipeline.settings.report_settings import ReportSettings
 from reelbeam.pipeline.terminal.progress import ProgressLine, Stage, WorkLine
 from reelbeam.pipeline.terminal.streams import printable
 from reelbeam.transforms import errors, storage
+from reelbeam.transforms.evaluation.evaluated_output import EvaluationRequest
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
 from reelbeam.transforms.filmstrips.making import FilmstripOptions, Progress, make_filmstrips, remote_videos
 from reelbeam.transforms.models.cpus import cpu_count
+from reelbeam.transforms.models.registry.label_map import LabelMap, resolve_labels
 from reelbeam.transforms.output.comparison.find_changes import ChangeOptions, find_changes
 from reelbeam.transforms.output.comparison.selection import select_against, select_rows
 from reelbeam.transforms.output.digest.changes import Changes
@@ -113,13 +117,14 @@ def write_report(request: ReportRequest) -> WrittenReport:
     with WorkLine("reading") as line:
         rows = select_rows(output, settings.run)
         content = make_content(rows, shown, line.show)
+        accuracy = None if settings.truth is None else judge_rows(rows, _request(settings), line.show)
         changes = None
         if settings.against is not None:
             before, after = select_against(settings.against, output, settings.run, rows)
             changes = find_changes(before, after, ChangeOptions(seed=settings.seed), line.show)
-    clips = _clips(content, changes)
+    clips = _clips(content, changes, accuracy)
     options = PageOptions(max_bytes=settings.max_bytes, version=__version__)
-    page = render_page(content, _pictures(clips, output.uri, request), changes, options).encode()
+    page = render_page(content, _pictures(clips, output.uri, request), changes, options, accuracy).encode()
     try:
         storage.replace_file(target, page)
     except errors.StorageError as error:
@@ -134,10 +139,16 @@ def _place(to: str | None, output: Output) -> str:
     return default_place(output.uri) if to is None else storage.normalize(to)
 
 
-def _clips(content: Content, changes: Changes | None) -> dict[ClipKey, ShownClip]:
+def _request(settings: ReportSettings) -> EvaluationRequest:
+    labels = None if settings.labels is None else LabelMap.load(resolve_labels(settings.labels))
+    return EvaluationRequest(truth=settings.truth or "", labels=labels, seed=settings.seed)
+
+
+def _clips(content: Content, changes: Changes | None, accuracy: Accuracy | None) -> dict[ClipKey, ShownClip]:
     """Returns each clip of the report once."""
     of_changes = [video.clip for video in changes.changed if video.clip] if changes else []
-    return {clip.key: clip for clip in (*content.clips(), *of_changes)}
+    wrong = accuracy.clips() if accuracy else ()
+    return {clip.key: clip for clip in (*content.clips(), *of_changes, *wrong)}
 
 
 def _pictures(clips: Mapping[ClipKey, ShownClip], output: str, request: ReportRequest) -> Mapping[ClipKey, Pictures]:

@@ -9,6 +9,7 @@ import jinja2
 from markupsafe import Markup
 
 from reelbeam.pipeline.reports.page import text
+from reelbeam.pipeline.reports.page.accuracy_view import Accuracy, accuracy_view
 from reelbeam.pipeline.reports.page.budget import DROPPING_ORDER, Shelf, fit, picture_sizes
 from reelbeam.pipeline.reports.page.cards import Album
 from reelbeam.pipeline.reports.page.change_views import changes_view
@@ -28,6 +29,7 @@ def render_page(
     pictures: Mapping[ClipKey, Pictures],
     changes: Changes | None = None,
     options: PageOptions = DEFAULTS,
+    accuracy: Accuracy | None = None,
 ) -> str:
     """Returns a report as one HTML file, which loads nothing and is the same for the same arguments.
 
@@ -36,19 +38,20 @@ def render_page(
       pictures: of its clips, and of those in `changes`. A clip without an entry has no pictures.
       changes: what changed, if the report compares.
       options: see PageOptions.
+      accuracy: how right the labels are, if there is a truth file.
 
     Returns:
       the HTML, which has no lone surrogates: it can be encoded in UTF-8.
     """
-    sizes = picture_sizes(content, changes, pictures)
-    page = _render(content, pictures, changes, options, Shelf(frozenset(), len(sizes)))
+    wrong = () if accuracy is None else accuracy.clips()
+    sizes = picture_sizes(content, changes, pictures, wrong)
+    page = _render(content, pictures, changes, options, accuracy, Shelf(frozenset(), len(sizes)))
     length = len(page.encode("utf-8"))
     if length <= options.max_bytes:
         return page
     rest = length - sum(sizes.values())
-    return _render(
-        content, pictures, changes, options, fit(content, changes, pictures, options.max_bytes - rest - _MARGIN)
-    )
+    shelf = fit(content, changes, pictures, options.max_bytes - rest - _MARGIN, wrong)
+    return _render(content, pictures, changes, options, accuracy, shelf)
 
 
 _MARGIN = 10_000
@@ -60,11 +63,13 @@ def _render(
     pictures: Mapping[ClipKey, Pictures],
     changes: Changes | None,
     options: PageOptions,
+    accuracy: Accuracy | None,
     shelf: Shelf,
 ) -> str:
     album = Album(pictures, shelf.dropped)
     style = "".join(path.read_text("utf-8") for path in sorted((_FOLDER / "style").glob("*.css")))
     script = (_FOLDER / "script.js").read_text("utf-8")
+    judged = None if accuracy is None else accuracy_view(accuracy, album)
     changed = None if changes is None else changes_view(changes, album)
     labels = label_sheets(content, album)
     return (
@@ -76,6 +81,7 @@ def _render(
             script=Markup(script),
             overview=overview(content),
             openings=openings(labels),
+            accuracy=judged,
             changes=changed,
             charts=corpus_charts(content),
             label_sheets=labels,

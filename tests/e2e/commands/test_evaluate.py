@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from html_tree import parse
 
 from reelbeam.pipeline.cli import main
 
@@ -176,3 +177,18 @@ def test_thresholds_decide_the_views(
     assert sum(count for _, count in answers) == 10 and ("failed", 1) in answers
     passed = database.execute("SELECT DISTINCT label FROM passed_labels ORDER BY 1").fetchall()
     assert passed == [("growing",), ("moving up",)]
+
+
+def test_a_report_shows_the_accuracy_and_wrong_clips(
+    folder: pathlib.Path, capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path
+) -> None:
+    page = tmp_path / "page.html"
+    flags = ["--to", str(page), "--run", runs_of(folder)[0], "--clips=0"]
+    assert main(["report", str(folder / "out"), "--truth", str(folder / "truth.csv"), *flags]) == 0
+    assert "2 clips of 2 videos" in capsys.readouterr().out, "two right answers are called wrong"
+    shown = parse(page.read_text("utf-8"))
+    (section,) = (each for each in shown.all("section") if each.attributes.get("id") == "accuracy")
+    assert section.one("h2").text == "67 % of the best labels are right"
+    assert "moving right" in {each.text for each in section.all("strong")}
+    assert len(section.all("img", "strip")) == 2
+    assert main(["report", str(folder / "out"), "--truth", "/no/such.csv", *flags]) == 2

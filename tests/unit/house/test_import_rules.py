@@ -54,7 +54,7 @@ MAY_IMPORT = {  # beside its own files
     "pipeline.settings",
     "pipeline.job": "all of transforms, pipeline, pipeline.terminal, pipeline.settings, pipeline.runners",
     "pipeline.reports": "data model, storage, output, evaluation, selection, models.*, pipeline.terminal, pipeline.job",
-    "pipeline.reports.page": "data model, output, filmstrips",
+    "pipeline.reports.page": "data model, output, evaluation, filmstrips",
     "pipeline.commands": "all of transforms, pipeline, pipeline.terminal, pipeline.settings, pipeline.runners, "
     "pipeline.flags, pipeline.job, pipeline.reports, pipeline.reports.page",
     "start": "data model, storage, pipeline, pipeline.*",
