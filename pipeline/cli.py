@@ -48,6 +48,7 @@ Label the actions in a whole corpus of videos.
   reelbeam models export NAME --to DIR
                                        Write a folder of a model, for workers without a hub
   reelbeam probe FILE…                 Print the streams of a file, or its error
+  reelbeam doctor                      Check this machine and this installation
 
 Example: reelbeam label ~/videos --model a0-base --output ~/labels
 
@@ -66,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "plan": _plan,
         "models": _models,
         "probe": _probe,
+        "doctor": _doctor,
         "report": _report,
         "evaluate": _evaluate,
         "status": output.status,
@@ -85,41 +87,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _label(progress: Progress, argv: Sequence[str]) -> int:
-    """Labels videos. Records the progress, for the report of a run that an error or an interruption ends."""
-    from reelbeam.pipeline.flags import options
+    from reelbeam.pipeline.commands import label
 
-    args, beam_flags = options.parse_flags(argv)
-
-    from reelbeam.pipeline.commands.run_report import report_run, require_wait
-    from reelbeam.pipeline.runners.registry import runner_of
-    from reelbeam.pipeline.runners.stores import reach_stores
-    from reelbeam.transforms import storage
-
-    reach_stores(beam_flags)
-    config = options.to_config(args)
-    progress.output = storage.normalize(config.output).rstrip("/")
-    runner = runner_of(beam_flags)
-    if args.report:
-        require_wait(args.no_wait or runner.submits_only)
-
-    from reelbeam.pipeline.job.execution import execute
-    from reelbeam.pipeline.job.preparation import check_request, prepare
-    from reelbeam.pipeline.reports import summary_json
-    from reelbeam.pipeline.reports.summary import print_outcome, print_total
-    from reelbeam.pipeline.terminal.console import make_console
-
-    prepared = prepare(check_request(config, runner, wait=not args.no_wait))
-    progress.begin(prepared.run.run_id)
-    console = make_console()
-    outcomes = progress.outcomes
-    for outcome in execute(prepared):
-        print_outcome(outcome, console, len(outcomes))
-        outcomes.append(outcome)
-    print_total(outcomes, console)
-    report = report_run(config, outcomes) if args.report else None
-    if args.summary_json:
-        print(summary_json.of_outcomes(outcomes, report))
-    return outcomes[-1].exit_code
+    return label.label(progress, argv)
 
 
 def _plan(argv: Sequence[str]) -> int:
@@ -159,6 +129,25 @@ def _probe(argv: Sequence[str]) -> int:
     from reelbeam.pipeline.commands import probe
 
     return probe.probe_files(args.files, args.allow_unconfined_decoder)
+
+
+def _doctor(argv: Sequence[str]) -> int:
+    """Runs checks. Whatever keeps `doctor` itself from running is exit code 2: 1 means that a check failed."""
+    from reelbeam.transforms.errors import ReelbeamError
+
+    try:
+        from reelbeam.pipeline.commands import doctor
+
+        return doctor.doctor(argv)
+    except ReelbeamError as error:
+        _complain(error)
+    except ImportError as error:
+        from reelbeam.pipeline.doctor.installation import check_packages
+
+        found = check_packages()
+        remedy = "pip install --force-reinstall reelbeam" if found.status == "ok" else f"{found.found}: {found.remedy}"
+        print(f"reelbeam: doctor cannot run: {error}; {remedy}", file=sys.stderr)
+    return EXIT_BAD_FLAGS
 
 
 def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], progress: Progress) -> int:

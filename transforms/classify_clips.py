@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import logging
 import threading
@@ -16,13 +15,14 @@ from apache_beam.ml.inference.base import ModelHandler, RunInference
 
 from reelbeam.transforms import metrics
 from reelbeam.transforms.beam_compat import in_global_window
+from reelbeam.transforms.classifier_config import ClassifierConfig
 from reelbeam.transforms.errors import InferenceError, PredecessorLostError
-from reelbeam.transforms.models.batches import MAX_BATCH_BYTES, Answer, BaseBatches
+from reelbeam.transforms.models.batches import Answer, BaseBatches
 from reelbeam.transforms.models.cpu_meter import CpuMeter
-from reelbeam.transforms.models.engine import Engine, EngineName, Precision
+from reelbeam.transforms.models.engine import Engine
 from reelbeam.transforms.models.engines.stream import StreamEngine
 from reelbeam.transforms.models.loading import LoadEngine, load_any_engine
-from reelbeam.transforms.models.registry.catalog import ModelSpec, OutputActivation
+from reelbeam.transforms.models.registry.catalog import OutputActivation
 from reelbeam.transforms.models.registry.label_map import LabelMap
 from reelbeam.transforms.models.scores import entropy, log_sum_exp, may_be_softmax, to_logits, to_scores, top_labels
 from reelbeam.transforms.models.stream_batches import StreamBatches
@@ -35,50 +35,6 @@ _FAILURES = "failures"
 _COSTS = "costs"
 
 _meter = CpuMeter()
-
-CPU_BATCH_BYTES = 1 << 20
-"""The limit of a batch's pixels for OpenVINO, which runs the clips of a batch one after the other. Larger batches save
-nothing (`benchmarks.inference --batches`: 0.14 CPU-seconds a clip of A0 in batches of 1, 2, 4 and 8, but 30 MB more).
-Small clips share a batch, which spreads Beam's own cost."""
-
-MAX_BATCH_CLIPS = 8
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ClassifierConfig:
-    """The configuration of ClassifyClips.
-
-    Attributes:
-      model: the model.
-      labels: the model's classes, [C], by class id.
-      top_k: the number of labels in a row.
-      min_score: labels with a lower score are omitted.
-      engine: the engine that runs the model.
-      num_threads: the number of threads of the engine; None: the number of cores of the machine.
-      precision: the engine's arithmetic precision.
-      max_batch_bytes: the maximum size of a batch in bytes of pixels; a single clip may be larger.
-      outputs: what is kept of a clip in addition to its scores: "logits", "embedding".
-      clip_frames: the maximum number of frames of a clip, including the warm-up; None: as in the model's preset.
-    """
-
-    model: ModelSpec
-    labels: tuple[str, ...]
-    top_k: int = 5
-    min_score: float = 0.0
-    engine: EngineName = "auto"
-    num_threads: int | None = None
-    precision: Precision = "float32"
-    max_batch_bytes: int = MAX_BATCH_BYTES
-    outputs: tuple[str, ...] = ()
-    clip_frames: int | None = None
-
-    @property
-    def max_batch_clips(self) -> int:
-        """The maximum number of clips of a batch."""
-        on_cpu = self.engine == "openvino"
-        batch_bytes = min(self.max_batch_bytes, CPU_BATCH_BYTES) if on_cpu else self.max_batch_bytes
-        clip_bytes = (self.clip_frames or self.model.preset.num_frames) * self.model.preset.size**2 * 3
-        return max(1, min(MAX_BATCH_CLIPS, batch_bytes // clip_bytes))
 
 
 class ClassifiedClips(NamedTuple):

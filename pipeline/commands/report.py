@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from reelbeam.pipeline.commands.parsing import parse
 from reelbeam.pipeline.flags.parser import STORES_EPILOG, Parser, make_parser
 from reelbeam.pipeline.settings.command_settings import REPORT_GROUPS
+from reelbeam.pipeline.settings.declaration import from_values
+from reelbeam.pipeline.settings.label_settings import RemoteSettings
+from reelbeam.pipeline.settings.report_settings import ReportSettings
 
 
 def report_parser() -> Parser:
@@ -26,7 +29,9 @@ def report(argv: Sequence[str]) -> int:
     """
     args = parse(report_parser(), argv)
 
-    from reelbeam.pipeline.commands.reporting import ReportRequest, write_report
+    from reelbeam.pipeline.reports.html_report import ReportRequest, picture_options, write_report
 
-    print(write_report(ReportRequest.of(args)).to_line())
+    pictures = picture_options(from_values(RemoteSettings, vars(args)), args.allow_unconfined_decoder, None)
+    request = ReportRequest(args.output, pictures, from_values(ReportSettings, vars(args)))
+    print(write_report(request).to_line())
     return 0

@@ -8,7 +8,8 @@ import apache_beam as beam
 import pyarrow as pa
 
 from reelbeam.pipeline.settings.config import LabelingConfig
-from reelbeam.transforms.classify_clips import ClassifierConfig, ClassifyClips
+from reelbeam.transforms.classifier_config import ClassifierConfig
+from reelbeam.transforms.classify_clips import ClassifyClips
 from reelbeam.transforms.decode_clips import DecodeClips, DecoderConfig
 from reelbeam.transforms.keep_lock import KeepLock
 from reelbeam.transforms.models.registry.label_map import LabelMap

@@ -6,7 +6,7 @@ import pathlib
 import re
 import shutil
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from browsing import DESKTOP, PHONE, axe_violations, running_browser, visit
@@ -15,7 +15,7 @@ from output_factory import Video, commit_run
 from reelbeam.pipeline.cli import main
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator
+    from playwright.sync_api import Browser, Locator, Page
 
 pytestmark = pytest.mark.slow  # a whole run, and a browser
 
@@ -76,31 +76,35 @@ def test_the_search_shows_only_what_matches(browser: Browser, page: pathlib.Path
         assert search.input_value() == "" and shown(clips) == everything
 
 
-def tile(clip: Locator) -> Any:
-    """Returns where the strip of a clip is, relative to its frame: it tells which tile is shown."""
-    return clip.locator("img.strip").evaluate(
-        "strip => [strip.getBoundingClientRect().x, getComputedStyle(strip).transform]"
-    )
+def first_strip(page: Page) -> Locator:
+    """Returns the frame of the first strip."""
+    reel = page.locator("article.clip .reel").first
+    reel.scroll_into_view_if_needed()
+    return reel
+
+
+def tile(reel: Locator) -> str:
+    """Returns which part of the strip is shown in its frame."""
+    moved: str = reel.locator("img.strip").evaluate("strip => getComputedStyle(strip).translate")
+    return moved
 
 
 def test_a_strip_plays_under_the_mouse_and_by_the_arrow_keys(browser: Browser, page: pathlib.Path) -> None:
     with visit(browser, page) as visited:
-        clip = visited.page.locator("article.clip", has=visited.page.locator("img.strip")).first
-        clip.scroll_into_view_if_needed()
-        start = tile(clip)
-        clip.locator("img.strip").hover()
+        reel = first_strip(visited.page)
+        start = tile(reel)
+        reel.hover()
         visited.page.wait_for_function(
-            "([strip, x]) => strip.getBoundingClientRect().x !== x",
-            arg=[clip.locator("img.strip").element_handle(), start[0]],
+            "([strip, start]) => getComputedStyle(strip).translate !== start",
+            arg=[reel.locator("img.strip").element_handle(), start],
         )
         visited.page.mouse.move(0, 0)
-        focusable = clip.locator("[tabindex='0'], button, a").first
-        focusable.focus()
-        before = tile(clip)
+        assert tile(reel) == start
+        reel.focus()
         visited.page.keyboard.press("ArrowRight")
-        assert tile(clip) != before
+        assert tile(reel) != start
         visited.page.keyboard.press("ArrowLeft")
-        assert tile(clip) == before
+        assert tile(reel) == start
 
 
 def test_a_run_of_a_timeline_leads_to_its_clip(browser: Browser, page: pathlib.Path) -> None:
@@ -159,13 +163,23 @@ def test_it_is_readable_without_scripts(browser: Browser, page: pathlib.Path) ->
 def test_it_is_printed(browser: Browser, page: pathlib.Path) -> None:
     with visit(browser, page) as visited:
         printed = visited.page.pdf(format="A4")
+        visited.page.emulate_media(media="print")
+        clip = visited.page.locator("article.clip", has=visited.page.locator("img.strip:visible")).first
+        assert re.search(r"growing|shrinking|moving|rotating|standing", clip.inner_text())
+        assert not visited.page.locator("#search").is_visible()
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) > 1
+    assert len(re.findall(rb"/Subtype\s*/Image\b", printed)) > 10
 
 
-def test_reduced_motion_plays_nothing_by_itself(browser: Browser, page: pathlib.Path) -> None:
-    with visit(browser, page, reduced_motion="reduce") as visited:
-        running = "document.getAnimations().filter(animation => animation.playState === 'running').length"
-        assert visited.page.evaluate(running) == 0
+@pytest.mark.parametrize(("motion", "plays"), [("no-preference", True), ("reduce", False)])
+def test_reduced_motion_plays_nothing_by_itself(browser: Browser, page: pathlib.Path, motion: str, plays: bool) -> None:
+    with visit(browser, page, reduced_motion=motion) as visited:
+        visited.page.clock.install()
+        reel = first_strip(visited.page)
+        start = tile(reel)
+        reel.hover()
+        visited.page.clock.run_for(400)
+        assert (tile(reel) != start) == plays
 
 
 HOSTILE = (

@@ -20,6 +20,7 @@ from reelbeam.transforms.errors import (
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
 from reelbeam.transforms.filmstrips.pictures import draw_filmstrip
 from reelbeam.transforms.filmstrips.recorded_runs import RunSettings
+from reelbeam.transforms.filmstrips.store_health import StoreHealth
 from reelbeam.transforms.filmstrips.tiles import MAX_TILES, tile_span, tile_times, whole_geometry
 from reelbeam.transforms.media.container.files import VideoFile, size_of
 from reelbeam.transforms.media.container.sparse_reading import Window
@@ -58,11 +59,13 @@ class VideoDecoder:
       sandbox: starts the decoder processes.
       spool: where remote videos are kept on local disk.
       max_seconds: how long a decoder may block its thread for one request, and how long fetching may take.
+      stores: the stores that do not respond.
     """
 
     sandbox: Sandbox
     spool: SpoolConfig
     max_seconds: float
+    stores: StoreHealth = dataclasses.field(default_factory=StoreHealth)
 
     def filmstrips(self, found: VideoClips) -> Iterator[tuple[ClipKey, Pictures]]:
         """Yields the pictures of each clip, or the reason why it has none. Holds the frames of one clip at a time.
@@ -74,11 +77,12 @@ class VideoDecoder:
         missing = dict.fromkeys(clip.key for clip in found.clips)
         reason = NoFilmstrip("unreadable")
         try:
-            _require_labeled_content(found.video)
-            with storage.local_file(found.video, found.settings.max_video_bytes, self.spool) as file:
-                for key, pictures in self._of_file(file, found):
-                    del missing[key]
-                    yield key, pictures
+            with self.stores.watched(found.video.video_uri):
+                _require_labeled_content(found.video)
+                with storage.local_file(found.video, found.settings.max_video_bytes, self.spool) as file:
+                    for key, pictures in self._of_file(file, found):
+                        del missing[key]
+                        yield key, pictures
         except MediaError as error:
             reason = _reason_of(error)
         for key in missing:

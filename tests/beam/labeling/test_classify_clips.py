@@ -16,8 +16,9 @@ from apache_beam.testing.util import assert_that, equal_to
 from fake_engine import BAD_VALUE, NAN_VALUE, FakeEngine
 from local_pipeline import LocalPipeline, counters
 
-from reelbeam.transforms import classify_clips, metrics
-from reelbeam.transforms.classify_clips import ClassifierConfig, ClassifyClips, MoViNetModelHandler
+from reelbeam.transforms import classifier_config, classify_clips, metrics
+from reelbeam.transforms.classifier_config import ClassifierConfig
+from reelbeam.transforms.classify_clips import ClassifyClips, MoViNetModelHandler
 from reelbeam.transforms.errors import LabelMapError
 from reelbeam.transforms.models.cpu_meter import CpuMeter
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec, Preset
@@ -93,8 +94,8 @@ def test_batches_are_bounded_by_bytes_for_every_model() -> None:
     for spec in CATALOG.values():
         batching = MoViNetModelHandler(ClassifierConfig(model=spec, labels=())).batch_elements_kwargs()
         size = spec.preset.num_frames * spec.preset.size**2 * 3
-        assert 1 <= batching["max_batch_size"] <= classify_clips.MAX_BATCH_CLIPS
-        assert batching["max_batch_size"] == 1 or batching["max_batch_size"] * size <= classify_clips.MAX_BATCH_BYTES
+        assert 1 <= batching["max_batch_size"] <= classifier_config.MAX_BATCH_CLIPS
+        assert batching["max_batch_size"] == 1 or batching["max_batch_size"] * size <= classifier_config.MAX_BATCH_BYTES
 
 
 def test_a_batch_is_measured_without_pickling_it() -> None:
@@ -126,7 +127,7 @@ def test_the_cost_is_the_cpu_time_of_all_batches(monkeypatch: pytest.MonkeyPatch
         results = clips | ClassifyClips(ClassifierConfig(model=SPEC, labels=make.LABELS), fake_engine.load)
         assert_that(results.costs | beam.CombineGlobally(RunCost.total), _check_cost)
     num_batches = len(_readings) // 2
-    assert num_batches >= 40 / classify_clips.MAX_BATCH_CLIPS
+    assert num_batches >= 40 / classifier_config.MAX_BATCH_CLIPS
     assert counters(pipeline)[metrics.MODEL_CPU_MS] == 1000 * num_batches
 
 

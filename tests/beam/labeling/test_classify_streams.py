@@ -19,6 +19,7 @@ from local_pipeline import LocalPipeline, counters
 from slow_cases import fast_first
 
 from reelbeam.transforms import classify_clips, metrics
+from reelbeam.transforms.classifier_config import ClassifierConfig
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec, Preset
 from reelbeam.transforms.models.scores import softmax
 from reelbeam.transforms.records import Clip, ClipScores, ClipSpan, Failure, StateSlot
@@ -32,8 +33,8 @@ def engine() -> FakeStreamEngine:
     return FakeStreamEngine(chunk_frames=2)
 
 
-def config(**changes: Any) -> classify_clips.ClassifierConfig:
-    return dataclasses.replace(classify_clips.ClassifierConfig(model=SPEC, labels=make.LABELS), **changes)
+def config(**changes: Any) -> ClassifierConfig:
+    return dataclasses.replace(ClassifierConfig(model=SPEC, labels=make.LABELS), **changes)
 
 
 def values(segment: int) -> np.ndarray:

@@ -19,7 +19,8 @@ from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline, counters
 
 from reelbeam.transforms import metrics, schemas
-from reelbeam.transforms.classify_clips import ClassifierConfig, ClassifyClips
+from reelbeam.transforms.classifier_config import ClassifierConfig
+from reelbeam.transforms.classify_clips import ClassifyClips
 from reelbeam.transforms.decode_clips import ClipCoder, DecodeClips, DecoderConfig
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.sampling.clips import ClipSampling

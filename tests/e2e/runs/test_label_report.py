@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from reelbeam.pipeline.cli import main
-from reelbeam.pipeline.commands import run_report
+from reelbeam.pipeline.reports import run_report
 
 pytestmark = pytest.mark.slow  # whole runs
 
@@ -67,20 +67,28 @@ def test_a_page_that_cannot_be_written_is_a_warning(
     assert line["status"] == "committed" and "report" not in line
 
 
-@pytest.mark.parametrize("failure", [MemoryError("no memory"), OSError(28, "No space left on device")])
+@pytest.mark.parametrize(
+    ("failure", "text"),
+    [
+        (MemoryError("no memory"), "no memory"),
+        (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+        (ValueError("a hostile row"), "ValueError: a hostile row"),
+    ],
+)
 def test_a_failure_to_make_the_page_is_a_warning(
     tmp_path: pathlib.Path,
     videos: pathlib.Path,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
     failure: Exception,
+    text: str,
 ) -> None:
     def fail(request: object) -> None:
         raise failure
 
     monkeypatch.setattr(run_report, "write_report", fail)
     assert label(tmp_path / "out", videos) == 0
-    assert f"could not be written: {failure}" in caplog.text
+    assert f"could not be written: {text}" in caplog.text
 
 
 def test_an_interruption_while_the_page_is_made_leaves_a_committed_run(

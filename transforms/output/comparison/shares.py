@@ -7,6 +7,7 @@ and the count of one name is hypergeometric: Fisher's exact test is the permutat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -14,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from reelbeam.transforms.output.digest.changes import ShareChange
+from reelbeam.transforms.output.arrays import Floats, Numbers
+from reelbeam.transforms.output.comparison.changes import ShareChange
 
 NUM_PERMUTATIONS = 999
 SEED = 20260101
@@ -30,34 +32,41 @@ _MAX_NAMES = 5_000
 _QUANTILE = 1.959963984540054
 """Of the normal distribution, for intervals of 95 %."""
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-
 
 class Shift(NamedTuple):
     """How far two distributions differ.
 
     Attributes:
-      total_variation: an estimate of the part of the videos that would need another name, in [0, 1].
+      observed_variation: the part of the videos that would need another name to make the shares equal, in [0, 1]: the
+        total variation of the shares as they are.
+      chance_variation: its mean under permutation: what chance alone gives.
+      moved: an estimate of it for the two corpora of which the sides are samples.
       divergence_bits: the Jensen-Shannon divergence minus its mean under permutation.
       p_value: of the divergence.
     """
 
-    total_variation: float
+    observed_variation: float
+    chance_variation: float
+    moved: float
     divergence_bits: float
     p_value: float
 
 
-NO_SHIFT = Shift(0.0, 0.0, 1.0)
+NO_SHIFT = Shift(0.0, 0.0, 0.0, 0.0, 1.0)
 
 
 def shift(before: Mapping[str, int], after: Mapping[str, int]) -> Shift:
     """Returns how far two distributions differ; `NO_SHIFT` if a side has no videos.
 
-    The total variation of two samples is too large if there are many names: 0.28 for samples of 1,000 videos from one
-    distribution over 600 names. So each difference loses its variance under permutation, and their sum loses its mean
-    under permutation, both as squares. That estimate is about 0.02 there, and close to the true value where there is
-    one. Beyond 5,000 names, the rarest are pooled.
+    The total variation of two samples is larger than that of their corpora if there are many names: 0.57 for two
+    samples of 100 videos of one corpus with 600 names. So `moved` is the larger of two estimates:
+
+    - The part of the way from chance to 1 that the observed variation went. It is 1 for sides without a common name,
+      and too low if shares of many names change by little.
+    - The sum of the differences without their variance under permutation, minus the mean of that sum under permutation,
+      both as squares. It finds more of small changes in large samples.
+
+    Beyond 5,000 names, the rarest are pooled.
 
     Args:
       before, after: the numbers of videos by name.
@@ -70,19 +79,22 @@ def shift(before: Mapping[str, int], after: Mapping[str, int]) -> Shift:
     if len(pooled) > _MAX_NAMES:
         is_rare = pooled <= np.sort(pooled)[-_MAX_NAMES - 1]  # equally rare names are pooled together
         first, pooled = (_pooled(counts, is_rare) for counts in (first, pooled))
-    found = _measures(first[np.newaxis], pooled, size)[:, 0]
+    variation, surplus, divergence = _measures(first[np.newaxis], pooled, size)[:, 0].tolist()
     random = np.random.default_rng(SEED)
     drawn = np.concatenate([_measures(draw, pooled, size) for draw in draws(random, pooled, size)], axis=1)
-    variation = float(np.sqrt(max(found[0] ** 2 - drawn[0].mean() ** 2, 0.0)))
-    return Shift(variation, float(found[1] - drawn[1].mean()), p_value(found[1], drawn[1]))
+    by_chance, surplus_by_chance, divergence_by_chance = drawn.mean(axis=1).tolist()
+    way = (variation - by_chance) / (1 - by_chance) if by_chance < 1 else 0.0
+    moved = max(way, math.sqrt(max(surplus**2 - surplus_by_chance**2, 0.0)))
+    p = p_value(divergence, drawn[2])
+    return Shift(variation, by_chance, moved, divergence - divergence_by_chance, p)
 
 
-def _pooled(counts: Ints, is_rare: npt.NDArray[np.bool_]) -> Ints:
+def _pooled(counts: Numbers, is_rare: npt.NDArray[np.bool_]) -> Numbers:
     """Returns the counts of the other names, and last the sum of the rare ones."""
     return np.append(counts[~is_rare], counts[is_rare].sum())
 
 
-def draws(random: np.random.Generator, pooled: Ints, size: int) -> list[Ints]:
+def draws(random: np.random.Generator, pooled: Numbers, size: int) -> list[Numbers]:
     """Returns the counts of the first side under `NUM_PERMUTATIONS` permutations, in arrays of bounded size.
 
     Args:
@@ -100,17 +112,18 @@ def p_value(found: float, drawn: Floats) -> float:
     return float((1 + np.count_nonzero(drawn >= found - _ROUNDING)) / (1 + len(drawn)))
 
 
-def _measures(first: Ints, pooled: Ints, size: int) -> Floats:
-    """Returns the total variation without variance, and the divergence in bits, of each row of counts."""
+def _measures(first: Numbers, pooled: Numbers, size: int) -> Floats:
+    """Returns the total variation, the same without variance, and the divergence in bits, of each row of counts."""
     number = int(pooled.sum())
     other_size = number - size
     shares, others = first / size, (pooled - first) / other_size
     rate = pooled / number
     variance = rate * (1 - rate) * number**2 / (max(number - 1, 1) * size * other_size)
-    surplus = np.maximum((others - shares) ** 2 - variance, 0)
-    variation = np.sqrt(surplus).sum(axis=1) / 2
+    differences = others - shares
+    variation = np.abs(differences).sum(axis=1) / 2
+    surplus = np.sqrt(np.maximum(differences**2 - variance, 0)).sum(axis=1) / 2
     divergence = _entropy((shares + others) / 2) - (_entropy(shares) + _entropy(others)) / 2
-    return np.stack([variation, np.maximum(divergence, 0)])
+    return np.stack([variation, surplus, np.maximum(divergence, 0)])
 
 
 def _entropy(shares: Floats) -> Floats:
@@ -146,12 +159,12 @@ def share_changes(
     return tuple(sorted(changes, key=lambda each: (each.name == rest, -abs(each.difference), each.name)))
 
 
-def _counts(names: list[str], before: Mapping[str, int], after: Mapping[str, int]) -> tuple[Ints, Ints]:
+def _counts(names: list[str], before: Mapping[str, int], after: Mapping[str, int]) -> tuple[Numbers, Numbers]:
     first, second = (np.array([side.get(name, 0) for name in names], np.int64) for side in (before, after))
     return first, second
 
 
-def exact_p_values(first: Ints, second: Ints, size: int, other_size: int) -> Floats:
+def exact_p_values(first: Numbers, second: Numbers, size: int, other_size: int) -> Floats:
     """Returns the p-values of Fisher's exact test, twice the smaller tail, for each pair of counts.
 
     A Monte Carlo permutation test with 999 permutations has no p-value below 0.001, which is too large for the
@@ -168,7 +181,7 @@ def exact_p_values(first: Ints, second: Ints, size: int, other_size: int) -> Flo
     return p_values
 
 
-def newcombe_interval(first: Ints, second: Ints, size: int, other_size: int) -> tuple[Floats, Floats]:
+def newcombe_interval(first: Numbers, second: Numbers, size: int, other_size: int) -> tuple[Floats, Floats]:
     """Returns the 95 % intervals of differences of shares, second - first (Newcombe 1998, method 10).
 
     Args:
@@ -183,7 +196,7 @@ def newcombe_interval(first: Ints, second: Ints, size: int, other_size: int) -> 
     return np.maximum(difference - below, -1), np.minimum(difference + above, 1)
 
 
-def wilson_interval(counts: Ints, size: int) -> tuple[Floats, Floats]:
+def wilson_interval(counts: Numbers, size: int) -> tuple[Floats, Floats]:
     """Returns the 95 % intervals of shares.
 
     Args:

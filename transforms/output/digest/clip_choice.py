@@ -134,9 +134,10 @@ def _least_certain(clips: ClipTable, most: int) -> Places:
     """Returns the clips with the highest entropy: one of each video, at most three with the same best label."""
     places = _first_of_each(clips, _sorted(-clips.entropies, clips.entropies > 0), len(clips))
     labels = clips.labels[places]
+    by_label = np.argsort(labels, kind="stable")
+    sorted_labels = labels[by_label]
     is_kept = np.zeros(len(places), bool)
-    for label in np.unique(labels):
-        is_kept[np.nonzero(labels == label)[0][:_MAX_PER_LABEL]] = True
+    is_kept[by_label] = np.arange(len(places)) - np.searchsorted(sorted_labels, sorted_labels) < _MAX_PER_LABEL
     return places[is_kept][:most]
 
 

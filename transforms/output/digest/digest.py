@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -14,19 +13,14 @@ from reelbeam.transforms.output.digest.clip_choice import Choice, DigestOptions,
 from reelbeam.transforms.output.digest.clip_table import ClipTable
 from reelbeam.transforms.output.digest.content import Content, Cost, Labeling, LabelSheet, Sheets, ShownClip, Totals
 from reelbeam.transforms.output.digest.corpus import corpus, label_shares
+from reelbeam.transforms.output.digest.near_names import near_names
 from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.digest.timelines import TimelinePlans, plan_timelines, timeline
 from reelbeam.transforms.output.digest.video_facts import VideoFacts, find_inputs
 from reelbeam.transforms.output.run_counts import RunCost
-from reelbeam.transforms.output.run_document import LabelingKey, RunDocument
+from reelbeam.transforms.output.run_document import SAMPLING_SETTINGS, LabelingKey, RunDocument
 from reelbeam.transforms.output.runs import Run
 from reelbeam.transforms.output.tables import run_name
-
-_SAMPLING = (
-    *("num_frames", "target_fps", "resize", "size", "tail_policy", "clip_stride_seconds", "clips_per_video"),
-    "warm_up_seconds",
-)
-_NUM_NEAR = 3
 
 MAX_RANGES = 20
 """The most ranges of a requested video that get a timeline: the first ones."""
@@ -75,24 +69,10 @@ def _requested(rows: ShownRows, videos: VideoFacts, wanted: Sequence[str], on_fi
         found[uri].append(int(videos.order.ranks[number]))
     for uri, ranks in found.items():
         if not ranks:
-            near = _near(
-                uri, (name for batch in rows.batches("videos", ["video_uri"]) for name in batch[0].to_pylist())
-            )
+            near = near_names(uri, (batch[0] for batch in rows.batches("videos", ["video_uri"], on_file)))
             remedy = f"pass the URI of a row, such as {', '.join(near)}" if near else "pass the URI of a row"
             raise ConfigError(f"--video {uri} is not a video of {rows.output.uri}; {remedy}")
     return [rank for ranks in found.values() for rank in sorted(ranks)[:MAX_RANGES]]
-
-
-def _near(uri: str, names: Iterable[str]) -> list[str]:
-    """Returns some URIs whose last part contains that of `uri`, or is similar to it, the most similar first."""
-    wanted = uri.rstrip("/").rsplit("/", 1)[-1]
-    last_parts = {name: name.rsplit("/", 1)[-1] for name in names}
-    having = sorted(name for name, part in last_parts.items() if wanted and wanted in part)[:_NUM_NEAR]
-    if having:
-        return having
-    similar = difflib.get_close_matches(wanted, sorted(set(last_parts.values())), _NUM_NEAR)
-    found = sorted((similar.index(part), name) for name, part in last_parts.items() if part in similar)
-    return [name for _, name in found[:_NUM_NEAR]]
 
 
 def _all_places(choice: Choice, planned: TimelinePlans) -> Places:
@@ -146,7 +126,7 @@ def _labelings(runs: Sequence[Run], num_videos: Mapping[str, int]) -> tuple[Labe
 def _labeling(documents: Sequence[RunDocument], num_videos: Mapping[str, int]) -> Labeling:
     names = list(dict.fromkeys(run_name(document.run_id) for document in documents))
     last = documents[-1]
-    settings = ((name, last.configuration.get(name)) for name in _SAMPLING)
+    settings = ((name, last.configuration.get(name)) for name in SAMPLING_SETTINGS)
     return Labeling(
         model=last.model,
         engine=last.engine,

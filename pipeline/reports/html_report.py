@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import pathlib
 import sys
 from collections.abc import Mapping
 
 from reelbeam.pipeline import __version__
-from reelbeam.pipeline.commands.judging import judge_rows
-from reelbeam.pipeline.job.places import unusable
+from reelbeam.pipeline.reports.accuracy import judge_rows
 from reelbeam.pipeline.reports.page.accuracy_view import Accuracy
 from reelbeam.pipeline.reports.page.options import PageOptions
 from reelbeam.pipeline.reports.page.page import render_page
-from reelbeam.pipeline.settings.declaration import from_values
+from reelbeam.pipeline.reports.report_place import place_of, require_writable, write_page
 from reelbeam.pipeline.settings.label_settings import RemoteSettings
 from reelbeam.pipeline.settings.report_settings import ReportSettings
 from reelbeam.pipeline.terminal.progress import ProgressLine, Stage, WorkLine
 from reelbeam.pipeline.terminal.streams import printable
-from reelbeam.transforms import errors, storage
+from reelbeam.transforms import storage
 from reelbeam.transforms.evaluation.evaluated_output import EvaluationRequest
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
 from reelbeam.transforms.filmstrips.making import FilmstripOptions, Progress, make_filmstrips, remote_videos
 from reelbeam.transforms.models.cpus import cpu_count
 from reelbeam.transforms.models.registry.label_map import LabelMap, resolve_labels
+from reelbeam.transforms.output.comparison.changes import Changes
 from reelbeam.transforms.output.comparison.find_changes import ChangeOptions, find_changes
-from reelbeam.transforms.output.comparison.selection import select_against, select_rows
-from reelbeam.transforms.output.digest.changes import Changes
+from reelbeam.transforms.output.comparison.selection import select_report_sides, select_rows
 from reelbeam.transforms.output.digest.clip_choice import DigestOptions
 from reelbeam.transforms.output.digest.content import ClipKey, Content, ShownClip
 from reelbeam.transforms.output.digest.digest import make_content
@@ -52,12 +50,6 @@ class ReportRequest:
     output: str
     pictures: FilmstripOptions
     settings: ReportSettings = ReportSettings()
-
-    @classmethod
-    def of(cls, args: argparse.Namespace) -> ReportRequest:
-        """Returns the request for the flags of `reelbeam report`."""
-        pictures = picture_options(from_values(RemoteSettings, vars(args)), args.allow_unconfined_decoder, None)
-        return cls(args.output, pictures, from_values(ReportSettings, vars(args)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,11 +88,6 @@ def picture_options(settings: RemoteSettings, allow_unconfined: bool, num_thread
     return FilmstripOptions(num_threads=threads, spool=spool, allow_unconfined=allow_unconfined)
 
 
-def default_place(output: str) -> str:
-    """Returns the URI of the report of an output."""
-    return f"{output}/report.html"
-
-
 def write_report(request: ReportRequest) -> WrittenReport:
     """Makes the report of an output, and writes it.
 
@@ -111,32 +98,23 @@ def write_report(request: ReportRequest) -> WrittenReport:
     """
     settings = request.settings
     output = Output.read(request.output)
-    target = _place(settings.to, output)
+    target = place_of(settings.to, output.uri)
+    require_writable(target)
     videos = tuple(bare_uri(storage.normalize(uri)) for uri in settings.video)
     shown = DigestOptions(seed=settings.seed, max_clips=settings.clips, videos=videos)
     with WorkLine("reading") as line:
-        rows = select_rows(output, settings.run)
+        rows = select_rows(output, settings.run, line.show)
         content = make_content(rows, shown, line.show)
         accuracy = None if settings.truth is None else judge_rows(rows, _request(settings), line.show)
         changes = None
         if settings.against is not None:
-            before, after = select_against(settings.against, output, settings.run, rows)
-            changes = find_changes(before, after, ChangeOptions(seed=settings.seed), line.show)
+            sides = select_report_sides(output, rows, settings.against, settings.run, line.show)
+            changes = find_changes(*sides, ChangeOptions(seed=settings.seed, min_drift=settings.min_drift), line.show)
     clips = _clips(content, changes, accuracy)
     options = PageOptions(max_bytes=settings.max_bytes, version=__version__)
-    page = render_page(content, _pictures(clips, output.uri, request), changes, options, accuracy).encode()
-    try:
-        storage.replace_file(target, page)
-    except errors.StorageError as error:
-        raise unusable(f"{target} cannot be written ({error}): pass --to FILE.html", error) from error
-    return WrittenReport(target, len(page), len(clips), len({key.video_uri for key in clips}))
-
-
-def _place(to: str | None, output: Output) -> str:
-    """Returns the URI of the page. Another extension is refused: it may be the name of a video."""
-    if to is not None and not to.endswith(".html"):
-        raise errors.ConfigError(f"--to {to} is not the name of a page: pass a name that ends in .html")
-    return default_place(output.uri) if to is None else storage.normalize(to)
+    pictures = _pictures(clips, output.uri, request)
+    num_bytes = write_page(target, render_page(content, pictures, changes, options, accuracy))
+    return WrittenReport(target, num_bytes, len(clips), len({key.video_uri for key in clips}))
 
 
 def _request(settings: ReportSettings) -> EvaluationRequest:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from reelbeam.pipeline.commands.reporting import ReportRequest, default_place, picture_options, write_report
 from reelbeam.pipeline.job.outcome import Outcome
+from reelbeam.pipeline.reports.html_report import ReportRequest, picture_options, write_report
+from reelbeam.pipeline.reports.report_place import default_place
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.transforms import errors, storage
 from reelbeam.transforms.output.run_document import RunDocument
 from reelbeam.transforms.output.runs import read_summary
 
 _LOGGER = logging.getLogger(__name__)
+_NOT_WRITTEN = "the run is committed, but its report could not be written"
 
 
 def require_wait(submits_only: bool) -> None:
@@ -42,7 +44,11 @@ def report_run(config: LabelingConfig, outcomes: Sequence[Outcome]) -> str | Non
         pictures = picture_options(config, config.allow_unconfined_decoder, config.num_threads)
         written = write_report(ReportRequest(last.paths.output, pictures))
     except (errors.ReelbeamError, OSError, MemoryError) as error:
-        _LOGGER.warning("the run is committed, but its report could not be written: %s", error)
+        _LOGGER.warning("%s: %s", _NOT_WRITTEN, error)
+        return None
+    except Exception as error:  # a bug, or rows that others wrote: the exit code is that of the run
+        _LOGGER.warning("%s: %s: %s", _NOT_WRITTEN, type(error).__name__, error)
+        _LOGGER.debug("where the report failed", exc_info=True)
         return None
     except KeyboardInterrupt:
         _LOGGER.warning("interrupted: the run is committed, but its report was not written")
