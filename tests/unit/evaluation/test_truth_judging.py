@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import pathlib
-import tarfile
 from collections.abc import Sequence
 from typing import Any
 
 import digest_factory as factory
 import pytest
 
-from reelbeam.pipeline.cli import main
 from reelbeam.transforms.errors import ConfigError, UnusableFileError
 from reelbeam.transforms.evaluation.judged import Judged
 from reelbeam.transforms.evaluation.judging import Judgement, judge
-from reelbeam.transforms.evaluation.truth.label_names import LabelNames, label_names_of, name_labels
-from reelbeam.transforms.evaluation.truth.truth_file import TruthFile, TruthRow, read_truth
+from reelbeam.transforms.evaluation.truth.label_names import LabelNames, name_labels
+from reelbeam.transforms.evaluation.truth.truth_file import TruthFile, TruthRow
 from reelbeam.transforms.output.digest.shown_rows import ShownRows
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.schemas import RANGE
 
 NAMES = LabelNames(["a", "b", "c", "d"], "labels.txt", True)
-MODEL_FLAGS = "--labels kinetics-600 --num_frames 50 --target_fps 5 --resize 192 --size 172".split()
 
 
 def rows_of(output: pathlib.Path) -> ShownRows:
@@ -214,23 +211,3 @@ def test_scores_that_are_not_scores_are_an_error(tmp_path: pathlib.Path) -> None
 def test_a_truth_of_other_videos_is_an_error(output: pathlib.Path) -> None:
     with pytest.raises(ConfigError, match="no video of the truth file is in the output"):
         judged(output, ("9.mp4", ("a",)))
-
-
-@pytest.mark.slow
-def test_real_clips_with_the_real_model(shared_dir: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    """52 of 64 clips that show a class, as counted by hand from the rows."""
-    with tarfile.open(shared_dir / "models" / "movinet_a0_base_k600.tar.gz") as archive:
-        archive.extractall(tmp_path / "model", filter="data")
-    output = tmp_path / "out"
-    arguments = ["label", str(shared_dir / "clips"), "--output", str(output), "--model", str(tmp_path / "model")]
-    assert main([*arguments, *MODEL_FLAGS]) == 0
-    rows = rows_of(output)
-    names = label_names_of(rows)
-    truth = name_labels(read_truth(str(shared_dir / "clips" / "truth.csv"), names.separators), names)
-    assert (truth.unknown, truth.renamed, names.is_complete) == ((), {}, True)
-    found = judge(rows, truth)
-    assert (len(found.videos), len(found.matching.videos), found.num_failed) == (70, 70, 0)
-    assert found.matching.truth_without_video == found.matching.videos_without_truth == ()
-    with_class = [item for item in found.videos if item.truth]
-    assert len(with_class) == 64
-    assert sum(item.is_hit for item in with_class) / 64 == 0.8125
