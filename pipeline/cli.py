@@ -40,7 +40,8 @@ Label the actions in a whole corpus of videos.
   reelbeam report OUTPUT               Write an HTML page with charts and pictures of clips
   reelbeam evaluate OUTPUT --truth FILE
                                        Measure how right the labels are
-  reelbeam diff OUTPUT RUN_A RUN_B     Show how two runs differ
+  reelbeam diff OUTPUT OTHER           Show how two outputs differ
+  reelbeam diff OUTPUT RUN_A RUN_B     Show how two runs of an output differ
   reelbeam sql OUTPUT                  Print views for DuckDB, BigQuery or Spark
   reelbeam compact OUTPUT              Merge many small runs into few files
   reelbeam models                      List the models

@@ -108,7 +108,7 @@ def judge_model(spec: ModelSpec, subject: Subject) -> Finding:
     named = [entry for entry in alike if entry.model == spec.name]
     nearest = min(named or alike, key=lambda entry: deviation(logits, entry.logits), default=None)
     if nearest is None or not (named or deviation(logits, nearest.logits) < _RELATED):
-        return ok(f"{spec.name} runs: {len(logits)} classes; no logits are recorded for it")
+        return ok(f"{spec.name} was run: {len(logits)} classes; no logits are recorded for it")
     return _compare(spec, nearest, subject)
 
 

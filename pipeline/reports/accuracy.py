@@ -10,7 +10,7 @@ from reelbeam.transforms.evaluation.confusions import ItemKey
 from reelbeam.transforms.evaluation.evaluated_output import EvaluationRequest, evaluate_output
 from reelbeam.transforms.evaluation.evaluation import Evaluation
 from reelbeam.transforms.output.digest.chosen_rows import InputFacts, inputs_of, surest_clips
-from reelbeam.transforms.output.digest.content import ShownClip
+from reelbeam.transforms.output.digest.shown_clips import ShownClip
 from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
 
 MAX_WRONG = 24

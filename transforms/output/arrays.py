@@ -6,5 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 Numbers = npt.NDArray[np.int64]
-"""Counts, places of rows, and times in milliseconds."""
+"""Counts, and times in milliseconds."""
+Places = npt.NDArray[np.int64]
+"""The numbers of rows or of elements of other arrays."""
 Floats = npt.NDArray[np.float64]
+Scores = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from reelbeam.pipeline.reports.page import text
-from reelbeam.pipeline.reports.page.cards import Album, Card
+from reelbeam.pipeline.reports.page.cards import Card, CardMaker
 from reelbeam.pipeline.reports.page.charts.reliability import Point, reliability
 from reelbeam.pipeline.reports.page.overview import Figure
 from reelbeam.pipeline.reports.page.tables import Chart, Table
@@ -13,7 +13,7 @@ from reelbeam.transforms.evaluation.accuracy import TopK
 from reelbeam.transforms.evaluation.calibration import Calibration
 from reelbeam.transforms.evaluation.evaluation import Evaluation
 from reelbeam.transforms.evaluation.intervals import Proportion
-from reelbeam.transforms.output.digest.content import ShownClip
+from reelbeam.transforms.output.digest.shown_clips import ShownClip
 
 _ROWS = 15
 _NOTHING = "–"
@@ -87,12 +87,12 @@ class AccuracyView:
     wrong_text: str
 
 
-def accuracy_view(accuracy: Accuracy, album: Album) -> AccuracyView:
+def accuracy_view(accuracy: Accuracy, maker: CardMaker) -> AccuracyView:
     """Returns the view of an evaluation."""
     found = accuracy.evaluation
     first = found.accuracy.top[0].with_failed
     cards = (
-        JudgedCard(text.shown_label(video.truth), album.card(video.clip, "wrong labels")) for video in accuracy.wrong
+        JudgedCard(text.shown_label(video.truth), maker.card(video.clip, "wrong labels")) for video in accuracy.wrong
     )
     return AccuracyView(
         title=f"{text.percent(first.hits, first.total)} of the best labels are right" if first.total else "No accuracy",

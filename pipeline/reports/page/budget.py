@@ -5,20 +5,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
+from reelbeam.pipeline.reports.page import text
 from reelbeam.transforms.filmstrips.filmstrip import Filmstrip, Pictures
 from reelbeam.transforms.output.comparison.changes import Changes
-from reelbeam.transforms.output.digest.content import ClipKey, Content, ShownClip
+from reelbeam.transforms.output.digest.content import Content
+from reelbeam.transforms.output.digest.shown_clips import ClipKey, ShownClip
 
 DROPPING_ORDER = (
-    "those of the timelines first, then of the unfamiliar and undecided clips, of the videos whose label changed, of "
-    "the median and the least sure clips of the labels, of the least certain clips, of the surest clips of the labels, "
-    "of the videos with wrong labels, and of the sample last"
+    "Pictures of the timelines are left out first, then those of the unfamiliar and undecided clips, of the videos "
+    "whose label changed, of the median and the least sure clips of the labels, of the least certain clips, of the "
+    "surest clips of the labels, of the videos with wrong labels, and those of the sample last."
 )
 """The order of `_by_importance` from its end, as text."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Shelf:
+class PictureBudget:
     """The clips whose pictures fit into the page, and those whose pictures do not.
 
     Attributes:
@@ -36,7 +38,7 @@ def fit(
     pictures: Mapping[ClipKey, Pictures],
     max_bytes: int,
     wrong: Sequence[ShownClip] = (),
-) -> Shelf:
+) -> PictureBudget:
     """Returns which clips have pictures in the page.
 
     Args:
@@ -56,7 +58,7 @@ def fit(
         if used > max_bytes:
             break
         kept.add(key)
-    return Shelf(frozenset(sizes.keys() - kept), len(kept))
+    return PictureBudget(frozenset(sizes.keys() - kept), len(kept))
 
 
 def picture_sizes(
@@ -72,6 +74,22 @@ def picture_sizes(
         if isinstance(found, Filmstrip):
             sizes[clip.key] = _encoded(found.strip.webp) + _encoded(found.whole.webp)
     return sizes
+
+
+def pictures_text(budget: PictureBudget) -> str:
+    """Returns how many clips have pictures, as a sentence."""
+    return f"{text.many(budget.num_pictures, 'clip')} {'has' if budget.num_pictures == 1 else 'have'} pictures."
+
+
+def dropped_text(budget: PictureBudget, max_bytes: int) -> str:
+    """Returns how many clips have no pictures because of the size of the page, as a sentence; "" if there are none."""
+    if not budget.dropped:
+        return ""
+    verb = "has" if len(budget.dropped) == 1 else "have"
+    return (
+        f"{text.many(len(budget.dropped), 'clip')} {verb} no pictures, so that this file is not larger than "
+        f"{text.size(max_bytes)}."
+    )
 
 
 def _encoded(data: bytes) -> int:

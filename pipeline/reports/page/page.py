@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import jinja2
 from markupsafe import Markup
 
 from reelbeam.pipeline.reports.page import text
 from reelbeam.pipeline.reports.page.accuracy_view import Accuracy, accuracy_view
-from reelbeam.pipeline.reports.page.budget import DROPPING_ORDER, Shelf, fit, picture_sizes
-from reelbeam.pipeline.reports.page.cards import Album
+from reelbeam.pipeline.reports.page.budget import (
+    DROPPING_ORDER,
+    PictureBudget,
+    dropped_text,
+    fit,
+    picture_sizes,
+    pictures_text,
+)
+from reelbeam.pipeline.reports.page.cards import CardMaker
 from reelbeam.pipeline.reports.page.change_views import changes_view
 from reelbeam.pipeline.reports.page.csp import policy
 from reelbeam.pipeline.reports.page.options import DEFAULTS, PageOptions
 from reelbeam.pipeline.reports.page.overview import overview
-from reelbeam.pipeline.reports.page.sections import corpus_charts, label_sheets, openings, other_sheets, timelines
+from reelbeam.pipeline.reports.page.picture_counts import PictureCounts
+from reelbeam.pipeline.reports.page.sections import (
+    corpus_charts,
+    label_sheets,
+    openings,
+    other_sheets,
+    timelines,
+    timelines_left_out,
+)
 from reelbeam.transforms.filmstrips.filmstrip import Pictures
 from reelbeam.transforms.output.comparison.changes import Changes
-from reelbeam.transforms.output.digest.content import ClipKey, Content
+from reelbeam.transforms.output.digest.content import Content
+from reelbeam.transforms.output.digest.shown_clips import ClipKey
 
 _FOLDER = pathlib.Path(__file__).parent
 
@@ -30,6 +46,7 @@ def render_page(
     changes: Changes | None = None,
     options: PageOptions = DEFAULTS,
     accuracy: Accuracy | None = None,
+    on_budget: Callable[[PictureBudget], None] = lambda budget: None,
 ) -> str:
     """Returns a report as one HTML file, which loads nothing and is the same for the same arguments.
 
@@ -39,19 +56,22 @@ def render_page(
       changes: what changed, if the report compares.
       options: see PageOptions.
       accuracy: how right the labels are, if there is a truth file.
+      on_budget: called with the clips whose pictures are in the page, and those whose pictures are left out.
 
     Returns:
       the HTML, which has no lone surrogates: it can be encoded in UTF-8.
     """
     wrong = () if accuracy is None else accuracy.clips()
     sizes = picture_sizes(content, changes, pictures, wrong)
-    page = _render(content, pictures, changes, options, accuracy, Shelf(frozenset(), len(sizes)))
+    budget = PictureBudget(frozenset(), len(sizes))
+    page = _render(content, pictures, changes, options, accuracy, budget)
     length = len(page.encode("utf-8"))
-    if length <= options.max_bytes:
-        return page
-    rest = length - sum(sizes.values())
-    shelf = fit(content, changes, pictures, options.max_bytes - rest - _MARGIN, wrong)
-    return _render(content, pictures, changes, options, accuracy, shelf)
+    if length > options.max_bytes:
+        rest = length - sum(sizes.values())
+        budget = fit(content, changes, pictures, options.max_bytes - rest - _MARGIN, wrong)
+        page = _render(content, pictures, changes, options, accuracy, budget)
+    on_budget(budget)
+    return page
 
 
 _MARGIN = 10_000
@@ -64,14 +84,14 @@ def _render(
     changes: Changes | None,
     options: PageOptions,
     accuracy: Accuracy | None,
-    shelf: Shelf,
+    budget: PictureBudget,
 ) -> str:
-    album = Album(pictures, shelf.dropped)
+    maker = CardMaker(pictures, budget.dropped)
     style = "".join(path.read_text("utf-8") for path in sorted((_FOLDER / "style").glob("*.css")))
     script = (_FOLDER / "script.js").read_text("utf-8")
-    judged = None if accuracy is None else accuracy_view(accuracy, album)
-    changed = None if changes is None else changes_view(changes, album)
-    labels = label_sheets(content, album)
+    judged = None if accuracy is None else accuracy_view(accuracy, maker)
+    changed = None if changes is None else changes_view(changes, maker)
+    labels = label_sheets(content, maker)
     return (
         _templates()
         .get_template("page.html.j2")
@@ -85,15 +105,13 @@ def _render(
             changes=changed,
             charts=corpus_charts(content),
             label_sheets=labels,
-            other_sheets=other_sheets(content, album),
-            timelines=timelines(content, album),
-            timelines_left_out=text.many(content.num_timelines_left_out, "video")
-            if content.num_timelines_left_out
-            else "",
-            num_pictures=shelf.num_pictures,
-            dropped=text.many(len(shelf.dropped), "clip") if shelf.dropped else "",
+            other_sheets=other_sheets(content, maker),
+            timelines=timelines(content, maker),
+            timelines_left_out=timelines_left_out(content),
+            pictures_text=pictures_text(budget),
+            missing_text=PictureCounts.of(pictures, len(budget.dropped)).to_text(),
+            dropped_text=dropped_text(budget, options.max_bytes),
             dropping_order=DROPPING_ORDER,
-            max_size=text.size(options.max_bytes),
             options=options,
         )
     )

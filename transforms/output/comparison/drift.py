@@ -22,7 +22,7 @@ class VideoSample:
 
     Attributes:
       videos: the number of videos.
-      labels: the numbers of labeled videos by best label; their sum is the number of labeled videos.
+      labels: the numbers of labeled videos by top label; their sum is the number of labeled videos.
       facts: by kind, such as "codec", the numbers of videos by value; videos without a known value are not counted.
       failures: the numbers of failed and partial videos by error code.
       numbers: by name and unit, a number for each video; NaN if it is unknown.

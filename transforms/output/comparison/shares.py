@@ -12,10 +12,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
 
-from reelbeam.transforms.output.arrays import Floats, Numbers
+from reelbeam.transforms.output.arrays import Floats, Mask, Numbers
 from reelbeam.transforms.output.comparison.changes import ShareChange
 
 NUM_PERMUTATIONS = 999
@@ -89,7 +88,7 @@ def shift(before: Mapping[str, int], after: Mapping[str, int]) -> Shift:
     return Shift(variation, by_chance, moved, divergence - divergence_by_chance, p)
 
 
-def _pooled(counts: Numbers, is_rare: npt.NDArray[np.bool_]) -> Numbers:
+def _pooled(counts: Numbers, is_rare: Mask) -> Numbers:
     """Returns the counts of the other names, and last the sum of the rare ones."""
     return np.append(counts[~is_rare], counts[is_rare].sum())
 
