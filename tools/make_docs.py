@@ -15,7 +15,7 @@ import re
 import sys
 from collections.abc import Callable
 
-from benchmarks import doc_tables
+from benchmarks import accuracy_tables, doc_tables
 from tools import docs_layout, docs_reference
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -45,6 +45,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "drift alarms": doc_tables.drift_alarms,
     "parity": doc_tables.parity,
     "demo accuracy": doc_tables.demo_accuracy,
+    "accuracy": accuracy_tables.accuracy_table,
+    "accuracy verdict": accuracy_tables.accuracy_verdict,
+    "novelty": accuracy_tables.novelty_table,
 }
 """The function that generates each block, by its name."""
 
