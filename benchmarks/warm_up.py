@@ -11,16 +11,20 @@ the start of the state. An unbroken pass keeps all frames in them, which only a 
 reproduce. So most of the measured difference is caused by the content of the video's beginning, not by a lack of
 convergence. `--recent` separates this part: it compares with a pass that starts `--recent` seconds before the clip.
 
-`--scenes VIDEO...` joins scenes of short videos in random order to a film that changes every few seconds.
+`--scenes VIDEO...` joins scenes of short videos in random order to a film that changes every few seconds. `--truth`
+names their classes in a file with the columns `file` and `label`. Then it counts the clips whose best class is that of
+a scene in the clip, which needs real weights.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,11 +33,18 @@ from benchmarks.clips import frames_at, named_models
 from reelbeam.transforms.models.engines.stream import State, StreamEngine
 from reelbeam.transforms.models.loading import load_stream_engine
 from reelbeam.transforms.models.registry.catalog import ModelSpec, Preset
+from reelbeam.transforms.models.registry.label_map import LabelMap, resolve_labels
 
 WARM_UPS = (0, 2, 5, 10, 20, 40)
-_FILM_SECONDS = 180
+_FILM_SECONDS = 600
 _Logits = npt.NDArray[np.float32]
-_Film = npt.NDArray[np.uint8]
+
+
+class Film(NamedTuple):
+    """Frames [T, H, W, 3], and the label of each; an empty one if it is not known, or none of the classes."""
+
+    frames: npt.NDArray[np.uint8]
+    labels: list[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +55,8 @@ class Agreement:
       reference: "unbroken", or the seconds of warm-up of the pass that is compared with.
       relative_difference: root mean square of the logits' differences, divided by the deviation of a clip's logits.
       same_top1, same_top5: share of the clips with the same best class, the same set of five.
+      right, reference_right: share of the `clips_with_class` clips whose best class is that of a scene in the clip,
+        with the warm-up and in the reference. None without truth.
     """
 
     model: str
@@ -53,6 +66,9 @@ class Agreement:
     relative_difference: float
     same_top1: float
     same_top5: float
+    right: float | None
+    reference_right: float | None
+    clips_with_class: int
 
 
 def main() -> None:
@@ -61,14 +77,17 @@ def main() -> None:
     parser.add_argument("models", nargs="+", metavar="NAME[=FOLDER]")
     parser.add_argument("--videos", nargs="*", type=Path, default=[])
     parser.add_argument("--scenes", nargs="*", type=Path, default=[])
+    parser.add_argument("--truth", type=Path, help="the classes of the scenes: a .csv file")
     parser.add_argument("--recent", type=int, default=40, help="warm-up of the second reference in seconds; default 40")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    print("| model | compared with | warm-up s | clips | logit difference / deviation | same top-1 | same top-5 |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| model | compared with | warm-up s | clips | logit difference / deviation | same top-1 | same top-5 | right |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     results = []
     for spec in named_models(args.models):
-        for found in measure(spec, list(films(spec.preset, args.videos, args.scenes)), args.recent):
+        for found in measure(spec, list(films(spec.preset, args.videos, args.scenes, args.truth)), args.recent):
             results.append(dataclasses.asdict(found))
             print(row(found), flush=True)
     if args.json:
@@ -79,42 +98,56 @@ def row(found: Agreement) -> str:
     """Returns a line of the table."""
     return (
         f"| {found.model} | {found.reference} | {found.warm_up_seconds} | {found.clips} "
-        f"| {found.relative_difference:.3f} | {found.same_top1:.0%} | {found.same_top5:.0%} |"
+        f"| {found.relative_difference:.3f} | {found.same_top1:.0%} | {found.same_top5:.0%} "
+        f"| {found.right} ({found.reference_right}) |"
     )
 
 
-def films(preset: Preset, videos: list[Path], scenes: list[Path]) -> Iterator[_Film]:
-    """Yields the frames of each video, and of the film made of scenes."""
+def films(preset: Preset, videos: list[Path], scenes: list[Path], truth: Path | None) -> Iterator[Film]:
+    """Yields each video, and the film made of scenes."""
     for video in videos:
-        yield np.stack(list(frames_at(video, preset)))
+        frames = np.stack(list(frames_at(video, preset)))
+        yield Film(frames, [""] * len(frames))
     if scenes:
+        right = _read_truth(truth) if truth else {}
         shots = [np.stack(list(frames_at(scene, preset))) for scene in scenes]
         order = np.random.default_rng(2021).integers(0, len(shots), 1000)
         film: list[npt.NDArray[np.uint8]] = []
-        while sum(map(len, film)) < _FILM_SECONDS * preset.target_fps:
-            film.append(shots[order[len(film)]])
-        yield np.concatenate(film)
+        labels: list[str] = []
+        while len(labels) < _FILM_SECONDS * preset.target_fps:
+            number = order[len(film)]
+            film.append(shots[number])
+            labels += [right.get(scenes[number].name, "")] * len(film[-1])
+        yield Film(np.concatenate(film), labels)
 
 
-def measure(spec: ModelSpec, videos: list[_Film], recent: int) -> list[Agreement]:
+def _read_truth(path: Path) -> dict[str, str]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return {row["file"]: row["label"] for row in csv.DictReader(file)}
+
+
+def measure(spec: ModelSpec, films: list[Film], recent: int) -> list[Agreement]:
     """Returns the results of each warm-up, for clips with enough video before them for the longest warm-up."""
     engine = load_stream_engine(spec, "openvino")
     unbroken: list[_Logits] = []
     warmed_up: dict[int, list[_Logits]] = {seconds: [] for seconds in sorted({*WARM_UPS, recent})}
-    for video in videos:
-        frames = video[None]
+    classes = {label: number for number, label in enumerate(LabelMap.load(resolve_labels(spec.labels)).labels)}
+    right: list[set[int]] = []
+    for film in films:
+        frames = film.frames[None]
         first = -(-max(warmed_up) // int(spec.preset.clip_seconds))
         chunks = spec.preset.num_frames // engine.chunk_frames
         answers = watch(engine, frames)[chunks - 1 :: chunks]
-        for index in range(first, len(video) // spec.preset.num_frames):
+        for index in range(first, len(film.labels) // spec.preset.num_frames):
             unbroken.append(answers[index])
             end = (index + 1) * spec.preset.num_frames
+            right.append({classes[label] for label in film.labels[end - spec.preset.num_frames : end] if label})
             for seconds, logits in warmed_up.items():
                 start = end - spec.preset.num_frames - int(seconds * spec.preset.target_fps)
                 logits.append(final_answer(engine, frames[:, start:end]))
     references = {"unbroken": unbroken, str(recent): warmed_up[recent]}
     return [
-        compare(spec.name, name, reference, seconds, warmed_up[seconds])
+        compare((spec.name, name, seconds), reference, warmed_up[seconds], right)
         for name, reference in references.items()
         for seconds in WARM_UPS
         if str(seconds) != name
@@ -136,19 +169,34 @@ def final_answer(engine: StreamEngine, frames: npt.NDArray[np.uint8]) -> _Logits
     return watch(engine, frames)[-1]
 
 
-def compare(model: str, name: str, reference: list[_Logits], seconds: int, warmed_up: list[_Logits]) -> Agreement:
-    """Returns the differences between logits and their references."""
+def compare(
+    what: tuple[str, str, int], reference: list[_Logits], warmed_up: list[_Logits], right: list[set[int]]
+) -> Agreement:
+    """Returns the differences between logits and their references.
+
+    Args:
+      what: the model, the name of the reference, and the seconds of warm-up.
+      reference: the logits of the reference, for each clip.
+      warmed_up: those after the warm-up.
+      right: the classes that each clip shows.
+    """
     wanted, found = np.stack(reference), np.stack(warmed_up)
     best, best_found = np.argsort(-wanted)[:, :5], np.argsort(-found)[:, :5]
     return Agreement(
-        model=model,
-        reference=name,
-        warm_up_seconds=seconds,
+        *what,
         clips=len(wanted),
         relative_difference=float(np.sqrt(np.mean((found - wanted) ** 2)) / wanted.std(axis=1).mean()),
         same_top1=float(np.mean(best[:, 0] == best_found[:, 0])),
         same_top5=float(np.mean([set(a) == set(b) for a, b in zip(best, best_found, strict=True)])),
+        right=_share_right(best_found[:, 0].tolist(), right),
+        reference_right=_share_right(best[:, 0].tolist(), right),
+        clips_with_class=sum(map(bool, right)),
     )
+
+
+def _share_right(best: list[int], right: list[set[int]]) -> float | None:
+    hits = [label in classes for label, classes in zip(best, right, strict=True) if classes]
+    return sum(hits) / len(hits) if hits else None
 
 
 if __name__ == "__main__":
