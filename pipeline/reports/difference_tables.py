@@ -10,11 +10,11 @@ from rich.text import Text
 
 from reelbeam.pipeline.reports.reasons import skipped_text
 from reelbeam.pipeline.terminal.console import make_table, make_wide_console, printable, right, whole
-from reelbeam.transforms.output.comparison.differences import Differences, Relabeled, StatusChange
+from reelbeam.transforms.output.comparison.changes import Drift, ShareChange
+from reelbeam.transforms.output.comparison.differences import Differences, LabelChange, StatusChange
 from reelbeam.transforms.output.comparison.settings import KeyDifference
 from reelbeam.transforms.output.comparison.shares import wilson_interval
-from reelbeam.transforms.output.comparison.wording import p_text, percent, verdict_text
-from reelbeam.transforms.output.digest.changes import Drift, ShareChange
+from reelbeam.transforms.output.comparison.wording import p_text, percent, points, verdict_text
 from reelbeam.transforms.wording import counted, first_and_more
 
 _ROWS_SHOWN = 20
@@ -95,7 +95,7 @@ def _key_line(differences: Mapping[str, KeyDifference], kind: str) -> str:
 
 
 def _print_pairs(
-    title: str, rows: Sequence[Relabeled | StatusChange], names: tuple[str, str], console: Console
+    title: str, rows: Sequence[LabelChange | StatusChange], names: tuple[str, str], console: Console
 ) -> None:
     if not rows:
         return
@@ -152,8 +152,8 @@ def _print_shares(title: str, changes: Iterable[ShareChange], console: Console) 
             Text(printable(each.name)),
             percent(each.share_before),
             percent(each.share_after),
-            _points(each.difference),
-            f"{_points(each.low)} to {_points(each.high)}",
+            points(each.difference),
+            f"{points(each.low)} to {points(each.high)}",
             "yes" if each.is_significant else "no",
         )
     if more:
@@ -168,12 +168,3 @@ def _print_distances(drift: Drift, console: Console) -> None:
         for each in changed:
             table.add_row(each.name, f"{each.distance:.3g}", p_text(each.p_value))
         console.print(table)
-
-
-def _points(share: float) -> str:
-    """Returns a difference of shares in percentage points.
-
-    >>> _points(0.1234), _points(-0.02), _points(0.0)
-    ('+12.3', '-2.0', '+0.0')
-    """
-    return f"{share * 100:+.1f}"

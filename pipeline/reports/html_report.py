@@ -15,12 +15,13 @@ from reelbeam.pipeline.settings.command_settings import ReportSettings
 from reelbeam.pipeline.settings.label_settings import RemoteSettings
 from reelbeam.pipeline.terminal.progress import ProgressLine, Stage, WorkLine
 from reelbeam.pipeline.terminal.streams import printable
-from reelbeam.transforms import errors, storage
+from reelbeam.transforms import storage
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
 from reelbeam.transforms.filmstrips.making import FilmstripOptions, Progress, make_filmstrips, remote_videos
 from reelbeam.transforms.models.cpus import cpu_count
+from reelbeam.transforms.output.comparison.changes import Changes
 from reelbeam.transforms.output.comparison.find_changes import ChangeOptions, find_changes
-from reelbeam.transforms.output.digest.changes import Changes
+from reelbeam.transforms.output.comparison.selection import select_report_sides
 from reelbeam.transforms.output.digest.clip_choice import DigestOptions
 from reelbeam.transforms.output.digest.content import ClipKey, Content, ShownClip
 from reelbeam.transforms.output.digest.digest import make_content
@@ -103,8 +104,8 @@ def write_report(request: ReportRequest) -> WrittenReport:
         content = make_content(rows, shown, line.show)
         changes = None
         if settings.against is not None:
-            before, after = _sides(settings.against, output, settings.run, rows, line.show)
-            changes = find_changes(before, after, ChangeOptions(seed=settings.seed), line.show)
+            sides = select_report_sides(output, rows, settings.against, settings.run, line.show)
+            changes = find_changes(*sides, ChangeOptions(seed=settings.seed, min_drift=settings.min_drift), line.show)
     clips = _clips(content, changes)
     options = PageOptions(max_bytes=settings.max_bytes, version=__version__)
     num_bytes = write_page(target, render_page(content, _pictures(clips, output.uri, request), changes, options))
@@ -113,33 +114,6 @@ def write_report(request: ReportRequest) -> WrittenReport:
 
 def _shown_rows(output: Output, run: str | None, on_file: OnFile) -> ShownRows:
     return ShownRows.current(output, on_file) if run is None else ShownRows.of_runs(output, output.find(run), on_file)
-
-
-def _sides(
-    against: str, output: Output, run: str | None, rows: ShownRows, on_file: OnFile
-) -> tuple[ShownRows, ShownRows]:
-    """Returns the rows to compare: of a run of the output and of a later one, or of another output and of the report.
-
-    Args:
-      against: the run or the other output.
-      output: the output.
-      run: the run that the report shows; None: all of them.
-      rows: the rows that the report shows.
-      on_file: called for each file that is read.
-
-    Raises:
-      ConfigError: it is neither.
-    """
-    if any(each.run_id.startswith(against) for each in output.labeling_runs()):
-        after = rows if run is not None else _shown_rows(output, output.last_name(), on_file)
-        return _shown_rows(output, against, on_file), after
-    other = Output.read_any(against)
-    if not other.runs:
-        raise errors.ConfigError(
-            f"--against {against} is neither a run of {output.uri} nor an output with a committed run: pass a run that "
-            f"`reelbeam status {output.uri}` lists, or another output"
-        )
-    return ShownRows.current(other, on_file), rows
 
 
 def _clips(content: Content, changes: Changes | None) -> dict[ClipKey, ShownClip]:

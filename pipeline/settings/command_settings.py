@@ -10,10 +10,12 @@ from reelbeam.pipeline.settings.declaration import Flag, Group, required, settin
 from reelbeam.pipeline.settings.label_settings import LABEL_GROUPS, RemoteSettings, SandboxSettings
 from reelbeam.pipeline.settings.model_settings import ModelDescription
 from reelbeam.pipeline.settings.values import Range
-from reelbeam.transforms.output.digest.changes import MIN_TOTAL_VARIATION
+from reelbeam.transforms.output.comparison.changes import MIN_DRIFT
 
 LOCAL_SAMPLE, REMOTE_SAMPLE = 2_000, 100
 """How many videos `plan` reads. Remote ones are copied for it."""
+
+MIN_DRIFT_FLAG = Flag("Part of the videos that must have moved to other labels to be drift", "S", Range(0, 1))
 
 _RUN = "the name of a run, of a run with parts, or the beginning of a name"
 
@@ -72,17 +74,14 @@ class DiffSettings:
     other: str = required(
         str,
         Flag(
-            f"The other output; if RUN_B is given, the first run of OUTPUT: {_RUN}",
+            f"Another output; with RUN_B, the earlier run of OUTPUT: {_RUN}",
             "OTHER",
             is_positional=True,
             is_location=True,
         ),
     )
     run: str | None = setting(None, Flag("The second run of OUTPUT", "RUN_B", is_positional=True))
-    min_drift: float = setting(
-        MIN_TOTAL_VARIATION,
-        Flag("Part of the videos by which label shares must move significantly to be drift", "S", Range(0, 1)),
-    )
+    min_drift: float = setting(MIN_DRIFT, MIN_DRIFT_FLAG)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -107,11 +106,12 @@ class ReportSettings:
     against: str | None = setting(
         None,
         Flag(
-            "Show what changed since this run, or since another output: its last run, or all of its current rows",
+            "Show what changed since this run, or what differs from another output",
             "RUN_OR_OUTPUT",
             is_location=True,
         ),
     )
+    min_drift: float = setting(MIN_DRIFT, MIN_DRIFT_FLAG)
     clips: int = setting(200, Flag("Maximum number of clips to show", "N", Range(0, 2_000)))
     seed: int = setting(0, Flag("Seed of the samples: another one shows other clips", "N", Range(0)))
     no_images: bool = setting(False, Flag("Show no pictures: no video is read"))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from PIL import Image
 
 from reelbeam.transforms.filmstrips.filmstrip import Filmstrip, Pictures, WebpPicture
-from reelbeam.transforms.output.digest.changes import (
+from reelbeam.transforms.output.comparison.changes import (
     ChangedVideo,
     Changes,
     Distance,
@@ -134,8 +134,13 @@ def report_content(uri: str = "/data/{}.mp4", label: str = "archery", message: s
 def report_changes(verdict: Verdict = "drift", uri: str = "/data/{}.mp4", label: str = "archery") -> Changes:
     """Returns a comparison in which everything occurs."""
     clip = shown_clip(uri.replace("{}", "changed"), 0, (label, "yoga"))
-    shares = (ShareChange(label, 40, 80, 0.05, 0.12, True), ShareChange("yoga", 10, 8, -0.02, 0.01, False))
-    drift = Drift(verdict, 0.14, 0.021, 0.004, shares, shares[1:], shares[1:], (Distance("entropy", 0.12, 0.03),))
+    shares = (
+        ShareChange(label, 40, 80, 0.05, 0.12, True, 500, 520),
+        ShareChange("yoga", 10, 8, -0.02, 0.01, False, 500, 520),
+    )
+    drift = Drift(
+        verdict, 0.38, 0.27, 0.14, 0.021, 0.004, shares, shares[1:], shares[1:], (Distance("entropy", 0.12, 0.03),)
+    )
     before = (ScoredLabel("yoga", 0.6), ScoredLabel(label, 0.3))
     return Changes(
         Side("20261001T000000Z-1", "/data/labels", ("movinet_a0_base_k600",), 500),

@@ -128,7 +128,10 @@ def read_run(
 
 
 def current_rows(
-    output: Output, on_file: Callable[[str], None] = lambda path: None, rows_in_memory: int = ROWS_IN_MEMORY
+    output: Output,
+    on_file: Callable[[str], None] = lambda path: None,
+    rows_in_memory: int = ROWS_IN_MEMORY,
+    runs: Sequence[Run] | None = None,
 ) -> Iterator[pa.Table]:
     """Yields tables that together hold some columns of the current row of every video.
 
@@ -141,10 +144,13 @@ def current_rows(
       output: the output.
       on_file: called for each file that is read, in each pass.
       rows_in_memory: the maximum number of rows of a pass.
+      runs: the runs up to a time, in order: the result is the rows that were current then. None: all runs.
     """
-    files = output.files("videos")
-    key = LabelingKey.of(output.labeling_runs()[-1].labeled) if output.labeling_runs() else None
-    num_rows = sum(run.summary.counts.videos for run in output.labeling_runs())
+    labeling = output.labeling_runs() if runs is None else runs
+    files = output.files("videos") if runs is None else _files_of(output, runs)
+    names = None if runs is None else pa.array([run.run_id for run in runs], pa.string())
+    key = LabelingKey.of(labeling[-1].labeled) if labeling else None
+    num_rows = sum(run.summary.counts.videos for run in labeling)
     num_passes = _num_passes(num_rows, rows_in_memory)
     if num_passes > 1:  # run documents may be wrong, and each pass reads everything
         num_passes = _num_passes(sum(map(_num_rows, files)), rows_in_memory)
@@ -153,11 +159,16 @@ def current_rows(
         for path in files:
             on_file(path)
             for batch in read_batches(path, list(dict.fromkeys([*_CURRENT, *KEY_COLUMNS]))):
-                batch = _with_rank(batch, key)
+                batch = _with_rank(batch if names is None else batch.filter(pc.is_in(batch["run_id"], names)), key)
                 keys = batch["uri_key"].to_numpy()
                 batches.append(batch if num_passes == 1 else batch.filter(pa.array(keys % num_passes == share)))
         if batches:
             yield _last_of_each(pa.Table.from_batches(batches))
+
+
+def _files_of(output: Output, runs: Sequence[Run]) -> list[str]:
+    """Returns the files that have the rows of runs, compacted or not."""
+    return list(dict.fromkeys(path for run in runs for path in output.files("videos", run)))
 
 
 def _with_rank(rows: pa.RecordBatch, key: LabelingKey | None) -> pa.RecordBatch:

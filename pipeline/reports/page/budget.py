@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 
 from reelbeam.transforms.filmstrips.filmstrip import Filmstrip, Pictures
-from reelbeam.transforms.output.digest.changes import Changes
+from reelbeam.transforms.output.comparison.changes import Changes
 from reelbeam.transforms.output.digest.content import ClipKey, Content, ShownClip
 
 DROPPING_ORDER = (

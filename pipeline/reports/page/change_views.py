@@ -7,17 +7,12 @@ from collections.abc import Sequence
 
 from reelbeam.pipeline.reports.page import text
 from reelbeam.pipeline.reports.page.cards import Album, Bar, Card, bars
-from reelbeam.pipeline.reports.page.charts.intervals import Interval, intervals, points
+from reelbeam.pipeline.reports.page.charts.intervals import Interval, intervals
 from reelbeam.pipeline.reports.page.overview import Figure
 from reelbeam.pipeline.reports.page.tables import Chart, Table
-from reelbeam.transforms.output.digest.changes import ChangedVideo, Changes, ShareChange, Side
+from reelbeam.transforms.output.comparison.changes import ChangedVideo, Changes, Drift, FieldChange, ShareChange, Side
+from reelbeam.transforms.output.comparison.wording import percent, reason_text
 
-_VERDICTS = {
-    "drift": "The corpus drifted",
-    "no drift": "No drift",
-    "too few videos": "Too few videos for a verdict",
-    "not comparable": "Another model or sampling: no verdict on the corpus",
-}
 _NUM_LABELS = 3
 
 
@@ -72,15 +67,13 @@ class ChangesView:
 
 def changes_view(changes: Changes, album: Album) -> ChangesView:
     """Returns the view of a comparison."""
+    if changes.lost is None and not changes.after.videos:
+        return _nothing_since(changes)
     drift = changes.drift
     named = (
         ("labels", "Labels", drift.labels),
         ("facts", "Files", drift.facts),
         ("failures", "Failures", drift.failures),
-    )
-    new, lost = (
-        ("Only after" if changes.before.skipped else "New"),
-        ("Only before" if changes.after.skipped else "Lost"),
     )
     settings = tuple(
         (text.shown_label(change.name).replace("_", " "), *map(text.shown_label, (change.before, change.after)))
@@ -90,30 +83,64 @@ def changes_view(changes: Changes, album: Album) -> ChangesView:
     return ChangesView(
         before=_side(changes.before),
         after=_side(changes.after),
-        verdict=_VERDICTS[drift.verdict],
-        sentence=_sentence(changes),
-        figures=(
-            Figure("In both", text.number(changes.both), "videos"),
-            Figure(
-                "Relabeled", text.number(changes.relabeled), f"{text.percent(changes.relabeled, changes.both)} of both"
-            ),
-            Figure(new, text.number(changes.new), _skipped_text(changes.before)),
-            Figure(lost, text.number(changes.lost), _skipped_text(changes.after)),
-        ),
+        verdict=drift.verdict.capitalize(),
+        sentence=_sentence(drift, changes.settings),
+        figures=_figures(changes),
         settings=Table("Settings that differ", ("Setting", "Before", "After"), settings),
-        charts=tuple(_chart(f"change-{key}", title, rows, changes) for key, title, rows in named if rows),
+        charts=tuple(_chart(f"change-{key}", title, rows) for key, title, rows in named if rows),
         distances=Table("Distances of distributions", ("Number", "Wasserstein distance", "p"), distances),
         relabeled=tuple(_relabeled(video, album) for video in changes.changed),
         relabeled_text=f"{text.number(len(changes.changed))} of {text.many(changes.relabeled, 'video')}",
-        examples=(
-            _examples(
-                "Videos only after" if changes.before.skipped else "New videos", changes.new, changes.new_examples
-            ),
-            _examples(
-                "Videos only before" if changes.after.skipped else "Lost videos", changes.lost, changes.lost_examples
-            ),
-        ),
+        examples=_all_examples(changes),
     )
+
+
+def _nothing_since(changes: Changes) -> ChangesView:
+    """Returns the view of a comparison with no rows since a run."""
+    nothing = Table("", (), ())
+    return ChangesView(
+        before=_side(changes.before),
+        after=_side(changes.after),
+        verdict="Nothing new",
+        sentence=f"No video was labeled {text.shown_label(changes.after.name)}.",
+        figures=(),
+        settings=nothing,
+        charts=(),
+        distances=nothing,
+        relabeled=(),
+        relabeled_text="",
+        examples=(),
+    )
+
+
+def _sentence(drift: Drift, settings: Sequence[FieldChange]) -> str:
+    """Returns the reason of the verdict as a sentence."""
+    reason = text.end_cut(text.clean(reason_text(drift, settings)), text.MAX_MESSAGE)
+    return f"{reason[:1].upper()}{reason[1:]}."
+
+
+def _figures(changes: Changes) -> tuple[Figure, ...]:
+    of_both = f"{text.percent(changes.relabeled, changes.both)} of both"
+    new = "Only after" if changes.before.skipped else "New"
+    found = (
+        Figure("In both", text.number(changes.both), "videos"),
+        Figure("Relabeled", text.number(changes.relabeled), of_both),
+        Figure(new, text.number(changes.new), _skipped_text(changes.before)),
+    )
+    if changes.lost is None:
+        return found
+    lost = "Only before" if changes.after.skipped else "Lost"
+    return (*found, Figure(lost, text.number(changes.lost), _skipped_text(changes.after)))
+
+
+def _all_examples(changes: Changes) -> tuple[Examples, ...]:
+    """Returns the videos that are on one side only."""
+    new = "Videos only after" if changes.before.skipped else "New videos"
+    found = _examples(new, changes.new, changes.new_examples)
+    if changes.lost is None:
+        return (found,)
+    lost = "Videos only before" if changes.after.skipped else "Lost videos"
+    return found, _examples(lost, changes.lost, changes.lost_examples)
 
 
 def _side(side: Side) -> Figure:
@@ -128,28 +155,14 @@ def _skipped_text(other: Side) -> str:
     return f"videos; the other run skipped {text.many(other.skipped, 'input')}" if other.skipped else "videos"
 
 
-def _sentence(changes: Changes) -> str:
-    drift = changes.drift
-    share = text.percent(drift.total_variation, 1)
-    moved = f"With other labels for {share} of the videos, the shares of all labels would be equal"
-    if drift.verdict == "too few videos":
-        return f"{moved}. A verdict needs at least 30 videos on each side."
-    if drift.verdict == "not comparable":
-        return f"{moved}. The settings below differ, so this is not a change of the corpus."
-    return f"{moved} (p = {drift.p_value:.2g}, {drift.divergence_bits:.3f} bits more than by chance)."
-
-
-def _chart(key: str, title: str, rows: Sequence[ShareChange], changes: Changes) -> Chart:
-    before, after = changes.before.videos or 1, changes.after.videos or 1
+def _chart(key: str, title: str, rows: Sequence[ShareChange]) -> Chart:
     drawn, lines = [], []
     for row in rows:
-        shares = (row.videos_before / (row.of_before or before), row.videos_after / (row.of_after or after))
         name = text.shown_label(row.name)
-        shown = tuple(text.percent(share, 1) for share in shares)
-        change = shares[1] - shares[0]
-        drawn.append(Interval(name, " → ".join(shown), row.low, change, row.high, row.is_significant))
-        interval = f"{points(row.low)} to {points(row.high)}"
-        lines.append((name, *shown, points(change), interval, "yes" if row.is_significant else "no"))
+        shown = percent(row.share_before), percent(row.share_after)
+        drawn.append(Interval(name, " → ".join(shown), row.low, row.difference, row.high, row.is_significant))
+        interval = f"{text.points(row.low)} to {text.points(row.high)}"
+        lines.append((name, *shown, text.points(row.difference), interval, "yes" if row.is_significant else "no"))
     significant = [row.name for row in drawn if row.is_significant]
     if significant:
         finding = f"{text.many(len(significant), 'change')} of {len(drawn)} significant: {', '.join(significant[:3])}"

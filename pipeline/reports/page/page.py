@@ -17,7 +17,7 @@ from reelbeam.pipeline.reports.page.options import DEFAULTS, PageOptions
 from reelbeam.pipeline.reports.page.overview import overview
 from reelbeam.pipeline.reports.page.sections import corpus_charts, label_sheets, openings, other_sheets, timelines
 from reelbeam.transforms.filmstrips.filmstrip import Pictures
-from reelbeam.transforms.output.digest.changes import Changes
+from reelbeam.transforms.output.comparison.changes import Changes
 from reelbeam.transforms.output.digest.content import ClipKey, Content
 
 _FOLDER = pathlib.Path(__file__).parent

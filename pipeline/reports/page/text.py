@@ -6,6 +6,7 @@ import re
 
 from markupsafe import Markup
 
+from reelbeam.transforms.output.comparison import wording
 from reelbeam.transforms.redaction import bare_uri, without_query
 
 MAX_URI, MAX_MESSAGE, MAX_LABEL, MAX_TEXT = 300, 500, 120, 2000
@@ -132,12 +133,16 @@ def percent(part: float, whole: float) -> str:
     """
     if not whole:
         return "–"
-    share = 100 * part / whole
-    if 0 < share < 0.1:
-        return "< 0.1 %"
-    if 99.9 < share < 100:
-        return "> 99.9 %"
-    return f"{share:.1f} %" if share < 10 and share != round(share) or 99 < share < 100 else f"{share:.0f} %"
+    return wording.percent(part / whole)
+
+
+def points(share: float) -> str:
+    """Returns a difference of shares in percentage points, with a typographic minus.
+
+    >>> points(-0.1)
+    '−10'
+    """
+    return wording.points(share).replace("-", "−")
 
 
 def size(num_bytes: int) -> str:

@@ -17,7 +17,18 @@ RUN_KEYS = {
     *("status_changed", "largest_score_change", "errors", "settings", "drift", "same_content"),
 }
 DRIFT_KEYS = {
-    *("verdict", "total_variation", "divergence_bits", "p_value", "labels", "facts", "failures", "distances"),
+    *(
+        "verdict",
+        "observed_variation",
+        "chance_variation",
+        "moved",
+        "divergence_bits",
+        "p_value",
+        "labels",
+        "facts",
+        "failures",
+        "distances",
+    ),
     *("labeled_before", "labeled_after"),
 }
 SHARE_KEYS = {
@@ -87,7 +98,7 @@ def test_an_output_against_itself(
 ) -> None:
     text = printed(capsys, outputs[0], outputs[0])
     assert "61 videos before, 61 after, 61 in both: 0 with another top label, 0 with another status" in text
-    assert "no drift: label shares differ no more than by chance (p = 1)" in text
+    assert "no drift: label shares differ no more than by chance: by 0 % of the videos, and chance alone gives" in text
     assert "61 videos are in both with the same content" in text
     assert "significant" not in text, "no share changed"
 
@@ -97,11 +108,13 @@ def test_the_table_ends_with_the_verdict_and_its_reasons(
 ) -> None:
     text = printed(capsys, *outputs)
     assert "61 videos before, 60 after, 20 in both: 5 with another top label, 0 with another status, " in text
-    assert "40 only in the second output, 41 only in the first output drift: label shares moved by about" in text
+    moved = "drift: about 74 % of the videos moved to other labels (p = 0.001)"
+    assert f"40 only in the second output, 41 only in the first output {moved}; label shares differ by 75 %" in text
     assert "25 % of the 20 videos in both have another top label (95 % interval: 11 % to 47 %)" in text
-    assert "left 100 % 25 % -75.0" in text and "right 0 % 75 % +75.0" in text
+    assert "left 100 % 25 % -75" in text and "right 0 % 75 % +75" in text
     assert "skipped" not in text, "the current rows have rows of skipped videos"
-    assert "no drift: label shares moved by about" in printed(capsys, *outputs, "--min_drift=0.9")
+    small = printed(capsys, *outputs, "--min_drift=0.9")
+    assert f"no {moved}, which is significant but small; label shares differ by 75 %, and chance alone gives" in small
 
 
 def test_outputs_of_different_models_are_not_comparable(
@@ -124,8 +137,8 @@ def test_too_few_videos_and_failures(tmp_path: pathlib.Path, capsys: pytest.Capt
     factory.commit_run(tmp_path / "a", 1, [*videos("left", 12), *videos(None, 50, 90)])
     factory.commit_run(tmp_path / "b", 1, videos("right", 8))
     text = printed(capsys, tmp_path / "a", tmp_path / "b")
-    assert "too few videos for a verdict: 12 and 8 labeled ones, 30 are needed on each side" in text
-    assert "corrupt_video 77 % 0 % -76.9" in text
+    assert "too few videos: 12 labeled videos before and 8 after; a verdict needs 30 on each side" in text
+    assert "corrupt_video 77 % 0 % -77" in text
 
 
 def test_the_result_is_the_same_after_a_compaction(

@@ -9,11 +9,11 @@ import digest_factory as make
 import numpy as np
 import pytest
 
+from reelbeam.transforms.output.comparison.changes import Changes, FieldChange
 from reelbeam.transforms.output.comparison.find_changes import ChangeOptions, find_changes
 from reelbeam.transforms.output.comparison.samples import NO_LABEL, video_sample
 from reelbeam.transforms.output.comparison.side_rows import SideRows
 from reelbeam.transforms.output.comparison.wording import verdict_text
-from reelbeam.transforms.output.digest.changes import Changes, FieldChange
 from reelbeam.transforms.output.digest.shown_rows import ShownRows
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.schemas import Row
@@ -63,7 +63,7 @@ def test_changes_of_two_outputs(tmp_path: pathlib.Path) -> None:
     assert (surest.clip.content_version, surest.clip.size_bytes) == ("other", 77)
     assert found.drift.verdict == "too few videos"
     assert verdict_text(found.drift, found.settings) == (
-        "too few videos for a verdict: 4 and 4 labeled ones, 30 are needed on each side"
+        "too few videos: 4 labeled videos before and 4 after; a verdict needs 30 on each side"
     )
     assert len(changes_of(before, after, num_changed=1).changed) == 1
     assert changes_of(before, after, num_changed=0).changed == ()
@@ -85,7 +85,7 @@ def test_an_output_against_itself_has_no_changes(tmp_path: pathlib.Path) -> None
     commit(tmp_path, 1, *many("left", range(40)), *many("right", range(40, 60)))
     found = changes_of(tmp_path, tmp_path)
     assert (found.relabeled, found.new, found.lost, found.both, found.same_content) == (0, 0, 0, 60, 60)
-    assert (found.drift.verdict, found.drift.p_value, found.drift.total_variation) == ("no drift", 1, 0)
+    assert (found.drift.verdict, found.drift.p_value, found.drift.moved) == ("no drift", 1, 0)
     assert {each.p_value for each in found.drift.distances} == {1}
 
 
@@ -93,14 +93,17 @@ def test_drift_of_two_outputs(tmp_path: pathlib.Path) -> None:
     commit(tmp_path / "a", 1, *many("left", range(60)))
     commit(tmp_path / "b", 1, *many("left", range(100, 130)), *many("right", range(130, 160), codec="vp9"))
     found = changes_of(tmp_path / "a", tmp_path / "b")
-    assert found.drift.verdict == "drift" and found.drift.total_variation == pytest.approx(0.5, abs=0.03)
-    assert verdict_text(found.drift, ()) == "drift: label shares moved by about 49 % of the videos (p = 0.001)"
+    assert found.drift.verdict == "drift" and found.drift.moved == pytest.approx(0.5, abs=0.03)
+    assert verdict_text(found.drift, ()) == (
+        "drift: about 49 % of the videos moved to other labels (p = 0.001); label shares differ by 50 %, and "
+        "chance alone gives 6.5 %"
+    )
     assert [(each.name, each.is_significant) for each in found.drift.labels] == [("left", True), ("right", True)]
     assert {each.name for each in found.drift.facts if each.is_significant} == {"codec h264", "codec vp9"}
     assert {each.name for each in found.drift.distances} == {
         *("best score", "entropy (nats)", "duration (s)", "frames per second", "file size (MB)")
     }
-    assert changes_of(tmp_path / "a", tmp_path / "b", min_total_variation=0.6).drift.verdict == "no drift"
+    assert changes_of(tmp_path / "a", tmp_path / "b", min_drift=0.6).drift.verdict == "no drift"
 
 
 def test_other_settings_are_named_and_not_compared(tmp_path: pathlib.Path) -> None:
@@ -141,6 +144,18 @@ def test_rows_of_other_settings_than_most_do_not_count(tmp_path: pathlib.Path) -
     assert (found.drift.verdict, found.settings, found.after.videos) == ("no drift", (), 41)
     assert (found.drift.labeled_before, found.drift.labeled_after) == (40, 40)
     assert found.after.models == ("demo", "a2-base")
+
+
+def test_the_settings_of_most_rows_are_compared(tmp_path: pathlib.Path) -> None:
+    """A video was labeled with another `--min_score`, and the order in which values occur is not a difference."""
+    low, high = {"min_score": 0.1}, {"min_score": 0.2}
+    commit(tmp_path / "a", 1, *many("left", range(40)), configuration=low)
+    commit(tmp_path / "b", 1, labeled("x", "left"), configuration=high)
+    commit(tmp_path / "b", 2, *many("left", range(40)), configuration=low)
+    commit(tmp_path / "c", 1, *many("left", range(40)), configuration=low)
+    commit(tmp_path / "c", 2, *many("left", range(100, 141)), configuration=high)
+    assert changes_of(tmp_path / "a", tmp_path / "b").settings == ()
+    assert changes_of(tmp_path / "a", tmp_path / "c").settings == (FieldChange("min_score", "0.1", "0.2"),)
 
 
 def test_a_video_with_ranges_counts_once(tmp_path: pathlib.Path) -> None:

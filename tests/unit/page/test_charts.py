@@ -10,10 +10,10 @@ from html_tree import Element, parse
 from reelbeam.pipeline.reports.page.charts.axes import round_step, time_ticks
 from reelbeam.pipeline.reports.page.charts.bars import Bar, bars
 from reelbeam.pipeline.reports.page.charts.histogram import histogram
-from reelbeam.pipeline.reports.page.charts.intervals import Interval, intervals, points
+from reelbeam.pipeline.reports.page.charts.intervals import Interval, intervals
 from reelbeam.pipeline.reports.page.charts.status import Part, status_bar
 from reelbeam.pipeline.reports.page.charts.timeline import timeline_chart
-from reelbeam.pipeline.reports.page.text import score
+from reelbeam.pipeline.reports.page.text import points, score
 from reelbeam.transforms.output.digest.content import Histogram, LabelRun, Timeline, TimeSpan
 
 

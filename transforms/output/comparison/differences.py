@@ -15,16 +15,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reelbeam.transforms.output.comparison.changes import MIN_DRIFT, Drift, FieldChange
 from reelbeam.transforms.output.comparison.drift import measure_drift
 from reelbeam.transforms.output.comparison.samples import video_sample
 from reelbeam.transforms.output.comparison.settings import KeyDifference, key_differences, setting_changes
 from reelbeam.transforms.output.comparison.side_rows import Pairs, SideRows, differs, plain, same_content
-from reelbeam.transforms.output.digest.changes import MIN_TOTAL_VARIATION, Drift, FieldChange
 from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
 
 
 @dataclasses.dataclass(frozen=True)
-class Relabeled:
+class LabelChange:
     """A video whose top label changed."""
 
     video_uri: str
@@ -94,7 +94,7 @@ class Differences:
     labeling_key: Mapping[str, KeyDifference]
     new: tuple[str, ...]
     lost: tuple[str, ...]
-    relabeled: tuple[Relabeled, ...]
+    relabeled: tuple[LabelChange, ...]
     status_changed: tuple[StatusChange, ...]
     largest_score_change: float | None
     errors: Mapping[str, BeforeAfter]
@@ -106,14 +106,14 @@ class Differences:
 def find_differences(
     first: ShownRows,
     second: ShownRows,
-    min_total_variation: float = MIN_TOTAL_VARIATION,
+    min_drift: float = MIN_DRIFT,
     on_file: OnFile = lambda path: None,
 ) -> Differences:
     """Returns the differences between two sides.
 
     Args:
       first, second: the rows of both sides: of runs, or the current rows of outputs.
-      min_total_variation: the total variation above which a significant change is drift.
+      min_drift: the estimate of moved videos above which a significant change is drift.
       on_file: called for each file that is read.
 
     Raises:
@@ -135,12 +135,12 @@ def find_differences(
         labeling_key=key_differences(before, after),
         new=tuple(sorted(after.names(pairs.only_after))),
         lost=tuple(sorted(before.names(pairs.only_before))),
-        relabeled=tuple(Relabeled(**row) for row in relabeled.to_pylist()),
+        relabeled=tuple(LabelChange(**row) for row in relabeled.to_pylist()),
         status_changed=tuple(StatusChange(**row) for row in status_changed.to_pylist()),
         largest_score_change=_largest_change(before, after, pairs),
         errors=_errors(first, second, on_file),
         settings=settings,
-        drift=measure_drift(video_sample(before), video_sample(after), not settings, min_total_variation),
+        drift=measure_drift(video_sample(before), video_sample(after), not settings, min_drift),
         same_content=int(np.count_nonzero(same_content(before, after, pairs))),
     )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
+from reelbeam.transforms.output.comparison.changes import Distance
 from reelbeam.transforms.output.comparison.shares import SEED, Floats, Ints, draws, p_value
-from reelbeam.transforms.output.digest.changes import Distance
 
 _BINS = 256
 _LARGEST = 1e100

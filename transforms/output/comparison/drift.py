@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from reelbeam.transforms.output.comparison.changes import MIN_DRIFT, Drift, Verdict
 from reelbeam.transforms.output.comparison.distances import distance
 from reelbeam.transforms.output.comparison.shares import Floats, Shift, share_changes, shift
-from reelbeam.transforms.output.digest.changes import MIN_TOTAL_VARIATION, Drift, Verdict
 
 MIN_VIDEOS = 30
 """The minimum number of labeled videos on each side for a verdict."""
@@ -38,21 +38,23 @@ def measure_drift(
     before: VideoSample,
     after: VideoSample,
     is_comparable: bool = True,
-    min_total_variation: float = MIN_TOTAL_VARIATION,
+    min_drift: float = MIN_DRIFT,
 ) -> Drift:
     """Returns the comparison of two sets of videos. It is deterministic.
 
     Args:
       before, after: the sets, with the same kinds of facts and numbers.
       is_comparable: whether model and sampling are the same.
-      min_total_variation: the total variation above which a significant change is drift.
+      min_drift: the estimate of moved videos above which a significant change is drift.
     """
     labeled = sum(before.labels.values()), sum(after.labels.values())
     found = shift(before.labels, after.labels)
     distances = (distance(name, values, after.numbers[name]) for name, values in before.numbers.items())
     return Drift(
-        verdict=_verdict(found, min(labeled), is_comparable, min_total_variation),
-        total_variation=found.total_variation,
+        verdict=_verdict(found, min(labeled), is_comparable, min_drift),
+        observed_variation=found.observed_variation,
+        chance_variation=found.chance_variation,
+        moved=found.moved,
         divergence_bits=found.divergence_bits,
         p_value=found.p_value,
         labels=share_changes(before.labels, after.labels, labeled, rest=RARE_LABELS),
@@ -73,12 +75,12 @@ def measure_drift(
     )
 
 
-def _verdict(found: Shift, num_labeled: int, is_comparable: bool, min_total_variation: float) -> Verdict:
+def _verdict(found: Shift, num_labeled: int, is_comparable: bool, min_drift: float) -> Verdict:
     if not is_comparable:
         return "not comparable"
     if num_labeled < MIN_VIDEOS:
         return "too few videos"
-    is_drift = found.p_value <= MAX_P_VALUE and found.total_variation > min_total_variation
+    is_drift = found.p_value <= MAX_P_VALUE and found.moved > min_drift
     return "drift" if is_drift else "no drift"
 
 

@@ -9,12 +9,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reelbeam.transforms.output.comparison.changes import MIN_DRIFT, ChangedVideo, Changes, Side
 from reelbeam.transforms.output.comparison.differences import skipped_inputs
 from reelbeam.transforms.output.comparison.drift import measure_drift
 from reelbeam.transforms.output.comparison.samples import video_sample
 from reelbeam.transforms.output.comparison.settings import setting_changes
 from reelbeam.transforms.output.comparison.side_rows import Numbers, Pairs, SideRows, differs, same_content
-from reelbeam.transforms.output.digest.changes import MIN_TOTAL_VARIATION, ChangedVideo, Changes, Side
 from reelbeam.transforms.output.digest.chosen_rows import CLIP_COLUMNS, InputFacts, shown_clip
 from reelbeam.transforms.output.digest.content import ScoredLabel, ShownClip
 from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
@@ -30,13 +30,13 @@ class ChangeOptions:
       num_changed: the maximum number of relabeled videos.
       num_examples: the maximum numbers of new and of lost videos.
       seed: of the choice of examples.
-      min_total_variation: the total variation above which a significant change is drift.
+      min_drift: the estimate of moved videos above which a significant change is drift.
     """
 
     num_changed: int = 24
     num_examples: int = 10
     seed: int = 0
-    min_total_variation: float = MIN_TOTAL_VARIATION
+    min_drift: float = MIN_DRIFT
 
 
 def find_changes(
@@ -62,13 +62,13 @@ def find_changes(
         before=_side(first),
         after=_side(second),
         settings=settings,
-        drift=measure_drift(video_sample(first), video_sample(second), not settings, options.min_total_variation),
+        drift=measure_drift(video_sample(first), video_sample(second), not settings, options.min_drift),
         both=len(pairs.before),
         new=len(pairs.only_after),
-        lost=len(pairs.only_before),
+        lost=None if after.is_increment else len(pairs.only_before),
         relabeled=int(np.count_nonzero(is_relabeled)),
         new_examples=_examples(second, pairs.only_after, options),
-        lost_examples=_examples(first, pairs.only_before, options),
+        lost_examples=() if after.is_increment else _examples(first, pairs.only_before, options),
         changed=_changed_videos(first, second, pairs.before[chosen], pairs.after[chosen], on_file),
         same_content=int(np.count_nonzero(same_content(first, second, pairs))),
     )

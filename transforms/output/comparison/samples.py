@@ -13,7 +13,7 @@ from reelbeam.transforms.output.row_keys import seeded_hashes
 NO_LABEL = "(no label)"
 """The name of the label of videos whose labels all have a lower score than `--min_score`."""
 
-_FACTS = {"codec": "codec", "container": "container", "size": "picture size"}
+_FACTS = {"codec": "codec", "container": "container", "picture size": "picture size"}
 _SEED = 0
 
 
@@ -21,7 +21,7 @@ def video_sample(side: SideRows) -> VideoSample:
     """Returns what is compared of a side.
 
     Of several ranges of one video, one counts, chosen by a hash: the ranges of a video resemble each other, and
-    statistics would take them for so many different videos.
+    statistics would count each one as another video.
 
     Args:
       side: the rows.

@@ -1,4 +1,4 @@
-"""The two sides of a comparison by name: two outputs, or two runs of one output."""
+"""The two sides of a comparison by name: two outputs, two runs of one output, or an output before and after a run."""
 
 from __future__ import annotations
 
@@ -29,6 +29,40 @@ def select_sides(
         return ShownRows.of_runs(first, runs[0], on_file), ShownRows.of_runs(first, runs[1], on_file)
     second = _read_other(first, other)
     return ShownRows.current(first, on_file), ShownRows.current(second, on_file)
+
+
+def select_report_sides(
+    output: Output, rows: ShownRows, against: str, run: str | None = None, on_file: OnFile = lambda path: None
+) -> tuple[ShownRows, ShownRows]:
+    """Returns the rows that `reelbeam report --against` compares.
+
+    - Against a run of the output: the rows that were current when it was committed, and the current rows made since.
+    - Against a run of the output, for a report of one run: the rows of both runs.
+    - Against another output: its current rows, and the rows of the report.
+
+    Args:
+      output: the output of the report.
+      rows: the rows that the report shows.
+      against: the name of the run, or the URI of the other output.
+      run: the run that the report shows; None: all of them.
+      on_file: called for each file that is read.
+
+    Raises:
+      ConfigError: `against` is neither, or a name matches several runs.
+      StorageError: a file cannot be read.
+    """
+    if any(each.run_id.startswith(against) for each in output.labeling_runs()):
+        found = output.find(against)
+        if run is not None:
+            return ShownRows.of_runs(output, found, on_file), rows
+        return ShownRows.up_to(output, found[-1], on_file), ShownRows.since(output, found[-1], on_file)
+    other = Output.read_any(against)
+    if not other.runs:
+        raise ConfigError(
+            f"--against {against} is neither a run of {output.uri} nor an output with a committed run: pass a run that "
+            f"`reelbeam status {output.uri}` lists, or another output"
+        )
+    return ShownRows.current(other, on_file), rows
 
 
 def _find(output: Output, name: str) -> list[Run]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 
+from reelbeam.transforms.output.comparison.changes import FieldChange
 from reelbeam.transforms.output.comparison.side_rows import SideRows
-from reelbeam.transforms.output.digest.changes import FieldChange
-from reelbeam.transforms.output.run_document import KEY_COLUMNS, LabelingKey, RunDocument
+from reelbeam.transforms.output.run_document import KEY_COLUMNS, SAMPLING_SETTINGS, LabelingKey, RunDocument
 
 _MODEL, _LABELS, _SAMPLING = "model_fingerprint", "label_map_fingerprint", "sampling_fingerprint"
-_SAMPLING_SETTINGS = (
-    *("num_frames", "target_fps", "clip_stride_seconds", "clips_per_video", "tail_policy", "warm_up_seconds"),
-    *("resize", "size", "model_kind"),
-)
+_SAMPLING_SETTINGS = (*SAMPLING_SETTINGS, "model_kind")
 _OTHER_SETTINGS = ("min_score",)
 """Settings that are not part of the labeling key, but change the label of a video."""
 _DIGITS_SHOWN = 12
@@ -58,10 +56,9 @@ def setting_changes(before: SideRows, after: SideRows) -> tuple[FieldChange, ...
 
 
 def _configured(before: SideRows, after: SideRows, names: Sequence[str]) -> list[FieldChange]:
-    first, second = _documents(before), _documents(after)
-    if not first or not second:
+    if not _documents(before) or not _documents(after):
         return []
-    return [FieldChange(name, _values(first, name), _values(second, name)) for name in names]
+    return [FieldChange(name, _most_frequent(before, name), _most_frequent(after, name)) for name in names]
 
 
 def _documents(side: SideRows) -> list[RunDocument]:
@@ -70,10 +67,12 @@ def _documents(side: SideRows) -> list[RunDocument]:
     return [document for document in runs if LabelingKey.of(document) == side.labeling_key]
 
 
-def _values(documents: Sequence[RunDocument], name: str) -> str:
-    """Returns the different values of a setting as text."""
-    texts = dict.fromkeys(_text(document.configuration, name) for document in documents)
-    return ", ".join(texts)
+def _most_frequent(side: SideRows, name: str) -> str:
+    """Returns the value of a setting that most rows have, as text; of equally frequent ones, the first by name."""
+    counts: collections.Counter[str] = collections.Counter()
+    for document in _documents(side):
+        counts[_text(document.configuration, name)] += side.rows_by_run.get(document.run_id, 0)
+    return min(counts, key=lambda value: (-counts[value], value))
 
 
 def _text(configuration: Mapping[str, object], name: str) -> str:

@@ -7,6 +7,7 @@ and the count of one name is hypergeometric: Fisher's exact test is the permutat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from reelbeam.transforms.output.digest.changes import ShareChange
+from reelbeam.transforms.output.comparison.changes import ShareChange
 
 NUM_PERMUTATIONS = 999
 SEED = 20260101
@@ -38,26 +39,36 @@ class Shift(NamedTuple):
     """How far two distributions differ.
 
     Attributes:
-      total_variation: an estimate of the part of the videos that would need another name, in [0, 1].
+      observed_variation: the part of the videos that would need another name to make the shares equal, in [0, 1]: the
+        total variation of the shares as they are.
+      chance_variation: its mean under permutation: what chance alone gives.
+      moved: an estimate of it for the two corpora of which the sides are samples.
       divergence_bits: the Jensen-Shannon divergence minus its mean under permutation.
       p_value: of the divergence.
     """
 
-    total_variation: float
+    observed_variation: float
+    chance_variation: float
+    moved: float
     divergence_bits: float
     p_value: float
 
 
-NO_SHIFT = Shift(0.0, 0.0, 1.0)
+NO_SHIFT = Shift(0.0, 0.0, 0.0, 0.0, 1.0)
 
 
 def shift(before: Mapping[str, int], after: Mapping[str, int]) -> Shift:
     """Returns how far two distributions differ; `NO_SHIFT` if a side has no videos.
 
-    The total variation of two samples is too large if there are many names: 0.28 for samples of 1,000 videos from one
-    distribution over 600 names. So each difference loses its variance under permutation, and their sum loses its mean
-    under permutation, both as squares. That estimate is about 0.02 there, and close to the true value where there is
-    one. Beyond 5,000 names, the rarest are pooled.
+    The total variation of two samples is larger than that of their corpora if there are many names: 0.57 for two
+    samples of 100 videos of one corpus with 600 names. So `moved` is the larger of two estimates:
+
+    - The part of the way from chance to 1 that the observed variation went. It is 1 for sides without a common name,
+      and too low if shares of many names change by little.
+    - The sum of the differences without their variance under permutation, minus the mean of that sum under permutation,
+      both as squares. It finds more of small changes in large samples.
+
+    Beyond 5,000 names, the rarest are pooled.
 
     Args:
       before, after: the numbers of videos by name.
@@ -70,11 +81,14 @@ def shift(before: Mapping[str, int], after: Mapping[str, int]) -> Shift:
     if len(pooled) > _MAX_NAMES:
         is_rare = pooled <= np.sort(pooled)[-_MAX_NAMES - 1]  # equally rare names are pooled together
         first, pooled = (_pooled(counts, is_rare) for counts in (first, pooled))
-    found = _measures(first[np.newaxis], pooled, size)[:, 0]
+    variation, surplus, divergence = _measures(first[np.newaxis], pooled, size)[:, 0].tolist()
     random = np.random.default_rng(SEED)
     drawn = np.concatenate([_measures(draw, pooled, size) for draw in draws(random, pooled, size)], axis=1)
-    variation = float(np.sqrt(max(found[0] ** 2 - drawn[0].mean() ** 2, 0.0)))
-    return Shift(variation, float(found[1] - drawn[1].mean()), p_value(found[1], drawn[1]))
+    by_chance, surplus_by_chance, divergence_by_chance = drawn.mean(axis=1).tolist()
+    way = (variation - by_chance) / (1 - by_chance) if by_chance < 1 else 0.0
+    moved = max(way, math.sqrt(max(surplus**2 - surplus_by_chance**2, 0.0)))
+    p = p_value(divergence, drawn[2])
+    return Shift(variation, by_chance, moved, divergence - divergence_by_chance, p)
 
 
 def _pooled(counts: Ints, is_rare: npt.NDArray[np.bool_]) -> Ints:
@@ -101,16 +115,17 @@ def p_value(found: float, drawn: Floats) -> float:
 
 
 def _measures(first: Ints, pooled: Ints, size: int) -> Floats:
-    """Returns the total variation without variance, and the divergence in bits, of each row of counts."""
+    """Returns the total variation, the same without variance, and the divergence in bits, of each row of counts."""
     number = int(pooled.sum())
     other_size = number - size
     shares, others = first / size, (pooled - first) / other_size
     rate = pooled / number
     variance = rate * (1 - rate) * number**2 / (max(number - 1, 1) * size * other_size)
-    surplus = np.maximum((others - shares) ** 2 - variance, 0)
-    variation = np.sqrt(surplus).sum(axis=1) / 2
+    differences = others - shares
+    variation = np.abs(differences).sum(axis=1) / 2
+    surplus = np.sqrt(np.maximum(differences**2 - variance, 0)).sum(axis=1) / 2
     divergence = _entropy((shares + others) / 2) - (_entropy(shares) + _entropy(others)) / 2
-    return np.stack([variation, np.maximum(divergence, 0)])
+    return np.stack([variation, surplus, np.maximum(divergence, 0)])
 
 
 def _entropy(shares: Floats) -> Floats:

@@ -5,7 +5,9 @@ A side needs some 450 bytes of memory for each video while it is read, and fewer
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +28,7 @@ _KEPT = (
     *("video_uri", *RANGE, "uri_key", "status", "top_label", "top_score", "error_code"),
     *("duration_ms", "source_fps", "size_bytes", "content_version"),
 )
-_READ = (*_KEPT, "codec", "container", "width", "height", *KEY_COLUMNS)
+_READ = (*_KEPT, "codec", "container", "width", "height", "run_id", *KEY_COLUMNS)
 _NUMBER, _LABELING = "number", "labeling"
 
 
@@ -39,6 +41,7 @@ class SideRows:
       entropies: the mean over the clips of each row in nats; NaN if it has no clips.
       labeling_key: that of most rows; that of the last run if there are no rows. None if there is no run either.
       has_labeling_key: whether a row has that key.
+      rows_by_run: the numbers of rows by `run_id`.
     """
 
     shown: ShownRows
@@ -46,6 +49,7 @@ class SideRows:
     entropies: Floats
     labeling_key: LabelingKey | None
     has_labeling_key: npt.NDArray[np.bool_]
+    rows_by_run: Mapping[str, int]
 
     @classmethod
     def read(cls, shown: ShownRows, on_file: OnFile = lambda path: None, with_entropies: bool = True) -> SideRows:
@@ -62,7 +66,12 @@ class SideRows:
         codes: dict[LabelingKey, int] = {}
         no_rows = NumberedRows(pa.RecordBatch.from_pylist([], VIDEOS).select(_READ), np.empty(0, np.int64))
         found = [no_rows, *shown.numbered("videos", _READ, on_file)]
-        batches = [_kept(each, _labelings(each.batch, codes)) for each in found]
+        batches, rows_by_run = [], collections.Counter[str]()
+        for each in found:
+            batches.append(_kept(each, _labelings(each.batch, codes)))
+            rows_by_run.update(
+                {run["values"]: run["counts"] for run in pc.value_counts(each.batch["run_id"]).to_pylist()}
+            )
         rows = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks()
         rows = rows.take(pc.sort_indices(rows["uri_key"]))
         labelings = rows[_LABELING].to_numpy()
@@ -71,7 +80,7 @@ class SideRows:
         labeling_key = keys[int(counts.argmax())] if keys else _last_key(shown)
         entropies = _entropies(shown, on_file) if with_entropies else np.full(shown.num_videos, np.nan)
         has_key = labelings == codes.get(labeling_key, -1) if labeling_key else np.zeros(len(rows), bool)
-        return cls(shown, rows, entropies[rows[_NUMBER].to_numpy()], labeling_key, has_key)
+        return cls(shown, rows, entropies[rows[_NUMBER].to_numpy()], labeling_key, has_key, rows_by_run)
 
     @property
     def keys(self) -> Numbers:

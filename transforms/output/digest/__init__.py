@@ -9,5 +9,4 @@ clip_choice.py  the clips on the contact sheets
 corpus.py       shares and histograms (media_names.py: of picture sizes and containers)
 timelines.py    the labels of videos over time
 chosen_rows.py  the complete rows of what is shown
-changes.py      the dataclasses of a comparison
 """

@@ -18,14 +18,9 @@ from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.digest.timelines import TimelinePlans, plan_timelines, timeline
 from reelbeam.transforms.output.digest.video_facts import VideoFacts, find_inputs
 from reelbeam.transforms.output.run_counts import RunCost
-from reelbeam.transforms.output.run_document import LabelingKey, RunDocument
+from reelbeam.transforms.output.run_document import SAMPLING_SETTINGS, LabelingKey, RunDocument
 from reelbeam.transforms.output.runs import Run
 from reelbeam.transforms.output.tables import run_name
-
-_SAMPLING = (
-    *("num_frames", "target_fps", "resize", "size", "tail_policy", "clip_stride_seconds", "clips_per_video"),
-    "warm_up_seconds",
-)
 
 MAX_RANGES = 20
 """The most ranges of a requested video that get a timeline: the first ones."""
@@ -131,7 +126,7 @@ def _labelings(runs: Sequence[Run], num_videos: Mapping[str, int]) -> tuple[Labe
 def _labeling(documents: Sequence[RunDocument], num_videos: Mapping[str, int]) -> Labeling:
     names = list(dict.fromkeys(run_name(document.run_id) for document in documents))
     last = documents[-1]
-    settings = ((name, last.configuration.get(name)) for name in _SAMPLING)
+    settings = ((name, last.configuration.get(name)) for name in SAMPLING_SETTINGS)
     return Labeling(
         model=last.model,
         engine=last.engine,

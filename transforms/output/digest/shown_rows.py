@@ -39,6 +39,7 @@ class ShownRows:
       run_ids: the runs of those rows.
       last_runs: the last run, or all its parts.
       chosen_runs: the runs that were chosen; None if the rows are the current ones.
+      is_increment: whether these are only the rows that were made since an earlier time.
     """
 
     def __init__(
@@ -49,11 +50,13 @@ class ShownRows:
         run_ids: Iterable[str],
         last_runs: Sequence[Run],
         chosen_runs: Sequence[Run] | None = None,
+        is_increment: bool = False,
     ) -> None:
         self.output = output
         self.name = name
         self.last_runs = tuple(last_runs)
         self.chosen_runs = None if chosen_runs is None else tuple(chosen_runs)
+        self.is_increment = is_increment
         self._keys = np.unique(keys)
         self._run_ids = frozenset(run_ids)
 
@@ -71,15 +74,34 @@ class ShownRows:
         Raises:
           StorageError: a file cannot be read.
         """
-        keys = [np.empty(0, np.uint64)]
-        run_ids: set[str] = set()
-        for rows in current_rows(output, on_file, rows_in_memory):
-            found = rows["run_id"].combine_chunks()
-            keys.append(rows["uri_key"].to_numpy().view(np.uint64) + run_hashes(found))
-            run_ids.update(found.unique().to_pylist())
-        return cls(
-            output, output.uri.rsplit("/", 1)[-1], np.concatenate(keys), run_ids, _last_runs(output.labeling_runs())
-        )
+        keys, run_ids = _keys_and_runs(current_rows(output, on_file, rows_in_memory))
+        return cls(output, output.uri.rsplit("/", 1)[-1], keys, run_ids, _last_runs(output.labeling_runs()))
+
+    @classmethod
+    def up_to(cls, output: Output, run: Run, on_file: OnFile = lambda path: None) -> ShownRows:
+        """Returns the rows that were current when a run was committed.
+
+        Args:
+          output: the output.
+          run: a run that labeled; the last part of a run in parts.
+          on_file: called for each file that is read.
+
+        Raises:
+          StorageError: a file cannot be read.
+        """
+        runs = [each for each in output.labeling_runs() if each.run_id <= run.run_id]
+        keys, run_ids = _keys_and_runs(current_rows(output, on_file, runs=runs))
+        return cls(output, f"up to {run_name(run.run_id)}", keys, run_ids, _last_runs(runs))
+
+    @classmethod
+    def since(cls, output: Output, run: Run, on_file: OnFile = lambda path: None) -> ShownRows:
+        """Returns the current rows that were made after a run; the arguments are those of `up_to`."""
+        later = [each for each in output.labeling_runs() if each.run_id > run.run_id]
+        names = pa.array([each.run_id for each in later], pa.string())
+        rows = (table.filter(pc.is_in(table["run_id"], names)) for table in current_rows(output, on_file))
+        last_runs = _last_runs(output.labeling_runs())
+        name = f"since {run_name(run.run_id)}"
+        return cls(output, name, *_keys_and_runs(rows), last_runs, is_increment=True)
 
     @classmethod
     def of_runs(cls, output: Output, runs: Sequence[Run], on_file: OnFile = lambda path: None) -> ShownRows:
@@ -164,6 +186,16 @@ class ShownRows:
         """Returns the files that may have shown rows."""
         runs = [run for run in self.output.runs.values() if run.is_compaction or run.run_id in self._run_ids]
         return [path for run in runs for path in run.files(table)]
+
+
+def _keys_and_runs(tables: Iterable[pa.Table]) -> tuple[Hashes, set[str]]:
+    """Returns the keys of rows, see `ShownRows`, and their runs."""
+    keys, run_ids = [np.empty(0, np.uint64)], set[str]()
+    for rows in tables:
+        found = rows["run_id"].combine_chunks()
+        keys.append(rows["uri_key"].to_numpy().view(np.uint64) + run_hashes(found))
+        run_ids.update(found.unique().to_pylist())
+    return np.concatenate(keys), run_ids
 
 
 def _last_runs(runs: Sequence[Run]) -> list[Run]:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from reelbeam.pipeline.reports.page.charts.axes import round_step
 from reelbeam.pipeline.reports.page.charts.svg import chart, percents, tag
+from reelbeam.pipeline.reports.page.text import points
 
 _ROW, _BASELINE, _LINE = 48, 15, 30
 _MAX_NAME = 34
@@ -62,17 +63,6 @@ def intervals(key: str, title: str, finding: str, rows: Sequence[Interval]) -> M
             tag("circle", class_=f"dot {kind}", cx=across(row.middle), cy=y, r=5, fill="#4a63d8", stroke="#4a63d8"),
         ]
     return chart(key, title, finding, bottom + 26, *children)
-
-
-def points(share: float) -> str:
-    """Returns a difference of shares in percentage points.
-
-    >>> points(0.031), points(-0.1), points(0)
-    ('+3.1', '−10', '0')
-    """
-    value = 100 * share
-    text = f"{abs(value):.2g}" if abs(value) < 10 else f"{abs(value):.0f}"
-    return "0" if text == "0" else f"{'−' if value < 0 else '+'}{text}"
 
 
 def _limits(rows: Sequence[Interval]) -> tuple[float, float, float]:

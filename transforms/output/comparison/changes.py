@@ -10,8 +10,8 @@ from reelbeam.transforms.output.digest.content import ScoredLabel, ShownClip
 Verdict: TypeAlias = Literal["drift", "no drift", "too few videos", "not comparable"]
 """Whether the corpus drifted. "not comparable": model or sampling differ, so that a change is not one of the corpus."""
 
-MIN_TOTAL_VARIATION = 0.1
-"""The default of the total variation above which a significant change is drift."""
+MIN_DRIFT = 0.1
+"""The default of `--min_drift`: the estimate of moved videos above which a significant change is drift."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +58,8 @@ class ShareChange:
     low: float
     high: float
     is_significant: bool
-    of_before: int = 0
-    of_after: int = 0
+    of_before: int
+    of_after: int
 
     @property
     def share_before(self) -> float:
@@ -99,8 +99,10 @@ class Drift:
     including those without a label that passed `--min_score`; failed videos are only in `failures`.
 
     Attributes:
-      total_variation: an estimate of the share of the videos that would need another label to make the label shares
-        equal, in [0, 1]. What chance alone makes of two samples is subtracted.
+      observed_variation: the share of the videos that would need another label to make the label shares equal, in
+        [0, 1].
+      chance_variation: what it would be on average by chance alone, with these numbers of videos and labels.
+      moved: an estimate of the share of the videos that moved to other labels, without what chance adds, in [0, 1].
       divergence_bits: the Jensen-Shannon divergence of the label shares, minus its mean under permutation.
       p_value: of the divergence, by permutation of videos.
       labels: the changes of label shares, the largest first; labels of fewer than 5 videos are pooled.
@@ -111,7 +113,9 @@ class Drift:
     """
 
     verdict: Verdict
-    total_variation: float
+    observed_variation: float
+    chance_variation: float
+    moved: float
     divergence_bits: float
     p_value: float
     labels: tuple[ShareChange, ...]
@@ -145,7 +149,7 @@ class Changes:
       settings: the differences of model and sampling; empty if there are none.
       both, new, lost: the numbers of videos in both, only in `after`, and only in `before`. A run has no rows for
         inputs that it skipped, so a video is not necessarily lost if `after.skipped` is not 0, or new if
-        `before.skipped` is not 0.
+        `before.skipped` is not 0. `lost` is None if `after` has only the rows that were made since `before`.
       relabeled: the number of videos in both whose best label changed.
       new_examples, lost_examples: some of their URIs, chosen by a hash.
       changed: some of the relabeled videos: those that were surest before and after.
@@ -158,7 +162,7 @@ class Changes:
     drift: Drift
     both: int
     new: int
-    lost: int
+    lost: int | None
     relabeled: int
     new_examples: tuple[str, ...]
     lost_examples: tuple[str, ...]
