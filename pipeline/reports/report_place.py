@@ -28,7 +28,7 @@ def place_of(to: str | None, output: str) -> str:
     Raises:
       ConfigError: the name has another extension. It may be the name of a video.
     """
-    if to is not None and not to.endswith(".html"):
+    if to is not None and not to.lower().endswith(".html"):
         raise errors.ConfigError(f"--to {to} is not the name of a page: pass a name that ends in .html")
     return default_place(output) if to is None else storage.normalize(to)
 

@@ -209,3 +209,12 @@ def test_a_side_without_rows(tmp_path: pathlib.Path) -> None:
     assert (found.before.videos, found.new, found.lost, found.both) == (0, 40, 0, 0)
     assert (found.drift.verdict, found.settings, found.drift.distances) == ("too few videos", (), ())
     assert changes_of(tmp_path / "b", tmp_path / "a").lost == 40
+
+
+@pytest.mark.parametrize("number", [2**60 + 1, 2**63 - 1, -(2**63)])
+def test_numbers_that_a_float_cannot_hold_do_not_stop_a_comparison(tmp_path: pathlib.Path, number: int) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    commit(before, 1, *many("left", range(30)))
+    columns = {"duration_ms": number, "size_bytes": number, "width": 2**31 - 1, "height": -(2**31)}
+    commit(after, 1, *many("left", range(30), **columns))
+    assert changes_of(before, after).drift.verdict == "no drift"
