@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+from collections.abc import Mapping
 
 from markupsafe import Markup
 
@@ -14,6 +15,7 @@ from reelbeam.transforms.output.digest.content import Content, Cost, FailureGrou
 from reelbeam.transforms.wording import duration, short_duration
 
 _SECONDS_OF_HOUR = 3600
+_MAX_LABELINGS, _MAX_MODELS, _MAX_KINDS = 6, 2, 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Overview:
       status_svg: the videos by status.
       statuses: its legend.
       labelings: how the labels were made; a column for each model and sampling.
-      failures: by error code.
+      failures: by error code, and `other_failures` how many codes are not shown, as text.
       left_out: the inputs without rows, as texts.
     """
 
@@ -81,6 +83,7 @@ class Overview:
     statuses: tuple[Status, ...]
     labelings: Table
     failures: tuple[Failure, ...]
+    other_failures: str
     left_out: tuple[str, ...]
 
 
@@ -100,8 +103,9 @@ def overview(content: Content) -> Overview:
             "status", "Videos by status", f"Of {text.many(totals.videos, 'video')}: {finding}.", parts
         ),
         statuses=tuple(_statuses(totals)),
-        labelings=_labelings(content.labelings),
+        labelings=_labelings(content.labelings[:_MAX_LABELINGS], len(content.labelings)),
         failures=tuple(_failure(group, totals.videos) for group in content.failures),
+        other_failures=_more(content.num_codes_left_out, "other error code"),
         left_out=tuple(_left_out(totals)),
     )
 
@@ -113,7 +117,7 @@ def _lead(content: Content) -> list[str]:
     if models:
         last = max(each.finished_at for each in content.labelings)
         sentences.append(
-            f"{' and '.join(models)} labeled {duration(totals.video_ms / 1000)} of video in "
+            f"{_models_text(models)} labeled {duration(totals.video_ms / 1000)} of video in "
             f"{text.many(totals.clips, 'clip')}. The newest run ended on {_date(last)}."
         )
     largest = content.corpus.labels.largest
@@ -125,6 +129,16 @@ def _lead(content: Content) -> list[str]:
     if totals.unrecognized:
         sentences.append(f"In {text.many(totals.unrecognized, 'video')}, nothing was recognized.")
     return sentences
+
+
+def _models_text(models: list[str]) -> str:
+    """Returns the names of the newest models and the number of the others.
+
+    >>> _models_text(["a"]), _models_text(["a", "b"]), _models_text(["a", "b", "c", "d"])
+    ('a', 'a and b', 'a, b and 2 other models')
+    """
+    others = _more(len(models) - _MAX_MODELS, "other model")
+    return f"{', '.join(models[:_MAX_MODELS])} and {others}" if others else " and ".join(models)
 
 
 def _figures(content: Content) -> list[Figure]:
@@ -169,13 +183,20 @@ def _statuses(totals: Totals) -> list[Status]:
     ]
 
 
-def _labelings(labelings: tuple[Labeling, ...]) -> Table:
-    """Returns the settings of all labelings, one in each column."""
+def _more(count: int, noun: str) -> str:
+    """Returns how many more there are, as text; "" for none."""
+    return text.many(count, noun) if count > 0 else ""
+
+
+def _labelings(labelings: tuple[Labeling, ...], num_labelings: int) -> Table:
+    """Returns the settings of the newest labelings, one in each column, and says if there are older ones."""
     columns = [_settings(each) for each in labelings]
     names = dict.fromkeys(name for column in columns for name in column)
     rows = [(name, *(column.get(name, "–") for column in columns)) for name in names]
     head = ("Setting", *(text.shown_label(each.last_run) for each in labelings))
-    return Table("How the labels were made", head, tuple(rows))
+    older = _more(num_labelings - len(labelings), "older setting")
+    caption = "How the labels were made"
+    return Table(f"{caption}; {older} not shown" if older else caption, head, tuple(rows))
 
 
 def _settings(each: Labeling) -> dict[str, str]:
@@ -231,14 +252,23 @@ def _failure(group: FailureGroup, videos: int) -> Failure:
 
 
 def _left_out(totals: Totals) -> list[str]:
-    found = [
-        f"{text.many(count, 'input')} skipped by the last run: {text.shown_label(reason).replace('_', ' ')}"
-        for reason, count in totals.skipped.items()
-        if count
+    skipped = [(text.shown_label(reason).replace("_", " "), count) for reason, count in _largest(totals.skipped)]
+    ignored = [(text.shown_label(kind), count) for kind, count in _largest(totals.ignored)]
+    return [
+        *(f"{text.many(count, 'input')} skipped by the last run: {reason}" for reason, count in skipped),
+        *_others(totals.skipped, "inputs skipped for", "other reason"),
+        *(f"{text.many(count, 'file')} ignored by the last run: {kind}" for kind, count in ignored),
+        *_others(totals.ignored, "files ignored of", "other kind"),
     ]
-    found += [
-        f"{text.many(count, 'file')} ignored by the last run: {text.shown_label(kind)}"
-        for kind, count in totals.ignored.items()
-        if count
-    ]
-    return found
+
+
+def _largest(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Returns the largest counts, in the order of their names."""
+    found = sorted(((name, count) for name, count in counts.items() if count), key=lambda entry: -entry[1])
+    return sorted(found[:_MAX_KINDS])
+
+
+def _others(counts: Mapping[str, int], what: str, noun: str) -> list[str]:
+    """Returns a line about the names that are not among the largest, if there are any."""
+    more = _more(sum(1 for count in counts.values() if count) - _MAX_KINDS, noun)
+    return [f"{what} {more}"] if more else []

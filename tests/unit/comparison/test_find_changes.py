@@ -7,6 +7,7 @@ from typing import Any
 
 import digest_factory as make
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from reelbeam.transforms.output.comparison.changes import Changes, FieldChange
@@ -15,6 +16,7 @@ from reelbeam.transforms.output.comparison.samples import NO_LABEL, video_sample
 from reelbeam.transforms.output.comparison.side_rows import SideRows
 from reelbeam.transforms.output.comparison.wording import verdict_text
 from reelbeam.transforms.output.digest.shown_rows import ShownRows
+from reelbeam.transforms.output.run_files import to_table
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.schemas import Row
 
@@ -216,5 +218,7 @@ def test_numbers_that_a_float_cannot_hold_do_not_stop_a_comparison(tmp_path: pat
     before, after = tmp_path / "before", tmp_path / "after"
     commit(before, 1, *many("left", range(30)))
     columns = {"duration_ms": number, "size_bytes": number, "width": 2**31 - 1, "height": -(2**31)}
-    commit(after, 1, *many("left", range(30), **columns))
-    assert changes_of(before, after).drift.verdict == "no drift"
+    run_id = commit(after, 1, *many("left", range(30)))
+    rows = [row | {"run_id": run_id} | columns for row, _ in many("left", range(30))]
+    pq.write_table(to_table("videos", rows), after / "videos" / f"run={run_id}" / "part-00000.parquet")
+    assert changes_of(before, after).both == 30

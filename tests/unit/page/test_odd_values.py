@@ -44,3 +44,16 @@ def test_only_the_beginning_of_a_long_text_is_searched_for_secrets() -> None:
     text = "http://" + "://a-" * 1_000_000
     assert len(shown_label(text)) == 120
     assert len(shown_message(text)) == 500
+
+
+def test_very_many_names_are_summed_up() -> None:
+    content = report_content()
+    counts = {f"kind {number:06d}": number for number in range(200_000)}
+    totals = dataclasses.replace(content.totals, skipped=counts, ignored=counts)
+    labelings = tuple(dataclasses.replace(content.labelings[0], model=f"model-{number}") for number in range(300))
+    many = dataclasses.replace(content, totals=totals, labelings=labelings, num_codes_left_out=19_980)
+    page = render_page(many, {}, None)
+    assert len(page) < len(render_page(content, {}, None)) + 10_000
+    text = " ".join(parse(page).one("main").text.split())
+    assert "model-0, model-1 and 298 other models labeled" in text and "294 older settings not shown" in text
+    assert "19 980 other error codes not shown" in text and "files ignored of 199 979 other kinds" in text

@@ -298,7 +298,9 @@ class Content:
     Attributes:
       output: its folder or prefix.
       labelings: the newest first.
+      failures: by error code, the most frequent first.
       num_timelines_left_out: the videos with changes of the best label that have no timeline.
+      num_codes_left_out: the error codes that are not in `failures`.
     """
 
     output: str
@@ -309,6 +311,7 @@ class Content:
     sheets: Sheets
     timelines: tuple[Timeline, ...]
     num_timelines_left_out: int = 0
+    num_codes_left_out: int = 0
 
     def clips(self) -> Iterator[ShownClip]:
         """Yields all shown clips; a clip may occur several times."""

@@ -54,11 +54,12 @@ def make_content(rows: ShownRows, options: DigestOptions | None = None, on_file:
         output=rows.output.uri,
         totals=_totals(rows, videos),
         labelings=_labelings(rows.runs(), videos.runs),
-        failures=videos.failures(),
+        failures=(failures := videos.failures()),
         corpus=corpus(videos, clips, options.num_labels),
         sheets=_sheets(choice, clips, chosen),
         timelines=tuple(timeline(plan, clips, chosen) for plan in planned.plans),
         num_timelines_left_out=planned.num_left_out,
+        num_codes_left_out=videos.num_codes - len(failures),
     )
 
 
