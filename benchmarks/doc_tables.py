@@ -140,6 +140,43 @@ def report_table() -> str:
     return table(("output", "seconds", "peak MiB", "MB of the page"), rows)
 
 
+def diff_cost() -> str:
+    """Returns the cost of the comparison of two outputs."""
+    entry = _read("diff")["outputs"][-1]
+    videos, cost = entry["videos"], entry["diff"]
+    return (
+        f"Outputs of {videos:,} and {videos * 11 // 10:,} videos, with ten clips each, are compared in "
+        f"{cost['seconds']:.0f} seconds and {cost['peak_mib']:.0f} MiB\n(`python -m benchmarks.diff`)."
+    )
+
+
+def drift_table() -> str:
+    """Returns the estimates of drift in simulated corpora, by the number of videos of a side."""
+    samples = _read("drift")["samples"]
+    sizes = sorted({entry["videos"] for entry in samples})
+    by_place = {(entry["change"], entry["videos"]): entry for entry in samples}
+    rows = []
+    for change in dict.fromkeys(entry["change"] for entry in samples):
+        found = [by_place[change, videos] for videos in sizes]
+        of_100 = by_place[change, 100]
+        seen = (f"{of_100[name]:.0%}" for name in ("true", "observed", "chance"))
+        rows.append((change, *seen, *(f"{entry['moved']:.0%}" for entry in found)))
+    head = ("what changed", "true", "observed (100 videos)", "by chance (100)")
+    return table((*head, *(f"estimate ({videos:,} videos)" for videos in sizes)), rows)
+
+
+def drift_alarms() -> str:
+    """Returns how often samples of one corpus seem to differ, and to have drifted."""
+    measured = _read("drift")
+    entries = [entry for entry in measured["samples"] if entry["change"] == "nothing"]
+    number = len(entries) * measured["repetitions"]
+    significant, drift = (sum(entry[name] for entry in entries) / len(entries) for name in ("significant", "drift"))
+    return (
+        f"Of {number} pairs of samples of one corpus with {measured['labels']} labels, {significant:.1%} had p ≤ 0.05, "
+        f"and {drift:.1%} had the\nverdict `drift` (`python -m benchmarks.drift`)."
+    )
+
+
 def parity() -> str:
     """Returns the differences between OpenVINO and TensorFlow.
 

@@ -4,8 +4,9 @@
 
 The videos of the synthetic outputs do not exist, so that their pages have no pictures. A report with pictures is
 measured for `--videos` videos of 1280 x 720, which the model `demo` has labeled, or for the output that `--output`
-names. Each figure is that of a separate process, without the processes that it starts, except for `seconds`. `content`
-is the part that reads the output; its size is that of the content as JSON.
+names. Each figure is that of a separate process. `peak_mib` leaves out the processes that it starts; `tree_mib` is the
+sum of the proportional set sizes of the process and its decoders, in another run. `content` is the part that reads the
+output; its size is that of the content as JSON.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from __future__ import annotations
 import argparse
 import json
 import pathlib
+import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 
 from benchmarks.films import make_film
 from benchmarks.label import make_videos
 from benchmarks.ledger import measure
 from benchmarks.synthetic_output import make_output
+from benchmarks.worker import Peak
 
 _CONTENT = """
 import dataclasses, json, sys
@@ -50,9 +54,23 @@ def measure_pictures(place: pathlib.Path, num_videos: int) -> dict[str, float]:
     videos, output, page = place / "videos", place / "labels", place / "pictures.html"
     make_videos(videos, make_film(place / "film.mp4", 1, 1280, 720), num_videos)
     measure(["-m", "reelbeam", "label", str(videos), "--model=demo", f"--output={output}", "--clips_per_video=10"])
-    cost, _ = measure(["-m", "reelbeam", "report", str(output), "--to", str(page), "--clips=2000"])
+    command = ["-m", "reelbeam", "report", str(output), "--to", str(page), "--clips=2000"]
+    cost, _ = measure(command)
     shown = page.read_text("utf-8").count('class="strip"')
-    return cost | {"bytes": page.stat().st_size, "clips": shown, "videos": num_videos}
+    return cost | {
+        "tree_mib": _measure_tree(command),
+        "bytes": page.stat().st_size,
+        "clips": shown,
+        "videos": num_videos,
+    }
+
+
+def _measure_tree(arguments: Sequence[str]) -> float:
+    """Returns the peak memory of Python and of the processes that it starts, in MiB."""
+    with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL) as process:
+        peak = Peak(process.pid)
+        assert process.wait() == 0
+        return round(peak.stop() * 1e6 / 2**20, 1)
 
 
 def _ratios(first: Costs, last: Costs) -> Costs:

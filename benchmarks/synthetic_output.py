@@ -42,6 +42,7 @@ _ROWS_PER_FILE = 100_000
 _FIRST_DAY = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
 Places = npt.NDArray[np.int64]
+_Columns = Mapping[str, npt.NDArray[np.generic] | pa.Array]
 
 
 def make_output(output: pathlib.Path, num_videos: int, num_clips: int) -> None:
@@ -104,65 +105,107 @@ def _commit_run(
     commits.finish(paths)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Drawn:
+    """The videos of some files, and their clips.
+
+    Attributes:
+      uris: the URI of each video.
+      is_failed: whether a video has no clips.
+      num_clips: the number of clips of each video.
+      of_clips: the place of the video of each clip.
+      best: the class of each clip.
+      scores: of the classes of each clip, [clips, TOP], the greatest first.
+    """
+
+    uris: pa.Array
+    is_failed: npt.NDArray[np.bool_]
+    num_clips: Places
+    of_clips: Places
+    best: Places
+    scores: npt.NDArray[np.float32]
+
+    @property
+    def first_clips(self) -> Places:
+        """For each video, the place of its first clip; any place for a failed video."""
+        return np.minimum(np.cumsum(self.num_clips) - self.num_clips, max(0, len(self.of_clips) - 1))
+
+
 def _tables(
-    facts: RunFacts,
-    videos: Places,
-    num_clips: Places,
-    labels: Places,
-    random: np.random.Generator,
+    facts: RunFacts, videos: Places, num_clips: Places, labels: Places, random: np.random.Generator
 ) -> Iterator[tuple[str, pa.Table]]:
     """Yields the tables of some videos."""
-    is_failed = num_clips == 0
-    uris = pa.array([f"/data/videos/{video // 1000:05d}/video_{video:08d}.mp4" for video in videos])
     of_clips = np.repeat(np.arange(len(videos)), num_clips)
     sure = random.random(len(of_clips)) < 0.8
-    best = np.where(sure, labels[of_clips], random.integers(len(_CLASSES), size=len(of_clips)))
-    scores = np.sort(random.dirichlet([0.3] * TOP, len(of_clips)).astype(np.float32), axis=1)[:, ::-1]
-    starts = (np.arange(len(of_clips)) - np.repeat(np.cumsum(num_clips) - num_clips, num_clips)) * _CLIP_MS
-    clip_columns = {
-        "video_uri": uris.take(pa.array(of_clips)),
+    drawn = _Drawn(
+        uris=pa.array([f"/data/videos/{video // 1000:05d}/video_{video:08d}.mp4" for video in videos]),
+        is_failed=num_clips == 0,
+        num_clips=num_clips,
+        of_clips=of_clips,
+        best=np.where(sure, labels[of_clips], random.integers(len(_CLASSES), size=len(of_clips))),
+        scores=np.sort(random.dirichlet([0.3] * TOP, len(of_clips)).astype(np.float32), axis=1)[:, ::-1],
+    )
+    clip_columns = _clip_columns(drawn, random)
+    codes = np.array(["corrupt_video", "no_frames", "decoder_timeout"])[random.integers(3, size=len(videos))]
+    best, scores, first = drawn.best, drawn.scores, drawn.first_clips
+    of_videos = _labels("videos", best[first], scores[first], ~drawn.is_failed)
+    yield "videos", _table("videos", facts, _video_columns(drawn, codes, facts.started_at, random), of_videos)
+    yield "clips", _table("clips", facts, clip_columns, _labels("clips", best, scores, np.ones(len(best), bool)))
+    yield "errors", _table("errors", facts, _error_columns(drawn, codes), {})
+
+
+def _clip_columns(drawn: _Drawn, random: np.random.Generator) -> _Columns:
+    num_clips, scores = drawn.num_clips, drawn.scores
+    starts = (np.arange(len(scores)) - np.repeat(np.cumsum(num_clips) - num_clips, num_clips)) * _CLIP_MS
+    return {
+        "video_uri": drawn.uris.take(pa.array(drawn.of_clips)),
         "clip_index": starts // _CLIP_MS,
         "start_ms": starts,
         "end_ms": starts + _CLIP_MS,
         "entropy": -(scores * np.log(np.maximum(scores, 1e-9))).sum(axis=1),
-        "log_sum_exp": random.normal(12, 2, len(of_clips)),
-        "num_frames": np.full(len(of_clips), 50),
-        "num_real_frames": np.full(len(of_clips), 50),
+        "log_sum_exp": random.normal(12, 2, len(scores)),
+        "num_frames": np.full(len(scores), 50),
+        "num_real_frames": np.full(len(scores), 50),
     }
-    first = np.minimum(np.cumsum(num_clips) - num_clips, max(0, len(of_clips) - 1))
-    codes = np.array(["corrupt_video", "no_frames", "decoder_timeout"])[random.integers(3, size=len(videos))]
-    code = pa.array(codes, mask=~is_failed)
-    message = pa.array([f"{uri}: synthetic failure" for uri in uris.to_pylist()], mask=~is_failed)
-    video_columns = {
+
+
+def _video_columns(
+    drawn: _Drawn, codes: npt.NDArray[np.str_], started_at: str, random: np.random.Generator
+) -> _Columns:
+    uris, is_failed, num_clips = drawn.uris, drawn.is_failed, drawn.num_clips
+    return {
         "video_uri": uris,
         "status": np.where(is_failed, "failed", "ok"),
         "num_planned_clips": np.maximum(num_clips, 1),
         "num_clips": num_clips,
-        "error_code": code,
-        "error_message": message,
+        "error_code": pa.array(codes, mask=~is_failed),
+        "error_message": _messages(drawn),
         "duration_ms": np.maximum(num_clips, 1) * _CLIP_MS,
-        "width": np.full(len(videos), 1280),
-        "height": random.choice([360, 720, 1080], len(videos)),
-        "codec": random.choice(["h264", "hevc", "vp9"], len(videos)),
-        "container": np.full(len(videos), "mov,mp4,m4a,3gp,3g2,mj2"),
-        "size_bytes": random.integers(1_000_000, 100_000_000, len(videos)),
-        "content_version": np.full(len(videos), "mtime:1.0"),
+        "width": np.full(len(uris), 1280),
+        "height": random.choice([360, 720, 1080], len(uris)),
+        "codec": random.choice(["h264", "hevc", "vp9"], len(uris)),
+        "container": np.full(len(uris), "mov,mp4,m4a,3gp,3g2,mj2"),
+        "size_bytes": random.integers(1_000_000, 100_000_000, len(uris)),
+        "content_version": np.full(len(uris), "mtime:1.0"),
         "uri_key": np.array([uri_key(uri) for uri in uris.to_pylist()], np.int64),
-        "labeled_at": pa.array(
-            [datetime.datetime.fromisoformat(facts.started_at)] * len(videos), pa.timestamp("us", "UTC")
-        ),
-        "transient": np.zeros(len(videos), bool),
+        "labeled_at": pa.array([datetime.datetime.fromisoformat(started_at)] * len(uris), pa.timestamp("us", "UTC")),
+        "transient": np.zeros(len(uris), bool),
     }
-    error_columns = {
-        "video_uri": uris.filter(pa.array(is_failed)),
-        "stage": np.full(int(is_failed.sum()), "decode"),
-        "code": codes[is_failed],
-        "message": message.drop_null(),
-        "transient": np.zeros(int(is_failed.sum()), bool),
+
+
+def _error_columns(drawn: _Drawn, codes: npt.NDArray[np.str_]) -> _Columns:
+    num_failed = int(drawn.is_failed.sum())
+    return {
+        "video_uri": drawn.uris.filter(pa.array(drawn.is_failed)),
+        "stage": np.full(num_failed, "decode"),
+        "code": codes[drawn.is_failed],
+        "message": _messages(drawn).drop_null(),
+        "transient": np.zeros(num_failed, bool),
     }
-    yield "videos", _table("videos", facts, video_columns, _labels("videos", best[first], scores[first], ~is_failed))
-    yield "clips", _table("clips", facts, clip_columns, _labels("clips", best, scores, np.ones(len(best), bool)))
-    yield "errors", _table("errors", facts, error_columns, {})
+
+
+def _messages(drawn: _Drawn) -> pa.Array:
+    return pa.array([f"{uri}: synthetic failure" for uri in drawn.uris.to_pylist()], mask=~drawn.is_failed)
 
 
 def _labels(
@@ -185,9 +228,7 @@ def _labels(
     }
 
 
-def _table(
-    name: str, facts: RunFacts, columns: Mapping[str, npt.NDArray[np.generic] | pa.Array], labels: dict[str, pa.Array]
-) -> pa.Table:
+def _table(name: str, facts: RunFacts, columns: _Columns, labels: dict[str, pa.Array]) -> pa.Table:
     """Returns a table of the schema; columns that are not given have the run's value, or null."""
     num_rows = len(columns["video_uri"])
     given = {**columns, **labels}

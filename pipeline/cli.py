@@ -38,7 +38,8 @@ Label the actions in a whole corpus of videos.
   reelbeam status OUTPUT               Show runs, totals, errors, progress
   reelbeam verify OUTPUT               Count everything again from the files
   reelbeam report OUTPUT               Write an HTML page with charts and pictures of clips
-  reelbeam diff OUTPUT RUN_A RUN_B     Show how two runs differ
+  reelbeam diff OUTPUT OTHER           Show how two outputs differ
+  reelbeam diff OUTPUT RUN_A RUN_B     Show how two runs of an output differ
   reelbeam sql OUTPUT                  Print views for DuckDB, BigQuery or Spark
   reelbeam compact OUTPUT              Merge many small runs into few files
   reelbeam models                      List the models
@@ -46,6 +47,7 @@ Label the actions in a whole corpus of videos.
   reelbeam models export NAME --to DIR
                                        Write a folder of a model, for workers without a hub
   reelbeam probe FILE…                 Print the streams of a file, or its error
+  reelbeam doctor                      Check this machine and this installation
 
 Example: reelbeam label ~/videos --model a0-base --output ~/labels
 
@@ -64,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "plan": _plan,
         "models": _models,
         "probe": _probe,
+        "doctor": _doctor,
         "report": _report,
         "status": output.status,
         "verify": output.verify,
@@ -118,6 +121,25 @@ def _probe(argv: Sequence[str]) -> int:
     from reelbeam.pipeline.commands import probe
 
     return probe.probe_files(args.files, args.allow_unconfined_decoder)
+
+
+def _doctor(argv: Sequence[str]) -> int:
+    """Runs checks. Whatever keeps `doctor` itself from running is exit code 2: 1 means that a check failed."""
+    from reelbeam.transforms.errors import ReelbeamError
+
+    try:
+        from reelbeam.pipeline.commands import doctor
+
+        return doctor.doctor(argv)
+    except ReelbeamError as error:
+        _complain(error)
+    except ImportError as error:
+        from reelbeam.pipeline.doctor.installation import check_packages
+
+        found = check_packages()
+        remedy = "pip install --force-reinstall reelbeam" if found.status == "ok" else f"{found.found}: {found.remedy}"
+        print(f"reelbeam: doctor cannot run: {error}; {remedy}", file=sys.stderr)
+    return EXIT_BAD_FLAGS
 
 
 def _guarded(command: Callable[[Sequence[str]], int], argv: Sequence[str], progress: Progress) -> int:

@@ -32,6 +32,7 @@ _PLACES: dict[str, _Json] = {
     "output": {"paramType": "GCS_WRITE_FOLDER", "regexes": [r"^gs://.+$"]},
 }
 _DECIMAL = r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?"
+_BYTES = r"^[0-9]+((\.[0-9]+)? ?[KMGT]iB)?$"
 _PATTERNS: dict[object, str] = {
     bool: "^([tT]rue|[fF]alse|TRUE|FALSE)$",
     int: r"^[0-9]+$",
@@ -77,6 +78,8 @@ def _label(name: str) -> str:
 def _pattern(setting: Setting) -> str:
     if setting.choices:
         return f"^({'|'.join(setting.choices)})$"
+    if setting.is_bytes:
+        return _BYTES
     return r"^.+$" if setting.flag.parse else _PATTERNS.get(setting.kind, r"^.+$")
 
 

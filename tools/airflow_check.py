@@ -12,7 +12,7 @@ from typing import Any
 
 DAGS = Path(__file__).resolve().parents[1] / "templates" / "airflow"
 OPERATORS = {"reelbeam_nightly": "ReelbeamOperator", "reelbeam_nightly_dataflow": "DataflowStartFlexTemplateOperator"}
-TASKS = {"reelbeam_nightly": ["label", "verify"], "reelbeam_nightly_dataflow": ["label", "verify", "report"]}
+TASKS = {"reelbeam_nightly": ["doctor", "label", "verify"], "reelbeam_nightly_dataflow": ["label", "verify", "report"]}
 
 
 def main() -> None:

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from benchmarks.doc_tables import table
 from reelbeam.pipeline import cli
-from reelbeam.pipeline.commands import models, output, plan, report
+from reelbeam.pipeline.commands import doctor, models, output, plan, report
+from reelbeam.pipeline.doctor.registry import CHECKS
 from reelbeam.pipeline.flags.label_parser import label_parser
 from reelbeam.pipeline.flags.parser import Parser
 from reelbeam.pipeline.settings.declaration import Group, Setting
@@ -31,6 +32,7 @@ PARSERS: dict[str, Callable[[], Parser]] = {
     "models fetch": models.fetch_parser,
     "models export": models.export_parser,
     "probe": cli.probe_parser,
+    "doctor": doctor.doctor_parser,
 }
 """The parser of each command that has flags."""
 
@@ -109,6 +111,12 @@ def _codes(classes: Iterable[type[errors.ReelbeamError]], with_exit_code: bool =
 
 def _exit_code(cls: type[errors.ReelbeamError]) -> int:
     return _EXIT_TOO_MANY_FAILURES if cls is errors.TooManyFailuresError else cli._exit_code(cls(""))
+
+
+def doctor_checks() -> str:
+    """Returns the checks of `reelbeam doctor`."""
+    rows = [(f"`{check.id}`", _cell(check.purpose), _cell(check.needs)) for check in CHECKS]
+    return table(("check", "checks", "runs with"), rows)
 
 
 def counters() -> str:

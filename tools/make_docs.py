@@ -27,6 +27,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "row codes": docs_reference.row_codes,
     "run codes": docs_reference.run_codes,
     "counters": docs_reference.counters,
+    "doctor checks": docs_reference.doctor_checks,
     "rooms": docs_layout.rooms,
     "steps": docs_layout.steps,
     "import rules": docs_layout.import_rules,
@@ -39,6 +40,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "whole program": doc_tables.whole_program,
     "ledger": doc_tables.ledger_table,
     "report": doc_tables.report_table,
+    "diff": doc_tables.diff_cost,
+    "drift": doc_tables.drift_table,
+    "drift alarms": doc_tables.drift_alarms,
     "parity": doc_tables.parity,
     "demo accuracy": doc_tables.demo_accuracy,
 }

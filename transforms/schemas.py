@@ -225,6 +225,6 @@ def _range_columns(time_range: TimeRange) -> Row:
 
 
 def _top_columns(labels: tuple[LabelScore, ...]) -> Row:
-    """Returns the best label as plain columns, for SQL without list functions; null if no label passed."""
+    """Returns the top label as plain columns, for SQL without list functions; null if no label passed."""
     best = labels[0] if labels else None
     return {"top_label": best and best.label, "top_score": best and best.score}

@@ -5,6 +5,7 @@ plan.py      print what a run would do (planning.py: what it would select, estim
              cost, costs.py and costs.json: measured CPU-seconds)
 models.py    list, fetch and export models
 probe.py     print the streams of a file, or the error that a run would record
+doctor.py    check this machine and this installation
 parsing.py   the flags of models and output
 output.py    status, verify, diff, sql and compact: everything that reads an output
 report.py    write the HTML report of an output

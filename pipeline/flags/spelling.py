@@ -6,6 +6,9 @@ import difflib
 import itertools
 from collections.abc import Collection, Sequence
 
+_CLOSE = 0.75
+"""The similarity from which a flag is suggested. Shorter names that begin alike, such as to and top_k, are below it."""
+
 
 def respelled(argv: Sequence[str], known: Collection[str]) -> list[str]:
     """Returns a command line with each flag in the known spelling. Everything after `--` is unchanged.
@@ -35,9 +38,11 @@ def nearest(word: str, known: Collection[str]) -> str | None:
 
     >>> nearest("--tail-polcy=drop", ["--tail_policy", "--top_k"])
     '--tail_policy'
+    >>> nearest("--to", ["--top_k"])
     """
-    near = difflib.get_close_matches(_key(word.partition("=")[0]), known, n=1)
-    return near[0] if near else None
+    names = {name.lstrip("-"): name for name in sorted(known)}
+    near = difflib.get_close_matches(_key(word.partition("=")[0]).lstrip("-"), names, n=1, cutoff=_CLOSE)
+    return names[near[0]] if near else None
 
 
 def _key(name: str) -> str:

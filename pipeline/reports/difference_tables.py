@@ -129,7 +129,7 @@ def _print_drift(found: Differences, console: Console) -> None:
     if is_mostly_same and drift.verdict in ("drift", "no drift"):
         console.print(
             Text(
-                f"{found.same_content} videos are in both with the same content. They make the sides more "
+                f"in both with the same content: {counted(found.same_content, 'video')}. They make the sides more "
                 "alike: the verdict is about all videos, not about the new ones"
             ),
             style="dim",

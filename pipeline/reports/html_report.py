@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 import sys
 from collections.abc import Mapping
 
 from reelbeam.pipeline import __version__
+from reelbeam.pipeline.reports.page.budget import PictureBudget
 from reelbeam.pipeline.reports.page.options import PageOptions
 from reelbeam.pipeline.reports.page.page import render_page
-from reelbeam.pipeline.reports.report_place import place_of, require_writable, write_page
+from reelbeam.pipeline.reports.page.picture_counts import PictureCounts
+from reelbeam.pipeline.reports.report_place import place_of, require_writable, shown_place, write_page
 from reelbeam.pipeline.settings.command_settings import ReportSettings
 from reelbeam.pipeline.settings.label_settings import RemoteSettings
 from reelbeam.pipeline.terminal.progress import ProgressLine, Stage, WorkLine
-from reelbeam.pipeline.terminal.streams import printable
 from reelbeam.transforms import storage
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
 from reelbeam.transforms.filmstrips.making import FilmstripOptions, Progress, make_filmstrips, remote_videos
@@ -23,8 +23,9 @@ from reelbeam.transforms.output.comparison.changes import Changes
 from reelbeam.transforms.output.comparison.find_changes import ChangeOptions, find_changes
 from reelbeam.transforms.output.comparison.selection import select_report_sides
 from reelbeam.transforms.output.digest.clip_choice import DigestOptions
-from reelbeam.transforms.output.digest.content import ClipKey, Content, ShownClip
+from reelbeam.transforms.output.digest.content import Content
 from reelbeam.transforms.output.digest.digest import make_content
+from reelbeam.transforms.output.digest.shown_clips import ClipKey, ShownClip
 from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.redaction import bare_uri
@@ -57,18 +58,21 @@ class WrittenReport:
       uri: of the page.
       num_bytes: its size.
       num_clips, num_videos: the clips that it shows, and the videos that these are of.
+      pictures: how many of those clips have pictures.
     """
 
     uri: str
     num_bytes: int
     num_clips: int
     num_videos: int
+    pictures: PictureCounts
 
     def to_line(self) -> str:
         """Returns where the report is and what it holds, as one line."""
-        place = self.uri.removeprefix(f"{pathlib.Path.cwd()}/")
         shown = f"{counted(self.num_clips, 'clip')} of {counted(self.num_videos, 'video')}"
-        return f"report: {printable(place)} ({self.num_bytes / 1e6:.1f} MB): {shown}; open it in a browser"
+        if self.pictures.missing:
+            shown += f", {self.pictures.num_pictures} with pictures"
+        return f"report: {shown_place(self.uri)} ({self.num_bytes / 1e6:.1f} MB): {shown}; open it in a browser"
 
 
 def picture_options(settings: RemoteSettings, allow_unconfined: bool, num_threads: int | None) -> FilmstripOptions:
@@ -107,9 +111,34 @@ def write_report(request: ReportRequest) -> WrittenReport:
             sides = select_report_sides(output, rows, settings.against, settings.run, line.show)
             changes = find_changes(*sides, ChangeOptions(seed=settings.seed, min_drift=settings.min_drift), line.show)
     clips = _clips(content, changes)
-    options = PageOptions(max_bytes=settings.max_bytes, version=__version__)
-    num_bytes = write_page(target, render_page(content, _pictures(clips, output.uri, request), changes, options))
-    return WrittenReport(target, num_bytes, len(clips), len({key.video_uri for key in clips}))
+    pictures = _pictures(clips, output.uri, request)
+    page, num_dropped = _page(content, pictures, changes, settings.max_bytes)
+    num_bytes = write_page(target, page)
+    counts = PictureCounts.of(pictures, num_dropped)
+    _warn(counts, num_bytes, settings.max_bytes)
+    return WrittenReport(target, num_bytes, len(clips), len({key.video_uri for key in clips}), counts)
+
+
+def _page(
+    content: Content, pictures: Mapping[ClipKey, Pictures], changes: Changes | None, max_bytes: int
+) -> tuple[str, int]:
+    """Returns the page, and the number of clips whose pictures are left out because of its size."""
+    budgets: list[PictureBudget] = []
+    options = PageOptions(max_bytes=max_bytes, version=__version__)
+    page = render_page(content, pictures, changes, options, budgets.append)
+    return page, sum(len(budget.dropped) for budget in budgets)
+
+
+def _warn(pictures: PictureCounts, num_bytes: int, max_bytes: int) -> None:
+    """Prints which pictures are missing, and whether the page is too large."""
+    if pictures.missing:
+        print(pictures.to_text(), file=sys.stderr)
+    if num_bytes > max_bytes:
+        print(
+            f"the page has {num_bytes / 1e6:.1f} MB without any picture, which is more than --max_bytes {max_bytes}: "
+            "pass fewer --clips",
+            file=sys.stderr,
+        )
 
 
 def _shown_rows(output: Output, run: str | None, on_file: OnFile) -> ShownRows:

@@ -10,7 +10,12 @@ import secrets
 from collections.abc import Iterator
 
 from reelbeam.pipeline.job.places import unusable
+from reelbeam.pipeline.terminal.streams import printable
 from reelbeam.transforms import errors, storage
+from reelbeam.transforms.schemas import TABLES
+
+_FOLDERS = ("runs", *TABLES, ".staging")
+"""The folders of an output."""
 
 
 def default_place(output: str) -> str:
@@ -26,11 +31,26 @@ def place_of(to: str | None, output: str) -> str:
       output: the URI of the output.
 
     Raises:
-      ConfigError: the name has another extension. It may be the name of a video.
+      ConfigError: the name has another extension, so that it may be the name of a video, or it is in a folder of the
+        output that holds its tables and runs.
     """
-    if to is not None and not to.lower().endswith(".html"):
+    if to is None:
+        return default_place(output)
+    if not to.lower().endswith(".html"):
         raise errors.ConfigError(f"--to {to} is not the name of a page: pass a name that ends in .html")
-    return default_place(output) if to is None else storage.normalize(to)
+    target = storage.normalize(to)
+    for folder in _FOLDERS:
+        if target.startswith(f"{output}/{folder}/"):
+            raise errors.ConfigError(
+                f"--to {to} is in {output}/{folder}, which only runs write: pass a name in another folder, such as "
+                f"{default_place(output)}"
+            )
+    return target
+
+
+def shown_place(target: str) -> str:
+    """Returns the place of a report as text: relative to the working directory if it is in it."""
+    return printable(target.removeprefix(f"{pathlib.Path.cwd()}/"))
 
 
 def require_writable(target: str) -> None:

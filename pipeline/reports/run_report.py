@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from reelbeam.pipeline.job.outcome import Outcome
 from reelbeam.pipeline.reports.html_report import ReportRequest, picture_options, write_report
-from reelbeam.pipeline.reports.report_place import default_place
+from reelbeam.pipeline.reports.report_place import default_place, shown_place
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.transforms import errors, storage
 from reelbeam.transforms.output.run_document import RunDocument
@@ -40,6 +40,7 @@ def report_run(config: LabelingConfig, outcomes: Sequence[Outcome]) -> str | Non
     place = default_place(last.paths.output)
     try:
         if _is_up_to_date(place, outcomes):
+            print(f"report: {shown_place(place)} is up to date")
             return place
         pictures = picture_options(config, config.allow_unconfined_decoder, config.num_threads)
         written = write_report(ReportRequest(last.paths.output, pictures))

@@ -10,6 +10,7 @@ from reelbeam.pipeline.settings.declaration import Flag, Group, required, settin
 from reelbeam.pipeline.settings.label_settings import LABEL_GROUPS, RemoteSettings, SandboxSettings
 from reelbeam.pipeline.settings.model_settings import ModelDescription
 from reelbeam.pipeline.settings.values import Range
+from reelbeam.transforms.models.engine import EngineName, Precision
 from reelbeam.transforms.output.comparison.changes import MIN_DRIFT
 
 LOCAL_SAMPLE, REMOTE_SAMPLE = 2_000, 100
@@ -166,6 +167,35 @@ class ProbeSettings:
     files: tuple[str, ...] = required(tuple, Flag("File, folder or pattern", "FILE", is_positional=True))
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DoctorSettings:
+    """The settings that only `doctor` has."""
+
+    checks: tuple[str, ...] = setting((), Flag("Run only these checks; see --list", "CHECK", is_positional=True))
+    model: str | None = setting(
+        None, Flag("Check this model: it runs, and gives the recorded logits", "NAME", is_location=True)
+    )
+    input: tuple[str, ...] = setting(
+        (), Flag("Check this file, folder, pattern or address; may be repeated", "INPUT", is_location=True)
+    )
+    output: str | None = setting(None, Flag("Check this output: a local one is written to", "DIR", is_location=True))
+    spool_dir: str | None = setting(
+        None,
+        Flag(
+            "Check the disk of this folder, in which a run copies remote videos",
+            "DIR",
+            unset="the folder for temporary files",
+            is_location=True,
+        ),
+    )
+    engine: EngineName = setting("auto", Flag("Engine of the models"))
+    precision: Precision = setting("float32", Flag("Arithmetic of the models"))
+    reach: bool = setting(False, Flag("Also try the stores and the server of the model, at most 5 s each"))
+    strict: bool = setting(False, Flag("Fail on warnings and on unknown results, too"))
+    list: bool = setting(False, Flag("Print the checks instead of running them"))
+    json: bool = setting(False, Flag("Print JSON instead of a table"))
+
+
 PLAN_GROUPS = (*LABEL_GROUPS, Group("The plan", (PlanSettings, JsonSettings)))
 STATUS_GROUPS = (Group("", (OutputSettings, StatusSettings, JsonSettings)),)
 VERIFY_GROUPS = (Group("", (OutputSettings, VerifySettings, JsonSettings)),)
@@ -175,4 +205,5 @@ SQL_GROUPS = (Group("", (OutputSettings, SqlSettings)),)
 COMPACT_GROUPS = (Group("", (OutputSettings, CompactSettings)),)
 FETCH_GROUPS = (Group("", (FetchSettings,)),)
 EXPORT_GROUPS = (Group("", (ExportSettings, ModelDescription)),)
+DOCTOR_GROUPS = (Group("", (DoctorSettings, SandboxSettings)), Group("The model", (ModelDescription,)))
 PROBE_GROUPS = (Group("", (ProbeSettings, SandboxSettings)),)

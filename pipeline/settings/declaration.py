@@ -127,13 +127,17 @@ class Setting:
         return self.flag.range or (Range() if self.kind is int else None)
 
     @property
+    def is_bytes(self) -> bool:
+        """Whether it is a number of bytes, which may have a unit on a command line."""
+        return self.flag.show is byte_text
+
+    @property
     def parse(self) -> Callable[[str], object]:
         """Returns the value for a text, or an iterable of values for a list."""
         if self.flag.parse is not None:
             return self.flag.parse
-        is_bytes = self.flag.show is byte_text
         parsers: dict[object, Callable[[str], object]] = {
-            int: byte_count if is_bytes else int,
+            int: byte_count if self.is_bytes else int,
             float: float,
             Fraction: exact_number,
         }

@@ -18,6 +18,8 @@ from reelbeam.transforms.records.exact_numbers import parse_exact
 Number: TypeAlias = int | float | Fraction
 
 _MEBIBYTE = 1 << 20
+_UNITS = {"kib": 1 << 10, "mib": _MEBIBYTE, "gib": 1 << 30, "tib": 1 << 40}
+_WITH_UNIT = re.compile(r"(\d+(?:\.\d+)?) ?([KMGT]iB)", re.ASCII | re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,11 +101,16 @@ def byte_text(value: float) -> str:
 
 
 def byte_count(text: str) -> int:
-    """Returns a number of bytes; raises ArgumentTypeError."""
+    """Returns a number of bytes, which may have a binary unit; raises ArgumentTypeError.
+
+    >>> byte_count("1000"), byte_count("300KiB"), byte_count("1.5 GiB")
+    (1000, 307200, 1610612736)
+    """
+    with_unit = _WITH_UNIT.fullmatch(text.strip())
     try:
-        return int(text)
+        return int(text) if with_unit is None else int(parse_exact(with_unit[1]) * _UNITS[with_unit[2].lower()])
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes, such as 1000000000") from error
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes, such as 1000000000 or 14MiB") from error
 
 
 def square_text(value: float) -> str:

@@ -16,6 +16,8 @@ needs the providers google and apache-beam; without them, delete the DAG and its
     reelbeam_template   gs://.../reelbeam.json, see templates/dataflow
     reelbeam_image      the image that the template was built from
 
+The task `doctor` checks the machine, and with a runner its workers.
+
 The line that `--summary_json` prints becomes the task's XCom. Each part of a run commits whole or not at all, and a
 retry continues. Bad flags (exit code 2) and too many failed videos (3) are not retried. For a Dataflow job, Airflow
 knows only that it failed. `verify` checks the last run; if its tables have faults, it exits with 4 and the task fails.
@@ -39,6 +41,11 @@ set -f  # Reelbeam expands the patterns, not the shell
 exec {{ var.value.reelbeam_command }} label {{ var.value.reelbeam_inputs }} \
 --output '{{ var.value.reelbeam_output }}' --model '{{ var.value.reelbeam_model }}' \
 --report --summary_json {{ var.value.get('reelbeam_runner', '') }}
+"""
+
+DOCTOR_COMMAND = """\
+exec {{ var.value.reelbeam_command }} doctor --output '{{ var.value.reelbeam_output }}' \
+--model '{{ var.value.reelbeam_model }}' {{ var.value.get('reelbeam_runner', '') }}
 """
 
 VERIFY_COMMAND = "exec {{ var.value.reelbeam_command }} verify '{{ var.value.reelbeam_output }}' --last"
@@ -96,9 +103,10 @@ SCHEDULE = {
 
 
 with DAG("reelbeam_nightly", doc_md=__doc__, **SCHEDULE):
+    doctor = ReelbeamOperator(task_id="doctor", bash_command=DOCTOR_COMMAND)
     label = ReelbeamOperator(task_id="label", bash_command=LABEL_COMMAND)
     verify = ReelbeamOperator(task_id="verify", bash_command=VERIFY_COMMAND)
-    label >> verify
+    doctor >> label >> verify
 
 
 from airflow.providers.google.cloud.operators.dataflow import DataflowStartFlexTemplateOperator  # noqa: E402

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow  # a whole run, and a browser
 
 
+PAPER = {"width": 695, "height": 1017}
+"""A page of A4 within its margins, in pixels."""
+
 OPEN_ALL = "document.querySelectorAll('details').forEach(details => { details.open = true })"
 
 
@@ -74,6 +77,37 @@ def test_the_search_shows_only_what_matches(browser: Browser, page: pathlib.Path
         assert shown(clips) == []
         search.press("Escape")
         assert search.input_value() == "" and shown(clips) == everything
+
+
+def test_the_search_compares_labels_uris_and_codes_only(browser: Browser, page: pathlib.Path) -> None:
+    with visit(browser, page) as visited:
+        search, clips = visited.page.locator("#search"), visited.page.locator("article.clip")
+        search.fill("entropy")
+        assert shown(clips) == [], "each card has this word"
+        search.fill("not_a_video")
+        assert visited.page.locator(".failure").first.is_visible()
+        search.fill("moving_left.mp4")
+        assert all("moving_left.mp4" in text for text in shown(clips)) and shown(clips)
+        for label in {
+            bar.inner_text() for bar in visited.page.locator("article.clip .label").all() if bar.is_visible()
+        }:
+            search.fill(label)
+            found = shown(clips)
+            assert found and all(label in text for text in found)
+            assert visited.page.locator("#shown").inner_text() == f"{len(found)} of {clips.count()} shown"
+
+
+def test_a_name_that_is_cut_is_found(browser: Browser, tmp_path: pathlib.Path) -> None:
+    folders = "/".join(f"folder{number}" for number in range(60))
+    commit_run(tmp_path, 1, [Video(f"gs://bucket/{folders}/{name}.mp4", "left") for name in "ab"])
+    assert main(["report", str(tmp_path), "--no_images"]) == 0
+    with visit(browser, tmp_path / "report.html") as visited:
+        clips = visited.page.locator("article.clip")
+        assert "folder30" not in clips.first.inner_text(), "it is shown without its middle"
+        visited.page.locator("#search").fill("folder30/folder31")
+        assert len(shown(clips)) == clips.count()
+        visited.page.locator("#search").fill(f"{folders[-20:]}/a.mp4")
+        assert 0 < len(shown(clips)) < clips.count()
 
 
 def first_strip(page: Page) -> Locator:
@@ -161,14 +195,31 @@ def test_it_is_readable_without_scripts(browser: Browser, page: pathlib.Path) ->
 
 
 def test_it_is_printed(browser: Browser, page: pathlib.Path) -> None:
-    with visit(browser, page) as visited:
-        printed = visited.page.pdf(format="A4")
+    with visit(browser, page, viewport=PAPER) as visited:
+        printed = visited.page.pdf(prefer_css_page_size=True)
         visited.page.emulate_media(media="print")
-        clip = visited.page.locator("article.clip", has=visited.page.locator("img.strip:visible")).first
-        assert re.search(r"growing|shrinking|moving|rotating|standing", clip.inner_text())
+        clips = visited.page.locator("article.clip")
+        clip = visited.page.locator("article.clip", has=visited.page.locator("img.strip")).first
+        assert clip.locator(".label").first.is_visible() and clip.locator("img.whole").is_visible()
+        strip, frame = clip.locator("img.strip").bounding_box(), clip.locator(".reel").bounding_box()
+        assert strip is not None and frame is not None
+        assert strip["width"] <= frame["width"] + 1, "all tiles are seen, not one of them"
+        assert abs(strip["x"] - frame["x"]) < 1
         assert not visited.page.locator("#search").is_visible()
-    assert len(re.findall(rb"/Type\s*/Page\b", printed)) > 1
-    assert len(re.findall(rb"/Subtype\s*/Image\b", printed)) > 10
+        assert re.search(r"growing|shrinking|moving|rotating|standing", clip.inner_text())
+        num_pages = len(re.findall(rb"/Type\s*/Page\b", printed))
+        assert len(re.findall(rb"/Subtype\s*/Image\b", printed)) > 10
+        assert 1 < num_pages <= 4 + clips.count() / 6
+
+
+def test_names_in_a_timeline_end_in_an_ellipsis(browser: Browser, page: pathlib.Path) -> None:
+    with visit(browser, page, viewport=PHONE) as visited:
+        name = visited.page.locator(".run-name").first
+        assert name.is_visible() and name.inner_text()
+        style = name.evaluate(
+            "name => { const style = getComputedStyle(name); return [style.overflow, style.textOverflow]; }"
+        )
+        assert style == ["hidden", "ellipsis"]
 
 
 @pytest.mark.parametrize(("motion", "plays"), [("no-preference", True), ("reduce", False)])

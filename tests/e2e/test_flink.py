@@ -326,3 +326,16 @@ def test_up_twice_says_so(cluster: Cluster) -> None:
     again = script(cluster, "up")
     assert "is up already" in again.stderr and again.stdout == f"{cluster.address}\n"
     assert cluster.get("/overview")["taskmanagers"] == 2
+
+
+def test_doctor_checks_the_workers(cluster: Cluster, tmp_path: pathlib.Path) -> None:
+    flags = ["--runner=FlinkRunner", f"--flink_master={cluster.address}", f"--output={tmp_path}"]
+    done = subprocess.run(
+        program("doctor", "runner", "--json", *flags), capture_output=True, text=True, timeout=240, check=False
+    )
+    document = json.loads(done.stdout)
+    (host,) = document["hosts"]
+    assert (done.returncode, host["host"]) == (0, os.uname().nodename)
+    statuses = {check["id"]: check["status"] for check in host["checks"]}
+    assert statuses["sandbox"] == statuses["decoder"] == statuses["demo"] == "ok"
+    assert os.listdir(tmp_path) == []

@@ -14,8 +14,9 @@ import pyarrow as pa
 import record_factory as make
 
 from reelbeam.transforms.output.digest.clip_choice import DigestOptions
-from reelbeam.transforms.output.digest.content import Content, ShownClip
+from reelbeam.transforms.output.digest.content import Content
 from reelbeam.transforms.output.digest.digest import make_content
+from reelbeam.transforms.output.digest.shown_clips import ShownClip
 from reelbeam.transforms.output.digest.shown_rows import ShownRows
 from reelbeam.transforms.output.run_commit import CommitConfig, RunResults, commit
 from reelbeam.transforms.output.run_document import RunFacts
@@ -88,23 +89,29 @@ def commit_run(
     paths = RunPaths(str(output), run.run_id)
     written = []
     for name, rows in tables.items():
-        rows = [row | _of_run(name, run) for row in rows]
-        if shuffled is not None:
-            random.Random(shuffled).shuffle(rows)
-        for shard in range(num_files):
-            table = to_table(name, rows[shard::num_files])
-            if shuffled is not None:
-                places = list(range(table.num_rows))
-                random.Random(shuffled).shuffle(places)
-                table = table.take(pa.array(places, pa.int64()))
-            write_atomically(paths.staged(name, shard), functools.partial(write_parquet, table))
-            written.append(WrittenFile(name, shard, table.num_rows))
+        written += _write(paths, name, [row | _of_run(name, run) for row in rows], num_files, shuffled)
     num_inputs = len(tables["videos"])
     more = {"outcomes": {"new": num_inputs}} | dict(results)
     written_facts = dataclasses.replace(RunFacts.of(run), configuration=configuration)
     config = CommitConfig(paths=paths, facts=written_facts, max_failure_ratio=1.0)
     commit(config, RunResults(files=written, num_inputs=sum(more["outcomes"].values()), **more))
     return run.run_id
+
+
+def _write(paths: RunPaths, name: str, rows: list[Row], num_files: int, shuffled: int | None) -> list[WrittenFile]:
+    """Writes a table."""
+    if shuffled is not None:
+        random.Random(shuffled).shuffle(rows)
+    written = []
+    for shard in range(num_files):
+        table = to_table(name, rows[shard::num_files])
+        if shuffled is not None:
+            places = list(range(table.num_rows))
+            random.Random(shuffled).shuffle(places)
+            table = table.take(pa.array(places, pa.int64()))
+        write_atomically(paths.staged(name, shard), functools.partial(write_parquet, table))
+        written.append(WrittenFile(name, shard, table.num_rows))
+    return written
 
 
 def _of_run(table: str, run: RunInfo) -> Row:

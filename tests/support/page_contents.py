@@ -18,31 +18,30 @@ from reelbeam.transforms.output.comparison.changes import (
     Side,
     Verdict,
 )
-from reelbeam.transforms.output.digest.content import (
-    ClipKey,
-    Content,
-    Corpus,
-    Cost,
-    Example,
-    FailureGroup,
-    Histogram,
-    Labeling,
-    LabelRun,
-    LabelSheet,
-    ScoredLabel,
-    Share,
-    Shares,
-    Sheets,
-    ShownClip,
-    Timeline,
-    TimeSpan,
-    Totals,
-)
+from reelbeam.transforms.output.digest.content import Content, Cost, Example, FailureGroup, Labeling, Totals
+from reelbeam.transforms.output.digest.label_runs import LabelRun, Timeline, TimeSpan
+from reelbeam.transforms.output.digest.shares import Corpus, Histogram, Share, Shares
+from reelbeam.transforms.output.digest.shown_clips import ClipKey, LabelSheet, ScoredLabel, Sheets, ShownClip
 
 TILES = 4
 NO_SHARES = Shares(())
 NO_VALUES = Histogram((0.0, 0.5, 1.0), (0, 0), None)
 RUN = "20261129T001437Z-664393"
+
+
+LABELING = Labeling(
+    "movinet_a0_base_k600",
+    "openvino",
+    "float32",
+    {"target_fps": "5", "num_frames": "50"},
+    2,
+    "20261101T000000Z-1",
+    RUN,
+    "2026-11-01T00:00:00+00:00",
+    "2026-11-29T00:14:46+00:00",
+    6,
+    Cost(3.0, 7.5, 754.0),
+)
 
 
 def shown_clip(uri: str, index: int = 0, labels: Sequence[str] = ("archery", "yoga"), score: float = 0.75) -> ShownClip:
@@ -91,32 +90,9 @@ def report_content(uri: str = "/data/{}.mp4", label: str = "archery", message: s
     return Content(
         output="/data/labels",
         totals=Totals(6, 3, 2, 1, 1, 40, 754_000, 12_345_678, {"already_labeled": 3}, {".txt": 2}),
-        labelings=(
-            Labeling(
-                "movinet_a0_base_k600",
-                "openvino",
-                "float32",
-                {"target_fps": "5", "num_frames": "50"},
-                2,
-                "20261101T000000Z-1",
-                RUN,
-                "2026-11-01T00:00:00+00:00",
-                "2026-11-29T00:14:46+00:00",
-                6,
-                Cost(3.0, 7.5, 754.0),
-            ),
-        ),
+        labelings=(LABELING,),
         failures=(FailureGroup("truncated", 1, "Copy the file again.", (Example(uri.replace("{}", "bad"), message),)),),
-        corpus=Corpus(
-            Shares((Share(label, 3, 400_000), Share("yoga", 1, 54_000)), 2, Share("", 2, 300_000)),
-            Histogram((0.0, 0.5, 1.0), (10, 30), (0.5, 0.7, 0.9)),
-            Histogram((0.0, 2.0, 4.0), (25, 15), (0.4, 1.1, 2.2)),
-            Histogram((1.0, 10.0, 100.0), (2, 4), (5.0, 20.0, 60.0)),
-            Shares((Share("240p", 6, 754_000),)),
-            Shares((Share("h264", 6, 754_000),)),
-            NO_SHARES,
-            Shares((Share(label, 3, 400_000), Share("yoga", 1, 54_000)), 2, Share("", 2, 300_000)),
-        ),
+        corpus=_corpus(label),
         sheets=Sheets(
             (LabelSheet(label, 3, 30, (first,), (second,), (third,)), LabelSheet("yoga", 1, 1, (clip("y"),), (), ())),
             (third, clip("d")),
@@ -128,6 +104,19 @@ def report_content(uri: str = "/data/{}.mp4", label: str = "archery", message: s
             Timeline(in_time[0].key.video_uri, 0, 6000, (lane, lane[:1]), (TimeSpan(4000, 6000),), 1, 0, in_time),
         ),
         num_timelines_left_out=1,
+    )
+
+
+def _corpus(label: str) -> Corpus:
+    return Corpus(
+        Shares((Share(label, 3, 400_000), Share("yoga", 1, 54_000)), 2, Share("", 2, 300_000)),
+        Histogram((0.0, 0.5, 1.0), (10, 30), (0.5, 0.7, 0.9)),
+        Histogram((0.0, 2.0, 4.0), (25, 15), (0.4, 1.1, 2.2)),
+        Histogram((1.0, 10.0, 100.0), (2, 4), (5.0, 20.0, 60.0)),
+        Shares((Share("240p", 6, 754_000),)),
+        Shares((Share("h264", 6, 754_000),)),
+        NO_SHARES,
+        Shares((Share(label, 3, 400_000), Share("yoga", 1, 54_000)), 2, Share("", 2, 300_000)),
     )
 
 

@@ -37,8 +37,8 @@ class StoreHealth:
         with self._lock:
             if self._failures[store] >= MAX_FAILURES:
                 raise UnreadableVideoError(
-                    f"{without_query(uri)} was not tried: {MAX_FAILURES} videos in a row could not be read from "
-                    f"{without_query(store)}; the last error was: {self._last[store]}"
+                    f"{without_query(uri)} was not tried: {MAX_FAILURES} reads in a row from "
+                    f"{without_query(store)} failed; the last error was: {self._last[store]}"
                 )
         try:
             yield

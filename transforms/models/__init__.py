@@ -10,6 +10,7 @@
     cpu_meter.py          the CPU time of a process while it runs the model
     model_info.py         describes a model for the run document
     cpus.py               CPUs that this process may use
+    precision_speed.py    measures how fast each precision is here
     export.py             writes a model as a folder that workers load
 
 TensorFlow, TensorFlow Hub and OpenVINO are imported inside the functions that need them, so that planning, `--help` and

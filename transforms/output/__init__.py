@@ -7,7 +7,8 @@ run_commit.py   whether a run counts, and its commit
 documents.py    the JSON documents, which are not trusted
 runs.py         the committed runs, and the newest of them
 ledger.py       the labeled videos, and which ones are labeled again
-tables.py       the committed rows (table_files.py: reads and checks Parquet files; row_keys.py: hashes of rows)
+tables.py       the committed rows (table_files.py: reads and checks Parquet files; row_keys.py: hashes of rows;
+               arrays.py: types of arrays)
 compaction.py   the rows of many small files in few large ones
 views.py        SQL views
 inspection/     reports on an output as a whole

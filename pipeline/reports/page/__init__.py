@@ -7,6 +7,7 @@ sections.py       the charts of the corpus, the contact sheets and the timelines
 change_views.py   what changed, as view models
 cards.py          clips as cards; a picture is embedded once
 budget.py         which pictures are dropped so that the page is not too large
+picture_counts.py how many clips have pictures, and why the others do not
 tables.py         charts with their tables, as view models
 text.py           text that is safe to show, numbers, times and places in videos
 links.py          links to videos
@@ -15,5 +16,5 @@ csp.py            the Content-Security-Policy and its hashes
 charts/           SVG charts
 templates/        Jinja2 templates, one a section
 style/            the style sheet, in the order of the file names
-script.js         the search field and the film strips
+script.js         the search field and the filmstrips
 """

@@ -5,20 +5,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 
+from reelbeam.pipeline.reports.page import text
 from reelbeam.transforms.filmstrips.filmstrip import Filmstrip, Pictures
 from reelbeam.transforms.output.comparison.changes import Changes
-from reelbeam.transforms.output.digest.content import ClipKey, Content, ShownClip
+from reelbeam.transforms.output.digest.content import Content
+from reelbeam.transforms.output.digest.shown_clips import ClipKey, ShownClip
 
 DROPPING_ORDER = (
-    "those of the timelines first, then of the unfamiliar and undecided clips, of the videos whose label changed, of "
-    "the median and the least sure clips of the labels, of the least certain clips, of the surest clips of the labels, "
-    "and of the sample last"
+    "Pictures of the timelines are left out first, then those of the unfamiliar and undecided clips, of the videos "
+    "whose label changed, of the median and the least sure clips of the labels, of the least certain clips, of the "
+    "surest clips of the labels, and those of the sample last."
 )
 """The order of `_by_importance` from its end, as text."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Shelf:
+class PictureBudget:
     """The clips whose pictures fit into the page, and those whose pictures do not.
 
     Attributes:
@@ -30,7 +32,9 @@ class Shelf:
     num_pictures: int
 
 
-def fit(content: Content, changes: Changes | None, pictures: Mapping[ClipKey, Pictures], max_bytes: int) -> Shelf:
+def fit(
+    content: Content, changes: Changes | None, pictures: Mapping[ClipKey, Pictures], max_bytes: int
+) -> PictureBudget:
     """Returns which clips have pictures in the page.
 
     Args:
@@ -49,7 +53,7 @@ def fit(content: Content, changes: Changes | None, pictures: Mapping[ClipKey, Pi
         if used > max_bytes:
             break
         kept.add(key)
-    return Shelf(frozenset(sizes.keys() - kept), len(kept))
+    return PictureBudget(frozenset(sizes.keys() - kept), len(kept))
 
 
 def picture_sizes(
@@ -62,6 +66,22 @@ def picture_sizes(
         if isinstance(found, Filmstrip):
             sizes[clip.key] = _encoded(found.strip.webp) + _encoded(found.whole.webp)
     return sizes
+
+
+def pictures_text(budget: PictureBudget) -> str:
+    """Returns how many clips have pictures, as a sentence."""
+    return f"{text.many(budget.num_pictures, 'clip')} {'has' if budget.num_pictures == 1 else 'have'} pictures."
+
+
+def dropped_text(budget: PictureBudget, max_bytes: int) -> str:
+    """Returns how many clips have no pictures because of the size of the page, as a sentence; "" if there are none."""
+    if not budget.dropped:
+        return ""
+    verb = "has" if len(budget.dropped) == 1 else "have"
+    return (
+        f"{text.many(len(budget.dropped), 'clip')} {verb} no pictures, so that this file is not larger than "
+        f"{text.size(max_bytes)}."
+    )
 
 
 def _encoded(data: bytes) -> int:

@@ -12,13 +12,13 @@ from reelbeam.pipeline.reports.page import text
 from reelbeam.pipeline.reports.page.charts.svg import percents, tag
 from reelbeam.pipeline.reports.page.links import video_link
 from reelbeam.transforms.filmstrips.filmstrip import Filmstrip, NoFilmstrip, Pictures, WebpPicture
-from reelbeam.transforms.output.digest.content import ClipKey, ScoredLabel, ShownClip
+from reelbeam.transforms.output.digest.shown_clips import ClipKey, ScoredLabel, ShownClip
 
 _REASONS = {
     "gone": "The video does not exist any more.",
     "changed": "The video has changed since it was labeled.",
     "unreadable": "The video cannot be read now.",
-    "omitted": "They were not requested, or this file would be too large.",
+    "omitted": "They were not requested.",
 }
 _DROPPED = "This file would be too large with them."
 _NOT_RECOGNIZED = "nothing recognized"
@@ -49,7 +49,7 @@ class Picture:
 
 
 @dataclasses.dataclass(frozen=True)
-class Shot:
+class ClipPictures:
     """The pictures of a clip.
 
     Attributes:
@@ -65,16 +65,16 @@ class Shot:
 
 
 @dataclasses.dataclass(frozen=True)
-class Earlier:
+class PictureReference:
     """Where the pictures of a clip are, if another card has them.
 
     Attributes:
-      shot: the id of the element with the pictures.
+      pictures: the id of the element with the pictures.
       card: the id of that card.
       title: the place of that card.
     """
 
-    shot: str
+    pictures: str
     card: str
     title: str
 
@@ -88,11 +88,12 @@ class Card:
       name: the name of the file, and `link` a link to the video at the start of the clip, or None.
       head, tail: the URI in two parts.
       time: the part of the video, and `part` the requested range of the video, "" for the whole.
-      title: the best label and its score, the time and the name, as text.
-      bars: the best labels.
+      search: its labels and its URI, for the search field.
+      title: the top label and its score, the time and the name, as text.
+      bars: the first labels.
       facts: further numbers, as text.
-      shot: the pictures, if this card has them.
-      earlier: where the pictures are, if another card has them.
+      pictures: the pictures, if this card has them.
+      reference: where the pictures are, if another card has them.
       missing: why there are no pictures, and `message` the error.
     """
 
@@ -103,16 +104,17 @@ class Card:
     tail: str
     time: str
     part: str
+    search: str
     title: str
     bars: tuple[Bar, ...]
     facts: tuple[str, ...]
-    shot: Shot | None = None
-    earlier: Earlier | None = None
+    pictures: ClipPictures | None = None
+    reference: PictureReference | None = None
     missing: str = ""
     message: str = ""
 
 
-class Album:
+class CardMaker:
     """Makes the cards of a page, in the order of the page.
 
     Args:
@@ -123,7 +125,7 @@ class Album:
     def __init__(self, pictures: Mapping[ClipKey, Pictures], dropped: Collection[ClipKey] = ()) -> None:
         self._pictures = pictures
         self._dropped = dropped
-        self._earlier: dict[ClipKey, Earlier] = {}
+        self._references: dict[ClipKey, PictureReference] = {}
         self._num_cards = 0
 
     def card(self, clip: ShownClip, place: str, num_labels: int = 3) -> Card:
@@ -136,17 +138,17 @@ class Album:
         """
         self._num_cards += 1
         card = _plain_card(clip, f"clip-{self._num_cards}", num_labels)
-        earlier = self._earlier.get(clip.key)
-        if earlier is not None:
-            return dataclasses.replace(card, earlier=earlier)
+        reference = self._references.get(clip.key)
+        if reference is not None:
+            return dataclasses.replace(card, reference=reference)
         found = self._pictures.get(clip.key, NoFilmstrip("omitted"))
         if isinstance(found, NoFilmstrip):
             return dataclasses.replace(card, missing=_REASONS[found.reason], message=text.shown_message(found.message))
         if clip.key in self._dropped:
             return dataclasses.replace(card, missing=_DROPPED)
-        shot = _shot(found, card, f"shot-{self._num_cards}")
-        self._earlier[clip.key] = Earlier(shot.id, card.id, place)
-        return dataclasses.replace(card, shot=shot)
+        made = _clip_pictures(found, card, f"pictures-{self._num_cards}")
+        self._references[clip.key] = PictureReference(made.id, card.id, place)
+        return dataclasses.replace(card, pictures=made)
 
 
 def bars(labels: tuple[ScoredLabel, ...], most: int) -> tuple[Bar, ...]:
@@ -169,7 +171,8 @@ def _plain_card(clip: ShownClip, card_id: str, num_labels: int) -> Card:
     name, time = text.file_name(uri), text.span(clip.start_ms, clip.end_ms)
     start, end = clip.key.range_start_ms, clip.key.range_end_ms
     part = "" if start is None and end is None else f"of {text.span(start or 0, end)}"
-    best = f"{text.shown_label(clip.labels[0].label)} {text.score(clip.labels[0].score)}" if clip.labels else ""
+    top = f"{text.shown_label(clip.labels[0].label)} {text.score(clip.labels[0].score)}" if clip.labels else ""
+    shown = bars(clip.labels, num_labels)
     facts = [f"entropy {text.score(clip.entropy)}"]
     if clip.num_real_frames < clip.num_frames:
         facts.append(f"{clip.num_frames - clip.num_real_frames} of {clip.num_frames} frames are repeats")
@@ -181,16 +184,17 @@ def _plain_card(clip: ShownClip, card_id: str, num_labels: int) -> Card:
         tail=tail,
         time=time,
         part=part,
-        title=f"{best or _NOT_RECOGNIZED}, {time}, {name}",
-        bars=bars(clip.labels, num_labels),
+        search=text.search_key([bar.label for bar in shown], [uri]),
+        title=f"{top or _NOT_RECOGNIZED}, {time}, {name}",
+        bars=shown,
         facts=tuple(facts),
     )
 
 
-def _shot(found: Filmstrip, card: Card, shot_id: str) -> Shot:
+def _clip_pictures(found: Filmstrip, card: Card, pictures_id: str) -> ClipPictures:
     middle = text.clock(found.tile_ms[len(found.tile_ms) // 2]) if found.tile_ms else card.time
-    return Shot(
-        id=shot_id,
+    return ClipPictures(
+        id=pictures_id,
         strip=_picture(found.strip, f"{text.many(found.num_tiles, 'frame')}: {card.title}"),
         whole=_picture(found.whole, f"Whole picture at {middle}; the part that the model saw is framed"),
         tiles=max(1, found.num_tiles),

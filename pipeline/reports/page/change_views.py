@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from reelbeam.pipeline.reports.page import text
-from reelbeam.pipeline.reports.page.cards import Album, Bar, Card, bars
+from reelbeam.pipeline.reports.page.cards import Bar, Card, CardMaker, bars
 from reelbeam.pipeline.reports.page.charts.intervals import Interval, intervals
 from reelbeam.pipeline.reports.page.overview import Figure
 from reelbeam.pipeline.reports.page.tables import Chart, Table
@@ -18,7 +18,11 @@ _NUM_LABELS = 3
 
 @dataclasses.dataclass(frozen=True)
 class Relabeled:
-    """A video whose best label changed."""
+    """A video whose top label changed.
+
+    Attributes:
+      search: its labels and its URI, for the search field.
+    """
 
     name: str
     head: str
@@ -26,6 +30,7 @@ class Relabeled:
     before: tuple[Bar, ...]
     after: tuple[Bar, ...]
     card: Card | None
+    search: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Examples:
 
     title: str
     number: str
-    uris: tuple[tuple[str, str], ...]
+    uris: tuple[tuple[str, str, str], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +53,7 @@ class ChangesView:
       settings: the differences of model and sampling.
       charts: of labels, facts and failures.
       distances: of numbers.
-      relabeled: some of the videos whose best label changed, and `relabeled_text` how many there are.
+      relabeled: some of the videos whose top label changed, and `relabeled_text` how many there are.
       examples: new and lost videos.
     """
 
@@ -65,7 +70,7 @@ class ChangesView:
     examples: tuple[Examples, ...]
 
 
-def changes_view(changes: Changes, album: Album) -> ChangesView:
+def changes_view(changes: Changes, maker: CardMaker) -> ChangesView:
     """Returns the view of a comparison."""
     if changes.lost is None and not changes.after.videos:
         return _nothing_since(changes)
@@ -89,7 +94,7 @@ def changes_view(changes: Changes, album: Album) -> ChangesView:
         settings=Table("Settings that differ", ("Setting", "Before", "After"), settings),
         charts=tuple(_chart(f"change-{key}", title, rows) for key, title, rows in named if rows),
         distances=Table("Distances of distributions", ("Number", "Wasserstein distance", "p"), distances),
-        relabeled=tuple(_relabeled(video, album) for video in changes.changed),
+        relabeled=tuple(_relabeled(video, maker) for video in changes.changed),
         relabeled_text=f"{text.number(len(changes.changed))} of {text.many(changes.relabeled, 'video')}",
         examples=_all_examples(changes),
     )
@@ -174,11 +179,15 @@ def _chart(key: str, title: str, rows: Sequence[ShareChange]) -> Chart:
     return Chart(title, finding, intervals(key, title, finding, drawn), table)
 
 
-def _relabeled(video: ChangedVideo, album: Album) -> Relabeled:
-    card = None if video.clip is None else album.card(video.clip, "videos whose label changed")
+def _relabeled(video: ChangedVideo, maker: CardMaker) -> Relabeled:
+    card = None if video.clip is None else maker.card(video.clip, "videos whose label changed")
     name, (head, tail) = text.file_name(video.video_uri), text.head_and_tail(video.video_uri)
-    return Relabeled(name, head, tail, bars(video.before, _NUM_LABELS), bars(video.after, _NUM_LABELS), card)
+    before, after = bars(video.before, _NUM_LABELS), bars(video.after, _NUM_LABELS)
+    search = text.search_key([bar.label for bar in (*before, *after)], [video.video_uri])
+    return Relabeled(name, head, tail, before, after, card, search)
 
 
 def _examples(title: str, videos: int, uris: tuple[str, ...]) -> Examples:
-    return Examples(title, text.number(videos), tuple(text.head_and_tail(uri) for uri in uris))
+    return Examples(
+        title, text.number(videos), tuple((*text.head_and_tail(uri), text.search_key([], [uri])) for uri in uris)
+    )

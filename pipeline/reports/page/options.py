@@ -12,12 +12,10 @@ class PageOptions:
     Attributes:
       max_bytes: the wished size of the page; pictures are dropped until it fits. Texts are never dropped.
       version: of the program, for the footer.
-      command: the command that made the page, for the footer; "" if there is none.
     """
 
     max_bytes: int = 15_000_000
     version: str = ""
-    command: str = ""
 
 
 DEFAULTS = PageOptions()

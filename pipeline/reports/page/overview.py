@@ -29,8 +29,13 @@ class Figure:
 
 @dataclasses.dataclass(frozen=True)
 class Status:
-    """Videos with one status, for the legend of the bar."""
+    """Videos with one status, for the legend of the bar.
 
+    Attributes:
+      kind: the class of the entry.
+    """
+
+    kind: str
     name: str
     number: str
     share: str
@@ -48,13 +53,18 @@ class Failed:
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """The videos with one error code."""
+    """The videos with one error code.
+
+    Attributes:
+      search: the code and the URIs of the examples, for the search field.
+    """
 
     code: str
     videos: str
     share: str
     remedy: str
     examples: tuple[Failed, ...]
+    search: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,13 +131,13 @@ def _lead(content: Content) -> list[str]:
             f"{text.many(totals.clips, 'clip')}. The newest run ended on {_date(last)}."
         )
     largest = content.corpus.labels.largest
-    if largest:
+    if largest and (len(largest) == 1 or largest[0].videos > largest[1].videos):
         label, videos = text.shown_label(largest[0].name), text.many(largest[0].videos, "video")
         sentences.append(f"The most frequent label is {label}, with {videos}.")
     if totals.failed:
         sentences.append(f"{text.many(totals.failed, 'video')} failed.")
-    if totals.unrecognized:
-        sentences.append(f"In {text.many(totals.unrecognized, 'video')}, nothing was recognized.")
+    if totals.nothing_recognized:
+        sentences.append(f"In {text.many(totals.nothing_recognized, 'video')}, nothing was recognized.")
     return sentences
 
 
@@ -174,10 +184,10 @@ def _statuses(totals: Totals) -> list[Status]:
         ("ok", totals.ok, "all clips labeled"),
         ("partial", totals.partial, "some clips failed"),
         ("failed", totals.failed, "no clip labeled"),
-        ("unrecognized", totals.unrecognized, "labeled, but no score was high enough"),
+        ("nothing recognized", totals.nothing_recognized, "labeled, but no score was high enough"),
     ]
     return [
-        Status(name, text.number(videos), text.percent(videos, totals.videos), meaning)
+        Status(name.replace(" ", "-"), name, text.number(videos), text.percent(videos, totals.videos), meaning)
         for name, videos, meaning in rows
         if videos or name == "ok"
     ]
@@ -246,9 +256,19 @@ def _failure(group: FailureGroup, videos: int) -> Failure:
         text.shown_label(group.code),
         text.many(group.videos, "video"),
         share,
-        text.shown_message(group.remedy),
+        _sentence(text.shown_message(group.remedy)),
         examples,
+        text.search_key([group.code], [each.video_uri for each in group.examples]),
     )
+
+
+def _sentence(remedy: str) -> str:
+    """Returns a remedy as a sentence.
+
+    >>> _sentence("decrypt it")
+    'Decrypt it.'
+    """
+    return f"{remedy[:1].upper()}{remedy[1:]}{'' if remedy.endswith(('.', '…')) else '.'}" if remedy else ""
 
 
 def _left_out(totals: Totals) -> list[str]:

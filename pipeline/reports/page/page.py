@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import jinja2
 from markupsafe import Markup
 
 from reelbeam.pipeline.reports.page import text
-from reelbeam.pipeline.reports.page.budget import DROPPING_ORDER, Shelf, fit, picture_sizes
-from reelbeam.pipeline.reports.page.cards import Album
+from reelbeam.pipeline.reports.page.budget import (
+    DROPPING_ORDER,
+    PictureBudget,
+    dropped_text,
+    fit,
+    picture_sizes,
+    pictures_text,
+)
+from reelbeam.pipeline.reports.page.cards import CardMaker
 from reelbeam.pipeline.reports.page.change_views import changes_view
 from reelbeam.pipeline.reports.page.csp import policy
 from reelbeam.pipeline.reports.page.options import DEFAULTS, PageOptions
 from reelbeam.pipeline.reports.page.overview import overview
-from reelbeam.pipeline.reports.page.sections import corpus_charts, label_sheets, openings, other_sheets, timelines
+from reelbeam.pipeline.reports.page.picture_counts import PictureCounts
+from reelbeam.pipeline.reports.page.sections import (
+    corpus_charts,
+    label_sheets,
+    openings,
+    other_sheets,
+    timelines,
+    timelines_left_out,
+)
 from reelbeam.transforms.filmstrips.filmstrip import Pictures
 from reelbeam.transforms.output.comparison.changes import Changes
-from reelbeam.transforms.output.digest.content import ClipKey, Content
+from reelbeam.transforms.output.digest.content import Content
+from reelbeam.transforms.output.digest.shown_clips import ClipKey
 
 _FOLDER = pathlib.Path(__file__).parent
 
@@ -28,6 +44,7 @@ def render_page(
     pictures: Mapping[ClipKey, Pictures],
     changes: Changes | None = None,
     options: PageOptions = DEFAULTS,
+    on_budget: Callable[[PictureBudget], None] = lambda budget: None,
 ) -> str:
     """Returns a report as one HTML file, which loads nothing and is the same for the same arguments.
 
@@ -36,19 +53,21 @@ def render_page(
       pictures: of its clips, and of those in `changes`. A clip without an entry has no pictures.
       changes: what changed, if the report compares.
       options: see PageOptions.
+      on_budget: called with the clips whose pictures are in the page, and those whose pictures are left out.
 
     Returns:
       the HTML, which has no lone surrogates: it can be encoded in UTF-8.
     """
     sizes = picture_sizes(content, changes, pictures)
-    page = _render(content, pictures, changes, options, Shelf(frozenset(), len(sizes)))
+    budget = PictureBudget(frozenset(), len(sizes))
+    page = _render(content, pictures, changes, options, budget)
     length = len(page.encode("utf-8"))
-    if length <= options.max_bytes:
-        return page
-    rest = length - sum(sizes.values())
-    return _render(
-        content, pictures, changes, options, fit(content, changes, pictures, options.max_bytes - rest - _MARGIN)
-    )
+    if length > options.max_bytes:
+        rest = length - sum(sizes.values())
+        budget = fit(content, changes, pictures, options.max_bytes - rest - _MARGIN)
+        page = _render(content, pictures, changes, options, budget)
+    on_budget(budget)
+    return page
 
 
 _MARGIN = 10_000
@@ -60,13 +79,14 @@ def _render(
     pictures: Mapping[ClipKey, Pictures],
     changes: Changes | None,
     options: PageOptions,
-    shelf: Shelf,
+    budget: PictureBudget,
 ) -> str:
-    album = Album(pictures, shelf.dropped)
+    maker = CardMaker(pictures, budget.dropped)
     style = "".join(path.read_text("utf-8") for path in sorted((_FOLDER / "style").glob("*.css")))
     script = (_FOLDER / "script.js").read_text("utf-8")
-    changed = None if changes is None else changes_view(changes, album)
-    labels = label_sheets(content, album)
+    counts = PictureCounts.of(pictures, len(budget.dropped))
+    changed = None if changes is None else changes_view(changes, maker)
+    labels = label_sheets(content, maker)
     return (
         _templates()
         .get_template("page.html.j2")
@@ -79,15 +99,14 @@ def _render(
             changes=changed,
             charts=corpus_charts(content),
             label_sheets=labels,
-            other_sheets=other_sheets(content, album),
-            timelines=timelines(content, album),
-            timelines_left_out=text.many(content.num_timelines_left_out, "video")
-            if content.num_timelines_left_out
-            else "",
-            num_pictures=shelf.num_pictures,
-            dropped=text.many(len(shelf.dropped), "clip") if shelf.dropped else "",
+            other_sheets=other_sheets(content, maker),
+            timelines=timelines(content, maker),
+            timelines_left_out=timelines_left_out(content),
+            pictures_text=pictures_text(budget),
+            missing_text=counts.to_text(),
+            has_pictures=counts.num_pictures > 0,
+            dropped_text=dropped_text(budget, options.max_bytes),
             dropping_order=DROPPING_ORDER,
-            max_size=text.size(options.max_bytes),
             options=options,
         )
     )

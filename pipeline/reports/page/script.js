@@ -4,10 +4,10 @@
   const all = (query, within = document) => [...within.querySelectorAll(query)];
 
   // A clip that occurs twice has its pictures in the file once. Its other cards get copies.
-  for (const spot of all("[data-shot]")) {
-    const shot = document.getElementById(spot.dataset.shot);
-    if (!shot) continue;
-    const copy = shot.cloneNode(true);
+  for (const spot of all("[data-pictures]")) {
+    const pictures = document.getElementById(spot.dataset.pictures);
+    if (!pictures) continue;
+    const copy = pictures.cloneNode(true);
     copy.removeAttribute("id");
     spot.replaceWith(copy);
   }
@@ -77,17 +77,18 @@
   };
   all(".reel").forEach(prepare);
 
-  // The filter: whatever contains the text stays.
+  // The filter: an item stays if its labels or its URI contain the text, or if an item in it stays.
   const search = document.getElementById("search");
   const shown = document.getElementById("shown");
   const plain = (text) => text.toLowerCase().replace(/\s+/g, " ").trim();
-  const items = all(".findable").map((item) => ({ item, text: plain(item.textContent) }));
+  const items = all("[data-search]").map((item) => ({ item, text: plain(item.dataset.search) }));
   const cards = all("article.clip");
   const filter = () => {
     const wanted = plain(search.value);
-    for (const { item, text } of items) item.hidden = !text.includes(wanted);
-    for (const group of all(".group")) group.hidden = !all("article.clip:not([hidden])", group).length;
-    for (const part of all("main > section")) part.hidden = wanted && !all(".findable:not([hidden])", part).length;
+    const found = new Set(items.filter(({ text }) => text.includes(wanted)).map(({ item }) => item));
+    const isIn = (part) => all("[data-search]", part).some((item) => found.has(item));
+    for (const { item } of items) item.hidden = !found.has(item) && !isIn(item);
+    for (const part of all(".group, main > section")) part.hidden = wanted !== "" && !isIn(part);
     const left = cards.filter((card) => !card.hidden).length;
     shown.textContent = wanted ? `${left} of ${cards.length} shown` : "";
     document.documentElement.classList.toggle("filtered", wanted !== "");

@@ -6,18 +6,14 @@ import dataclasses
 from collections.abc import Callable
 
 from reelbeam.pipeline.reports.page import text
-from reelbeam.pipeline.reports.page.cards import Album, Card, Shot
+from reelbeam.pipeline.reports.page.cards import Card, CardMaker, ClipPictures
 from reelbeam.pipeline.reports.page.charts import bars, histogram, timeline
 from reelbeam.pipeline.reports.page.links import video_link
 from reelbeam.pipeline.reports.page.tables import Chart, Table
-from reelbeam.transforms.output.digest.content import (
-    Content,
-    Histogram,
-    LabelSheet,
-    Shares,
-    ShownClip,
-    Timeline,
-)
+from reelbeam.transforms.output.digest.content import Content
+from reelbeam.transforms.output.digest.label_runs import Timeline, VideoFailure
+from reelbeam.transforms.output.digest.shares import Histogram, Shares
+from reelbeam.transforms.output.digest.shown_clips import LabelSheet, ShownClip
 from reelbeam.transforms.wording import short_duration
 
 _MAX_COLUMNS = 3
@@ -27,10 +23,10 @@ _SHEETS = {
         "Least certain",
         "The clips with the highest entropy: the model spreads its scores over many labels. One clip per video.",
     ),
-    "undecided": ("Undecided", "The clips with the smallest margin between the two best labels."),
+    "undecided": ("Undecided", "The clips with the smallest margin between the two first labels."),
     "unfamiliar": (
         "Unfamiliar",
-        "The best score is low although the logits are high: the model sees something, which may not be a class.",
+        "The top score is low although the logits are high: the model sees something, which may not be a class.",
     ),
     "sample": (
         "Unbiased sample",
@@ -70,12 +66,17 @@ class Opening:
 
     label: str
     card: str
-    shot: str
+    pictures: str
 
 
 @dataclasses.dataclass(frozen=True)
 class TimelineView:
-    """A timeline with the cards of its clips."""
+    """A timeline with the cards of its clips.
+
+    Attributes:
+      search: its labels, its URI and its error code, for the search field.
+      failure: what is shown instead of the chart.
+    """
 
     id: str
     name: str
@@ -84,6 +85,8 @@ class TimelineView:
     tail: str
     chart: Chart
     cards: tuple[Card, ...]
+    search: str
+    failure: VideoFailure | None
 
 
 def corpus_charts(content: Content) -> tuple[Chart, ...]:
@@ -92,13 +95,13 @@ def corpus_charts(content: Content) -> tuple[Chart, ...]:
     return (
         _share_chart("labels-videos", "Labels by videos", "label", corpus.labels, by_time=False),
         _share_chart("labels-time", "Labels by time", "label", corpus.labels_by_time, by_time=True),
-        _histogram("scores", "Scores", "of the clips have a best score", corpus.scores, text.score),
+        _histogram("scores", "Scores", "of the clips have a top score", corpus.scores, text.score),
         _histogram(
             "entropies",
             "Entropy",
             "of the clips have an entropy (in nats)",
             corpus.entropies,
-            lambda edge: f"{edge:.1f}",
+            lambda edge: f"{edge:.2f}",
         ),
         _histogram("durations", "Durations", "of the videos have a duration", corpus.durations, short_duration),
         _share_chart("picture-sizes", "Picture sizes", "picture size", corpus.picture_sizes, by_time=False),
@@ -143,21 +146,22 @@ def _histogram(key: str, title: str, what: str, values: Histogram, edge_text: Ca
     rows = [
         (f"{edge_text(low)} – {edge_text(high)}", text.number(count), text.percent(count, total))
         for low, high, count in bins
+        if total
     ]
     table = Table(title, ("From – to", "Number", "Share"), tuple(rows))
     return Chart(title, finding, histogram.histogram(key, title, finding, values, edge_text), table)
 
 
-def label_sheets(content: Content, album: Album) -> tuple[Sheet, ...]:
+def label_sheets(content: Content, maker: CardMaker) -> tuple[Sheet, ...]:
     """Returns the sheets of the labels."""
-    return tuple(_label_sheet(sheet, f"label-{place}", album) for place, sheet in enumerate(content.sheets.labels, 1))
+    return tuple(_label_sheet(sheet, f"label-{place}", maker) for place, sheet in enumerate(content.sheets.labels, 1))
 
 
-def _label_sheet(sheet: LabelSheet, sheet_id: str, album: Album) -> Sheet:
+def _label_sheet(sheet: LabelSheet, sheet_id: str, maker: CardMaker) -> Sheet:
     label = text.shown_label(sheet.label)
     named = (("Surest", sheet.surest), ("Median", sheet.median), ("Least sure", sheet.least))
     groups = tuple(
-        Group(name, tuple(album.card(clip, f"{label}, {name.lower()}") for clip in clips))
+        Group(name, tuple(maker.card(clip, f"{label}, {name.lower()}") for clip in clips))
         for name, clips in named
         if clips
     )
@@ -171,33 +175,42 @@ def openings(sheets: tuple[Sheet, ...]) -> tuple[Opening, ...]:
     found = []
     for sheet in sheets:
         card = sheet.groups[0].cards[0] if sheet.groups else None
-        shot = None if card is None else card.shot or card.earlier
-        if card is not None and shot is not None:
-            found.append(Opening(sheet.title, card.id, shot.id if isinstance(shot, Shot) else shot.shot))
+        where = None if card is None else card.pictures or card.reference
+        if card is not None and where is not None:
+            found.append(Opening(sheet.title, card.id, where.id if isinstance(where, ClipPictures) else where.pictures))
     return tuple(found[: min(_MAX_OPENINGS, len(found) // 2 * 2)])
 
 
-def other_sheets(content: Content, album: Album) -> tuple[Sheet, ...]:
+def other_sheets(content: Content, maker: CardMaker) -> tuple[Sheet, ...]:
     """Returns the sheets of uncertain clips, and the sample; those without clips are left out."""
     found = []
     for name, (title, remark) in _SHEETS.items():
         clips: tuple[ShownClip, ...] = getattr(content.sheets, name)
         if clips:
-            cards = tuple(album.card(clip, title, num_labels=5) for clip in clips)
+            cards = tuple(maker.card(clip, title, num_labels=5) for clip in clips)
             found.append(Sheet(name.replace("_", "-"), title, remark, _MAX_COLUMNS, (Group("", cards),)))
     return tuple(found)
 
 
-def timelines(content: Content, album: Album) -> tuple[TimelineView, ...]:
+def timelines(content: Content, maker: CardMaker) -> tuple[TimelineView, ...]:
     """Returns the timelines."""
-    return tuple(_timeline(shown, f"timeline-{place}", album) for place, shown in enumerate(content.timelines, 1))
+    return tuple(_timeline(shown, f"timeline-{place}", maker) for place, shown in enumerate(content.timelines, 1))
 
 
-def _timeline(shown: Timeline, key: str, album: Album) -> TimelineView:
+def timelines_left_out(content: Content) -> str:
+    """Returns how many videos with changes have no timeline, as a sentence; "" if there are none."""
+    number = content.num_timelines_left_out
+    if not number:
+        return ""
+    verb = "has" if number == 1 else "have"
+    return f"{text.many(number, 'video')} with changes of the top label {verb} no timeline here."
+
+
+def _timeline(shown: Timeline, key: str, maker: CardMaker) -> TimelineView:
     name = text.file_name(shown.video_uri)
-    cards = tuple(album.card(clip, f"timeline of {name}") for clip in shown.clips)
+    cards = tuple(maker.card(clip, f"timeline of {name}") for clip in shown.clips)
     finding = (
-        f"The best label changes {text.many(shown.num_changes, 'time')} in {text.span(shown.start_ms, shown.end_ms)}."
+        f"The top label changes {text.many(shown.num_changes, 'time')} in {text.span(shown.start_ms, shown.end_ms)}."
     )
     if shown.gaps:
         finding += f" {text.many(len(shown.gaps), 'part')} without clips."
@@ -211,7 +224,16 @@ def _timeline(shown: Timeline, key: str, album: Album) -> TimelineView:
     ]
     rows += [(gap.start_ms, gap.end_ms, "no clips", "–", "0") for gap in shown.gaps]
     lines = tuple((text.span(start, end), *rest) for start, end, *rest in sorted(rows))
-    table = Table(f"The best labels of {name}", ("Time", "Label", "Mean score", "Clips"), lines)
+    table = Table(f"The top labels of {name}", ("Time", "Label", "Mean score", "Clips"), lines)
     head, tail = text.head_and_tail(shown.video_uri)
     chart = Chart(title, finding, svg, table)
-    return TimelineView(key, name, video_link(shown.video_uri, shown.start_ms), head, tail, chart, cards)
+    labels = [text.shown_label(run.label) for lane in shown.lanes for run in lane]
+    failure = _failure(shown)
+    search = text.search_key([failure.code] if failure else labels, [shown.video_uri])
+    link = video_link(shown.video_uri, shown.start_ms)
+    return TimelineView(key, name, link, head, tail, chart, cards, search, failure)
+
+
+def _failure(shown: Timeline) -> VideoFailure | None:
+    found = shown.failure
+    return found and VideoFailure(text.shown_label(found.code), text.shown_message(found.message))

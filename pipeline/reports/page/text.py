@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
@@ -70,6 +71,19 @@ def head_and_tail(uri: str) -> tuple[str, str]:
     """Returns a shown URI in two parts. A narrow screen truncates the first one only."""
     text = shown_uri(uri)
     return text[:-_TAIL], text[-_TAIL:]
+
+
+def search_key(words: Sequence[str], uris: Sequence[str]) -> str:
+    """Returns what the search field compares: words and the URIs that they belong to, without secrets.
+
+    Only URIs of thousands of characters are cut, in the middle.
+
+    >>> search_key(["archery", "yoga"], ["https://me:pw@host/a.mp4?signature"])
+    'archery yoga https://host/a.mp4'
+    """
+    known = " ".join(dict.fromkeys(clean(word) for word in words))[:MAX_TEXT]
+    room = (MAX_TEXT - len(known)) // max(1, len(uris)) - 1
+    return " ".join(filter(None, [known, *(middle_cut(clean(bare_uri(uri)), max(room, 1)) for uri in uris)]))
 
 
 def file_name(uri: str) -> str:

@@ -46,7 +46,7 @@ def test_two_outputs_of_real_runs(
     assert [tuple(each.values()) for each in found["errors"].values()] == [(1, 0)]
     assert found["drift"]["verdict"] == "too few videos"
     names = {each["name"] for each in found["drift"]["distances"]}
-    assert {"best score", "entropy (nats)", "duration (s)", "frames per second"} <= names
+    assert {"top score", "entropy (nats)", "duration (s)", "frames per second"} <= names
 
     found = diff(*outputs[1:])
     assert [each["name"] for each in found["settings"]] == ["target_fps"]

@@ -96,6 +96,13 @@ def test_without_pictures_no_video_is_read(output: pathlib.Path, tmp_path: pathl
     assert PICTURE not in page and "growing.mp4" in page and "moving_right.webm" not in page
 
 
+def test_a_page_that_is_too_large_without_pictures_is_written_with_a_warning(
+    output: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report(output, "--to", tmp_path / "page.html", "--no_images", "--max_bytes=1KiB") == 0
+    assert "MB without any picture, which is more than --max_bytes 1024: pass" in capsys.readouterr().err
+
+
 def test_a_wanted_video_has_a_timeline(output: pathlib.Path, tmp_path: pathlib.Path) -> None:
     place, video = tmp_path / "page.html", output.parent / "in/growing.mp4"
     assert report(output, "--to", place, "--no_images") == 0
@@ -122,7 +129,9 @@ def test_what_changed_since_a_run_or_another_output(
     assert "--against 1999 is neither a run of" in capsys.readouterr().err
 
 
-def test_videos_that_are_gone_or_changed_have_no_pictures(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> None:
+def test_videos_that_are_gone_or_changed_have_no_pictures(
+    tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     videos = copied(tmp_path / "in", samples_dir, *NAMES[1:])
     assert label(tmp_path / "out", videos) == 0
     (videos / "growing.mp4").unlink()
@@ -133,7 +142,13 @@ def test_videos_that_are_gone_or_changed_have_no_pictures(tmp_path: pathlib.Path
     assert GONE in page and CHANGED in page
     for path in videos.iterdir():
         path.unlink()
+    capsys.readouterr()
     assert report(tmp_path / "out") == 0
+    out, err = capsys.readouterr()
+    found = re.fullmatch(r"report: .*: (\d+) clips of 3 videos, 0 with pictures; open it in a browser\n", out)
+    assert found is not None
+    number = found[1]
+    assert f"0 of {number} clips have pictures: {number} of videos that do not exist any more\n" in err
     assert PICTURE not in (tmp_path / "out/report.html").read_text("utf-8")
 
 

@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[list[str], int]] = {
     "models": (["models"], 0),
     "models fetch": (["models", "fetch", "demo"], 0),
     "probe": (["probe", "VIDEO"], 1),
+    "doctor": (["doctor", "python", "codecs", "sandbox"], 0),
     "plan": (["plan", "VIDEO", "--model=demo", "--output", "NEW"], 0),
     "bad flags": (["label", "VIDEO", "--model=demo", "--output", "NEW", "--no_such_flag", ODD_NAME], 2),
     "bad input": (["plan", "--model=demo", "--input_list", f"no {ODD_NAME}", "--output", "NEW"], 2),

@@ -99,7 +99,9 @@ def labeled(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return output
 
 
-@pytest.mark.parametrize("command", ["plan", "probe", "status", "verify", "report", "diff", "sql", "compact", "models"])
+@pytest.mark.parametrize(
+    "command", ["plan", "probe", "status", "verify", "report", "diff", "sql", "compact", "models", "doctor"]
+)
 def test_no_other_command_listens(command: str, labeled: pathlib.Path, samples_dir: pathlib.Path) -> None:
     sample = samples_dir / "growing.mp4"
     runs = sorted(path.stem for path in labeled.joinpath("runs").iterdir() if "-compact-" not in path.stem)
@@ -108,6 +110,7 @@ def test_no_other_command_listens(command: str, labeled: pathlib.Path, samples_d
         "probe": [sample],
         "diff": [labeled, *runs[:2]],
         "models": [],
+        "doctor": [],
     }
     done = deaf(command, *arguments.get(command, [labeled]))
     assert (done.returncode, done.stderr) == (0, "")

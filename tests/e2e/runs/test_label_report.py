@@ -39,7 +39,8 @@ def test_a_run_writes_the_page_when_its_rows_are_newer(
 
     assert label(output, videos, "--summary_json") == 0, "nothing to do"
     assert page.stat().st_mtime_ns == first.st_mtime_ns
-    assert json.loads(capsys.readouterr().out.splitlines()[-1])["report"] == str(page)
+    *_, said, line = capsys.readouterr().out.splitlines()
+    assert said == f"report: {page} is up to date" and json.loads(line)["report"] == str(page)
 
     page.unlink()
     assert label(output, videos) == 0, "nothing to do"

@@ -100,8 +100,11 @@ def test_a_misspelled_flag_is_answered_with_the_nearest(capsys: pytest.CaptureFi
         ("--direct_num_workers=x", "argument --direct_num_workers: invalid int value: 'x'"),
         ("--runner", "argument --runner: expected one argument"),
         ("--top_k=x", "argument --top_k: invalid int value: 'x'"),
-        ("--max_video_bytes=1GB", "argument --max_video_bytes: '1GB' is not a number of bytes, such as 1000000000"),
-        ("--spool_bytes=x", "argument --spool_bytes: 'x' is not a number of bytes, such as 1000000000"),
+        (
+            "--max_video_bytes=1GB",
+            "argument --max_video_bytes: '1GB' is not a number of bytes, such as 1000000000 or 14MiB",
+        ),
+        ("--spool_bytes=x", "argument --spool_bytes: 'x' is not a number of bytes, such as 1000000000 or 14MiB"),
     ],
 )
 def test_beams_flags_are_answered_as_shortly(flag: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:

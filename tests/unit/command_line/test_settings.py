@@ -18,7 +18,7 @@ from reelbeam.pipeline.flags.parser import Parser, make_parser
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.pipeline.settings.declaration import Flag, Group, Setting, from_values, required, setting, settings_of
 from reelbeam.pipeline.settings.label_settings import LABEL_SETTINGS, RemoteSettings
-from reelbeam.pipeline.settings.values import Range, byte_text
+from reelbeam.pipeline.settings.values import Range, byte_count, byte_text
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.records import SkipRules
@@ -230,12 +230,28 @@ def test_a_declaration_is_all_that_a_setting_needs() -> None:
         "label": "Water bytes",
         "helpText": "Water (default: 2 MiB)",
         "isOptional": True,
-        "regexes": ["^[0-9]+$"],
+        "regexes": [r"^[0-9]+((\.[0-9]+)? ?[KMGT]iB)?$"],
     }
     with pytest.raises(ConfigError, match="--water_bytes is 0: it must be at least 1"):
         water.require(0)
     with pytest.raises(ConfigError, match="--name is ' ': it must be a name"):
         name.require(" ")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("3", 3), ("300KiB", 300 << 10), ("2 MiB", 2 << 20), ("1.5mib", 3 << 19), ("0.5 GiB", 1 << 29)],
+)
+def test_a_number_of_bytes_may_have_a_unit_as_in_the_help(text: str, expected: int) -> None:
+    assert kettle("--name=x", "--water_bytes", text)[1].water_bytes == expected
+    assert byte_count(byte_text(expected << 10)) == expected << 10
+
+
+@pytest.mark.parametrize("text", ["", "MiB", "3 MB", "3M", "1.5", "-1 KiB", "1e3KiB", "3 MiB/s"])
+def test_what_is_not_a_number_of_bytes_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        kettle("--name=x", f"--water_bytes={text}")
+    assert "is not a number of bytes, such as 1000000000 or 14MiB" in capsys.readouterr().err
 
 
 def test_a_required_setting_that_is_missing_is_refused_with_its_hint(capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,6 +67,16 @@ def test_a_misspelled_flag_that_is_required_is_answered_with_the_nearest(capsys:
     assert "unrecognized arguments: --mod-el=demo (did you mean --model?)" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["--to", "x.html", "--clips", "4"], ["--run=x"], ["--no_images"]])
+def test_flags_of_other_commands_are_not_answered_with_flags_that_begin_alike(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        options.parse_flags([*BASE, *words])
+    error = capsys.readouterr().err
+    assert f"unrecognized arguments: {words[0]}" in error and "did you mean" not in error
+
+
 def test_switches_that_are_read_before_parsing_take_hyphens(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["label", "--summary-json"])

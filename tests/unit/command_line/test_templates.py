@@ -17,6 +17,7 @@ import yaml
 
 from reelbeam.pipeline import flex_template
 from reelbeam.pipeline.commands import output as output_commands
+from reelbeam.pipeline.commands.doctor import doctor_parser
 from reelbeam.pipeline.commands.report import report_parser
 from reelbeam.pipeline.flags import options
 from reelbeam.pipeline.flags.label_parser import label_parser
@@ -319,3 +320,24 @@ def test_every_template_whose_launcher_waits_writes_the_report() -> None:
     flink = job["spec"]["template"]["spec"]["containers"][0]["args"]
     for words in (airflow, containers()["label"]["args"], unit.split(), flink):
         assert "--report" in words, words
+
+
+@pytest.mark.parametrize("template", ["airflow", "kubernetes", "systemd", "flink"])
+def test_the_templates_check_what_the_run_will_use(template: str) -> None:
+    (job,) = yaml.safe_load_all((TEMPLATES / "flink/label-job.yaml").read_text("utf-8"))
+    (flink,) = job["spec"]["template"]["spec"]["initContainers"]
+    (unit,) = re.findall(r"^ExecStartPre=(.+)$", (TEMPLATES / "systemd/reelbeam.service").read_text("utf-8"), re.M)
+    words = {
+        "airflow": shlex.split(rendered(dag_constants()["DOCTOR_COMMAND"]))[1:],
+        "kubernetes": [*containers()["doctor"]["command"], *containers()["doctor"]["args"]],
+        "systemd": shlex.split(unit),
+        "flink": [*flink["command"], *flink["args"]],
+    }[template]
+    assert words[0].endswith("reelbeam") and words[1] == "doctor"
+    args, beam_flags = options.parse_flags(words[2:], doctor_parser())
+    output = {"kubernetes": "/labels", "systemd": "/var/lib/reelbeam/labels"}.get(template, "gs://bucket/labels")
+    assert args.output.lower() == output and args.checks == []
+    assert [flag.partition("=")[0] for flag in beam_flags] == {
+        "kubernetes": ["--direct_num_workers"],
+        "flink": ["--runner", "--flink_master", "--artifact_endpoint"],
+    }.get(template, [])

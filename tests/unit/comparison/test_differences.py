@@ -99,7 +99,7 @@ def test_an_output_against_itself(
     text = printed(capsys, outputs[0], outputs[0])
     assert "61 videos before, 61 after, 61 in both: 0 with another top label, 0 with another status" in text
     assert "no drift: label shares differ no more than by chance: by 0 % of the videos, and chance alone gives" in text
-    assert "61 videos are in both with the same content" in text
+    assert "in both with the same content: 61 videos" in text
     assert "significant" not in text, "no share changed"
 
 

@@ -103,7 +103,7 @@ def test_drift_of_two_outputs(tmp_path: pathlib.Path) -> None:
     assert [(each.name, each.is_significant) for each in found.drift.labels] == [("left", True), ("right", True)]
     assert {each.name for each in found.drift.facts if each.is_significant} == {"codec h264", "codec vp9"}
     assert {each.name for each in found.drift.distances} == {
-        *("best score", "entropy (nats)", "duration (s)", "frames per second", "file size (MB)")
+        *("top score", "entropy (nats)", "duration (s)", "frames per second", "file size (MB)")
     }
     assert changes_of(tmp_path / "a", tmp_path / "b", min_drift=0.6).drift.verdict == "no drift"
 

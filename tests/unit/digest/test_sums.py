@@ -9,8 +9,9 @@ import pytest
 from digest_factory import clip, commit_run, content_of, video
 
 from reelbeam.pipeline.cli import main
-from reelbeam.transforms.output.digest.content import Cost, Example, FailureGroup, Share, Shares
+from reelbeam.transforms.output.digest.content import Cost, Example, FailureGroup
 from reelbeam.transforms.output.digest.digest import make_content
+from reelbeam.transforms.output.digest.shares import Share, Shares
 from reelbeam.transforms.output.digest.shown_rows import ShownRows
 from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.output.tables import Output
@@ -30,7 +31,7 @@ def test_totals_count_videos_by_status(tmp_path: pathlib.Path) -> None:
     outcomes = {"new": 3, "already_labeled": 4}
     commit_run(tmp_path, 1, [a, b], videos, results={"outcomes": outcomes, "ignored": {".txt": 2}})
     totals = content_of(tmp_path).totals
-    assert (totals.videos, totals.ok, totals.partial, totals.failed, totals.unrecognized) == (3, 1, 1, 1, 1)
+    assert (totals.videos, totals.ok, totals.partial, totals.failed, totals.nothing_recognized) == (3, 1, 1, 1, 1)
     assert (totals.clips, totals.video_ms, totals.size_bytes) == (2, 10_000, 30)
     assert (totals.skipped, totals.ignored) == ({"already_labeled": 4}, {".txt": 2})
 
@@ -121,10 +122,18 @@ def test_histograms_have_exact_quartiles_and_ignore_what_is_not_finite(tmp_path:
     assert corpus.scores.quartiles == (0.25, 0.5, 0.75)
     assert (len(corpus.scores.edges), corpus.scores.edges[3], corpus.scores.edges[-1]) == (21, 0.15, 1.0)
     assert [number for number, count in enumerate(corpus.scores.counts) if count] == [0, 5, 10, 15, 19]
-    assert corpus.entropies.edges[-1] == 1.5
+    assert corpus.entropies.edges[-1] == pytest.approx(1.2)
     assert sum(corpus.entropies.counts) == 5
     assert corpus.durations.edges == (2.0, 4.0, 8.0, 16.0)
     assert (corpus.durations.counts, corpus.durations.quartiles) == ((1, 0, 1), (4.5, 7.0, 9.5))
+
+
+@pytest.mark.parametrize("most", [0.0, 0.04, 0.2, 0.21, 1.0, 6.4])
+def test_two_digits_show_the_edges_of_entropies_exactly(tmp_path: pathlib.Path, most: float) -> None:
+    commit_run(tmp_path, 1, [clip("a.mp4", 0, ("left", 0.9), entropy=most)])
+    edges = content_of(tmp_path).corpus.entropies.edges
+    assert [float(f"{edge:.2f}") for edge in edges] == pytest.approx(edges, abs=1e-9)
+    assert len(set(edges)) == 21 and most <= edges[-1] + 1e-6 and edges[-1] < most + 0.21
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from digest_factory import clip, commit_run, content_of, places, video
 
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.output.digest import digest, timelines
-from reelbeam.transforms.output.digest.content import LabelRun, TimeSpan
+from reelbeam.transforms.output.digest.label_runs import LabelRun, TimeSpan, VideoFailure
 from reelbeam.transforms.schemas import Row
 
 
@@ -95,6 +95,16 @@ def test_videos_with_most_changes_have_timelines(tmp_path: pathlib.Path) -> None
     commit_run(tmp_path, 2, [row for number in range(9) for row in track(f"tie{number}.mp4", "ababab")])
     chosen = {tuple(each.video_uri for each in content_of(tmp_path, seed=seed).timelines) for seed in range(3)}
     assert len(chosen) == 3
+
+
+def test_a_requested_video_without_clips_has_its_error(tmp_path: pathlib.Path) -> None:
+    clips = track("a.mp4", "a")
+    bad = video("bad.mp4", [], duration_ms=None, error_code="truncated", error_message="it ends too early")
+    part = video("a.mp4", clips, status="partial", error_code="no_frames", error_message="none after 0:02")
+    commit_run(tmp_path, 1, clips, [bad, part])
+    failed, partial = content_of(tmp_path, videos=("bad.mp4", "a.mp4")).timelines
+    assert (failed.failure, failed.lanes) == (VideoFailure("truncated", "it ends too early"), ())
+    assert partial.failure is None
 
 
 def test_requested_videos_have_timelines_first(tmp_path: pathlib.Path) -> None:

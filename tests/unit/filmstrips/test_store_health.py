@@ -79,7 +79,7 @@ def test_local_files_are_always_tried() -> None:
 def test_the_message_has_the_store_and_no_secret() -> None:
     health = after("https://me:SECRET@host", MAX_FAILURES, UnreadableVideoError("https://host/a?sig=SECRET: 503"), None)
     with (
-        pytest.raises(UnreadableVideoError, match="3 videos in a row .* from https://host; .*503") as caught,
+        pytest.raises(UnreadableVideoError, match="3 reads in a row from https://host failed; .*503") as caught,
         health.watched("https://me:SECRET@host/x.mp4?sig=SECRET"),
     ):
         pytest.fail("it was tried")

@@ -56,8 +56,10 @@ MAY_IMPORT = {  # beside its own files
     "pipeline.reports": "data model, storage, output, selection, filmstrips, models, models.*, pipeline, "
     "pipeline.terminal, pipeline.settings, pipeline.job, pipeline.reports.page",
     "pipeline.reports.page": "data model, output, filmstrips",
+    "pipeline.doctor": "all of transforms, pipeline, pipeline.demo, pipeline.terminal, pipeline.settings, "
+    "pipeline.runners, pipeline.flags, pipeline.job",
     "pipeline.commands": "all of transforms, pipeline, pipeline.terminal, pipeline.settings, pipeline.runners, "
-    "pipeline.flags, pipeline.job, pipeline.reports, pipeline.reports.page",
+    "pipeline.flags, pipeline.job, pipeline.reports, pipeline.reports.page, pipeline.doctor",
     "start": "data model, storage, pipeline, pipeline.*",
 }
 MAY_KNOW_BEAM = {"data model", "storage", "inputs", "output", "selection", "stored_models", "steps"}

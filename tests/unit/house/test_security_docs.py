@@ -49,6 +49,7 @@ def test_every_file_and_flag_that_it_names_is_there() -> None:
         "--net",
         "--version",
         "--to",
+        "--reach",
         "--no_images",
     }
     assert set(re.findall(r"--[a-z][\w-]+", TEXT)) - flags - foreign == set()

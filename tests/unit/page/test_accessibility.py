@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import pytest
@@ -9,7 +10,10 @@ from html_tree import Element, parse
 from page_contents import NO_SHARES, NO_VALUES, all_pictures, report_changes, report_content
 
 from reelbeam.pipeline.reports.page.page import render_page
-from reelbeam.transforms.output.digest.content import Content, Corpus, Sheets, Totals
+from reelbeam.transforms.output.digest.content import Content, Totals
+from reelbeam.transforms.output.digest.label_runs import Timeline, VideoFailure
+from reelbeam.transforms.output.digest.shares import Corpus, Shares
+from reelbeam.transforms.output.digest.shown_clips import Sheets
 
 EMPTY = Content(
     "/data/labels",
@@ -55,7 +59,7 @@ def test_ids_are_unique_and_references_lead_to_one(page: Element) -> None:
         wanted = (
             each.attributes.get("aria-labelledby", "").split() + each.attributes.get("aria-describedby", "").split()
         )
-        wanted += [each.attributes[name] for name in ("for", "data-shot") if name in each.attributes]
+        wanted += [each.attributes[name] for name in ("for", "data-pictures") if name in each.attributes]
         if each.attributes.get("href", "").startswith("#"):
             wanted.append(each.attributes["href"][1:])
         assert set(wanted) <= set(ids), each.attributes
@@ -85,8 +89,23 @@ def test_charts_have_names_findings_and_tables(page: Element) -> None:
         assert description.text.endswith((".", "…"))
         assert drawing.attributes["aria-labelledby"] == f"{title.attributes['id']} {description.attributes['id']}"
     for figure in page.all("figure"):
-        assert figure.one("details").one("summary").text
-        figure.one("details").one("table")
+        if figure.all("svg", "plot"):
+            assert figure.one("details").one("summary").text
+            figure.one("details").one("table")
+
+
+def test_a_failed_video_has_its_error_instead_of_a_timeline() -> None:
+    shown = Timeline("/data/bad.mp4", 0, 0, (), (), 0, 0, (), VideoFailure("truncated", "it ends too early"))
+    page = parse(render_page(dataclasses.replace(report_content(), timelines=(shown,)), {}, None))
+    section = page.one("section", "timeline")
+    assert "The video failed: truncated it ends too early" in section.text
+    assert not section.all("svg")
+
+
+def test_a_chart_without_values_is_a_sentence() -> None:
+    for figure in parse(render_page(EMPTY, {}, None)).all("figure", "chart"):
+        assert figure.text.endswith(("There are none.", "There are no values."))
+        assert not figure.all("svg") and not figure.all("table")
 
 
 def test_every_other_drawing_is_hidden_or_inside_a_chart(page: Element) -> None:
@@ -129,6 +148,16 @@ def test_the_page_can_be_read_without_style_and_script() -> None:
         assert wanted in text
     assert "About 14 % of the videos moved to other labels (p = 0.004)" in text
     assert page.one(class_="find").attributes["hidden"] == "", "the field needs the script"
+
+
+def test_a_label_is_the_most_frequent_one_only_if_it_is_the_only_one() -> None:
+    content = report_content()
+    most = "The most frequent label is archery, with 3 videos."
+    assert most in render_page(content, {}, None)
+    archery = content.corpus.labels.largest[0]
+    tied = Shares((archery, dataclasses.replace(archery, name="yoga")))
+    content = dataclasses.replace(content, corpus=dataclasses.replace(content.corpus, labels=tied))
+    assert "The most frequent label is" not in render_page(content, {}, None)
 
 
 def test_a_run_of_a_timeline_leads_to_the_card_of_its_clip() -> None:

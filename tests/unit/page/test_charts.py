@@ -14,7 +14,8 @@ from reelbeam.pipeline.reports.page.charts.intervals import Interval, intervals
 from reelbeam.pipeline.reports.page.charts.status import Part, status_bar
 from reelbeam.pipeline.reports.page.charts.timeline import timeline_chart
 from reelbeam.pipeline.reports.page.text import points, score
-from reelbeam.transforms.output.digest.content import Histogram, LabelRun, Timeline, TimeSpan
+from reelbeam.transforms.output.digest.label_runs import LabelRun, Timeline, TimeSpan
+from reelbeam.transforms.output.digest.shares import Histogram
 
 
 def share(length: str) -> float:
@@ -81,7 +82,7 @@ def test_a_timeline_has_lanes_gaps_and_links() -> None:
     drawing = parse(timeline_chart("key", "Time", "A.", shown, ["clip-7"]))
     check_lengths(drawing)
     assert drawing.one("a", "run").attributes["href"] == "#clip-7"
-    boxes = [each for each in drawing.all("svg") if each.all("text") and "x" in each.attributes]
+    boxes = [each for each in drawing.all("svg") if each.all("div", "run-name") and "x" in each.attributes]
     extents = [(share(box.attributes["x"]), share(box.attributes["width"])) for box in boxes]
     assert extents == [(0, 50), (50, 25), (25, 50)]
     assert len(drawing.all("rect", "gap")) == 2

@@ -14,7 +14,8 @@ from page_contents import all_pictures, report_changes, report_content
 from reelbeam.pipeline.reports.page.options import PageOptions
 from reelbeam.pipeline.reports.page.page import render_page
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip
-from reelbeam.transforms.output.digest.content import Content, Example, FailureGroup, Share, Shares
+from reelbeam.transforms.output.digest.content import Content, Example, FailureGroup
+from reelbeam.transforms.output.digest.shares import Share, Shares
 
 HOSTILE = [
     "</script><!--<script>alert(1)</script>",
@@ -31,7 +32,7 @@ INVISIBLE = "\x00\x1b\x7f\x85\u00ad\u200b\u200e\u2028\u2029\u202e\u2066\ufeff\ud
 ALLOWED_ELEMENTS = set(
     "html head meta title style script body a svg defs pattern line circle path header div span nav ul li label input "
     "kbd output main section p h1 h2 h3 h4 code bdi dl dt dd b table caption thead tbody tr th td article ol img "
-    "figure figcaption details summary rect text desc g footer strong".split()
+    "figure figcaption details summary rect text foreignobject desc g footer strong".split()
 )
 
 
@@ -64,7 +65,7 @@ def rendered(text: str) -> str:
     changes = dataclasses.replace(changes, before=side, after=side)
     pictures = all_pictures(content, changes)
     pictures[content.sheets.undecided[0].key] = NoFilmstrip("unreadable", text)
-    return render_page(content, pictures, changes, PageOptions(version=text, command=text))
+    return render_page(content, pictures, changes, PageOptions(version=text))
 
 
 def check_is_harmless(page: Element) -> None:
@@ -147,6 +148,7 @@ def test_signatures_of_addresses_are_nowhere() -> None:
     for secret in ("PASSWORD", "SECRET", "FRAGMENT", "X-Amz"):
         assert secret not in page
     assert "https://host/a.mp4#t=0" in page
+    assert 'data-search="archery yoga running https://host/a.mp4"' in page
 
 
 def test_the_same_content_gives_the_same_bytes() -> None:

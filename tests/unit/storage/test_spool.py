@@ -166,6 +166,7 @@ def test_threads_get_the_same_spool(tmp_path: pathlib.Path) -> None:
 EXITING = """
     import sys
     from reelbeam.pipeline import cli
+    from reelbeam.pipeline.reports.summary_json import Progress
     from reelbeam.transforms.storage.spool.folder import SpoolConfig, spool_of
 
     def command(argv):
@@ -174,7 +175,7 @@ EXITING = """
             raise KeyboardInterrupt
         return int(sys.argv[2])
 
-    cli.main = lambda: cli._guarded(command, [], [])
+    cli.main = lambda: cli._guarded(command, [], Progress())
     cli.entry_point()
 """
 

@@ -218,7 +218,7 @@ def test_a_file_is_replaced_as_a_whole(root: str) -> None:
 
 def test_a_failure_to_replace_a_local_file_keeps_the_old_one(tmp_path: pathlib.Path) -> None:
     (tmp_path / "folder").mkdir()
-    with pytest.raises(errors.StorageError, match=r"folder: the storage says .*Is a directory"):
+    with pytest.raises(errors.StorageError, match=r"folder: the storage says .*Is a directory$"):
         storage.replace_file(f"{tmp_path}/folder", b"new")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["folder"]
 

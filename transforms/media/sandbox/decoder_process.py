@@ -48,6 +48,7 @@ class DecoderProcess:
     Attributes:
       is_idle: whether the process waits for its request.
       has_crashed: whether the process ended by a fault in native code.
+      walls: what confines the process, of `confinement.WALLS`.
     """
 
     def __init__(self, server: spawn.ForkServer, bounds: Bounds, allow_unconfined: bool = False) -> None:
@@ -78,7 +79,7 @@ class DecoderProcess:
         self._channel = protocol.Channel(self._socket, _MAX_LINE_BYTES)
         try:
             ready = self._receive(Budget(_START_SECONDS))
-            responses.check_walls(ready.get("confined_by"), allow_unconfined)
+            self.walls = responses.check_walls(ready.get("confined_by"), allow_unconfined)
         except (errors.DecoderFailedError, protocol.ProtocolError) as error:
             self.close()
             if not server.is_alive():

@@ -47,8 +47,8 @@ _ERROR_CLASSES |= {cls.code: cls for cls in errors.error_classes(errors.MediaErr
 _log = logging.getLogger(__name__)
 
 
-def check_walls(walls: object, allow_unconfined: bool) -> None:
-    """Checks how a decoder process is confined; warns if some walls are missing.
+def check_walls(walls: object, allow_unconfined: bool) -> tuple[str, ...]:
+    """Returns the walls that confine a decoder process, after a check; warns if some are missing.
 
     Raises:
       ProtocolError: the value is not a list of walls.
@@ -57,7 +57,7 @@ def check_walls(walls: object, allow_unconfined: bool) -> None:
     if not isinstance(walls, list) or not set(walls) <= set(WALLS):
         raise ProtocolError(f"confined_by is {printable(repr(walls)[:100])}")
     if "seccomp" in walls:
-        return
+        return tuple(walls)
     if not walls and not allow_unconfined:
         raise errors.ConfigError(
             "decoder processes cannot be confined here: the system allows neither seccomp filters nor Landlock, so a"
@@ -65,6 +65,7 @@ def check_walls(walls: object, allow_unconfined: bool) -> None:
             " a container that allows one of them, or pass --allow_unconfined_decoder"
         )
     _warn_of_missing_walls(bool(walls))
+    return tuple(walls)
 
 
 @functools.cache

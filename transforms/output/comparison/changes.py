@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal, TypeAlias
 
-from reelbeam.transforms.output.digest.content import ScoredLabel, ShownClip
+from reelbeam.transforms.output.digest.shown_clips import ScoredLabel, ShownClip
 
 Verdict: TypeAlias = Literal["drift", "no drift", "too few videos", "not comparable"]
 """Whether the corpus drifted. "not comparable": model or sampling differ, so that a change is not one of the corpus."""
@@ -108,7 +108,7 @@ class Drift:
       labels: the changes of label shares, the largest first; labels of fewer than 5 videos are pooled.
       facts: the changes of codec, container and picture size, with names such as "codec h264".
       failures: the changes of error codes.
-      distances: of best score, entropy, duration, frame rate and size.
+      distances: of top score, entropy, duration, frame rate and size.
       labeled_before, labeled_after: the numbers of labeled videos with the settings that are compared.
     """
 
@@ -128,10 +128,10 @@ class Drift:
 
 @dataclasses.dataclass(frozen=True)
 class ChangedVideo:
-    """A video whose best label changed.
+    """A video whose top label changed.
 
     Attributes:
-      before, after: its best labels.
+      before, after: its first labels.
       clip: a clip of it, with the labels of `after`; None if it has none.
     """
 
@@ -150,7 +150,7 @@ class Changes:
       both, new, lost: the numbers of videos in both, only in `after`, and only in `before`. A run has no rows for
         inputs that it skipped, so a video is not necessarily lost if `after.skipped` is not 0, or new if
         `before.skipped` is not 0. `lost` is None if `after` has only the rows that were made since `before`.
-      relabeled: the number of videos in both whose best label changed.
+      relabeled: the number of videos in both whose top label changed.
       new_examples, lost_examples: some of their URIs, chosen by a hash.
       changed: some of the relabeled videos: those that were surest before and after.
       same_content: the number of videos in both whose content did not change.

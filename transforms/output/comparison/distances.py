@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
+from reelbeam.transforms.output.arrays import Floats, Numbers
 from reelbeam.transforms.output.comparison.changes import Distance
-from reelbeam.transforms.output.comparison.shares import SEED, Floats, Ints, draws, p_value
+from reelbeam.transforms.output.comparison.shares import SEED, draws, p_value
 
 _BINS = 256
 _LARGEST = 1e100
@@ -37,7 +38,7 @@ def distance(name: str, before: Floats, after: Floats) -> Distance | None:
     return Distance(name, exact, p_value(found / scale, np.concatenate(drawn) / scale))
 
 
-def _histograms(before: Floats, after: Floats) -> tuple[Floats, Ints, Ints]:
+def _histograms(before: Floats, after: Floats) -> tuple[Floats, Numbers, Numbers]:
     """Returns the mean of each bin, and the counts of the first sample and of both together."""
     together = np.concatenate([before, after])
     edges = np.unique(np.quantile(together, np.linspace(0, 1, _BINS + 1)[1:-1], method="lower"))
@@ -49,7 +50,7 @@ def _histograms(before: Floats, after: Floats) -> tuple[Floats, Ints, Ints]:
     return means, first[is_used].astype(np.int64), pooled[is_used].astype(np.int64)
 
 
-def _bin_distances(first: Ints, pooled: Ints, size: int, places: Floats) -> Floats:
+def _bin_distances(first: Numbers, pooled: Numbers, size: int, places: Floats) -> Floats:
     """Returns the distance of each row of counts from the rest of the pooled counts."""
     shares, others = first / size, (pooled - first) / (pooled.sum() - size)
     distances: Floats = np.abs(np.cumsum(others - shares, axis=1)[:, :-1]) @ np.diff(places)

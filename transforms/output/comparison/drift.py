@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from reelbeam.transforms.output.arrays import Floats
 from reelbeam.transforms.output.comparison.changes import MIN_DRIFT, Drift, Verdict
 from reelbeam.transforms.output.comparison.distances import distance
-from reelbeam.transforms.output.comparison.shares import Floats, Shift, share_changes, shift
+from reelbeam.transforms.output.comparison.shares import Shift, share_changes, shift
 
 MIN_VIDEOS = 30
 """The minimum number of labeled videos on each side for a verdict."""
@@ -21,7 +22,7 @@ class VideoSample:
 
     Attributes:
       videos: the number of videos.
-      labels: the numbers of labeled videos by best label; their sum is the number of labeled videos.
+      labels: the numbers of labeled videos by top label; their sum is the number of labeled videos.
       facts: by kind, such as "codec", the numbers of videos by value; videos without a known value are not counted.
       failures: the numbers of failed and partial videos by error code.
       numbers: by name and unit, a number for each video; NaN if it is unknown.

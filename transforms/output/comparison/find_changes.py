@@ -5,18 +5,18 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reelbeam.transforms.output.arrays import Mask, Numbers
 from reelbeam.transforms.output.comparison.changes import MIN_DRIFT, ChangedVideo, Changes, Side
 from reelbeam.transforms.output.comparison.differences import skipped_inputs
 from reelbeam.transforms.output.comparison.drift import measure_drift
 from reelbeam.transforms.output.comparison.samples import video_sample
 from reelbeam.transforms.output.comparison.settings import setting_changes
-from reelbeam.transforms.output.comparison.side_rows import Numbers, Pairs, SideRows, differs, same_content
+from reelbeam.transforms.output.comparison.side_rows import Pairs, SideRows, differs, same_content
 from reelbeam.transforms.output.digest.chosen_rows import CLIP_COLUMNS, InputFacts, shown_clip
-from reelbeam.transforms.output.digest.content import ScoredLabel, ShownClip
+from reelbeam.transforms.output.digest.shown_clips import ScoredLabel, ShownClip
 from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.row_keys import seeded_hashes
 from reelbeam.transforms.schemas import Row
@@ -85,7 +85,7 @@ def _side(side: SideRows) -> Side:
     )
 
 
-def _surest(before: SideRows, after: SideRows, pairs: Pairs, is_relabeled: npt.NDArray[np.bool_], most: int) -> Numbers:
+def _surest(before: SideRows, after: SideRows, pairs: Pairs, is_relabeled: Mask, most: int) -> Numbers:
     """Returns the places in `pairs` of the relabeled videos whose lower score, before or after, is the highest."""
     (places,) = np.nonzero(is_relabeled)
     scores = [

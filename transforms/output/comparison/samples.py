@@ -6,11 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reelbeam.transforms.output.arrays import Floats
 from reelbeam.transforms.output.comparison.drift import VideoSample
-from reelbeam.transforms.output.comparison.side_rows import Floats, SideRows
+from reelbeam.transforms.output.comparison.side_rows import SideRows
 from reelbeam.transforms.output.row_keys import seeded_hashes
 
-NO_LABEL = "(no label)"
+NO_LABEL = "nothing recognized"
 """The name of the label of videos whose labels all have a lower score than `--min_score`."""
 
 _FACTS = {"codec": "codec", "container": "container", "picture size": "picture size"}
@@ -36,7 +37,7 @@ def video_sample(side: SideRows) -> VideoSample:
         facts={kind: _counts(rows[name]) for kind, name in _FACTS.items()},
         failures=_counts(rows["error_code"]),
         numbers={
-            "best score": _floats(rows, "top_score"),
+            "top score": _floats(rows, "top_score"),
             "entropy (nats)": entropies,
             "duration (s)": _floats(rows, "duration_ms") / 1000,
             "frames per second": _floats(rows, "source_fps"),

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
 
+from reelbeam.transforms.output.arrays import Floats, Mask, Numbers
 from reelbeam.transforms.output.comparison.changes import ShareChange
 
 NUM_PERMUTATIONS = 999
@@ -30,9 +30,6 @@ _CELLS = 2_000_000
 _MAX_NAMES = 5_000
 _QUANTILE = 1.959963984540054
 """Of the normal distribution, for intervals of 95 %."""
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 class Shift(NamedTuple):
@@ -91,12 +88,12 @@ def shift(before: Mapping[str, int], after: Mapping[str, int]) -> Shift:
     return Shift(variation, by_chance, moved, divergence - divergence_by_chance, p)
 
 
-def _pooled(counts: Ints, is_rare: npt.NDArray[np.bool_]) -> Ints:
+def _pooled(counts: Numbers, is_rare: Mask) -> Numbers:
     """Returns the counts of the other names, and last the sum of the rare ones."""
     return np.append(counts[~is_rare], counts[is_rare].sum())
 
 
-def draws(random: np.random.Generator, pooled: Ints, size: int) -> list[Ints]:
+def draws(random: np.random.Generator, pooled: Numbers, size: int) -> list[Numbers]:
     """Returns the counts of the first side under `NUM_PERMUTATIONS` permutations, in arrays of bounded size.
 
     Args:
@@ -114,7 +111,7 @@ def p_value(found: float, drawn: Floats) -> float:
     return float((1 + np.count_nonzero(drawn >= found - _ROUNDING)) / (1 + len(drawn)))
 
 
-def _measures(first: Ints, pooled: Ints, size: int) -> Floats:
+def _measures(first: Numbers, pooled: Numbers, size: int) -> Floats:
     """Returns the total variation, the same without variance, and the divergence in bits, of each row of counts."""
     number = int(pooled.sum())
     other_size = number - size
@@ -161,12 +158,12 @@ def share_changes(
     return tuple(sorted(changes, key=lambda each: (each.name == rest, -abs(each.difference), each.name)))
 
 
-def _counts(names: list[str], before: Mapping[str, int], after: Mapping[str, int]) -> tuple[Ints, Ints]:
+def _counts(names: list[str], before: Mapping[str, int], after: Mapping[str, int]) -> tuple[Numbers, Numbers]:
     first, second = (np.array([side.get(name, 0) for name in names], np.int64) for side in (before, after))
     return first, second
 
 
-def exact_p_values(first: Ints, second: Ints, size: int, other_size: int) -> Floats:
+def exact_p_values(first: Numbers, second: Numbers, size: int, other_size: int) -> Floats:
     """Returns the p-values of Fisher's exact test, twice the smaller tail, for each pair of counts.
 
     A Monte Carlo permutation test with 999 permutations has no p-value below 0.001, which is too large for the
@@ -183,7 +180,7 @@ def exact_p_values(first: Ints, second: Ints, size: int, other_size: int) -> Flo
     return p_values
 
 
-def newcombe_interval(first: Ints, second: Ints, size: int, other_size: int) -> tuple[Floats, Floats]:
+def newcombe_interval(first: Numbers, second: Numbers, size: int, other_size: int) -> tuple[Floats, Floats]:
     """Returns the 95 % intervals of differences of shares, second - first (Newcombe 1998, method 10).
 
     Args:
@@ -198,7 +195,7 @@ def newcombe_interval(first: Ints, second: Ints, size: int, other_size: int) -> 
     return np.maximum(difference - below, -1), np.minimum(difference + above, 1)
 
 
-def wilson_interval(counts: Ints, size: int) -> tuple[Floats, Floats]:
+def wilson_interval(counts: Numbers, size: int) -> tuple[Floats, Floats]:
     """Returns the 95 % intervals of shares.
 
     Args:

@@ -11,18 +11,15 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reelbeam.transforms.output.arrays import Floats, Mask, Numbers
 from reelbeam.transforms.output.digest.media_names import container_names, picture_sizes
 from reelbeam.transforms.output.digest.shown_rows import NumberedRows, OnFile, ShownRows
 from reelbeam.transforms.output.run_document import KEY_COLUMNS, LabelingKey
 from reelbeam.transforms.records.time_range import shown_input
 from reelbeam.transforms.schemas import RANGE, VIDEOS
-
-Numbers = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 _KEPT = (
     *("video_uri", *RANGE, "uri_key", "status", "top_label", "top_score", "error_code"),
@@ -48,7 +45,7 @@ class SideRows:
     rows: pa.Table
     entropies: Floats
     labeling_key: LabelingKey | None
-    has_labeling_key: npt.NDArray[np.bool_]
+    has_labeling_key: Mask
     rows_by_run: Mapping[str, int]
 
     @classmethod
@@ -167,22 +164,22 @@ class Pairs(NamedTuple):
         return cls(first, second, rest, other_rest)
 
 
-def differs(before: SideRows, after: SideRows, pairs: Pairs, name: str) -> npt.NDArray[np.bool_]:
+def differs(before: SideRows, after: SideRows, pairs: Pairs, name: str) -> Mask:
     """Returns for each pair whether a column differs; null, as for a video without labels, is equal to null."""
     first, second = (
         plain(side.rows[name].take(pa.array(places))) for side, places in ((before, pairs.before), (after, pairs.after))
     )
     is_same = pc.fill_null(pc.equal(first, second), False)
     both_null = pc.and_(pc.is_null(first), pc.is_null(second))
-    found: npt.NDArray[np.bool_] = pc.invert(pc.or_(is_same, both_null)).to_numpy()
+    found: Mask = pc.invert(pc.or_(is_same, both_null)).to_numpy()
     return found
 
 
-def same_content(before: SideRows, after: SideRows, pairs: Pairs) -> npt.NDArray[np.bool_]:
+def same_content(before: SideRows, after: SideRows, pairs: Pairs) -> Mask:
     """Returns for each pair whether its video is known to have the same content: the same version and the same size."""
     is_known = pc.not_equal(after.rows["content_version"].take(pa.array(pairs.after)), "").to_numpy()
     is_changed = [differs(before, after, pairs, name) for name in ("content_version", "size_bytes")]
-    found: npt.NDArray[np.bool_] = is_known & ~np.logical_or(*is_changed)
+    found: Mask = is_known & ~np.logical_or(*is_changed)
     return found
 
 

@@ -1,6 +1,6 @@
 """The content of `reelbeam report`: what is in an output, as dataclasses. No pictures and no HTML.
 
-content.py      the dataclasses of a report
+content.py      the dataclasses of a report (shown_clips.py, shares.py, label_runs.py: those of its parts)
 shown_rows.py   the rows that a report shows, read batch by batch
 digest.py       makes the content of a report (near_names.py: what a URI without a row may have meant)
 video_facts.py  sums over the videos, and failures

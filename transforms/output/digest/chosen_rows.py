@@ -10,22 +10,22 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from reelbeam.transforms.output.arrays import Places, Scores
 from reelbeam.transforms.output.digest.clip_table import NO_LABEL, ClipTable
-from reelbeam.transforms.output.digest.content import ClipKey, ScoredLabel, ShownClip
+from reelbeam.transforms.output.digest.label_runs import VideoFailure
+from reelbeam.transforms.output.digest.shown_clips import ClipKey, ScoredLabel, ShownClip
 from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.digest.video_facts import VideoOrder
 from reelbeam.transforms.schemas import RANGE, Row
 
 NUM_LANES = 3
-_VIDEO_COLUMNS = ("video_uri", *RANGE, "duration_ms", "content_version", "size_bytes")
+_VIDEO_COLUMNS = ("video_uri", *RANGE, "duration_ms", "content_version", "size_bytes", "error_code", "error_message")
 CLIP_COLUMNS = (
     *("video_uri", *RANGE, "clip_index", "run_id", "start_ms", "end_ms", "labels"),
     *("entropy", "log_sum_exp", "num_frames", "num_real_frames"),
 )
 """The columns of the clips table that `shown_clip` needs."""
 _CLIP_BITS = 32
-
-Places = npt.NDArray[np.int64]
 
 
 class InputFacts(NamedTuple):
@@ -48,7 +48,7 @@ class RankedLabels(NamedTuple):
     """
 
     codes: npt.NDArray[np.int32]
-    scores: npt.NDArray[np.float32]
+    scores: Scores
     names: Sequence[str]
 
 
@@ -59,11 +59,13 @@ class ChosenRows:
     Attributes:
       inputs: the rows of the videos of chosen clips and of timelines, by the rank of the input.
       clips: the chosen clips, by the rank of the input and the index of the clip.
+      failures: the errors of failed and of partial videos, by the rank of the input.
       tracks: for the inputs with timelines: the start, the index and the labels of their clips.
     """
 
     inputs: dict[int, InputFacts]
     clips: dict[tuple[int, int], ShownClip]
+    failures: dict[int, VideoFailure]
     tracks: dict[int, pa.Table]
 
     def clip(self, clips: ClipTable, place: int) -> ShownClip:
@@ -71,7 +73,7 @@ class ChosenRows:
         return self.clips[int(clips.inputs[place]), int(clips.clip_index[place])]
 
     def ranked_labels(self, rank: int) -> list[RankedLabels]:
-        """Returns the best, the second and the third labels of the clips of an input with a timeline.
+        """Returns the top, the second and the third labels of the clips of an input with a timeline.
 
         A rank that no clip has is left out, and so is a repeated clip, as in `ClipTable`.
         """
@@ -110,11 +112,15 @@ def read_chosen(
     """
     with_timeline = np.array(sorted(timelines), np.int64)
     inputs: dict[int, InputFacts] = {}
+    failures: dict[int, VideoFailure] = {}
     for batch, numbers in rows.numbered("videos", _VIDEO_COLUMNS, on_file):
         ranks = order.ranks[numbers]
         found = np.isin(ranks, np.union1d(clips.inputs[chosen], with_timeline))
-        facts = (InputFacts(**row) for row in batch.filter(pa.array(found)).to_pylist())
-        inputs |= zip(ranks[found].tolist(), facts, strict=True)
+        for rank, row in zip(ranks[found].tolist(), batch.filter(pa.array(found)).to_pylist(), strict=True):
+            code, message = row.pop("error_code"), row.pop("error_message")
+            inputs[rank] = InputFacts(**row)
+            if code is not None:
+                failures[rank] = VideoFailure(code, message or "")
     keys = _keys(clips.inputs[chosen], clips.clip_index[chosen])
     shown: dict[tuple[int, int], ShownClip] = {}
     parts: dict[int, list[pa.RecordBatch]] = {}
@@ -126,7 +132,7 @@ def read_chosen(
         for rank in np.intersect1d(ranks, with_timeline).tolist():
             mine = batch.select(["start_ms", "clip_index", "labels"]).filter(pa.array(ranks == rank))
             parts.setdefault(rank, []).append(mine)
-    return ChosenRows(inputs, shown, {rank: pa.Table.from_batches(found) for rank, found in parts.items()})
+    return ChosenRows(inputs, shown, failures, {rank: pa.Table.from_batches(found) for rank, found in parts.items()})
 
 
 def _keys(ranks: Places, clip_index: npt.NDArray[np.int32]) -> Places:

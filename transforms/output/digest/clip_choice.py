@@ -14,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from reelbeam.transforms.output.arrays import Places
 from reelbeam.transforms.output.digest.clip_table import NO_LABEL, ClipTable
-from reelbeam.transforms.output.digest.content import Share
+from reelbeam.transforms.output.digest.shares import Share
 from reelbeam.transforms.output.digest.video_facts import VideoOrder
 from reelbeam.transforms.output.row_keys import seeded_hashes
 
@@ -24,12 +25,11 @@ _PERCENT = {"labels": 40, "timelines": 24, "sample": 12, "least_certain": 12, "u
 _GROUPS = 3
 
 MAX_MARGIN = 0.2
-"""The greatest difference of the two best scores of an undecided clip."""
+"""The greatest difference of the two top scores of an undecided clip."""
 
 MIN_RANK_DIFFERENCE = 0.2
 """How much higher an unfamiliar clip ranks by its log-sum-exp than by its score, as a share of all clips."""
 
-Places = npt.NDArray[np.int64]
 _Values = npt.NDArray[np.generic]
 
 
@@ -38,14 +38,15 @@ class DigestOptions:
     """What a report shows.
 
     The sheets share `max_clips` in fixed percentages, rounded down: label sheets 40 %, timelines 24 %, the sample 12 %,
-    the least certain clips 12 %, undecided ones 6 %, unfamiliar ones 6 %. What a sheet does not use stays unused.
+    the least certain clips 12 %, undecided ones 6 %, unfamiliar ones 6 %. The sample gets what the others do not use,
+    so that the report shows `max_clips` different clips if there are as many.
 
     The share of the label sheets is given out in rounds, to the most frequent label first. In each round a label gets
     one more clip for each of its three groups, at most `clips_per_group` and at most the square root of its videos.
 
     Attributes:
       seed: of the sample, of the examples of failures, and of the order of timelines with the same number of changes.
-      max_clips: the most clips that all sheets and timelines show together.
+      max_clips: the most clips that all sheets and timelines show together; a clip that is on several counts once.
       num_labels: the number of labels with a sheet, and of labels that are not summed up as others.
       clips_per_group: the most clips of a label that are its surest, its median or its least sure ones.
       max_timelines: the number of timelines, unless more are requested.
@@ -78,7 +79,7 @@ class LabelChoice(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The clips of all sheets, see `content.Sheets`."""
+    """The clips of all sheets, see `shown_clips.Sheets`."""
 
     labels: tuple[LabelChoice, ...]
     least_certain: Places
@@ -87,13 +88,16 @@ class Choice(NamedTuple):
     sample: Places
 
 
-def choose(clips: ClipTable, order: VideoOrder, labels: list[Share], options: DigestOptions) -> Choice:
+def choose(
+    clips: ClipTable, order: VideoOrder, labels: list[Share], of_timelines: Places, options: DigestOptions
+) -> Choice:
     """Chooses clips.
 
     Args:
       clips: the clips.
       order: the order of the inputs.
-      labels: the shares of all labels.
+      labels: the shares of all labels, the most frequent first.
+      of_timelines: the clips that timelines show.
       options: the sizes of the sheets and the seed.
     """
     sheets = _label_sheets(clips, labels, options)
@@ -105,9 +109,19 @@ def choose(clips: ClipTable, order: VideoOrder, labels: list[Share], options: Di
     undecided = _not_shown_first(clips, close, shown, options.share("undecided"))
     shown[undecided] = True
     unfamiliar = _not_shown_first(clips, _most_unfamiliar(clips), shown, options.share("unfamiliar"))
+    shown[unfamiliar] = True
+    shown[of_timelines] = True
     hashes = seeded_hashes(order.hashes[clips.inputs], options.seed, clips.start_ms)
-    sample = np.argsort(hashes, kind="stable")[: options.share("sample")]
+    sample = _sample(np.argsort(hashes, kind="stable"), shown, options)
     return Choice(tuple(sheets), least_certain, undecided, unfamiliar, sample)
+
+
+def _sample(by_hash: Places, shown: npt.NDArray[np.bool_], options: DigestOptions) -> Places:
+    """Returns the first clips by hash: their share, and more until the report shows as many clips as it may."""
+    num_new = np.cumsum(~shown[by_hash])
+    room = min(options.max_clips - int(np.count_nonzero(shown)), int(num_new[-1]) if len(num_new) else 0)
+    until_full = int(np.searchsorted(num_new, room)) + 1 if room > 0 else 0
+    return by_hash[: max(options.share("sample"), until_full)]
 
 
 def _sorted(values: npt.NDArray[np.floating], wanted: npt.NDArray[np.bool_]) -> Places:
@@ -131,7 +145,7 @@ def _not_shown_first(clips: ClipTable, places: Places, shown: npt.NDArray[np.boo
 
 
 def _least_certain(clips: ClipTable, most: int) -> Places:
-    """Returns the clips with the highest entropy: one of each video, at most three with the same best label."""
+    """Returns the clips with the highest entropy: one of each video, at most three with the same top label."""
     places = _first_of_each(clips, _sorted(-clips.entropies, clips.entropies > 0), len(clips))
     labels = clips.labels[places]
     by_label = np.argsort(labels, kind="stable")
@@ -164,8 +178,7 @@ def _label_sheets(clips: ClipTable, labels: list[Share], options: DigestOptions)
     is_ranked = np.isfinite(clips.scores) & (clips.labels != NO_LABEL)
     counts = np.bincount(clips.labels[is_ranked], minlength=len(numbers))
     found = [(share.videos, int(counts[numbers[share.name]]), share.name) for share in labels if share.name in numbers]
-    found = [entry for entry in found if entry[1]]
-    frequent = sorted(found, key=lambda entry: (-entry[0], -entry[1], entry[2]))[: options.num_labels]
+    frequent = [entry for entry in found if entry[1]][: options.num_labels]
     quotas = _quotas([entry[:2] for entry in frequent], options)
     sheets = []
     for (num_videos, num_clips, name), quota in zip(frequent, quotas, strict=True):
@@ -191,8 +204,9 @@ def _quotas(labels: list[tuple[int, int]], options: DigestOptions) -> list[int]:
 def _groups(clips: ClipTable, places: Places, quota: int) -> tuple[Places, Places, Places]:
     """Returns the surest, the median and the least sure of the places, which are sorted by score.
 
-    The groups choose in turn: the surest one first, then the least sure, then the median. A group takes a clip of
-    another video if there is one.
+    The groups choose in turn: the surest one first, then the least sure, then the median, which takes the clip whose
+    rank is the nearest to the middle of all places. A group takes a clip of a video that the sheet does not show yet;
+    if there is none, of a video that the group itself does not show.
     """
     descending = places[np.lexsort((places, -clips.scores[places]))]
     middle = np.argsort(np.abs(2 * np.arange(len(places)) - (len(places) - 1)), kind="stable")
@@ -200,8 +214,13 @@ def _groups(clips: ClipTable, places: Places, quota: int) -> tuple[Places, Place
     chosen: list[list[int]] = [[], [], []]
     for _ in range(quota):
         for group, order in zip(chosen, candidates, strict=True):
-            free = order[~np.isin(order, [place for each in chosen for place in each])]
-            fresh = free[~np.isin(clips.sources[free], clips.sources[np.array(group, np.int64)])]
-            group.extend((fresh if len(fresh) else free)[:1].tolist())
+            all_chosen = [place for each in chosen for place in each]
+            free = order[~np.isin(order, all_chosen)]
+            ranked = (_of_other_videos(clips, free, all_chosen), _of_other_videos(clips, free, group), free)
+            group.extend(next((found[:1].tolist() for found in ranked if len(found)), []))
     surest, least, median = (np.array(group, np.int64) for group in chosen)
     return surest, median, least
+
+
+def _of_other_videos(clips: ClipTable, places: Places, shown: list[int]) -> Places:
+    return places[~np.isin(clips.sources[places], clips.sources[np.array(shown, np.int64)])]

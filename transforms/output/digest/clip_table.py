@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reelbeam.transforms.output.arrays import Numbers, Scores
 from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.digest.video_facts import VideoOrder
 
@@ -24,9 +25,6 @@ _ROW = np.dtype(
     ]
 )
 
-Numbers = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
-
 
 @dataclasses.dataclass(frozen=True)
 class ClipTable:
@@ -38,9 +36,9 @@ class ClipTable:
       clip_index, start_ms: as in the clips table.
       from_ms, until_ms: the part of the video for which the clip counts. Where clips overlap, each instant belongs to
         the clip whose middle is nearest.
-      labels: the place of the best label in `label_names`; NO_LABEL if the clip has none.
-      scores: of the best label; NaN if there is none.
-      margins: between the two best scores; NaN if there are fewer than two.
+      labels: the place of the top label in `label_names`; NO_LABEL if the clip has none.
+      scores: of the top label; NaN if there is none.
+      margins: between the two top scores; NaN if there are fewer than two.
       entropies, log_sum_exps: as in the clips table; they may be NaN.
       label_names: in alphabetical order.
     """
@@ -52,10 +50,10 @@ class ClipTable:
     from_ms: Numbers
     until_ms: Numbers
     labels: npt.NDArray[np.int32]
-    scores: Floats
-    margins: Floats
-    entropies: Floats
-    log_sum_exps: Floats
+    scores: Scores
+    margins: Scores
+    entropies: Scores
+    log_sum_exps: Scores
     label_names: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -126,7 +124,7 @@ def _parts_of_videos(inputs: Numbers, starts: Numbers, ends: Numbers) -> tuple[N
     return starts, np.maximum(starts, ends)
 
 
-def _margins(labels: pa.ListArray) -> Floats:
+def _margins(labels: pa.ListArray) -> Scores:
     """Returns the difference of the first two scores of each row; NaN if there are fewer."""
     offsets = labels.offsets.to_numpy()
     scores = labels.values.field("score").to_numpy()

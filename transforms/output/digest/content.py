@@ -4,51 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
-
-class ClipKey(NamedTuple):
-    """Identifies a row of the clips table."""
-
-    video_uri: str
-    range_start_ms: int | None
-    range_end_ms: int | None
-    clip_index: int
-    run_id: str
-
-
-@dataclasses.dataclass(frozen=True)
-class ScoredLabel:
-    """A label and its score in [0, 1]."""
-
-    label: str
-    score: float
-
-
-@dataclasses.dataclass(frozen=True)
-class ShownClip:
-    """A clip that the report shows.
-
-    Attributes:
-      key: its row.
-      start_ms, end_ms: its place in the video.
-      labels: best first; empty if none passed `--min_score`.
-      entropy: of the scores, in nats.
-      log_sum_exp: of the logits.
-      num_frames, num_real_frames: the frames of the clip, and those that are not repeats.
-      content_version, size_bytes: of the video when it was labeled.
-    """
-
-    key: ClipKey
-    start_ms: int
-    end_ms: int
-    labels: tuple[ScoredLabel, ...]
-    entropy: float
-    log_sum_exp: float
-    num_frames: int
-    num_real_frames: int
-    content_version: str
-    size_bytes: int | None
+from reelbeam.transforms.output.digest.label_runs import Timeline
+from reelbeam.transforms.output.digest.shares import Corpus
+from reelbeam.transforms.output.digest.shown_clips import Sheets, ShownClip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +56,7 @@ class Totals:
 
     Attributes:
       ok, partial, failed: videos by status; `videos` is their sum.
-      unrecognized: videos that are ok or partial but have no label, because none passed `--min_score`.
+      nothing_recognized: videos that are ok or partial but have no label, because none passed `--min_score`.
       size_bytes: of all files; one with several ranges counts once.
       skipped: the inputs that the last run left out, by reason.
       ignored: the files that the last run ignored, by kind.
@@ -107,7 +66,7 @@ class Totals:
     ok: int
     partial: int
     failed: int
-    unrecognized: int
+    nothing_recognized: int
     clips: int
     video_ms: int
     size_bytes: int
@@ -139,159 +98,6 @@ class FailureGroup:
 
 
 @dataclasses.dataclass(frozen=True)
-class Share:
-    """A part of the corpus: a label, a codec, a picture size.
-
-    Attributes:
-      videos: the number of videos. For labels: of videos whose best label it is.
-      video_ms: the duration of those videos; for labels: of the clips whose best label it is. Where clips overlap, each
-        instant counts once.
-    """
-
-    name: str
-    videos: int
-    video_ms: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Shares:
-    """The largest parts of the corpus, largest first, and the sum of all others.
-
-    Attributes:
-      num_others: the number of parts in `others`.
-      others: None if there are no other parts.
-    """
-
-    largest: tuple[Share, ...]
-    num_others: int = 0
-    others: Share | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Histogram:
-    """A distribution.
-
-    Attributes:
-      edges: the n + 1 limits of the bins, ascending.
-      counts: the n numbers of values.
-      quartiles: the 25th, 50th and 75th percentile; None if there are no values.
-    """
-
-    edges: tuple[float, ...]
-    counts: tuple[int, ...]
-    quartiles: tuple[float, float, float] | None
-
-
-@dataclasses.dataclass(frozen=True)
-class Corpus:
-    """What is in the corpus.
-
-    Attributes:
-      labels: the labels of most videos.
-      labels_by_time: the labels of the longest duration.
-      scores: of the best label of each clip.
-      entropies: of each clip, in nats.
-      durations: of each video, in seconds; the bins are logarithmic.
-      picture_sizes: by the short side of the picture: "240p", "1080p".
-    """
-
-    labels: Shares
-    scores: Histogram
-    entropies: Histogram
-    durations: Histogram
-    picture_sizes: Shares
-    codecs: Shares
-    containers: Shares
-    labels_by_time: Shares
-
-
-@dataclasses.dataclass(frozen=True)
-class LabelSheet:
-    """Clips with one best label, each group with different videos where there are enough.
-
-    Attributes:
-      videos, clips: the numbers of videos and of clips with this best label.
-      surest, median, least: the clips with the highest, the middle and the lowest score.
-    """
-
-    label: str
-    videos: int
-    clips: int
-    surest: tuple[ShownClip, ...]
-    median: tuple[ShownClip, ...]
-    least: tuple[ShownClip, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Sheets:
-    """The contact sheets.
-
-    Attributes:
-      labels: of the most frequent labels.
-      least_certain: the clips with the highest entropy; one per video, at most three per label.
-      undecided: the clips with the smallest margin between the two best scores.
-      unfamiliar: the clips with a low score and high logits: the model sees something that is not a class.
-      sample: an unbiased sample of all clips, by a hash.
-    """
-
-    labels: tuple[LabelSheet, ...]
-    least_certain: tuple[ShownClip, ...]
-    undecided: tuple[ShownClip, ...]
-    unfamiliar: tuple[ShownClip, ...]
-    sample: tuple[ShownClip, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class LabelRun:
-    """Consecutive clips with the same label at one rank.
-
-    Attributes:
-      label: "" if the clips have no label of this rank.
-      score: the mean score.
-      num_clips: the number of clips.
-      clip: the place of its surest clip in `Timeline.clips`; None if that is not shown.
-    """
-
-    start_ms: int
-    end_ms: int
-    label: str
-    score: float
-    num_clips: int
-    clip: int | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class TimeSpan:
-    """A part of a video in milliseconds."""
-
-    start_ms: int
-    end_ms: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Timeline:
-    """The labels of a video over time.
-
-    Attributes:
-      start_ms, end_ms: the labeled part of the video.
-      lanes: the runs of the best, the second and the third label.
-      gaps: the parts without clips: failed ones, or not sampled.
-      num_changes: how often the best label changes.
-      num_runs_left_out: the shortest runs of the best label, which are not in the lanes of a very long video.
-      clips: a clip for each of the longest runs of the best label, by time.
-    """
-
-    video_uri: str
-    start_ms: int
-    end_ms: int
-    lanes: tuple[tuple[LabelRun, ...], ...]
-    gaps: tuple[TimeSpan, ...]
-    num_changes: int
-    num_runs_left_out: int
-    clips: tuple[ShownClip, ...]
-
-
-@dataclasses.dataclass(frozen=True)
 class Content:
     """What a report shows of an output.
 
@@ -299,7 +105,7 @@ class Content:
       output: its folder or prefix.
       labelings: the newest first.
       failures: by error code, the most frequent first.
-      num_timelines_left_out: the videos with changes of the best label that have no timeline.
+      num_timelines_left_out: the videos with changes of the top label that have no timeline.
       num_codes_left_out: the error codes that are not in `failures`.
     """
 

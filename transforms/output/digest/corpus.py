@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from reelbeam.transforms.output.digest.clip_table import NO_LABEL, ClipTable
-from reelbeam.transforms.output.digest.content import Corpus, Histogram, Share, Shares
+from reelbeam.transforms.output.digest.shares import Corpus, Histogram, Share, Shares
 from reelbeam.transforms.output.digest.video_facts import VideoFacts
 
 _NUM_BINS = 20
 _NUM_LARGEST = 12
-_ENTROPY_STEP = 0.5
+_ENTROPY_BIN = 0.01
+"""The edges of the bins of entropies are multiples of it, in nats, so that two digits show them exactly."""
 _FIRST_SECONDS = 2.0**-3
 """The lowest edge of the bins of durations. Shorter videos are in the first bin."""
 
@@ -43,14 +44,14 @@ def corpus(videos: VideoFacts, clips: ClipTable, num_labels: int) -> Corpus:
 
 
 def label_shares(videos: VideoFacts, clips: ClipTable) -> list[Share]:
-    """Returns the share of each label. Where clips overlap, each instant counts once."""
+    """Returns the share of each label, the most frequent first. Where clips overlap, each instant counts once."""
     is_labeled = clips.labels != NO_LABEL
     lengths = (clips.until_ms - clips.from_ms)[is_labeled]
     sums = np.zeros(len(clips.label_names), np.int64)
     np.add.at(sums, clips.labels[is_labeled], lengths)
     clip_ms = dict(zip(clips.label_names, sums.tolist(), strict=True))
     names = videos.labels.videos.keys() | clip_ms.keys()
-    return [Share(name, videos.labels.videos[name], clip_ms.get(name, 0)) for name in names]
+    return _most_frequent_first([Share(name, videos.labels.videos[name], clip_ms.get(name, 0)) for name in names])
 
 
 def largest(shares: Sequence[Share], most: int = _NUM_LARGEST, by_time: bool = False) -> Shares:
@@ -62,12 +63,16 @@ def largest(shares: Sequence[Share], most: int = _NUM_LARGEST, by_time: bool = F
       by_time: whether the duration orders them, and then the number of videos, instead of the other way around. Names
         order equal ones.
     """
-    ordered = sorted(shares, key=lambda share: (-share.videos, -share.video_ms, share.name))
+    ordered = _most_frequent_first(shares)
     if by_time:
         ordered.sort(key=lambda share: -share.video_ms)
     others = ordered[most:]
     total = Share("", sum(share.videos for share in others), sum(share.video_ms for share in others))
     return Shares(tuple(ordered[:most]), len(others), total if others else None)
+
+
+def _most_frequent_first(shares: Sequence[Share]) -> list[Share]:
+    return sorted(shares, key=lambda share: (-share.videos, -share.video_ms, share.name))
 
 
 def histogram(values: _Values, edges: _Values) -> Histogram:
@@ -80,10 +85,11 @@ def histogram(values: _Values, edges: _Values) -> Histogram:
 
 
 def _entropy_edges(entropies: _Values) -> _Values:
-    """Returns equal bins from 0 to the greatest entropy, rounded up to half a nat."""
+    """Returns equal bins from 0 to at least the greatest entropy."""
     finite = entropies[np.isfinite(entropies)]
     most = float(finite.max()) if len(finite) else 0.0
-    return np.arange(_NUM_BINS + 1) * float(max(1, math.ceil(most / _ENTROPY_STEP))) * _ENTROPY_STEP / _NUM_BINS
+    num_units = max(1, math.ceil(round(most / _NUM_BINS / _ENTROPY_BIN, 3)))
+    return np.arange(_NUM_BINS + 1) * float(num_units) * _ENTROPY_BIN
 
 
 def _durations(seconds: _Values) -> Histogram:

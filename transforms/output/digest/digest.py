@@ -8,12 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from reelbeam.transforms.errors import ConfigError
+from reelbeam.transforms.output.arrays import Places
 from reelbeam.transforms.output.digest.chosen_rows import ChosenRows, read_chosen
-from reelbeam.transforms.output.digest.clip_choice import Choice, DigestOptions, Places, choose
+from reelbeam.transforms.output.digest.clip_choice import Choice, DigestOptions, choose
 from reelbeam.transforms.output.digest.clip_table import ClipTable
-from reelbeam.transforms.output.digest.content import Content, Cost, Labeling, LabelSheet, Sheets, ShownClip, Totals
+from reelbeam.transforms.output.digest.content import Content, Cost, Labeling, Totals
 from reelbeam.transforms.output.digest.corpus import corpus, label_shares
 from reelbeam.transforms.output.digest.near_names import near_names
+from reelbeam.transforms.output.digest.shown_clips import LabelSheet, Sheets, ShownClip
 from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.digest.timelines import TimelinePlans, plan_timelines, timeline
 from reelbeam.transforms.output.digest.video_facts import VideoFacts, find_inputs
@@ -46,8 +48,8 @@ def make_content(rows: ShownRows, options: DigestOptions | None = None, on_file:
     videos = VideoFacts.read(rows, options.seed, on_file)
     requested = _requested(rows, videos, options.videos, on_file) if options.videos else []
     clips = ClipTable.read(rows, videos.order, on_file)
-    choice = choose(clips, videos.order, label_shares(videos, clips), options)
     planned = plan_timelines(clips, videos.order, requested, options)
+    choice = choose(clips, videos.order, label_shares(videos, clips), planned.clips(), options)
     with_timeline = [plan.input for plan in planned.plans]
     chosen = read_chosen(rows, videos.order, clips, _all_places(choice, planned), with_timeline, on_file)
     return Content(
@@ -78,7 +80,7 @@ def _requested(rows: ShownRows, videos: VideoFacts, wanted: Sequence[str], on_fi
 
 def _all_places(choice: Choice, planned: TimelinePlans) -> Places:
     sheets = (places for sheet in choice.labels for places in (sheet.surest, sheet.median, sheet.least))
-    return np.unique(np.concatenate([*sheets, *choice[1:], *(plan.clips for plan in planned.plans)]))
+    return np.unique(np.concatenate([*sheets, *choice[1:], planned.clips()]))
 
 
 def _sheets(choice: Choice, clips: ClipTable, rows: ChosenRows) -> Sheets:
@@ -99,7 +101,7 @@ def _totals(rows: ShownRows, videos: VideoFacts) -> Totals:
         ok=videos.statuses["ok"],
         partial=videos.statuses["partial"],
         failed=videos.statuses["failed"],
-        unrecognized=videos.num_unrecognized,
+        nothing_recognized=videos.num_nothing_recognized,
         clips=videos.num_clips,
         video_ms=sum(videos.durations_ms.tolist()),
         size_bytes=videos.size_bytes,

@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from reelbeam.transforms.output.arrays import Mask, Places
 from reelbeam.transforms.output.digest.chosen_rows import ChosenRows, InputFacts, RankedLabels
 from reelbeam.transforms.output.digest.clip_choice import DigestOptions
 from reelbeam.transforms.output.digest.clip_table import NO_LABEL, ClipTable
-from reelbeam.transforms.output.digest.content import LabelRun, Timeline, TimeSpan
+from reelbeam.transforms.output.digest.label_runs import LabelRun, Timeline, TimeSpan
 from reelbeam.transforms.output.digest.video_facts import VideoOrder
 from reelbeam.transforms.output.row_keys import seeded_hashes
 
@@ -21,9 +22,6 @@ MAX_RUNS = 400
 
 _ROUNDING_MS = 1
 """The ends of clips are rounded to a millisecond, so that a gap of one may be none."""
-
-Places = npt.NDArray[np.int64]
-_Mask = npt.NDArray[np.bool_]
 
 
 class _Runs(NamedTuple):
@@ -34,7 +32,7 @@ class _Runs(NamedTuple):
     start_ms: Places
     end_ms: Places
 
-    def longest(self, most: int, wanted: _Mask | None = None) -> Places:
+    def longest(self, most: int, wanted: Mask | None = None) -> Places:
         """Returns the numbers of the longest (wanted) runs, ascending."""
         lengths = self.end_ms - self.start_ms
         order = np.argsort(-lengths, kind="stable")
@@ -48,7 +46,7 @@ class TimelinePlan:
     Attributes:
       input: the rank of the input.
       first, end: its clips are those at the places from `first` to `end` - 1 of the table.
-      num_changes: how often its best label changes.
+      num_changes: how often its top label changes.
       clips: the places of the clips that are shown, by time.
     """
 
@@ -65,11 +63,15 @@ class TimelinePlans(NamedTuple):
     plans: tuple[TimelinePlan, ...]
     num_left_out: int
 
+    def clips(self) -> Places:
+        """Returns the places of the clips of all timelines."""
+        return np.concatenate([np.empty(0, np.int64), *(plan.clips for plan in self.plans)])
+
 
 def plan_timelines(
     clips: ClipTable, order: VideoOrder, requested: Sequence[int], options: DigestOptions
 ) -> TimelinePlans:
-    """Chooses videos and their clips: requested videos first, then those with the most changes of the best label.
+    """Chooses videos and their clips: requested videos first, then those with the most changes of the top label.
 
     Args:
       clips: the clips.
@@ -94,7 +96,7 @@ def plan_timelines(
 
 
 def _clips_of_runs(clips: ClipTable, first: int, end: int, most: int) -> Places:
-    """Returns the surest clip of each of the longest runs of the best label."""
+    """Returns the surest clip of each of the longest runs of the top label."""
     labels = clips.labels[first:end]
     runs = _runs(labels, clips.from_ms[first:end], clips.until_ms[first:end])
     kept = runs.longest(most, labels[runs.first] != NO_LABEL)
@@ -131,6 +133,7 @@ def timeline(plan: TimelinePlan, clips: ClipTable, rows: ChosenRows) -> Timeline
         num_changes=plan.num_changes,
         num_runs_left_out=num_left_out,
         clips=tuple(rows.clip(clips, place) for place in plan.clips.tolist()),
+        failure=None if len(starts) else rows.failures.get(plan.input),
     )
 
 

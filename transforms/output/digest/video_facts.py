@@ -11,8 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reelbeam.transforms.output.digest.content import Example, FailureGroup, Share
+from reelbeam.transforms.output.digest.content import Example, FailureGroup
 from reelbeam.transforms.output.digest.media_names import container_names, picture_sizes
+from reelbeam.transforms.output.digest.shares import Share
 from reelbeam.transforms.output.digest.shown_rows import NumberedRows, OnFile, ShownRows
 from reelbeam.transforms.output.row_keys import seeded_hashes
 from reelbeam.transforms.records.time_range import shown_input
@@ -71,7 +72,7 @@ class VideoFacts:
 
     Attributes:
       statuses, runs: the numbers of videos, by status and by run.
-      num_unrecognized, num_clips, size_bytes: as in `content.Totals`. A file counts once, whatever ranges it has.
+      num_nothing_recognized, num_clips, size_bytes: as in `content.Totals`. A file counts once, whatever ranges it has.
       labels, picture_sizes, codecs, containers: sums by name. For labels, only the numbers of videos are used.
       durations_ms: of each video whose duration is known, in no order.
       order: the order of the inputs.
@@ -80,7 +81,7 @@ class VideoFacts:
     def __init__(self, seed: int) -> None:
         self.statuses: collections.Counter[str] = collections.Counter()
         self.runs: collections.Counter[str] = collections.Counter()
-        self.num_unrecognized = self.num_clips = self.size_bytes = 0
+        self.num_nothing_recognized = self.num_clips = self.size_bytes = 0
         self.labels, self.picture_sizes, self.codecs, self.containers = Sums(), Sums(), Sums(), Sums()
         self.durations_ms: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self.order = VideoOrder(np.empty(0, np.int64), np.empty(0, np.uint64), np.empty(0, np.int64))
@@ -100,9 +101,9 @@ class VideoFacts:
           StorageError: a file cannot be read.
         """
         facts = cls(seed)
-        kept = [facts._add(found) for found in rows.numbered("videos", _COLUMNS, on_file)]
+        kept = [facts.add(found) for found in rows.numbered("videos", _COLUMNS, on_file)]
         if kept:
-            facts._set_order(pa.Table.from_batches(kept), rows.num_videos)
+            facts.set_order(pa.Table.from_batches(kept), rows.num_videos)
         return facts
 
     def failures(self) -> tuple[FailureGroup, ...]:
@@ -118,13 +119,15 @@ class VideoFacts:
         """The number of different error codes."""
         return len(self._failures)
 
-    def _add(self, rows: NumberedRows) -> pa.RecordBatch:
+    def add(self, rows: NumberedRows) -> pa.RecordBatch:
         """Adds rows to the sums. Returns the columns that are needed for all rows at once."""
         batch = rows.batch
         self.statuses.update(_counts(batch["status"]))
         self.runs.update(_counts(batch["run_id"]))
         is_failed = pc.equal(batch["status"], "failed")
-        self.num_unrecognized += int(pc.sum(pc.and_(pc.invert(is_failed), pc.is_null(batch["top_label"]))).as_py() or 0)
+        self.num_nothing_recognized += int(
+            pc.sum(pc.and_(pc.invert(is_failed), pc.is_null(batch["top_label"]))).as_py() or 0
+        )
         self.num_clips += pc.sum(batch["num_clips"]).as_py() or 0
         durations = pc.fill_null(batch["duration_ms"], 0).to_numpy()
         self.labels.add(batch["top_label"], durations)
@@ -153,7 +156,7 @@ class VideoFacts:
         for number, code in enumerate(codes.dictionary.to_pylist()):
             self._failures[code].add(int(counts[number]), examples[number])
 
-    def _set_order(self, videos: pa.Table, num_videos: int) -> None:
+    def set_order(self, videos: pa.Table, num_videos: int) -> None:
         self.durations_ms = videos["duration_ms"].drop_null().to_numpy()
         keys = [(name, "ascending") for name in ("video_uri", *RANGE)]
         videos = videos.take(pc.sort_indices(videos, sort_keys=keys))

@@ -87,9 +87,16 @@ def changed(uri: str) -> ObjectChangedError:
 def request_error(uri: str, error: Exception) -> StorageError:
     """Returns the error for a failed request, with a remedy if credentials are missing or rejected."""
     kind = kind_of(error)
-    message = f"{without_query(uri)}: the storage says {without_query(str(error))}"
+    message = f"{without_query(uri)}: the storage says {without_query(_text_of(error))}"
     remedy = _REMEDIES.get(uri.partition("://")[0]) if kind is CredentialsError else None
     return kind(f"{message}; {remedy}" if remedy else message)
+
+
+def _text_of(error: Exception) -> str:
+    """Returns the text of an error. The name of a draft is left out, because users do not know it."""
+    if isinstance(error, OSError) and ".draft-" in str(error.filename):
+        return f"[Errno {error.errno}] {error.strerror}"
+    return str(error)
 
 
 def kind_of(error: BaseException) -> type[StorageError]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from reelbeam.pipeline.reports.page.charts.svg import chart, percents, tag
+from reelbeam.pipeline.reports.page.text import end_cut
 
 _ROW, _BASELINE, _BAR_TOP, _BAR_HEIGHT = 36, 15, 22, 6
 _MAX_NAME = 38
@@ -37,7 +38,7 @@ def bars(key: str, title: str, finding: str, rows: Sequence[Bar]) -> Markup:
 
 
 def _row(row: Bar, top: int, longest: float) -> Markup:
-    name = row.name if len(row.name) <= _MAX_NAME else f"{row.name[: _MAX_NAME - 1]}…"
+    name = end_cut(row.name, _MAX_NAME)
     kind = "rest" if row.is_rest else "name"
     texts = [
         tag("text", name, class_=kind, x=0, y=top + _BASELINE),

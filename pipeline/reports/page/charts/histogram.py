@@ -10,7 +10,7 @@ from markupsafe import Markup
 from reelbeam.pipeline.reports.page.charts.axes import round_step
 from reelbeam.pipeline.reports.page.charts.svg import chart, percents, tag
 from reelbeam.pipeline.reports.page.text import number
-from reelbeam.transforms.output.digest.content import Histogram
+from reelbeam.transforms.output.digest.shares import Histogram
 
 _TOP, _PLOT, _HEIGHT = 30, 130, 196
 _MOST_LABELED, _MOST_TICKS = 12, 5
@@ -28,6 +28,7 @@ def histogram(key: str, title: str, finding: str, values: Histogram, edge_text: 
         *_scale(values),
         *_axis(values, edge_text),
         *_middle(values, edge_text),
+        *_counts(values),
     )
 
 
@@ -57,7 +58,7 @@ def _bins(values: Histogram) -> list[Markup]:
     size = len(values.counts)
     found = []
     for place, count in enumerate(values.counts):
-        height = max(1.5, _PLOT * count / largest) if count else 0
+        height = _bin_height(count, largest)
         left = percents(place / size)
         found.append(
             tag(
@@ -71,11 +72,31 @@ def _bins(values: Histogram) -> list[Markup]:
                 stroke="#fff",
             )
         )
-        if count and size <= _MOST_LABELED:
-            middle = percents((place + 0.5) / size)
-            top = _TOP + _PLOT - height - 4
-            found.append(tag("text", number(count), class_="count", x=middle, y=top, text_anchor="middle"))
     return found
+
+
+def _counts(values: Histogram) -> list[Markup]:
+    """Returns the numbers above the bins, unless there are too many bins."""
+    largest = max(values.counts, default=0) or 1
+    size = len(values.counts)
+    if size > _MOST_LABELED:
+        return []
+    return [
+        tag(
+            "text",
+            number(count),
+            class_="count",
+            x=percents((place + 0.5) / size),
+            y=_TOP + _PLOT - _bin_height(count, largest) - 4,
+            text_anchor="middle",
+        )
+        for place, count in enumerate(values.counts)
+        if count
+    ]
+
+
+def _bin_height(count: int, largest: int) -> float:
+    return max(1.5, _PLOT * count / largest) if count else 0
 
 
 def _axis(values: Histogram, edge_text: Callable[[float], str]) -> list[Markup]:
@@ -96,13 +117,13 @@ def _middle(values: Histogram, edge_text: Callable[[float], str]) -> list[Markup
         return []
     low, median, high = (_place(value, values.edges) for value in values.quartiles)
     base = _TOP + _PLOT
-    anchor, shift = ("start", 0) if median < 0.5 else ("end", 0)
+    anchor = "start" if median < 0.5 else "end"
     text = f"median {edge_text(values.quartiles[1])}"
     width = percents(max(0.004, high - low))
     at = percents(median)
     return [
         tag("line", class_="median", x1=at, x2=at, y1=_TOP - 12, y2=base + 10, stroke="#222"),
-        tag("text", text, class_="median-text", x=at, y=_TOP - 18, text_anchor=anchor, dx=shift),
+        tag("text", text, class_="median-text", x=at, y=_TOP - 18, text_anchor=anchor),
         tag("rect", class_="half", x=percents(low), y=base + 7, width=width, height=3, rx=1.5, fill="#222"),
     ]
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from reelbeam.pipeline.reports.page.charts.axes import round_step
 from reelbeam.pipeline.reports.page.charts.svg import chart, percents, tag
-from reelbeam.pipeline.reports.page.text import points
+from reelbeam.pipeline.reports.page.text import end_cut, points
 
 _ROW, _BASELINE, _LINE = 48, 15, 30
 _MAX_NAME = 34
@@ -53,7 +53,7 @@ def intervals(key: str, title: str, finding: str, rows: Sequence[Interval]) -> M
     for index, row in enumerate(rows):
         top = index * _ROW
         y = top + _LINE
-        name = row.name if len(row.name) <= _MAX_NAME else f"{row.name[: _MAX_NAME - 1]}…"
+        name = end_cut(row.name, _MAX_NAME)
         kind = "change significant" if row.is_significant else "change"
         ends = {"x1": across(row.low), "x2": across(row.high)}
         children += [

@@ -10,10 +10,11 @@ from markupsafe import Markup
 from reelbeam.pipeline.reports.page.charts.axes import time_ticks
 from reelbeam.pipeline.reports.page.charts.svg import chart, percents, tag
 from reelbeam.pipeline.reports.page.text import clock, score, shown_label, span, whole_clock
-from reelbeam.transforms.output.digest.content import Timeline
+from reelbeam.transforms.output.digest.label_runs import Timeline
 
-_NAMES = ("best label", "second", "third")
+_NAMES = ("top label", "second", "third")
 _FIRST_HEIGHT, _HEIGHT, _NAME_HEIGHT, _LANE_GAP, _AXIS_HEIGHT = 34, 24, 17, 6, 24
+_SCORE_HEIGHT = 3
 _TICKS = 6
 _COLORS, _PATTERNS = 7, ("", "url(#lines)", "url(#dots)", "url(#levels)", "url(#cross)")
 
@@ -21,6 +22,12 @@ _COLORS, _PATTERNS = 7, ("", "url(#lines)", "url(#dots)", "url(#levels)", "url(#
 class _Lane(NamedTuple):
     top: int
     height: int
+
+
+class _Look(NamedTuple):
+    color: int
+    pattern: str
+    score: float
 
 
 def timeline_chart(key: str, title: str, finding: str, shown: Timeline, targets: Sequence[str]) -> Markup:
@@ -49,31 +56,36 @@ def timeline_chart(key: str, title: str, finding: str, shown: Timeline, targets:
                 continue
             left, width = _extent(shown, run.start_ms, run.end_ms)
             text = shown_label(run.label)
-            said = f"{text}, {span(run.start_ms, run.end_ms)}, mean score {score(run.score)}"
+            description = f"{text}, {span(run.start_ms, run.end_ms)}, mean score {score(run.score)}"
             color, pattern = looks[run.label]
-            drawn = _box(left, width, lane, color, pattern, text, said)
+            drawn = _box(left, width, lane, _Look(color, pattern, run.score), text, description)
             if run.clip is None:
                 children.append(tag("g", drawn, class_="still"))
             else:
-                children.append(tag("a", drawn, class_="run", href=f"#{targets[run.clip]}", aria_label=said))
+                children.append(tag("a", drawn, class_="run", href=f"#{targets[run.clip]}", aria_label=description))
     return chart(key, title, finding, bottom + _AXIS_HEIGHT, *children, role="group")
 
 
-def _box(left: float, width: float, lane: _Lane, color: int, pattern: str, text: str, said: str) -> Markup:
+def _box(left: float, width: float, lane: _Lane, look: _Look, text: str, description: str) -> Markup:
     children = [
-        tag("title", said),
-        tag("rect", class_=f"color-{color}", width="100%", height=lane.height, fill="#ccd", stroke="#fff"),
+        tag("title", description),
+        tag("rect", class_=f"color-{look.color}", width="100%", height=lane.height, fill="#ccd", stroke="#fff"),
     ]
-    if pattern:
-        children.append(tag("rect", width="100%", height=lane.height, fill=pattern))
-    children.append(tag("text", text, x=7, y=lane.height / 2 + 4.5))
+    if look.pattern:
+        children.append(tag("rect", width="100%", height=lane.height, fill=look.pattern))
+    sure = percents(min(max(look.score, 0.0), 1.0))
+    children.append(
+        tag("rect", class_="bar", y=lane.height - _SCORE_HEIGHT, width=sure, height=_SCORE_HEIGHT, fill="#4a63d8")
+    )
+    name = tag("div", text, class_="run-name")  # text of SVG cannot end in an ellipsis
+    children.append(tag("foreignObject", name, width="100%", height=lane.height))
     return tag("svg", *children, x=percents(left), y=lane.top, width=percents(width), height=lane.height)
 
 
 def _gap(shown: Timeline, start_ms: int, end_ms: int, lane: _Lane) -> Markup:
     left, width = _extent(shown, start_ms, end_ms)
-    said = f"no clips, {span(start_ms, end_ms)}"
-    box = tag("rect", tag("title", said), class_="gap", width="100%", height=lane.height, fill="url(#gap)")
+    description = f"no clips, {span(start_ms, end_ms)}"
+    box = tag("rect", tag("title", description), class_="gap", width="100%", height=lane.height, fill="url(#gap)")
     return tag("svg", box, x=percents(left), y=lane.top, width=percents(width), height=lane.height)
 
 
