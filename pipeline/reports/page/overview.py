@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Mapping
 
 from markupsafe import Markup
 
 from reelbeam.pipeline.reports.page import text
 from reelbeam.pipeline.reports.page.charts.status import Part, status_bar
+from reelbeam.pipeline.reports.page.left_out import left_out, more
 from reelbeam.pipeline.reports.page.tables import Table
 from reelbeam.transforms.output.digest.content import Content, Cost, FailureGroup, Labeling, Totals
 from reelbeam.transforms.wording import duration, short_duration
 
 _SECONDS_OF_HOUR = 3600
-_MAX_LABELINGS, _MAX_MODELS, _MAX_KINDS = 6, 2, 20
+_MAX_LABELINGS, _MAX_MODELS = 6, 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,8 +115,8 @@ def overview(content: Content) -> Overview:
         statuses=tuple(_statuses(totals)),
         labelings=_labelings(content.labelings[:_MAX_LABELINGS], len(content.labelings)),
         failures=tuple(_failure(group, totals.videos) for group in content.failures),
-        other_failures=_more(content.num_codes_left_out, "other error code"),
-        left_out=tuple(_left_out(totals)),
+        other_failures=more(content.num_codes_left_out, "other error code"),
+        left_out=tuple(left_out(totals)),
     )
 
 
@@ -147,7 +147,7 @@ def _models_text(models: list[str]) -> str:
     >>> _models_text(["a"]), _models_text(["a", "b"]), _models_text(["a", "b", "c", "d"])
     ('a', 'a and b', 'a, b and 2 other models')
     """
-    others = _more(len(models) - _MAX_MODELS, "other model")
+    others = more(len(models) - _MAX_MODELS, "other model")
     return f"{', '.join(models[:_MAX_MODELS])} and {others}" if others else " and ".join(models)
 
 
@@ -193,18 +193,13 @@ def _statuses(totals: Totals) -> list[Status]:
     ]
 
 
-def _more(count: int, noun: str) -> str:
-    """Returns how many more there are, as text; "" for none."""
-    return text.many(count, noun) if count > 0 else ""
-
-
 def _labelings(labelings: tuple[Labeling, ...], num_labelings: int) -> Table:
     """Returns the settings of the newest labelings, one in each column, and says if there are older ones."""
     columns = [_settings(each) for each in labelings]
     names = dict.fromkeys(name for column in columns for name in column)
     rows = [(name, *(column.get(name, "–") for column in columns)) for name in names]
     head = ("Setting", *(text.shown_label(each.last_run) for each in labelings))
-    older = _more(num_labelings - len(labelings), "older setting")
+    older = more(num_labelings - len(labelings), "older setting")
     caption = "How the labels were made"
     return Table(f"{caption}; {older} not shown" if older else caption, head, tuple(rows))
 
@@ -269,26 +264,3 @@ def _sentence(remedy: str) -> str:
     'Decrypt it.'
     """
     return f"{remedy[:1].upper()}{remedy[1:]}{'' if remedy.endswith(('.', '…')) else '.'}" if remedy else ""
-
-
-def _left_out(totals: Totals) -> list[str]:
-    skipped = [(text.shown_label(reason).replace("_", " "), count) for reason, count in _largest(totals.skipped)]
-    ignored = [(text.shown_label(kind), count) for kind, count in _largest(totals.ignored)]
-    return [
-        *(f"{text.many(count, 'input')} skipped by the last run: {reason}" for reason, count in skipped),
-        *_others(totals.skipped, "inputs skipped for", "other reason"),
-        *(f"{text.many(count, 'file')} ignored by the last run: {kind}" for kind, count in ignored),
-        *_others(totals.ignored, "files ignored of", "other kind"),
-    ]
-
-
-def _largest(counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Returns the largest counts, in the order of their names."""
-    found = sorted(((name, count) for name, count in counts.items() if count), key=lambda entry: -entry[1])
-    return sorted(found[:_MAX_KINDS])
-
-
-def _others(counts: Mapping[str, int], what: str, noun: str) -> list[str]:
-    """Returns a line about the names that are not among the largest, if there are any."""
-    more = _more(sum(1 for count in counts.values() if count) - _MAX_KINDS, noun)
-    return [f"{what} {more}"] if more else []

@@ -52,11 +52,12 @@ def make_content(rows: ShownRows, options: DigestOptions | None = None, on_file:
     choice = choose(clips, videos.order, label_shares(videos, clips), planned.clips(), options)
     with_timeline = [plan.input for plan in planned.plans]
     chosen = read_chosen(rows, videos.order, clips, _all_places(choice, planned), with_timeline, on_file)
+    failures = videos.failures()
     return Content(
         output=rows.output.uri,
         totals=_totals(rows, videos),
         labelings=_labelings(rows.runs(), videos.runs),
-        failures=(failures := videos.failures()),
+        failures=failures,
         corpus=corpus(videos, clips, options.num_labels),
         sheets=_sheets(choice, clips, chosen),
         timelines=tuple(timeline(plan, clips, chosen) for plan in planned.plans),
