@@ -38,6 +38,8 @@ Label the actions in a whole corpus of videos.
   reelbeam status OUTPUT               Show runs, totals, errors, progress
   reelbeam verify OUTPUT               Count everything again from the files
   reelbeam report OUTPUT               Write an HTML page with charts and pictures of clips
+  reelbeam evaluate OUTPUT --truth FILE
+                                       Measure how right the labels are
   reelbeam diff OUTPUT OTHER           Show how two outputs differ
   reelbeam diff OUTPUT RUN_A RUN_B     Show how two runs of an output differ
   reelbeam sql OUTPUT                  Print views for DuckDB, BigQuery or Spark
@@ -68,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "probe": _probe,
         "doctor": _doctor,
         "report": _report,
+        "evaluate": _evaluate,
         "status": output.status,
         "verify": output.verify,
         "diff": output.diff,
@@ -109,6 +112,12 @@ def _report(argv: Sequence[str]) -> int:
     from reelbeam.pipeline.commands import report
 
     return report.report(argv)
+
+
+def _evaluate(argv: Sequence[str]) -> int:
+    from reelbeam.pipeline.commands import evaluate
+
+    return evaluate.evaluate(argv)
 
 
 def probe_parser() -> Parser:

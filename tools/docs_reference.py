@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from benchmarks.doc_tables import table
 from reelbeam.pipeline import cli
-from reelbeam.pipeline.commands import doctor, models, output, plan, report
+from reelbeam.pipeline.commands import doctor, evaluate, models, output, plan, report
 from reelbeam.pipeline.doctor.registry import CHECKS
 from reelbeam.pipeline.flags.label_parser import label_parser
 from reelbeam.pipeline.flags.parser import Parser
@@ -26,6 +26,7 @@ PARSERS: dict[str, Callable[[], Parser]] = {
     "status": output.status_parser,
     "verify": output.verify_parser,
     "report": report.report_parser,
+    "evaluate": evaluate.evaluate_parser,
     "diff": output.diff_parser,
     "sql": output.sql_parser,
     "compact": output.compact_parser,

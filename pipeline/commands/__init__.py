@@ -8,5 +8,6 @@ probe.py     print the streams of a file, or the error that a run would record
 doctor.py    check this machine and this installation
 parsing.py   the flags of models and output
 output.py    status, verify, diff, sql and compact: everything that reads an output
+evaluate.py  measure how right the labels of an output are
 report.py    write the HTML report of an output
 """

@@ -96,7 +96,8 @@ def diff(argv: Sequence[str]) -> int:
 def sql_parser() -> Parser:
     """Returns the parser of `reelbeam sql`'s own flags."""
     views = "current_videos, current_clips, current_errors, label_timeline"
-    return _parser("sql", f"Print CREATE VIEW statements: {views}.", SQL_GROUPS)
+    more = "With --thresholds: passed_labels and video_answers, too."
+    return _parser("sql", f"Print CREATE VIEW statements: {views}. {more}", SQL_GROUPS)
 
 
 def sql(argv: Sequence[str]) -> int:
@@ -104,11 +105,13 @@ def sql(argv: Sequence[str]) -> int:
     args = parse(sql_parser(), argv)
 
     from reelbeam.transforms.errors import ConfigError
+    from reelbeam.transforms.output.label_thresholds import read_thresholds
+    from reelbeam.transforms.output.sql.views import create_views
     from reelbeam.transforms.output.tables import Output
-    from reelbeam.transforms.output.views import create_views
 
     output = Output.read(args.output)  # raises if there is no committed run, before the database does
-    statements = create_views(output.uri, args.dialect, args.min_score, args.dataset)
+    thresholds = None if args.thresholds is None else read_thresholds(args.thresholds)
+    statements = create_views(output.uri, args.dialect, args.min_score, args.dataset, thresholds)
     if not can_print(statements):  # with escapes, the statements would name another folder
         raise ConfigError(
             f"{output.uri!a} cannot be written in stdout's encoding {sys.stdout.encoding}: set PYTHONIOENCODING=utf-8"

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from reelbeam.pipeline.commands.parsing import parse
 from reelbeam.pipeline.flags.parser import STORES_EPILOG, Parser, make_parser
-from reelbeam.pipeline.settings.command_settings import REPORT_GROUPS, ReportSettings
+from reelbeam.pipeline.settings.command_settings import REPORT_GROUPS
 from reelbeam.pipeline.settings.declaration import from_values
 from reelbeam.pipeline.settings.label_settings import RemoteSettings
+from reelbeam.pipeline.settings.report_settings import ReportSettings
 
 
 def report_parser() -> Parser:

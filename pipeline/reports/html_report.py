@@ -7,26 +7,29 @@ import sys
 from collections.abc import Mapping
 
 from reelbeam.pipeline import __version__
+from reelbeam.pipeline.reports.accuracy import judge_rows
+from reelbeam.pipeline.reports.page.accuracy_view import Accuracy
 from reelbeam.pipeline.reports.page.budget import PictureBudget
 from reelbeam.pipeline.reports.page.options import PageOptions
 from reelbeam.pipeline.reports.page.page import render_page
 from reelbeam.pipeline.reports.page.picture_counts import PictureCounts
 from reelbeam.pipeline.reports.report_place import place_of, require_writable, shown_place, write_page
-from reelbeam.pipeline.settings.command_settings import ReportSettings
 from reelbeam.pipeline.settings.label_settings import RemoteSettings
+from reelbeam.pipeline.settings.report_settings import ReportSettings
 from reelbeam.pipeline.terminal.progress import ProgressLine, Stage, WorkLine
 from reelbeam.transforms import storage
+from reelbeam.transforms.evaluation.evaluated_output import EvaluationRequest
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
 from reelbeam.transforms.filmstrips.making import FilmstripOptions, Progress, make_filmstrips, remote_videos
 from reelbeam.transforms.models.cpus import cpu_count
+from reelbeam.transforms.models.registry.label_map import LabelMap, resolve_labels
 from reelbeam.transforms.output.comparison.changes import Changes
 from reelbeam.transforms.output.comparison.find_changes import ChangeOptions, find_changes
-from reelbeam.transforms.output.comparison.selection import select_report_sides
+from reelbeam.transforms.output.comparison.selection import select_report_sides, select_rows
 from reelbeam.transforms.output.digest.clip_choice import DigestOptions
 from reelbeam.transforms.output.digest.content import Content
 from reelbeam.transforms.output.digest.digest import make_content
 from reelbeam.transforms.output.digest.shown_clips import ClipKey, ShownClip
-from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.redaction import bare_uri
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
@@ -104,15 +107,16 @@ def write_report(request: ReportRequest) -> WrittenReport:
     videos = tuple(bare_uri(storage.normalize(uri)) for uri in settings.video)
     shown = DigestOptions(seed=settings.seed, max_clips=settings.clips, videos=videos)
     with WorkLine("reading") as line:
-        rows = _shown_rows(output, settings.run, line.show)
+        rows = select_rows(output, settings.run, line.show)
         content = make_content(rows, shown, line.show)
+        accuracy = None if settings.truth is None else judge_rows(rows, _request(settings), line.show)
         changes = None
         if settings.against is not None:
             sides = select_report_sides(output, rows, settings.against, settings.run, line.show)
             changes = find_changes(*sides, ChangeOptions(seed=settings.seed, min_drift=settings.min_drift), line.show)
-    clips = _clips(content, changes)
+    clips = _clips(content, changes, accuracy)
     pictures = _pictures(clips, output.uri, request)
-    page, num_dropped = _page(content, pictures, changes, settings.max_bytes)
+    page, num_dropped = _page(content, pictures, changes, accuracy, settings.max_bytes)
     num_bytes = write_page(target, page)
     counts = PictureCounts.of(pictures, num_dropped)
     _warn(counts, num_bytes, settings.max_bytes)
@@ -120,12 +124,16 @@ def write_report(request: ReportRequest) -> WrittenReport:
 
 
 def _page(
-    content: Content, pictures: Mapping[ClipKey, Pictures], changes: Changes | None, max_bytes: int
+    content: Content,
+    pictures: Mapping[ClipKey, Pictures],
+    changes: Changes | None,
+    accuracy: Accuracy | None,
+    max_bytes: int,
 ) -> tuple[str, int]:
     """Returns the page, and the number of clips whose pictures are left out because of its size."""
     budgets: list[PictureBudget] = []
     options = PageOptions(max_bytes=max_bytes, version=__version__)
-    page = render_page(content, pictures, changes, options, budgets.append)
+    page = render_page(content, pictures, changes, options, accuracy, budgets.append)
     return page, sum(len(budget.dropped) for budget in budgets)
 
 
@@ -141,14 +149,16 @@ def _warn(pictures: PictureCounts, num_bytes: int, max_bytes: int) -> None:
         )
 
 
-def _shown_rows(output: Output, run: str | None, on_file: OnFile) -> ShownRows:
-    return ShownRows.current(output, on_file) if run is None else ShownRows.of_runs(output, output.find(run), on_file)
+def _request(settings: ReportSettings) -> EvaluationRequest:
+    labels = None if settings.labels is None else LabelMap.load(resolve_labels(settings.labels))
+    return EvaluationRequest(truth=settings.truth or "", labels=labels, seed=settings.seed)
 
 
-def _clips(content: Content, changes: Changes | None) -> dict[ClipKey, ShownClip]:
+def _clips(content: Content, changes: Changes | None, accuracy: Accuracy | None) -> dict[ClipKey, ShownClip]:
     """Returns each clip of the report once."""
     of_changes = [video.clip for video in changes.changed if video.clip] if changes else []
-    return {clip.key: clip for clip in (*content.clips(), *of_changes)}
+    wrong = accuracy.clips() if accuracy else ()
+    return {clip.key: clip for clip in (*content.clips(), *of_changes, *wrong)}
 
 
 def _pictures(clips: Mapping[ClipKey, ShownClip], output: str, request: ReportRequest) -> Mapping[ClipKey, Pictures]:

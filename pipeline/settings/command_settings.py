@@ -9,16 +9,12 @@ from reelbeam.pipeline.settings import values
 from reelbeam.pipeline.settings.declaration import Flag, Group, required, setting
 from reelbeam.pipeline.settings.label_settings import LABEL_GROUPS, RemoteSettings, SandboxSettings
 from reelbeam.pipeline.settings.model_settings import ModelDescription
+from reelbeam.pipeline.settings.report_settings import DiffSettings, EvaluateSettings, ReportSettings
 from reelbeam.pipeline.settings.values import Range
 from reelbeam.transforms.models.engine import EngineName, Precision
-from reelbeam.transforms.output.comparison.changes import MIN_DRIFT
 
 LOCAL_SAMPLE, REMOTE_SAMPLE = 2_000, 100
 """How many videos `plan` reads. Remote ones are copied for it."""
-
-MIN_DRIFT_FLAG = Flag("Part of the videos that must have moved to other labels to be drift", "S", Range(0, 1))
-
-_RUN = "the name of a run, of a run with parts, or the beginning of a name"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,65 +65,21 @@ class VerifySettings:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DiffSettings:
-    """The settings of `diff`."""
-
-    other: str = required(
-        str,
-        Flag(
-            f"Another output; with RUN_B, the earlier run of OUTPUT: {_RUN}",
-            "OTHER",
-            is_positional=True,
-            is_location=True,
-        ),
-    )
-    run: str | None = setting(None, Flag("The second run of OUTPUT", "RUN_B", is_positional=True))
-    min_drift: float = setting(MIN_DRIFT, MIN_DRIFT_FLAG)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ReportSettings:
-    """The settings of `report`."""
-
-    to: str | None = setting(
-        None,
-        Flag("The new HTML file, local or in an object store", "FILE", unset="OUTPUT/report.html", is_location=True),
-    )
-    run: str | None = setting(
-        None,
-        Flag(
-            "Show only the rows of this run: its name, or the beginning of it",
-            "RUN",
-            unset="the current rows of all runs",
-        ),
-    )
-    video: tuple[str, ...] = setting(
-        (), Flag("Show a timeline of this video in any case; may be repeated", "URI", is_location=True)
-    )
-    against: str | None = setting(
-        None,
-        Flag(
-            "Show what changed since this run, or what differs from another output",
-            "RUN_OR_OUTPUT",
-            is_location=True,
-        ),
-    )
-    min_drift: float = setting(MIN_DRIFT, MIN_DRIFT_FLAG)
-    clips: int = setting(200, Flag("Maximum number of clips to show", "N", Range(0, 2_000)))
-    seed: int = setting(0, Flag("Seed of the samples: another one shows other clips", "N", Range(0)))
-    no_images: bool = setting(False, Flag("Show no pictures: no video is read"))
-    max_bytes: int = setting(
-        14 << 20,
-        Flag("Maximum size of the page: pictures are left out until it fits", "N", show=values.byte_text),
-    )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class SqlSettings:
     """The settings of `sql`."""
 
     dialect: Literal["duckdb", "bigquery", "spark"] = setting("duckdb", Flag("Dialect of the statements"))
-    min_score: float = setting(0.5, Flag("Lowest score of a label in label_timeline", "S", Range(0, 1)))
+    min_score: float = setting(
+        0.5, Flag("Lowest score of a label in label_timeline, without --thresholds", "S", Range(0, 1))
+    )
+    thresholds: str | None = setting(
+        None,
+        Flag(
+            "Add views of the labels that pass: a .json file that `reelbeam evaluate --write_thresholds` wrote",
+            "FILE",
+            is_location=True,
+        ),
+    )
     dataset: str = setting("reelbeam", Flag("Dataset of BigQuery", "NAME"))
 
 
@@ -201,6 +153,7 @@ STATUS_GROUPS = (Group("", (OutputSettings, StatusSettings, JsonSettings)),)
 VERIFY_GROUPS = (Group("", (OutputSettings, VerifySettings, JsonSettings)),)
 DIFF_GROUPS = (Group("", (OutputSettings, DiffSettings, JsonSettings)),)
 REPORT_GROUPS = (Group("", (OutputSettings, ReportSettings, RemoteSettings, SandboxSettings)),)
+EVALUATE_GROUPS = (Group("", (OutputSettings, EvaluateSettings, JsonSettings)),)
 SQL_GROUPS = (Group("", (OutputSettings, SqlSettings)),)
 COMPACT_GROUPS = (Group("", (OutputSettings, CompactSettings)),)
 FETCH_GROUPS = (Group("", (FetchSettings,)),)

@@ -44,7 +44,8 @@ def page(tmp_path_factory: pytest.TempPathFactory, samples_dir: pathlib.Path) ->
             shutil.copy(samples_dir / name, videos / name)
         assert main(["label", "--model=demo", str(videos), f"--output={folder / 'out'}"]) == 0
     first, _ = sorted(path.stem for path in (folder / "out/runs").iterdir())
-    wanted = ["--video", str(videos / "growing.mp4"), "--against", first]
+    (folder / "truth.csv").write_text("file,label\ngrowing.mp4,growing\nmoving_up.mp4,moving down\n", "utf-8")
+    wanted = ["--video", str(videos / "growing.mp4"), "--against", first, "--truth", str(folder / "truth.csv")]
     assert main(["report", str(folder / "out"), *wanted]) == 0
     return folder / "out/report.html"
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
+import numpy as np
 from PIL import Image
 
+from reelbeam.pipeline.reports.page.accuracy_view import Accuracy, WrongVideo
+from reelbeam.transforms.evaluation.evaluation import EvaluationOptions, evaluate
+from reelbeam.transforms.evaluation.judged import Judged
 from reelbeam.transforms.filmstrips.filmstrip import Filmstrip, Pictures, WebpPicture
 from reelbeam.transforms.output.comparison.changes import (
     ChangedVideo,
@@ -144,3 +148,15 @@ def report_changes(verdict: Verdict = "drift", uri: str = "/data/{}.mp4", label:
         (uri.replace("{}", "lost"),),
         (ChangedVideo(clip.key.video_uri, before, clip.labels, clip),),
     )
+
+
+def report_accuracy(content: Content, label: str = "archery") -> Accuracy:
+    """Returns an evaluation of 80 videos, and the clips of the sample as wrong ones."""
+    random = np.random.default_rng(1)
+    items = [
+        Judged(f"/data/{n}.mp4", frozenset([label]), (label if random.random() < score else f"not {label}",), (score,))
+        for n, score in enumerate(random.random(80).tolist())
+    ]
+    wrong = tuple(WrongVideo(f"{label}, yoga", clip) for clip in content.sheets.sample)
+    evaluation = evaluate(items, EvaluationOptions(1, top_k=1))
+    return Accuracy(evaluation, (label, "A sentence."), f"Calibration: {label}.", (f"a warning: {label}",), wrong, 7)

@@ -14,8 +14,11 @@ class Judged:
       truth: the right labels, as in the label map; empty: none of the classes is in it.
       labels: the model's labels, best first; empty if it failed, or if no label passed.
       scores: their scores in [0, 1], descending.
+      acceptable: further labels that are neither right nor wrong. For accuracy they are not right. Everything that is
+        about the best labels, such as precision and thresholds, leaves out items whose best label is one of these.
       is_failed: whether there is no answer, because the video or the clip failed.
-      clip_index, start_ms, end_ms: the clip; None for a whole video.
+      clip_index: None for a video.
+      start_ms, end_ms: of the clip, or of the labeled range of a video; None for a whole video.
       entropy, log_sum_exp: of the clip; None for a video.
     """
 
@@ -29,11 +32,17 @@ class Judged:
     end_ms: int | None = None
     entropy: float | None = None
     log_sum_exp: float | None = None
+    acceptable: frozenset[str] = frozenset()
 
     @property
     def is_hit(self) -> bool:
         """Whether the best label is right. False without an answer."""
         return self.rank == 1
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether the best label is neither right nor wrong."""
+        return self.labels[:1] != () and self.labels[0] in self.acceptable
 
     @property
     def rank(self) -> int | None:

@@ -6,6 +6,7 @@ overview.py       the head of the page and the failures, as view models
 left_out.py       the inputs without rows, as texts
 sections.py       the charts of the corpus, the contact sheets and the timelines, as view models
 change_views.py   what changed, as view models
+accuracy_view.py  how right the labels are, as view models
 cards.py          clips as cards; a picture is embedded once
 budget.py         which pictures are dropped so that the page is not too large
 picture_counts.py how many clips have pictures, and why the others do not

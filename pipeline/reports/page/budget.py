@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from reelbeam.pipeline.reports.page import text
 from reelbeam.transforms.filmstrips.filmstrip import Filmstrip, Pictures
@@ -14,7 +14,7 @@ from reelbeam.transforms.output.digest.shown_clips import ClipKey, ShownClip
 DROPPING_ORDER = (
     "Pictures of the timelines are left out first, then those of the unfamiliar and undecided clips, of the videos "
     "whose label changed, of the median and the least sure clips of the labels, of the least certain clips, of the "
-    "surest clips of the labels, and those of the sample last."
+    "surest clips of the labels, of the videos with wrong labels, and those of the sample last."
 )
 """The order of `_by_importance` from its end, as text."""
 
@@ -33,7 +33,11 @@ class PictureBudget:
 
 
 def fit(
-    content: Content, changes: Changes | None, pictures: Mapping[ClipKey, Pictures], max_bytes: int
+    content: Content,
+    changes: Changes | None,
+    pictures: Mapping[ClipKey, Pictures],
+    max_bytes: int,
+    wrong: Sequence[ShownClip] = (),
 ) -> PictureBudget:
     """Returns which clips have pictures in the page.
 
@@ -41,11 +45,12 @@ def fit(
       content, changes: what the page shows.
       pictures: of its clips.
       max_bytes: the size of all pictures together, as they are in the page.
+      wrong: the clips of videos with wrong labels.
 
     Returns:
       the most important clips whose pictures fit; pictures that are less important than dropped ones are dropped, too.
     """
-    sizes = picture_sizes(content, changes, pictures)
+    sizes = picture_sizes(content, changes, pictures, wrong)
     used = 0
     kept: set[ClipKey] = set()
     for key, size in sizes.items():
@@ -57,11 +62,14 @@ def fit(
 
 
 def picture_sizes(
-    content: Content, changes: Changes | None, pictures: Mapping[ClipKey, Pictures]
+    content: Content,
+    changes: Changes | None,
+    pictures: Mapping[ClipKey, Pictures],
+    wrong: Sequence[ShownClip] = (),
 ) -> dict[ClipKey, int]:
     """Returns the bytes in the page of the pictures of each clip, the most important clip first."""
     sizes: dict[ClipKey, int] = {}
-    for clip in _by_importance(content, changes):
+    for clip in _by_importance(content, changes, wrong):
         found = pictures.get(clip.key)
         if isinstance(found, Filmstrip):
             sizes[clip.key] = _encoded(found.strip.webp) + _encoded(found.whole.webp)
@@ -88,9 +96,10 @@ def _encoded(data: bytes) -> int:
     return 4 * -(-len(data) // 3)
 
 
-def _by_importance(content: Content, changes: Changes | None) -> Iterator[ShownClip]:
+def _by_importance(content: Content, changes: Changes | None, wrong: Sequence[ShownClip]) -> Iterator[ShownClip]:
     sheets = content.sheets
     yield from sheets.sample
+    yield from wrong
     for label in sheets.labels:
         yield from label.surest
     yield from sheets.least_certain

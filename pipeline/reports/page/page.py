@@ -9,6 +9,7 @@ import jinja2
 from markupsafe import Markup
 
 from reelbeam.pipeline.reports.page import text
+from reelbeam.pipeline.reports.page.accuracy_view import Accuracy, accuracy_view
 from reelbeam.pipeline.reports.page.budget import (
     DROPPING_ORDER,
     PictureBudget,
@@ -44,6 +45,7 @@ def render_page(
     pictures: Mapping[ClipKey, Pictures],
     changes: Changes | None = None,
     options: PageOptions = DEFAULTS,
+    accuracy: Accuracy | None = None,
     on_budget: Callable[[PictureBudget], None] = lambda budget: None,
 ) -> str:
     """Returns a report as one HTML file, which loads nothing and is the same for the same arguments.
@@ -53,19 +55,21 @@ def render_page(
       pictures: of its clips, and of those in `changes`. A clip without an entry has no pictures.
       changes: what changed, if the report compares.
       options: see PageOptions.
+      accuracy: how right the labels are, if there is a truth file.
       on_budget: called with the clips whose pictures are in the page, and those whose pictures are left out.
 
     Returns:
       the HTML, which has no lone surrogates: it can be encoded in UTF-8.
     """
-    sizes = picture_sizes(content, changes, pictures)
+    wrong = () if accuracy is None else accuracy.clips()
+    sizes = picture_sizes(content, changes, pictures, wrong)
     budget = PictureBudget(frozenset(), len(sizes))
-    page = _render(content, pictures, changes, options, budget)
+    page = _render(content, pictures, changes, options, accuracy, budget)
     length = len(page.encode("utf-8"))
     if length > options.max_bytes:
         rest = length - sum(sizes.values())
-        budget = fit(content, changes, pictures, options.max_bytes - rest - _MARGIN)
-        page = _render(content, pictures, changes, options, budget)
+        budget = fit(content, changes, pictures, options.max_bytes - rest - _MARGIN, wrong)
+        page = _render(content, pictures, changes, options, accuracy, budget)
     on_budget(budget)
     return page
 
@@ -79,12 +83,14 @@ def _render(
     pictures: Mapping[ClipKey, Pictures],
     changes: Changes | None,
     options: PageOptions,
+    accuracy: Accuracy | None,
     budget: PictureBudget,
 ) -> str:
     maker = CardMaker(pictures, budget.dropped)
     style = "".join(path.read_text("utf-8") for path in sorted((_FOLDER / "style").glob("*.css")))
     script = (_FOLDER / "script.js").read_text("utf-8")
     counts = PictureCounts.of(pictures, len(budget.dropped))
+    judged = None if accuracy is None else accuracy_view(accuracy, maker)
     changed = None if changes is None else changes_view(changes, maker)
     labels = label_sheets(content, maker)
     return (
@@ -96,6 +102,7 @@ def _render(
             script=Markup(script),
             overview=overview(content),
             openings=openings(labels),
+            accuracy=judged,
             changes=changed,
             charts=corpus_charts(content),
             label_sheets=labels,

@@ -19,8 +19,8 @@ from processes import program
 from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.job import preparation
 from reelbeam.transforms.output.lock.output_lock import LockTicket, OutputLock
+from reelbeam.transforms.output.sql.views import create_views
 from reelbeam.transforms.output.tables import Output, current_rows
-from reelbeam.transforms.output.views import create_views
 from tools.incremental_runs import Content, Corpus, run_with_kills, verify
 
 

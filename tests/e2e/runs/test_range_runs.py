@@ -12,7 +12,7 @@ import pytest
 from duckdb_queries import select
 
 from reelbeam.pipeline.cli import main
-from reelbeam.transforms.output.views import create_views
+from reelbeam.transforms.output.sql.views import create_views
 
 pytestmark = pytest.mark.slow  # whole runs
 

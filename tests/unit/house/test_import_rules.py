@@ -53,9 +53,9 @@ MAY_IMPORT = {  # beside its own files
     "pipeline.flags": "data model, storage, stored_models, media, media.*, models.*, pipeline.terminal, "
     "pipeline.settings",
     "pipeline.job": "all of transforms, pipeline, pipeline.terminal, pipeline.settings, pipeline.runners",
-    "pipeline.reports": "data model, storage, output, selection, filmstrips, models, models.*, pipeline, "
+    "pipeline.reports": "data model, storage, output, evaluation, selection, filmstrips, models, models.*, pipeline, "
     "pipeline.terminal, pipeline.settings, pipeline.job, pipeline.reports.page",
-    "pipeline.reports.page": "data model, output, filmstrips",
+    "pipeline.reports.page": "data model, output, evaluation, filmstrips",
     "pipeline.doctor": "all of transforms, pipeline, pipeline.demo, pipeline.terminal, pipeline.settings, "
     "pipeline.runners, pipeline.flags, pipeline.job",
     "pipeline.commands": "all of transforms, pipeline, pipeline.terminal, pipeline.settings, pipeline.runners, "

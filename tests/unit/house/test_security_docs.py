@@ -51,6 +51,9 @@ def test_every_file_and_flag_that_it_names_is_there() -> None:
         "--to",
         "--reach",
         "--no_images",
+        "--truth",
+        "--write_thresholds",
+        "--thresholds",
     }
     assert set(re.findall(r"--[a-z][\w-]+", TEXT)) - flags - foreign == set()
 

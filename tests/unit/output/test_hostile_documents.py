@@ -16,7 +16,7 @@ from reelbeam.transforms.output import documents
 from reelbeam.transforms.output.run_document import committed_document
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.runs import Run
-from reelbeam.transforms.output.views import create_views
+from reelbeam.transforms.output.sql.views import create_views
 
 RUNS = ("20260101T000000Z-000001", "20260102T000000Z-000002")
 

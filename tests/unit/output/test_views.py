@@ -25,8 +25,8 @@ from reelbeam.pipeline.cli import main
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.output.ledger import decide, read_rows, uri_key
 from reelbeam.transforms.output.run_document import LabelingKey
+from reelbeam.transforms.output.sql.views import Dialect, create_views
 from reelbeam.transforms.output.tables import Output, current_rows
-from reelbeam.transforms.output.views import Dialect, create_views
 from reelbeam.transforms.records import SkipRules, VideoRef
 from reelbeam.transforms.schemas import TABLES
 

@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 from html_tree import Element, parse
-from page_contents import NO_SHARES, NO_VALUES, all_pictures, report_changes, report_content
+from page_contents import NO_SHARES, NO_VALUES, all_pictures, report_accuracy, report_changes, report_content
 
 from reelbeam.pipeline.reports.page.page import render_page
 from reelbeam.transforms.output.digest.content import Content, Totals
@@ -26,12 +26,15 @@ EMPTY = Content(
 )
 
 
-@pytest.fixture(scope="module", params=["full", "without changes", "empty"])
+@pytest.fixture(scope="module", params=["full", "only content", "empty"])
 def page(request: pytest.FixtureRequest) -> Element:
     if request.param == "empty":
         return parse(render_page(EMPTY, {}, None))
-    content, changes = report_content(), report_changes() if request.param == "full" else None
-    return parse(render_page(content, all_pictures(content, changes), changes))
+    content = report_content()
+    if request.param == "only content":
+        return parse(render_page(content, all_pictures(content)))
+    changes, accuracy = report_changes(), report_accuracy(content)
+    return parse(render_page(content, all_pictures(content, changes), changes, accuracy=accuracy))
 
 
 def test_landmarks(page: Element) -> None:

@@ -11,6 +11,7 @@ from reelbeam.pipeline.reports.page.charts.axes import round_step, time_ticks
 from reelbeam.pipeline.reports.page.charts.bars import Bar, bars
 from reelbeam.pipeline.reports.page.charts.histogram import histogram
 from reelbeam.pipeline.reports.page.charts.intervals import Interval, intervals
+from reelbeam.pipeline.reports.page.charts.reliability import Point, reliability
 from reelbeam.pipeline.reports.page.charts.status import Part, status_bar
 from reelbeam.pipeline.reports.page.charts.timeline import timeline_chart
 from reelbeam.pipeline.reports.page.text import points, score
@@ -121,6 +122,19 @@ def test_intervals_at_the_limits(bounds: tuple[float, float]) -> None:
     low, high = bounds
     check_lengths(parse(intervals("key", "Changes", "A.", [Interval("a", "", low, (low + high) / 2, high, False)])))
     check_lengths(parse(intervals("key", "Changes", "A.", [])))
+
+
+def test_a_reliability_curve_is_around_the_diagonal() -> None:
+    points = [Point(0.0, 0.0, 0.0, 0.25), Point(0.5, 0.5, 0.25, 0.75), Point(1.0, 0.5, 0.25, 1.0)]
+    drawing = parse(reliability("key", "Scores", "A finding.", points))
+    check_lengths(drawing)
+    line = drawing.one("line", "median").attributes
+    bottom, top = float(line["y1"]), float(line["y2"])
+    dots = [each.attributes for each in drawing.all("circle")]
+    assert [share(dot["cx"]) for dot in dots] == [0, 50, 100]
+    assert [float(dot["cy"]) for dot in dots] == [bottom, (bottom + top) / 2, (bottom + top) / 2]
+    whisker = drawing.all("line", "whisker")[2].attributes
+    assert (float(whisker["y1"]), float(whisker["y2"])) == (bottom - (bottom - top) / 4, top)
 
 
 def test_axes_have_round_numbers() -> None:

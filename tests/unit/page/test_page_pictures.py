@@ -96,7 +96,7 @@ def test_the_footer_says_how_many_clips_have_pictures_and_why_not() -> None:
     )
     assert f"{expected}." in parse(render_page(content, pictures)).one("footer").text
     budgets: list[PictureBudget] = []
-    render_page(content, pictures, None, PageOptions(max_bytes=1), budgets.append)
+    render_page(content, pictures, None, PageOptions(max_bytes=1), on_budget=budgets.append)
     (budget,) = budgets
     assert len(budget.dropped) == len(keys) - 3
     counts = PictureCounts.of(pictures, len(budget.dropped))

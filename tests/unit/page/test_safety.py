@@ -9,7 +9,7 @@ import re
 
 import pytest
 from html_tree import Element, parse
-from page_contents import all_pictures, report_changes, report_content
+from page_contents import all_pictures, report_accuracy, report_changes, report_content
 
 from reelbeam.pipeline.reports.page.options import PageOptions
 from reelbeam.pipeline.reports.page.page import render_page
@@ -65,7 +65,7 @@ def rendered(text: str) -> str:
     changes = dataclasses.replace(changes, before=side, after=side)
     pictures = all_pictures(content, changes)
     pictures[content.sheets.undecided[0].key] = NoFilmstrip("unreadable", text)
-    return render_page(content, pictures, changes, PageOptions(version=text))
+    return render_page(content, pictures, changes, PageOptions(version=text), report_accuracy(content, text))
 
 
 def check_is_harmless(page: Element) -> None:

@@ -15,8 +15,8 @@ from reelbeam.transforms.output.comparison.drift import measure_drift
 from reelbeam.transforms.output.comparison.samples import video_sample
 from reelbeam.transforms.output.comparison.settings import setting_changes
 from reelbeam.transforms.output.comparison.side_rows import Pairs, SideRows, differs, same_content
-from reelbeam.transforms.output.digest.chosen_rows import CLIP_COLUMNS, InputFacts, shown_clip
-from reelbeam.transforms.output.digest.shown_clips import ScoredLabel, ShownClip
+from reelbeam.transforms.output.digest.chosen_rows import InputFacts, surest_clips
+from reelbeam.transforms.output.digest.shown_clips import ScoredLabel
 from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.row_keys import seeded_hashes
 from reelbeam.transforms.schemas import Row
@@ -110,7 +110,9 @@ def _changed_videos(
         return ()
     numbers, other_numbers = before.numbers[places_before], after.numbers[places_after]
     labels, other_labels = _labels(before.shown, numbers, on_file), _labels(after.shown, other_numbers, on_file)
-    clips = _clips(after, places_after, on_file)
+    rows = after.rows.select(InputFacts._fields).take(pa.array(places_after)).to_pylist()
+    videos = {number: InputFacts(**row) for number, row in zip(other_numbers.tolist(), rows, strict=True)}
+    clips = surest_clips(after.shown, videos, on_file)
     names = after.names(places_after)
     found = zip(names, numbers.tolist(), other_numbers.tolist(), strict=True)
     return tuple(
@@ -130,22 +132,3 @@ def _labels(shown: ShownRows, numbers: Numbers, on_file: OnFile) -> dict[int, tu
 
 def _scored(row: Row) -> tuple[ScoredLabel, ...]:
     return tuple(ScoredLabel(each["label"], each["score"]) for each in row["labels"])
-
-
-def _clips(side: SideRows, places: Numbers, on_file: OnFile) -> dict[int, ShownClip]:
-    """Returns the surest clip of some videos, by number."""
-    rows = side.rows.select(InputFacts._fields).take(pa.array(places)).to_pylist()
-    videos = {number: InputFacts(**row) for number, row in zip(side.numbers[places].tolist(), rows, strict=True)}
-    best: dict[int, ShownClip] = {}
-    for batch, numbers in side.shown.numbered("clips", CLIP_COLUMNS, on_file):
-        is_chosen = np.isin(numbers, side.numbers[places])
-        rows = batch.filter(pa.array(is_chosen)).to_pylist()
-        for number, row in zip(numbers[is_chosen].tolist(), rows, strict=True):
-            clip = shown_clip(row, videos[number])
-            if number not in best or _sureness(clip) > _sureness(best[number]):
-                best[number] = clip
-    return best
-
-
-def _sureness(clip: ShownClip) -> tuple[float, int]:
-    return max((each.score for each in clip.labels), default=0.0), -clip.key.clip_index

@@ -51,18 +51,68 @@ def select_report_sides(
       ConfigError: `against` is neither, or a name matches several runs.
       StorageError: a file cannot be read.
     """
-    if any(each.run_id.startswith(against) for each in output.labeling_runs()):
+    if _is_run(output, against):
         found = output.find(against)
         if run is not None:
             return ShownRows.of_runs(output, found, on_file), rows
         return ShownRows.up_to(output, found[-1], on_file), ShownRows.since(output, found[-1], on_file)
+    return ShownRows.current(_other_output(output, against), on_file), rows
+
+
+def select_rows(output: Output, run: str | None, on_file: OnFile = lambda path: None) -> ShownRows:
+    """Returns the rows of a run, or the current rows of all runs.
+
+    Args:
+      output: the output.
+      run: the name of the run; None: all runs.
+      on_file: called for each file that is read.
+
+    Raises:
+      ConfigError: the run does not exist, or the name matches several runs.
+      StorageError: a file cannot be read.
+    """
+    return ShownRows.current(output, on_file) if run is None else ShownRows.of_runs(output, output.find(run), on_file)
+
+
+def select_against(
+    against: str, output: Output, run: str | None, rows: ShownRows, on_file: OnFile = lambda path: None
+) -> tuple[ShownRows, ShownRows]:
+    """Returns the rows of two runs, or of two outputs, for a comparison of models or samplings on the same videos.
+
+    A run is compared with the last run of the output, unless another run was chosen.
+
+    Args:
+      against: a run of the output, or another output.
+      output: the output.
+      run: the run that was chosen; None: all of them.
+      rows: the rows that were chosen.
+      on_file: called for each file that is read.
+
+    Returns:
+      the rows that `against` names, and those to compare with them.
+
+    Raises:
+      ConfigError: `against` is neither a run nor an output.
+      StorageError: a file cannot be read.
+    """
+    if _is_run(output, against):
+        own = rows if run is not None else select_rows(output, output.last_name(), on_file)
+        return select_rows(output, against, on_file), own
+    return ShownRows.current(_other_output(output, against), on_file), rows
+
+
+def _is_run(output: Output, name: str) -> bool:
+    return any(each.run_id.startswith(name) for each in output.labeling_runs())
+
+
+def _other_output(output: Output, against: str) -> Output:
     other = Output.read_any(against)
     if not other.runs:
         raise ConfigError(
             f"--against {against} is neither a run of {output.uri} nor an output with a committed run: pass a run that "
             f"`reelbeam status {output.uri}` lists, or another output"
         )
-    return ShownRows.current(other, on_file), rows
+    return other
 
 
 def _find(output: Output, name: str) -> list[Run]:
@@ -79,7 +129,7 @@ def _read_other(first: Output, other: str) -> Output:
     try:
         return Output.read(other)
     except ConfigError as error:
-        if any(run.run_id.startswith(other) for run in first.labeling_runs()):
+        if _is_run(first, other):
             raise ConfigError(
                 f"{other} is a run of {first.uri}, and only one run was given: pass another run of it, too"
             ) from error

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from reelbeam.transforms.output.arrays import Places, Scores
 from reelbeam.transforms.output.digest.clip_table import NO_LABEL, ClipTable
@@ -151,6 +152,37 @@ def shown_clip(row: Row, video: InputFacts) -> ShownClip:
             for name in ("start_ms", "end_ms", "entropy", "log_sum_exp", "num_frames", "num_real_frames")
         },
     )
+
+
+def inputs_of(rows: ShownRows, uris: Collection[str], on_file: OnFile = lambda path: None) -> dict[int, InputFacts]:
+    """Returns the rows of some videos, and of ranges of these, by number."""
+    wanted = pa.array(sorted(uris), pa.string())
+    found: dict[int, InputFacts] = {}
+    for batch, numbers in rows.numbered("videos", InputFacts._fields, on_file):
+        is_wanted = pc.is_in(batch["video_uri"], wanted)
+        chosen = numbers[is_wanted.to_numpy(zero_copy_only=False)].tolist()
+        found |= zip(chosen, (InputFacts(**row) for row in batch.filter(is_wanted).to_pylist()), strict=True)
+    return found
+
+
+def surest_clips(
+    rows: ShownRows, inputs: Mapping[int, InputFacts], on_file: OnFile = lambda path: None
+) -> dict[int, ShownClip]:
+    """Returns the clip with the highest score of each input, by number. An input without clips has none."""
+    wanted = np.array(list(inputs), np.int64)
+    best: dict[int, ShownClip] = {}
+    for batch, numbers in rows.numbered("clips", CLIP_COLUMNS, on_file):
+        is_wanted = np.isin(numbers, wanted)
+        found = batch.filter(pa.array(is_wanted)).to_pylist()
+        for number, row in zip(numbers[is_wanted].tolist(), found, strict=True):
+            clip = shown_clip(row, inputs[number])
+            if number not in best or _sureness(clip) > _sureness(best[number]):
+                best[number] = clip
+    return best
+
+
+def _sureness(clip: ShownClip) -> tuple[float, int]:
+    return max((each.score for each in clip.labels), default=0.0), -clip.key.clip_index
 
 
 def _of_rank(labels: pa.ListArray, rank: int) -> RankedLabels:

@@ -7,4 +7,5 @@ histogram.py   distributions
 status.py      videos by status, in one bar
 timeline.py    labels over time, in lanes
 intervals.py   changes of shares with their intervals
+reliability.py scores against the shares of right labels
 """
