@@ -30,7 +30,7 @@ from reelbeam.transforms.media.sampling.video_plan import labeled_seconds, plan_
 from reelbeam.transforms.media.sandbox.deadline import with_time_limit
 from reelbeam.transforms.media.sandbox.protocol import NUM_SLOTS
 from reelbeam.transforms.media.sandbox.sandboxed import Sandbox
-from reelbeam.transforms.output.digest.shown_clips import ClipKey, ShownClip
+from reelbeam.transforms.output.report_content.shown_clips import ClipKey, ShownClip
 from reelbeam.transforms.records import ClipSpan, MediaInfo, VideoRef
 from reelbeam.transforms.records.time_range import TimeRange
 from reelbeam.transforms.redaction import without_query

@@ -12,7 +12,7 @@ from reelbeam.pipeline.reports.page import text
 from reelbeam.pipeline.reports.page.charts.svg import percents, tag
 from reelbeam.pipeline.reports.page.links import video_link
 from reelbeam.transforms.filmstrips.filmstrip import Filmstrip, NoFilmstrip, Pictures, WebpPicture
-from reelbeam.transforms.output.digest.shown_clips import ClipKey, ScoredLabel, ShownClip
+from reelbeam.transforms.output.report_content.shown_clips import ClipKey, ScoredLabel, ShownClip
 
 _REASONS = {
     "gone": "The video does not exist any more.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reelbeam.pipeline.reports.page import text
-from reelbeam.transforms.output.digest.content import Totals
+from reelbeam.transforms.output.report_content.content import Totals
 
 _MAX_KINDS = 20
 

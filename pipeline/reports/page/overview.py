@@ -11,7 +11,7 @@ from reelbeam.pipeline.reports.page import text
 from reelbeam.pipeline.reports.page.charts.status import Part, status_bar
 from reelbeam.pipeline.reports.page.left_out import left_out, more
 from reelbeam.pipeline.reports.page.tables import Table
-from reelbeam.transforms.output.digest.content import Content, Cost, FailureGroup, Labeling, Totals
+from reelbeam.transforms.output.report_content.content import Content, Cost, FailureGroup, Labeling, Totals
 from reelbeam.transforms.wording import duration, short_duration
 
 _SECONDS_OF_HOUR = 3600

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
-import digest_factory as make
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import report_factory as make
 
 from reelbeam.transforms.output.comparison.changes import Changes, FieldChange
 from reelbeam.transforms.output.comparison.find_changes import ChangeOptions, find_changes
 from reelbeam.transforms.output.comparison.samples import NO_LABEL, video_sample
 from reelbeam.transforms.output.comparison.side_rows import SideRows
 from reelbeam.transforms.output.comparison.wording import verdict_text
-from reelbeam.transforms.output.digest.shown_rows import ShownRows
+from reelbeam.transforms.output.report_content.shown_rows import ShownRows
 from reelbeam.transforms.output.run_files import to_table
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.schemas import Row

@@ -20,7 +20,7 @@ from reelbeam.transforms.media.limits import DEFAULT_LIMITS
 from reelbeam.transforms.media.sandbox import responses
 from reelbeam.transforms.media.sandbox.deadline import allowed_fetch_seconds, allowed_seconds, with_time_limit
 from reelbeam.transforms.media.sandbox.sandboxed import Sandbox
-from reelbeam.transforms.output.digest.shown_clips import ShownClip
+from reelbeam.transforms.output.report_content.shown_clips import ShownClip
 
 
 @pytest.fixture

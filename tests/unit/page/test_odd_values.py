@@ -11,8 +11,8 @@ from page_contents import report_content, shown_clip
 from reelbeam.pipeline.reports.page.cards import bars
 from reelbeam.pipeline.reports.page.page import render_page
 from reelbeam.pipeline.reports.page.text import shown_label, shown_message
-from reelbeam.transforms.output.digest.label_runs import Timeline
-from reelbeam.transforms.output.digest.shown_clips import ScoredLabel
+from reelbeam.transforms.output.report_content.label_runs import Timeline
+from reelbeam.transforms.output.report_content.shown_clips import ScoredLabel
 
 SECRET_URL = "https://me:SECRET@host/a?signature=SECRET"
 

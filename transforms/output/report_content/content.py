@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 
-from reelbeam.transforms.output.digest.label_runs import Timeline
-from reelbeam.transforms.output.digest.shares import Corpus
-from reelbeam.transforms.output.digest.shown_clips import Sheets, ShownClip
+from reelbeam.transforms.output.report_content.label_runs import Timeline
+from reelbeam.transforms.output.report_content.shares import Corpus
+from reelbeam.transforms.output.report_content.shown_clips import Sheets, ShownClip
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reelbeam.transforms.output.arrays import Numbers, Scores
-from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
-from reelbeam.transforms.output.digest.video_facts import VideoOrder
+from reelbeam.transforms.output.report_content.shown_rows import OnFile, ShownRows
+from reelbeam.transforms.output.report_content.video_facts import VideoOrder
 
 NO_LABEL = -1
 MAX_MS = 1 << 53

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reelbeam.transforms.output.digest.content import Example, FailureGroup
-from reelbeam.transforms.output.digest.media_names import container_names, picture_sizes
-from reelbeam.transforms.output.digest.shares import Share
-from reelbeam.transforms.output.digest.shown_rows import NumberedRows, OnFile, ShownRows
+from reelbeam.transforms.output.report_content.content import Example, FailureGroup
+from reelbeam.transforms.output.report_content.media_names import container_names, picture_sizes
+from reelbeam.transforms.output.report_content.shares import Share
+from reelbeam.transforms.output.report_content.shown_rows import NumberedRows, OnFile, ShownRows
 from reelbeam.transforms.output.row_keys import seeded_hashes
 from reelbeam.transforms.records.time_range import shown_input
 from reelbeam.transforms.reference import REMEDIES

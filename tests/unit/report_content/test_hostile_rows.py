@@ -8,7 +8,7 @@ import warnings
 
 import pyarrow.parquet as pq
 import pytest
-from digest_factory import clip, commit_run, content_of, video
+from report_factory import clip, commit_run, content_of, video
 
 from reelbeam.transforms.output.run_files import to_table
 from reelbeam.transforms.schemas import Row
