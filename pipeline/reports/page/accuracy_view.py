@@ -13,7 +13,7 @@ from reelbeam.transforms.evaluation.accuracy import TopK
 from reelbeam.transforms.evaluation.calibration import Calibration
 from reelbeam.transforms.evaluation.evaluation import Evaluation
 from reelbeam.transforms.evaluation.intervals import Proportion
-from reelbeam.transforms.output.digest.shown_clips import ShownClip
+from reelbeam.transforms.output.report_content.shown_clips import ShownClip
 
 _ROWS = 15
 _NOTHING = "–"
