@@ -57,6 +57,7 @@ setup(
             "duckdb",
             "pandas",
             "imageio-ffmpeg",
+            "ai-edge-litert",  # a test runs a published TFLite model
             "jsonschema",
             "pyyaml",
             "apache-beam[aws]==2.77.*",

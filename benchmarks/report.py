@@ -27,8 +27,8 @@ from benchmarks.worker import Peak
 
 _CONTENT = """
 import dataclasses, json, sys
-from reelbeam.transforms.output.digest.digest import make_content
-from reelbeam.transforms.output.digest.shown_rows import ShownRows
+from reelbeam.transforms.output.report_content.make_content import make_content
+from reelbeam.transforms.output.report_content.shown_rows import ShownRows
 from reelbeam.transforms.output.tables import Output
 content = make_content(ShownRows.current(Output.read(sys.argv[1])))
 print(json.dumps({

@@ -9,9 +9,9 @@ from reelbeam.pipeline.reports.page.accuracy_view import Accuracy, WrongVideo
 from reelbeam.transforms.evaluation.confusions import ItemKey
 from reelbeam.transforms.evaluation.evaluated_output import EvaluationRequest, evaluate_output
 from reelbeam.transforms.evaluation.evaluation import Evaluation
-from reelbeam.transforms.output.digest.chosen_rows import InputFacts, inputs_of, surest_clips
-from reelbeam.transforms.output.digest.shown_clips import ShownClip
-from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
+from reelbeam.transforms.output.report_content.chosen_rows import InputFacts, inputs_of, surest_clips
+from reelbeam.transforms.output.report_content.shown_clips import ShownClip
+from reelbeam.transforms.output.report_content.shown_rows import OnFile, ShownRows
 
 MAX_WRONG = 24
 _NO_CLASS = "none of the classes"

@@ -96,7 +96,7 @@ def counts_text(found: Evaluation) -> str:
     parts = [f"{items(counts.with_class, found)} with a class", f"{counts.without_class} with none of the classes"]
     parts += [f"{counts.failed} failed"]
     parts += [f"{counts.nothing_recognized} with nothing recognized"] if counts.nothing_recognized else []
-    parts += [f"{counts.undecided} with a best label that is only acceptable"] if counts.undecided else []
+    parts += [f"{counts.undecided} with a top label that is only acceptable"] if counts.undecided else []
     return ", ".join(parts)
 
 
@@ -152,7 +152,7 @@ def threshold_text(found: Threshold, precision: float) -> str:
 def thresholds_limit_text(found: Thresholds) -> str:
     """Returns what the promise of the thresholds is about."""
     return (
-        f"This holds for videos like those of the truth, with one decision for each: its best label. A class needs "
+        f"This holds for videos like those of the truth, with one decision for each: its top label. A class needs "
         f"{found.min_class_items} right labels for a score of its own"
     )
 

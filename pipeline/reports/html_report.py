@@ -26,10 +26,10 @@ from reelbeam.transforms.models.registry.label_map import LabelMap, resolve_labe
 from reelbeam.transforms.output.comparison.changes import Changes
 from reelbeam.transforms.output.comparison.find_changes import ChangeOptions, find_changes
 from reelbeam.transforms.output.comparison.selection import select_report_sides, select_rows
-from reelbeam.transforms.output.digest.clip_choice import DigestOptions
-from reelbeam.transforms.output.digest.content import Content
-from reelbeam.transforms.output.digest.digest import make_content
-from reelbeam.transforms.output.digest.shown_clips import ClipKey, ShownClip
+from reelbeam.transforms.output.report_content.clip_choice import ContentOptions
+from reelbeam.transforms.output.report_content.content import Content
+from reelbeam.transforms.output.report_content.make_content import make_content
+from reelbeam.transforms.output.report_content.shown_clips import ClipKey, ShownClip
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.redaction import bare_uri
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
@@ -105,7 +105,7 @@ def write_report(request: ReportRequest) -> WrittenReport:
     target = place_of(settings.to, output.uri)
     require_writable(target)
     videos = tuple(bare_uri(storage.normalize(uri)) for uri in settings.video)
-    shown = DigestOptions(seed=settings.seed, max_clips=settings.clips, videos=videos)
+    shown = ContentOptions(seed=settings.seed, max_clips=settings.clips, videos=videos)
     with WorkLine("reading") as line:
         rows = select_rows(output, settings.run, line.show)
         content = make_content(rows, shown, line.show)

@@ -36,7 +36,7 @@ def place_of(to: str | None, output: str) -> str:
     """
     if to is None:
         return default_place(output)
-    if not to.endswith(".html"):
+    if not to.lower().endswith(".html"):
         raise errors.ConfigError(f"--to {to} is not the name of a page: pass a name that ends in .html")
     target = storage.normalize(to)
     for folder in _FOLDERS:

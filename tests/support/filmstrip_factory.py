@@ -13,7 +13,7 @@ from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.transforms import storage
 from reelbeam.transforms.media.decoding.probe import probe
 from reelbeam.transforms.media.sampling.video_plan import plan_parts
-from reelbeam.transforms.output.digest.shown_clips import ClipKey, ScoredLabel, ShownClip
+from reelbeam.transforms.output.report_content.shown_clips import ClipKey, ScoredLabel, ShownClip
 from reelbeam.transforms.output.run_commit import CommitConfig, RunResults, commit
 from reelbeam.transforms.output.run_document import RunFacts
 from reelbeam.transforms.output.run_files import RunPaths

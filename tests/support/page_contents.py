@@ -22,10 +22,10 @@ from reelbeam.transforms.output.comparison.changes import (
     Side,
     Verdict,
 )
-from reelbeam.transforms.output.digest.content import Content, Cost, Example, FailureGroup, Labeling, Totals
-from reelbeam.transforms.output.digest.label_runs import LabelRun, Timeline, TimeSpan
-from reelbeam.transforms.output.digest.shares import Corpus, Histogram, Share, Shares
-from reelbeam.transforms.output.digest.shown_clips import ClipKey, LabelSheet, ScoredLabel, Sheets, ShownClip
+from reelbeam.transforms.output.report_content.content import Content, Cost, Example, FailureGroup, Labeling, Totals
+from reelbeam.transforms.output.report_content.label_runs import LabelRun, Timeline, TimeSpan
+from reelbeam.transforms.output.report_content.shares import Corpus, Histogram, Share, Shares
+from reelbeam.transforms.output.report_content.shown_clips import ClipKey, LabelSheet, ScoredLabel, Sheets, ShownClip
 
 TILES = 4
 NO_SHARES = Shares(())

@@ -1,4 +1,4 @@
-"""Calibration: whether a score of 0.9 is right in 90 % of cases. Only of the best label, over all classes together."""
+"""Calibration: whether a score of 0.9 is right in 90 % of cases. Only of the top label, over all classes together."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ClassBias:
     """A class whose scores are too high or too low.
 
     Attributes:
-      count: the items whose best label is the class, at least 20.
+      count: the items whose top label is the class, at least 20.
       hits: the number of right ones.
       expected_hits: the sum of their scores.
       excess: hits - expected_hits; below 0: the scores are too high.
@@ -101,11 +101,11 @@ class _Binned(NamedTuple):
 
 
 def calibration(items: Sequence[Judged], seed: int = 0) -> Calibration:
-    """Returns the calibration of the best labels.
+    """Returns the calibration of the top labels.
 
     Args:
       items: independent items, see `one_per_video`. Those without truth, without a label or without a finite score are
-        left out, and those whose best label is neither right nor wrong.
+        left out, and those whose top label is neither right nor wrong.
       seed: of the simulation of the floor.
     """
     used = [item for item in items if item.truth and _has_decided_score(item)]

@@ -47,10 +47,10 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True)
 class ChangedItem:
-    """An item that one output has right and the other wrong, by the best label.
+    """An item that one output has right and the other wrong, by the top label.
 
     Attributes:
-      label_a, label_b: the best labels; None without one.
+      label_a, label_b: the top labels; None without one.
       score_a, score_b: their scores.
     """
 

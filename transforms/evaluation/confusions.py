@@ -32,7 +32,7 @@ class Confusion:
 
     Attributes:
       truth: the right label; None: none of the classes is in the video.
-      said: the best label; None without one.
+      said: the top label; None without one.
       answer: whether there is a label.
       count: the number of items. An item with several right labels counts for each of them.
       share: of the items with that truth.

@@ -18,7 +18,7 @@ from reelbeam.transforms.evaluation.truth.label_names import (
 from reelbeam.transforms.evaluation.truth.matching import Rung
 from reelbeam.transforms.evaluation.truth.truth_file import TruthFile, read_truth
 from reelbeam.transforms.models.registry.label_map import LabelMap
-from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
+from reelbeam.transforms.output.report_content.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.runs import Run
 from reelbeam.transforms.redaction import without_query
 

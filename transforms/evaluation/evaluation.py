@@ -49,7 +49,7 @@ class ItemCounts:
       with_class: the items whose truth is a class of the model; `without_class`: those with none of them.
       failed: the items without an answer.
       nothing_recognized: the items with an answer without a label.
-      undecided: the items whose best label is neither right nor wrong.
+      undecided: the items whose top label is neither right nor wrong.
       sampled: one item with an answer of each video, for calibration and thresholds, which need independent items.
     """
 

@@ -15,7 +15,7 @@ class Judged:
       labels: the model's labels, best first; empty if it failed, or if no label passed.
       scores: their scores in [0, 1], descending.
       acceptable: further labels that are neither right nor wrong. For accuracy they are not right. Everything that is
-        about the best labels, such as precision and thresholds, leaves out items whose best label is one of these.
+        about the top labels, such as precision and thresholds, leaves out items whose top label is one of these.
       is_failed: whether there is no answer, because the video or the clip failed.
       clip_index: None for a video.
       start_ms, end_ms: of the clip, or of the labeled range of a video; None for a whole video.
@@ -36,12 +36,12 @@ class Judged:
 
     @property
     def is_hit(self) -> bool:
-        """Whether the best label is right. False without an answer."""
+        """Whether the top label is right. False without an answer."""
         return self.rank == 1
 
     @property
     def is_undecided(self) -> bool:
-        """Whether the best label is neither right nor wrong."""
+        """Whether the top label is neither right nor wrong."""
         return self.labels[:1] != () and self.labels[0] in self.acceptable
 
     @property

@@ -16,7 +16,7 @@ from reelbeam.transforms.evaluation.judged_table import NONE, JudgedTable
 from reelbeam.transforms.evaluation.truth.answers import VideoTruth, truth_by_video
 from reelbeam.transforms.evaluation.truth.label_names import NamedTruth
 from reelbeam.transforms.evaluation.truth.matching import Matching, Rung, match_videos
-from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
+from reelbeam.transforms.output.report_content.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.schemas import RANGE
 
 Ranking: TypeAlias = Literal["mean", "max"]

@@ -24,9 +24,9 @@ class ClassResult:
 
     Attributes:
       support: the items whose truth has the class, failed ones included.
-      predictions: the items whose best label is the class, without those for which it is neither right nor wrong.
+      predictions: the items whose top label is the class, without those for which it is neither right nor wrong.
       precision: of the predictions, the share that is right. An item without any of the classes counts as wrong.
-      recall: of the support, the share whose best label is the class. An item that failed counts as missed.
+      recall: of the support, the share whose top label is the class. An item that failed counts as missed.
       average_precision: of the items for which the class is right or wrong; None without support; see
         `PerClass.is_exact`.
     """

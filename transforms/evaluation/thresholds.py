@@ -3,7 +3,7 @@
 The lowest cut whose precision on the truth reaches the target misses it on new videos in half of all cases. Here each
 cut has to pass an exact binomial test, from strict to loose, until the first failure. The grid and its order do not
 depend on the data, so the chance of a threshold that breaks its promise is at most `delta`. This holds for videos like
-those of the truth, with one decision for each video: its best label.
+those of the truth, with one decision for each video: its top label.
 """
 
 from __future__ import annotations
@@ -111,9 +111,9 @@ def thresholds(
 
     Args:
       items: independent items, see `one_per_video`. A label is wrong if the truth is none of the classes. Items without
-        a label or without a finite score are left out, and those whose best label is neither right nor wrong.
+        a label or without a finite score are left out, and those whose top label is neither right nor wrong.
       precision: the target, above 0 and below 1.
-      classes: those that get a threshold of their own; None: as many of the most frequent best labels as have enough
+      classes: those that get a threshold of their own; None: as many of the most frequent top labels as have enough
         items. Their choice depends on the labels of the model only, so the test stays exact.
       delta: the chance of a broken promise, above 0 and below 1.
 
@@ -146,7 +146,7 @@ def judge(found: Thresholds, items: Sequence[Judged]) -> tuple[HeldOut, ...]:
 
     Args:
       found: the thresholds.
-      items: independent items of other videos. Those without a label are left out, and those whose best label is
+      items: independent items of other videos. Those without a label are left out, and those whose top label is
         neither right nor wrong.
     """
     judged = []

@@ -11,7 +11,7 @@ from reelbeam.transforms.evaluation.judged import Judged
 SURE_SCORE = 0.9
 MAX_SUSPECTS = 50
 MIN_ALWAYS_IN_TOP = 30
-"""With fewer items, a good model has every truth among its best labels by chance."""
+"""With fewer items, a good model has every truth among its top labels by chance."""
 
 _SIGNIFICANCE = 0.05
 
@@ -37,7 +37,7 @@ class Suspect:
     """An item to look at: the model is sure of a label, and none of the right ones is among its best.
 
     Attributes:
-      label, score: the best label.
+      label, score: the top label.
       margin: its score minus that of the second label.
     """
 

@@ -15,7 +15,7 @@ from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
 from reelbeam.transforms.filmstrips.recorded_runs import RunSettings, read_settings
 from reelbeam.transforms.filmstrips.video_filmstrips import VideoClips, VideoDecoder
 from reelbeam.transforms.media.sandbox.sandboxed import Sandbox
-from reelbeam.transforms.output.digest.shown_clips import ClipKey, ShownClip
+from reelbeam.transforms.output.report_content.shown_clips import ClipKey, ShownClip
 from reelbeam.transforms.records import VideoRef
 from reelbeam.transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig
 

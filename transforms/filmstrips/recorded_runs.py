@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from reelbeam.transforms.errors import StorageError
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip
 from reelbeam.transforms.media.decoding.model_input import ModelInput, RecordedSettings, UnrecordedError
-from reelbeam.transforms.media.limits import DecoderLimits
+from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.output.documents import is_name
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.runs import read_run
@@ -20,7 +20,7 @@ class RunSettings:
 
     Attributes:
       model_input: instants, scale and crop.
-      limits: the limits of a video and of a decoder process.
+      limits: the limits of a video and of a decoder process: those of the run, or the defaults where these are lower.
       max_video_bytes: the maximum size of a file.
     """
 
@@ -55,5 +55,14 @@ def _settings_of(output: str, run_id: str, allow_unconfined: bool) -> RunSetting
     model_input = recorded.model_input()
     if model_input.fingerprint != document.sampling_fingerprint:
         raise UnrecordedError(f"the settings in the document of {run_id} do not have its sampling_fingerprint")
-    limits = dataclasses.replace(recorded.decoder_limits, allow_unconfined=allow_unconfined)
+    limits = _lower_limits(recorded.decoder_limits, allow_unconfined)
     return RunSettings(model_input, limits, recorded.max_video_bytes)
+
+
+def _lower_limits(recorded: DecoderLimits, allow_unconfined: bool) -> DecoderLimits:
+    """Returns the lower one of each recorded limit and its default. A document is not trusted."""
+    lowest = {
+        field.name: min(getattr(recorded, field.name), getattr(DEFAULT_LIMITS, field.name))
+        for field in dataclasses.fields(DecoderLimits)
+    }
+    return dataclasses.replace(DecoderLimits(**lowest), allow_unconfined=allow_unconfined)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -26,11 +26,11 @@ from reelbeam.transforms.media.container.files import VideoFile, size_of
 from reelbeam.transforms.media.container.sparse_reading import Window
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.sampling.clips import max_num_clips
-from reelbeam.transforms.media.sampling.video_plan import labeled_seconds, plan_parts
+from reelbeam.transforms.media.sampling.video_plan import labeled_seconds, plan_some_clips
 from reelbeam.transforms.media.sandbox.deadline import with_time_limit
 from reelbeam.transforms.media.sandbox.protocol import NUM_SLOTS
 from reelbeam.transforms.media.sandbox.sandboxed import Sandbox
-from reelbeam.transforms.output.digest.shown_clips import ClipKey, ShownClip
+from reelbeam.transforms.output.report_content.shown_clips import ClipKey, ShownClip
 from reelbeam.transforms.records import ClipSpan, MediaInfo, VideoRef
 from reelbeam.transforms.records.time_range import TimeRange
 from reelbeam.transforms.redaction import without_query
@@ -134,37 +134,37 @@ def _require_labeled_content(video: VideoRef) -> None:
 
 
 def _spans_of(found: VideoClips, media: MediaInfo) -> list[ClipSpan | None]:
-    plans = _Plans(found.settings, found.video, media)
-    return [plans.span_of(clip) for clip in found.clips]
+    """Returns the plan of each clip; None for a clip that the video does not have any more."""
+    wanted: dict[TimeRange, set[int]] = {}
+    for clip in found.clips:
+        wanted.setdefault(_range_of(clip), set()).add(clip.key.clip_index)
+    planned = {
+        (time_range, span.clip_index): span
+        for time_range, indexes in wanted.items()
+        for span in _planned(found, media, time_range, indexes)
+    }
+    spans = ((clip, planned.get((_range_of(clip), clip.key.clip_index))) for clip in found.clips)
+    return [span if span is not None and _is_row_of(clip, span) else None for clip, span in spans]
 
 
-class _Plans:
-    """The clips of one video as its run planned them, for each labeled range."""
+def _planned(found: VideoClips, media: MediaInfo, time_range: TimeRange, indexes: Iterable[int]) -> list[ClipSpan]:
+    """Returns the wanted clips of a range as its run planned them."""
+    sampling = found.settings.model_input.sampling
+    video = dataclasses.replace(found.video, time_range=time_range)
+    with contextlib.suppress(RangeOutsideVideoError):
+        duration = labeled_seconds(video, media.duration_seconds)
+        if duration > 0 and (time_range.start_seconds or 0) >= 0:  # rows are not trusted
+            found.settings.limits.check_clips(without_query(video.video_uri), max_num_clips(duration, sampling))
+            return plan_some_clips(media.duration_seconds, sampling, time_range, set(indexes))
+    return []
 
-    def __init__(self, settings: RunSettings, video: VideoRef, media: MediaInfo) -> None:
-        self._settings = settings
-        self._video = video
-        self._media = media
-        self._by_range: dict[TimeRange, dict[int, ClipSpan]] = {}
 
-    def span_of(self, clip: ShownClip) -> ClipSpan | None:
-        """Returns the plan of a clip; None if the video does not have this clip any more."""
-        time_range = TimeRange(_seconds(clip.key.range_start_ms), _seconds(clip.key.range_end_ms))
-        if time_range not in self._by_range:
-            self._by_range[time_range] = {span.clip_index: span for span in self._plan(time_range)}
-        span = self._by_range[time_range].get(clip.key.clip_index)
-        row = (clip.start_ms, clip.end_ms, clip.num_frames)
-        return span if span is not None and row == (span.start_ms, span.end_ms, span.num_frames) else None
+def _range_of(clip: ShownClip) -> TimeRange:
+    return TimeRange(_seconds(clip.key.range_start_ms), _seconds(clip.key.range_end_ms))
 
-    def _plan(self, time_range: TimeRange) -> Iterator[ClipSpan]:
-        sampling = self._settings.model_input.sampling
-        video = dataclasses.replace(self._video, time_range=time_range)
-        with contextlib.suppress(RangeOutsideVideoError):
-            duration = labeled_seconds(video, self._media.duration_seconds)
-            if duration > 0 and (time_range.start_seconds or 0) >= 0:  # rows are not trusted
-                self._settings.limits.check_clips(without_query(video.video_uri), max_num_clips(duration, sampling))
-                for part in plan_parts(self._media, sampling, time_range):
-                    yield from part
+
+def _is_row_of(clip: ShownClip, span: ClipSpan) -> bool:
+    return (clip.start_ms, clip.end_ms, clip.num_frames) == (span.start_ms, span.end_ms, span.num_frames)
 
 
 def _seconds(milliseconds: int | None) -> Fraction | None:

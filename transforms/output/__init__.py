@@ -13,7 +13,7 @@ compaction.py        the rows of many small files in few large ones
 sql/                 SQL views
 label_thresholds.py  the file of lowest scores that makes a label count
 inspection/          reports on an output as a whole
-digest/              the content of the HTML report
+report_content/      the content of the HTML report
 comparison/          the differences of two runs or two outputs
 lock/                the lock of an output: one run at a time
 """

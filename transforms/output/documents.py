@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import json
 import math
 import re
 import reprlib
@@ -27,6 +28,7 @@ _MAX_SHOWN = 100
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 _FILE = re.compile(rf"({'|'.join(TABLES)})/run=({_NAME})/part-([0-9]{{5,9}})\.parquet")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([+-][0-9]{2}:[0-9]{2}|Z)")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 YEARS = range(1970, 9000)
 _REMEDY = "restore it from a copy, or remove it and the folders run=… of its run, whose videos are then labeled again"
 
@@ -37,15 +39,17 @@ def read_document(uri: str) -> dict[str, object]:
     """Returns the content of a JSON document of an output, unchecked.
 
     Raises:
-      StorageError: it cannot be read, is too large, or is not a JSON object.
+      StorageError: it cannot be read, is too large, or is not a JSON object, or a text in it is not Unicode.
     """
     with storage.storage_errors(uri), storage.open_inside(uri) as file:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise UnusableFileError(f"{uri} has more than {MAX_BYTES} bytes: {_REMEDY}")
     try:
-        found = parse_json(data)
-    except ValueError as error:
+        found = parse_json(data.decode("utf-8-sig"))
+        if _SURROGATE.search(data):
+            json.dumps(found, ensure_ascii=False).encode()  # an unpaired surrogate cannot be shown or compared
+    except (ValueError, RecursionError) as error:
         raise UnusableFileError(f"{uri} is not JSON ({error}): {_REMEDY}") from error
     if not isinstance(found, dict):
         raise UnusableFileError(f"{uri} is not a JSON object: {_REMEDY}")

@@ -3,6 +3,7 @@
 page.py           render_page: the content, the pictures and the changes as HTML
 options.py        what the caller chooses: the largest size, and texts of the footer
 overview.py       the head of the page and the failures, as view models
+left_out.py       the inputs without rows, as texts
 sections.py       the charts of the corpus, the contact sheets and the timelines, as view models
 change_views.py   what changed, as view models
 accuracy_view.py  how right the labels are, as view models

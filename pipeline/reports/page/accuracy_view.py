@@ -13,7 +13,7 @@ from reelbeam.transforms.evaluation.accuracy import TopK
 from reelbeam.transforms.evaluation.calibration import Calibration
 from reelbeam.transforms.evaluation.evaluation import Evaluation
 from reelbeam.transforms.evaluation.intervals import Proportion
-from reelbeam.transforms.output.digest.shown_clips import ShownClip
+from reelbeam.transforms.output.report_content.shown_clips import ShownClip
 
 _ROWS = 15
 _NOTHING = "–"
@@ -21,7 +21,7 @@ _NOTHING = "–"
 
 @dataclasses.dataclass(frozen=True)
 class WrongVideo:
-    """A video whose best label is wrong.
+    """A video whose top label is wrong.
 
     Attributes:
       truth: the right labels.
@@ -41,7 +41,7 @@ class Accuracy:
       sentences: what it says.
       calibration: whether scores and accuracy agree, as a sentence.
       warnings: what makes it doubtful.
-      wrong: some of the videos whose best label is wrong, the surest first; `num_wrong` how many there are.
+      wrong: some of the videos whose top label is wrong, the surest first; `num_wrong` how many there are.
     """
 
     evaluation: Evaluation
@@ -95,7 +95,7 @@ def accuracy_view(accuracy: Accuracy, maker: CardMaker) -> AccuracyView:
         JudgedCard(text.shown_label(video.truth), maker.card(video.clip, "wrong labels")) for video in accuracy.wrong
     )
     return AccuracyView(
-        title=f"{text.percent(first.hits, first.total)} of the best labels are right" if first.total else "No accuracy",
+        title=f"{text.percent(first.hits, first.total)} of the top labels are right" if first.total else "No accuracy",
         sentences=accuracy.sentences,
         warnings=accuracy.warnings,
         figures=(

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from reelbeam.pipeline.reports.page import text
 from reelbeam.transforms.filmstrips.filmstrip import Filmstrip, Pictures
 from reelbeam.transforms.output.comparison.changes import Changes
-from reelbeam.transforms.output.digest.content import Content
-from reelbeam.transforms.output.digest.shown_clips import ClipKey, ShownClip
+from reelbeam.transforms.output.report_content.content import Content
+from reelbeam.transforms.output.report_content.shown_clips import ClipKey, ShownClip
 
 DROPPING_ORDER = (
     "Pictures of the timelines are left out first, then those of the unfamiliar and undecided clips, of the videos "

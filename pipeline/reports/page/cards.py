@@ -12,7 +12,7 @@ from reelbeam.pipeline.reports.page import text
 from reelbeam.pipeline.reports.page.charts.svg import percents, tag
 from reelbeam.pipeline.reports.page.links import video_link
 from reelbeam.transforms.filmstrips.filmstrip import Filmstrip, NoFilmstrip, Pictures, WebpPicture
-from reelbeam.transforms.output.digest.shown_clips import ClipKey, ScoredLabel, ShownClip
+from reelbeam.transforms.output.report_content.shown_clips import ClipKey, ScoredLabel, ShownClip
 
 _REASONS = {
     "gone": "The video does not exist any more.",
@@ -159,8 +159,7 @@ def bars(labels: tuple[ScoredLabel, ...], most: int) -> tuple[Bar, ...]:
 
 
 def _score_bar(score: float) -> Markup:
-    width = percents(min(max(score, 0.0), 1.0))
-    bar = tag("rect", class_="bar", width=width, height=4, rx=2, fill="#4a63d8")
+    bar = tag("rect", class_="bar", width=percents(score), height=4, rx=2, fill="#4a63d8")
     track = tag("rect", class_="track", width="100%", height=4, rx=2, fill="#eee")
     return tag("svg", track, bar, class_="score", width="100%", height=4, aria_hidden="true")
 
@@ -174,7 +173,7 @@ def _plain_card(clip: ShownClip, card_id: str, num_labels: int) -> Card:
     part = "" if start is None and end is None else f"of {text.span(start or 0, end)}"
     top = f"{text.shown_label(clip.labels[0].label)} {text.score(clip.labels[0].score)}" if clip.labels else ""
     shown = bars(clip.labels, num_labels)
-    facts = [f"entropy {clip.entropy:.2f}"]
+    facts = [f"entropy {text.score(clip.entropy)}"]
     if clip.num_real_frames < clip.num_frames:
         facts.append(f"{clip.num_frames - clip.num_real_frames} of {clip.num_frames} frames are repeats")
     return Card(

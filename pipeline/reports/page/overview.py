@@ -9,11 +9,13 @@ from markupsafe import Markup
 
 from reelbeam.pipeline.reports.page import text
 from reelbeam.pipeline.reports.page.charts.status import Part, status_bar
+from reelbeam.pipeline.reports.page.left_out import left_out, more
 from reelbeam.pipeline.reports.page.tables import Table
-from reelbeam.transforms.output.digest.content import Content, Cost, FailureGroup, Labeling, Totals
+from reelbeam.transforms.output.report_content.content import Content, Cost, FailureGroup, Labeling, Totals
 from reelbeam.transforms.wording import duration, short_duration
 
 _SECONDS_OF_HOUR = 3600
+_MAX_LABELINGS, _MAX_MODELS = 6, 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Overview:
       status_svg: the videos by status.
       statuses: its legend.
       labelings: how the labels were made; a column for each model and sampling.
-      failures: by error code.
+      failures: by error code, and `other_failures` how many codes are not shown, as text.
       left_out: the inputs without rows, as texts.
     """
 
@@ -91,6 +93,7 @@ class Overview:
     statuses: tuple[Status, ...]
     labelings: Table
     failures: tuple[Failure, ...]
+    other_failures: str
     left_out: tuple[str, ...]
 
 
@@ -110,9 +113,10 @@ def overview(content: Content) -> Overview:
             "status", "Videos by status", f"Of {text.many(totals.videos, 'video')}: {finding}.", parts
         ),
         statuses=tuple(_statuses(totals)),
-        labelings=_labelings(content.labelings),
+        labelings=_labelings(content.labelings[:_MAX_LABELINGS], len(content.labelings)),
         failures=tuple(_failure(group, totals.videos) for group in content.failures),
-        left_out=tuple(_left_out(totals)),
+        other_failures=more(content.num_codes_left_out, "other error code"),
+        left_out=tuple(left_out(totals)),
     )
 
 
@@ -123,7 +127,7 @@ def _lead(content: Content) -> list[str]:
     if models:
         last = max(each.finished_at for each in content.labelings)
         sentences.append(
-            f"{' and '.join(models)} labeled {duration(totals.video_ms / 1000)} of video in "
+            f"{_models_text(models)} labeled {duration(totals.video_ms / 1000)} of video in "
             f"{text.many(totals.clips, 'clip')}. The newest run ended on {_date(last)}."
         )
     largest = content.corpus.labels.largest
@@ -135,6 +139,16 @@ def _lead(content: Content) -> list[str]:
     if totals.nothing_recognized:
         sentences.append(f"In {text.many(totals.nothing_recognized, 'video')}, nothing was recognized.")
     return sentences
+
+
+def _models_text(models: list[str]) -> str:
+    """Returns the names of the newest models and the number of the others.
+
+    >>> _models_text(["a"]), _models_text(["a", "b"]), _models_text(["a", "b", "c", "d"])
+    ('a', 'a and b', 'a, b and 2 other models')
+    """
+    others = more(len(models) - _MAX_MODELS, "other model")
+    return f"{', '.join(models[:_MAX_MODELS])} and {others}" if others else " and ".join(models)
 
 
 def _figures(content: Content) -> list[Figure]:
@@ -179,13 +193,15 @@ def _statuses(totals: Totals) -> list[Status]:
     ]
 
 
-def _labelings(labelings: tuple[Labeling, ...]) -> Table:
-    """Returns the settings of all labelings, one in each column."""
+def _labelings(labelings: tuple[Labeling, ...], num_labelings: int) -> Table:
+    """Returns the settings of the newest labelings, one in each column, and says if there are older ones."""
     columns = [_settings(each) for each in labelings]
     names = dict.fromkeys(name for column in columns for name in column)
     rows = [(name, *(column.get(name, "–") for column in columns)) for name in names]
     head = ("Setting", *(text.shown_label(each.last_run) for each in labelings))
-    return Table("How the labels were made", head, tuple(rows))
+    older = more(num_labelings - len(labelings), "older setting")
+    caption = "How the labels were made"
+    return Table(f"{caption}; {older} not shown" if older else caption, head, tuple(rows))
 
 
 def _settings(each: Labeling) -> dict[str, str]:
@@ -248,17 +264,3 @@ def _sentence(remedy: str) -> str:
     'Decrypt it.'
     """
     return f"{remedy[:1].upper()}{remedy[1:]}{'' if remedy.endswith(('.', '…')) else '.'}" if remedy else ""
-
-
-def _left_out(totals: Totals) -> list[str]:
-    found = [
-        f"{text.many(count, 'input')} skipped by the last run: {text.shown_label(reason).replace('_', ' ')}"
-        for reason, count in totals.skipped.items()
-        if count
-    ]
-    found += [
-        f"{text.many(count, 'file')} ignored by the last run: {text.shown_label(kind)}"
-        for kind, count in totals.ignored.items()
-        if count
-    ]
-    return found

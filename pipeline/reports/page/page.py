@@ -34,8 +34,8 @@ from reelbeam.pipeline.reports.page.sections import (
 )
 from reelbeam.transforms.filmstrips.filmstrip import Pictures
 from reelbeam.transforms.output.comparison.changes import Changes
-from reelbeam.transforms.output.digest.content import Content
-from reelbeam.transforms.output.digest.shown_clips import ClipKey
+from reelbeam.transforms.output.report_content.content import Content
+from reelbeam.transforms.output.report_content.shown_clips import ClipKey
 
 _FOLDER = pathlib.Path(__file__).parent
 

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
-from reelbeam.transforms.output.digest.shown_clips import ClipKey
+from reelbeam.transforms.output.report_content.shown_clips import ClipKey
 from reelbeam.transforms.wording import counted
 
 _TOO_LARGE = "too_large"

@@ -10,10 +10,10 @@ from reelbeam.pipeline.reports.page.cards import Card, CardMaker, ClipPictures
 from reelbeam.pipeline.reports.page.charts import bars, histogram, timeline
 from reelbeam.pipeline.reports.page.links import video_link
 from reelbeam.pipeline.reports.page.tables import Chart, Table
-from reelbeam.transforms.output.digest.content import Content
-from reelbeam.transforms.output.digest.label_runs import Timeline, VideoFailure
-from reelbeam.transforms.output.digest.shares import Histogram, Shares
-from reelbeam.transforms.output.digest.shown_clips import LabelSheet, ShownClip
+from reelbeam.transforms.output.report_content.content import Content
+from reelbeam.transforms.output.report_content.label_runs import Timeline, VideoFailure
+from reelbeam.transforms.output.report_content.shares import Histogram, Shares
+from reelbeam.transforms.output.report_content.shown_clips import LabelSheet, ShownClip
 from reelbeam.transforms.wording import short_duration
 
 _MAX_COLUMNS = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -12,6 +13,9 @@ from reelbeam.transforms.redaction import bare_uri, without_query
 
 MAX_URI, MAX_MESSAGE, MAX_LABEL, MAX_TEXT = 300, 500, 120, 2000
 _TAIL = 28
+_MAX_READ = 4000
+_MAX_FIXED = 1000
+_MAX_MS = 1 << 53
 
 # Control characters, the marks that change the direction of text, invisible characters, and lone surrogates.
 _UNSAFE = re.compile(
@@ -94,20 +98,27 @@ def file_name(uri: str) -> str:
 
 def shown_message(message: str) -> str:
     """Returns an error text without secrets, capped at its end."""
-    return end_cut(clean(without_query(message)), MAX_MESSAGE)
+    return end_cut(clean(_redacted(message)), MAX_MESSAGE)
 
 
 def shown_label(label: str) -> str:
-    """Returns a label, capped at its end."""
-    return end_cut(clean(label), MAX_LABEL)
+    """Returns a label or another name without secrets, capped at its end: any text can be in a row."""
+    return end_cut(clean(_redacted(label)), MAX_LABEL)
+
+
+def _redacted(text: str) -> str:
+    """Returns the beginning of a text without secrets. Finding them may take the square of its length."""
+    return without_query(text[:_MAX_READ])
 
 
 def clock(milliseconds: int) -> str:
-    """Returns a place in a video.
+    """Returns a place in a video; "–" for a number that cannot be one.
 
-    >>> clock(72_500), clock(3_605_000)
-    ('1:12.5', '1:00:05.0')
+    >>> clock(72_500), clock(3_605_000), clock(-(1 << 63))
+    ('1:12.5', '1:00:05.0', '–')
     """
+    if abs(milliseconds) >= _MAX_MS:
+        return "–"
     tenths = round(milliseconds / 100)
     minutes, rest = divmod(tenths, 600)
     hours, minutes = divmod(minutes, 60)
@@ -121,7 +132,7 @@ def whole_clock(milliseconds: int) -> str:
     >>> whole_clock(72_000)
     '1:12'
     """
-    return clock(milliseconds)[:-2]
+    return clock(milliseconds).partition(".")[0]
 
 
 def span(start_ms: int, end_ms: int | None) -> str:
@@ -174,5 +185,11 @@ def size(num_bytes: int) -> str:
 
 
 def score(value: float) -> str:
-    """Returns a score with two digits."""
-    return f"{value:.2f}"
+    """Returns a score with two digits; a number that is not a score is short, too.
+
+    >>> score(0.25), score(float("nan")), score(-3e38)
+    ('0.25', '–', '-3e+38')
+    """
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:.2f}" if abs(value) < _MAX_FIXED else f"{value:.2g}"

@@ -81,7 +81,7 @@ def test_the_tables_begin_with_the_accuracy(folder: pathlib.Path, capsys: pytest
     first, second = out.splitlines()[:2]
     assert first == "top-1 0.67 (95 %: 0.35 to 0.88) of 9 videos, top-5 0.89 (95 %: 0.57 to 0.98)"
     counts = "9 videos with a class, 1 with none of the classes, 1 failed"
-    assert second == f"{counts}, 1 with a best label that is only acceptable"
+    assert second == f"{counts}, 1 with a top label that is only acceptable"
     shown = " ".join(out.split())
     for text in (
         "10 videos found in the output by the ends of their paths, 1 not in the output; 0 of the output without truth",
@@ -189,7 +189,7 @@ def test_a_report_shows_the_accuracy_and_wrong_clips(
     assert "2 clips of 2 videos" in capsys.readouterr().out, "two right answers are called wrong"
     shown = parse(page.read_text("utf-8"))
     (section,) = (each for each in shown.all("section") if each.attributes.get("id") == "accuracy")
-    assert section.one("h2").text == "67 % of the best labels are right"
+    assert section.one("h2").text == "67 % of the top labels are right"
     assert "moving right" in {each.text for each in section.all("strong")}
     assert len(section.all("img", "strip")) == 2
     assert main(["report", str(folder / "out"), "--truth", "/no/such.csv", *flags]) == 2

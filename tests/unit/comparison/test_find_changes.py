@@ -5,16 +5,18 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
-import digest_factory as make
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+import report_factory as make
 
 from reelbeam.transforms.output.comparison.changes import Changes, FieldChange
 from reelbeam.transforms.output.comparison.find_changes import ChangeOptions, find_changes
 from reelbeam.transforms.output.comparison.samples import NO_LABEL, video_sample
 from reelbeam.transforms.output.comparison.side_rows import SideRows
 from reelbeam.transforms.output.comparison.wording import verdict_text
-from reelbeam.transforms.output.digest.shown_rows import ShownRows
+from reelbeam.transforms.output.report_content.shown_rows import ShownRows
+from reelbeam.transforms.output.run_files import to_table
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.schemas import Row
 
@@ -209,3 +211,14 @@ def test_a_side_without_rows(tmp_path: pathlib.Path) -> None:
     assert (found.before.videos, found.new, found.lost, found.both) == (0, 40, 0, 0)
     assert (found.drift.verdict, found.settings, found.drift.distances) == ("too few videos", (), ())
     assert changes_of(tmp_path / "b", tmp_path / "a").lost == 40
+
+
+@pytest.mark.parametrize("number", [2**60 + 1, 2**63 - 1, -(2**63)])
+def test_numbers_that_a_float_cannot_hold_do_not_stop_a_comparison(tmp_path: pathlib.Path, number: int) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    commit(before, 1, *many("left", range(30)))
+    columns = {"duration_ms": number, "size_bytes": number, "width": 2**31 - 1, "height": -(2**31)}
+    run_id = commit(after, 1, *many("left", range(30)))
+    rows = [row | {"run_id": run_id} | columns for row, _ in many("left", range(30))]
+    pq.write_table(to_table("videos", rows), after / "videos" / f"run={run_id}" / "part-00000.parquet")
+    assert changes_of(before, after).both == 30

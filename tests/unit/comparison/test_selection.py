@@ -14,8 +14,8 @@ from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.output.comparison.changes import Changes
 from reelbeam.transforms.output.comparison.find_changes import find_changes
 from reelbeam.transforms.output.comparison.selection import select_report_sides
-from reelbeam.transforms.output.digest.digest import make_content
-from reelbeam.transforms.output.digest.shown_rows import ShownRows
+from reelbeam.transforms.output.report_content.make_content import make_content
+from reelbeam.transforms.output.report_content.shown_rows import ShownRows
 from reelbeam.transforms.output.tables import Output
 
 FIRST, SECOND, LAST = (f"2026010{number}" for number in (1, 2, 3))

@@ -6,8 +6,8 @@ import dataclasses
 import pathlib
 from typing import Any
 
-import digest_factory as factory
 import numpy as np
+import report_factory as factory
 from judged_factory import judged, of_best
 
 from reelbeam.transforms.evaluation.accuracy import accuracy
@@ -20,7 +20,7 @@ from reelbeam.transforms.evaluation.per_class import ClassResult, per_class
 from reelbeam.transforms.evaluation.thresholds import judge, thresholds
 from reelbeam.transforms.evaluation.truth_checks import check_truth
 from reelbeam.transforms.models.registry.label_map import LabelMap
-from reelbeam.transforms.output.digest.shown_rows import ShownRows
+from reelbeam.transforms.output.report_content.shown_rows import ShownRows
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.typed_json import json_object
 

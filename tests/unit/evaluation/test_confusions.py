@@ -54,7 +54,7 @@ def test_confusions_are_those_of_scikit_learn() -> None:
 
 
 def moved(by: int, n: int = 20) -> list[Judged]:
-    """Returns items whose best label is that of another class, `by` places away."""
+    """Returns items whose top label is that of another class, `by` places away."""
     return [judged(f"{k}", LABELS[k % 4], (LABELS[(k - by) % 4], 0.95), (LABELS[k % 4], 0.01)) for k in range(n)]
 
 

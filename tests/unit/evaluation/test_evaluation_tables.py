@@ -6,8 +6,8 @@ import json
 import pathlib
 import typing
 
-import digest_factory as factory
 import pytest
+import report_factory as factory
 
 from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.settings.declaration import settings_of

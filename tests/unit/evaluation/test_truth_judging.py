@@ -6,15 +6,15 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-import digest_factory as factory
 import pytest
+import report_factory as factory
 
 from reelbeam.transforms.errors import ConfigError, UnusableFileError
 from reelbeam.transforms.evaluation.judged import Judged
 from reelbeam.transforms.evaluation.judging import Judgement, judge
 from reelbeam.transforms.evaluation.truth.label_names import LabelNames, name_labels
 from reelbeam.transforms.evaluation.truth.truth_file import TruthFile, TruthRow
-from reelbeam.transforms.output.digest.shown_rows import ShownRows
+from reelbeam.transforms.output.report_content.shown_rows import ShownRows
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.schemas import RANGE
 

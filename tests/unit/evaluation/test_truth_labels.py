@@ -5,8 +5,8 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
-import digest_factory as factory
 import pytest
+import report_factory as factory
 
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.evaluation.truth.label_names import (
@@ -19,7 +19,7 @@ from reelbeam.transforms.evaluation.truth.label_names import (
 from reelbeam.transforms.evaluation.truth.truth_file import TruthFile, TruthRow
 from reelbeam.transforms.models.registry.catalog import KINETICS_600, label_file
 from reelbeam.transforms.models.registry.label_map import LabelMap, resolve_labels
-from reelbeam.transforms.output.digest.shown_rows import ShownRows
+from reelbeam.transforms.output.report_content.shown_rows import ShownRows
 from reelbeam.transforms.output.tables import Output
 
 KINETICS = LabelMap.load(resolve_labels(label_file(KINETICS_600)))

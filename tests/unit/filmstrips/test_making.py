@@ -23,7 +23,7 @@ from reelbeam.transforms.filmstrips.pictures import draw_filmstrip
 from reelbeam.transforms.media.decoding.decoder import decode_clips
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.decoding.probe import probe
-from reelbeam.transforms.output.digest.shown_clips import ShownClip
+from reelbeam.transforms.output.report_content.shown_clips import ShownClip
 from reelbeam.transforms.records.time_range import TimeRange
 
 FPS = 10

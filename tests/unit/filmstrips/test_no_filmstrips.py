@@ -15,11 +15,12 @@ from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.filmstrips import making
 from reelbeam.transforms.filmstrips.filmstrip import Filmstrip, NoFilmstrip, Pictures
 from reelbeam.transforms.filmstrips.making import make_filmstrips
+from reelbeam.transforms.filmstrips.recorded_runs import RunSettings, read_settings
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS
 from reelbeam.transforms.media.sandbox import responses
 from reelbeam.transforms.media.sandbox.deadline import allowed_fetch_seconds, allowed_seconds, with_time_limit
 from reelbeam.transforms.media.sandbox.sandboxed import Sandbox
-from reelbeam.transforms.output.digest.shown_clips import ShownClip
+from reelbeam.transforms.output.report_content.shown_clips import ShownClip
 
 
 @pytest.fixture
@@ -179,6 +180,14 @@ def test_a_document_cannot_switch_the_sandbox_off(
     with pytest.raises(ConfigError, match="not confined"):
         pictures_of(run, clip)
     assert asked == [False]
+
+
+def test_a_document_can_lower_limits_but_not_raise_them(run: LabeledRun) -> None:
+    raised = {"memory_bytes": 10**15, "max_clips": 10**12, "max_duration_seconds": 1e12, "max_pixels": 10**15}
+    run.edit_document(decoder_limits=raised | {"max_packets": 10**15, "deadline_seconds": 1e9, "max_streams": 3})
+    found = read_settings(str(run.output), [run.run_id], allow_unconfined=False)[run.run_id]
+    assert isinstance(found, RunSettings)
+    assert found.limits == dataclasses.replace(DEFAULT_LIMITS, max_streams=3)
 
 
 @pytest.mark.parametrize("size_bytes", [0, 10**12])

@@ -65,6 +65,17 @@ def test_a_wrong_value_of_a_run_document_is_reported_in_one_line(
     assert err.startswith(f"reelbeam: {path}") and message in err and err.count("\n") == 1, err
 
 
+@pytest.mark.parametrize("change", [{"precision": "\ud800"}, {"configuration": {"x": [{"\udfff": 1}]}}])
+def test_a_document_with_text_that_is_not_unicode_is_refused(
+    change: dict[str, Any], output: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = output / f"runs/{RUNS[1]}.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert main(["status", str(output)]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(f"reelbeam: {path} is not JSON") and err.count("\n") == 1, err
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [

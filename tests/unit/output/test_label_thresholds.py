@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import pathlib
 
-import digest_factory as factory
 import duckdb
 import pytest
+import report_factory as factory
 import sqlglot
 
 from reelbeam.pipeline.cli import main

@@ -10,10 +10,10 @@ from html_tree import Element, parse
 from page_contents import NO_SHARES, NO_VALUES, all_pictures, report_accuracy, report_changes, report_content
 
 from reelbeam.pipeline.reports.page.page import render_page
-from reelbeam.transforms.output.digest.content import Content, Totals
-from reelbeam.transforms.output.digest.label_runs import Timeline, VideoFailure
-from reelbeam.transforms.output.digest.shares import Corpus, Shares
-from reelbeam.transforms.output.digest.shown_clips import Sheets
+from reelbeam.transforms.output.report_content.content import Content, Totals
+from reelbeam.transforms.output.report_content.label_runs import Timeline, VideoFailure
+from reelbeam.transforms.output.report_content.shares import Corpus, Shares
+from reelbeam.transforms.output.report_content.shown_clips import Sheets
 
 EMPTY = Content(
     "/data/labels",

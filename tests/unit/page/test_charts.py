@@ -15,8 +15,8 @@ from reelbeam.pipeline.reports.page.charts.reliability import Point, reliability
 from reelbeam.pipeline.reports.page.charts.status import Part, status_bar
 from reelbeam.pipeline.reports.page.charts.timeline import timeline_chart
 from reelbeam.pipeline.reports.page.text import points, score
-from reelbeam.transforms.output.digest.label_runs import LabelRun, Timeline, TimeSpan
-from reelbeam.transforms.output.digest.shares import Histogram
+from reelbeam.transforms.output.report_content.label_runs import LabelRun, Timeline, TimeSpan
+from reelbeam.transforms.output.report_content.shares import Histogram
 
 
 def share(length: str) -> float:

@@ -13,7 +13,7 @@ from reelbeam.pipeline.reports.page.options import PageOptions
 from reelbeam.pipeline.reports.page.page import render_page
 from reelbeam.pipeline.reports.page.picture_counts import PictureCounts
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
-from reelbeam.transforms.output.digest.shown_clips import ClipKey
+from reelbeam.transforms.output.report_content.shown_clips import ClipKey
 
 
 def page_and_pictures() -> tuple[str, dict[ClipKey, Pictures]]:

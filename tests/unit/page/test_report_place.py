@@ -20,7 +20,9 @@ def test_a_local_place_is_compared_as_an_absolute_path() -> None:
         place_of("/data/out/new/../clips/page.html", "/data/out")
 
 
-@pytest.mark.parametrize("name", ["out/page.html", "out/new/page.html", "out/videos.html", "videos/page.html"])
+@pytest.mark.parametrize(
+    "name", ["out/page.html", "out/PAGE.HTML", "out/new/page.html", "out/videos.html", "videos/page.html"]
+)
 def test_a_report_may_be_anywhere_else(name: str) -> None:
     assert place_of(f"/data/{name}", "/data/out") == f"/data/{name}"
     assert place_of(None, "/data/out") == "/data/out/report.html"

@@ -14,8 +14,8 @@ from page_contents import all_pictures, report_accuracy, report_changes, report_
 from reelbeam.pipeline.reports.page.options import PageOptions
 from reelbeam.pipeline.reports.page.page import render_page
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip
-from reelbeam.transforms.output.digest.content import Content, Example, FailureGroup
-from reelbeam.transforms.output.digest.shares import Share, Shares
+from reelbeam.transforms.output.report_content.content import Content, Example, FailureGroup
+from reelbeam.transforms.output.report_content.shares import Share, Shares
 
 HOSTILE = [
     "</script><!--<script>alert(1)</script>",

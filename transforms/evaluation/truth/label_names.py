@@ -13,7 +13,7 @@ from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.evaluation.truth.truth_file import SEPARATORS, TruthFile, TruthRow
 from reelbeam.transforms.models.registry.catalog import CATALOG
 from reelbeam.transforms.models.registry.label_map import LabelMap, resolve_labels
-from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
+from reelbeam.transforms.output.report_content.shown_rows import OnFile, ShownRows
 
 _BETWEEN_WORDS = re.compile(r"[\s_()\-\u2010-\u2015]+")
 _MAX_WITH_NEAR = 200

@@ -30,6 +30,7 @@ import dataclasses
 import functools
 import hashlib
 import math
+from collections.abc import Collection, Sequence
 from fractions import Fraction
 from typing import Literal
 
@@ -126,12 +127,15 @@ class ClipSampling:
         return hashlib.sha256("\n".join(fields).encode()).hexdigest()[:16]
 
 
-def plan_clip_spans(duration_seconds: Fraction, sampling: ClipSampling) -> tuple[ClipSpan, ...]:
+def plan_clip_spans(
+    duration_seconds: Fraction, sampling: ClipSampling, wanted: Collection[int] | None = None
+) -> tuple[ClipSpan, ...]:
     """Returns the clips of a video for a Base model, ordered by start. Empty only with the tail policy `drop`.
 
     Args:
       duration_seconds: from the first frame's pts to the end of the last frame.
       sampling: the parameters of clip sampling.
+      wanted: the `clip_index` of each clip to return; time and memory depend on their number only. None: all clips.
 
     Raises:
       ValueError: the duration is not positive.
@@ -140,18 +144,24 @@ def plan_clip_spans(duration_seconds: Fraction, sampling: ClipSampling) -> tuple
         raise ValueError(f"duration_seconds={duration_seconds}: must be above 0")
     room = duration_seconds - sampling.clip_seconds
     if room < 0:
-        return _tail_spans(0, Fraction(0), duration_seconds, sampling)
+        return _tail_spans(0, Fraction(0), duration_seconds, sampling) if wanted is None or 0 in wanted else ()
     num_whole = room // sampling.stride_seconds + 1
     has_tail = _rest_seconds(num_whole, duration_seconds, sampling) * sampling.target_fps >= 1
     limit = sampling.clips_per_video
     if limit is not None and num_whole + has_tail > limit:
-        return tuple(_whole_span(i, room * (2 * i + 1) / (2 * limit), sampling) for i in range(limit))
-    spans = tuple(_whole_span(i, i * sampling.stride_seconds, sampling) for i in range(num_whole))
-    if not has_tail:
+        return tuple(_whole_span(i, room * (2 * i + 1) / (2 * limit), sampling) for i in chosen_indexes(limit, wanted))
+    indexes = chosen_indexes(num_whole, wanted)
+    spans = tuple(_whole_span(i, i * sampling.stride_seconds, sampling) for i in indexes)
+    if not has_tail or (wanted is not None and num_whole not in wanted):
         return spans
     if sampling.tail == "shift_back":
         return (*spans, _whole_span(num_whole, room, sampling))
     return spans + _tail_spans(num_whole, num_whole * sampling.stride_seconds, duration_seconds, sampling)
+
+
+def chosen_indexes(num_clips: int, wanted: Collection[int] | None) -> Sequence[int]:
+    """Returns the wanted numbers below `num_clips`, ascending; None: all of them."""
+    return range(num_clips) if wanted is None else sorted(i for i in set(wanted) if 0 <= i < num_clips)
 
 
 def max_num_clips(duration_seconds: Fraction, sampling: ClipSampling) -> int:

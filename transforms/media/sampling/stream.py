@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fractions import Fraction
 
-from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.clips import ClipSampling, chosen_indexes
 from reelbeam.transforms.records import ClipSpan
 
 
@@ -39,15 +39,7 @@ def plan_stream_spans(duration_seconds: Fraction, sampling: ClipSampling) -> tup
         raise ValueError(f"duration_seconds={duration_seconds}: must be above 0")
     spans: list[ClipSpan] = []
     for index, start in enumerate(_chosen_starts(duration_seconds, sampling)):
-        num_frames = _num_frames(duration_seconds - start, sampling)
-        span = ClipSpan(
-            clip_index=index,
-            start_seconds=start,
-            end_seconds=min(start + num_frames / sampling.target_fps, duration_seconds),
-            interval_seconds=1 / sampling.target_fps,
-            sample_steps=tuple(range(num_frames)),
-            num_real_frames=num_frames,
-        )
+        span = _span(index, start, duration_seconds, sampling)
         gap = start - spans[-1].end_seconds if spans else None
         if gap is None or gap > sampling.warm_up:
             spans.append(_begun_anew(span, sampling))
@@ -57,9 +49,23 @@ def plan_stream_spans(duration_seconds: Fraction, sampling: ClipSampling) -> tup
     return tuple(spans)
 
 
+def plan_separate_clips(
+    duration_seconds: Fraction, sampling: ClipSampling, wanted: Collection[int]
+) -> tuple[ClipSpan, ...]:
+    """Returns some clips of a video without a warm-up, as if none continued another, ordered by start.
+
+    Args:
+      duration_seconds: as for `plan_stream_spans`.
+      sampling: the parameters of clip sampling.
+      wanted: the `clip_index` of each clip to return. Memory for frames depends on their number only.
+    """
+    starts = _chosen_starts(duration_seconds, sampling)
+    return tuple(_span(i, starts[i], duration_seconds, sampling) for i in chosen_indexes(len(starts), wanted))
+
+
 def count_stream_clips(duration_seconds: Fraction, sampling: ClipSampling) -> int:
     """Returns the number of clips that `plan_stream_spans` returns, without creating them."""
-    num_clips = len(_starts(duration_seconds, sampling))
+    num_clips = _num_starts(duration_seconds, sampling)
     return num_clips if sampling.clips_per_video is None else min(num_clips, sampling.clips_per_video)
 
 
@@ -74,24 +80,21 @@ def warm_up_segments(segments: Sequence[Sequence[ClipSpan]], sampling: ClipSampl
     return warmed
 
 
-def _starts(duration_seconds: Fraction, sampling: ClipSampling) -> list[Fraction]:
-    """Returns the starts of all possible clips; the last clip may be shorter."""
-    starts: list[Fraction] = []
-    start = Fraction(0)
-    while not starts or (duration_seconds - start) * sampling.target_fps >= 1:
-        starts.append(start)
-        start += sampling.stride_seconds
-    if sampling.tail == "drop" and _num_frames(duration_seconds - starts[-1], sampling) < sampling.num_frames:
-        starts.pop()
-    return starts
+def _num_starts(duration_seconds: Fraction, sampling: ClipSampling) -> int:
+    """Returns the number of all possible clips, one each stride; the last clip may be shorter."""
+    # A clip has at least one sample interval, except the first one.
+    last = max((duration_seconds - 1 / sampling.target_fps) // sampling.stride_seconds, 0)
+    rest = duration_seconds - last * sampling.stride_seconds
+    is_dropped = sampling.tail == "drop" and _num_frames(rest, sampling) < sampling.num_frames
+    return last if is_dropped else last + 1
 
 
 def _chosen_starts(duration_seconds: Fraction, sampling: ClipSampling) -> list[Fraction]:
     """Returns the starts of the wanted clips: all, or `clips_per_video` of them, spread evenly without overlap."""
-    starts = _starts(duration_seconds, sampling)
+    num_starts = _num_starts(duration_seconds, sampling)
     limit = sampling.clips_per_video
-    if limit is None or len(starts) <= limit:
-        return starts
+    if limit is None or num_starts <= limit:
+        return [i * sampling.stride_seconds for i in range(num_starts)]
     room = duration_seconds - sampling.clip_seconds
     latest = _on_grid(room, sampling) - (limit - 1) * sampling.clip_seconds  # of the first clip, so that all fit
     chosen: list[Fraction] = []
@@ -111,6 +114,19 @@ def _num_frames(rest_seconds: Fraction, sampling: ClipSampling) -> int:
     """Returns the number of frames of a clip that starts this long before the end of the video."""
     # k / fps < rest  <=>  k < rest * fps: the number of instants inside the video.
     return min(math.ceil(rest_seconds * sampling.target_fps), sampling.num_frames)
+
+
+def _span(clip_index: int, start: Fraction, duration_seconds: Fraction, sampling: ClipSampling) -> ClipSpan:
+    """Returns the clip at `start`, without frames before it."""
+    num_frames = _num_frames(duration_seconds - start, sampling)
+    return ClipSpan(
+        clip_index=clip_index,
+        start_seconds=start,
+        end_seconds=min(start + num_frames / sampling.target_fps, duration_seconds),
+        interval_seconds=1 / sampling.target_fps,
+        sample_steps=tuple(range(num_frames)),
+        num_real_frames=num_frames,
+    )
 
 
 def _begun_anew(span: ClipSpan, sampling: ClipSampling) -> ClipSpan:

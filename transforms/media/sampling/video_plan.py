@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fractions import Fraction
 
 from reelbeam.transforms.errors import RangeOutsideVideoError
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
 from reelbeam.transforms.media.sampling.segments import key_frame_seconds, plan_segments
-from reelbeam.transforms.media.sampling.stream import plan_stream_spans, warm_up_segments
+from reelbeam.transforms.media.sampling.stream import plan_separate_clips, plan_stream_spans, warm_up_segments
 from reelbeam.transforms.records import ClipSpan, MediaInfo, VideoRef
 from reelbeam.transforms.records.time_range import WHOLE, TimeRange
 from reelbeam.transforms.redaction import without_query
@@ -49,6 +49,22 @@ def plan_parts(
         clips = plan_stream_spans(end - start, sampling)
         parts = tuple(warm_up_segments(plan_segments(clips, key_frames, sampling.warm_up), sampling))
     return parts if start == 0 else [tuple(_shifted(clip, start) for clip in part) for part in parts]
+
+
+def plan_some_clips(
+    duration_seconds: Fraction, sampling: ClipSampling, time_range: TimeRange, wanted: Collection[int]
+) -> list[ClipSpan]:
+    """Returns some clips of a video as `plan_parts` plans them, but without segments and warm-ups.
+
+    Args:
+      duration_seconds: the duration of the whole video.
+      sampling: the parameters of clip sampling.
+      time_range: the part of the video that is labeled.
+      wanted: the `clip_index` of each clip to return.
+    """
+    start, end = time_range.bounds(duration_seconds)
+    plan = plan_clip_spans if sampling.kind == "base" else plan_separate_clips
+    return [_shifted(clip, start) for clip in plan(end - start, sampling, wanted)]
 
 
 def _shifted(clip: ClipSpan, seconds: Fraction) -> ClipSpan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal, TypeAlias
 
-from reelbeam.transforms.output.digest.shown_clips import ScoredLabel, ShownClip
+from reelbeam.transforms.output.report_content.shown_clips import ScoredLabel, ShownClip
 
 Verdict: TypeAlias = Literal["drift", "no drift", "too few videos", "not comparable"]
 """Whether the corpus drifted. "not comparable": model or sampling differ, so that a change is not one of the corpus."""

@@ -20,7 +20,7 @@ from reelbeam.transforms.output.comparison.drift import measure_drift
 from reelbeam.transforms.output.comparison.samples import video_sample
 from reelbeam.transforms.output.comparison.settings import KeyDifference, key_differences, setting_changes
 from reelbeam.transforms.output.comparison.side_rows import Pairs, SideRows, differs, plain, same_content
-from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
+from reelbeam.transforms.output.report_content.shown_rows import OnFile, ShownRows
 
 
 @dataclasses.dataclass(frozen=True)

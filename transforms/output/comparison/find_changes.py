@@ -15,9 +15,9 @@ from reelbeam.transforms.output.comparison.drift import measure_drift
 from reelbeam.transforms.output.comparison.samples import video_sample
 from reelbeam.transforms.output.comparison.settings import setting_changes
 from reelbeam.transforms.output.comparison.side_rows import Pairs, SideRows, differs, same_content
-from reelbeam.transforms.output.digest.chosen_rows import InputFacts, surest_clips
-from reelbeam.transforms.output.digest.shown_clips import ScoredLabel
-from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
+from reelbeam.transforms.output.report_content.chosen_rows import InputFacts, surest_clips
+from reelbeam.transforms.output.report_content.shown_clips import ScoredLabel
+from reelbeam.transforms.output.report_content.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.row_keys import seeded_hashes
 from reelbeam.transforms.schemas import Row
 

@@ -67,6 +67,6 @@ def _counts(column: pa.ChunkedArray) -> dict[str, int]:
 
 
 def _floats(rows: pa.Table, name: str) -> Floats:
-    """Returns a column of numbers; NaN where it is null."""
-    values: Floats = pc.fill_null(rows[name].cast(pa.float64()), float("nan")).to_numpy()
+    """Returns a column of numbers, rounded to the nearest float; NaN where it is null."""
+    values: Floats = pc.fill_null(rows[name].cast(pa.float64(), safe=False), float("nan")).to_numpy()
     return values

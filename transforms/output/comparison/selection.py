@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reelbeam.transforms.errors import ConfigError
-from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
+from reelbeam.transforms.output.report_content.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.runs import Run
 from reelbeam.transforms.output.tables import Output
 

@@ -1,10 +1,10 @@
 """SQL views that apply thresholds.
 
     label_thresholds  label, threshold; the row without a label has the threshold of all others
-    passed_labels     a row for each label of a video that passes; label_rank is 1 for the best label of the video,
+    passed_labels     a row for each label of a video that passes; label_rank is 1 for the top label of the video,
                       which is the one whose precision `reelbeam evaluate` promises
     video_answers     a row for each current video: its answer is 'recognized', 'nothing recognized' or 'failed'; with
-                      the best label that passes, and its scores
+                      the top label that passes, and its scores
 
 A label passes if its score is at least its threshold, and the threshold is below 1.
 """

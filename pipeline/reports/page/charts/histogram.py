@@ -10,7 +10,7 @@ from markupsafe import Markup
 from reelbeam.pipeline.reports.page.charts.axes import round_step
 from reelbeam.pipeline.reports.page.charts.svg import chart, percents, tag
 from reelbeam.pipeline.reports.page.text import number
-from reelbeam.transforms.output.digest.shares import Histogram
+from reelbeam.transforms.output.report_content.shares import Histogram
 
 _TOP, _PLOT, _HEIGHT = 30, 130, 196
 _MOST_LABELED, _MOST_TICKS = 12, 5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from markupsafe import Markup
 
 from reelbeam.pipeline.reports.page.text import clean
@@ -23,12 +25,12 @@ def tag(name: str, *children: str, **attributes: str | float) -> Markup:
 
 
 def percents(share: float) -> str:
-    """Returns a share in [0, 1] as a length.
+    """Returns a share as a length from 0 to 100 %; 0 for NaN. Rows may hold any numbers.
 
-    >>> percents(0.3333333)
-    '33.33%'
+    >>> percents(0.3333333), percents(-1e9), percents(float("inf")), percents(float("nan"))
+    ('33.33%', '0%', '100%', '0%')
     """
-    return f"{100 * share:.4g}%"
+    return "0%" if math.isnan(share) else f"{100 * min(max(share, 0), 1):.4g}%"
 
 
 def chart(key: str, title: str, finding: str, height: int, *children: str, role: str = "img") -> Markup:

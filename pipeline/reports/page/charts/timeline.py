@@ -10,7 +10,7 @@ from markupsafe import Markup
 from reelbeam.pipeline.reports.page.charts.axes import time_ticks
 from reelbeam.pipeline.reports.page.charts.svg import chart, percents, tag
 from reelbeam.pipeline.reports.page.text import clock, score, shown_label, span, whole_clock
-from reelbeam.transforms.output.digest.label_runs import Timeline
+from reelbeam.transforms.output.report_content.label_runs import Timeline
 
 _NAMES = ("top label", "second", "third")
 _FIRST_HEIGHT, _HEIGHT, _NAME_HEIGHT, _LANE_GAP, _AXIS_HEIGHT = 34, 24, 17, 6, 24

@@ -13,11 +13,11 @@ import output_factory as factory
 import pyarrow as pa
 import record_factory as make
 
-from reelbeam.transforms.output.digest.clip_choice import DigestOptions
-from reelbeam.transforms.output.digest.content import Content
-from reelbeam.transforms.output.digest.digest import make_content
-from reelbeam.transforms.output.digest.shown_clips import ShownClip
-from reelbeam.transforms.output.digest.shown_rows import ShownRows
+from reelbeam.transforms.output.report_content.clip_choice import ContentOptions
+from reelbeam.transforms.output.report_content.content import Content
+from reelbeam.transforms.output.report_content.make_content import make_content
+from reelbeam.transforms.output.report_content.shown_clips import ShownClip
+from reelbeam.transforms.output.report_content.shown_rows import ShownRows
 from reelbeam.transforms.output.run_commit import CommitConfig, RunResults, commit
 from reelbeam.transforms.output.run_document import RunFacts
 from reelbeam.transforms.output.run_files import RunPaths, WrittenFile, to_table, write_atomically, write_parquet
@@ -124,7 +124,7 @@ def _of_run(table: str, run: RunInfo) -> Row:
 
 def content_of(output: pathlib.Path, **options: Any) -> Content:
     """Returns the content of the current rows."""
-    return make_content(ShownRows.current(Output.read(str(output))), DigestOptions(**options))
+    return make_content(ShownRows.current(Output.read(str(output))), ContentOptions(**options))
 
 
 def places(clips: Sequence[ShownClip]) -> list[tuple[str, int]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pathlib
 
 import pytest
-from digest_factory import clip, commit_run, content_of, places, video
+from report_factory import clip, commit_run, content_of, places, video
 
 from reelbeam.transforms.errors import ConfigError
-from reelbeam.transforms.output.digest import digest, timelines
-from reelbeam.transforms.output.digest.label_runs import LabelRun, TimeSpan, VideoFailure
+from reelbeam.transforms.output.report_content import make_content as making
+from reelbeam.transforms.output.report_content import timelines
+from reelbeam.transforms.output.report_content.label_runs import LabelRun, TimeSpan, VideoFailure
 from reelbeam.transforms.schemas import Row
 
 
@@ -132,7 +133,7 @@ def test_each_range_of_a_requested_video_has_a_timeline(
     commit_run(tmp_path, 1, clips, videos)
     content = content_of(tmp_path, videos=("a.mp4",))
     assert [(each.start_ms, each.end_ms) for each in content.timelines] == [(20_000, 22_000), (60_000, 62_000)]
-    monkeypatch.setattr(digest, "MAX_RANGES", 1)
+    monkeypatch.setattr(making, "MAX_RANGES", 1)
     assert [each.start_ms for each in content_of(tmp_path, videos=("a.mp4",)).timelines] == [20_000]
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pathlib
 
-import digest_factory as make
 import pytest
-from digest_factory import clip, commit_run, content_of, video
+import report_factory as make
+from report_factory import clip, commit_run, content_of, video
 
 from reelbeam.pipeline.cli import main
-from reelbeam.transforms.output.digest.content import Cost, Example, FailureGroup
-from reelbeam.transforms.output.digest.digest import make_content
-from reelbeam.transforms.output.digest.shares import Share, Shares
-from reelbeam.transforms.output.digest.shown_rows import ShownRows
+from reelbeam.transforms.output.report_content.content import Cost, Example, FailureGroup
+from reelbeam.transforms.output.report_content.make_content import make_content
+from reelbeam.transforms.output.report_content.shares import Share, Shares
+from reelbeam.transforms.output.report_content.shown_rows import ShownRows
 from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.reference import REMEDIES

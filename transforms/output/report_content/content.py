@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 
-from reelbeam.transforms.output.digest.label_runs import Timeline
-from reelbeam.transforms.output.digest.shares import Corpus
-from reelbeam.transforms.output.digest.shown_clips import Sheets, ShownClip
+from reelbeam.transforms.output.report_content.label_runs import Timeline
+from reelbeam.transforms.output.report_content.shares import Corpus
+from reelbeam.transforms.output.report_content.shown_clips import Sheets, ShownClip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +104,9 @@ class Content:
     Attributes:
       output: its folder or prefix.
       labelings: the newest first.
+      failures: by error code, the most frequent first.
       num_timelines_left_out: the videos with changes of the top label that have no timeline.
+      num_codes_left_out: the error codes that are not in `failures`.
     """
 
     output: str
@@ -115,6 +117,7 @@ class Content:
     sheets: Sheets
     timelines: tuple[Timeline, ...]
     num_timelines_left_out: int = 0
+    num_codes_left_out: int = 0
 
     def clips(self) -> Iterator[ShownClip]:
         """Yields all shown clips; a clip may occur several times."""

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from reelbeam.transforms.output.digest.clip_table import NO_LABEL, ClipTable
-from reelbeam.transforms.output.digest.shares import Corpus, Histogram, Share, Shares
-from reelbeam.transforms.output.digest.video_facts import VideoFacts
+from reelbeam.transforms.output.report_content.clip_table import NO_LABEL, ClipTable
+from reelbeam.transforms.output.report_content.shares import Corpus, Histogram, Share, Shares
+from reelbeam.transforms.output.report_content.video_facts import VideoFacts
 
 _NUM_BINS = 20
 _NUM_LARGEST = 12

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from reelbeam.transforms.output.digest.shown_clips import ShownClip
+from reelbeam.transforms.output.report_content.shown_clips import ShownClip
 
 
 @dataclasses.dataclass(frozen=True)

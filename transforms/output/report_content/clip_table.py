@@ -10,10 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reelbeam.transforms.output.arrays import Numbers, Scores
-from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
-from reelbeam.transforms.output.digest.video_facts import VideoOrder
+from reelbeam.transforms.output.report_content.shown_rows import OnFile, ShownRows
+from reelbeam.transforms.output.report_content.video_facts import VideoOrder
 
 NO_LABEL = -1
+MAX_MS = 1 << 53
+"""The greatest time in milliseconds. Rows are not trusted, and differences of greater ones would exceed 64 bits."""
+
 _COPIED = ("clip_index", "start_ms", "end_ms", "top_score", "entropy", "log_sum_exp")
 _ROW = np.dtype(
     [
@@ -75,6 +78,8 @@ class ClipTable:
             part["input"] = order.ranks[videos]
             for name in _COPIED:
                 part[name] = batch[name].to_numpy(zero_copy_only=False)  # null: NaN
+            for name in ("start_ms", "end_ms"):
+                part[name] = np.clip(part[name], -MAX_MS, MAX_MS)
             part["margin"] = _margins(batch["labels"])
             part["label"] = _codes(batch["top_label"], codes)
             parts.append(part)

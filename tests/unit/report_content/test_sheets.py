@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from digest_factory import clip, commit_run, content_of, places, video, videos_of
+from report_factory import clip, commit_run, content_of, places, video, videos_of
 
-from reelbeam.transforms.output.digest.clip_choice import DigestOptions
-from reelbeam.transforms.output.digest.content import Content
-from reelbeam.transforms.output.digest.shown_clips import ScoredLabel, ShownClip
+from reelbeam.transforms.output.report_content.clip_choice import ContentOptions
+from reelbeam.transforms.output.report_content.content import Content
+from reelbeam.transforms.output.report_content.shown_clips import ScoredLabel, ShownClip
 from reelbeam.transforms.output.row_keys import seeded_hashes
 from reelbeam.transforms.schemas import Row
 
@@ -257,6 +257,6 @@ def test_the_size_of_the_content_does_not_grow_with_the_number_of_clips(tmp_path
 
 
 def test_the_shares_of_the_sheets_are_all_there_is() -> None:
-    options = DigestOptions(max_clips=100)
+    options = ContentOptions(max_clips=100)
     parts = ("labels", "timelines", "sample", "least_certain", "undecided", "unfamiliar")
     assert sum(map(options.share, parts)) == 100

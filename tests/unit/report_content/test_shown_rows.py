@@ -11,7 +11,7 @@ import pytest
 from output_factory import Video
 
 from reelbeam.pipeline.cli import main
-from reelbeam.transforms.output.digest.shown_rows import ShownRows
+from reelbeam.transforms.output.report_content.shown_rows import ShownRows
 from reelbeam.transforms.output.tables import Output
 
 

@@ -11,14 +11,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reelbeam.transforms.output.digest.content import Example, FailureGroup
-from reelbeam.transforms.output.digest.media_names import container_names, picture_sizes
-from reelbeam.transforms.output.digest.shares import Share
-from reelbeam.transforms.output.digest.shown_rows import NumberedRows, OnFile, ShownRows
+from reelbeam.transforms.output.report_content.content import Example, FailureGroup
+from reelbeam.transforms.output.report_content.media_names import container_names, picture_sizes
+from reelbeam.transforms.output.report_content.shares import Share
+from reelbeam.transforms.output.report_content.shown_rows import NumberedRows, OnFile, ShownRows
 from reelbeam.transforms.output.row_keys import seeded_hashes
 from reelbeam.transforms.records.time_range import shown_input
 from reelbeam.transforms.reference import REMEDIES
 from reelbeam.transforms.schemas import RANGE
+
+MAX_CODES = 20
+"""The most error codes with a group of failures. The package has fewer, but rows may hold any texts."""
 
 _NUM_EXAMPLES = 3
 _COLUMNS = (
@@ -104,12 +107,17 @@ class VideoFacts:
         return facts
 
     def failures(self) -> tuple[FailureGroup, ...]:
-        """Returns the failures by code, the most frequent first."""
-        groups = sorted(self._failures.items(), key=lambda entry: (-entry[1].videos, entry[0]))
+        """Returns the failures by code, the most frequent first; at most `MAX_CODES` of them."""
+        groups = sorted(self._failures.items(), key=lambda entry: (-entry[1].videos, entry[0]))[:MAX_CODES]
         return tuple(
             FailureGroup(code, found.videos, REMEDIES.get(code, _OTHER_REMEDY), tuple(e for _, e in found.examples))
             for code, found in groups
         )
+
+    @property
+    def num_codes(self) -> int:
+        """The number of different error codes."""
+        return len(self._failures)
 
     def add(self, rows: NumberedRows) -> pa.RecordBatch:
         """Adds rows to the sums. Returns the columns that are needed for all rows at once."""
@@ -136,17 +144,17 @@ class VideoFacts:
         hashes = seeded_hashes(failed["uri_key"].to_numpy().view(np.uint64), self._seed)
         codes = failed["error_code"].dictionary_encode()
         places = codes.indices.to_numpy()
+        order = np.lexsort((hashes, places))
+        counts = np.bincount(places, minlength=len(codes.dictionary))
+        rank_in_code = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+        first = order[rank_in_code < _NUM_EXAMPLES]
+        examples: dict[int, list[tuple[int, Example]]] = collections.defaultdict(list)
+        rows = failed.take(pa.array(first)).to_pylist()
+        for code, value, row in zip(places[first].tolist(), hashes[first].tolist(), rows, strict=True):
+            name = shown_input(*(row[column] for column in ("video_uri", *RANGE)))
+            examples[code].append((value, Example(name, row["error_message"] or "")))
         for number, code in enumerate(codes.dictionary.to_pylist()):
-            (mine,) = np.nonzero(places == number)
-            first = mine[np.argsort(hashes[mine], kind="stable")][:_NUM_EXAMPLES]
-            examples = [
-                (
-                    value,
-                    Example(shown_input(*(row[name] for name in ("video_uri", *RANGE))), row["error_message"] or ""),
-                )
-                for value, row in zip(hashes[first].tolist(), failed.take(pa.array(first)).to_pylist(), strict=True)
-            ]
-            self._failures[code].add(len(mine), examples)
+            self._failures[code].add(int(counts[number]), examples[number])
 
     def set_order(self, videos: pa.Table, num_videos: int) -> None:
         self.durations_ms = videos["duration_ms"].drop_null().to_numpy()

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from reelbeam.transforms.output.arrays import Mask, Places
-from reelbeam.transforms.output.digest.chosen_rows import ChosenRows, InputFacts, RankedLabels
-from reelbeam.transforms.output.digest.clip_choice import DigestOptions
-from reelbeam.transforms.output.digest.clip_table import NO_LABEL, ClipTable
-from reelbeam.transforms.output.digest.label_runs import LabelRun, Timeline, TimeSpan
-from reelbeam.transforms.output.digest.video_facts import VideoOrder
+from reelbeam.transforms.output.report_content.chosen_rows import ChosenRows, InputFacts, RankedLabels
+from reelbeam.transforms.output.report_content.clip_choice import ContentOptions
+from reelbeam.transforms.output.report_content.clip_table import NO_LABEL, ClipTable
+from reelbeam.transforms.output.report_content.label_runs import LabelRun, Timeline, TimeSpan
+from reelbeam.transforms.output.report_content.video_facts import VideoOrder
 from reelbeam.transforms.output.row_keys import seeded_hashes
 
 MAX_RUNS = 400
@@ -69,7 +69,7 @@ class TimelinePlans(NamedTuple):
 
 
 def plan_timelines(
-    clips: ClipTable, order: VideoOrder, requested: Sequence[int], options: DigestOptions
+    clips: ClipTable, order: VideoOrder, requested: Sequence[int], options: ContentOptions
 ) -> TimelinePlans:
     """Chooses videos and their clips: requested videos first, then those with the most changes of the top label.
 

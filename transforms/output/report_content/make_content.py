@@ -9,16 +9,16 @@ import numpy as np
 
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.output.arrays import Places
-from reelbeam.transforms.output.digest.chosen_rows import ChosenRows, read_chosen
-from reelbeam.transforms.output.digest.clip_choice import Choice, DigestOptions, choose
-from reelbeam.transforms.output.digest.clip_table import ClipTable
-from reelbeam.transforms.output.digest.content import Content, Cost, Labeling, Totals
-from reelbeam.transforms.output.digest.corpus import corpus, label_shares
-from reelbeam.transforms.output.digest.near_names import near_names
-from reelbeam.transforms.output.digest.shown_clips import LabelSheet, Sheets, ShownClip
-from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
-from reelbeam.transforms.output.digest.timelines import TimelinePlans, plan_timelines, timeline
-from reelbeam.transforms.output.digest.video_facts import VideoFacts, find_inputs
+from reelbeam.transforms.output.report_content.chosen_rows import ChosenRows, read_chosen
+from reelbeam.transforms.output.report_content.clip_choice import Choice, ContentOptions, choose
+from reelbeam.transforms.output.report_content.clip_table import ClipTable
+from reelbeam.transforms.output.report_content.content import Content, Cost, Labeling, Totals
+from reelbeam.transforms.output.report_content.corpus import corpus, label_shares
+from reelbeam.transforms.output.report_content.near_names import near_names
+from reelbeam.transforms.output.report_content.shown_clips import LabelSheet, Sheets, ShownClip
+from reelbeam.transforms.output.report_content.shown_rows import OnFile, ShownRows
+from reelbeam.transforms.output.report_content.timelines import TimelinePlans, plan_timelines, timeline
+from reelbeam.transforms.output.report_content.video_facts import VideoFacts, find_inputs
 from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.output.run_document import SAMPLING_SETTINGS, LabelingKey, RunDocument
 from reelbeam.transforms.output.runs import Run
@@ -28,7 +28,9 @@ MAX_RANGES = 20
 """The most ranges of a requested video that get a timeline: the first ones."""
 
 
-def make_content(rows: ShownRows, options: DigestOptions | None = None, on_file: OnFile = lambda path: None) -> Content:
+def make_content(
+    rows: ShownRows, options: ContentOptions | None = None, on_file: OnFile = lambda path: None
+) -> Content:
     """Returns what a report shows of an output.
 
     The videos table and the clips table are read twice: once for the sums and the choice of clips, which keep some 40
@@ -44,7 +46,7 @@ def make_content(rows: ShownRows, options: DigestOptions | None = None, on_file:
       ConfigError: a requested video is not there.
       StorageError: a file cannot be read.
     """
-    options = options or DigestOptions()
+    options = options or ContentOptions()
     videos = VideoFacts.read(rows, options.seed, on_file)
     requested = _requested(rows, videos, options.videos, on_file) if options.videos else []
     clips = ClipTable.read(rows, videos.order, on_file)
@@ -52,15 +54,17 @@ def make_content(rows: ShownRows, options: DigestOptions | None = None, on_file:
     choice = choose(clips, videos.order, label_shares(videos, clips), planned.clips(), options)
     with_timeline = [plan.input for plan in planned.plans]
     chosen = read_chosen(rows, videos.order, clips, _all_places(choice, planned), with_timeline, on_file)
+    failures = videos.failures()
     return Content(
         output=rows.output.uri,
         totals=_totals(rows, videos),
         labelings=_labelings(rows.runs(), videos.runs),
-        failures=videos.failures(),
+        failures=failures,
         corpus=corpus(videos, clips, options.num_labels),
         sheets=_sheets(choice, clips, chosen),
         timelines=tuple(timeline(plan, clips, chosen) for plan in planned.plans),
         num_timelines_left_out=planned.num_left_out,
+        num_codes_left_out=videos.num_codes - len(failures),
     )
 
 

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reelbeam.transforms.output.arrays import Places, Scores
-from reelbeam.transforms.output.digest.clip_table import NO_LABEL, ClipTable
-from reelbeam.transforms.output.digest.label_runs import VideoFailure
-from reelbeam.transforms.output.digest.shown_clips import ClipKey, ScoredLabel, ShownClip
-from reelbeam.transforms.output.digest.shown_rows import OnFile, ShownRows
-from reelbeam.transforms.output.digest.video_facts import VideoOrder
+from reelbeam.transforms.output.report_content.clip_table import NO_LABEL, ClipTable
+from reelbeam.transforms.output.report_content.label_runs import VideoFailure
+from reelbeam.transforms.output.report_content.shown_clips import ClipKey, ScoredLabel, ShownClip
+from reelbeam.transforms.output.report_content.shown_rows import OnFile, ShownRows
+from reelbeam.transforms.output.report_content.video_facts import VideoOrder
 from reelbeam.transforms.schemas import RANGE, Row
 
 NUM_LANES = 3

@@ -8,7 +8,7 @@ import warnings
 
 import pyarrow.parquet as pq
 import pytest
-from digest_factory import clip, commit_run, content_of, video
+from report_factory import clip, commit_run, content_of, video
 
 from reelbeam.transforms.output.run_files import to_table
 from reelbeam.transforms.schemas import Row
@@ -56,3 +56,14 @@ def test_odd_values_do_not_stop_a_report(tmp_path: pathlib.Path, seed: int) -> N
     assert len(content.timelines) == len(uris)
     assert len({each.key.video_uri for each in content.clips()}) > 10
     assert {group.code for group in content.failures} <= set(TEXTS)
+
+
+def test_very_many_error_codes_are_summed_up(tmp_path: pathlib.Path) -> None:
+    run_id = commit_run(tmp_path, 1, [clip("a.mp4", 0)])
+    codes = [f"code {number // 2:05d}" for number in range(1000)] + ["frequent"] * 5
+    videos = [video(f"{number}.mp4", [], error_code=code, run_id=run_id) for number, code in enumerate(codes)]
+    pq.write_table(to_table("videos", videos), tmp_path / "videos" / f"run={run_id}" / "part-00000.parquet")
+    content = content_of(tmp_path)
+    found = [(group.code, group.videos, len(group.examples)) for group in content.failures]
+    assert found == [("frequent", 5, 3), *((f"code {number:05d}", 2, 2) for number in range(19))]
+    assert content.num_codes_left_out == 481

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from reelbeam.transforms.output.arrays import Places
-from reelbeam.transforms.output.digest.clip_table import NO_LABEL, ClipTable
-from reelbeam.transforms.output.digest.shares import Share
-from reelbeam.transforms.output.digest.video_facts import VideoOrder
+from reelbeam.transforms.output.report_content.clip_table import NO_LABEL, ClipTable
+from reelbeam.transforms.output.report_content.shares import Share
+from reelbeam.transforms.output.report_content.video_facts import VideoOrder
 from reelbeam.transforms.output.row_keys import seeded_hashes
 
 _MAX_PER_LABEL = 3
@@ -34,7 +34,7 @@ _Values = npt.NDArray[np.generic]
 
 
 @dataclasses.dataclass(frozen=True)
-class DigestOptions:
+class ContentOptions:
     """What a report shows.
 
     The sheets share `max_clips` in fixed percentages, rounded down: label sheets 40 %, timelines 24 %, the sample 12 %,
@@ -89,7 +89,7 @@ class Choice(NamedTuple):
 
 
 def choose(
-    clips: ClipTable, order: VideoOrder, labels: list[Share], of_timelines: Places, options: DigestOptions
+    clips: ClipTable, order: VideoOrder, labels: list[Share], of_timelines: Places, options: ContentOptions
 ) -> Choice:
     """Chooses clips.
 
@@ -116,7 +116,7 @@ def choose(
     return Choice(tuple(sheets), least_certain, undecided, unfamiliar, sample)
 
 
-def _sample(by_hash: Places, shown: npt.NDArray[np.bool_], options: DigestOptions) -> Places:
+def _sample(by_hash: Places, shown: npt.NDArray[np.bool_], options: ContentOptions) -> Places:
     """Returns the first clips by hash: their share, and more until the report shows as many clips as it may."""
     num_new = np.cumsum(~shown[by_hash])
     room = min(options.max_clips - int(np.count_nonzero(shown)), int(num_new[-1]) if len(num_new) else 0)
@@ -173,7 +173,7 @@ def _most_unfamiliar(clips: ClipTable) -> Places:
     return _sorted(-differences, is_low & (differences >= MIN_RANK_DIFFERENCE))
 
 
-def _label_sheets(clips: ClipTable, labels: list[Share], options: DigestOptions) -> list[LabelChoice]:
+def _label_sheets(clips: ClipTable, labels: list[Share], options: ContentOptions) -> list[LabelChoice]:
     numbers = {name: number for number, name in enumerate(clips.label_names)}
     is_ranked = np.isfinite(clips.scores) & (clips.labels != NO_LABEL)
     counts = np.bincount(clips.labels[is_ranked], minlength=len(numbers))
@@ -188,7 +188,7 @@ def _label_sheets(clips: ClipTable, labels: list[Share], options: DigestOptions)
     return sheets
 
 
-def _quotas(labels: list[tuple[int, int]], options: DigestOptions) -> list[int]:
+def _quotas(labels: list[tuple[int, int]], options: ContentOptions) -> list[int]:
     """Returns the clips per group of each label, from its numbers of videos and of clips."""
     quotas = [0] * len(labels)
     rest = options.share("labels")

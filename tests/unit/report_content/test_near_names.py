@@ -7,7 +7,7 @@ import random
 import pyarrow as pa
 import pytest
 
-from reelbeam.transforms.output.digest.near_names import near_names
+from reelbeam.transforms.output.report_content.near_names import near_names
 
 MANY = [f"/data/{number // 100:03d}/video_{number:05d}.mp4" for number in range(3000)]
 
