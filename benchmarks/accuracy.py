@@ -26,7 +26,7 @@ from reelbeam.transforms.evaluation.comparison import Difference
 from reelbeam.transforms.evaluation.evaluated_output import EvaluationRequest, evaluate_output
 from reelbeam.transforms.evaluation.intervals import Proportion
 from reelbeam.transforms.evaluation.novelty import Separation
-from reelbeam.transforms.output.digest.shown_rows import ShownRows
+from reelbeam.transforms.output.report_content.shown_rows import ShownRows
 from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.output.tables import Output, read_run
 
