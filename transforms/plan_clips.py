@@ -121,9 +121,9 @@ class _PlanClipsFn(beam.DoFn):
     def finish_bundle(self) -> Iterator[WindowedValue | beam.pvalue.TaggedOutput]:
         for segment in self._heaviest_first():
             yield in_global_window(segment)
-        cpu_seconds = self._stats.cpu_seconds
-        metrics.count(metrics.DECODE_CPU_MS, round(1000 * cpu_seconds))
-        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(RunCost(decode_cpu_seconds=cpu_seconds)))
+        cost = RunCost(decode_cpu_seconds=self._stats.cpu_seconds, bytes_fetched=self._stats.bytes_fetched)
+        metrics.count(metrics.DECODE_CPU_MS, round(1000 * cost.decode_cpu_seconds))
+        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(cost))
 
     def _heaviest_first(self) -> list[SegmentSpan]:
         """Returns the collected segments, the heaviest first, so that all workers finish at about the same time."""
