@@ -54,7 +54,7 @@ class ClipPlan(NamedTuple):
         clip (`--tail_policy drop`) has none.
       planned: one PlannedVideo for each video whose headers could be read.
       failures: one Failure for each other video.
-      costs: the CPU time of the decoder processes, one element for each bundle.
+      costs: the CPU time of the decoder processes and the fetched bytes, one element for each bundle.
     """
 
     segments: beam.PCollection[SegmentSpan]
