@@ -54,7 +54,7 @@ def measure_pictures(place: pathlib.Path, num_videos: int) -> dict[str, float]:
     videos, output, page = place / "videos", place / "labels", place / "pictures.html"
     make_videos(videos, make_film(place / "film.mp4", 1, 1280, 720), num_videos)
     measure(["-m", "reelbeam", "label", str(videos), "--model=demo", f"--output={output}", "--clips_per_video=10"])
-    command = ["-m", "reelbeam", "report", str(output), "--to", str(page), "--clips=2000"]
+    command = ["-m", "reelbeam", "report", str(output), "--to", str(page), "--clips=300"]
     cost, _ = measure(command)
     shown = page.read_text("utf-8").count('class="strip"')
     return cost | {
