@@ -49,7 +49,7 @@ def _print_items(found: Evaluation, console: Console, print_truth: Callable[[], 
     _print_thresholds(found, console)
     if found.novelty:
         signals = ", ".join(map(texts.separation_text, found.novelty))
-        console.print(Text(f"videos with none of the classes, told by (0.5: not at all): {signals}"))
+        console.print(Text(f"videos with none of the classes, recognized by (0.5: not at all): {signals}"))
     _print_suspects(found, console)
 
 

@@ -158,7 +158,7 @@ def thresholds_limit_text(found: Thresholds) -> str:
 
 
 def separation_text(found: Separation) -> str:
-    """Returns how well a number tells videos of none of the classes."""
+    """Returns how well a number separates videos with none of the classes from the others."""
     if found.auroc is None:
         return f"{found.signal}: no videos of one kind"
     shown = interval(found.low, found.high)

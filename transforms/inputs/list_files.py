@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import decimal
 import json
 import os
 import pathlib
@@ -15,11 +14,8 @@ from reelbeam.transforms import storage
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.inputs.list_rows import RANGE_COLUMNS, SUFFIXES, URI_COLUMN, rows_of_list
 from reelbeam.transforms.records import VideoRef
-from reelbeam.transforms.records.exact_numbers import parse_exact
+from reelbeam.transforms.records.exact_numbers import MAX_SECONDS, parse_seconds
 from reelbeam.transforms.records.time_range import TimeRange
-
-_MAX_SECONDS = 10**9
-"""Thirty years: in milliseconds, this fits into a table's column."""
 
 
 def read_input_list(path: str, base_dir: str | None = None) -> Iterator[VideoRef]:
@@ -111,21 +107,15 @@ def _range_of(row: dict[str, object], where: str) -> TimeRange:
 
 def _seconds(value: object, name: str, where: str) -> Fraction | None:
     """Returns a bound of a range exactly as its decimal text states; None for an empty value."""
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return None
-    is_text_or_number = isinstance(value, str | int | float | decimal.Decimal) and not isinstance(value, bool)
-    text = str(value).strip() if is_text_or_number else ""
     try:
-        if "/" in text:  # a list states seconds as decimals only
-            raise ValueError(text)
-        seconds = parse_exact(text)
+        seconds = parse_seconds(value)
     except ValueError as error:
         shown = json.dumps(value, default=str)[:80]
         raise ValueError(
             f"{where}: {name} is {shown}, and should be a number of seconds, such as 90 or 12.5"
         ) from error
-    if not 0 <= seconds <= _MAX_SECONDS:
-        raise ValueError(f"{where}: {name} is {text}, and should be from 0 to {_MAX_SECONDS} seconds")
+    if seconds is not None and not 0 <= seconds <= MAX_SECONDS:
+        raise ValueError(f"{where}: {name} is {str(value).strip()}, and should be from 0 to {MAX_SECONDS} seconds")
     return seconds
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import re
 from fractions import Fraction
 
@@ -25,3 +26,26 @@ def parse_exact(text: object) -> Fraction:
         return Fraction(text)
     except ZeroDivisionError as error:
         raise ValueError(f"{text!r} divides by zero") from error
+
+
+MAX_SECONDS = 10**9
+"""The most seconds that a list of videos or a truth file may state, thirty years: in milliseconds, this fits into a
+table's column."""
+
+
+def parse_seconds(value: object) -> Fraction | None:
+    """Returns the seconds in a field of a file exactly as its decimal text states; None for an empty value.
+
+    Args:
+      value: a text or a number; of a JSON file it may be anything.
+
+    Raises:
+      ValueError: it is not a decimal number. The caller names the place, and checks the range.
+    """
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    is_number = isinstance(value, str | int | float | decimal.Decimal) and not isinstance(value, bool)
+    text = str(value).strip() if is_number else ""
+    if "/" in text:  # files state seconds as decimals only
+        raise ValueError(text)
+    return parse_exact(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import decimal
 import json
 import os
 import pathlib
@@ -23,14 +22,13 @@ from reelbeam.transforms.evaluation.truth.truth_columns import (
     find_columns,
 )
 from reelbeam.transforms.evaluation.truth.truth_rows import SUFFIXES, Row, numbered_rows, unit
-from reelbeam.transforms.records.exact_numbers import parse_exact
+from reelbeam.transforms.records.exact_numbers import MAX_SECONDS, parse_seconds
 from reelbeam.transforms.redaction import bare_uri, without_query
 
 SEPARATORS = ";|"
 """The characters between several labels in one text."""
 
 MAX_ROWS = 5_000_000
-_MAX_SECONDS = 10**9
 _MAX_VIDEO, _MAX_LABEL = 8192, 500
 _SHOWN = 80
 
@@ -196,20 +194,14 @@ def _bounds(start: object, end: object, where: str) -> tuple[int | None, int | N
 
 def _seconds(value: object, column: str, where: str) -> Fraction | None:
     """Returns a time exactly as its decimal text states; None for an empty value."""
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return None
-    is_number = isinstance(value, str | int | float | decimal.Decimal) and not isinstance(value, bool)
-    text = str(value).strip() if is_number else ""
     try:
-        if "/" in text:
-            raise ValueError(text)
-        seconds = parse_exact(text)
+        seconds = parse_seconds(value)
     except ValueError as error:
         raise ValueError(
             f"{where}: {column} is {_text(value)}, and should be a number of seconds, such as 90 or 12.5"
         ) from error
-    if not 0 <= seconds <= _MAX_SECONDS:
-        raise ValueError(f"{where}: {column} is {_text(value)}, and should be from 0 to {_MAX_SECONDS} seconds")
+    if seconds is not None and not 0 <= seconds <= MAX_SECONDS:
+        raise ValueError(f"{where}: {column} is {_text(value)}, and should be from 0 to {MAX_SECONDS} seconds")
     return seconds
 
 
