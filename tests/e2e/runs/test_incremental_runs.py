@@ -175,7 +175,8 @@ def test_parts_or_one_job_make_the_same_rows(
     assert main(["label", "--model=demo", *flags]) == 0
     shown = capsys.readouterr().out
     runs = [json.loads(path.read_text()) for path in output.glob("runs/*.json")]
-    assert len(runs) == (3 if videos_per_part else 1) and ("Committed 3 parts. 14 videos" in shown) == (len(runs) == 3)
+    assert len(runs) in ((2, 3) if videos_per_part else (1,)), "a hash assigns videos to parts: one can stay empty"
+    assert (f"Committed {len(runs)} parts. 14 videos" in shown) == bool(videos_per_part)
     assert sum(run["counts"]["inputs"] for run in runs) == 14
     assert verify(output, corpus.contents()) == []
     assert main(["label", "--model=demo", *flags]) == 0
