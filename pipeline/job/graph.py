@@ -115,7 +115,7 @@ def build_graph(
     failures = (plan.failures, decoded.failures, classified.failures) | "Failures" >> beam.Flatten()
     costs = (plan.costs, decoded.costs, classified.costs) | "Costs" >> beam.Flatten()
     labeled = LabeledCollections(selection.videos, plan.planned, classified.scores, failures)
-    summaries = labeled | SummarizeVideos(labels=labels.labels, top_k=config.top_k, min_score=config.min_score)
+    summaries = labeled | SummarizeVideos(labels=labels.labels, kept=config.label_filter)
     results = ResultCollections(
         videos=summaries | "VideoRows" >> beam.Map(video_row, run),
         clips=classified.scores | "ClipRows" >> beam.Map(clip_row, run),
@@ -161,8 +161,7 @@ def classifier_config(config: LabelingConfig, labels: LabelMap) -> ClassifierCon
     return ClassifierConfig(
         model=config.model,
         labels=labels.labels,
-        top_k=config.top_k,
-        min_score=config.min_score,
+        kept=config.label_filter,
         engine=config.engine,
         num_threads=config.num_threads,
         precision=config.precision,

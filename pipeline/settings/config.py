@@ -24,8 +24,9 @@ from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.media.sandbox.ring import max_clips_in_memory
+from reelbeam.transforms.models.label_filter import LabelFilter
 from reelbeam.transforms.models.registry.catalog import ModelSpec
-from reelbeam.transforms.records import SkipRules
+from reelbeam.transforms.records import LabelThresholds, SkipRules
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.selection.row_options import RowOptions
 
@@ -50,6 +51,7 @@ class LabelingConfig(
       base_dir: the base of relative local paths.
       model: the model, with the preset in use.
       sampling: the parameters of clip sampling.
+      label_thresholds: the content of the file `thresholds`, once it was read.
 
     Raises:
       ConfigError: a value is out of range, or settings do not fit each other.
@@ -58,6 +60,7 @@ class LabelingConfig(
     base_dir: str
     model: ModelSpec
     sampling: ClipSampling
+    label_thresholds: LabelThresholds | None = None
 
     def __post_init__(self) -> None:
         for each in settings_of(type(self)):
@@ -103,6 +106,16 @@ class LabelingConfig(
         return tuple(name for name, is_kept in wanted.items() if is_kept)
 
     @property
+    def label_filter(self) -> LabelFilter:
+        """Which labels a row keeps."""
+        return LabelFilter(self.top_k, self.min_score, self.label_thresholds)
+
+    @property
+    def thresholds_fingerprint(self) -> str | None:
+        """The hash of the thresholds; None without them."""
+        return None if self.label_thresholds is None else self.label_thresholds.fingerprint
+
+    @property
     def row_options(self) -> RowOptions:
         """The options for rows."""
         return RowOptions(**{field.name: getattr(self, field.name) for field in dataclasses.fields(RowOptions)})
@@ -134,6 +147,7 @@ class LabelingConfig(
             "num_input_arguments": len(self.inputs),
             "model_kind": self.model.kind,
             "model_handle": self.model.handle,
+            "thresholds_fingerprint": self.thresholds_fingerprint,
         }
         found = {each.name: attrgetter(each.attribute)(self) for each in settings} | more
         nested = {"decoder_limits": self.decoder_limits, "skip_rules": self.skip_rules}

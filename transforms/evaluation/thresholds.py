@@ -19,7 +19,7 @@ import numpy as np
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.evaluation.intervals import Counts, Floats, Mask, Proportion, proportion
 from reelbeam.transforms.evaluation.judged import Judged
-from reelbeam.transforms.output.label_thresholds import NEVER
+from reelbeam.transforms.records.thresholds import NEVER
 
 DELTA = 0.1
 GRID: tuple[float, ...] = (0.999, 0.998, 0.995, *(cut / 100 for cut in range(99, 1, -1)), 0.0)

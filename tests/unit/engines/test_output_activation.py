@@ -19,6 +19,7 @@ from reelbeam.transforms import classify_clips
 from reelbeam.transforms.classifier_config import ClassifierConfig
 from reelbeam.transforms.errors import InferenceError
 from reelbeam.transforms.models.export import export
+from reelbeam.transforms.models.label_filter import LabelFilter
 from reelbeam.transforms.models.loading import load_engine, load_stream_engine
 from reelbeam.transforms.models.output_activation import output_activation
 from reelbeam.transforms.models.registry.catalog import ModelSpec, OutputActivation, Preset, find
@@ -162,7 +163,9 @@ def test_the_catalogs_models_give_logits(shared_dir: pathlib.Path, tmp_path: pat
 
 def scores_of(spec: ModelSpec, engine: Any, clips: list[Clip]) -> list[ClipScores]:
     handler = classify_clips.MoViNetModelHandler(
-        ClassifierConfig(model=spec, labels=LABELS, top_k=3, engine=engine, num_threads=1, outputs=("logits",))
+        ClassifierConfig(
+            model=spec, labels=LABELS, kept=LabelFilter(3), engine=engine, num_threads=1, outputs=("logits",)
+        )
     )
     results = handler.classify(clips, load_engine(spec, engine, 1))
     assert all(isinstance(result, ClipScores) for result in results)
@@ -260,7 +263,7 @@ def test_a_softmax_of_basic_operations_is_reported_once(
 def test_outputs_that_are_not_scores_are_a_failure_that_names_the_flag(tmp_path: pathlib.Path) -> None:
     spec = dataclasses.replace(save(tmp_path / "model", logits), output_activation="sigmoid")
     handler = classify_clips.MoViNetModelHandler(
-        ClassifierConfig(model=spec, labels=LABELS, top_k=3, engine="openvino", num_threads=1)
+        ClassifierConfig(model=spec, labels=LABELS, kept=LabelFilter(3), engine="openvino", num_threads=1)
     )
     (result,) = handler.classify([clip(255, 0, 0)], load_engine(spec, "openvino", 1))
     assert isinstance(result, Failure)

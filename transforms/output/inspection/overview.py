@@ -10,6 +10,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reelbeam.transforms.output.answers import answers
 from reelbeam.transforms.output.commits import pending_commits, read_rejection_record, staged_runs
 from reelbeam.transforms.output.lock.lock_file import LockProgress, LockRecord, is_free, read_lock
 from reelbeam.transforms.output.run_counts import Counts, RunCost
@@ -185,7 +186,7 @@ def _totals(tables: Iterable[pa.Table]) -> Totals:
     for rows in tables:
         status.update(_counted(rows, "status"))
         errors.update(_counted(rows, "error_code"))
-        labels.update(_counted(rows, "top_label"))
+        labels.update(_counted(rows.append_column("answer", answers(rows["top_label"], rows["status"])), "answer"))
         models.update(_counted(rows, "model"))
         num_clips += pc.sum(rows["num_clips"]).as_py() or 0
         duration_ms += pc.sum(rows["duration_ms"]).as_py() or 0

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reelbeam.transforms.output.answers import recognized
 from reelbeam.transforms.output.arrays import Numbers, Scores
 from reelbeam.transforms.output.report_content.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.report_content.video_facts import VideoOrder
@@ -81,7 +82,7 @@ class ClipTable:
             for name in ("start_ms", "end_ms"):
                 part[name] = np.clip(part[name], -MAX_MS, MAX_MS)
             part["margin"] = _margins(batch["labels"])
-            part["label"] = _codes(batch["top_label"], codes)
+            part["label"] = _codes(recognized(batch["top_label"]), codes)
             parts.append(part)
         found = np.concatenate(parts)
         parts.clear()

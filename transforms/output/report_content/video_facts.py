@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reelbeam.transforms.output.answers import recognized
 from reelbeam.transforms.output.report_content.content import Example, FailureGroup
 from reelbeam.transforms.output.report_content.media_names import container_names, picture_sizes
 from reelbeam.transforms.output.report_content.shares import Share
@@ -125,12 +126,11 @@ class VideoFacts:
         self.statuses.update(_counts(batch["status"]))
         self.runs.update(_counts(batch["run_id"]))
         is_failed = pc.equal(batch["status"], "failed")
-        self.num_nothing_recognized += int(
-            pc.sum(pc.and_(pc.invert(is_failed), pc.is_null(batch["top_label"]))).as_py() or 0
-        )
+        labels = recognized(batch["top_label"])
+        self.num_nothing_recognized += int(pc.sum(pc.and_(pc.invert(is_failed), pc.is_null(labels))).as_py() or 0)
         self.num_clips += pc.sum(batch["num_clips"]).as_py() or 0
         durations = pc.fill_null(batch["duration_ms"], 0).to_numpy()
-        self.labels.add(batch["top_label"], durations)
+        self.labels.add(labels, durations)
         self.picture_sizes.add(picture_sizes(batch["width"], batch["height"]), durations)
         self.codecs.add(batch["codec"], durations)
         self.containers.add(container_names(batch["container"]), durations)
