@@ -162,8 +162,8 @@ def thresholds_limit_text(found: Thresholds) -> str:
     """Returns what the promise of the thresholds is about."""
     return (
         "This holds for videos like those of the truth, with one decision for each: its top label. All scores together "
-        f"are wrong in at most {percent(DELTA)} of evaluations. A class needs {found.min_class_items} right labels for a "
-        "score of its own"
+        f"are wrong in at most {percent(DELTA)} of evaluations. A class needs {found.min_class_items} right labels for "
+        "a score of its own"
     )
 
 

@@ -24,13 +24,16 @@ CLIPS = {
 }
 DENIED, JUST_BELOW, JUST_ENOUGH = "juggling balls", "using segway", "fencing (sport)"
 
-VIDEOS = "SELECT video_uri, l.label, l.score, l.max_score FROM (SELECT video_uri, unnest(labels) AS l FROM {0}) ORDER BY 1, {1} DESC, 2"
+VIDEOS = """
+    SELECT video_uri, l.label, l.score, l.max_score FROM (SELECT video_uri, unnest(labels) AS l FROM current_videos)
+    ORDER BY 1, {0} DESC, 2
+"""
 PASSED = "SELECT video_uri, label, score, max_score FROM passed_labels ORDER BY 1, {0} DESC, 2"
 ANSWERS = """
     SELECT video_uri, CASE answer WHEN 'recognized' THEN label WHEN 'failed' THEN NULL ELSE answer END, score
     FROM video_answers ORDER BY 1
 """
-TOPS = "SELECT video_uri, top_label, top_score FROM {0} ORDER BY 1"
+TOPS = "SELECT video_uri, top_label, top_score FROM current_videos ORDER BY 1"
 CLIP_LABELS = """
     SELECT video_uri, start_ms, l.label, l.score FROM (SELECT *, unnest(labels) AS l FROM current_clips) AS each_label
     LEFT JOIN label_thresholds AS own ON own.label = l.label
@@ -92,10 +95,10 @@ def views(
 
 
 def write_file(everything: pathlib.Path, ranking: str, to: pathlib.Path) -> pathlib.Path:
-    """Writes thresholds which one label reaches exactly, another one misses by one bit, and a third one never passes."""
+    """Writes thresholds that one label reaches exactly, and another one misses by one bit. A third never passes."""
     rows = duckdb.sql(f"SELECT labels FROM '{everything}/videos/*/*.parquet'").fetchall()
     column = "score" if ranking == "mean" else "max_score"
-    best = {each[0]["label"]: each[0][column] for (each,) in [(row[0],) for row in rows]}
+    best = {labels[0]["label"]: labels[0][column] for (labels,) in rows}
     own = {DENIED: 1, JUST_ENOUGH: best[JUST_ENOUGH], JUST_BELOW: math.nextafter(best[JUST_BELOW], 1)}
     to.write_text(json.dumps({"format_version": 1, "default": 0.3, "labels": own, "ranking": ranking}), "utf-8")
     return to
@@ -120,10 +123,10 @@ def test_label_keeps_the_rows_that_sql_derives(
         assert kept.execute(of_kept or query).fetchall() == found
         return found
 
-    same(PASSED.format(column), VIDEOS.format("current_videos", column))
+    same(PASSED.format(column), VIDEOS.format(f"l.{column}"))
     same("SELECT * FROM label_timeline ORDER BY ALL")
     same(CLIP_LABELS, ALL_CLIP_LABELS)
-    answers = same(ANSWERS, TOPS.format("current_videos"))
+    answers = same(ANSWERS, TOPS)
     found = {uri.rsplit("/", 1)[-1]: label for uri, label, _ in answers}
     assert found == CLIPS | {
         name: "nothing recognized" for name, label in CLIPS.items() if label in (DENIED, JUST_BELOW)
