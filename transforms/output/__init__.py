@@ -9,7 +9,6 @@ runs.py              the committed runs, and the newest of them
 ledger.py            the labeled videos, and which ones are labeled again
 tables.py            the committed rows (table_files.py: reads and checks Parquet files; row_keys.py: hashes of rows;
                      arrays.py: types of arrays)
-answers.py           the top labels of rows of all releases in one form
 compaction.py        the rows of many small files in few large ones
 sql/                 SQL views
 label_thresholds.py  the file of lowest scores that makes a label count

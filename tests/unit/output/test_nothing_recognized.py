@@ -12,7 +12,6 @@ import report_factory as factory
 import sqlglot
 
 from reelbeam.transforms import schemas
-from reelbeam.transforms.output.answers import answers, recognized
 from reelbeam.transforms.output.comparison.differences import find_differences
 from reelbeam.transforms.output.comparison.samples import video_sample
 from reelbeam.transforms.output.comparison.side_rows import SideRows
@@ -20,7 +19,7 @@ from reelbeam.transforms.output.inspection.overview import overview
 from reelbeam.transforms.output.report_content.shown_rows import ShownRows
 from reelbeam.transforms.output.sql.dialects import Dialect
 from reelbeam.transforms.output.sql.views import create_views
-from reelbeam.transforms.output.tables import Output
+from reelbeam.transforms.output.tables import Output, answers, recognized
 from reelbeam.transforms.records import NOTHING_RECOGNIZED, ClipScores, LabelThresholds, VideoSummary
 from reelbeam.transforms.schemas import Row
 

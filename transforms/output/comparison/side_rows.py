@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reelbeam.transforms.output.answers import answers
 from reelbeam.transforms.output.arrays import Floats, Mask, Numbers
 from reelbeam.transforms.output.report_content.media_names import container_names, picture_sizes
 from reelbeam.transforms.output.report_content.shown_rows import NumberedRows, OnFile, ShownRows
 from reelbeam.transforms.output.run_document import KEY_COLUMNS, LabelingKey
+from reelbeam.transforms.output.tables import answers
 from reelbeam.transforms.records.time_range import shown_input
 from reelbeam.transforms.schemas import RANGE, VIDEOS
 

@@ -10,13 +10,12 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reelbeam.transforms.output.answers import answers
 from reelbeam.transforms.output.commits import pending_commits, read_rejection_record, staged_runs
 from reelbeam.transforms.output.lock.lock_file import LockProgress, LockRecord, is_free, read_lock
 from reelbeam.transforms.output.run_counts import Counts, RunCost
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.runs import Run
-from reelbeam.transforms.output.tables import ROWS_IN_MEMORY, Output, count_by, current_rows
+from reelbeam.transforms.output.tables import ROWS_IN_MEMORY, Output, answers, count_by, current_rows
 from reelbeam.transforms.redaction import without_query
 
 _TOP = 10

@@ -9,10 +9,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reelbeam.transforms.output.answers import recognized
 from reelbeam.transforms.output.arrays import Numbers, Scores
 from reelbeam.transforms.output.report_content.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.report_content.video_facts import VideoOrder
+from reelbeam.transforms.output.tables import recognized
 
 NO_LABEL = -1
 MAX_MS = 1 << 53

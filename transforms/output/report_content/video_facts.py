@@ -11,12 +11,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reelbeam.transforms.output.answers import recognized
 from reelbeam.transforms.output.report_content.content import Example, FailureGroup
 from reelbeam.transforms.output.report_content.media_names import container_names, picture_sizes
 from reelbeam.transforms.output.report_content.shares import Share
 from reelbeam.transforms.output.report_content.shown_rows import NumberedRows, OnFile, ShownRows
 from reelbeam.transforms.output.row_keys import seeded_hashes
+from reelbeam.transforms.output.tables import recognized
 from reelbeam.transforms.records.time_range import shown_input
 from reelbeam.transforms.reference import REMEDIES
 from reelbeam.transforms.schemas import RANGE
