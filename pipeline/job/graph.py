@@ -19,7 +19,7 @@ from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.output.run_document import LabelingKey, RunDocument, RunFacts
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
-from reelbeam.transforms.records import RunInfo
+from reelbeam.transforms.records import RunInfo, SegmentSpan
 from reelbeam.transforms.schemas import TABLES, clip_row, error_row, video_row
 from reelbeam.transforms.selection.list_videos import ListVideos
 from reelbeam.transforms.selection.parts import Part, ReadSelection, SelectionRecord, WriteSelection
@@ -89,8 +89,16 @@ def build_graph(
     schemas: Mapping[str, pa.Schema] = TABLES,
     lock: LockTicket | None = None,
     part: Part | None = None,
+    in_place: bool = True,
 ) -> beam.PCollection[RunDocument]:
     """Adds the steps that label the selected videos of a run, or of one part of it.
+
+    Args:
+      pipeline: to add to.
+      config, labels, run, run_facts, schemas: the run.
+      lock: what the commit requires of the output's lock.
+      part: the part of the selection; None: the job selects and labels all videos.
+      in_place: whether a short video is decoded where it was planned, see `PlannerConfig`.
 
     Returns:
       The run document, one element, after the commit.
@@ -104,11 +112,13 @@ def build_graph(
         selection.videos
         | "SpreadVideos" >> beam.Reshuffle()
         | "KeepLockToPlan" >> KeepLock(lock)
-        | PlanClips(planner_config(config))
+        | PlanClips(planner_config(config, in_place))
     )
+    segments = plan.segments | "SpreadSegments" >> beam.Reshuffle() | "KeepLockToDecode" >> KeepLock(lock)
+    if in_place:
+        segments = with_short_ones(segments, plan.short)
 
     # From here to the scores no pixel may cross a shuffle: nothing is between DecodeClips and ClassifyClips.
-    segments = plan.segments | "SpreadSegments" >> beam.Reshuffle() | "KeepLockToDecode" >> KeepLock(lock)
     decoded = segments | DecodeClips(decoder_config(config))
     classified = decoded.clips | ClassifyClips(classifier_config(config, labels))
 
@@ -136,13 +146,27 @@ def build_graph(
     return results | WriteResults(to_commit, schemas=schemas)
 
 
-def planner_config(config: LabelingConfig) -> PlannerConfig:
+def with_short_ones(
+    spread: beam.PCollection[SegmentSpan], short: beam.PCollection[SegmentSpan]
+) -> beam.PCollection[SegmentSpan]:
+    """Returns the segments to decode: those that were spread, and those that are decoded where they were planned.
+
+    Flink fuses the Flatten and the steps after it with both of its inputs, so a short video is decoded in the step that
+    plans it. Beam's local runner and Prism materialize it: segments are small. Flink's job server rejects a Flatten
+    that reads a Reshuffle directly ("consumed but never produced"), so another step is between them.
+    """
+    passed = spread | "Passed" >> beam.Map(lambda segment: segment).with_output_types(SegmentSpan)
+    return (passed, short) | "Segments" >> beam.Flatten()
+
+
+def planner_config(config: LabelingConfig, in_place: bool = True) -> PlannerConfig:
     """Returns the configuration of PlanClips."""
     return PlannerConfig(
         sampling=config.sampling,
         max_video_bytes=config.max_video_bytes,
         limits=config.decoder_limits,
         spool=SpoolConfig(config.spool_dir, config.spool_bytes),
+        in_place=in_place,
     )
 
 
