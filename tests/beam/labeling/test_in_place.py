@@ -14,13 +14,14 @@ from faulty_proxy import FaultyProxy
 from local_pipeline import LocalPipeline, counters
 from object_stores import S3Server, s3_flags
 
-from reelbeam.pipeline.job.graph import with_short_ones
 from reelbeam.transforms import metrics, storage
-from reelbeam.transforms.decode_clips import DecodeClips, DecodedClips, DecoderConfig
+from reelbeam.transforms.decode_clips import DecodeClips, DecodedClips
+from reelbeam.transforms.label_selected import with_short_videos
+from reelbeam.transforms.labeling.config import DecoderConfig, PlannerConfig
 from reelbeam.transforms.media.decoding.decoder import Geometry
 from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.output.run_counts import RunCost
-from reelbeam.transforms.plan_clips import ClipPlan, PlanClips, PlannerConfig
+from reelbeam.transforms.plan_clips import ClipPlan, PlanClips
 from reelbeam.transforms.records import SegmentSpan, VideoRef
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
 
@@ -111,7 +112,7 @@ def test_the_clips_are_those_of_all_segments_spread(videos: list[pathlib.Path], 
     spool, refs = SpoolConfig(str(tmp_path)), [VideoRef(str(path), 1) for path in videos]
     with LocalPipeline() as pipeline:
         found = plan(refs, pipeline, spool)
-        decoded = with_short_ones(found.segments | beam.Reshuffle(), found.short) | decoder(spool)
+        decoded = with_short_videos(found.segments | beam.Reshuffle(), found.short) | decoder(spool)
         clips = decoded.clips | beam.Map(lambda clip: (clip.video_uri, clip.span.clip_index))
         seconds = [12, 40, LONG_SECONDS, 21, 30, 14]
         expected = [(str(path), k) for path, n in zip(videos, seconds, strict=True) for k in range(-(-n // 10))]

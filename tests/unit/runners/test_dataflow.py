@@ -80,7 +80,7 @@ def test_no_shuffle_is_between_decoding_and_the_model_nor_between_planning_and_d
     maker = {pcollection: t for t in steps.values() for pcollection in t.outputs.values()}
     (step,) = (t for name, t in steps.items() if name.endswith("/BeamML_RunInference"))
     assert path_to("Segments", step, maker) == ["ClassifyClips", "ClassifyClips", "DecodeClips"]
-    (flatten,) = (t for t in steps.values() if t.unique_name == "Segments")
+    (flatten,) = (t for t in steps.values() if t.unique_name == "LabelSelected/Segments")
     assert flatten.spec.urn == "beam:transform:flatten:v1"
     spread, short = (maker[pcollection] for _, pcollection in sorted(flatten.inputs.items()))
     assert path_to("SpreadSegments", spread, maker) == ["Passed", "KeepLockToDecode"]
@@ -90,7 +90,7 @@ def test_no_shuffle_is_between_decoding_and_the_model_nor_between_planning_and_d
 def path_to(end: str, step: Any, maker: dict[str, Any]) -> list[str]:
     """Returns the steps from one back to another, excluded, by their main inputs. All are plain ParDos."""
     path = []
-    while (name := step.unique_name.split("/")[0]) != end:
+    while (name := step.unique_name.split("/")[1]) != end:
         assert step.spec.urn == "beam:transform:pardo:v1"
         path.append(name)
         (main_input,) = step.inputs.values()
