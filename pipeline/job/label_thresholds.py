@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Sequence
+from typing import TypeVar
 
-from reelbeam.pipeline.settings.config import LabelingConfig
+from reelbeam.pipeline.settings.config import LabelerSettings
 from reelbeam.transforms.models.registry.label_map import LabelMap
 from reelbeam.transforms.output.label_thresholds import other_models_text, read_thresholds
 from reelbeam.transforms.records import LabelThresholds
 from reelbeam.transforms.wording import counted, first_and_more
 
 _MAX_SHOWN = 5
+_Settings = TypeVar("_Settings", bound=LabelerSettings)
 
 
-def with_thresholds(config: LabelingConfig) -> LabelingConfig:
+def with_thresholds(config: _Settings) -> _Settings:
     """Returns the configuration with the content of its file of thresholds, so that workers need no file.
 
     Raises:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from reelbeam.pipeline.flags.options import parse_flags, to_config
-from reelbeam.pipeline.job.graph import classifier_config
 from reelbeam.pipeline.job.label_thresholds import warn_of_thresholds, with_thresholds
+from reelbeam.pipeline.job.labeler import labeler_config
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.models.registry.label_map import LabelMap
@@ -36,7 +36,7 @@ def test_workers_need_no_file(tmp_path: pathlib.Path) -> None:
     file = write(tmp_path / "t.json", labels={"yoga": 1}, ranking="max")
     config = config_of(f"--thresholds={file}", "--top_k=3", "--min_score=0.1")
     file.unlink()
-    kept = pickle.loads(pickle.dumps(classifier_config(config, LABELS))).kept
+    kept = pickle.loads(pickle.dumps(labeler_config(config, LABELS))).classifier.kept
     assert (kept.top_k, kept.min_score) == (3, 0.1)
     assert kept.thresholds == LabelThresholds(1, 0.5, {"yoga": 1}, "max")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from duckdb_queries import select
 
 from reelbeam.pipeline.cli import main
 
@@ -96,7 +97,7 @@ def views(
 
 def write_file(everything: pathlib.Path, ranking: str, to: pathlib.Path) -> pathlib.Path:
     """Writes thresholds that one label reaches exactly, and another one misses by one bit. A third never passes."""
-    rows = duckdb.sql(f"SELECT labels FROM '{everything}/videos/*/*.parquet'").fetchall()
+    rows = select(f"SELECT labels FROM '{everything}/videos/*/*.parquet'").fetchall()
     column = "score" if ranking == "mean" else "max_score"
     best = {labels[0]["label"]: labels[0][column] for (labels,) in rows}
     own = {DENIED: 1, JUST_ENOUGH: best[JUST_ENOUGH], JUST_BELOW: math.nextafter(best[JUST_BELOW], 1)}
