@@ -13,7 +13,8 @@ from reelbeam.transforms.beam_compat import WindowedValue, in_global_window
 from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.media.decoding.decoder import DecodeStats
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
-from reelbeam.transforms.media.sampling.clips import ClipSampling, max_num_clips
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
+from reelbeam.transforms.media.sampling.clips import max_num_clips
 from reelbeam.transforms.media.sampling.segments import clip_seconds, media_of_segment
 from reelbeam.transforms.media.sampling.video_plan import labeled_seconds, plan_parts
 from reelbeam.transforms.media.sandbox import sandboxed

@@ -19,7 +19,7 @@ from reelbeam.pipeline.cli import main
 from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.decode_clips import DecodeClips, DecoderConfig
 from reelbeam.transforms.media.decoding.picture import Geometry
-from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.models.registry.catalog import find
 from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
 from reelbeam.transforms.storage.spool import folder as spool
