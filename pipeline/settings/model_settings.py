@@ -159,7 +159,7 @@ class ClipSettings:
         None,
         Flag(
             "Treatment of a rest that is shorter than a clip: move the clip back (a short video loops), repeat the "
-            "last frame, or drop the rest; for Stream models also keep it as a short clip",
+            "last frame, or drop the rest; Stream models do not loop or repeat, but can keep it as a short clip",
             unset="shift_back; with --carry_state keep",
             attribute="sampling.tail",
         ),

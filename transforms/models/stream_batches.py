@@ -97,8 +97,8 @@ def _state_before(clip: Clip, engine: StreamEngine) -> State | PredecessorLostEr
         return state
     before = clip.span.clip_index - 1
     return PredecessorLostError(
-        f"clip {before + 1} of {clip.video_uri} continues clip {before}, of which the model gave no answer: a "
-        "Stream model has to see every frame before a clip; remove the cause of that one's failure"
+        f"clip {before + 1} of {clip.video_uri} continues clip {before}, of which the model gave no answer: with "
+        "--carry_state, a Stream model has to see every frame before a clip; remove the cause of that one's failure"
     )
 
 

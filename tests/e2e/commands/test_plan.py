@@ -142,7 +142,7 @@ def test_a_long_run_gets_smaller_parts(
 
 @pytest.mark.parametrize(
     ("flags", "word"),
-    [(["--sample", "0"], "--sample"), (["--model", "a0-stream", "--tail_policy=shift_back"], "stream")],
+    [(["--sample", "0"], "--sample"), (["--model", "a0-stream", "--tail_policy=repeat_last"], "stream")],
 )
 def test_bad_flags_end_with_2(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str], flags: list[str], word: str
