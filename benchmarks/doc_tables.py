@@ -74,20 +74,6 @@ def precision_table() -> str:
     return table(head, rows)
 
 
-def warm_up_table() -> str:
-    """Returns the differences between results after a warm-up and those of an unbroken pass, and which are right."""
-    still, scenes = (
-        [entry for entry in _read(name) if entry["reference"] == "unbroken"]
-        for name in ("warm_up_still", "warm_up_scenes")
-    )
-    rows = []
-    for video, found in {"a film with little motion": still, "a film of short scenes": scenes}.items():
-        rows.append((video, *(f"{e['relative_difference']:.2f}, {e['same_top1']:.0%}" for e in found), ""))
-    right = [*(entry["right"] for entry in scenes), scenes[0]["reference_right"]]
-    rows.append(("the same: right labels", *(f"{share:.0%}" for share in right)))
-    return table(("warm-up", *(f"{entry['warm_up_seconds']} s" for entry in scenes), "unbroken pass"), rows)
-
-
 def layers() -> str:
     """Returns the time of A0-Base by kind of layer."""
     measured = _read("layers")

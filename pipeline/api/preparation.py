@@ -18,7 +18,7 @@ from reelbeam.pipeline.settings.declaration import from_values
 from reelbeam.pipeline.settings.model_settings import ClipSettings
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.labeling.config import LabelerConfig
-from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.models.engine import choose_engine, with_found_kind
 from reelbeam.transforms.models.registry import resolver
 from reelbeam.transforms.models.registry.manifest import require_pin

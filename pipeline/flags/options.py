@@ -21,7 +21,7 @@ from reelbeam.pipeline.settings.label_settings import LABEL_SETTINGS
 from reelbeam.pipeline.settings.model_settings import ClipSettings
 from reelbeam.pipeline.settings.values import is_utf8
 from reelbeam.transforms.errors import ConfigError
-from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.redaction import has_credentials, without_query
 
 

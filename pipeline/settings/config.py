@@ -24,7 +24,7 @@ from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.media.decoding.model_input import ModelInput
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DecoderLimits
-from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.media.sandbox.ring import max_clips_in_memory
 from reelbeam.transforms.models.label_filter import LabelFilter
 from reelbeam.transforms.models.registry.catalog import ModelSpec

@@ -131,6 +131,7 @@ class VideoLabeler:
                 for span, frames in sandboxed.decode_clips(
                     file, segment.media, segment.clips, config.geometry, config.limits, stats
                 ):
+                    slot = slot if span.continues else StateSlot()
                     yield Clip(video.video_uri, segment.segment_index, span, frames, video.time_range, slot)
         except MediaError as error:
             failures.append(Failure.of(error, video, "decode", segment.segment_index))

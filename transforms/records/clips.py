@@ -118,7 +118,7 @@ class Clip:
       span: the plan of the clip.
       frames: uint8 [T, H, W, 3], T = span.num_decoded_frames, RGB, upright, scaled and cropped to the model's size.
       time_range: the range of the video for which the clip was planned.
-      state_slot: a slot that all clips of one decoding of a segment share. It is not encoded.
+      state_slot: a slot that the clips that continue each other share, in one decoding of a segment. It is not encoded.
     """
 
     video_uri: str

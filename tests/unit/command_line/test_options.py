@@ -183,10 +183,12 @@ def test_a_value_out_of_range_is_named(flags: list[str], message: str) -> None:
 
 
 def test_a_warm_up_that_no_decoder_has_room_for_is_refused() -> None:
-    assert config("--model=a0-stream", "--warm_up_seconds=1000").clip_frames == 5050
+    carried = ("--model=a0-stream", "--carry_state")
+    assert config("--model=a0-stream").clip_frames == 50 and config(*carried).clip_frames == 150
+    assert config(*carried, "--warm_up_seconds=1000").clip_frames == 5050
     with pytest.raises(ConfigError, match="up to 15050 frames.* for 3 of them.* shorten --warm_up_seconds"):
-        config("--model=a0-stream", "--warm_up_seconds=3000")
-    raised = config("--model=a0-stream", "--warm_up_seconds=3000", f"--decoder_memory_bytes={4 << 30}")
+        config(*carried, "--warm_up_seconds=3000")
+    raised = config(*carried, "--warm_up_seconds=3000", f"--decoder_memory_bytes={4 << 30}")
     assert raised.clip_frames == 15050
 
 

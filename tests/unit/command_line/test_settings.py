@@ -96,7 +96,8 @@ def as_json(value: object) -> object:
 )
 def test_each_flag_sets_its_attribute_and_its_key_in_the_runs_json(name: str) -> None:
     words, value = given(BY_NAME[name])
-    model = ["--model=a0-stream"] if name == "warm_up_seconds" else []
+    model = ["--model=a0-stream"] if name in ("carry_state", "warm_up_seconds") else []
+    model += ["--carry_state"] if name == "warm_up_seconds" else []
     room = [f"--decoder_memory_bytes={1 << 45}"] if name != "decoder_memory_bytes" else []
     room += ["--size=8192"] if name == "resize" else []
     made = config(*model, *room, *words)
