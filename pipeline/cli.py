@@ -95,9 +95,9 @@ def _label(progress: Progress, argv: Sequence[str]) -> int:
 
 def _plan(argv: Sequence[str]) -> int:
     from reelbeam.pipeline.commands import plan
-    from reelbeam.pipeline.flags import options
+    from reelbeam.pipeline.flags.command_line import parse_flags
 
-    args, beam_flags = options.parse_flags(argv, plan.plan_parser())
+    args, beam_flags = parse_flags(argv, plan.plan_parser())
     return plan.plan(args, beam_flags)
 
 

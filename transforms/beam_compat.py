@@ -1,7 +1,7 @@
 """Everything of Beam that this program uses without a promise: private, internal or experimental names.
 
 All other modules use only what Beam documents. `tests/unit/data_model/test_beam_compat.py` has a test for each name, so
-it shows what a new version of Beam lacks or does differently. Beam's modules are imported inside the functions, because
+it shows what a new version of Beam lacks or does differently. Runners are imported inside the functions, because
 storage needs one of these functions and should not load runners.
 
 Private names of Python are used elsewhere: argparse's `_actions` (there is no public list of a parser's flags), its
@@ -40,7 +40,9 @@ MakeChannel: TypeAlias = Callable[[str, ChannelOptions], grpc.Channel | None]
 
 def pipeline_options() -> PipelineOptions:
     """Returns the options of Beam's file systems in this process: endpoints, credentials, project."""
-    return FileSystems._pipeline_options or PipelineOptions([])
+    if FileSystems._pipeline_options is None:
+        FileSystems.set_options(PipelineOptions([]))  # the same object in each call: stores are kept by it
+    return FileSystems._pipeline_options
 
 
 def beam_argument_parser() -> type[argparse.ArgumentParser]:

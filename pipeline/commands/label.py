@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reelbeam.pipeline.flags.command_line import parse_flags
 from reelbeam.pipeline.reports.summary_json import Progress
 
 
@@ -19,10 +20,9 @@ def label(progress: Progress, argv: Sequence[str]) -> int:
       ConfigError, ModelError: a flag must be changed.
       RunError: the run failed.
     """
+    args, beam_flags = parse_flags(argv)
+
     from reelbeam.pipeline.flags import options
-
-    args, beam_flags = options.parse_flags(argv)
-
     from reelbeam.pipeline.reports.run_report import report_run, require_wait
     from reelbeam.pipeline.runners.registry import runner_of
     from reelbeam.pipeline.runners.stores import reach_stores
