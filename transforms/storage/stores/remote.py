@@ -7,12 +7,14 @@ from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.stores import beam, clients, gcs, s3
 from reelbeam.transforms.storage.stores.failures import storage_errors
+from reelbeam.transforms.storage.stores.optional_modules import load_file_systems
 from reelbeam.transforms.storage.stores.store import Store
 from reelbeam.transforms.storage.uris import bucket_and_key, scheme_of
 
 
 def remote_store(uri: str) -> Store:
     """Returns the store of a URI that is not local; raises errors as `registry.store_for` does."""
+    load_file_systems()
     scheme = scheme_of(uri)
     beam.file_system(uri)
     if scheme in ("s3", "gs"):
