@@ -13,7 +13,8 @@ from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.beam_compat import WindowedValue, in_global_window
 from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.labeling.config import PlannerConfig
-from reelbeam.transforms.media.decoding.decoder import DecodeStats
+from reelbeam.transforms.labeling.costs import count_cost
+from reelbeam.transforms.media.decoding.stats import DecodeStats
 from reelbeam.transforms.media.sampling.clips import max_num_clips
 from reelbeam.transforms.media.sampling.segments import clip_seconds, media_of_segment
 from reelbeam.transforms.media.sampling.video_plan import labeled_seconds, plan_parts
@@ -59,7 +60,8 @@ class PlanClips(beam.PTransform):
     the code of the MediaError). Elements are small: shuffle `segments` before the heavy step. A decoder process reads
     the files, see `reelbeam.transforms.media.sandbox.sandboxed`.
 
-    Counters: videos_planned, clips_planned, videos_broken, decode_cpu_ms, decoder_restarts.
+    Counters: videos_planned, clips_planned, videos_broken, decoder_restarts, and those of
+    `reelbeam.transforms.labeling.costs`.
     """
 
     def __init__(self, config: PlannerConfig) -> None:
@@ -129,9 +131,7 @@ class _PlanClipsFn(beam.DoFn):
     def finish_bundle(self) -> Iterator[WindowedValue | beam.pvalue.TaggedOutput]:
         for segment in self._heaviest_first():
             yield in_global_window(segment)
-        cost = RunCost(decode_cpu_seconds=self._stats.cpu_seconds, bytes_fetched=self._stats.bytes_fetched)
-        metrics.count(metrics.DECODE_CPU_MS, round(1000 * cost.decode_cpu_seconds))
-        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(cost))
+        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(count_cost(self._stats)))
 
     def _heaviest_first(self) -> list[SegmentSpan]:
         """Returns the collected segments, the heaviest first, so that all workers finish at about the same time."""

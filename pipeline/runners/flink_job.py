@@ -148,11 +148,11 @@ def progress_line(job: JobDetails) -> str:
 
     >>> progress_line({"state": "RUNNING", "vertices": [{"name": "{PlanClips}", "status": "FINISHED", "metrics": {}},
     ...     {"name": "{DecodeClips, ClassifyClips}", "status": "RUNNING", "metrics": {"read-records": 7}}]})
-    'running, 1 of 2 steps done, 7 segments started'
+    'running, 1 of 2 steps done, 7 videos and segments started'
     """
     vertices = job["vertices"]
     done = sum(vertex["status"] == "FINISHED" for vertex in vertices)
     taken = sum(vertex["metrics"].get("read-records", 0) for vertex in vertices if "DecodeClips" in vertex["name"])
-    return (
-        f"{job['state'].lower()}, {done} of {counted(len(vertices), 'step')} done, {counted(taken, 'segment')} started"
-    )
+    # The first of these steps reads videos, and decodes the short ones; the other reads segments of long ones.
+    steps = counted(len(vertices), "step")
+    return f"{job['state'].lower()}, {done} of {steps} done, {taken} videos and segments started"

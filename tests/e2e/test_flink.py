@@ -150,7 +150,7 @@ def newest_job(cluster: Cluster) -> dict[str, Any]:
 
 
 def heavy_step(job: dict[str, Any]) -> dict[str, Any] | None:
-    """The step that decodes and classifies."""
+    """The first of the steps that decode and classify: that of the short videos, which plans, too."""
     return next((step for step in job["vertices"] if "DecodeClips" in step["name"]), None)
 
 
@@ -189,6 +189,7 @@ def test_the_rows_are_those_of_the_local_runner_and_no_pixel_travels(
     job = newest_job(cluster)
     step = heavy_step(job)
     assert step is not None and "ClassifyClips" in step["name"], "decoding and inference are one step"
+    assert "PlanClips" in step["name"], "short videos are decoded where they were planned"
     pixels = len(run.rows("clips")) * FRAMES_OF_A_CLIP
     sent = sum(step["metrics"]["write-bytes"] for step in job["vertices"])
     assert step["metrics"]["write-bytes"] * 10 < pixels and sent * 3 < pixels
@@ -196,7 +197,7 @@ def test_the_rows_are_those_of_the_local_runner_and_no_pixel_travels(
         subtask["metrics"]["read-records"]
         for subtask in cluster.get(f"/jobs/{job['jid']}/vertices/{step['id']}")["subtasks"]
     ]
-    assert len(shares) == 2 and min(shares) > 0 and sum(shares) == 9 * COPIES
+    assert len(shares) == 2 and min(shares) > 0 and sum(shares) == 10 * COPIES
 
 
 def test_a_killed_task_manager_is_replaced_and_the_run_ends_right(

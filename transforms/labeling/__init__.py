@@ -1,4 +1,5 @@
-"""What labels a video: its configuration. Independent of Beam.
+"""What labels a video: its configuration, and its cost. Independent of Beam.
 
 config.py   the configuration of the steps that label videos
+costs.py    the cost of a bundle
 """
