@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -14,13 +13,11 @@ from reelbeam.transforms.beam_compat import WindowedValue, in_global_window
 from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.labeling.config import PlannerConfig
 from reelbeam.transforms.labeling.costs import count_cost
+from reelbeam.transforms.labeling.video_plan import VideoPlan, plan_video, segment_weight
 from reelbeam.transforms.media.decoding.stats import DecodeStats
-from reelbeam.transforms.media.sampling.clips import max_num_clips
-from reelbeam.transforms.media.sampling.segments import clip_seconds, media_of_segment
-from reelbeam.transforms.media.sampling.video_plan import labeled_seconds, plan_parts
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.output.run_counts import RunCost
-from reelbeam.transforms.records import ClipSpan, Failure, MediaInfo, PlannedVideo, SegmentSpan, VideoRef
+from reelbeam.transforms.records import Failure, PlannedVideo, SegmentSpan, VideoRef
 from reelbeam.transforms.storage.spool.spooled_video import SpooledVideo
 
 # The maximum number of segments that are collected and sorted, with a few kilobytes each.
@@ -89,32 +86,26 @@ class _PlanClipsFn(beam.DoFn):
         config = self._config
         with contextlib.ExitStack() as lease:
             try:
-                media, parts = self._plan(video, lease)
+                plan = self._plan(video, lease)
             except MediaError as error:
                 metrics.count_failure(video.key, error)
                 metrics.count(metrics.VIDEOS_DONE)
                 yield beam.pvalue.TaggedOutput(_FAILURES, Failure.of(error, video, "plan"))
                 return
-            num_clips = sum(map(len, parts))
             metrics.count(metrics.VIDEOS_PLANNED)
-            metrics.count(metrics.CLIPS_PLANNED, num_clips)
-            if not parts:
+            metrics.count(metrics.CLIPS_PLANNED, plan.planned.num_clips)
+            if not plan.segments:
                 metrics.count(metrics.VIDEOS_DONE)
-            bare = dataclasses.replace(media, key_frame_pts=())
-            yield beam.pvalue.TaggedOutput(_PLANNED, PlannedVideo(video, bare, len(parts), num_clips))
-            segments = [
-                SegmentSpan(video, media_of_segment(media, part), index, len(parts), part)
-                for index, part in enumerate(parts)
-            ]
-            if config.in_place and len(segments) == 1:
-                yield beam.pvalue.TaggedOutput(_SHORT, segments[0])
+            yield beam.pvalue.TaggedOutput(_PLANNED, plan.planned)
+            if config.in_place and len(plan.segments) == 1:
+                yield beam.pvalue.TaggedOutput(_SHORT, plan.segments[0])
                 return
-        self._held += segments
+        self._held += plan.segments
         if len(self._held) >= _MAX_HELD_SEGMENTS:
             yield from self._heaviest_first()
 
-    def _plan(self, video: VideoRef, lease: contextlib.ExitStack) -> tuple[MediaInfo, Sequence[tuple[ClipSpan, ...]]]:
-        """Returns the media information and the clips of each segment. `lease` keeps a remote video in the spool.
+    def _plan(self, video: VideoRef, lease: contextlib.ExitStack) -> VideoPlan:
+        """Returns the plan of a video. `lease` keeps a remote video in the spool.
 
         Raises:
           MediaError: the video cannot be planned.
@@ -124,9 +115,7 @@ class _PlanClipsFn(beam.DoFn):
             media = sandboxed.probe(file, config.limits, self._stats)
             if config.in_place and isinstance(file, SpooledVideo):
                 lease.enter_context(file.kept())
-        duration = labeled_seconds(video, media.duration_seconds)
-        config.limits.check_clips(video.video_uri, max_num_clips(duration, config.sampling))
-        return media, plan_parts(media, config.sampling, video.time_range)
+        return plan_video(video, media, config)
 
     def finish_bundle(self) -> Iterator[WindowedValue | beam.pvalue.TaggedOutput]:
         for segment in self._heaviest_first():
@@ -135,12 +124,6 @@ class _PlanClipsFn(beam.DoFn):
 
     def _heaviest_first(self) -> list[SegmentSpan]:
         """Returns the collected segments, the heaviest first, so that all workers finish at about the same time."""
-        segments = sorted(self._held, key=_weight, reverse=True)
+        segments = sorted(self._held, key=segment_weight, reverse=True)
         self._held = []
         return segments
-
-
-def _weight(segment: SegmentSpan) -> float:
-    """Estimates the work to decode a segment, in pixels."""
-    media = segment.media
-    return float(clip_seconds(segment.clips)) * (media.source_fps or 1) * media.width * media.height

@@ -10,7 +10,7 @@ import pyarrow as pa
 from reelbeam.pipeline.costs.planned import planned_cost_of_clip
 from reelbeam.pipeline.job.labeler import labeler_config
 from reelbeam.pipeline.settings.config import LabelingConfig
-from reelbeam.transforms.label_selected import LabelSelected
+from reelbeam.transforms.label_videos import LabelSelected
 from reelbeam.transforms.models.registry.label_map import LabelMap
 from reelbeam.transforms.output.lock.output_lock import LockTicket
 from reelbeam.transforms.output.run_commit import CommitConfig, is_excused

@@ -1,11 +1,18 @@
-"""From settings to the configuration of the steps that label videos."""
+"""From settings to what the steps that label videos need: their configuration, and the facts in their rows."""
 
 from __future__ import annotations
 
+import pathlib
+
 from reelbeam.pipeline.settings.config import LabelerSettings
 from reelbeam.transforms.labeling.config import DecoderConfig, LabelerConfig, PlannerConfig
+from reelbeam.transforms.media.decoding.probe import decoder_version
 from reelbeam.transforms.models.classifier_config import ClassifierConfig
+from reelbeam.transforms.models.output_activation import output_activation
 from reelbeam.transforms.models.registry.label_map import LabelMap
+from reelbeam.transforms.models.registry.manifest import content_hash
+from reelbeam.transforms.records import LabelerFacts
+from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
 
 
@@ -36,4 +43,25 @@ def labeler_config(settings: LabelerSettings, labels: LabelMap, in_place: bool =
             outputs=settings.outputs,
             clip_frames=settings.clip_frames,
         ),
+    )
+
+
+def labeler_facts(settings: LabelerSettings, folder: pathlib.Path, labels: LabelMap) -> LabelerFacts:
+    """Returns the facts in the rows of labeled videos.
+
+    Args:
+      settings: as for `labeler_config`, with the engine and the kind of the model.
+      folder: the files of the model.
+      labels: the classes of the model.
+    """
+    model = settings.model
+    return LabelerFacts(
+        model=without_query(model.name),
+        model_fingerprint=content_hash(folder),
+        label_map_fingerprint=labels.sha256,
+        sampling_fingerprint=settings.sampling_fingerprint,
+        engine=settings.engine,
+        precision=settings.precision,
+        decoder_version=decoder_version(),
+        output_activation=output_activation(model, folder),
     )

@@ -16,7 +16,7 @@ from object_stores import S3Server, s3_flags
 
 from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.decode_clips import DecodeClips, DecodedClips
-from reelbeam.transforms.label_selected import with_short_videos
+from reelbeam.transforms.label_videos import with_short_videos
 from reelbeam.transforms.labeling.config import DecoderConfig, PlannerConfig
 from reelbeam.transforms.media.decoding.decoder import Geometry
 from reelbeam.transforms.media.sampling.clips import ClipSampling

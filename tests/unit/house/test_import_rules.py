@@ -44,7 +44,7 @@ MAY_IMPORT = {  # beside its own files
     "stored_models": "data model, storage, models.registry",
     "filmstrips": "data model, storage, output, media, media.*",
     "evaluation": "data model, storage, output, models.registry",
-    "labeling": "data model, storage, output, media, media.*, models, models.*, stored_models",
+    "labeling": "data model, storage, inputs, output, media, media.*, models, models.*, stored_models",
     "steps": "data model, storage, output, media, media.*, models, models.*, stored_models, labeling",
     "pipeline": "",
     "pipeline.demo": "",
@@ -63,6 +63,7 @@ MAY_IMPORT = {  # beside its own files
     "pipeline.runners, pipeline.flags, pipeline.job",
     "pipeline.commands": "all of transforms, pipeline, pipeline.terminal, pipeline.settings, pipeline.runners, "
     "pipeline.costs, pipeline.flags, pipeline.job, pipeline.reports, pipeline.reports.page, pipeline.doctor",
+    "pipeline.api": "all of transforms, pipeline, pipeline.settings, pipeline.flags, pipeline.job",
     "start": "data model, storage, pipeline, pipeline.*",
 }
 MAY_KNOW_BEAM = {"data model", "storage", "inputs", "output", "selection", "stored_models", "steps"}

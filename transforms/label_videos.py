@@ -1,15 +1,19 @@
-"""LabelSelected: VideoRef -> the result of each video. The steps between the selection and the rows."""
+"""VideoRef -> the result of each video: LabelSelected spreads long videos, LabelEach keeps each video in one step."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
 
+from reelbeam.transforms import metrics
 from reelbeam.transforms.classify_clips import ClassifyClips
 from reelbeam.transforms.decode_clips import DecodeClips
 from reelbeam.transforms.keep_lock import KeepLock
 from reelbeam.transforms.labeling.config import LabelerConfig
+from reelbeam.transforms.labeling.video_labeler import LabeledVideo, VideoLabeler
 from reelbeam.transforms.output.lock.output_lock import LockTicket
 from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.plan_clips import PlanClips
@@ -80,3 +84,58 @@ def with_short_videos(
     """
     passed = spread | "Passed" >> beam.Map(lambda segment: segment).with_output_types(SegmentSpan)
     return (passed, short) | "Segments" >> beam.Flatten()
+
+
+_SCORES, _FAILURES, _COSTS = "scores", "failures", "costs"
+
+
+class LabelEach(beam.PTransform):
+    """Plans, decodes, classifies and summarizes each video on the worker that has it.
+
+    Input: VideoRef, bounded or unbounded, in any windows. Output: LabelResults, in the window and with the timestamp of
+    the video. All results of a video are output as soon as it is done. It needs no state, no timers and no shuffle, so
+    a long video is one unit of work.
+
+    Counters: as of PlanClips, DecodeClips and ClassifyClips, without those of decoder processes.
+    """
+
+    def __init__(self, config: LabelerConfig) -> None:
+        super().__init__()
+        self._config = config
+
+    def expand(self, videos: beam.PCollection[VideoRef]) -> LabelResults:
+        """Connects the step."""
+        tags = (_SCORES, _FAILURES, _COSTS)
+        results = videos | "LabelVideo" >> beam.ParDo(_LabelVideoFn(self._config)).with_outputs(*tags, main="summaries")
+        kinds: dict[str, type] = {"summaries": VideoSummary, _SCORES: ClipScores, _FAILURES: Failure, _COSTS: RunCost}
+        for name, kind in kinds.items():
+            results[name].element_type = kind
+        return LabelResults(*(results[name] for name in kinds))
+
+
+class _LabelVideoFn(beam.DoFn):
+    def __init__(self, config: LabelerConfig) -> None:
+        self._config = config
+
+    def setup(self) -> None:
+        self._labeler = VideoLabeler(self._config)
+
+    def process(self, video: VideoRef) -> Iterator[VideoSummary | TaggedOutput]:
+        result = self._labeler.label(video)
+        _count(result)
+        yield result.summary
+        yield from (TaggedOutput(_SCORES, found) for found in result.scores)
+        yield from (TaggedOutput(_FAILURES, failure) for failure in result.failures)
+        yield TaggedOutput(_COSTS, result.cost)
+
+
+def _count(result: LabeledVideo) -> None:
+    summary, cost = result.summary, result.cost
+    metrics.count(metrics.VIDEOS_PLANNED, int(summary.media is not None))
+    metrics.count(metrics.VIDEOS_DONE)
+    metrics.count(metrics.CLIPS_PLANNED, summary.num_planned_clips)
+    metrics.count(metrics.CLIPS_CLASSIFIED, summary.num_clips)
+    metrics.count(metrics.DECODE_CPU_MS, round(1000 * cost.decode_cpu_seconds))
+    metrics.count(metrics.MODEL_CPU_MS, round(1000 * cost.model_cpu_seconds))
+    if result.failures:
+        metrics.count_broken(summary.video.key)
