@@ -21,6 +21,7 @@ import tempfile
 from typing import NamedTuple
 
 from reelbeam.pipeline.runners.flink_cluster import Cluster
+from reelbeam.pipeline.runners.flink_job import CLIP_ROWS
 from tools.flink import processes
 from tools.flink.cluster import from_environment
 
@@ -63,7 +64,7 @@ def measure(master: str, corpus: pathlib.Path, parallelism: int) -> Measured:
     newest = max(cluster.call("/jobs/overview")["jobs"], key=lambda job: job["start-time"])
     job = cluster.call(f"/jobs/{newest['jid']}")
     # The first of them plans, too. The other one, for long videos, begins after it.
-    steps = [step for step in job["vertices"] if "DecodeClips" in step["name"]]
+    steps = [step for step in job["vertices"] if CLIP_ROWS in step["name"]]
     return Measured(sum(step["duration"] for step in steps) / 1000, job["duration"] / 1000)
 
 

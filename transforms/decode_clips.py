@@ -15,7 +15,7 @@ from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.beam_compat import in_global_window
 from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.labeling.config import DecoderConfig
-from reelbeam.transforms.labeling.costs import count_cost
+from reelbeam.transforms.labeling.costs import count_decoding
 from reelbeam.transforms.media.decoding.stats import DecodeStats
 from reelbeam.transforms.media.sandbox import protocol, sandboxed
 from reelbeam.transforms.output.run_counts import RunCost
@@ -99,7 +99,7 @@ class _DecodeClipsFn(beam.DoFn):
         self._stats.add(stats)
 
     def finish_bundle(self) -> Iterator[beam.pvalue.TaggedOutput]:
-        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(count_cost(self._stats)))
+        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(count_decoding(self._stats)))
 
 
 class ClipCoder(beam.coders.Coder):

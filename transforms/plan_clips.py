@@ -12,7 +12,7 @@ from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.beam_compat import WindowedValue, in_global_window
 from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.labeling.config import PlannerConfig
-from reelbeam.transforms.labeling.costs import count_cost
+from reelbeam.transforms.labeling.costs import count_decoding
 from reelbeam.transforms.labeling.video_plan import VideoPlan, plan_video, segment_weight
 from reelbeam.transforms.media.decoding.stats import DecodeStats
 from reelbeam.transforms.media.sandbox import sandboxed
@@ -120,7 +120,7 @@ class _PlanClipsFn(beam.DoFn):
     def finish_bundle(self) -> Iterator[WindowedValue | beam.pvalue.TaggedOutput]:
         for segment in self._heaviest_first():
             yield in_global_window(segment)
-        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(count_cost(self._stats)))
+        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(count_decoding(self._stats)))
 
     def _heaviest_first(self) -> list[SegmentSpan]:
         """Returns the collected segments, the heaviest first, so that all workers finish at about the same time."""
