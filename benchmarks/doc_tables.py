@@ -11,7 +11,7 @@ from reelbeam.transforms.models.registry.catalog import CATALOG
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-COSTS = ROOT / "pipeline" / "commands" / "costs.json"
+COSTS = ROOT / "pipeline" / "costs" / "costs.json"
 
 _DECODING_METHODS = ("pyav full", "decord", "opencv", "ffmpeg")
 

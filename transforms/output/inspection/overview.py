@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from reelbeam.transforms.output.commits import pending_commits, read_rejection_record, staged_runs
 from reelbeam.transforms.output.lock.lock_file import LockProgress, LockRecord, is_free, read_lock
-from reelbeam.transforms.output.run_counts import Counts, RunCost
+from reelbeam.transforms.output.run_counts import Counts, PlannedCost, RunCost
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.runs import Run
 from reelbeam.transforms.output.tables import ROWS_IN_MEMORY, Output, answers, count_by, current_rows
@@ -38,6 +38,7 @@ class RunEntry:
     errors: Mapping[str, int]
     compacted_into: str | None
     cost: RunCost | None = None
+    planned_cost: PlannedCost | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +143,7 @@ def _run(run: Run) -> RunEntry:
         {entry.code: entry.count for entry in document.errors},
         run.compacted_into,
         document.cost,
+        document.planned_cost,
     )
 
 

@@ -43,11 +43,17 @@ class Cost:
       decode_cpu_seconds: of the decoder processes.
       model_cpu_seconds: of the model.
       video_seconds: the duration of the videos of those runs.
+      scale_cpu_seconds, decoder_wait_seconds, model_wait_seconds: as in `RunCost`; None if unknown.
+      planned_cpu_seconds: what `reelbeam plan` estimates for the same clips; None if unknown.
     """
 
     decode_cpu_seconds: float
     model_cpu_seconds: float
     video_seconds: float
+    scale_cpu_seconds: float | None = None
+    decoder_wait_seconds: float | None = None
+    model_wait_seconds: float | None = None
+    planned_cpu_seconds: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
