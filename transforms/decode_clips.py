@@ -86,6 +86,7 @@ class _DecodeClipsFn(beam.DoFn):
                 )
                 for span, frames in clips:
                     metrics.count(metrics.CLIPS_DECODED)
+                    slot = slot if span.continues else StateSlot()
                     yield Clip(video.video_uri, segment.segment_index, span, frames, video.time_range, slot)
         except MediaError as error:
             metrics.count_failure(video.key, error)

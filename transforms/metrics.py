@@ -10,8 +10,6 @@ from __future__ import annotations
 import collections
 import threading
 
-from apache_beam.metrics import Metrics
-
 from reelbeam.transforms.errors import DecoderFailedError, MediaError
 
 NAMESPACE = "reelbeam"
@@ -98,6 +96,8 @@ _broken = RecentVideos()
 
 def count(name: str, amount: int = 1) -> None:
     """Increases a counter. Call it in a thread of the runner, because Beam loses the counts of other threads."""
+    from apache_beam.metrics import Metrics  # not at the top: most commands count nothing, and need no Beam
+
     Metrics.counter(NAMESPACE, name).inc(amount)
     with _lock:
         _tally[name] += amount

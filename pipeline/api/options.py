@@ -15,7 +15,7 @@ from reelbeam.pipeline.settings.declaration import Setting, settings_of
 from reelbeam.pipeline.settings.model_settings import ClipSettings, ModelDescription
 from reelbeam.pipeline.settings.values import exact_number
 from reelbeam.transforms.errors import ConfigError
-from reelbeam.transforms.media.sampling.clips import TailPolicy
+from reelbeam.transforms.media.sampling.clip_sampling import TailPolicy
 from reelbeam.transforms.models.engine import EngineName, Precision
 from reelbeam.transforms.models.registry.catalog import OutputActivation
 
@@ -39,6 +39,7 @@ class LabelOptions(TypedDict, total=False):
     clip_stride_seconds: Seconds | None
     clips_per_video: int | None
     tail_policy: TailPolicy | None
+    carry_state: bool
     warm_up_seconds: Seconds | None
     engine: EngineName
     precision: Precision
@@ -54,6 +55,7 @@ class LabelOptions(TypedDict, total=False):
     spool_bytes: int | None
     top_k: int
     min_score: float
+    thresholds: str | None
     save_logits: bool
     save_embeddings: bool
 

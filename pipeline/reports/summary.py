@@ -24,6 +24,7 @@ from reelbeam.transforms.output.run_counts import Counts, ErrorCount, LabelCount
 from reelbeam.transforms.output.run_document import RunDocument
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.table_files import read_batches
+from reelbeam.transforms.records import NOTHING_RECOGNIZED
 from reelbeam.transforms.records.time_range import shown_input
 from reelbeam.transforms.schemas import RANGE, Row
 from reelbeam.transforms.selection.row_options import RowOptions
@@ -163,10 +164,11 @@ def _videos_table(rows: Sequence[Row]) -> Table:
     for row, name in zip(rows, names, strict=True):
         labels = [x for x in row["labels"][:_LABELS_SHOWN] if x is row["labels"][0] or x["score"] >= _LOWEST_SHOWN]
         shown = ", ".join(f"{x['label']} {_shown_score(x['score'])}" for x in labels)
+        shown = shown or ("-" if row["status"] == "failed" else NOTHING_RECOGNIZED)
         status = Text(row["status"], style=_STYLES[row["status"]])
         if row["error_code"]:
             status.append(f" ({row['error_code']})")
-        table.add_row(Text(printable(name)), Text(shown or "-"), str(row["num_clips"]), status)
+        table.add_row(Text(printable(name)), Text(shown), str(row["num_clips"]), status)
     return table
 
 

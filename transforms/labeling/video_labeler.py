@@ -134,6 +134,7 @@ class VideoLabeler:
                 for span, frames in sandboxed.decode_clips(
                     file, segment.media, segment.clips, config.geometry, config.limits, stats
                 ):
+                    slot = slot if span.continues else StateSlot()
                     yield Clip(video.video_uri, segment.segment_index, span, frames, video.time_range, slot)
         except MediaError as error:
             failures.append(Failure.of(error, video, "decode", segment.segment_index))
@@ -145,7 +146,7 @@ class VideoLabeler:
         if prepared.failure is not None:
             failures.append(prepared.failure)
         model = self._config.classifier
-        labels = _sum(scores).top_labels(model.labels, model.top_k, model.min_score) if scores else ()
+        labels = _sum(scores).top_labels(model.labels, model.kept) if scores else ()
         planned = [prepared.plan.planned] if prepared.plan else []
         summary = summarize(prepared.video, planned, len(scores), labels, failures)
         return LabeledVideo(

@@ -12,6 +12,7 @@ from reelbeam.pipeline.reports.page.charts.status import Part, status_bar
 from reelbeam.pipeline.reports.page.left_out import left_out, more
 from reelbeam.pipeline.reports.page.tables import Table
 from reelbeam.transforms.output.report_content.content import Content, Cost, FailureGroup, Labeling, Totals
+from reelbeam.transforms.records import NOTHING_RECOGNIZED
 from reelbeam.transforms.wording import duration, short_duration
 
 _UNKNOWN = "unknown"
@@ -185,7 +186,7 @@ def _statuses(totals: Totals) -> list[Status]:
         ("ok", totals.ok, "all clips labeled"),
         ("partial", totals.partial, "some clips failed"),
         ("failed", totals.failed, "no clip labeled"),
-        ("nothing recognized", totals.nothing_recognized, "labeled, but no score was high enough"),
+        (NOTHING_RECOGNIZED, totals.nothing_recognized, "labeled, but no label passed"),
     ]
     return [
         Status(name.replace(" ", "-"), name, text.number(videos), text.percent(videos, totals.videos), meaning)

@@ -29,7 +29,8 @@ from reelbeam.transforms.media.decoding.probe import probe
 from reelbeam.transforms.media.decoding.reader import PacketReader
 from reelbeam.transforms.media.decoding.stats import DecodeStats
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS
-from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
+from reelbeam.transforms.media.sampling.clips import plan_clip_spans
 from reelbeam.transforms.records import ClipSpan, MediaInfo
 
 WHOLE = Geometry(72, 72)

@@ -15,7 +15,7 @@ from reelbeam.transforms.output.lock.lock_file import LockProgress, LockRecord, 
 from reelbeam.transforms.output.run_counts import Counts, PlannedCost, RunCost
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.runs import Run
-from reelbeam.transforms.output.tables import ROWS_IN_MEMORY, Output, count_by, current_rows
+from reelbeam.transforms.output.tables import ROWS_IN_MEMORY, Output, answers, count_by, current_rows
 from reelbeam.transforms.redaction import without_query
 
 _TOP = 10
@@ -187,7 +187,7 @@ def _totals(tables: Iterable[pa.Table]) -> Totals:
     for rows in tables:
         status.update(_counted(rows, "status"))
         errors.update(_counted(rows, "error_code"))
-        labels.update(_counted(rows, "top_label"))
+        labels.update(_counted(rows.append_column("answer", answers(rows["top_label"], rows["status"])), "answer"))
         models.update(_counted(rows, "model"))
         num_clips += pc.sum(rows["num_clips"]).as_py() or 0
         duration_ms += pc.sum(rows["duration_ms"]).as_py() or 0

@@ -62,7 +62,7 @@ class Totals:
 
     Attributes:
       ok, partial, failed: videos by status; `videos` is their sum.
-      nothing_recognized: videos that are ok or partial but have no label, because none passed `--min_score`.
+      nothing_recognized: videos that are ok or partial but have no label, because none passed.
       size_bytes: of all files; one with several ranges counts once.
       skipped: the inputs that the last run left out, by reason.
       ignored: the files that the last run ignored, by kind.

@@ -137,7 +137,7 @@ def _labeling(documents: Sequence[RunDocument], num_videos: Mapping[str, int]) -
         model=last.model,
         engine=last.engine,
         precision=last.precision,
-        sampling={name: str(value) for name, value in settings if value not in (None, "0")},
+        sampling={name: str(value) for name, value in settings if value not in (None, "0", False)},
         num_runs=len(names),
         first_run=names[0],
         last_run=names[-1],
