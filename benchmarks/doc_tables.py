@@ -11,7 +11,7 @@ from reelbeam.transforms.models.registry.catalog import CATALOG
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-COSTS = ROOT / "pipeline" / "commands" / "costs.json"
+COSTS = ROOT / "pipeline" / "costs" / "costs.json"
 
 _DECODING_METHODS = ("pyav full", "decord", "opencv", "ffmpeg")
 
@@ -128,6 +128,21 @@ def report_table() -> str:
         size = f"{entry['bytes'] / 1e6:.1f}"
         rows.append((what, f"{entry['seconds']:.0f}", f"{entry['peak_mib']:.0f}", size))
     return table(("output", "seconds", "peak MiB", "MB of the page"), rows)
+
+
+def startup_cost() -> str:
+    """Returns what commands cost besides their work."""
+    measured = _read("startup")
+    beam, run = measured["beam_seconds"], measured["run"]
+    rows = [("`import apache_beam`", f"{beam:.2f}", "1.00")]
+    rows += [(f"`reelbeam {name}`", f"{cost:.2f}", f"{cost / beam:.2f}") for name, cost in measured["commands"].items()]
+    above = run["cpu_seconds_above_work"]
+    return (
+        f"{table(('command', 'seconds', 'ratio'), rows)}\n\n"
+        f"A run over one video costs {above:.1f} CPU-seconds above decoding and inference, "
+        f"{above / measured['beam_cpu_seconds']:.1f} times those of the\nimport of Beam alone, and "
+        f"{run['seconds']:.1f} seconds by the clock (`{run['model']}`, with the converted model in the cache)."
+    )
 
 
 def diff_cost() -> str:

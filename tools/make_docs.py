@@ -40,6 +40,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "short rests": stream_tables.short_rests_table,
     "layers": doc_tables.layers,
     "whole program": doc_tables.whole_program,
+    "start": doc_tables.startup_cost,
     "ledger": doc_tables.ledger_table,
     "report": doc_tables.report_table,
     "diff": doc_tables.diff_cost,

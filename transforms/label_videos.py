@@ -68,7 +68,7 @@ class LabelSelected(beam.PTransform):
         costs = (plan.costs, decoded.costs, classified.costs) | "Costs" >> beam.Flatten()
         model = config.classifier
         summaries = LabeledCollections(videos, plan.planned, classified.scores, failures) | SummarizeVideos(
-            labels=model.labels, top_k=model.top_k, min_score=model.min_score
+            labels=model.labels, kept=model.kept
         )
         return LabelResults(summaries, classified.scores, failures, costs)
 

@@ -12,8 +12,9 @@ from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.beam_compat import WindowedValue, in_global_window
 from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.labeling.config import PlannerConfig
+from reelbeam.transforms.labeling.costs import count_decoding
 from reelbeam.transforms.labeling.video_plan import VideoPlan, plan_video, segment_weight
-from reelbeam.transforms.media.decoding.decoder import DecodeStats
+from reelbeam.transforms.media.decoding.stats import DecodeStats
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.records import Failure, PlannedVideo, SegmentSpan, VideoRef
@@ -56,7 +57,8 @@ class PlanClips(beam.PTransform):
     the code of the MediaError). Elements are small: shuffle `segments` before the heavy step. A decoder process reads
     the files, see `reelbeam.transforms.media.sandbox.sandboxed`.
 
-    Counters: videos_planned, clips_planned, videos_broken, decode_cpu_ms, decoder_restarts.
+    Counters: videos_planned, clips_planned, videos_broken, decoder_restarts, and those of
+    `reelbeam.transforms.labeling.costs`.
     """
 
     def __init__(self, config: PlannerConfig) -> None:
@@ -118,9 +120,7 @@ class _PlanClipsFn(beam.DoFn):
     def finish_bundle(self) -> Iterator[WindowedValue | beam.pvalue.TaggedOutput]:
         for segment in self._heaviest_first():
             yield in_global_window(segment)
-        cost = RunCost(decode_cpu_seconds=self._stats.cpu_seconds, bytes_fetched=self._stats.bytes_fetched)
-        metrics.count(metrics.DECODE_CPU_MS, round(1000 * cost.decode_cpu_seconds))
-        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(cost))
+        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(count_decoding(self._stats)))
 
     def _heaviest_first(self) -> list[SegmentSpan]:
         """Returns the collected segments, the heaviest first, so that all workers finish at about the same time."""

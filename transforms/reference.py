@@ -55,8 +55,9 @@ _INPUT = {
 }
 _RUN = {"run_id": "name of the run that wrote the row"}
 _TOP = {
-    "top_label": "first entry of `labels`; null if no label passed `--min_score`",
-    "top_score": "its score",
+    "top_label": "first entry of `labels`; `nothing recognized` if no label passed `--min_score` and `--thresholds`; "
+    "null if the video failed",
+    "top_score": "its score; null without a label",
 }
 
 _VIDEOS = {

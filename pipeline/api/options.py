@@ -55,6 +55,7 @@ class LabelOptions(TypedDict, total=False):
     spool_bytes: int | None
     top_k: int
     min_score: float
+    thresholds: str | None
     save_logits: bool
     save_embeddings: bool
 

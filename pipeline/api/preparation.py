@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from reelbeam.pipeline.api.options import checked
 from reelbeam.pipeline.flags.model_flags import sampled_kind, to_model_spec
+from reelbeam.pipeline.job.label_thresholds import warn_of_thresholds, with_thresholds
 from reelbeam.pipeline.job.labeler import labeler_config, labeler_facts
 from reelbeam.pipeline.settings.config import LabelerSettings
 from reelbeam.pipeline.settings.declaration import from_values
@@ -54,11 +55,13 @@ def prepare(model: str, options: Mapping[str, object], *, runs_here: bool) -> La
       ModelError: the model or its labels cannot be used.
     """
     with _errors_of_options():
-        settings = _settings(model, checked(options), runs_here)
+        settings = with_thresholds(_settings(model, checked(options), runs_here))
     local = localized(settings.model)
     folder = resolver.resolve(local.handle, settings.model.mirrors)
     require_pin(folder, settings.model.pin, without_query(settings.model.handle))
     labels = load_labels(settings.model.labels)
+    if settings.label_thresholds is not None:
+        warn_of_thresholds(settings.label_thresholds, labels, without_query(settings.model.name))
     return Labeler(labeler_config(settings, labels), labeler_facts(settings, folder, labels))
 
 

@@ -164,7 +164,7 @@ class ClipScores:
 
     Attributes:
       video_uri, segment_index, span, time_range: as in `Clip`.
-      labels: the best classes, best first, according to `top_k` and `min_score`.
+      labels: the best classes that the row keeps, best first.
       entropy: the entropy of the scores in nats: 0 if the model is sure, see `reelbeam.transforms.models.scores`.
       log_sum_exp: the log-sum-exp of the logits. Except for sigmoid models, a logit is its log score plus this value.
       scores: the scores of all classes, float32 [C], which the mean of the video needs.

@@ -16,7 +16,8 @@ import pytest
 
 from benchmarks import cost_table
 from reelbeam.pipeline.cli import main
-from reelbeam.pipeline.commands import costs, estimate
+from reelbeam.pipeline.commands import estimate
+from reelbeam.pipeline.costs import table as costs
 from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.media.sampling.clips import count_clips, plan_clip_spans
 from reelbeam.transforms.models.registry.catalog import CATALOG
