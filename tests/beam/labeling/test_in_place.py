@@ -18,7 +18,7 @@ from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.decode_clips import DecodeClips, DecodedClips
 from reelbeam.transforms.labeling.config import DecoderConfig, PlannerConfig
 from reelbeam.transforms.media.decoding.decoder import Geometry
-from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.plan_clips import ClipPlan, PlanClips, SpreadSegments
 from reelbeam.transforms.records import SegmentSpan, VideoRef
