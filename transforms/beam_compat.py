@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -166,6 +167,17 @@ def keep_worker_pool_local(make_server: MakeServer) -> None:
     from apache_beam.runners.worker import worker_pool_main
 
     _replace_servers(worker_pool_main, make_server)
+
+
+def wait_for_loopback_workers(seconds: float) -> None:
+    """Waits for the threads of workers that `--environment_type=LOOPBACK` started, at most for this time.
+
+    A worker closes its channels after the end of its job. If the runner ends before that, Beam prints a traceback.
+    """
+    deadline = time.monotonic() + seconds
+    for thread in threading.enumerate():
+        if thread.name.startswith(("run_worker_", "read_state")):
+            thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def _replace_servers(module: ModuleType, make_server: MakeServer) -> None:
