@@ -9,6 +9,7 @@ from __future__ import annotations
 REMEDIES: dict[str, str] = {
     "invalid_config": "correct the flag or the path that the message names",
     "media_error": "see the message",
+    "invalid_input": "pass a URI or a path, or fields with `video_uri`; the message names the value",
     "not_found": "check the path; pass a folder as an input, not in a list",
     "video_changed": "run again",
     "storage_error": "check permissions and network, then run again",

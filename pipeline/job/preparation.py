@@ -11,20 +11,20 @@ import secrets
 from reelbeam.pipeline import __version__
 from reelbeam.pipeline.job.earlier_runs import last_run, warn_of_future, warn_of_other_work
 from reelbeam.pipeline.job.jobs import make_program
+from reelbeam.pipeline.job.labeler import labeler_facts
 from reelbeam.pipeline.job.places import unusable
 from reelbeam.pipeline.runners.runner import Runner
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.transforms import errors, redaction, storage
 from reelbeam.transforms.inputs.expansion import matches_anything, why_nothing
 from reelbeam.transforms.inputs.list_files import read_input_list
-from reelbeam.transforms.media.decoding.probe import decoder_version, library_versions
+from reelbeam.transforms.media.decoding.probe import library_versions
 from reelbeam.transforms.models.engine import choose_engine, with_found_kind
 from reelbeam.transforms.models.model_info import installed_versions, model_info
-from reelbeam.transforms.models.output_activation import output_activation
 from reelbeam.transforms.models.registry import resolver
 from reelbeam.transforms.models.registry.catalog import ModelSpec
 from reelbeam.transforms.models.registry.label_map import LabelMap
-from reelbeam.transforms.models.registry.manifest import content_hash, require_pin
+from reelbeam.transforms.models.registry.manifest import require_pin
 from reelbeam.transforms.output import runs
 from reelbeam.transforms.output.run_document import RunFacts
 from reelbeam.transforms.records import RunInfo
@@ -127,14 +127,7 @@ def prepare(request: Request) -> Prepared:
         run_id=f"{labeled_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
         started_at=runs.utc_now().isoformat(),
         labeled_at=labeled_at.isoformat(),
-        model=redaction.without_query(config.model.name),
-        model_fingerprint=content_hash(folder),
-        label_map_fingerprint=labels.sha256,
-        sampling_fingerprint=config.sampling_fingerprint,
-        engine=config.engine,
-        precision=config.precision,
-        decoder_version=decoder_version(),
-        output_activation=output_activation(config.model, folder),
+        **vars(labeler_facts(config, folder, labels)),
     )
     warn_of_other_work(request.last, run, config.output)
     return Prepared(**vars(request), labels=labels, run=run)

@@ -8,13 +8,13 @@ floats (see `reelbeam.transforms.media.sampling.clips`).
     time_range.py    the range of a video that is labeled
     clips.py         ClipSpan, PlannedVideo, SegmentSpan, Clip, LabelScore, ClipScores
     state_slot.py    StateSlot: a Stream model's state between two clips
-    rows.py          Failure, VideoSummary, RunInfo
+    rows.py          Failure, VideoSummary, LabelerFacts, RunInfo
     exact_numbers.py exact numbers from untrusted text
     rules.py         SkipRules, and the hash that distributes videos
 """
 
 from reelbeam.transforms.records.clips import Clip, ClipScores, ClipSpan, LabelScore, PlannedVideo, SegmentSpan
-from reelbeam.transforms.records.rows import Failure, RunInfo, VideoSummary
+from reelbeam.transforms.records.rows import Failure, LabelerFacts, RunInfo, VideoSummary
 from reelbeam.transforms.records.rules import ALL_CODES, SkipRules, stable_hash
 from reelbeam.transforms.records.state_slot import ClipPlace, StateSlot
 from reelbeam.transforms.records.videos import MediaInfo, VideoRef
@@ -27,6 +27,7 @@ __all__ = [
     "ClipSpan",
     "Failure",
     "LabelScore",
+    "LabelerFacts",
     "MediaInfo",
     "PlannedVideo",
     "RunInfo",

@@ -19,7 +19,8 @@ from local_pipeline import LocalPipeline, counters
 from slow_cases import fast_first
 
 from reelbeam.transforms import classify_clips, metrics
-from reelbeam.transforms.classifier_config import ClassifierConfig
+from reelbeam.transforms.labeling.clip_classifier import ClipClassifier
+from reelbeam.transforms.models.classifier_config import ClassifierConfig
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec, Preset
 from reelbeam.transforms.models.scores import softmax
 from reelbeam.transforms.records import Clip, ClipScores, ClipSpan, Failure, StateSlot
@@ -111,14 +112,14 @@ def test_a_run_leaves_no_state() -> None:
     assert isinstance(loaded, FakeStreamEngine) and loaded.live_states == 0
 
 
-def handler(**changes: object) -> classify_clips.MoViNetModelHandler:
-    return classify_clips.MoViNetModelHandler(config(top_k=1, **changes))
+def classifier(**changes: object) -> ClipClassifier:
+    return ClipClassifier(config(top_k=1, **changes))
 
 
 def test_logits_and_embeddings_come_along_where_they_are_asked_for(engine: FakeStreamEngine) -> None:
     clips = list(_MakeClips().process(0))
-    plain = handler().classify(clips, engine)
-    with_outputs = handler(outputs=("logits", "embedding")).classify(clips, engine)
+    plain = classifier().classify(clips, engine)
+    with_outputs = classifier(outputs=("logits", "embedding")).classify(clips, engine)
     for one, other in zip(plain, with_outputs, strict=True):
         assert isinstance(one, ClipScores) and isinstance(other, ClipScores)
         assert one.logits is None and one.embedding is None
@@ -130,7 +131,7 @@ def test_logits_and_embeddings_come_along_where_they_are_asked_for(engine: FakeS
 
 def test_the_failure_says_what_is_missing(engine: FakeStreamEngine) -> None:
     _, _, third = list(_MakeClips().process(0))[:3]
-    (failure,) = handler().classify([third], engine)
+    (failure,) = classifier().classify([third], engine)
     assert isinstance(failure, Failure)
     assert failure.message.startswith("clip 2 of 0.mp4 continues clip 1, of which the model gave no answer")
     assert (failure.segment_index, failure.clip_index, failure.transient) == (0, 2, False)

@@ -38,7 +38,7 @@ FILES = sorted([*ROOT.glob("transforms/**/*.py"), *ROOT.glob("pipeline/**/*.py")
 _UNPROMISED = r"apache_beam\.(utils|internal|runners\.(worker|portability|dataflow\.dataflow_runner))\b"
 """Modules of Beam that say "for internal use only" or "no backwards compatibility guarantees"."""
 
-_PUBLIC = {"_replace", "_make", "_fields", "_exit"}
+_PUBLIC = {"_replace", "_make", "_fields", "_asdict", "_exit"}
 _OF_PYTHON = {"_actions", "_ActionsContainer", "_ArgumentGroup", "_run_exitfuncs"}
 
 
