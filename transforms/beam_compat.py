@@ -176,7 +176,7 @@ def wait_for_loopback_workers(seconds: float) -> None:
     """
     deadline = time.monotonic() + seconds
     for thread in threading.enumerate():
-        if thread.name.startswith(("run_worker_", "read_state")):
+        if thread.name.startswith(("run_worker_", "read_state", "read_grpc_client_inputs")):
             thread.join(max(0.0, deadline - time.monotonic()))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import data_generation as generate
 import pytest
 from duckdb_queries import select
-from processes import children_of, decoding_of, is_running, program, wait_until
+from processes import children_of, decoders_of, is_running, program, wait_until
 from sockets import is_loopback, listeners
 
 from reelbeam.pipeline.cli import main
@@ -108,16 +108,21 @@ def many(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> pathlib.Path:
 def run(
     tmp_path: pathlib.Path, many: pathlib.Path, flags: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[subprocess.Popen[str]]:
-    """A run on Prism that is decoding, with a temporary folder of its own."""
+    """A run on Prism that works on its videos, with a temporary folder of its own."""
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
-    command = program("label", "--model=demo", many, "--output", tmp_path / "out", *flags)
+    command = program("label", "--model=demo", many, "--output", tmp_path / "out", "--clip_stride_seconds=1/25", *flags)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as process:  # type: ignore[call-overload]
-        wait_until(lambda: decoding_of(process.pid) or process.poll() is not None, 200)
+        wait_until(lambda: works(process.pid, flags) or process.poll() is not None, 200)
         assert process.poll() is None, process.communicate()
         yield process
         process.kill()
+
+
+def works(pid: int, flags: list[str]) -> bool:
+    """Whether a run has started Prism and decoders."""
+    return bool(prisms_of(pid, flags[1]) and decoders_of(pid))
 
 
 def assert_nothing_is_left(folder: pathlib.Path, prisms: list[int]) -> None:
