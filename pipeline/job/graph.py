@@ -84,8 +84,16 @@ def build_graph(
     schemas: Mapping[str, pa.Schema] = TABLES,
     lock: LockTicket | None = None,
     part: Part | None = None,
+    in_place: bool = True,
 ) -> beam.PCollection[RunDocument]:
     """Adds the steps that label the selected videos of a run, or of one part of it.
+
+    Args:
+      pipeline: to add to.
+      config, labels, run, run_facts, schemas: the run.
+      lock: what the commit requires of the output's lock.
+      part: the part of the selection; None: the job selects and labels all videos.
+      in_place: whether a short video is decoded where it was planned, see `PlannerConfig`.
 
     Returns:
       The run document, one element, after the commit.
@@ -96,7 +104,7 @@ def build_graph(
         selection = pipeline | ReadSelection(part)
         ignored = pipeline | "Ignored" >> beam.Create(list(part.ignored.items()), reshuffle=False)
     spread = selection.videos | "SpreadVideos" >> beam.Reshuffle()
-    labeled = spread | LabelSelected(labeler_config(config, labels), lock=lock)
+    labeled = spread | LabelSelected(labeler_config(config, labels, in_place), lock=lock)
     results = ResultCollections(
         videos=labeled.summaries | "VideoRows" >> beam.Map(video_row, run),
         clips=labeled.scores | "ClipRows" >> beam.Map(clip_row, run),

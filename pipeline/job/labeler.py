@@ -16,17 +16,20 @@ from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
 
 
-def labeler_config(settings: LabelerSettings, labels: LabelMap) -> LabelerConfig:
+def labeler_config(settings: LabelerSettings, labels: LabelMap, in_place: bool = True) -> LabelerConfig:
     """Returns the configuration of the steps that label videos.
 
     Args:
       settings: of the run, or of a pipeline that labels videos.
       labels: the classes of the model.
+      in_place: whether a short video is decoded where it was planned, see `PlannerConfig`.
     """
     spool = SpoolConfig(settings.spool_dir, settings.spool_bytes)
     most, limits = settings.max_video_bytes, settings.decoder_limits
     return LabelerConfig(
-        planner=PlannerConfig(sampling=settings.sampling, max_video_bytes=most, limits=limits, spool=spool),
+        planner=PlannerConfig(
+            sampling=settings.sampling, max_video_bytes=most, limits=limits, spool=spool, in_place=in_place
+        ),
         decoder=DecoderConfig(geometry=settings.geometry, max_video_bytes=most, limits=limits, spool=spool),
         classifier=ClassifierConfig(
             model=settings.model,
