@@ -29,6 +29,6 @@ if cmp -s "$server" "$server.original"; then
   echo "Prism $version opens its port in another way than this script expects: $server" >&2
   exit 1
 fi
-go build -o "$scratch/prism" ./go/cmd/prism >&2
+go build -trimpath -o "$scratch/prism" ./go/cmd/prism >&2
 mv "$scratch/prism" "$target"
 echo "$target"

@@ -13,13 +13,14 @@ from local_pipeline import counters
 from prism import PrismPipeline
 
 from reelbeam.transforms import metrics
-from reelbeam.transforms.classifier_config import ClassifierConfig
 from reelbeam.transforms.classify_clips import ClassifyClips
-from reelbeam.transforms.decode_clips import ClipCoder, DecodeClips, DecoderConfig
+from reelbeam.transforms.decode_clips import ClipCoder, DecodeClips
+from reelbeam.transforms.labeling.config import DecoderConfig, PlannerConfig
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.models.classifier_config import ClassifierConfig
 from reelbeam.transforms.models.registry.catalog import find
-from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
+from reelbeam.transforms.plan_clips import PlanClips
 from reelbeam.transforms.records import Clip, VideoRef
 
 pytestmark = pytest.mark.slow
