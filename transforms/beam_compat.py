@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -81,6 +82,26 @@ def dataflow_job_error() -> type[Exception]:
     from apache_beam.runners.dataflow.dataflow_runner import DataflowRuntimeException
 
     return DataflowRuntimeException
+
+
+@contextlib.contextmanager
+def staging_below(folder: str) -> Iterator[None]:
+    """Makes Beam collect the files of a job in subfolders of a folder, for a block.
+
+    By default, Beam makes a temporary folder for each environment of a job, and leaves it.
+    """
+    from apache_beam.transforms import environments
+
+    collect = environments.python_sdk_dependencies
+
+    def collect_below(options: PipelineOptions, tmp_dir: str | None = None) -> object:
+        return collect(options, tmp_dir or tempfile.mkdtemp(dir=folder))
+
+    environments.python_sdk_dependencies = collect_below
+    try:
+        yield
+    finally:
+        environments.python_sdk_dependencies = collect
 
 
 # Google's credentials

@@ -24,7 +24,7 @@ from typing import BinaryIO, ClassVar
 
 import apache_beam as beam
 import grpc
-from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions, PrismRunnerOptions
+from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions, PrismRunnerOptions, SetupOptions
 
 from reelbeam.pipeline.runners.runner import Runner, Watch
 from reelbeam.pipeline.settings import bounds
@@ -89,6 +89,7 @@ class PrismRunner(Runner):
                 "out, or pass --runner=PortableRunner for a server that is running"
             )
         portable.environment_type = "LOOPBACK"
+        options.view_as(SetupOptions).requirements_cache = "skip"  # the workers have this process's packages
         return cls(options, _usable(options.view_as(PrismRunnerOptions).prism_location))
 
     def check_machine(self, config: LabelingConfig) -> None:

@@ -14,7 +14,7 @@ from reelbeam.pipeline.runners.loopback import local_server
 from reelbeam.pipeline.runners.proxies import keep_loopback_direct
 from reelbeam.pipeline.runners.registry import runner_of
 from reelbeam.pipeline.terminal.progress import Stage
-from reelbeam.transforms.beam_compat import keep_worker_pool_local
+from reelbeam.transforms.beam_compat import keep_worker_pool_local, staging_below
 
 _SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "tools" / "build_prism.sh"
 _BUILD_SECONDS = 1500
@@ -50,7 +50,8 @@ class PrismPipeline(beam.Pipeline):
         keep_loopback_direct()
         keep_worker_pool_local(local_server)
         with self._prism.watch(self.options, lambda: Stage("")).guard:
-            result = super().run(test_runner_api)
+            with staging_below(self.local_tempdir):
+                result = super().run(test_runner_api)
             result.wait_until_finish()
             result.metrics()
         return result

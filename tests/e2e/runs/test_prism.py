@@ -100,7 +100,7 @@ def many(tmp_path: pathlib.Path, samples_dir: pathlib.Path) -> pathlib.Path:
     """A folder whose videos take a while."""
     folder = tmp_path / "many"
     folder.mkdir()
-    for number in range(300):
+    for number in range(100):
         shutil.copy(samples_dir / "moving_left.mp4", folder / f"{number}.mp4")
     return folder
 
