@@ -98,7 +98,7 @@ def test_nothing_at_a_path_is_an_error_that_names_it(given: str, folder: pathlib
         find_videos(given)
 
 
-@pytest.mark.parametrize("given", [[], (), iter([])], ids=repr)
+@pytest.mark.parametrize("given", [[], (), iter([])], ids=["list", "tuple", "iterator"])
 def test_no_elements_are_no_videos(given: Any) -> None:
     assert find_videos(given) == ([], [])
 
