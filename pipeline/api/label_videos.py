@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Unpack
@@ -59,7 +60,7 @@ class LabelVideos(beam.PTransform):
       ModelError: the model or its labels cannot be used. The model is fetched when the pipeline is built.
     """
 
-    def __init__(self, model: str, **options: Unpack[LabelOptions]) -> None:
+    def __init__(self, model: str | os.PathLike[str], **options: Unpack[LabelOptions]) -> None:
         super().__init__()
         self._labeler = prepare(model, options, runs_here=False)
         self._base_dir = str(pathlib.Path.cwd())
@@ -73,9 +74,7 @@ class LabelVideos(beam.PTransform):
         summaries = rejected | "SummarizeRejected" >> beam.MapTuple(_summary_of_rejected).with_output_types(
             VideoSummary
         )
-        failures = rejected | "FailureOfRejected" >> beam.MapTuple(lambda _, failure: failure).with_output_types(
-            Failure
-        )
+        failures = rejected | "FailureOfRejected" >> beam.MapTuple(_failure_of_rejected).with_output_types(Failure)
         facts = self._labeler.facts
         return LabeledVideos(
             (labeled.summaries, summaries)

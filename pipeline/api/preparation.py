@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import os
 import pathlib
 import re
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ from reelbeam.pipeline.job.labeler import labeler_config, labeler_facts
 from reelbeam.pipeline.settings.config import LabelerSettings
 from reelbeam.pipeline.settings.declaration import from_values
 from reelbeam.pipeline.settings.model_settings import ClipSettings
-from reelbeam.transforms.errors import ConfigError
+from reelbeam.transforms.errors import ConfigError, ModelError
 from reelbeam.transforms.labeling.config import LabelerConfig
 from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.models.engine import choose_engine, with_found_kind
@@ -40,7 +41,7 @@ class Labeler:
     facts: LabelerFacts
 
 
-def prepare(model: str, options: Mapping[str, object], *, runs_here: bool) -> Labeler:
+def prepare(model: str | os.PathLike[str], options: Mapping[str, object], *, runs_here: bool) -> Labeler:
     """Returns what the steps need. Fetches the model if it is not on this machine, and reads its labels.
 
     Args:
@@ -55,16 +56,17 @@ def prepare(model: str, options: Mapping[str, object], *, runs_here: bool) -> La
     """
     with _errors_of_options():
         settings = _settings(model, checked(options), runs_here)
-    local = localized(settings.model)
-    folder = resolver.resolve(local.handle, settings.model.mirrors)
-    require_pin(folder, settings.model.pin, without_query(settings.model.handle))
-    labels = load_labels(settings.model.labels)
-    return Labeler(labeler_config(settings, labels), labeler_facts(settings, folder, labels))
+        local = localized(settings.model)
+        folder = resolver.resolve(local.handle, settings.model.mirrors)
+        require_pin(folder, settings.model.pin, without_query(settings.model.handle))
+        labels = load_labels(settings.model.labels)
+        return Labeler(labeler_config(settings, labels), labeler_facts(settings, folder, labels))
 
 
-def _settings(model: str, values: Mapping[str, object], runs_here: bool) -> LabelerSettings:
-    if not isinstance(model, str):
-        raise ConfigError(f"model is {model!r}: it must be a name, a URL or a folder; see `reelbeam models`")
+def _settings(given: str | os.PathLike[str], values: Mapping[str, object], runs_here: bool) -> LabelerSettings:
+    model = os.fspath(given) if isinstance(given, os.PathLike) else given
+    if not isinstance(model, str) or not model.strip():
+        raise ConfigError(f"model is {given!r}: it must be a name, a URL or a folder; see `reelbeam models`")
     spec = with_found_kind(to_model_spec(argparse.Namespace(model=model, **values)))
     clips = from_values(ClipSettings, values)
     try:
@@ -92,5 +94,6 @@ def _errors_of_options() -> Iterator[None]:
     """Names options without the dashes of flags in messages."""
     try:
         yield
-    except ConfigError as error:
-        raise ConfigError(re.sub(r"--(?=[a-z]+_?[a-z])", "", str(error))) from error
+    except (ConfigError, ModelError) as error:
+        error.args = (re.sub(r"--(?=[a-z]+_?[a-z])", "", str(error)),)
+        raise

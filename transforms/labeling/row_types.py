@@ -86,7 +86,7 @@ class VideoRow(NamedTuple):
 
 
 class ClipRow(NamedTuple):
-    """The result of one clip. The fields are columns of the clips table; logits and embedding are None by default."""
+    """The result of one clip. The fields are columns of the clips table; logits and embedding are empty by default."""
 
     video_uri: str
     range_start_ms: int | None
@@ -101,8 +101,8 @@ class ClipRow(NamedTuple):
     log_sum_exp: float
     num_frames: int
     num_real_frames: int
-    logits: Sequence[float] | None = None
-    embedding: Sequence[float] | None = None
+    logits: Sequence[float] = ()
+    embedding: Sequence[float] = ()
 
     @classmethod
     def of(cls, scores: ClipScores) -> ClipRow:
