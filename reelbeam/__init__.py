@@ -17,6 +17,7 @@ from reelbeam.pipeline import __version__
 if TYPE_CHECKING:
     from reelbeam.pipeline.api.label_videos import LabeledVideos, LabelVideos
     from reelbeam.pipeline.api.options import LabelOptions
+    from reelbeam.transforms.labeling.bigquery import bigquery_schema
     from reelbeam.transforms.labeling.row_types import ClipRow, ErrorRow, VideoRow, as_dict
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "VideoRow",
     "__version__",
     "as_dict",
+    "bigquery_schema",
 ]
 
 # Imported at first use, because Beam takes seconds and the command line often does not need it.
@@ -39,6 +41,7 @@ _MODULES = {
     "ClipRow": "transforms.labeling.row_types",
     "ErrorRow": "transforms.labeling.row_types",
     "as_dict": "transforms.labeling.row_types",
+    "bigquery_schema": "transforms.labeling.bigquery",
 }
 
 

@@ -22,6 +22,10 @@ from reelbeam.transforms.records import Failure, VideoRef, VideoSummary
 
 _REJECTED = "rejected"
 
+# Without it, Beam pickles rows, and other languages, such as that of SqlTransform, cannot read them.
+for _row_type in (VideoRow, ClipRow, ErrorRow):
+    beam.coders.registry.register_coder(_row_type, beam.coders.RowCoder)
+
 
 class LabeledVideos(NamedTuple):
     """The output of LabelVideos.
