@@ -23,11 +23,9 @@ def labeler_config(settings: LabelerSettings, labels: LabelMap) -> LabelerConfig
       settings: of the run, or of a pipeline that labels videos.
       labels: the classes of the model.
     """
-    spool = SpoolConfig(settings.spool_dir, settings.spool_bytes)
-    most, limits = settings.max_video_bytes, settings.decoder_limits
     return LabelerConfig(
-        planner=PlannerConfig(sampling=settings.sampling, max_video_bytes=most, limits=limits, spool=spool),
-        decoder=DecoderConfig(geometry=settings.geometry, max_video_bytes=most, limits=limits, spool=spool),
+        planner=planner_config(settings),
+        decoder=decoder_config(settings),
         classifier=ClassifierConfig(
             model=settings.model,
             labels=labels.labels,
@@ -40,6 +38,26 @@ def labeler_config(settings: LabelerSettings, labels: LabelMap) -> LabelerConfig
             outputs=settings.outputs,
             clip_frames=settings.clip_frames,
         ),
+    )
+
+
+def planner_config(settings: LabelerSettings) -> PlannerConfig:
+    """Returns the configuration of planning."""
+    return PlannerConfig(
+        sampling=settings.sampling,
+        max_video_bytes=settings.max_video_bytes,
+        limits=settings.decoder_limits,
+        spool=SpoolConfig(settings.spool_dir, settings.spool_bytes),
+    )
+
+
+def decoder_config(settings: LabelerSettings) -> DecoderConfig:
+    """Returns the configuration of decoding."""
+    return DecoderConfig(
+        geometry=settings.geometry,
+        max_video_bytes=settings.max_video_bytes,
+        limits=settings.decoder_limits,
+        spool=SpoolConfig(settings.spool_dir, settings.spool_bytes),
     )
 
 
