@@ -76,9 +76,9 @@ _MODULES = {
     "load_model": "pipeline.api.model",
     "Model": "pipeline.api.model",
     "ClassifiedClip": "pipeline.api.model",
-    "VideoRow": "transforms.labeling.row_types",
-    "ClipRow": "transforms.labeling.row_types",
-    "ErrorRow": "transforms.labeling.row_types",
+    "VideoRow": "pipeline.api.label_videos",  # which registers their coders
+    "ClipRow": "pipeline.api.label_videos",  # which registers their coders
+    "ErrorRow": "pipeline.api.label_videos",  # which registers their coders
     "as_dict": "transforms.labeling.row_types",
     "bigquery_schema": "transforms.labeling.bigquery",
     "ConfigError": "transforms.errors",

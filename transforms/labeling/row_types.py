@@ -112,8 +112,9 @@ class ClipRow(NamedTuple):
         """Returns the row of a classified clip."""
         columns = clip_columns(scores)
         columns["labels"] = [ClipLabel(**label) for label in columns["labels"]]
-        arrays = {name: columns[name].astype(float).tolist() for name in ("logits", "embedding") if name in columns}
-        return cls(**columns | arrays)
+        for name in ("logits", "embedding"):
+            columns[name] = columns[name].astype(float).tolist() if name in columns else []
+        return cls(**columns)
 
 
 class ErrorRow(NamedTuple):
