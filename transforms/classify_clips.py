@@ -19,6 +19,7 @@ from reelbeam.transforms.classifier_config import ClassifierConfig
 from reelbeam.transforms.errors import InferenceError, PredecessorLostError
 from reelbeam.transforms.models.batches import Answer, BaseBatches
 from reelbeam.transforms.models.cpu_meter import CpuMeter
+from reelbeam.transforms.models.crops import crops_of, joined
 from reelbeam.transforms.models.engine import Engine
 from reelbeam.transforms.models.engines.stream import StreamEngine
 from reelbeam.transforms.models.loading import LoadEngine, load_any_engine
@@ -55,6 +56,9 @@ class ClassifyClips(beam.PTransform):
     A Stream model gets the clips of a segment in order, and its state goes from clip to clip, see
     `reelbeam.transforms.models.stream_batches`. A clip whose predecessor is missing is a failure, `predecessor_lost`.
 
+    Several crops of a clip are classified one by one, and their scores are averaged, see
+    `reelbeam.transforms.models.crops`. A Stream model has a state for each of them.
+
     Counters: clips_classified, clips_unclassified, videos_broken, model_cpu_ms, models_loaded, and RunInference's own.
     """
 
@@ -83,13 +87,12 @@ class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure | RunCost, Eng
 
     def __init__(self, config: ClassifierConfig, load: LoadEngine = load_any_engine) -> None:
         # There is always a maximum: RunInference's default is 10,000 elements, which is 44 GB of clips.
-        batch = config.max_batch_clips
-        super().__init__(min_batch_size=batch, max_batch_size=batch)
+        super().__init__(min_batch_size=config.max_batch_clips, max_batch_size=config.max_batch_clips)
         self._config = config
         self._load = load
         with_embeddings = "embedding" in config.outputs
-        self._base = BaseBatches(batch, with_embeddings)
-        self._stream = StreamBatches(batch, with_embeddings)
+        self._base = BaseBatches(config.max_batch_crops, with_embeddings)
+        self._stream = StreamBatches(config.max_batch_crops, with_embeddings)
 
     def load_model(self) -> Engine | StreamEngine:
         """Loads the engine. RunInference calls it once per process and shares the result between threads.
@@ -113,8 +116,11 @@ class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure | RunCost, Eng
 
     def classify(self, batch: Sequence[Clip], model: Engine | StreamEngine) -> list[ClipScores | Failure]:
         """Returns scores or a failure for each clip of the batch, in order, without its pixels."""
-        answers = self._classify(batch, model)
-        activation = model.output_activation
+        num_crops, activation = self._config.num_crops, model.output_activation
+        answers = self._classify(crops_of(batch, num_crops), model)
+        if (self._config.model.output_activation, activation) == ("auto", "logits"):
+            _warn_if_scores(answers)
+        answers = joined(answers, num_crops, activation)
         return [self._to_result(clip, answer, activation) for clip, answer in zip(batch, answers, strict=True)]
 
     def _classify(self, batch: Sequence[Clip], model: Engine | StreamEngine) -> list[Answer | InferenceError]:
@@ -132,8 +138,6 @@ class MoViNetModelHandler(ModelHandler[Clip, ClipScores | Failure | RunCost, Eng
         except InferenceError as error:
             return _failure(clip, error)
         config = self._config
-        if (config.model.output_activation, activation) == ("auto", "logits") and may_be_softmax(answer.logits[None]):
-            _warn_of_scores()
         logits = to_logits(answer.logits, activation)
         return ClipScores(
             clip.video_uri,
@@ -168,6 +172,11 @@ def _count_load(engine: Engine | StreamEngine) -> None:
             return
         _counted_engines.add(engine)
     metrics.count(metrics.MODELS_LOADED)
+
+
+def _warn_if_scores(answers: Sequence[Answer | InferenceError]) -> None:
+    if any(isinstance(answer, Answer) and may_be_softmax(answer.logits[None]) for answer in answers):
+        _warn_of_scores()
 
 
 @functools.cache

@@ -122,7 +122,8 @@ def _cost(config: LabelingConfig, spec: ModelSpec, durations: Sequence[Fraction]
     second = decode_cost()
     decoding = DecodeCost(second.low * decoded_hours, second.typical * decoded_hours, second.high * decoded_hours)
     cost = model_cost(spec, config.engine)
-    model_hours = None if cost is None else num_clips * cost.seconds_per_clip / 3600
+    num_crops = config.geometry.num_crops
+    model_hours = None if cost is None else num_clips * num_crops * cost.seconds_per_clip / 3600
     return ModelPlan(
         model=without_query(spec.name),
         clips=round(num_clips),

@@ -169,4 +169,5 @@ def classifier_config(config: LabelingConfig, labels: LabelMap) -> ClassifierCon
         max_batch_bytes=config.max_batch_bytes,
         outputs=config.outputs,
         clip_frames=config.clip_frames,
+        num_crops=config.geometry.num_crops,
     )

@@ -17,10 +17,10 @@ from reelbeam.pipeline.settings.label_settings import (
     RowSettings,
     SandboxSettings,
 )
-from reelbeam.pipeline.settings.model_settings import EngineSettings
+from reelbeam.pipeline.settings.model_settings import EngineSettings, PictureSettings
 from reelbeam.transforms.errors import ConfigError
+from reelbeam.transforms.media.decoding.geometry import Geometry
 from reelbeam.transforms.media.decoding.model_input import ModelInput
-from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.media.sandbox.ring import max_clips_in_memory
@@ -36,6 +36,7 @@ _MAX_RECORDED = 100
 class LabelingConfig(
     InputSettings,
     EngineSettings,
+    PictureSettings,
     LimitSettings,
     SandboxSettings,
     RemoteSettings,
@@ -71,7 +72,7 @@ class LabelingConfig(
         sampling = self.sampling
         num_open = math.ceil(sampling.clip_seconds / sampling.stride_seconds)  # more than one if clips overlap
         num_clips = max_clips_in_memory(num_open)
-        needed = num_clips * self.clip_frames * self.geometry.size**2 * 3
+        needed = num_clips * self.clip_frames * math.prod(self.geometry.shape) * 3
         if needed > self.decoder_limits.memory_bytes:
             shorten = "shorten --warm_up_seconds" if sampling.warm_up else "lower --num_frames"
             shorten = "raise --clip_stride_seconds" if num_open > 1 else shorten
@@ -119,8 +120,8 @@ class LabelingConfig(
 
     @property
     def geometry(self) -> Geometry:
-        """Scale and crop, as in the model's training."""
-        return Geometry(self.model.preset.resize, self.model.preset.size)
+        """Scale and crops; by default as in the model's training."""
+        return Geometry(self.model.preset.resize, self.model.preset.size, crops=self.crops)
 
     @property
     def sampling_fingerprint(self) -> str:

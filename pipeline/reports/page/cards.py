@@ -12,6 +12,7 @@ from reelbeam.pipeline.reports.page import text
 from reelbeam.pipeline.reports.page.charts.svg import percents, tag
 from reelbeam.pipeline.reports.page.links import video_link
 from reelbeam.transforms.filmstrips.filmstrip import Filmstrip, NoFilmstrip, Pictures, WebpPicture
+from reelbeam.transforms.media.decoding.geometry import Crops
 from reelbeam.transforms.output.report_content.shown_clips import ClipKey, ScoredLabel, ShownClip
 
 _REASONS = {
@@ -22,6 +23,17 @@ _REASONS = {
 }
 _DROPPED = "This file would be too large with them."
 _NOT_RECOGNIZED = "nothing recognized"
+
+_TILES: dict[Crops, str] = {
+    "center": "",
+    "three": ", each as the three squares that the model saw",
+    "whole": ", squeezed into squares",
+}
+_FRAMED: dict[Crops, str] = {
+    "center": "the part that the model saw is framed",
+    "three": "the three squares that the model saw are framed",
+    "whole": "the model saw all of it, squeezed into a square",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,8 +207,8 @@ def _clip_pictures(found: Filmstrip, card: Card, pictures_id: str) -> ClipPictur
     middle = text.clock(found.tile_ms[len(found.tile_ms) // 2]) if found.tile_ms else card.time
     return ClipPictures(
         id=pictures_id,
-        strip=_picture(found.strip, f"{text.many(found.num_tiles, 'frame')}: {card.title}"),
-        whole=_picture(found.whole, f"Whole picture at {middle}; the part that the model saw is framed"),
+        strip=_picture(found.strip, f"{text.many(found.num_tiles, 'frame')}{_TILES[found.crops]}: {card.title}"),
+        whole=_picture(found.whole, f"Whole picture at {middle}; {_FRAMED[found.crops]}"),
         tiles=max(1, found.num_tiles),
         times=" ".join(map(text.clock, found.tile_ms)),
     )

@@ -35,10 +35,11 @@ from reelbeam.transforms.media.container.container import open_video
 from reelbeam.transforms.media.decoding.assembly import Allocate, ClipAssembly, allocate
 from reelbeam.transforms.media.decoding.fast_source import FastSource
 from reelbeam.transforms.media.decoding.full_source import FullSource
+from reelbeam.transforms.media.decoding.geometry import Geometry
 from reelbeam.transforms.media.decoding.losses import KeyFrameWatch, Losses
 from reelbeam.transforms.media.decoding.packet_plan import FastPathError
 from reelbeam.transforms.media.decoding.packet_ranges import last_random_access_point, split_clips
-from reelbeam.transforms.media.decoding.picture import Geometry, PictureConverter
+from reelbeam.transforms.media.decoding.picture import PictureConverter
 from reelbeam.transforms.media.decoding.reader import OpenVideo, PacketReader
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.sampling.segments import KEY_FRAMES_BEFORE
@@ -94,8 +95,8 @@ def decode_clips(
       open_video: opens the file, several times if necessary.
 
     Yields:
-      (span, frames): the span has its final `num_real_frames`. frames is uint8 [T, side, side, 3], RGB, C-contiguous,
-      and owned by the caller.
+      (span, frames): the span has its final `num_real_frames`. frames is uint8 [T, H, W, 3] with the geometry's shape
+      [H, W], RGB, C-contiguous, and owned by the caller.
 
     Raises:
       CorruptVideoError: after all complete clips, if any clip was lost. The lost clips are the spans that were not
