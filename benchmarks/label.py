@@ -30,7 +30,7 @@ import numpy as np
 
 from benchmarks.clips import named_models
 from reelbeam.transforms.media.decoding import decoder, probe
-from reelbeam.transforms.media.decoding.geometry import Geometry
+from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
 from reelbeam.transforms.models.loading import load_engine
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec

@@ -19,7 +19,7 @@ from fractions import Fraction
 
 from reelbeam.transforms.media.decoding import decoder
 from reelbeam.transforms.media.decoding import probe as library
-from reelbeam.transforms.media.decoding.geometry import Geometry
+from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
 from reelbeam.transforms.media.sandbox import sandboxed

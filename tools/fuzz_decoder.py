@@ -28,7 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 import data_generation as generate  # noqa: E402
 
 from reelbeam.transforms.errors import DecoderFailedError, DecoderOutOfMemoryError, MediaError  # noqa: E402
-from reelbeam.transforms.media.decoding.geometry import Geometry  # noqa: E402
+from reelbeam.transforms.media.decoding.picture import Geometry  # noqa: E402
 from reelbeam.transforms.media.limits import DecoderLimits  # noqa: E402
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans  # noqa: E402
 from reelbeam.transforms.media.sandbox import sandboxed  # noqa: E402

@@ -16,7 +16,7 @@ from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.beam_compat import in_global_window
 from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.media.decoding.decoder import DecodeStats
-from reelbeam.transforms.media.decoding.geometry import Geometry
+from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.sandbox import protocol, sandboxed
 from reelbeam.transforms.output.run_counts import RunCost

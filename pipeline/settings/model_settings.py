@@ -184,7 +184,7 @@ class PictureSettings:
     crops: Crops = setting(
         "center",
         Flag(
-            "Part of the picture that the model sees: the square in its center; three squares along its long side, with "
-            "the mean of their scores, for three times the cost of the model; or all of it, squeezed into a square"
+            "Part of the picture that the model sees: the square in its center; three squares along its long side, for "
+            "the mean of their scores and three times the cost of the model; or all of it, squeezed into a square"
         ),
     )

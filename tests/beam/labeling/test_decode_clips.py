@@ -22,7 +22,7 @@ from reelbeam.transforms import metrics, schemas
 from reelbeam.transforms.classifier_config import ClassifierConfig
 from reelbeam.transforms.classify_clips import ClassifyClips
 from reelbeam.transforms.decode_clips import ClipCoder, DecodeClips, DecoderConfig
-from reelbeam.transforms.media.decoding.geometry import Geometry
+from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.media.sandbox import protocol
 from reelbeam.transforms.models.registry.catalog import find

@@ -18,7 +18,7 @@ from object_stores import S3Server, s3_flags
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.decode_clips import DecodeClips, DecoderConfig
-from reelbeam.transforms.media.decoding.geometry import Geometry
+from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.models.registry.catalog import find
 from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig

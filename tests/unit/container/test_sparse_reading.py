@@ -13,7 +13,7 @@ import pytest
 from slow_cases import fast_first
 
 from reelbeam.transforms.media.container.sparse_reading import NUM_FIRST, Sample, Window, unneeded
-from reelbeam.transforms.media.decoding.geometry import Geometry
+from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.decoding.probe import probe
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans

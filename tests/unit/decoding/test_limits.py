@@ -15,7 +15,7 @@ import pytest
 
 from reelbeam.transforms import errors
 from reelbeam.transforms.media.decoding.decoder import decode_clips
-from reelbeam.transforms.media.decoding.geometry import Geometry
+from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.decoding.probe import probe
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling, max_num_clips, plan_clip_spans

@@ -14,7 +14,7 @@ import pytest
 
 from reelbeam.transforms import errors
 from reelbeam.transforms.media.decoding import decoder, probe
-from reelbeam.transforms.media.decoding.geometry import Geometry
+from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
 from reelbeam.transforms.media.sandbox import protocol, responses, sandboxed

@@ -14,8 +14,7 @@ import pytest
 
 from reelbeam.transforms.filmstrips.tiles import tile_span, tile_times, whole_geometry
 from reelbeam.transforms.media.decoding.decoder import decode_clips
-from reelbeam.transforms.media.decoding.geometry import PADDING, Geometry
-from reelbeam.transforms.media.decoding.picture import PictureConverter
+from reelbeam.transforms.media.decoding.picture import PADDING, Geometry, PictureConverter
 from reelbeam.transforms.media.decoding.probe import probe
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
 from reelbeam.transforms.media.sampling.stream import plan_stream_spans

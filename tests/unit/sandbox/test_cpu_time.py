@@ -15,7 +15,7 @@ import pytest
 from reelbeam.transforms import errors
 from reelbeam.transforms.media.decoding import probe
 from reelbeam.transforms.media.decoding.decoder import DecodeStats
-from reelbeam.transforms.media.decoding.geometry import Geometry
+from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
 from reelbeam.transforms.media.sandbox import sandboxed

@@ -35,11 +35,10 @@ from reelbeam.transforms.media.container.container import open_video
 from reelbeam.transforms.media.decoding.assembly import Allocate, ClipAssembly, allocate
 from reelbeam.transforms.media.decoding.fast_source import FastSource
 from reelbeam.transforms.media.decoding.full_source import FullSource
-from reelbeam.transforms.media.decoding.geometry import Geometry
 from reelbeam.transforms.media.decoding.losses import KeyFrameWatch, Losses
 from reelbeam.transforms.media.decoding.packet_plan import FastPathError
 from reelbeam.transforms.media.decoding.packet_ranges import last_random_access_point, split_clips
-from reelbeam.transforms.media.decoding.picture import PictureConverter
+from reelbeam.transforms.media.decoding.picture import Geometry, PictureConverter
 from reelbeam.transforms.media.decoding.reader import OpenVideo, PacketReader
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.sampling.segments import KEY_FRAMES_BEFORE

@@ -30,6 +30,8 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from reelbeam.transforms.media.decoding.cropping import NO_CROPPING, Cropper, Cropping
 from reelbeam.transforms.media.decoding.geometry import PADDING, Geometry
 
+__all__ = ["PADDING", "Geometry", "Orientation", "PictureConverter"]
+
 # Without FULL_CHR_H_INT, pairs of neighboring pixels in the small picture would share their chroma.
 _INTERPOLATION = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
 # From this ratio of heights on, bilinear filters have at least three taps.

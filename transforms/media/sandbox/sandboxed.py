@@ -27,7 +27,7 @@ from reelbeam.transforms.media.container import files
 from reelbeam.transforms.media.container.files import VideoFile
 from reelbeam.transforms.media.container.sparse_reading import Window
 from reelbeam.transforms.media.decoding.decoder import DecodeStats
-from reelbeam.transforms.media.decoding.geometry import Geometry
+from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sandbox import deadline
 from reelbeam.transforms.media.sandbox.confinement import Bounds
