@@ -15,9 +15,9 @@ from apache_beam.ml.inference.base import ModelHandler, RunInference
 
 from reelbeam.transforms import metrics
 from reelbeam.transforms.beam_compat import in_global_window
-from reelbeam.transforms.classifier_config import ClassifierConfig
 from reelbeam.transforms.errors import InferenceError, PredecessorLostError
 from reelbeam.transforms.models.batches import Answer, BaseBatches
+from reelbeam.transforms.models.classifier_config import ClassifierConfig
 from reelbeam.transforms.models.cpu_meter import CpuMeter
 from reelbeam.transforms.models.crops import crops_of, joined
 from reelbeam.transforms.models.engine import Engine

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import struct
@@ -15,37 +14,18 @@ import numpy as np
 from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.beam_compat import in_global_window
 from reelbeam.transforms.errors import MediaError
+from reelbeam.transforms.labeling.config import DecoderConfig
 from reelbeam.transforms.media.decoding.decoder import DecodeStats
-from reelbeam.transforms.media.decoding.picture import Geometry
-from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.sandbox import protocol, sandboxed
 from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.records import Clip, Failure, SegmentSpan, StateSlot
 from reelbeam.transforms.records.time_range import TimeRange
 from reelbeam.transforms.redaction import without_query
-from reelbeam.transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig
 
 _FAILURES = "failures"
 _COSTS = "costs"
 
 _log = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DecoderConfig:
-    """The configuration of DecodeClips.
-
-    Attributes:
-      geometry: scale and crop of the frames.
-      max_video_bytes: a larger file is a failure, `file_too_large`.
-      limits: the limits of a video and of a decoder process.
-      spool: where remote videos are kept on local disk.
-    """
-
-    geometry: Geometry
-    max_video_bytes: int
-    limits: DecoderLimits = DEFAULT_LIMITS
-    spool: SpoolConfig = DEFAULT_SPOOL
 
 
 class DecodedClips(NamedTuple):

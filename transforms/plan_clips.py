@@ -11,15 +11,14 @@ import apache_beam as beam
 from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.beam_compat import WindowedValue, in_global_window
 from reelbeam.transforms.errors import MediaError
+from reelbeam.transforms.labeling.config import PlannerConfig
 from reelbeam.transforms.media.decoding.decoder import DecodeStats
-from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
-from reelbeam.transforms.media.sampling.clips import ClipSampling, max_num_clips
+from reelbeam.transforms.media.sampling.clips import max_num_clips
 from reelbeam.transforms.media.sampling.segments import clip_seconds, media_of_segment
 from reelbeam.transforms.media.sampling.video_plan import labeled_seconds, plan_parts
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.records import Failure, PlannedVideo, SegmentSpan, VideoRef
-from reelbeam.transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig
 
 # The maximum number of segments that are collected and sorted, with a few kilobytes each.
 _MAX_HELD_SEGMENTS = 2000
@@ -27,23 +26,6 @@ _MAX_HELD_SEGMENTS = 2000
 _PLANNED = "planned"
 _FAILURES = "failures"
 _COSTS = "costs"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PlannerConfig:
-    """The configuration of PlanClips.
-
-    Attributes:
-      sampling: which clips, and which instants of each.
-      max_video_bytes: a larger file is a failure, `file_too_large`.
-      limits: the limits of a video and of a decoder process.
-      spool: where remote videos are kept on local disk.
-    """
-
-    sampling: ClipSampling
-    max_video_bytes: int
-    limits: DecoderLimits = DEFAULT_LIMITS
-    spool: SpoolConfig = DEFAULT_SPOOL
 
 
 class ClipPlan(NamedTuple):

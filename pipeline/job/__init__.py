@@ -7,6 +7,7 @@ output_access.py  the output during a run: lock, recovery, removal of the select
 run_model.py      the model in the launcher's process
 sample_job.py     the job of `plan`: the selection without a run
 labeling.py       the two jobs of a run (graph.py: the pipeline, on one screen)
+labeler.py        from settings to the configuration of the steps that label videos
 jobs.py           one Beam job: submit it, wait, turn its failure into one of our errors
 run_progress.py   the progress of a run over all of its parts
 """

@@ -7,26 +7,21 @@ from collections.abc import Mapping
 import apache_beam as beam
 import pyarrow as pa
 
+from reelbeam.pipeline.job.labeler import labeler_config
 from reelbeam.pipeline.settings.config import LabelingConfig
-from reelbeam.transforms.classifier_config import ClassifierConfig
-from reelbeam.transforms.classify_clips import ClassifyClips
-from reelbeam.transforms.decode_clips import DecodeClips, DecoderConfig
-from reelbeam.transforms.keep_lock import KeepLock
+from reelbeam.transforms.label_selected import LabelSelected
 from reelbeam.transforms.models.registry.label_map import LabelMap
 from reelbeam.transforms.output.lock.output_lock import LockTicket
 from reelbeam.transforms.output.run_commit import CommitConfig, is_excused
 from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.output.run_document import LabelingKey, RunDocument, RunFacts
 from reelbeam.transforms.output.run_files import RunPaths
-from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
 from reelbeam.transforms.records import RunInfo
 from reelbeam.transforms.schemas import TABLES, clip_row, error_row, video_row
 from reelbeam.transforms.selection.list_videos import ListVideos
 from reelbeam.transforms.selection.parts import Part, ReadSelection, SelectionRecord, WriteSelection
 from reelbeam.transforms.selection.sample import WriteSample
 from reelbeam.transforms.selection.select_videos import Selection, SelectVideos
-from reelbeam.transforms.storage.spool.folder import SpoolConfig
-from reelbeam.transforms.summarize_videos import LabeledCollections, SummarizeVideos
 from reelbeam.transforms.write_results import ResultCollections, WriteResults
 
 
@@ -100,31 +95,17 @@ def build_graph(
     else:
         selection = pipeline | ReadSelection(part)
         ignored = pipeline | "Ignored" >> beam.Create(list(part.ignored.items()), reshuffle=False)
-    plan = (
-        selection.videos
-        | "SpreadVideos" >> beam.Reshuffle()
-        | "KeepLockToPlan" >> KeepLock(lock)
-        | PlanClips(planner_config(config))
-    )
-
-    # From here to the scores no pixel may cross a shuffle: nothing is between DecodeClips and ClassifyClips.
-    segments = plan.segments | "SpreadSegments" >> beam.Reshuffle() | "KeepLockToDecode" >> KeepLock(lock)
-    decoded = segments | DecodeClips(decoder_config(config))
-    classified = decoded.clips | ClassifyClips(classifier_config(config, labels))
-
-    failures = (plan.failures, decoded.failures, classified.failures) | "Failures" >> beam.Flatten()
-    costs = (plan.costs, decoded.costs, classified.costs) | "Costs" >> beam.Flatten()
-    labeled = LabeledCollections(selection.videos, plan.planned, classified.scores, failures)
-    summaries = labeled | SummarizeVideos(labels=labels.labels, top_k=config.top_k, min_score=config.min_score)
+    spread = selection.videos | "SpreadVideos" >> beam.Reshuffle()
+    labeled = spread | LabelSelected(labeler_config(config, labels), lock=lock)
     results = ResultCollections(
-        videos=summaries | "VideoRows" >> beam.Map(video_row, run),
-        clips=classified.scores | "ClipRows" >> beam.Map(clip_row, run),
-        errors=failures | "ErrorRows" >> beam.Map(error_row, run),
+        videos=labeled.summaries | "VideoRows" >> beam.Map(video_row, run),
+        clips=labeled.scores | "ClipRows" >> beam.Map(clip_row, run),
+        errors=labeled.failures | "ErrorRows" >> beam.Map(error_row, run),
         num_inputs=selection.num_inputs,
         outcomes=selection.outcomes,
         ignored=ignored,
-        num_excused=summaries | "Excused" >> beam.Filter(is_excused) | beam.combiners.Count.Globally(),
-        cost=costs | "SumCosts" >> beam.CombineGlobally(RunCost.total),
+        num_excused=labeled.summaries | "Excused" >> beam.Filter(is_excused) | beam.combiners.Count.Globally(),
+        cost=labeled.costs | "SumCosts" >> beam.CombineGlobally(RunCost.total),
     )
     to_commit = CommitConfig(
         paths=RunPaths(config.output, run.run_id),
@@ -134,40 +115,3 @@ def build_graph(
         num_known_good=part.num_known_good if part else 0,
     )
     return results | WriteResults(to_commit, schemas=schemas)
-
-
-def planner_config(config: LabelingConfig) -> PlannerConfig:
-    """Returns the configuration of PlanClips."""
-    return PlannerConfig(
-        sampling=config.sampling,
-        max_video_bytes=config.max_video_bytes,
-        limits=config.decoder_limits,
-        spool=SpoolConfig(config.spool_dir, config.spool_bytes),
-    )
-
-
-def decoder_config(config: LabelingConfig) -> DecoderConfig:
-    """Returns the configuration of DecodeClips."""
-    return DecoderConfig(
-        geometry=config.geometry,
-        max_video_bytes=config.max_video_bytes,
-        limits=config.decoder_limits,
-        spool=SpoolConfig(config.spool_dir, config.spool_bytes),
-    )
-
-
-def classifier_config(config: LabelingConfig, labels: LabelMap) -> ClassifierConfig:
-    """Returns the configuration of ClassifyClips."""
-    return ClassifierConfig(
-        model=config.model,
-        labels=labels.labels,
-        top_k=config.top_k,
-        min_score=config.min_score,
-        engine=config.engine,
-        num_threads=config.num_threads,
-        precision=config.precision,
-        max_batch_bytes=config.max_batch_bytes,
-        outputs=config.outputs,
-        clip_frames=config.clip_frames,
-        num_crops=config.geometry.num_crops,
-    )

@@ -6,15 +6,17 @@ import dataclasses
 import math
 from fractions import Fraction
 from operator import attrgetter
+from typing import Self
 
 from reelbeam.pipeline.settings.declaration import assembled, settings_of
 from reelbeam.pipeline.settings.label_settings import (
     LABEL_SETTINGS,
+    CommitSettings,
     IncrementalSettings,
     InputSettings,
+    LabelSettings,
     LimitSettings,
     RemoteSettings,
-    RowSettings,
     SandboxSettings,
 )
 from reelbeam.pipeline.settings.model_settings import EngineSettings, PictureSettings
@@ -33,22 +35,10 @@ _MAX_RECORDED = 100
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LabelingConfig(
-    InputSettings,
-    EngineSettings,
-    PictureSettings,
-    LimitSettings,
-    SandboxSettings,
-    RemoteSettings,
-    IncrementalSettings,
-    RowSettings,
-):
-    """The settings that determine the rows of a run. Beam's options determine where it runs.
-
-    Most attributes are settings, which `label_settings.py` and `model_settings.py` declare. In addition:
+class LabelerSettings(EngineSettings, PictureSettings, LimitSettings, SandboxSettings, RemoteSettings, LabelSettings):
+    """The settings that determine what is known of a video after it was labeled.
 
     Attributes:
-      base_dir: the base of relative local paths.
       model: the model, with the preset in use.
       sampling: the parameters of clip sampling.
 
@@ -56,15 +46,12 @@ class LabelingConfig(
       ConfigError: a value is out of range, or settings do not fit each other.
     """
 
-    base_dir: str
     model: ModelSpec
     sampling: ClipSampling
 
     def __post_init__(self) -> None:
         for each in settings_of(type(self)):
             each.require(getattr(self, each.name))
-        if not self.inputs and not self.input_list:
-            raise ConfigError("nothing to label: name files, folders or patterns, or give --input_list FILE")
         self._require_room_for_clips()
 
     def _require_room_for_clips(self) -> None:
@@ -81,7 +68,7 @@ class LabelingConfig(
                 f" them, more than --decoder_memory_bytes {self.decoder_limits.memory_bytes}: raise it, or {shorten}"
             )
 
-    def with_model(self, model: ModelSpec) -> LabelingConfig:
+    def with_model(self, model: ModelSpec) -> Self:
         """Returns the configuration for an updated model, whose kind determines how clips are sampled.
 
         Raises:
@@ -104,19 +91,9 @@ class LabelingConfig(
         return tuple(name for name, is_kept in wanted.items() if is_kept)
 
     @property
-    def row_options(self) -> RowOptions:
-        """The options for rows."""
-        return RowOptions(**{field.name: getattr(self, field.name) for field in dataclasses.fields(RowOptions)})
-
-    @property
     def decoder_limits(self) -> DecoderLimits:
         """The limits of a video and of a decoder process."""
         return assembled(DecoderLimits, "decoder_limits", self)
-
-    @property
-    def skip_rules(self) -> SkipRules:
-        """Which of the listed videos are labeled."""
-        return assembled(SkipRules, "skip_rules", self)
 
     @property
     def geometry(self) -> Geometry:
@@ -127,6 +104,37 @@ class LabelingConfig(
     def sampling_fingerprint(self) -> str:
         """The hash of everything that determines the pixels of the model input: instants, scale and crop."""
         return ModelInput(self.sampling, self.geometry).fingerprint
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LabelingConfig(InputSettings, LabelerSettings, IncrementalSettings, CommitSettings):
+    """The settings that determine the rows of a run. Beam's options determine where it runs.
+
+    Most attributes are settings, which `label_settings.py` and `model_settings.py` declare. In addition:
+
+    Attributes:
+      base_dir: the base of relative local paths.
+
+    Raises:
+      ConfigError: a value is out of range, or settings do not fit each other.
+    """
+
+    base_dir: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.inputs and not self.input_list:
+            raise ConfigError("nothing to label: name files, folders or patterns, or give --input_list FILE")
+
+    @property
+    def row_options(self) -> RowOptions:
+        """The options for rows."""
+        return RowOptions(**{field.name: getattr(self, field.name) for field in dataclasses.fields(RowOptions)})
+
+    @property
+    def skip_rules(self) -> SkipRules:
+        """Which of the listed videos are labeled."""
+        return assembled(SkipRules, "skip_rules", self)
 
     def to_json(self) -> dict[str, object]:
         """Returns the configuration for the run's JSON: settings by their names, and what else determines its rows."""

@@ -199,8 +199,8 @@ class IncrementalSettings:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RowSettings:
-    """The content of rows, and the condition for their commit."""
+class LabelSettings:
+    """The labels and the optional columns of rows."""
 
     top_k: int = setting(5, Flag("Number of labels in a row", "K", Range(1, 1_000_000)))
     min_score: float = setting(0.0, Flag("Omit labels with a lower score", "S", Range(0, 1)))
@@ -209,6 +209,12 @@ class RowSettings:
         False,
         Flag("Save the activations before the classifier in the clips table, as float16; a MoViNet has 2048"),
     )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CommitSettings:
+    """The condition for the commit of a run."""
+
     max_failure_ratio: float = setting(
         0.5, Flag("Commit nothing and exit with 3 if a larger share of the inputs fails", "R", Range(0, 1))
     )
@@ -248,7 +254,7 @@ LABEL_GROUPS = (
     Group("Per-video limits; a video that exceeds one is recorded as failed", (LimitSettings, SandboxSettings)),
     Group("Videos in object stores", (RemoteSettings,)),
     Group("Incremental runs: which videos are processed", (IncrementalSettings,)),
-    Group("Rows", (RowSettings,)),
+    Group("Rows", (LabelSettings, CommitSettings)),
     Group("Other", (ProcessSettings,)),
 )
 LABEL_SETTINGS = tuple(each for group in LABEL_GROUPS for each in group.settings)

@@ -16,10 +16,11 @@ from apache_beam.testing.util import assert_that, equal_to
 from fake_engine import BAD_VALUE, NAN_VALUE, FakeEngine
 from local_pipeline import LocalPipeline, counters
 
-from reelbeam.transforms import classifier_config, classify_clips, metrics
-from reelbeam.transforms.classifier_config import ClassifierConfig
+from reelbeam.transforms import classify_clips, metrics
 from reelbeam.transforms.classify_clips import ClassifyClips, MoViNetModelHandler
 from reelbeam.transforms.errors import LabelMapError
+from reelbeam.transforms.models import classifier_config
+from reelbeam.transforms.models.classifier_config import ClassifierConfig
 from reelbeam.transforms.models.cpu_meter import CpuMeter
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec, Preset
 from reelbeam.transforms.output.run_counts import RunCost

@@ -19,7 +19,7 @@ from local_pipeline import LocalPipeline, counters
 from slow_cases import fast_first
 
 from reelbeam.transforms import classify_clips, metrics
-from reelbeam.transforms.classifier_config import ClassifierConfig
+from reelbeam.transforms.models.classifier_config import ClassifierConfig
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec, Preset
 from reelbeam.transforms.models.scores import softmax
 from reelbeam.transforms.records import Clip, ClipScores, ClipSpan, Failure, StateSlot

@@ -19,15 +19,16 @@ from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline, counters
 
 from reelbeam.transforms import metrics, schemas
-from reelbeam.transforms.classifier_config import ClassifierConfig
 from reelbeam.transforms.classify_clips import ClassifyClips
-from reelbeam.transforms.decode_clips import ClipCoder, DecodeClips, DecoderConfig
+from reelbeam.transforms.decode_clips import ClipCoder, DecodeClips
+from reelbeam.transforms.labeling.config import DecoderConfig, PlannerConfig
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.media.sandbox import protocol
+from reelbeam.transforms.models.classifier_config import ClassifierConfig
 from reelbeam.transforms.models.registry.catalog import find
 from reelbeam.transforms.output.run_counts import RunCost
-from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
+from reelbeam.transforms.plan_clips import PlanClips
 from reelbeam.transforms.records import Clip, SegmentSpan, VideoRef
 
 DEMO = find("demo")

@@ -16,11 +16,12 @@ from local_pipeline import LocalPipeline, counters
 from slow_cases import fast_first
 
 from reelbeam.transforms import metrics
-from reelbeam.transforms.decode_clips import DecodeClips, DecoderConfig
+from reelbeam.transforms.decode_clips import DecodeClips
+from reelbeam.transforms.labeling.config import DecoderConfig, PlannerConfig
 from reelbeam.transforms.media.decoding.decoder import Geometry, decode_clips
 from reelbeam.transforms.media.decoding.probe import probe
 from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
-from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
+from reelbeam.transforms.plan_clips import PlanClips
 from reelbeam.transforms.records import Clip, VideoRef
 
 GEOMETRY = Geometry(48, 48)

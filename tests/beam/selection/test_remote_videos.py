@@ -22,7 +22,8 @@ from object_stores import BUCKET, S3Server, s3_flags
 
 from reelbeam.pipeline.runners.registry import runner_of
 from reelbeam.transforms import errors, metrics, storage
-from reelbeam.transforms.decode_clips import DecodeClips, DecoderConfig
+from reelbeam.transforms.decode_clips import DecodeClips
+from reelbeam.transforms.labeling.config import DecoderConfig, PlannerConfig
 from reelbeam.transforms.media.decoding.decoder import Geometry, decode_clips
 from reelbeam.transforms.media.decoding.probe import probe
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS
@@ -30,7 +31,7 @@ from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spa
 from reelbeam.transforms.media.sampling.segments import key_frame_seconds, media_of_segment, plan_segments
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.output.run_counts import RunCost
-from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
+from reelbeam.transforms.plan_clips import PlanClips
 from reelbeam.transforms.records import Clip, SegmentSpan, VideoRef
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
 

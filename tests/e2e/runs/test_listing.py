@@ -17,11 +17,12 @@ from object_stores import S3Server, s3_flags
 
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms import metrics, storage
-from reelbeam.transforms.decode_clips import DecodeClips, DecoderConfig
+from reelbeam.transforms.decode_clips import DecodeClips
+from reelbeam.transforms.labeling.config import DecoderConfig, PlannerConfig
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.sampling.clips import ClipSampling
 from reelbeam.transforms.models.registry.catalog import find
-from reelbeam.transforms.plan_clips import PlanClips, PlannerConfig
+from reelbeam.transforms.plan_clips import PlanClips
 from reelbeam.transforms.storage.spool import folder as spool
 
 pytestmark = pytest.mark.slow  # whole runs

@@ -15,9 +15,9 @@ from object_stores import BUCKET, S3Server, s3_flags
 
 from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.flags.options import parse_flags, to_config
-from reelbeam.transforms.classifier_config import ClassifierConfig
 from reelbeam.transforms.classify_clips import MoViNetModelHandler
 from reelbeam.transforms.errors import ModelDownloadError, ModelError, ModelNotFoundError, NotASavedModelError
+from reelbeam.transforms.models.classifier_config import ClassifierConfig
 from reelbeam.transforms.models.registry.catalog import ModelSpec
 from reelbeam.transforms.models.registry.manifest import MANIFEST, content_hash, pin
 from reelbeam.transforms.stored_models import fetching

@@ -16,8 +16,8 @@ import pytest
 import record_factory as make
 
 from reelbeam.transforms import classify_clips
-from reelbeam.transforms.classifier_config import ClassifierConfig
 from reelbeam.transforms.errors import InferenceError
+from reelbeam.transforms.models.classifier_config import ClassifierConfig
 from reelbeam.transforms.models.export import export
 from reelbeam.transforms.models.loading import load_engine, load_stream_engine
 from reelbeam.transforms.models.output_activation import output_activation

@@ -12,9 +12,9 @@ import pytest
 import record_factory as make
 from fake_engine import BAD_VALUE, NAN_VALUE, FakeEngine, FakeStreamEngine
 
-from reelbeam.transforms.classifier_config import ClassifierConfig
 from reelbeam.transforms.classify_clips import MoViNetModelHandler
 from reelbeam.transforms.errors import InferenceError
+from reelbeam.transforms.models.classifier_config import ClassifierConfig
 from reelbeam.transforms.models.crops import mean_outputs
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec, OutputActivation, Preset
 from reelbeam.transforms.models.scores import log_sum_exp, to_scores

@@ -80,9 +80,9 @@ def test_no_shuffle_is_between_decoding_and_the_model(job: Any) -> None:
     maker = {pcollection: t for t in steps.values() for pcollection in t.outputs.values()}
     (step,) = (t for name, t in steps.items() if name.endswith("/BeamML_RunInference"))
     path = []
-    while not step.unique_name.startswith("SpreadSegments/"):
+    while not step.unique_name.startswith("LabelSelected/SpreadSegments/"):
         (main_input,) = step.inputs.values()
-        path.append((step.unique_name.split("/")[0], step.spec.urn))
+        path.append((step.unique_name.split("/")[1], step.spec.urn))
         step = maker[main_input]
     assert {urn for _, urn in path} == {"beam:transform:pardo:v1"}
     assert [name for name, _ in path] == ["ClassifyClips", "ClassifyClips", "DecodeClips", "KeepLockToDecode"]
