@@ -12,7 +12,6 @@ from reelbeam.pipeline.reports.page import text
 from reelbeam.pipeline.reports.page.charts.svg import percents, tag
 from reelbeam.pipeline.reports.page.links import video_link
 from reelbeam.transforms.filmstrips.filmstrip import Filmstrip, NoFilmstrip, Pictures, WebpPicture
-from reelbeam.transforms.media.decoding.geometry import Crops
 from reelbeam.transforms.output.report_content.shown_clips import ClipKey, ScoredLabel, ShownClip
 
 _REASONS = {
@@ -24,12 +23,12 @@ _REASONS = {
 _DROPPED = "This file would be too large with them."
 _NOT_RECOGNIZED = "nothing recognized"
 
-_TILES: dict[Crops, str] = {
+_TILES: dict[str, str] = {
     "center": "",
     "three": ", each as the three squares that the model saw",
     "whole": ", squeezed into squares",
 }
-_FRAMED: dict[Crops, str] = {
+_FRAMED: dict[str, str] = {
     "center": "the part that the model saw is framed",
     "three": "the three squares that the model saw are framed",
     "whole": "the model saw all of it, squeezed into a square",
