@@ -7,8 +7,8 @@ of the same model and the same videos. Some variants are labeled on wide videos 
 measures the variants with a text in their model and name, and replaces only their results in the JSON.
 
 `--clips` names a folder of videos with `truth.csv`; `--models` one with `movinet_a0_base_k600.tar.gz` and
-`movinet_a0_stream_k600.tar.gz`. The CPU-seconds are those of the run's JSON: they leave out the start of the program and
-the conversion of the model, and they depend on the load of the machine.
+`movinet_a0_stream_k600.tar.gz`. The CPU-seconds are those of the run's JSON: they leave out the start of the program
+and the conversion of the model, and they depend on the load of the machine.
 """
 
 from __future__ import annotations

@@ -63,6 +63,7 @@ class LabelerSettings(EngineSettings, PictureSettings, LimitSettings, SandboxSet
         if needed > self.decoder_limits.memory_bytes:
             shorten = "shorten --warm_up_seconds" if sampling.warm_up else "lower --num_frames"
             shorten = "raise --clip_stride_seconds" if num_open > 1 else shorten
+            shorten += ", or pass --crops center" if self.geometry.num_crops > 1 else ""
             raise ConfigError(
                 f"a clip has up to {self.clip_frames} frames, and a decoder needs {needed} bytes for {num_clips} of"
                 f" them, more than --decoder_memory_bytes {self.decoder_limits.memory_bytes}: raise it, or {shorten}"
