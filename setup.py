@@ -19,7 +19,7 @@ setup(
     packages=find_packages(include=["reelbeam", "reelbeam.*"]),  # follows the links to pipeline/ and transforms/
     package_data={
         "reelbeam": ["py.typed"],
-        "reelbeam.pipeline.commands": ["costs.json"],
+        "reelbeam.pipeline.costs": ["costs.json"],
         "reelbeam.pipeline.demo": ["videos/*"],
         "reelbeam.pipeline.doctor": ["reference.json"],
         "reelbeam.pipeline.reports.page": ["templates/*", "style/*", "script.js"],

@@ -11,7 +11,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from reelbeam.transforms.records import ClipScores, Failure, LabelScore, RunInfo, VideoSummary, stable_hash
+from reelbeam.transforms.records import (
+    NOTHING_RECOGNIZED,
+    ClipScores,
+    Failure,
+    LabelerFacts,
+    LabelScore,
+    RunInfo,
+    VideoSummary,
+    stable_hash,
+)
 from reelbeam.transforms.records.time_range import TimeRange
 from reelbeam.transforms.redaction import bare_uri, without_query
 
@@ -137,6 +146,9 @@ def tables_of_run(num_logits: int | None = None, embedding_size: int | None = No
     return TABLES | {"clips": clips}
 
 
+RUN_COLUMNS = frozenset({"run_id", "labeled_at", "attempts", "uri_key", "schema_version"})
+"""The columns that describe a run and its output. The other columns describe a video, a clip or a failure."""
+
 SORT_KEYS: dict[str, tuple[str, ...]] = {
     "videos": ("video_uri", *RANGE),
     "clips": ("video_uri", *RANGE, "clip_index"),
@@ -147,19 +159,23 @@ SORT_KEYS: dict[str, tuple[str, ...]] = {
 
 def clip_row(scores: ClipScores, run: RunInfo) -> Row:
     """Returns the row of the clips table for one classified clip."""
+    return clip_columns(scores) | {"run_id": run.run_id}
+
+
+def clip_columns(scores: ClipScores) -> Row:
+    """Returns the columns of a clip, without those of RUN_COLUMNS."""
     return {
         "video_uri": bare_uri(scores.video_uri),
         **_range_columns(scores.time_range),
         "clip_index": scores.span.clip_index,
         "start_ms": scores.span.start_ms,
         "end_ms": scores.span.end_ms,
-        **_top_columns(scores.labels),
+        **_top_columns(scores.labels, has_scores=True),
         "labels": [{"label": x.label, "class_id": x.class_id, "score": x.score} for x in scores.labels],
         "entropy": scores.entropy,
         "log_sum_exp": scores.log_sum_exp,
         "num_frames": scores.span.num_frames,
         "num_real_frames": scores.span.num_real_frames,
-        "run_id": run.run_id,
         **({} if scores.logits is None else {"logits": scores.logits}),
         **({} if scores.embedding is None else {"embedding": scores.embedding}),
     }
@@ -167,20 +183,36 @@ def clip_row(scores: ClipScores, run: RunInfo) -> Row:
 
 def error_row(failure: Failure, run: RunInfo) -> Row:
     """Returns the row of the errors table for one failure."""
+    return error_columns(failure) | {"run_id": run.run_id}
+
+
+def error_columns(failure: Failure) -> Row:
+    """Returns the columns of a failure, without those of RUN_COLUMNS."""
     row = {name: getattr(failure, name) for name in ERRORS.names if name not in ("run_id", *RANGE)}
     text = {"video_uri": bare_uri(failure.video_uri), "message": without_query(failure.message)}
-    return row | text | _range_columns(failure.time_range) | {"run_id": run.run_id}
+    return row | text | _range_columns(failure.time_range)
 
 
 def video_row(summary: VideoSummary, run: RunInfo) -> Row:
     """Returns the row of the videos table for one input of the run."""
+    return video_columns(summary, run) | {
+        "attempts": summary.video.attempt,
+        "uri_key": stable_hash(summary.video.key, URI_KEY),
+        "run_id": run.run_id,
+        "labeled_at": datetime.datetime.fromisoformat(run.labeled_at or run.started_at),
+        "schema_version": SCHEMA_VERSION,
+    }
+
+
+def video_columns(summary: VideoSummary, labeler: LabelerFacts) -> Row:
+    """Returns the columns of a video, without those of RUN_COLUMNS."""
     media, time_range = summary.media, summary.video.time_range
     start, end = time_range.bounds(media.duration_seconds) if media else (0, 0)
     return {
         "video_uri": bare_uri(summary.video.video_uri),
         **_range_columns(time_range),
         "status": summary.status,
-        **_top_columns(summary.labels),
+        **_top_columns(summary.labels, has_scores=summary.status != "failed"),
         "labels": [
             {"label": x.label, "class_id": x.class_id, "score": x.score, "max_score": x.max_score}
             for x in summary.labels
@@ -203,20 +235,15 @@ def video_row(summary: VideoSummary, run: RunInfo) -> Row:
         "size_bytes": summary.video.size_bytes,
         "content_version": summary.video.content_version,
         "metadata": list(summary.video.metadata),
-        "model": run.model,
-        "model_fingerprint": run.model_fingerprint,
-        "label_map_fingerprint": run.label_map_fingerprint,
-        "sampling_fingerprint": run.sampling_fingerprint,
-        "engine": run.engine,
-        "precision": run.precision,
-        "output_activation": run.output_activation,
-        "decoder_version": run.decoder_version,
-        "attempts": summary.video.attempt,
+        "model": labeler.model,
+        "model_fingerprint": labeler.model_fingerprint,
+        "label_map_fingerprint": labeler.label_map_fingerprint,
+        "sampling_fingerprint": labeler.sampling_fingerprint,
+        "engine": labeler.engine,
+        "precision": labeler.precision,
+        "output_activation": labeler.output_activation,
+        "decoder_version": labeler.decoder_version,
         "transient": summary.transient,
-        "uri_key": stable_hash(summary.video.key, URI_KEY),
-        "run_id": run.run_id,
-        "labeled_at": datetime.datetime.fromisoformat(run.labeled_at or run.started_at),
-        "schema_version": SCHEMA_VERSION,
     }
 
 
@@ -224,7 +251,8 @@ def _range_columns(time_range: TimeRange) -> Row:
     return {"range_start_ms": time_range.start_ms, "range_end_ms": time_range.end_ms}
 
 
-def _top_columns(labels: tuple[LabelScore, ...]) -> Row:
-    """Returns the top label as plain columns, for SQL without list functions; null if no label passed."""
-    best = labels[0] if labels else None
-    return {"top_label": best and best.label, "top_score": best and best.score}
+def _top_columns(labels: tuple[LabelScore, ...], has_scores: bool) -> Row:
+    """Returns the top label as plain columns, for SQL without list functions. Without scores it is null."""
+    if labels:
+        return {"top_label": labels[0].label, "top_score": labels[0].score}
+    return {"top_label": NOTHING_RECOGNIZED if has_scores else None, "top_score": None}

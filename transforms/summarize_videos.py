@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 
 from reelbeam.transforms.beam_compat import WindowedValue, in_global_window
-from reelbeam.transforms.models.scores import ScoreSum
-from reelbeam.transforms.records import ClipScores, Failure, LabelScore, PlannedVideo, VideoRef, VideoSummary
+from reelbeam.transforms.labeling.summary import summarize
+from reelbeam.transforms.models.label_filter import LabelFilter
+from reelbeam.transforms.models.scores import KEEP_TOP, ScoreSum
+from reelbeam.transforms.records import ClipScores, Failure, PlannedVideo, VideoRef, VideoSummary
 
 
 class LabeledCollections(NamedTuple):
@@ -39,15 +41,13 @@ class SummarizeVideos(beam.PTransform):
 
     Args:
       labels: the model's classes, [C], by class id.
-      top_k: the number of labels in a row.
-      min_score: labels with a lower mean are omitted.
+      kept: which labels a row keeps.
     """
 
-    def __init__(self, *, labels: Sequence[str], top_k: int = 5, min_score: float = 0.0) -> None:
+    def __init__(self, *, labels: Sequence[str], kept: LabelFilter = KEEP_TOP) -> None:
         super().__init__()
         self._labels = tuple(labels)
-        self._top_k = top_k
-        self._min_score = min_score
+        self._kept = kept
 
     def expand(self, labeled: LabeledCollections) -> beam.PCollection[VideoSummary]:
         """Connects the steps."""
@@ -70,7 +70,7 @@ class SummarizeVideos(beam.PTransform):
         (video,) = found["videos"]
         sums = list(found["sums"])
         total = functools.reduce(operator.add, sums) if sums else None
-        labels = total.top_labels(self._labels, self._top_k, self._min_score) if total else ()
+        labels = total.top_labels(self._labels, self._kept) if total else ()
         num_clips = total.num_clips if total else 0
         return summarize(video, list(found["planned"]), num_clips, labels, found["failures"])
 
@@ -97,43 +97,3 @@ class _SumScoresFn(beam.DoFn):
     def finish_bundle(self) -> Iterator[WindowedValue]:
         if self._sum is not None:
             yield in_global_window((self._key, self._sum))
-
-
-def summarize(
-    video: VideoRef,
-    planned: Sequence[PlannedVideo],
-    num_clips: int,
-    labels: tuple[LabelScore, ...],
-    failures: Iterable[Failure],
-) -> VideoSummary:
-    """Returns the summary of one video.
-
-    >>> summarize(VideoRef("a.mp4"), [], 0, (), [Failure("a.mp4", "plan", "not_found", "…", False)]).status
-    'failed'
-    """
-    failures = list(failures)
-    first = min(failures, key=_order, default=None)
-    if first is None:
-        status = "ok"
-    else:
-        status = "partial" if num_clips else "failed"
-    return VideoSummary(
-        video=video,
-        media=planned[0].media if planned else None,
-        status=status,
-        labels=labels,
-        num_planned_clips=planned[0].num_clips if planned else 0,
-        num_clips=num_clips,
-        failure=first,
-        transient=any(failure.transient for failure in failures),
-    )
-
-
-def _order(failure: Failure) -> tuple[int, int, str, str]:
-    """Orders failures by their place in the video; those without a place concern the whole video and come first."""
-    return (
-        -1 if failure.segment_index is None else failure.segment_index,
-        -1 if failure.clip_index is None else failure.clip_index,
-        failure.stage,
-        failure.code,
-    )

@@ -1,31 +1,40 @@
-"""From settings to the configuration of the steps that label videos."""
+"""From settings to what the steps that label videos need: their configuration, and the facts in their rows."""
 
 from __future__ import annotations
 
+import pathlib
+
 from reelbeam.pipeline.settings.config import LabelerSettings
 from reelbeam.transforms.labeling.config import DecoderConfig, LabelerConfig, PlannerConfig
+from reelbeam.transforms.media.decoding.probe import decoder_version
 from reelbeam.transforms.models.classifier_config import ClassifierConfig
+from reelbeam.transforms.models.output_activation import output_activation
 from reelbeam.transforms.models.registry.label_map import LabelMap
+from reelbeam.transforms.models.registry.manifest import content_hash
+from reelbeam.transforms.records import LabelerFacts
+from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
 
 
-def labeler_config(settings: LabelerSettings, labels: LabelMap) -> LabelerConfig:
+def labeler_config(settings: LabelerSettings, labels: LabelMap, in_place: bool = True) -> LabelerConfig:
     """Returns the configuration of the steps that label videos.
 
     Args:
       settings: of the run, or of a pipeline that labels videos.
       labels: the classes of the model.
+      in_place: whether a short video is decoded where it was planned, see `PlannerConfig`.
     """
     spool = SpoolConfig(settings.spool_dir, settings.spool_bytes)
     most, limits = settings.max_video_bytes, settings.decoder_limits
     return LabelerConfig(
-        planner=PlannerConfig(sampling=settings.sampling, max_video_bytes=most, limits=limits, spool=spool),
+        planner=PlannerConfig(
+            sampling=settings.sampling, max_video_bytes=most, limits=limits, spool=spool, in_place=in_place
+        ),
         decoder=DecoderConfig(geometry=settings.geometry, max_video_bytes=most, limits=limits, spool=spool),
         classifier=ClassifierConfig(
             model=settings.model,
             labels=labels.labels,
-            top_k=settings.top_k,
-            min_score=settings.min_score,
+            kept=settings.label_filter,
             engine=settings.engine,
             num_threads=settings.num_threads,
             precision=settings.precision,
@@ -34,4 +43,25 @@ def labeler_config(settings: LabelerSettings, labels: LabelMap) -> LabelerConfig
             clip_frames=settings.clip_frames,
             num_crops=settings.geometry.num_crops,
         ),
+    )
+
+
+def labeler_facts(settings: LabelerSettings, folder: pathlib.Path, labels: LabelMap) -> LabelerFacts:
+    """Returns the facts in the rows of labeled videos.
+
+    Args:
+      settings: as for `labeler_config`, with the engine and the kind of the model.
+      folder: the files of the model.
+      labels: the classes of the model.
+    """
+    model = settings.model
+    return LabelerFacts(
+        model=without_query(model.name),
+        model_fingerprint=content_hash(folder),
+        label_map_fingerprint=labels.sha256,
+        sampling_fingerprint=settings.sampling_fingerprint,
+        engine=settings.engine,
+        precision=settings.precision,
+        decoder_version=decoder_version(),
+        output_activation=output_activation(model, folder),
     )

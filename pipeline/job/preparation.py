@@ -11,20 +11,21 @@ import secrets
 from reelbeam.pipeline import __version__
 from reelbeam.pipeline.job.earlier_runs import last_run, warn_of_future, warn_of_other_work
 from reelbeam.pipeline.job.jobs import make_program
+from reelbeam.pipeline.job.label_thresholds import warn_of_thresholds, with_thresholds
+from reelbeam.pipeline.job.labeler import labeler_facts
 from reelbeam.pipeline.job.places import unusable
 from reelbeam.pipeline.runners.runner import Runner
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.transforms import errors, redaction, storage
 from reelbeam.transforms.inputs.expansion import matches_anything, why_nothing
 from reelbeam.transforms.inputs.list_files import read_input_list
-from reelbeam.transforms.media.decoding.probe import decoder_version, library_versions
+from reelbeam.transforms.media.decoding.probe import library_versions
 from reelbeam.transforms.models.engine import choose_engine, with_found_kind
 from reelbeam.transforms.models.model_info import installed_versions, model_info
-from reelbeam.transforms.models.output_activation import output_activation
 from reelbeam.transforms.models.registry import resolver
 from reelbeam.transforms.models.registry.catalog import ModelSpec
 from reelbeam.transforms.models.registry.label_map import LabelMap
-from reelbeam.transforms.models.registry.manifest import content_hash, require_pin
+from reelbeam.transforms.models.registry.manifest import require_pin
 from reelbeam.transforms.output import runs
 from reelbeam.transforms.output.run_document import RunFacts
 from reelbeam.transforms.records import RunInfo
@@ -85,15 +86,15 @@ def check_request(config: LabelingConfig, runner: Runner, wait: bool = True, wil
       will_run: whether jobs will be submitted. For Dataflow, Beam's check of its flags may create a bucket.
 
     Raises:
-      ConfigError: an input or the list cannot be read or names nothing, the output cannot be read, or flags do not
-        fit each other, the runner or this machine.
+      ConfigError: an input, the list or the thresholds cannot be read, an input names nothing, the output cannot be
+        read, or flags do not fit each other, the runner or this machine.
       RunError: a store does not respond now.
       ModelError: a model at a URL cannot be fetched; only its files show its kind.
     """
     _check_wait(config, runner, wait)
     if will_run:
         runner.check_machine(config)
-    config = runner.adapt(config)
+    config = with_thresholds(runner.adapt(config))
     local_model = localized(config.model)
     config = dataclasses.replace(
         config,
@@ -127,16 +128,11 @@ def prepare(request: Request) -> Prepared:
         run_id=f"{labeled_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
         started_at=runs.utc_now().isoformat(),
         labeled_at=labeled_at.isoformat(),
-        model=redaction.without_query(config.model.name),
-        model_fingerprint=content_hash(folder),
-        label_map_fingerprint=labels.sha256,
-        sampling_fingerprint=config.sampling_fingerprint,
-        engine=config.engine,
-        precision=config.precision,
-        decoder_version=decoder_version(),
-        output_activation=output_activation(config.model, folder),
+        **vars(labeler_facts(config, folder, labels)),
     )
     warn_of_other_work(request.last, run, config.output)
+    if config.label_thresholds is not None:
+        warn_of_thresholds(config.label_thresholds, labels, run.model)
     return Prepared(**vars(request), labels=labels, run=run)
 
 

@@ -37,7 +37,15 @@ MEDIA = MediaInfo(
 )
 
 RUN = RunInfo(
-    "20260101T000000Z-abc123", "2026-01-01T00:00:00+00:00", "demo", "m0", "l0", "s0", "openvino", "float32", "av 1"
+    run_id="20260101T000000Z-abc123",
+    started_at="2026-01-01T00:00:00+00:00",
+    model="demo",
+    model_fingerprint="m0",
+    label_map_fingerprint="l0",
+    sampling_fingerprint="s0",
+    engine="openvino",
+    precision="float32",
+    decoder_version="av 1",
 )
 
 

@@ -13,6 +13,7 @@
     │   ├── UnusableFileError      storage_error
     │   └── UnavailableError       storage_error         transient
     ├── MediaError             (one input's fault: becomes a row, the run continues)
+    │   ├── InvalidInputError      invalid_input         of another pipeline, see `reelbeam.LabelVideos`
     │   ├── VideoNotFoundError     not_found
     │   ├── VideoChangedError      video_changed         transient
     │   ├── UnreadableVideoError   storage_error         transient
@@ -104,6 +105,7 @@ from reelbeam.transforms.errors.video import (
     EmptyFileError,
     EncryptedVideoError,
     FileTooLargeError,
+    InvalidInputError,
     MediaError,
     NoFramesError,
     NotAVideoError,
@@ -165,4 +167,5 @@ __all__ = [
     "VideoChangedError",
     "VideoNotFoundError",
     "error_classes",
+    "InvalidInputError",
 ]

@@ -14,6 +14,12 @@ class MediaError(ReelbeamError):
     code = "media_error"
 
 
+class InvalidInputError(MediaError):
+    """An element of another pipeline names no video, or its range is not one."""
+
+    code = "invalid_input"
+
+
 class VideoNotFoundError(MediaError):
     """Nothing is at the URI, or it disappeared after it was listed."""
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import pathlib
 from collections.abc import Iterator
-from fractions import Fraction
-from typing import TypeGuard
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import ConfigError
-from reelbeam.transforms.inputs.list_rows import RANGE_COLUMNS, SUFFIXES, URI_COLUMN, rows_of_list
+from reelbeam.transforms.inputs.list_rows import SUFFIXES, URI_COLUMN, rows_of_list
+from reelbeam.transforms.inputs.video_rows import video_of_row
 from reelbeam.transforms.records import VideoRef
-from reelbeam.transforms.records.exact_numbers import MAX_SECONDS, parse_seconds
-from reelbeam.transforms.records.time_range import TimeRange
 
 
 def read_input_list(path: str, base_dir: str | None = None) -> Iterator[VideoRef]:
@@ -57,28 +53,10 @@ def _require_regular(path: str, place: str) -> None:
 
 
 def _listed_video(row: dict[str, object], where: str, list_place: str, base_dir: str | None) -> VideoRef:
-    uri = row.pop(URI_COLUMN, None)
-    if uri is None or uri == "":
-        raise ValueError(f"{where} has no {URI_COLUMN}")
-    if not _is_name(uri):
-        shown = json.dumps(uri, default=str)[:80]
-        raise ValueError(f"{where}: {URI_COLUMN} is {shown}, and should be a text, the URI or the path of a file")
-    video_uri = storage.normalize(uri, base_dir)
-    _require_start(uri, video_uri, where, list_place)
-    time_range = _range_of(row, where)
-    metadata = tuple(sorted((str(k), _as_text(v)) for k, v in row.items() if v is not None))
-    return VideoRef(video_uri, metadata=metadata, time_range=time_range)
-
-
-def _is_name(value: object) -> TypeGuard[str]:
-    """Whether a value can be a file's name: a text that system calls accept."""
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
-        return False
-    try:
-        os.fsencode(value)
-    except UnicodeEncodeError:  # an unpaired surrogate
-        return False
-    return True
+    given = row.get(URI_COLUMN)
+    video = video_of_row(row, where, base_dir)
+    _require_start(str(given), video.video_uri, where, list_place)
+    return video
 
 
 def _require_start(uri: str, video_uri: str, where: str, list_place: str) -> None:
@@ -94,32 +72,3 @@ def _require_start(uri: str, video_uri: str, where: str, list_place: str) -> Non
             f"{where}: {uri} is beside the list, and relative paths start from the working directory: there is no "
             f"{video_uri}; give whole paths, or start from {beside.parent}"
         )
-
-
-def _range_of(row: dict[str, object], where: str) -> TimeRange:
-    """Removes the range columns from a row and returns the range."""
-    start, end = (_seconds(row.pop(name, None), name, where) for name in RANGE_COLUMNS)
-    if end is not None and end <= (start or 0):
-        name, other = RANGE_COLUMNS
-        raise ValueError(f"{where}: {other} is {float(end):g}, and should be above {name}, {float(start or 0):g}")
-    return TimeRange.of(start, end)
-
-
-def _seconds(value: object, name: str, where: str) -> Fraction | None:
-    """Returns a bound of a range exactly as its decimal text states; None for an empty value."""
-    try:
-        seconds = parse_seconds(value)
-    except ValueError as error:
-        shown = json.dumps(value, default=str)[:80]
-        raise ValueError(
-            f"{where}: {name} is {shown}, and should be a number of seconds, such as 90 or 12.5"
-        ) from error
-    if seconds is not None and not 0 <= seconds <= MAX_SECONDS:
-        raise ValueError(f"{where}: {name} is {str(value).strip()}, and should be from 0 to {MAX_SECONDS} seconds")
-    return seconds
-
-
-def _as_text(value: object) -> str:
-    """Returns a metadata value as text: a nested value as JSON, any other as Python prints it."""
-    text = json.dumps(value, sort_keys=True, default=str) if isinstance(value, dict | list | bool) else str(value)
-    return text.encode("utf-8", "replace").decode()  # JSON may contain an unpaired surrogate, tables may not

@@ -60,3 +60,7 @@ class CpuMeter:
         if self._num_active:
             self._unshared += now - self._read_at
         self._read_at = now
+
+
+model_meter = CpuMeter()
+"""The meter of this process, for all steps that run a model."""

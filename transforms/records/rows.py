@@ -10,6 +10,9 @@ from reelbeam.transforms.records.time_range import WHOLE, TimeRange, input_key
 from reelbeam.transforms.records.videos import MediaInfo, VideoRef
 from reelbeam.transforms.redaction import without_query
 
+NOTHING_RECOGNIZED = "nothing recognized"
+"""The top label in rows with scores of which no label passes. Rows of earlier runs have null there."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
@@ -72,13 +75,11 @@ class VideoSummary:
     transient: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
-class RunInfo:
-    """The facts about a run in each of its rows of the videos table.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LabelerFacts:
+    """The facts about what labels videos, in each row of the videos table.
 
     Attributes:
-      run_id: the name of the run: letters, digits, "-" and "_".
-      started_at: ISO 8601, UTC.
       model: the catalog name or handle of the model.
       model_fingerprint: hash of the SavedModel's content.
       label_map_fingerprint: hash of the label file's content.
@@ -87,12 +88,8 @@ class RunInfo:
       precision: the precision of the engine's arithmetic.
       decoder_version: the version of the library that reads videos.
       output_activation: the kind of the model's outputs: "logits", "softmax" or "sigmoid".
-      labeled_at: the time that orders the rows of a video, ISO 8601, UTC. It is later than the times of all rows that
-        were committed before, even if a clock was wrong. None: `started_at`.
     """
 
-    run_id: str
-    started_at: str
     model: str
     model_fingerprint: str
     label_map_fingerprint: str
@@ -101,4 +98,19 @@ class RunInfo:
     precision: str
     decoder_version: str
     output_activation: str = "logits"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunInfo(LabelerFacts):
+    """The facts about a run in each of its rows of the videos table.
+
+    Attributes:
+      run_id: the name of the run: letters, digits, "-" and "_".
+      started_at: ISO 8601, UTC.
+      labeled_at: the time that orders the rows of a video, ISO 8601, UTC. It is later than the times of all rows that
+        were committed before, even if a clock was wrong. None: `started_at`.
+    """
+
+    run_id: str
+    started_at: str
     labeled_at: str | None = None

@@ -10,7 +10,6 @@ import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
 from reelbeam.transforms import metrics, storage
-from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.output.ledger import Decision, LedgerRow, decide, prefilter, uri_key
 from reelbeam.transforms.output.run_document import LabelingKey
 from reelbeam.transforms.records import SkipRules, VideoRef
@@ -132,7 +131,7 @@ def _select_bucket(
     metrics.count(metrics.DUPLICATES_DROPPED, len(entries) - len(videos))
     yield TaggedOutput(_NUM_VIDEOS, len(videos))
     others = frozenset(other_runs)
-    for video in map(with_size, videos):
+    for video in map(storage.with_known_size, videos):
         skipped = prefilter(video, rules)
         decision = (
             Decision(skipped) if skipped else decide(video, rows.get(video.key, ()), rules, decoder_version, others)
@@ -142,11 +141,3 @@ def _select_bucket(
         else:
             metrics.count(metrics.VIDEOS_SKIPPED)
             yield TaggedOutput(_OUTCOME, decision.reason)
-
-
-def with_size(video: VideoRef) -> VideoRef:
-    """Returns a video with its size, version and time; unchanged if the store does not have them."""
-    try:
-        return storage.identified(video)
-    except MediaError:  # the step that opens the file turns it into a row, see `storage.local_file`
-        return video

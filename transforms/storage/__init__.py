@@ -29,7 +29,7 @@ from reelbeam.transforms.storage.stores.failures import storage_errors
 from reelbeam.transforms.storage.stores.registry import store_for
 from reelbeam.transforms.storage.stores.store import ObjectInfo, Versioned
 from reelbeam.transforms.storage.uris import local_path, normalize
-from reelbeam.transforms.storage.videos import identified, local_file, video_of
+from reelbeam.transforms.storage.videos import identified, local_file, video_of, with_known_size
 
 __all__ = [
     "ObjectInfo",
@@ -51,4 +51,5 @@ __all__ = [
     "storage_errors",
     "store_for",
     "video_of",
+    "with_known_size",
 ]

@@ -50,6 +50,14 @@ def identified(video: VideoRef) -> VideoRef:
     )
 
 
+def with_known_size(video: VideoRef) -> VideoRef:
+    """Returns a video with its size, version and time; unchanged if the store does not have them."""
+    try:
+        return identified(video)
+    except MediaError:  # the step that opens the file turns it into a row, see `local_file`
+        return video
+
+
 @contextlib.contextmanager
 def local_file(
     video: VideoRef,

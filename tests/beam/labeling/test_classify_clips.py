@@ -19,9 +19,11 @@ from local_pipeline import LocalPipeline, counters
 from reelbeam.transforms import classify_clips, metrics
 from reelbeam.transforms.classify_clips import ClassifyClips, MoViNetModelHandler
 from reelbeam.transforms.errors import LabelMapError
+from reelbeam.transforms.labeling.clip_classifier import ClipClassifier
 from reelbeam.transforms.models import classifier_config
 from reelbeam.transforms.models.classifier_config import ClassifierConfig
 from reelbeam.transforms.models.cpu_meter import CpuMeter
+from reelbeam.transforms.models.label_filter import LabelFilter
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec, Preset
 from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.records import Clip, ClipScores, Failure
@@ -34,13 +36,13 @@ def engine() -> FakeEngine:
     return FakeEngine()
 
 
-def handler(top_k: int = 2) -> MoViNetModelHandler:
-    return MoViNetModelHandler(ClassifierConfig(model=SPEC, labels=make.LABELS, top_k=top_k))
+def classifier(top_k: int = 2) -> ClipClassifier:
+    return ClipClassifier(ClassifierConfig(model=SPEC, labels=make.LABELS, kept=LabelFilter(top_k)))
 
 
 def test_every_clip_gets_its_own_scores(engine: FakeEngine) -> None:
     clips = [make.clip(index=0, value=3), make.clip(index=1, value=100)]
-    first, second = handler().classify(clips, engine)
+    first, second = classifier().classify(clips, engine)
     assert isinstance(first, ClipScores) and isinstance(second, ClipScores)
     assert (first.span.clip_index, first.labels[0].label, len(first.labels)) == (0, "left", 2)
     assert (second.span.clip_index, second.labels[0].label) == (1, "still")
@@ -50,7 +52,7 @@ def test_every_clip_gets_its_own_scores(engine: FakeEngine) -> None:
 
 def test_a_bad_clip_fails_alone_and_its_neighbours_keep_their_scores(engine: FakeEngine) -> None:
     clips = [make.clip(index=i, value=BAD_VALUE if i == 5 else i) for i in range(8)]
-    results = handler().classify(clips, engine)
+    results = classifier().classify(clips, engine)
     assert [type(result) for result in results] == [Failure if i == 5 else ClipScores for i in range(8)]
     bad = results[5]
     assert isinstance(bad, Failure)
@@ -60,21 +62,21 @@ def test_a_bad_clip_fails_alone_and_its_neighbours_keep_their_scores(engine: Fak
 
 
 def test_non_finite_logits_fail_one_clip(engine: FakeEngine) -> None:
-    results = handler().classify([make.clip(index=0, value=NAN_VALUE), make.clip(index=1)], engine)
+    results = classifier().classify([make.clip(index=0, value=NAN_VALUE), make.clip(index=1)], engine)
     assert [type(result) for result in results] == [Failure, ClipScores]
     assert engine.batch_sizes == [2]
 
 
 def test_out_of_memory_halves_the_batch_and_is_remembered() -> None:
     engine = FakeEngine(memory_clips=3)
-    for _ in range(2):  # each thread of a process has a handler of its own, and all share the engine
-        results = handler().classify([make.clip(index=i, value=i) for i in range(8)], engine)
+    for _ in range(2):  # each thread of a process has a classifier of its own, and all share the engine
+        results = classifier().classify([make.clip(index=i, value=i) for i in range(8)], engine)
         assert [type(result) for result in results] == [ClipScores] * 8
     assert engine.batch_sizes == [8, 4, 2, 2, 2, 2] + [2, 2, 2, 2]
 
 
 def test_no_memory_for_one_clip_is_a_failure_that_may_be_tried_again() -> None:
-    (result,) = handler().classify([make.clip(index=0, value=1)], FakeEngine(memory_clips=0))
+    (result,) = classifier().classify([make.clip(index=0, value=1)], FakeEngine(memory_clips=0))
     assert isinstance(result, Failure)
     assert (result.code, result.transient) == ("out_of_memory", True)
 
@@ -88,7 +90,7 @@ class BuggyEngine(FakeEngine):
 
 def test_a_bug_in_the_engine_is_not_a_row() -> None:
     with pytest.raises(AttributeError):
-        handler().classify([make.clip()], BuggyEngine())
+        classifier().classify([make.clip()], BuggyEngine())
 
 
 def test_batches_are_bounded_by_bytes_for_every_model() -> None:
@@ -100,7 +102,8 @@ def test_batches_are_bounded_by_bytes_for_every_model() -> None:
 
 
 def test_a_batch_is_measured_without_pickling_it() -> None:
-    assert handler().get_num_bytes([make.clip(), make.clip()]) == 2 * 2 * 4 * 4 * 3
+    handler = MoViNetModelHandler(ClassifierConfig(model=SPEC, labels=make.LABELS))
+    assert handler.get_num_bytes([make.clip(), make.clip()]) == 2 * 2 * 4 * 4 * 3
 
 
 def test_in_a_pipeline_each_clip_comes_out_once_and_the_model_is_loaded_once() -> None:
@@ -122,7 +125,7 @@ def test_in_a_pipeline_each_clip_comes_out_once_and_the_model_is_loaded_once() -
 
 def test_the_cost_is_the_cpu_time_of_all_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     _readings.clear()
-    monkeypatch.setattr(classify_clips, "_meter", CpuMeter(_read_clock))
+    monkeypatch.setattr(classify_clips, "model_meter", CpuMeter(_read_clock))
     with LocalPipeline("--direct_num_workers=1") as pipeline:
         clips = pipeline | beam.Create(range(40)) | beam.ParDo(_MakeClips())
         results = clips | ClassifyClips(ClassifierConfig(model=SPEC, labels=make.LABELS), fake_engine.load)
@@ -160,7 +163,9 @@ def test_workers_need_no_label_file() -> None:
     """The labels come with the step: the file may be on the launcher's disk alone."""
     with LocalPipeline() as pipeline:
         clips = pipeline | beam.Create(range(3)) | beam.Map(demo_clip)
-        results = clips | ClassifyClips(ClassifierConfig(model=DEMO, labels=CLASSES, top_k=9, num_threads=1))
+        results = clips | ClassifyClips(
+            ClassifierConfig(model=DEMO, labels=CLASSES, kept=LabelFilter(9), num_threads=1)
+        )
         named = results.scores | beam.Map(lambda scores: sorted(label.label for label in scores.labels))
         assert_that(named, equal_to([list(CLASSES)] * 3))
 

@@ -19,7 +19,7 @@ from object_stores import S3Server
 from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.errors import ObjectNotFoundError, StorageError, UnsupportedUriError
 from reelbeam.transforms.labeling.config import PlannerConfig
-from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.models.registry.catalog import find
 from reelbeam.transforms.plan_clips import PlanClips
 from reelbeam.transforms.storage.stores import copying
@@ -82,7 +82,7 @@ WITHOUT_CLIENTS = """
     sys.modules |= {"boto3": None, "google.cloud.storage": None}  # as if they were not installed
     from reelbeam.transforms import metrics, storage
     from reelbeam.transforms.errors import StorageError
-    from reelbeam.transforms.selection.select_videos import with_size
+    from reelbeam.transforms.storage import with_known_size
     from reelbeam.transforms.records import VideoRef
 
     def code_of(call, *args):
@@ -94,7 +94,7 @@ WITHOUT_CLIENTS = """
     calls = (storage.stat, storage.store_for, lambda uri: storage.find_files(uri, "runs/*.json"))
     uris = ("s3://bucket/a.mp4", "gs://bucket/a.mp4")
     found = [code_of(call, uri) for uri in uris for call in calls]
-    print(json.dumps(found + [with_size(VideoRef(uri)).size_bytes for uri in uris]))
+    print(json.dumps(found + [with_known_size(VideoRef(uri)).size_bytes for uri in uris]))
 """
 
 

@@ -15,10 +15,12 @@ import numpy.testing as npt
 import pytest
 import record_factory as make
 
-from reelbeam.transforms import classify_clips
 from reelbeam.transforms.errors import InferenceError
+from reelbeam.transforms.labeling import clip_classifier
+from reelbeam.transforms.labeling.clip_classifier import ClipClassifier
 from reelbeam.transforms.models.classifier_config import ClassifierConfig
 from reelbeam.transforms.models.export import export
+from reelbeam.transforms.models.label_filter import LabelFilter
 from reelbeam.transforms.models.loading import load_engine, load_stream_engine
 from reelbeam.transforms.models.output_activation import output_activation
 from reelbeam.transforms.models.registry.catalog import ModelSpec, OutputActivation, Preset, find
@@ -161,10 +163,12 @@ def test_the_catalogs_models_give_logits(shared_dir: pathlib.Path, tmp_path: pat
 
 
 def scores_of(spec: ModelSpec, engine: Any, clips: list[Clip]) -> list[ClipScores]:
-    handler = classify_clips.MoViNetModelHandler(
-        ClassifierConfig(model=spec, labels=LABELS, top_k=3, engine=engine, num_threads=1, outputs=("logits",))
+    classifier = ClipClassifier(
+        ClassifierConfig(
+            model=spec, labels=LABELS, kept=LabelFilter(3), engine=engine, num_threads=1, outputs=("logits",)
+        )
     )
-    results = handler.classify(clips, load_engine(spec, engine, 1))
+    results = classifier.classify(clips, load_engine(spec, engine, 1))
     assert all(isinstance(result, ClipScores) for result in results)
     return [result for result in results if isinstance(result, ClipScores)]
 
@@ -245,12 +249,12 @@ def test_a_stream_models_answer_is_found_among_its_states(tmp_path: pathlib.Path
 def test_a_softmax_of_basic_operations_is_reported_once(
     tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    classify_clips._warn_of_scores.cache_clear()
+    clip_classifier._warn_of_scores.cache_clear()
     spec = save(tmp_path / "model", softmax_by_hand)
     scores_of(spec, "openvino", [clip(255, 0, 0), clip(0, 255, 0)])
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1 and "pass --output_activation softmax if they are scores" in warnings[0]
-    classify_clips._warn_of_scores.cache_clear()
+    clip_classifier._warn_of_scores.cache_clear()
     caplog.clear()
     for named in ("logits", "softmax"):
         scores_of(dataclasses.replace(spec, output_activation=named), "openvino", [clip(255, 0, 0)])
@@ -259,10 +263,10 @@ def test_a_softmax_of_basic_operations_is_reported_once(
 
 def test_outputs_that_are_not_scores_are_a_failure_that_names_the_flag(tmp_path: pathlib.Path) -> None:
     spec = dataclasses.replace(save(tmp_path / "model", logits), output_activation="sigmoid")
-    handler = classify_clips.MoViNetModelHandler(
-        ClassifierConfig(model=spec, labels=LABELS, top_k=3, engine="openvino", num_threads=1)
+    classifier = ClipClassifier(
+        ClassifierConfig(model=spec, labels=LABELS, kept=LabelFilter(3), engine="openvino", num_threads=1)
     )
-    (result,) = handler.classify([clip(255, 0, 0)], load_engine(spec, "openvino", 1))
+    (result,) = classifier.classify([clip(255, 0, 0)], load_engine(spec, "openvino", 1))
     assert isinstance(result, Failure)
     assert result.code == "inference_failed"
     assert "the model gave 3, which is not a score from 0 to 1" in result.message

@@ -12,8 +12,8 @@ import pytest
 import record_factory as make
 from fake_engine import BAD_VALUE, NAN_VALUE, FakeEngine, FakeStreamEngine
 
-from reelbeam.transforms.classify_clips import MoViNetModelHandler
 from reelbeam.transforms.errors import InferenceError
+from reelbeam.transforms.labeling.clip_classifier import ClipClassifier
 from reelbeam.transforms.models.classifier_config import ClassifierConfig
 from reelbeam.transforms.models.crops import mean_outputs
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec, OutputActivation, Preset
@@ -26,7 +26,7 @@ STREAM = dataclasses.replace(BASE, kind="stream")
 
 def handler(
     spec: ModelSpec = BASE, num_crops: int = 3, outputs: tuple[str, ...] = ("logits",), batch_clips: int = 8
-) -> MoViNetModelHandler:
+) -> ClipClassifier:
     config = ClassifierConfig(
         model=spec,
         labels=make.LABELS,
@@ -34,7 +34,7 @@ def handler(
         outputs=outputs,
         max_batch_bytes=batch_clips * 2 * 4 * 4 * 3,
     )
-    return MoViNetModelHandler(config)
+    return ClipClassifier(config)
 
 
 def clip(*values: int, index: int = 0, slot: StateSlot | None = None, num_clips: int = 1) -> Clip:

@@ -15,6 +15,7 @@ from av.video.frame import VideoFrame
 
 from reelbeam.transforms.media.container.error_text import error_text
 from reelbeam.transforms.media.decoding.picture import PictureConverter
+from reelbeam.transforms.media.decoding.stats import DecodeStats
 from reelbeam.transforms.media.sampling.schedule import FrameSchedule, Slot
 from reelbeam.transforms.records import ClipSpan
 
@@ -54,6 +55,7 @@ class ClipAssembly:
       origin: the display time of the stream's first frame.
       time_base: the length of a tick in seconds.
       converter: converts frames to pictures.
+      stats: gets the CPU time of the conversion.
       allocate: allocates memory for a clip.
 
     Attributes:
@@ -69,11 +71,13 @@ class ClipAssembly:
         origin: int,
         time_base: Fraction,
         converter: PictureConverter,
+        stats: DecodeStats,
         allocate: Allocate = allocate,
     ) -> None:
         self.schedule = FrameSchedule(spans, origin, time_base)
         self._spans = spans
         self._converter = converter
+        self._stats = stats
         self._allocate = allocate
         self._open: dict[int, _Frames] = {}
         self._replaced: dict[int, set[int]] = {}
@@ -121,7 +125,8 @@ class ClipAssembly:
                 continue
             if picture is None:
                 try:
-                    picture = self._converter.convert(frame)
+                    with self._stats.scaling():
+                        picture = self._converter.convert(frame)
                 except av.error.FFmpegError as error:
                     source.cause = source.cause or error_text(error)
                     self._lose(slot.clip)

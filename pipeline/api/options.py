@@ -1,0 +1,107 @@
+"""The settings of `LabelVideos` and of the functions for scripts: keyword arguments with the names of flags."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import types
+import typing
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Literal, TypedDict
+
+from reelbeam.pipeline.settings.config import LabelerSettings
+from reelbeam.pipeline.settings.declaration import Setting, settings_of
+from reelbeam.pipeline.settings.model_settings import ClipSettings, ModelDescription
+from reelbeam.pipeline.settings.values import exact_number
+from reelbeam.transforms.errors import ConfigError
+from reelbeam.transforms.media.sampling.clip_sampling import TailPolicy
+from reelbeam.transforms.models.engine import EngineName, Precision
+from reelbeam.transforms.models.registry.catalog import OutputActivation
+
+Seconds = int | float | Fraction | str
+"""A number. A float means its shortest decimal: 0.1 is exactly one tenth."""
+
+OPTION_KINDS = (ModelDescription, ClipSettings, LabelerSettings)
+"""The dataclasses whose settings are options."""
+
+
+class LabelOptions(TypedDict, total=False):
+    """The options of `LabelVideos` and `label`, with the names and defaults of the flags of `reelbeam label`."""
+
+    labels: str | None
+    num_frames: int | None
+    target_fps: Seconds | None
+    resize: int | None
+    size: int | None
+    output_activation: Literal["auto", OutputActivation]
+    model_fingerprint: str | None
+    clip_stride_seconds: Seconds | None
+    clips_per_video: int | None
+    tail_policy: TailPolicy | None
+    carry_state: bool
+    warm_up_seconds: Seconds | None
+    engine: EngineName
+    precision: Precision
+    max_batch_bytes: int
+    num_threads: int | None
+    max_video_bytes: int
+    max_pixels: int
+    max_duration_seconds: float
+    decoder_memory_bytes: int
+    decode_deadline_seconds: float
+    allow_unconfined_decoder: bool
+    spool_dir: str | None
+    spool_bytes: int | None
+    top_k: int
+    min_score: float
+    thresholds: str | None
+    save_logits: bool
+    save_embeddings: bool
+
+
+def all_options() -> dict[str, Setting]:
+    """Returns the declared settings that are options, by name."""
+    return {each.name: each for kind in OPTION_KINDS for each in settings_of(kind)}
+
+
+def checked(options: Mapping[str, object]) -> dict[str, object]:
+    """Returns the value of every option, in the type of its setting.
+
+    Raises:
+      TypeError: an option does not exist; the message names the nearest one.
+      ConfigError: a value is not of the type, or out of range.
+    """
+    known = all_options()
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise TypeError(f"unknown option {name!r}" + (f" (did you mean {near[0]}?)" if near else ""))
+    return {name: _value(each, options.get(name, each.default)) for name, each in known.items()}
+
+
+def _value(setting: Setting, value: object) -> object:
+    if value is None or value == setting.default:
+        return setting.default
+    found = _converted(setting, value)
+    if setting.choices and found not in setting.choices:
+        raise ConfigError(f"{setting.name} is {value!r}: it must be one of {', '.join(setting.choices)}")
+    setting.require(found)
+    return found
+
+
+def _converted(setting: Setting, value: object) -> object:
+    """Returns a value in the type of a setting. Raises ConfigError if it is of another type."""
+    if setting.kind is Fraction and isinstance(value, int | float | Fraction | str) and not isinstance(value, bool):
+        return exact_number(str(value))
+    if setting.kind is str or setting.choices:
+        value = os.fspath(value) if isinstance(value, os.PathLike) else value
+        wanted: type | types.UnionType = str
+    elif setting.kind is float:
+        wanted = int | float
+    else:
+        wanted = typing.cast(type, setting.kind)
+    if not isinstance(value, wanted) or (isinstance(value, bool) and setting.kind is not bool):
+        name = "number" if setting.kind in (float, Fraction) else getattr(setting.kind, "__name__", "str")
+        raise ConfigError(f"{setting.name} is {value!r}: it must be a {name}")
+    return value
