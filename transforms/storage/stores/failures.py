@@ -137,7 +137,7 @@ def storage_errors(uri: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise missing(uri) from error
-    except (OSError, *_client_errors()) as error:
+    except _errors_of_stores() as error:
         if lacks_client(uri) or _is_import_error(error):
             raise unsupported(uri, error) from error
         raise request_error(uri, error) from error
@@ -149,8 +149,8 @@ def _is_import_error(error: Exception) -> bool:
     return any(isinstance(detail, ImportError) for detail in (details or {}).values())
 
 
-def _client_errors() -> tuple[type[Exception], ...]:
-    """Returns the classes of exceptions whose modules are loaded: no others can have been raised."""
+def _errors_of_stores() -> tuple[type[Exception], ...]:
+    """Returns OSError, and the exceptions of clients whose modules are loaded: no others can have been raised."""
     places = (place.split(":") for place in _CLIENT_ERRORS)
     found = (getattr(sys.modules.get(module), name, None) for module, name in places)  # an older release may lack it
-    return tuple(kind for kind in found if kind is not None)
+    return (OSError, *(kind for kind in found if kind is not None))
