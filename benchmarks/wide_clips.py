@@ -9,7 +9,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Literal, cast
+from typing import Literal
 
 import av
 import numpy as np
@@ -48,7 +48,7 @@ def make_wide(clips: pathlib.Path, folder: pathlib.Path, beside: Beside) -> None
 def _write(to: pathlib.Path, path: pathlib.Path, other: pathlib.Path | None, is_left: bool) -> None:
     others = _endless(other) if other else None
     with av.open(str(to), "w") as sink:
-        stream = cast(av.VideoStream, sink.add_stream("libx264", rate=30, options=_X264))
+        stream = sink.add_stream("libx264", rate=30, options=_X264)
         stream.width, stream.height, stream.pix_fmt = _WIDTH, _HEIGHT, "yuv420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
         last = -1
@@ -89,6 +89,7 @@ def _endless(path: pathlib.Path) -> Iterator[Picture]:
 def _middle(picture: Picture, width: int) -> Picture:
     """Returns the middle of a picture, or the whole one enlarged if it is narrower."""
     if picture.shape[1] < width:
-        picture = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(width, _HEIGHT).to_ndarray()
+        enlarged = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(width, _HEIGHT)
+        picture = enlarged.to_ndarray().astype(np.uint8, copy=False)
     left = (picture.shape[1] - width) // 2
     return picture[:, left : left + width]
