@@ -53,17 +53,22 @@ class ClipClassifier:
 
     def classify(self, batch: Sequence[Clip], model: Engine | StreamEngine) -> list[ClipScores | Failure]:
         """Returns scores or a failure for each clip of the batch, in order, without its pixels."""
-        num_crops, activation = self._config.num_crops, model.output_activation
-        answers = self._classify(crops_of(batch, num_crops), model)
-        if (self._config.model.output_activation, activation) == ("auto", "logits"):
-            _warn_if_scores(answers)
-        answers = joined(answers, num_crops, activation)
+        answers = self.answers(batch, model)
+        activation = model.output_activation
         return [self._to_result(clip, answer, activation) for clip, answer in zip(batch, answers, strict=True)]
 
-    def _classify(self, batch: Sequence[Clip], model: Engine | StreamEngine) -> list[Answer | InferenceError]:
+    def answers(self, batch: Sequence[Clip], model: Engine | StreamEngine) -> list[Answer | InferenceError]:
+        """Returns the model's outputs or an error for each clip of the batch, in order."""
+        num_crops, activation = self._config.num_crops, model.output_activation
+        answers = self._of_crops(crops_of(batch, num_crops), model)
+        if (self._config.model.output_activation, activation) == ("auto", "logits"):
+            _warn_if_scores(answers)
+        return joined(answers, num_crops, activation)
+
+    def _of_crops(self, crops: Sequence[Clip], model: Engine | StreamEngine) -> list[Answer | InferenceError]:
         if self._config.model.kind == "stream":
-            return self._stream.classify(batch, cast(StreamEngine, model))
-        return self._base.classify(batch, cast(Engine, model))
+            return self._stream.classify(crops, cast(StreamEngine, model))
+        return self._base.classify(crops, cast(Engine, model))
 
     def _to_result(
         self, clip: Clip, answer: Answer | InferenceError, activation: OutputActivation
