@@ -49,6 +49,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "parity": doc_tables.parity,
     "demo accuracy": doc_tables.demo_accuracy,
     "accuracy": accuracy_tables.accuracy_table,
+    "crops": accuracy_tables.crops_table,
     "accuracy verdict": accuracy_tables.accuracy_verdict,
     "novelty": accuracy_tables.novelty_table,
 }
