@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import tempfile
 import threading
 import time
@@ -44,9 +45,12 @@ MakeChannel: TypeAlias = Callable[[str, ChannelOptions], grpc.Channel | None]
 
 def pipeline_options() -> PipelineOptions:
     """Returns the options of Beam's file systems in this process: endpoints, credentials, project."""
-    if FileSystems._pipeline_options is None:
-        FileSystems.set_options(PipelineOptions([]))  # the same object in each call: stores are kept by it
-    return FileSystems._pipeline_options
+    return FileSystems._pipeline_options or _default_options()
+
+
+@functools.cache
+def _default_options() -> PipelineOptions:
+    return PipelineOptions([])  # the same object in each call, because clients of stores are kept by it
 
 
 def beam_argument_parser() -> type[argparse.ArgumentParser]:

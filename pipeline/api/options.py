@@ -6,7 +6,7 @@ import difflib
 import os
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fractions import Fraction
 from typing import Literal, TypedDict
 
@@ -26,25 +26,21 @@ OPTION_KINDS = (ModelDescription, ClipSettings, LabelerSettings)
 """The dataclasses whose settings are options."""
 
 
-class LabelOptions(TypedDict, total=False):
-    """The options of `LabelVideos` and `label`, with the names and defaults of the flags of `reelbeam label`."""
+class ClipOptions(TypedDict, total=False):
+    """The clips that a model takes; the defaults are those of the catalog or of the exported model."""
 
-    labels: str | None
     num_frames: int | None
     target_fps: Seconds | None
     resize: int | None
     size: int | None
-    output_activation: Literal["auto", OutputActivation]
-    model_fingerprint: str | None
+
+
+class DecodeOptions(ClipOptions, total=False):
+    """The options of `decode_clips`, with the names and defaults of the flags of `reelbeam label`."""
+
     clip_stride_seconds: Seconds | None
     clips_per_video: int | None
     tail_policy: TailPolicy | None
-    carry_state: bool
-    warm_up_seconds: Seconds | None
-    engine: EngineName
-    precision: Precision
-    max_batch_bytes: int
-    num_threads: int | None
     max_video_bytes: int
     max_pixels: int
     max_duration_seconds: float
@@ -53,9 +49,28 @@ class LabelOptions(TypedDict, total=False):
     allow_unconfined_decoder: bool
     spool_dir: str | None
     spool_bytes: int | None
+
+
+class ModelOptions(ClipOptions, total=False):
+    """The options of `load_model`, with the names and defaults of the flags of `reelbeam label`."""
+
+    labels: str | None
+    output_activation: Literal["auto", OutputActivation]
+    model_fingerprint: str | None
+    engine: EngineName
+    precision: Precision
+    max_batch_bytes: int
+    num_threads: int | None
     top_k: int
     min_score: float
     thresholds: str | None
+
+
+class LabelOptions(ModelOptions, DecodeOptions, total=False):
+    """The options of `LabelVideos` and `label`, with the names and defaults of the flags of `reelbeam label`."""
+
+    carry_state: bool
+    warm_up_seconds: Seconds | None
     save_logits: bool
     save_embeddings: bool
 
@@ -65,17 +80,22 @@ def all_options() -> dict[str, Setting]:
     return {each.name: each for kind in OPTION_KINDS for each in settings_of(kind)}
 
 
-def checked(options: Mapping[str, object]) -> dict[str, object]:
+def checked(options: Mapping[str, object], accepted: Collection[str] | None = None) -> dict[str, object]:
     """Returns the value of every option, in the type of its setting.
+
+    Args:
+      options: the given options.
+      accepted: the names that may be given; None: all.
 
     Raises:
       TypeError: an option does not exist; the message names the nearest one.
       ConfigError: a value is not of the type, or out of range.
     """
     known = all_options()
+    accepted = known if accepted is None else accepted
     for name in options:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+        if name not in accepted:
+            near = difflib.get_close_matches(name, accepted, n=1)
             raise TypeError(f"unknown option {name!r}" + (f" (did you mean {near[0]}?)" if near else ""))
     return {name: _value(each, options.get(name, each.default)) for name, each in known.items()}
 

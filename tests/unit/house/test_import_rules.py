@@ -63,7 +63,7 @@ MAY_IMPORT = {  # beside its own files
     "pipeline.runners, pipeline.flags, pipeline.job",
     "pipeline.commands": "all of transforms, pipeline, pipeline.terminal, pipeline.settings, pipeline.runners, "
     "pipeline.costs, pipeline.flags, pipeline.job, pipeline.reports, pipeline.reports.page, pipeline.doctor",
-    "pipeline.api": "all of transforms, pipeline, pipeline.settings, pipeline.flags, pipeline.job",
+    "pipeline.api": "all of transforms, pipeline, pipeline.terminal, pipeline.settings, pipeline.flags, pipeline.job",
     "start": "data model, storage, pipeline, pipeline.*",
 }
 MAY_KNOW_BEAM = {"data model", "storage", "inputs", "output", "selection", "stored_models", "steps"}

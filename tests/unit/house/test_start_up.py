@@ -95,3 +95,28 @@ def test_a_local_run_imports_no_clients_of_stores_and_no_reports(
     assert "apache_beam" in modules
     unused = {"boto3", "google.cloud.storage", "google.cloud.bigquery", "pandas", "tensorflow", "scipy", "jinja2"}
     assert modules & unused == set()
+
+
+IMPORTED = "print(*sys.modules, file=sys.stderr)"
+
+
+def modules_after(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}\n{IMPORTED}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.split())
+
+
+def test_the_package_imports_nothing_until_a_name_is_used() -> None:
+    modules = modules_after("import reelbeam; dir(reelbeam)")
+    assert "reelbeam" in modules
+    assert modules & (FRAMEWORKS | DECODERS | RUNNERS | {"numpy", "pyarrow", "reelbeam.transforms"}) == set()
+
+
+@pytest.mark.slow
+def test_labeling_local_videos_in_a_script_imports_no_beam(samples_dir: pathlib.Path) -> None:
+    video = str(samples_dir / "growing.mp4")
+    modules = modules_after(f"import reelbeam; reelbeam.label({video!r}, model='demo', progress=False)")
+    assert modules & ((FRAMEWORKS - {"openvino"}) | RUNNERS) == set()
+    assert "openvino" in modules
