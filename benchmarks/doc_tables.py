@@ -133,15 +133,17 @@ def report_table() -> str:
 def startup_cost() -> str:
     """Returns what commands cost besides their work."""
     measured = _read("startup")
-    beam, run = measured["beam_seconds"], measured["run"]
-    rows = [("`import apache_beam`", f"{beam:.2f}", "1.00")]
-    rows += [(f"`reelbeam {name}`", f"{cost:.2f}", f"{cost / beam:.2f}") for name, cost in measured["commands"].items()]
+    beam, run = measured["beam"]["cpu_seconds"], measured["run"]
+    costs = {"import apache_beam": measured["beam"]}
+    costs |= {f"reelbeam {name}": cost for name, cost in measured["commands"].items()}
+    rows = [
+        (f"`{name}`", f"{cost['cpu_seconds']:.2f}", f"{cost['cpu_seconds'] / beam:.2f}") for name, cost in costs.items()
+    ]
     above = run["cpu_seconds_above_work"]
     return (
-        f"{table(('command', 'seconds', 'ratio'), rows)}\n\n"
-        f"A run over one video costs {above:.1f} CPU-seconds above decoding and inference, "
-        f"{above / measured['beam_cpu_seconds']:.1f} times those of the\nimport of Beam alone, and "
-        f"{run['seconds']:.1f} seconds by the clock (`{run['model']}`, with the converted model in the cache)."
+        f"{table(('command', 'CPU-seconds', 'ratio'), rows)}\n\n"
+        f"A run over one video costs {above:.1f} CPU-seconds above decoding and inference, {above / beam:.1f} times "
+        f"the import of Beam\nalone (`{run['model']}`, with the converted model in the cache)."
     )
 
 

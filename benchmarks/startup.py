@@ -4,10 +4,11 @@
 
 Each figure is that of a separate process, including its children, and the best of --repeats. In each round, all sides
 are measured in turn:
-    beam        `import apache_beam`, which every command did before: seconds by the clock
-    commands    those that read local files, on an output of the bundled videos: seconds by the clock
+    beam        `import apache_beam`
+    commands    those that read local files, on an output of the bundled videos
     run         `reelbeam label` on one video, with the converted model in the cache: CPU-seconds above those of
-                decoding and inference that its JSON has, and seconds by the clock
+                decoding and inference that its JSON has
+Measured are seconds by the clock and CPU-seconds. On an idle machine both are about the same for one thread.
 """
 
 from __future__ import annotations
@@ -76,13 +77,16 @@ def measure(video: pathlib.Path, flags: Sequence[str], scratch: pathlib.Path, re
             costs.append(cost_of(["-m", "reelbeam", *command.format(output).split()]))
         runs.append(label(video, flags, scratch / str(number)))
     return {
-        "beam_seconds": min(cost.seconds for cost in beam),
-        "beam_cpu_seconds": min(cost.cpu_seconds for cost in beam),
-        "commands": {
-            command.format("OUTPUT"): min(cost.seconds for cost in costs) for command, costs in commands.items()
-        },
+        "load": os.getloadavg()[0],
+        "beam": best(beam),
+        "commands": {command.format("OUTPUT"): best(costs) for command, costs in commands.items()},
         "run": {name: min(run[name] for run in runs) for name in runs[0]},
     }
+
+
+def best(costs: Sequence[Cost]) -> dict[str, float]:
+    """Returns the lowest figures of some processes."""
+    return {name: min(getattr(cost, name) for cost in costs) for name in Cost._fields}
 
 
 def label(video: pathlib.Path, flags: Sequence[str], output: pathlib.Path) -> dict[str, float]:
@@ -107,16 +111,16 @@ def cost_of(arguments: Sequence[str]) -> Cost:
 
 def print_table(result: dict[str, Any]) -> None:
     """Prints the results, and their ratios to the import of Beam."""
-    beam = result["beam_seconds"]
-    print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}")
-    print(f"import of Beam           {beam:6.2f} s, {result['beam_cpu_seconds']:.2f} CPU s")
-    for command, seconds in result["commands"].items():
-        print(f"{command:24} {seconds:6.2f} s = {seconds / beam:.2f} of the import of Beam")
+    beam = result["beam"]["cpu_seconds"]
+    print(f"{os.cpu_count()} CPUs, load {result['load']:.1f}")
+    for command, cost in [("import apache_beam", result["beam"]), *result["commands"].items()]:
+        ratio = cost["cpu_seconds"] / beam
+        print(f"{command:24} {cost['seconds']:6.2f} s, {cost['cpu_seconds']:.2f} CPU s = {ratio:.2f} of Beam's import")
     run = result["run"]
     above = run["cpu_seconds_above_work"]
     print(
         f"label, one video         {run['seconds']:6.2f} s, {above:.2f} CPU s above decoding and inference = "
-        f"{above / result['beam_cpu_seconds']:.2f} of the import of Beam ({run['model']})"
+        f"{above / beam:.2f} of Beam's import ({run['model']})"
     )
 
 

@@ -15,10 +15,11 @@ def warm_up_table() -> str:
         for name in ("warm_up_still", "warm_up_scenes")
     )
     # The entry for segments comes first in the file, and is the last column but one.
-    still, scenes = (sorted(found, key=lambda entry: entry["segment_seconds"] is not None) for found in (still, scenes))
+    scenes.sort(key=lambda entry: entry["segment_seconds"] is not None)
     rows = []
     for video, found in {"a film with little motion": still, "a film of short scenes": scenes}.items():
-        rows.append((video, *(f"{e['relative_difference']:.2f}, {e['same_top1']:.0%}" for e in found), ""))
+        by_way = {_way(entry): f"{entry['relative_difference']:.2f}, {entry['same_top1']:.0%}" for entry in found}
+        rows.append((video, *(by_way.get(_way(entry), "–") for entry in scenes), ""))
     right = [*(entry["right"] for entry in scenes), scenes[0]["reference_right"]]
     rows.append(("the same: right labels", *(f"{share:.0%}" for share in right)))
     return table(("", *map(_way, scenes), "unbroken pass"), rows)
@@ -38,7 +39,7 @@ def warm_up_verdict() -> str:
 
 def _way(entry: dict[str, Any]) -> str:
     seconds = entry["warm_up_seconds"]
-    if entry["segment_seconds"]:
+    if entry.get("segment_seconds"):
         return f"`--carry_state` in segments of {entry['segment_seconds']} s"
     return f"after {seconds} s" if seconds else "each clip alone (default)"
 

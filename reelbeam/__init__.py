@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         ReelbeamError,
         StorageError,
     )
+    from reelbeam.transforms.labeling.bigquery import bigquery_schema
     from reelbeam.transforms.labeling.row_types import ClipRow, ErrorRow, VideoRow, as_dict
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "VideoRow",
     "__version__",
     "as_dict",
+    "bigquery_schema",
     "decode_clips",
     "label",
     "load_model",
@@ -74,10 +76,11 @@ _MODULES = {
     "load_model": "pipeline.api.model",
     "Model": "pipeline.api.model",
     "ClassifiedClip": "pipeline.api.model",
-    "VideoRow": "transforms.labeling.row_types",
-    "ClipRow": "transforms.labeling.row_types",
-    "ErrorRow": "transforms.labeling.row_types",
+    "VideoRow": "pipeline.api.label_videos",  # which registers their coders
+    "ClipRow": "pipeline.api.label_videos",  # which registers their coders
+    "ErrorRow": "pipeline.api.label_videos",  # which registers their coders
     "as_dict": "transforms.labeling.row_types",
+    "bigquery_schema": "transforms.labeling.bigquery",
     "ConfigError": "transforms.errors",
     "InferenceError": "transforms.errors",
     "MediaError": "transforms.errors",

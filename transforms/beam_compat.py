@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
+import tempfile
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from types import MethodType, ModuleType
@@ -42,9 +45,12 @@ MakeChannel: TypeAlias = Callable[[str, ChannelOptions], grpc.Channel | None]
 
 def pipeline_options() -> PipelineOptions:
     """Returns the options of Beam's file systems in this process: endpoints, credentials, project."""
-    if FileSystems._pipeline_options is None:
-        FileSystems.set_options(PipelineOptions([]))  # the same object in each call: stores are kept by it
-    return FileSystems._pipeline_options
+    return FileSystems._pipeline_options or _default_options()
+
+
+@functools.cache
+def _default_options() -> PipelineOptions:
+    return PipelineOptions([])  # the same object in each call, because clients of stores are kept by it
 
 
 def beam_argument_parser() -> type[argparse.ArgumentParser]:
@@ -123,6 +129,26 @@ def dataflow_job_error() -> type[Exception]:
     from apache_beam.runners.dataflow.dataflow_runner import DataflowRuntimeException
 
     return DataflowRuntimeException
+
+
+@contextlib.contextmanager
+def staging_below(folder: str) -> Iterator[None]:
+    """Makes Beam collect the files of a job in subfolders of a folder, for a block.
+
+    By default, Beam makes a temporary folder for each environment of a job, and leaves it.
+    """
+    from apache_beam.transforms import environments
+
+    collect = environments.python_sdk_dependencies
+
+    def collect_below(options: PipelineOptions, tmp_dir: str | None = None) -> object:
+        return collect(options, tmp_dir or tempfile.mkdtemp(dir=folder))
+
+    environments.python_sdk_dependencies = collect_below
+    try:
+        yield
+    finally:
+        environments.python_sdk_dependencies = collect
 
 
 # Google's credentials
@@ -209,6 +235,17 @@ def keep_worker_pool_local(make_server: MakeServer) -> None:
     from apache_beam.runners.worker import worker_pool_main
 
     _replace_servers(worker_pool_main, make_server)
+
+
+def wait_for_loopback_workers(seconds: float) -> None:
+    """Waits for the threads of workers that `--environment_type=LOOPBACK` started, at most for this time.
+
+    A worker closes its channels after the end of its job. If the runner ends before that, Beam prints a traceback.
+    """
+    deadline = time.monotonic() + seconds
+    for thread in threading.enumerate():
+        if thread.name.startswith(("run_worker_", "read_state", "read_grpc_client_inputs")):
+            thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def _replace_servers(module: ModuleType, make_server: MakeServer) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -71,6 +72,32 @@ class PlanClips(beam.PTransform):
         outputs = (_SHORT, _PLANNED, _FAILURES, _COSTS)
         plan = videos | "PlanVideo" >> beam.ParDo(plan_video).with_outputs(*outputs, main="segments")
         return ClipPlan(plan["segments"], *(plan[name] for name in outputs))
+
+
+class SpreadSegments(beam.PTransform):
+    """Spreads segments over the workers, so that all of them share a long video.
+
+    Input and output: SegmentSpan, in the global window. Flink does not execute Beam's Reshuffle here: it assumes that
+    videos that were spread evenly stand for segments that are, and so a worker would decode every film that it planned.
+    """
+
+    def expand(self, segments: beam.PCollection[SegmentSpan]) -> beam.PCollection[SegmentSpan]:
+        """Connects the steps."""
+        keyed = segments | "Key" >> beam.Map(_with_key).with_output_types(tuple[int, SegmentSpan])
+        return (
+            keyed
+            | "GroupByKey" >> beam.GroupByKey()
+            | "Ungroup" >> beam.FlatMap(_segments_of).with_output_types(SegmentSpan)
+        )
+
+
+def _with_key(segment: SegmentSpan) -> tuple[int, SegmentSpan]:
+    """Returns a segment with a key of its own, the same one if a bundle is repeated."""
+    return zlib.crc32(f"{segment.video.key} {segment.segment_index}".encode()), segment
+
+
+def _segments_of(group: tuple[int, Iterable[SegmentSpan]]) -> Iterable[SegmentSpan]:
+    return group[1]
 
 
 class _PlanClipsFn(beam.DoFn):

@@ -17,10 +17,13 @@ from reelbeam.pipeline.job.labeler import labeler_config, labeler_facts
 from reelbeam.pipeline.settings.config import LabelerSettings
 from reelbeam.pipeline.settings.declaration import from_values
 from reelbeam.pipeline.settings.model_settings import ClipSettings
-from reelbeam.transforms.errors import ConfigError
+from reelbeam.transforms.errors import ConfigError, ModelError
+from reelbeam.transforms.labeling.clip_classifier import ClipClassifier
 from reelbeam.transforms.labeling.config import LabelerConfig
 from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
-from reelbeam.transforms.models.engine import choose_engine, with_found_kind
+from reelbeam.transforms.models.classifier_config import ClassifierConfig
+from reelbeam.transforms.models.engine import Engine, check_embeddings, choose_engine, with_found_kind
+from reelbeam.transforms.models.engines.stream import StreamEngine
 from reelbeam.transforms.models.registry import resolver
 from reelbeam.transforms.models.registry.catalog import ModelSpec
 from reelbeam.transforms.models.registry.manifest import require_pin
@@ -62,12 +65,26 @@ def prepare(model: str | os.PathLike[str], options: Mapping[str, object], *, run
         local = localized(settings.model)
         engine = choose_engine(settings.engine, local, runs_here=runs_here)
         settings = dataclasses.replace(settings, engine=engine)
-    folder = resolver.resolve(local.handle, settings.model.mirrors)
-    require_pin(folder, settings.model.pin, without_query(settings.model.handle))
-    labels = load_labels(settings.model.labels)
-    if settings.label_thresholds is not None:
-        warn_of_thresholds(settings.label_thresholds, labels, without_query(settings.model.name))
-    return Labeler(labeler_config(settings, labels), labeler_facts(settings, folder, labels))
+        folder = resolver.resolve(local.handle, settings.model.mirrors)
+        require_pin(folder, settings.model.pin, without_query(settings.model.handle))
+        labels = load_labels(settings.model.labels)
+        if settings.label_thresholds is not None:
+            warn_of_thresholds(settings.label_thresholds, labels, without_query(settings.model.name))
+        return Labeler(labeler_config(settings, labels), labeler_facts(settings, folder, labels))
+
+
+def load_checked(config: ClassifierConfig) -> Engine | StreamEngine:
+    """Returns the engine of a model, after checking what only a loaded model shows.
+
+    Raises:
+      ConfigError: the engine cannot run the model with these options, or the model has no embeddings.
+      ModelError: the model cannot be loaded, or its labels are those of another model.
+    """
+    with errors_of_options():
+        engine = ClipClassifier(config).load()
+        if "embedding" in config.outputs:
+            check_embeddings(engine, config.model)
+        return engine
 
 
 def model_spec(model: str | os.PathLike[str], values: Mapping[str, object]) -> ModelSpec:
@@ -81,7 +98,7 @@ def model_spec(model: str | os.PathLike[str], values: Mapping[str, object]) -> M
       ConfigError: options are missing, or do not fit each other.
       ModelError: the name is not known, or the model cannot be fetched.
     """
-    if not isinstance(model, str | os.PathLike):
+    if not isinstance(model, str | os.PathLike) or not os.fspath(model).strip():
         raise ConfigError(f"model is {model!r}: it must be a name, a URL or a folder; see `reelbeam models`")
     return with_found_kind(to_model_spec(argparse.Namespace(model=os.fspath(model), **values)))
 
@@ -121,5 +138,6 @@ def errors_of_options() -> Iterator[None]:
     """Names options without the dashes of flags in messages."""
     try:
         yield
-    except ConfigError as error:
-        raise ConfigError(re.sub(r"--(?=[a-z]+_?[a-z])", "", str(error))) from error
+    except (ConfigError, ModelError) as error:
+        error.args = (re.sub(r"--(?=[a-z]+_?[a-z])", "", str(error)),)
+        raise

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from reelbeam.pipeline.costs.table import DecodeCost, ModelCost, decode_cost, model_cost
 from reelbeam.pipeline.settings.config import LabelerSettings
-from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.models.registry.catalog import ModelSpec
 from reelbeam.transforms.output.run_counts import PlannedCost
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import http.client
-import logging
 import re
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import TypedDict
 import grpc
 
 from reelbeam.pipeline.runners.flink_cluster import Cluster
+from reelbeam.pipeline.terminal.streams import quiet_root_logger
 from reelbeam.transforms.wording import counted
 
 _CANCEL_SECONDS = 60.0
@@ -99,7 +99,7 @@ def cancelled_on_error(job: Job) -> Iterator[None]:
       RuntimeError: the connection to the job server was lost, or the job failed. Other exceptions are passed on.
     """
     try:
-        with _quiet_messages():
+        with quiet_root_logger():
             yield
     except RuntimeError as error:  # the job server has reported the job's end and submits nothing more
         job.cancel(may_appear=False)
@@ -122,27 +122,6 @@ def reason(text: str) -> str:
         )
     lines = [line for line in text.splitlines() if not re.match(r"\s*(at \S+\(|\.\.\. \d+ more|\]?\s*$)", line)]
     return "\n".join(lines)
-
-
-@contextlib.contextmanager
-def _quiet_messages() -> Iterator[None]:
-    """Drops the job server's messages, including Java's stack traces, unless --verbose is given.
-
-    Beam logs them on the root logger itself, where the level of a package has no effect.
-    """
-    root = logging.getLogger()
-    if root.isEnabledFor(logging.INFO):
-        yield
-        return
-    root.addFilter(_nothing)
-    try:
-        yield
-    finally:
-        root.removeFilter(_nothing)
-
-
-def _nothing(record: logging.LogRecord) -> bool:
-    return False
 
 
 def progress_line(job: JobDetails) -> str:

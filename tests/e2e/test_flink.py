@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import data_generation as generate
 import pytest
 from duckdb_queries import select
 from processes import DECODER, is_running, program, wait_until
@@ -199,6 +200,21 @@ def test_the_rows_are_those_of_the_local_runner_and_no_pixel_travels(
     ]
     # All videos, also those that cannot be planned: short videos are decoded where they were planned.
     assert len(shares) == 2 and min(shares) > 0 and sum(shares) == 10 * COPIES
+
+
+def test_both_workers_share_a_long_video(cluster: Cluster, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "in").mkdir()
+    film = generate.make_video(tmp_path / "in" / "film.mp4", 25 * 60, 1, 64, 48)
+    flags = ["--runner=FlinkRunner", f"--flink_master={cluster.address}"]
+    run = Run(tmp_path / "out", film.parent, *flags)
+    assert run.wait() == 0, run.printed
+    steps = [step for step in newest_job(cluster)["vertices"] if CLIP_ROWS in step["name"]]
+    short, long = ([subtask["metrics"]["read-records"] for subtask in subtasks(cluster, step)] for step in steps)
+    assert sum(short) == 1 and min(long) > 0 and sum(long) > 10
+
+
+def subtasks(cluster: Cluster, step: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(cluster.get(f"/jobs/{newest_job(cluster)['jid']}/vertices/{step['id']}")["subtasks"])
 
 
 def test_a_killed_task_manager_is_replaced_and_the_run_ends_right(

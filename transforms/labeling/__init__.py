@@ -9,4 +9,5 @@ clip_classifier.py  runs clips through a model
 summary.py          the plan, scores and failures of a video -> its summary
 video_labeler.py    labels whole videos in this process
 row_types.py        the rows as named tuples
+bigquery.py         the schemas of their tables in BigQuery
 """

@@ -18,7 +18,7 @@ import grpc
 import pytest
 from apache_beam.coders.coders import SingletonCoder, WindowedValueCoder
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions, S3Options
+from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions, S3Options
 from apache_beam.runners.dataflow import dataflow_runner
 from apache_beam.runners.portability import portable_runner
 from apache_beam.runners.portability.fn_api_runner import worker_handlers
@@ -26,11 +26,12 @@ from apache_beam.runners.worker import data_plane, log_handler, sdk_worker, work
 from apache_beam.runners.worker.channel_factory import GRPCChannelFactory
 from apache_beam.runners.worker.opcounters import OperationCounters
 from apache_beam.testing.util import assert_that, equal_to
-from apache_beam.transforms import userstate
+from apache_beam.transforms import environments, userstate
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.counters import CounterFactory
 from object_stores import used_by_beam
 from sockets import is_loopback, listeners
+from temporary import use_temporary_folder
 
 from reelbeam.pipeline.runners import loopback
 from reelbeam.transforms import beam_compat
@@ -251,3 +252,18 @@ def test_the_server_for_workers_of_another_runner_listens_on_loopback_only() -> 
     server.stop(None).wait()
     assert [f"localhost:{port}" for _, port in opened] == [address]
     assert all(is_loopback(host) for host, _ in opened)
+
+
+def test_the_files_of_a_job_are_collected_below_a_folder(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, others = tmp_path / "own", tmp_path / "others"
+    own.mkdir()
+    others.mkdir()
+    use_temporary_folder(monkeypatch, others)
+    options = PipelineOptions(["--environment_type=LOOPBACK", "--requirements_cache=skip"])
+    with beam_compat.staging_below(str(own)):
+        environments.Environment.from_options(options.view_as(PortableOptions))
+    assert (len(list(own.iterdir())), list(others.iterdir())) == (1, [])
+    environments.Environment.from_options(options.view_as(PortableOptions))
+    assert len(list(others.iterdir())) == 1, "Beam makes folders without help"

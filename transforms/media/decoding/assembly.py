@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from fractions import Fraction
 from typing import Protocol
@@ -125,8 +126,7 @@ class ClipAssembly:
                 continue
             if picture is None:
                 try:
-                    with self._stats.scaling():
-                        picture = self._converter.convert(frame)
+                    picture = self._convert(frame)
                 except av.error.FFmpegError as error:
                     source.cause = source.cause or error_text(error)
                     self._lose(slot.clip)
@@ -138,6 +138,14 @@ class ClipAssembly:
                 self._replaced.setdefault(slot.clip, set()).add(slot.frame)
             if self.schedule.fill(slot):
                 yield self._as_filled(slot.clip), self._open.pop(slot.clip)
+
+    def _convert(self, frame: VideoFrame) -> _Frames:
+        """Returns the picture of a frame. FFmpeg scales in this thread, so its CPU time is that of scaling."""
+        began = time.thread_time()
+        try:
+            return self._converter.convert(frame)
+        finally:
+            self._stats.scale_cpu_seconds += time.thread_time() - began
 
     def _is_before_first(self, slot: Slot) -> bool:
         return self.first_pts is not None and slot.instant < self.first_pts

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import time
-from collections.abc import Iterator
 
 
 @dataclasses.dataclass
@@ -44,12 +41,3 @@ class DecodeStats:
             if field.name != "reason":
                 setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
         self.reason = other.reason or self.reason
-
-    @contextlib.contextmanager
-    def scaling(self) -> Iterator[None]:
-        """Adds the CPU time of this thread in the block to `scale_cpu_seconds`. FFmpeg scales in the calling thread."""
-        began = time.thread_time()
-        try:
-            yield
-        finally:
-            self.scale_cpu_seconds += time.thread_time() - began
