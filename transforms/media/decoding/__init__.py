@@ -14,5 +14,4 @@ picture.py        converts a decoded frame to upright RGB at the model's size
 model_input.py    instants, scale and crop together, and how to read them from a run document
 assembly.py       assembles frames into clips
 losses.py         explains why clips are lost
-stats.py          what decoding has cost
 """
