@@ -136,4 +136,4 @@ def progress_line(job: JobDetails) -> str:
     taken = sum(vertex["metrics"].get("read-records", 0) for vertex in vertices if CLIP_ROWS in vertex["name"])
     # The first of these steps reads videos, and decodes the short ones; the other reads segments of long ones.
     steps = counted(len(vertices), "step")
-    return f"{job['state'].lower()}, {done} of {steps} done, {taken} videos and segments started"
+    return f"{job['state'].lower()}, {done} of {steps} done, videos and segments started: {taken}"
