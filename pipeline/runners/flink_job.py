@@ -129,7 +129,7 @@ def progress_line(job: JobDetails) -> str:
 
     >>> progress_line({"state": "RUNNING", "vertices": [{"name": "{SelectVideos}", "status": "FINISHED", "metrics": {}},
     ...     {"name": "{LabelSelected, ClipRows}", "status": "RUNNING", "metrics": {"read-records": 7}}]})
-    'running, 1 of 2 steps done, 7 videos and segments started'
+    'running, 1 of 2 steps done, videos and segments started: 7'
     """
     vertices = job["vertices"]
     done = sum(vertex["status"] == "FINISHED" for vertex in vertices)
