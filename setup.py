@@ -19,7 +19,7 @@ setup(
     packages=find_packages(include=["reelbeam", "reelbeam.*"]),  # follows the links to pipeline/ and transforms/
     package_data={
         "reelbeam": ["py.typed"],
-        "reelbeam.pipeline.commands": ["costs.json"],
+        "reelbeam.pipeline.costs": ["costs.json"],
         "reelbeam.pipeline.demo": ["videos/*"],
         "reelbeam.pipeline.doctor": ["reference.json"],
         "reelbeam.pipeline.reports.page": ["templates/*", "style/*", "script.js"],
@@ -37,6 +37,7 @@ setup(
         "numpy",
         "protobuf",
         "rich",
+        "tqdm",  # the progress of reelbeam.label: a widget in notebooks
         "packaging",
         "jinja2",
         "pillow",
@@ -66,6 +67,9 @@ setup(
             "flask-cors",
             "apache-beam[gcp]==2.77.*",  # tests look at the job that Dataflow would get
             "sqlglot",
+            "ipykernel",  # a test runs a notebook, with the next two
+            "ipywidgets",
+            "nbclient",
             "playwright",  # drives Debian's Chromium
         ],
     },

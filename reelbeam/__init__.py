@@ -1,6 +1,9 @@
 """Puts MoViNet action labels on a corpus of videos, with Apache Beam.
 
     LabelVideos    a Beam composite: the names of videos -> their labels
+    label          the same in threads of this process, for scripts and notebooks: videos -> Arrow tables
+    decode_clips   a video -> the clips that a model takes, as arrays
+    load_model     a model that classifies such arrays
 
 `reelbeam.pipeline` is the command line and what runs a job; `reelbeam.transforms` is what happens to the data. Their
 folders, `pipeline/` and `transforms/`, are at the top of the checkout and are linked here, so they cannot hide another
@@ -15,30 +18,75 @@ from typing import TYPE_CHECKING
 from reelbeam.pipeline import __version__
 
 if TYPE_CHECKING:
+    from reelbeam.pipeline.api.decode_clips import DecodedClip, decode_clips
+    from reelbeam.pipeline.api.label import label
+    from reelbeam.pipeline.api.label_tables import LabelTables
     from reelbeam.pipeline.api.label_videos import LabeledVideos, LabelVideos
-    from reelbeam.pipeline.api.options import LabelOptions
+    from reelbeam.pipeline.api.model import ClassifiedClip, Model, load_model
+    from reelbeam.pipeline.api.options import DecodeOptions, LabelOptions, ModelOptions
+    from reelbeam.transforms.errors import (
+        ConfigError,
+        InferenceError,
+        MediaError,
+        ModelError,
+        ReelbeamError,
+        StorageError,
+    )
+    from reelbeam.transforms.labeling.bigquery import bigquery_schema
     from reelbeam.transforms.labeling.row_types import ClipRow, ErrorRow, VideoRow, as_dict
 
 __all__ = [
+    "ClassifiedClip",
     "ClipRow",
+    "ConfigError",
+    "DecodeOptions",
+    "DecodedClip",
     "ErrorRow",
+    "InferenceError",
     "LabelOptions",
+    "LabelTables",
     "LabelVideos",
     "LabeledVideos",
+    "MediaError",
+    "Model",
+    "ModelError",
+    "ModelOptions",
+    "ReelbeamError",
+    "StorageError",
     "VideoRow",
     "__version__",
     "as_dict",
+    "bigquery_schema",
+    "decode_clips",
+    "label",
+    "load_model",
 ]
 
 # Imported at first use, because Beam takes seconds and the command line often does not need it.
 _MODULES = {
+    "label": "pipeline.api.label",
+    "LabelTables": "pipeline.api.label_tables",
     "LabelVideos": "pipeline.api.label_videos",
     "LabeledVideos": "pipeline.api.label_videos",
     "LabelOptions": "pipeline.api.options",
-    "VideoRow": "transforms.labeling.row_types",
-    "ClipRow": "transforms.labeling.row_types",
-    "ErrorRow": "transforms.labeling.row_types",
+    "DecodeOptions": "pipeline.api.options",
+    "ModelOptions": "pipeline.api.options",
+    "decode_clips": "pipeline.api.decode_clips",
+    "DecodedClip": "pipeline.api.decode_clips",
+    "load_model": "pipeline.api.model",
+    "Model": "pipeline.api.model",
+    "ClassifiedClip": "pipeline.api.model",
+    "VideoRow": "pipeline.api.label_videos",  # which registers their coders
+    "ClipRow": "pipeline.api.label_videos",  # which registers their coders
+    "ErrorRow": "pipeline.api.label_videos",  # which registers their coders
     "as_dict": "transforms.labeling.row_types",
+    "bigquery_schema": "transforms.labeling.bigquery",
+    "ConfigError": "transforms.errors",
+    "InferenceError": "transforms.errors",
+    "MediaError": "transforms.errors",
+    "ModelError": "transforms.errors",
+    "ReelbeamError": "transforms.errors",
+    "StorageError": "transforms.errors",
 }
 
 

@@ -16,8 +16,8 @@ from reelbeam.transforms.labeling.config import LabelerConfig
 from reelbeam.transforms.labeling.video_labeler import LabeledVideo, VideoLabeler
 from reelbeam.transforms.output.lock.output_lock import LockTicket
 from reelbeam.transforms.output.run_counts import RunCost
-from reelbeam.transforms.plan_clips import PlanClips
-from reelbeam.transforms.records import ClipScores, Failure, SegmentSpan, VideoRef, VideoSummary
+from reelbeam.transforms.plan_clips import PlanClips, SpreadSegments
+from reelbeam.transforms.records import ClipScores, Failure, VideoRef, VideoSummary
 from reelbeam.transforms.summarize_videos import LabeledCollections, SummarizeVideos
 
 
@@ -56,9 +56,11 @@ class LabelSelected(beam.PTransform):
         """Connects the steps."""
         config, lock = self._config, self._lock
         plan = videos | "KeepLockToPlan" >> KeepLock(lock) | PlanClips(config.planner)
-        segments = plan.segments | "SpreadSegments" >> beam.Reshuffle() | "KeepLockToDecode" >> KeepLock(lock)
+        segments = plan.segments | SpreadSegments() | "KeepLockToDecode" >> KeepLock(lock)
         if config.planner.in_place:
-            segments = with_short_videos(segments, plan.short)
+            # Flink fuses the Flatten and the steps after it with both of its inputs, so a short video is decoded in the
+            # step that plans it. Beam's local runner and Prism materialize the Flatten: segments are small.
+            segments = (segments, plan.short) | "Segments" >> beam.Flatten()
 
         # From here to the scores no pixel may cross a shuffle: nothing is between DecodeClips and ClassifyClips.
         decoded = segments | DecodeClips(config.decoder)
@@ -68,22 +70,9 @@ class LabelSelected(beam.PTransform):
         costs = (plan.costs, decoded.costs, classified.costs) | "Costs" >> beam.Flatten()
         model = config.classifier
         summaries = LabeledCollections(videos, plan.planned, classified.scores, failures) | SummarizeVideos(
-            labels=model.labels, top_k=model.top_k, min_score=model.min_score
+            labels=model.labels, kept=model.kept
         )
         return LabelResults(summaries, classified.scores, failures, costs)
-
-
-def with_short_videos(
-    spread: beam.PCollection[SegmentSpan], short: beam.PCollection[SegmentSpan]
-) -> beam.PCollection[SegmentSpan]:
-    """Returns the segments to decode: those that were spread, and those that are decoded where they were planned.
-
-    Flink fuses the Flatten and the steps after it with both of its inputs, so a short video is decoded in the step that
-    plans it. Beam's local runner and Prism materialize it: segments are small. Flink's job server rejects a Flatten
-    that reads a Reshuffle directly ("consumed but never produced"), so another step is between them.
-    """
-    passed = spread | "Passed" >> beam.Map(lambda segment: segment).with_output_types(SegmentSpan)
-    return (passed, short) | "Segments" >> beam.Flatten()
 
 
 _SCORES, _FAILURES, _COSTS = "scores", "failures", "costs"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -12,8 +13,9 @@ from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.beam_compat import WindowedValue, in_global_window
 from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.labeling.config import PlannerConfig
+from reelbeam.transforms.labeling.costs import count_decoding
 from reelbeam.transforms.labeling.video_plan import VideoPlan, plan_video, segment_weight
-from reelbeam.transforms.media.decoding.decoder import DecodeStats
+from reelbeam.transforms.media.decoding.stats import DecodeStats
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.records import Failure, PlannedVideo, SegmentSpan, VideoRef
@@ -56,7 +58,8 @@ class PlanClips(beam.PTransform):
     the code of the MediaError). Elements are small: shuffle `segments` before the heavy step. A decoder process reads
     the files, see `reelbeam.transforms.media.sandbox.sandboxed`.
 
-    Counters: videos_planned, clips_planned, videos_broken, decode_cpu_ms, decoder_restarts.
+    Counters: videos_planned, clips_planned, videos_broken, decoder_restarts, and those of
+    `reelbeam.transforms.labeling.costs`.
     """
 
     def __init__(self, config: PlannerConfig) -> None:
@@ -69,6 +72,32 @@ class PlanClips(beam.PTransform):
         outputs = (_SHORT, _PLANNED, _FAILURES, _COSTS)
         plan = videos | "PlanVideo" >> beam.ParDo(plan_video).with_outputs(*outputs, main="segments")
         return ClipPlan(plan["segments"], *(plan[name] for name in outputs))
+
+
+class SpreadSegments(beam.PTransform):
+    """Spreads segments over the workers, so that all of them share a long video.
+
+    Input and output: SegmentSpan, in the global window. Flink does not execute Beam's Reshuffle here: it assumes that
+    videos that were spread evenly stand for segments that are, and so a worker would decode every film that it planned.
+    """
+
+    def expand(self, segments: beam.PCollection[SegmentSpan]) -> beam.PCollection[SegmentSpan]:
+        """Connects the steps."""
+        keyed = segments | "Key" >> beam.Map(_with_key).with_output_types(tuple[int, SegmentSpan])
+        return (
+            keyed
+            | "GroupByKey" >> beam.GroupByKey()
+            | "Ungroup" >> beam.FlatMap(_segments_of).with_output_types(SegmentSpan)
+        )
+
+
+def _with_key(segment: SegmentSpan) -> tuple[int, SegmentSpan]:
+    """Returns a segment with a key of its own, the same one if a bundle is repeated."""
+    return zlib.crc32(f"{segment.video.key} {segment.segment_index}".encode()), segment
+
+
+def _segments_of(group: tuple[int, Iterable[SegmentSpan]]) -> Iterable[SegmentSpan]:
+    return group[1]
 
 
 class _PlanClipsFn(beam.DoFn):
@@ -118,9 +147,7 @@ class _PlanClipsFn(beam.DoFn):
     def finish_bundle(self) -> Iterator[WindowedValue | beam.pvalue.TaggedOutput]:
         for segment in self._heaviest_first():
             yield in_global_window(segment)
-        cost = RunCost(decode_cpu_seconds=self._stats.cpu_seconds, bytes_fetched=self._stats.bytes_fetched)
-        metrics.count(metrics.DECODE_CPU_MS, round(1000 * cost.decode_cpu_seconds))
-        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(cost))
+        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(count_decoding(self._stats)))
 
     def _heaviest_first(self) -> list[SegmentSpan]:
         """Returns the collected segments, the heaviest first, so that all workers finish at about the same time."""

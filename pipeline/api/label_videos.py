@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Unpack
@@ -10,7 +11,7 @@ import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
 from reelbeam.pipeline.api.options import LabelOptions
-from reelbeam.pipeline.api.preparation import prepare
+from reelbeam.pipeline.api.preparation import load_checked, prepare
 from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.label_videos import LabelEach, LabelResults, LabelSelected
 from reelbeam.transforms.labeling.config import LabelerConfig
@@ -20,6 +21,10 @@ from reelbeam.transforms.labeling.summary import summarize
 from reelbeam.transforms.records import Failure, VideoRef, VideoSummary
 
 _REJECTED = "rejected"
+
+# Without it, Beam pickles rows, and other languages, such as that of SqlTransform, cannot read them.
+for _row_type in (VideoRow, ClipRow, ErrorRow):
+    beam.coders.registry.register_coder(_row_type, beam.coders.RowCoder)
 
 
 class LabeledVideos(NamedTuple):
@@ -56,13 +61,17 @@ class LabelVideos(beam.PTransform):
     Raises:
       TypeError: an option does not exist.
       ConfigError: an option is out of range, or options do not fit each other.
-      ModelError: the model or its labels cannot be used. The model is fetched when the pipeline is built.
+      ModelError: the model or its labels cannot be used. The model is fetched and loaded when the pipeline is built.
     """
 
-    def __init__(self, model: str, **options: Unpack[LabelOptions]) -> None:
+    def __init__(self, model: str | os.PathLike[str], **options: Unpack[LabelOptions]) -> None:
         super().__init__()
         self._labeler = prepare(model, options, runs_here=False)
+        self._engine: object = load_checked(self._labeler.config.classifier)  # shared with workers in this process
         self._base_dir = str(pathlib.Path.cwd())
+
+    def __getstate__(self) -> dict[str, object]:
+        return vars(self) | {"_engine": None}
 
     def expand(self, elements: beam.PCollection[object]) -> LabeledVideos:
         """Connects the steps."""
@@ -73,9 +82,7 @@ class LabelVideos(beam.PTransform):
         summaries = rejected | "SummarizeRejected" >> beam.MapTuple(_summary_of_rejected).with_output_types(
             VideoSummary
         )
-        failures = rejected | "FailureOfRejected" >> beam.MapTuple(lambda _, failure: failure).with_output_types(
-            Failure
-        )
+        failures = rejected | "FailureOfRejected" >> beam.MapTuple(_failure_of_rejected).with_output_types(Failure)
         facts = self._labeler.facts
         return LabeledVideos(
             (labeled.summaries, summaries)

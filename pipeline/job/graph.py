@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import apache_beam as beam
 import pyarrow as pa
 
+from reelbeam.pipeline.costs.planned import planned_cost_of_clip
 from reelbeam.pipeline.job.labeler import labeler_config
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.transforms.label_videos import LabelSelected
@@ -121,5 +122,6 @@ def build_graph(
         max_failure_ratio=config.max_failure_ratio,
         lock=lock,
         num_known_good=part.num_known_good if part else 0,
+        planned_cost_of_clip=planned_cost_of_clip(config),
     )
     return results | WriteResults(to_commit, schemas=schemas)

@@ -24,18 +24,13 @@ def labeler_config(settings: LabelerSettings, labels: LabelMap, in_place: bool =
       labels: the classes of the model.
       in_place: whether a short video is decoded where it was planned, see `PlannerConfig`.
     """
-    spool = SpoolConfig(settings.spool_dir, settings.spool_bytes)
-    most, limits = settings.max_video_bytes, settings.decoder_limits
     return LabelerConfig(
-        planner=PlannerConfig(
-            sampling=settings.sampling, max_video_bytes=most, limits=limits, spool=spool, in_place=in_place
-        ),
-        decoder=DecoderConfig(geometry=settings.geometry, max_video_bytes=most, limits=limits, spool=spool),
+        planner=planner_config(settings, in_place),
+        decoder=decoder_config(settings),
         classifier=ClassifierConfig(
             model=settings.model,
             labels=labels.labels,
-            top_k=settings.top_k,
-            min_score=settings.min_score,
+            kept=settings.label_filter,
             engine=settings.engine,
             num_threads=settings.num_threads,
             precision=settings.precision,
@@ -43,6 +38,27 @@ def labeler_config(settings: LabelerSettings, labels: LabelMap, in_place: bool =
             outputs=settings.outputs,
             clip_frames=settings.clip_frames,
         ),
+    )
+
+
+def planner_config(settings: LabelerSettings, in_place: bool = True) -> PlannerConfig:
+    """Returns the configuration of planning; for `in_place`, see `PlannerConfig`."""
+    return PlannerConfig(
+        sampling=settings.sampling,
+        max_video_bytes=settings.max_video_bytes,
+        limits=settings.decoder_limits,
+        spool=SpoolConfig(settings.spool_dir, settings.spool_bytes),
+        in_place=in_place,
+    )
+
+
+def decoder_config(settings: LabelerSettings) -> DecoderConfig:
+    """Returns the configuration of decoding."""
+    return DecoderConfig(
+        geometry=settings.geometry,
+        max_video_bytes=settings.max_video_bytes,
+        limits=settings.decoder_limits,
+        spool=SpoolConfig(settings.spool_dir, settings.spool_bytes),
     )
 
 

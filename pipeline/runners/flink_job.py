@@ -20,6 +20,8 @@ _CANCEL_SECONDS = 60.0
 _APPEAR_SECONDS = 20.0
 """How long the job server may take to submit a job after the launcher has stopped waiting for it."""
 _SIGNS_OF_ANOTHER_VERSION = ("Failed to deserialize JobGraph", "InvalidClassException")
+CLIP_ROWS = "ClipRows"
+"""A step in the name of the vertices that decode and classify. Flink's names do not have the steps in LabelSelected."""
 _TERMINAL = ("FINISHED", "FAILED", "CANCELED")
 
 
@@ -125,13 +127,13 @@ def reason(text: str) -> str:
 def progress_line(job: JobDetails) -> str:
     """Formats the progress of a job from Flink's REST API.
 
-    >>> progress_line({"state": "RUNNING", "vertices": [{"name": "{PlanClips}", "status": "FINISHED", "metrics": {}},
-    ...     {"name": "{DecodeClips, ClassifyClips}", "status": "RUNNING", "metrics": {"read-records": 7}}]})
-    'running, 1 of 2 steps done, 7 segments started'
+    >>> progress_line({"state": "RUNNING", "vertices": [{"name": "{SelectVideos}", "status": "FINISHED", "metrics": {}},
+    ...     {"name": "{LabelSelected, ClipRows}", "status": "RUNNING", "metrics": {"read-records": 7}}]})
+    'running, 1 of 2 steps done, 7 videos and segments started'
     """
     vertices = job["vertices"]
     done = sum(vertex["status"] == "FINISHED" for vertex in vertices)
-    taken = sum(vertex["metrics"].get("read-records", 0) for vertex in vertices if "DecodeClips" in vertex["name"])
-    return (
-        f"{job['state'].lower()}, {done} of {counted(len(vertices), 'step')} done, {counted(taken, 'segment')} started"
-    )
+    taken = sum(vertex["metrics"].get("read-records", 0) for vertex in vertices if CLIP_ROWS in vertex["name"])
+    # The first of these steps reads videos, and decodes the short ones; the other reads segments of long ones.
+    steps = counted(len(vertices), "step")
+    return f"{job['state'].lower()}, {done} of {steps} done, {taken} videos and segments started"

@@ -42,12 +42,15 @@ def require_start() -> None:
         raise ConfigError("the working directory was removed: change to one that exists") from None
 
 
-def check_address_space(num_threads: int, decoder_memory_bytes: int) -> None:
+def check_address_space(
+    num_threads: int, decoder_memory_bytes: int, threads_option: str = "--direct_num_workers"
+) -> None:
     """Raises ConfigError if `ulimit -v` is too small for a local run: native code would crash at any point.
 
     Args:
       num_threads: the number of threads of the local runner.
       decoder_memory_bytes: the limit of a decoder process, in addition to half a gibibyte for its program.
+      threads_option: the option that sets the number of threads.
     """
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit == resource.RLIM_INFINITY:
@@ -56,7 +59,7 @@ def check_address_space(num_threads: int, decoder_memory_bytes: int) -> None:
     if limit < own:
         raise ConfigError(
             f"the address space is limited to {limit >> 10} KiB, and a run with {counted(num_threads, 'thread')} needs "
-            f"{own >> 10}: set `ulimit -v unlimited`, or lower --direct_num_workers"
+            f"{own >> 10}: set `ulimit -v unlimited`, or lower {threads_option}"
         )
     if limit < decoder_memory_bytes + _GIBIBYTE // 2:
         raise ConfigError(

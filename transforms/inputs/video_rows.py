@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -26,15 +28,21 @@ def video_of_row(row: Mapping[str, object], where: str, base_dir: str | None) ->
     Raises:
       ValueError: the row has no URI, or its URI or range is not valid. The message names the row and the value.
     """
+    return dataclasses.replace(whole_video_of_row(row, where, base_dir), time_range=_range_of(row, where))
+
+
+def whole_video_of_row(row: Mapping[str, object], where: str, base_dir: str | None) -> VideoRef:
+    """Returns the video that a row names, without its range; with the arguments and errors of `video_of_row`."""
     uri = row.get(URI_COLUMN)
     if uri is None or uri == "":
         raise ValueError(f"{where} has no {URI_COLUMN}")
+    uri = os.fspath(uri) if isinstance(uri, os.PathLike) else uri
     if not _is_name(uri):
         shown = json.dumps(uri, default=str)[:80]
         raise ValueError(f"{where}: {URI_COLUMN} is {shown}, and should be a text, the URI or the path of a file")
     others = {name: value for name, value in row.items() if name not in (URI_COLUMN, *RANGE_COLUMNS)}
-    metadata = tuple(sorted((str(k), _as_text(v)) for k, v in others.items() if v is not None))
-    return VideoRef(storage.normalize(uri, base_dir), metadata=metadata, time_range=_range_of(row, where))
+    metadata = {_as_text(name): _as_text(value) for name, value in others.items() if value is not None}
+    return VideoRef(storage.normalize(uri, base_dir), metadata=tuple(sorted(metadata.items())))
 
 
 def _is_name(value: object) -> TypeGuard[str]:
@@ -72,6 +80,9 @@ def _seconds(value: object, name: str, where: str) -> Fraction | None:
 
 
 def _as_text(value: object) -> str:
-    """Returns a metadata value as text: a nested value as JSON, any other as Python prints it."""
-    text = json.dumps(value, sort_keys=True, default=str) if isinstance(value, dict | list | bool) else str(value)
+    """Returns a name or a value of metadata as text: a nested value as JSON if JSON has it, others as Python does."""
+    text = str(value)
+    if isinstance(value, dict | list | bool):
+        with contextlib.suppress(ValueError, TypeError):  # a circle, or keys that JSON does not have or cannot sort
+            text = json.dumps(value, sort_keys=True, default=str)
     return text.encode("utf-8", "replace").decode()  # JSON may contain an unpaired surrogate, tables may not

@@ -52,11 +52,12 @@ class ClipClassifier:
 
     def classify(self, batch: Sequence[Clip], model: Engine | StreamEngine) -> list[ClipScores | Failure]:
         """Returns scores or a failure for each clip of the batch, in order, without its pixels."""
-        answers = self._classify(batch, model)
+        answers = self.answers(batch, model)
         activation = model.output_activation
         return [self._to_result(clip, answer, activation) for clip, answer in zip(batch, answers, strict=True)]
 
-    def _classify(self, batch: Sequence[Clip], model: Engine | StreamEngine) -> list[Answer | InferenceError]:
+    def answers(self, batch: Sequence[Clip], model: Engine | StreamEngine) -> list[Answer | InferenceError]:
+        """Returns the model's outputs or an error for each clip of the batch, in order."""
         if self._config.model.kind == "stream":
             return self._stream.classify(batch, cast(StreamEngine, model))
         return self._base.classify(batch, cast(Engine, model))
@@ -78,7 +79,7 @@ class ClipClassifier:
             clip.video_uri,
             clip.segment_index,
             clip.span,
-            labels=top_labels(scores, config.labels, config.top_k, config.min_score),
+            labels=top_labels(scores, config.labels, config.kept),
             entropy=entropy(scores, activation),
             log_sum_exp=log_sum_exp(logits),
             scores=scores,

@@ -6,7 +6,7 @@ import dataclasses
 
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
-from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.models.classifier_config import ClassifierConfig
 from reelbeam.transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from reelbeam.transforms.errors import InvalidInputError
 from reelbeam.transforms.inputs.list_rows import URI_COLUMN
-from reelbeam.transforms.inputs.video_rows import video_of_row
+from reelbeam.transforms.inputs.video_rows import video_of_row, whole_video_of_row
 from reelbeam.transforms.records import Failure, VideoRef
 from reelbeam.transforms.redaction import without_query
 
@@ -21,7 +21,7 @@ class Named(NamedTuple):
 
     Attributes:
       video: the video; of an element that names none, the element as text in place of a URI.
-      failure: why the element names no video; None if it does.
+      failure: why the element cannot be labeled; None if it can.
     """
 
     video: VideoRef
@@ -29,7 +29,7 @@ class Named(NamedTuple):
 
 
 def named_video(element: object, base_dir: str | None = None) -> Named:
-    """Returns the video that an element names.
+    """Returns the video that an element names. An element whose range is not valid keeps its URI and metadata.
 
     Args:
       element: a URI or a path; or a mapping, a named tuple, a dataclass or a `beam.Row` with the field `video_uri`,
@@ -39,10 +39,12 @@ def named_video(element: object, base_dir: str | None = None) -> Named:
     if isinstance(element, VideoRef):
         return Named(element)
     shown = without_query(repr(element))[:_MAX_SHOWN].encode("utf-8", "backslashreplace").decode()
+    video, where = VideoRef(shown), f"the element {shown}"
     try:
-        return Named(video_of_row(_fields_of(element), f"the element {shown}", base_dir))
+        fields = _fields_of(element)
+        video = whole_video_of_row(fields, where, base_dir)
+        return Named(video_of_row(fields, where, base_dir))
     except ValueError as error:
-        video = VideoRef(shown)
         return Named(video, Failure.of(InvalidInputError(str(error)), video, "list"))
 
 
@@ -56,7 +58,7 @@ def _fields_of(element: object) -> Mapping[str, object]:
         return {field.name: getattr(element, field.name) for field in dataclasses.fields(element)}
     for name in ("_asdict", "as_dict"):  # of named tuples, and of beam.Row
         to_dict = getattr(element, name, None)
-        if callable(to_dict):
+        if callable(to_dict) and not isinstance(element, type):
             fields = to_dict()
             if isinstance(fields, Mapping):
                 return fields

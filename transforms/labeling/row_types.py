@@ -3,12 +3,15 @@
 The fields are the columns of the tables without those of a run, see `reelbeam.transforms.schemas`. Fields have only
 types that `RowCoder`, Parquet, BigQuery and SQL share: times are whole milliseconds, and metadata is a list of pairs.
 After a shuffle, Beam returns lists for sequences.
+
+Beam reads the annotations of named tuples without evaluating them, and its schemas know Optional, but not `int | None`:
+with other annotations, every column is a pickled value for Parquet, SQL and other languages.
 """
 
-from __future__ import annotations
+# ruff: noqa: UP045
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Optional, TypeVar
 
 from reelbeam.transforms.records import ClipScores, Failure, LabelerFacts, VideoSummary
 from reelbeam.transforms.schemas import clip_columns, error_columns, video_columns
@@ -42,28 +45,28 @@ class VideoRow(NamedTuple):
     """The result of one video. The fields are columns of the videos table."""
 
     video_uri: str
-    range_start_ms: int | None
-    range_end_ms: int | None
+    range_start_ms: Optional[int]
+    range_end_ms: Optional[int]
     status: str
-    top_label: str | None
-    top_score: float | None
+    top_label: Optional[str]
+    top_score: Optional[float]
     labels: Sequence[VideoLabel]
     num_planned_clips: int
     num_clips: int
-    error_code: str | None
-    error_message: str | None
-    duration_ms: int | None
-    width: int | None
-    height: int | None
-    rotation_degrees: int | None
-    source_fps: float | None
-    num_frames: int | None
-    num_discontinuities: int | None
-    codec: str | None
-    container: str | None
-    num_video_streams: int | None
-    has_audio: bool | None
-    size_bytes: int | None
+    error_code: Optional[str]
+    error_message: Optional[str]
+    duration_ms: Optional[int]
+    width: Optional[int]
+    height: Optional[int]
+    rotation_degrees: Optional[int]
+    source_fps: Optional[float]
+    num_frames: Optional[int]
+    num_discontinuities: Optional[int]
+    codec: Optional[str]
+    container: Optional[str]
+    num_video_streams: Optional[int]
+    has_audio: Optional[bool]
+    size_bytes: Optional[int]
     content_version: str
     metadata: Sequence[MetadataField]
     model: str
@@ -77,7 +80,7 @@ class VideoRow(NamedTuple):
     transient: bool
 
     @classmethod
-    def of(cls, summary: VideoSummary, labeler: LabelerFacts) -> VideoRow:
+    def of(cls, summary: VideoSummary, labeler: LabelerFacts) -> "VideoRow":
         """Returns the row of a labeled video."""
         columns = video_columns(summary, labeler)
         columns["labels"] = [VideoLabel(**label) for label in columns["labels"]]
@@ -86,48 +89,49 @@ class VideoRow(NamedTuple):
 
 
 class ClipRow(NamedTuple):
-    """The result of one clip. The fields are columns of the clips table; logits and embedding are None by default."""
+    """The result of one clip. The fields are columns of the clips table; logits and embedding are empty by default."""
 
     video_uri: str
-    range_start_ms: int | None
-    range_end_ms: int | None
+    range_start_ms: Optional[int]
+    range_end_ms: Optional[int]
     clip_index: int
     start_ms: int
     end_ms: int
-    top_label: str | None
-    top_score: float | None
+    top_label: Optional[str]
+    top_score: Optional[float]
     labels: Sequence[ClipLabel]
     entropy: float
     log_sum_exp: float
     num_frames: int
     num_real_frames: int
-    logits: Sequence[float] | None = None
-    embedding: Sequence[float] | None = None
+    logits: Sequence[float] = ()
+    embedding: Sequence[float] = ()
 
     @classmethod
-    def of(cls, scores: ClipScores) -> ClipRow:
+    def of(cls, scores: ClipScores) -> "ClipRow":
         """Returns the row of a classified clip."""
         columns = clip_columns(scores)
         columns["labels"] = [ClipLabel(**label) for label in columns["labels"]]
-        arrays = {name: columns[name].astype(float).tolist() for name in ("logits", "embedding") if name in columns}
-        return cls(**columns | arrays)
+        for name in ("logits", "embedding"):
+            columns[name] = columns[name].astype(float).tolist() if name in columns else []
+        return cls(**columns)
 
 
 class ErrorRow(NamedTuple):
     """A failure. The fields are columns of the errors table."""
 
     video_uri: str
-    range_start_ms: int | None
-    range_end_ms: int | None
-    segment_index: int | None
-    clip_index: int | None
+    range_start_ms: Optional[int]
+    range_end_ms: Optional[int]
+    segment_index: Optional[int]
+    clip_index: Optional[int]
     stage: str
     code: str
     message: str
     transient: bool
 
     @classmethod
-    def of(cls, failure: Failure) -> ErrorRow:
+    def of(cls, failure: Failure) -> "ErrorRow":
         """Returns the row of a failure."""
         return cls(**error_columns(failure))
 

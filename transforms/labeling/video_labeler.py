@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
 import itertools
 import operator
@@ -12,15 +14,19 @@ from reelbeam.transforms import storage
 from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.labeling.clip_classifier import ClipClassifier
 from reelbeam.transforms.labeling.config import LabelerConfig
+from reelbeam.transforms.labeling.costs import decoding_cost
 from reelbeam.transforms.labeling.summary import summarize
-from reelbeam.transforms.labeling.video_plan import VideoPlan, plan_video
-from reelbeam.transforms.media.decoding.decoder import DecodeStats
+from reelbeam.transforms.labeling.video_decoder import VideoDecoder
+from reelbeam.transforms.labeling.video_plan import VideoPlan
+from reelbeam.transforms.media.decoding.stats import DecodeStats
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.models.cpu_meter import model_meter
+from reelbeam.transforms.models.engine import Engine
+from reelbeam.transforms.models.engines.stream import StreamEngine
 from reelbeam.transforms.models.loading import LoadEngine, load_any_engine
 from reelbeam.transforms.models.scores import ScoreSum
 from reelbeam.transforms.output.run_counts import RunCost
-from reelbeam.transforms.records import Clip, ClipScores, Failure, SegmentSpan, StateSlot, VideoRef, VideoSummary
+from reelbeam.transforms.records import Clip, ClipScores, Failure, SegmentSpan, VideoRef, VideoSummary
 
 
 class LabeledVideo(NamedTuple):
@@ -74,15 +80,27 @@ class VideoLabeler:
     Args:
       config: of planning, decoding and classification.
       load: loads the engine.
+      sandbox: has the decoder processes; by default the one of this process.
 
     Raises:
       ModelError: the model cannot be loaded.
     """
 
-    def __init__(self, config: LabelerConfig, load: LoadEngine = load_any_engine) -> None:
+    def __init__(
+        self,
+        config: LabelerConfig,
+        load: LoadEngine = load_any_engine,
+        sandbox: sandboxed.Sandbox = sandboxed.shared,
+    ) -> None:
         self._config = config
+        self._decoder = VideoDecoder(config.planner, config.decoder, sandbox)
         self._classifier = ClipClassifier(config.classifier, load)
         self._engine = self._classifier.load()
+
+    @property
+    def engine(self) -> Engine | StreamEngine:
+        """The loaded model."""
+        return self._engine
 
     def label(self, video: VideoRef) -> LabeledVideo:
         """Returns the result of a video, segment by segment.
@@ -95,45 +113,45 @@ class VideoLabeler:
 
     def plan(self, video: VideoRef) -> PreparedVideo:
         """Returns the segments of a video, or why it has none."""
-        config, stats = self._config.planner, DecodeStats()
-        video = storage.with_known_size(video)
+        video, stats = storage.with_known_size(video), DecodeStats()
         plan, failure = None, None
         try:
-            with storage.local_file(video, config.max_video_bytes, config.spool) as file:
-                media = sandboxed.probe(file, config.limits, stats)
-            plan = plan_video(video, media, config)
+            plan = self._decoder.plan(video, stats)
         except MediaError as error:
             failure = Failure.of(error, video, "plan")
-        return PreparedVideo(video, plan, failure, RunCost(stats.cpu_seconds, bytes_fetched=stats.bytes_fetched))
+        return PreparedVideo(video, plan, failure, decoding_cost(stats))
 
-    def label_segment(self, segment: SegmentSpan, is_stopped: Callable[[], bool] = lambda: False) -> SegmentResult:
+    def label_segment(
+        self,
+        segment: SegmentSpan,
+        is_stopped: Callable[[], bool] = lambda: False,
+        report: Callable[[int], None] = lambda _: None,
+    ) -> SegmentResult:
         """Returns the result of a segment. A failure keeps the scores of the clips before it.
 
         Args:
           segment: of a plan.
           is_stopped: returns whether to give up before the next clip.
+          report: called with the number of clips after some were classified.
         """
         stats, failures, scores, model_seconds = DecodeStats(), list[Failure](), list[ClipScores](), 0.0
-        clips = self._decode(segment, stats, failures)
-        while not is_stopped() and (batch := list(itertools.islice(clips, self._config.classifier.max_batch_clips))):
-            with model_meter.measure() as used:
-                results = self._classifier.classify(batch, self._engine)
-            model_seconds += used.cpu_seconds
-            scores += (result for result in results if isinstance(result, ClipScores))
-            failures += (result for result in results if isinstance(result, Failure))
-        clips.close()
-        return SegmentResult(scores, failures, RunCost(stats.cpu_seconds, model_seconds, stats.bytes_fetched))
+        most_clips = self._config.classifier.max_batch_clips
+        with contextlib.closing(self._decode(segment, stats, failures)) as clips:
+            while not is_stopped() and (batch := list(itertools.islice(clips, most_clips))):
+                with model_meter.measure() as used:
+                    results = self._classifier.classify(batch, self._engine)
+                model_seconds += used.cpu_seconds
+                scores += (result for result in results if isinstance(result, ClipScores))
+                failures += (result for result in results if isinstance(result, Failure))
+                report(len(batch))
+        cost = dataclasses.replace(decoding_cost(stats), model_cpu_seconds=model_seconds)
+        return SegmentResult(scores, failures, cost)
 
     def _decode(self, segment: SegmentSpan, stats: DecodeStats, failures: list[Failure]) -> Generator[Clip, None, None]:
-        video, config, slot = segment.video, self._config.decoder, StateSlot()
         try:
-            with storage.local_file(video, config.max_video_bytes, config.spool) as file:
-                for span, frames in sandboxed.decode_clips(
-                    file, segment.media, segment.clips, config.geometry, config.limits, stats
-                ):
-                    yield Clip(video.video_uri, segment.segment_index, span, frames, video.time_range, slot)
+            yield from self._decoder.clips(segment, stats)
         except MediaError as error:
-            failures.append(Failure.of(error, video, "decode", segment.segment_index))
+            failures.append(Failure.of(error, segment.video, "decode", segment.segment_index))
 
     def summarized(self, prepared: PreparedVideo, segments: Sequence[SegmentResult]) -> LabeledVideo:
         """Returns the result of a video from the results of its segments, in any order."""
@@ -142,7 +160,7 @@ class VideoLabeler:
         if prepared.failure is not None:
             failures.append(prepared.failure)
         model = self._config.classifier
-        labels = _sum(scores).top_labels(model.labels, model.top_k, model.min_score) if scores else ()
+        labels = _sum(scores).top_labels(model.labels, model.kept) if scores else ()
         planned = [prepared.plan.planned] if prepared.plan else []
         summary = summarize(prepared.video, planned, len(scores), labels, failures)
         return LabeledVideo(

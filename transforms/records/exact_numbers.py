@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import numbers
 import re
 from fractions import Fraction
 
@@ -34,17 +35,19 @@ table's column."""
 
 
 def parse_seconds(value: object) -> Fraction | None:
-    """Returns the seconds in a field of a file exactly as its decimal text states; None for an empty value.
+    """Returns the seconds in a field of a row exactly as its decimal text states; None for an empty value.
 
     Args:
-      value: a text or a number; of a JSON file it may be anything.
+      value: a text or a number, NumPy's too; of a JSON file it may be anything.
 
     Raises:
       ValueError: it is not a decimal number. The caller names the place, and checks the range.
     """
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
-    is_number = isinstance(value, str | int | float | decimal.Decimal) and not isinstance(value, bool)
+    if isinstance(value, Fraction):
+        return value
+    is_number = isinstance(value, str | numbers.Real | decimal.Decimal) and not isinstance(value, bool)
     text = str(value).strip() if is_number else ""
     if "/" in text:  # files state seconds as decimals only
         raise ValueError(text)

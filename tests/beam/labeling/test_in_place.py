@@ -16,12 +16,11 @@ from object_stores import S3Server, s3_flags
 
 from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.decode_clips import DecodeClips, DecodedClips
-from reelbeam.transforms.label_videos import with_short_videos
 from reelbeam.transforms.labeling.config import DecoderConfig, PlannerConfig
 from reelbeam.transforms.media.decoding.decoder import Geometry
-from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.output.run_counts import RunCost
-from reelbeam.transforms.plan_clips import ClipPlan, PlanClips
+from reelbeam.transforms.plan_clips import ClipPlan, PlanClips, SpreadSegments
 from reelbeam.transforms.records import SegmentSpan, VideoRef
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
 
@@ -73,7 +72,7 @@ def in_place(found: ClipPlan, spool: SpoolConfig) -> DecodedClips:
 
 
 def spread(found: ClipPlan, spool: SpoolConfig) -> DecodedClips:
-    return found.segments | beam.Reshuffle() | decoder(spool)
+    return found.segments | SpreadSegments() | decoder(spool)
 
 
 @pytest.mark.parametrize(("wiring", "num_fetches"), [(in_place, 1), (spread, 2)])
@@ -112,7 +111,7 @@ def test_the_clips_are_those_of_all_segments_spread(videos: list[pathlib.Path], 
     spool, refs = SpoolConfig(str(tmp_path)), [VideoRef(str(path), 1) for path in videos]
     with LocalPipeline() as pipeline:
         found = plan(refs, pipeline, spool)
-        decoded = with_short_videos(found.segments | beam.Reshuffle(), found.short) | decoder(spool)
+        decoded = (found.segments | SpreadSegments(), found.short) | beam.Flatten() | decoder(spool)
         clips = decoded.clips | beam.Map(lambda clip: (clip.video_uri, clip.span.clip_index))
         seconds = [12, 40, LONG_SECONDS, 21, 30, 14]
         expected = [(str(path), k) for path, n in zip(videos, seconds, strict=True) for k in range(-(-n // 10))]

@@ -83,7 +83,7 @@ def test_no_shuffle_is_between_decoding_and_the_model_nor_between_planning_and_d
     (flatten,) = (t for t in steps.values() if t.unique_name == "LabelSelected/Segments")
     assert flatten.spec.urn == "beam:transform:flatten:v1"
     spread, short = (maker[pcollection] for _, pcollection in sorted(flatten.inputs.items()))
-    assert path_to("SpreadSegments", spread, maker) == ["Passed", "KeepLockToDecode"]
+    assert path_to("SpreadSegments", spread, maker) == ["KeepLockToDecode"]
     assert path_to("PlanClips", short, maker) == []
 
 

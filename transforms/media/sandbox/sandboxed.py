@@ -35,7 +35,7 @@ from reelbeam.transforms.media.sandbox.decoder_process import DecoderProcess
 from reelbeam.transforms.media.sandbox.spawn import DECODER_MODULE, ForkServer, ServerGoneError
 from reelbeam.transforms.records import ClipSpan, MediaInfo
 
-__all__ = ["DecoderLimits", "Sandbox", "acquire", "check_confinement", "close_idle", "decode_clips", "probe"]
+__all__ = ["DecoderLimits", "Sandbox", "acquire", "check_confinement", "close_idle", "decode_clips", "probe", "shared"]
 
 _MAX_STARTS = 3
 _DAY_SECONDS = 24 * 3600
@@ -125,7 +125,7 @@ class Sandbox:
     ) -> Iterator[DecoderProcess]:
         """Starts a decoder process for one request and closes it at the end of the block.
 
-        `stats` gets the CPU time of the process, however it ended, and the fetched bytes.
+        `stats` gets what the process has cost, however it ended.
         """
         process = self._start(Bounds(memory_bytes, cpu_seconds), allow_unconfined)
         try:
@@ -133,8 +133,7 @@ class Sandbox:
         finally:
             process.close()
             if stats is not None:
-                stats.cpu_seconds += process.cpu_seconds
-                stats.bytes_fetched += process.bytes_fetched
+                stats.add(process.spent())
             with self._lock:
                 self._processes.discard(process)
             if process.has_crashed:
@@ -149,10 +148,15 @@ class Sandbox:
         self._close_unused()
 
     def close(self) -> None:
-        """Ends every process, in use or not. No other process can be started."""
+        """Ends every process, in use or not. No other process can be started.
+
+        Threads that wait for a decoder get DecoderFailedError or RunError.
+        """
         self._is_closed = True
         for server in self._servers():
             server.close()
+        with contextlib.suppress(ValueError):  # closed before
+            _sandboxes.remove(self)
 
     def forget(self) -> None:
         """Closes the copies of the parent's descriptors after a fork, so that no process outlives the parent."""
@@ -190,6 +194,9 @@ class Sandbox:
                 raise errors.RunError("the decoder process does not start: the sandbox is closed")
             if self._server is None:
                 self._server = ForkServer(self._module)
+                if self._is_closed:  # by another thread, while the server started
+                    self._server.close()
+                    raise errors.RunError("the decoder process does not start: the sandbox is closed")
             return self._server
 
     def _retire(self, server: ForkServer) -> None:
@@ -208,18 +215,19 @@ class Sandbox:
 
 
 _sandboxes: list[Sandbox] = []
-_shared = Sandbox()
+shared = Sandbox()
+"""The sandbox of this process."""
 
-probe = _shared.probe
-decode_clips = _shared.decode_clips
-check_confinement = _shared.check_confinement
-acquire = _shared.acquire
-close_idle = _shared.close_idle
+probe = shared.probe
+decode_clips = shared.decode_clips
+check_confinement = shared.check_confinement
+acquire = shared.acquire
+close_idle = shared.close_idle
 
 
 def _close_all() -> None:
     """Ends every process at the end of the program."""
-    for sandbox in _sandboxes:
+    for sandbox in list(_sandboxes):
         sandbox.close()
 
 

@@ -41,7 +41,7 @@ class ForkServer:
         Raises:
           RunError: the server does not start.
         """
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         try:
             self._start(module)
         except OSError as error:  # no descriptor, no memory or no process left
@@ -50,6 +50,9 @@ class ForkServer:
             ready = self._receive()
         except ServerGoneError as error:
             raise errors.RunError(f"the decoder process does not start: {error}") from error
+        except KeyboardInterrupt:
+            self.close()
+            raise
         if "bug" in ready:
             self.close()
             raise errors.RunError(f"the decoder process does not start: {ready['bug']}")
@@ -112,17 +115,18 @@ class ForkServer:
         return self._ask({"end": serial})["cpu_seconds"]
 
     def close(self) -> None:
-        """Kills and reaps the server. Its children end with it."""
-        if self._liveness >= 0:
-            self._process.kill()
-            self._process.wait()
+        """Kills and reaps the server. Its children end with it. A thread that waits for the server gets an error."""
+        self._process.kill()
+        self._process.wait()
+        with self._lock:  # until no other thread reads from the descriptor
             self.forget()
 
     def forget(self) -> None:
         """Closes this process's ends without killing the server, which belongs to the parent after a fork."""
         self._control.close()
-        os.close(self._liveness)
-        self._liveness = -1
+        if self._liveness >= 0:
+            os.close(self._liveness)
+            self._liveness = -1
 
     def _ask(self, message: Mapping[str, Any], descriptors: Sequence[int] = ()) -> dict[str, Any]:
         with self._lock:
