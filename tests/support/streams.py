@@ -23,6 +23,7 @@ class Seen(NamedTuple):
       what: the label of a video or a clip, or the code of an error.
       window: its start and end in seconds; empty for the global window.
       timestamp: in seconds.
+      clip_index: of a clip; None in other tables.
     """
 
     table: str
@@ -30,6 +31,7 @@ class Seen(NamedTuple):
     what: str
     window: tuple[float, ...]
     timestamp: float
+    clip_index: int | None = None
 
 
 class SeeRows(beam.PTransform):
@@ -54,7 +56,8 @@ class _See(beam.DoFn):
         fields = row._asdict()
         what = fields.get("code") or fields.get("error_code") or fields["top_label"]
         bounds = () if isinstance(window, GlobalWindow) else (float(window.start), float(window.end))  # type: ignore[attr-defined]
-        yield Seen(self._table, os.path.basename(row.video_uri), what, bounds, float(timestamp))  # type: ignore[arg-type]
+        index = row.clip_index if isinstance(row, reelbeam.ClipRow) else None
+        yield Seen(self._table, os.path.basename(row.video_uri), what, bounds, float(timestamp), index)  # type: ignore[arg-type]
 
 
 def streaming_pipeline(prism: str | None) -> beam.Pipeline:

@@ -53,8 +53,8 @@ def ok(name: str, window: tuple[float, ...], timestamp: float) -> Iterator[Seen]
     """Yields the rows of a labeled sample."""
     file = f"{name.replace(' ', '_')}.mp4"
     yield Seen("videos", file, name, window, timestamp)
-    for _ in range(NUM_CLIPS[name]):
-        yield Seen("clips", file, name, window, timestamp)
+    for index in range(NUM_CLIPS[name]):
+        yield Seen("clips", file, name, window, timestamp, index)
 
 
 def failed(name: str, code: str, window: tuple[float, ...], timestamp: float) -> Iterator[Seen]:
@@ -203,7 +203,7 @@ def test_elements_of_every_kind_keep_their_window(pipeline: beam.Pipeline, uri: 
             *ok("growing", window, 1),
             *ok("shrinking", window, 2),
             Seen("videos", "moving_up.mp4", "moving up", window, 3),
-            Seen("clips", "moving_up.mp4", "moving up", window, 3),
+            Seen("clips", "moving_up.mp4", "moving up", window, 3, 0),
             *failed("gone.mp4", "not_found", window, 4),
             *failed("None", "invalid_input", window, 5),
             *failed("''", "invalid_input", window, 6),
