@@ -10,7 +10,7 @@ from typing import Unpack
 from reelbeam.pipeline.api.found_videos import find_videos
 from reelbeam.pipeline.api.label_tables import LabelTables, TableRows
 from reelbeam.pipeline.api.local_run import LocalRun
-from reelbeam.pipeline.api.options import LabelOptions
+from reelbeam.pipeline.api.options import LabelOptions, checked
 from reelbeam.pipeline.api.preparation import Labeler, errors_of_options, prepare
 from reelbeam.pipeline.api.progress_bar import ProgressBar
 from reelbeam.pipeline.settings import bounds
@@ -63,6 +63,8 @@ def label(
       StorageError: a folder or a pattern cannot be listed.
     """
     num_threads = _num_threads(num_workers)
+    with errors_of_options():
+        checked(options)  # before a listing, which may take long
     found = find_videos(videos)
     labeler = prepare(model, options, runs_here=True)
     limits = labeler.config.planner.limits
