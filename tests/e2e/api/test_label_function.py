@@ -91,7 +91,7 @@ def test_elements_are_labeled_like_the_rows_of_a_list(samples_dir: pathlib.Path,
         {"video_uri": video, "start_seconds": 1, "end_seconds": 3, "camera": "left"},
         {"video_uri": video, "camera": "right"},
         {"video_uri": video, "start_seconds": 1.0, "end_seconds": "3", "camera": "left"},
-        {"video_uri": missing},
+        {"video_uri": missing, "camera": ""},
     ]
     assert_same(reelbeam.label(elements, model="demo", progress=False), listed)
     result = reelbeam.label([*elements, {"name": video}, 7], model="demo", progress=False)
