@@ -55,7 +55,9 @@ setup(
             "ruff",
             "mypy",
             "duckdb",
-            "pandas",
+            "pandas<2.3",  # of which Beam's DataFrames know
+            "nbclient",  # runs the notebook of examples/, with the next one
+            "ipykernel",
             "imageio-ffmpeg",
             "ai-edge-litert",  # a test runs a published TFLite model
             "jsonschema",
