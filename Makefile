@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-slow test-flink browser check docs format demo-model clean
+.PHONY: help demo test test-all test-slow test-flink browser prism check docs format demo-model clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,7 +18,7 @@ test: check ## format, lint, types and the fast tests (minutes)
 
 test-all: test test-slow ## the same, and the slow tests (half an hour)
 
-test-slow: $(VENV)/installed-dev browser ## the slow tests alone
+test-slow: $(VENV)/installed-dev browser prism ## the slow tests alone
 	$(BIN)/python -m pytest -m slow --timeout=1800 -n auto --dist loadfile
 
 test-flink: $(VENV)/installed-dev ## every test on a Flink cluster of its own, with all that can die in one (a quarter of an hour)
@@ -26,6 +26,9 @@ test-flink: $(VENV)/installed-dev ## every test on a Flink cluster of its own, w
 
 browser: ## install what the browser tests need: as root on Debian Chromium and npm, then axe
 	@tests/browser/install.sh
+
+prism: ## build Beam's portable runner for the tests that need it, with Go (a minute)
+	@tools/build_prism.sh >/dev/null || [ "$${CI:-}" != true ]
 
 check: $(VENV)/installed-dev ## format, lint and types
 	$(BIN)/ruff format --check .

@@ -19,7 +19,7 @@ setup(
     packages=find_packages(include=["reelbeam", "reelbeam.*"]),  # follows the links to pipeline/ and transforms/
     package_data={
         "reelbeam": ["py.typed"],
-        "reelbeam.pipeline.commands": ["costs.json"],
+        "reelbeam.pipeline.costs": ["costs.json"],
         "reelbeam.pipeline.demo": ["videos/*"],
         "reelbeam.pipeline.doctor": ["reference.json"],
         "reelbeam.pipeline.reports.page": ["templates/*", "style/*", "script.js"],
@@ -37,6 +37,7 @@ setup(
         "numpy",
         "protobuf",
         "rich",
+        "tqdm",  # the progress of reelbeam.label: a widget in notebooks
         "packaging",
         "jinja2",
         "pillow",
@@ -56,8 +57,6 @@ setup(
             "mypy",
             "duckdb",
             "pandas<2.3",  # of which Beam's DataFrames know
-            "nbclient",  # runs the notebook of examples/, with the next one
-            "ipykernel",
             "imageio-ffmpeg",
             "ai-edge-litert",  # a test runs a published TFLite model
             "jsonschema",
@@ -68,6 +67,9 @@ setup(
             "flask-cors",
             "apache-beam[gcp]==2.77.*",  # tests look at the job that Dataflow would get
             "sqlglot",
+            "ipykernel",  # tests run notebooks, with the next two
+            "ipywidgets",
+            "nbclient",
             "playwright",  # drives Debian's Chromium
         ],
     },

@@ -3,7 +3,7 @@
     python -m benchmarks.cost_table
 
 Both are generated from benchmarks/results; tests compare them. `tools/make_docs.py` writes the figures. For each model
-and engine, pipeline/commands/costs.json has the CPU-seconds of a clip (from inference*.json, or float32 of
+and engine, pipeline/costs/costs.json has the CPU-seconds of a clip (from inference*.json, or float32 of
 precision.json), the mean CPU-seconds of a GFLOP, and the CPU-seconds of decoding a second of video (from decode.json:
 A0's clips of 10 s; minimum, median and maximum over the files).
 """
@@ -20,7 +20,7 @@ from tools import make_docs
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-TABLE = ROOT / "pipeline" / "commands" / "costs.json"
+TABLE = ROOT / "pipeline" / "costs" / "costs.json"
 
 _DIGITS = 3
 _DECODED_WITH = "a0-base"

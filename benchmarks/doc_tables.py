@@ -11,7 +11,7 @@ from reelbeam.transforms.models.registry.catalog import CATALOG
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-COSTS = ROOT / "pipeline" / "commands" / "costs.json"
+COSTS = ROOT / "pipeline" / "costs" / "costs.json"
 
 _DECODING_METHODS = ("pyav full", "decord", "opencv", "ffmpeg")
 
@@ -74,20 +74,6 @@ def precision_table() -> str:
     return table(head, rows)
 
 
-def warm_up_table() -> str:
-    """Returns the differences between results after a warm-up and those of an unbroken pass, and which are right."""
-    still, scenes = (
-        [entry for entry in _read(name) if entry["reference"] == "unbroken"]
-        for name in ("warm_up_still", "warm_up_scenes")
-    )
-    rows = []
-    for video, found in {"a film with little motion": still, "a film of short scenes": scenes}.items():
-        rows.append((video, *(f"{e['relative_difference']:.2f}, {e['same_top1']:.0%}" for e in found), ""))
-    right = [*(entry["right"] for entry in scenes), scenes[0]["reference_right"]]
-    rows.append(("the same: right labels", *(f"{share:.0%}" for share in right)))
-    return table(("warm-up", *(f"{entry['warm_up_seconds']} s" for entry in scenes), "unbroken pass"), rows)
-
-
 def layers() -> str:
     """Returns the time of A0-Base by kind of layer."""
     measured = _read("layers")
@@ -142,6 +128,23 @@ def report_table() -> str:
         size = f"{entry['bytes'] / 1e6:.1f}"
         rows.append((what, f"{entry['seconds']:.0f}", f"{entry['peak_mib']:.0f}", size))
     return table(("output", "seconds", "peak MiB", "MB of the page"), rows)
+
+
+def startup_cost() -> str:
+    """Returns what commands cost besides their work."""
+    measured = _read("startup")
+    beam, run = measured["beam"]["cpu_seconds"], measured["run"]
+    costs = {"import apache_beam": measured["beam"]}
+    costs |= {f"reelbeam {name}": cost for name, cost in measured["commands"].items()}
+    rows = [
+        (f"`{name}`", f"{cost['cpu_seconds']:.2f}", f"{cost['cpu_seconds'] / beam:.2f}") for name, cost in costs.items()
+    ]
+    above = run["cpu_seconds_above_work"]
+    return (
+        f"{table(('command', 'CPU-seconds', 'ratio'), rows)}\n\n"
+        f"A run over one video costs {above:.1f} CPU-seconds above decoding and inference, {above / beam:.1f} times "
+        f"the import of Beam\nalone (`{run['model']}`, with the converted model in the cache)."
+    )
 
 
 def diff_cost() -> str:

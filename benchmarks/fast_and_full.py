@@ -24,7 +24,8 @@ from typing import Any
 from benchmarks.decode import ROOT, default_videos
 from reelbeam.transforms.media.decoding.decoder import Geometry, decode_clips
 from reelbeam.transforms.media.decoding.probe import probe
-from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
+from reelbeam.transforms.media.sampling.clips import plan_clip_spans
 from reelbeam.transforms.records import ClipSpan, MediaInfo
 
 GEOMETRY = Geometry(192, 172)

@@ -31,7 +31,8 @@ import numpy as np
 from benchmarks.clips import named_models
 from reelbeam.transforms.media.decoding import decoder, probe
 from reelbeam.transforms.media.decoding.picture import Geometry
-from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
+from reelbeam.transforms.media.sampling.clips import plan_clip_spans
 from reelbeam.transforms.models.loading import load_engine
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec
 

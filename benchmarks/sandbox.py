@@ -21,7 +21,8 @@ from reelbeam.transforms.media.decoding import decoder
 from reelbeam.transforms.media.decoding import probe as library
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS
-from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
+from reelbeam.transforms.media.sampling.clips import plan_clip_spans
 from reelbeam.transforms.media.sandbox import sandboxed
 
 SAMPLING = ClipSampling(50, Fraction(5))

@@ -1,9 +1,11 @@
-"""Measure the warm-up that a Stream model needs when it starts in the middle of a video.
+"""Measure what a Stream model makes of a clip alone, after a warm-up, and in an unbroken pass from the video's start.
 
     python -m benchmarks.warm_up a0-stream=FOLDER --videos VIDEO... --json benchmarks/results/warm_up.json
 
 At several places of each video, the results for a clip are compared: those of an unbroken pass from the video's start,
-and those of passes that start from zeros some seconds before the clip.
+and those of passes that start from zeros some seconds before the clip. A warm-up of 0 s is the clip alone, as the
+program treats it by default. One more entry is for segments of 90 s with the default warm-up before each, as with
+`--carry_state`.
 
 The state of these models has two parts. Buffers of causal convolutions hold the last frames and are full after a few
 seconds. Averages (squeeze-and-excitation, and the one before the classifier) are running means over all frames since
@@ -30,12 +32,14 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.clips import frames_at, named_models
+from reelbeam.transforms.media.sampling.clip_sampling import DEFAULT_WARM_UP_SECONDS
 from reelbeam.transforms.models.engines.stream import State, StreamEngine
 from reelbeam.transforms.models.loading import load_stream_engine
 from reelbeam.transforms.models.registry.catalog import ModelSpec, Preset
 from reelbeam.transforms.models.registry.label_map import LabelMap, resolve_labels
 
 WARM_UPS = (0, 2, 5, 10, 20, 40)
+_SEGMENT_SECONDS = 90
 _FILM_SECONDS = 600
 _Logits = npt.NDArray[np.float32]
 
@@ -53,6 +57,8 @@ class Agreement:
 
     Attributes:
       reference: "unbroken", or the seconds of warm-up of the pass that is compared with.
+      warm_up_seconds: the warm-up before each clip, or before each segment.
+      segment_seconds: the length of segments whose clips continue each other; None: each clip has its own pass.
       relative_difference: root mean square of the logits' differences, divided by the deviation of a clip's logits.
       same_top1, same_top5: share of the clips with the same best class, the same set of five.
       right, reference_right: share of the `clips_with_class` clips whose best class is that of a scene in the clip,
@@ -69,6 +75,7 @@ class Agreement:
     right: float | None
     reference_right: float | None
     clips_with_class: int
+    segment_seconds: int | None = None
 
 
 def main() -> None:
@@ -97,10 +104,14 @@ def main() -> None:
 def row(found: Agreement) -> str:
     """Returns a line of the table."""
     return (
-        f"| {found.model} | {found.reference} | {found.warm_up_seconds} | {found.clips} "
+        f"| {found.model} | {found.reference} | {found.warm_up_seconds}{_segments(found)} | {found.clips} "
         f"| {found.relative_difference:.3f} | {found.same_top1:.0%} | {found.same_top5:.0%} "
         f"| {found.right} ({found.reference_right}) |"
     )
+
+
+def _segments(found: Agreement) -> str:
+    return f" before segments of {found.segment_seconds}" if found.segment_seconds else ""
 
 
 def films(preset: Preset, videos: list[Path], scenes: list[Path], truth: Path | None) -> Iterator[Film]:
@@ -132,12 +143,14 @@ def measure(spec: ModelSpec, films: list[Film], recent: int) -> list[Agreement]:
     unbroken: list[_Logits] = []
     warmed_up: dict[int, list[_Logits]] = {seconds: [] for seconds in sorted({*WARM_UPS, recent})}
     classes = {label: number for number, label in enumerate(LabelMap.load(resolve_labels(spec.labels)).labels)}
+    in_segments: list[_Logits] = []
     right: list[set[int]] = []
     for film in films:
         frames = film.frames[None]
         first = -(-max(warmed_up) // int(spec.preset.clip_seconds))
         chunks = spec.preset.num_frames // engine.chunk_frames
         answers = watch(engine, frames)[chunks - 1 :: chunks]
+        in_segments += carried(engine, frames, spec.preset)[first:]
         for index in range(first, len(film.labels) // spec.preset.num_frames):
             unbroken.append(answers[index])
             end = (index + 1) * spec.preset.num_frames
@@ -146,7 +159,8 @@ def measure(spec: ModelSpec, films: list[Film], recent: int) -> list[Agreement]:
                 start = end - spec.preset.num_frames - int(seconds * spec.preset.target_fps)
                 logits.append(final_answer(engine, frames[:, start:end]))
     references = {"unbroken": unbroken, str(recent): warmed_up[recent]}
-    return [
+    as_run = compare((spec.name, "unbroken", int(DEFAULT_WARM_UP_SECONDS)), unbroken, in_segments, right)
+    return [dataclasses.replace(as_run, segment_seconds=_SEGMENT_SECONDS)] + [
         compare((spec.name, name, seconds), reference, warmed_up[seconds], right)
         for name, reference in references.items()
         for seconds in WARM_UPS
@@ -161,6 +175,19 @@ def watch(engine: StreamEngine, frames: npt.NDArray[np.uint8]) -> list[_Logits]:
     for start in range(0, frames.shape[1], engine.chunk_frames):
         logits, states = engine.classify_next(states, frames[:, start : start + engine.chunk_frames])
         answers.append(logits[0])
+    return answers
+
+
+def carried(engine: StreamEngine, frames: npt.NDArray[np.uint8], preset: Preset) -> list[_Logits]:
+    """Returns the logits after each whole clip of frames [1, T, H, W, 3], in segments with the default warm-up."""
+    length, num_clips = preset.num_frames, frames.shape[1] // preset.num_frames
+    clips_per_segment = int(_SEGMENT_SECONDS / preset.clip_seconds)
+    answers: list[_Logits] = []
+    for first in range(0, num_clips, clips_per_segment):
+        start = max(first * length - int(DEFAULT_WARM_UP_SECONDS * preset.target_fps), 0)
+        stop = min(first + clips_per_segment, num_clips) * length
+        chunks = length // engine.chunk_frames
+        answers += watch(engine, frames[:, start:stop])[chunks - 1 :: chunks][(first * length - start) // length :]
     return answers
 
 

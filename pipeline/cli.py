@@ -21,6 +21,7 @@ from reelbeam.pipeline.reports.summary_json import Progress
 from reelbeam.pipeline.settings import bounds
 from reelbeam.pipeline.settings.command_settings import PROBE_GROUPS
 from reelbeam.pipeline.terminal import streams
+from reelbeam.transforms.storage.stores import optional_modules
 
 EXIT_OK, EXIT_FAILED, EXIT_BAD_FLAGS, EXIT_LOCKED = 0, 1, 2, 5
 _EXIT_INTERRUPTED = 130
@@ -95,9 +96,9 @@ def _label(progress: Progress, argv: Sequence[str]) -> int:
 
 def _plan(argv: Sequence[str]) -> int:
     from reelbeam.pipeline.commands import plan
-    from reelbeam.pipeline.flags import options
+    from reelbeam.pipeline.flags.command_line import parse_flags
 
-    args, beam_flags = options.parse_flags(argv, plan.plan_parser())
+    args, beam_flags = parse_flags(argv, plan.plan_parser())
     return plan.plan(args, beam_flags)
 
 
@@ -249,6 +250,7 @@ def entry_point() -> NoReturn:
     SIGTERM, which schedulers send, and SIGHUP, which a closing terminal sends, act like Ctrl-C. By default they would
     end the program without removing its files, or do nothing in a pod, where the program is process 1.
     """
+    _leave_out_modules(sys.argv[1:])
     streams.take_names_for_utf8()
     streams.take_over_streams()
     for number in _ENDING_SIGNALS:
@@ -263,6 +265,14 @@ def entry_point() -> NoReturn:
         # A failed job may leave the runner's threads in native code, which aborts a normal interpreter exit.
         _exit_at_once(code)
     sys.exit(code)
+
+
+def _leave_out_modules(argv: Sequence[str]) -> None:
+    """Keeps modules from being imported that the command does not need, or not at once, see `optional_modules`."""
+    optional_modules.leave_out(optional_modules.UNUSED)
+    needs_clients = any("://" in word or "runner" in word.lower() for word in argv)
+    if argv[:1] in (["label"], ["plan"]) and not needs_clients:
+        optional_modules.leave_out([*optional_modules.SERVICES, *optional_modules.FILE_SYSTEMS])
 
 
 def _after_output(code: int) -> int:

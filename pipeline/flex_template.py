@@ -29,6 +29,7 @@ _PLACES: dict[str, _Json] = {
         "paramType": "GCS_READ_FILE",
         "regexes": [r"^gs://.+\.([tT][xX][tT]|[cC][sS][vV]|[jJ][sS][oO][nN][lL]|[pP][aA][rR][qQ][uU][eE][tT])$"],
     },
+    "thresholds": {"paramType": "GCS_READ_FILE", "regexes": [r"^gs://.+\.[jJ][sS][oO][nN]$"]},
     "output": {"paramType": "GCS_WRITE_FOLDER", "regexes": [r"^gs://.+$"]},
 }
 _DECIMAL = r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?"

@@ -14,6 +14,7 @@ import faulty_proxy
 import gcs_emulator
 import model_hub
 import object_stores
+import prism
 import processes
 import pytest
 from audit_events import audited
@@ -193,3 +194,9 @@ def gcs(_gcs_server: gcs_emulator.GcsServer, monkeypatch: pytest.MonkeyPatch) ->
     with object_stores.used_by_beam([]):
         yield _gcs_server
     _gcs_server.clear()
+
+
+@pytest.fixture(scope="session")
+def prism_program() -> str:
+    """The path of Prism, Beam's portable runner for one machine; its first build takes minutes."""
+    return prism.program()

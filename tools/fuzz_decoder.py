@@ -30,7 +30,8 @@ import data_generation as generate  # noqa: E402
 from reelbeam.transforms.errors import DecoderFailedError, DecoderOutOfMemoryError, MediaError  # noqa: E402
 from reelbeam.transforms.media.decoding.picture import Geometry  # noqa: E402
 from reelbeam.transforms.media.limits import DecoderLimits  # noqa: E402
-from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans  # noqa: E402
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling  # noqa: E402
+from reelbeam.transforms.media.sampling.clips import plan_clip_spans  # noqa: E402
 from reelbeam.transforms.media.sandbox import sandboxed  # noqa: E402
 
 LIMITS = DecoderLimits(deadline_seconds=20, max_duration_seconds=3600)

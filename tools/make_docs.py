@@ -15,7 +15,7 @@ import re
 import sys
 from collections.abc import Callable
 
-from benchmarks import accuracy_tables, doc_tables
+from benchmarks import accuracy_tables, doc_tables, stream_tables
 from tools import docs_api, docs_layout, docs_reference
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -36,9 +36,12 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "inference": doc_tables.inference_table,
     "decoding": doc_tables.decoding_table,
     "precision": doc_tables.precision_table,
-    "warm-up": doc_tables.warm_up_table,
+    "warm-up": stream_tables.warm_up_table,
+    "warm-up verdict": stream_tables.warm_up_verdict,
+    "short rests": stream_tables.short_rests_table,
     "layers": doc_tables.layers,
     "whole program": doc_tables.whole_program,
+    "start": doc_tables.startup_cost,
     "ledger": doc_tables.ledger_table,
     "report": doc_tables.report_table,
     "diff": doc_tables.diff_cost,

@@ -1,7 +1,7 @@
 """Everything of Beam that this program uses without a promise: private, internal or experimental names.
 
 All other modules use only what Beam documents. `tests/unit/data_model/test_beam_compat.py` has a test for each name, so
-it shows what a new version of Beam lacks or does differently. Beam's modules are imported inside the functions, because
+it shows what a new version of Beam lacks or does differently. Runners are imported inside the functions, because
 storage needs one of these functions and should not load runners.
 
 Private names of Python are used elsewhere: argparse's `_actions` (there is no public list of a parser's flags), its
@@ -12,14 +12,19 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
+import tempfile
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
-from types import ModuleType
+from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import grpc
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.transforms import DoFn, userstate
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue as WindowedValue
 
@@ -40,7 +45,12 @@ MakeChannel: TypeAlias = Callable[[str, ChannelOptions], grpc.Channel | None]
 
 def pipeline_options() -> PipelineOptions:
     """Returns the options of Beam's file systems in this process: endpoints, credentials, project."""
-    return FileSystems._pipeline_options or PipelineOptions([])
+    return FileSystems._pipeline_options or _default_options()
+
+
+@functools.cache
+def _default_options() -> PipelineOptions:
+    return PipelineOptions([])  # the same object in each call, because clients of stores are kept by it
 
 
 def beam_argument_parser() -> type[argparse.ArgumentParser]:
@@ -54,6 +64,45 @@ def add_beam_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of every class of Beam's options to a parser of the class `beam_argument_parser`."""
     for options in {str(cls): cls for cls in PipelineOptions.__subclasses__()}.values():
         options._add_argparse_args(parser)
+
+
+# Repeated work
+
+
+_views: weakref.WeakKeyDictionary[PipelineOptions, dict[type[PipelineOptions], PipelineOptions]] = (
+    weakref.WeakKeyDictionary()
+)
+_specs: weakref.WeakKeyDictionary[type[DoFn], tuple[set[object], set[object]]] = weakref.WeakKeyDictionary()
+_make_view, _find_specs = PipelineOptions.view_as, userstate.get_dofn_specs
+
+
+def keep_views_and_specs() -> None:
+    """Makes Beam keep two results that it computes again for each step and each bundle: a third of a small job's cost.
+
+    These are a view of options, for which it makes a parser of flags, and the state and timers of a DoFn, for which it
+    inspects all methods. Holds for the rest of the process.
+    """
+    PipelineOptions.view_as, userstate.get_dofn_specs = _kept_view, _kept_specs
+
+
+def _kept_view(self: PipelineOptions, cls: type[PipelineOptions]) -> PipelineOptions:
+    views = _views.setdefault(self, {})
+    view = views.get(cls)
+    # Both share their values in `_all_options`. Flags are values that no view has read yet.
+    if view is None or view._all_options is not self._all_options or view._flags is not self._flags:
+        view = views[cls] = _make_view(self, cls)
+    return view
+
+
+def _kept_specs(dofn: DoFn) -> tuple[set[object], set[object]]:
+    kind = type(dofn)
+    has_own_methods = hasattr(kind, "__getattr__") or kind.__getattribute__ is not object.__getattribute__
+    if has_own_methods or any(isinstance(value, MethodType) for value in vars(dofn).values()):
+        return _find_specs(dofn)
+    found = _specs.get(kind)
+    if found is None:
+        found = _specs[kind] = _find_specs(dofn)
+    return set(found[0]), set(found[1])
 
 
 # Elements
@@ -80,6 +129,26 @@ def dataflow_job_error() -> type[Exception]:
     from apache_beam.runners.dataflow.dataflow_runner import DataflowRuntimeException
 
     return DataflowRuntimeException
+
+
+@contextlib.contextmanager
+def staging_below(folder: str) -> Iterator[None]:
+    """Makes Beam collect the files of a job in subfolders of a folder, for a block.
+
+    By default, Beam makes a temporary folder for each environment of a job, and leaves it.
+    """
+    from apache_beam.transforms import environments
+
+    collect = environments.python_sdk_dependencies
+
+    def collect_below(options: PipelineOptions, tmp_dir: str | None = None) -> object:
+        return collect(options, tmp_dir or tempfile.mkdtemp(dir=folder))
+
+    environments.python_sdk_dependencies = collect_below
+    try:
+        yield
+    finally:
+        environments.python_sdk_dependencies = collect
 
 
 # Google's credentials
@@ -166,6 +235,17 @@ def keep_worker_pool_local(make_server: MakeServer) -> None:
     from apache_beam.runners.worker import worker_pool_main
 
     _replace_servers(worker_pool_main, make_server)
+
+
+def wait_for_loopback_workers(seconds: float) -> None:
+    """Waits for the threads of workers that `--environment_type=LOOPBACK` started, at most for this time.
+
+    A worker closes its channels after the end of its job. If the runner ends before that, Beam prints a traceback.
+    """
+    deadline = time.monotonic() + seconds
+    for thread in threading.enumerate():
+        if thread.name.startswith(("run_worker_", "read_state", "read_grpc_client_inputs")):
+            thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def _replace_servers(module: ModuleType, make_server: MakeServer) -> None:

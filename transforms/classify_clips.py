@@ -40,8 +40,9 @@ class ClassifyClips(beam.PTransform):
     fails on a batch, its halves are tried, until the bad clip is isolated: it becomes a failure (stage "classify",
     `inference_failed`), and the other clips get their scores. Out of memory halves all later batches of the process.
 
-    A Stream model gets the clips of a segment in order, and its state goes from clip to clip, see
-    `reelbeam.transforms.models.stream_batches`. A clip whose predecessor is missing is a failure, `predecessor_lost`.
+    A Stream model gets clips that continue each other in order, and its state goes from clip to clip, see
+    `reelbeam.transforms.models.stream_batches`. If the predecessor of such a clip is missing, it is a failure,
+    `predecessor_lost`.
 
     Counters: clips_classified, clips_unclassified, videos_broken, model_cpu_ms, models_loaded, and RunInference's own.
     """

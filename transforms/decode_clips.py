@@ -15,7 +15,8 @@ from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.beam_compat import in_global_window
 from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.labeling.config import DecoderConfig
-from reelbeam.transforms.media.decoding.decoder import DecodeStats
+from reelbeam.transforms.labeling.costs import count_decoding
+from reelbeam.transforms.media.decoding.stats import DecodeStats
 from reelbeam.transforms.media.sandbox import protocol, sandboxed
 from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.records import Clip, Failure, SegmentSpan, StateSlot
@@ -50,8 +51,8 @@ class DecodeClips(beam.PTransform):
     step and ClassifyClips may break fusion (Reshuffle, GroupByKey, a resource hint of one step): a clip has 4 to 37 MB,
     and a Stream model's state does not leave the process.
 
-    Counters: clips_decoded, full_decodes, videos_done, videos_broken, video_ms_decoded, decode_cpu_ms,
-    decoder_restarts.
+    Counters: clips_decoded, full_decodes, videos_done, videos_broken, video_ms_decoded, decoder_restarts, and those of
+    `reelbeam.transforms.labeling.costs`.
     """
 
     def __init__(self, config: DecoderConfig) -> None:
@@ -72,7 +73,7 @@ class _DecodeClipsFn(beam.DoFn):
         self._config = config
 
     def start_bundle(self) -> None:
-        self._cost = RunCost()
+        self._stats = DecodeStats()
 
     def process(self, segment: SegmentSpan) -> Iterator[Clip | beam.pvalue.TaggedOutput]:
         video, config = segment.video, self._config
@@ -85,6 +86,7 @@ class _DecodeClipsFn(beam.DoFn):
                 )
                 for span, frames in clips:
                     metrics.count(metrics.CLIPS_DECODED)
+                    slot = slot if span.continues else StateSlot()
                     yield Clip(video.video_uri, segment.segment_index, span, frames, video.time_range, slot)
         except MediaError as error:
             metrics.count_failure(video.key, error)
@@ -95,12 +97,10 @@ class _DecodeClipsFn(beam.DoFn):
         metrics.count(metrics.FULL_DECODES, stats.full_decodes)
         metrics.count(metrics.VIDEO_MS_DECODED, segment.clips[-1].end_ms - segment.clips[0].start_ms)
         metrics.count_segment_done(video.key, segment.num_segments)
-        cost = RunCost(decode_cpu_seconds=stats.cpu_seconds, bytes_fetched=stats.bytes_fetched)
-        self._cost = RunCost.total([self._cost, cost])
+        self._stats.add(stats)
 
     def finish_bundle(self) -> Iterator[beam.pvalue.TaggedOutput]:
-        metrics.count(metrics.DECODE_CPU_MS, round(1000 * self._cost.decode_cpu_seconds))
-        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(self._cost))
+        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(count_decoding(self._stats)))
 
 
 class ClipCoder(beam.coders.Coder):

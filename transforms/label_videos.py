@@ -16,7 +16,7 @@ from reelbeam.transforms.labeling.config import LabelerConfig
 from reelbeam.transforms.labeling.video_labeler import LabeledVideo, VideoLabeler
 from reelbeam.transforms.output.lock.output_lock import LockTicket
 from reelbeam.transforms.output.run_counts import RunCost
-from reelbeam.transforms.plan_clips import PlanClips
+from reelbeam.transforms.plan_clips import PlanClips, SpreadSegments
 from reelbeam.transforms.records import ClipScores, Failure, VideoRef, VideoSummary
 from reelbeam.transforms.summarize_videos import LabeledCollections, SummarizeVideos
 
@@ -56,9 +56,13 @@ class LabelSelected(beam.PTransform):
         """Connects the steps."""
         config, lock = self._config, self._lock
         plan = videos | "KeepLockToPlan" >> KeepLock(lock) | PlanClips(config.planner)
+        segments = plan.segments | SpreadSegments() | "KeepLockToDecode" >> KeepLock(lock)
+        if config.planner.in_place:
+            # Flink fuses the Flatten and the steps after it with both of its inputs, so a short video is decoded in the
+            # step that plans it. Beam's local runner and Prism materialize the Flatten: segments are small.
+            segments = (segments, plan.short) | "Segments" >> beam.Flatten()
 
         # From here to the scores no pixel may cross a shuffle: nothing is between DecodeClips and ClassifyClips.
-        segments = plan.segments | "SpreadSegments" >> beam.Reshuffle() | "KeepLockToDecode" >> KeepLock(lock)
         decoded = segments | DecodeClips(config.decoder)
         classified = decoded.clips | ClassifyClips(config.classifier)
 
@@ -66,7 +70,7 @@ class LabelSelected(beam.PTransform):
         costs = (plan.costs, decoded.costs, classified.costs) | "Costs" >> beam.Flatten()
         model = config.classifier
         summaries = LabeledCollections(videos, plan.planned, classified.scores, failures) | SummarizeVideos(
-            labels=model.labels, top_k=model.top_k, min_score=model.min_score
+            labels=model.labels, kept=model.kept
         )
         return LabelResults(summaries, classified.scores, failures, costs)
 

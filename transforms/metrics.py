@@ -10,8 +10,6 @@ from __future__ import annotations
 import collections
 import threading
 
-from apache_beam.metrics import Metrics
-
 from reelbeam.transforms.errors import DecoderFailedError, MediaError
 
 NAMESPACE = "reelbeam"
@@ -47,8 +45,16 @@ VIDEO_MS_DECODED = "video_ms_decoded"
 """Milliseconds of video, from the first to the last clip of each segment that was processed."""
 DECODE_CPU_MS = "decode_cpu_ms"
 """Milliseconds of CPU time of decoder processes, which read headers and decode."""
+SCALE_CPU_MS = "scale_cpu_ms"
+"""The part of `decode_cpu_ms` for cropping and scaling frames."""
 MODEL_CPU_MS = "model_cpu_ms"
 """Milliseconds of CPU time of the workers while they classified clips."""
+DECODER_WAIT_MS = "decoder_wait_ms"
+"""Milliseconds that workers waited for decoder processes. More than `model_wait_ms`: decoding is the bottleneck."""
+MODEL_WAIT_MS = "model_wait_ms"
+"""Milliseconds that decoders waited for the model. More than `decoder_wait_ms`: the model is the bottleneck."""
+STORE_WAIT_MS = "store_wait_ms"
+"""Milliseconds that workers waited for bytes of videos from object stores."""
 DECODER_RESTARTS = "decoder_restarts"
 """Decoder processes that failed over a video and were replaced."""
 BYTES_FETCHED = "bytes_fetched"
@@ -90,6 +96,8 @@ _broken = RecentVideos()
 
 def count(name: str, amount: int = 1) -> None:
     """Increases a counter. Call it in a thread of the runner, because Beam loses the counts of other threads."""
+    from apache_beam.metrics import Metrics  # not at the top: most commands count nothing, and need no Beam
+
     Metrics.counter(NAMESPACE, name).inc(amount)
     with _lock:
         _tally[name] += amount

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
+import contextlib
+import zlib
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -12,17 +13,18 @@ from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.beam_compat import WindowedValue, in_global_window
 from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.labeling.config import PlannerConfig
-from reelbeam.transforms.media.decoding.decoder import DecodeStats
-from reelbeam.transforms.media.sampling.clips import max_num_clips
-from reelbeam.transforms.media.sampling.segments import clip_seconds, media_of_segment
-from reelbeam.transforms.media.sampling.video_plan import labeled_seconds, plan_parts
+from reelbeam.transforms.labeling.costs import count_decoding
+from reelbeam.transforms.labeling.video_plan import VideoPlan, plan_video, segment_weight
+from reelbeam.transforms.media.decoding.stats import DecodeStats
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.records import Failure, PlannedVideo, SegmentSpan, VideoRef
+from reelbeam.transforms.storage.spool.spooled_video import SpooledVideo
 
 # The maximum number of segments that are collected and sorted, with a few kilobytes each.
 _MAX_HELD_SEGMENTS = 2000
 
+_SHORT = "short"
 _PLANNED = "planned"
 _FAILURES = "failures"
 _COSTS = "costs"
@@ -32,14 +34,18 @@ class ClipPlan(NamedTuple):
     """The output of PlanClips.
 
     Attributes:
-      segments: the segments to decode, the heaviest of each bundle first. A long video has several, a video without a
-        clip (`--tail_policy drop`) has none.
+      segments: the segments to spread over the workers and decode there, the heaviest of each bundle first. A long
+        video has several, a video without a clip (`--tail_policy drop`) has none.
+      short: empty unless `in_place` is set; then the segments of videos that have only one, which are not in
+        `segments`. Each is output as soon as it is planned, and the video stays in the spool until the steps that are
+        fused with this one have processed it. So do not shuffle them.
       planned: one PlannedVideo for each video whose headers could be read.
       failures: one Failure for each other video.
       costs: the CPU time of the decoder processes and the fetched bytes, one element for each bundle.
     """
 
     segments: beam.PCollection[SegmentSpan]
+    short: beam.PCollection[SegmentSpan]
     planned: beam.PCollection[PlannedVideo]
     failures: beam.PCollection[Failure]
     costs: beam.PCollection[RunCost]
@@ -49,10 +55,11 @@ class PlanClips(beam.PTransform):
     """Decides from the headers and packet times of each video which frames the model gets.
 
     Input: VideoRef. Output: ClipPlan. Nothing is decoded. Each video becomes a PlannedVideo or a Failure (stage "plan",
-    the code of the MediaError). Elements are small: shuffle them before the heavy step. A decoder process reads the
-    files, see `reelbeam.transforms.media.sandbox.sandboxed`.
+    the code of the MediaError). Elements are small: shuffle `segments` before the heavy step. A decoder process reads
+    the files, see `reelbeam.transforms.media.sandbox.sandboxed`.
 
-    Counters: videos_planned, clips_planned, videos_broken, decode_cpu_ms, decoder_restarts.
+    Counters: videos_planned, clips_planned, videos_broken, decoder_restarts, and those of
+    `reelbeam.transforms.labeling.costs`.
     """
 
     def __init__(self, config: PlannerConfig) -> None:
@@ -62,8 +69,35 @@ class PlanClips(beam.PTransform):
     def expand(self, videos: beam.PCollection[VideoRef]) -> ClipPlan:
         """Connects the steps."""
         plan_video = _PlanClipsFn(self._config)
-        plan = videos | "PlanVideo" >> beam.ParDo(plan_video).with_outputs(_PLANNED, _FAILURES, _COSTS, main="segments")
-        return ClipPlan(plan["segments"], plan[_PLANNED], plan[_FAILURES], plan[_COSTS])
+        outputs = (_SHORT, _PLANNED, _FAILURES, _COSTS)
+        plan = videos | "PlanVideo" >> beam.ParDo(plan_video).with_outputs(*outputs, main="segments")
+        return ClipPlan(plan["segments"], *(plan[name] for name in outputs))
+
+
+class SpreadSegments(beam.PTransform):
+    """Spreads segments over the workers, so that all of them share a long video.
+
+    Input and output: SegmentSpan, in the global window. Flink does not execute Beam's Reshuffle here: it assumes that
+    videos that were spread evenly stand for segments that are, and so a worker would decode every film that it planned.
+    """
+
+    def expand(self, segments: beam.PCollection[SegmentSpan]) -> beam.PCollection[SegmentSpan]:
+        """Connects the steps."""
+        keyed = segments | "Key" >> beam.Map(_with_key).with_output_types(tuple[int, SegmentSpan])
+        return (
+            keyed
+            | "GroupByKey" >> beam.GroupByKey()
+            | "Ungroup" >> beam.FlatMap(_segments_of).with_output_types(SegmentSpan)
+        )
+
+
+def _with_key(segment: SegmentSpan) -> tuple[int, SegmentSpan]:
+    """Returns a segment with a key of its own, the same one if a bundle is repeated."""
+    return zlib.crc32(f"{segment.video.key} {segment.segment_index}".encode()), segment
+
+
+def _segments_of(group: tuple[int, Iterable[SegmentSpan]]) -> Iterable[SegmentSpan]:
+    return group[1]
 
 
 class _PlanClipsFn(beam.DoFn):
@@ -76,45 +110,47 @@ class _PlanClipsFn(beam.DoFn):
         self._stats = DecodeStats()
 
     def process(self, video: VideoRef) -> Iterator[SegmentSpan | beam.pvalue.TaggedOutput]:
-        config, sampling = self._config, self._config.sampling
-        try:
-            with storage.local_file(video, config.max_video_bytes, config.spool) as file:
-                media = sandboxed.probe(file, config.limits, self._stats)
-            duration = labeled_seconds(video, media.duration_seconds)
-            config.limits.check_clips(video.video_uri, max_num_clips(duration, sampling))
-        except MediaError as error:
-            metrics.count_failure(video.key, error)
-            metrics.count(metrics.VIDEOS_DONE)
-            yield beam.pvalue.TaggedOutput(_FAILURES, Failure.of(error, video, "plan"))
-            return
-        parts = plan_parts(media, sampling, video.time_range)
-        num_clips = sum(map(len, parts))
-        metrics.count(metrics.VIDEOS_PLANNED)
-        metrics.count(metrics.CLIPS_PLANNED, num_clips)
-        if not parts:
-            metrics.count(metrics.VIDEOS_DONE)
-        bare = dataclasses.replace(media, key_frame_pts=())
-        yield beam.pvalue.TaggedOutput(_PLANNED, PlannedVideo(video, bare, len(parts), num_clips))
-        for index, part in enumerate(parts):
-            self._held.append(SegmentSpan(video, media_of_segment(media, part), index, len(parts), part))
+        config = self._config
+        with contextlib.ExitStack() as lease:
+            try:
+                plan = self._plan(video, lease)
+            except MediaError as error:
+                metrics.count_failure(video.key, error)
+                metrics.count(metrics.VIDEOS_DONE)
+                yield beam.pvalue.TaggedOutput(_FAILURES, Failure.of(error, video, "plan"))
+                return
+            metrics.count(metrics.VIDEOS_PLANNED)
+            metrics.count(metrics.CLIPS_PLANNED, plan.planned.num_clips)
+            if not plan.segments:
+                metrics.count(metrics.VIDEOS_DONE)
+            yield beam.pvalue.TaggedOutput(_PLANNED, plan.planned)
+            if config.in_place and len(plan.segments) == 1:
+                yield beam.pvalue.TaggedOutput(_SHORT, plan.segments[0])
+                return
+        self._held += plan.segments
         if len(self._held) >= _MAX_HELD_SEGMENTS:
             yield from self._heaviest_first()
+
+    def _plan(self, video: VideoRef, lease: contextlib.ExitStack) -> VideoPlan:
+        """Returns the plan of a video. `lease` keeps a remote video in the spool.
+
+        Raises:
+          MediaError: the video cannot be planned.
+        """
+        config = self._config
+        with storage.local_file(video, config.max_video_bytes, config.spool) as file:
+            media = sandboxed.probe(file, config.limits, self._stats)
+            if config.in_place and isinstance(file, SpooledVideo):
+                lease.enter_context(file.kept())
+        return plan_video(video, media, config)
 
     def finish_bundle(self) -> Iterator[WindowedValue | beam.pvalue.TaggedOutput]:
         for segment in self._heaviest_first():
             yield in_global_window(segment)
-        cost = RunCost(decode_cpu_seconds=self._stats.cpu_seconds, bytes_fetched=self._stats.bytes_fetched)
-        metrics.count(metrics.DECODE_CPU_MS, round(1000 * cost.decode_cpu_seconds))
-        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(cost))
+        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(count_decoding(self._stats)))
 
     def _heaviest_first(self) -> list[SegmentSpan]:
         """Returns the collected segments, the heaviest first, so that all workers finish at about the same time."""
-        segments = sorted(self._held, key=_weight, reverse=True)
+        segments = sorted(self._held, key=segment_weight, reverse=True)
         self._held = []
         return segments
-
-
-def _weight(segment: SegmentSpan) -> float:
-    """Estimates the work to decode a segment, in pixels."""
-    media = segment.media
-    return float(clip_seconds(segment.clips)) * (media.source_fps or 1) * media.width * media.height

@@ -33,7 +33,7 @@ REMEDIES: dict[str, str] = {
     "decoder_protocol_error": "treat the file as hostile, and report it",
     "inference_failed": "see the message; try the other `--engine`",
     "out_of_memory": "lower `--num_threads`, or choose a smaller model",
-    "predecessor_lost": "the lost clip has its own row: fix its cause",
+    "predecessor_lost": "the lost clip has its own row: fix its cause, or label without `--carry_state`",
     "model_error": "see the message",
     "model_not_found": "correct the name or the address; `reelbeam models` lists the catalog",
     "model_download_failed": "check the network, then run again",
@@ -55,8 +55,9 @@ _INPUT = {
 }
 _RUN = {"run_id": "name of the run that wrote the row"}
 _TOP = {
-    "top_label": "first entry of `labels`; null if no label passed `--min_score`",
-    "top_score": "its score",
+    "top_label": "first entry of `labels`; `nothing recognized` if no label passed `--min_score` and `--thresholds`; "
+    "null if the video failed",
+    "top_score": "its score; null without a label",
 }
 
 _VIDEOS = {

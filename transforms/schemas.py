@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from reelbeam.transforms.records import (
+    NOTHING_RECOGNIZED,
     ClipScores,
     Failure,
     LabelerFacts,
@@ -169,7 +170,7 @@ def clip_columns(scores: ClipScores) -> Row:
         "clip_index": scores.span.clip_index,
         "start_ms": scores.span.start_ms,
         "end_ms": scores.span.end_ms,
-        **_top_columns(scores.labels),
+        **_top_columns(scores.labels, has_scores=True),
         "labels": [{"label": x.label, "class_id": x.class_id, "score": x.score} for x in scores.labels],
         "entropy": scores.entropy,
         "log_sum_exp": scores.log_sum_exp,
@@ -211,7 +212,7 @@ def video_columns(summary: VideoSummary, labeler: LabelerFacts) -> Row:
         "video_uri": bare_uri(summary.video.video_uri),
         **_range_columns(time_range),
         "status": summary.status,
-        **_top_columns(summary.labels),
+        **_top_columns(summary.labels, has_scores=summary.status != "failed"),
         "labels": [
             {"label": x.label, "class_id": x.class_id, "score": x.score, "max_score": x.max_score}
             for x in summary.labels
@@ -250,7 +251,8 @@ def _range_columns(time_range: TimeRange) -> Row:
     return {"range_start_ms": time_range.start_ms, "range_end_ms": time_range.end_ms}
 
 
-def _top_columns(labels: tuple[LabelScore, ...]) -> Row:
-    """Returns the top label as plain columns, for SQL without list functions; null if no label passed."""
-    best = labels[0] if labels else None
-    return {"top_label": best and best.label, "top_score": best and best.score}
+def _top_columns(labels: tuple[LabelScore, ...], has_scores: bool) -> Row:
+    """Returns the top label as plain columns, for SQL without list functions. Without scores it is null."""
+    if labels:
+        return {"top_label": labels[0].label, "top_score": labels[0].score}
+    return {"top_label": NOTHING_RECOGNIZED if has_scores else None, "top_score": None}

@@ -11,7 +11,8 @@ import apache_beam as beam
 
 from reelbeam.transforms.beam_compat import WindowedValue, in_global_window
 from reelbeam.transforms.labeling.summary import summarize
-from reelbeam.transforms.models.scores import ScoreSum
+from reelbeam.transforms.models.label_filter import LabelFilter
+from reelbeam.transforms.models.scores import KEEP_TOP, ScoreSum
 from reelbeam.transforms.records import ClipScores, Failure, PlannedVideo, VideoRef, VideoSummary
 
 
@@ -40,15 +41,13 @@ class SummarizeVideos(beam.PTransform):
 
     Args:
       labels: the model's classes, [C], by class id.
-      top_k: the number of labels in a row.
-      min_score: labels with a lower mean are omitted.
+      kept: which labels a row keeps.
     """
 
-    def __init__(self, *, labels: Sequence[str], top_k: int = 5, min_score: float = 0.0) -> None:
+    def __init__(self, *, labels: Sequence[str], kept: LabelFilter = KEEP_TOP) -> None:
         super().__init__()
         self._labels = tuple(labels)
-        self._top_k = top_k
-        self._min_score = min_score
+        self._kept = kept
 
     def expand(self, labeled: LabeledCollections) -> beam.PCollection[VideoSummary]:
         """Connects the steps."""
@@ -71,7 +70,7 @@ class SummarizeVideos(beam.PTransform):
         (video,) = found["videos"]
         sums = list(found["sums"])
         total = functools.reduce(operator.add, sums) if sums else None
-        labels = total.top_labels(self._labels, self._top_k, self._min_score) if total else ()
+        labels = total.top_labels(self._labels, self._kept) if total else ()
         num_clips = total.num_clips if total else 0
         return summarize(video, list(found["planned"]), num_clips, labels, found["failures"])
 

@@ -18,7 +18,7 @@ from reelbeam.transforms import storage
 from reelbeam.transforms.errors import ConfigError, InvalidInputError
 from reelbeam.transforms.labeling.elements import named_video
 from reelbeam.transforms.labeling.video_decoder import VideoDecoder
-from reelbeam.transforms.media.decoding.decoder import DecodeStats
+from reelbeam.transforms.media.decoding.stats import DecodeStats
 from reelbeam.transforms.models.registry import catalog
 from reelbeam.transforms.models.registry.catalog import ModelSpec, Preset
 from reelbeam.transforms.records import VideoRef
@@ -65,8 +65,8 @@ def decode_clips(
             print(clip.start_seconds, clip.frames.shape)
 
     A sandboxed process decodes the video, a few clips ahead of the caller. It ends with the generator: at its end, or
-    when it is closed. Clips are sampled as `reelbeam label` samples them for a Base model, also if `model` is a Stream
-    model: each clip has all of its frames, and none depends on another.
+    when it is closed. The clips are those of `label` without `carry_state`: each has all of its frames, and none
+    depends on another.
 
     Args:
       video: a URI, a path, or a dict with `video_uri` and optionally `start_seconds` and `end_seconds`.

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from reelbeam.transforms.labeling.video_labeler import LabeledVideo, PreparedVideo, SegmentResult, VideoLabeler
+from reelbeam.transforms.labeling.video_plan import segment_weight
 from reelbeam.transforms.records import SegmentSpan, VideoRef
 
 _SECONDS_BETWEEN_REPORTS = 0.2
@@ -87,7 +88,7 @@ class LocalRun:
         self._tally.started_at = time.monotonic()
         # The heaviest first, so that all threads end at about one time.
         work = [(number, segment) for number, each in enumerate(prepared) for segment in each.segments]
-        work.sort(key=lambda item: _weight(item[1]), reverse=True)
+        work.sort(key=lambda item: segment_weight(item[1]), reverse=True)
         results: list[list[SegmentResult]] = [[] for _ in prepared]
         for number, each in enumerate(prepared):
             if not each.segments:
@@ -161,8 +162,3 @@ class LocalRun:
                 continue
             self._report(self._tally)
             return found
-
-
-def _weight(segment: SegmentSpan) -> tuple[int, int]:
-    """Returns what a segment costs, to compare it with others: its frames in the model, then its pictures' size."""
-    return sum(span.num_decoded_frames for span in segment.clips), segment.media.width * segment.media.height

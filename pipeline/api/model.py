@@ -32,7 +32,7 @@ class ClassifiedClip:
     """The scores of one clip.
 
     Attributes:
-      labels: the best classes, best first: `label`, `class_id` and `score`, according to `top_k` and `min_score`.
+      labels: `label`, `class_id` and `score` of the best classes, best first, by `top_k`, `min_score`, `thresholds`.
       scores: the scores of all classes in [0, 1], float32 [C].
       embedding: the activations before the classifier, float32 [D]; None unless requested.
     """
@@ -82,8 +82,7 @@ class Model:
     ) -> list[ClassifiedClip]:
         """Returns the result of each clip, in order.
 
-        A Stream model sees each clip from an empty state: it remembers no other clip. So its scores differ from those
-        of `label`, which feeds the clips of a video in order.
+        A Stream model sees each clip from an empty state, as `label` does it without `carry_state`.
 
         Args:
           clips: uint8 [N, T, H, W, 3], RGB; T, H and W as in the preset, but a Stream model takes any T of at least 1.
@@ -140,7 +139,7 @@ class Model:
                 scores = to_scores(answer.logits[None], engine.output_activation)[0]
             except InferenceError as error:
                 raise type(error)(f"the model failed on clip {clip.span.clip_index}: {error}") from error
-            labels = top_labels(scores, config.labels, config.top_k, config.min_score)
+            labels = top_labels(scores, config.labels, config.kept)
             yield ClassifiedClip(
                 tuple(ClipLabel(found.label, found.class_id, found.score) for found in labels), scores, answer.embedding
             )

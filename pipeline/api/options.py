@@ -16,7 +16,7 @@ from reelbeam.pipeline.settings.config import LabelerSettings
 from reelbeam.pipeline.settings.declaration import Setting, settings_of
 from reelbeam.pipeline.settings.model_settings import ClipSettings, ModelDescription
 from reelbeam.transforms.errors import ConfigError
-from reelbeam.transforms.media.sampling.clips import TailPolicy
+from reelbeam.transforms.media.sampling.clip_sampling import TailPolicy
 from reelbeam.transforms.models.engine import EngineName, Precision
 from reelbeam.transforms.models.registry.catalog import OutputActivation
 from reelbeam.transforms.records.exact_numbers import parse_exact
@@ -65,11 +65,13 @@ class ModelOptions(ClipOptions, total=False):
     num_threads: int | None
     top_k: int
     min_score: float
+    thresholds: str | None
 
 
 class LabelOptions(ModelOptions, DecodeOptions, total=False):
     """The options of `LabelVideos` and `label`, with the names and defaults of the flags of `reelbeam label`."""
 
+    carry_state: bool
     warm_up_seconds: Seconds | None
     save_logits: bool
     save_embeddings: bool

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from reelbeam.pipeline.api.options import checked
 from reelbeam.pipeline.flags.model_flags import sampled_kind, to_model_spec
+from reelbeam.pipeline.job.label_thresholds import warn_of_thresholds, with_thresholds
 from reelbeam.pipeline.job.labeler import labeler_config, labeler_facts
 from reelbeam.pipeline.settings.config import LabelerSettings
 from reelbeam.pipeline.settings.declaration import from_values
@@ -19,7 +20,7 @@ from reelbeam.pipeline.settings.model_settings import ClipSettings
 from reelbeam.transforms.errors import ConfigError, ModelError
 from reelbeam.transforms.labeling.clip_classifier import ClipClassifier
 from reelbeam.transforms.labeling.config import LabelerConfig
-from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.models.classifier_config import ClassifierConfig
 from reelbeam.transforms.models.engine import Engine, check_embeddings, choose_engine, with_found_kind
 from reelbeam.transforms.models.engines.stream import StreamEngine
@@ -60,13 +61,15 @@ def prepare(model: str | os.PathLike[str], options: Mapping[str, object], *, run
     """
     with errors_of_options():
         values = checked(options)
-        settings = labeler_settings(model_spec(model, values), values)
+        settings = with_thresholds(labeler_settings(model_spec(model, values), values))
         local = localized(settings.model)
         engine = choose_engine(settings.engine, local, runs_here=runs_here)
         settings = dataclasses.replace(settings, engine=engine)
         folder = resolver.resolve(local.handle, settings.model.mirrors)
         require_pin(folder, settings.model.pin, without_query(settings.model.handle))
         labels = load_labels(settings.model.labels)
+        if settings.label_thresholds is not None:
+            warn_of_thresholds(settings.label_thresholds, labels, without_query(settings.model.name))
         return Labeler(labeler_config(settings, labels), labeler_facts(settings, folder, labels))
 
 

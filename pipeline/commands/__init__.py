@@ -2,7 +2,7 @@
 
 label.py     label videos
 plan.py      print what a run would do (planning.py: what it would select, estimate.py: what that would
-             cost, costs.py and costs.json: measured CPU-seconds)
+             cost)
 models.py    list, fetch and export models
 probe.py     print the streams of a file, or the error that a run would record
 doctor.py    check this machine and this installation

@@ -33,10 +33,10 @@ def doctor(argv: Sequence[str]) -> int:
     Raises:
       ConfigError: a flag is wrong.
     """
-    from reelbeam.pipeline.flags import options
+    from reelbeam.pipeline.flags.command_line import parse_flags
 
     parser = doctor_parser()
-    args, beam_flags = options.parse_flags(argv, parser)
+    args, beam_flags = parse_flags(argv, parser)
 
     from reelbeam.pipeline.doctor import tables
     from reelbeam.pipeline.doctor.registry import CHECKS, find_checks

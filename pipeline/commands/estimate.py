@@ -8,8 +8,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from reelbeam.pipeline.commands.costs import DecodeCost, decode_cost, model_cost
 from reelbeam.pipeline.commands.planning import Headers, PlannedSelection
+from reelbeam.pipeline.costs.planned import clip_cost
+from reelbeam.pipeline.costs.table import DecodeCost
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.pipeline.settings.label_settings import LOCAL_VIDEOS_PER_PART
 from reelbeam.transforms.media.sampling.clips import count_clips
@@ -118,10 +119,9 @@ def _cost(config: LabelingConfig, spec: ModelSpec, durations: Sequence[Fraction]
     sampling = dataclasses.replace(config.sampling, num_frames=preset.num_frames, target_fps=preset.target_fps)
     count = count_clips if sampling.kind == "base" else count_stream_clips
     num_clips = sum(count(duration, sampling) for duration in durations) * factor
-    decoded_hours = num_clips * float(sampling.clip_seconds) / 3600
-    second = decode_cost()
-    decoding = DecodeCost(second.low * decoded_hours, second.typical * decoded_hours, second.high * decoded_hours)
-    cost = model_cost(spec, config.engine)
+    clip = clip_cost(spec, sampling, config.engine)
+    decoding = DecodeCost(*(seconds * num_clips / 3600 for seconds in dataclasses.astuple(clip.decoding)))
+    cost = clip.model
     model_hours = None if cost is None else num_clips * cost.seconds_per_clip / 3600
     return ModelPlan(
         model=without_query(spec.name),

@@ -44,8 +44,9 @@ def evaluate(argv: Sequence[str]) -> int:
     from reelbeam.transforms.evaluation.evaluated_output import EvaluationRequest, evaluate_output
     from reelbeam.transforms.models.registry.label_map import LabelMap, resolve_labels
     from reelbeam.transforms.output.comparison.selection import select_against, select_rows
-    from reelbeam.transforms.output.label_thresholds import FORMAT_VERSION, LabelThresholds, write_thresholds
+    from reelbeam.transforms.output.label_thresholds import write_thresholds
     from reelbeam.transforms.output.tables import Output
+    from reelbeam.transforms.records.thresholds import FORMAT_VERSION, LabelThresholds
     from reelbeam.transforms.typed_json import to_json
 
     request = EvaluationRequest(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reelbeam.pipeline.flags.command_line import parse_flags
 from reelbeam.pipeline.reports.summary_json import Progress
+from reelbeam.pipeline.runners.heap import imports_without_collector
 
 
 def label(progress: Progress, argv: Sequence[str]) -> int:
@@ -19,27 +21,29 @@ def label(progress: Progress, argv: Sequence[str]) -> int:
       ConfigError, ModelError: a flag must be changed.
       RunError: the run failed.
     """
-    from reelbeam.pipeline.flags import options
+    args, beam_flags = parse_flags(argv)
 
-    args, beam_flags = options.parse_flags(argv)
-
-    from reelbeam.pipeline.reports.run_report import report_run, require_wait
-    from reelbeam.pipeline.runners.registry import runner_of
-    from reelbeam.pipeline.runners.stores import reach_stores
-    from reelbeam.transforms import storage
+    with imports_without_collector():
+        from reelbeam.pipeline.flags import options
+        from reelbeam.pipeline.runners.registry import runner_of
+        from reelbeam.pipeline.runners.stores import reach_stores
+        from reelbeam.transforms import storage
 
     reach_stores(beam_flags)
     config = options.to_config(args)
     progress.output = storage.normalize(config.output).rstrip("/")
     runner = runner_of(beam_flags)
-    if args.report:
-        require_wait(args.no_wait or runner.submits_only)
+    if args.report:  # its modules, such as SciPy, take a second to import
+        from reelbeam.pipeline.reports import run_report
 
-    from reelbeam.pipeline.job.execution import execute
-    from reelbeam.pipeline.job.preparation import check_request, prepare
-    from reelbeam.pipeline.reports import summary_json
-    from reelbeam.pipeline.reports.summary import print_outcome, print_total
-    from reelbeam.pipeline.terminal.console import make_console
+        run_report.require_wait(args.no_wait or runner.submits_only)
+
+    with imports_without_collector():
+        from reelbeam.pipeline.job.execution import execute
+        from reelbeam.pipeline.job.preparation import check_request, prepare
+        from reelbeam.pipeline.reports import summary_json
+        from reelbeam.pipeline.reports.summary import print_outcome, print_total
+        from reelbeam.pipeline.terminal.console import make_console
 
     prepared = prepare(check_request(config, runner, wait=not args.no_wait))
     progress.begin(prepared.run.run_id)
@@ -49,7 +53,7 @@ def label(progress: Progress, argv: Sequence[str]) -> int:
         print_outcome(outcome, console, len(outcomes))
         outcomes.append(outcome)
     print_total(outcomes, console)
-    report = report_run(config, outcomes) if args.report else None
+    report = run_report.report_run(config, outcomes) if args.report else None
     if args.summary_json:
         print(summary_json.of_outcomes(outcomes, report))
     return outcomes[-1].exit_code

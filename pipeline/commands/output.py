@@ -6,6 +6,7 @@ Flags are parsed first. Modules that are slow to import are imported after that.
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -105,12 +106,16 @@ def sql(argv: Sequence[str]) -> int:
     args = parse(sql_parser(), argv)
 
     from reelbeam.transforms.errors import ConfigError
-    from reelbeam.transforms.output.label_thresholds import read_thresholds
+    from reelbeam.transforms.output.label_thresholds import other_models_text, read_thresholds
     from reelbeam.transforms.output.sql.views import create_views
     from reelbeam.transforms.output.tables import Output
 
     output = Output.read(args.output)  # raises if there is no committed run, before the database does
     thresholds = None if args.thresholds is None else read_thresholds(args.thresholds)
+    if thresholds is not None:
+        models = dict.fromkeys(run.labeled.model for run in output.labeling_runs())
+        if models and len(others := thresholds.other_models([*models])) == len(models):
+            logging.getLogger(__name__).warning("%s", other_models_text(thresholds, others))
     statements = create_views(output.uri, args.dialect, args.min_score, args.dataset, thresholds)
     if not can_print(statements):  # with escapes, the statements would name another folder
         raise ConfigError(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from reelbeam.pipeline.flags.command_line import parse_flags
 from reelbeam.pipeline.flags.parser import Parser
+from reelbeam.pipeline.runners.stores import reach_stores
 
 
 def parse(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
@@ -13,11 +15,6 @@ def parse(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
 
     Exits with 2 for a flag that neither the command nor Beam has.
     """
-    from reelbeam.pipeline.flags import options
-
-    args, beam_flags = options.parse_flags(argv, parser)
-
-    from reelbeam.pipeline.runners.stores import reach_stores
-
+    args, beam_flags = parse_flags(argv, parser)
     reach_stores(beam_flags)
     return args

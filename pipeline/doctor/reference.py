@@ -18,7 +18,8 @@ import numpy.typing as npt
 from reelbeam.pipeline.doctor.sandboxing import limits_of
 from reelbeam.pipeline.doctor.subject import Subject
 from reelbeam.transforms.media.decoding.picture import Geometry
-from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
+from reelbeam.transforms.media.sampling.clips import plan_clip_spans
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.models.engine import EngineName, Precision
 from reelbeam.transforms.models.engines.stream import StreamEngine

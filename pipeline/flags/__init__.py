@@ -5,5 +5,6 @@ label_parser.py  the parser of `label`
 spelling.py      hyphens, underscores, and misspelled flags
 beam_parser.py   which arguments belong to Beam
 model_flags.py   the model that the flags name
-options.py       a command line -> our flags and Beam's; our flags -> LabelingConfig
+command_line.py  a command line -> the command's flags and Beam's
+options.py       the flags of `label` -> LabelingConfig
 """

@@ -126,7 +126,7 @@ def _what_is_missing(name: str) -> str:
 def sampled_kind(spec: catalog.ModelSpec, clips: ClipSettings) -> Literal["base", "stream"]:
     """Returns the model's kind. That of a URL is not known before it is fetched, so the clips' settings decide."""
     is_unknown = "://" in spec.handle and not resolver.is_stored(spec.handle) and spec.name not in catalog.CATALOG
-    says_stream = clips.warm_up_seconds is not None or clips.tail_policy == "keep"
+    says_stream = clips.carry_state or clips.warm_up_seconds is not None or clips.tail_policy == "keep"
     return "stream" if is_unknown and says_stream else spec.kind
 
 

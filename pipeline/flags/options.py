@@ -1,57 +1,23 @@
-"""Parse the flags of a command, and make the configuration of a run from them.
-
-A command takes its own flags and every flag of Beam. Both sets are checked: an unknown flag is an error. Beam alone
-would only warn of it.
-"""
+"""Make the configuration of a run from the flags of `label`."""
 
 from __future__ import annotations
 
 import argparse
 import pathlib
-from collections.abc import Sequence
 
-from reelbeam.pipeline.flags import spelling
-from reelbeam.pipeline.flags.beam_parser import beam_parser, split_arguments
-from reelbeam.pipeline.flags.label_parser import label_parser
+from reelbeam.pipeline.flags.command_line import parse_flags
 from reelbeam.pipeline.flags.model_flags import sampled_kind, to_model_spec
-from reelbeam.pipeline.flags.parser import Parser, flag_names
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.pipeline.settings.declaration import from_values
 from reelbeam.pipeline.settings.label_settings import LABEL_SETTINGS
 from reelbeam.pipeline.settings.model_settings import ClipSettings
 from reelbeam.pipeline.settings.values import is_utf8
 from reelbeam.transforms.errors import ConfigError
-from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.redaction import has_credentials, without_query
+from reelbeam.transforms.storage.uris import normalize
 
-
-def parse_flags(argv: Sequence[str], parser: Parser | None = None) -> tuple[argparse.Namespace, list[str]]:
-    """Splits a command line into the flags of a command, which it parses, and Beam's, which it returns unchanged.
-
-    Exits with 2, as argparse does, for an unknown flag.
-
-    Args:
-      argv: the command line after the command's name.
-      parser: the parser of the command; None: that of `label`.
-
-    Raises:
-      ConfigError: a value is out of range, or a blank name.
-    """
-    parser = parser or label_parser()
-    if {"-h", "--help"} & set(argv):
-        parser.parse_args(["--help"])  # prints and exits before Beam is imported, which takes seconds
-    own_flags = flag_names(parser)
-    theirs = beam_parser(own_flags, parser.prog)
-    known = own_flags | flag_names(theirs)
-    beams, ours = split_arguments(spelling.respelled(argv, known), theirs)
-    theirs.parse_args(beams)  # exits if a value is wrong
-    args, unknown = parser.parse_known_intermixed_args(ours)
-    if unknown:
-        near = spelling.nearest(unknown[0], known)
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}" + (f" (did you mean {near}?)" if near else ""))
-    for each in parser.settings:
-        each.require(getattr(args, each.name))
-    return args, beams
+__all__ = ["parse_flags", "to_config"]
 
 
 def to_config(args: argparse.Namespace) -> LabelingConfig:
@@ -99,6 +65,4 @@ def _utf8_name(given: str) -> str:
     """Returns an input as UTF-8. A local name that is not UTF-8 becomes a file:// URI, as in rows."""
     if is_utf8(given):
         return given
-    from reelbeam.transforms import storage  # imports Beam
-
-    return storage.normalize(given)
+    return normalize(given)

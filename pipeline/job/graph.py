@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import apache_beam as beam
 import pyarrow as pa
 
+from reelbeam.pipeline.costs.planned import planned_cost_of_clip
 from reelbeam.pipeline.job.labeler import labeler_config
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.transforms.label_videos import LabelSelected
@@ -84,8 +85,16 @@ def build_graph(
     schemas: Mapping[str, pa.Schema] = TABLES,
     lock: LockTicket | None = None,
     part: Part | None = None,
+    in_place: bool = True,
 ) -> beam.PCollection[RunDocument]:
     """Adds the steps that label the selected videos of a run, or of one part of it.
+
+    Args:
+      pipeline: to add to.
+      config, labels, run, run_facts, schemas: the run.
+      lock: what the commit requires of the output's lock.
+      part: the part of the selection; None: the job selects and labels all videos.
+      in_place: whether a short video is decoded where it was planned, see `PlannerConfig`.
 
     Returns:
       The run document, one element, after the commit.
@@ -96,7 +105,7 @@ def build_graph(
         selection = pipeline | ReadSelection(part)
         ignored = pipeline | "Ignored" >> beam.Create(list(part.ignored.items()), reshuffle=False)
     spread = selection.videos | "SpreadVideos" >> beam.Reshuffle()
-    labeled = spread | LabelSelected(labeler_config(config, labels), lock=lock)
+    labeled = spread | LabelSelected(labeler_config(config, labels, in_place), lock=lock)
     results = ResultCollections(
         videos=labeled.summaries | "VideoRows" >> beam.Map(video_row, run),
         clips=labeled.scores | "ClipRows" >> beam.Map(clip_row, run),
@@ -113,5 +122,6 @@ def build_graph(
         max_failure_ratio=config.max_failure_ratio,
         lock=lock,
         num_known_good=part.num_known_good if part else 0,
+        planned_cost_of_clip=planned_cost_of_clip(config),
     )
     return results | WriteResults(to_commit, schemas=schemas)

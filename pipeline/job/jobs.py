@@ -23,7 +23,7 @@ from reelbeam.pipeline.runners.proxies import keep_loopback_direct
 from reelbeam.pipeline.runners.runner import Runner
 from reelbeam.pipeline.terminal.progress import ProgressLine
 from reelbeam.transforms import errors, redaction
-from reelbeam.transforms.beam_compat import job_id, keep_worker_pool_local
+from reelbeam.transforms.beam_compat import job_id, keep_views_and_specs, keep_worker_pool_local, staging_below
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ def make_program(runner: Runner) -> beam.Pipeline:
       ConfigError: Beam rejects its own flags, for example an unknown runner.
       RunError: Beam asked the runner's service about a flag, and got no answer.
     """
+    keep_views_and_specs()
     try:
         program = beam.Pipeline(options=runner.options)
     except ValueError as error:
@@ -74,7 +75,8 @@ def run_job(program: beam.Pipeline, runner: Runner, wait: bool = True, progress:
     watch = runner.watch(program.options, tally)  # a copy of the runner's options, which Beam made
     try:
         with ProgressLine(watch.stage is not None, watch.stage or tally), quiet_stderr(), watch.guard:
-            result = program.run()
+            with staging_below(program.local_tempdir):
+                result = program.run()
             if not wait or runner.submits_only:
                 return JobEnd(job=job_name(result))
             try:

@@ -16,21 +16,21 @@ from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
 
 
-def labeler_config(settings: LabelerSettings, labels: LabelMap) -> LabelerConfig:
+def labeler_config(settings: LabelerSettings, labels: LabelMap, in_place: bool = True) -> LabelerConfig:
     """Returns the configuration of the steps that label videos.
 
     Args:
       settings: of the run, or of a pipeline that labels videos.
       labels: the classes of the model.
+      in_place: whether a short video is decoded where it was planned, see `PlannerConfig`.
     """
     return LabelerConfig(
-        planner=planner_config(settings),
+        planner=planner_config(settings, in_place),
         decoder=decoder_config(settings),
         classifier=ClassifierConfig(
             model=settings.model,
             labels=labels.labels,
-            top_k=settings.top_k,
-            min_score=settings.min_score,
+            kept=settings.label_filter,
             engine=settings.engine,
             num_threads=settings.num_threads,
             precision=settings.precision,
@@ -41,13 +41,14 @@ def labeler_config(settings: LabelerSettings, labels: LabelMap) -> LabelerConfig
     )
 
 
-def planner_config(settings: LabelerSettings) -> PlannerConfig:
-    """Returns the configuration of planning."""
+def planner_config(settings: LabelerSettings, in_place: bool = True) -> PlannerConfig:
+    """Returns the configuration of planning; for `in_place`, see `PlannerConfig`."""
     return PlannerConfig(
         sampling=settings.sampling,
         max_video_bytes=settings.max_video_bytes,
         limits=settings.decoder_limits,
         spool=SpoolConfig(settings.spool_dir, settings.spool_bytes),
+        in_place=in_place,
     )
 
 

@@ -60,7 +60,17 @@ def label(
     # Duplicates of a part's videos were counted by the job that selected them.
     metrics.reset_tally(*([metrics.DUPLICATES_DROPPED] if part else []))
     facts = run_facts(config, run)
-    build_graph(program, config, labels=prepared.labels, run=run, run_facts=facts, schemas=tables, lock=lock, part=part)
+    build_graph(
+        program,
+        config,
+        labels=prepared.labels,
+        run=run,
+        run_facts=facts,
+        schemas=tables,
+        lock=lock,
+        part=part,
+        in_place=not prepared.runner.is_local,
+    )
     end = run_job(program, prepared.runner, prepared.wait, progress)
     if end.error is not None:
         return dataclasses.replace(outcome_of_failure(paths, end.error), job=end.job)

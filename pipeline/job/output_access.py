@@ -6,8 +6,6 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
-from apache_beam.io.filesystems import FileSystems
-
 from reelbeam.pipeline.job.places import unwritable
 from reelbeam.pipeline.job.run_progress import RunProgress
 from reelbeam.transforms import errors, storage
@@ -19,6 +17,7 @@ from reelbeam.transforms.output.lock.output_lock import (
     OutputLock,
 )
 from reelbeam.transforms.output.run_files import RunPaths
+from reelbeam.transforms.storage.uris import joined
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -60,7 +59,7 @@ def forget_selection(paths: RunPaths) -> None:
     """Deletes the selection. It holds URIs as they were given, with their signatures."""
     try:
         with storage.storage_errors(paths.staging):
-            storage.delete_folder(FileSystems.join(paths.staging, "selected"))
+            storage.delete_folder(joined(paths.staging, "selected"))
             if not storage.exists(paths.rejection_record):
                 storage.delete_folder(paths.staging)
     except errors.StorageError as failure:  # the next start removes it

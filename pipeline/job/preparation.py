@@ -11,6 +11,7 @@ import secrets
 from reelbeam.pipeline import __version__
 from reelbeam.pipeline.job.earlier_runs import last_run, warn_of_future, warn_of_other_work
 from reelbeam.pipeline.job.jobs import make_program
+from reelbeam.pipeline.job.label_thresholds import warn_of_thresholds, with_thresholds
 from reelbeam.pipeline.job.labeler import labeler_facts
 from reelbeam.pipeline.job.places import unusable
 from reelbeam.pipeline.runners.runner import Runner
@@ -85,15 +86,15 @@ def check_request(config: LabelingConfig, runner: Runner, wait: bool = True, wil
       will_run: whether jobs will be submitted. For Dataflow, Beam's check of its flags may create a bucket.
 
     Raises:
-      ConfigError: an input or the list cannot be read or names nothing, the output cannot be read, or flags do not
-        fit each other, the runner or this machine.
+      ConfigError: an input, the list or the thresholds cannot be read, an input names nothing, the output cannot be
+        read, or flags do not fit each other, the runner or this machine.
       RunError: a store does not respond now.
       ModelError: a model at a URL cannot be fetched; only its files show its kind.
     """
     _check_wait(config, runner, wait)
     if will_run:
         runner.check_machine(config)
-    config = runner.adapt(config)
+    config = with_thresholds(runner.adapt(config))
     local_model = localized(config.model)
     config = dataclasses.replace(
         config,
@@ -130,6 +131,8 @@ def prepare(request: Request) -> Prepared:
         **vars(labeler_facts(config, folder, labels)),
     )
     warn_of_other_work(request.last, run, config.output)
+    if config.label_thresholds is not None:
+        warn_of_thresholds(config.label_thresholds, labels, run.model)
     return Prepared(**vars(request), labels=labels, run=run)
 
 

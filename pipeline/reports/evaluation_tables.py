@@ -152,18 +152,19 @@ def _print_thresholds(found: Evaluation, console: Console) -> None:
         return
     table = make_table("class", *map(right, ("lowest score", "right", "kept", "labels", "more needed")))
     for each in cuts.classes:
-        table.add_row(Text(printable(each.label or "")), *_cells(each))
+        table.add_row(Text(printable(each.label or "")), *_cells(each, cuts.precision))
     console.print(table)
 
 
-def _cells(found: Threshold) -> list[str]:
+def _cells(found: Threshold, precision: float) -> list[str]:
     is_found = found.cut is not None
+    more = "too often wrong" if texts.is_too_often_wrong(found, precision) else "not known"
     return [
         f"{found.cut:g}" if is_found else "-",
         f"{found.right} of {found.accepted}" if is_found else "-",
         percent(found.coverage or 0.0) if is_found else "-",
         str(found.total),
-        "" if is_found else "too often wrong" if found.more_needed is None else str(found.more_needed),
+        "" if is_found else more if found.more_needed is None else str(found.more_needed),
     ]
 
 

@@ -12,7 +12,7 @@ from reelbeam.transforms.evaluation.evaluated_output import OutputEvaluation, Tr
 from reelbeam.transforms.evaluation.evaluation import Evaluation
 from reelbeam.transforms.evaluation.intervals import MIN_VIDEOS, Proportion
 from reelbeam.transforms.evaluation.novelty import Separation
-from reelbeam.transforms.evaluation.thresholds import Threshold, Thresholds
+from reelbeam.transforms.evaluation.thresholds import DELTA, Threshold, Thresholds
 from reelbeam.transforms.evaluation.truth.label_names import UnknownLabel
 from reelbeam.transforms.output.comparison.wording import p_text, percent
 from reelbeam.transforms.wording import counted, first_and_more
@@ -141,19 +141,29 @@ def threshold_text(found: Threshold, precision: float) -> str:
             f"(chance of an error: {percent(found.delta)}): {found.right} of {found.accepted} were, and "
             f"{percent(found.coverage or 0.0)} of the labels are kept"
         )
-    remedy = (
-        f"about {found.more_needed} more videos are needed"
-        if found.more_needed is not None
-        else "the surest labels are wrong too often"
-    )
-    return f"no score can be promised for a precision of {precision:g} from {counted(found.total, 'video')}: {remedy}"
+    promised = f"no score can be promised for a precision of {precision:g} from {counted(found.total, 'video')}"
+    if found.more_needed is not None:
+        return f"{promised}: about {found.more_needed} more videos are needed"
+    if found.surest is None:
+        return promised
+    surest = found.surest
+    shown = f"{surest.hits} of {surest.total} are right (95 %: {interval(surest.low, surest.high)})"
+    if is_too_often_wrong(found, precision):
+        return f"{promised}: the surest labels are wrong too often, {shown}"
+    return f"{promised}: these are too few to know whether the surest labels are right often enough, {shown}"
+
+
+def is_too_often_wrong(found: Threshold, precision: float) -> bool:
+    """Returns whether the surest labels have less than the wished precision by more than chance."""
+    return found.surest is not None and found.surest.high is not None and found.surest.high < precision
 
 
 def thresholds_limit_text(found: Thresholds) -> str:
     """Returns what the promise of the thresholds is about."""
     return (
-        f"This holds for videos like those of the truth, with one decision for each: its top label. A class needs "
-        f"{found.min_class_items} right labels for a score of its own"
+        "This holds for videos like those of the truth, with one decision for each: its top label. All scores together "
+        f"are wrong in at most {percent(DELTA)} of evaluations. A class needs {found.min_class_items} right labels for "
+        "a score of its own"
     )
 
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reelbeam.pipeline.job.outcome import Outcome
-from reelbeam.pipeline.reports.cost import cost_text
+from reelbeam.pipeline.reports.cost import cost_lines
 from reelbeam.pipeline.reports.reasons import DONE_BEFORE, skipped_text
 from reelbeam.pipeline.reports.summary_json import added_up, committed_runs
 from reelbeam.pipeline.terminal.console import make_table, printable, right, whole
@@ -24,6 +24,7 @@ from reelbeam.transforms.output.run_counts import Counts, ErrorCount, LabelCount
 from reelbeam.transforms.output.run_document import RunDocument
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.table_files import read_batches
+from reelbeam.transforms.records import NOTHING_RECOGNIZED
 from reelbeam.transforms.records.time_range import shown_input
 from reelbeam.transforms.schemas import RANGE, Row
 from reelbeam.transforms.selection.row_options import RowOptions
@@ -65,8 +66,8 @@ def print_outcome(outcome: Outcome, console: Console, num_before: int = 0) -> No
     if summary.errors and not (outcome.exit_code and _lists_all_errors(summary.counts)):
         console.print(_errors_table(summary.errors))
     console.print(Text(_counts_line(summary) if summary.counts.videos else _nothing_line(summary)))
-    if cost := cost_text([(summary.cost, summary.counts)]):
-        console.print(Text(cost))
+    for line in cost_lines([summary]):
+        console.print(Text(line))
     if summary.model == DEMO and not num_before:
         console.print(_TOY, soft_wrap=True)
     if summary.counts.videos and summary.counts.skipped:
@@ -104,8 +105,8 @@ def print_total(outcomes: Sequence[Outcome], console: Console) -> None:
         skipped=added_up(run.skipped for run in committed),
     )
     console.print(Text(f"Committed {counted(len(committed), 'part')}. {_counts_line(total)}"))
-    if cost := cost_text((run.cost, run.counts) for run in committed):
-        console.print(Text(cost))
+    for line in cost_lines(committed):
+        console.print(Text(line))
     if total.skipped:
         console.print(Text(_skipped_line(total)))
 
@@ -163,10 +164,11 @@ def _videos_table(rows: Sequence[Row]) -> Table:
     for row, name in zip(rows, names, strict=True):
         labels = [x for x in row["labels"][:_LABELS_SHOWN] if x is row["labels"][0] or x["score"] >= _LOWEST_SHOWN]
         shown = ", ".join(f"{x['label']} {_shown_score(x['score'])}" for x in labels)
+        shown = shown or ("-" if row["status"] == "failed" else NOTHING_RECOGNIZED)
         status = Text(row["status"], style=_STYLES[row["status"]])
         if row["error_code"]:
             status.append(f" ({row['error_code']})")
-        table.add_row(Text(printable(name)), Text(shown or "-"), str(row["num_clips"]), status)
+        table.add_row(Text(printable(name)), Text(shown), str(row["num_clips"]), status)
     return table
 
 

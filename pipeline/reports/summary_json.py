@@ -88,7 +88,7 @@ def of_outcomes(outcomes: Sequence[Outcome], report: str | None = None) -> str:
 
 def _sums(outcomes: Sequence[Outcome]) -> dict[str, object]:
     """Returns the sums over all committed parts, and the names of all parts."""
-    from reelbeam.transforms.output.run_counts import Counts, RunCost
+    from reelbeam.transforms.output.run_counts import Counts, PlannedCost, RunCost
     from reelbeam.transforms.typed_json import to_json
 
     committed = committed_runs(outcomes)
@@ -96,6 +96,7 @@ def _sums(outcomes: Sequence[Outcome]) -> dict[str, object]:
     return {
         "counts": to_json(Counts.total(run.counts for run in committed)) if committed else {},
         "cost": to_json(RunCost.total(run.cost for run in committed if run.cost)),
+        "planned_cost": to_json(PlannedCost.total(run.planned_cost for run in committed if run.planned_cost)),
         "selected": added_up(run.selected for run in committed),
         "skipped": added_up(run.skipped for run in committed),
         "ignored": added_up(run.ignored for run in committed),

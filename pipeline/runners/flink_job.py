@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import http.client
-import logging
 import re
 import time
 from collections.abc import Iterator
@@ -14,12 +13,15 @@ from typing import TypedDict
 import grpc
 
 from reelbeam.pipeline.runners.flink_cluster import Cluster
+from reelbeam.pipeline.terminal.streams import quiet_root_logger
 from reelbeam.transforms.wording import counted
 
 _CANCEL_SECONDS = 60.0
 _APPEAR_SECONDS = 20.0
 """How long the job server may take to submit a job after the launcher has stopped waiting for it."""
 _SIGNS_OF_ANOTHER_VERSION = ("Failed to deserialize JobGraph", "InvalidClassException")
+CLIP_ROWS = "ClipRows"
+"""A step in the name of the vertices that decode and classify. Flink's names do not have the steps in LabelSelected."""
 _TERMINAL = ("FINISHED", "FAILED", "CANCELED")
 
 
@@ -97,7 +99,7 @@ def cancelled_on_error(job: Job) -> Iterator[None]:
       RuntimeError: the connection to the job server was lost, or the job failed. Other exceptions are passed on.
     """
     try:
-        with _quiet_messages():
+        with quiet_root_logger():
             yield
     except RuntimeError as error:  # the job server has reported the job's end and submits nothing more
         job.cancel(may_appear=False)
@@ -122,37 +124,16 @@ def reason(text: str) -> str:
     return "\n".join(lines)
 
 
-@contextlib.contextmanager
-def _quiet_messages() -> Iterator[None]:
-    """Drops the job server's messages, including Java's stack traces, unless --verbose is given.
-
-    Beam logs them on the root logger itself, where the level of a package has no effect.
-    """
-    root = logging.getLogger()
-    if root.isEnabledFor(logging.INFO):
-        yield
-        return
-    root.addFilter(_nothing)
-    try:
-        yield
-    finally:
-        root.removeFilter(_nothing)
-
-
-def _nothing(record: logging.LogRecord) -> bool:
-    return False
-
-
 def progress_line(job: JobDetails) -> str:
     """Formats the progress of a job from Flink's REST API.
 
-    >>> progress_line({"state": "RUNNING", "vertices": [{"name": "{PlanClips}", "status": "FINISHED", "metrics": {}},
-    ...     {"name": "{DecodeClips, ClassifyClips}", "status": "RUNNING", "metrics": {"read-records": 7}}]})
-    'running, 1 of 2 steps done, 7 segments started'
+    >>> progress_line({"state": "RUNNING", "vertices": [{"name": "{SelectVideos}", "status": "FINISHED", "metrics": {}},
+    ...     {"name": "{LabelSelected, ClipRows}", "status": "RUNNING", "metrics": {"read-records": 7}}]})
+    'running, 1 of 2 steps done, 7 videos and segments started'
     """
     vertices = job["vertices"]
     done = sum(vertex["status"] == "FINISHED" for vertex in vertices)
-    taken = sum(vertex["metrics"].get("read-records", 0) for vertex in vertices if "DecodeClips" in vertex["name"])
-    return (
-        f"{job['state'].lower()}, {done} of {counted(len(vertices), 'step')} done, {counted(taken, 'segment')} started"
-    )
+    taken = sum(vertex["metrics"].get("read-records", 0) for vertex in vertices if CLIP_ROWS in vertex["name"])
+    # The first of these steps reads videos, and decodes the short ones; the other reads segments of long ones.
+    steps = counted(len(vertices), "step")
+    return f"{job['state'].lower()}, {done} of {steps} done, {taken} videos and segments started"

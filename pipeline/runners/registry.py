@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOptions, PortableOptions, StandardOptions
+from apache_beam.options.pipeline_options import (
+    FlinkRunnerOptions,
+    PipelineOptions,
+    PortableOptions,
+    PrismRunnerOptions,
+    StandardOptions,
+)
 
 from reelbeam.pipeline.runners.dataflow import DataflowRunner
 from reelbeam.pipeline.runners.flink import EMBEDDED, FlinkRunner
 from reelbeam.pipeline.runners.local import LocalRunner
+from reelbeam.pipeline.runners.prism import PrismRunner
 from reelbeam.pipeline.runners.runner import OtherRunner, Runner
 from reelbeam.transforms.errors import ConfigError
 
@@ -24,7 +31,7 @@ def runner_of(beam_flags: Sequence[str]) -> Runner:
 
     Raises:
       ConfigError: flags contradict each other or the runner, or would open servers to the network.
-      ConfigError, RunError: the Flink cluster cannot be used, see `FlinkRunner.of`.
+      ConfigError, RunError: the Flink cluster cannot be used, see `FlinkRunner.of`, or Prism, see `PrismRunner.of`.
     """
     options = PipelineOptions(list(beam_flags))
     name = kind(options.view_as(StandardOptions).runner)
@@ -33,6 +40,8 @@ def runner_of(beam_flags: Sequence[str]) -> Runner:
         return LocalRunner.of(beam_flags)
     if name == "flink":
         return FlinkRunner.of(beam_flags)
+    if name == "prism":
+        return PrismRunner.of(beam_flags)
     if name == "dataflow":
         return DataflowRunner.of(beam_flags)
     return OtherRunner(options)
@@ -60,6 +69,11 @@ def _check_cluster_flags(options: PipelineOptions, name: str) -> None:
         raise ConfigError(f"--flink_master {flink.flink_master} is for Flink: give --runner=FlinkRunner too")
     if flink.parallelism > 0 and name in _LOCAL:
         raise ConfigError("--parallelism is for a cluster; here, --direct_num_workers sets the number of workers")
+    if flink.parallelism > 0 and name == "prism":
+        raise ConfigError("--parallelism is for a cluster; Prism executes up to eight bundles at once")
+    location = options.view_as(PrismRunnerOptions).prism_location
+    if location and name != "prism":
+        raise ConfigError(f"--prism_location {location} is for Prism: give --runner=PrismRunner too")
     if options.view_as(PortableOptions).job_endpoint == "embed":
         raise ConfigError(
             "--job_endpoint=embed opens servers on every network interface without access control: leave --runner and "

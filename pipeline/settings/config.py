@@ -24,10 +24,11 @@ from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.media.decoding.model_input import ModelInput
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DecoderLimits
-from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.media.sandbox.ring import max_clips_in_memory
+from reelbeam.transforms.models.label_filter import LabelFilter
 from reelbeam.transforms.models.registry.catalog import ModelSpec
-from reelbeam.transforms.records import SkipRules
+from reelbeam.transforms.records import LabelThresholds, SkipRules
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.selection.row_options import RowOptions
 
@@ -41,6 +42,7 @@ class LabelerSettings(EngineSettings, LimitSettings, SandboxSettings, RemoteSett
     Attributes:
       model: the model, with the preset in use.
       sampling: the parameters of clip sampling.
+      label_thresholds: the content of the file `thresholds`, once it was read.
 
     Raises:
       ConfigError: a value is out of range, or settings do not fit each other.
@@ -48,6 +50,7 @@ class LabelerSettings(EngineSettings, LimitSettings, SandboxSettings, RemoteSett
 
     model: ModelSpec
     sampling: ClipSampling
+    label_thresholds: LabelThresholds | None = None
 
     def __post_init__(self) -> None:
         for each in settings_of(type(self)):
@@ -89,6 +92,16 @@ class LabelerSettings(EngineSettings, LimitSettings, SandboxSettings, RemoteSett
         """The values to keep for each clip besides its scores."""
         wanted = {"logits": self.save_logits, "embedding": self.save_embeddings}
         return tuple(name for name, is_kept in wanted.items() if is_kept)
+
+    @property
+    def label_filter(self) -> LabelFilter:
+        """Which labels a row keeps."""
+        return LabelFilter(self.top_k, self.min_score, self.label_thresholds)
+
+    @property
+    def thresholds_fingerprint(self) -> str | None:
+        """The hash of the thresholds; None without them."""
+        return None if self.label_thresholds is None else self.label_thresholds.fingerprint
 
     @property
     def decoder_limits(self) -> DecoderLimits:
@@ -143,6 +156,7 @@ class LabelingConfig(InputSettings, LabelerSettings, IncrementalSettings, Commit
             "num_input_arguments": len(self.inputs),
             "model_kind": self.model.kind,
             "model_handle": self.model.handle,
+            "thresholds_fingerprint": self.thresholds_fingerprint,
         }
         found = {each.name: attrgetter(each.attribute)(self) for each in settings} | more
         nested = {"decoder_limits": self.decoder_limits, "skip_rules": self.skip_rules}

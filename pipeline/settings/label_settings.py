@@ -198,6 +198,15 @@ class LabelSettings:
 
     top_k: int = setting(5, Flag("Number of labels in a row", "K", Range(1, 1_000_000)))
     min_score: float = setting(0.0, Flag("Omit labels with a lower score", "S", Range(0, 1)))
+    thresholds: str | None = setting(
+        None,
+        Flag(
+            "Omit labels that do not pass: a .json file with a lowest score for each label, such as `reelbeam evaluate "
+            "--write_thresholds` writes",
+            "FILE",
+            is_location=True,
+        ),
+    )
     save_logits: bool = setting(False, Flag("Save the logits in the clips table, as float16"))
     save_embeddings: bool = setting(
         False,

@@ -11,7 +11,7 @@ from reelbeam.pipeline.settings.bounds import MOST_THREADS
 from reelbeam.pipeline.settings.declaration import Flag, required, setting
 from reelbeam.pipeline.settings.values import Range
 from reelbeam.transforms import wording
-from reelbeam.transforms.media.sampling.clips import DEFAULT_WARM_UP_SECONDS, TailPolicy
+from reelbeam.transforms.media.sampling.clip_sampling import DEFAULT_WARM_UP_SECONDS, TailPolicy
 from reelbeam.transforms.models.batches import MAX_BATCH_BYTES
 from reelbeam.transforms.models.engine import EngineName, Precision
 from reelbeam.transforms.models.registry.catalog import KINETICS_600, OutputActivation
@@ -159,15 +159,22 @@ class ClipSettings:
         None,
         Flag(
             "Treatment of a rest that is shorter than a clip: move the clip back (a short video loops), repeat the "
-            "last frame, or drop the rest; Stream models keep it as a short clip, or drop it",
-            unset="shift_back; for Stream models keep",
+            "last frame, or drop the rest; Stream models do not loop or repeat, but can keep it as a short clip",
+            unset="shift_back; with --carry_state keep",
             attribute="sampling.tail",
+        ),
+    )
+    carry_state: bool = setting(
+        False,
+        Flag(
+            "Carry the state of a Stream model from clip to clip; otherwise each clip starts from an empty state",
+            attribute="sampling.carry_state",
         ),
     )
     warm_up_seconds: Fraction | None = setting(
         None,
         Flag(
-            "Video that a Stream model sees before it restarts within a video",
+            "With --carry_state: video that the model sees before it restarts within a video",
             "S",
             Range(0, 86_400),
             unset=wording.duration(float(DEFAULT_WARM_UP_SECONDS)),

@@ -121,7 +121,9 @@ class EvaluateSettings:
     write_thresholds: str | None = setting(
         None,
         Flag(
-            "Write the lowest scores for --precision to this .json file, for `reelbeam sql`", "FILE", is_location=True
+            "Write the lowest scores for --precision to this .json file, for `reelbeam label` and `sql`",
+            "FILE",
+            is_location=True,
         ),
     )
     match: Literal["exact", "uri", "suffix", "name", "stem"] | None = setting(

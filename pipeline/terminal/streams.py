@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import errno
 import io
 import logging
 import os
 import select
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from reelbeam.transforms.redaction import without_query
@@ -106,6 +107,27 @@ class LogFormatter(logging.Formatter):
         """Returns the complete text of a record."""
         text = super().format(record).expandtabs()
         return "\n".join(printable(without_query(line)) for line in text.split("\n"))
+
+
+@contextlib.contextmanager
+def quiet_root_logger() -> Iterator[None]:
+    """Drops messages that are logged on the root logger itself, unless --verbose is given.
+
+    Beam logs the messages of a job server there, including stack traces, and the level of a package has no effect.
+    """
+    root = logging.getLogger()
+    if root.isEnabledFor(logging.INFO):
+        yield
+        return
+    root.addFilter(_nothing)
+    try:
+        yield
+    finally:
+        root.removeFilter(_nothing)
+
+
+def _nothing(record: logging.LogRecord) -> bool:
+    return False
 
 
 class _UnbreakableFile(io.FileIO):

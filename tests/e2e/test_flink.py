@@ -15,10 +15,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import data_generation as generate
 import pytest
 from duckdb_queries import select
 from processes import DECODER, is_running, program, wait_until
 
+from reelbeam.pipeline.runners.flink_job import CLIP_ROWS
 from tools.flink import artifacts, processes
 from tools.flink.cluster import Cluster
 
@@ -150,8 +152,8 @@ def newest_job(cluster: Cluster) -> dict[str, Any]:
 
 
 def heavy_step(job: dict[str, Any]) -> dict[str, Any] | None:
-    """The step that decodes and classifies."""
-    return next((step for step in job["vertices"] if "DecodeClips" in step["name"]), None)
+    """The first of the steps that decode and classify: that of the short videos, which plans, too."""
+    return next((step for step in job["vertices"] if CLIP_ROWS in step["name"]), None)
 
 
 def while_decoding(cluster: Cluster, run: Run) -> None:
@@ -188,7 +190,7 @@ def test_the_rows_are_those_of_the_local_runner_and_no_pixel_travels(
         assert cost["decode_cpu_seconds"] > 0 and cost["model_cpu_seconds"] > 0
     job = newest_job(cluster)
     step = heavy_step(job)
-    assert step is not None and "ClassifyClips" in step["name"], "decoding and inference are one step"
+    assert step is not None, "decoding and inference are one step"
     pixels = len(run.rows("clips")) * FRAMES_OF_A_CLIP
     sent = sum(step["metrics"]["write-bytes"] for step in job["vertices"])
     assert step["metrics"]["write-bytes"] * 10 < pixels and sent * 3 < pixels
@@ -196,7 +198,23 @@ def test_the_rows_are_those_of_the_local_runner_and_no_pixel_travels(
         subtask["metrics"]["read-records"]
         for subtask in cluster.get(f"/jobs/{job['jid']}/vertices/{step['id']}")["subtasks"]
     ]
-    assert len(shares) == 2 and min(shares) > 0 and sum(shares) == 9 * COPIES
+    # All videos, also those that cannot be planned: short videos are decoded where they were planned.
+    assert len(shares) == 2 and min(shares) > 0 and sum(shares) == 10 * COPIES
+
+
+def test_both_workers_share_a_long_video(cluster: Cluster, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "in").mkdir()
+    film = generate.make_video(tmp_path / "in" / "film.mp4", 25 * 60, 1, 64, 48)
+    flags = ["--runner=FlinkRunner", f"--flink_master={cluster.address}"]
+    run = Run(tmp_path / "out", film.parent, *flags)
+    assert run.wait() == 0, run.printed
+    steps = [step for step in newest_job(cluster)["vertices"] if CLIP_ROWS in step["name"]]
+    short, long = ([subtask["metrics"]["read-records"] for subtask in subtasks(cluster, step)] for step in steps)
+    assert sum(short) == 1 and min(long) > 0 and sum(long) > 10
+
+
+def subtasks(cluster: Cluster, step: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(cluster.get(f"/jobs/{newest_job(cluster)['jid']}/vertices/{step['id']}")["subtasks"])
 
 
 def test_a_killed_task_manager_is_replaced_and_the_run_ends_right(

@@ -15,7 +15,8 @@ from reelbeam.transforms.media.container.container import open_video
 from reelbeam.transforms.media.decoding.decoder import DecodeStats, Geometry, decode_clips
 from reelbeam.transforms.media.decoding.probe import probe
 from reelbeam.transforms.media.decoding.reader import OpenVideo
-from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
+from reelbeam.transforms.media.sampling.clips import plan_clip_spans
 from reelbeam.transforms.media.sampling.segments import media_of_segment
 from reelbeam.transforms.records import ClipSpan, MediaInfo
 

@@ -2,8 +2,8 @@
 
 The lowest cut whose precision on the truth reaches the target misses it on new videos in half of all cases. Here each
 cut has to pass an exact binomial test, from strict to loose, until the first failure. The grid and its order do not
-depend on the data, so the chance of a threshold that breaks its promise is at most `delta`. This holds for videos like
-those of the truth, with one decision for each video: its top label.
+depend on the data. The tests of one call share `delta`: the chance that any of its thresholds breaks its promise is at
+most that. This holds for videos like those of the truth, with one decision for each video: its top label.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.evaluation.intervals import Counts, Floats, Mask, Proportion, proportion
 from reelbeam.transforms.evaluation.judged import Judged
-from reelbeam.transforms.output.label_thresholds import NEVER
+from reelbeam.transforms.records.thresholds import NEVER
 
 DELTA = 0.1
 GRID: tuple[float, ...] = (0.999, 0.998, 0.995, *(cut / 100 for cut in range(99, 1, -1)), 0.0)
@@ -41,7 +41,8 @@ class Threshold:
       coverage: accepted / total; None without labels.
       delta: the chance that the precision is below the target on new videos is at most this.
       more_needed: without a cut: about how many more videos with this label are needed, if they are like these; None if
-        even a million would not be enough, because the surest labels are wrong too often.
+        even a million would not be enough, because fewer of the surest labels are right than wished.
+      surest: the share of right labels at the strictest cut that was tested; None with a cut, or without labels.
     """
 
     label: str | None
@@ -52,17 +53,17 @@ class Threshold:
     coverage: float | None
     delta: float
     more_needed: int | None
+    surest: Proportion | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
-    """The thresholds for a target: two promises, which hold apart.
+    """The thresholds for a target. The chance that one of them breaks its promise is at most delta.
 
     Attributes:
       precision: the target.
       overall: for all classes together, if its cut is used for the labels of all classes.
-      classes: for the classes that were asked for, by label. Each is a promise for its own class. Together they break
-        one with a chance of at most `overall.delta`.
+      classes: for the classes that were asked for, by label. Each is a promise for its own class.
       min_class_items: a class needs this many labels, all right, for a cut of its own.
     """
 
@@ -74,12 +75,13 @@ class Thresholds:
     def to_labels(self) -> tuple[float, dict[str, float]]:
         """Returns the threshold of all labels, and those of labels with another one; see `LabelThresholds`.
 
-        A class has its own one only if that is higher, so that the others keep their precision. If there is none for
-        all classes together, only classes with their own one pass.
+        The labels that pass have the promised precision together. A cut for all classes stands alone: beside cuts of
+        single classes, that of the other classes is not known. Without it, only classes with an own cut pass.
         """
-        default = NEVER if self.overall.cut is None else self.overall.cut
+        if self.overall.cut is not None:
+            return self.overall.cut, {}
         own = {each.label: each.cut for each in self.classes if each.label is not None and each.cut is not None}
-        return default, {label: cut for label, cut in own.items() if default == NEVER or cut > default}
+        return NEVER, own
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +117,8 @@ def thresholds(
       precision: the target, above 0 and below 1.
       classes: those that get a threshold of their own; None: as many of the most frequent top labels as have enough
         items. Their choice depends on the labels of the model only, so the test stays exact.
-      delta: the chance of a broken promise, above 0 and below 1.
+      delta: the chance of a broken promise, above 0 and below 1. If classes are tested, all classes together have half
+        of it, and the single ones share the rest.
 
     Raises:
       ConfigError: precision or delta is outside its range.
@@ -129,11 +132,11 @@ def thresholds(
     places: dict[str, list[int]] = defaultdict(list)
     for place, item in enumerate(used):
         places[item.labels[0]].append(place)
-    asked = _possible_classes(places, precision, delta) if classes is None else sorted(set(classes))
-    share = delta / max(1, len(asked))
+    asked = _possible_classes(places, precision, delta / 2) if classes is None else sorted(set(classes))
+    share = delta / 2 / max(1, len(asked))
     return Thresholds(
         precision=precision,
-        overall=_threshold(None, scores, right, precision, delta),
+        overall=_threshold(None, scores, right, precision, delta / 2 if asked else delta),
         classes=tuple(
             _threshold(label, scores[own], right[own], precision, share) for label, own in _of(places, asked)
         ),
@@ -187,9 +190,17 @@ def _threshold(label: str | None, scores: Floats, right: Mask, precision: float,
     place = _last_passed(tally, precision, delta)
     if place is None:
         more = _more_needed(tally, len(scores), precision, delta)
-        return Threshold(label, None, 0, 0, len(scores), 0.0 if len(scores) else None, delta, more)
+        surest = _surest(tally, precision, delta)
+        return Threshold(label, None, 0, 0, len(scores), 0.0 if len(scores) else None, delta, more, surest)
     accepted, hits = int(tally.accepted[place]), int(tally.right[place])
     return Threshold(label, GRID[place], accepted, hits, len(scores), accepted / len(scores), delta, None)
+
+
+def _surest(tally: _Tally, precision: float, delta: float) -> Proportion | None:
+    """Returns the share of right labels at the first cut that is tested; None without labels."""
+    place = int(_first_cuts(tally.accepted[None, :], min_items(precision, delta))[0])
+    accepted, right = int(tally.accepted[place]), int(tally.right[place])
+    return proportion(np.arange(accepted) < right, np.arange(accepted), 0) if accepted else None
 
 
 def _tally(scores: Floats, right: Mask) -> _Tally:

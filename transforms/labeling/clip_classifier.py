@@ -79,7 +79,7 @@ class ClipClassifier:
             clip.video_uri,
             clip.segment_index,
             clip.span,
-            labels=top_labels(scores, config.labels, config.top_k, config.min_score),
+            labels=top_labels(scores, config.labels, config.kept),
             entropy=entropy(scores, activation),
             log_sum_exp=log_sum_exp(logits),
             scores=scores,

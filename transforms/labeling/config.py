@@ -6,7 +6,7 @@ import dataclasses
 
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
-from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.models.classifier_config import ClassifierConfig
 from reelbeam.transforms.storage.spool.folder import DEFAULT_SPOOL, SpoolConfig
 
@@ -20,12 +20,16 @@ class PlannerConfig:
       max_video_bytes: a larger file is a failure, `file_too_large`.
       limits: the limits of a video and of a decoder process.
       spool: where remote videos are kept on local disk.
+      in_place: whether a video of one segment is decoded by the worker that planned it. It saves a shuffle and, from a
+        store, a second download. If all workers are one process, nothing is saved, and all segments together are
+        spread more evenly.
     """
 
     sampling: ClipSampling
     max_video_bytes: int
     limits: DecoderLimits = DEFAULT_LIMITS
     spool: SpoolConfig = DEFAULT_SPOOL
+    in_place: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

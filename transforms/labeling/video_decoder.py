@@ -7,7 +7,7 @@ from collections.abc import Generator
 from reelbeam.transforms import storage
 from reelbeam.transforms.labeling.config import DecoderConfig, PlannerConfig
 from reelbeam.transforms.labeling.video_plan import VideoPlan, plan_video
-from reelbeam.transforms.media.decoding.decoder import DecodeStats
+from reelbeam.transforms.media.decoding.stats import DecodeStats
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.records import Clip, SegmentSpan, StateSlot, VideoRef
 
@@ -58,4 +58,5 @@ class VideoDecoder:
             for span, frames in self._sandbox.decode_clips(
                 file, segment.media, segment.clips, config.geometry, config.limits, stats
             ):
+                slot = slot if span.continues else StateSlot()
                 yield Clip(video.video_uri, segment.segment_index, span, frames, video.time_range, slot)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import itertools
 import operator
@@ -13,10 +14,11 @@ from reelbeam.transforms import storage
 from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.labeling.clip_classifier import ClipClassifier
 from reelbeam.transforms.labeling.config import LabelerConfig
+from reelbeam.transforms.labeling.costs import decoding_cost
 from reelbeam.transforms.labeling.summary import summarize
 from reelbeam.transforms.labeling.video_decoder import VideoDecoder
 from reelbeam.transforms.labeling.video_plan import VideoPlan
-from reelbeam.transforms.media.decoding.decoder import DecodeStats
+from reelbeam.transforms.media.decoding.stats import DecodeStats
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.models.cpu_meter import model_meter
 from reelbeam.transforms.models.engine import Engine
@@ -117,7 +119,7 @@ class VideoLabeler:
             plan = self._decoder.plan(video, stats)
         except MediaError as error:
             failure = Failure.of(error, video, "plan")
-        return PreparedVideo(video, plan, failure, RunCost(stats.cpu_seconds, bytes_fetched=stats.bytes_fetched))
+        return PreparedVideo(video, plan, failure, decoding_cost(stats))
 
     def label_segment(
         self,
@@ -142,7 +144,8 @@ class VideoLabeler:
                 scores += (result for result in results if isinstance(result, ClipScores))
                 failures += (result for result in results if isinstance(result, Failure))
                 report(len(batch))
-        return SegmentResult(scores, failures, RunCost(stats.cpu_seconds, model_seconds, stats.bytes_fetched))
+        cost = dataclasses.replace(decoding_cost(stats), model_cpu_seconds=model_seconds)
+        return SegmentResult(scores, failures, cost)
 
     def _decode(self, segment: SegmentSpan, stats: DecodeStats, failures: list[Failure]) -> Generator[Clip, None, None]:
         try:
@@ -157,7 +160,7 @@ class VideoLabeler:
         if prepared.failure is not None:
             failures.append(prepared.failure)
         model = self._config.classifier
-        labels = _sum(scores).top_labels(model.labels, model.top_k, model.min_score) if scores else ()
+        labels = _sum(scores).top_labels(model.labels, model.kept) if scores else ()
         planned = [prepared.plan.planned] if prepared.plan else []
         summary = summarize(prepared.video, planned, len(scores), labels, failures)
         return LabeledVideo(

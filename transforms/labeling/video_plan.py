@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from reelbeam.transforms.labeling.config import PlannerConfig
 from reelbeam.transforms.media.sampling.clips import max_num_clips
-from reelbeam.transforms.media.sampling.segments import media_of_segment
+from reelbeam.transforms.media.sampling.segments import clip_seconds, media_of_segment
 from reelbeam.transforms.media.sampling.video_plan import labeled_seconds, plan_parts
 from reelbeam.transforms.records import MediaInfo, PlannedVideo, SegmentSpan, VideoRef
 
@@ -43,3 +43,9 @@ def plan_video(video: VideoRef, media: MediaInfo, config: PlannerConfig) -> Vide
         SegmentSpan(video, media_of_segment(media, part), index, len(parts), part) for index, part in enumerate(parts)
     )
     return VideoPlan(PlannedVideo(video, bare, len(parts), sum(map(len, parts))), segments)
+
+
+def segment_weight(segment: SegmentSpan) -> float:
+    """Estimates the work to decode a segment, in pixels."""
+    media = segment.media
+    return float(clip_seconds(segment.clips)) * (media.source_fps or 1) * media.width * media.height

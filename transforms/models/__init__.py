@@ -6,7 +6,7 @@
     loading.py            loads an engine, once per process
     classifier_config.py  the configuration of the model step, and the sizes of its batches
     batches.py            runs batches of clips (stream_batches.py: for Stream models)
-    scores.py             logits -> labels and scores
+    scores.py             logits -> labels and scores (label_filter.py: which labels a row keeps)
     output_activation.py  whether a model's outputs are logits, softmax or sigmoid scores
     cpu_meter.py          the CPU time of a process while it runs the model
     model_info.py         describes a model for the run document

@@ -6,6 +6,7 @@ import dataclasses
 
 from reelbeam.transforms.models.batches import MAX_BATCH_BYTES
 from reelbeam.transforms.models.engine import EngineName, Precision
+from reelbeam.transforms.models.label_filter import LabelFilter
 from reelbeam.transforms.models.registry.catalog import ModelSpec
 
 CPU_BATCH_BYTES = 1 << 20
@@ -23,8 +24,7 @@ class ClassifierConfig:
     Attributes:
       model: the model.
       labels: the model's classes, [C], by class id.
-      top_k: the number of labels in a row.
-      min_score: labels with a lower score are omitted.
+      kept: which labels a row keeps.
       engine: the engine that runs the model.
       num_threads: the number of threads of the engine; None: the number of cores of the machine.
       precision: the engine's arithmetic precision.
@@ -35,8 +35,7 @@ class ClassifierConfig:
 
     model: ModelSpec
     labels: tuple[str, ...]
-    top_k: int = 5
-    min_score: float = 0.0
+    kept: LabelFilter = LabelFilter()
     engine: EngineName = "auto"
     num_threads: int | None = None
     precision: Precision = "float32"

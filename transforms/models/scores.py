@@ -9,9 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from reelbeam.transforms.errors import InferenceError
+from reelbeam.transforms.models.label_filter import LabelFilter
 from reelbeam.transforms.models.registry.catalog import OutputActivation
 from reelbeam.transforms.records import LabelScore
 from reelbeam.transforms.wording import counted
+
+KEEP_TOP = LabelFilter()
+"""The best five labels."""
 
 _TOLERANCE = 0.01
 """The tolerance for a score outside [0, 1], and for a softmax's sum: bfloat16 has two decimal digits."""
@@ -140,31 +144,25 @@ def entropy(scores: npt.NDArray[np.floating], activation: OutputActivation = "lo
 
 
 def top_labels(
-    scores: npt.NDArray[np.floating], labels: Sequence[str], top_k: int, min_score: float = 0.0
+    scores: npt.NDArray[np.float32], labels: Sequence[str], kept: LabelFilter = KEEP_TOP
 ) -> tuple[LabelScore, ...]:
     """Returns the best classes of a clip.
 
     Args:
-      scores: float [C].
+      scores: float32 [C].
       labels: C names.
-      top_k: the maximum number of classes.
-      min_score: classes with a lower score are omitted.
+      kept: which classes are kept.
 
     Returns:
       The classes, best first; classes with equal scores in the order of their ids.
 
     Raises:
-      ValueError: the numbers of labels and scores differ, or `top_k` is below 1.
+      ValueError: the numbers of labels and scores differ.
     """
     if scores.shape != (len(labels),):
         raise ValueError(f"scores must be [{len(labels)}], one for each label, not {list(scores.shape)}")
-    if top_k < 1:
-        raise ValueError(f"top_k must be at least 1, not {top_k}")
-    best = np.argsort(-scores, kind="stable")[:top_k]
     return tuple(
-        LabelScore(labels[class_id], int(class_id), float(scores[class_id]))
-        for class_id in best
-        if scores[class_id] >= min_score
+        LabelScore(labels[class_id], class_id, float(scores[class_id])) for class_id in kept.select(labels, scores)
     )
 
 
@@ -204,16 +202,15 @@ class ScoreSum:
             return ScoreSum.of, (self.highest,)
         return ScoreSum, (self.num_clips, self.total, self.highest)
 
-    def top_labels(self, labels: Sequence[str], top_k: int, min_score: float = 0.0) -> tuple[LabelScore, ...]:
+    def top_labels(self, labels: Sequence[str], kept: LabelFilter = KEEP_TOP) -> tuple[LabelScore, ...]:
         """Returns the best classes by mean score over the clips, each with its highest score in a single clip.
 
         Args:
           labels: class names, [C].
-          top_k: the maximum number of classes.
-          min_score: classes with a lower mean are omitted.
+          kept: which classes are kept. Its thresholds may rank by the highest score.
         """
         mean = (self.total / (self.num_clips * _UNITS)).astype(np.float32)
         return tuple(
-            dataclasses.replace(label, max_score=float(self.highest[label.class_id]))
-            for label in top_labels(mean, labels, top_k, min_score)
+            LabelScore(labels[class_id], class_id, float(mean[class_id]), float(self.highest[class_id]))
+            for class_id in kept.select(labels, mean, self.highest)
         )

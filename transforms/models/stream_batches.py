@@ -1,15 +1,15 @@
-"""Run clips through a Stream model, and hand the state of each segment from clip to clip.
+"""Run clips through a Stream model, and hand the state from each clip to the clip that continues it, if there is one.
 
-The state after a clip is in the slot that the clips of its segment share (`StateSlot`). It does not belong to a
-thread, a process or a model handler, so it does not matter which of them gets the next clip:
+The state after a clip is in the slot that the clip shares with those that continue it (`StateSlot`). It does not belong
+to a thread, a process or a model handler, so it does not matter which of them gets the next clip:
 
-- A batch may hold clips of any segments in any order.
-- Batches may come in any thread. Two batches with clips of one segment wait for each other.
+- A batch may hold clips of any segments in any order. Those that do not continue each other run in one call.
+- Batches may come in any thread. Two batches with clips of one slot wait for each other.
 - A clip whose predecessor left no state gets `PredecessorLostError`, never a result: the predecessor was lost, the
   model failed on it, or it comes in a later batch. The state is checked against the clip's video, segment and number.
 
-So a result depends only on the frames of the segment up to the clip's end. A state is freed with the last clip of its
-segment, so memory does not grow with a video's length.
+So a result depends only on the frames of the clip and of those that it continues. A state is freed with the last clip
+of its slot, so memory does not grow with a video's length.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class StreamBatches:
     """Classifies clips of segments. Threads may share it.
 
     Args:
-      most_clips: the maximum number of clips per call of the engine, each of another segment.
+      most_clips: the maximum number of clips per call of the engine, each of another slot.
       with_embeddings: whether results have embeddings.
     """
 
@@ -97,8 +97,8 @@ def _state_before(clip: Clip, engine: StreamEngine) -> State | PredecessorLostEr
         return state
     before = clip.span.clip_index - 1
     return PredecessorLostError(
-        f"clip {before + 1} of {clip.video_uri} continues clip {before}, of which the model gave no answer: a "
-        "Stream model has to see every frame before a clip; remove the cause of that one's failure"
+        f"clip {before + 1} of {clip.video_uri} continues clip {before}, of which the model gave no answer: with "
+        "--carry_state, a Stream model has to see every frame before a clip; remove the cause of that one's failure"
     )
 
 
@@ -112,9 +112,9 @@ def _locked(slots: Sequence[StateSlot]) -> Iterator[None]:
 
 
 def _rounds(clips: Sequence[Clip]) -> list[list[int]]:
-    """Returns positions of clips: first the first clip of each segment, then the second, and so on."""
-    segments: dict[int, list[int]] = collections.defaultdict(list)
+    """Returns positions of clips: first the first clip of each slot, then the second, and so on."""
+    slots: dict[int, list[int]] = collections.defaultdict(list)
     for position, clip in sorted(enumerate(clips), key=lambda each: each[1].span.clip_index):
-        segments[id(clip.state_slot)].append(position)
-    longest = max(map(len, segments.values()), default=0)
-    return [[each[round_] for each in segments.values() if round_ < len(each)] for round_ in range(longest)]
+        slots[id(clip.state_slot)].append(position)
+    longest = max(map(len, slots.values()), default=0)
+    return [[each[round_] for each in slots.values() if round_ < len(each)] for round_ in range(longest)]

@@ -24,8 +24,6 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from apache_beam.io.filesystems import FileSystems
-
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import StorageError, UnusableFileError
 from reelbeam.transforms.output.documents import Count, Table, read_document, require_files, typed, wrong_value
@@ -44,6 +42,7 @@ from reelbeam.transforms.output.run_files import (
 )
 from reelbeam.transforms.output.runs import read_summary
 from reelbeam.transforms.storage import plain_files
+from reelbeam.transforms.storage.uris import joined
 
 _STAGED_RUN = re.compile(r"/\.staging/run=([^/]+)")
 
@@ -117,7 +116,7 @@ def finish(paths: RunPaths) -> CommittedDocument | None:
         return read_summary(paths.document) if storage.exists(paths.document) else None
     if record.replaced:
         _write_document(paths, record.summary)
-        _delete([FileSystems.join(paths.output, name) for name in record.replaced])
+        _delete([joined(paths.output, name) for name in record.replaced])
     for table, shard in record.moves:
         _move(paths.staged(table, shard), paths.final(table, shard))
     if not record.replaced:

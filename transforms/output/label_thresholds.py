@@ -8,80 +8,24 @@ of allowed labels has the default 1 and these labels with 0. A list of denied on
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import pathlib
-from collections.abc import Mapping
-from typing import Annotated, Literal, cast
+from collections.abc import Sequence
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import ConfigError, ReelbeamError, RunError, StorageError
+from reelbeam.transforms.records.thresholds import (
+    FORMAT_VERSION,
+    MAX_LABEL,
+    MAX_LABELS,
+    RANKINGS,
+    LabelThresholds,
+    is_label,
+)
 from reelbeam.transforms.redaction import without_query
-from reelbeam.transforms.typed_json import MISSING, Rule, WrongValueError, from_json, json_object, parse_json
-
-FORMAT_VERSION = 1
-NEVER = 1.0
-"""The threshold of a label that never passes."""
+from reelbeam.transforms.typed_json import MISSING, WrongValueError, from_json, json_object, parse_json
 
 MAX_BYTES = 16 << 20
-_MAX_LABELS, _MAX_LABEL = 100_000, 500
-_RANKINGS = ("mean", "max")
-
-
-def _is_score(value: object) -> bool:
-    return isinstance(value, int | float) and 0 <= value <= 1
-
-
-def _are_labels(value: object) -> bool:
-    labels = cast(Mapping[str, object], value)
-    return len(labels) <= _MAX_LABELS and all(_is_label(label) for label in labels)
-
-
-def _is_label(label: str) -> bool:
-    """Returns whether a text can be a label in SQL: not blank, and without control characters and lone surrogates."""
-    is_plain = not any(char < " " or "\x7f" <= char <= "\x9f" or "\ud800" <= char <= "\udfff" for char in label)
-    return bool(label.strip()) and len(label) <= _MAX_LABEL and is_plain
-
-
-Score = Annotated[float, Rule(_is_score, {"minimum": 0, "maximum": 1})]
-Labels = Annotated[Mapping[str, Score], Rule(_are_labels, {"maxProperties": _MAX_LABELS})]
-Version = Annotated[int, Rule(lambda value: value == FORMAT_VERSION, {"const": FORMAT_VERSION})]
-Ranking = Annotated[str, Rule(lambda value: value in _RANKINGS, {"enum": list(_RANKINGS)})]
-
-
-@dataclasses.dataclass(frozen=True)
-class LabelThresholds:
-    """The score from which on a label counts.
-
-    Attributes:
-      format_version: of the file.
-      default: the threshold of the labels that are not in `labels`.
-      labels: the thresholds of the others.
-      ranking: which score of a video it applies to: the "mean" over its clips, or the "max".
-      precision: the part of the labels that is right at these thresholds, as far as that was shown; None: not shown.
-      models: the models for whose scores it was made; empty: any.
-    """
-
-    format_version: Version
-    default: Score
-    labels: Labels = dataclasses.field(default_factory=dict)
-    ranking: Ranking = "mean"
-    precision: Score | None = None
-    models: tuple[str, ...] = ()
-
-    def of(self, label: str) -> float:
-        """Returns the threshold of a label."""
-        return self.labels.get(label, self.default)
-
-    def passes(self, label: str, score: float) -> bool:
-        """Returns whether a label with this score counts."""
-        threshold = self.of(label)
-        return threshold < NEVER and score >= threshold
-
-    @property
-    def score_column(self) -> Literal["score", "max_score"]:
-        """The field of the labels of a video that is compared."""
-        return "score" if self.ranking == "mean" else "max_score"
 
 
 def read_thresholds(path: str) -> LabelThresholds:
@@ -114,6 +58,19 @@ def read_thresholds(path: str) -> LabelThresholds:
         raise ConfigError(f"--thresholds {shown} is not JSON ({error}): pass a file of thresholds") from error
 
 
+def other_models_text(thresholds: LabelThresholds, models: Sequence[str]) -> str:
+    """Returns the warning that thresholds were made for other scores.
+
+    Args:
+      thresholds: the thresholds.
+      models: the models that gave the scores, see `LabelThresholds.other_models`.
+    """
+    return (
+        f"--thresholds was made for the scores of {', '.join(thresholds.models)}, and these are those of "
+        f"{', '.join(models)}: make the file again with `reelbeam evaluate --write_thresholds`"
+    )
+
+
 def _wrong(error: WrongValueError) -> str:
     name = error.name or "the document"
     if error.value is MISSING:
@@ -122,14 +79,12 @@ def _wrong(error: WrongValueError) -> str:
     if error.name == "format_version":
         return f"format_version is {value}: this release reads version {FORMAT_VERSION}"
     if error.name == "labels" and isinstance(error.value, dict):
-        wrong = next((label for label in error.value if not _is_label(label)), None)
+        wrong = next((label for label in error.value if not is_label(label)), None)
         shown = f"a label is {json.dumps(wrong)[:100]}" if wrong is not None else "there are too many labels"
-        return f"{shown}: write up to {_MAX_LABELS} labels of up to {_MAX_LABEL} printable characters"
+        return f"{shown}: write up to {MAX_LABELS} labels of up to {MAX_LABEL} printable characters"
     if error.name in ("", "labels"):
         return f"{name} is {value}: write an object"
-    return f"{name} is {value}: " + (
-        f"write {' or '.join(_RANKINGS)}" if name == "ranking" else "write a score, 0 to 1"
-    )
+    return f"{name} is {value}: " + (f"write {' or '.join(RANKINGS)}" if name == "ranking" else "write a score, 0 to 1")
 
 
 def write_thresholds(path: str, found: LabelThresholds) -> str:

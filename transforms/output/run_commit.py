@@ -20,7 +20,7 @@ from reelbeam.transforms.errors import (
 from reelbeam.transforms.output.commits import finish, write_commit_record
 from reelbeam.transforms.output.ledger import SELECTED, SKIPPED, count_labeled
 from reelbeam.transforms.output.lock.output_lock import LockTicket
-from reelbeam.transforms.output.run_counts import Counts, ErrorCount, RunCost
+from reelbeam.transforms.output.run_counts import Counts, ErrorCount, PlannedCost, RunCost
 from reelbeam.transforms.output.run_document import RejectedRun, Rejection, RunDocument, RunFacts
 from reelbeam.transforms.output.run_files import (
     RunPaths,
@@ -50,6 +50,7 @@ class CommitConfig:
       max_failure_ratio: the maximum share of failed inputs, from 0 to 1.
       lock: the run's lock of the output; None if no other run can write there.
       num_known_good: the number of videos that earlier runs have labeled, in addition to the skipped ones; see `check`.
+      planned_cost_of_clip: what labeling a clip is expected to cost.
     """
 
     paths: RunPaths
@@ -57,6 +58,7 @@ class CommitConfig:
     max_failure_ratio: float
     lock: LockTicket | None = None
     num_known_good: int = 0
+    planned_cost_of_clip: PlannedCost | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -135,6 +137,7 @@ def _to_document(config: CommitConfig, results: RunResults) -> RunDocument:
         skipped=skipped,
         ignored=most_frequent(results.ignored),
         cost=results.cost,
+        planned_cost=config.planned_cost_of_clip and config.planned_cost_of_clip.times(contents.counts["clips"]),
     )
 
 

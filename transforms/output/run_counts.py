@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Any
 
 from reelbeam.transforms.output.documents import Amount, Count, require_files
 
@@ -67,18 +68,71 @@ class RunCost:
       model_cpu_seconds: the CPU time of the workers' processes while they classified clips, see
         `reelbeam.transforms.models.cpu_meter`. Loading the model is not included.
       bytes_fetched: the bytes of remote videos that were read from their stores.
+      scale_cpu_seconds: the part of `decode_cpu_seconds` for cropping and scaling frames. A decoder process that
+        crashed or was killed did not report its part.
+      decoder_wait_seconds: the time that workers waited for decoder processes, summed over their threads.
+      model_wait_seconds: the time that decoder processes waited for the model to take a clip, summed over them. If it
+        is longer than `decoder_wait_seconds`, the model is the bottleneck, else decoding is.
+      store_wait_seconds: the time that workers waited for bytes of remote videos, summed over their threads.
+
+    The last four are unknown (None, absent in JSON) for runs of older releases, and for runs without work.
     """
 
     decode_cpu_seconds: Amount = 0.0
     model_cpu_seconds: Amount = 0.0
     bytes_fetched: Count = 0
+    scale_cpu_seconds: Amount | None = None
+    decoder_wait_seconds: Amount | None = None
+    model_wait_seconds: Amount | None = None
+    store_wait_seconds: Amount | None = None
 
     @classmethod
     def total(cls, costs: Iterable[RunCost]) -> RunCost:
-        """Returns the sums over several runs, or parts of a run, rounded to microseconds."""
+        """Returns the sums over several runs, or parts of a run, rounded to microseconds; unknown amounts are left out.
+
+        An amount that is unknown in all of them is unknown.
+        """
         entries = list(costs)
-        sums = (sum(getattr(entry, field.name) for entry in entries) for field in dataclasses.fields(cls))
-        return cls(*(round(amount, 6) for amount in sums))
+        sums: dict[str, Any] = {}
+        for field in dataclasses.fields(cls):
+            known = [amount for entry in entries if (amount := getattr(entry, field.name)) is not None]
+            sums[field.name] = round(sum(known), 6) if known else field.default
+        return cls(**sums)
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedCost:
+    """The cost that `reelbeam plan` estimates, from benchmarks on another machine.
+
+    Attributes:
+      decode_cpu_seconds: of decoding and scaling.
+      model_cpu_seconds: of the model; None if the cost of the model is not known.
+    """
+
+    decode_cpu_seconds: Amount
+    model_cpu_seconds: Amount | None = None
+
+    def times(self, number: int) -> PlannedCost:
+        """Returns the cost of several clips, from that of one."""
+        model = self.model_cpu_seconds
+        return PlannedCost(
+            round(self.decode_cpu_seconds * number, 6), None if model is None else round(model * number, 6)
+        )
+
+    @classmethod
+    def total(cls, costs: Iterable[PlannedCost]) -> PlannedCost:
+        """Returns the sum over several runs. The cost of the model is unknown if one of them does not know it."""
+        entries = list(costs)
+        models = [entry.model_cpu_seconds for entry in entries]
+        return cls(
+            round(sum(entry.decode_cpu_seconds for entry in entries), 6),
+            None if None in models else round(sum(amount or 0.0 for amount in models), 6),
+        )
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """The sum; None if it is not known."""
+        return None if self.model_cpu_seconds is None else self.decode_cpu_seconds + self.model_cpu_seconds
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import TypeAlias, TypeVar
 
 from reelbeam.transforms.errors import UnusableFileError
 from reelbeam.transforms.output.documents import Count, Name, Time, is_count, typed, wrong_value
-from reelbeam.transforms.output.run_counts import Counts, ErrorCount, Files, LabelCount, RowCounts, RunCost
+from reelbeam.transforms.output.run_counts import Counts, ErrorCount, Files, LabelCount, PlannedCost, RowCounts, RunCost
 from reelbeam.transforms.records import RunInfo
 from reelbeam.transforms.schemas import SCHEMA_VERSION
 from reelbeam.transforms.typed_json import json_schema
@@ -54,7 +54,7 @@ KEY_COLUMNS = tuple(field.name for field in dataclasses.fields(LabelingKey))
 
 SAMPLING_SETTINGS = (
     *("num_frames", "target_fps", "resize", "size", "tail_policy", "clip_stride_seconds", "clips_per_video"),
-    "warm_up_seconds",
+    *("carry_state", "warm_up_seconds"),
 )
 """The settings in `RunFacts.configuration` that `sampling_fingerprint` depends on."""
 
@@ -101,6 +101,7 @@ class RunDocument(RunFacts):
       selected, skipped: the numbers of inputs by reason, see `reelbeam.transforms.output.ledger`.
       ignored: the numbers of ignored files by kind, see `reelbeam.transforms.storage.ignored`.
       cost: what the run has cost; absent in documents of runs that did not measure it.
+      planned_cost: what `reelbeam plan` estimates for the labeled clips; absent in documents of older releases.
     """
 
     schema_version: Count
@@ -113,6 +114,7 @@ class RunDocument(RunFacts):
     skipped: Mapping[str, Count]
     ignored: Mapping[str, Count] = dataclasses.field(default_factory=dict)
     cost: RunCost | None = None
+    planned_cost: PlannedCost | None = None
 
 
 @dataclasses.dataclass(frozen=True)

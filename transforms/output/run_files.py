@@ -21,12 +21,12 @@ from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.io.filesystems import FileSystems
 
 from reelbeam.transforms import storage
 from reelbeam.transforms.output.documents import Table
 from reelbeam.transforms.output.run_counts import ErrorCount, Files, LabelCount
 from reelbeam.transforms.schemas import SORT_KEYS, TABLES, Row
+from reelbeam.transforms.storage.uris import joined, sibling
 from reelbeam.transforms.typed_json import to_json
 
 ROWS_PER_GROUP = 64_000
@@ -47,11 +47,11 @@ class RunPaths(NamedTuple):
 
     def staged(self, table: str, shard: int) -> str:
         """Returns the path of a file before the commit."""
-        return FileSystems.join(self.staging, table, f"part-{shard:05d}.parquet.staged")
+        return joined(self.staging, table, f"part-{shard:05d}.parquet.staged")
 
     def final(self, table: str, shard: int) -> str:
         """Returns the path of a file after the commit."""
-        return FileSystems.join(self.output, table, f"run={self.run_id}", f"part-{shard:05d}.parquet")
+        return joined(self.output, table, f"run={self.run_id}", f"part-{shard:05d}.parquet")
 
     def current(self, table: str, shard: int) -> str:
         """Returns the current path of a file. An interrupted commit has moved some files only."""
@@ -65,22 +65,22 @@ class RunPaths(NamedTuple):
     @property
     def staging(self) -> str:
         """The folder of everything that is not committed."""
-        return FileSystems.join(self.output, ".staging", f"run={self.run_id}")
+        return joined(self.output, ".staging", f"run={self.run_id}")
 
     @property
     def commit_record(self) -> str:
         """The commit record. Once it exists, the commit is completed, by this run or by recovery."""
-        return FileSystems.join(self.staging, "commit.json")
+        return joined(self.staging, "commit.json")
 
     @property
     def document(self) -> str:
         """The run document. A run is committed if this file exists."""
-        return FileSystems.join(self.output, "runs", f"{self.run_id}.json")
+        return joined(self.output, "runs", f"{self.run_id}.json")
 
     @property
     def rejection_record(self) -> str:
         """The rejection record: the document of a rejected run."""
-        return FileSystems.join(self.staging, "failed.json")
+        return joined(self.staging, "failed.json")
 
 
 class WrittenFile(NamedTuple):
@@ -141,8 +141,8 @@ def write_atomically(path: str, write: Callable[[BinaryIO], object], draft_folde
       write: writes to an open file.
       draft_folder: the folder of the draft, which a killed process does not remove; by default the file's folder.
     """
-    folder = draft_folder or FileSystems.split(path)[0]
-    draft = FileSystems.join(folder, f".draft-{uuid.uuid4().hex}")
+    name = f".draft-{uuid.uuid4().hex}"
+    draft = joined(draft_folder, name) if draft_folder else sibling(path, name)
     store = storage.store_for(path)
     with store.create(draft) as sink:
         write(sink)

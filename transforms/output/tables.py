@@ -20,6 +20,7 @@ from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.output.run_document import KEY_COLUMNS, LabelingKey
 from reelbeam.transforms.output.runs import Run, committed_runs
 from reelbeam.transforms.output.table_files import read_batches
+from reelbeam.transforms.records import NOTHING_RECOGNIZED
 from reelbeam.transforms.schemas import AGE, TABLES
 
 ROWS_IN_MEMORY = 2_000_000
@@ -214,3 +215,19 @@ def count_by_all(table: pa.Table, *names: str) -> dict[tuple[str, ...], int]:
     """Returns the number of rows by the values of several columns."""
     found = table.group_by(list(names)).aggregate([([], "count_all")]).to_pylist()
     return {tuple(row[name] for name in names): row["count_all"] for row in found}
+
+
+def answers(top_label: pa.Array, status: pa.Array) -> pa.Array:
+    """Returns the answers for videos: a label, NOTHING_RECOGNIZED, or null for a failed video.
+
+    Args:
+      top_label, status: columns of the videos table.
+    """
+    has_failed = pc.equal(status, "failed")
+    return pc.if_else(has_failed, pa.scalar(None, top_label.type), pc.fill_null(top_label, NOTHING_RECOGNIZED))
+
+
+def recognized(top_label: pa.Array) -> pa.Array:
+    """Returns the labels of a column of top labels; null where nothing was recognized."""
+    is_nothing = pc.equal(top_label, NOTHING_RECOGNIZED)
+    return pc.if_else(pc.fill_null(is_nothing, False), pa.scalar(None, top_label.type), top_label)

@@ -10,23 +10,27 @@ floats (see `reelbeam.transforms.media.sampling.clips`).
     state_slot.py    StateSlot: a Stream model's state between two clips
     rows.py          Failure, VideoSummary, LabelerFacts, RunInfo
     exact_numbers.py exact numbers from untrusted text
+    thresholds.py    LabelThresholds: which labels count
     rules.py         SkipRules, and the hash that distributes videos
 """
 
 from reelbeam.transforms.records.clips import Clip, ClipScores, ClipSpan, LabelScore, PlannedVideo, SegmentSpan
-from reelbeam.transforms.records.rows import Failure, LabelerFacts, RunInfo, VideoSummary
+from reelbeam.transforms.records.rows import NOTHING_RECOGNIZED, Failure, LabelerFacts, RunInfo, VideoSummary
 from reelbeam.transforms.records.rules import ALL_CODES, SkipRules, stable_hash
 from reelbeam.transforms.records.state_slot import ClipPlace, StateSlot
+from reelbeam.transforms.records.thresholds import LabelThresholds
 from reelbeam.transforms.records.videos import MediaInfo, VideoRef
 
 __all__ = [
     "ALL_CODES",
+    "NOTHING_RECOGNIZED",
     "Clip",
     "ClipPlace",
     "ClipScores",
     "ClipSpan",
     "Failure",
     "LabelScore",
+    "LabelThresholds",
     "LabelerFacts",
     "MediaInfo",
     "PlannedVideo",

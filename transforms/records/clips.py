@@ -118,7 +118,7 @@ class Clip:
       span: the plan of the clip.
       frames: uint8 [T, H, W, 3], T = span.num_decoded_frames, RGB, upright, scaled and cropped to the model's size.
       time_range: the range of the video for which the clip was planned.
-      state_slot: a slot that all clips of one decoding of a segment share. It is not encoded.
+      state_slot: a slot that the clips that continue each other share, in one decoding of a segment. It is not encoded.
     """
 
     video_uri: str
@@ -164,7 +164,7 @@ class ClipScores:
 
     Attributes:
       video_uri, segment_index, span, time_range: as in `Clip`.
-      labels: the best classes, best first, according to `top_k` and `min_score`.
+      labels: the best classes that the row keeps, best first.
       entropy: the entropy of the scores in nats: 0 if the model is sure, see `reelbeam.transforms.models.scores`.
       log_sum_exp: the log-sum-exp of the logits. Except for sigmoid models, a logit is its log score plus this value.
       scores: the scores of all classes, float32 [C], which the mean of the video needs.

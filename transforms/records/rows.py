@@ -10,6 +10,9 @@ from reelbeam.transforms.records.time_range import WHOLE, TimeRange, input_key
 from reelbeam.transforms.records.videos import MediaInfo, VideoRef
 from reelbeam.transforms.redaction import without_query
 
+NOTHING_RECOGNIZED = "nothing recognized"
+"""The top label in rows with scores of which no label passes. Rows of earlier runs have null there."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Failure:

@@ -22,9 +22,9 @@ class ClipPlace(NamedTuple):
 class StateSlot:
     """The state of a Stream model after one clip of a segment, and the place of that clip.
 
-    The step that decodes a segment creates one slot for it, and all of its clips refer to that slot. So the state lives
-    as long as there are clips that need it, and a segment that is decoded a second time starts with an empty slot. A
-    thread may use a slot while it holds `lock`.
+    The step that decodes a segment creates a slot for each clip that continues no other, and the clips that continue it
+    refer to the same slot. So the state lives as long as there are clips that need it, and a segment that is decoded a
+    second time starts with an empty slot. A thread may use a slot while it holds `lock`.
 
     A copy of a slot, and one that was pickled or encoded, is empty: a state never reaches a process or a clip that it
     does not belong to.

@@ -1,4 +1,4 @@
-"""Options of rows that are not in the labeling key: the number of labels, and optional columns.
+"""Options of rows that are not in the labeling key: which labels they keep, and optional columns.
 
 A labeled video keeps its row, even if a later run has other options. Such a run reports how many videos it skipped with
 other options.
@@ -15,12 +15,17 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class RowOptions:
-    """The flags of a run that decide what its rows contain; the names are those in a run's configuration."""
+    """The flags of a run that decide what its rows contain; the names are those in a run's configuration.
+
+    Of the thresholds, the fingerprint counts; the name of their file is for messages.
+    """
 
     top_k: int
     min_score: float
     save_logits: bool
     save_embeddings: bool
+    thresholds: str | None = None
+    thresholds_fingerprint: str | None = None
 
     @classmethod
     def of_run(cls, document: CommittedDocument) -> RowOptions | None:
@@ -41,7 +46,8 @@ class RowOptions:
         '--top_k 5, --min_score 0, --save_embeddings'
         """
         switches = [f"--{name}" for name in ("save_logits", "save_embeddings") if getattr(self, name)]
-        return ", ".join([f"--top_k {self.top_k}", f"--min_score {self.min_score:g}", *switches])
+        thresholds = [] if self.thresholds is None else [f"--thresholds {self.thresholds}"]
+        return ", ".join([f"--top_k {self.top_k}", f"--min_score {self.min_score:g}", *thresholds, *switches])
 
     def would_change(self, document: CommittedDocument) -> bool:
         """Returns whether rows of the run with that document are known to differ from those with these options."""
@@ -51,7 +57,8 @@ class RowOptions:
     def fit(self, wanted: RowOptions) -> bool:
         """Returns whether rows with these options satisfy `wanted`. Additional columns are accepted."""
         return (
-            (self.top_k, self.min_score) == (wanted.top_k, wanted.min_score)
+            (self.top_k, self.min_score, self.thresholds_fingerprint)
+            == (wanted.top_k, wanted.min_score, wanted.thresholds_fingerprint)
             and self.save_logits >= wanted.save_logits
             and self.save_embeddings >= wanted.save_embeddings
         )

@@ -6,15 +6,15 @@ import os
 import re
 import urllib.parse
 
-from apache_beam.io.filesystem import FileSystem
-from apache_beam.io.filesystems import FileSystems
-
 from reelbeam.transforms.errors import ObjectNotFoundError, UnsupportedUriError
 from reelbeam.transforms.redaction import without_query
 
 _FILE_SCHEME = "file://"
 _LOCAL_FILE_URI = re.compile(r"file:(?://(?:localhost)?(?=/)|(?=/(?!/)))", re.IGNORECASE)
 """file:///PATH, file://localhost/PATH and file:/PATH. A URI that names another host is not local."""
+_SCHEME = re.compile(r"\s*([a-zA-Z][-a-zA-Z0-9+.]*)://")
+_PART_OF_PATTERN = re.compile(r"\*\*|\*|\?|\[(!?+]?+[^]]*+)]|.", re.DOTALL)
+_WILDCARDS = {"**": ".*", "*": r"[^/\\]*", "?": "."}
 
 
 def normalize(uri: str, base_dir: str | None = None) -> str:
@@ -38,7 +38,31 @@ def local_path(uri: str) -> str | None:
     """Returns the path of a local file or folder; None for another scheme, or for file:// with a host's name."""
     if found := _LOCAL_FILE_URI.match(uri):
         return os.fsdecode(urllib.parse.unquote_to_bytes(uri[found.end() :]))
-    return uri if FileSystems.get_scheme(uri) is None else None
+    return uri if scheme_of(uri) is None else None
+
+
+def scheme_of(uri: str) -> str | None:
+    """Returns the scheme of a URI, as Beam recognizes it; None for a path.
+
+    >>> scheme_of("s3://bucket/a.mp4"), scheme_of("/data/a.mp4")
+    ('s3', None)
+    """
+    found = _SCHEME.match(uri)
+    return found and found[1]
+
+
+def joined(folder: str, *names: str) -> str:
+    """Returns the path or URI of a file or folder below a folder.
+
+    >>> joined("s3://bucket/labels/", "runs", "a.json")
+    's3://bucket/labels/runs/a.json'
+    """
+    return "/".join((folder.rstrip("/"), *names))
+
+
+def sibling(uri: str, name: str) -> str:
+    """Returns the path or URI of another file in the folder of a file."""
+    return uri[: uri.rfind("/") + 1] + name
 
 
 def bucket_and_key(uri: str) -> tuple[str, str]:
@@ -95,16 +119,26 @@ class Pattern:
         self.depth = None if "**" in wild else wild.count("/")
         self._folder_length = self.prefix.rfind("/") + 1
         self.finds_hidden = _has_hidden_part(pattern[self._folder_length :])
-        # Python warns about "[[]", which `literal` writes for a bracket.
-        self._regex = re.compile(FileSystem.translate_pattern(pattern).replace("[[]", r"\["))
+        self._regex = re.compile(_PART_OF_PATTERN.sub(_translated, pattern), re.DOTALL)
 
     def matches(self, uri: str) -> bool:
         """Returns whether a URI matches."""
-        return self._regex.match(uri) is not None
+        return self._regex.fullmatch(uri) is not None
 
     def hides(self, uri: str) -> bool:
         """Returns whether a matching URI is hidden, or below a hidden folder, that the pattern does not spell out."""
         return not self.finds_hidden and _has_hidden_part(uri[self._folder_length :])
+
+
+def _translated(part: re.Match[str]) -> str:
+    """Returns the regular expression of a part of a pattern: a wildcard, a set of characters, or a character."""
+    characters = part[1]
+    if characters is None:
+        return _WILDCARDS.get(part[0]) or re.escape(part[0])
+    negation = "^" if characters.startswith("!") else ""
+    # Python warns about a bracket inside a set.
+    inside = re.sub(r"[\\\[]|^\^", r"\\\g<0>", characters.removeprefix("!") if negation else characters)
+    return f"[{negation}{inside}]"
 
 
 def _has_hidden_part(path: str) -> bool:

@@ -13,6 +13,7 @@ from reelbeam.pipeline.reports.page.charts.svg import percents, tag
 from reelbeam.pipeline.reports.page.links import video_link
 from reelbeam.transforms.filmstrips.filmstrip import Filmstrip, NoFilmstrip, Pictures, WebpPicture
 from reelbeam.transforms.output.report_content.shown_clips import ClipKey, ScoredLabel, ShownClip
+from reelbeam.transforms.records import NOTHING_RECOGNIZED
 
 _REASONS = {
     "gone": "The video does not exist any more.",
@@ -21,7 +22,6 @@ _REASONS = {
     "omitted": "They were not requested.",
 }
 _DROPPED = "This file would be too large with them."
-_NOT_RECOGNIZED = "nothing recognized"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,7 +185,7 @@ def _plain_card(clip: ShownClip, card_id: str, num_labels: int) -> Card:
         time=time,
         part=part,
         search=text.search_key([bar.label for bar in shown], [uri]),
-        title=f"{top or _NOT_RECOGNIZED}, {time}, {name}",
+        title=f"{top or NOTHING_RECOGNIZED}, {time}, {name}",
         bars=shown,
         facts=tuple(facts),
     )

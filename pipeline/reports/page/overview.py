@@ -12,8 +12,10 @@ from reelbeam.pipeline.reports.page.charts.status import Part, status_bar
 from reelbeam.pipeline.reports.page.left_out import left_out, more
 from reelbeam.pipeline.reports.page.tables import Table
 from reelbeam.transforms.output.report_content.content import Content, Cost, FailureGroup, Labeling, Totals
+from reelbeam.transforms.records import NOTHING_RECOGNIZED
 from reelbeam.transforms.wording import duration, short_duration
 
+_UNKNOWN = "unknown"
 _SECONDS_OF_HOUR = 3600
 _MAX_LABELINGS, _MAX_MODELS = 6, 2
 
@@ -184,7 +186,7 @@ def _statuses(totals: Totals) -> list[Status]:
         ("ok", totals.ok, "all clips labeled"),
         ("partial", totals.partial, "some clips failed"),
         ("failed", totals.failed, "no clip labeled"),
-        ("nothing recognized", totals.nothing_recognized, "labeled, but no score was high enough"),
+        (NOTHING_RECOGNIZED, totals.nothing_recognized, "labeled, but no label passed"),
     ]
     return [
         Status(name.replace(" ", "-"), name, text.number(videos), text.percent(videos, totals.videos), meaning)
@@ -216,9 +218,25 @@ def _settings(each: Labeling) -> dict[str, str]:
         "Ended": _date(each.finished_at),
     }
     if each.cost is not None:
-        decoding, model = short_duration(each.cost.decode_cpu_seconds), short_duration(each.cost.model_cpu_seconds)
-        settings["CPU time"] = f"{decoding} for decoding, {model} for the model"
+        settings |= _cost_rows(each.cost)
     return settings
+
+
+def _cost_rows(cost: Cost) -> dict[str, str]:
+    """Returns the cost as texts by name. Runs of older releases measured only a part of it."""
+    decoding, model = short_duration(cost.decode_cpu_seconds), short_duration(cost.model_cpu_seconds)
+    scaling = _duration(cost.scale_cpu_seconds)
+    waits = (cost.decoder_wait_seconds, cost.model_wait_seconds)
+    worker, decoder = map(_duration, waits)
+    return {
+        "CPU time": f"{decoding} for decoding (of which scaling: {scaling}), {model} for the model",
+        "Planned CPU time": _duration(cost.planned_cpu_seconds),
+        "Waiting": _UNKNOWN if None in waits else f"workers {worker} for decoding, decoders {decoder} for the model",
+    }
+
+
+def _duration(seconds: float | None) -> str:
+    return _UNKNOWN if seconds is None else short_duration(seconds)
 
 
 def _date(moment: str) -> str:

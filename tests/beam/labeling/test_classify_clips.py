@@ -23,6 +23,7 @@ from reelbeam.transforms.labeling.clip_classifier import ClipClassifier
 from reelbeam.transforms.models import classifier_config
 from reelbeam.transforms.models.classifier_config import ClassifierConfig
 from reelbeam.transforms.models.cpu_meter import CpuMeter
+from reelbeam.transforms.models.label_filter import LabelFilter
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec, Preset
 from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.records import Clip, ClipScores, Failure
@@ -36,7 +37,7 @@ def engine() -> FakeEngine:
 
 
 def classifier(top_k: int = 2) -> ClipClassifier:
-    return ClipClassifier(ClassifierConfig(model=SPEC, labels=make.LABELS, top_k=top_k))
+    return ClipClassifier(ClassifierConfig(model=SPEC, labels=make.LABELS, kept=LabelFilter(top_k)))
 
 
 def test_every_clip_gets_its_own_scores(engine: FakeEngine) -> None:
@@ -162,7 +163,9 @@ def test_workers_need_no_label_file() -> None:
     """The labels come with the step: the file may be on the launcher's disk alone."""
     with LocalPipeline() as pipeline:
         clips = pipeline | beam.Create(range(3)) | beam.Map(demo_clip)
-        results = clips | ClassifyClips(ClassifierConfig(model=DEMO, labels=CLASSES, top_k=9, num_threads=1))
+        results = clips | ClassifyClips(
+            ClassifierConfig(model=DEMO, labels=CLASSES, kept=LabelFilter(9), num_threads=1)
+        )
         named = results.scores | beam.Map(lambda scores: sorted(label.label for label in scores.labels))
         assert_that(named, equal_to([list(CLASSES)] * 3))
 

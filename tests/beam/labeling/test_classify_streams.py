@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import pathlib
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -19,11 +20,16 @@ from local_pipeline import LocalPipeline, counters
 from slow_cases import fast_first
 
 from reelbeam.transforms import classify_clips, metrics
+from reelbeam.transforms.decode_clips import DecodeClips
 from reelbeam.transforms.labeling.clip_classifier import ClipClassifier
+from reelbeam.transforms.labeling.config import DecoderConfig, PlannerConfig
+from reelbeam.transforms.media.decoding.picture import Geometry
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.models.classifier_config import ClassifierConfig
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec, Preset
 from reelbeam.transforms.models.scores import softmax
-from reelbeam.transforms.records import Clip, ClipScores, ClipSpan, Failure, StateSlot
+from reelbeam.transforms.plan_clips import PlanClips
+from reelbeam.transforms.records import Clip, ClipScores, ClipSpan, Failure, StateSlot, VideoRef
 
 SPEC = ModelSpec("fake", "stream", "nowhere", "nowhere", Preset(4, Fraction(1), 2, 2))
 NUM_SEGMENTS, NUM_CLIPS = 9, 5
@@ -110,6 +116,23 @@ def test_a_run_leaves_no_state() -> None:
     gc.collect()
     (loaded,) = fake_engine.LOADED
     assert isinstance(loaded, FakeStreamEngine) and loaded.live_states == 0
+
+
+@pytest.mark.parametrize(("is_carried", "calls"), [(False, [(4, 2)] * 2), (True, [(1, 2)] * 8)])
+def test_clips_of_one_video_share_a_call_unless_they_continue_each_other(
+    samples_dir: pathlib.Path, is_carried: bool, calls: list[tuple[int, int]]
+) -> None:
+    fake_engine.LOADED.clear()
+    sampling = ClipSampling(4, Fraction(4), kind="stream", carry_state=is_carried)
+    decoder = DecoderConfig(geometry=Geometry(2, 2), max_video_bytes=1 << 30)
+    with LocalPipeline() as pipeline:
+        videos = pipeline | beam.Create([VideoRef(str(samples_dir / "growing.mp4"), 1)])
+        plan = videos | PlanClips(PlannerConfig(sampling=sampling, max_video_bytes=1 << 30))
+        decoded = plan.segments | DecodeClips(decoder)
+        results = decoded.clips | classify_clips.ClassifyClips(config(max_batch_bytes=48 * 4), fake_engine.load)
+        assert_that(results.failures, equal_to([]))
+    (loaded,) = fake_engine.LOADED
+    assert isinstance(loaded, FakeStreamEngine) and loaded.calls == calls
 
 
 def classifier(**changes: object) -> ClipClassifier:

@@ -23,7 +23,7 @@ from reelbeam.transforms.classify_clips import ClassifyClips
 from reelbeam.transforms.decode_clips import ClipCoder, DecodeClips
 from reelbeam.transforms.labeling.config import DecoderConfig, PlannerConfig
 from reelbeam.transforms.media.decoding.picture import Geometry
-from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.media.sandbox import protocol
 from reelbeam.transforms.models.classifier_config import ClassifierConfig
 from reelbeam.transforms.models.registry.catalog import find

@@ -19,7 +19,7 @@ from reelbeam.pipeline.runners.registry import runner_of
 from reelbeam.transforms import metrics
 from reelbeam.transforms.labeling.config import PlannerConfig
 from reelbeam.transforms.media.limits import DecoderLimits
-from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.models.registry.catalog import find
 from reelbeam.transforms.plan_clips import PlanClips
 from reelbeam.transforms.records import VideoRef

@@ -13,6 +13,7 @@ import record_factory as make
 from apache_beam.testing.util import assert_that, equal_to
 from local_pipeline import LocalPipeline
 
+from reelbeam.transforms.models.label_filter import LabelFilter
 from reelbeam.transforms.models.scores import ScoreSum, softmax
 from reelbeam.transforms.summarize_videos import LabeledCollections, SummarizeVideos, _SumScoresFn, summarize
 
@@ -44,10 +45,10 @@ def scores_of(*clips: tuple[float, ...]) -> ScoreSum:
 
 def test_labels_are_means_with_the_best_clip_beside() -> None:
     total = scores_of((0.7, 0.2, 0.1), (0.1, 0.6, 0.3))
-    first, second = total.top_labels(make.LABELS, top_k=2)
+    first, second = total.top_labels(make.LABELS, LabelFilter(2))
     assert (first.label, first.score, first.max_score) == ("left", pytest.approx(0.4), pytest.approx(0.7))
     assert (second.label, second.score, second.max_score) == ("right", pytest.approx(0.4), pytest.approx(0.6))
-    assert [x.label for x in total.top_labels(make.LABELS, 3, min_score=0.3)] == ["left", "right"]
+    assert [x.label for x in total.top_labels(make.LABELS, LabelFilter(3, 0.3))] == ["left", "right"]
 
 
 def test_sums_are_the_same_in_every_order_and_after_every_journey() -> None:
@@ -59,7 +60,7 @@ def test_sums_are_the_same_in_every_order_and_after_every_journey() -> None:
         assert other.num_clips == 200
         assert (other.total == there.total).all() and (other.highest == there.highest).all()
     mean = np.mean(np.array(clips, np.float32), axis=0, dtype=np.float64)
-    found = {label.class_id: label.score for label in there.top_labels(make.LABELS, 3)}
+    found = {label.class_id: label.score for label in there.top_labels(make.LABELS, LabelFilter(3))}
     np.testing.assert_allclose([found[i] for i in range(3)], mean, rtol=1e-7)
 
 
@@ -90,7 +91,7 @@ def test_every_listed_video_comes_out_once_and_nothing_else() -> None:
             scores=pipeline | "Scores" >> beam.Create(scored),
             failures=pipeline | "Failures" >> beam.Create(failures),
         )
-        summaries = labeled | SummarizeVideos(labels=make.LABELS, top_k=1)
+        summaries = labeled | SummarizeVideos(labels=make.LABELS, kept=LabelFilter(1))
         reported = summaries | beam.Map(
             lambda s: (s.video.video_uri, s.status, s.num_clips, s.labels[0].label if s.labels else None)
         )

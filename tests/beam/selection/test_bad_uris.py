@@ -19,7 +19,7 @@ from object_stores import S3Server
 from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.errors import ObjectNotFoundError, StorageError, UnsupportedUriError
 from reelbeam.transforms.labeling.config import PlannerConfig
-from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.models.registry.catalog import find
 from reelbeam.transforms.plan_clips import PlanClips
 from reelbeam.transforms.storage.stores import copying

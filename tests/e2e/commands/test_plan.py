@@ -16,8 +16,10 @@ import pytest
 
 from benchmarks import cost_table
 from reelbeam.pipeline.cli import main
-from reelbeam.pipeline.commands import costs, estimate
-from reelbeam.transforms.media.sampling.clips import ClipSampling, count_clips, plan_clip_spans
+from reelbeam.pipeline.commands import estimate
+from reelbeam.pipeline.costs import table as costs
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
+from reelbeam.transforms.media.sampling.clips import count_clips, plan_clip_spans
 from reelbeam.transforms.models.registry.catalog import CATALOG
 
 
@@ -141,7 +143,7 @@ def test_a_long_run_gets_smaller_parts(
 
 @pytest.mark.parametrize(
     ("flags", "word"),
-    [(["--sample", "0"], "--sample"), (["--model", "a0-stream", "--tail_policy=shift_back"], "stream")],
+    [(["--sample", "0"], "--sample"), (["--model", "a0-stream", "--tail_policy=repeat_last"], "stream")],
 )
 def test_bad_flags_end_with_2(
     tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str], flags: list[str], word: str

@@ -18,7 +18,7 @@ from duckdb_queries import select
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.media.decoding.decoder import Geometry, decode_clips
 from reelbeam.transforms.media.decoding.probe import probe
-from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.media.sampling.stream import plan_stream_spans
 from reelbeam.transforms.models.scores import softmax
 

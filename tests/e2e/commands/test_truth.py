@@ -7,6 +7,9 @@ import pathlib
 import tarfile
 from typing import Any
 
+import av
+import data_generation as generate
+import numpy as np
 import pytest
 from duckdb_queries import select
 
@@ -40,14 +43,19 @@ class Labeled:
         self._clips = shared / "clips"
         self._folder = folder
         with tarfile.open(shared / f"models/movinet_a0_{name}_k600.tar.gz") as archive:
-            archive.extractall(folder / "model", filter="data")
+            archive.extractall(self.model, filter="data")
+
+    @property
+    def model(self) -> pathlib.Path:
+        """The folder of the model."""
+        return self._folder / "model"
 
     def output(self, engine: str) -> pathlib.Path:
         """Returns the output of an engine."""
         output = self._folder / engine
         if not output.exists():
             inputs = [self._clips] if engine == "openvino" else [self._clips / name for name in SURE]
-            flags = [f"--model={self._folder / 'model'}", f"--output={output}", f"--engine={engine}", *FLAGS]
+            flags = [f"--model={self.model}", f"--output={output}", f"--engine={engine}", *FLAGS]
             assert main(["label", *map(str, inputs), *flags]) == 0
         return output
 
@@ -97,3 +105,24 @@ def test_sure_clips_get_their_label_from_both_engines(labeled: Labeled) -> None:
         for each in row["labels"]:
             if each["score"] > 1e-3:
                 assert mine[each["label"]] == pytest.approx(each["score"], abs=1e-4), name
+
+
+@both_models
+def test_each_clip_of_a_film_of_several_actions_gets_the_label_of_its_own(
+    labeled: Labeled, shared_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    scenes = list(SURE)[1:6]
+    pictures = np.concatenate([ten_seconds(shared_dir / "clips" / name) for name in scenes])
+    film = generate.make_video(tmp_path / "film.mp4", 250, 5, 320, 240, draw=lambda k, w, h: pictures[k])
+    flags = [f"--model={labeled.model}", f"--output={tmp_path / 'out'}", *FLAGS]
+    assert main(["label", str(film), *flags]) == 0
+    rows = select(f"SELECT top_label FROM '{tmp_path}/out/clips/*/*.parquet' ORDER BY clip_index").fetchall()
+    assert rows == [(SURE[name],) for name in scenes]
+
+
+def ten_seconds(video: pathlib.Path) -> np.ndarray:
+    """Returns pictures of a video at 5 fps, uint8 [50, 240, 320, 3]; a short video loops."""
+    with av.open(str(video)) as container:
+        step = round((container.streams.video[0].average_rate or 25) / 5)
+        frames = [frame.to_ndarray(width=320, height=240, format="rgb24") for frame in container.decode(video=0)]
+    return np.stack((frames[::step] * 50)[:50])

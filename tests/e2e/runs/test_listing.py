@@ -20,7 +20,7 @@ from reelbeam.transforms import metrics, storage
 from reelbeam.transforms.decode_clips import DecodeClips
 from reelbeam.transforms.labeling.config import DecoderConfig, PlannerConfig
 from reelbeam.transforms.media.decoding.picture import Geometry
-from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.models.registry.catalog import find
 from reelbeam.transforms.plan_clips import PlanClips
 from reelbeam.transforms.storage.spool import folder as spool

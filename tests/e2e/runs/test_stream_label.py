@@ -9,6 +9,7 @@ import pathlib
 import tarfile
 import threading
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import data_generation as generate
@@ -19,7 +20,11 @@ from duckdb_queries import select
 from tiny_stream_model import tiny_model
 
 from reelbeam.pipeline.cli import main
+from reelbeam.transforms.media.limits import DEFAULT_LIMITS
 from reelbeam.transforms.media.sampling import segments
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
+from reelbeam.transforms.media.sampling.video_plan import plan_parts
+from reelbeam.transforms.media.sandbox import sandboxed
 
 PRESET = "--num_frames=25 --target_fps=5 --resize=8 --size=6".split()
 OFFICIAL = "--labels=kinetics-600 --num_frames=50 --target_fps=5 --resize=192 --size=172".split()
@@ -63,13 +68,28 @@ def summary(output: pathlib.Path) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_a_film_in_segments_gives_the_rows_of_the_whole_if_the_warm_up_is_all_before_them(
+def test_a_film_in_segments_gives_the_rows_of_the_whole(
     tiny: list[str], film: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert label(tmp_path / "parts", film, *tiny, "--warm_up_seconds=1000", "--save_logits") == 0
-    assert label(tmp_path / "again", film, *tiny, "--save_logits") == 0
+    media = sandboxed.probe(str(film), DEFAULT_LIMITS)
+    assert len(plan_parts(media, ClipSampling(25, Fraction(5), kind="stream"))) >= 3
+    assert label(tmp_path / "parts", film, *tiny, "--save_logits") == 0
     monkeypatch.setattr(segments, "_MIN_SECONDS", 10_000)
     assert label(tmp_path / "whole", film, *tiny, "--save_logits") == 0
+    whole, parts = (clips(tmp_path / name) for name in ("whole", "parts"))
+    assert len(whole) == 73 and {row["num_frames"] for row in whole} == {25}
+    assert parts == whole
+
+
+@pytest.mark.slow
+def test_a_film_in_segments_gives_the_carried_rows_of_the_whole_if_the_warm_up_is_all_before_them(
+    tiny: list[str], film: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carried = (film, *tiny, "--carry_state", "--save_logits")
+    assert label(tmp_path / "parts", *carried, "--warm_up_seconds=1000") == 0
+    assert label(tmp_path / "again", *carried) == 0
+    monkeypatch.setattr(segments, "_MIN_SECONDS", 10_000)
+    assert label(tmp_path / "whole", *carried) == 0
     whole, parts, again = (clips(tmp_path / name) for name in ("whole", "parts", "again"))
     assert len(whole) == 73 and [row["num_frames"] for row in whole] == [25] * 72 + [15]
     assert parts == whole
@@ -81,19 +101,32 @@ def test_a_film_in_segments_gives_the_rows_of_the_whole_if_the_warm_up_is_all_be
 
 
 @pytest.mark.slow
-def test_answers_are_those_of_everything_seen_so_far(
-    tiny: list[str], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("flags", "seen"),
+    [
+        ((), [(0, 25), (25, 50), (35, 60)]),
+        (("--tail_policy=keep",), [(0, 25), (25, 50), (50, 60)]),
+        (("--carry_state",), [(0, 25), (0, 50), (0, 60)]),
+    ],
+    ids=["default", "keep", "carried"],
+)
+def test_answers_are_those_of_the_clip_or_of_everything_seen_so_far(
+    flags: tuple[str, ...], seen: list[tuple[int, int]], tiny: list[str], tmp_path: pathlib.Path
 ) -> None:
     """The small model's answer, by hand: mean colour so far, and the colour two frames ago times the frames so far."""
     grey = [40 * (k % 6) + 20 for k in range(60)]
     path = generate.make_video(
         tmp_path / "grey.mkv", 60, 5, 16, 16, codec="ffv1", draw=lambda k, w, h: np.full((h, w, 3), grey[k], np.uint8)
     )
-    assert label(tmp_path / "out", path, *tiny, "--save_logits") == 0
+    assert label(tmp_path / "out", path, *tiny, "--save_logits", *flags) == 0
     rows = clips(tmp_path / "out")
-    assert [(row["end_ms"], row["num_frames"]) for row in rows] == [(5000, 25), (10000, 25), (12000, 10)]
-    for row, seen in zip(rows, (25, 50, 60), strict=True):
-        wanted = (np.mean(grey[:seen]) + grey[seen - 3] * seen) / 255 * np.array([1, 2, 3])
+    assert [(row["end_ms"], row["num_frames"]) for row in rows] == [
+        (5000, 25),
+        (10000, 25),
+        (12000, 10 if flags else 25),
+    ]
+    for row, (first, end) in zip(rows, seen, strict=True):
+        wanted = (np.mean(grey[first:end]) + grey[end - 3] * (end - first)) / 255 * np.array([1, 2, 3])
         np.testing.assert_allclose(row["logits"], wanted, rtol=0.02)  # float16, and the way through YUV
 
 
@@ -156,11 +189,11 @@ def test_what_a_url_brings_is_known_once_it_was_fetched(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     video, flags = samples_dir / "growing.mp4", [f"--model={served}", *tiny[1:]]
-    assert label(tmp_path / "out", video, *flags, "--warm_up_seconds=3") == 0
+    assert label(tmp_path / "out", video, *flags, "--carry_state", "--warm_up_seconds=3") == 0
     configuration = summary(tmp_path / "out")["configuration"]
     assert (configuration["model_kind"], configuration["warm_up_seconds"]) == ("stream", "3")
     assert label(tmp_path / "no", video, *flags, "--tail_policy=repeat_last") == 2
-    assert "must be one of keep, drop for a Stream model" in capsys.readouterr().err
+    assert "must be one of shift_back, keep, drop for a Stream model" in capsys.readouterr().err
     assert main(["models", "export", served, "--to", str(tmp_path / "exported"), *tiny[1:]]) == 0
     assert (tmp_path / "exported/init.xml").exists()
 
@@ -216,7 +249,7 @@ def test_the_official_a0_stream_labels_real_videos(
     shown = {(pathlib.Path(row["video_uri"]).name, row["clip_index"]): row for row in clips(tmp_path)}
     assert len(shown) == 21
     # The pictures end at 122.6 s.
-    assert shown["long_1080p.mp4", 12]["num_frames"] == 13
+    assert [shown["long_1080p.mp4", 12][name] for name in ("start_ms", "num_frames")] == [112_600, 50]
     assert shown["hevc.mp4", 0]["num_frames"] == 5
     assert all(len(row["embedding"]) == 2048 for row in shown.values())
 

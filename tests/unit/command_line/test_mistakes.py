@@ -18,8 +18,8 @@ from rich.console import Console
 
 from reelbeam.pipeline.cli import main
 from reelbeam.pipeline.commands import plan
-from reelbeam.pipeline.commands.costs import DecodeCost
 from reelbeam.pipeline.commands.estimate import ModelPlan, Plan
+from reelbeam.pipeline.costs.table import DecodeCost
 from reelbeam.pipeline.flags import options
 from reelbeam.pipeline.flags.parser import Parser
 from reelbeam.pipeline.job.earlier_runs import warn_of_other_work

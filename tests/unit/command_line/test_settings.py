@@ -44,6 +44,7 @@ def given(each: Setting) -> tuple[list[str], object]:
         return [f"{each.option}={value}"], value
     known: dict[str, tuple[str, object]] = {
         "input_list": ("list.csv", "list.csv"),
+        "thresholds": ("t.json", "t.json"),
         "output": ("out", "out"),
         "model": ("a0-base", "a0-base"),
         "labels": ("mine.txt", "mine.txt"),
@@ -77,7 +78,8 @@ def test_a_parser_has_the_flags_of_its_settings(command: str) -> None:
 def test_the_configuration_has_the_settings_and_what_they_resolve_to() -> None:
     own = {each.name for each in settings_of(LabelingConfig)}
     assert own <= set(BY_NAME)
-    assert {field.name for field in dataclasses.fields(LabelingConfig)} == own | {"base_dir", "model", "sampling"}
+    resolved = {"base_dir", "model", "sampling", "label_thresholds"}
+    assert {field.name for field in dataclasses.fields(LabelingConfig)} == own | resolved
 
 
 def as_json(value: object) -> object:
@@ -94,7 +96,8 @@ def as_json(value: object) -> object:
 )
 def test_each_flag_sets_its_attribute_and_its_key_in_the_runs_json(name: str) -> None:
     words, value = given(BY_NAME[name])
-    model = ["--model=a0-stream"] if name == "warm_up_seconds" else []
+    model = ["--model=a0-stream"] if name in ("carry_state", "warm_up_seconds") else []
+    model += ["--carry_state"] if name == "warm_up_seconds" else []
     room = [f"--decoder_memory_bytes={1 << 45}"] if name != "decoder_memory_bytes" else []
     room += ["--size=8192"] if name == "resize" else []
     made = config(*model, *room, *words)
@@ -111,7 +114,7 @@ def test_each_flag_sets_its_attribute_and_its_key_in_the_runs_json(name: str) ->
 
 def test_the_runs_json_has_the_recorded_settings_and_nothing_else_but_facts_of_the_model() -> None:
     flat = {name for name, each in BY_NAME.items() if each.flag.is_recorded and not each.is_nested}
-    facts = {"num_input_arguments", "model_kind", "model_handle"}
+    facts = {"num_input_arguments", "model_kind", "model_handle", "thresholds_fingerprint"}
     recorded: Any = config().to_json()
     assert set(recorded) == flat | facts | {"decoder_limits", "skip_rules"}
     for part, kind in (("decoder_limits", DecoderLimits), ("skip_rules", SkipRules)):

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import pytest
 
 from reelbeam.pipeline.cli import main
-from reelbeam.pipeline.flags import options
+from reelbeam.pipeline.flags import options, spelling
+from reelbeam.pipeline.flags.beam_parser import beam_parser
+from reelbeam.pipeline.flags.parser import flag_names
 from tools import docs_reference
 
 BASE = ["a.mp4", "--output=out", "--model=demo"]
@@ -26,6 +28,15 @@ def test_each_flag_takes_hyphens_for_underscores(command: str) -> None:
     hyphens = ["--" + flag[2:].replace("_", "-") for flag in flags]
     assert parser._respelled(hyphens) == flags
     assert parser._respelled([f"{flag}=a-b_c" for flag in hyphens]) == [f"{flag}=a-b_c" for flag in flags]
+
+
+@pytest.mark.parametrize("command", docs_reference.PARSERS)
+def test_beam_has_no_other_spelling_of_an_own_flag(command: str) -> None:
+    own = flag_names(docs_reference.PARSERS[command]())
+    beams = flag_names(beam_parser(own, command))
+    words = [spelled for name in own for spelled in (name, name[:2] + name[2:].replace("_", "-"))]
+    assert spelling.respelled(words, own) == spelling.respelled(words, own | beams)
+    assert not set(spelling.respelled(words, own)) & beams
 
 
 def test_hyphens_and_underscores_are_the_same_flag() -> None:

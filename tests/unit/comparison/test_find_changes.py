@@ -12,12 +12,13 @@ import report_factory as make
 
 from reelbeam.transforms.output.comparison.changes import Changes, FieldChange
 from reelbeam.transforms.output.comparison.find_changes import ChangeOptions, find_changes
-from reelbeam.transforms.output.comparison.samples import NO_LABEL, video_sample
+from reelbeam.transforms.output.comparison.samples import video_sample
 from reelbeam.transforms.output.comparison.side_rows import SideRows
 from reelbeam.transforms.output.comparison.wording import verdict_text
 from reelbeam.transforms.output.report_content.shown_rows import ShownRows
 from reelbeam.transforms.output.run_files import to_table
 from reelbeam.transforms.output.tables import Output
+from reelbeam.transforms.records import NOTHING_RECOGNIZED
 from reelbeam.transforms.schemas import Row
 
 
@@ -180,7 +181,7 @@ def test_videos_without_label_and_failed_videos(tmp_path: pathlib.Path) -> None:
     failed = make.video("b", []), list[Row]()
     commit(tmp_path, 1, (unrecognized, clips), failed, labeled("c", "left"))
     sample = video_sample(SideRows.read(current(tmp_path)))
-    assert sample.labels == {NO_LABEL: 1, "left": 1} and sample.failures == {"corrupt_video": 1}
+    assert sample.labels == {NOTHING_RECOGNIZED: 1, "left": 1} and sample.failures == {"corrupt_video": 1}
 
 
 def test_entropies_are_means_of_the_clips_of_a_video(tmp_path: pathlib.Path) -> None:

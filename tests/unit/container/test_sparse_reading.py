@@ -16,7 +16,8 @@ from reelbeam.transforms.media.container.sparse_reading import NUM_FIRST, Sample
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.decoding.probe import probe
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS
-from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
+from reelbeam.transforms.media.sampling.clips import plan_clip_spans
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.records import ClipSpan, MediaInfo
 

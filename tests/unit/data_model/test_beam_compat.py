@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import ast
 import atexit
+import copy
 import inspect
 import os
 import pathlib
+import pickle
 import re
 import types
 
@@ -16,7 +18,7 @@ import grpc
 import pytest
 from apache_beam.coders.coders import SingletonCoder, WindowedValueCoder
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions, S3Options
+from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions, S3Options
 from apache_beam.runners.dataflow import dataflow_runner
 from apache_beam.runners.portability import portable_runner
 from apache_beam.runners.portability.fn_api_runner import worker_handlers
@@ -24,10 +26,12 @@ from apache_beam.runners.worker import data_plane, log_handler, sdk_worker, work
 from apache_beam.runners.worker.channel_factory import GRPCChannelFactory
 from apache_beam.runners.worker.opcounters import OperationCounters
 from apache_beam.testing.util import assert_that, equal_to
+from apache_beam.transforms import environments, userstate
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.counters import CounterFactory
 from object_stores import used_by_beam
 from sockets import is_loopback, listeners
+from temporary import use_temporary_folder
 
 from reelbeam.pipeline.runners import loopback
 from reelbeam.transforms import beam_compat
@@ -38,7 +42,7 @@ FILES = sorted([*ROOT.glob("transforms/**/*.py"), *ROOT.glob("pipeline/**/*.py")
 _UNPROMISED = r"apache_beam\.(utils|internal|runners\.(worker|portability|dataflow\.dataflow_runner))\b"
 """Modules of Beam that say "for internal use only" or "no backwards compatibility guarantees"."""
 
-_PUBLIC = {"_replace", "_make", "_fields", "_exit"}
+_PUBLIC = {"_replace", "_make", "_fields", "_asdict", "_exit"}
 _OF_PYTHON = {"_actions", "_ActionsContainer", "_ArgumentGroup", "_run_exitfuncs"}
 
 
@@ -77,6 +81,54 @@ def test_a_parser_gets_all_flags_of_beam() -> None:
     beam_compat.add_beam_flags(parser)
     flags = {name for action in parser._actions for name in action.option_strings}
     assert {"--runner", "--streaming", "--s3_region_name", "--flink_master", "--direct_num_workers"} <= flags
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has Beam keep views and specs for a test."""
+    monkeypatch.setattr(PipelineOptions, "view_as", PipelineOptions.view_as)
+    monkeypatch.setattr(userstate, "get_dofn_specs", userstate.get_dofn_specs)
+    beam_compat.keep_views_and_specs()
+
+
+@pytest.mark.usefixtures("kept")
+def test_a_kept_view_has_the_values_of_its_options() -> None:
+    options = PipelineOptions(["--s3_region_name=eu", "--region=r"], s3_endpoint_url="http://h")
+    view = options.view_as(S3Options)
+    assert view is options.view_as(S3Options)
+    assert (view.s3_region_name, view.s3_endpoint_url) == ("eu", "http://h")
+    options.view_as(S3Options).s3_region_name = "us"
+    assert view.s3_region_name == options.get_all_options()["s3_region_name"] == "us"
+    for copied in (copy.deepcopy(options), pickle.loads(pickle.dumps(options))):
+        copied.view_as(S3Options).s3_region_name = "ap"
+        assert copied.view_as(S3Options).s3_region_name == "ap"
+        assert options.view_as(S3Options).s3_region_name == "us"
+    assert PipelineOptions([]).view_as(S3Options).s3_region_name is None
+
+
+@pytest.mark.usefixtures("kept")
+def test_kept_specs_are_those_of_each_dofn() -> None:
+    class StatefulFn(beam.DoFn):
+        _SPEC = userstate.BagStateSpec("bag", beam.coders.StrUtf8Coder())
+
+        def process(self, element: str, bag: object = beam.DoFn.StateParam(_SPEC)) -> None:  # noqa: B008
+            pass
+
+    class PlainFn(beam.DoFn):
+        pass
+
+    class DelegatingFn(beam.DoFn):
+        def __init__(self, fn: beam.DoFn) -> None:
+            self.fn = fn
+
+        def __getattribute__(self, name: str) -> object:
+            return getattr(object.__getattribute__(self, "fn"), name)
+
+    dofns = [StatefulFn(), PlainFn(), StatefulFn(), DelegatingFn(PlainFn()), DelegatingFn(StatefulFn())]
+    found = [len(userstate.get_dofn_specs(dofn)[0]) for dofn in dofns]
+    assert found == [1, 0, 1, 0, 1]
+    userstate.get_dofn_specs(dofns[0])[0].clear()  # a caller's copy
+    assert userstate.is_stateful_dofn(dofns[0])
 
 
 def test_elements_at_the_end_of_a_bundle_are_in_the_global_window() -> None:
@@ -200,3 +252,18 @@ def test_the_server_for_workers_of_another_runner_listens_on_loopback_only() -> 
     server.stop(None).wait()
     assert [f"localhost:{port}" for _, port in opened] == [address]
     assert all(is_loopback(host) for host, _ in opened)
+
+
+def test_the_files_of_a_job_are_collected_below_a_folder(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, others = tmp_path / "own", tmp_path / "others"
+    own.mkdir()
+    others.mkdir()
+    use_temporary_folder(monkeypatch, others)
+    options = PipelineOptions(["--environment_type=LOOPBACK", "--requirements_cache=skip"])
+    with beam_compat.staging_below(str(own)):
+        environments.Environment.from_options(options.view_as(PortableOptions))
+    assert (len(list(own.iterdir())), list(others.iterdir())) == (1, [])
+    environments.Environment.from_options(options.view_as(PortableOptions))
+    assert len(list(others.iterdir())) == 1, "Beam makes folders without help"

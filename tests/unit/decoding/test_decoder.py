@@ -27,8 +27,10 @@ from reelbeam.transforms.media.decoding.fast_source import FastSource
 from reelbeam.transforms.media.decoding.picture import PictureConverter
 from reelbeam.transforms.media.decoding.probe import probe
 from reelbeam.transforms.media.decoding.reader import PacketReader
+from reelbeam.transforms.media.decoding.stats import DecodeStats
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS
-from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
+from reelbeam.transforms.media.sampling.clips import plan_clip_spans
 from reelbeam.transforms.records import ClipSpan, MediaInfo
 
 WHOLE = Geometry(72, 72)
@@ -167,7 +169,7 @@ def test_clips_come_as_soon_as_they_are_whole_and_nothing_else_is_converted(tmp_
     assert [span for span, _ in decode_clips(path, media, [long, early], WHOLE)] == [early, long]
     with contextlib.closing(PacketReader(path, media, DEFAULT_LIMITS, is_strict=True)) as reader:
         converter = CountingConverter(WHOLE, media.pixel_aspect_ratio, reader.cropping)
-        assembly = ClipAssembly((long, early), media.start_pts, media.time_base, converter, allocate)
+        assembly = ClipAssembly((long, early), media.start_pts, media.time_base, converter, DecodeStats(), allocate)
         clips = iter(assembly.clips(FastSource(reader, media, assembly.schedule.instants)))
         assert next(clips)[0] == early
         assert len(converter.converted) == 2

@@ -20,7 +20,8 @@ from watched_videos import WatchedVideos
 from reelbeam.transforms.media.codecs.packet_order import has_hole
 from reelbeam.transforms.media.decoding.decoder import DecodeStats
 from reelbeam.transforms.media.decoding.probe import probe
-from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
+from reelbeam.transforms.media.sampling.clips import plan_clip_spans
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from reelbeam.transforms.media.decoding.decoder import decode_clips
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.decoding.probe import probe
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
-from reelbeam.transforms.media.sampling.clips import ClipSampling, max_num_clips, plan_clip_spans
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
+from reelbeam.transforms.media.sampling.clips import max_num_clips, plan_clip_spans
 from reelbeam.transforms.media.sandbox import sandboxed
 
 

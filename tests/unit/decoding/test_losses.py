@@ -14,7 +14,8 @@ from reelbeam.transforms.media.decoding import decoder
 from reelbeam.transforms.media.decoding.decoder import Geometry
 from reelbeam.transforms.media.decoding.probe import probe
 from reelbeam.transforms.media.limits import DecoderLimits
-from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
+from reelbeam.transforms.media.sampling.clips import plan_clip_spans
 from reelbeam.transforms.media.sampling.stream import plan_stream_spans
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.records import ClipSpan

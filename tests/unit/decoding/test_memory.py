@@ -18,7 +18,8 @@ sys.path.insert(0, sys.argv[2])
 from fractions import Fraction
 from reelbeam.transforms.media.decoding.decoder import DecodeStats, Geometry, decode_clips
 from reelbeam.transforms.media.decoding.probe import probe
-from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
+from reelbeam.transforms.media.sampling.clips import plan_clip_spans
 from reelbeam.transforms.media.sampling.segments import key_frame_seconds, media_of_segment, plan_segments
 
 media = probe(sys.argv[1])

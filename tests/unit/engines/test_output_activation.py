@@ -20,6 +20,7 @@ from reelbeam.transforms.labeling import clip_classifier
 from reelbeam.transforms.labeling.clip_classifier import ClipClassifier
 from reelbeam.transforms.models.classifier_config import ClassifierConfig
 from reelbeam.transforms.models.export import export
+from reelbeam.transforms.models.label_filter import LabelFilter
 from reelbeam.transforms.models.loading import load_engine, load_stream_engine
 from reelbeam.transforms.models.output_activation import output_activation
 from reelbeam.transforms.models.registry.catalog import ModelSpec, OutputActivation, Preset, find
@@ -163,7 +164,9 @@ def test_the_catalogs_models_give_logits(shared_dir: pathlib.Path, tmp_path: pat
 
 def scores_of(spec: ModelSpec, engine: Any, clips: list[Clip]) -> list[ClipScores]:
     classifier = ClipClassifier(
-        ClassifierConfig(model=spec, labels=LABELS, top_k=3, engine=engine, num_threads=1, outputs=("logits",))
+        ClassifierConfig(
+            model=spec, labels=LABELS, kept=LabelFilter(3), engine=engine, num_threads=1, outputs=("logits",)
+        )
     )
     results = classifier.classify(clips, load_engine(spec, engine, 1))
     assert all(isinstance(result, ClipScores) for result in results)
@@ -260,7 +263,9 @@ def test_a_softmax_of_basic_operations_is_reported_once(
 
 def test_outputs_that_are_not_scores_are_a_failure_that_names_the_flag(tmp_path: pathlib.Path) -> None:
     spec = dataclasses.replace(save(tmp_path / "model", logits), output_activation="sigmoid")
-    classifier = ClipClassifier(ClassifierConfig(model=spec, labels=LABELS, top_k=3, engine="openvino", num_threads=1))
+    classifier = ClipClassifier(
+        ClassifierConfig(model=spec, labels=LABELS, kept=LabelFilter(3), engine="openvino", num_threads=1)
+    )
     (result,) = classifier.classify([clip(255, 0, 0)], load_engine(spec, "openvino", 1))
     assert isinstance(result, Failure)
     assert result.code == "inference_failed"

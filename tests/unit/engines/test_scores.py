@@ -9,6 +9,7 @@ import numpy.testing as npt
 import pytest
 
 from reelbeam.transforms.errors import InferenceError
+from reelbeam.transforms.models.label_filter import LabelFilter
 from reelbeam.transforms.models.scores import entropy, log_sum_exp, softmax, top_labels
 from reelbeam.transforms.records import LabelScore
 
@@ -78,7 +79,7 @@ def test_with_log_sum_exp_scores_become_logits_again() -> None:
 
 def test_top_labels_are_best_first() -> None:
     scores = np.array([0.1, 0.4, 0.2, 0.3], np.float32)
-    best = top_labels(scores, LABELS, top_k=3)
+    best = top_labels(scores, LABELS, LabelFilter(3))
     assert [(s.label, s.class_id) for s in best] == [("b", 1), ("d", 3), ("c", 2)]
     assert best[0] == LabelScore("b", 1, float(np.float32(0.4)))
     assert all(type(s.score) is float and type(s.class_id) is int for s in best)
@@ -86,23 +87,23 @@ def test_top_labels_are_best_first() -> None:
 
 def test_equal_scores_are_sorted_by_class_id() -> None:
     scores = np.array([0.2, 0.3, 0.2, 0.3], np.float32)
-    assert [s.class_id for s in top_labels(scores, LABELS, top_k=4)] == [1, 3, 0, 2]
-    assert [s.class_id for s in top_labels(scores, LABELS, top_k=3)] == [1, 3, 0]
+    assert [s.class_id for s in top_labels(scores, LABELS, LabelFilter(4))] == [1, 3, 0, 2]
+    assert [s.class_id for s in top_labels(scores, LABELS, LabelFilter(3))] == [1, 3, 0]
 
 
 def test_low_scores_are_left_out() -> None:
     scores = np.array([0.5, 0.25, 0.15, 0.1], np.float32)
-    assert [s.class_id for s in top_labels(scores, LABELS, top_k=4, min_score=0.25)] == [0, 1]
-    assert top_labels(scores, LABELS, top_k=4, min_score=0.6) == ()
+    assert [s.class_id for s in top_labels(scores, LABELS, LabelFilter(4, 0.25))] == [0, 1]
+    assert top_labels(scores, LABELS, LabelFilter(4, 0.6)) == ()
 
 
 def test_more_labels_than_classes_may_be_asked_for() -> None:
-    assert len(top_labels(np.full(4, 0.25, np.float32), LABELS, top_k=100)) == 4
+    assert len(top_labels(np.full(4, 0.25, np.float32), LABELS, LabelFilter(100))) == 4
 
 
 def test_wrong_arguments_are_refused() -> None:
     scores = np.full(4, 0.25, np.float32)
     with pytest.raises(ValueError, match=r"\[3\], one for each label, not \[4\]"):
-        top_labels(scores, LABELS[:3], top_k=1)
+        top_labels(scores, LABELS[:3], LabelFilter(1))
     with pytest.raises(ValueError, match="top_k must be at least 1, not 0"):
-        top_labels(scores, LABELS, top_k=0)
+        LabelFilter(0)

@@ -8,8 +8,10 @@ import pytest
 from judged_factory import Scores, judged, of_best
 from scipy.stats import binom
 
+from reelbeam.pipeline.reports.evaluation_texts import threshold_text
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.evaluation.thresholds import GRID, Thresholds, min_items, thresholds
+from reelbeam.transforms.records import LabelThresholds
 
 TRIALS = 200
 
@@ -77,6 +79,43 @@ def test_all_classes_together_keep_their_promise() -> None:
     assert broken <= binom.ppf(0.99, TRIALS, 0.1)
 
 
+WORLDS = {
+    "one class carries the others": {"a": (0.7, 0.99), "b": (0.15, 0.75), "c": (0.15, 0.75)},
+    "one good class": {"a": (0.2, 0.97), "b": (0.4, 0.6), "c": (0.4, 0.6)},
+    "all at the target": {"a": (0.4, 0.9), "b": (0.3, 0.9), "c": (0.3, 0.9)},
+}
+"""For each label, how often it is the top label, and how often it is right at a score of 0.5; more often above."""
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_the_file_as_a_whole_keeps_its_promise(world: str) -> None:
+    """The labels that pass have the precision, whether the file has one cut for all classes or cuts of single ones."""
+    labels, chances = [*WORLDS[world]], np.array([*WORLDS[world].values()])
+    random = np.random.default_rng(7)
+
+    def sample(n: int) -> tuple[npt.NDArray[np.int64], Scores, npt.NDArray[np.bool_]]:
+        classes, scores = random.choice(len(labels), n, p=chances[:, 0]), random.random(n)
+        right = chances[classes, 1] + (1 - chances[classes, 1]) * (scores - 0.5)
+        return classes, scores, random.random(n) < right
+
+    all_classes, all_scores, all_right = sample(200_000)
+    broken = passing = 0
+    for _ in range(TRIALS):
+        drawn = zip(*(each.tolist() for each in sample(600)), strict=True)
+        items = [
+            judged(f"{n}", labels[each] if is_right else "-", (labels[each], score))
+            for n, (each, score, is_right) in enumerate(drawn)
+        ]
+        rule = LabelThresholds(1, *thresholds(items, 0.9).to_labels())
+        assert not rule.labels or rule.default == 1
+        cuts = np.array([rule.of(label) for label in labels])[all_classes]
+        passed = (all_scores >= cuts) & (cuts < 1)
+        passing += bool(passed.any())
+        broken += bool(passed.any() and all_right[passed].mean() < 0.9)
+    assert passing > TRIALS / 10
+    assert broken <= binom.ppf(0.99, TRIALS, 0.1)
+
+
 def test_the_test_is_exact_and_stops_at_the_first_failure() -> None:
     scores = np.concatenate([np.full(44, 0.995), np.full(100, 0.6), np.full(1000, 0.3)])
     right = np.ones(len(scores), bool)
@@ -104,24 +143,32 @@ def test_few_labels_say_how_many_more_are_needed() -> None:
     )
     assert thresholds(enough, 0.9, classes=()).overall.cut == 0.21
     wrong = of_best(np.full(500, 0.97), np.arange(500) % 2 > 0)
-    assert thresholds(wrong, 0.9, classes=()).overall.more_needed is None
+    found = thresholds(wrong, 0.9, classes=())
+    assert found.overall.more_needed is None
+    assert "the surest labels are wrong too often, 250 of 500 are right" in threshold_text(found.overall, 0.9)
+    few = thresholds(of_best(np.full(8, 0.97), np.arange(8) > 1), 0.9, classes=()).overall
+    assert few.surest is not None and (few.surest.hits, few.surest.total, few.more_needed) == (6, 8, None)
+    assert threshold_text(few, 0.9) == (
+        "no score can be promised for a precision of 0.9 from 8 videos: these are too few to know whether the surest "
+        "labels are right often enough, 6 of 8 are right (95 %: 0.41 to 0.93)"
+    )
 
 
 def test_only_classes_with_enough_labels_are_tried() -> None:
     items = [judged(f"{n}", "a", ("a", 0.9)) for n in range(40)]
-    items += [judged(f"b{n}", "b", ("b", 0.9)) for n in range(30)]
-    items += [judged(f"c{n}", "c", ("c", 0.9)) for n in range(31)]
+    items += [judged(f"b{n}", "b", ("b", 0.9)) for n in range(35)]
+    items += [judged(f"c{n}", "c", ("c", 0.9)) for n in range(36)]
     items += [judged(f"d{n}", "d", ("d", 0.9)) for n in range(12)]
     found = thresholds(items, 0.9)
     assert [(each.label, each.cut) for each in found.classes] == [("a", 0.0), ("c", 0.0)]
-    assert (found.classes[0].delta, found.min_class_items) == (0.05, 29)
+    assert (found.classes[0].delta, found.overall.delta, found.min_class_items) == (0.025, 0.05, 36)
     asked = thresholds(items, 0.9, ["d", "a", "never said"])
     assert [(each.label, each.cut, each.total) for each in asked.classes] == [
         ("a", 0.0, 40),
         ("d", None, 12),
         ("never said", None, 0),
     ]
-    assert [each.more_needed for each in asked.classes] == [None, min_items(0.9, 0.1 / 3) - 12, None]
+    assert [each.more_needed for each in asked.classes] == [None, min_items(0.9, 0.1 / 6) - 12, None]
     assert asked.classes[2].coverage is None
 
 

@@ -82,7 +82,8 @@ def test_many_overlapping_clips_of_one_video(tmp_path: pathlib.Path, numbered: p
 
 def test_a_warm_up_is_not_shown(tmp_path: pathlib.Path, numbered: pathlib.Path) -> None:
     run = labeled_run(
-        tmp_path, "--resize=72", "--size=64", "--num_frames=10", "--clip_stride_seconds=9", "--warm_up_seconds=3",
+        tmp_path, "--resize=72", "--size=64", "--num_frames=10", "--clip_stride_seconds=9",
+        "--carry_state", "--warm_up_seconds=3",
         model="a0-stream",
     )  # fmt: skip
     spans = run.spans(numbered)

@@ -10,7 +10,8 @@ import pytest
 from reelbeam.pipeline.flags import options
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.transforms.media.decoding.model_input import RecordedSettings, UnrecordedError
-from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
+from reelbeam.transforms.media.sampling.clips import plan_clip_spans
 from reelbeam.transforms.media.sampling.stream import plan_stream_spans
 from reelbeam.transforms.records import ClipSpan
 
@@ -40,8 +41,10 @@ def plan(sampling: ClipSampling) -> tuple[ClipSpan, ...]:
         "--model=demo --target_fps 30000/1001 --clip_stride_seconds 0.333 --num_frames 7",
         "--model=demo --resize 300 --size 299",
         "--model=a0-stream",
-        "--model=a0-stream --warm_up_seconds 7.5 --clip_stride_seconds 33 --tail_policy drop",
-        "--model=a0-stream --warm_up_seconds 0 --clips_per_video 2",
+        "--model=a0-stream --tail_policy keep --clips_per_video 2",
+        "--model=a0-stream --carry_state",
+        "--model=a0-stream --carry_state --warm_up_seconds 7.5 --clip_stride_seconds 33 --tail_policy drop",
+        "--model=a0-stream --carry_state --warm_up_seconds 0 --clips_per_video 2",
     ],
 )
 def test_the_settings_of_a_run_are_read_back(flags: str) -> None:
@@ -50,6 +53,14 @@ def test_the_settings_of_a_run_are_read_back(flags: str) -> None:
     assert found.fingerprint == made.sampling_fingerprint
     assert found.geometry == made.geometry
     assert plan(found.sampling) == plan(made.sampling)
+
+
+@pytest.mark.parametrize("flags", ["--model=demo", "--model=a0-stream --carry_state --warm_up_seconds 3"])
+def test_a_run_before_there_was_a_switch_carried_the_state(flags: str) -> None:
+    made = config(*flags.split())
+    configuration: dict[str, object] = json.loads(json.dumps(made.to_json()))
+    del configuration["carry_state"]
+    assert RecordedSettings.of(configuration).model_input().fingerprint == made.sampling_fingerprint
 
 
 def test_the_limits_of_a_run_are_read_back() -> None:

@@ -16,7 +16,8 @@ from reelbeam.transforms.filmstrips.tiles import tile_span, tile_times, whole_ge
 from reelbeam.transforms.media.decoding.decoder import decode_clips
 from reelbeam.transforms.media.decoding.picture import PADDING, Geometry, PictureConverter
 from reelbeam.transforms.media.decoding.probe import probe
-from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
+from reelbeam.transforms.media.sampling.clips import plan_clip_spans
 from reelbeam.transforms.media.sampling.stream import plan_stream_spans
 from reelbeam.transforms.records import ClipSpan
 
@@ -50,7 +51,7 @@ def test_repeats_of_a_short_video_are_not_shown(tail: str) -> None:
 
 
 def test_a_warm_up_is_not_shown() -> None:
-    sampling = ClipSampling(10, Fraction(5), Fraction(60), kind="stream", warm_up_seconds=Fraction(20))
+    sampling = ClipSampling(10, Fraction(5), Fraction(60), kind="stream", carry_state=True)
     second = plan_stream_spans(Fraction(100), sampling)[1]
     assert second.num_warm_up_frames == 100
     tiles = tile_span(second)

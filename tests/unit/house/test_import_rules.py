@@ -50,18 +50,20 @@ MAY_IMPORT = {  # beside its own files
     "pipeline.demo": "",
     "pipeline.terminal": "data model",
     "pipeline.settings": "data model, storage, selection, output, media, media.*, models, models.*, labeling",
+    "pipeline.costs": "data model, output, media.sampling, models.registry, pipeline.settings",
     "pipeline.runners": "data model, media.sandbox, models, pipeline.terminal, pipeline.settings",
     "pipeline.flags": "data model, storage, stored_models, media, media.*, models.*, pipeline.terminal, "
     "pipeline.settings",
-    "pipeline.job": "all of transforms, pipeline, pipeline.terminal, pipeline.settings, pipeline.runners",
+    "pipeline.job": "all of transforms, pipeline, pipeline.terminal, pipeline.settings, pipeline.runners, "
+    "pipeline.costs",
     "pipeline.reports": "data model, storage, output, evaluation, selection, filmstrips, models, models.*, pipeline, "
     "pipeline.terminal, pipeline.settings, pipeline.job, pipeline.reports.page",
     "pipeline.reports.page": "data model, output, evaluation, filmstrips",
     "pipeline.doctor": "all of transforms, pipeline, pipeline.demo, pipeline.terminal, pipeline.settings, "
     "pipeline.runners, pipeline.flags, pipeline.job",
     "pipeline.commands": "all of transforms, pipeline, pipeline.terminal, pipeline.settings, pipeline.runners, "
-    "pipeline.flags, pipeline.job, pipeline.reports, pipeline.reports.page, pipeline.doctor",
-    "pipeline.api": "all of transforms, pipeline, pipeline.settings, pipeline.flags, pipeline.job",
+    "pipeline.costs, pipeline.flags, pipeline.job, pipeline.reports, pipeline.reports.page, pipeline.doctor",
+    "pipeline.api": "all of transforms, pipeline, pipeline.terminal, pipeline.settings, pipeline.flags, pipeline.job",
     "start": "data model, storage, pipeline, pipeline.*",
 }
 MAY_KNOW_BEAM = {"data model", "storage", "inputs", "output", "selection", "stored_models", "steps"}

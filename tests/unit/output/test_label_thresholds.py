@@ -12,9 +12,10 @@ import sqlglot
 
 from reelbeam.pipeline.cli import main
 from reelbeam.transforms.errors import ConfigError
-from reelbeam.transforms.output.label_thresholds import LabelThresholds, read_thresholds, write_thresholds
+from reelbeam.transforms.output.label_thresholds import read_thresholds, write_thresholds
 from reelbeam.transforms.output.sql.dialects import Dialect
 from reelbeam.transforms.output.sql.views import create_views
+from reelbeam.transforms.records.thresholds import LabelThresholds
 
 HOSTILE = (
     "it's",

@@ -128,12 +128,19 @@ def test_what_is_asked_of_rows(tmp_path: pathlib.Path) -> None:
     assert asked.fit(asked)
     assert dataclasses.replace(asked, save_embeddings=True).fit(asked)  # more than is asked for
     others: list[dict[str, Any]] = [{"top_k": 3}, {"top_k": 9}, {"min_score": 0.5}, {"save_logits": False}]
+    others.append({"thresholds": "t.json", "thresholds_fingerprint": "ab12"})
     for other in others:
         made = dataclasses.replace(asked, **other)
         assert not made.fit(asked)
         assert asked.would_change(run(engine="openvino", **vars(made)))
     assert not asked.would_change(run(**vars(asked)))
     assert not asked.would_change(run())
+    filtered = dataclasses.replace(asked, thresholds="t.json", thresholds_fingerprint="ab12")
+    assert dataclasses.replace(filtered, thresholds="copy.json").fit(filtered)
+    assert not dataclasses.replace(filtered, thresholds_fingerprint="cd34").fit(filtered)
+    earlier = {name: value for name, value in vars(asked).items() if not name.startswith("thresholds")}
+    assert not asked.would_change(run(**earlier)) and filtered.would_change(run(**earlier))
+    assert filtered.to_flags() == "--top_k 5, --min_score 0, --thresholds t.json, --save_logits"
     assert not asked.would_change(run(**vars(asked) | {"top_k": "five"}))
 
 

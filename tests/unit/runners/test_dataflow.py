@@ -75,17 +75,27 @@ def leaves(job: Any) -> dict[str, Any]:
     return {t.unique_name: t for t in components(job).transforms.values() if not t.subtransforms}
 
 
-def test_no_shuffle_is_between_decoding_and_the_model(job: Any) -> None:
+def test_no_shuffle_is_between_decoding_and_the_model_nor_between_planning_and_decoding_a_short_video(job: Any) -> None:
     steps = leaves(job)
     maker = {pcollection: t for t in steps.values() for pcollection in t.outputs.values()}
     (step,) = (t for name, t in steps.items() if name.endswith("/BeamML_RunInference"))
+    assert path_to("Segments", step, maker) == ["ClassifyClips", "ClassifyClips", "DecodeClips"]
+    (flatten,) = (t for t in steps.values() if t.unique_name == "LabelSelected/Segments")
+    assert flatten.spec.urn == "beam:transform:flatten:v1"
+    spread, short = (maker[pcollection] for _, pcollection in sorted(flatten.inputs.items()))
+    assert path_to("SpreadSegments", spread, maker) == ["KeepLockToDecode"]
+    assert path_to("PlanClips", short, maker) == []
+
+
+def path_to(end: str, step: Any, maker: dict[str, Any]) -> list[str]:
+    """Returns the steps from one back to another, excluded, by their main inputs. All are plain ParDos."""
     path = []
-    while not step.unique_name.startswith("LabelSelected/SpreadSegments/"):
+    while (name := step.unique_name.split("/")[1]) != end:
+        assert step.spec.urn == "beam:transform:pardo:v1"
+        path.append(name)
         (main_input,) = step.inputs.values()
-        path.append((step.unique_name.split("/")[1], step.spec.urn))
         step = maker[main_input]
-    assert {urn for _, urn in path} == {"beam:transform:pardo:v1"}
-    assert [name for name, _ in path] == ["ClassifyClips", "ClassifyClips", "DecodeClips", "KeepLockToDecode"]
+    return path
 
 
 def test_every_step_has_the_one_environment_with_the_image_and_the_hints(job: Any) -> None:

@@ -208,11 +208,11 @@ def test_progress_is_reported_while_the_job_runs(manager: JobManager) -> None:
     assert job.progress() == "waiting for the cluster to take the job"
     manager.answers["/jobs/overview"] = {"jobs": [{"jid": "b", "name": "mine", "state": "RUNNING"}]}
     vertices = [
-        {"name": "{PlanClips}", "status": "FINISHED", "metrics": {}},
-        {"name": "{DecodeClips, ClassifyClips}", "status": "RUNNING", "metrics": {"read-records": 7}},
+        {"name": "{SelectVideos}", "status": "FINISHED", "metrics": {}},
+        {"name": "{LabelSelected, ClipRows}", "status": "RUNNING", "metrics": {"read-records": 7}},
     ]
     manager.answers["/jobs/b"] = {"state": "RUNNING", "vertices": vertices}
-    assert job.progress() == "running, 1 of 2 steps done, 7 segments started"
+    assert job.progress() == "running, 1 of 2 steps done, 7 videos and segments started"
 
 
 JAVA = "\n\tat org.apache.flink.Task.run(Task.java:77)\n\t... 7 more\n]"

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from reelbeam.transforms.media.sampling.clips import ClipSampling, TailPolicy, plan_clip_spans
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling, TailPolicy
+from reelbeam.transforms.media.sampling.clips import plan_clip_spans
 
 A0 = ClipSampling(num_frames=50, target_fps=Fraction(5))
 

@@ -8,7 +8,8 @@ from fractions import Fraction
 import pytest
 import record_factory as make
 
-from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
+from reelbeam.transforms.media.sampling.clips import plan_clip_spans
 from reelbeam.transforms.media.sampling.segments import clip_seconds, key_frame_seconds, media_of_segment, plan_segments
 from reelbeam.transforms.records import ClipSpan
 

@@ -9,7 +9,7 @@ import pytest
 import record_factory as make
 
 from reelbeam.transforms.filmstrips.tiles import tile_span
-from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.media.sampling.video_plan import plan_parts, plan_some_clips
 from reelbeam.transforms.records.time_range import WHOLE, TimeRange
 
@@ -25,8 +25,11 @@ BASE, STREAM = ClipSampling(50, Fraction(5)), ClipSampling(50, Fraction(5), kind
         dataclasses.replace(BASE, clips_per_video=4),
         STREAM,
         dataclasses.replace(STREAM, tail_policy="drop"),
-        dataclasses.replace(STREAM, clip_stride_seconds=Fraction(37, 3), warm_up_seconds=Fraction(1)),
+        dataclasses.replace(STREAM, tail_policy="keep"),
+        dataclasses.replace(STREAM, clip_stride_seconds=Fraction(37, 3)),
         dataclasses.replace(STREAM, clips_per_video=3),
+        dataclasses.replace(STREAM, carry_state=True),
+        dataclasses.replace(STREAM, clip_stride_seconds=Fraction(37, 3), carry_state=True, warm_up_seconds=Fraction(1)),
     ],
 )
 @pytest.mark.parametrize("duration", ["0.1", "7", "10", "200.05", "205.1"])
@@ -51,6 +54,6 @@ def test_one_clip_of_very_many_is_planned_at_once() -> None:
 
 
 def test_few_clips_of_very_many_possible_ones_of_a_stream_model_are_planned_at_once() -> None:
-    sampling = ClipSampling(1, Fraction(1000), kind="stream", clips_per_video=2, warm_up_seconds=Fraction(86_400))
+    sampling = ClipSampling(1, Fraction(1000), kind="stream", clips_per_video=2, carry_state=True)
     found = plan_some_clips(Fraction(10**9), sampling, WHOLE, range(10))
     assert [clip.num_decoded_frames for clip in found] == [1, 1]

@@ -1,4 +1,4 @@
-"""The clips of a Stream model: one grid of frames, no overlap, and a warm-up wherever the model starts again."""
+"""The clips of a Stream model whose state is carried: one grid of frames, no overlap, and a warm-up after each cut."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import record_factory as make
 
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS
-from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.media.sampling.segments import media_of_segment
 from reelbeam.transforms.media.sampling.stream import count_stream_clips, plan_stream_spans
 from reelbeam.transforms.media.sampling.video_plan import plan_parts
@@ -18,7 +18,7 @@ from reelbeam.transforms.media.sandbox import protocol
 from reelbeam.transforms.media.sandbox.deadline import allowed_seconds
 from reelbeam.transforms.records import ClipSpan, MediaInfo
 
-A0 = ClipSampling(50, Fraction(5), kind="stream")
+A0 = ClipSampling(50, Fraction(5), kind="stream", carry_state=True)
 
 
 def with_(**changes: Any) -> ClipSampling:
@@ -170,12 +170,21 @@ def test_a_span_reaches_the_decoder_unchanged() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tail_policy": "shift_back"}, "--tail_policy=shift_back: must be one of keep, drop for a Stream model"),
+        ({"tail_policy": "shift_back"}, "=shift_back: must be one of keep, drop for a Stream model with --carry_state"),
         ({"tail_policy": "repeat_last"}, "must be one of keep, drop"),
+        (
+            {"tail_policy": "repeat_last", "carry_state": False},
+            "must be one of shift_back, keep, drop for a Stream model$",
+        ),
         ({"clip_stride_seconds": Fraction(99, 10)}, "cannot overlap"),
         ({"warm_up_seconds": Fraction(-1)}, "--warm_up_seconds=-1: must be 0 or more"),
-        ({"kind": "base", "warm_up_seconds": Fraction(1)}, "is for Stream models"),
-        ({"kind": "base", "tail_policy": "keep"}, "must be one of shift_back, repeat_last, drop for a Base model"),
+        ({"carry_state": False, "warm_up_seconds": Fraction(0)}, "--warm_up_seconds needs --carry_state: without it"),
+        ({"kind": "base", "warm_up_seconds": Fraction(1)}, "--warm_up_seconds is for Stream models"),
+        ({"kind": "base"}, "--carry_state is for Stream models"),
+        (
+            {"kind": "base", "carry_state": False, "tail_policy": "keep"},
+            "must be one of shift_back, repeat_last, drop for a Base model",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -183,9 +192,12 @@ def test_what_makes_no_sense_is_refused(changes: dict[str, Any], message: str) -
         with_(**changes)
 
 
-def test_the_fingerprint_covers_the_kind_and_the_warm_up() -> None:
-    others = [ClipSampling(50, Fraction(5)), with_(warm_up_seconds=Fraction(11)), with_(tail_policy="drop")]
-    assert len({sampling.fingerprint for sampling in [A0, *others]}) == 4
+def test_the_fingerprint_covers_the_kind_the_state_and_the_warm_up() -> None:
+    others = [
+        *(ClipSampling(50, Fraction(5)), with_(carry_state=False), with_(carry_state=False, tail_policy="keep")),
+        *(with_(warm_up_seconds=Fraction(11)), with_(tail_policy="drop"), with_(warm_up_seconds=Fraction(0))),
+    ]
+    assert len({sampling.fingerprint for sampling in [A0, *others]}) == 7
     # A default value that is given explicitly does not change the sampling.
     named = with_(warm_up_seconds=Fraction(20), tail_policy="keep")
     assert named.fingerprint == A0.fingerprint

@@ -17,7 +17,8 @@ from reelbeam.transforms.media.decoding import probe
 from reelbeam.transforms.media.decoding.decoder import DecodeStats
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DecoderLimits
-from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
+from reelbeam.transforms.media.sampling.clips import plan_clip_spans
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.media.sandbox.decoder_process import DecoderProcess
 
@@ -129,3 +130,32 @@ def test_a_process_that_was_taken_over_cannot_set_its_time(tmp_path: pathlib.Pat
     with pytest.raises(errors.NoFramesError):
         babbling.probe(tmp_path / "hostile.mp4", LIMITS, stats)
     assert 0 < stats.cpu_seconds < 1000
+
+
+def test_scaling_is_a_part_of_the_cpu_time_and_waiting_of_the_clock(video: pathlib.Path) -> None:
+    """A caller that takes long for each clip: the decoder waits, and the caller hardly does."""
+    media, pause_seconds = probe.probe(video), 0.05
+    spans = plan_clip_spans(media.duration_seconds, ClipSampling(5, Fraction(20)))
+    stats, began = DecodeStats(), time.monotonic()
+    for _ in sandboxed.decode_clips(video, media, spans, GEOMETRY, LIMITS, stats):
+        time.sleep(pause_seconds)
+    elapsed = time.monotonic() - began
+    assert 0 < stats.scale_cpu_seconds < stats.cpu_seconds
+    assert 0 < stats.decoder_wait_seconds < elapsed - len(spans) * pause_seconds
+    assert 0 < stats.model_wait_seconds < elapsed
+    assert stats.store_wait_seconds == 0.0
+
+
+def test_a_process_that_falsifies_its_report_cannot_exceed_what_is_measured(
+    babbling: sandboxed.Sandbox, tmp_path: pathlib.Path
+) -> None:
+    spent = b'{"spent": [1e9, 1e9]}\n{"error": ["no_frames", "mine"]}\n'
+    (tmp_path / "hostile.mp4").write_text(repr(spent))
+    stats, media = DecodeStats(), probe.probe(generate.make_video(tmp_path / "v.mp4", 50, 25))
+    spans = plan_clip_spans(media.duration_seconds, ClipSampling(5, Fraction(20)))
+    began = time.monotonic()
+    with pytest.raises(errors.NoFramesError, match="mine"):
+        list(babbling.decode_clips(tmp_path / "hostile.mp4", media, spans, GEOMETRY, LIMITS, stats))
+    assert stats.scale_cpu_seconds <= stats.cpu_seconds
+    assert stats.model_wait_seconds <= time.monotonic() - began
+    babbling.close()

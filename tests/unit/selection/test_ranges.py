@@ -10,7 +10,7 @@ import pytest
 import record_factory as make
 
 from reelbeam.transforms.errors import RangeOutsideVideoError
-from reelbeam.transforms.media.sampling.clips import ClipSampling
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.media.sampling.video_plan import labeled_seconds, plan_parts
 from reelbeam.transforms.output import ledger
 from reelbeam.transforms.records import MediaInfo, SkipRules, VideoRef
@@ -19,7 +19,8 @@ from reelbeam.transforms.selection import packing
 from reelbeam.transforms.selection.packing import bucket_of, unpack_videos, video_row
 
 BASE = ClipSampling(8, Fraction(4))
-STREAM = dataclasses.replace(BASE, kind="stream", warm_up_seconds=Fraction(20))
+STREAM = dataclasses.replace(BASE, kind="stream")
+CARRIED = dataclasses.replace(STREAM, carry_state=True)
 
 
 def media(seconds: int) -> MediaInfo:
@@ -34,7 +35,7 @@ def seconds(*bounds: str | None) -> TimeRange:
     return TimeRange.of(start, end)
 
 
-@pytest.mark.parametrize("sampling", [BASE, STREAM], ids=["base", "stream"])
+@pytest.mark.parametrize("sampling", [BASE, STREAM, CARRIED], ids=["base", "stream", "carried"])
 @pytest.mark.parametrize(
     ("start", "end"), [("0.1", "9"), ("33.4", None), (None, "250"), ("100", "101.3"), ("7", "200")]
 )

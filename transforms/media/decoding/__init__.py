@@ -1,6 +1,7 @@
 """Decode clips from a file, in this process.
 
 probe.py          MediaInfo, from headers and packets
+stats.py          what decoding has cost, and how it went
 decoder.py        decodes clips: by the fast path, and by a full decode if the fast path is not proven
 reader.py         reads packets from a random access point on, and verifies each seek
 packet_plan.py    plans which packets to decode (pure)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from fractions import Fraction
 from typing import Protocol
@@ -15,6 +16,7 @@ from av.video.frame import VideoFrame
 
 from reelbeam.transforms.media.container.error_text import error_text
 from reelbeam.transforms.media.decoding.picture import PictureConverter
+from reelbeam.transforms.media.decoding.stats import DecodeStats
 from reelbeam.transforms.media.sampling.schedule import FrameSchedule, Slot
 from reelbeam.transforms.records import ClipSpan
 
@@ -54,6 +56,7 @@ class ClipAssembly:
       origin: the display time of the stream's first frame.
       time_base: the length of a tick in seconds.
       converter: converts frames to pictures.
+      stats: gets the CPU time of the conversion.
       allocate: allocates memory for a clip.
 
     Attributes:
@@ -69,11 +72,13 @@ class ClipAssembly:
         origin: int,
         time_base: Fraction,
         converter: PictureConverter,
+        stats: DecodeStats,
         allocate: Allocate = allocate,
     ) -> None:
         self.schedule = FrameSchedule(spans, origin, time_base)
         self._spans = spans
         self._converter = converter
+        self._stats = stats
         self._allocate = allocate
         self._open: dict[int, _Frames] = {}
         self._replaced: dict[int, set[int]] = {}
@@ -121,7 +126,7 @@ class ClipAssembly:
                 continue
             if picture is None:
                 try:
-                    picture = self._converter.convert(frame)
+                    picture = self._convert(frame)
                 except av.error.FFmpegError as error:
                     source.cause = source.cause or error_text(error)
                     self._lose(slot.clip)
@@ -133,6 +138,14 @@ class ClipAssembly:
                 self._replaced.setdefault(slot.clip, set()).add(slot.frame)
             if self.schedule.fill(slot):
                 yield self._as_filled(slot.clip), self._open.pop(slot.clip)
+
+    def _convert(self, frame: VideoFrame) -> _Frames:
+        """Returns the picture of a frame. FFmpeg scales in this thread, so its CPU time is that of scaling."""
+        began = time.thread_time()
+        try:
+            return self._converter.convert(frame)
+        finally:
+            self._stats.scale_cpu_seconds += time.thread_time() - began
 
     def _is_before_first(self, slot: Slot) -> bool:
         return self.first_pts is not None and slot.instant < self.first_pts

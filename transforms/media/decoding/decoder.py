@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 
@@ -40,6 +39,7 @@ from reelbeam.transforms.media.decoding.packet_plan import FastPathError
 from reelbeam.transforms.media.decoding.packet_ranges import last_random_access_point, split_clips
 from reelbeam.transforms.media.decoding.picture import Geometry, PictureConverter
 from reelbeam.transforms.media.decoding.reader import OpenVideo, PacketReader
+from reelbeam.transforms.media.decoding.stats import DecodeStats
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS, DecoderLimits
 from reelbeam.transforms.media.sampling.segments import KEY_FRAMES_BEFORE
 from reelbeam.transforms.media.timing import timeline as timelines
@@ -49,25 +49,6 @@ from reelbeam.transforms.records import ClipSpan, MediaInfo
 __all__ = ["DecodeStats", "Geometry", "decode_clips"]
 
 _Clip = tuple[ClipSpan, npt.NDArray[np.uint8]]
-
-
-@dataclasses.dataclass
-class DecodeStats:
-    """Statistics of `decode_clips`, and of a probe in a sandbox.
-
-    Attributes:
-      full_decodes: the number of decode ranges that fell back from the fast path to a full decode. Streams without a
-        proven fast path are not counted.
-      reason: the reason for the last fallback.
-      cpu_seconds: the CPU time of the decoder process, user and system.
-      bytes_fetched: the bytes of a remote video that were read from its store. The sandbox adds both at the end of a
-        call.
-    """
-
-    full_decodes: int = 0
-    reason: str = ""
-    cpu_seconds: float = 0.0
-    bytes_fetched: int = 0
 
 
 def decode_clips(
@@ -103,19 +84,19 @@ def decode_clips(
       UnsupportedCodecError: instead, if all clips are lost and FFmpeg lacks a required feature.
       MediaError: as in `probe`, if the file changed since.
     """
+    stats = DecodeStats() if stats is None else stats
     open_reader = functools.partial(PacketReader, video, media, limits, open_video=open_video)
     groups = collections.deque(split_clips(media, spans) if media.key_frame_pts else [list(spans)] if spans else [])
     losses = Losses(media.duration_seconds)
     while groups:
         if media.key_frame_pts:
             try:
-                yield from _fast_clips(open_reader, media, groups, geometry, allocate)
+                yield from _fast_clips(open_reader, media, groups, geometry, allocate, stats)
                 break
             except FastPathError as error:
-                if stats is not None:
-                    stats.full_decodes += 1
-                    stats.reason = str(error)
-        yield from _full_clips(open_reader, media, groups.popleft(), geometry, allocate, losses)
+                stats.full_decodes += 1
+                stats.reason = str(error)
+        yield from _full_clips(open_reader, media, groups.popleft(), geometry, allocate, losses, stats)
     if losses.num_clips:
         is_unsupported = losses.is_unsupported and losses.num_clips == len(spans)
         kind = errors.UnsupportedCodecError if is_unsupported else errors.CorruptVideoError
@@ -128,13 +109,14 @@ def _fast_clips(
     groups: collections.deque[list[ClipSpan]],
     geometry: Geometry,
     allocate: Allocate,
+    stats: DecodeStats,
 ) -> Iterator[_Clip]:
     """Removes complete clips and decode ranges from `groups`; after a failed check, the failed range is first."""
     with contextlib.closing(open_reader(is_strict=True)) as reader:
         converter = PictureConverter(geometry, media.pixel_aspect_ratio, reader.cropping)
         while groups:
             missing = groups[0]
-            assembly = ClipAssembly(tuple(missing), media.start_pts, media.time_base, converter, allocate)
+            assembly = ClipAssembly(tuple(missing), media.start_pts, media.time_base, converter, stats, allocate)
             source = FastSource(reader, media, assembly.schedule.instants)
             for span, frames in assembly.clips(source):
                 if span not in missing:
@@ -153,12 +135,13 @@ def _full_clips(
     geometry: Geometry,
     allocate: Allocate,
     losses: Losses,
+    stats: DecodeStats,
 ) -> Iterator[_Clip]:
     """Decodes everything from a key frame before the clips to their end; adds to `losses`."""
     with contextlib.closing(open_reader()) as reader:
         converter = PictureConverter(geometry, media.pixel_aspect_ratio, reader.cropping)
         timeline, key_pts = _read_times(reader, media, spans)
-        assembly = ClipAssembly(spans, timeline.origin, timeline.time_base, converter, allocate)
+        assembly = ClipAssembly(spans, timeline.origin, timeline.time_base, converter, stats, allocate)
         watch = KeyFrameWatch() if key_pts is None else None
         packets = reader.packets_from(key_pts) if key_pts is not None else reader.packets()
         if watch is not None:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, cast
 
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DecoderLimits
-from reelbeam.transforms.media.sampling.clips import ClipSampling, TailPolicy
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling, TailPolicy
 from reelbeam.transforms.records.exact_numbers import parse_exact
 from reelbeam.transforms.typed_json import MISSING, Rule, WrongValueError, from_json
 
@@ -65,6 +65,8 @@ class RecordedSettings:
     clips_per_video: Annotated[int, _whole(1, 1_000_000)] | None
     decoder_limits: DecoderLimits
     max_video_bytes: int
+    carry_state: bool = True
+    """Runs of an earlier version do not record it, and always carried the state of a Stream model."""
 
     @classmethod
     def of(cls, configuration: Mapping[str, object]) -> RecordedSettings:
@@ -82,6 +84,7 @@ class RecordedSettings:
     def model_input(self) -> ModelInput:
         """Returns instants, scale and crop. Raises UnrecordedError if the settings do not fit each other."""
         stride = self.clip_stride_seconds
+        is_carried = self.carry_state and self.model_kind == "stream"
         try:
             sampling = ClipSampling(
                 num_frames=self.num_frames,
@@ -90,7 +93,8 @@ class RecordedSettings:
                 clips_per_video=self.clips_per_video,
                 tail_policy=cast(TailPolicy, self.tail_policy),
                 kind=cast(Literal["base", "stream"], self.model_kind),
-                warm_up_seconds=parse_exact(self.warm_up_seconds) if self.model_kind == "stream" else None,
+                carry_state=is_carried,
+                warm_up_seconds=parse_exact(self.warm_up_seconds) if is_carried else None,
             )
             return ModelInput(sampling, Geometry(self.resize, self.size))
         except ValueError as error:

@@ -26,105 +26,13 @@ Clips of Stream models have any length; see `stream.py`.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import hashlib
 import math
 from collections.abc import Collection, Sequence
 from fractions import Fraction
-from typing import Literal
 
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.records import ClipSpan
-
-TailPolicy = Literal["shift_back", "repeat_last", "drop", "keep"]
-_POLICIES: dict[str, tuple[TailPolicy, ...]] = {
-    "base": ("shift_back", "repeat_last", "drop"),
-    "stream": ("keep", "drop"),
-}
-"""The tail policies of each kind of model, the default first."""
-
-DEFAULT_WARM_UP_SECONDS = Fraction(20)
-"""See `benchmarks/warm_up.py`."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ClipSampling:
-    """The parameters of clip sampling.
-
-    Attributes:
-      num_frames: the number of frames in a model input.
-      target_fps: frames per second in a clip, independent of the video's own rate.
-      clip_stride_seconds: the distance between the starts of adjacent clips; None is the clip's length.
-      clips_per_video: the maximum number of clips of a video, evenly spread; None covers the video.
-      tail_policy: what to do if no whole clip fits, see the module's docstring; None is the default of the kind.
-      kind: the kind of the model, "base" or "stream".
-      warm_up_seconds: for Stream models, the seconds of video that the model sees before it starts in the middle of a
-        video; None is the default.
-
-    Raises:
-      ValueError: a value is invalid; the message names its flag.
-    """
-
-    num_frames: int
-    target_fps: Fraction
-    clip_stride_seconds: Fraction | None = None
-    clips_per_video: int | None = None
-    tail_policy: TailPolicy | None = None
-    kind: Literal["base", "stream"] = "base"
-    warm_up_seconds: Fraction | None = None
-
-    def __post_init__(self) -> None:
-        _check_count("--num_frames", self.num_frames)
-        _check_positive("--target_fps", self.target_fps)
-        if self.clip_stride_seconds is not None:
-            _check_positive("--clip_stride_seconds", self.clip_stride_seconds)
-        if self.clips_per_video is not None:
-            _check_count("--clips_per_video", self.clips_per_video)
-        if self.tail not in _POLICIES[self.kind]:
-            choices = ", ".join(_POLICIES[self.kind])
-            raise ValueError(f"--tail_policy={self.tail}: must be one of {choices} for a {self.kind.title()} model")
-        if self.kind == "base" and self.warm_up_seconds is not None:
-            raise ValueError("--warm_up_seconds is for Stream models: a Base model remembers nothing between clips")
-        if self.warm_up < 0:
-            raise ValueError(f"--warm_up_seconds={self.warm_up}: must be 0 or more")
-        if self.kind == "stream" and self.stride_seconds < self.clip_seconds:
-            raise ValueError(
-                f"--clip_stride_seconds={float(self.stride_seconds):g}: clips of a Stream model cannot overlap, its "
-                f"frames are seen once and in order; at least {float(self.clip_seconds):g}, the clip's length"
-            )
-
-    @property
-    def clip_seconds(self) -> Fraction:
-        """The length of a clip: each frame covers one sample interval."""
-        return Fraction(self.num_frames) / self.target_fps
-
-    @property
-    def stride_seconds(self) -> Fraction:
-        """The distance between the starts of adjacent clips, or its default."""
-        return self.clip_seconds if self.clip_stride_seconds is None else self.clip_stride_seconds
-
-    @property
-    def tail(self) -> TailPolicy:
-        """The tail policy, or its default."""
-        return _POLICIES[self.kind][0] if self.tail_policy is None else self.tail_policy
-
-    @property
-    def warm_up(self) -> Fraction:
-        """The warm-up in seconds, or its default; 0 for a Base model."""
-        if self.warm_up_seconds is None:
-            return DEFAULT_WARM_UP_SECONDS if self.kind == "stream" else Fraction(0)
-        return self.warm_up_seconds
-
-    @property
-    def fingerprint(self) -> str:
-        """16 hex digits that change if and only if the sampling changes; compare only rows with equal fingerprints."""
-        values = dataclasses.asdict(self) | {"tail_policy": self.tail, "warm_up_seconds": self.warm_up}
-        if self.kind == "base":  # a Base model does not use these
-            del values["kind"], values["warm_up_seconds"]
-        elif self.clips_per_video is not None or self.stride_seconds != self.clip_seconds:
-            values["short_gaps"] = "shown"  # an earlier version did not show them
-        fields = [f"{name}={value}" for name, value in values.items()]
-        return hashlib.sha256("\n".join(fields).encode()).hexdigest()[:16]
 
 
 def plan_clip_spans(
@@ -229,13 +137,3 @@ def _span(
         sample_steps=steps,
         num_real_frames=num_real,
     )
-
-
-def _check_count(flag: str, value: int) -> None:
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(f"{flag}={value}: must be a whole number, 1 or more")
-
-
-def _check_positive(flag: str, value: Fraction) -> None:
-    if not isinstance(value, (int, Fraction)) or value <= 0:
-        raise ValueError(f"{flag}={value}: must be an exact number above 0")

@@ -1,14 +1,19 @@
 """Plan which instants of a video a Stream model sees. Pure: times in, clips out.
 
-A Stream model sees each frame once, in order, and keeps a state. So clips are sections of one grid of frames, k /
-target_fps, and follow each other without overlap. The result for a clip is the model's output at its end. A rest that
-is shorter than a clip becomes a clip with fewer frames: no frame is shifted, looped or repeated.
+A Stream model sees the frames of a clip in order, and its output at the end of the clip is the result. A clip may have
+any length, so clips are sections of one grid of frames, k / target_fps, and follow each other without overlap. No frame
+is looped or repeated: a video that is shorter than a clip becomes a clip with fewer frames.
 
-If the model starts in the middle of a video (a segment on another worker, or a clip after a long gap), the first clip
-has a warm-up: frames before it that the model sees without giving a result. If the gap between two clips is not longer
-than a warm-up, the model sees the gap and keeps its state. No frame is decoded twice within a segment.
+By default, each clip starts from an empty state, so its result depends on its own frames only. If the rest at the end
+is shorter than a clip, the last clip is moved back on the grid to end at the video's end (`shift_back`), or the rest is
+a clip with fewer frames (`keep`), or is left out (`drop`).
 
-An example: 50 frames at 5 fps, a video of 132.3 s, a warm-up of 10 s, and a cut into two segments at 70 s:
+With `carry_state`, each frame is seen once, in order, and the state goes from clip to clip, so the last clip cannot be
+moved back. If the model starts in the middle of a video (a segment on another worker, or a clip after a long gap), the
+first clip has a warm-up: frames before it that the model sees without giving a result. If the gap between two clips is
+not longer than a warm-up, the model sees the gap and keeps its state. No frame is decoded twice within a segment.
+
+An example with `carry_state`: 50 frames at 5 fps, a video of 132.3 s, a warm-up of 10 s, a cut into segments at 70 s:
 
     segment 0    [0, 10) [10, 20) ... [60, 70)
     segment 1    60 ... 69.8 for warm-up, [70, 80) ... [120, 130) [130, 132.3): 12 frames
@@ -21,7 +26,8 @@ import math
 from collections.abc import Collection, Sequence
 from fractions import Fraction
 
-from reelbeam.transforms.media.sampling.clips import ClipSampling, chosen_indexes
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
+from reelbeam.transforms.media.sampling.clips import chosen_indexes
 from reelbeam.transforms.records import ClipSpan
 
 
@@ -30,17 +36,24 @@ def plan_stream_spans(duration_seconds: Fraction, sampling: ClipSampling) -> tup
 
     Args:
       duration_seconds: from the first frame's pts to the end of the last frame.
-      sampling: the parameters of clip sampling; clips after a gap include a warm-up, or the gap's frames.
+      sampling: the parameters of clip sampling; with `carry_state`, clips after a gap include a warm-up, or the gap's
+        frames.
 
     Raises:
       ValueError: the duration is not positive.
     """
     if duration_seconds <= 0:
         raise ValueError(f"duration_seconds={duration_seconds}: must be above 0")
+    starts = _chosen_starts(duration_seconds, sampling)
+    separate = [_span(index, start, duration_seconds, sampling) for index, start in enumerate(starts)]
+    return _carried(separate, sampling) if sampling.carry_state else tuple(separate)
+
+
+def _carried(separate: Sequence[ClipSpan], sampling: ClipSampling) -> tuple[ClipSpan, ...]:
+    """Returns the clips with the frames that a model sees before each of them, whose state goes from clip to clip."""
     spans: list[ClipSpan] = []
-    for index, start in enumerate(_chosen_starts(duration_seconds, sampling)):
-        span = _span(index, start, duration_seconds, sampling)
-        gap = start - spans[-1].end_seconds if spans else None
+    for span in separate:
+        gap = span.start_seconds - spans[-1].end_seconds if spans else None
         if gap is None or gap > sampling.warm_up:
             spans.append(_begun_anew(span, sampling))
         else:  # the gap is not longer than a warm-up, and the model keeps its state
@@ -94,7 +107,8 @@ def _chosen_starts(duration_seconds: Fraction, sampling: ClipSampling) -> list[F
     num_starts = _num_starts(duration_seconds, sampling)
     limit = sampling.clips_per_video
     if limit is None or num_starts <= limit:
-        return [i * sampling.stride_seconds for i in range(num_starts)]
+        starts = [i * sampling.stride_seconds for i in range(num_starts)]
+        return _with_last_whole(starts, duration_seconds, sampling) if sampling.tail == "shift_back" else starts
     room = duration_seconds - sampling.clip_seconds
     latest = _on_grid(room, sampling) - (limit - 1) * sampling.clip_seconds  # of the first clip, so that all fit
     chosen: list[Fraction] = []
@@ -103,6 +117,13 @@ def _chosen_starts(duration_seconds: Fraction, sampling: ClipSampling) -> list[F
         start = max(_on_grid(room * (2 * i + 1) / (2 * limit), sampling), free_from)
         chosen.append(min(start, latest + i * sampling.clip_seconds))
     return chosen
+
+
+def _with_last_whole(starts: list[Fraction], duration_seconds: Fraction, sampling: ClipSampling) -> list[Fraction]:
+    """Returns the starts with the last clip moved back, so that it is whole, or starts with the video."""
+    num_instants = math.ceil(duration_seconds * sampling.target_fps)
+    latest = max(num_instants - sampling.num_frames, 0) / sampling.target_fps
+    return [*starts[:-1], min(starts[-1], latest)]
 
 
 def _on_grid(seconds: Fraction, sampling: ClipSampling) -> Fraction:

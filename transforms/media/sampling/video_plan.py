@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from fractions import Fraction
 
 from reelbeam.transforms.errors import RangeOutsideVideoError
-from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
+from reelbeam.transforms.media.sampling.clips import plan_clip_spans
 from reelbeam.transforms.media.sampling.segments import key_frame_seconds, plan_segments
 from reelbeam.transforms.media.sampling.stream import plan_separate_clips, plan_stream_spans, warm_up_segments
 from reelbeam.transforms.records import ClipSpan, MediaInfo, VideoRef

@@ -19,6 +19,7 @@ import os
 import pkgutil
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from types import TracebackType
 
@@ -105,6 +106,7 @@ class _Server:
         self._ring = Ring(ring)
         self._memory = memory
         self._num_released = 0
+        self._wait_seconds = 0.0
 
     def serve(self, request: protocol.Message) -> None:
         """Sends the clips of a request, then its result."""
@@ -149,12 +151,16 @@ class _Server:
         finally:
             if stats.full_decodes:
                 self._channel.send({"full_decode": stats.reason, "ranges": stats.full_decodes})
+            with contextlib.suppress(OSError):  # the parent does not want the rest
+                self._channel.send({"spent": [stats.scale_cpu_seconds, self._wait_seconds]})
         return {"done": True}
 
     def _await_release(self) -> None:
         """Waits until the parent has copied a clip."""
+        began = time.monotonic()
         while not self._num_released:
             self._receive()
+        self._wait_seconds += time.monotonic() - began
         self._num_released -= 1
 
     def _fetch(self, start: int, stop: int) -> tuple[int, int]:

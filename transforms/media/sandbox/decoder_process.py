@@ -71,6 +71,7 @@ class DecoderProcess:
         self._partial: files.PartialFile | None = None
         self._size_bytes = 0
         self._fetch_seconds_left = 0.0
+        self._spent = DecodeStats()
         self._is_closed = False
         try:
             self._start(bounds)
@@ -111,10 +112,14 @@ class DecoderProcess:
         """The CPU time of the process, user and system, after `close`. The kernel measures it, not the process."""
         return self._process.cpu_seconds
 
-    @property
-    def bytes_fetched(self) -> int:
-        """The number of bytes of a remote video that were read from the store for the request."""
-        return 0 if self._partial is None else self._partial.num_fetched_bytes
+    def spent(self) -> DecodeStats:
+        """Returns what the request has cost, after `close`: CPU time, fetched bytes and waiting."""
+        return dataclasses.replace(
+            self._spent,
+            cpu_seconds=self.cpu_seconds,
+            scale_cpu_seconds=min(self._spent.scale_cpu_seconds, self.cpu_seconds),
+            bytes_fetched=0 if self._partial is None else self._partial.num_fetched_bytes,
+        )
 
     def close(self) -> None:
         """Kills the process and frees its resources. The fork server reaps it."""
@@ -153,12 +158,17 @@ class DecoderProcess:
         values, name = protocol.media_to_json(media), files.name_of(video)
         request = protocol.decode_request(name, values, spans, dataclasses.astuple(geometry), slot_bytes)
         missing = set(range(len(spans)))
+        began = time.monotonic()
         with self._request(video, request, limits, spans, bool(media.key_frame_pts)) as budget:
             while "done" not in (response := self._receive(budget)):
                 if "full_decode" in response:
                     num_ranges, reason = responses.full_decodes(response, len(spans))
                     if stats is not None:
                         stats.full_decodes, stats.reason = num_ranges, reason
+                    continue
+                if "spent" in response:
+                    found = responses.spent(response["spent"], time.monotonic() - began)
+                    self._spent.scale_cpu_seconds, self._spent.model_wait_seconds = found
                     continue
                 position, slot, num_real_frames = responses.clip(response, missing, spans)
                 frames = self._ring.copy_out(slot, shapes[position])
@@ -223,19 +233,24 @@ class DecoderProcess:
         began = time.monotonic()
         with budget.paused():
             there = self._partial.fetch(start, stop)
-        self._fetch_seconds_left -= time.monotonic() - began
+        seconds = time.monotonic() - began
+        self._spent.store_wait_seconds += seconds
+        self._fetch_seconds_left -= seconds
         if self._fetch_seconds_left < 0:
             message = f"{self._name}: the storage is too slow: fetching timed out; run again later"
             raise errors.UnreadableVideoError(message)
         self._send({"there": there}, end=budget.end())
 
     def _next(self, end: float) -> protocol.Message:
+        began = time.monotonic()
         try:
             response = self._channel.receive(until=end)
         except TimeoutError:
             self._timed_out()
         except ConnectionError:
             response = None
+        finally:
+            self._spent.decoder_wait_seconds += time.monotonic() - began
         if response is None:
             self._crashed()
         if "bug" in response:

@@ -14,6 +14,8 @@ process  {"ready": true, "confined_by": [NAME, …]}                  once, afte
          {"clip": POSITION, "slot": NUMBER, "real": NUMBER}         the clip in a slot of the ring, and its number of
                                                                     real frames
          {"full_decode": REASON, "ranges": NUMBER}                  the fast path failed, see `decoder.py`
+         {"spent": [SECONDS, SECONDS]}                              before the end of a decode: CPU time for scaling,
+                                                                    and time waiting for a free slot of the ring
          {"bug": TEXT}                                              an exception that ends the process
          {"done": true}                                             the end of a decode
          {"error": [CODE, MESSAGE]}                                 the end of a probe or a decode

@@ -18,7 +18,8 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from reelbeam.transforms.media.limits import DEFAULT_LIMITS
-from reelbeam.transforms.media.sampling.clips import ClipSampling, plan_clip_spans
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
+from reelbeam.transforms.media.sampling.clips import plan_clip_spans
 from reelbeam.transforms.media.sandbox import protocol
 from reelbeam.transforms.media.sandbox.ring import ParentRing
 

@@ -187,6 +187,23 @@ def full_decodes(response: Mapping[str, object], num_clips: int) -> tuple[int, s
     return _whole("ranges", response.get("ranges", 0), 1, num_clips), printable(str(response["full_decode"]))
 
 
+def spent(values: object, elapsed_seconds: float) -> tuple[float, float]:
+    """Returns the CPU-seconds of scaling and the seconds of waiting that a process reports; neither is measured here.
+
+    Args:
+      values: the reported list.
+      elapsed_seconds: the duration of the request. A process cannot have waited longer.
+
+    Raises:
+      ProtocolError: the value is not a list of two durations.
+    """
+    numbers = values if isinstance(values, list) and len(values) == 2 else [-1.0]
+    for number in numbers:
+        _require("spent", values, isinstance(number, float) and math.isfinite(number) and number >= 0)
+    scaling, waiting = numbers
+    return scaling, min(waiting, elapsed_seconds)
+
+
 def error(values: object) -> errors.ReelbeamError:
     """Returns the error with the code and the message that a decoder process sent."""
     code, message = values if isinstance(values, list) and len(values) == 2 else ("", "")

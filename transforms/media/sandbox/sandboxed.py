@@ -125,7 +125,7 @@ class Sandbox:
     ) -> Iterator[DecoderProcess]:
         """Starts a decoder process for one request and closes it at the end of the block.
 
-        `stats` gets the CPU time of the process, however it ended, and the fetched bytes.
+        `stats` gets what the process has cost, however it ended.
         """
         process = self._start(Bounds(memory_bytes, cpu_seconds), allow_unconfined)
         try:
@@ -133,8 +133,7 @@ class Sandbox:
         finally:
             process.close()
             if stats is not None:
-                stats.cpu_seconds += process.cpu_seconds
-                stats.bytes_fetched += process.bytes_fetched
+                stats.add(process.spent())
             with self._lock:
                 self._processes.discard(process)
             if process.has_crashed:

@@ -11,6 +11,7 @@ from reelbeam.transforms.errors import LabelMapError, ModelNotFoundError
 from reelbeam.transforms.models.registry import resolver
 from reelbeam.transforms.models.registry.catalog import KINETICS_600
 from reelbeam.transforms.models.registry.plain_files import read_plain
+from reelbeam.transforms.records import NOTHING_RECOGNIZED
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.wording import counted
 
@@ -26,7 +27,7 @@ class LabelMap:
       source: the file that they were read from, for messages.
 
     Raises:
-      LabelMapError: there is no label, or one is empty or repeated; the message names the line.
+      LabelMapError: there is no label, or one is empty, repeated or reserved; the message names the line.
     """
 
     labels: tuple[str, ...]
@@ -43,6 +44,10 @@ class LabelMap:
                 raise LabelMapError(
                     f"{self.source}, line {line}: {label!r} is on line {first_lines[label]} already; "
                     "rows could not distinguish the two classes"
+                )
+            if label == NOTHING_RECOGNIZED:
+                raise LabelMapError(
+                    f"{self.source}, line {line}: {label!r} is the answer in rows without a label: rename the class"
                 )
             first_lines[label] = line
 

@@ -96,7 +96,7 @@ class Drift:
     """The comparison of two sets of videos.
 
     A video counts once, also if several of its ranges are labeled. Label shares are shares of the labeled videos,
-    including those without a label that passed `--min_score`; failed videos are only in `failures`.
+    including those in which nothing was recognized; failed videos are only in `failures`.
 
     Attributes:
       observed_variation: the share of the videos that would need another label to make the label shares equal, in

@@ -11,9 +11,6 @@ from reelbeam.transforms.output.comparison.drift import VideoSample
 from reelbeam.transforms.output.comparison.side_rows import SideRows
 from reelbeam.transforms.output.row_keys import seeded_hashes
 
-NO_LABEL = "nothing recognized"
-"""The name of the label of videos whose labels all have a lower score than `--min_score`."""
-
 _FACTS = {"codec": "codec", "container": "container", "picture size": "picture size"}
 _SEED = 0
 
@@ -29,11 +26,9 @@ def video_sample(side: SideRows) -> VideoSample:
     """
     places = _one_per_video(side)
     rows, entropies = side.rows.take(pa.array(places)), side.entropies[places]
-    is_labeled = pc.not_equal(rows["status"].cast(pa.string()), "failed")
-    labels = pc.fill_null(rows["top_label"].cast(pa.string()), NO_LABEL).filter(is_labeled)
     return VideoSample(
         videos=len(rows),
-        labels=_counts(labels),
+        labels=_counts(rows["top_label"]),
         facts={kind: _counts(rows[name]) for kind, name in _FACTS.items()},
         failures=_counts(rows["error_code"]),
         numbers={

@@ -13,7 +13,7 @@ from reelbeam.transforms.output.run_document import KEY_COLUMNS, SAMPLING_SETTIN
 
 _MODEL, _LABELS, _SAMPLING = "model_fingerprint", "label_map_fingerprint", "sampling_fingerprint"
 _SAMPLING_SETTINGS = (*SAMPLING_SETTINGS, "model_kind")
-_OTHER_SETTINGS = ("min_score",)
+_OTHER_SETTINGS = ("min_score", "thresholds_fingerprint")
 """Settings that are not part of the labeling key, but change the label of a video."""
 _DIGITS_SHOWN = 12
 
@@ -79,6 +79,8 @@ def _text(configuration: Mapping[str, object], name: str) -> str:
     value = configuration.get(name)
     if value is None:
         return "not set"
+    if name.endswith("_fingerprint"):
+        return str(value)[:_DIGITS_SHOWN]
     return value if isinstance(value, str) else json.dumps(value)
 
 

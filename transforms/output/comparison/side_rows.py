@@ -18,6 +18,7 @@ from reelbeam.transforms.output.arrays import Floats, Mask, Numbers
 from reelbeam.transforms.output.report_content.media_names import container_names, picture_sizes
 from reelbeam.transforms.output.report_content.shown_rows import NumberedRows, OnFile, ShownRows
 from reelbeam.transforms.output.run_document import KEY_COLUMNS, LabelingKey
+from reelbeam.transforms.output.tables import answers
 from reelbeam.transforms.records.time_range import shown_input
 from reelbeam.transforms.schemas import RANGE, VIDEOS
 
@@ -34,7 +35,8 @@ class SideRows:
     """The rows of one side, one for each input, in the order of `uri_key`.
 
     Attributes:
-      rows: the columns of the videos table that are compared, and "picture size"; `container` has the first name only.
+      rows: the columns of the videos table that are compared, and "picture size"; `container` has the first name only,
+        and `top_label` is that of `answers`.
       entropies: the mean over the clips of each row in nats; NaN if it has no clips.
       labeling_key: that of most rows; that of the last run if there are no rows. None if there is no run either.
       has_labeling_key: whether a row has that key.
@@ -108,7 +110,8 @@ def _kept(rows: NumberedRows, labelings: Numbers) -> pa.RecordBatch:
         "container": container_names(batch["container"]),
         "picture size": picture_sizes(batch["width"], batch["height"]),
     }
-    texts = facts | {name: batch[name] for name in ("status", "top_label", "error_code")}
+    texts = facts | {name: batch[name] for name in ("status", "error_code")}
+    texts["top_label"] = answers(batch["top_label"], batch["status"])
     columns = {name: batch[name] for name in _KEPT} | {name: text.dictionary_encode() for name, text in texts.items()}
     return pa.RecordBatch.from_pydict(columns | {_NUMBER: rows.videos, _LABELING: labelings})
 

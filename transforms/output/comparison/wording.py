@@ -13,6 +13,7 @@ _NAMES = {
     "sampling_fingerprint": "sampling",
     "output_activation": "output activation",
     "schema_version": "schema version",
+    "thresholds_fingerprint": "thresholds",
 }
 
 

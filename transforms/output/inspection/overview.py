@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 
 from reelbeam.transforms.output.commits import pending_commits, read_rejection_record, staged_runs
 from reelbeam.transforms.output.lock.lock_file import LockProgress, LockRecord, is_free, read_lock
-from reelbeam.transforms.output.run_counts import Counts, RunCost
+from reelbeam.transforms.output.run_counts import Counts, PlannedCost, RunCost
 from reelbeam.transforms.output.run_files import RunPaths
 from reelbeam.transforms.output.runs import Run
-from reelbeam.transforms.output.tables import ROWS_IN_MEMORY, Output, count_by, current_rows
+from reelbeam.transforms.output.tables import ROWS_IN_MEMORY, Output, answers, count_by, current_rows
 from reelbeam.transforms.redaction import without_query
 
 _TOP = 10
@@ -38,6 +38,7 @@ class RunEntry:
     errors: Mapping[str, int]
     compacted_into: str | None
     cost: RunCost | None = None
+    planned_cost: PlannedCost | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +143,7 @@ def _run(run: Run) -> RunEntry:
         {entry.code: entry.count for entry in document.errors},
         run.compacted_into,
         document.cost,
+        document.planned_cost,
     )
 
 
@@ -185,7 +187,7 @@ def _totals(tables: Iterable[pa.Table]) -> Totals:
     for rows in tables:
         status.update(_counted(rows, "status"))
         errors.update(_counted(rows, "error_code"))
-        labels.update(_counted(rows, "top_label"))
+        labels.update(_counted(rows.append_column("answer", answers(rows["top_label"], rows["status"])), "answer"))
         models.update(_counted(rows, "model"))
         num_clips += pc.sum(rows["num_clips"]).as_py() or 0
         duration_ms += pc.sum(rows["duration_ms"]).as_py() or 0

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from reelbeam.transforms.output.arrays import Numbers, Scores
 from reelbeam.transforms.output.report_content.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.report_content.video_facts import VideoOrder
+from reelbeam.transforms.output.tables import recognized
 
 NO_LABEL = -1
 MAX_MS = 1 << 53
@@ -81,7 +82,7 @@ class ClipTable:
             for name in ("start_ms", "end_ms"):
                 part[name] = np.clip(part[name], -MAX_MS, MAX_MS)
             part["margin"] = _margins(batch["labels"])
-            part["label"] = _codes(batch["top_label"], codes)
+            part["label"] = _codes(recognized(batch["top_label"]), codes)
             parts.append(part)
         found = np.concatenate(parts)
         parts.clear()

@@ -43,11 +43,17 @@ class Cost:
       decode_cpu_seconds: of the decoder processes.
       model_cpu_seconds: of the model.
       video_seconds: the duration of the videos of those runs.
+      scale_cpu_seconds, decoder_wait_seconds, model_wait_seconds: as in `RunCost`; None if unknown.
+      planned_cpu_seconds: what `reelbeam plan` estimates for the same clips; None if unknown.
     """
 
     decode_cpu_seconds: float
     model_cpu_seconds: float
     video_seconds: float
+    scale_cpu_seconds: float | None = None
+    decoder_wait_seconds: float | None = None
+    model_wait_seconds: float | None = None
+    planned_cpu_seconds: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +62,7 @@ class Totals:
 
     Attributes:
       ok, partial, failed: videos by status; `videos` is their sum.
-      nothing_recognized: videos that are ok or partial but have no label, because none passed `--min_score`.
+      nothing_recognized: videos that are ok or partial but have no label, because none passed.
       size_bytes: of all files; one with several ranges counts once.
       skipped: the inputs that the last run left out, by reason.
       ignored: the files that the last run ignored, by kind.

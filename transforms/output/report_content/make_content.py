@@ -19,7 +19,7 @@ from reelbeam.transforms.output.report_content.shown_clips import LabelSheet, Sh
 from reelbeam.transforms.output.report_content.shown_rows import OnFile, ShownRows
 from reelbeam.transforms.output.report_content.timelines import TimelinePlans, plan_timelines, timeline
 from reelbeam.transforms.output.report_content.video_facts import VideoFacts, find_inputs
-from reelbeam.transforms.output.run_counts import RunCost
+from reelbeam.transforms.output.run_counts import PlannedCost, RunCost
 from reelbeam.transforms.output.run_document import SAMPLING_SETTINGS, LabelingKey, RunDocument
 from reelbeam.transforms.output.runs import Run
 from reelbeam.transforms.output.tables import run_name
@@ -137,7 +137,7 @@ def _labeling(documents: Sequence[RunDocument], num_videos: Mapping[str, int]) -
         model=last.model,
         engine=last.engine,
         precision=last.precision,
-        sampling={name: str(value) for name, value in settings if value not in (None, "0")},
+        sampling={name: str(value) for name, value in settings if value not in (None, "0", False)},
         num_runs=len(names),
         first_run=names[0],
         last_run=names[-1],
@@ -154,4 +154,13 @@ def _cost(documents: Sequence[RunDocument]) -> Cost | None:
         return None
     total = RunCost.total(document.cost for document in measured if document.cost is not None)
     seconds = sum(document.counts.video_ms for document in measured) / 1000
-    return Cost(total.decode_cpu_seconds, total.model_cpu_seconds, seconds)
+    planned = [document.planned_cost for document in measured if document.planned_cost is not None]
+    return Cost(
+        total.decode_cpu_seconds,
+        total.model_cpu_seconds,
+        seconds,
+        total.scale_cpu_seconds,
+        total.decoder_wait_seconds,
+        total.model_wait_seconds,
+        PlannedCost.total(planned).cpu_seconds if len(planned) == len(measured) else None,
+    )

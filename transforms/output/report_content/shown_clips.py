@@ -31,7 +31,7 @@ class ShownClip:
     Attributes:
       key: its row.
       start_ms, end_ms: its place in the video.
-      labels: the highest score first; empty if none passed `--min_score`.
+      labels: the highest score first; empty if none passed.
       entropy: of the scores, in nats.
       log_sum_exp: of the logits.
       num_frames, num_real_frames: the frames of the clip, and those that are not repeats.

@@ -16,6 +16,7 @@ from reelbeam.transforms.output.report_content.media_names import container_name
 from reelbeam.transforms.output.report_content.shares import Share
 from reelbeam.transforms.output.report_content.shown_rows import NumberedRows, OnFile, ShownRows
 from reelbeam.transforms.output.row_keys import seeded_hashes
+from reelbeam.transforms.output.tables import recognized
 from reelbeam.transforms.records.time_range import shown_input
 from reelbeam.transforms.reference import REMEDIES
 from reelbeam.transforms.schemas import RANGE
@@ -125,12 +126,11 @@ class VideoFacts:
         self.statuses.update(_counts(batch["status"]))
         self.runs.update(_counts(batch["run_id"]))
         is_failed = pc.equal(batch["status"], "failed")
-        self.num_nothing_recognized += int(
-            pc.sum(pc.and_(pc.invert(is_failed), pc.is_null(batch["top_label"]))).as_py() or 0
-        )
+        labels = recognized(batch["top_label"])
+        self.num_nothing_recognized += int(pc.sum(pc.and_(pc.invert(is_failed), pc.is_null(labels))).as_py() or 0)
         self.num_clips += pc.sum(batch["num_clips"]).as_py() or 0
         durations = pc.fill_null(batch["duration_ms"], 0).to_numpy()
-        self.labels.add(batch["top_label"], durations)
+        self.labels.add(labels, durations)
         self.picture_sizes.add(picture_sizes(batch["width"], batch["height"]), durations)
         self.codecs.add(batch["codec"], durations)
         self.containers.add(container_names(batch["container"]), durations)

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from reelbeam.transforms.errors import ConfigError
 from reelbeam.transforms.output.run_document import KEY_COLUMNS
+from reelbeam.transforms.records import NOTHING_RECOGNIZED
 from reelbeam.transforms.schemas import TABLES
 
 Dialect = Literal["duckdb", "bigquery", "spark"]
@@ -14,7 +15,10 @@ Dialect = Literal["duckdb", "bigquery", "spark"]
 INPUT = "video_uri, range_start_ms, range_end_ms"
 """The columns that identify an input."""
 
-_CLIP_COLUMNS = ", ".join(f"c.{name}" for name in TABLES["clips"].names)
+_CLIP_ANSWER = f"coalesce(c.top_label, '{NOTHING_RECOGNIZED}') AS top_label"
+"""Earlier rows have null where nothing was recognized."""
+
+_CLIP_COLUMNS = ", ".join(_CLIP_ANSWER if name == "top_label" else f"c.{name}" for name in TABLES["clips"].names)
 _RUN_COLUMNS = {"run_id": "STRING", **dict.fromkeys(KEY_COLUMNS, "STRING"), "schema_version": "INT"}
 """The fields of run documents that the views read, with their types in DuckDB and Spark. A document is one line."""
 _BIGQUERY = {"STRING": "STRING", "INT": "INT64"}
@@ -76,7 +80,9 @@ def _duckdb(output: str, dataset: str) -> Syntax:
     sources += f"CREATE OR REPLACE VIEW all_runs AS\nFROM read_json('{place}/runs/*.json', columns = {{{columns}}});\n"
     labels = "(SELECT {columns}, unnest(labels) AS l FROM {table}) AS each_label"
     types, escapes = ("DOUBLE", "VARCHAR"), {"'": "''"}
-    return Syntax(sources, "CREATE OR REPLACE VIEW", "", "", labels, *types, escapes, clip_columns="c.*")
+    return Syntax(
+        sources, "CREATE OR REPLACE VIEW", "", "", labels, *types, escapes, clip_columns=f"c.* REPLACE ({_CLIP_ANSWER})"
+    )
 
 
 def _spark(output: str, dataset: str) -> Syntax:

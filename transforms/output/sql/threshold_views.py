@@ -11,8 +11,8 @@ A label passes if its score is at least its threshold, and the threshold is belo
 
 from __future__ import annotations
 
-from reelbeam.transforms.output.label_thresholds import LabelThresholds
 from reelbeam.transforms.output.sql.dialects import INPUT, Syntax
+from reelbeam.transforms.records import NOTHING_RECOGNIZED, LabelThresholds
 from reelbeam.transforms.schemas import RANGE
 
 _THRESHOLD = "coalesce(own.threshold, others.threshold)"
@@ -67,7 +67,7 @@ WITH best AS (
 )
 SELECT
     v.video_uri,
-    CASE WHEN v.status = 'failed' THEN 'failed' WHEN p.label IS NULL THEN 'nothing recognized' ELSE 'recognized' END
+    CASE WHEN v.status = 'failed' THEN 'failed' WHEN p.label IS NULL THEN '{NOTHING_RECOGNIZED}' ELSE 'recognized' END
         AS answer,
     p.label, p.score, p.max_score, p.label_rank, v.range_start_ms, v.range_end_ms
 FROM {syntax.prefix}current_videos AS v

@@ -21,10 +21,11 @@ from __future__ import annotations
 import re
 
 from reelbeam.transforms.errors import ConfigError
-from reelbeam.transforms.output.label_thresholds import LabelThresholds
 from reelbeam.transforms.output.run_document import KEY_COLUMNS
 from reelbeam.transforms.output.sql.dialects import INPUT, Dialect, syntax_of
 from reelbeam.transforms.output.sql.threshold_views import passes, threshold_views, with_thresholds
+from reelbeam.transforms.records import NOTHING_RECOGNIZED
+from reelbeam.transforms.records.thresholds import LabelThresholds
 from reelbeam.transforms.schemas import AGE, RANGE, TABLES
 
 _GUARANTEE = (
@@ -39,6 +40,9 @@ _SAME_INPUT = " AND ".join(
         *(f"coalesce({{0}}.{name}, -1) = coalesce(v.{name}, -1)" for name in RANGE),  # null: the whole video
     ]
 )
+_ANSWER = f"CASE WHEN status <> 'failed' THEN coalesce(top_label, '{NOTHING_RECOGNIZED}') END AS top_label"
+"""Earlier rows have null where nothing was recognized, as failed videos have."""
+
 _ERROR_COLUMNS = ", ".join(f"e.{name}" for name in TABLES["errors"].names)
 
 
@@ -67,7 +71,7 @@ def create_views(
             "rename the folder, or make a link to it"
         )
     syntax = syntax_of(output, dialect, dataset)
-    columns = ",\n    ".join(TABLES["videos"].names)
+    columns = ",\n    ".join(_ANSWER if name == "top_label" else name for name in TABLES["videos"].names)
     of_last_run = " AND ".join(f"v.{name} = r.{name}" for name in KEY_COLUMNS)
     last_first = ", ".join(f"v.{name} DESC" for name in AGE)
     of_input = ", ".join(f"v.{name}" for name in ("video_uri", *RANGE))

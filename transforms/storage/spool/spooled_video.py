@@ -97,6 +97,18 @@ class SpooledVideo:
         """Returns a descriptor for reading; parts that are not fetched read as zeros."""
         return self._file.read_only
 
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keeps the video in the spool until the end of the block, which may be after this use of it."""
+        with self._changed:
+            self._file.open()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._file.close()
+                self._changed.notify_all()
+
     def fetch(self, start: int, stop: int) -> tuple[int, int]:
         """Ensures that these bytes are on disk.
 

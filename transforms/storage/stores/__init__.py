@@ -15,11 +15,12 @@ operations. Each either succeeds completely or fails:
     delete(uris)                   some objects
 
     store.py     the interface of stores, and what they say of an object (`ObjectInfo`)
-    registry.py  returns the store of a URI
+    registry.py  returns the store of a URI (remote.py: of one that is not local, with Beam)
     local.py     local and shared folders
     s3.py        S3, and servers with its protocol
     gcs.py       Google Cloud Storage (gcs_credentials.py: its credentials)
     beam.py      every other scheme, through Beam's file systems
+    optional_modules.py  keeps clients of stores from being imported until they are needed
     whole_objects.py  opens objects as files, for stores of objects
     clients.py   the client libraries that schemes need
     failures.py  converts exceptions of clients to errors of this package

@@ -23,6 +23,7 @@ from reelbeam.transforms.storage.stores.failures import changed, storage_errors
 from reelbeam.transforms.storage.stores.gcs_credentials import settle_credentials
 from reelbeam.transforms.storage.stores.retries import TransientError, with_retries
 from reelbeam.transforms.storage.stores.store import ObjectInfo, Versioned, content_version
+from reelbeam.transforms.storage.uris import scheme_of
 from reelbeam.transforms.wording import counted
 
 T = TypeVar("T")
@@ -170,7 +171,7 @@ def file_system(uri: str) -> FileSystem:
         )
     if lacks_client(uri):
         raise unsupported(uri)
-    if FileSystems.get_scheme(uri) == "gs":
+    if scheme_of(uri) == "gs":
         with contextlib.suppress(ImportError):  # Beam's file system reports it below
             settle_credentials(pipeline_options())
     with storage_errors(uri):

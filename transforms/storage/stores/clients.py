@@ -10,10 +10,9 @@ import functools
 import importlib.util
 from typing import NamedTuple
 
-from apache_beam.io.filesystems import FileSystems
-
 from reelbeam.transforms.errors import UnsupportedUriError
 from reelbeam.transforms.redaction import without_query
+from reelbeam.transforms.storage.uris import scheme_of
 
 
 class _Client(NamedTuple):
@@ -33,7 +32,7 @@ _CLIENTS = {
 
 def lacks_client(uri: str) -> bool:
     """Returns whether the client library of a URI's scheme is missing; False if it needs none or is unknown."""
-    client = _CLIENTS.get(FileSystems.get_scheme(uri) or "")
+    client = _CLIENTS.get(scheme_of(uri) or "")
     return client is not None and not _is_installed(client.module)
 
 
@@ -44,7 +43,7 @@ def unsupported(uri: str, cause: Exception | None = None) -> UnsupportedUriError
       uri: the URI.
       cause: Beam's error, for a scheme that it supports.
     """
-    shown, scheme = without_query(uri), FileSystems.get_scheme(uri) or ""
+    shown, scheme = without_query(uri), scheme_of(uri) or ""
     client = _CLIENTS.get(scheme)
     if scheme.lower() == "file":
         return UnsupportedUriError(f"{shown} is a file on another machine: write file:///PATH for a local file")

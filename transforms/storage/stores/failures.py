@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
-
-from apache_beam.io.filesystem import BeamIOError
 
 from reelbeam.transforms.errors import (
     AccessDeniedError,
@@ -34,8 +32,9 @@ _CLIENT_ERRORS = (
     "botocore.exceptions:BotoCoreError",
     "botocore.exceptions:ClientError",
     "apache_beam.io.aws.clients.s3.messages:S3ClientError",
+    "apache_beam.io.filesystem:BeamIOError",
 )
-"""Base classes of exceptions that stores' clients raise besides OSError. Not all of them are installed."""
+"""Base classes of exceptions that Beam and stores' clients raise besides OSError. Not all of them are installed."""
 
 _DENYING_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _REJECTING_ERRNOS = frozenset({errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
@@ -138,7 +137,7 @@ def storage_errors(uri: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise missing(uri) from error
-    except (BeamIOError, OSError, *_client_errors()) as error:
+    except _errors_of_stores() as error:
         if lacks_client(uri) or _is_import_error(error):
             raise unsupported(uri, error) from error
         raise request_error(uri, error) from error
@@ -150,10 +149,8 @@ def _is_import_error(error: Exception) -> bool:
     return any(isinstance(detail, ImportError) for detail in (details or {}).values())
 
 
-def _client_errors() -> tuple[type[Exception], ...]:
-    found = []
-    for place in _CLIENT_ERRORS:
-        module, name = place.split(":")
-        with contextlib.suppress(ImportError, AttributeError):  # AttributeError: an older release lacks the class
-            found.append(getattr(importlib.import_module(module), name))
-    return tuple(found)
+def _errors_of_stores() -> tuple[type[Exception], ...]:
+    """Returns OSError, and the exceptions of clients whose modules are loaded: no others can have been raised."""
+    places = (place.split(":") for place in _CLIENT_ERRORS)
+    found = (getattr(sys.modules.get(module), name, None) for module, name in places)  # an older release may lack it
+    return (OSError, *(kind for kind in found if kind is not None))

@@ -47,7 +47,7 @@ class CostTable:
 @functools.cache
 def cost_table() -> CostTable:
     """Returns the measured costs from `costs.json`."""
-    text = resources.files("reelbeam.pipeline.commands").joinpath("costs.json").read_text("utf-8")
+    text = resources.files("reelbeam.pipeline.costs").joinpath("costs.json").read_text("utf-8")
     return from_json(CostTable, json.loads(text))
 
 

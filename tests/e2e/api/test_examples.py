@@ -12,7 +12,7 @@ import pytest
 from duckdb_queries import select
 
 pytestmark = pytest.mark.slow
-EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = pathlib.Path(__file__).resolve().parents[3] / "examples"
 
 
 def run(*arguments: str) -> str:
