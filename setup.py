@@ -56,7 +56,7 @@ setup(
             "ruff",
             "mypy",
             "duckdb",
-            "pandas",
+            "pandas<2.3",  # of which Beam's DataFrames know
             "imageio-ffmpeg",
             "ai-edge-litert",  # a test runs a published TFLite model
             "jsonschema",
@@ -67,7 +67,7 @@ setup(
             "flask-cors",
             "apache-beam[gcp]==2.77.*",  # tests look at the job that Dataflow would get
             "sqlglot",
-            "ipykernel",  # a test runs a notebook, with the next two
+            "ipykernel",  # tests run notebooks, with the next two
             "ipywidgets",
             "nbclient",
             "playwright",  # drives Debian's Chromium

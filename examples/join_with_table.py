@@ -3,12 +3,11 @@
     python examples/join_with_table.py --output /tmp/joined
     python examples/join_with_table.py --output gs://bucket/joined --videos gs://bucket/videos.csv --model a0-base
 
-The table is a CSV with the column `video_uri`, and further columns, which come out as the metadata of each row. Here it
-is uploads.csv, with the bundled sample videos. Flags of Beam, such as `--runner`, may follow.
+The table is a CSV with the column `video_uri`, and further columns, which come out as the metadata of each row. By
+default it is uploads.csv, with the bundled sample videos. Flags of Beam, such as `--runner`, may follow.
 """
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: Beam could not read the types of Upload.
 import argparse
 import csv
 import logging
@@ -36,13 +35,9 @@ class Upload(NamedTuple):
 
 
 def read_table(path: str) -> list[dict[str, str]]:
-    """Returns the rows of the table; paths of videos are relative to it."""
+    """Returns the rows of the table. Local paths in it are relative to the working directory."""
     with FileSystems.open(path) as file:
-        rows = list(csv.DictReader(line.decode("utf-8") for line in file))
-    for row in rows:
-        if "://" not in row["video_uri"]:
-            row["video_uri"] = str((pathlib.Path(path).parent / row["video_uri"]).resolve())
-    return rows
+        return list(csv.DictReader(line.decode("utf-8") for line in file))
 
 
 def to_upload(row: reelbeam.VideoRow) -> Upload:

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable
 
 from benchmarks import accuracy_tables, doc_tables, stream_tables
-from tools import docs_layout, docs_reference
+from tools import docs_api, docs_layout, docs_reference
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -28,6 +28,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "run codes": docs_reference.run_codes,
     "counters": docs_reference.counters,
     "doctor checks": docs_reference.doctor_checks,
+    "api": docs_api.reference,
     "rooms": docs_layout.rooms,
     "steps": docs_layout.steps,
     "import rules": docs_layout.import_rules,

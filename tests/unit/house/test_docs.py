@@ -81,7 +81,7 @@ def anchors(text: str) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_files_that_are_named_exist(page: str) -> None:
-    rooms = "pipeline|transforms|reelbeam|tests|tools|benchmarks|docs|templates"
+    rooms = "pipeline|transforms|reelbeam|tests|tools|benchmarks|docs|templates|examples"
     named = re.findall(rf"`((?:{rooms})/[\w/.-]+)`", PAGES[page])
     assert [name for name in named if not (ROOT / name).exists()] == []
     modules = re.findall(r"python\s-m\s((?:tools|benchmarks)\.\w+)", PAGES[page])
