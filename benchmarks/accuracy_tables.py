@@ -11,7 +11,7 @@ from benchmarks.doc_tables import RESULTS, table
 def accuracy_table() -> str:
     """Returns the accuracy of each way to label real clips, beside that of the default."""
     rows = []
-    for entry in _read()["variants"]:
+    for entry in _of_samplings():
         top_1, top_5, cost = entry["top_1"], entry["top_5"], entry["cost"]
         span = f"{top_1['value']:.3f} ({top_1['low']:.2f} to {top_1['high']:.2f})"
         cpu = (f"{cost[name]:.1f}" for name in ("decode_cpu_seconds", "model_cpu_seconds"))
@@ -22,7 +22,7 @@ def accuracy_table() -> str:
 
 def accuracy_verdict() -> str:
     """Returns which differences of top-1 are more than chance."""
-    measured = _read()["variants"]
+    measured = _of_samplings()
     compared = [entry for entry in measured if entry["compared"]]
     shown = [entry for entry in compared if entry["compared"]["top_1"]["verdict"] != "no difference shown"]
     others = [entry["compared"]["top_1"] for entry in compared if entry not in shown]
@@ -35,6 +35,65 @@ def accuracy_verdict() -> str:
         f"{'; '.join(map(_name, shown)) or 'none'}. The others are at most {largest:.3f} with p ≥ {smallest_p:.2g};\n"
         f"their 95 % intervals reach {widest:.2f} to a side (`python -m benchmarks.accuracy`)."
     )
+
+
+def crops_table() -> str:
+    """Returns the accuracy of each part of the picture, on the clips and on wide videos, beside that of the center."""
+    rows = []
+    for entry in _of_crops():
+        compared = entry["compared"] if not _is_center(entry) else None
+        paired = (_paired(compared[name]) for name in ("top_1", "top_5")) if compared else ("", "")
+        cpu = (f"{entry['cost'][name]:.1f}" for name in ("decode_cpu_seconds", "model_cpu_seconds"))
+        top_1, top_5 = (
+            f"{found['value']:.3f} ({found['low']:.2f} to {found['high']:.2f})"
+            for found in (entry["top_1"], entry["top_5"])
+        )
+        first, fifth = paired
+        rows.append((_crops_name(entry), top_1, first, top_5, fifth, *cpu))
+    paired_head = "difference; only center / only this right; p"
+    head = ("", "top-1 (95 %)", paired_head, "top-5 (95 %)", paired_head, "CPU-s decoding", "CPU-s model")
+    return table(head, rows)
+
+
+def _paired(found: dict[str, Any]) -> str:
+    return f"{found['difference']:+.3f}; {found['only_a_right']} / {found['only_b_right']}; {found['p_value']:.2g}"
+
+
+def _crops_name(entry: dict[str, Any]) -> str:
+    beside, colon, name = entry["variant"].rpartition(": ")
+    place = f"clips {beside}" if colon else "the clips"
+    return f"{entry['model'].capitalize()}, {place}: {'`center`' if name == 'default' else name}"
+
+
+def _of_samplings() -> list[dict[str, Any]]:
+    """Returns the results on the clips with the center of the picture."""
+    return [
+        entry for entry in _read()["variants"] if not entry["variant"].startswith("beside ") and not _has_crops(entry)
+    ]
+
+
+def _of_crops() -> list[dict[str, Any]]:
+    """Returns the results with other crops, and those with the center on the same videos."""
+    found = _read()["variants"]
+    return [
+        entry
+        for entry in found
+        if _has_crops(entry) or (_is_center(entry) and any(_has_crops(each) and _alike(each, entry) for each in found))
+    ]
+
+
+def _has_crops(entry: dict[str, Any]) -> bool:
+    return any(flag.startswith("--crops=") for flag in entry["flags"])
+
+
+def _is_center(entry: dict[str, Any]) -> bool:
+    return not entry["flags"]
+
+
+def _alike(entry: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Returns whether two results are of one model and on the same videos."""
+    beside, other_beside = (each["variant"].rpartition(": ")[0] for each in (entry, other))
+    return bool(entry["model"] == other["model"] and beside == other_beside)
 
 
 def novelty_table() -> str:

@@ -102,6 +102,21 @@ def whole_program() -> str:
     )
 
 
+def short_videos() -> str:
+    """Returns what two workers of a Flink cluster fetched and sent, with and without a shuffle of short videos."""
+    found = _read("short_videos")
+    head = ("segments of short videos", "fetched, of the videos' bytes", "kB between tasks")
+    rows = [
+        (
+            way,
+            f"{entry['bytes_fetched'] / found['bytes_of_videos']:.2f}×",
+            f"{entry['bytes_between_tasks'] / 1000:,.0f}",
+        )
+        for way, entry in found["ways"].items()
+    ]
+    return table(head, rows)
+
+
 def ledger_table() -> str:
     """Returns the cost of finding new videos."""
     rows = []

@@ -42,6 +42,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "layers": doc_tables.layers,
     "whole program": doc_tables.whole_program,
     "start": doc_tables.startup_cost,
+    "short videos": doc_tables.short_videos,
     "ledger": doc_tables.ledger_table,
     "report": doc_tables.report_table,
     "diff": doc_tables.diff_cost,
@@ -50,6 +51,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "parity": doc_tables.parity,
     "demo accuracy": doc_tables.demo_accuracy,
     "accuracy": accuracy_tables.accuracy_table,
+    "crops": accuracy_tables.crops_table,
     "accuracy verdict": accuracy_tables.accuracy_verdict,
     "novelty": accuracy_tables.novelty_table,
 }

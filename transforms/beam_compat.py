@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import functools
 import tempfile
 import threading
 import time
@@ -45,12 +44,9 @@ MakeChannel: TypeAlias = Callable[[str, ChannelOptions], grpc.Channel | None]
 
 def pipeline_options() -> PipelineOptions:
     """Returns the options of Beam's file systems in this process: endpoints, credentials, project."""
-    return FileSystems._pipeline_options or _default_options()
-
-
-@functools.cache
-def _default_options() -> PipelineOptions:
-    return PipelineOptions([])  # the same object in each call, because clients of stores are kept by it
+    if FileSystems._pipeline_options is None:  # as for a command without flags of Beam
+        FileSystems._pipeline_options = PipelineOptions([])
+    return FileSystems._pipeline_options
 
 
 def beam_argument_parser() -> type[argparse.ArgumentParser]:

@@ -44,6 +44,9 @@ class ClassifyClips(beam.PTransform):
     `reelbeam.transforms.models.stream_batches`. If the predecessor of such a clip is missing, it is a failure,
     `predecessor_lost`.
 
+    Several crops of a clip are classified one by one, and their scores are averaged, see
+    `reelbeam.transforms.models.crops`. A Stream model carries a state for each of them.
+
     Counters: clips_classified, clips_unclassified, videos_broken, model_cpu_ms, models_loaded, and RunInference's own.
     """
 

@@ -10,8 +10,8 @@ from typing import Unpack
 from reelbeam.pipeline.api.found_videos import find_videos
 from reelbeam.pipeline.api.label_tables import LabelTables, TableRows
 from reelbeam.pipeline.api.local_run import LocalRun
-from reelbeam.pipeline.api.options import LabelOptions
-from reelbeam.pipeline.api.preparation import Labeler, errors_of_options, prepare
+from reelbeam.pipeline.api.options import LabelOptions, checked
+from reelbeam.pipeline.api.preparation import Labeler, errors_of_options, load_checked, prepare
 from reelbeam.pipeline.api.progress_bar import ProgressBar
 from reelbeam.pipeline.settings import bounds
 from reelbeam.transforms.errors import ConfigError
@@ -20,7 +20,8 @@ from reelbeam.transforms.labeling.summary import summarize
 from reelbeam.transforms.labeling.video_labeler import LabeledVideo, VideoLabeler
 from reelbeam.transforms.media.sandbox.sandboxed import Sandbox
 from reelbeam.transforms.models.cpus import cpu_count
-from reelbeam.transforms.models.engine import check_embeddings
+from reelbeam.transforms.models.engine import Engine
+from reelbeam.transforms.models.engines.stream import StreamEngine
 from reelbeam.transforms.output.run_counts import RunCost
 
 
@@ -63,6 +64,8 @@ def label(
       StorageError: a folder or a pattern cannot be listed.
     """
     num_threads = _num_threads(num_workers)
+    with errors_of_options():
+        checked(options)  # before a listing, which may take long
     found = find_videos(videos)
     labeler = prepare(model, options, runs_here=True)
     limits = labeler.config.planner.limits
@@ -70,8 +73,9 @@ def label(
         bounds.check_address_space(num_threads, limits.memory_bytes, "--num_workers")
     with contextlib.closing(Sandbox()) as sandbox, ProgressBar(progress) as bar:
         sandbox.check_confinement(limits)
-        threads = VideoLabeler(labeler.config, sandbox=sandbox)
-        rows = _rows(labeler, threads)
+        engine = load_checked(labeler.config.classifier)
+        threads = VideoLabeler(labeler.config, sandbox=sandbox)  # finds the loaded engine
+        rows = _rows(labeler, engine)
         run = LocalRun(threads, num_threads, sandbox.close, bar.show)
         with contextlib.closing(run.label(found.videos)) as results:
             for labeled in results:
@@ -90,14 +94,13 @@ def _num_threads(given: int | None) -> int:
     return given
 
 
-def _rows(labeler: Labeler, threads: VideoLabeler) -> TableRows:
-    classifier = labeler.config.classifier
-    embedding_size = None
-    if "embedding" in classifier.outputs:
-        with errors_of_options():
-            embedding_size = check_embeddings(threads.engine, classifier.model)
-    num_logits = threads.engine.num_classes if "logits" in classifier.outputs else None
-    return TableRows(labeler.facts, num_logits, embedding_size)
+def _rows(labeler: Labeler, engine: Engine | StreamEngine) -> TableRows:
+    outputs = labeler.config.classifier.outputs
+    return TableRows(
+        labeler.facts,
+        num_logits=engine.num_classes if "logits" in outputs else None,
+        embedding_size=engine.embedding_size() if "embedding" in outputs else None,
+    )
 
 
 def _rejected(named: Named) -> LabeledVideo:

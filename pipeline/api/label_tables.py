@@ -34,8 +34,8 @@ class LabelTables:
       clips: one row for each clip. Sorted by video and `clip_index`. With `save_logits` and `save_embeddings`, it has
         the columns `logits`, float16 [C], and `embedding`, float16 [D].
       errors: one row for each failure. Sorted by video and place.
-      cost: the CPU-seconds of decoding (`decode_cpu_seconds`) and of the model (`model_cpu_seconds`), and the bytes
-        that were read from stores (`bytes_fetched`).
+      cost: the CPU-seconds of decoding (`decode_cpu_seconds`) and of the model (`model_cpu_seconds`), the bytes that
+        were read from stores (`bytes_fetched`), and waiting times, see `RunCost`.
     """
 
     videos: pa.Table

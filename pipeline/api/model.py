@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from reelbeam.pipeline.api.decode_clips import DecodedClip
 from reelbeam.pipeline.api.options import ModelOptions, checked
-from reelbeam.pipeline.api.preparation import errors_of_options, prepare
+from reelbeam.pipeline.api.preparation import errors_of_options, load_checked, prepare
 from reelbeam.transforms.errors import InferenceError
 from reelbeam.transforms.labeling.clip_classifier import ClipClassifier
 from reelbeam.transforms.labeling.row_types import ClipLabel
@@ -56,7 +56,7 @@ class Model:
 
     def __init__(self, config: ClassifierConfig) -> None:
         self._config = config
-        self._engine: Engine | StreamEngine | None = ClipClassifier(config).load()
+        self._engine: Engine | StreamEngine | None = load_checked(config)
         self.preset: Preset = config.model.preset
         self.labels = config.labels
         self.kind = config.model.kind

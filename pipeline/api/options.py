@@ -16,6 +16,7 @@ from reelbeam.pipeline.settings.config import LabelerSettings
 from reelbeam.pipeline.settings.declaration import Setting, settings_of
 from reelbeam.pipeline.settings.model_settings import ClipSettings, ModelDescription
 from reelbeam.transforms.errors import ConfigError
+from reelbeam.transforms.media.decoding.geometry import Crops
 from reelbeam.transforms.media.sampling.clip_sampling import TailPolicy
 from reelbeam.transforms.models.engine import EngineName, Precision
 from reelbeam.transforms.models.registry.catalog import OutputActivation
@@ -73,6 +74,7 @@ class LabelOptions(ModelOptions, DecodeOptions, total=False):
 
     carry_state: bool
     warm_up_seconds: Seconds | None
+    crops: Crops
     save_logits: bool
     save_embeddings: bool
 

@@ -119,7 +119,7 @@ def _cost(config: LabelingConfig, spec: ModelSpec, durations: Sequence[Fraction]
     sampling = dataclasses.replace(config.sampling, num_frames=preset.num_frames, target_fps=preset.target_fps)
     count = count_clips if sampling.kind == "base" else count_stream_clips
     num_clips = sum(count(duration, sampling) for duration in durations) * factor
-    clip = clip_cost(spec, sampling, config.engine)
+    clip = clip_cost(spec, sampling, config.engine, config.geometry.num_crops)
     decoding = DecodeCost(*(seconds * num_clips / 3600 for seconds in dataclasses.astuple(clip.decoding)))
     cost = clip.model
     model_hours = None if cost is None else num_clips * cost.seconds_per_clip / 3600

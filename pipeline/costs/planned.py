@@ -18,14 +18,15 @@ class ClipCost(NamedTuple):
     model: ModelCost | None
 
 
-def clip_cost(spec: ModelSpec, sampling: ClipSampling, engine: str) -> ClipCost:
-    """Returns the expected cost of a clip."""
+def clip_cost(spec: ModelSpec, sampling: ClipSampling, engine: str, num_crops: int = 1) -> ClipCost:
+    """Returns the expected cost of a clip. It is decoded once, and each of its crops goes through the model."""
     second, seconds = decode_cost(), float(sampling.clip_seconds)
     decoding = DecodeCost(second.low * seconds, second.typical * seconds, second.high * seconds)
-    return ClipCost(decoding, model_cost(spec, engine))
+    model = model_cost(spec, engine)
+    return ClipCost(decoding, model and model._replace(seconds_per_clip=num_crops * model.seconds_per_clip))
 
 
 def planned_cost_of_clip(settings: LabelerSettings) -> PlannedCost:
     """Returns the expected cost of a clip for the run document."""
-    cost = clip_cost(settings.model, settings.sampling, settings.engine)
+    cost = clip_cost(settings.model, settings.sampling, settings.engine, settings.geometry.num_crops)
     return PlannedCost(cost.decoding.typical, cost.model.seconds_per_clip if cost.model else None)

@@ -37,6 +37,7 @@ def labeler_config(settings: LabelerSettings, labels: LabelMap, in_place: bool =
             max_batch_bytes=settings.max_batch_bytes,
             outputs=settings.outputs,
             clip_frames=settings.clip_frames,
+            num_crops=settings.geometry.num_crops,
         ),
     )
 

@@ -129,11 +129,11 @@ def progress_line(job: JobDetails) -> str:
 
     >>> progress_line({"state": "RUNNING", "vertices": [{"name": "{SelectVideos}", "status": "FINISHED", "metrics": {}},
     ...     {"name": "{LabelSelected, ClipRows}", "status": "RUNNING", "metrics": {"read-records": 7}}]})
-    'running, 1 of 2 steps done, 7 videos and segments started'
+    'running, 1 of 2 steps done, videos and segments started: 7'
     """
     vertices = job["vertices"]
     done = sum(vertex["status"] == "FINISHED" for vertex in vertices)
     taken = sum(vertex["metrics"].get("read-records", 0) for vertex in vertices if CLIP_ROWS in vertex["name"])
     # The first of these steps reads videos, and decodes the short ones; the other reads segments of long ones.
     steps = counted(len(vertices), "step")
-    return f"{job['state'].lower()}, {done} of {steps} done, {taken} videos and segments started"
+    return f"{job['state'].lower()}, {done} of {steps} done, videos and segments started: {taken}"

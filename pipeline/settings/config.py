@@ -19,10 +19,10 @@ from reelbeam.pipeline.settings.label_settings import (
     RemoteSettings,
     SandboxSettings,
 )
-from reelbeam.pipeline.settings.model_settings import EngineSettings
+from reelbeam.pipeline.settings.model_settings import EngineSettings, PictureSettings
 from reelbeam.transforms.errors import ConfigError
+from reelbeam.transforms.media.decoding.geometry import Geometry
 from reelbeam.transforms.media.decoding.model_input import ModelInput
-from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.media.sandbox.ring import max_clips_in_memory
@@ -36,7 +36,7 @@ _MAX_RECORDED = 100
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LabelerSettings(EngineSettings, LimitSettings, SandboxSettings, RemoteSettings, LabelSettings):
+class LabelerSettings(EngineSettings, PictureSettings, LimitSettings, SandboxSettings, RemoteSettings, LabelSettings):
     """The settings that determine what is known of a video after it was labeled.
 
     Attributes:
@@ -62,10 +62,11 @@ class LabelerSettings(EngineSettings, LimitSettings, SandboxSettings, RemoteSett
         sampling = self.sampling
         num_open = math.ceil(sampling.clip_seconds / sampling.stride_seconds)  # more than one if clips overlap
         num_clips = max_clips_in_memory(num_open)
-        needed = num_clips * self.clip_frames * self.geometry.size**2 * 3
+        needed = num_clips * self.clip_frames * math.prod(self.geometry.shape) * 3
         if needed > self.decoder_limits.memory_bytes:
             shorten = "shorten --warm_up_seconds" if sampling.warm_up else "lower --num_frames"
             shorten = "raise --clip_stride_seconds" if num_open > 1 else shorten
+            shorten += ", or pass --crops center" if self.geometry.num_crops > 1 else ""
             raise ConfigError(
                 f"a clip has up to {self.clip_frames} frames, and a decoder needs {needed} bytes for {num_clips} of"
                 f" them, more than --decoder_memory_bytes {self.decoder_limits.memory_bytes}: raise it, or {shorten}"
@@ -110,8 +111,8 @@ class LabelerSettings(EngineSettings, LimitSettings, SandboxSettings, RemoteSett
 
     @property
     def geometry(self) -> Geometry:
-        """Scale and crop, as in the model's training."""
-        return Geometry(self.model.preset.resize, self.model.preset.size)
+        """Scale and crops; by default as in the model's training."""
+        return Geometry(self.model.preset.resize, self.model.preset.size, crops=self.crops)
 
     @property
     def sampling_fingerprint(self) -> str:

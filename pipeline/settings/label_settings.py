@@ -6,7 +6,13 @@ import dataclasses
 
 from reelbeam.pipeline.settings import values
 from reelbeam.pipeline.settings.declaration import Flag, Group, required, setting
-from reelbeam.pipeline.settings.model_settings import ClipSettings, EngineSettings, ModelDescription, ModelName
+from reelbeam.pipeline.settings.model_settings import (
+    ClipSettings,
+    EngineSettings,
+    ModelDescription,
+    ModelName,
+    PictureSettings,
+)
 from reelbeam.pipeline.settings.values import Range
 from reelbeam.transforms import wording
 from reelbeam.transforms.media.limits import DecoderLimits
@@ -253,7 +259,7 @@ class ProcessSettings:
 LABEL_GROUPS = (
     Group("What to label", (InputSettings,)),
     Group("Model", (ModelName, ModelDescription, EngineSettings)),
-    Group("Clips", (ClipSettings,)),
+    Group("Clips", (ClipSettings, PictureSettings)),
     Group("Per-video limits; a video that exceeds one is recorded as failed", (LimitSettings, SandboxSettings)),
     Group("Videos in object stores", (RemoteSettings,)),
     Group("Incremental runs: which videos are processed", (IncrementalSettings,)),

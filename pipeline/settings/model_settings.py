@@ -11,6 +11,7 @@ from reelbeam.pipeline.settings.bounds import MOST_THREADS
 from reelbeam.pipeline.settings.declaration import Flag, required, setting
 from reelbeam.pipeline.settings.values import Range
 from reelbeam.transforms import wording
+from reelbeam.transforms.media.decoding.geometry import Crops
 from reelbeam.transforms.media.sampling.clip_sampling import DEFAULT_WARM_UP_SECONDS, TailPolicy
 from reelbeam.transforms.models.batches import MAX_BATCH_BYTES
 from reelbeam.transforms.models.engine import EngineName, Precision
@@ -179,5 +180,18 @@ class ClipSettings:
             Range(0, 86_400),
             unset=wording.duration(float(DEFAULT_WARM_UP_SECONDS)),
             attribute="sampling.warm_up",
+        ),
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PictureSettings:
+    """The part of the pictures that the model gets."""
+
+    crops: Crops = setting(
+        "center",
+        Flag(
+            "Part of the picture that the model sees: the square in its center; three squares along its long side, for "
+            "the mean of their scores and three times the cost of the model; or all of it, squeezed into a square"
         ),
     )

@@ -8,9 +8,7 @@ import pathlib
 import re
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,10 +16,11 @@ from typing import Any
 import data_generation as generate
 import pytest
 from duckdb_queries import select
+from flink_sessions import script, started_cluster
 from processes import DECODER, is_running, program, wait_until
 
 from reelbeam.pipeline.runners.flink_job import CLIP_ROWS
-from tools.flink import artifacts, processes
+from tools.flink import processes
 from tools.flink.cluster import Cluster
 
 pytestmark = pytest.mark.slow
@@ -33,33 +32,10 @@ COPIES = 8
 FRAMES_OF_A_CLIP = 8 * 64 * 64 * 3
 
 
-def free_port() -> int:
-    """Returns the first of thirty consecutive free ports."""
-    for port in range(20081, 32000, 100):
-        if all(socket.socket().connect_ex(("127.0.0.1", port + offset)) for offset in range(30)):
-            return port
-    raise AssertionError("no free ports")
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A session cluster of the script's, for all tests here."""
-    try:
-        artifacts.fetch()
-    except artifacts.MissingError as error:
-        pytest.skip(str(error))
-    cluster = Cluster(tmp_path_factory.mktemp("flink"), free_port())
-    assert script(cluster, "up").stdout.splitlines()[-1] == cluster.address
-    yield cluster
-    assert "taskmanager" in script(cluster, "down").stdout
-    assert processes.find(cluster.folder) == []
-
-
-def script(cluster: Cluster, command: str) -> subprocess.CompletedProcess[str]:
-    variables = {"REELBEAM_FLINK_DIR": str(cluster.folder), "REELBEAM_FLINK_PORT": str(cluster.port)}
-    environment = {**os.environ, "REELBEAM_PYTHON": sys.executable, **variables}
-    tool = str(ROOT / "tools" / "flink_cluster.sh")
-    return subprocess.run([tool, command], env=environment, capture_output=True, text=True, check=True, timeout=900)
+    yield from started_cluster(tmp_path_factory.mktemp("flink"))
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal, TypeAlias
 
+from reelbeam.transforms.media.decoding.geometry import Crops
+
 
 @dataclasses.dataclass(frozen=True)
 class WebpPicture:
@@ -25,16 +27,19 @@ class Filmstrip:
     """The pictures of a clip.
 
     Attributes:
-      strip: `num_tiles` square frames from left to right, exactly the pixels that the model got, then scaled.
+      strip: `num_tiles` square frames from left to right, exactly the pixels that the model got, then scaled. Three
+        crops are two beside each other, and the third below the first.
       num_tiles: the number of frames.
       tile_ms: the time in the video that each frame shows.
-      whole: the middle frame before it was cropped. The part that the model saw is framed; the rest is dimmed.
+      whole: the middle frame before it was cropped. The parts that the model saw are framed; the rest is dimmed.
+      crops: which parts of its pictures the model saw.
     """
 
     strip: WebpPicture
     num_tiles: int
     tile_ms: tuple[int, ...]
     whole: WebpPicture
+    crops: Crops = "center"
 
 
 @dataclasses.dataclass(frozen=True)

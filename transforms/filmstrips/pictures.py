@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from reelbeam.transforms.filmstrips.filmstrip import Filmstrip, WebpPicture
-from reelbeam.transforms.media.decoding.picture import PADDING, Geometry
+from reelbeam.transforms.media.decoding.geometry import PADDING, Geometry
 
 TILE_SIDE = 112
 """The maximum side of a tile, in pixels."""
@@ -25,20 +26,43 @@ _Box = tuple[int, int, int, int]
 """Left, top, right and bottom, in pixels."""
 
 
-def draw_filmstrip(frames: _Frames, tile_ms: tuple[int, ...], geometry: Geometry) -> Filmstrip:
+def draw_filmstrip(frames: _Frames, tile_ms: tuple[int, ...], middle: _Frames, geometry: Geometry) -> Filmstrip:
     """Returns the pictures of a clip.
 
     Args:
-      frames: uint8 [T, side, side, 3], decoded with the geometry.
+      frames: as the model got them, uint8 [T, H, W, 3] with the geometry's shape [H, W].
       tile_ms: the time of each frame.
-      geometry: of whole pictures, see `whole_geometry`.
+      middle: the whole picture of the frame in the middle, uint8 [side, side, 3], see `whole_geometry`.
+      geometry: of the model's pictures.
     """
-    first, stop = geometry.margin, geometry.margin + geometry.size
-    strip = _strip(frames[:, first:stop, first:stop])
-    middle = frames[len(frames) // 2]
+    first = (len(middle) - geometry.size) // 2
+    stop = first + geometry.size
     left, top, right, bottom = _without_padding(middle, (first, first, stop, stop))
-    whole = _whole(middle[top:bottom, left:right], (first - left, first - top, stop - left, stop - top))
-    return Filmstrip(strip, len(frames), tile_ms, whole)
+    boxes = [(first - left, first - top, stop - left, stop - top)]
+    if geometry.crops != "center":
+        boxes = _seen_boxes(geometry, right - left, bottom - top)
+    whole = _whole(middle[top:bottom, left:right], boxes)
+    return Filmstrip(_strip(_tiles(frames, geometry)), len(frames), tile_ms, whole, geometry.crops)
+
+
+def _seen_boxes(geometry: Geometry, width: int, height: int) -> list[_Box]:
+    """Returns the parts of a whole picture that the model saw."""
+    if geometry.crops == "whole":
+        return [(0, 0, width, height)]
+    size = geometry.size
+    return [(left, top, left + size, top + size) for top, left in geometry.corners(width, height)]
+
+
+def _tiles(frames: _Frames, geometry: Geometry) -> _Frames:
+    """Returns the frames as squares, [T, side, side, 3]: several crops in a grid, row by row."""
+    if geometry.num_crops == 1:
+        return frames
+    size = geometry.size
+    tiles = np.zeros((len(frames), 2 * size, 2 * size, 3), np.uint8)
+    for crop in range(geometry.num_crops):
+        top, left = crop // 2 * size, crop % 2 * size
+        tiles[:, top : top + size, left : left + size] = frames[:, :, crop * size : (crop + 1) * size]
+    return tiles
 
 
 def _without_padding(picture: _Frames, square: _Box) -> _Box:
@@ -62,18 +86,21 @@ def _strip(squares: _Frames) -> WebpPicture:
     return _webp(strip)
 
 
-def _whole(picture: _Frames, crop: _Box) -> WebpPicture:
-    """Returns the whole picture with the model's square framed, and the rest dimmed."""
+def _whole(picture: _Frames, crops: Sequence[_Box]) -> WebpPicture:
+    """Returns the whole picture with the model's squares framed, and the rest dimmed."""
     height, width = picture.shape[:2]
     factor = min(_MAX_WIDTH / width, _MAX_HEIGHT / height, 1)
     scaled_width, scaled_height = max(round(width * factor), 1), max(round(height * factor), 1)
     scaled = np.array(_scaled(picture, scaled_width, scaled_height))
     x, y = scaled_width / width, scaled_height / height
-    left, top, right, bottom = (round(edge * by) for edge, by in zip(crop, (x, y, x, y), strict=True))
+    boxes = [[round(edge * by) for edge, by in zip(crop, (x, y, x, y), strict=True)] for crop in crops]
     drawn = (scaled * _DIMMED).astype(np.uint8)
-    _outline(drawn, (left - 1, top - 1, right + 1, bottom + 1), _DARK)
-    drawn[top:bottom, left:right] = scaled[top:bottom, left:right]
-    _outline(drawn, (left, top, right, bottom), _LIGHT)
+    for left, top, right, bottom in boxes:
+        _outline(drawn, (left - 1, top - 1, right + 1, bottom + 1), _DARK)
+    for left, top, right, bottom in boxes:
+        drawn[top:bottom, left:right] = scaled[top:bottom, left:right]
+    for left, top, right, bottom in boxes:
+        _outline(drawn, (left, top, right, bottom), _LIGHT)
     return _webp(Image.fromarray(drawn))
 
 

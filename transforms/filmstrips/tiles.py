@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 
-from reelbeam.transforms.media.decoding.picture import Geometry
+from reelbeam.transforms.media.decoding.geometry import Geometry
 from reelbeam.transforms.records import ClipSpan, MediaInfo
 
 MAX_TILES = 8
 """The maximum number of frames of a filmstrip."""
 
 _MAX_ASPECT_RATIO = 4
-"""The whole picture is cut to this ratio of its sides, because one pixel row may be thousands of pixels long."""
+_MAX_ASPECT_RATIO_OF_CROPS = 16
+"""The whole picture is cut to this ratio of its sides, because one pixel row may be thousands of pixels long. Crops at
+its ends have to be in it."""
 
 
 def tile_span(clip: ClipSpan) -> ClipSpan:
@@ -38,11 +40,19 @@ def tile_times(span: ClipSpan) -> tuple[int, ...]:
     return tuple(round(seconds * 1000) for seconds in span.sample_seconds)
 
 
+def middle_span(tiles: ClipSpan) -> ClipSpan:
+    """Returns the span of the tile of which the whole picture is shown."""
+    middle = tiles.sample_steps[len(tiles.sample_steps) // 2]
+    return dataclasses.replace(tiles, sample_steps=(middle,), num_real_frames=1)
+
+
 def whole_geometry(geometry: Geometry, media: MediaInfo) -> Geometry:
-    """Returns the geometry that gives whole pictures of a video, with the model's square in the middle.
+    """Returns the geometry that gives whole pictures of a video, with the center square in the middle.
 
     The margin is that of the long side, on all sides: pictures may be turned or cropped, which `media` does not say.
     """
-    longest = max(geometry.scaled_size(media.width, media.height, media.pixel_aspect_ratio))
-    shown = min(longest, _MAX_ASPECT_RATIO * geometry.resize)
-    return dataclasses.replace(geometry, margin=-(-(shown - geometry.size) // 2))
+    ratio = _MAX_ASPECT_RATIO if geometry.crops == "center" else _MAX_ASPECT_RATIO_OF_CROPS
+    center = dataclasses.replace(geometry, crops="center")
+    longest = max(center.scaled_size(media.width, media.height, media.pixel_aspect_ratio))
+    shown = min(longest, ratio * geometry.resize)
+    return dataclasses.replace(center, margin=-(-(shown - geometry.size) // 2))

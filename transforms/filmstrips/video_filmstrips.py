@@ -9,6 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import (
     MediaError,
@@ -21,10 +24,10 @@ from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
 from reelbeam.transforms.filmstrips.pictures import draw_filmstrip
 from reelbeam.transforms.filmstrips.recorded_runs import RunSettings
 from reelbeam.transforms.filmstrips.store_health import StoreHealth
-from reelbeam.transforms.filmstrips.tiles import MAX_TILES, tile_span, tile_times, whole_geometry
+from reelbeam.transforms.filmstrips.tiles import MAX_TILES, middle_span, tile_span, tile_times, whole_geometry
 from reelbeam.transforms.media.container.files import VideoFile, size_of
 from reelbeam.transforms.media.container.sparse_reading import Window
-from reelbeam.transforms.media.decoding.picture import Geometry
+from reelbeam.transforms.media.decoding.geometry import Geometry
 from reelbeam.transforms.media.sampling.clips import max_num_clips
 from reelbeam.transforms.media.sampling.video_plan import labeled_seconds, plan_some_clips
 from reelbeam.transforms.media.sandbox.deadline import with_time_limit
@@ -35,6 +38,8 @@ from reelbeam.transforms.records import ClipSpan, MediaInfo, VideoRef
 from reelbeam.transforms.records.time_range import TimeRange
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
+
+_Frames = npt.NDArray[np.uint8]
 
 
 class VideoClips(NamedTuple):
@@ -70,6 +75,8 @@ class VideoDecoder:
     def filmstrips(self, found: VideoClips) -> Iterator[tuple[ClipKey, Pictures]]:
         """Yields the pictures of each clip, or the reason why it has none. Holds the frames of one clip at a time.
 
+        Of the other clips, it holds at most one whole picture.
+
         Raises:
           RunError: a decoder process does not start.
           ConfigError: a decoder process cannot be confined.
@@ -89,23 +96,52 @@ class VideoDecoder:
             yield key, reason
 
     def _of_file(self, file: VideoFile, found: VideoClips) -> Iterator[tuple[ClipKey, Pictures]]:
-        """Yields the pictures of each clip of a file with one probe and one decode."""
-        settings, size_bytes = found.settings, size_of(file)
+        """Yields the pictures of each clip of a file."""
         media, planned_clips = self._planned_again(file, found)
-        geometry = whole_geometry(settings.model_input.geometry, media)
-        _require_memory(geometry, settings, found.video)
         keys: dict[ClipSpan, list[ClipKey]] = {}
         for clip, found_span in zip(found.clips, planned_clips, strict=True):
             if found_span is None:
                 yield clip.key, NoFilmstrip("changed")
             else:
                 keys.setdefault(tile_span(found_span), []).append(clip.key)
-        spans = list(keys)
-        limits = with_time_limit(settings.limits, self.max_seconds, size_bytes, spans, bool(media.key_frame_pts))
+        geometry = found.settings.model_input.geometry
+        for span, frames, middle in self._shown_frames(file, media, list(keys), found):
+            filmstrip = draw_filmstrip(frames, tile_times(span), middle, geometry)
+            yield from ((key, filmstrip) for key in keys[span])
+
+    def _shown_frames(
+        self, file: VideoFile, media: MediaInfo, spans: Sequence[ClipSpan], found: VideoClips
+    ) -> Iterator[tuple[ClipSpan, _Frames, _Frames]]:
+        """Yields each span, the model's pictures of its frames, and the whole picture of the one in the middle.
+
+        The whole pictures have the center square. Other crops are decoded separately.
+        """
+        geometry = found.settings.model_input.geometry
+        whole = whole_geometry(geometry, media)
+        if geometry.crops == "center":
+            square = slice(whole.margin, whole.margin + whole.size)
+            for span, frames in self._decoded(file, media, spans, whole, found):
+                yield span, frames[:, square, square], frames[len(frames) // 2]
+            return
+        middles: dict[ClipSpan, _Frames] = {}
+        with contextlib.suppress(MediaError):  # the second decode reports it
+            of_middle = {middle_span(span) for span in spans}
+            for span, (middle,) in self._decoded(file, media, list(of_middle), whole, found):
+                middles[span] = middle
+        for span, frames in self._decoded(file, media, spans, geometry, found):
+            if middle_span(span) in middles:
+                yield span, frames, middles[middle_span(span)]
+
+    def _decoded(
+        self, file: VideoFile, media: MediaInfo, spans: Sequence[ClipSpan], geometry: Geometry, found: VideoClips
+    ) -> Iterator[tuple[ClipSpan, _Frames]]:
+        """Yields each span as it was planned, and its frames."""
+        _require_memory(geometry, found.settings, found.video)
+        limits = with_time_limit(
+            found.settings.limits, self.max_seconds, size_of(file), spans, bool(media.key_frame_pts)
+        )
         for span, frames in self.sandbox.decode_clips(file, media, spans, geometry, limits):
-            planned = dataclasses.replace(span, num_real_frames=len(span.sample_steps))
-            filmstrip = draw_filmstrip(frames, tile_times(planned), geometry)
-            yield from ((key, filmstrip) for key in keys[planned])
+            yield dataclasses.replace(span, num_real_frames=len(span.sample_steps)), frames
 
     def _planned_again(self, file: VideoFile, found: VideoClips) -> tuple[MediaInfo, list[ClipSpan | None]]:
         """Returns the properties of a file, and the plan of each clip; None for a clip that the video does not have.
@@ -173,10 +209,10 @@ def _seconds(milliseconds: int | None) -> Fraction | None:
 
 def _require_memory(geometry: Geometry, settings: RunSettings, video: VideoRef) -> None:
     """Checks that a decoder has memory for the frames of filmstrips; a model may have very large pictures."""
-    side = geometry.side
-    if NUM_SLOTS * MAX_TILES * side * side * 3 > settings.limits.memory_bytes:
+    height, width = geometry.shape
+    if NUM_SLOTS * MAX_TILES * height * width * 3 > settings.limits.memory_bytes:
         raise OverLimitError(
-            f"{without_query(video.video_uri)}: {MAX_TILES} pictures of {side}x{side} need more memory than the run "
+            f"{without_query(video.video_uri)}: {MAX_TILES} pictures of {width}x{height} need more memory than the run "
             f"gave its decoders (--decoder_memory_bytes {settings.limits.memory_bytes})"
         )
 

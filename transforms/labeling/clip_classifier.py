@@ -12,6 +12,7 @@ import numpy as np
 from reelbeam.transforms.errors import InferenceError, PredecessorLostError
 from reelbeam.transforms.models.batches import Answer, BaseBatches
 from reelbeam.transforms.models.classifier_config import ClassifierConfig
+from reelbeam.transforms.models.crops import crops_of, joined
 from reelbeam.transforms.models.engine import Engine
 from reelbeam.transforms.models.engines.stream import StreamEngine
 from reelbeam.transforms.models.loading import LoadEngine, load_any_engine
@@ -36,8 +37,8 @@ class ClipClassifier:
         self._config = config
         self._load = load
         with_embeddings = "embedding" in config.outputs
-        self._base = BaseBatches(config.max_batch_clips, with_embeddings)
-        self._stream = StreamBatches(config.max_batch_clips, with_embeddings)
+        self._base = BaseBatches(config.max_batch_crops, with_embeddings)
+        self._stream = StreamBatches(config.max_batch_crops, with_embeddings)
 
     def load(self) -> Engine | StreamEngine:
         """Loads the engine, once per process while it is referenced.
@@ -58,9 +59,16 @@ class ClipClassifier:
 
     def answers(self, batch: Sequence[Clip], model: Engine | StreamEngine) -> list[Answer | InferenceError]:
         """Returns the model's outputs or an error for each clip of the batch, in order."""
+        num_crops, activation = self._config.num_crops, model.output_activation
+        answers = self._of_crops(crops_of(batch, num_crops), model)
+        if (self._config.model.output_activation, activation) == ("auto", "logits"):
+            _warn_if_scores(answers)
+        return joined(answers, num_crops, activation)
+
+    def _of_crops(self, crops: Sequence[Clip], model: Engine | StreamEngine) -> list[Answer | InferenceError]:
         if self._config.model.kind == "stream":
-            return self._stream.classify(batch, cast(StreamEngine, model))
-        return self._base.classify(batch, cast(Engine, model))
+            return self._stream.classify(crops, cast(StreamEngine, model))
+        return self._base.classify(crops, cast(Engine, model))
 
     def _to_result(
         self, clip: Clip, answer: Answer | InferenceError, activation: OutputActivation
@@ -72,8 +80,6 @@ class ClipClassifier:
         except InferenceError as error:
             return _failure(clip, error)
         config = self._config
-        if (config.model.output_activation, activation) == ("auto", "logits") and may_be_softmax(answer.logits[None]):
-            _warn_of_scores()
         logits = to_logits(answer.logits, activation)
         return ClipScores(
             clip.video_uri,
@@ -87,6 +93,11 @@ class ClipClassifier:
             embedding=answer.embedding.astype(np.float16) if answer.embedding is not None else None,
             time_range=clip.time_range,
         )
+
+
+def _warn_if_scores(answers: Sequence[Answer | InferenceError]) -> None:
+    if any(isinstance(answer, Answer) and may_be_softmax(answer.logits[None]) for answer in answers):
+        _warn_of_scores()
 
 
 @functools.cache

@@ -21,8 +21,6 @@ from reelbeam.transforms.labeling.video_plan import VideoPlan
 from reelbeam.transforms.media.decoding.stats import DecodeStats
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.models.cpu_meter import model_meter
-from reelbeam.transforms.models.engine import Engine
-from reelbeam.transforms.models.engines.stream import StreamEngine
 from reelbeam.transforms.models.loading import LoadEngine, load_any_engine
 from reelbeam.transforms.models.scores import ScoreSum
 from reelbeam.transforms.output.run_counts import RunCost
@@ -96,11 +94,6 @@ class VideoLabeler:
         self._decoder = VideoDecoder(config.planner, config.decoder, sandbox)
         self._classifier = ClipClassifier(config.classifier, load)
         self._engine = self._classifier.load()
-
-    @property
-    def engine(self) -> Engine | StreamEngine:
-        """The loaded model."""
-        return self._engine
 
     def label(self, video: VideoRef) -> LabeledVideo:
         """Returns the result of a video, segment by segment.

@@ -5,7 +5,7 @@ The only package that imports `av`. It knows neither Beam nor models and works a
     media = probe(path)                                            # headers and packet times
     spans = plan_clip_spans(media.duration_seconds, sampling)      # exact instants, no file needed
     for span, frames in decode_clips(path, media, spans, geometry):
-        ...                                                        # uint8 [T, size, size, 3]
+        ...                                                        # uint8 [T, H, W, 3]
 
     sampling/   which instants clips show (pure)
     container/  opening a file, choosing a stream

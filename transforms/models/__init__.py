@@ -5,6 +5,7 @@
     engine.py             the interface of engines, and the choice of one
     loading.py            loads an engine, once per process
     classifier_config.py  the configuration of the model step, and the sizes of its batches
+    crops.py              runs several crops of a clip, and joins their results
     batches.py            runs batches of clips (stream_batches.py: for Stream models)
     scores.py             logits -> labels and scores (label_filter.py: which labels a row keeps)
     output_activation.py  whether a model's outputs are logits, softmax or sigmoid scores

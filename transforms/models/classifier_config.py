@@ -31,6 +31,7 @@ class ClassifierConfig:
       max_batch_bytes: the maximum size of a batch in bytes of pixels; a single clip may be larger.
       outputs: what is kept of a clip in addition to its scores: "logits", "embedding".
       clip_frames: the maximum number of frames of a clip, including the warm-up; None: as in the model's preset.
+      num_crops: the number of crops of a picture. The model gets each of them as a clip.
     """
 
     model: ModelSpec
@@ -42,11 +43,17 @@ class ClassifierConfig:
     max_batch_bytes: int = MAX_BATCH_BYTES
     outputs: tuple[str, ...] = ()
     clip_frames: int | None = None
+    num_crops: int = 1
 
     @property
     def max_batch_clips(self) -> int:
-        """The maximum number of clips of a batch."""
+        """The maximum number of clips of a batch, each with all its crops."""
+        return max(1, self.max_batch_crops // self.num_crops)
+
+    @property
+    def max_batch_crops(self) -> int:
+        """The maximum number of crops in a call of the engine."""
         on_cpu = self.engine == "openvino"
         batch_bytes = min(self.max_batch_bytes, CPU_BATCH_BYTES) if on_cpu else self.max_batch_bytes
-        clip_bytes = (self.clip_frames or self.model.preset.num_frames) * self.model.preset.size**2 * 3
-        return max(1, min(MAX_BATCH_CLIPS, batch_bytes // clip_bytes))
+        crop_bytes = (self.clip_frames or self.model.preset.num_frames) * self.model.preset.size**2 * 3
+        return max(1, min(MAX_BATCH_CLIPS, batch_bytes // crop_bytes))

@@ -54,7 +54,7 @@ KEY_COLUMNS = tuple(field.name for field in dataclasses.fields(LabelingKey))
 
 SAMPLING_SETTINGS = (
     *("num_frames", "target_fps", "resize", "size", "tail_policy", "clip_stride_seconds", "clips_per_video"),
-    *("carry_state", "warm_up_seconds"),
+    *("carry_state", "warm_up_seconds", "crops"),
 )
 """The settings in `RunFacts.configuration` that `sampling_fingerprint` depends on."""
 

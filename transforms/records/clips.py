@@ -117,6 +117,7 @@ class Clip:
       segment_index: the segment of the video.
       span: the plan of the clip.
       frames: uint8 [T, H, W, 3], T = span.num_decoded_frames, RGB, upright, scaled and cropped to the model's size.
+        Several crops of a picture are side by side: W is H times their number.
       time_range: the range of the video for which the clip was planned.
       state_slot: a slot that the clips that continue each other share, in one decoding of a segment. It is not encoded.
     """

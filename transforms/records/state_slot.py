@@ -33,6 +33,13 @@ class StateSlot:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self._after: tuple[ClipPlace, object] | None = None
+        self._crops: list[StateSlot] = []
+
+    def of_crops(self, num_crops: int) -> list[StateSlot]:
+        """Returns the slots of the crops of all clips of this segment, because each crop has a state of its own."""
+        with self.lock:
+            self._crops += [StateSlot() for _ in range(num_crops - len(self._crops))]
+            return self._crops[:num_crops]
 
     def take_before(self, place: ClipPlace) -> object | None:
         """Removes and returns the state after the predecessor of a clip; None if the slot does not hold it.

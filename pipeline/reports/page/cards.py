@@ -23,6 +23,17 @@ _REASONS = {
 }
 _DROPPED = "This file would be too large with them."
 
+_TILES: dict[str, str] = {
+    "center": "",
+    "three": ", each as the three squares that the model saw",
+    "whole": ", squeezed into squares",
+}
+_FRAMED: dict[str, str] = {
+    "center": "the part that the model saw is framed",
+    "three": "the three squares that the model saw are framed",
+    "whole": "the model saw all of it, squeezed into a square",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Bar:
@@ -195,8 +206,8 @@ def _clip_pictures(found: Filmstrip, card: Card, pictures_id: str) -> ClipPictur
     middle = text.clock(found.tile_ms[len(found.tile_ms) // 2]) if found.tile_ms else card.time
     return ClipPictures(
         id=pictures_id,
-        strip=_picture(found.strip, f"{text.many(found.num_tiles, 'frame')}: {card.title}"),
-        whole=_picture(found.whole, f"Whole picture at {middle}; the part that the model saw is framed"),
+        strip=_picture(found.strip, f"{text.many(found.num_tiles, 'frame')}{_TILES[found.crops]}: {card.title}"),
+        whole=_picture(found.whole, f"Whole picture at {middle}; {_FRAMED[found.crops]}"),
         tiles=max(1, found.num_tiles),
         times=" ".join(map(text.clock, found.tile_ms)),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import pathlib
 import shutil
@@ -38,10 +37,9 @@ def run(inputs: list[str], output: pathlib.Path, *flags: str) -> dict[str, pa.Ta
 
 def assert_same(result: reelbeam.LabelTables, tables: dict[str, pa.Table]) -> None:
     for name, expected in tables.items():
-        file = io.BytesIO()
-        pq.write_table(getattr(result, name), file)  # Parquet does not keep that numbers of arrays are not null
-        found = pq.ParquetFile(file).read()
-        assert found.schema.equals(expected.schema)
+        found = getattr(result, name)
+        assert found.schema.names == expected.schema.names
+        expected = expected.cast(found.schema)  # sorting a table drops that the numbers of arrays are not null
         assert found.to_pylist() == expected.to_pylist(), name
 
 
@@ -84,16 +82,16 @@ def test_the_rows_of_hostile_files_are_those_of_the_command_line(hostile: pathli
 
 
 def test_elements_are_labeled_like_the_rows_of_a_list(samples_dir: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    video = str(samples_dir / "moving_left.mp4")
+    video, missing = str(samples_dir / "moving_left.mp4"), str(tmp_path / "no.mp4")
     (tmp_path / "list.csv").write_text(
-        f"video_uri,start_seconds,end_seconds,camera\n{video},1,3,left\n{video},,,right\n{video},1,3,left\nno.mp4,,,\n"
+        f"video_uri,start_seconds,end_seconds,camera\n{video},1,3,left\n{video},,,right\n{video},1,3,left\n{missing},,,\n"
     )
     listed = run(["--input_list", str(tmp_path / "list.csv")], tmp_path / "out", "--model=demo")
     elements: list[dict[str, object]] = [
         {"video_uri": video, "start_seconds": 1, "end_seconds": 3, "camera": "left"},
         {"video_uri": video, "camera": "right"},
         {"video_uri": video, "start_seconds": 1.0, "end_seconds": "3", "camera": "left"},
-        {"video_uri": "no.mp4"},
+        {"video_uri": missing, "camera": ""},
     ]
     assert_same(reelbeam.label(elements, model="demo", progress=False), listed)
     result = reelbeam.label([*elements, {"name": video}, 7], model="demo", progress=False)

@@ -115,6 +115,17 @@ def test_a_sample_is_the_same_at_every_call_and_said_so(
     assert "estimated from the headers of 10 videos" in " ".join(capsys.readouterr().out.split())
 
 
+def test_three_crops_cost_three_times_the_model(
+    tmp_path: pathlib.Path, samples_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = (samples_dir / "moving_up.mp4", "--output", tmp_path / "out")
+    center, three, whole = (plan(capsys, *flags, f"--crops={name}")["models"] for name in ("center", "three", "whole"))
+    assert whole == center
+    for one, other in zip(center, three, strict=True):
+        assert other["model_cpu_hours"] == pytest.approx(3 * one["model_cpu_hours"])
+        assert (other["clips"], other["decode_cpu_hours"]) == (one["clips"], one["decode_cpu_hours"])
+
+
 def test_the_error_of_a_sample_is_what_samples_show() -> None:
     chance = random.Random(1)
     videos = [chance.expovariate(0.1) for _ in range(1000)]

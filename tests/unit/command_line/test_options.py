@@ -196,6 +196,13 @@ def test_clips_that_overlap_too_often_for_a_decoder_are_refused() -> None:
         config("--model=a5-base", "--clip_stride_seconds=3/20")
 
 
+def test_clips_of_three_crops_that_no_decoder_has_room_for_are_refused() -> None:
+    memory = f"--decoder_memory_bytes={256 << 20}"
+    assert config("--model=a5-base", memory) and config("--model=a5-base", memory, "--crops=whole")
+    with pytest.raises(ConfigError, match=f"needs {3 * 120 * 320 * 960 * 3} bytes for 3 of them.* --crops center"):
+        config("--model=a5-base", memory, "--crops=three")
+
+
 def test_nothing_to_label_is_an_error() -> None:
     args, _ = options.parse_flags(["--output", "out", "--model=demo"])
     with pytest.raises(ConfigError, match="nothing to label"):

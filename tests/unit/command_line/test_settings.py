@@ -53,6 +53,7 @@ def given(each: Setting) -> tuple[list[str], object]:
         "engine": ("openvino", "openvino"),
         "precision": ("bfloat16", "bfloat16"),
         "tail_policy": ("drop", "drop"),
+        "crops": ("three", "three"),
         "spool_dir": ("/spool", "/spool"),
         "retry_failed": ("not_a_video,all", frozenset({"not_a_video", "all"})),
         "shard": ("2/4", (1, 4)),

@@ -21,10 +21,12 @@ from reelbeam.transforms.filmstrips.filmstrip import Filmstrip, NoFilmstrip, Pic
 from reelbeam.transforms.filmstrips.making import FilmstripOptions, Progress, make_filmstrips, remote_videos
 from reelbeam.transforms.filmstrips.pictures import draw_filmstrip
 from reelbeam.transforms.media.decoding.decoder import decode_clips
-from reelbeam.transforms.media.decoding.picture import Geometry
+from reelbeam.transforms.media.decoding.geometry import Geometry
 from reelbeam.transforms.media.decoding.probe import probe
 from reelbeam.transforms.output.report_content.shown_clips import ShownClip
 from reelbeam.transforms.records.time_range import TimeRange
+
+Pixels = npt.NDArray[np.uint8]
 
 FPS = 10
 
@@ -176,9 +178,9 @@ def test_an_interruption_ends_all_decoders(
     clips = [*run.clips(paths[0])[:1], *run.clips(paths[1])]
     drawn: list[tuple[int, ...]] = []
 
-    def draw(frames: npt.NDArray[np.uint8], tile_ms: tuple[int, ...], geometry: Geometry) -> Filmstrip:
+    def draw(frames: Pixels, tile_ms: tuple[int, ...], middle: Pixels, geometry: Geometry) -> Filmstrip:
         drawn.append(tile_ms)
-        return draw_filmstrip(frames, tile_ms, geometry)
+        return draw_filmstrip(frames, tile_ms, middle, geometry)
 
     def interrupt(progress: Progress) -> None:
         raise KeyboardInterrupt

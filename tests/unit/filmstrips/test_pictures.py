@@ -16,7 +16,8 @@ from record_factory import MEDIA
 from reelbeam.transforms.filmstrips.filmstrip import Filmstrip, WebpPicture
 from reelbeam.transforms.filmstrips.pictures import draw_filmstrip
 from reelbeam.transforms.filmstrips.tiles import whole_geometry
-from reelbeam.transforms.media.decoding.picture import PADDING, Geometry, PictureConverter
+from reelbeam.transforms.media.decoding.geometry import PADDING, Geometry
+from reelbeam.transforms.media.decoding.picture import PictureConverter
 
 Picture = npt.NDArray[np.uint8]
 
@@ -40,7 +41,14 @@ def grey_frames(width: int, height: int, geometry: Geometry = A0, num_frames: in
 def drawn(width: int, height: int, geometry: Geometry = A0, num_frames: int = 8) -> Filmstrip:
     """Returns the filmstrip of a grey video."""
     frames, whole = grey_frames(width, height, geometry, num_frames)
-    return draw_filmstrip(frames, tuple(range(num_frames)), whole)
+    return draw_center(frames, whole)
+
+
+def draw_center(frames: Picture, whole: Geometry) -> Filmstrip:
+    """Returns the filmstrip of whole pictures with the model's square in the middle."""
+    square = slice(whole.margin, whole.margin + whole.size)
+    times, geometry = tuple(range(len(frames))), dataclasses.replace(whole, margin=0)
+    return draw_filmstrip(frames[:, square, square], times, frames[len(frames) // 2], geometry)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +102,7 @@ def test_tiles_are_the_frames_in_order() -> None:
     frames, geometry = grey_frames(640, 480)
     levels = [20 + 30 * tile for tile in range(8)]
     frames[frames == 128] = np.repeat(levels, (frames == 128).sum() // 8)
-    made = draw_filmstrip(frames, tuple(range(8)), geometry)
+    made = draw_center(frames, geometry)
     assert (made.num_tiles, made.tile_ms) == (8, tuple(range(8)))
     strip, whole = pixels(made.strip).astype(int), pixels(made.whole).astype(int)
     assert [abs(strip[56, 112 * tile + 56].mean() - level) < 8 for tile, level in enumerate(levels)] == [True] * 8
@@ -104,12 +112,12 @@ def test_tiles_are_the_frames_in_order() -> None:
 def test_equal_frames_give_equal_bytes() -> None:
     frames, geometry = grey_frames(640, 480)
     frames[frames == 128] = np.random.default_rng(1).integers(0, 256, (frames == 128).sum())
-    first, second = (draw_filmstrip(frames.copy(), (0,) * 8, geometry) for _ in range(2))
+    first, second = (draw_center(frames.copy(), geometry) for _ in range(2))
     assert first == second
 
 
 def test_pictures_in_the_color_of_the_padding_have_the_models_square() -> None:
     frames, geometry = grey_frames(640, 480)
     frames[:] = PADDING
-    whole = draw_filmstrip(frames, (0,) * 8, geometry).whole
+    whole = draw_center(frames, geometry).whole
     assert (whole.width, whole.height) == (126, 126)

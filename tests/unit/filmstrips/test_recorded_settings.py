@@ -40,6 +40,8 @@ def plan(sampling: ClipSampling) -> tuple[ClipSpan, ...]:
         "--model=demo --tail_policy repeat_last --clips_per_video 3",
         "--model=demo --target_fps 30000/1001 --clip_stride_seconds 0.333 --num_frames 7",
         "--model=demo --resize 300 --size 299",
+        "--model=demo --crops three",
+        "--model=a0-stream --crops whole",
         "--model=a0-stream",
         "--model=a0-stream --tail_policy keep --clips_per_video 2",
         "--model=a0-stream --carry_state",
@@ -85,6 +87,7 @@ def test_the_limits_of_a_run_are_read_back() -> None:
         ("size", -1),
         ("model_kind", "other"),
         ("tail_policy", "keep"),
+        ("crops", "all"),
         ("warm_up_seconds", "1e9"),
         ("decoder_limits", {"memory_bytes": "much"}),
         ("max_video_bytes", "1"),
@@ -100,3 +103,11 @@ def test_a_document_without_settings_is_refused() -> None:
         RecordedSettings.of({})
     with pytest.raises(UnrecordedError, match="size=72, resize=64"):
         recorded(config("--model=demo"), resize=64, size=72).model_input()
+
+
+def test_a_document_from_before_there_were_crops_has_the_center() -> None:
+    made = config("--model=demo")
+    configuration: dict[str, object] = json.loads(json.dumps(made.to_json()))
+    del configuration["crops"]
+    found = RecordedSettings.of(configuration).model_input()
+    assert (found.geometry, found.fingerprint) == (made.geometry, made.sampling_fingerprint)

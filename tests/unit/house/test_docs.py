@@ -34,8 +34,8 @@ PAGES = {
     for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("templates/*/*.md")]
 }
 PROGRAMS = {
-    "--job-host", "--serve_http", "--net", "--version", "--help", "--quiet", "--write", "--batches", "--check",
-    "--filename", "--for", "--timeout", "--follow", "--no-deps",
+    "--job-host", "--serve_http", "--net", "--map-root-user", "--version", "--help", "--quiet", "--write", "--batches",
+    "--check", "--filename", "--for", "--timeout", "--follow", "--no-deps",
 }  # fmt: skip
 """Flags of other programs, and of our scripts, that the docs name."""
 

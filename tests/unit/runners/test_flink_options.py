@@ -212,7 +212,7 @@ def test_progress_is_reported_while_the_job_runs(manager: JobManager) -> None:
         {"name": "{LabelSelected, ClipRows}", "status": "RUNNING", "metrics": {"read-records": 7}},
     ]
     manager.answers["/jobs/b"] = {"state": "RUNNING", "vertices": vertices}
-    assert job.progress() == "running, 1 of 2 steps done, 7 videos and segments started"
+    assert job.progress() == "running, 1 of 2 steps done, videos and segments started: 7"
 
 
 JAVA = "\n\tat org.apache.flink.Task.run(Task.java:77)\n\t... 7 more\n]"

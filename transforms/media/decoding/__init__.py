@@ -9,6 +9,7 @@ packet_ranges.py  groups a request into decode ranges
 fast_source.py    the fast path: decodes only what the wanted frames need
 full_source.py    the full decode: every frame
 cropping.py       the container's cropping
+geometry.py       which part of a picture the model gets, and at which size (pure)
 picture.py        converts a decoded frame to upright RGB at the model's size
 model_input.py    instants, scale and crop together, and how to read them from a run document
 assembly.py       assembles frames into clips

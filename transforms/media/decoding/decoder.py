@@ -75,8 +75,8 @@ def decode_clips(
       open_video: opens the file, several times if necessary.
 
     Yields:
-      (span, frames): the span has its final `num_real_frames`. frames is uint8 [T, side, side, 3], RGB, C-contiguous,
-      and owned by the caller.
+      (span, frames): the span has its final `num_real_frames`. frames is uint8 [T, H, W, 3] with the geometry's shape
+      [H, W], RGB, C-contiguous, and owned by the caller.
 
     Raises:
       CorruptVideoError: after all complete clips, if any clip was lost. The lost clips are the spans that were not

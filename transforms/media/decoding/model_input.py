@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Annotated, Literal, cast
 
-from reelbeam.transforms.media.decoding.picture import Geometry
+from reelbeam.transforms.media.decoding.geometry import CROPS, Crops, Geometry
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling, TailPolicy
 from reelbeam.transforms.records.exact_numbers import parse_exact
@@ -26,7 +26,7 @@ class ModelInput:
     @property
     def fingerprint(self) -> str:
         """16 hex digits that change if and only if the pixels change: the column `sampling_fingerprint`."""
-        text = f"{self.sampling.fingerprint} {self.geometry.resize} {self.geometry.size}"
+        text = f"{self.sampling.fingerprint} {self.geometry.fingerprint}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -47,6 +47,9 @@ def _exact(least: Fraction, most: Fraction) -> Rule:
     return Rule(holds, {})
 
 
+_CROPS = Rule(lambda value: value in CROPS, {"enum": list(CROPS)})
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecordedSettings:
     """The settings in `configuration` of a run document that determine pixels, and the limits of its decoders.
@@ -65,6 +68,7 @@ class RecordedSettings:
     clips_per_video: Annotated[int, _whole(1, 1_000_000)] | None
     decoder_limits: DecoderLimits
     max_video_bytes: int
+    crops: Annotated[str, _CROPS] = "center"
     carry_state: bool = True
     """Runs of an earlier version do not record it, and always carried the state of a Stream model."""
 
@@ -96,6 +100,6 @@ class RecordedSettings:
                 carry_state=is_carried,
                 warm_up_seconds=parse_exact(self.warm_up_seconds) if is_carried else None,
             )
-            return ModelInput(sampling, Geometry(self.resize, self.size))
+            return ModelInput(sampling, Geometry(self.resize, self.size, crops=cast(Crops, self.crops)))
         except ValueError as error:
             raise UnrecordedError(str(error)) from error

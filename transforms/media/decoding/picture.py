@@ -1,7 +1,7 @@
-"""Convert a decoded frame to the model's input: upright, RGB, short side scaled, center cropped.
+"""Convert a decoded frame to the model's input: upright, RGB, scaled, cropped.
 
 One swscale pass converts the decoder's format to RGB at the final scale, with bilinear interpolation as in Model
-Garden's own input pipeline. Rotation and center crop apply to the small picture before its pixels are copied. The
+Garden's own input pipeline. Rotation and crops apply to the small picture before its pixels are copied. The
 container's cropping is applied first, see `cropping.py`.
 
 If the picture shrinks clearly, swscale outputs the three colors as planes, and they are interleaved here. The bytes are
@@ -28,48 +28,15 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from reelbeam.transforms.media.decoding.cropping import NO_CROPPING, Cropper, Cropping
+from reelbeam.transforms.media.decoding.geometry import PADDING, Geometry
+
+__all__ = ["PADDING", "Geometry", "Orientation", "PictureConverter"]
 
 # Without FULL_CHR_H_INT, pairs of neighboring pixels in the small picture would share their chroma.
 _INTERPOLATION = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
 # From this ratio of heights on, bilinear filters have at least three taps.
 _MIN_RATIO_OF_PLANES = 1.25
 _PLANES_OF_RGB = (2, 0, 1)  # FFmpeg's order is GBR
-
-PADDING = (255, 0, 255)
-"""The color around pictures that are smaller than the margin of their geometry; edges of pictures do not have it."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Geometry:
-    """The scaled size of a picture, and the part of it to cut out.
-
-    Attributes:
-      resize: the length of the short side after scaling, in pixels.
-      size: the side of the square cut from the center, in pixels; at most `resize`.
-      margin: how many more pixels to keep on each side of the square. The square has the same pixels with any margin.
-        Where the picture ends before the margin, the rest has the color `PADDING`.
-    """
-
-    resize: int
-    size: int
-    margin: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.size <= self.resize:
-            raise ValueError(f"size={self.size}, resize={self.resize}: must be 0 < size <= resize")
-        if self.margin < 0:
-            raise ValueError(f"margin={self.margin}: must be 0 or more")
-
-    @property
-    def side(self) -> int:
-        """The side of the square with its margin, in pixels."""
-        return self.size + 2 * self.margin
-
-    def scaled_size(self, width: int, height: int, pixel_aspect_ratio: Fraction) -> tuple[int, int]:
-        """Returns (width, height) after scaling: the short side of the displayed picture is `resize`."""
-        display_width = width * pixel_aspect_ratio
-        factor = self.resize / min(display_width, Fraction(height))
-        return _round_half_up(display_width * factor), _round_half_up(height * factor)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +91,9 @@ class PictureConverter:
         self._scaled_sizes: dict[tuple[int, int], tuple[int, int]] = {}
 
     def convert(self, frame: VideoFrame) -> npt.NDArray[np.uint8]:
-        """Returns uint8 [side, side, 3], RGB: an array, or a view that keeps the scaled picture alive.
+        """Returns uint8 [H, W, 3] with the geometry's shape [H, W], RGB.
+
+        It is an array, or a view that keeps the scaled picture alive.
 
         Raises:
           av.error.FFmpegError: swscale does not support the frame's format, or the cropping leaves no pixels.
@@ -136,36 +105,44 @@ class PictureConverter:
         scaled = self._reformatter.reformat(
             frame, width, height, "gbrp" if in_planes else "rgb24", interpolation=_INTERPOLATION, threads=1
         )
-        if not in_planes:
-            upright = orientation.apply(_view(scaled, 0, 3))
-            return self._padded(self._cut(upright), upright.shape)
-        planes = [orientation.apply(_view(scaled, plane, 1)[:, :, 0]) for plane in _PLANES_OF_RGB]
-        cuts = [self._cut(plane) for plane in planes]
-        picture = np.empty((*cuts[0].shape, 3), np.uint8)
-        for channel, cut in enumerate(cuts):
-            picture[:, :, channel] = cut
-        return self._padded(picture, planes[0].shape)
+        if in_planes:
+            parts = [orientation.apply(_view(scaled, plane, 1)[:, :, 0]) for plane in _PLANES_OF_RGB]
+        else:
+            parts = [orientation.apply(_view(scaled, 0, 3))]
+        height, width = parts[0].shape[:2]
+        squares = [self._square(parts, corner) for corner in self._geometry.corners(width, height)]
+        return squares[0] if len(squares) == 1 else np.concatenate(squares, axis=1)
 
-    def _cut(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    def _square(self, parts: list[npt.NDArray[np.uint8]], corner: tuple[int, int]) -> npt.NDArray[np.uint8]:
+        """Returns a square of a picture with its margin, uint8 [side, side, 3].
+
+        Args:
+          parts: the picture, [H, W, 3], or its three planes, [H, W].
+          corner: top and left of the square.
+        """
+        cuts = [self._cut(part, corner) for part in parts]
+        square = cuts[0]
+        if len(cuts) > 1:
+            square = np.empty((*cuts[0].shape, 3), np.uint8)
+            for channel, cut in enumerate(cuts):
+                square[:, :, channel] = cut
+        return self._padded(square, corner)
+
+    def _cut(self, part: npt.NDArray[np.uint8], corner: tuple[int, int]) -> npt.NDArray[np.uint8]:
         """Returns the square of a picture, or of a plane, with as much of its margin as there is."""
-        (top, left), side = self._corner(picture.shape), self._geometry.side
-        return picture[max(top, 0) : top + side, max(left, 0) : left + side]
+        (top, left), side = corner, self._geometry.side
+        return part[max(top, 0) : top + side, max(left, 0) : left + side]
 
-    def _padded(self, cut: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-        """Returns what was cut out of a picture of a shape, with its whole margin."""
+    def _padded(self, cut: npt.NDArray[np.uint8], corner: tuple[int, int]) -> npt.NDArray[np.uint8]:
+        """Returns what was cut out of a picture with its whole margin."""
         side = self._geometry.side
         if cut.shape == (side, side, 3):
             return cut
         padded = np.empty((side, side, 3), np.uint8)
         padded[:] = PADDING
-        top, left = (max(-place, 0) for place in self._corner(shape))
+        top, left = (max(-place, 0) for place in corner)
         padded[top : top + cut.shape[0], left : left + cut.shape[1]] = cut
         return padded
-
-    def _corner(self, shape: tuple[int, ...]) -> tuple[int, int]:
-        """Returns top and left of what is to be cut out of a picture of a shape; negative if the picture is smaller."""
-        size, margin = self._geometry.size, self._geometry.margin
-        return (shape[0] - size) // 2 - margin, (shape[1] - size) // 2 - margin
 
     def _scaled_size(self, width: int, height: int) -> tuple[int, int]:
         if (width, height) not in self._scaled_sizes:
@@ -179,7 +156,3 @@ def _view(frame: VideoFrame, index: int, num_channels: int) -> npt.NDArray[np.ui
     plane = frame.planes[index]
     strides = (plane.line_size, num_channels, 1)
     return np.ndarray((frame.height, frame.width, num_channels), np.uint8, memoryview(plane).toreadonly(), 0, strides)
-
-
-def _round_half_up(value: Fraction) -> int:
-    return int(value + Fraction(1, 2))

@@ -26,7 +26,7 @@ from reelbeam.transforms import errors
 from reelbeam.transforms.media.container import files
 from reelbeam.transforms.media.container.sparse_reading import Window
 from reelbeam.transforms.media.decoding.decoder import DecodeStats
-from reelbeam.transforms.media.decoding.picture import Geometry
+from reelbeam.transforms.media.decoding.geometry import Geometry
 from reelbeam.transforms.media.limits import DecoderLimits
 from reelbeam.transforms.media.sandbox import failures, protocol, responses, spawn
 from reelbeam.transforms.media.sandbox.confinement import Bounds
@@ -152,7 +152,7 @@ class DecoderProcess:
 
         A caller that stops early must close the process.
         """
-        shapes = [(span.num_decoded_frames, geometry.side, geometry.side, 3) for span in spans]
+        shapes = [(span.num_decoded_frames, *geometry.shape, 3) for span in spans]
         slot_bytes = max(int(np.prod(shape)) for shape in shapes)
         self._ring.reserve(slot_bytes)
         values, name = protocol.media_to_json(media), files.name_of(video)

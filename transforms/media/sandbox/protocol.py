@@ -159,7 +159,7 @@ def packed_length(num_numbers: int) -> int:
 
 
 def decode_request(
-    name: str, media: Message, spans: Iterable[ClipSpan], geometry: tuple[int, ...], slot_bytes: int
+    name: str, media: Message, spans: Iterable[ClipSpan], geometry: tuple[int | str, ...], slot_bytes: int
 ) -> Message:
     """Returns the request to decode clips.
 
@@ -167,7 +167,7 @@ def decode_request(
       name: the name of the file.
       media: the values of `media_to_json`.
       spans: the clips.
-      geometry: the fields of the `Geometry`, in pixels.
+      geometry: the fields of the `Geometry`.
       slot_bytes: the size of a slot of the ring.
     """
     return {

@@ -15,16 +15,16 @@ from reelbeam.transforms.storage.uris import bucket_and_key, scheme_of
 def remote_store(uri: str) -> Store:
     """Returns the store of a URI that is not local; raises errors as `registry.store_for` does."""
     load_file_systems()
-    scheme = scheme_of(uri)
+    options, scheme = pipeline_options(), scheme_of(uri)
     beam.file_system(uri)
     if scheme in ("s3", "gs"):
         bucket_and_key(uri)  # a URI without a bucket fails before the client looks for credentials
     try:
         with storage_errors(uri):  # clients look for credentials
             if scheme == "s3":
-                return s3.store(pipeline_options())
+                return s3.store(options)
             if scheme == "gs":
-                return gcs.store(pipeline_options())
+                return gcs.store(options)
     except ImportError as error:
         raise clients.unsupported(uri, error) from error
     except ValueError as error:  # for example an invalid endpoint URL
