@@ -91,7 +91,7 @@ def test_any_value_is_metadata(value: object, text: str) -> None:
 
 
 def test_names_of_metadata_are_texts_that_tables_accept_and_distinct() -> None:
-    found = named_video({"video_uri": "a.mp4", "\ud800": 1, 5: 2, "5": 3}).video.metadata  # type: ignore[dict-item]
+    found = named_video({"video_uri": "a.mp4", "\ud800": 1, 5: 2, "5": 3}).video.metadata
     assert found == (("5", "3"), ("?", "1"))
 
 
