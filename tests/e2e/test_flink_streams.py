@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import apache_beam as beam
 import pytest
@@ -49,7 +50,7 @@ def expected(uris: list[str]) -> set[Seen]:
     rows = set[Seen]()
     for n, uri in enumerate(uris):
         start, name = float(n - n % 10), os.path.basename(uri)
-        place = {"name": name, "window": (start, start + 10), "timestamp": float(n)}
+        place: dict[str, Any] = {"name": name, "window": (start, start + 10), "timestamp": float(n)}
         if n == BROKEN:
             rows |= {Seen(table, what="not_a_video", **place) for table in ("videos", "errors")}
             continue

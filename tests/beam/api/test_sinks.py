@@ -40,7 +40,7 @@ def created(pipeline: beam.Pipeline, rows: Rows, table: str) -> beam.PCollection
 
 
 def read(folder: pathlib.Path, table: str) -> list[dict[str, Any]]:
-    found = duckdb.connect().execute(f"SELECT * FROM read_parquet('{folder}/{table}*')").to_arrow_table()
+    found = duckdb.read_parquet(f"{folder}/{table}*").to_arrow_table()
     return sorted(found.to_pylist(), key=repr)
 
 
@@ -111,7 +111,7 @@ def test_beams_sql(rows: Rows, tmp_path: pathlib.Path) -> None:
 def test_rows_as_json_have_the_schema_of_bigquery(rows: Rows) -> None:
     for table, row_type in ROW_TYPES.items():
         schema = reelbeam.bigquery_schema(row_type)
-        assert [field["name"] for field in schema["fields"]] == list(row_type._fields)
+        assert [field["name"] for field in schema["fields"]] == list(row_type.__annotations__)
         for row in getattr(rows, table):
             check_bigquery(json.loads(json.dumps(reelbeam.as_dict(row), allow_nan=False)), schema["fields"])
     (metadata,) = [field for field in reelbeam.bigquery_schema(reelbeam.VideoRow)["fields"] if "meta" in field["name"]]
