@@ -72,7 +72,8 @@ def label(
     with errors_of_options():
         bounds.check_address_space(num_threads, limits.memory_bytes, "--num_workers")
     with contextlib.closing(Sandbox()) as sandbox, ProgressBar(progress) as bar:
-        sandbox.check_confinement(limits)
+        with errors_of_options():
+            sandbox.check_confinement(limits)
         engine = load_checked(labeler.config.classifier)
         threads = VideoLabeler(labeler.config, sandbox=sandbox)  # finds the loaded engine
         rows = _rows(labeler, engine)

@@ -10,7 +10,7 @@ import pathlib
 import re
 from collections.abc import Iterator, Mapping
 
-from reelbeam.pipeline.api.options import checked
+from reelbeam.pipeline.api.options import all_options, checked
 from reelbeam.pipeline.flags.model_flags import sampled_kind, to_model_spec
 from reelbeam.pipeline.job.label_thresholds import warn_of_thresholds, with_thresholds
 from reelbeam.pipeline.job.labeler import labeler_config, labeler_facts
@@ -31,6 +31,9 @@ from reelbeam.transforms.records import LabelerFacts
 from reelbeam.transforms.redaction import without_query
 from reelbeam.transforms.stored_models.fetching import localized
 from reelbeam.transforms.stored_models.labels import load_labels
+
+_FLAG = re.compile(rf"(?<![^\s(`'\"])--({'|'.join(all_options())}|model|num_workers)\b")
+"""A flag at the start of a word: not a part of a name such as my--model."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,9 +138,9 @@ def labeler_settings(spec: ModelSpec, values: Mapping[str, object]) -> LabelerSe
 
 @contextlib.contextmanager
 def errors_of_options() -> Iterator[None]:
-    """Names options without the dashes of flags in messages."""
+    """Names options without the dashes of flags in messages. Other names with dashes stay as they are."""
     try:
         yield
     except (ConfigError, ModelError) as error:
-        error.args = (re.sub(r"--(?=[a-z]+_?[a-z])", "", str(error)),)
+        error.args = (_FLAG.sub(r"\1", str(error)),)
         raise

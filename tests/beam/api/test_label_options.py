@@ -14,7 +14,7 @@ import pytest
 
 import reelbeam
 from reelbeam.pipeline.api.options import LabelOptions, Seconds, all_options, checked
-from reelbeam.pipeline.api.preparation import prepare
+from reelbeam.pipeline.api.preparation import errors_of_options, prepare
 from reelbeam.transforms.errors import ConfigError, ModelError, ReelbeamError
 
 
@@ -132,6 +132,15 @@ def test_a_model_that_cannot_be_used_is_an_error_without_flags(
     with pytest.raises(kind) as caught:
         reelbeam.LabelVideos(model, **options)
     assert "--" not in str(caught.value)
+
+
+def test_only_flags_lose_their_dashes_in_messages() -> None:
+    text = "my--model/a--size.zip: --size 8 must fit (--resize 4); run `tool --other_flag` or pass --model"
+    with pytest.raises(ConfigError) as caught, errors_of_options():
+        raise ConfigError(text)
+    assert (
+        str(caught.value) == "my--model/a--size.zip: size 8 must fit (resize 4); run `tool --other_flag` or pass model"
+    )
 
 
 def test_a_model_may_be_a_path(samples_dir: pathlib.Path) -> None:
