@@ -11,15 +11,16 @@ from typing import NamedTuple
 import apache_beam as beam
 import numpy as np
 
-from reelbeam.transforms import metrics, storage
+from reelbeam.transforms import metrics
 from reelbeam.transforms.beam_compat import in_global_window
 from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.labeling.config import DecoderConfig
-from reelbeam.transforms.labeling.costs import count_decoding
+from reelbeam.transforms.labeling.costs import count_decoding, decoding_cost
+from reelbeam.transforms.labeling.video_decoder import decode_segment
 from reelbeam.transforms.media.decoding.stats import DecodeStats
-from reelbeam.transforms.media.sandbox import protocol, sandboxed
+from reelbeam.transforms.media.sandbox import protocol
 from reelbeam.transforms.output.run_counts import RunCost
-from reelbeam.transforms.records import Clip, Failure, SegmentSpan, StateSlot
+from reelbeam.transforms.records import Clip, Failure, SegmentSpan
 from reelbeam.transforms.records.time_range import TimeRange
 from reelbeam.transforms.redaction import without_query
 
@@ -76,18 +77,11 @@ class _DecodeClipsFn(beam.DoFn):
         self._stats = DecodeStats()
 
     def process(self, segment: SegmentSpan) -> Iterator[Clip | beam.pvalue.TaggedOutput]:
-        video, config = segment.video, self._config
-        stats = DecodeStats()
-        slot = StateSlot()
+        video, stats = segment.video, DecodeStats()
         try:
-            with storage.local_file(video, config.max_video_bytes, config.spool) as file:
-                clips = sandboxed.decode_clips(
-                    file, segment.media, segment.clips, config.geometry, config.limits, stats
-                )
-                for span, frames in clips:
-                    metrics.count(metrics.CLIPS_DECODED)
-                    slot = slot if span.continues else StateSlot()
-                    yield Clip(video.video_uri, segment.segment_index, span, frames, video.time_range, slot)
+            for clip in decode_segment(segment, self._config, stats):
+                metrics.count(metrics.CLIPS_DECODED)
+                yield clip
         except MediaError as error:
             metrics.count_failure(video.key, error)
             failure = Failure.of(error, video, "decode", segment.segment_index)
@@ -100,7 +94,9 @@ class _DecodeClipsFn(beam.DoFn):
         self._stats.add(stats)
 
     def finish_bundle(self) -> Iterator[beam.pvalue.TaggedOutput]:
-        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(count_decoding(self._stats)))
+        cost = decoding_cost(self._stats)
+        count_decoding(cost)
+        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(cost))
 
 
 class ClipCoder(beam.coders.Coder):

@@ -13,6 +13,7 @@ from reelbeam.transforms.classify_clips import ClassifyClips
 from reelbeam.transforms.decode_clips import DecodeClips
 from reelbeam.transforms.keep_lock import KeepLock
 from reelbeam.transforms.labeling.config import LabelerConfig
+from reelbeam.transforms.labeling.costs import count_decoding
 from reelbeam.transforms.labeling.video_labeler import LabeledVideo, VideoLabeler
 from reelbeam.transforms.output.lock.output_lock import LockTicket
 from reelbeam.transforms.output.run_counts import RunCost
@@ -85,7 +86,8 @@ class LabelEach(beam.PTransform):
     the video. All results of a video are output as soon as it is done. It needs no state, no timers and no shuffle, so
     a long video is one unit of work.
 
-    Counters: as of PlanClips, DecodeClips and ClassifyClips, without those of decoder processes.
+    Counters: videos_planned, videos_done, videos_broken, clips_planned, clips_classified, model_cpu_ms,
+    and those of `reelbeam.transforms.labeling.costs`.
     """
 
     def __init__(self, config: LabelerConfig) -> None:
@@ -124,7 +126,7 @@ def _count(result: LabeledVideo) -> None:
     metrics.count(metrics.VIDEOS_DONE)
     metrics.count(metrics.CLIPS_PLANNED, summary.num_planned_clips)
     metrics.count(metrics.CLIPS_CLASSIFIED, summary.num_clips)
-    metrics.count(metrics.DECODE_CPU_MS, round(1000 * cost.decode_cpu_seconds))
+    count_decoding(cost)
     metrics.count(metrics.MODEL_CPU_MS, round(1000 * cost.model_cpu_seconds))
     if result.failures:
         metrics.count_broken(summary.video.key)

@@ -9,17 +9,16 @@ from typing import NamedTuple
 
 import apache_beam as beam
 
-from reelbeam.transforms import metrics, storage
+from reelbeam.transforms import metrics
 from reelbeam.transforms.beam_compat import WindowedValue, in_global_window
 from reelbeam.transforms.errors import MediaError
 from reelbeam.transforms.labeling.config import PlannerConfig
-from reelbeam.transforms.labeling.costs import count_decoding
-from reelbeam.transforms.labeling.video_plan import VideoPlan, plan_video, segment_weight
+from reelbeam.transforms.labeling.costs import count_decoding, decoding_cost
+from reelbeam.transforms.labeling.video_decoder import probe_and_plan
+from reelbeam.transforms.labeling.video_plan import segment_weight
 from reelbeam.transforms.media.decoding.stats import DecodeStats
-from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.output.run_counts import RunCost
 from reelbeam.transforms.records import Failure, PlannedVideo, SegmentSpan, VideoRef
-from reelbeam.transforms.storage.spool.spooled_video import SpooledVideo
 
 # The maximum number of segments that are collected and sorted, with a few kilobytes each.
 _MAX_HELD_SEGMENTS = 2000
@@ -68,9 +67,8 @@ class PlanClips(beam.PTransform):
 
     def expand(self, videos: beam.PCollection[VideoRef]) -> ClipPlan:
         """Connects the steps."""
-        plan_video = _PlanClipsFn(self._config)
         outputs = (_SHORT, _PLANNED, _FAILURES, _COSTS)
-        plan = videos | "PlanVideo" >> beam.ParDo(plan_video).with_outputs(*outputs, main="segments")
+        plan = videos | "PlanVideo" >> beam.ParDo(_PlanClipsFn(self._config)).with_outputs(*outputs, main="segments")
         return ClipPlan(plan["segments"], *(plan[name] for name in outputs))
 
 
@@ -113,7 +111,7 @@ class _PlanClipsFn(beam.DoFn):
         config = self._config
         with contextlib.ExitStack() as lease:
             try:
-                plan = self._plan(video, lease)
+                plan = probe_and_plan(video, config, self._stats, lease=lease if config.in_place else None)
             except MediaError as error:
                 metrics.count_failure(video.key, error)
                 metrics.count(metrics.VIDEOS_DONE)
@@ -131,23 +129,12 @@ class _PlanClipsFn(beam.DoFn):
         if len(self._held) >= _MAX_HELD_SEGMENTS:
             yield from self._heaviest_first()
 
-    def _plan(self, video: VideoRef, lease: contextlib.ExitStack) -> VideoPlan:
-        """Returns the plan of a video. `lease` keeps a remote video in the spool.
-
-        Raises:
-          MediaError: the video cannot be planned.
-        """
-        config = self._config
-        with storage.local_file(video, config.max_video_bytes, config.spool) as file:
-            media = sandboxed.probe(file, config.limits, self._stats)
-            if config.in_place and isinstance(file, SpooledVideo):
-                lease.enter_context(file.kept())
-        return plan_video(video, media, config)
-
     def finish_bundle(self) -> Iterator[WindowedValue | beam.pvalue.TaggedOutput]:
         for segment in self._heaviest_first():
             yield in_global_window(segment)
-        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(count_decoding(self._stats)))
+        cost = decoding_cost(self._stats)
+        count_decoding(cost)
+        yield beam.pvalue.TaggedOutput(_COSTS, in_global_window(cost))
 
     def _heaviest_first(self) -> list[SegmentSpan]:
         """Returns the collected segments, the heaviest first, so that all workers finish at about the same time."""

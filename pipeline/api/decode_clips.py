@@ -16,8 +16,9 @@ from reelbeam.pipeline.api.preparation import errors_of_options, labeler_setting
 from reelbeam.pipeline.job.labeler import decoder_config, planner_config
 from reelbeam.transforms import storage
 from reelbeam.transforms.errors import ConfigError, InvalidInputError
+from reelbeam.transforms.labeling.config import DecoderConfig, PlannerConfig
 from reelbeam.transforms.labeling.elements import named_video
-from reelbeam.transforms.labeling.video_decoder import VideoDecoder
+from reelbeam.transforms.labeling.video_decoder import decode_segment, probe_and_plan
 from reelbeam.transforms.media.decoding.stats import DecodeStats
 from reelbeam.transforms.models.registry import catalog
 from reelbeam.transforms.models.registry.catalog import ModelSpec, Preset
@@ -87,7 +88,7 @@ def decode_clips(
     named = named_video(video, str(pathlib.Path.cwd()))
     if named.failure is not None:
         raise InvalidInputError(named.failure.message)
-    return _decoded(named.video, VideoDecoder(planner_config(settings), decoder_config(settings)))
+    return _decoded(named.video, planner_config(settings), decoder_config(settings))
 
 
 def _spec(model: str | Model | None, values: Mapping[str, object]) -> ModelSpec:
@@ -105,9 +106,10 @@ def _spec(model: str | Model | None, values: Mapping[str, object]) -> ModelSpec:
     return ModelSpec("", "base", "", "", preset)
 
 
-def _decoded(video: VideoRef, decoder: VideoDecoder) -> Generator[DecodedClip, None, None]:
+def _decoded(video: VideoRef, planner: PlannerConfig, decoder: DecoderConfig) -> Generator[DecodedClip, None, None]:
     stats = DecodeStats()
-    for segment in decoder.plan(storage.identified(video), stats).segments:
-        for clip in decoder.clips(segment, stats):
-            start, end = float(clip.span.start_seconds), float(clip.span.end_seconds)
-            yield DecodedClip(clip.span.clip_index, start, end, clip.frames, clip.span.num_real_frames)
+    with errors_of_options():
+        for segment in probe_and_plan(storage.identified(video), planner, stats).segments:
+            for clip in decode_segment(segment, decoder, stats):
+                start, end = float(clip.span.start_seconds), float(clip.span.end_seconds)
+                yield DecodedClip(clip.span.clip_index, start, end, clip.frames, clip.span.num_real_frames)

@@ -19,15 +19,14 @@ def decoding_cost(stats: DecodeStats) -> RunCost:
     )
 
 
-def count_decoding(stats: DecodeStats) -> RunCost:
-    """Counts and returns what the decoder processes of a bundle have cost. Fetched bytes are counted as they arrive."""
+def count_decoding(cost: RunCost) -> None:
+    """Counts what decoder processes have cost. Fetched bytes are counted as they arrive."""
     seconds = {
-        metrics.DECODE_CPU_MS: stats.cpu_seconds,
-        metrics.SCALE_CPU_MS: stats.scale_cpu_seconds,
-        metrics.DECODER_WAIT_MS: stats.decoder_wait_seconds,
-        metrics.MODEL_WAIT_MS: stats.model_wait_seconds,
-        metrics.STORE_WAIT_MS: stats.store_wait_seconds,
+        metrics.DECODE_CPU_MS: cost.decode_cpu_seconds,
+        metrics.SCALE_CPU_MS: cost.scale_cpu_seconds,
+        metrics.DECODER_WAIT_MS: cost.decoder_wait_seconds,
+        metrics.MODEL_WAIT_MS: cost.model_wait_seconds,
+        metrics.STORE_WAIT_MS: cost.store_wait_seconds,
     }
     for name, amount in seconds.items():
-        metrics.count(name, round(1000 * amount))
-    return decoding_cost(stats)
+        metrics.count(name, round(1000 * (amount or 0.0)))

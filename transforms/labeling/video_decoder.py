@@ -1,7 +1,8 @@
-"""VideoDecoder: plans a video and decodes its segments, in sandboxed processes."""
+"""Plans videos and decodes their segments, in sandboxed processes."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator
 
 from reelbeam.transforms import storage
@@ -10,53 +11,56 @@ from reelbeam.transforms.labeling.video_plan import VideoPlan, plan_video
 from reelbeam.transforms.media.decoding.stats import DecodeStats
 from reelbeam.transforms.media.sandbox import sandboxed
 from reelbeam.transforms.records import Clip, SegmentSpan, StateSlot, VideoRef
+from reelbeam.transforms.storage.spool.spooled_video import SpooledVideo
 
 
-class VideoDecoder:
-    """Plans and decodes videos. Threads may share it.
+def probe_and_plan(
+    video: VideoRef,
+    config: PlannerConfig,
+    stats: DecodeStats,
+    sandbox: sandboxed.Sandbox = sandboxed.shared,
+    lease: contextlib.ExitStack | None = None,
+) -> VideoPlan:
+    """Returns the segments of a video.
 
     Args:
-      planner: of planning.
-      decoder: of decoding.
-      sandbox: has the decoder processes; by default the one of this process.
+      video: the input, see `storage.identified`.
+      config: of planning.
+      stats: gets the cost of reading the headers, also if that fails.
+      sandbox: has the decoder process; by default the one of this process.
+      lease: keeps a remote video in the spool until it is closed; None: the video may leave it at once.
+
+    Raises:
+      MediaError: the video cannot be read, or is not one that can be labeled.
     """
+    with storage.local_file(video, config.max_video_bytes, config.spool) as file:
+        media = sandbox.probe(file, config.limits, stats)
+        if lease is not None and isinstance(file, SpooledVideo):
+            lease.enter_context(file.kept())
+    return plan_video(video, media, config)
 
-    def __init__(
-        self, planner: PlannerConfig, decoder: DecoderConfig, sandbox: sandboxed.Sandbox = sandboxed.shared
-    ) -> None:
-        self._planner = planner
-        self._decoder = decoder
-        self._sandbox = sandbox
 
-    def plan(self, video: VideoRef, stats: DecodeStats) -> VideoPlan:
-        """Returns the segments of a video.
+def decode_segment(
+    segment: SegmentSpan,
+    config: DecoderConfig,
+    stats: DecodeStats,
+    sandbox: sandboxed.Sandbox = sandboxed.shared,
+) -> Generator[Clip, None, None]:
+    """Yields the clips of a segment. Closing the generator ends the decoder process.
 
-        Args:
-          video: the input, see `storage.identified`.
-          stats: gets the cost of reading the headers, also if that fails.
+    Args:
+      segment: of a plan.
+      config: of decoding.
+      stats: gets the cost of decoding, also if that fails.
+      sandbox: has the decoder process; by default the one of this process.
 
-        Raises:
-          MediaError: the video cannot be read, or is not one that can be labeled.
-        """
-        config = self._planner
-        with storage.local_file(video, config.max_video_bytes, config.spool) as file:
-            media = self._sandbox.probe(file, config.limits, stats)
-        return plan_video(video, media, config)
-
-    def clips(self, segment: SegmentSpan, stats: DecodeStats) -> Generator[Clip, None, None]:
-        """Yields the clips of a segment. Closing the generator ends the decoder process.
-
-        Args:
-          segment: of a plan.
-          stats: gets the cost of decoding, also if that fails.
-
-        Raises:
-          MediaError: the segment cannot be decoded. All complete clips are yielded first.
-        """
-        video, config, slot = segment.video, self._decoder, StateSlot()
-        with storage.local_file(video, config.max_video_bytes, config.spool) as file:
-            for span, frames in self._sandbox.decode_clips(
-                file, segment.media, segment.clips, config.geometry, config.limits, stats
-            ):
-                slot = slot if span.continues else StateSlot()
-                yield Clip(video.video_uri, segment.segment_index, span, frames, video.time_range, slot)
+    Raises:
+      MediaError: the segment cannot be decoded. All complete clips are yielded first.
+    """
+    video, slot = segment.video, StateSlot()
+    with storage.local_file(video, config.max_video_bytes, config.spool) as file:
+        for span, frames in sandbox.decode_clips(
+            file, segment.media, segment.clips, config.geometry, config.limits, stats
+        ):
+            slot = slot if span.continues else StateSlot()
+            yield Clip(video.video_uri, segment.segment_index, span, frames, video.time_range, slot)

@@ -16,7 +16,7 @@ from reelbeam.transforms.labeling.clip_classifier import ClipClassifier
 from reelbeam.transforms.labeling.config import LabelerConfig
 from reelbeam.transforms.labeling.costs import decoding_cost
 from reelbeam.transforms.labeling.summary import summarize
-from reelbeam.transforms.labeling.video_decoder import VideoDecoder
+from reelbeam.transforms.labeling.video_decoder import decode_segment, probe_and_plan
 from reelbeam.transforms.labeling.video_plan import VideoPlan
 from reelbeam.transforms.media.decoding.stats import DecodeStats
 from reelbeam.transforms.media.sandbox import sandboxed
@@ -91,7 +91,7 @@ class VideoLabeler:
         sandbox: sandboxed.Sandbox = sandboxed.shared,
     ) -> None:
         self._config = config
-        self._decoder = VideoDecoder(config.planner, config.decoder, sandbox)
+        self._sandbox = sandbox
         self._classifier = ClipClassifier(config.classifier, load)
         self._engine = self._classifier.load()
 
@@ -106,10 +106,10 @@ class VideoLabeler:
 
     def plan(self, video: VideoRef) -> PreparedVideo:
         """Returns the segments of a video, or why it has none."""
-        video, stats = storage.with_known_size(video), DecodeStats()
-        plan, failure = None, None
+        stats, plan, failure = DecodeStats(), None, None
         try:
-            plan = self._decoder.plan(video, stats)
+            video = storage.identified(video)
+            plan = probe_and_plan(video, self._config.planner, stats, self._sandbox)
         except MediaError as error:
             failure = Failure.of(error, video, "plan")
         return PreparedVideo(video, plan, failure, decoding_cost(stats))
@@ -142,7 +142,7 @@ class VideoLabeler:
 
     def _decode(self, segment: SegmentSpan, stats: DecodeStats, failures: list[Failure]) -> Generator[Clip, None, None]:
         try:
-            yield from self._decoder.clips(segment, stats)
+            yield from decode_segment(segment, self._config.decoder, stats, self._sandbox)
         except MediaError as error:
             failures.append(Failure.of(error, segment.video, "decode", segment.segment_index))
 
