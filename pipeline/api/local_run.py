@@ -129,7 +129,7 @@ class LocalRun:
     def _threads(self) -> Iterator[ThreadPoolExecutor]:
         """Provides threads, which have ended at the end of the block, unless an interruption finds one in the model."""
         pool = ThreadPoolExecutor(self._num_threads, thread_name_prefix="reelbeam")
-        self._started: list[Future] = []
+        self._unfinished: set[Future] = set()
         try:
             yield pool
             pool.shutdown()
@@ -137,7 +137,7 @@ class LocalRun:
             self._stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
             self._interrupt()
-            begun = [call for call in self._started if not call.cancelled()]
+            begun = [call for call in self._unfinished if not call.cancelled()]
             running = concurrent.futures.wait(begun, _SECONDS_TO_END).not_done
             pool.shutdown(wait=not running)
             raise
@@ -145,13 +145,18 @@ class LocalRun:
     def _each(
         self, pool: ThreadPoolExecutor, call: Callable[[_Item], _Result], items: Iterable[_Item]
     ) -> Iterator[Future[_Result]]:
-        """Calls a function for each item, and yields the finished calls. Reports while it waits."""
+        """Calls a function for each item, and yields the finished calls. Reports while it waits.
+
+        It keeps no call that it has yielded: the scores of a long video take memory.
+        """
         finished: queue.SimpleQueue[Future[_Result]] = queue.SimpleQueue()
-        self._started = [pool.submit(call, item) for item in items]
-        for future in self._started:
+        self._unfinished = {pool.submit(call, item) for item in items}
+        for future in self._unfinished:
             future.add_done_callback(finished.put)
-        for _ in self._started:
-            yield self._next(finished)
+        for _ in range(len(self._unfinished)):
+            found = self._next(finished)
+            self._unfinished.discard(found)
+            yield found
 
     def _next(self, finished: queue.SimpleQueue[Future[_Result]]) -> Future[_Result]:
         while True:
