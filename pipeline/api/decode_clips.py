@@ -37,8 +37,8 @@ class DecodedClip:
     Attributes:
       clip_index: the number of the clip in its video, from 0.
       start_seconds, end_seconds: the interval of the video that the clip represents, from the video's first frame.
-      frames: uint8 [T, H, W, 3], RGB, upright, scaled and cropped; T, H and W as in the model's preset. Frame k is the
-        one that is shown at start_seconds + k / target_fps.
+      frames: uint8 [T, H, W, 3], RGB, upright, scaled and cropped; T, H and W as in the model's preset. A clip for a
+        Stream model may have fewer frames. Frame k is the one that is shown at start_seconds + k / target_fps.
       num_real_frames: the frames that are not repeats: a video shorter than a clip loops, for example.
     """
 
@@ -66,12 +66,12 @@ def decode_clips(
             print(clip.start_seconds, clip.frames.shape)
 
     A sandboxed process decodes the video, a few clips ahead of the caller. It ends with the generator: at its end, or
-    when it is closed. The clips are those of `label` without `carry_state`: each has all of its frames, and none
-    depends on another.
+    when it is closed. The clips are those of `label` without `carry_state`, for the model's kind; none depends on
+    another. Without a model, they are those of a Base model.
 
     Args:
       video: a URI, a path, or a dict with `video_uri` and optionally `start_seconds` and `end_seconds`.
-      model: a loaded model or the name of one in the catalog, whose preset is used. Without it, the options
+      model: a loaded model or the name of one in the catalog, whose preset and kind are used. Without it, the options
         `num_frames`, `target_fps`, `resize` and `size` are required.
       options: see `DecodeOptions`. They have the names and the defaults of the flags of `reelbeam label`.
 
@@ -92,18 +92,16 @@ def decode_clips(
 
 
 def _spec(model: str | Model | None, values: Mapping[str, object]) -> ModelSpec:
-    """Returns a Base model that takes the clips. Raises ConfigError, or ModelNotFoundError."""
+    """Returns a model that takes the clips: of the kind base if none is named. Raises ConfigError, ModelNotFoundError."""
     given = {name: values[name] for name in _PRESET if values[name] is not None}
-    base = None
-    if model is not None:
-        base = catalog.find(model).preset if isinstance(model, str) else model.preset
-    elif missing := [name for name in _PRESET if name not in given]:
+    named = catalog.find(model) if isinstance(model, str) else model
+    if named is None and (missing := [name for name in _PRESET if name not in given]):
         raise ConfigError(f"{', '.join(missing)} must be given: pass them, or model=")
     try:
-        preset = dataclasses.replace(base, **given) if base else Preset(**given)  # type: ignore[arg-type]
+        preset = dataclasses.replace(named.preset, **given) if named else Preset(**given)  # type: ignore[arg-type]
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    return ModelSpec("", "base", "", "", preset)
+    return ModelSpec("", named.kind if named else "base", "", "", preset)
 
 
 def _decoded(video: VideoRef, planner: PlannerConfig, decoder: DecoderConfig) -> Generator[DecodedClip, None, None]:

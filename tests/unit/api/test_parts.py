@@ -15,7 +15,6 @@ from tiny_stream_model import tiny_model
 
 import reelbeam
 from reelbeam.transforms.media.sandbox import sandboxed
-from reelbeam.transforms.models.registry.catalog import CATALOG
 
 PRESET: dict[str, Any] = {"num_frames": 8, "target_fps": 4, "resize": 72, "size": 64}
 
@@ -51,12 +50,25 @@ def test_the_preset_of_a_model_and_the_same_options_give_the_same_frames(samples
         np.testing.assert_array_equal(first, other)
 
 
-def test_clips_are_those_of_a_base_model_whatever_the_model(samples_dir: pathlib.Path) -> None:
-    kinds = ("a0-base", "a0-stream")
-    assert {CATALOG[name].kind for name in kinds} == {"base", "stream"}
-    first, second = (list(reelbeam.decode_clips(samples_dir / "growing.mp4", model=name)) for name in kinds)
-    assert list(map(repr, first)) == list(map(repr, second))
-    np.testing.assert_array_equal(first[0].frames, second[0].frames)
+def test_the_clips_of_a_stream_model_are_those_that_label_gives_it(tmp_path: pathlib.Path) -> None:
+    """They lie on a grid of frames, and a video that is shorter than a clip is not repeated."""
+    options = tiny_stream_options(tmp_path)
+    for name, seconds in (("short.mp4", 3.1), ("rest.mp4", 7.3)):
+        video = generate.make_video(tmp_path / name, round(seconds * 10), 10, 64, 48)
+        rows = reelbeam.label(video, model=tmp_path / "model", progress=False, **options).clips.to_pylist()
+        with reelbeam.load_model(tmp_path / "model", **options) as stream:
+            clips = list(reelbeam.decode_clips(video, model=stream))
+            found = stream.classify(clips)
+        assert [round(clip.start_seconds * 1000) for clip in clips] == [row["start_ms"] for row in rows]
+        assert [len(clip.frames) for clip in clips] == [row["num_frames"] for row in rows]
+        assert [each.labels[0].score for each in found] == [row["top_score"] for row in rows]
+
+
+def tiny_stream_options(folder: pathlib.Path) -> dict[str, Any]:
+    """Writes a Stream model into a folder, and returns the options that load it."""
+    tiny_model(folder / "model")
+    (folder / "labels.txt").write_text("a\nb\nc\n")
+    return {"num_frames": 25, "target_fps": 5, "resize": 8, "size": 6, "labels": str(folder / "labels.txt")}
 
 
 def test_a_range_of_a_video_and_a_stride(samples_dir: pathlib.Path) -> None:
@@ -165,10 +177,7 @@ def test_wrong_options_of_a_model_are_refused(
 
 
 def test_each_clip_of_a_stream_model_starts_from_an_empty_state(tmp_path: pathlib.Path) -> None:
-    tiny_model(tmp_path / "model")
-    (tmp_path / "labels.txt").write_text("a\nb\nc\n")
-    options: dict[str, Any] = {"num_frames": 25, "target_fps": 5, "resize": 8, "size": 6}
-    with reelbeam.load_model(tmp_path / "model", labels=str(tmp_path / "labels.txt"), **options) as model:
+    with reelbeam.load_model(tmp_path / "model", **tiny_stream_options(tmp_path)) as model:
         assert model.kind == "stream"
         clips = np.random.default_rng(0).integers(0, 255, (3, 25, 6, 6, 3), np.uint8)
         together = model.classify(clips)
