@@ -47,8 +47,8 @@ _IDLE = "--idle_shutdown_timeout=60s"
 
 _ENDPOINT = re.compile(r'msg="Serving JobManagement" endpoint="?(localhost:\d+)')
 _WARNING = (
-    "Prism listens on every network interface, and whoever reaches port %s can run programs as this user: use a "
-    "firewall, or a Prism that tools/build_prism.sh has built, which listens on loopback"
+    "Prism listens on every network interface without access control: anyone who can connect to port %s can run "
+    "programs as this user; use a firewall, or a Prism built by tools/build_prism.sh, which listens on loopback"
 )
 _MAX_LOG_BYTES = 1 << 20
 _PROBE_SECONDS = 20.0
@@ -161,7 +161,7 @@ def _serving(program: str, portable: PortableOptions) -> Iterator[None]:
             process.kill()
             process.wait()
             wait_for_loopback_workers(_CLOSE_SECONDS)  # while what they print is dropped
-            for line in _lines(log):
+            for line in _last_lines(log):
                 _LOGGER.info("Prism: %s", line)
 
 
@@ -195,13 +195,18 @@ def _how_it_ended(process: subprocess.Popen[bytes], log: BinaryIO) -> str:
     if code is None:
         return "it is still running"
     how = f"it was ended by {signal.Signals(-code).name}" if code < 0 else f"it ended with exit code {code}"
-    panic = next((line for line in _lines(log) if line.startswith(("panic:", "fatal error:"))), None)
+    panic = next((line for line in _last_lines(log) if line.startswith(("panic:", "fatal error:"))), None)
     return f"{how}: {printable(panic)}" if panic else how
 
 
-def _lines(log: BinaryIO) -> list[str]:
+def _lines(log: BinaryIO, start: int = 0) -> list[str]:
     # Prism writes at the file's offset, which `read` would move.
-    return os.pread(log.fileno(), _MAX_LOG_BYTES, 0).decode(errors="replace").splitlines()
+    return os.pread(log.fileno(), _MAX_LOG_BYTES, start).decode(errors="replace").splitlines()
+
+
+def _last_lines(log: BinaryIO) -> list[str]:
+    """Returns the end of the log, where Prism writes why it ended."""
+    return _lines(log, max(0, os.fstat(log.fileno()).st_size - _MAX_LOG_BYTES))
 
 
 def _is_open_to_the_network(port: int) -> bool:
