@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from reelbeam.pipeline.api.options import all_options, checked
-from reelbeam.pipeline.flags.model_flags import sampled_kind, to_model_spec
+from reelbeam.pipeline.flags.model_flags import to_model_spec, to_sampling
 from reelbeam.pipeline.job.label_thresholds import warn_of_thresholds, with_thresholds
 from reelbeam.pipeline.job.labeler import labeler_config, labeler_facts
 from reelbeam.pipeline.settings.config import LabelerSettings
@@ -20,7 +20,6 @@ from reelbeam.pipeline.settings.model_settings import ClipSettings
 from reelbeam.transforms.errors import ConfigError, ModelError
 from reelbeam.transforms.labeling.clip_classifier import ClipClassifier
 from reelbeam.transforms.labeling.config import LabelerConfig
-from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.models.classifier_config import ClassifierConfig
 from reelbeam.transforms.models.engine import Engine, check_embeddings, choose_engine, with_found_kind
 from reelbeam.transforms.models.engines.stream import StreamEngine
@@ -116,22 +115,12 @@ def labeler_settings(spec: ModelSpec, values: Mapping[str, object]) -> LabelerSe
     Raises:
       ConfigError: options do not fit each other, or the model.
     """
-    clips = from_values(ClipSettings, values)
-    try:
-        sampling = ClipSampling(
-            num_frames=spec.preset.num_frames,
-            target_fps=spec.preset.target_fps,
-            kind=sampled_kind(spec, clips),
-            **vars(clips),
-        )
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
     spool_dir = values["spool_dir"]
     return from_values(
         LabelerSettings,
         values,
         model=spec,
-        sampling=sampling,
+        sampling=to_sampling(spec, from_values(ClipSettings, values)),
         spool_dir=spool_dir and str(pathlib.Path(str(spool_dir)).resolve()),
     )
 

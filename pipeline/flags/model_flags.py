@@ -14,6 +14,7 @@ from typing import Literal
 from reelbeam.pipeline.settings.declaration import from_values
 from reelbeam.pipeline.settings.model_settings import ClipSettings, ModelDescription
 from reelbeam.transforms.errors import ConfigError, ModelNotFoundError, NotASavedModelError
+from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.models.engines.stream import is_stream_model
 from reelbeam.transforms.models.registry import catalog, resolver
 from reelbeam.transforms.models.registry.manifest import is_exported, pin, read_manifest, require_pin
@@ -123,11 +124,24 @@ def _what_is_missing(name: str) -> str:
     return f"{unknown}no file or folder is at {path}"
 
 
-def sampled_kind(spec: catalog.ModelSpec, clips: ClipSettings) -> Literal["base", "stream"]:
+def to_sampling(spec: catalog.ModelSpec, clips: ClipSettings) -> ClipSampling:
+    """Returns the sampling of clips for a model.
+
+    Raises:
+      ConfigError: settings do not fit each other, or the model.
+    """
+    preset, kind = spec.preset, _sampled_kind(spec, clips)
+    try:
+        return ClipSampling(num_frames=preset.num_frames, target_fps=preset.target_fps, kind=kind, **vars(clips))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _sampled_kind(spec: catalog.ModelSpec, clips: ClipSettings) -> Literal["base", "stream"]:
     """Returns the model's kind. That of a URL is not known before it is fetched, so the clips' settings decide."""
     is_unknown = "://" in spec.handle and not resolver.is_stored(spec.handle) and spec.name not in catalog.CATALOG
-    says_stream = clips.carry_state or clips.warm_up_seconds is not None or clips.tail_policy == "keep"
-    return "stream" if is_unknown and says_stream else spec.kind
+    is_for_stream = clips.carry_state or clips.warm_up_seconds is not None or clips.tail_policy == "keep"
+    return "stream" if is_unknown and is_for_stream else spec.kind
 
 
 def _kind(folder: pathlib.Path | None) -> Literal["base", "stream"]:

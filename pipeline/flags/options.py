@@ -6,14 +6,13 @@ import argparse
 import pathlib
 
 from reelbeam.pipeline.flags.command_line import parse_flags
-from reelbeam.pipeline.flags.model_flags import sampled_kind, to_model_spec
+from reelbeam.pipeline.flags.model_flags import to_model_spec, to_sampling
 from reelbeam.pipeline.settings.config import LabelingConfig
 from reelbeam.pipeline.settings.declaration import from_values
 from reelbeam.pipeline.settings.label_settings import LABEL_SETTINGS
 from reelbeam.pipeline.settings.model_settings import ClipSettings
 from reelbeam.pipeline.settings.values import is_utf8
 from reelbeam.transforms.errors import ConfigError
-from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.redaction import has_credentials, without_query
 from reelbeam.transforms.storage.uris import normalize
 
@@ -29,16 +28,7 @@ def to_config(args: argparse.Namespace) -> LabelingConfig:
       ModelError: `--model` is a damaged exported folder; or as in `stored_models.fetching.fetch`.
     """
     _require_no_credentials(args)
-    spec, clips = to_model_spec(args), from_values(ClipSettings, vars(args))
-    try:
-        sampling = ClipSampling(
-            num_frames=spec.preset.num_frames,
-            target_fps=spec.preset.target_fps,
-            kind=sampled_kind(spec, clips),
-            **vars(clips),
-        )
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+    spec = to_model_spec(args)
     return from_values(
         LabelingConfig,
         vars(args),
@@ -46,7 +36,7 @@ def to_config(args: argparse.Namespace) -> LabelingConfig:
         spool_dir=args.spool_dir and str(pathlib.Path(args.spool_dir).resolve()),
         base_dir=str(pathlib.Path.cwd()),
         model=spec,
-        sampling=sampling,
+        sampling=to_sampling(spec, from_values(ClipSettings, vars(args))),
     )
 
 
