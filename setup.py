@@ -56,7 +56,7 @@ setup(
             "ruff",
             "mypy",
             "duckdb",
-            "pandas<2.3",  # of which Beam's DataFrames know
+            "pandas<2.3",  # the versions that Beam's DataFrames support
             "imageio-ffmpeg",
             "ai-edge-litert",  # a test runs a published TFLite model
             "jsonschema",

@@ -3,7 +3,7 @@
     python examples/join_with_table.py --output /tmp/joined
     python examples/join_with_table.py --output gs://bucket/joined --videos gs://bucket/videos.csv --model a0-base
 
-The table is a CSV with the column `video_uri`, and further columns, which come out as the metadata of each row. By
+The table is a CSV with the column `video_uri`, and further columns, which become the metadata of each row. By
 default it is uploads.csv, with the bundled sample videos. Flags of Beam, such as `--runner`, may follow.
 """
 

@@ -27,7 +27,7 @@ SAMPLES = pathlib.Path(reelbeam.__file__).resolve().parent / "pipeline" / "demo"
 
 
 def video_of(attributes: dict[str, str]) -> Iterator[dict[str, str]]:
-    """Yields the video of a notification; its generation comes out as metadata."""
+    """Yields the video of a notification; its generation becomes metadata."""
     if attributes.get("eventType") == "OBJECT_FINALIZE":
         yield {
             "video_uri": f"gs://{attributes['bucketId']}/{attributes['objectId']}",

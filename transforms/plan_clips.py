@@ -75,8 +75,8 @@ class PlanClips(beam.PTransform):
 class SpreadSegments(beam.PTransform):
     """Spreads segments over the workers, so that all of them share a long video.
 
-    Input and output: SegmentSpan, in the global window. Flink does not execute Beam's Reshuffle here: it assumes that
-    videos that were spread evenly stand for segments that are, and so a worker would decode every film that it planned.
+    Input and output: SegmentSpan, in the global window. Flink does not execute a Reshuffle here: the videos were
+    spread evenly before, and it takes their segments for spread too. A worker would decode every film that it planned.
     """
 
     def expand(self, segments: beam.PCollection[SegmentSpan]) -> beam.PCollection[SegmentSpan]:

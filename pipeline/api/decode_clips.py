@@ -92,7 +92,7 @@ def decode_clips(
 
 
 def _spec(model: str | Model | None, values: Mapping[str, object]) -> ModelSpec:
-    """Returns a model that takes the clips: of the kind base if none is named. Raises ConfigError, ModelNotFoundError."""
+    """Returns a model that takes the clips, by default a Base model. Raises ConfigError or ModelNotFoundError."""
     given = {name: values[name] for name in _PRESET if values[name] is not None}
     named = catalog.find(model) if isinstance(model, str) else model
     if named is None and (missing := [name for name in _PRESET if name not in given]):

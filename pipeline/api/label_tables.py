@@ -56,7 +56,7 @@ class TableRows:
     """The rows of the tables, until all videos are labeled.
 
     Args:
-      facts: what the rows say of the model.
+      facts: the columns of the model in the videos table.
       num_logits, embedding_size: of the optional columns, see `reelbeam.transforms.schemas.tables_of_run`.
     """
 

@@ -173,5 +173,5 @@ def load_model(name: str | os.PathLike[str], **options: Unpack[ModelOptions]) ->
 
 
 def _span(number: int, num_frames: int) -> ClipSpan:
-    """Returns the span of a clip that stands alone."""
+    """Returns the span of a clip that continues no other."""
     return ClipSpan(number, Fraction(0), Fraction(num_frames), Fraction(1), tuple(range(num_frames)), num_frames)

@@ -121,7 +121,7 @@ class PlannedCost:
 
     @classmethod
     def total(cls, costs: Iterable[PlannedCost]) -> PlannedCost:
-        """Returns the sum over several runs. The cost of the model is unknown if one of them does not know it."""
+        """Returns the sum over several runs. The cost of the model is unknown if it is unknown for one of them."""
         entries = list(costs)
         models = [entry.model_cpu_seconds for entry in entries]
         return cls(

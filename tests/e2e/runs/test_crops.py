@@ -90,7 +90,7 @@ def require_mean(found: list[dict[str, Any]], of_parts: list[dict[str, Any]]) ->
     for index, row in enumerate(found):
         same_time = [scores(each) for each in of_parts if each["clip_index"] == row["clip_index"]]
         assert len(same_time) == 3 and row["clip_index"] == index
-        assert not np.allclose(same_time[0], same_time[1]), "the parts are told apart"
+        assert not np.allclose(same_time[0], same_time[1]), "the parts have different frames"
         np.testing.assert_allclose(scores(row), np.mean(same_time, axis=0), atol=1e-5)
         log_scores = np.array(row["logits"], np.float64) - row["log_sum_exp"]
         np.testing.assert_allclose(np.exp(log_scores), scores(row), atol=0.02)  # logits are float16
