@@ -121,7 +121,7 @@ NAMELESS: list[object] = [
 ]
 
 
-@pytest.mark.parametrize("element", NAMELESS, ids=lambda element: repr(element)[:30])
+@pytest.mark.parametrize("element", NAMELESS, ids=lambda element: type(element).__name__)
 def test_an_element_that_names_no_video_is_a_row_with_its_text(element: object) -> None:
     found = named_video(element, "/base")
     assert found.failure is not None and (found.failure.stage, found.failure.code) == ("list", "invalid_input")

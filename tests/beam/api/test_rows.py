@@ -70,7 +70,7 @@ def test_the_transform_can_be_pickled() -> None:
 
 def elements_of(videos: Sequence[pathlib.Path]) -> list[dict[str, object]]:
     """Returns an element for each video, and some with ranges and metadata."""
-    whole = [{"video_uri": str(video)} for video in videos]
+    whole: list[dict[str, object]] = [{"video_uri": str(video)} for video in videos]
     return [
         *whole,
         {"video_uri": str(videos[0]), "start_seconds": 1, "camera": "é"},
@@ -219,7 +219,7 @@ def test_two_models_in_one_pipeline(samples_dir: pathlib.Path, tmp_path: pathlib
     with LocalPipeline() as pipeline:
         videos = pipeline | beam.Create([str(samples_dir / "growing.mp4"), str(samples_dir / "shrinking.mp4")])
         sink.collect_rows(videos | "Demo" >> reelbeam.LabelVideos("demo"), "demo")
-        other = reelbeam.LabelVideos(demo, labels=tmp_path / "labels.txt", **preset)
+        other = reelbeam.LabelVideos(demo, labels=str(tmp_path / "labels.txt"), **preset)
         sink.collect_rows(videos | "Other" >> other, "other")
     assert [row.top_label for row in sink.rows("demo").videos] == ["growing", "shrinking"]
     assert [row.top_label for row in sink.rows("other").videos] == ["other growing", "other shrinking"]
