@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import apache_beam as beam
 import pytest
@@ -24,6 +25,7 @@ from tools.flink.cluster import Cluster
 pytestmark = pytest.mark.slow
 NUM_VIDEOS = 80
 CLIPS_OF_A_VIDEO = 2
+BROKEN = 10
 PAUSE_SECONDS = 0.5
 
 
@@ -35,11 +37,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture
 def uris(tmp_path: pathlib.Path) -> list[str]:
-    """Names of videos, the last of which is broken."""
+    """Names of videos, one of which is broken."""
     folder = tmp_path / "in"
     folder.mkdir()
     samples = ROOT / "pipeline" / "demo" / "videos"
-    names = ["growing"] * (NUM_VIDEOS - 1) + ["broken"]
+    names = ["broken" if n == BROKEN else "growing" for n in range(NUM_VIDEOS)]
     return [str(shutil.copy(samples / f"{name}.mp4", folder / f"{n:03d}.mp4")) for n, name in enumerate(names)]
 
 
@@ -48,8 +50,8 @@ def expected(uris: list[str]) -> set[Seen]:
     rows = set[Seen]()
     for n, uri in enumerate(uris):
         start, name = float(n - n % 10), os.path.basename(uri)
-        place = {"name": name, "window": (start, start + 10), "timestamp": float(n)}
-        if n == len(uris) - 1:
+        place: dict[str, Any] = {"name": name, "window": (start, start + 10), "timestamp": float(n)}
+        if n == BROKEN:
             rows |= {Seen(table, what="not_a_video", **place) for table in ("videos", "errors")}
             continue
         rows.add(Seen("videos", what="growing", **place))

@@ -19,27 +19,32 @@ from streams import Seen
 
 
 class Notify(beam.PTransform):
-    """Outputs one URI after the other, the n-th with the timestamp n seconds; without an end for the runner.
+    """Outputs one URI after the other, the n-th with the timestamp n seconds.
 
     Args:
       uris: the elements.
       pause_seconds: the time between two of them.
+      ends: whether the source ends after the last one; otherwise it waits for more, as a subscription does.
     """
 
-    def __init__(self, uris: Sequence[str], pause_seconds: float) -> None:
+    def __init__(self, uris: Sequence[str], pause_seconds: float, ends: bool = False) -> None:
         super().__init__()
         self._uris = list(uris)
         self._pause_seconds = pause_seconds
+        self._ends = ends
 
     def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection[str]:
         """Connects the steps."""
         lists = root | beam.Impulse() | beam.Map(lambda _, uris: uris, self._uris)
-        return lists | beam.ParDo(_NotifyFn(self._pause_seconds)).with_output_types(str)
+        return lists | beam.ParDo(_NotifyFn(self._pause_seconds, self._ends)).with_output_types(str)
+
+
+_ENDLESS = 1 << 40
 
 
 class _Positions(RestrictionProvider):
     def initial_restriction(self, element: Sequence[str]) -> OffsetRange:
-        return OffsetRange(0, len(element))
+        return OffsetRange(0, _ENDLESS)
 
     def create_tracker(self, restriction: OffsetRange) -> OffsetRestrictionTracker:
         return OffsetRestrictionTracker(restriction)
@@ -53,8 +58,9 @@ _WATERMARK = beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_
 
 
 class _NotifyFn(beam.DoFn):
-    def __init__(self, pause_seconds: float) -> None:
+    def __init__(self, pause_seconds: float, ends: bool) -> None:
         self._pause_seconds = pause_seconds
+        self._ends = ends
 
     @beam.DoFn.unbounded_per_element()
     def process(
@@ -64,9 +70,13 @@ class _NotifyFn(beam.DoFn):
         watermark: Any = _WATERMARK,
     ) -> Iterator[TimestampedValue]:
         position = tracker.current_restriction().start
+        if position >= len(uris) and self._ends:
+            tracker.try_claim(_ENDLESS)  # nothing is left
+            return
         if not tracker.try_claim(position):
             return
-        yield TimestampedValue(uris[position], Timestamp(position))
+        if position < len(uris):
+            yield TimestampedValue(uris[position], Timestamp(position))
         watermark.set_watermark(Timestamp(position))
         tracker.defer_remainder(Duration(seconds=self._pause_seconds))
 

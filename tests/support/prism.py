@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 import subprocess
 
 import apache_beam as beam
@@ -23,7 +24,7 @@ _BUILD_SECONDS = 1500
 def program() -> str:
     """Returns the path of Prism, which is built now, once, into the user's cache (a minute on an idle machine).
 
-    Skips the test if it cannot be built; in CI, the test fails instead.
+    Skips the test if it cannot be built; in CI, the test fails instead unless Go is absent.
     """
     try:
         done = subprocess.run([_SCRIPT], capture_output=True, text=True, timeout=_BUILD_SECONDS, check=True)
@@ -33,7 +34,7 @@ def program() -> str:
         reason = f"Prism could not be built: {error}"
     else:
         return done.stdout.splitlines()[-1]
-    if os.environ.get("CI") == "true":
+    if os.environ.get("CI") == "true" and shutil.which("go"):
         pytest.fail(reason)
     pytest.skip(reason)
 

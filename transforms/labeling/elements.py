@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -38,7 +39,7 @@ def named_video(element: object, base_dir: str | None = None) -> Named:
     """
     if isinstance(element, VideoRef):
         return Named(element)
-    shown = without_query(repr(element))[:_MAX_SHOWN].encode("utf-8", "backslashreplace").decode()
+    shown = _shown(element)
     video, where = VideoRef(shown), f"the element {shown}"
     try:
         fields = _fields_of(element)
@@ -46,6 +47,13 @@ def named_video(element: object, base_dir: str | None = None) -> Named:
         return Named(video_of_row(fields, where, base_dir))
     except ValueError as error:
         return Named(video, Failure.of(InvalidInputError(str(error)), video, "list"))
+
+
+def _shown(element: object) -> str:
+    """Returns an element as a text that tables accept. It is the same in every run: it has no address in memory."""
+    start = element[: 2 * _MAX_SHOWN] if isinstance(element, str | bytes) else element
+    text = re.sub(r" at 0x[0-9a-f]+", "", without_query(repr(start)))
+    return text[:_MAX_SHOWN].encode("utf-8", "backslashreplace").decode()
 
 
 def _fields_of(element: object) -> Mapping[str, object]:

@@ -6,6 +6,7 @@ import dataclasses
 import decimal
 import math
 import pathlib
+import re
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -121,13 +122,13 @@ NAMELESS: list[object] = [
 ]
 
 
-@pytest.mark.parametrize("element", NAMELESS, ids=lambda element: type(element).__name__)
+@pytest.mark.parametrize("element", NAMELESS, ids=range(len(NAMELESS)))
 def test_an_element_that_names_no_video_is_a_row_with_its_text(element: object) -> None:
     found = named_video(element, "/base")
     assert found.failure is not None and (found.failure.stage, found.failure.code) == ("list", "invalid_input")
     row, error = VideoRow.of(summarize(found.video, [], 0, (), [found.failure]), FACTS), ErrorRow.of(found.failure)
     assert (row.status, row.video_uri) == ("failed", error.video_uri)
-    assert row.video_uri == repr(element)[:120] and len(error.message) < 500
+    assert row.video_uri == re.sub(" at 0x[0-9a-f]+", "", repr(element))[:120] and len(error.message) < 500
     for text in (row.video_uri, error.message):
         text.encode()
 

@@ -11,12 +11,12 @@ import sys
 from typing import Any
 
 import apache_beam as beam
+import duckdb
 import labeled_rows
 import pyarrow as pa
 import pytest
 import sql_service
 from apache_beam.typehints import arrow_type_compatibility, schemas
-from duckdb_queries import select
 from labeled_rows import Rows, Sink
 from local_pipeline import LocalPipeline
 
@@ -43,7 +43,8 @@ def created(pipeline: beam.Pipeline, rows: Rows, table: str) -> beam.PCollection
 
 
 def read(folder: pathlib.Path, table: str) -> list[dict[str, Any]]:
-    return sorted(select(f"SELECT * FROM read_parquet('{folder}/{table}*')").to_arrow_table().to_pylist(), key=repr)
+    found = duckdb.read_parquet(f"{folder}/{table}*").to_arrow_table()
+    return sorted(found.to_pylist(), key=repr)
 
 
 def as_dicts(found: list[Any]) -> list[dict[str, Any]]:
@@ -130,7 +131,7 @@ def test_beams_sql(rows: Rows, tmp_path: pathlib.Path) -> None:
 def test_rows_as_json_have_the_schema_of_bigquery(rows: Rows) -> None:
     for table, row_type in ROW_TYPES.items():
         schema = reelbeam.bigquery_schema(row_type)
-        assert [field["name"] for field in schema["fields"]] == list(row_type._fields)
+        assert [field["name"] for field in schema["fields"]] == list(row_type.__annotations__)
         for row in getattr(rows, table):
             check_bigquery(json.loads(json.dumps(reelbeam.as_dict(row), allow_nan=False)), schema["fields"])
     (metadata,) = [field for field in reelbeam.bigquery_schema(reelbeam.VideoRow)["fields"] if "meta" in field["name"]]
