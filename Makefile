@@ -28,7 +28,7 @@ browser: ## install what the browser tests need: as root on Debian Chromium and 
 	@tests/browser/install.sh
 
 prism: ## build Beam's portable runner for the tests that need it, with Go (a minute)
-	@tools/build_prism.sh >/dev/null || [ "$${CI:-}" != true ]
+	@! command -v go >/dev/null || tools/build_prism.sh >/dev/null || [ "$${CI:-}" != true ]
 
 check: $(VENV)/installed-dev ## format, lint and types
 	$(BIN)/ruff format --check .

@@ -26,6 +26,7 @@ from reelbeam.transforms.labeling.config import DecoderConfig, PlannerConfig
 from reelbeam.transforms.media.decoding.picture import Geometry
 from reelbeam.transforms.media.sampling.clip_sampling import ClipSampling
 from reelbeam.transforms.models.classifier_config import ClassifierConfig
+from reelbeam.transforms.models.label_filter import LabelFilter
 from reelbeam.transforms.models.registry.catalog import CATALOG, ModelSpec, Preset
 from reelbeam.transforms.models.scores import softmax
 from reelbeam.transforms.plan_clips import PlanClips
@@ -136,7 +137,7 @@ def test_clips_of_one_video_share_a_call_unless_they_continue_each_other(
 
 
 def classifier(**changes: object) -> ClipClassifier:
-    return ClipClassifier(config(top_k=1, **changes))
+    return ClipClassifier(config(kept=LabelFilter(1), **changes))
 
 
 def test_logits_and_embeddings_come_along_where_they_are_asked_for(engine: FakeStreamEngine) -> None:

@@ -41,9 +41,9 @@ def test_each_part_has_its_cost_and_a_run_without_work_has_none(
     total = cost_text([(RunCost.total(costs), Counts(**line["counts"]))])
     shown = re.findall("^CPU time per hour of video: .+ decoding, .+ model$", printed, re.MULTILINE)
     assert len(shown) == len(costs) + 1 and shown[-1] == total
-    shown = re.findall("^CPU time: .+, planned .+: decoding .+, scaling .+, model .+$", printed, re.MULTILINE)
-    assert shown[-1] == total_text(RunCost.total(costs), planned) and len(shown) == len(costs) + 1
-    assert waiting_text(RunCost.total(costs)) in printed
+    assert len(re.findall("^CPU time: .+, planned ", printed, re.MULTILINE)) == len(costs) + 1
+    unwrapped = " ".join(printed.split())
+    assert total_text(RunCost.total(costs), planned) in unwrapped and waiting_text(RunCost.total(costs)) in unwrapped
 
     assert label(tmp_path, *videos) == 0
     printed = capsys.readouterr().out

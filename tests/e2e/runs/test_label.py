@@ -161,7 +161,10 @@ def test_a_change_of_the_model_is_reported(
         (["x.mp4", "--carry_state"], "--carry_state is for Stream models"),
         (["x.mp4", "--model=a0-stream", "--warm_up_seconds=5"], "--warm_up_seconds needs --carry_state"),
         (["x.mp4", "--tail_policy=keep"], "must be one of shift_back, repeat_last, drop for a Base model"),
-        (["x.mp4", "--model=a0-stream", "--tail_policy=shift_back"], "must be one of keep, drop for a Stream model"),
+        (
+            ["x.mp4", "--model=a0-stream", "--tail_policy=repeat_last"],
+            "must be one of shift_back, keep, drop for a Stream",
+        ),
         (["x.mp4", "--model=a0-stream", "--clip_stride_seconds=5"], "clips of a Stream model cannot overlap"),
         (["x.mp4", "--model=a0-stream", "--warm_up_seconds=-1"], "--warm_up_seconds is -1: it must be at least 0"),
         (["x.mp4", "--max_batch_bytes=0"], "--max_batch_bytes is 0"),
