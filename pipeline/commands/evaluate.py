@@ -42,16 +42,17 @@ def evaluate(argv: Sequence[str]) -> int:
     from reelbeam.pipeline.terminal.progress import WorkLine
     from reelbeam.pipeline.terminal.streams import printable
     from reelbeam.transforms.evaluation.evaluated_output import EvaluationRequest, evaluate_output
-    from reelbeam.transforms.models.registry.label_map import LabelMap, resolve_labels
+    from reelbeam.transforms.models.registry.catalog import label_file
     from reelbeam.transforms.output.comparison.selection import select_against, select_rows
     from reelbeam.transforms.output.label_thresholds import write_thresholds
     from reelbeam.transforms.output.tables import Output
     from reelbeam.transforms.records.thresholds import FORMAT_VERSION, LabelThresholds
+    from reelbeam.transforms.stored_models.labels import load_labels
     from reelbeam.transforms.typed_json import to_json
 
     request = EvaluationRequest(
         truth=settings.truth,
-        labels=None if settings.labels is None else LabelMap.load(resolve_labels(settings.labels)),
+        labels=None if settings.labels is None else load_labels(label_file(settings.labels)),
         precision=settings.precision,
         match=settings.match,
         ranking=settings.ranking,

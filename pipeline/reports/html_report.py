@@ -22,7 +22,7 @@ from reelbeam.transforms.evaluation.evaluated_output import EvaluationRequest
 from reelbeam.transforms.filmstrips.filmstrip import NoFilmstrip, Pictures
 from reelbeam.transforms.filmstrips.making import FilmstripOptions, Progress, make_filmstrips, remote_videos
 from reelbeam.transforms.models.cpus import cpu_count
-from reelbeam.transforms.models.registry.label_map import LabelMap, resolve_labels
+from reelbeam.transforms.models.registry.catalog import label_file
 from reelbeam.transforms.output.comparison.changes import Changes
 from reelbeam.transforms.output.comparison.find_changes import ChangeOptions, find_changes
 from reelbeam.transforms.output.comparison.selection import select_report_sides, select_rows
@@ -33,6 +33,7 @@ from reelbeam.transforms.output.report_content.shown_clips import ClipKey, Shown
 from reelbeam.transforms.output.tables import Output
 from reelbeam.transforms.redaction import bare_uri
 from reelbeam.transforms.storage.spool.folder import SpoolConfig
+from reelbeam.transforms.stored_models.labels import load_labels
 from reelbeam.transforms.wording import counted
 
 _MAX_THREADS = 8
@@ -150,7 +151,7 @@ def _warn(pictures: PictureCounts, num_bytes: int, max_bytes: int) -> None:
 
 
 def _request(settings: ReportSettings) -> EvaluationRequest:
-    labels = None if settings.labels is None else LabelMap.load(resolve_labels(settings.labels))
+    labels = None if settings.labels is None else load_labels(label_file(settings.labels))
     return EvaluationRequest(truth=settings.truth or "", labels=labels, seed=settings.seed)
 
 

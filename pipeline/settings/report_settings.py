@@ -8,6 +8,7 @@ from typing import Literal
 from reelbeam.pipeline.settings import values
 from reelbeam.pipeline.settings.declaration import Flag, required, setting
 from reelbeam.pipeline.settings.values import Range
+from reelbeam.transforms.models.registry.catalog import KINETICS_600
 from reelbeam.transforms.output.comparison.changes import MIN_DRIFT
 
 MIN_DRIFT_FLAG = Flag("Part of the videos that must have moved to other labels to be drift", "S", Range(0, 1))
@@ -67,7 +68,10 @@ class ReportSettings:
         ),
     )
     labels: str | None = setting(
-        None, Flag("With --truth: the label file that was --labels of `reelbeam label`", "FILE", is_location=True)
+        None,
+        Flag(
+            f"With --truth: what was --labels of `reelbeam label`, a file or {KINETICS_600}", "FILE", is_location=True
+        ),
     )
     clips: int = setting(200, Flag("Maximum number of clips to show", "N", Range(0, 2_000)))
     seed: int = setting(0, Flag("Seed of the samples: another one shows other clips", "N", Range(0)))
@@ -93,7 +97,7 @@ class EvaluateSettings:
     labels: str | None = setting(
         None,
         Flag(
-            "The label file of the model, which was --labels of `reelbeam label`",
+            f"The labels of the model, what was --labels of `reelbeam label`: a file or {KINETICS_600}",
             "FILE",
             unset="that of the catalog, or the labels in the tables",
             is_location=True,

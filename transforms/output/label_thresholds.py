@@ -84,7 +84,15 @@ def _wrong(error: WrongValueError) -> str:
         return f"{shown}: write up to {MAX_LABELS} labels of up to {MAX_LABEL} printable characters"
     if error.name in ("", "labels"):
         return f"{name} is {value}: write an object"
-    return f"{name} is {value}: " + (f"write {' or '.join(RANKINGS)}" if name == "ranking" else "write a score, 0 to 1")
+    return f"{name} is {value}: write {_allowed(error.name)}"
+
+
+def _allowed(name: str) -> str:
+    """Returns what a field may be; `name` is its place in the file, such as `labels.archery` or `models`."""
+    if name == "ranking":
+        return " or ".join(RANKINGS)
+    is_models = name.split(".")[0] == "models"
+    return "a list of names of models" if is_models else "a score, 0 to 1"
 
 
 def write_thresholds(path: str, found: LabelThresholds) -> str:

@@ -162,6 +162,18 @@ def test_bad_flags_and_files(
     assert message in err and out == ""
 
 
+@pytest.mark.parametrize("command", ["evaluate", "report"])
+def test_each_command_reads_the_labels_that_label_takes(
+    folder: pathlib.Path, capsys: pytest.CaptureFixture[str], command: str, tmp_path: pathlib.Path
+) -> None:
+    """The bundled names are another model's here: the refusal shows that they were read."""
+    page = ("--to", str(tmp_path / "page.html")) if command == "report" else ()
+    given = [command, str(folder / "out"), "--truth", str(folder / "truth.csv"), "--labels=kinetics-600", *page]
+    capsys.readouterr()
+    assert main(given) == 2
+    assert "kinetics_600.txt is not the label map of the run" in capsys.readouterr().err
+
+
 def test_thresholds_decide_the_views(
     folder: pathlib.Path, capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path
 ) -> None:

@@ -56,8 +56,8 @@ MAY_IMPORT = {  # beside its own files
     "pipeline.settings",
     "pipeline.job": "all of transforms, pipeline, pipeline.terminal, pipeline.settings, pipeline.runners, "
     "pipeline.costs",
-    "pipeline.reports": "data model, storage, output, evaluation, selection, filmstrips, models, models.*, pipeline, "
-    "pipeline.terminal, pipeline.settings, pipeline.job, pipeline.reports.page",
+    "pipeline.reports": "data model, storage, output, evaluation, selection, filmstrips, models, models.*, "
+    "stored_models, pipeline, pipeline.terminal, pipeline.settings, pipeline.job, pipeline.reports.page",
     "pipeline.reports.page": "data model, output, evaluation, filmstrips",
     "pipeline.doctor": "all of transforms, pipeline, pipeline.demo, pipeline.terminal, pipeline.settings, "
     "pipeline.runners, pipeline.flags, pipeline.job",

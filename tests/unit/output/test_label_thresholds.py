@@ -77,6 +77,9 @@ def test_a_file_is_read_as_it_was_written(tmp_path: pathlib.Path) -> None:
         ('{"format_version": 1, "default": 0, "labels": {"a\\nb": 0}}', r'a label is "a\\nb"'),
         ('{"format_version": 1, "default": 0, "labels": {"\\ud800": 0}}', r'a label is "\\ud800"'),
         ('{"format_version": 1, "default": 0, "ranking": "median"}', 'ranking is "median": write mean or max'),
+        ('{"format_version": 1, "default": 0, "models": "a0"}', 'models is "a0": write a list of names of models'),
+        ('{"format_version": 1, "default": 0, "models": [1]}', "models is 1: write a list of names of models"),
+        ('{"format_version": 1, "default": 0, "precision": "high"}', 'precision is "high": write a score'),
     ],
 )
 def test_wrong_files_are_refused(tmp_path: pathlib.Path, text: str, message: str) -> None:
