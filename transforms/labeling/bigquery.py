@@ -15,8 +15,10 @@ _TYPES = {str: "STRING", int: "INTEGER", float: "FLOAT", bool: "BOOLEAN"}
 def bigquery_schema(row_type: type[VideoRow | ClipRow | ErrorRow]) -> dict[str, list[dict[str, Any]]]:
     """Returns the schema of the table of a row type, as `WriteToBigQuery` takes it; its rows are those of `as_dict`.
 
-        labeled.videos | beam.Map(reelbeam.as_dict) | beam.io.WriteToBigQuery(
-            "project:dataset.videos", schema=reelbeam.bigquery_schema(reelbeam.VideoRow)
+        (
+            labeled.videos
+            | beam.Map(reelbeam.as_dict)
+            | beam.io.WriteToBigQuery("project:dataset.videos", schema=reelbeam.bigquery_schema(reelbeam.VideoRow))
         )
 
     Args:
