@@ -7,8 +7,10 @@ codecs, scaling and a centre crop, and `read_frame_number` reads them back from 
 
 from __future__ import annotations
 
+import contextlib
+import os
 import pathlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, cast
 
@@ -125,7 +127,7 @@ def make_video(
     Returns:
       The path.
     """
-    with av.open(str(path), "w", container_options=container_options or {}) as container:
+    with _usual_scheduling(), av.open(str(path), "w", container_options=container_options or {}) as container:
         encoder_options = {"g": str(gop), "threads": "1"}
         if codec in _WITH_B_FRAMES:
             encoder_options["bf"] = str(b_frames)
@@ -151,6 +153,20 @@ def make_video(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+@contextlib.contextmanager
+def _usual_scheduling() -> Iterator[None]:
+    """Ends the real-time scheduling that SVT-AV1 gives the calling thread of root.
+
+    Every process that the test starts later would inherit it. Two such processes that wait for each other can occupy
+    all CPUs for ever: Go's compiler did.
+    """
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 def _as_frame(picture: Picture | av.VideoFrame, pix_fmt: str) -> av.VideoFrame:

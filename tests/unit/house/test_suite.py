@@ -11,6 +11,7 @@ import sys
 import tempfile
 
 import browsing
+import data_generation as generate
 import pytest
 
 from reelbeam.transforms.models.registry import cache
@@ -80,3 +81,9 @@ def test_the_lock_file_of_npm_fits_any_registry() -> None:
     assert {f"node_modules/{name}": version for name, version in wanted.items()} == {
         name: entry["version"] for name, entry in json.loads(lock)["packages"].items() if name
     }
+
+
+def test_an_av1_video_leaves_the_scheduling_of_the_process_as_it_was(tmp_path: pathlib.Path) -> None:
+    before = os.sched_getscheduler(0)
+    generate.make_video(tmp_path / "a.mkv", 2, codec="libsvtav1")
+    assert os.sched_getscheduler(0) == before, "what the tests start later would inherit real-time scheduling"
