@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         MediaError,
         ModelError,
         ReelbeamError,
+        RunError,
         StorageError,
     )
     from reelbeam.transforms.labeling.bigquery import bigquery_schema
@@ -52,6 +53,7 @@ __all__ = [
     "ModelError",
     "ModelOptions",
     "ReelbeamError",
+    "RunError",
     "StorageError",
     "VideoRow",
     "__version__",
@@ -86,6 +88,7 @@ _MODULES = {
     "MediaError": "transforms.errors",
     "ModelError": "transforms.errors",
     "ReelbeamError": "transforms.errors",
+    "RunError": "transforms.errors",
     "StorageError": "transforms.errors",
 }
 

@@ -28,7 +28,15 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Rows": ("VideoRow", "ClipRow", "ErrorRow"),
     "Types of options": ("LabelOptions", "DecodeOptions", "ModelOptions"),
-    "Errors": ("ReelbeamError", "ConfigError", "ModelError", "MediaError", "InferenceError", "StorageError"),
+    "Errors": (
+        "ReelbeamError",
+        "ConfigError",
+        "ModelError",
+        "MediaError",
+        "InferenceError",
+        "StorageError",
+        "RunError",
+    ),
 }
 """The public names in the order of the page."""
 

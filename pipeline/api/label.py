@@ -61,6 +61,7 @@ def label(
       ConfigError: an option is out of range, options do not fit each other, decoder processes cannot be confined, or a
         path, a folder or a pattern matches nothing. An empty iterable is not an error.
       ModelError: the model or its labels cannot be used.
+      RunError: a store does not respond now, or no decoder process can be started.
       StorageError: a folder or a pattern cannot be listed.
     """
     num_threads = _num_threads(num_workers)

@@ -62,6 +62,7 @@ class LabelVideos(beam.PTransform):
       TypeError: an option does not exist.
       ConfigError: an option is out of range, or options do not fit each other.
       ModelError: the model or its labels cannot be used. The model is fetched and loaded when the pipeline is built.
+      RunError: a store does not respond now.
     """
 
     def __init__(self, model: str | os.PathLike[str], **options: Unpack[LabelOptions]) -> None:

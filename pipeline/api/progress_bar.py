@@ -20,11 +20,11 @@ class ProgressBar:
     """Shows a Tally on stderr while it is open.
 
     Args:
-      enabled: whether to show anything.
+      enabled: whether to show anything. Nothing is shown if stderr is closed.
     """
 
     def __init__(self, enabled: bool) -> None:
-        self._enabled = enabled
+        self._enabled = enabled and sys.stderr is not None and not sys.stderr.closed
         self._bar: Any = None
         self._has_clips = False
 

@@ -8,6 +8,8 @@ of allowed labels has the default 1 and these labels with 0. A list of denied on
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 import json
 import pathlib
 from collections.abc import Sequence
@@ -51,7 +53,9 @@ def read_thresholds(path: str) -> LabelThresholds:
     if len(data) > MAX_BYTES:
         raise ConfigError(f"--thresholds {shown} has more than {MAX_BYTES} bytes: pass a file of thresholds")
     try:
-        return from_json(LabelThresholds, parse_json(data))
+        document = parse_json(data)
+        _require_known_fields(document, shown)
+        return from_json(LabelThresholds, document)
     except WrongValueError as error:
         raise ConfigError(f"--thresholds {shown}: {_wrong(error)}") from error
     except ValueError as error:
@@ -69,6 +73,16 @@ def other_models_text(thresholds: LabelThresholds, models: Sequence[str]) -> str
         f"--thresholds was made for the scores of {', '.join(thresholds.models)}, and these are those of "
         f"{', '.join(models)}: make the file again with `reelbeam evaluate --write_thresholds`"
     )
+
+
+def _require_known_fields(document: object, shown: str) -> None:
+    """Raises ConfigError for a field that thresholds do not have: a misspelled list of labels would deny nothing."""
+    known = [field.name for field in dataclasses.fields(LabelThresholds)]
+    for name in document if isinstance(document, dict) else ():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1) or known
+            shown_name = json.dumps(name)[:100]
+            raise ConfigError(f"--thresholds {shown} has the field {shown_name}: write {', '.join(near)}")
 
 
 def _wrong(error: WrongValueError) -> str:

@@ -80,6 +80,7 @@ def test_a_file_is_read_as_it_was_written(tmp_path: pathlib.Path) -> None:
         ('{"format_version": 1, "default": 0, "models": "a0"}', 'models is "a0": write a list of names of models'),
         ('{"format_version": 1, "default": 0, "models": [1]}', "models is 1: write a list of names of models"),
         ('{"format_version": 1, "default": 0, "precision": "high"}', 'precision is "high": write a score'),
+        ('{"format_version": 1, "default": 0, "lables": {"a": 1}}', 'has the field "lables": write labels'),
     ],
 )
 def test_wrong_files_are_refused(tmp_path: pathlib.Path, text: str, message: str) -> None:
