@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from reelbeam.pipeline import __version__
 
 if TYPE_CHECKING:
-    from reelbeam.pipeline.api.decode_clips import DecodedClip, decode_clips
+    from reelbeam.pipeline.api.decode_clips import decode_clips
+    from reelbeam.pipeline.api.decoded_clip import DecodedClip
     from reelbeam.pipeline.api.label import label
     from reelbeam.pipeline.api.label_tables import LabelTables
     from reelbeam.pipeline.api.label_videos import LabeledVideos, LabelVideos
@@ -74,7 +75,7 @@ _MODULES = {
     "DecodeOptions": "pipeline.api.options",
     "ModelOptions": "pipeline.api.options",
     "decode_clips": "pipeline.api.decode_clips",
-    "DecodedClip": "pipeline.api.decode_clips",
+    "DecodedClip": "pipeline.api.decoded_clip",
     "load_model": "pipeline.api.model",
     "Model": "pipeline.api.model",
     "ClassifiedClip": "pipeline.api.model",

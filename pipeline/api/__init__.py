@@ -10,5 +10,6 @@ progress_bar.py  shows how far they are
 label_tables.py  LabelTables, its result
 shown_tables.py  the result as text and as HTML
 decode_clips.py  decode_clips, the frames of a video
+decoded_clip.py  the frames of one clip
 model.py         load_model, a model for frames
 """

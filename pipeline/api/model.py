@@ -13,7 +13,7 @@ from typing import Unpack
 import numpy as np
 import numpy.typing as npt
 
-from reelbeam.pipeline.api.decode_clips import DecodedClip
+from reelbeam.pipeline.api.decoded_clip import DecodedClip
 from reelbeam.pipeline.api.options import ModelOptions, checked
 from reelbeam.pipeline.api.preparation import errors_of_options, load_checked, prepare
 from reelbeam.transforms.errors import InferenceError

@@ -15,7 +15,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import reelbeam
 from reelbeam.transforms import errors
 from reelbeam.transforms.media.sandbox.confinement import Bounds
 from reelbeam.transforms.media.sandbox.fork_server import MAX_PACKET_BYTES
@@ -190,7 +189,7 @@ def _start(module: str, control: int, liveness: int) -> subprocess.Popen[bytes]:
     The server gets a process group of its own, so that Ctrl-C does not reach it.
     It stays in its parent's session: Linux would schedule another session without regard to the parent's niceness.
     """
-    root = str(pathlib.Path(reelbeam.__file__).absolute().parents[1])
+    root = str(pathlib.Path(__file__).absolute().parents[4])  # of the package `reelbeam`, through its links
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     environment |= {
         "PYTHONPATH": os.pathsep.join([root, *(entry for entry in sys.path if entry)]),
