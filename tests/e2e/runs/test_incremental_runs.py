@@ -17,7 +17,7 @@ from duckdb_queries import select
 from processes import program
 
 from reelbeam.pipeline.cli import main
-from reelbeam.pipeline.job import preparation
+from reelbeam.pipeline.job import labeler
 from reelbeam.transforms.output.lock.output_lock import LockTicket, OutputLock
 from reelbeam.transforms.output.sql.views import create_views
 from reelbeam.transforms.output.tables import Output, current_rows
@@ -141,7 +141,7 @@ def test_a_run_after_an_upgrade_of_the_decoder_is_not_refused_for_old_failures(
     for number in range(45):  # more than the labeled ones may vouch for
         (folder / f"{number}.mp4").write_text("no video")
     with monkeypatch.context() as before:
-        before.setattr(preparation, "decoder_version", lambda: "an older one")
+        before.setattr(labeler, "decoder_version", lambda: "an older one")
         label(output, folder, "--max_failure_ratio=1")
     upgraded = label(output, folder)
     assert upgraded["selected"] == {"new_decoder": 45}

@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 from collections.abc import Callable
 
 import pytest
@@ -100,7 +99,7 @@ def test_an_interruption_while_the_page_is_made_leaves_a_committed_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def interrupt(request: object) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(run_report, "write_report", interrupt)
     assert label(tmp_path / "out", videos, "--summary_json") == 0
