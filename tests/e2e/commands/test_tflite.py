@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow  # real models
 
 NUM_CLASSES = 600
-SAMPLING = ClipSampling(num_frames=50, target_fps=Fraction(5), kind="stream")
+SAMPLING = ClipSampling(num_frames=50, target_fps=Fraction(5), kind="stream", carry_state=True)
 GEOMETRY = Geometry(resize=192, size=172)
 FLAGS = f"--labels=kinetics-600 --num_frames=50 --target_fps=5 --resize=192 --size=172 --top_k={NUM_CLASSES}".split()
 VIDEOS = (
@@ -104,7 +104,9 @@ def test_the_published_tflite_model_gives_alike_answers(shared_dir: pathlib.Path
         if not needed.exists():
             pytest.skip(f"{needed} is absent: models with real weights and real clips are not part of the project")
     videos = [str(shared_dir / "clips" / name) for name in VIDEOS]
-    assert main(["label", *videos, f"--model={dequantized}", f"--output={tmp_path / 'out'}", *FLAGS]) == 0
+    assert (
+        main(["label", *videos, f"--model={dequantized}", f"--output={tmp_path / 'out'}", *FLAGS, "--carry_state"]) == 0
+    )
     ours, theirs = scores_of_rows(tmp_path / "out"), published_scores(published, shared_dir / "clips")
     assert ours.keys() == theirs.keys()
     assert len(ours) == len(VIDEOS) + 5
